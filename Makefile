@@ -1,0 +1,48 @@
+# make setup   virtual environment with pinned versions
+# make demo    the main job on the bundled data of Stuttgart, without token or network
+# make test    all tests
+# make lint    style, types, import contract, docstrings
+# make bench   benchmarks: ratios measured in one run (some minutes)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO := demo
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: setup demo test lint bench format clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 14) else "mlygeo needs Python 3.11 to 3.14; try: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]' --group test --group lint --group bench
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/mlygeo tiles -c examples/stuttgart/stuttgart_config.json -o $(DEMO)/images.parquet
+	$(BIN)/mlygeo select -c examples/stuttgart/stuttgart_config.json --streets examples/stuttgart/stuttgart_osm_edges.gpkg --interval 50 --srid 25832 -o $(DEMO) --json
+	$(BIN)/mlygeo map examples/stuttgart/stuttgart_osm_edges.gpkg $(DEMO)/street_points.parquet $(DEMO)/selection.parquet --title "Stuttgart: the nearest image for a point every 50 m" -o $(DEMO)/map.png
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n auto
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m numpydoc.hooks.validate_docstrings $$(git ls-files 'mlygeo/*.py' | grep -v '/_') 
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)
+	$(BIN)/python tests/benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/.artifacts tests/benchmarks/.data

@@ -1,0 +1,7 @@
+"""`python -m mlygeo`."""
+
+import sys
+
+from mlygeo.cli import main
+
+sys.exit(main())

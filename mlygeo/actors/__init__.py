@@ -1,0 +1,1 @@
+"""Frames in, files and requests out."""

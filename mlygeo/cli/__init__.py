@@ -1,0 +1,229 @@
+"""
+The command line: the verbs, what they print, and their exit statuses.
+
+Exit status: 0 all done; 1 failed; 2 wrong usage; 3 done, but some items failed; 130 interrupted.
+Results go to files or standard output, everything else to standard error. Nothing heavy is
+imported until a verb needs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlygeo.cli import _old_names
+from mlygeo.cli._verbs import VERBS, Verb
+from mlygeo.errors import InputError, MlygeoError
+
+log = logging.getLogger("mlygeo")
+
+SOME_FAILED, INTERRUPTED = 3, 130
+
+REGION_OPTIONS = (
+    click.Option(
+        ["config", "-c", "--config", *_old_names.OPTIONS["config"]],
+        metavar="FILE",
+        help="Configuration file (JSON or TOML) with bounding_box {west, south, east, north} and tile_cache_dir.",
+    ),
+    click.Option(["bbox", "--bbox"], metavar="W,S,E,N", help="Bounding box, degrees."),
+    click.Option(["west", "--west"], type=float, metavar="LON", help="Western edge; wins over the configuration file."),
+    click.Option(["south", "--south"], type=float, metavar="LAT", help="Southern edge."),
+    click.Option(["east", "--east"], type=float, metavar="LON", help="Eastern edge."),
+    click.Option(["north", "--north"], type=float, metavar="LAT", help="Northern edge."),
+    click.Option(["region_file", "--region"], metavar="FILE", help="Polygon file, any vector format."),
+    click.Option(["place", "--place"], metavar="NAME", help='Name of a place, such as "Utrecht, Netherlands".'),
+)
+REGION_NAMES = tuple(str(option.name) for option in REGION_OPTIONS)
+
+
+class _Verbs(click.Group):
+    """The group of verbs; a verb's options are built when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return [verb.name for verb in VERBS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        name = cmd_name.replace("_", "-")
+        name = _old_names.VERBS.get(name, name)
+        verb = next((verb for verb in VERBS if verb.name == name), None)
+        return None if verb is None else _command(verb)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Verbs"):
+            formatter.write_dl([(verb.name, verb.does) for verb in VERBS])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            raise click.UsageError(f"there is no verb '{args[0]}'; 'mlygeo --help' lists them", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
+@click.group(
+    cls=_Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": _dashed, "max_content_width": 100},
+    epilog="Example:  mlygeo select --bbox 9.161,48.762,9.176,48.779 --interval 50 -o stuttgart",
+)
+@click.version_option(package_name="mlygeo", prog_name="mlygeo")
+def program() -> None:
+    """
+    Street-level imagery as GeoDataFrames: from a region to a selection of images.
+
+    'mlygeo VERB --help' explains a verb. Results are GeoParquet and open in QGIS, DuckDB and
+    GeoPandas.
+    """
+
+
+def _command(verb: Verb) -> click.Command:
+    from mlygeo import pipelines
+    from mlygeo.cli import _twin
+
+    function = getattr(pipelines, verb.function)
+    own = [
+        click.Option(["output", "-o", "--output"], metavar="PATH", help=f"{verb.output_help}  [default: {verb.output}]"),
+        click.Option(["as_json", "--json"], is_flag=True, help="Print the summary as JSON to standard output."),
+        click.Option(["quiet", "-q", "--quiet"], is_flag=True, help="Say nothing but errors."),
+        click.Option(["verbose", "-v", "--verbose"], count=True, help="Say more; -vv says everything."),
+    ]
+    if verb.ids_only:
+        own.insert(1, click.Option(["ids_only", "--ids-only"], is_flag=True,
+                                   help="Print just the ids to standard output, and write no files unless -o is given."))  # fmt: skip
+    region = list(REGION_OPTIONS) if verb.takes_region else []
+    return click.Command(
+        verb.name,
+        params=[*region, *_twin.options_of(function, arguments=verb.arguments), *own],
+        callback=lambda **given: _run(verb, given),
+        help=_twin.summary_of(function),
+        short_help=verb.does,
+        epilog=f"\b\nExample:\n  {verb.example}",
+    )
+
+
+def _run(verb: Verb, given: dict[str, Any]) -> int:
+    """Run a verb: parse, call one function, write what it returns."""
+    from mlygeo import jobs, progress
+
+    output, as_json, quiet = given.pop("output"), given.pop("as_json"), given.pop("quiet")
+    ids_only = given.pop("ids_only", False)
+    _set_up_logging(given.pop("verbose"), quiet=quiet)
+    if as_json and ids_only:
+        raise InputError("--json and --ids-only both want standard output", hint="give one of them")
+    if verb.takes_region:
+        given["region"] = _region({name: given.pop(name) for name in REGION_NAMES})
+    if given.get("token"):
+        _say("warning: --token stays in the shell's history and is seen by other users; better a token file", quiet=quiet)
+    given["progress"] = progress.for_terminal(quiet=quiet)
+    target = Path(output or verb.output).expanduser()
+    writes = not ids_only or output is not None
+    if writes:
+        jobs.check_output(verb.function, target)
+    job = jobs.JOBS[verb.function](**given, **({"service": None} if "token" in given else {}))
+    files = job.write(target) if writes else []
+    _say(job.headline, quiet=quiet)
+    if files:
+        _say("  ".join(str(file) for file in files), quiet=quiet)
+    if as_json:
+        click.echo(json.dumps(job.summary, indent=2, ensure_ascii=False))
+    if ids_only and job.ids is not None:
+        click.echo("".join(f"{value}\n" for value in job.ids()), nl=False)
+    return SOME_FAILED if job.failed else 0
+
+
+def _region(named: dict[str, Any]) -> Any:
+    """Return what the region options name: a region, with its configuration; None where none was given."""
+    if all(value is None for value in named.values()):
+        return None
+    from mlygeo import config, regions
+
+    bbox = regions.parse_bbox(named["bbox"]) if named["bbox"] is not None else None
+    settings = config.load(named["config"]) if named["config"] is not None else None
+    sides = {side: named[side] for side in ("west", "south", "east", "north")}
+    region = regions.from_parts(
+        config=settings, bbox=bbox, sides=sides, file=named["region_file"], place=named["place"]
+    )
+    return region if settings is None else regions.Configured(region, settings)
+
+
+def _set_up_logging(verbose: int, *, quiet: bool) -> None:
+    level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Plain())
+    logger = logging.getLogger("mlygeo")
+    logger.handlers[:] = [handler]
+    logger.propagate = False
+    logger.setLevel(level)
+    if not verbose:
+        warnings.simplefilter("ignore")
+
+
+class _Plain(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        prefix = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
+        return prefix + super().format(record)
+
+
+def _say(text: str, *, quiet: bool) -> None:
+    if not quiet:
+        click.echo(text, err=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """
+    Run the command line.
+
+    Parameters
+    ----------
+    arguments
+        The words after `mlygeo`; those of this process unless given.
+
+    Returns
+    -------
+    status
+        The exit status.
+    """
+    with contextlib.suppress(AttributeError, ValueError):
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+    try:
+        status = program.main(arguments, prog_name="mlygeo", standalone_mode=False)
+    except click.exceptions.Exit as finished:
+        return finished.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; what is done is kept: the same command goes on from there", err=True)
+        return INTERRUPTED
+    except click.UsageError as error:
+        return _fail(error.format_message(), _usage_hint(error), 2)
+    except click.ClickException as error:
+        return _fail(error.format_message(), None, 2)
+    except MlygeoError as error:
+        return _fail(str(error), error.hint, error.exit_status)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        return _fail("there is not enough memory", "take a smaller region, or --images as GeoParquet", 1)
+    return int(status or 0)
+
+
+def _usage_hint(error: click.UsageError) -> str | None:
+    path = error.ctx.command_path if error.ctx else "mlygeo"
+    return f"'{path} --help' shows the options"
+
+
+def _fail(message: str, hint: str | None, status: int) -> int:
+    click.echo(f"error: {message}", err=True)
+    if hint:
+        click.echo(f"\nhint: {hint}", err=True)
+    return status
+

@@ -1,0 +1,118 @@
+"""
+Build a command from the function it is the twin of.
+
+Names, types and defaults come from the signature, help texts from the Parameters section of the
+docstring, so that the command line and the Python API cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlygeo.cli import _old_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PYTHON_ONLY = frozenset({"region", "service", "progress", "output"})
+"""Parameters that the command line fills by its own means."""
+
+METAVARS = {
+    "bool": None,
+    "int": "N",
+    "float": "X",
+    "PathLike": "FILE",
+    "FrameLike": "FILE",
+    "str | datetime": "TIME",
+    "str": "TEXT",
+}
+
+
+def options_of(function: Callable[..., Any], *, arguments: str | None = None) -> list[click.Parameter]:
+    """
+    Return the options of a function, one for each of its keyword-only parameters.
+
+    Parameters
+    ----------
+    function
+        A public function with annotations and a numpydoc docstring.
+    arguments
+        The parameter that takes the words without an option.
+    """
+    texts = parameter_texts(function)
+    made: list[click.Parameter] = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name == arguments:
+            made.append(click.Argument([name], nargs=-1, required=True, metavar="FILE..."))
+        elif name not in PYTHON_ONLY:
+            made.append(_option(name, str(parameter.annotation), parameter.default, texts[name]))
+    return made
+
+
+def _option(name: str, annotation: str, default: Any, text: str) -> click.Option:
+    flag = f"--{name.replace('_', '-')}"
+    others = list(_old_names.OPTIONS.get(name, ()))
+    kind = annotation.removesuffix(" | None")
+    if name == "pano":
+        return click.Option(["pano", "--pano/--flat"], default=None, help=text)
+    if kind == "bool":
+        return click.Option([name, flag, *others], is_flag=True, default=default, help=text)
+    if kind.startswith("Literal["):
+        choices = re.findall(r"'([^']+)'|\"([^\"]+)\"", kind)
+        values = [single or double for single, double in choices]
+        return click.Option([name, flag, *others], type=click.Choice(values), default=default, show_default=True, help=text)
+    if "Iterable[" in kind:
+        return click.Option([name, flag, *others], multiple=True, metavar="ID", callback=_none_if_empty, help=text)
+    types: dict[str, Any] = {"int": int, "float": float}
+    return click.Option(
+        [name, flag, *others],
+        type=types.get(kind, str),
+        default=default,
+        show_default=False if default is None else f"{default:g}" if isinstance(default, float) else True,
+        metavar="DIR" if text.startswith("Folder") else METAVARS.get(kind, "TEXT"),
+        help=text,
+    )
+
+
+def _none_if_empty(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> list[str] | None:
+    return list(value) or None
+
+
+def parameter_texts(function: Callable[..., Any]) -> dict[str, str]:
+    """
+    Return what a numpydoc docstring says of each parameter, in one line each.
+
+    Parameters
+    ----------
+    function
+        A function with a Parameters section.
+    """
+    lines = inspect.cleandoc(function.__doc__ or "").splitlines()
+    texts: dict[str, str] = {}
+    try:
+        start = next(i for i, line in enumerate(lines) if line == "Parameters" and lines[i + 1].startswith("---")) + 2
+    except (StopIteration, IndexError):
+        return texts
+    name = ""
+    for line in lines[start:]:
+        if line.startswith("---"):
+            texts.pop(name, None)
+            break
+        if line and not line.startswith(" "):
+            name = line.strip()
+            texts[name] = ""
+        elif name:
+            texts[name] = f"{texts[name]} {line.strip()}".strip()
+    return {name: text.replace("`", "") for name, text in texts.items()}
+
+
+def summary_of(function: Callable[..., Any]) -> str:
+    """Return the docstring's text above its first section, without markup."""
+    text = inspect.cleandoc(function.__doc__ or "")
+    head = re.split(r"\n\n[A-Z]\w+\n---", text)[0]
+    return textwrap.dedent(head).replace("`", "")

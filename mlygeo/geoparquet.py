@@ -1,0 +1,558 @@
+"""
+GeoParquet 1.1, written for GIS tools and read in parts.
+
+Written files hold WKB, a bounding-box column that readers prune row groups by, zstd compression,
+row groups of 100,000 rows, and rows along a Z-order curve where there is more than one group.
+Points go between arrays and WKB without an object per point, and a `PointFile` reads columns of
+chosen rows only: that is what lets a selection from ten million images stay small and quick.
+
+Specification: https://geoparquet.org/releases/v1.1.0/
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mlygeo import frames
+from mlygeo.errors import FileError, FormatError, FrameError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Sequence
+
+    import geopandas as gpd
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Rows = npt.NDArray[np.int64]
+
+ROWS_PER_GROUP = 100_000
+"""Rows in a row group: fewer make whole reads slow, more make reads of a box slow (measured)."""
+
+POINT_WKB = np.dtype([("order", "u1"), ("type", "<u4"), ("x", "<f8"), ("y", "<f8")])
+"""A point in little-endian WKB, 21 bytes."""
+
+THREADS = 2
+"""Row groups decoded at once: more gain little and hold more memory (measured on 2 cores)."""
+
+
+class PointFile:
+    """
+    A GeoParquet file of points, read column by column as they are needed.
+
+    Parameters
+    ----------
+    path
+        GeoParquet with points, as WKB or in the native encoding, in any CRS.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read.
+    FormatError
+        If it is no GeoParquet.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._file = _open(self.path)
+        self.geo = _geo_metadata(self._file, self.path)
+        self.geometry_name: str = self.geo["primary_column"]
+        self._groups = [self._file.metadata.row_group(i).num_rows for i in range(self._file.num_row_groups)]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return int(self._file.metadata.num_rows)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the attribute columns: neither geometry nor bounding box nor pandas' index."""
+        return [name for name in self._file.schema_arrow.names if _is_attribute(name, self.geo)]
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What the frame carried in `attrs` when it was written."""
+        return dict(_pandas_metadata(self._file).get("attributes") or {})
+
+    @cached_property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """
+        Longitude and latitude, degrees; NaN where there is no point.
+
+        Raises
+        ------
+        FormatError
+            If the file holds other geometries than points.
+        """
+        lon, lat = np.empty(len(self)), np.empty(len(self))
+        ends = np.cumsum(self._groups)
+
+        def decode(group: int) -> None:
+            part = slice(ends[group] - self._groups[group], ends[group])
+            geometry = self._file.read_row_group(group, columns=[self.geometry_name], use_threads=False).column(0)
+            lon[part], lat[part] = _coordinates(geometry, self.path)
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            for _ in pool.map(decode, range(len(self._groups))):
+                pass
+        return _to_lonlat(lon, lat, self.geo["columns"][self.geometry_name])
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """
+        Return a column, whole.
+
+        Raises
+        ------
+        FrameError
+            If there is no such column.
+        """
+        if name not in self.columns:
+            raise FrameError(f"{self.path.name} has no column '{name}' (it has {', '.join(self.columns)})")
+        return self._read(lambda: self._file.read(columns=[name])).column(0)
+
+    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
+        """
+        Return chosen rows, in the order asked for.
+
+        Parameters
+        ----------
+        rows
+            Row numbers, int64, in any order, repeated or not.
+        columns
+            Attribute columns; None takes all.
+
+        Returns
+        -------
+        table
+            A row for each of `rows`.
+        """
+        names = self.columns if columns is None else [name for name in columns if name in self.columns]
+        if not names:
+            return pa.table({}, schema=pa.schema([])).append_column("", pa.nulls(len(rows))).drop_columns([""])
+        order = np.argsort(rows, kind="stable")
+        ordered = rows[order]
+        ends = np.cumsum(self._groups)
+        limits = np.searchsorted(ordered, np.concatenate([[0], ends]))
+
+        def pick(group: int) -> pa.Table | None:
+            wanted = ordered[limits[group] : limits[group + 1]] - (ends[group] - self._groups[group])
+            if not len(wanted):
+                return None
+            return self._file.read_row_group(group, columns=names, use_threads=False).take(pa.array(wanted))
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            parts = [part for part in pool.map(pick, range(len(self._groups))) if part is not None]
+        if not parts:
+            return self._file.schema_arrow.empty_table().select(names)
+        back = np.empty(len(order), dtype=np.int64)
+        back[order] = np.arange(len(order))
+        return pa.concat_tables(parts).select(names).take(pa.array(back)).replace_schema_metadata(None)
+
+    def _read(self, action: Any) -> Any:
+        return _reading(self.path, action)
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    bbox: tuple[float, float, float, float] | None = None,
+    columns: Sequence[str] | None = None,
+) -> gpd.GeoDataFrame:
+    """
+    Read a GeoParquet file into a frame.
+
+    Parameters
+    ----------
+    path
+        The file; geometry as WKB or in a native encoding.
+    bbox
+        West, south, east, north in degrees (west > east crosses the antimeridian): only rows
+        whose own box meets it, and only the row groups that can hold such rows.
+    columns
+        Attribute columns to read; None reads all.
+
+    Returns
+    -------
+    frame
+        Rows in the file's order, `attrs` as written.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read.
+    FormatError
+        If it is no GeoParquet.
+    FrameError
+        If a column asked for is not there.
+    """
+    import geopandas as gpd
+
+    path = Path(path)
+    file = _open(path)
+    geo = _geo_metadata(file, path)
+    name = geo["primary_column"]
+    attributes = [column for column in file.schema_arrow.names if _is_attribute(column, geo)]
+    if columns is not None:
+        missing = [column for column in columns if column not in attributes and column != name]
+        if missing:
+            raise FrameError(f"{path.name} has no column {', '.join(missing)} (it has {', '.join(attributes)})")
+        attributes = [column for column in columns if column != name]
+    groups = list(range(file.num_row_groups)) if bbox is None else _groups_meeting(file, geo, bbox)
+    table = _reading(path, lambda: file.read_row_groups(groups, columns=[*attributes, name]))
+    crs = geo["columns"][name].get("crs", "OGC:CRS84")
+    geometry = _geometry(table[name], geo["columns"][name], path)
+    frame = gpd.GeoDataFrame(_restored(table.select(attributes), file), geometry=geometry, crs=_crs_of(crs))
+    frame = frame.rename_geometry(name) if name != "geometry" else frame
+    frame.attrs = dict(_pandas_metadata(file).get("attributes") or {})
+    if bbox is not None:
+        lonlat = frame.geometry if _is_lonlat(crs) else frame.geometry.to_crs(4326)
+        frame = frame[_meets(lonlat.bounds.to_numpy().T, bbox)].reset_index(drop=True)
+    return frame
+
+
+def write(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> None:
+    """
+    Write a frame as GeoParquet 1.1.
+
+    Parameters
+    ----------
+    frame
+        Any GeoDataFrame; its index is not kept.
+    path
+        The file. Not atomic by itself; see `mlygeo.store.write_frame`.
+    """
+    import shapely
+
+    name = frame.geometry.name
+    table = pa.Table.from_pandas(frame.drop(columns=name), preserve_index=False)
+    geometry = np.asarray(frame.geometry.values)
+    kinds = shapely.get_type_id(geometry)
+    present = kinds >= 0
+    attrs = {key: value for key, value in frame.attrs.items() if _is_json(value)}
+    if present.all() and (kinds == 0).all() and not shapely.has_z(geometry).any():
+        write_points(table, shapely.get_x(geometry), shapely.get_y(geometry), path, crs=frame.crs, attrs=attrs, name=name)
+        return
+    flat = shapely.force_2d(geometry)
+    types = sorted({str(kind) for kind in frame.geom_type.dropna()})
+    wkb = pa.array(shapely.to_wkb(flat, byte_order=1), pa.binary())
+    _write(table, wkb, shapely.bounds(flat).T, types, path, crs=frame.crs, attrs=attrs, name=name)
+
+
+def write_points(
+    table: pa.Table,
+    lon: Floats,
+    lat: Floats,
+    path: str | os.PathLike[str],
+    *,
+    crs: Any = frames.CRS,
+    attrs: dict[str, Any] | None = None,
+    name: str = "geometry",
+) -> None:
+    """
+    Write points as GeoParquet 1.1, from arrays.
+
+    Parameters
+    ----------
+    table
+        Attributes, a row a point.
+    lon, lat
+        Coordinates in `crs`, shape (n,).
+    path
+        The file.
+    crs
+        Anything pyproj understands.
+    attrs
+        What the frame shall carry in `attrs`; JSON.
+    name
+        Name of the geometry column.
+    """
+    _write(table, points_to_wkb(lon, lat), np.array([lon, lat, lon, lat]), ["Point"], path, crs=crs, attrs=attrs or {},
+           name=name)  # fmt: skip
+
+
+def points_to_wkb(x: Floats, y: Floats) -> pa.Array:
+    """Return points as an Arrow array of little-endian WKB; a point without coordinates is empty."""
+    records = np.empty(len(x), dtype=POINT_WKB)
+    records["order"], records["type"], records["x"], records["y"] = 1, 1, x, y
+    size = POINT_WKB.itemsize
+    if len(x) * size < 2**31:
+        offsets = pa.py_buffer(np.arange(len(x) + 1, dtype=np.int32) * np.int32(size))
+        return pa.Array.from_buffers(pa.binary(), len(x), [None, offsets, pa.py_buffer(records)])
+    wide = pa.py_buffer(np.arange(len(x) + 1, dtype=np.int64) * size)
+    return pa.Array.from_buffers(pa.large_binary(), len(x), [None, wide, pa.py_buffer(records)])
+
+
+def _write(
+    table: pa.Table,
+    wkb: pa.Array,
+    bounds: Floats,
+    types: list[str],
+    path: str | os.PathLike[str],
+    *,
+    crs: Any,
+    attrs: dict[str, Any],
+    name: str,
+) -> None:
+    known = np.isfinite(bounds).all(axis=0)
+    table = table.append_column(name, wkb).append_column("bbox", _bbox_column(bounds, known))
+    if len(table) > ROWS_PER_GROUP:
+        table = table.take(pa.array(_z_order((bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2)))
+    extent = [float(value) for value in (*bounds[:2, known].min(1), *bounds[2:, known].max(1))] if known.any() else None
+    metadata = {b"geo": json.dumps(_geo(name, types, crs, extent)).encode()}
+    pandas = dict(table.schema.pandas_metadata or _plain_pandas_metadata(table, (name, "bbox")))
+    pandas["attributes"] = attrs
+    metadata[b"pandas"] = json.dumps(pandas).encode()
+    table = table.replace_schema_metadata(metadata)
+    plain = [column for column in table.column_names if column in frames.IDS]
+    with pq.ParquetWriter(
+        path,
+        table.schema,
+        compression="zstd",
+        # A dictionary of nearly unique values only costs time.
+        use_dictionary=[n for n in table.column_names if n not in (name, "bbox", *plain)] or False,
+        write_statistics=[n for n in table.column_names if n not in (name, "bbox")]
+        + [f"bbox.{side}" for side in ("xmin", "ymin", "xmax", "ymax")],
+    ) as writer:
+        writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+
+
+def _geo(name: str, types: list[str], crs: Any, extent: list[float] | None) -> dict[str, Any]:
+    from pyproj import CRS
+
+    column: dict[str, Any] = {
+        "encoding": "WKB",
+        "geometry_types": types,
+        "crs": None if crs is None else CRS.from_user_input(crs).to_json_dict(),
+        "covering": {"bbox": {side: ["bbox", side] for side in ("xmin", "ymin", "xmax", "ymax")}},
+    }
+    if extent is not None:
+        column["bbox"] = extent
+    return {"version": "1.1.0", "primary_column": name, "columns": {name: column}}
+
+
+def _bbox_column(bounds: Floats, known: npt.NDArray[np.bool_]) -> pa.StructArray:
+    """Return boxes as float32, rounded outwards so that a box never fails to hold its geometry."""
+    sides = {}
+    for side, values, outwards in zip(
+        ("xmin", "ymin", "xmax", "ymax"), bounds, (-np.inf, -np.inf, np.inf, np.inf), strict=True
+    ):
+        rounded = values.astype(np.float32)
+        inside = rounded > values if outwards < 0 else rounded < values
+        rounded[inside] = np.nextafter(rounded[inside], np.float32(outwards))
+        sides[side] = pa.array(rounded)
+    mask = None if known.all() else pa.array(~known)
+    return pa.StructArray.from_arrays(list(sides.values()), names=list(sides), mask=mask)
+
+
+def _z_order(x: Floats, y: Floats) -> Rows:
+    """Return the order of places along a Z-order curve over their own extent (Morton, 1966)."""
+    codes = np.zeros(len(x), dtype=np.uint32)
+    for shift, values in ((0, x), (1, y)):
+        known = np.isfinite(values)
+        low, high = (values[known].min(), values[known].max()) if known.any() else (0.0, 1.0)
+        scaled = (np.where(known, values, low) - low) * (65535 / max(high - low, 1e-300))
+        bits = scaled.astype(np.uint32)
+        for step, mask in ((8, 0x00FF00FF), (4, 0x0F0F0F0F), (2, 0x33333333), (1, 0x55555555)):
+            bits = (bits | (bits << np.uint32(step))) & np.uint32(mask)
+        codes |= bits << np.uint32(shift)
+    return np.argsort(codes, kind="stable")
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    if not path.exists():
+        raise FileError(f"{path} does not exist")
+    return _reading(path, lambda: pq.ParquetFile(path))
+
+
+def _reading(path: Path, action: Any) -> Any:
+    try:
+        return action()
+    except pa.ArrowInvalid as error:
+        raise FormatError(f"{path.name} is no Parquet file, or a damaged one: {error}") from error
+    except (pa.ArrowException, OSError) as error:
+        raise FileError(f"{path.name} cannot be read: {error}") from error
+
+
+def _geo_metadata(file: pq.ParquetFile, path: Path) -> dict[str, Any]:
+    raw = (file.schema_arrow.metadata or {}).get(b"geo")
+    if raw is None:
+        raise FormatError(f"{path.name} is Parquet, but not GeoParquet: it says nothing of a geometry")
+    try:
+        geo = json.loads(raw)
+        if geo["columns"][geo["primary_column"]]["encoding"] and geo["primary_column"] in file.schema_arrow.names:
+            return dict(geo)
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise FormatError(f"the GeoParquet metadata of {path.name} are broken")
+
+
+def _pandas_metadata(file: pq.ParquetFile) -> dict[str, Any]:
+    return dict(file.schema_arrow.pandas_metadata or {})
+
+
+def _is_attribute(name: str, geo: dict[str, Any]) -> bool:
+    coverings = [column.get("covering", {}).get("bbox", {}) for column in geo["columns"].values()]
+    boxes = {path[0] for covering in coverings for path in covering.values()}
+    return name not in geo["columns"] and name not in boxes and not name.startswith("__index_level_")
+
+
+def _groups_meeting(file: pq.ParquetFile, geo: dict[str, Any], bbox: tuple[float, float, float, float]) -> list[int]:
+    """Return the row groups whose statistics do not rule out that they hold rows in the box."""
+    column = geo["columns"][geo["primary_column"]]
+    covering = column.get("covering", {}).get("bbox")
+    if not _is_lonlat(column.get("crs", "OGC:CRS84")):
+        return list(range(file.num_row_groups))
+    if covering:
+        leaves = [".".join(covering[side]) for side in ("xmin", "ymin", "xmax", "ymax")]
+    elif column["encoding"].lower() == "point":
+        leaves = [f"{geo['primary_column']}.{axis}" for axis in ("x", "y", "x", "y")]
+    else:
+        return list(range(file.num_row_groups))
+    where = {file.schema.column(i).path: i for i in range(len(file.schema))}
+    if not all(leaf in where for leaf in leaves):
+        return list(range(file.num_row_groups))
+    kept = []
+    for group in range(file.num_row_groups):
+        row_group = file.metadata.row_group(group)
+        statistics = [row_group.column(where[leaf]).statistics for leaf in leaves]
+        if any(found is None or not found.has_min_max for found in statistics):
+            kept.append(group)
+            continue
+        extent = np.array([[statistics[0].min], [statistics[1].min], [statistics[2].max], [statistics[3].max]])
+        if _meets(extent, bbox)[0]:
+            kept.append(group)
+    return kept
+
+
+def _meets(bounds: Floats, bbox: tuple[float, float, float, float]) -> npt.NDArray[np.bool_]:
+    xmin, ymin, xmax, ymax = bounds
+    west, south, east, north = bbox
+    in_lon = (xmax >= west) & (xmin <= east) if west <= east else (xmax >= west) | (xmin <= east)
+    return np.asarray(in_lon & (ymax >= south) & (ymin <= north))
+
+
+def _coordinates(geometry: pa.ChunkedArray, path: Path) -> tuple[Floats, Floats]:
+    """Return the coordinates of points without making an object of each."""
+    array = geometry.combine_chunks() if isinstance(geometry, pa.ChunkedArray) else geometry
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    if pa.types.is_struct(array.type):
+        x, y = (array.field(axis).to_numpy(zero_copy_only=False).astype(float) for axis in ("x", "y"))
+        gone = array.is_null().to_numpy(zero_copy_only=False)
+        return np.where(gone, np.nan, x), np.where(gone, np.nan, y)
+    if not (pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type)):
+        raise FormatError(f"the geometry of {path.name} is {array.type}, which is no encoding of points")
+    if not len(array):
+        return np.empty(0), np.empty(0)
+    if array.null_count == 0:
+        wide = np.int64 if pa.types.is_large_binary(array.type) else np.int32
+        offsets = np.frombuffer(array.buffers()[1], dtype=wide)[array.offset : array.offset + len(array) + 1]
+        if (np.diff(offsets) == POINT_WKB.itemsize).all():
+            records = np.frombuffer(array.buffers()[2], dtype=POINT_WKB, count=len(array), offset=int(offsets[0]))
+            if (records["order"] == 1).all() and (records["type"] == 1).all():
+                return records["x"].copy(), records["y"].copy()
+    import shapely
+
+    shapes = _shapes(array, path)
+    kinds = shapely.get_type_id(shapes)
+    if ((kinds != 0) & (kinds != -1)).any():
+        raise FormatError(f"{path.name} holds other geometries than points")
+    return shapely.get_x(shapes), shapely.get_y(shapes)
+
+
+def _shapes(wkb: pa.Array | pa.ChunkedArray, path: Path) -> npt.NDArray[Any]:
+    import shapely
+
+    try:
+        return np.asarray(shapely.from_wkb(wkb.to_numpy(zero_copy_only=False)))
+    except shapely.errors.GEOSException as error:
+        raise FormatError(f"{path.name} holds a damaged geometry: {error}") from error
+
+
+def _geometry(values: pa.ChunkedArray, column: dict[str, Any], path: Path) -> Any:
+    import geopandas as gpd
+
+    encoding = str(column["encoding"]).lower()
+    if encoding == "wkb":
+        array = values.combine_chunks()
+        if column.get("geometry_types") == ["Point"] and values.null_count == 0:
+            return gpd.points_from_xy(*_coordinates(values, path))
+        return gpd.array.GeometryArray(_shapes(array, path))
+    if encoding == "point":
+        return gpd.points_from_xy(*_coordinates(values, path))
+    import geopandas.io._geoarrow as native
+
+    return gpd.array.GeometryArray(native.construct_shapely_array(values.combine_chunks(), f"geoarrow.{encoding}"))
+
+
+def _to_lonlat(x: Floats, y: Floats, column: dict[str, Any]) -> tuple[Floats, Floats]:
+    crs = column.get("crs", "OGC:CRS84")
+    if _is_lonlat(crs):
+        return x, y
+    from pyproj import Transformer
+
+    lon, lat = Transformer.from_crs(_crs_of(crs), 4326, always_xy=True).transform(x, y)
+    gone = ~(np.isfinite(lon) & np.isfinite(lat))
+    lon[gone] = lat[gone] = np.nan
+    return lon, lat
+
+
+def _is_lonlat(crs: Any) -> bool:
+    if isinstance(crs, dict):
+        identity = crs.get("id", {})
+        return (identity.get("authority"), str(identity.get("code"))) in {("EPSG", "4326"), ("OGC", "CRS84")}
+    return crs in {"OGC:CRS84", "EPSG:4326"}
+
+
+def _crs_of(crs: Any) -> Any:
+    """Return the CRS, with longitude and latitude under their usual name."""
+    from pyproj import CRS
+
+    if crs is None:
+        return None
+    return CRS.from_epsg(4326) if _is_lonlat(crs) else CRS.from_user_input(crs)
+
+
+def _restored(table: pa.Table, file: pq.ParquetFile) -> Any:
+    """Return attributes as pandas columns, in the dtypes that they had when written."""
+    data = frames.to_pandas(table)
+    for column in _pandas_metadata(file).get("columns", []):
+        name, dtype = column.get("name"), column.get("numpy_type")
+        if name in data.columns and dtype in {"Int64", "Int32", "boolean"} and str(data[name].dtype) != dtype:
+            data[name] = data[name].astype(dtype)
+    return data
+
+
+def _plain_pandas_metadata(table: pa.Table, others: tuple[str, ...]) -> dict[str, Any]:
+    """Return the metadata by which pandas restores dtypes, for a table that pandas did not make."""
+    columns = []
+    for field in table.schema:
+        if field.name in others:
+            continue
+        schema_dtypes = {schema.dtype(field.name) for schema in frames.SCHEMAS.values()} - {None}
+        nullable = pa.types.is_integer(field.type) and (
+            table[field.name].null_count > 0 or (schema_dtypes == {"Int64"})
+        )
+        numpy_type = "Int64" if nullable else str(field.type.to_pandas_dtype().__name__)
+        columns.append(
+            {"name": field.name, "field_name": field.name, "pandas_type": str(field.type), "numpy_type": numpy_type, "metadata": None}
+        )
+    return {"index_columns": [], "column_indexes": [], "columns": columns, "creator": {"library": "mlygeo"}}
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,532 @@
+"""
+The jobs behind the verbs and their functions: each joins readers, spatial steps and actors.
+
+A job returns a `Job`, which a function turns into a frame and a verb into files, so that neither
+pays for what only the other needs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mlygeo.errors import CredentialsError, FileError, FormatError, FrameError, InputError, RegionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import geopandas as gpd
+    import pyarrow as pa
+
+    from mlygeo.actors.selection import Selection
+    from mlygeo.config import Config
+    from mlygeo.progress import Progress
+    from mlygeo.regions import Region, RegionLike
+    from mlygeo.service.http import Service
+    from mlygeo.service.tiles import Plan
+    from mlygeo.sources import Points
+    from mlygeo.spatial.geodesy import Projection
+    from mlygeo.store import FrameLike
+
+log = logging.getLogger("mlygeo.jobs")
+
+FILTERS = ("pano", "since", "until", "creator", "organization", "min_quality")
+"""The options that filter images; see `mlygeo.filter_images`."""
+
+NO_REGION = "give -c FILE, --bbox W,S,E,N, --region FILE or --place NAME"
+
+FAILED_TILES = "failed_tiles.txt"
+"""Names the tiles that could not be fetched; `--tile-list-file` takes it."""
+
+
+@dataclass
+class Job:
+    """
+    What a job made: its main frame, made on first use, and what a verb says and writes.
+
+    Parameters
+    ----------
+    make_frame
+        Makes the main frame.
+    summary
+        Facts about it, JSON.
+    headline
+        The facts in a sentence.
+    write
+        Writes the results under a path, and returns the files.
+    failed
+        Names of the items that failed.
+    """
+
+    make_frame: Callable[[], gpd.GeoDataFrame]
+    summary: dict[str, Any]
+    headline: str
+    write: Callable[[Path], list[Path]]
+    failed: list[str] = field(default_factory=list)
+    ids: Callable[[], list[int]] | None = None
+
+    @cached_property
+    def frame(self) -> gpd.GeoDataFrame:
+        """The main frame, with the summary in its `attrs`."""
+        frame = self.make_frame()
+        frame.attrs["summary"] = self.summary
+        return frame
+
+
+def tiles(
+    region: RegionLike,
+    *,
+    tiles_only: bool,
+    dry_run: bool,
+    progress: Progress | None,
+    **options: Any,
+) -> Job:
+    """Do what `tiles` says."""
+    from mlygeo import frames, regions, sources, store
+
+    place, config = regions.settle(region)
+    if place is None:
+        raise RegionError("no region", hint=NO_REGION)
+    conditions = frames.conditions_of(**{name: options.pop(name) for name in FILTERS})
+    fetching = _Fetching(place, config, progress=progress, **options)
+    if dry_run:
+        return _tiles_listed(fetching.planned(), str(fetching.plan()), [])
+    if tiles_only:
+        tiles = fetching.fetch()
+        return _tiles_listed(tiles, f"{_count(len(tiles), 'tile')} in {fetching.cache}{fetching.warning}", fetching.failed)
+    everything = sources.TablePoints(fetching.images(), "the images", fetching.attrs)
+    kept = sources.keep(everything, region=None, conditions=conditions)
+    summary = {
+        "region": _region_summary(place),
+        "tiles": fetching.summary,
+        "images": len(kept),
+        "images_filtered_out": len(everything) - len(kept),
+        **fetching.attrs,
+        "version": _version(),
+    }
+
+    def make_frame() -> gpd.GeoDataFrame:
+        images = sources.as_frame(kept, frames.IMAGES)
+        images.attrs = dict(fetching.attrs)
+        return images
+
+    def write(path: Path) -> list[Path]:
+        files = [store.write_frame(make_frame(), path)]
+        return files + _write_failed(fetching.failed, path.parent)
+
+    headline = f"{_count(len(kept), 'image')} in {_count(fetching.summary['tiles'], 'tile')}{fetching.warning}"
+    return Job(make_frame, summary, headline, write, fetching.failed)
+
+
+def streets(
+    region: RegionLike | None,
+    *,
+    streets: FrameLike | None,
+    interval: float,
+    srid: int | None,
+    method: Literal["even", "percept"],
+    retain_all: bool,
+    force_srid: bool,
+    progress: Progress | None,  # noqa: ARG001 - OSMnx shows none; kept for the twin
+) -> Job:
+    """Do what `streets` says."""
+    from mlygeo import regions, store
+
+    place, _ = regions.settle(region)
+    if place is None and streets is None:
+        raise RegionError("no region", hint=NO_REGION)
+    network = _network(place, streets, retain_all=retain_all)
+    points = _street_points(network, interval=interval, srid=srid, method=method, force_srid=force_srid)
+    facts = points.attrs["street_points"]
+    summary = {
+        "region": None if place is None else _region_summary(place),
+        "streets": network.attrs.get("streets", {}),
+        "street_points": facts,
+        "attribution": points.attrs.get("attribution", []),
+        "version": _version(),
+    }
+    return Job(lambda: points, summary, _points_headline(facts), lambda path: [store.write_frame(points, path)])
+
+
+def select(
+    region: RegionLike | None,
+    *,
+    streets: FrameLike | None,
+    points: FrameLike | None,
+    images: FrameLike | None,
+    interval: float,
+    srid: int | None,
+    method: Literal["even", "percept"],
+    max_distance: float | None,
+    k: int,
+    unique: bool,
+    max_heading_difference: float | None,
+    retain_all: bool,
+    force_srid: bool,
+    progress: Progress | None,
+    **options: Any,
+) -> Job:
+    """Do what `select` says."""
+    from mlygeo import frames, regions, sources
+    from mlygeo.actors.selection import Selection
+    from mlygeo.spatial import nearest
+
+    if points is not None and streets is not None:
+        raise InputError("--points and --streets both say where to look", hint="give one of them")
+    nearest.check_options(max_distance=max_distance, k=k, max_heading_difference=max_heading_difference)
+    conditions = frames.conditions_of(**{name: options.pop(name) for name in FILTERS})
+    place, config = regions.settle(region)
+    if place is None and points is None and streets is None:
+        raise RegionError("no region", hint=NO_REGION)
+
+    at_hand = None if images is None else _open_images(images, conditions)
+    network_facts: dict[str, Any] = {}
+    target: Points
+    if points is not None:
+        target = _open_points(points, place)
+    else:
+        network = _network(place, streets, retain_all=retain_all)
+        laid = _street_points(network, interval=interval, srid=srid, method=method, force_srid=force_srid)
+        network_facts = {"streets": network.attrs.get("streets", {}), "street_points": laid.attrs["street_points"]}
+        target = sources.FramePoints(laid, "the street points")
+    projection = _projection(place, target, srid=srid, force_srid=force_srid)
+
+    fetching = None
+    if at_hand is None:
+        fetching = _Fetching(place or _surroundings(target, max_distance), config, progress=progress, **options)
+        at_hand = sources.TablePoints(fetching.images(), "the images", fetching.attrs)
+    candidates = sources.keep(at_hand, region=place, conditions=conditions)
+    if not len(candidates):
+        _warn_of_nothing(at_hand, place)
+    selection = Selection.match(
+        target,
+        candidates,
+        projection=projection,
+        max_distance=max_distance,
+        k=k,
+        unique=unique,
+        max_heading_difference=max_heading_difference,
+    )
+    summary = {
+        "region": None if place is None else _region_summary(place),
+        "srid": projection.srid,
+        "interval_m": None if points is not None else interval,
+        "method": None if points is not None else method,
+        "max_distance_m": max_distance,
+        **selection.facts,
+        "images_considered": len(candidates),
+        "tiles": None if fetching is None else fetching.summary,
+        **network_facts,
+        "attribution": selection.attribution(),
+        "version": _version(),
+    }
+    failed = [] if fetching is None else fetching.failed
+    headline = selection.headline(max_distance, of_streets=points is None)
+    if network_facts.get("street_points", {}).get("share_without_point"):
+        headline += f"; {network_facts['street_points']['share_without_point']:.1%} of the street length got no point"
+    if fetching is not None:
+        headline += fetching.warning
+
+    def write(folder: Path) -> list[Path]:
+        return selection.write(folder, summary) + _write_failed(failed, folder)
+
+    return Job(selection.frame, summary, headline, write, failed, selection.ids)
+
+
+def plot(layers: Iterable[FrameLike], *, title: str | None, dpi: int, progress: Progress | None = None) -> Job:  # noqa: ARG001
+    """Do what `mlygeo.plot` says, for the verb `map`."""
+    from mlygeo import plotting, store
+
+    figure = plotting.draw(layers, title=title, dpi=dpi)
+
+    def write(path: Path) -> list[Path]:
+        with store.atomic(path) as temporary:
+            figure.savefig(temporary)
+        return [path]
+
+    return Job(_no_frame, {"layers": [str(layer) for layer in layers]}, "drawn", write)
+
+
+JOBS: dict[str, Callable[..., Job]] = {"tiles": tiles, "streets": streets, "select": select, "plot": plot}
+"""The job behind each verb's function."""
+
+
+def check_output(function: str, path: Path) -> None:
+    """
+    Raise unless the results of a job could be written to this path; nothing is made.
+
+    Raises
+    ------
+    FileError
+        If a file stands where a folder must be, or the other way round, or nothing can be written there.
+    FormatError
+        If the ending names no format.
+    """
+    import os
+
+    from mlygeo import store
+
+    if function == "select":
+        if path.exists() and not path.is_dir():
+            raise FileError(f"{path} is a file, and -o names a folder here")
+    elif function == "plot":
+        if path.suffix.lower() not in {".png", ".svg", ".pdf"}:
+            raise FormatError(f"{path.name}: pictures are written as .png, .svg or .pdf")
+    else:
+        store.check_writable(path)
+    parent = next(folder for folder in (path, *path.absolute().parents) if folder.is_dir())
+    if not os.access(parent, os.W_OK):
+        raise FileError(f"{parent} cannot be written to", hint="name another place with -o")
+
+
+class _Fetching:
+    """Fetches the tiles of a region and reads the images in them; damaged tiles are fetched anew."""
+
+    def __init__(
+        self,
+        region: Region,
+        config: Config | None,
+        *,
+        tile_list_file: Any,
+        tile_cache: Any,
+        computed: bool,
+        overwrite: bool,
+        max_age: float | None,
+        workers: int,
+        token: str | None,
+        token_file: Any,
+        service: Service | None,
+        progress: Progress | None,
+    ) -> None:
+        from mlygeo.readers import mvt
+        from mlygeo.service import tiles as protocol
+
+        self.region = region
+        self.cache = Path(tile_cache or (config and config.tile_cache_dir) or protocol.default_tile_cache()).expanduser()
+        self._which: dict[str, Any] = {
+            "tile_cache": self.cache,
+            "computed": computed,
+            "overwrite": overwrite,
+            "max_age": max_age,
+            "tile_list_file": tile_list_file,
+        }
+        self._how: dict[str, Any] = {
+            "workers": workers,
+            "service": service or _service(token, token_file or (config and config.token_file)),
+            "validate": mvt.decode,
+            "progress": progress,
+        }
+        self._progress = progress
+        self.failed: list[str] = []
+        self.summary: dict[str, Any] = {}
+        self.attrs: dict[str, Any] = {}
+
+    def plan(self) -> Plan:
+        """Return what would be fetched, and how long it would take."""
+        from mlygeo.service import tiles as protocol
+
+        return protocol.plan(self.region, **self._which)
+
+    def fetch(self, anew: Iterable[str] = ()) -> gpd.GeoDataFrame:
+        """Return the tiles frame, once all are in the cache that can be had."""
+        from mlygeo.service import tiles as protocol
+
+        if self._progress is not None and not anew:
+            plan = self.plan()
+            if plan.missing:
+                self._progress.note(str(plan))
+        tiles = protocol.fetch_tiles(self.region, **self._which, **self._how, anew=anew)
+        worked = tiles[tiles["status"] != "skipped"]
+        failed = worked[worked["status"] == "failed"]
+        self.failed = [protocol.tile_name_of(row.x, row.y, computed=self._which["computed"]) for row in failed.itertuples()]
+        counts = {status: int((worked["status"] == status).sum()) for status in ("cached", "fetched", "failed")}
+        self.summary = {"tiles": len(worked), **counts, "failed_tiles": self.failed}
+        return tiles
+
+    def images(self) -> pa.Table:
+        """Return the images of the region."""
+        from mlygeo import frames
+        from mlygeo.readers import tiles as reader
+
+        damaged: list[Path] = []
+        table = reader.images_table(_files(self.fetch()), region=self.region, damaged=damaged)
+        if damaged:
+            log.warning("%s in the cache is damaged and fetched anew: %s", _count(len(damaged), "tile"), damaged[0].name)
+            try:
+                again = self.fetch(anew=[path.name for path in damaged])
+            except CredentialsError as error:
+                raise FormatError(
+                    f"the tile {damaged[0]} is damaged, and without a token it cannot be fetched anew", hint=error.hint
+                ) from error
+            table = reader.images_table(_files(again), region=self.region)
+        facts = table.schema.metadata or {}
+        self.summary["images_without_id"] = int(facts.get(b"images_without_id", b"0"))
+        self.attrs = {
+            "attribution": [frames.MAPILLARY],
+            "positions": "computed" if self._which["computed"] else "original",
+        }
+        return table
+
+    @property
+    def warning(self) -> str:
+        """What the headline adds where tiles failed."""
+        if not self.failed:
+            return ""
+        return f"; {_count(len(self.failed), 'tile')} could not be fetched, so what lies there is unknown"
+
+
+def _files(tiles: gpd.GeoDataFrame) -> list[Path]:
+    return [Path(path) for path in tiles.loc[tiles["status"] != "skipped", "path"].dropna()]
+
+
+def _service(token: str | None, token_file: Any) -> Service | None:
+    """Return the service for a token that was given; None leaves it to be found when it is needed."""
+    from mlygeo import config
+    from mlygeo.service.http import Service
+
+    if token is None and token_file is None:
+        return None
+    return Service(endpoints=config.Endpoints.from_environment(), token=config.find_token(token, token_file))
+
+
+def _tiles_listed(tiles: gpd.GeoDataFrame, headline: str, failed: list[str]) -> Job:
+    counts = {str(status): int(count) for status, count in tiles["status"].value_counts().items()}
+    summary = {"tiles": len(tiles), **counts, "failed_tiles": failed}
+    return Job(lambda: tiles, summary, headline, lambda path: _write_failed(failed, path.parent), failed)
+
+
+def _write_failed(failed: list[str], folder: Path) -> list[Path]:
+    from mlygeo import store
+
+    return [store.write_text("".join(f"{name}\n" for name in failed), folder / FAILED_TILES)] if failed else []
+
+
+def _surroundings(points: Points, max_distance: float | None) -> Region:
+    from mlygeo import regions
+
+    bounds = regions.bounds_of(*points.lonlat)
+    if bounds is None:
+        raise FrameError(f"{points.name} holds no point with coordinates")
+    return regions.widened(bounds, max_distance or 0.0, name=f"the surroundings of {points.name}")
+
+
+def _warn_of_nothing(images: Points, region: Region | None) -> None:
+    """Say why there is no image to choose from; an error where the cause is a mistake in the call."""
+    from mlygeo import regions
+
+    if not len(images):
+        log.warning("there is no image in %s", "the region" if region is None else region.name)
+        return
+    bounds = regions.bounds_of(*images.lonlat)
+    if region is not None and bounds is not None and not region.contains(*images.lonlat).any():
+        raise RegionError(f"no image of {images.name} lies in {region.name}", hint=_elsewhere(region, bounds))
+    log.warning("no image of %s passes the filters", images.name)
+
+
+def _no_frame() -> gpd.GeoDataFrame:
+    raise InputError("a picture is no frame", hint="use mlygeo.plot(…)")
+
+
+def _network(region: Region | None, streets: FrameLike | None, *, retain_all: bool) -> gpd.GeoDataFrame:
+    from mlygeo import frames, regions
+    from mlygeo.readers import osm
+
+    if streets is not None and hasattr(streets, "geometry"):
+        frames.check(streets, frames.STREETS)
+        return streets
+    network = osm.street_network(region, path=streets, retain_all=retain_all)
+    if not len(network):
+        where = "OpenStreetMap" if streets is None else Path(streets).name
+        hint = None
+        if region is not None and streets is not None:
+            whole = regions.bounds_of(*_all_coordinates(osm.street_network(None, path=streets, retain_all=True)))
+            if whole is not None:
+                hint = _elsewhere(region, whole)
+        raise RegionError(f"no street of {where} lies in {'the region' if region is None else region.name}", hint=hint)
+    return network
+
+
+def _all_coordinates(frame: gpd.GeoDataFrame) -> Any:
+    import shapely
+
+    return shapely.get_coordinates(frame.geometry.values).T
+
+
+def _elsewhere(region: Region, bounds: tuple[float, float, float, float]) -> str:
+    west, south, east, north = bounds
+    if region.swapped_holds(bounds):
+        swapped = ",".join(f"{value:g}" for value in (region.bounds[1], region.bounds[0], region.bounds[3], region.bounds[2]))
+        return f"latitude and longitude look swapped: did you mean --bbox {swapped}"
+    return f"that file covers --bbox {west:.4f},{south:.4f},{east:.4f},{north:.4f}"
+
+
+def _street_points(network: gpd.GeoDataFrame, **options: Any) -> gpd.GeoDataFrame:
+    from mlygeo.spatial import streets as step
+
+    return step.street_points(network, **options)
+
+
+def _points_headline(facts: dict[str, Any]) -> str:
+    share = facts["share_without_point"]
+    text = f"{_count(facts['points'], 'street point')} on {facts['length_m'] / 1000:,.1f} km of streets"
+    return text if not share else f"{text}; {share:.1%} of the street length got no point"
+
+
+def _open_points(points: FrameLike, region: Region | None) -> Points:
+    """Open a user's own points; those outside the region are left out."""
+    from mlygeo import regions, sources
+
+    everything = sources.open_points(points, name="the points")
+    if not len(everything):
+        raise FrameError(f"{everything.name} holds no point")
+    kept = sources.keep(everything, region=region, conditions={})
+    if not len(kept) and region is not None:
+        bounds = regions.bounds_of(*everything.lonlat)
+        raise RegionError(
+            f"no point of {everything.name} lies in {region.name}",
+            hint=None if bounds is None else _elsewhere(region, bounds),
+        )
+    return kept
+
+
+def _open_images(images: FrameLike, conditions: dict[str, Any]) -> Points:
+    from mlygeo import frames, regions, sources
+
+    opened = sources.open_points(images, name="the images")
+    if "id" not in opened.columns:
+        raise FrameError(
+            f"{opened.name} has no column 'id', so its images cannot be named"
+            f" (it has {', '.join(opened.columns) or 'none but the geometry'})"
+        )
+    frames.columns_for(conditions, opened.columns)
+    return opened
+
+
+def _projection(region: Region | None, points: Points, *, srid: int | None, force_srid: bool) -> Projection:
+    from mlygeo import regions
+    from mlygeo.spatial import geodesy
+
+    bounds = regions.bounds_of(*points.lonlat) if region is None else region.bounds
+    if bounds is None:
+        raise FrameError(f"{points.name} holds no point with coordinates")
+    if srid is None:
+        return geodesy.projection(geodesy.utm_srid(*bounds))
+    return geodesy.check_srid(srid, bounds, force=force_srid)
+
+
+def _region_summary(region: Region) -> dict[str, Any]:
+    return {"name": region.name, "bounds": list(region.bounds)}
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("mlygeo")

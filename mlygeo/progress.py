@@ -1,0 +1,176 @@
+"""
+Progress of long work: a bar on a terminal, plain lines elsewhere, nothing when asked.
+
+Every function that takes long accepts a `Progress`; None means silence, so nothing draws in
+somebody else's program unless it asks for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LINE_EVERY_S = 10.0
+"""Seconds between two plain lines, where there is no terminal to draw a bar on."""
+
+
+class Bar(Protocol):
+    """Progress of one piece of work."""
+
+    def advance(self, n: float = 1) -> None:
+        """Note that `n` more units are done."""
+
+
+class Progress:
+    """
+    Silent progress; the base of those that show something.
+
+    Examples
+    --------
+    >>> with Progress().bar("tiles", total=10, unit="tiles") as bar:
+    ...     bar.advance()
+    """
+
+    @contextmanager
+    def bar(self, label: str, *, total: float | None = None, unit: str = "") -> Iterator[Bar]:  # noqa: ARG002
+        """
+        Show the progress of one piece of work.
+
+        Parameters
+        ----------
+        label
+            What is done, in a word or two.
+        total
+            How many units there are; None when unknown.
+        unit
+            What is counted.
+
+        Yields
+        ------
+        bar
+            Call its `advance` as units are done, from any thread.
+        """
+        yield _Silence()
+
+    def note(self, text: str) -> None:
+        """Tell the person in front of it something."""
+
+
+class _Silence:
+    def advance(self, n: float = 1) -> None:
+        pass
+
+
+class LineProgress(Progress):
+    """
+    Progress as plain lines, for pipes and log files.
+
+    Parameters
+    ----------
+    stream
+        Where the lines go; standard error unless told otherwise.
+    clock
+        Seconds that only grow.
+    """
+
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream or sys.stderr
+        self._clock = clock
+
+    @contextmanager
+    def bar(self, label: str, *, total: float | None = None, unit: str = "") -> Iterator[Bar]:
+        """Show a line every few seconds, and one at the end."""
+        line = _Line(label, total, unit, self._stream, self._clock)
+        try:
+            yield line
+        finally:
+            line.show()
+
+    def note(self, text: str) -> None:
+        """Write a line."""
+        print(text, file=self._stream, flush=True)
+
+
+class _Line:
+    def __init__(
+        self, label: str, total: float | None, unit: str, stream: TextIO, clock: Callable[[], float]
+    ) -> None:
+        self._label, self._total, self._unit, self._stream, self._clock = label, total, unit, stream, clock
+        self._done = 0.0
+        self._started = self._shown = clock()
+
+    def advance(self, n: float = 1) -> None:
+        self._done += n
+        if self._clock() - self._shown >= LINE_EVERY_S:
+            self.show()
+
+    def show(self) -> None:
+        self._shown = self._clock()
+        total = f" of {self._total:,.0f}" if self._total is not None else ""
+        elapsed = self._shown - self._started
+        left = ""
+        if self._total and 0 < self._done < self._total:
+            left = f", {elapsed / self._done * (self._total - self._done):.0f} s left"
+        print(f"{self._label}: {self._done:,.0f}{total} {self._unit}{left}", file=self._stream, flush=True)
+
+
+class TerminalProgress(Progress):
+    """Progress as bars on a terminal or in a notebook, with rate and time left; gone when done."""
+
+    @contextmanager
+    def bar(self, label: str, *, total: float | None = None, unit: str = "") -> Iterator[Bar]:
+        """Draw a bar."""
+        from rich import progress as rich_progress
+        from rich.console import Console
+
+        columns = (
+            rich_progress.TextColumn("{task.description}"),
+            rich_progress.BarColumn(),
+            rich_progress.MofNCompleteColumn(),
+            rich_progress.TextColumn(unit),
+            rich_progress.TimeElapsedColumn(),
+            rich_progress.TimeRemainingColumn(),
+        )
+        with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
+            yield _Drawn(drawn, drawn.add_task(label, total=total))
+
+    def note(self, text: str) -> None:
+        """Write a line."""
+        print(text, file=sys.stderr, flush=True)
+
+
+class _Drawn:
+    def __init__(self, drawn: object, task: object) -> None:
+        self._drawn, self._task = drawn, task
+
+    def advance(self, n: float = 1) -> None:
+        self._drawn.advance(self._task, n)  # type: ignore[attr-defined]
+
+
+def for_terminal(*, quiet: bool = False, stream: TextIO | None = None) -> Progress:
+    """
+    Return the progress that fits where the program runs.
+
+    Parameters
+    ----------
+    quiet
+        Show nothing.
+    stream
+        The stream that would carry it; standard error unless told otherwise.
+
+    Returns
+    -------
+    progress
+        Bars where the stream is a terminal, plain lines elsewhere; silence when quiet, or when
+        the environment variable MLYGEO_NO_PROGRESS is set.
+    """
+    stream = stream or sys.stderr
+    if quiet or os.environ.get("MLYGEO_NO_PROGRESS"):
+        return Progress()
+    return TerminalProgress() if stream.isatty() else LineProgress(stream)

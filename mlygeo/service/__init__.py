@@ -1,0 +1,1 @@
+"""The Mapillary service, one module per protocol."""

@@ -1,0 +1,368 @@
+"""
+Points to work on, from a frame or from a file, column by column.
+
+A selection from ten million images needs their coordinates and ids, and everything else of the
+few that are chosen. `open_points` gives that view of a GeoDataFrame and of a file alike.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from mlygeo import frames, store
+from mlygeo.errors import FrameError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import geopandas as gpd
+    import numpy.typing as npt
+    import pandas as pd
+    import pyarrow as pa
+
+    from mlygeo.regions import Region
+
+    Floats = npt.NDArray[np.float64]
+    Rows = npt.NDArray[np.int64]
+
+
+class Points(Protocol):
+    """Points with attributes; what is not asked for is not read."""
+
+    name: str
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the attributes."""
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Attribution and the like."""
+
+    @property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """Longitude and latitude, degrees; NaN where there is no point."""
+
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """Return an attribute of all rows."""
+
+    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
+        """Return attributes of chosen rows."""
+
+
+@dataclass(frozen=True)
+class FramePoints:
+    """
+    The points of a frame.
+
+    Parameters
+    ----------
+    frame
+        GeoDataFrame of points, EPSG:4326.
+    name
+        What messages call it.
+    """
+
+    frame: gpd.GeoDataFrame
+    name: str
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.frame)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the attributes."""
+        return [str(name) for name in self.frame.columns if name != self.frame.geometry.name]
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Attribution and the like."""
+        return dict(self.frame.attrs)
+
+    @cached_property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """Longitude and latitude, degrees; NaN where there is no point."""
+        return frames.lonlat(self.frame)
+
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """Return an attribute of all rows."""
+        import pyarrow as pa
+
+        _must_have(name, self.columns, self.name)
+        return pa.chunked_array([pa.Array.from_pandas(self.frame[name])])
+
+    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
+        """Return attributes of chosen rows."""
+        import pyarrow as pa
+
+        names = self.columns if columns is None else [name for name in columns if name in self.columns]
+        chosen = self.frame[names].iloc[rows]
+        return pa.Table.from_pandas(chosen, preserve_index=False).replace_schema_metadata(None)
+
+
+@dataclass(frozen=True)
+class FilePoints:
+    """The points of a GeoParquet file, of which only what is asked for is read."""
+
+    file: Any
+    name: str
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.file)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the attributes."""
+        return list(self.file.columns)
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Attribution and the like."""
+        return dict(self.file.attrs)
+
+    @property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """Longitude and latitude, degrees; NaN where there is no point."""
+        lon, lat = self.file.lonlat
+        return lon, lat
+
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """Return an attribute of all rows."""
+        _must_have(name, self.columns, self.name)
+        return self.file.column(name)
+
+    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
+        """Return attributes of chosen rows."""
+        return self.file.take(rows, columns)
+
+
+@dataclass(frozen=True)
+class TablePoints:
+    """The points of an Arrow table, whose coordinates stand in the columns `lon` and `lat`."""
+
+    table: pa.Table
+    name: str
+    facts: dict[str, Any]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.table)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the attributes."""
+        return [name for name in self.table.column_names if name not in ("lon", "lat")]
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Attribution and the like."""
+        return dict(self.facts)
+
+    @property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """Longitude and latitude, degrees; NaN where there is no point."""
+        return self.table["lon"].to_numpy(), self.table["lat"].to_numpy()
+
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """Return an attribute of all rows."""
+        _must_have(name, self.columns, self.name)
+        return self.table[name]
+
+    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
+        """Return attributes of chosen rows."""
+        names = self.columns if columns is None else [name for name in columns if name in self.columns]
+        return self.table.select(names).take(rows).replace_schema_metadata(None)
+
+
+@dataclass(frozen=True)
+class SomeOf:
+    """Some rows of other points."""
+
+    points: Points
+    rows: Rows
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.points.name
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.rows)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the attributes."""
+        return self.points.columns
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Attribution and the like."""
+        return self.points.attrs
+
+    @cached_property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """Longitude and latitude, degrees; NaN where there is no point."""
+        lon, lat = self.points.lonlat
+        return lon[self.rows], lat[self.rows]
+
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """Return an attribute of all rows."""
+        return self.points.arrow(name).take(self.rows)
+
+    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
+        """Return attributes of chosen rows."""
+        return self.points.take(self.rows[rows], columns)
+
+
+def open_points(value: store.FrameLike, *, name: str) -> Points:
+    """
+    Return the points of a frame or file.
+
+    Parameters
+    ----------
+    value
+        A GeoDataFrame of points, or the path of any file of them. GeoParquet is read column by
+        column as needed.
+    name
+        What messages call a frame; a file goes by its own name.
+
+    Returns
+    -------
+    points
+        A view of it.
+
+    Raises
+    ------
+    FrameError
+        If it holds other geometries than points, or has no CRS.
+    """
+    if isinstance(value, str | os.PathLike):
+        path = Path(value).expanduser()
+        if path.suffix.lower() in store.PARQUET and path.is_file():
+            from mlygeo import geoparquet
+
+            return FilePoints(geoparquet.PointFile(path), path.name)
+        return open_points(store.read_frame(path), name=path.name)
+    if not hasattr(value, "geometry") or value.active_geometry_name is None:
+        raise FrameError(f"{name} has no geometry: expected a GeoDataFrame of points or a file of them")
+    if value.crs is None:
+        raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
+    kinds = set(value.geom_type.dropna())
+    if kinds - {"Point"}:
+        raise FrameError(f"{name} holds {', '.join(sorted(kinds))}, and points are needed")
+    return FramePoints(value if value.crs.equals(frames.CRS) else value.to_crs(4326), name)
+
+
+def ids_of(points: Points, column: str) -> npt.NDArray[np.int64]:
+    """
+    Return a column of ids as int64.
+
+    Raises
+    ------
+    FrameError
+        If it is not there, has gaps or holds other things than whole numbers.
+    """
+    import pyarrow as pa
+
+    values = points.arrow(column)
+    if pa.types.is_integer(values.type) and not values.null_count:
+        return np.ascontiguousarray(values.to_numpy().astype(np.int64, copy=False))
+    try:
+        return np.ascontiguousarray(frames.cast(_series(values), "int64").to_numpy())
+    except (ValueError, TypeError, OverflowError) as error:
+        raise FrameError(f"{points.name}: column '{column}' holds no ids ({error})") from error
+
+
+def floats_of(points: Points, column: str) -> Floats:
+    """
+    Return a column of numbers as float64, NaN where it has gaps.
+
+    Raises
+    ------
+    FrameError
+        If it is not there, or holds other things than numbers.
+    """
+    try:
+        return np.asarray(frames.cast(_series(points.arrow(column)), "float64").to_numpy(dtype=float, na_value=np.nan))
+    except (ValueError, TypeError) as error:
+        raise FrameError(f"{points.name}: column '{column}' holds no numbers ({error})") from error
+
+
+def truths_of(points: Points, column: str) -> npt.NDArray[np.bool_]:
+    """
+    Return a column of truth values, False where it has gaps.
+
+    Raises
+    ------
+    FrameError
+        If it is not there, or holds other things.
+    """
+    try:
+        return np.asarray(frames.cast(_series(points.arrow(column)), "bool").to_numpy(dtype=bool))
+    except (ValueError, TypeError) as error:
+        raise FrameError(f"{points.name}: column '{column}' holds no truth values ({error})") from error
+
+
+def keep(points: Points, *, region: Region | None, conditions: dict[str, Any]) -> Points:
+    """
+    Return the points that lie in a region and meet all conditions of `frames.conditions_of`.
+
+    Parameters
+    ----------
+    points
+        Any points.
+    region
+        None is the whole earth.
+    conditions
+        See `frames.filter_images`; none keeps all.
+
+    Raises
+    ------
+    FrameError
+        If a condition asks for a column that is not there.
+    """
+    kept = np.ones(len(points), dtype=bool)
+    if conditions:
+        names = frames.columns_for(conditions, points.columns)
+        columns = {name: _of_schema(name, _series(points.arrow(name)), points.name) for name in names}
+        kept &= frames.conditions_mask(columns, conditions)
+    if region is not None:
+        kept &= region.contains(*points.lonlat)
+    return points if kept.all() else SomeOf(points, np.flatnonzero(kept))
+
+
+def as_frame(points: Points, schema: frames.Schema) -> gpd.GeoDataFrame:
+    """Return points as a frame of a schema."""
+    lon, lat = points.lonlat
+    table = points.take(np.arange(len(points)))
+    return frames.from_arrow(table.append_column("lon", [lon]).append_column("lat", [lat]), schema)
+
+
+def _of_schema(name: str, values: pd.Series, where: str) -> pd.Series:
+    try:
+        return frames.cast(values, frames.IMAGES.dtype(name) or str(values.dtype))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise FrameError(f"{where}: column '{name}' cannot be filtered by ({error})") from error
+
+
+def _series(values: pa.ChunkedArray) -> pd.Series:
+    import pyarrow as pa
+
+    return frames.to_pandas(pa.table({"values": values}))["values"]
+
+
+def _must_have(name: str, columns: list[str], where: str) -> None:
+    if name not in columns:
+        raise FrameError(f"{where} has no column '{name}' (it has {', '.join(columns) or 'none but the geometry'})")

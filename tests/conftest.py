@@ -1,0 +1,60 @@
+"""Shared fixtures: the bundled data, an environment without tokens, and no network."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STUTTGART = ROOT / "examples" / "stuttgart"
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch, tmp_path_factory):
+    """No token, endpoint or user folder of whoever runs the tests plays a part in them."""
+    for name in list(os.environ):
+        if name.startswith(("MAPILLARY_", "MLY_")) or name == "MLYGEO_NO_PROGRESS":
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(home / name.lower()))
+    monkeypatch.setenv("MAPILLARY_TILES_ENDPOINT", "http://127.0.0.1:9")
+
+
+@pytest.fixture(autouse=True)
+def loopback_only(monkeypatch):
+    """A test that would leave this machine fails."""
+    connect = socket.socket.connect
+
+    def guarded(self, address):
+        if isinstance(address, tuple) and str(address[0]) not in {"127.0.0.1", "::1", "localhost"}:
+            raise OSError(f"a test tried to reach {address[0]}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def stuttgart():
+    """The folder of the bundled data."""
+    return STUTTGART
+
+
+@pytest.fixture(scope="session")
+def images():
+    """The images frame of the bundled data."""
+    from mlygeo.readers.tiles import read_tiles
+
+    return read_tiles(STUTTGART / "stuttgart_tile_cache")
+
+
+@pytest.fixture(scope="session")
+def edges():
+    """The streets frame of the bundled data."""
+    from mlygeo.readers.osm import street_network
+
+    return street_network(path=STUTTGART / "stuttgart_osm_edges.gpkg")

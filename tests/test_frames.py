@@ -1,0 +1,130 @@
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlygeo import frames
+from mlygeo.errors import FrameError, InputError
+
+BEYOND_FLOATS = 26858300993768843  # rounded to …842 or …844 by anything that makes a float of it
+
+
+def raw(**columns):
+    length = len(next(iter(columns.values())))
+    return gpd.GeoDataFrame(columns, geometry=gpd.points_from_xy([9.0] * length, [48.0] * length, crs=4326))
+
+
+def test_an_empty_frame_has_the_whole_schema():
+    for schema in frames.SCHEMAS.values():
+        frame = frames.empty(schema)
+        frames.check(frame, schema)
+        assert [column.name for column in schema.required] == [name for name in frame.columns if name != "geometry"]
+
+
+def test_conform_gives_the_dtypes_of_the_schema():
+    frame = frames.conform(
+        raw(id=["1", str(BEYOND_FLOATS)], captured_at=[1720488258913, 0], is_pano=["true", "0"], foo=[1.5, 2.5]), frames.IMAGES
+    )
+    frames.check(frame, frames.IMAGES)
+    assert frame["id"].tolist() == [1, BEYOND_FLOATS]
+    assert str(frame["captured_at"].iloc[0]) == "2024-07-09 01:24:18.913000+00:00"
+    assert frame["is_pano"].tolist() == [True, False]
+    assert frame["foo"].tolist() == [1.5, 2.5], "unknown columns are carried along"
+    assert frame["organization_id"].isna().all()
+
+
+def test_ids_with_gaps_are_never_floats():
+    frame = frames.conform(raw(id=[1, 2], is_pano=[True, False], creator_id=[None, str(BEYOND_FLOATS)]), frames.IMAGES)
+    assert str(frame["creator_id"].dtype) == "Int64"
+    assert frame["creator_id"].iloc[1] == BEYOND_FLOATS
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "words"),
+    [
+        ("id", [float(BEYOND_FLOATS), 2.0], "last digits are lost"),
+        ("id", [1.5, 2.0], "not whole numbers"),
+        ("id", ["abc", "2"], "'abc' is not a whole number"),
+        ("id", [None, "2"], "1 of 2 values are missing"),
+        ("is_pano", ["maybe", "no"], "'maybe' is not a truth value"),
+    ],
+)
+def test_what_does_not_fit_is_named(column, values, words):
+    columns = {"id": [1, 2], "is_pano": [True, False], column: values}
+    with pytest.raises(FrameError, match="not a frame of images") as caught:
+        frames.conform(raw(**columns), frames.IMAGES)
+    assert words in str(caught.value)
+    assert column in str(caught.value)
+
+
+def test_check_names_every_problem_at_once():
+    frame = raw(id=["1"], sequence_id=["a"]).set_crs(28992, allow_override=True)
+    with pytest.raises(FrameError) as caught:
+        frames.check(frame, frames.IMAGES)
+    for word in ("'id' is str", "'captured_at'", "'is_pano'", "EPSG:28992"):
+        assert word in str(caught.value)
+
+
+def test_times_are_milliseconds(images):
+    assert str(images["captured_at"].dtype) == "datetime64[ms, UTC]"
+
+
+def test_from_arrow_keeps_ids_with_gaps_exact():
+    table = pa.table({"organization_id": pa.array([None, BEYOND_FLOATS]), "lon": [1.0, 2.0], "lat": [3.0, 4.0]})
+    frame = frames.from_arrow(table)
+    assert frame["organization_id"].iloc[1] == BEYOND_FLOATS
+    assert frame.crs == frames.CRS
+
+
+def test_filters(images):
+    assert len(frames.filter_images(images, pano=True)) == 660
+    assert len(frames.filter_images(images, pano=False)) == 1298 - 660
+    july = frames.filter_images(images, since="2024-07-01")
+    before = frames.filter_images(images, until="2024-07-01T00:00:00Z")
+    assert len(july) + len(before) == 1298
+    assert (july["captured_at"] >= pd.Timestamp("2024-07-01", tz="UTC")).all()
+    someone = images["creator_id"].iloc[0]
+    assert (frames.filter_images(images, creator=str(someone))["creator_id"] == someone).all()
+    assert len(frames.filter_images(images, organization=1)) == 0
+    assert frames.filter_images(images) is images
+
+
+def test_until_a_date_includes_that_day(images):
+    days = images["captured_at"].dt.strftime("%Y-%m-%d")
+    last = days.max()
+    assert len(frames.filter_images(images, until=last)) == 1298
+    assert len(frames.filter_images(images, until=f"{last}T00:00:00")) == (days < last).sum()
+
+
+def test_filters_say_what_is_wrong(images):
+    with pytest.raises(InputError, match="not a date"):
+        frames.filter_images(images, since="yesterday-ish")
+    with pytest.raises(InputError, match="is not before"):
+        frames.filter_images(images, since="2024-07-01", until="2024-06-01")
+    with pytest.raises(FrameError, match="quality_score"):
+        frames.filter_images(images, min_quality=0.5)
+    with pytest.raises(FrameError, match="creator_username"):
+        frames.filter_images(images, creator="someone")
+    with pytest.raises(InputError, match="between 0 and 1"):
+        frames.filter_images(images, min_quality=5)
+
+
+def test_unknown_values_do_not_pass_a_filter(images):
+    unknown = images.assign(creator_id=pd.array([pd.NA] * len(images), dtype="Int64"))
+    assert len(frames.filter_images(unknown, creator=1)) == 0
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1)), min_size=1))
+def test_whole_numbers_survive_as_text(values):
+    text = pd.Series([None if value is None else str(value) for value in values], dtype="str")
+    assert [None if value is pd.NA else value for value in frames.cast(text, "Int64")] == values
+
+
+def test_lonlat_of_missing_points_is_nan():
+    frame = gpd.GeoDataFrame(geometry=gpd.GeoSeries([None], crs=4326))
+    lon, lat = frames.lonlat(frame)
+    assert np.isnan(lon).all()
+    assert np.isnan(lat).all()
