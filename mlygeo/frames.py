@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.errors import FrameError
+from mlygeo import dtypes
+from mlygeo.errors import FrameError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -159,9 +160,7 @@ TRACKS = Schema(
     ),
 )
 
-SCHEMAS = {
-    schema.name: schema for schema in (IMAGES, STREETS, STREET_POINTS, POINTS, SELECTION, SEQUENCES, TRACKS)
-}
+SCHEMAS = {schema.name: schema for schema in (IMAGES, STREETS, STREET_POINTS, POINTS, SELECTION, SEQUENCES, TRACKS)}
 
 IDS = ("id", "creator_id", "organization_id", "point_id", "osmid", "u", "v")
 """Columns of ids that pass 2^53: text wherever a format's readers would make floats of them."""
@@ -242,7 +241,7 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
     for column in schema.columns:
         if column.name in frame.columns:
             try:
-                columns[column.name] = cast(frame[column.name], column.dtype)
+                columns[column.name] = dtypes.cast(frame[column.name], column.dtype)
             except (ValueError, TypeError, OverflowError) as error:
                 problems.append(f"column '{column.name}' does not fit {column.dtype} ({error})")
         elif column.optional:
@@ -250,7 +249,7 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
         elif column.dtype in {"int64", "bool"}:
             problems.append(f"column '{column.name}' ({column.dtype}) is missing")
         else:
-            columns[column.name] = nulls(column.dtype, len(frame), frame.index)
+            columns[column.name] = dtypes.nulls(column.dtype, len(frame), frame.index)
     if frame.active_geometry_name is None:
         problems.append("it has no geometry")
     elif frame.crs is None:
@@ -264,74 +263,6 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
     others = [name for name in frame.columns if name not in columns and name != "geometry"]
     ordered = [*columns, *others, "geometry"]
     return frame.assign(**columns)[ordered].reset_index(drop=True)
-
-
-def cast(values: pd.Series, dtype: str) -> pd.Series:
-    """Return a column in another dtype, without loss; ValueError where that cannot be."""
-    import pandas as pd
-
-    if str(values.dtype) == dtype:
-        return values
-    if dtype.startswith("datetime64"):
-        times = pd.to_datetime(values, unit=None if not pd.api.types.is_numeric_dtype(values) else "ms", utc=True)
-        return times.dt.as_unit("ms" if "[ms" in dtype else "us")
-    if dtype in {"int64", "Int64"}:
-        whole = _whole_numbers(values)
-        if dtype == "int64":
-            if whole.isna().any():
-                raise ValueError(f"{int(whole.isna().sum())} of {len(whole)} values are missing")
-            return whole.astype("int64")
-        return whole
-    if dtype == "bool":
-        return _truth(values)
-    if dtype == "str":
-        text = values.astype("str")
-        return text.where(values.notna(), None)
-    return values.astype(dtype)
-
-
-def _whole_numbers(values: pd.Series) -> pd.Series:
-    """Return ids as Int64, exactly: a float that has lost digits is refused."""
-    import pandas as pd
-
-    if pd.api.types.is_float_dtype(values):
-        known = values.dropna()
-        if (known.abs() >= 2.0**53).any():
-            raise ValueError("these are floats past 2^53, whose last digits are lost")
-        if (known != known.round()).any():
-            raise ValueError("these are not whole numbers")
-        return values.astype("Int64")
-    if pd.api.types.is_integer_dtype(values):
-        return values.astype("Int64")
-    text = values.astype("str").str.strip()
-    missing = values.isna() | (text == "")
-    odd = ~missing & ~text.str.fullmatch(r"[+-]?\d{1,19}").astype(bool)
-    if odd.any():
-        raise ValueError(f"{text[odd].iloc[0][:40]!r} is not a whole number")
-    numbers = pd.array([pd.NA if gone else int(value) for gone, value in zip(missing, text, strict=True)], dtype="Int64")
-    return pd.Series(numbers, index=values.index)
-
-
-def _truth(values: pd.Series) -> pd.Series:
-    import pandas as pd
-
-    if pd.api.types.is_numeric_dtype(values):
-        if not values.dropna().isin([0, 1]).all():
-            raise ValueError("these are not truth values")
-        return values.fillna(0).astype("bool")
-    text = values.astype("str").str.strip().str.lower().where(values.notna(), "")
-    true, false = text.isin(["true", "t", "yes", "1"]), text.isin(["false", "f", "no", "0", ""])
-    if not (true | false).all():
-        raise ValueError(f"{text[~(true | false)].iloc[0][:40]!r} is not a truth value")
-    return true
-
-
-def nulls(dtype: str, length: int, index: pd.Index | None = None) -> pd.Series:
-    """Return a column of unknown values: NaN, NaT or NA."""
-    import pandas as pd
-
-    values: Any = np.full(length, np.nan) if dtype == "float64" else [None] * length
-    return pd.Series(values, index=index, dtype=dtype)
 
 
 def empty(schema: Schema) -> gpd.GeoDataFrame:
@@ -387,6 +318,10 @@ def lonlat(frame: gpd.GeoDataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArra
     import shapely
 
     geometry = np.asarray(frame.geometry.values)
+    # GEOS has no answer for POINT EMPTY but an error.
+    if (empty := shapely.is_empty(geometry)).any():
+        geometry = geometry.copy()
+        geometry[empty] = None
     return shapely.get_x(geometry), shapely.get_y(geometry)
 
 
@@ -457,8 +392,6 @@ def conditions_of(
     min_quality: float | None,
 ) -> dict[str, Any]:
     """Return the conditions that were given, checked and in one form; see `filter_images`."""
-    from mlygeo.errors import InputError
-
     given: dict[str, Any] = {}
     if pano is not None:
         given["pano"] = pano
@@ -525,13 +458,14 @@ def conditions_mask(columns: Mapping[str, pd.Series], conditions: Mapping[str, A
         masks.append(columns["organization_id"].isin(conditions["organization"]))
     if "min_quality" in conditions:
         masks.append(columns["quality_score"] >= conditions["min_quality"])
-    return np.logical_and.reduce([pd.Series(mask).fillna(value=False).to_numpy(dtype=bool) for mask in masks])
+    met: npt.NDArray[np.bool_] = np.logical_and.reduce(
+        [pd.Series(mask).fillna(value=False).to_numpy(dtype=bool) for mask in masks]
+    )
+    return met
 
 
 def _moment(value: str | datetime, option: str) -> pd.Timestamp:
     import pandas as pd
-
-    from mlygeo.errors import InputError
 
     try:
         moment = pd.Timestamp(value)

@@ -12,6 +12,7 @@ Specification: https://geoparquet.org/releases/v1.1.0/
 from __future__ import annotations
 
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -65,6 +66,7 @@ class PointFile:
         self.path = Path(path)
         self._file = _open(self.path)
         self.geo = _geo_metadata(self._file, self.path)
+        self._local = threading.local()
         self.geometry_name: str = self.geo["primary_column"]
         self._groups = [self._file.metadata.row_group(i).num_rows for i in range(self._file.num_row_groups)]
 
@@ -97,8 +99,7 @@ class PointFile:
 
         def decode(group: int) -> None:
             part = slice(ends[group] - self._groups[group], ends[group])
-            geometry = self._file.read_row_group(group, columns=[self.geometry_name], use_threads=False).column(0)
-            lon[part], lat[part] = _coordinates(geometry, self.path)
+            lon[part], lat[part] = _coordinates(self._row_group(group, [self.geometry_name]).column(0), self.path)
 
         with ThreadPoolExecutor(THREADS) as pool:
             for _ in pool.map(decode, range(len(self._groups))):
@@ -116,7 +117,7 @@ class PointFile:
         """
         if name not in self.columns:
             raise FrameError(f"{self.path.name} has no column '{name}' (it has {', '.join(self.columns)})")
-        return self._read(lambda: self._file.read(columns=[name])).column(0)
+        return _reading(self.path, lambda: self._file.read(columns=[name])).column(0)
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """
@@ -132,11 +133,11 @@ class PointFile:
         Returns
         -------
         table
-            A row for each of `rows`.
+            A row for each of `rows`; a table without columns has none.
         """
         names = self.columns if columns is None else [name for name in columns if name in self.columns]
         if not names:
-            return pa.table({}, schema=pa.schema([])).append_column("", pa.nulls(len(rows))).drop_columns([""])
+            return pa.table({})
         order = np.argsort(rows, kind="stable")
         ordered = rows[order]
         ends = np.cumsum(self._groups)
@@ -146,7 +147,7 @@ class PointFile:
             wanted = ordered[limits[group] : limits[group + 1]] - (ends[group] - self._groups[group])
             if not len(wanted):
                 return None
-            return self._file.read_row_group(group, columns=names, use_threads=False).take(pa.array(wanted))
+            return self._row_group(group, names).take(pa.array(wanted))
 
         with ThreadPoolExecutor(THREADS) as pool:
             parts = [part for part in pool.map(pick, range(len(self._groups))) if part is not None]
@@ -156,8 +157,12 @@ class PointFile:
         back[order] = np.arange(len(order))
         return pa.concat_tables(parts).select(names).take(pa.array(back)).replace_schema_metadata(None)
 
-    def _read(self, action: Any) -> Any:
-        return _reading(self.path, action)
+    def _row_group(self, group: int, columns: list[str]) -> pa.Table:
+        # One reader a thread: Arrow does not promise that threads may share one.
+        if not hasattr(self._local, "file"):
+            self._local.file = pq.ParquetFile(self.path, metadata=self._file.metadata)
+        file: pq.ParquetFile = self._local.file
+        return _reading(self.path, lambda: file.read_row_group(group, columns=columns, use_threads=False))
 
 
 def read(
@@ -238,7 +243,9 @@ def write(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> None:
     present = kinds >= 0
     attrs = {key: value for key, value in frame.attrs.items() if _is_json(value)}
     if present.all() and (kinds == 0).all() and not shapely.has_z(geometry).any():
-        write_points(table, shapely.get_x(geometry), shapely.get_y(geometry), path, crs=frame.crs, attrs=attrs, name=name)
+        write_points(
+            table, shapely.get_x(geometry), shapely.get_y(geometry), path, crs=frame.crs, attrs=attrs, name=name
+        )
         return
     flat = shapely.force_2d(geometry)
     types = sorted({str(kind) for kind in frame.geom_type.dropna()})
@@ -301,7 +308,7 @@ def _write(
     attrs: dict[str, Any],
     name: str,
 ) -> None:
-    known = np.isfinite(bounds).all(axis=0)
+    known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(bounds).all(axis=0))
     table = table.append_column(name, wkb).append_column("bbox", _bbox_column(bounds, known))
     if len(table) > ROWS_PER_GROUP:
         table = table.take(pa.array(_z_order((bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2)))
@@ -535,19 +542,29 @@ def _restored(table: pa.Table, file: pq.ParquetFile) -> Any:
 
 def _plain_pandas_metadata(table: pa.Table, others: tuple[str, ...]) -> dict[str, Any]:
     """Return the metadata by which pandas restores dtypes, for a table that pandas did not make."""
-    columns = []
+    columns: list[dict[str, Any]] = []
     for field in table.schema:
         if field.name in others:
             continue
-        schema_dtypes = {schema.dtype(field.name) for schema in frames.SCHEMAS.values()} - {None}
-        nullable = pa.types.is_integer(field.type) and (
-            table[field.name].null_count > 0 or (schema_dtypes == {"Int64"})
-        )
-        numpy_type = "Int64" if nullable else str(field.type.to_pandas_dtype().__name__)
-        columns.append(
-            {"name": field.name, "field_name": field.name, "pandas_type": str(field.type), "numpy_type": numpy_type, "metadata": None}
-        )
+        metadata = {"timezone": "UTC"} if pa.types.is_timestamp(field.type) and field.type.tz else None
+        kinds = _pandas_types(field, has_gaps=table[field.name].null_count > 0)
+        columns.append({"name": field.name, "field_name": field.name, **kinds, "metadata": metadata})
     return {"index_columns": [], "column_indexes": [], "columns": columns, "creator": {"library": "mlygeo"}}
+
+
+def _pandas_types(field: pa.Field, *, has_gaps: bool) -> dict[str, str]:
+    """Return what pandas' own metadata call the type of a column."""
+    kind = field.type
+    if pa.types.is_integer(kind):
+        dtypes = {schema.dtype(field.name) for schema in frames.SCHEMAS.values()} - {None}
+        return {"pandas_type": "int64", "numpy_type": "Int64" if has_gaps or dtypes == {"Int64"} else "int64"}
+    if pa.types.is_timestamp(kind):
+        return {"pandas_type": "datetimetz" if kind.tz else "datetime", "numpy_type": f"datetime64[{kind.unit}]"}
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return {"pandas_type": "unicode", "numpy_type": "str"}
+    if pa.types.is_boolean(kind) and not has_gaps:
+        return {"pandas_type": "bool", "numpy_type": "bool"}
+    return {"pandas_type": str(kind), "numpy_type": "float64" if pa.types.is_floating(kind) else "object"}
 
 
 def _is_json(value: Any) -> bool:

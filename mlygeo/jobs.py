@@ -8,7 +8,6 @@ pays for what only the other needs.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,17 +16,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from mlygeo.errors import CredentialsError, FileError, FormatError, FrameError, InputError, RegionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterable
 
     import geopandas as gpd
     import pyarrow as pa
 
-    from mlygeo.actors.selection import Selection
     from mlygeo.config import Config
     from mlygeo.progress import Progress
     from mlygeo.regions import Region, RegionLike
     from mlygeo.service.http import Service
-    from mlygeo.service.tiles import Plan
+    from mlygeo.service.tile_cache import Plan
     from mlygeo.sources import Points
     from mlygeo.spatial.geodesy import Projection
     from mlygeo.store import FrameLike
@@ -94,10 +92,13 @@ def tiles(
     conditions = frames.conditions_of(**{name: options.pop(name) for name in FILTERS})
     fetching = _Fetching(place, config, progress=progress, **options)
     if dry_run:
-        return _tiles_listed(fetching.planned(), str(fetching.plan()), [])
+        plan = fetching.plan()
+        return _tiles_listed(fetching.fetch(dry_run=True), f"{plan}; nothing was fetched", [])
     if tiles_only:
         tiles = fetching.fetch()
-        return _tiles_listed(tiles, f"{_count(len(tiles), 'tile')} in {fetching.cache}{fetching.warning}", fetching.failed)
+        return _tiles_listed(
+            tiles, f"{_count(len(tiles), 'tile')} in {fetching.cache}{fetching.warning}", fetching.failed
+        )
     everything = sources.TablePoints(fetching.images(), "the images", fetching.attrs)
     kept = sources.keep(everything, region=None, conditions=conditions)
     summary = {
@@ -183,7 +184,7 @@ def select(
     if place is None and points is None and streets is None:
         raise RegionError("no region", hint=NO_REGION)
 
-    at_hand = None if images is None else _open_images(images, conditions)
+    at_hand: Points | None = None if images is None else _open_images(images, conditions)
     network_facts: dict[str, Any] = {}
     target: Points
     if points is not None:
@@ -303,10 +304,10 @@ class _Fetching:
         progress: Progress | None,
     ) -> None:
         from mlygeo.readers import mvt
-        from mlygeo.service import tiles as protocol
+        from mlygeo.service import tile_cache as files
 
         self.region = region
-        self.cache = Path(tile_cache or (config and config.tile_cache_dir) or protocol.default_tile_cache()).expanduser()
+        self.cache = Path(tile_cache or (config and config.tile_cache_dir) or files.default_tile_cache()).expanduser()
         self._which: dict[str, Any] = {
             "tile_cache": self.cache,
             "computed": computed,
@@ -329,20 +330,23 @@ class _Fetching:
         """Return what would be fetched, and how long it would take."""
         from mlygeo.service import tiles as protocol
 
-        return protocol.plan(self.region, **self._which)
+        return protocol.plan_tiles(self.region, **self._which, service=self._how["service"])
 
-    def fetch(self, anew: Iterable[str] = ()) -> gpd.GeoDataFrame:
+    def fetch(self, damaged: Collection[Path] = (), *, dry_run: bool = False) -> gpd.GeoDataFrame:
         """Return the tiles frame, once all are in the cache that can be had."""
+        from mlygeo.service import tile_cache as files
         from mlygeo.service import tiles as protocol
 
-        if self._progress is not None and not anew:
-            plan = self.plan()
-            if plan.missing:
-                self._progress.note(str(plan))
-        tiles = protocol.fetch_tiles(self.region, **self._which, **self._how, anew=anew)
+        which = self._which
+        if damaged:  # what was asked to be fetched anew has been by now
+            which = {**which, "overwrite": False, "max_age": None}
+        elif self._progress is not None and not dry_run and (plan := self.plan()).missing:
+            self._progress.note(str(plan))
+        tiles = protocol.fetch_tiles(self.region, **which, **self._how, damaged=damaged, dry_run=dry_run)
         worked = tiles[tiles["status"] != "skipped"]
         failed = worked[worked["status"] == "failed"]
-        self.failed = [protocol.tile_name_of(row.x, row.y, computed=self._which["computed"]) for row in failed.itertuples()]
+        tileset = files.tileset(computed=self._which["computed"])
+        self.failed = [f"{tileset}_{x}_{y}_14" for x, y in zip(failed["x"], failed["y"], strict=True)]
         counts = {status: int((worked["status"] == status).sum()) for status in ("cached", "fetched", "failed")}
         self.summary = {"tiles": len(worked), **counts, "failed_tiles": self.failed}
         return tiles
@@ -355,9 +359,11 @@ class _Fetching:
         damaged: list[Path] = []
         table = reader.images_table(_files(self.fetch()), region=self.region, damaged=damaged)
         if damaged:
-            log.warning("%s in the cache is damaged and fetched anew: %s", _count(len(damaged), "tile"), damaged[0].name)
+            log.warning(
+                "%s in the cache is damaged and fetched anew: %s", _count(len(damaged), "tile"), damaged[0].name
+            )
             try:
-                again = self.fetch(anew=[path.name for path in damaged])
+                again = self.fetch(damaged)
             except CredentialsError as error:
                 raise FormatError(
                     f"the tile {damaged[0]} is damaged, and without a token it cannot be fetched anew", hint=error.hint
@@ -421,9 +427,9 @@ def _warn_of_nothing(images: Points, region: Region | None) -> None:
     if not len(images):
         log.warning("there is no image in %s", "the region" if region is None else region.name)
         return
-    bounds = regions.bounds_of(*images.lonlat)
-    if region is not None and bounds is not None and not region.contains(*images.lonlat).any():
-        raise RegionError(f"no image of {images.name} lies in {region.name}", hint=_elsewhere(region, bounds))
+    if region is not None and not region.contains(*images.lonlat).any():
+        hint = regions.elsewhere(region, regions.bounds_of(*images.lonlat))
+        raise RegionError(f"no image of {images.name} lies in {region.name}", hint=hint)
     log.warning("no image of %s passes the filters", images.name)
 
 
@@ -438,30 +444,19 @@ def _network(region: Region | None, streets: FrameLike | None, *, retain_all: bo
     if streets is not None and hasattr(streets, "geometry"):
         frames.check(streets, frames.STREETS)
         return streets
-    network = osm.street_network(region, path=streets, retain_all=retain_all)
-    if not len(network):
-        where = "OpenStreetMap" if streets is None else Path(streets).name
-        hint = None
-        if region is not None and streets is not None:
-            whole = regions.bounds_of(*_all_coordinates(osm.street_network(None, path=streets, retain_all=True)))
-            if whole is not None:
-                hint = _elsewhere(region, whole)
-        raise RegionError(f"no street of {where} lies in {'the region' if region is None else region.name}", hint=hint)
-    return network
+    try:
+        return osm.street_network(region, path=streets, retain_all=retain_all)
+    except RegionError as error:
+        if region is None or streets is None:
+            raise
+        whole = regions.bounds_of(*_all_coordinates(osm.street_network(path=streets, retain_all=True)))
+        raise RegionError(str(error), hint=regions.elsewhere(region, whole)) from error
 
 
 def _all_coordinates(frame: gpd.GeoDataFrame) -> Any:
     import shapely
 
     return shapely.get_coordinates(frame.geometry.values).T
-
-
-def _elsewhere(region: Region, bounds: tuple[float, float, float, float]) -> str:
-    west, south, east, north = bounds
-    if region.swapped_holds(bounds):
-        swapped = ",".join(f"{value:g}" for value in (region.bounds[1], region.bounds[0], region.bounds[3], region.bounds[2]))
-        return f"latitude and longitude look swapped: did you mean --bbox {swapped}"
-    return f"that file covers --bbox {west:.4f},{south:.4f},{east:.4f},{north:.4f}"
 
 
 def _street_points(network: gpd.GeoDataFrame, **options: Any) -> gpd.GeoDataFrame:
@@ -485,16 +480,13 @@ def _open_points(points: FrameLike, region: Region | None) -> Points:
         raise FrameError(f"{everything.name} holds no point")
     kept = sources.keep(everything, region=region, conditions={})
     if not len(kept) and region is not None:
-        bounds = regions.bounds_of(*everything.lonlat)
-        raise RegionError(
-            f"no point of {everything.name} lies in {region.name}",
-            hint=None if bounds is None else _elsewhere(region, bounds),
-        )
+        hint = regions.elsewhere(region, regions.bounds_of(*everything.lonlat))
+        raise RegionError(f"no point of {everything.name} lies in {region.name}", hint=hint)
     return kept
 
 
 def _open_images(images: FrameLike, conditions: dict[str, Any]) -> Points:
-    from mlygeo import frames, regions, sources
+    from mlygeo import frames, sources
 
     opened = sources.open_points(images, name="the images")
     if "id" not in opened.columns:

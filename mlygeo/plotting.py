@@ -74,10 +74,18 @@ def _draw_layer(axes: Axes, name: str, frame: gpd.GeoDataFrame) -> None:
             pano = frame["is_pano"].to_numpy(dtype=bool)
             for mask, marker, what in ((~pano, "^", "flat"), (pano, "o", "panoramas")):
                 if mask.any():
-                    axes.scatter(*lonlat[mask].T, s=size, c=colour, marker=marker, linewidths=0, zorder=4,
-                                 label=f"{name}, {what} ({mask.sum():,})")  # fmt: skip
+                    axes.scatter(
+                        lonlat[mask, 0],
+                        lonlat[mask, 1],
+                        s=size,
+                        c=colour,
+                        marker=marker,
+                        linewidths=0,
+                        zorder=4,
+                        label=f"{name}, {what} ({mask.sum():,})",
+                    )
             return
-        axes.scatter(*lonlat.T, s=size, c=colour, linewidths=0, zorder=3, label=label)
+        axes.scatter(lonlat[:, 0], lonlat[:, 1], s=size, c=colour, linewidths=0, zorder=3, label=label)
     elif kind == 1:
         parts = shapely.get_parts(geometry)
         lines = [shapely.get_coordinates(line) for line in parts]

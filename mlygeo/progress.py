@@ -94,13 +94,12 @@ class LineProgress(Progress):
 
     def note(self, text: str) -> None:
         """Write a line."""
-        print(text, file=self._stream, flush=True)
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
 
 
 class _Line:
-    def __init__(
-        self, label: str, total: float | None, unit: str, stream: TextIO, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, label: str, total: float | None, unit: str, stream: TextIO, clock: Callable[[], float]) -> None:
         self._label, self._total, self._unit, self._stream, self._clock = label, total, unit, stream, clock
         self._done = 0.0
         self._started = self._shown = clock()
@@ -117,7 +116,8 @@ class _Line:
         left = ""
         if self._total and 0 < self._done < self._total:
             left = f", {elapsed / self._done * (self._total - self._done):.0f} s left"
-        print(f"{self._label}: {self._done:,.0f}{total} {self._unit}{left}", file=self._stream, flush=True)
+        self._stream.write(f"{self._label}: {self._done:,.0f}{total} {self._unit}{left}\n")
+        self._stream.flush()
 
 
 class TerminalProgress(Progress):
@@ -142,7 +142,8 @@ class TerminalProgress(Progress):
 
     def note(self, text: str) -> None:
         """Write a line."""
-        print(text, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
 
 class _Drawn:

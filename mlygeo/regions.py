@@ -236,14 +236,6 @@ class Region:
             inside[rows] = shapely.intersects_xy(self.geometry, lon[rows], lat[rows])
         return inside
 
-    def swapped_holds(self, bounds: Bounds) -> bool:
-        """Return whether other data lies in this region once latitude and longitude are swapped."""
-        west, south, east, north = self.bounds
-        other_west, other_south, other_east, other_north = bounds
-        here = other_west <= east and other_east >= west and other_south <= north and other_north >= south
-        there = other_west <= north and other_east >= south and other_south <= east and other_north >= west
-        return there and not here
-
 
 @dataclass(frozen=True)
 class Configured:
@@ -361,8 +353,11 @@ def from_parts(
     named = [
         option
         for option, value in (
-            ("--bbox", bbox), ("--region", file), ("--place", place), ("--west/--south/--east/--north", given or None)
-        )  # fmt: skip
+            ("--bbox", bbox),
+            ("--region", file),
+            ("--place", place),
+            ("--west/--south/--east/--north", given or None),
+        )
         if value is not None
     ]
     if len(named) > 1:
@@ -384,9 +379,11 @@ def from_parts(
     if len(missing) == 4:
         raise RegionError(f"no region{where}", hint="give -c FILE, --bbox W,S,E,N, --region FILE or --place NAME")
     if missing:
-        raise RegionError(f"the bounding box{where} has no {' and no '.join(missing)}", hint=f"add --{missing[0]} DEGREES")
+        raise RegionError(
+            f"the bounding box{where} has no {' and no '.join(missing)}", hint=f"add --{missing[0]} DEGREES"
+        )
     name = f"the bounding box{where}"
-    return Region.from_bbox(given["west"], given["south"], given["east"], given["north"], name=name)  # type: ignore[arg-type]
+    return Region.from_bbox(given["west"], given["south"], given["east"], given["north"], name=name)
 
 
 def parse_bbox(text: str) -> Bounds:
@@ -430,6 +427,32 @@ def bounds_of(lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> Bou
         if len(eastern) and len(western) and eastern.min() - western.max() > 180:
             west, east = float(eastern.min()), float(western.max())
     return west, float(lat.min()), east, float(lat.max())
+
+
+def elsewhere(region: Region, bounds: Bounds | None) -> str | None:
+    """
+    Return what to do where data lies elsewhere than the region.
+
+    Parameters
+    ----------
+    region
+        The region.
+    bounds
+        Where the data lies; None where nobody knows.
+
+    Returns
+    -------
+    hint
+        That latitude and longitude look swapped, if the data would lie in the region then; else
+        where the data lies.
+    """
+    if bounds is None:
+        return None
+    west, south, east, north = region.bounds
+    data_west, data_south, data_east, data_north = bounds
+    if data_west <= north and data_east >= south and data_south <= east and data_north >= west:
+        return f"latitude and longitude look swapped: did you mean --bbox {south:g},{west:g},{north:g},{east:g}"
+    return f"the data lies in --bbox {data_west:.4f},{data_south:.4f},{data_east:.4f},{data_north:.4f}"
 
 
 def _checked_bounds(west: float, south: float, east: float, north: float) -> Bounds:
@@ -571,4 +594,3 @@ def _box_geometry(bounds: Bounds) -> BaseGeometry:
     from shapely.geometry import box
 
     return shapely.union_all([box(*part) for part in _boxes(bounds)])
-

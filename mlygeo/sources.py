@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from mlygeo import frames, store
+from mlygeo import dtypes, frames, store
 from mlygeo.errors import FrameError
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 class Points(Protocol):
     """Points with attributes; what is not asked for is not read."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What messages call it."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -280,7 +282,7 @@ def ids_of(points: Points, column: str) -> npt.NDArray[np.int64]:
     if pa.types.is_integer(values.type) and not values.null_count:
         return np.ascontiguousarray(values.to_numpy().astype(np.int64, copy=False))
     try:
-        return np.ascontiguousarray(frames.cast(_series(values), "int64").to_numpy())
+        return np.ascontiguousarray(dtypes.cast(_series(values), "int64").to_numpy())
     except (ValueError, TypeError, OverflowError) as error:
         raise FrameError(f"{points.name}: column '{column}' holds no ids ({error})") from error
 
@@ -295,7 +297,7 @@ def floats_of(points: Points, column: str) -> Floats:
         If it is not there, or holds other things than numbers.
     """
     try:
-        return np.asarray(frames.cast(_series(points.arrow(column)), "float64").to_numpy(dtype=float, na_value=np.nan))
+        return np.asarray(dtypes.cast(_series(points.arrow(column)), "float64").to_numpy(dtype=float, na_value=np.nan))
     except (ValueError, TypeError) as error:
         raise FrameError(f"{points.name}: column '{column}' holds no numbers ({error})") from error
 
@@ -310,7 +312,7 @@ def truths_of(points: Points, column: str) -> npt.NDArray[np.bool_]:
         If it is not there, or holds other things.
     """
     try:
-        return np.asarray(frames.cast(_series(points.arrow(column)), "bool").to_numpy(dtype=bool))
+        return np.asarray(dtypes.cast(_series(points.arrow(column)), "bool").to_numpy(dtype=bool))
     except (ValueError, TypeError) as error:
         raise FrameError(f"{points.name}: column '{column}' holds no truth values ({error})") from error
 
@@ -345,14 +347,17 @@ def keep(points: Points, *, region: Region | None, conditions: dict[str, Any]) -
 
 def as_frame(points: Points, schema: frames.Schema) -> gpd.GeoDataFrame:
     """Return points as a frame of a schema."""
+    import pyarrow as pa
+
     lon, lat = points.lonlat
-    table = points.take(np.arange(len(points)))
-    return frames.from_arrow(table.append_column("lon", [lon]).append_column("lat", [lat]), schema)
+    own = points.take(np.arange(len(points)))
+    table = pa.table({**{name: own[name] for name in own.column_names}, "lon": lon, "lat": lat})
+    return frames.from_arrow(table, schema)
 
 
 def _of_schema(name: str, values: pd.Series, where: str) -> pd.Series:
     try:
-        return frames.cast(values, frames.IMAGES.dtype(name) or str(values.dtype))
+        return dtypes.cast(values, frames.IMAGES.dtype(name) or str(values.dtype))
     except (ValueError, TypeError, OverflowError) as error:
         raise FrameError(f"{where}: column '{name}' cannot be filtered by ({error})") from error
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames
+from mlygeo import dtypes, frames
 from mlygeo.errors import FileError, FormatError, FrameError
 
 if TYPE_CHECKING:
@@ -291,7 +291,7 @@ def _with_whole_ids(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     for name in ("id", "creator_id", "organization_id", "point_id"):
         if name in frame.columns and str(frame[name].dtype) in {"str", "object", "string"}:
             with suppress(ValueError, TypeError):
-                numbers = frames.cast(frame[name], "Int64")
+                numbers = dtypes.cast(frame[name], "Int64")
                 whole[name] = numbers if numbers.isna().any() else numbers.astype("int64")
     return frame.assign(**whole) if whole else frame
 
@@ -315,13 +315,15 @@ def _read_vector(
         options["layer"] = _gpx_layer(path)
     try:
         mask = _box_in_crs_of(path, bbox, options.get("layer")) if bbox is not None else None
-        found = pyogrio.read_dataframe(path, bbox=mask, **options)
+        found = pyogrio.read_dataframe(path, bbox=mask, fid_as_index=mask is not None, **options)
     except pyogrio.errors.DataSourceError as error:
         raise FormatError(f"{path.name} cannot be read as a vector file: {error}") from error
     except (pyogrio.errors.DataLayerError, pa.ArrowException, ValueError, RuntimeError) as error:
         raise FormatError(f"{path.name} cannot be read: {error}") from error
     if not isinstance(found, gpd.GeoDataFrame):
         raise FormatError(f"{path.name} has no geometry")
+    if mask is not None:  # a spatial index gives rows in an order of its own
+        found = found.sort_index().reset_index(drop=True)
     plain = {
         name: found[name].astype("int64")
         for name in found.columns
@@ -407,7 +409,9 @@ def _write_csv(frame: gpd.GeoDataFrame, path: Path) -> None:
         lonlat = frame.to_crs(4326) if frame.crs is not None and frame.crs != frames.CRS else frame
         lon, lat = frames.lonlat(lonlat)
         table = table.assign(lon=lon, lat=lat)
-    table.to_csv(path, index=False, sep="\t" if path.suffix.lower() == ".tsv" else ",", date_format="%Y-%m-%dT%H:%M:%S.%fZ")
+    table.to_csv(
+        path, index=False, sep="\t" if path.suffix.lower() == ".tsv" else ",", date_format="%Y-%m-%dT%H:%M:%S.%fZ"
+    )
 
 
 def _write_vector(frame: gpd.GeoDataFrame, path: Path) -> None:
@@ -453,7 +457,10 @@ def _plain_columns(frame: gpd.GeoDataFrame, *, ids_as_text: bool) -> gpd.GeoData
             plain[name] = values.astype(values.cat.categories.dtype)
         elif values.dtype == object:
             plain[name] = pd.Series(
-                [json.dumps(value, default=str) if isinstance(value, list | dict | tuple | np.ndarray) else value for value in values],
+                [
+                    json.dumps(value, default=str) if isinstance(value, list | dict | tuple | np.ndarray) else value
+                    for value in values
+                ],
                 index=values.index,
                 dtype=object,
             )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlygeo import frames
+from mlygeo import dtypes, frames
 from mlygeo.errors import FrameError, InputError
 
 BEYOND_FLOATS = 26858300993768843  # rounded to …842 or …844 by anything that makes a float of it
@@ -26,7 +26,8 @@ def test_an_empty_frame_has_the_whole_schema():
 
 def test_conform_gives_the_dtypes_of_the_schema():
     frame = frames.conform(
-        raw(id=["1", str(BEYOND_FLOATS)], captured_at=[1720488258913, 0], is_pano=["true", "0"], foo=[1.5, 2.5]), frames.IMAGES
+        raw(id=["1", str(BEYOND_FLOATS)], captured_at=[1720488258913, 0], is_pano=["true", "0"], foo=[1.5, 2.5]),
+        frames.IMAGES,
     )
     frames.check(frame, frames.IMAGES)
     assert frame["id"].tolist() == [1, BEYOND_FLOATS]
@@ -120,7 +121,7 @@ def test_unknown_values_do_not_pass_a_filter(images):
 @given(st.lists(st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1)), min_size=1))
 def test_whole_numbers_survive_as_text(values):
     text = pd.Series([None if value is None else str(value) for value in values], dtype="str")
-    assert [None if value is pd.NA else value for value in frames.cast(text, "Int64")] == values
+    assert [None if value is pd.NA else value for value in dtypes.cast(text, "Int64")] == values
 
 
 def test_lonlat_of_missing_points_is_nan():

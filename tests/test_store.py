@@ -53,7 +53,11 @@ def test_ids_are_whole_numbers_without_a_schema(tmp_path, odd_images, ending):
 
 
 def test_lines_survive(tmp_path, edges, ending):
-    back = store.read_frame(store.write_frame(edges, tmp_path / f"streets{ending}")) if ending not in {".csv", ".tsv"} else None
+    back = (
+        store.read_frame(store.write_frame(edges, tmp_path / f"streets{ending}"))
+        if ending not in {".csv", ".tsv"}
+        else None
+    )
     if back is not None:
         assert shapely.equals_exact(np.asarray(back.geometry), np.asarray(edges.geometry), 1e-12).all()
         assert back.crs == edges.crs
@@ -132,7 +136,9 @@ def test_large_files_are_spatially_sorted_and_read_in_parts(many):
     spans = []
     for group in range(4):
         columns = {file.metadata.row_group(group).column(i).path_in_schema: i for i in range(file.metadata.num_columns)}
-        low, high = (file.metadata.row_group(group).column(columns[f"bbox.{side}"]).statistics for side in ("ymin", "ymax"))
+        low, high = (
+            file.metadata.row_group(group).column(columns[f"bbox.{side}"]).statistics for side in ("ymin", "ymax")
+        )
         spans.append(high.max - low.min)
     assert min(spans) < 0.6, "a row group covers a part of the area"
     box = (4.1, 52.1, 4.12, 52.12)
@@ -145,7 +151,9 @@ def test_a_box_read_leaves_other_row_groups_alone(many, monkeypatch):
     _, path = many
     read = []
     whole = pq.ParquetFile.read_row_groups
-    monkeypatch.setattr(pq.ParquetFile, "read_row_groups", lambda self, groups, **k: read.append(groups) or whole(self, groups, **k))
+    monkeypatch.setattr(
+        pq.ParquetFile, "read_row_groups", lambda self, groups, **k: read.append(groups) or whole(self, groups, **k)
+    )
     store.read_frame(path, bbox=(4.1, 52.1, 4.12, 52.12))
     assert len(read[0]) < 4
 
@@ -259,7 +267,7 @@ def test_a_really_full_disk(tmp_path, images):
     try:
         (disk / "old.parquet").write_bytes(b"old")
         for name in ("old.parquet", "x.gpkg", "x.geojson", "x.csv"):
-            with pytest.raises(FileError, match="disk is full"):  # noqa: PT012
+            with pytest.raises(FileError, match="disk is full"):
                 store.write_frame(images, disk / name)
         assert (disk / "old.parquet").read_bytes() == b"old"
         assert [file.name for file in disk.iterdir()] == ["old.parquet"]

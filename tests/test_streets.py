@@ -87,7 +87,7 @@ def metres_between(points, others):
 
 def worst_gap(streets, points, srid, step=0.5):
     """Return the longest distance from a place on a street to the nearest point, metres in the plane."""
-    lines = np.asarray(streets.to_crs(srid).geometry)
+    lines = np.array(streets.to_crs(srid).geometry)
     long = shapely.length(lines) > 0  # GEOS cannot cut up a line without length
     lines[long] = shapely.segmentize(lines[long], step)
     places = shapely.points(shapely.get_coordinates(lines))
@@ -131,7 +131,8 @@ def test_percept_is_the_loop_over_rows(request, city, srid, interval):
     expected, _ = percept_loop(streets, interval, srid)
     points = street_points(streets, interval=interval, srid=srid, method="percept")
     assert len(points) == len(expected)
-    assert metres_between(points, expected.geometry).max() < 1e-6
+    # PROJ's way from Gauss-Krüger's datum to EPSG:4326 and back is off by half a millimetre, give or take 0.01
+    assert metres_between(points, expected.geometry).max() < (5e-5 if srid == 31467 else 1e-6)
 
 
 def test_percept_is_the_loop_in_the_dutch_grid_whose_inverse_is_not_exact():
@@ -143,7 +144,23 @@ def test_percept_is_the_loop_in_the_dutch_grid_whose_inverse_is_not_exact():
         expected, _ = percept_loop(streets, interval, 28992)
         points = street_points(streets, interval=interval, srid=28992, method="percept")
         assert len(points) == len(expected)
-        assert metres_between(points, expected.geometry).max() < 1e-6
+        assert metres_between(points, expected.geometry).max() < 5e-5
+
+
+@pytest.mark.parametrize("srid", [32632, 28992])
+def test_percept_is_the_loop_where_every_length_and_border_is_a_tie(srid):
+    # enough vertices for the polynomial in PROJ's place, and streets of whole intervals on a grid of cells
+    rng = np.random.default_rng(11)
+    corner = np.array([500_000, 5_300_000] if srid == 32632 else [120_000, 485_000])
+    starts = corner + 50.0 * rng.integers(0, 400, (6000, 2))
+    steps = np.array([[25, 0], [0, 25]])[rng.integers(0, 2, 6000)]
+    lines = shapely.linestrings(starts[:, None] + steps[:, None] * np.arange(18)[None, :, None])
+    streets = in_plane(lines, srid)
+    assert len(shapely.get_coordinates(streets.geometry.values)) > 100_000
+    expected, _ = percept_loop(streets, 50, srid)
+    points = street_points(streets, interval=50, srid=srid, method="percept")
+    assert len(points) == len(expected)
+    assert metres_between(points, expected.geometry).max() < 5e-5
 
 
 def test_percept_counts_both_directions_and_even_each_street_once(helsinki):
@@ -172,7 +189,9 @@ def test_even_leaves_no_place_far_and_no_points_close(request, city, srid, inter
 coordinate = st.integers(0, 400).map(lambda value: 500_000 + value)
 place = st.tuples(coordinate, coordinate)
 line = st.lists(place, min_size=2, max_size=6).map(shapely.LineString)
-tiny = st.builds(lambda x, y, dx: shapely.LineString([(x, y), (x + dx, y)]), coordinate, coordinate, st.sampled_from([0, 0.01, 1]))
+tiny = st.builds(
+    lambda x, y, dx: shapely.LineString([(x, y), (x + dx, y)]), coordinate, coordinate, st.sampled_from([0, 0.01, 1])
+)
 network = st.lists(st.one_of(line, tiny), min_size=1, max_size=25)
 
 
@@ -344,7 +363,10 @@ def test_what_is_no_line_is_named():
 
 
 def test_streets_on_both_sides_of_the_antimeridian():
-    lines = [shapely.LineString([(179.999, -16.5), (180, -16.5)]), shapely.LineString([(-180, -16.5), (-179.999, -16.5)])]
+    lines = [
+        shapely.LineString([(179.999, -16.5), (180, -16.5)]),
+        shapely.LineString([(-180, -16.5), (-179.999, -16.5)]),
+    ]
     points = street_points(streets_of(lines), interval=50)
     assert points.attrs["street_points"]["length_m"] == pytest.approx(213.6, rel=0.01)
     assert points.attrs["street_points"]["points"] == 6

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames, store
+from mlygeo import dtypes, frames, store
 from mlygeo.errors import FrameError
 
 if TYPE_CHECKING:
@@ -81,7 +81,11 @@ class Selection:
             raise FrameError(f"{points.name}: column 'point_id' holds some ids twice")
         image_ids = sources.ids_of(images, "id")
         bearing = sources.floats_of(points, "bearing") if "bearing" in points.columns else None
-        heading = sources.floats_of(images, "compass_angle") if bearing is not None and "compass_angle" in images.columns else None
+        heading = (
+            sources.floats_of(images, "compass_angle")
+            if bearing is not None and "compass_angle" in images.columns
+            else None
+        )
         pano = None
         if options.get("max_heading_difference") is not None and "is_pano" in images.columns:
             pano = sources.truths_of(images, "is_pano")
@@ -122,7 +126,7 @@ class Selection:
         placed = self.table.append_column("lon", [lon]).append_column("lat", [lat])
         selection = frames.from_arrow(placed, frames.SELECTION)
         known = {
-            name: frames.cast(selection[name], dtype)
+            name: dtypes.cast(selection[name], dtype)
             for name in selection.columns
             if name not in LEADING and (dtype := frames.IMAGES.dtype(str(name)))
         }
@@ -210,14 +214,16 @@ class Selection:
             selection.parquet, image_ids.txt (one id a line, each once), street_points.parquet
             and summary.json; each appears whole or not at all.
         """
+        import pyarrow as pa
+
         from mlygeo import geoparquet
 
         attrs = {**self.images.attrs, "attribution": self.attribution()}
         selection, points = folder / "selection.parquet", folder / "street_points.parquet"
         with store.atomic(selection) as temporary:
             geoparquet.write_points(self.table, *self.lonlat, temporary, attrs=attrs)
-        everything = self.points.take(np.arange(len(self.points)), [n for n in self.points.columns if n != "point_id"])
-        everything = everything.add_column(0, "point_id", [self.point_ids]) if everything.column_names else _table(self.point_ids)
+        own = self.points.take(np.arange(len(self.points)), [n for n in self.points.columns if n != "point_id"])
+        everything = pa.table({"point_id": self.point_ids, **{name: own[name] for name in own.column_names}})
         with store.atomic(points) as temporary:
             geoparquet.write_points(everything, *self.points.lonlat, temporary, attrs=self.points.attrs)
         listed = "".join(f"{value}\n" for value in self.ids())
@@ -226,14 +232,11 @@ class Selection:
         return [selection, ids, points, store.write_text(text, folder / "summary.json")]
 
 
-def _table(point_ids: npt.NDArray[np.int64]) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.table({"point_id": point_ids})
-
-
 def _quartiles(distance_m: npt.NDArray[np.float64]) -> dict[str, float] | None:
     if not len(distance_m):
         return None
     names = ("min", "q1", "median", "q3", "max")
-    return {name: round(float(value), 4) for name, value in zip(names, np.quantile(distance_m, [0, 0.25, 0.5, 0.75, 1]), strict=True)}
+    return {
+        name: round(float(value), 4)
+        for name, value in zip(names, np.quantile(distance_m, [0, 0.25, 0.5, 0.75, 1]), strict=True)
+    }

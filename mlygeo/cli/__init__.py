@@ -60,7 +60,9 @@ class _Verbs(click.Group):
         with formatter.section("Verbs"):
             formatter.write_dl([(verb.name, verb.does) for verb in VERBS])
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             raise click.UsageError(f"there is no verb '{args[0]}'; 'mlygeo --help' lists them", ctx)
         return super().resolve_command(ctx, args)
@@ -91,14 +93,16 @@ def _command(verb: Verb) -> click.Command:
 
     function = getattr(pipelines, verb.function)
     own = [
-        click.Option(["output", "-o", "--output"], metavar="PATH", help=f"{verb.output_help}  [default: {verb.output}]"),
+        click.Option(
+            ["output", "-o", "--output"], metavar="PATH", help=f"{verb.output_help}  [default: {verb.output}]"
+        ),
         click.Option(["as_json", "--json"], is_flag=True, help="Print the summary as JSON to standard output."),
         click.Option(["quiet", "-q", "--quiet"], is_flag=True, help="Say nothing but errors."),
         click.Option(["verbose", "-v", "--verbose"], count=True, help="Say more; -vv says everything."),
     ]
     if verb.ids_only:
-        own.insert(1, click.Option(["ids_only", "--ids-only"], is_flag=True,
-                                   help="Print just the ids to standard output, and write no files unless -o is given."))  # fmt: skip
+        text = "Print just the ids to standard output, and write no files unless -o is given."
+        own.insert(1, click.Option(["ids_only", "--ids-only"], is_flag=True, help=text))
     region = list(REGION_OPTIONS) if verb.takes_region else []
     return click.Command(
         verb.name,
@@ -122,7 +126,9 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     if verb.takes_region:
         given["region"] = _region({name: given.pop(name) for name in REGION_NAMES})
     if given.get("token"):
-        _say("warning: --token stays in the shell's history and is seen by other users; better a token file", quiet=quiet)
+        _say(
+            "warning: --token stays in the shell's history and is seen by other users; better a token file", quiet=quiet
+        )
     given["progress"] = progress.for_terminal(quiet=quiet)
     target = Path(output or verb.output).expanduser()
     writes = not ids_only or output is not None
@@ -226,4 +232,3 @@ def _fail(message: str, hint: str | None, status: int) -> int:
     if hint:
         click.echo(f"\nhint: {hint}", err=True)
     return status
-

@@ -65,7 +65,9 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
     if kind.startswith("Literal["):
         choices = re.findall(r"'([^']+)'|\"([^\"]+)\"", kind)
         values = [single or double for single, double in choices]
-        return click.Option([name, flag, *others], type=click.Choice(values), default=default, show_default=True, help=text)
+        return click.Option(
+            [name, flag, *others], type=click.Choice(values), default=default, show_default=True, help=text
+        )
     if "Iterable[" in kind:
         return click.Option([name, flag, *others], multiple=True, metavar="ID", callback=_none_if_empty, help=text)
     types: dict[str, Any] = {"int": int, "float": float}

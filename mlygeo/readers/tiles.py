@@ -77,9 +77,7 @@ def read_tiles(
     )
 
 
-def images_table(
-    paths: Iterable[Path], *, region: Region | None = None, damaged: list[Path] | None = None
-) -> pa.Table:
+def images_table(paths: Iterable[Path], *, region: Region | None = None, damaged: list[Path] | None = None) -> pa.Table:
     """
     Read tile files into one Arrow table; the floor below `read_tiles`.
 

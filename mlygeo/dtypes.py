@@ -1,0 +1,80 @@
+"""Columns from one dtype to another, without loss or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def cast(values: pd.Series, dtype: str) -> pd.Series:
+    """Return a column in another dtype, without loss; ValueError where that cannot be."""
+    import pandas as pd
+
+    if str(values.dtype) == dtype:
+        return values
+    if dtype.startswith("datetime64"):
+        times = pd.to_datetime(values, unit=None if not pd.api.types.is_numeric_dtype(values) else "ms", utc=True)
+        return times.dt.as_unit("ms" if "[ms" in dtype else "us")
+    if dtype in {"int64", "Int64"}:
+        whole = _whole_numbers(values)
+        if dtype == "int64":
+            if whole.isna().any():
+                raise ValueError(f"{int(whole.isna().sum())} of {len(whole)} values are missing")
+            return whole.astype("int64")
+        return whole
+    if dtype == "bool":
+        return _truth(values)
+    if dtype == "str":
+        text = values.astype("str")
+        return text.where(values.notna(), None)
+    return values.astype(dtype)  # type: ignore[call-overload, no-any-return]
+
+
+def _whole_numbers(values: pd.Series) -> pd.Series:
+    """Return ids as Int64, exactly: a float that has lost digits is refused."""
+    import pandas as pd
+
+    if pd.api.types.is_float_dtype(values):
+        known = values.dropna()
+        if (known.abs() >= 2.0**53).any():
+            raise ValueError("these are floats past 2^53, whose last digits are lost")
+        if (known != known.round()).any():
+            raise ValueError("these are not whole numbers")
+        return values.astype("Int64")
+    if pd.api.types.is_integer_dtype(values):
+        return values.astype("Int64")
+    text = values.astype("str").str.strip()
+    missing = values.isna() | (text == "")
+    odd = ~missing & ~text.str.fullmatch(r"[+-]?\d{1,19}").astype(bool)
+    if odd.any():
+        raise ValueError(f"{text[odd].iloc[0][:40]!r} is not a whole number")
+    numbers = pd.array(
+        [pd.NA if gone else int(value) for gone, value in zip(missing, text, strict=True)], dtype="Int64"
+    )
+    return pd.Series(numbers, index=values.index)
+
+
+def _truth(values: pd.Series) -> pd.Series:
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(values):
+        if not values.dropna().isin([0, 1]).all():
+            raise ValueError("these are not truth values")
+        return values.fillna(0).astype("bool")
+    text = values.astype("str").str.strip().str.lower().where(values.notna(), "")
+    true, false = text.isin(["true", "t", "yes", "1"]), text.isin(["false", "f", "no", "0", ""])
+    if not (true | false).all():
+        raise ValueError(f"{text[~(true | false)].iloc[0][:40]!r} is not a truth value")
+    return true
+
+
+def nulls(dtype: str, length: int, index: pd.Index | None = None) -> pd.Series:
+    """Return a column of unknown values: NaN, NaT or NA."""
+    import pandas as pd
+
+    values: Any = np.full(length, np.nan) if dtype == "float64" else [None] * length
+    return pd.Series(values, index=index, dtype=dtype)

@@ -1,0 +1,362 @@
+"""
+The one door to HTTP: every request to the Mapillary service goes through a `Client`.
+
+It keeps the pace, tries again what may pass, stops at what will not, decides by the code in the
+answer rather than by the HTTP status, and lets no token into a message or a log.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import random
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from mlygeo import config
+from mlygeo.config import Endpoints
+from mlygeo.errors import FormatError, NetworkError, ServiceError, ThrottledError
+from mlygeo.service import answers
+from mlygeo.service.answers import Broken, Trouble, redact
+from mlygeo.service.quota import TILES_A_DAY, Pace, tile_pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+log = logging.getLogger("mlygeo.service")
+
+
+class _RedactingFilter(logging.Filter):
+    """Takes tokens out of what the HTTP library logs: at DEBUG it logs whole URLs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact(record.getMessage()), ()
+        return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_RedactingFilter())
+
+
+@dataclass(frozen=True)
+class Retry:
+    """
+    How often and how patiently a request is tried again.
+
+    Parameters
+    ----------
+    attempts
+        Tries in all.
+    first_wait
+        Longest wait before the second try, seconds; it doubles with each further try, and the
+        wait itself is drawn evenly from zero to it ("full jitter", so that workers do not come
+        back all at once).
+    longest_wait
+        Where the doubling ends, seconds.
+    rate_wait
+        Shortest wait of all workers after the service said "too many requests", seconds.
+    patience
+        Longest wait that the service may ask for, seconds; beyond it the run stops.
+    """
+
+    attempts: int = 5
+    first_wait: float = 1.0
+    longest_wait: float = 60.0
+    rate_wait: float = 60.0
+    patience: float = 900.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """
+    The Mapillary service, and how to treat it; a value that is passed on.
+
+    Parameters
+    ----------
+    endpoints
+        Where it answers.
+    token
+        The access token; never shown.
+    retry
+        How failed requests are tried again.
+    pace
+        The pace of tile requests; share a `Service` to share its pace.
+    tiles_a_day
+        Tile requests a day.
+    state_dir
+        Folder that remembers the tile requests of the day; the user's state folder unless given.
+    connect_timeout, read_timeout, total_timeout
+        Seconds for a connection, between two pieces of an answer, and for a whole answer.
+    longest_body
+        Bytes of an answer, before and after decompression. Tiles of a million images are real,
+        and have tens of megabytes.
+    """
+
+    endpoints: Endpoints = field(default_factory=Endpoints)
+    token: str | None = field(default=None, repr=False)
+    retry: Retry = field(default_factory=Retry)
+    pace: Pace = field(default_factory=tile_pace, compare=False)
+    tiles_a_day: int = TILES_A_DAY
+    state_dir: Path | None = None
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    total_timeout: float = 600.0
+    longest_body: int = 1 << 30
+
+    @classmethod
+    def from_environment(cls) -> Service:
+        """
+        Return the service as the environment and the user's files name it.
+
+        Raises
+        ------
+        CredentialsError
+            If there is no access token.
+        ConfigError
+            If an endpoint is no URL.
+        """
+        return cls(endpoints=Endpoints.from_environment(), token=config.require_token())
+
+
+class StoppedError(Exception):
+    """The work was called off while this request waited or ran."""
+
+
+class Client:
+    """
+    Makes requests, from several threads at once.
+
+    Parameters
+    ----------
+    service
+        Where to, and how.
+    connections
+        Connections kept open.
+    admit
+        Called before every request, repeated ones too; returns the seconds to wait first, and
+        raises where no further request may go out.
+    stop
+        Ends every wait at once when set, with `StoppedError`; an answer that is coming in may
+        still come, until the client is closed.
+    clock, wall_clock
+        Seconds that only grow; seconds since 1970.
+    sleep
+        Waits so many seconds.
+
+    Examples
+    --------
+    >>> with Client(service) as client:
+    ...     body = client.get(url, what="tile 14/8608/5641", query={"access_token": token})
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        connections: int = 4,
+        admit: Callable[[], float] | None = None,
+        stop: threading.Event | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        self._service = service
+        self._admit = admit
+        self._stop, self._closed = stop or threading.Event(), threading.Event()
+        self._clock, self._wall_clock, self._sleep = clock, wall_clock, sleep or self._stop.wait
+        self._hold_until = clock()
+        self._lock = threading.Lock()
+        self._session = _Session()
+        adapter = requests.adapters.HTTPAdapter(pool_connections=connections, pool_maxsize=connections, max_retries=0)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        # Gzip alone, since its end can be checked: a body cut short inside is not taken for whole.
+        self._session.headers.update({"User-Agent": "mlygeo", "Accept-Encoding": "gzip"})
+        # Keeps passwords of a .netrc file out of the requests.
+        self._session.auth = lambda request: request
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed.set()
+        self._session.close()
+
+    def get(
+        self,
+        url: str,
+        *,
+        what: str,
+        query: Mapping[str, str] | None = None,
+        check: Callable[[bytes], object] | None = None,
+    ) -> bytes:
+        """
+        Return the body of an answer, decompressed and whole.
+
+        Redirects are never followed: the service has none, and the one that occurs leads to a
+        login page.
+
+        Parameters
+        ----------
+        url
+            Where to ask.
+        what
+            What is asked for, for messages.
+        query
+            Parameters of the query.
+        check
+            Called with the body; raises FormatError where it is not what was asked for, and then
+            the request is tried again.
+
+        Raises
+        ------
+        TokenRejectedError
+            If the service refuses the token (code 190, or 401 or 403 without a code).
+        ThrottledError
+            If it sends this address to a login page, asks for a longer wait than the patience, or
+            answers "too many requests" at every try.
+        NetworkError
+            If it could not be reached, in all tries.
+        TooMuchDataError
+            If it asks for a smaller question (code 1).
+        ServiceError
+            If it answered with another error, in all tries where repeating may help.
+        StoppedError
+            If the work was called off.
+        """
+        retry = self._service.retry
+        tries = held = 0
+        while True:
+            self._wait_for_turn()
+            answer = self._ask(url, what, query, check)
+            if isinstance(answer, bytes):
+                return answer
+            if answer.then == "stop":
+                raise answer.error
+            if (answer.wait or 0) > retry.patience:
+                raise ThrottledError(
+                    f"{what}: the service asks to wait {answer.wait:,.0f} s", hint="run the same command again then"
+                )
+            if answer.then == "all wait":
+                held += 1
+                if held >= retry.attempts:
+                    raise ThrottledError(
+                        f"{answer.error}, after {held} waits of {retry.rate_wait:g} s or more",
+                        hint="wait an hour; the same command then goes on where this one stopped",
+                    )
+                self._hold(max(retry.rate_wait, answer.wait or 0), answer.error)
+                continue
+            tries += 1
+            if tries >= retry.attempts:
+                error = type(answer.error)(f"{answer.error}, in {tries} tries", hint=answer.error.hint)
+                raise error
+            # Doubling past 2**30 would leave every limit behind and end in an overflow.
+            longest = min(retry.longest_wait, retry.first_wait * 2 ** min(tries - 1, 30))
+            wait = max(answer.wait or 0, random.uniform(0, longest))  # noqa: S311 - no secret hangs on it
+            log.debug("%s; again in %.1f s", answer.error, wait)
+            self._pause(wait)
+
+    def _wait_for_turn(self) -> None:
+        if self._admit is not None and (wait := self._admit()) > 0:
+            self._pause(wait)
+        while True:
+            with self._lock:
+                wait = self._hold_until - self._clock()
+            if wait <= 0:
+                break
+            self._pause(wait)
+        if self._stop.is_set():
+            raise StoppedError
+
+    def _hold(self, seconds: float, error: ServiceError) -> None:
+        log.warning("%s; all requests wait %.0f s", error, seconds)
+        with self._lock:
+            self._hold_until = max(self._hold_until, self._clock() + seconds)
+
+    def _pause(self, seconds: float) -> None:
+        self._sleep(seconds)
+        if self._stop.is_set():
+            raise StoppedError
+
+    def _ask(
+        self, url: str, what: str, query: Mapping[str, str] | None, check: Callable[[bytes], object] | None
+    ) -> bytes | Trouble:
+        """Make one request. Nothing is raised from within an `except`: the causes hold the token."""
+        service = self._service
+        try:
+            with self._session.get(
+                url,
+                params=query,
+                stream=True,
+                allow_redirects=False,
+                timeout=(service.connect_timeout, service.read_timeout),
+                proxies={"http": "", "https": ""} if config.is_loopback(url) else None,
+            ) as response:
+                status, headers = response.status_code, response.headers
+                body = self._body(response)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            body = Broken(redact(_reason(error), service.token))
+        if isinstance(body, Broken):
+            message = f"{what}: {urlsplit(url).netloc} {body.reason}"
+            return Trouble(NetworkError(message, hint="check the network connection"), "again")
+        trouble = answers.judge(status, headers, body, what=what, now=self._wall_clock())
+        if trouble is None and check is not None:
+            try:
+                check(body)
+            except FormatError as error:
+                trouble = Trouble(ServiceError(f"{what}: {error}", hint="try again later"), "again")
+        return body if trouble is None else self._without_token(trouble)
+
+    def _body(self, response: requests.Response) -> bytes | Broken:
+        """Read an answer to its end, within the limits of size and time."""
+        deadline = self._clock() + self._service.total_timeout
+        longest = self._service.longest_body
+        pieces, size = [], 0
+        # `read1` returns what has come; `read` would wait for a full piece, and outlast the limit.
+        while piece := response.raw.read1(65_536, decode_content=False):
+            pieces.append(piece)
+            size += len(piece)
+            if size > longest:
+                return Broken(f"sent more than {longest:,} bytes")
+            if self._clock() > deadline:
+                return Broken(f"took more than {self._service.total_timeout:g} s for its answer")
+            if self._closed.is_set():
+                raise StoppedError
+        return answers.decompressed(b"".join(pieces), response.headers, longest)
+
+    def _without_token(self, trouble: Trouble) -> Trouble:
+        """Take out a token that the answer repeats: `redact` alone knows only the usual forms."""
+        error = trouble.error
+        return replace(trouble, error=type(error)(redact(str(error), self._service.token), hint=error.hint))
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Tell of no redirect: one that is not followed would still be parsed, and its body read without limit."""
+
+
+def _reason(error: BaseException) -> str:
+    """Return what went wrong with a connection, without the library's names and URLs."""
+    if isinstance(error, requests.ConnectTimeout | urllib3.exceptions.ConnectTimeoutError):
+        return "could not be reached: no connection in time"
+    if isinstance(error, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError):
+        return "fell silent"
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, urllib3.exceptions.IncompleteRead | http.client.IncompleteRead):
+            return "broke off in the middle of its answer"
+        if isinstance(seen, urllib3.exceptions.ReadTimeoutError):
+            return "fell silent"
+        if isinstance(seen, http.client.RemoteDisconnected):
+            return "closed the connection without an answer"
+        if isinstance(seen, OSError) and seen.strerror:
+            return f"could not be reached: {seen.strerror}"
+        inner = [part for part in (getattr(seen, "reason", None), *seen.args) if isinstance(part, BaseException)]
+        seen = inner[0] if inner else seen.__cause__ or seen.__context__
+    return f"could not be reached ({type(error).__name__})"

@@ -1,0 +1,245 @@
+"""
+How many tile requests may still go out: the pace of the moment, and the count of the day.
+
+Both are kept for the user across runs and processes, in one small file in the state folder, since
+the service counts by address and by token and not by run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlygeo import store
+from mlygeo.errors import FileError, ThrottledError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger("mlygeo.service")
+
+TILES_A_MINUTE = 60.0
+"""
+Tile requests a minute that an address can sustain. About 370 a minute over 10,659 requests got an
+address redirected to a login page, with every token (observed 2026-08-12); the project that met
+this has paced 60 a minute since.
+"""
+
+TILES_AT_ONCE = 300
+"""Tile requests that may go out before the pace sets in: less than a minute of the rate above."""
+
+TILES_A_DAY = 50_000
+"""Tile requests a day, from the API documentation's rate limits."""
+
+STATE_FILE = "tile_requests.json"
+
+REQUESTS_A_WRITE = 20
+"""Requests between two writes of the state file; so many may go uncounted when a process is killed."""
+
+LOCK_PATIENCE_S = 2.0
+"""Seconds to wait for another process that writes the state file."""
+
+
+class Pace:
+    """
+    A token bucket: so many requests at once, then so many a minute.
+
+    Parameters
+    ----------
+    rate_per_minute
+        Requests a minute in the long run.
+    burst
+        Requests that may go out before that.
+    clock
+        Seconds that only grow.
+    """
+
+    def __init__(self, rate_per_minute: float, burst: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        if not rate_per_minute > 0 or burst < 1:
+            raise ValueError(f"a pace of {rate_per_minute} a minute after {burst} at once lets nothing pass")
+        self.rate_per_minute = rate_per_minute
+        self.burst = burst
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._level = float(burst)
+        self._filled_at = clock()
+
+    @property
+    def level(self) -> float:
+        """Requests that may go out now; below zero where that many already wait."""
+        with self._lock:
+            return self._fill()
+
+    def take(self) -> float:
+        """Book one request, and return how many seconds to wait before it goes out."""
+        with self._lock:
+            self._level = self._fill() - 1
+            return max(0.0, -self._level * 60 / self.rate_per_minute)
+
+    def lower(self, level: float) -> None:
+        """Let no more requests go out at once than `level`, because others use the same address."""
+        with self._lock:
+            self._level = min(self._fill(), level)
+
+    def seconds_for(self, requests: int) -> float:
+        """Return how long this many requests take to go out, if they start now."""
+        return max(0.0, (requests - self.level) * 60 / self.rate_per_minute)
+
+    def _fill(self) -> float:
+        now = self._clock()
+        self._level = min(float(self.burst), self._level + (now - self._filled_at) / 60 * self.rate_per_minute)
+        self._filled_at = now
+        return self._level
+
+
+def tile_pace() -> Pace:
+    """Return the pace that is safe for an address over long runs of tile requests."""
+    return Pace(TILES_A_MINUTE, TILES_AT_ONCE)
+
+
+class TileQuota:
+    """
+    Admits tile requests, one at a time, from several threads.
+
+    The file holds the UTC day, the requests made on it by a hash of each token (never the token),
+    and the level of the pace. Where it cannot be read or written, that is logged, and this run's
+    own count has to do.
+
+    Parameters
+    ----------
+    token
+        The access token.
+    pace
+        The pace; several runs that share the state folder share its bursts.
+    limit
+        Requests a day.
+    folder
+        State folder; the user's unless given.
+    wall_clock
+        Seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        pace: Pace,
+        limit: int = TILES_A_DAY,
+        folder: Path | None = None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        if folder is None:
+            import platformdirs
+
+            folder = Path(platformdirs.user_state_dir("mlygeo", appauthor=False))
+        self._path = folder / STATE_FILE
+        self._key = hashlib.sha256(f"mlygeo:{token}".encode()).hexdigest()[:16]
+        self._pace, self._limit, self._wall_clock = pace, limit, wall_clock
+        self._lock = threading.Lock()
+        self._day = ""
+        self._written = 0  # requests of the day that the file knows
+        self._pending = 0  # requests since
+        self._due = REQUESTS_A_WRITE  # requests in `_pending` at which the file is written
+        self._failed = False
+        self._synchronise()
+
+    @property
+    def used(self) -> int:
+        """Requests made on this UTC day."""
+        with self._lock:
+            if self._today() != self._day:
+                self._synchronise()
+            return self._written + self._pending
+
+    def take(self) -> float:
+        """
+        Book one request, and return how many seconds to wait before it goes out.
+
+        Raises
+        ------
+        ThrottledError
+            If the day's limit is reached.
+        """
+        with self._lock:
+            if self._pending >= self._due or self._today() != self._day:
+                self._synchronise()
+            if self._written + self._pending >= self._limit:
+                raise ThrottledError(
+                    f"{self._written + self._pending:,} tile requests were made today (UTC), and the service's limit "
+                    f"is {self._limit:,} a day",
+                    hint="run the same command tomorrow: it goes on where this one stopped",
+                )
+            self._pending += 1
+        return self._pace.take()
+
+    def close(self) -> None:
+        """Write what was counted."""
+        with self._lock:
+            self._synchronise()
+
+    def _today(self) -> str:
+        return datetime.fromtimestamp(self._wall_clock(), UTC).date().isoformat()
+
+    def _synchronise(self) -> None:
+        """Add what this process did to the file, and learn what others did."""
+        from filelock import FileLock, Timeout
+
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{self._path}.lock", timeout=LOCK_PATIENCE_S):
+                self._merge(_read(self._path))
+        except (OSError, Timeout) as error:
+            if not self._failed:
+                reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                log.warning("the count of today's tile requests cannot be kept: %s", reason)
+            self._failed = True
+            self._roll_over()
+            self._due = self._pending + REQUESTS_A_WRITE
+
+    def _merge(self, state: dict[str, Any]) -> None:
+        self._roll_over()
+        now, today = self._wall_clock(), self._day
+        counts = state["requests"] if state["day"] == today else {}
+        level = float(self._pace.burst)
+        if state["level"] is not None:
+            minutes = max(0.0, now - state["at"]) / 60
+            level = min(level, state["level"] + minutes * self._pace.rate_per_minute)
+        level -= self._pending
+        counts[self._key] = counts.get(self._key, 0) + self._pending
+        if self._pending:
+            state = {"day": today, "requests": counts, "level": round(level, 3), "at": round(now, 3)}
+            store.write_text(json.dumps(state) + "\n", self._path)
+        self._written, self._pending, self._due = counts[self._key], 0, REQUESTS_A_WRITE
+        self._pace.lower(level)
+
+    def _roll_over(self) -> None:
+        """Start a new day's count; what is pending belongs to the day before, which is over."""
+        today = self._today()
+        if today != self._day:
+            self._day, self._written, self._pending = today, 0, 0
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return the state in a file; a fresh one where there is none, or none that can be read."""
+    fresh: dict[str, Any] = {"day": "", "requests": {}, "level": None, "at": 0.0}
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            "day": str(state["day"]),
+            "requests": {str(key): max(0, int(count)) for key, count in state["requests"].items()},
+            "level": float(state["level"]),
+            "at": float(state["at"]),
+        }
+    except FileNotFoundError:
+        return fresh
+    except OSError as error:
+        raise FileError(f"{path.name}: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        log.warning("%s is damaged; the count of today's tile requests starts anew", path.name)
+        return fresh

@@ -1,0 +1,435 @@
+"""
+Vector tiles of a region, fetched into the tile cache.
+
+Several at a time, at a pace that is safe for the address. Each is checked and stored whole before
+it counts as fetched, so a run can be interrupted anywhere and goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import shutil
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlygeo import store
+from mlygeo.config import TOKEN_HINT
+from mlygeo.errors import (
+    CredentialsError,
+    FileError,
+    InputError,
+    NetworkError,
+    ServiceError,
+    ThrottledError,
+    TokenRejectedError,
+)
+from mlygeo.service.answers import NotFoundError, check_tile
+from mlygeo.service.quota import TileQuota
+from mlygeo.service.tile_cache import (
+    ZOOM,
+    Plan,
+    default_tile_cache,
+    plan,
+    read_tile_list,
+    region_tiles,
+    tile_boxes,
+    tile_name,
+    tileset,
+    with_costs,
+)
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Collection
+
+    import geopandas as gpd
+    from mercantile import Tile
+
+    from mlygeo.progress import Bar, Progress
+    from mlygeo.regions import Region
+    from mlygeo.service.http import Client, Service
+
+log = logging.getLogger("mlygeo.service")
+
+FAILURES_IN_A_ROW = 24
+"""Tiles that fail one after another, each in all its tries, until the run stops: the service is down."""
+
+UNREACHABLE_IN_A_ROW = 8
+"""The same where not even a connection comes about: there is no network."""
+
+LEFTOVER_AGE_S = 3600.0
+"""Age of a temporary folder in the cache from which it belongs to no run that is still alive, seconds."""
+
+SECONDS_TO_STOP = 1.0
+"""How long a run that stops waits for requests that are under way."""
+
+
+def fetch_tiles(
+    region: Region,
+    *,
+    tile_cache: str | os.PathLike[str] | None = None,
+    computed: bool = False,
+    overwrite: bool = False,
+    max_age: float | None = None,
+    tile_list_file: str | os.PathLike[str] | None = None,
+    workers: int = 4,
+    service: Service | None = None,
+    validate: Callable[[bytes, int, int], object] | None = None,
+    damaged: Collection[Path] = (),
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> gpd.GeoDataFrame:
+    """
+    Fetch the zoom-14 tiles of a region into the tile cache.
+
+    Tiles that are there already are not asked for, so a second run makes no request and needs no
+    token, and an interrupted one goes on where it stopped. Each tile is checked before it is
+    stored, and stored whole or not at all. Requests keep a pace that is safe for the address, and
+    the service's daily limit, over all runs of this user.
+
+    Parameters
+    ----------
+    region
+        The region.
+    tile_cache
+        Folder of the tile cache; the user's cache folder unless given.
+    computed
+        Tiles with the positions computed in 3D reconstruction, instead of the original ones.
+    overwrite
+        Fetch all tiles anew. The old file stays until the new one is whole.
+    max_age
+        Fetch those tiles anew that are older than this, days.
+    tile_list_file
+        Only tiles whose cache file's name stands in this text file, one a line.
+    workers
+        Tiles fetched at once.
+    service
+        The service, with its token; from the environment and the user's files unless given.
+    validate
+        Called with bytes, x and y of a tile that came (a zero-byte one too), from several threads;
+        raises FormatError where it is none, and then the tile is asked for again.
+    damaged
+        Files of the cache that cannot be read; their tiles are fetched anew.
+    dry_run
+        Fetch nothing; tell which tiles are missing.
+    progress
+        Shows how far it is.
+
+    Returns
+    -------
+    tiles
+        A row a tile, sorted by x and y: x, y, zoom (int64), path (str; the tile's file, null where
+        there is none), status (str: "cached", "fetched", "failed", with `dry_run` "missing", or
+        "skipped" for tiles that `tile_list_file` leaves out), error (str, null when fine), and the tile's outline as
+        geometry, EPSG:4326. A tile whose refresh failed keeps its old file, and has both.
+
+    Raises
+    ------
+    RegionError
+        If the region has no tiles, or too many.
+    InputError
+        If an option makes no sense.
+    CredentialsError
+        If a tile is missing and there is no token; before anything starts.
+    TokenRejectedError, ThrottledError
+        If the service refuses the token or the address, or the day's limit is spent. The tiles
+        that came before are in the cache.
+    NetworkError, ServiceError
+        If no tile at all could be fetched for want of a connection, or two dozen in a row failed.
+    FileError
+        If the cache cannot be written to.
+
+    Examples
+    --------
+    >>> fetch_tiles(Region.from_bbox(9.16, 48.76, 9.18, 48.78), tile_cache="tiles")
+    """
+    if workers < 1:
+        raise InputError(f"{workers} workers fetch nothing", hint="use --workers 1 or more")
+    cache = default_tile_cache() if tile_cache is None else Path(tile_cache).expanduser()
+    tiles = region_tiles(region)
+    wanted = _listed(tiles, region, tile_list_file, computed=computed)
+    work = plan(wanted, cache, computed=computed, overwrite=overwrite, max_age=max_age, damaged=damaged)
+    if dry_run:
+        return _frame(tiles, work, {}, None, computed=computed)
+    errors: dict[Tile, str] = {}
+    if work.missing:
+        service, token = _with_token(service, work)
+        quota = TileQuota(token, pace=service.pace, limit=service.tiles_a_day, folder=service.state_dir)
+        log.info("%s", with_costs(work, service, quota))
+        run = _Fetch(
+            service, token, quota, cache, computed=computed, workers=workers, validate=validate, progress=progress
+        )
+        try:
+            errors = run.run(work.missing)
+        finally:
+            quota.close()
+    log.log(
+        logging.WARNING if errors else logging.INFO,
+        "%d tiles of %s: %d cached, %d fetched, %d failed",
+        len(wanted),
+        region.name,
+        len(wanted) - len(work.missing),
+        len(work.missing) - len(errors),
+        len(errors),
+    )
+    return _frame(tiles, work, errors, cache, computed=computed)
+
+
+def plan_tiles(
+    region: Region,
+    *,
+    tile_cache: str | os.PathLike[str] | None = None,
+    computed: bool = False,
+    overwrite: bool = False,
+    max_age: float | None = None,
+    tile_list_file: str | os.PathLike[str] | None = None,
+    service: Service | None = None,
+) -> Plan:
+    """
+    Return what `fetch_tiles` would fetch, and how long it would take; nothing is asked for.
+
+    Parameters
+    ----------
+    region, tile_cache, computed, overwrite, max_age, tile_list_file, service
+        As for `fetch_tiles`. Without a token the requests of today are not known.
+
+    Returns
+    -------
+    plan
+        The tiles that are there and those that are missing, seconds and days.
+
+    Raises
+    ------
+    RegionError
+        If the region has no tiles, or too many.
+    InputError
+        If an option makes no sense.
+    """
+    from mlygeo import config
+    from mlygeo.service.http import Service
+
+    cache = default_tile_cache() if tile_cache is None else Path(tile_cache).expanduser()
+    wanted = _listed(region_tiles(region), region, tile_list_file, computed=computed)
+    work = plan(wanted, cache, computed=computed, overwrite=overwrite, max_age=max_age)
+    service = Service(token=config.find_token()) if service is None else service
+    quota = TileQuota(service.token or "", pace=service.pace, limit=service.tiles_a_day, folder=service.state_dir)
+    try:
+        return with_costs(work, service, quota)
+    finally:
+        quota.close()
+
+
+def _listed(
+    tiles: list[Tile], region: Region, tile_list_file: str | os.PathLike[str] | None, *, computed: bool
+) -> list[Tile]:
+    if tile_list_file is None:
+        return tiles
+    listed = read_tile_list(tile_list_file)
+    wanted = [tile for tile in tiles if tile_name(tile, computed=computed) in listed]
+    if not wanted:
+        raise InputError(f"none of the {len(tiles):,} tiles of {region.name} stands in {tile_list_file}")
+    return wanted
+
+
+def _with_token(service: Service | None, work: Plan) -> tuple[Service, str]:
+    """Return the service to ask and its token, which it must have."""
+    from mlygeo.service.http import Service
+
+    needed = f"{len(work.missing):,} of {len(work.tiles):,} tiles are not in the tile cache"
+    if service is None:
+        try:
+            service = Service.from_environment()
+        except CredentialsError as error:
+            raise CredentialsError(f"{needed}: {error}", hint=error.hint) from None
+    if service.token is None:
+        raise CredentialsError(f"{needed}, and the service was given without an access token", hint=TOKEN_HINT)
+    return service, service.token
+
+
+def _frame(
+    tiles: list[Tile], work: Plan, errors: dict[Tile, str], cache: Path | None, *, computed: bool
+) -> gpd.GeoDataFrame:
+    """Return the tiles frame; without a cache the missing tiles have not been fetched into it."""
+    import geopandas as gpd
+    import pandas as pd
+
+    missing, wanted = set(work.missing), set(work.tiles)
+    files = {tile: str(path) for tile, path in work.files.items()}
+    status = {}
+    for tile in tiles:
+        if tile not in wanted:
+            status[tile] = "skipped"
+        elif tile in errors:
+            status[tile] = "failed"
+        elif tile not in missing:
+            status[tile] = "cached"
+        elif cache is None:
+            status[tile] = "missing"
+        else:
+            status[tile] = "fetched"
+            files[tile] = str(cache / f"{tile_name(tile, computed=computed)}.mvt")
+    addresses = np.array([(tile.x, tile.y) for tile in tiles], dtype=np.int64).reshape(-1, 2)
+    columns = {
+        "x": addresses[:, 0],
+        "y": addresses[:, 1],
+        "zoom": np.full(len(tiles), ZOOM, dtype=np.int64),
+        "path": pd.Series([files.get(tile) for tile in tiles], dtype="str"),
+        "status": pd.Series([status[tile] for tile in tiles], dtype="str"),
+        "error": pd.Series([errors.get(tile) for tile in tiles], dtype="str"),
+    }
+    return gpd.GeoDataFrame(columns, geometry=tile_boxes(addresses, ZOOM), crs="EPSG:4326")
+
+
+class _Fetch:
+    """One run: workers that fetch, and the caller's thread, which counts and may stop them."""
+
+    def __init__(
+        self,
+        service: Service,
+        token: str,
+        quota: TileQuota,
+        cache: Path,
+        *,
+        computed: bool,
+        workers: int,
+        validate: Callable[[bytes, int, int], object] | None,
+        progress: Progress | None,
+    ) -> None:
+        self._service, self._token, self._quota, self._cache = service, token, quota, cache
+        self._computed, self._workers, self._validate, self._progress = computed, workers, validate, progress
+        self._stop, self._over = threading.Event(), threading.Event()
+        self._fetched = 0
+        self._todo: queue.SimpleQueue[Tile] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[Tile, Exception | None]] = queue.SimpleQueue()
+
+    def run(self, missing: tuple[Tile, ...]) -> dict[Tile, str]:
+        """Fetch these tiles; return the errors of those that failed."""
+        from mlygeo.progress import Progress
+        from mlygeo.service.http import Client
+
+        _prepare(self._cache)
+        for tile in missing:
+            self._todo.put(tile)
+        with (
+            Client(self._service, connections=self._workers, admit=self._quota.take, stop=self._stop) as client,
+            (self._progress or Progress()).bar("tiles", total=len(missing), unit="tiles") as bar,
+        ):
+            # Daemons, because a thread that reads from a silent socket cannot be woken: Ctrl-C must
+            # not wait for its time-out. What such a thread still gets is dropped.
+            threads = [
+                threading.Thread(target=self._work, args=(client,), name=f"mlygeo-tiles-{number}", daemon=True)
+                for number in range(min(self._workers, len(missing)))
+            ]
+            errors: dict[Tile, str] = {}
+            try:
+                for thread in threads:
+                    thread.start()
+                fatal = self._count(len(missing), errors, bar)
+            finally:
+                self._end(threads)
+        if fatal is None:
+            return errors
+        if not isinstance(fatal, ServiceError):
+            raise fatal
+        while not self._done.empty():
+            self._fetched += self._done.get()[1] is None
+        hint = fatal.hint or "run the same command again later: it goes on where this one stopped"
+        raise type(fatal)(f"{fatal}; {self._fetched:,} of {len(missing):,} missing tiles were fetched", hint=hint)
+
+    def _count(self, missing: int, errors: dict[Tile, str], bar: Bar) -> Exception | None:
+        """Take in what the workers did, until all is done or an error that ends the run, which is returned."""
+        failures = unreachable = 0
+        for _ in range(missing):
+            tile, error = self._next()
+            bar.advance()
+            if error is None:
+                self._fetched += 1
+                failures = unreachable = 0
+                continue
+            errors[tile] = str(error)
+            # Whole areas may answer 404 for a day; to stop there would bar the way to all the rest.
+            failures += not isinstance(error, NotFoundError)
+            unreachable += isinstance(error, NetworkError)
+            if (
+                not isinstance(error, ServiceError)
+                or isinstance(error, TokenRejectedError | ThrottledError)
+                or failures >= FAILURES_IN_A_ROW
+                or unreachable >= min(UNREACHABLE_IN_A_ROW, missing)
+            ):
+                return error
+            log.debug("%s", error)
+        return None
+
+    def _end(self, threads: list[threading.Thread]) -> None:
+        """Let requests under way finish, for a moment; what comes later is dropped."""
+        self._stop.set()
+        deadline = time.monotonic() + SECONDS_TO_STOP
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
+        self._over.set()
+
+    def _next(self) -> tuple[Tile, Exception | None]:
+        while True:
+            # A wait without an end would keep Ctrl-C from being seen on Windows.
+            with suppress(queue.Empty):
+                return self._done.get(timeout=0.5)
+
+    def _work(self, client: Client) -> None:
+        """Fetch tiles until there are none left; any error goes to the caller's thread."""
+        from mlygeo.service.http import StoppedError
+
+        while not self._stop.is_set():
+            try:
+                tile = self._todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                self._fetch(client, tile)
+            except StoppedError:
+                return
+            except (TokenRejectedError, ThrottledError) as error:
+                self._stop.set()  # at once: every further request makes it worse
+                self._done.put((tile, error))
+            except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
+                self._done.put((tile, error))
+            else:
+                self._done.put((tile, None))
+
+    def _fetch(self, client: Client, tile: Tile) -> None:
+        from mlygeo.service.http import StoppedError
+
+        address = f"{tile.z}/{tile.x}/{tile.y}"
+        url = f"{self._service.endpoints.tiles}/maps/vtp/{tileset(computed=self._computed)}/2/{address}"
+
+        def check(content: bytes) -> None:
+            check_tile(content)
+            if self._validate is not None:
+                self._validate(content, tile.x, tile.y)
+
+        # The tile server knows the token in the query alone; with a header it answers 403.
+        query = {"access_token": self._token}
+        content = client.get(url, what=f"tile {address}", query=query, check=check)
+        if self._over.is_set():
+            raise StoppedError
+        with store.atomic(self._cache / f"{tile_name(tile, computed=self._computed)}.mvt") as temporary:
+            temporary.write_bytes(content)
+
+
+def _prepare(cache: Path) -> None:
+    """Make the cache's folder, and clear away what killed runs left in it."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"tile cache {cache}: {error.strerror}", hint="name another folder") from error
+    for leftover in cache.glob(".*.part"):
+        # Another run may clear the same leftovers; whoever is second finds nothing to do.
+        with suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > LEFTOVER_AGE_S:
+                shutil.rmtree(leftover)

@@ -1,0 +1,207 @@
+"""Boxes in degrees and areas of use: whether a CRS suits a region, and which one suits it better."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from mlygeo.errors import CrsError
+
+Bounds: TypeAlias = tuple[float, float, float, float]
+"""West, south, east, north in degrees; west > east where the box crosses the antimeridian."""
+
+LOG = logging.getLogger("mlygeo.spatial.geodesy")
+
+MARGIN_DEG = 0.1
+"""Areas of use are drawn roughly, and their projections go on smoothly beyond them."""
+
+ETRS89_ZONES = range(28, 39)
+"""UTM zones that EPSG has for ETRS89, Europe's own datum: EPSG:25828 to 25838."""
+
+WITH_ARTICLE = ("Netherlands", "United ", "Bahamas", "Philippines", "Maldives", "Faroe ", "Falkland ", "Gambia")
+
+
+def bounds(lon: Any, lat: Any) -> Bounds | None:
+    """
+    Return the box of some positions.
+
+    Parameters
+    ----------
+    lon, lat
+        Degrees; what is not finite is left out.
+
+    Returns
+    -------
+    bounds
+        West, south, east, north. West > east where the box is narrower across the antimeridian than
+        round the other way. None where no position is finite.
+    """
+    lon, lat = np.asarray(lon, dtype=np.float64), np.asarray(lat, dtype=np.float64)
+    finite = np.isfinite(lon) & np.isfinite(lat)
+    if not finite.any():
+        return None
+    if not finite.all():
+        lon, lat = lon[finite], lat[finite]
+    west, east = float(lon.min()), float(lon.max())
+    if east - west > 180:
+        turned = np.where(lon < 0, lon + 360, lon)
+        if turned.max() - turned.min() < east - west:
+            west, east = wrap(float(turned.min())), wrap(float(turned.max()))
+    return west, float(lat.min()), east, float(lat.max())
+
+
+def checked(bounds: Bounds) -> Bounds:
+    """
+    Return a box as four floats, longitudes within ±180°.
+
+    Raises
+    ------
+    CrsError
+        If a number is not finite, a latitude lies beyond a pole, or south lies north of north.
+    """
+    west, south, east, north = (float(value) for value in bounds)
+    if not all(math.isfinite(value) for value in (west, south, east, north)):
+        raise CrsError(f"a region needs four finite numbers, not {west}, {south}, {east}, {north}")
+    if not -90 <= south <= north <= 90:
+        raise CrsError(
+            f"a region from latitude {south:g} to {north:g} does not exist",
+            hint="give west, south, east, north in degrees; are longitude and latitude swapped?",
+        )
+    if east - west >= 360:
+        return -180.0, south, 180.0, north
+    return wrap(west), south, wrap(east), north
+
+
+def wrap(longitude: float) -> float:
+    """Return a longitude brought into [-180, 180]."""
+    if -180 <= longitude <= 180:
+        return longitude
+    return (longitude + 180) % 360 - 180
+
+
+def width(bounds: Bounds) -> float:
+    """Return the width of a box in degrees."""
+    west, _, east, _ = bounds
+    return east - west if west <= east else east - west + 360
+
+
+def centre(bounds: Bounds) -> tuple[float, float]:
+    """Return longitude and latitude in the middle of a box."""
+    west, south, _, north = bounds
+    return wrap(west + width(bounds) / 2), (south + north) / 2
+
+
+def holds(area: Bounds | None, box: Bounds) -> bool:
+    """Tell whether an area of use, widened by a margin, holds a box; an unknown area holds everything."""
+    if area is None:
+        return True
+    if box[1] < area[1] - MARGIN_DEG or box[3] > area[3] + MARGIN_DEG:
+        return False
+    room = width(area) + 2 * MARGIN_DEG
+    return room >= 360 or (box[0] - area[0] + MARGIN_DEG) % 360 + width(box) <= room
+
+
+def utm(bounds: Bounds) -> int:
+    """Return the EPSG code of the WGS 84 UTM zone, or polar projection, at the centre of a box."""
+    lon, lat = centre(bounds)
+    if lat > 84:
+        return 5041
+    if lat < -80:
+        return 5042
+    return (32600 if lat >= 0 else 32700) + _zone(lon, lat)
+
+
+def suggest(bounds: Bounds, instead_of: int | None = None) -> int:
+    """Return the EPSG code to recommend for a box: UTM, on Europe's own datum where that holds the box."""
+    lon, lat = centre(bounds)
+    if -80 <= lat <= 84 and (zone := _zone(lon, lat)) in ETRS89_ZONES:
+        code = 25800 + zone
+        if code != instead_of and holds(_area_of(code), bounds):
+            return code
+    return utm(bounds)
+
+
+def check(srid: int, area: Bounds | None, area_name: str, bounds: Bounds) -> None:
+    """
+    Raise unless the area of use of a CRS suits a region; see `mlygeo.spatial.geodesy.check_srid`.
+
+    Raises
+    ------
+    CrsError
+        Naming both areas, with a hint that names a better code.
+    """
+    if holds(area, bounds):
+        return
+    lon, lat = centre(bounds)
+    better = suggest(bounds, srid)
+    inside = holds(area, (lon, lat, lon, lat))
+    if inside and not holds(_area_of(better), bounds):
+        LOG.warning("the region reaches beyond the area of use of EPSG:%d (%s)", srid, _box(area))
+        return
+    where = f"{_longitude(lon, 2)}, {_latitude(lat, 2)}"
+    if inside:
+        west, south, east, north = bounds
+        where = f"{_range(west, east, 'W', 'E')}, {_range(south, north, 'S', 'N')}, and reaches beyond"
+    raise CrsError(
+        f"EPSG:{srid} covers {_covered(area, area_name)}; the region lies at {where}",
+        hint=f"use --srid {better}, or --force-srid to go on",
+    )
+
+
+def _zone(lon: float, lat: float) -> int:
+    zone = min(int((lon + 180) // 6) + 1, 60)
+    if 56 <= lat < 64 and 3 <= lon < 6:  # south-western Norway belongs to zone 32
+        return 32
+    if 72 <= lat <= 84 and 0 <= lon < 42:  # Svalbard has four wide zones
+        return 31 + 2 * int((lon + 3) // 12)
+    return zone
+
+
+def _area_of(srid: int) -> Bounds | None:
+    from pyproj import CRS
+
+    area = CRS.from_epsg(srid).area_of_use
+    return None if area is None else area.bounds
+
+
+def _covered(area: Bounds | None, name: str) -> str:
+    """Return an area of use as people say it: its first words and its box."""
+    place = re.split(r" - |[;:.]", name)[0]
+    place = re.sub(r"\s*\(.*?\)", "", place).strip()
+    if not place or place.startswith(("Between", "World", "Northern hemi", "Southern hemi")):
+        return _box(area)
+    article = "the " if place.startswith(WITH_ARTICLE) else ""
+    return f"{article}{place} ({_box(area)})"
+
+
+def _box(area: Bounds | None) -> str:
+    if area is None:
+        return "an unknown area"
+    west, south, east, north = area
+    return f"{_range(west, east, 'W', 'E')}, {_range(south, north, 'S', 'N')}"
+
+
+def _range(low: float, high: float, negative: str, positive: str) -> str:
+    if low >= 0 and high >= 0:
+        return f"{_tenth(low)}–{_tenth(high)}°{positive}"  # noqa: RUF001 - a range
+    if low <= 0 and high <= 0:
+        return f"{_tenth(-low)}–{_tenth(-high)}°{negative}"  # noqa: RUF001 - a range
+    first = f"{_tenth(abs(low))}°{negative if low < 0 else positive}"
+    return f"{first}–{_tenth(abs(high))}°{negative if high < 0 else positive}"  # noqa: RUF001 - a range
+
+
+def _tenth(value: float) -> str:
+    # Half up, as people round: 50.75 is 50.8.
+    return f"{math.floor(value * 10 + 0.5 + 1e-9) / 10:.1f}"
+
+
+def _longitude(value: float, digits: int) -> str:
+    return f"{abs(value):.{digits}f}°{'E' if value >= 0 else 'W'}"
+
+
+def _latitude(value: float, digits: int) -> str:
+    return f"{abs(value):.{digits}f}°{'N' if value >= 0 else 'S'}"

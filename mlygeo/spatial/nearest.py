@@ -1,0 +1,403 @@
+"""
+The nearest images of points: `select_nearest` on frames, and `match`, its array floor.
+
+Distances are planar, in a projected coordinate reference system (`mlygeo.spatial.geodesy`).
+"""
+
+from __future__ import annotations
+
+import logging
+import operator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo import frames
+from mlygeo.errors import FrameError, InputError
+from mlygeo.spatial import _knn, _unique, geodesy
+from mlygeo.spatial._pairs import HeadingTest, heading_difference
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    import pandas as pd
+
+    from mlygeo.spatial._grid import Array, Rows
+    from mlygeo.spatial.geodesy import Projection
+
+__all__ = ["Matches", "check_options", "choose_projection", "heading_difference", "match", "select_nearest"]
+
+LOG = logging.getLogger("mlygeo.spatial.nearest")
+
+MAX_DISTANCE_M = 100.0
+
+OWN_COLUMNS = ("point_id", "id", "distance_m", "rank", "heading_difference")
+"""Columns of a selection that are not the image's own, and its id."""
+
+ID = frames.Column("id", "int64", "Mapillary's id of the image")
+COMPASS_ANGLE = frames.Column("compass_angle", "float64", "heading of the camera, degrees; NaN when unknown")
+IS_PANO = frames.Column("is_pano", "bool", "whether it is a panorama")
+POINT_ID = frames.Column("point_id", "int64", "number of the point")
+BEARING = frames.Column("bearing", "float64", "bearing of the street there, degrees")
+
+
+@dataclass(frozen=True)
+class Matches:
+    """
+    Pairs of points and images, sorted by point row and rank; arrays of equal length.
+
+    Parameters
+    ----------
+    point_row, image_row
+        Rows in the arrays that were matched (int64).
+    distance_m
+        Planar distance, metres (float64).
+    rank
+        1 for a point's nearest image, 2 for the next (int64).
+    """
+
+    point_row: Rows
+    image_row: Rows
+    distance_m: Array
+    rank: Rows
+
+    def __len__(self) -> int:
+        return len(self.point_row)
+
+
+def select_nearest(
+    points: gpd.GeoDataFrame,
+    images: gpd.GeoDataFrame,
+    *,
+    srid: int | None = None,
+    max_distance: float | None = MAX_DISTANCE_M,
+    k: int = 1,
+    unique: bool = False,
+    max_heading_difference: float | None = None,
+    force_srid: bool = False,
+) -> gpd.GeoDataFrame:
+    """
+    Select the nearest image, or the k nearest, for each point.
+
+    Distances are planar in `srid`. Among images at the same distance the one with the lowest id comes
+    first, so the answer does not depend on the order of rows. An image may serve several points. An id
+    that stands in the images frame more than once counts once, at its nearest position. Points and
+    images without a position are left out.
+
+    Parameters
+    ----------
+    points
+        Points frame, EPSG:4326, with a unique `point_id`; its `bearing` is used where there is one.
+    images
+        Images frame, EPSG:4326, with `id`; other columns are carried along.
+    srid
+        EPSG code of the projected CRS to measure in; by default the UTM zone of the points.
+    max_distance
+        Largest distance from point to image, metres, inclusive; None for no limit.
+    k
+        Number of images wanted for each point.
+    unique
+        Let each image serve one point: the shortest of all pairs is taken first, then the shortest of
+        those left, and so on (ties: lowest image id, then lowest point id).
+    max_heading_difference
+        Largest angle between camera and street, degrees from 0 to 90, both directions of the street
+        counted. Only pairs within it are considered: the next nearest that passes is taken. Panoramas
+        pass always; flat images pass if their heading and the street's bearing are known.
+    force_srid
+        Use `srid` even where its area of use does not hold the points.
+
+    Returns
+    -------
+    selection
+        One row for each chosen pair, sorted by `point_id` and `rank`: `point_id`, `id` (int64),
+        `distance_m` (float64), `rank` (int64, 1 = nearest), `heading_difference` (float64, degrees
+        from 0 to 90, NaN when unknown), then the image's other columns. Points without an image have no
+        row. Geometry is the image's position, EPSG:4326; attrs are those of `images`.
+
+    Raises
+    ------
+    FrameError
+        If a frame lacks a column, or `point_id` is not unique.
+    CrsError
+        If `srid` is unknown, not projected, or does not suit the points.
+    InputError
+        If an option makes no sense.
+
+    Examples
+    --------
+    >>> select_nearest(points, images, srid=25832, max_distance=50)[["point_id", "id", "distance_m"]]
+    """
+    check_options(max_distance=max_distance, k=k, max_heading_difference=max_heading_difference)
+    by_heading = max_heading_difference is not None
+    frames.check(points, frames.Schema("points", "Point", (POINT_ID, BEARING) if by_heading else (POINT_ID,)))
+    frames.check(images, frames.Schema("images", "Point", (ID, COMPASS_ANGLE, IS_PANO) if by_heading else (ID,)))
+    point_id = points["point_id"].to_numpy()
+    _check_unique(point_id)
+    point_lon, point_lat = _positions(points, "points")
+    image_lon, image_lat = _positions(images, "images")
+
+    projection = choose_projection(point_lon, point_lat, srid=srid, force_srid=force_srid)
+    bearing, heading = _numbers(points, "bearing"), _numbers(images, "compass_angle")
+    if projection is None:
+        matches = _nothing()
+    else:
+        matches = match(
+            point_lon, point_lat, image_lon, image_lat, images["id"].to_numpy(),
+            projection=projection, max_distance=max_distance, k=k, unique=unique,
+            max_heading_difference=max_heading_difference, point_bearing=bearing, image_heading=heading,
+            image_is_pano=images["is_pano"].to_numpy() if by_heading else None, point_id=point_id,
+        )  # fmt: skip
+
+    order = np.lexsort((matches.rank, point_id[matches.point_row]))
+    point, image = matches.point_row[order], matches.image_row[order]
+    columns: dict[str, Any] = {
+        "point_id": point_id[point],
+        "id": images["id"].to_numpy()[image],
+        "distance_m": matches.distance_m[order],
+        "rank": matches.rank[order],
+        "heading_difference": heading_difference(heading[image], bearing[point]),
+    }
+    return _selection(columns, images, image)
+
+
+def match(
+    point_lon: Array,
+    point_lat: Array,
+    image_lon: Array,
+    image_lat: Array,
+    image_id: Rows,
+    *,
+    projection: Projection,
+    max_distance: float | None = MAX_DISTANCE_M,
+    k: int = 1,
+    unique: bool = False,
+    max_heading_difference: float | None = None,
+    point_bearing: Array | None = None,
+    image_heading: Array | None = None,
+    image_is_pano: Any = None,
+    point_id: Rows | None = None,
+    compiled: bool | None = None,
+) -> Matches:
+    """
+    Match points with their nearest images; the array floor of `select_nearest`, which explains the options.
+
+    Parameters
+    ----------
+    point_lon, point_lat, image_lon, image_lat
+        Degrees; a position that is not finite never matches.
+    image_id
+        Ids of the images (int64), which settle ties.
+    projection
+        The CRS to measure in. More than 100,000 coordinates go through a polynomial within 1e-6 m of
+        PROJ, the same for points and images (`Projection.fit`).
+    max_distance
+        Metres, inclusive; None for no limit.
+    k
+        Number of images wanted for each point.
+    unique
+        Let each image serve one point.
+    max_heading_difference
+        Degrees from 0 to 90; needs the three arrays that follow.
+    point_bearing, image_heading, image_is_pano
+        Degrees (NaN where unknown), and whether an image is a panorama.
+    point_id
+        Settles ties between points with `unique`; their row by default.
+    compiled
+        True for the Numba kernel, False for NumPy, None for Numba where it is installed and there are
+        millions of images. The answer is the same to the last bit.
+
+    Returns
+    -------
+    matches
+        Sorted by point row and rank. Where the same id stands at the same place twice, the lower row
+        is the one given.
+
+    Raises
+    ------
+    InputError
+        If an option makes no sense.
+    """
+    check_options(max_distance=max_distance, k=k, max_heading_difference=max_heading_difference)
+    limit = np.inf if max_distance is None else float(max_distance)
+    point_lon, point_lat, image_lon, image_lat = (
+        np.ascontiguousarray(values, dtype=np.float64) for values in (point_lon, point_lat, image_lon, image_lat)
+    )
+    ids = np.ascontiguousarray(image_id, dtype=np.int64)
+    if not len(point_lon) or not len(image_lon):
+        return _nothing()
+
+    near = _within_reach((point_lon, point_lat), (image_lon, image_lat), projection, limit)
+    if near is not None:
+        image_lon, image_lat, ids = image_lon[near], image_lat[near], ids[near]
+        if not len(near):
+            return _nothing()
+    fitted = projection.fit((point_lon, point_lat), (image_lon, image_lat))
+    # Without a polynomial that is good enough for both, PROJ does both: equal positions stay equal.
+    exact = fitted is projection
+    points = fitted.forward(point_lon, point_lat, exact=exact)
+    images = fitted.forward(image_lon, image_lat, exact=exact)
+
+    test: HeadingTest | None = None
+    if max_heading_difference is not None:
+        heading = _known(image_heading, len(image_id))
+        pano = np.zeros(len(image_id), dtype=bool) if image_is_pano is None else np.asarray(image_is_pano, dtype=bool)
+        if near is not None:
+            heading, pano = heading[near], pano[near]
+        bearing = _known(point_bearing, len(point_lon))
+        test = HeadingTest(bearing, heading, np.ascontiguousarray(pano), float(max_heading_difference))
+    if unique:
+        number = np.unique(ids, return_inverse=True)[1]
+        place = np.arange(len(point_lon)) if point_id is None else _unique.places(point_id)
+        point, image, square = _unique.assign(
+            points, images, ids, number=number, place=place, max_distance=limit, k=k, test=test, compiled=compiled
+        )
+        order = np.lexsort((image, ids[image], square, point))
+        point, image, square = point[order], image[order], square[order]
+    else:
+        point, image, square = _knn.search_distinct(
+            points, images, ids, max_distance=limit, k=k, test=test, compiled=compiled
+        )
+    first = np.searchsorted(point, point)
+    if near is not None:
+        image = near[image].astype(np.int64)
+    LOG.info(
+        "%d of %d points have an image%s (EPSG:%d)", np.count_nonzero(first == np.arange(len(point))), len(point_lon),
+        "" if max_distance is None else f" within {max_distance:g} m", projection.srid,
+    )  # fmt: skip
+    return Matches(point, image, np.sqrt(square), np.arange(len(point)) - first + 1)
+
+
+def check_options(*, max_distance: float | None, k: int, max_heading_difference: float | None) -> None:
+    """
+    Raise unless the options of a selection make sense.
+
+    Raises
+    ------
+    InputError
+        Naming the option.
+    """
+    if max_distance is not None and not max_distance > 0:
+        raise InputError(
+            f"--max-distance must be more than 0 metres, not {max_distance}", hint="leave it out for 100 metres"
+        )
+    try:
+        number = operator.index(k)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise InputError(f"--k must be a whole number from 1, not {k}")
+    if max_heading_difference is not None and not 0 <= max_heading_difference <= 90:
+        raise InputError(
+            f"--max-heading-difference must lie between 0 and 90 degrees, not {max_heading_difference}",
+            hint="both directions of a street count, so no camera is more than 90 degrees off",
+        )
+
+
+def choose_projection(lon: Array, lat: Array, *, srid: int | None, force_srid: bool = False) -> Projection | None:
+    """
+    Return the projection to measure in around some positions.
+
+    Parameters
+    ----------
+    lon, lat
+        Degrees.
+    srid
+        EPSG code; None for the UTM zone in their middle.
+    force_srid
+        Do not look at the area of use of `srid`.
+
+    Returns
+    -------
+    projection
+        None if no position is finite and no code was given, for then there is no place to look at.
+
+    Raises
+    ------
+    CrsError
+        As `mlygeo.spatial.geodesy.check_srid`.
+    """
+    bounds = geodesy.bounds(lon, lat)
+    if bounds is None:
+        return None if srid is None else geodesy.projection(srid)
+    if srid is None:
+        return geodesy.projection(geodesy.utm_srid(*bounds))
+    return geodesy.check_srid(srid, bounds, force=force_srid)
+
+
+def _within_reach(
+    points: tuple[Array, Array], images: tuple[Array, Array], projection: Projection, limit: float
+) -> Rows | None:
+    """
+    Return the rows of the images around the points; None for all.
+
+    Images of a country for the points of a city need not all be projected.
+    """
+    bounds, (image_lon, image_lat) = geodesy.bounds(*points), images
+    if len(image_lon) <= geodesy.MANY or bounds is None or not np.isfinite(limit):
+        return None
+    reach = projection.reach(bounds, limit)
+    if reach is None:
+        return None
+    west, south, east, north = reach
+    beside = (image_lon >= west) & (image_lon <= east) if west <= east else (image_lon >= west) | (image_lon <= east)
+    beside &= (image_lat >= south) & (image_lat <= north)
+    # A copy of nearly all images would cost more than it saves.
+    if np.count_nonzero(beside) > 0.9 * len(beside):
+        return None
+    return np.flatnonzero(beside)
+
+
+def _known(degrees: Array | None, length: int) -> Array:
+    return np.full(length, np.nan) if degrees is None else np.ascontiguousarray(degrees, dtype=np.float64)
+
+
+def _nothing() -> Matches:
+    rows = np.empty(0, dtype=np.int64)
+    return Matches(rows, rows, np.empty(0), rows)
+
+
+def _check_unique(point_id: Rows) -> None:
+    values, counts = np.unique(point_id, return_counts=True)
+    if len(values) < len(point_id):
+        raise FrameError(
+            f"point_id is not unique: {values[counts > 1][0]} stands in {counts[counts > 1][0]} rows of the points",
+            hint="number the points, as with points.assign(point_id=range(len(points)))",
+        )
+
+
+def _positions(frame: gpd.GeoDataFrame, name: str) -> tuple[Array, Array]:
+    import shapely
+
+    kinds = shapely.get_type_id(np.asarray(frame.geometry.values))
+    others = np.flatnonzero((kinds != shapely.GeometryType.POINT) & (kinds != shapely.GeometryType.MISSING))
+    if len(others):
+        kind = shapely.GeometryType(kinds[others[0]]).name.lower()
+        raise FrameError(
+            f"{len(others)} of {len(frame)} geometries of the {name} are not points; the first is a {kind}"
+            f" in row {others[0]}"
+        )
+    return frames.lonlat(frame)
+
+
+def _numbers(frame: gpd.GeoDataFrame, column: str) -> Array:
+    """Return a column as float64, NaN throughout if there is none that holds numbers."""
+    import pandas as pd
+
+    if column not in frame.columns or not pd.api.types.is_numeric_dtype(frame[column]):
+        return np.full(len(frame), np.nan)
+    values: Array = frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
+    return values
+
+
+def _selection(columns: dict[str, Any], images: gpd.GeoDataFrame, rows: Rows) -> gpd.GeoDataFrame:
+    import geopandas as gpd
+    import pandas as pd
+
+    geometry = images.active_geometry_name
+    others = [name for name in images.columns if name not in OWN_COLUMNS and name != geometry]
+    carried: pd.DataFrame = pd.DataFrame(images[others]).take(rows).reset_index(drop=True)
+    parts = pd.concat([pd.DataFrame(columns), carried.drop(columns="geometry", errors="ignore")], axis=1)
+    chosen = images.geometry.array.take(rows)
+    selection = gpd.GeoDataFrame(parts, geometry=gpd.GeoSeries(chosen, crs=images.crs))
+    selection.attrs = dict(images.attrs)
+    return selection

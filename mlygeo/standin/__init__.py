@@ -1,0 +1,12 @@
+"""
+A local stand-in of the Mapillary service, for tests, demonstrations and rehearsals.
+
+It serves the images of a frame over real sockets on this machine, and misbehaves as told: see
+`Faults`.
+"""
+
+from mlygeo.standin.faults import Faults
+from mlygeo.standin.imagery import Imagery
+from mlygeo.standin.server import Server, serve
+
+__all__ = ["Faults", "Imagery", "Server", "serve"]

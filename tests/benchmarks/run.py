@@ -1,0 +1,12 @@
+"""All benchmarks, one after another; each prints ratios measured in one run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+NAMES = ("bench_startup", "bench_tiles", "bench_streets", "bench_nearest_core", "bench_select")
+
+for name in NAMES:
+    subprocess.run([sys.executable, str(Path(__file__).parent / f"{name}.py")], check=True)

@@ -1,0 +1,312 @@
+"""Distances, bearings, projections, and which CRS suits a region."""
+
+import logging
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlygeo.errors import CrsError
+from mlygeo.spatial import _polynomial, geodesy
+
+STUTTGART = (9.15, 48.76, 9.17, 48.78)
+ACROSS = (179.9, 10.0, -179.9, 10.2)
+
+longitudes = st.floats(-180, 180)
+latitudes = st.floats(-90, 90)
+
+
+def box_of_points(bounds, count, seed=0):
+    rng = np.random.default_rng(seed)
+    west, south, east, north = bounds
+    return west + rng.random(count) * (east - west), south + rng.random(count) * (north - south)
+
+
+def test_distances_are_those_on_the_ellipsoid():
+    # Vincenty's length of a meridian degree and of an equatorial degree on WGS 84.
+    assert geodesy.distance(0, 0, [0, 1], [1, 0]) == pytest.approx([110574.3886, 111319.4908], abs=1e-3)
+    assert np.isnan(geodesy.distance([np.nan, 0], [0, np.inf], 1, 1)).all()
+    assert len(geodesy.distance([], [], [], [])) == 0
+
+
+def test_bearings_are_clockwise_from_north_and_unknown_where_positions_coincide():
+    bearings = geodesy.bearing(9, 48, [9, 10, 9, 8, 9], [49, 48, 47, 48, 48])
+    assert bearings[:4] == pytest.approx([0, 89.628, 180, 270.372], abs=1e-3)
+    assert np.isnan(bearings[4])
+
+
+@given(longitudes, latitudes, longitudes, latitudes)
+def test_distance_is_symmetric_and_bearings_lie_in_range(lon1, lat1, lon2, lat2):
+    there, back = geodesy.distance(lon1, lat1, lon2, lat2), geodesy.distance(lon2, lat2, lon1, lat1)
+    assert there == pytest.approx(back, abs=1e-6)
+    bearing = geodesy.bearing(lon1, lat1, lon2, lat2)[0]
+    assert np.isnan(bearing) if there[0] == 0 else 0 <= bearing < 360
+
+
+def test_a_projection_gives_metres_whatever_its_unit():
+    feet = geodesy.projection(2263)
+    assert feet.unit_m == pytest.approx(0.3048006096)
+    lon, lat = np.array([-73.98, -73.98]), np.array([40.75, 40.751])
+    x, y = feet.forward(lon, lat)
+    planar = np.hypot(x[1] - x[0], y[1] - y[0])
+    assert planar == pytest.approx(geodesy.distance(lon[0], lat[0], lon[1], lat[1])[0], rel=1e-4)
+    assert np.allclose(feet.inverse(x, y), (lon, lat), atol=1e-9)
+
+
+@pytest.mark.parametrize("srid", [28992, 25832, 2193, 5041, 32660])
+def test_forward_agrees_with_pyproj_and_inverse_leads_back(srid):
+    import pyproj
+
+    projection = geodesy.projection(srid)
+    west, south = projection.area[:2]
+    lon, lat = box_of_points((west + 1, south + 0.5, west + 2, south + 1.5), 1000)
+    x, y = projection.forward(lon, lat)
+    expected = pyproj.Transformer.from_crs(4326, srid, always_xy=True).transform(lon, lat)
+    assert np.array_equal((x, y), expected)
+    assert np.allclose(projection.inverse(x, y), (lon, lat), atol=1e-7)
+    assert (lon.flags.writeable, x is not lon) == (True, True)
+
+
+def test_what_proj_cannot_project_is_nan():
+    x, y = geodesy.projection(25832).forward([np.nan, np.inf, 9.0, 9.0], [48.0, 48.0, 95.0, 48.0])
+    assert np.isnan(x[:3]).all()
+    assert np.isnan(y[:3]).all()
+    assert np.isfinite([x[3], y[3]]).all()
+
+
+@pytest.mark.parametrize(
+    ("srid", "bounds"),
+    [
+        (28992, (4.7, 52.2, 5.1, 52.5)),
+        (25832, (8.9, 48.6, 9.4, 48.9)),
+        (2263, (-74.2, 40.5, -73.7, 41.0)),
+        (5041, (10.0, 85.0, 11.0, 86.0)),
+        (3857, (9.0, 48.0, 10.0, 49.0)),
+        (28992, (3.3, 50.8, 7.1, 53.6)),
+        (32633, (12.0, 40.0, 17.0, 47.0)),
+    ],
+)
+def test_a_polynomial_is_never_more_than_a_micrometre_off(srid, bounds):
+    lon, lat = box_of_points(bounds, 150_000)
+    projection = geodesy.projection(srid)
+    fitted = projection.fit((lon, lat))
+    assert fitted != projection or fitted._polynomial is not None
+    assert fitted._polynomial is not None
+    fast, exact = fitted.forward(lon, lat), projection.forward(lon, lat, exact=True)
+    assert np.abs(np.subtract(fast, exact)).max() < 1e-6
+    assert np.array_equal(fast, projection.forward(lon, lat)), "large arrays take the polynomial by themselves"
+
+
+@pytest.mark.parametrize(
+    ("srid", "bounds"),
+    [(3035, (-9.0, 36.0, 30.0, 70.0)), (32660, (-180.0, 10.0, 180.0, 11.0)), (25832, (0.0, 40.0, 7.9, 47.9))],
+)
+def test_a_box_too_large_for_a_polynomial_goes_through_proj(srid, bounds):
+    lon, lat = box_of_points(bounds, 120_000)
+    projection = geodesy.projection(srid)
+    fitted = projection.fit((lon, lat))
+    fast, exact = fitted.forward(lon, lat), projection.forward(lon, lat, exact=True)
+    assert np.nanmax(np.abs(np.subtract(fast, exact))) < 1e-6
+    if fitted is projection:
+        assert np.array_equal(fast, exact)
+    else:
+        assert fitted._polynomial.degree > 5
+
+
+def test_a_polynomial_refuses_what_is_only_piecewise_smooth():
+    lon, lat = box_of_points((5.0, 52.0, 5.2, 52.1), 150_000)
+
+    def smooth(lon, lat):
+        return lon * 7e4, lat * 1.1e5
+
+    def with_grid_shift(lon, lat):
+        # Bilinear between grid nodes 0.05° apart, as grid shifts are: continuous, but with creases.
+        x, y = smooth(lon, lat)
+        return x + 0.01 * np.abs(np.modf(lon / 0.05)[0] - 0.5), y
+
+    def with_a_jump(lon, lat):
+        x, y = smooth(lon, lat)
+        return x + 1e-4 * (lon > 5.1), y
+
+    assert _polynomial.fit(smooth, [(lon, lat)]) is not None
+    assert _polynomial.fit(with_grid_shift, [(lon, lat)]) is None
+    assert _polynomial.fit(with_a_jump, [(lon, lat)]) is None
+
+
+def test_the_polynomial_leaves_strays_to_proj():
+    lon, lat = box_of_points((9.1, 48.7, 9.2, 48.8), 150_000)
+    projection = geodesy.projection(25832)
+    fitted = projection.fit((lon, lat))
+    strays = np.array([0.0, np.nan, 9.15, 9.3]), np.array([0.0, 48.75, np.inf, 48.75])
+    assert np.array_equal(fitted.forward(*strays), projection.forward(*strays, exact=True), equal_nan=True)
+    lon[7], lat[9] = np.nan, np.inf
+    x, y = projection.forward(lon, lat)
+    assert np.flatnonzero(np.isnan(x)).tolist() == np.flatnonzero(np.isnan(y)).tolist() == [7, 9]
+
+
+def test_equal_positions_stay_equal_wherever_they_stand():
+    lon, lat = box_of_points((9.1, 48.7, 9.2, 48.8), 75_001)
+    x, y = geodesy.projection(25832).forward(np.r_[lon, lon[::-1]], np.r_[lat, lat[::-1]])
+    assert np.array_equal(x[:75_001], x[75_001:][::-1])
+    assert np.array_equal(y[:75_001], y[75_001:][::-1])
+
+
+def test_the_choice_of_a_polynomial_does_not_depend_on_the_order_of_rows():
+    lon, lat = box_of_points((9.1, 48.7, 9.2, 48.8), 150_000)
+    order = np.random.default_rng(1).permutation(len(lon))
+    first, second = (geodesy.projection(25832).fit(pair)._polynomial for pair in ((lon, lat), (lon[order], lat[order])))
+    assert np.array_equal(first.coefficients, second.coefficients)
+    assert first.error_m == second.error_m
+
+
+@pytest.mark.parametrize(
+    ("srid", "found", "remedy"),
+    [
+        (99999, "no coordinate reference system 99999", "--srid 25832"),
+        (4326, "is geographic", "--srid 25832"),
+        (4258, "is geographic", "--srid 25832"),
+        (4979, "is geographic", "--srid 25832"),
+        (4978, "Geocentric", "--srid 25832"),
+        (5773, "Vertical", "--srid 25832"),
+        (7415, "Compound", "--srid 28992"),
+    ],
+)
+def test_a_crs_that_is_not_projected_is_always_an_error(srid, found, remedy):
+    for force in (False, True):
+        with pytest.raises(CrsError, match=found) as caught:
+            geodesy.check_srid(srid, STUTTGART, force=force)
+        assert remedy in caught.value.hint
+        assert caught.value.exit_status == 2
+    with pytest.raises(CrsError, match=found) as caught:
+        geodesy.projection(srid)
+    assert caught.value.hint
+
+
+def test_an_area_of_use_elsewhere_is_an_error_that_names_a_better_crs():
+    with pytest.raises(CrsError) as caught:
+        geodesy.check_srid(28992, STUTTGART)
+    assert str(caught.value) == (
+        "EPSG:28992 covers the Netherlands (3.2–7.2°E, 50.8–53.7°N); the region lies at 9.16°E, 48.77°N"  # noqa: RUF001
+    )
+    assert caught.value.hint == "use --srid 25832, or --force-srid to go on"
+    assert geodesy.check_srid(28992, STUTTGART, force=True).srid == 28992
+
+
+@pytest.mark.parametrize(
+    ("srid", "bounds", "better"),
+    [
+        (32632, (-71.0, 42.0, -70.9, 42.1), 32619),
+        (2263, STUTTGART, 25832),
+        (32633, (9.15, -33.1, 9.16, -33.0), 32732),
+        (25832, (177.9, -17.0, 178.0, -16.9), 32760),
+        (25831, ACROSS, 32660),
+        (32632, (10.0, 85.0, 11.0, 86.0), 5041),
+        # Its centre lies inside, but a better zone holds all of it.
+        (2263, (-72.9, 41.0, -72.1, 41.5), 32618),
+    ],
+)
+def test_the_better_crs_suits_the_region(srid, bounds, better):
+    with pytest.raises(CrsError) as caught:
+        geodesy.check_srid(srid, bounds)
+    assert f"--srid {better}," in caught.value.hint
+    assert geodesy.check_srid(better, bounds).srid == better
+
+
+def test_a_region_across_two_zones_passes_with_a_warning(caplog):
+    with caplog.at_level(logging.WARNING, logger="mlygeo"):
+        assert geodesy.check_srid(25832, (11.0, 48.0, 13.0, 49.0)).srid == 25832
+    assert "beyond the area of use of EPSG:25832" in caplog.text
+
+
+def test_just_beyond_the_area_of_use_is_no_matter(caplog):
+    with caplog.at_level(logging.WARNING, logger="mlygeo"):
+        geodesy.check_srid(25832, (11.9, 48.0, 12.05, 48.1))
+    assert not caplog.records
+
+
+def test_metres_that_are_none_give_a_warning(caplog):
+    with caplog.at_level(logging.WARNING, logger="mlygeo"):
+        geodesy.check_srid(3857, STUTTGART)
+    assert "1.52 times the true ones" in caplog.text
+    assert "--srid 25832" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, logger="mlygeo"):
+        geodesy.check_srid(25832, STUTTGART)
+        geodesy.check_srid(28992, (4.7, 52.2, 5.1, 52.5))
+        geodesy.check_srid(2263, (-74.0, 40.6, -73.9, 40.7))
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("srid", [32660, 32601, 3832, 5041])
+def test_regions_across_the_antimeridian(srid):
+    bounds = (179.9, 60.0, -179.9, 60.2) if srid != 5041 else (179.9, 85.0, -179.9, 85.1)
+    projection = geodesy.check_srid(srid, bounds)
+    x, y = projection.forward([179.9999, -179.9999], [bounds[1], bounds[1]])
+    true = geodesy.distance(179.9999, bounds[1], -179.9999, bounds[1])[0]
+    assert np.hypot(x[1] - x[0], y[1] - y[0]) == pytest.approx(true, rel=1.1 if srid == 3832 else 0.01)
+
+
+def test_a_crs_that_is_cut_at_the_antimeridian_is_an_error_there():
+    with pytest.raises(CrsError, match="cut at the antimeridian") as caught:
+        geodesy.check_srid(3857, ACROSS)
+    assert caught.value.hint in {"use --srid 32660", "use --srid 32601"}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "srid"),
+    [
+        ((9.1, 48.7, 9.2, 48.8), 32632),
+        ((5.0, -34.0, 6.0, -33.0), 32731),
+        ((5.0, 60.0, 5.2, 60.1), 32632),
+        ((10.0, 78.0, 11.0, 79.0), 32633),
+        ((2.9, 70.0, 2.95, 70.1), 32631),
+        ((0.0, 85.0, 1.0, 86.0), 5041),
+        ((9.0, -85.0, 10.0, -82.0), 5042),
+        ((179.7, 10.0, -179.9, 10.2), 32660),
+        ((179.9, 10.0, -179.7, 10.2), 32601),
+        ((180.0, 0.0, 180.0, 0.0), 32660),
+        ((-180.0, -1.0, -180.0, -1.0), 32701),
+    ],
+)
+def test_utm_zones(bounds, srid):
+    assert geodesy.utm_srid(*bounds) == srid
+    assert geodesy.projection(srid).srid == srid
+
+
+@given(lon=st.floats(-179.9, 179.9), lat=st.floats(-79.9, 83.9))
+def test_utm_zones_are_those_of_the_database(lon, lat):
+    bounds = (lon, lat, lon, lat)
+    projection = geodesy.projection(geodesy.utm_srid(*bounds))
+    if not (lat > 55 and 0 <= lon < 42):  # EPSG's areas of use do not know of Norway's and Svalbard's wider zones
+        assert geodesy.check_srid(projection.srid, bounds) == projection
+
+
+@pytest.mark.parametrize("bounds", [(0, 91, 1, 92), (np.nan, 0, 1, 1), (0, 50, 1, 49)])
+def test_a_box_that_is_none_is_an_error(bounds):
+    with pytest.raises(CrsError):
+        geodesy.utm_srid(*bounds)
+
+
+def test_bounds_of_positions():
+    assert geodesy.bounds([9.0, np.nan, 10.0, 3.0], [48.0, 1.0, 47.0, np.inf]) == (9.0, 47.0, 10.0, 48.0)
+    assert geodesy.bounds([179.0, -179.0, -178.5], [1.0, 2.0, 3.0]) == (179.0, 1.0, -178.5, 3.0)
+    assert geodesy.bounds([-170.0, -1.0, 1.0, 170.0], [1.0, 2.0, 2.0, 3.0]) == (-170.0, 1.0, 170.0, 3.0)
+    assert geodesy.bounds([np.nan], [1.0]) is None
+    assert geodesy.bounds([], []) is None
+
+
+@pytest.mark.parametrize("srid", [28992, 2263, 32660])
+def test_reach_holds_all_within_a_distance(srid):
+    projection = geodesy.projection(srid)
+    bounds = {28992: (4.7, 52.2, 5.1, 52.5), 2263: (-74.0, 40.6, -73.9, 40.7), 32660: (179.9, 50, -179.9, 50.1)}[srid]
+    west, south, east, north = projection.reach(bounds, 1000.0)
+    rng = np.random.default_rng(3)
+    lon = bounds[0] + rng.random(2000) * ((bounds[2] - bounds[0]) % 360)
+    lat = bounds[1] + rng.random(2000) * (bounds[3] - bounds[1])
+    x, y = projection.forward(lon, lat)
+    angle = rng.random(2000) * 2 * np.pi
+    lon, lat = projection.inverse(x + 1000 * np.cos(angle), y + 1000 * np.sin(angle))
+    assert ((lat >= south) & (lat <= north)).all()
+    assert ((lon - west) % 360 <= (east - west) % 360).all()
+    assert (east - west) % 360 < 3 * ((bounds[2] - bounds[0]) % 360)

@@ -1,0 +1,121 @@
+"""What holds for the project as a whole: import contract, floors, versions, documentation."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+import mlygeo
+from mlygeo.cli import _verbs
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_imports_point_one_way():
+    linter = Path(sys.executable).parent / "lint-imports"
+    found = subprocess.run([str(linter), "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout
+
+
+def test_importing_the_package_is_light():
+    code = "import sys, mlygeo; print(len({'numpy', 'pandas', 'geopandas', 'shapely'} & set(sys.modules)))"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "0"
+    )
+
+
+@pytest.mark.parametrize("name", mlygeo.__all__)
+def test_public_names_are_there_and_documented(name):
+    value = getattr(mlygeo, name)
+    assert (value.__doc__ or "").strip()
+    if inspect.isfunction(value):
+        for section in ("Parameters", "Returns", "Raises", "Examples"):
+            assert f"\n{section}\n" in inspect.cleandoc(value.__doc__), f"{name} has no section {section}"
+
+
+def test_the_changelog_knows_this_version():
+    assert f"## {PROJECT['project']['version']} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"version: {PROJECT['project']['version']}" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+def _floors(lines):
+    names = {"pyosmium": "osmium", "lazy_loader": "lazy-loader"}
+    pairs = (re.fullmatch(r"([A-Za-z0-9_.-]+)>=([0-9.]+)", line.strip()) for line in lines)
+    return {names.get(match[1], match[1]): match[2] for match in pairs if match}
+
+
+def test_conda_and_pip_ask_for_the_same():
+    extras = PROJECT["project"]["optional-dependencies"]
+    wanted = _floors([*PROJECT["project"]["dependencies"], *extras["speed"], *extras["plot"]])
+    environment = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    assert _floors(re.findall(r"^  - (\S+)$", environment, re.MULTILINE)) == wanted
+
+
+def test_every_dependency_is_pinned_and_explained():
+    pinned = {
+        line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").read_text().splitlines()
+    }
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in _floors(PROJECT["project"]["dependencies"]):
+        assert name in pinned, name
+        assert name in readme, f"the README does not say what {name} is for"
+
+
+def test_every_import_is_declared():
+    declared = {name.replace("-", "_") for name in _floors(PROJECT["project"]["dependencies"])}
+    declared |= {"numba", "matplotlib", "networkx", "urllib3", "mlygeo", *sys.stdlib_module_names}
+    for path in (ROOT / "mlygeo").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
+            for name in names:
+                assert name.split(".")[0] in declared, f"{path.name} imports {name}"
+
+
+def test_the_readme_names_every_verb():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for verb in _verbs.VERBS:
+        assert f"mlygeo {verb.name}" in readme
+
+
+def test_the_readme_runs(tmp_path, monkeypatch):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = next(block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL))
+    monkeypatch.chdir(ROOT)
+    exec(compile(code.replace("demo/", f"{tmp_path}/"), "README.md", "exec"), {})
+    assert (tmp_path / "nearest.gpkg").exists()
+
+
+def test_the_notebooks_run(tmp_path, monkeypatch):
+    import json
+
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    assert notebooks
+    for path in notebooks:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        monkeypatch.chdir(path.parent)
+        names = {"__name__": "notebook", "get_ipython": lambda: None}
+        for cell in cells:
+            if cell["cell_type"] == "code":
+                exec(compile("".join(cell["source"]), path.name, "exec"), names)
+
+
+def test_no_secrets_or_places_of_a_machine():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        if path.suffix in {".py", ".md", ".toml", ".yml", ".json", ".ipynb", ".cff", ".pyi"} and path.exists():
+            text = path.read_text(encoding="utf-8", errors="ignore")
+            assert not re.search(r"MLY\|\d{5,}\|[0-9a-f]{32}(?<!0123456789abcdef0123456789abcdef)", text), name
+            assert not re.search(r"/(root|home)/\w+/", text), name

@@ -1,0 +1,222 @@
+import json
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+from conftest import DATA, STUTTGART
+from geopandas.testing import assert_geodataframe_equal
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import mlygeo
+from mlygeo import cli, frames
+from mlygeo.errors import FrameError, InputError, RegionError
+
+CONFIG = STUTTGART / "stuttgart_config.json"
+EDGES = STUTTGART / "stuttgart_osm_edges.gpkg"
+COMMON = ["-c", str(CONFIG), "--streets", str(EDGES)]
+
+
+def run(capsys, *arguments):
+    status = cli.main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+@pytest.mark.parametrize("interval", [50, 20, 10])
+def test_the_verb_gives_what_the_original_scripts_and_postgis_gave(capsys, tmp_path, interval):
+    status, _, err = run(
+        capsys, "select", *COMMON, "--interval", interval, "--srid", 25832, "--method", "percept", "-o", tmp_path
+    )
+    assert status == 0, err
+    points = gpd.read_parquet(tmp_path / "street_points.parquet")
+    expected = pd.read_csv(DATA / "expected" / f"stuttgart_{interval}m_street_points.csv")
+    assert points["point_id"].tolist() == expected["point_id"].tolist()
+    there = gpd.GeoSeries.from_xy(expected["lon"], expected["lat"], crs=4326).to_crs(25832)
+    assert points.geometry.to_crs(25832).distance(there).max() < 0.001
+
+    selection = gpd.read_parquet(tmp_path / "selection.parquet")
+    chosen = pd.read_csv(DATA / "expected" / f"stuttgart_{interval}m_selection.csv")
+    assert list(zip(selection["point_id"], selection["id"], strict=True)) == list(
+        zip(chosen["point_id"], chosen["id"], strict=True)
+    )
+    assert (selection["distance_m"] - chosen["distance_m"]).abs().max() < 0.001
+    frames.check(selection, frames.SELECTION)
+
+    ids = [int(line) for line in (tmp_path / "image_ids.txt").read_text().splitlines()]
+    assert sorted(ids) == sorted(set(chosen["id"]))
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["points"] == len(expected)
+    assert summary["points_covered"] == len(chosen)
+    assert summary["distance_m"]["median"] == pytest.approx(chosen["distance_m"].median(), abs=0.001)
+    assert summary["captured"] == {"2024": len(chosen)}
+    assert summary["images"] == chosen["id"].nunique()
+    assert summary["street_points"]["share_without_point"] == pytest.approx(
+        {50: 0.337, 20: 0.126, 10: 0.029}[interval], abs=0.001
+    )
+
+
+def test_the_verb_says_what_it_did(capsys, tmp_path):
+    status, out, err = run(
+        capsys, "select", *COMMON, "--interval", 50, "--srid", 25832, "--method", "percept", "-o", tmp_path / "out"
+    )
+    assert status == 0
+    assert out == ""
+    assert "94 street points, 87 with an image within 100 m (median 3.6 m), all from 2024, 44% panoramas" in err
+    assert err.splitlines()[-1].split("  ") == [
+        str(tmp_path / "out" / name)
+        for name in ("selection.parquet", "image_ids.txt", "street_points.parquet", "summary.json")
+    ]
+
+
+def test_function_and_verb_are_twins(capsys, tmp_path):
+    run(capsys, "select", *COMMON, "--interval", 30, "--max-distance", 40, "--k", 2, "--pano", "-o", tmp_path)
+    frame = mlygeo.select(CONFIG, streets=EDGES, interval=30, max_distance=40, k=2, pano=True)
+    written = mlygeo.read_frame(tmp_path / "selection.parquet")
+    assert_geodataframe_equal(frame[written.columns], written)
+    assert frame.attrs["summary"] == json.loads((tmp_path / "summary.json").read_text())
+    assert frame.attrs["attribution"] == [frames.MAPILLARY, frames.OPENSTREETMAP]
+    assert frame["is_pano"].all()
+
+
+def test_ids_only_and_json(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, out, _ = run(capsys, "select", *COMMON, "--ids-only", "-q")
+    frame = mlygeo.select(CONFIG, streets=EDGES)
+    assert [int(line) for line in out.splitlines()] == frame["id"].drop_duplicates().tolist()
+    assert list(tmp_path.iterdir()) == [], "ids alone leave no files"
+    status, out, err = run(capsys, "select", *COMMON, "--json", "-q", "-o", tmp_path / "out")
+    assert status == 0
+    assert err == ""
+    assert json.loads(out) == frame.attrs["summary"]
+
+
+def test_images_and_points_at_hand(capsys, tmp_path, images, edges):
+    points = mlygeo.street_points(edges, interval=50, srid=25832)
+    for ending in (".parquet", ".gpkg", ".geojson", ".csv", ".fgb"):
+        image_file = mlygeo.write_frame(images, tmp_path / f"images{ending}")
+        point_file = mlygeo.write_frame(points, tmp_path / f"points{ending}")
+        from_files = mlygeo.select(images=image_file, points=point_file, srid=25832)
+        from_frames = mlygeo.select(images=images, points=points, srid=25832)
+        assert_geodataframe_equal(from_files[from_frames.columns], from_frames)
+    direct = mlygeo.select_nearest(points, images, srid=25832)
+    assert from_frames[["point_id", "id", "distance_m", "rank"]].equals(
+        direct[["point_id", "id", "distance_m", "rank"]]
+    )
+
+
+def test_points_of_a_gpx_file(tmp_path, images):
+    first = images.geometry.iloc[0]
+    gpx = f'<gpx version="1.1" xmlns="http://www.topografix.com/GPX/1/1"><wpt lat="{first.y}" lon="{first.x}"/></gpx>'
+    (tmp_path / "x.gpx").write_text(gpx)
+    selection = mlygeo.select(images=images, points=tmp_path / "x.gpx")
+    assert selection["point_id"].tolist() == [0]
+    assert selection["distance_m"].iloc[0] < 1e-3
+
+
+def test_a_polygon_region_drops_what_lies_outside(images):
+    west, south, east, north = images.total_bounds
+    triangle = shapely.Polygon([(west, south), (east, south), (west, north)])
+    selection = mlygeo.select(triangle, images=images, streets=EDGES, max_distance=None)
+    assert shapely.intersects(triangle, np.asarray(selection.geometry)).all()
+    assert selection["id"].nunique() < mlygeo.select(CONFIG, images=images, streets=EDGES)["id"].nunique()
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_order_of_the_input_does_not_matter(images, edges, seed):
+    def shuffled(frame):
+        return frame.sample(frac=1, random_state=seed).reset_index(drop=True)
+
+    expected = mlygeo.select(images=images, streets=edges, interval=10, srid=25832, k=2)
+    found = mlygeo.select(images=shuffled(images), streets=shuffled(edges), interval=10, srid=25832, k=2)
+    assert_geodataframe_equal(found, expected)
+
+
+def test_unique_images(images):
+    selection = mlygeo.select(CONFIG, images=images, streets=EDGES, interval=10, unique=True)
+    assert selection["id"].is_unique
+    assert not mlygeo.select(CONFIG, images=images, streets=EDGES, interval=10)["id"].is_unique
+
+
+def test_headings(images):
+    selection = mlygeo.select(CONFIG, images=images, streets=EDGES, interval=10, max_heading_difference=20, pano=False)
+    assert selection["heading_difference"].max() <= 20
+    assert len(selection)
+
+
+def test_no_images_is_an_empty_selection(capsys, tmp_path, images):
+    none = mlygeo.select(CONFIG, images=images, streets=EDGES, since="2030-01-01")
+    frames.check(none, frames.SELECTION)
+    assert len(none) == 0
+    status, _, err = run(capsys, "select", *COMMON, "--since", "2030-01-01", "-o", tmp_path)
+    assert status == 0
+    assert "no image of the images passes the filters" in err
+    assert len(mlygeo.read_frame(tmp_path / "selection.parquet")) == 0
+    assert (tmp_path / "image_ids.txt").read_text() == ""
+
+
+def test_an_image_at_the_maximum_distance_counts():
+    points = gpd.GeoDataFrame({"point_id": [0]}, geometry=gpd.points_from_xy([500000.0], [5400000.0], crs=25832))
+    images = gpd.GeoDataFrame({"id": [7]}, geometry=gpd.points_from_xy([500000.0], [5400060.0], crs=25832))
+    distance = mlygeo.select(points=points, images=images, srid=25832, max_distance=None)["distance_m"].iloc[0]
+    assert distance == pytest.approx(60, abs=1e-6)
+    assert len(mlygeo.select(points=points, images=images, srid=25832, max_distance=distance)) == 1
+    assert len(mlygeo.select(points=points, images=images, srid=25832, max_distance=distance - 1e-9)) == 0
+
+
+def test_a_region_across_the_antimeridian():
+    lon = np.array([179.9995, -179.9995])
+    images = gpd.GeoDataFrame({"id": [1, 2]}, geometry=gpd.points_from_xy(lon, [-16.5, -16.5], crs=4326))
+    points = gpd.GeoDataFrame(
+        {"point_id": [0, 1]}, geometry=gpd.points_from_xy([-179.9999, 180.0], [-16.5, -16.5], crs=4326)
+    )
+    selection = mlygeo.select((179.9, -17, -179.9, -16), images=images, points=points)
+    assert selection["id"].tolist() == [2, 1]
+    assert selection["distance_m"].tolist() == pytest.approx([42.7, 53.4], abs=0.2)
+
+
+def test_a_region_near_the_pole():
+    images = gpd.GeoDataFrame({"id": [1, 2]}, geometry=gpd.points_from_xy([10.0, -170.0], [89.9995, 89.9995], crs=4326))
+    points = gpd.GeoDataFrame({"point_id": [0]}, geometry=gpd.points_from_xy([11.0], [89.9999], crs=4326))
+    selection = mlygeo.select(images=images, points=points)
+    assert selection["id"].tolist() == [1]
+    assert selection["distance_m"].iloc[0] == pytest.approx(44.7, abs=0.5)
+
+
+def test_images_without_ids(capsys, tmp_path, images):
+    path = mlygeo.write_frame(images.drop(columns="id"), tmp_path / "x.parquet")
+    status, _, err = run(capsys, "select", *COMMON, "--images", path, "-o", tmp_path / "out")
+    assert status == 2
+    assert "x.parquet has no column 'id'" in err
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(FrameError, match="holds no ids"):
+        mlygeo.select(CONFIG, streets=EDGES, images=images.assign(id=images["sequence_id"]))
+
+
+def test_images_elsewhere(images):
+    with pytest.raises(RegionError, match="no image of the images lies in") as caught:
+        mlygeo.select(
+            (4.8, 52.3, 4.9, 52.4),
+            images=images,
+            points=gpd.GeoDataFrame(geometry=gpd.points_from_xy([4.85], [52.35], crs=4326)),
+        )
+    assert "--bbox 9.1" in caught.value.hint
+
+
+def test_swapped_coordinates_are_named(images):
+    with pytest.raises(RegionError) as caught:
+        mlygeo.select((48.7624, 9.1616, 48.7789, 9.1759), images=images, streets=EDGES)
+    assert "swapped" in caught.value.hint
+    assert "9.1616,48.7624,9.1759,48.7789" in caught.value.hint
+
+
+def test_conflicting_options(images):
+    with pytest.raises(InputError, match="--points and --streets"):
+        mlygeo.select(CONFIG, images=images, streets=EDGES, points=images)
+    with pytest.raises(RegionError, match="no region"):
+        mlygeo.select(images=images)
+    with pytest.raises(FrameError, match="holds LineString"):
+        mlygeo.select(points=mlygeo.read_frame(EDGES), images=images)
