@@ -215,7 +215,7 @@ class TestTileList:
 
 
 class TestFetch:
-    def test_all_of_a_region_and_then_nothing_more(self, images, imagery, region, tmp_path, service_of, caplog):  # noqa: PLR0917
+    def test_all_of_a_region_and_then_nothing_more(self, images, imagery, region, tmp_path, service_of, caplog):
         caplog.set_level(logging.INFO, "mlygeo")
         cache = tmp_path / "cache"
         with serve(imagery, token=TOKEN) as server:
@@ -431,7 +431,7 @@ class TestFaults:
         ],
         ids=str,
     )  # fmt: skip
-    def test_what_passes_leaves_no_trace(self, images, imagery, region, tmp_path, service_of, fault):  # noqa: PLR0917
+    def test_what_passes_leaves_no_trace(self, images, imagery, region, tmp_path, service_of, fault):
         cache = tmp_path / "c"
         service = {"read_timeout": 0.3, "longest_body": 3_000_000}
         with serve(imagery, faults=Faults(first=1, **fault)) as server:
@@ -455,7 +455,7 @@ class TestFaults:
             ("error_object", "code 2"), ("truncate_quietly", "cut short"), ("query_timeout", "code -2"),
         ],
     )  # fmt: skip
-    def test_a_tile_that_fails_for_good_is_unknown_and_never_empty(  # noqa: PLR0917
+    def test_a_tile_that_fails_for_good_is_unknown_and_never_empty(
         self, imagery, small, tmp_path, service_of, fault, says
     ):
         broken = region_tiles(small)[2]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -104,7 +105,7 @@ def test_geoparquet_opens_in_duckdb(tmp_path, odd_images):
 
 
 def _walk(folder):
-    return [os.path.join(root, name) for root, _, names in os.walk(folder) for name in names]
+    return [str(path) for path in Path(folder).rglob("*")]
 
 
 def test_geoparquet_metadata_follow_the_specification(tmp_path, images, edges):
@@ -203,7 +204,7 @@ def test_a_box_across_the_antimeridian(tmp_path):
 def test_a_failed_write_leaves_the_old_file(tmp_path, images):
     path = store.write_frame(images, tmp_path / "x.parquet")
     before = path.read_bytes()
-    with pytest.raises(RuntimeError), store.atomic(path) as temporary:
+    with pytest.raises(RuntimeError), store.atomic(path) as temporary:  # noqa: PT012
         temporary.write_bytes(b"half")
         raise RuntimeError
     assert path.read_bytes() == before
@@ -256,7 +257,7 @@ def test_a_full_disk_is_one_clear_line(tmp_path, images):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a small disk, which only Linux has")
 def test_a_really_full_disk(tmp_path, images):
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk needs root")

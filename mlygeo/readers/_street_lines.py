@@ -124,7 +124,7 @@ def _layer_of_lines(path: Path) -> str | None:
     if path.suffix.lower() in {*store.PARQUET, ".csv", ".tsv"}:
         return None
     try:
-        layers = pyogrio.list_layers(path)  # type: ignore[no-untyped-call]
+        layers = pyogrio.list_layers(path)
     except pyogrio.errors.DataSourceError as error:
         raise FormatError(f"{path.name} cannot be read as a vector file: {error}") from error
     if len(layers) < 2:

@@ -29,7 +29,7 @@ SMALLEST_CELL_M = 1.0
 MOST_SORTERS = 8
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _count(  # noqa: PLR0917 - compiled code takes arrays one by one
     x: Any,
     y: Any,
@@ -47,7 +47,7 @@ def _count(  # noqa: PLR0917 - compiled code takes arrays one by one
         counts[int((y[row] - south) * scale) * columns + int((x[row] - west) * scale)] += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _place(counts: Any, starts: Any) -> None:
     """Turn counts of each sorter (rows) and cell (columns) into the places where it puts its first entry."""
     total = 0
@@ -60,7 +60,7 @@ def _place(counts: Any, starts: Any) -> None:
     starts[counts.shape[1]] = total
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _scatter(  # noqa: PLR0917 - compiled code takes arrays one by one
 
     x: Any, y: Any, west: float, south: float, scale: float, columns: int, chosen: Any, start: int, stop: int,
@@ -76,7 +76,7 @@ def _scatter(  # noqa: PLR0917 - compiled code takes arrays one by one
         rows[place] = row
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
 
     west: float, south: float, side: float, columns: int, lines: int, starts: Any, grid_x: Any, grid_y: Any, rows: Any,
