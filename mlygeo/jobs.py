@@ -179,6 +179,7 @@ def select(
     if points is not None and streets is not None:
         raise InputError("--points and --streets both say where to look", hint="give one of them")
     nearest.check_options(max_distance=max_distance, k=k, max_heading_difference=max_heading_difference)
+    max_distance = None if max_distance == float("inf") else max_distance
     conditions = frames.conditions_of(**{name: options.pop(name) for name in FILTERS})
     place, config = regions.settle(region)
     if place is None and points is None and streets is None:

@@ -238,7 +238,8 @@ def select(
         street is within the interval of a point. "percept": as percept-vsvi-filter makes them,
         which leaves out streets shorter than the interval.
     max_distance
-        Largest distance from point to image, metres; an image just there counts.
+        Largest distance from point to image, metres; an image just there counts. None ("inf" on
+        the command line) sets no limit.
     k
         How many images for each point.
     unique

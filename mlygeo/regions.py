@@ -163,14 +163,19 @@ class Region:
         """
         import osmnx
 
+        from mlygeo._osmnx import our_osmnx
+
         try:
-            frame = osmnx.geocode_to_gdf(name)
-        except OSError as error:  # of requests, whose exceptions are OSErrors
-            raise NetworkError(
-                f"the place {name!r} could not be looked up: Nominatim cannot be reached",
-                hint="use --bbox, or --region FILE with its outline",
-            ) from error
-        except (osmnx._errors.InsufficientResponseError, TypeError, ValueError) as error:  # noqa: SLF001
+            with our_osmnx(osmnx.settings.nominatim_url):
+                frame = osmnx.geocode_to_gdf(name)
+        except (OSError, TypeError, ValueError) as error:
+            # OSMnx raises the OSErrors of requests, an error of its own where the service answers
+            # badly, and ValueError or TypeError where the place is unknown or has no area.
+            if isinstance(error, OSError) or type(error).__name__ == "ResponseStatusCodeError":
+                raise NetworkError(
+                    f"the place {name!r} could not be looked up: Nominatim does not answer",
+                    hint="use --bbox, or --region FILE with its outline",
+                ) from error
             raise RegionError(
                 f"no place with an area is called {name!r}", hint="add the country, or use --bbox or --region FILE"
             ) from error

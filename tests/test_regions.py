@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shapely.geometry import MultiPolygon, Point, Polygon, box
 
 from mlygeo import regions
-from mlygeo.errors import ConfigError, RegionError
+from mlygeo.errors import ConfigError, NetworkError, RegionError
 from mlygeo.regions import Region
 
 INSIDE_STUTTGART = (9.1616, 48.7624, 9.1759, 48.7789)
@@ -161,3 +161,61 @@ def test_widened_boxes_hold_what_they_surround(bounds):
         for azimuth in (0, 90, 180, 270):
             far_lon, far_lat, _ = geod.fwd(lon, lat, azimuth, 999.0)
             assert region.contains(np.array([far_lon]), np.array([far_lat]))[0]
+
+
+@pytest.fixture
+def nominatim(monkeypatch):
+    """A service that answers as Nominatim does, on this machine."""
+    import http.server
+    import threading
+
+    import osmnx
+
+    class Answers(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            if "Nowhere" in self.path:
+                status, answer = 200, []
+            elif "Broken" in self.path:
+                status, answer = 502, None
+            else:
+                outline = shapely.geometry.mapping(box(5.0, 52.0, 5.2, 52.2))
+                area = {"boundingbox": ["52.0", "52.2", "5.0", "5.2"], "lat": "52.1", "lon": "5.1", "geojson": outline,
+                        "importance": 0.7, "display_name": "Utrecht", "place_id": 1, "osm_type": "relation", "osm_id": 1,
+                        "class": "boundary", "type": "administrative", "name": "Utrecht", "addresstype": "city", "place_rank": 16}  # fmt: skip
+                status, answer = 200, [area]
+            body = b"<html>Bad gateway</html>" if answer is None else json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(osmnx.settings, "nominatim_url", f"http://127.0.0.1:{server.server_port}/")
+        monkeypatch.setattr(osmnx.settings, "use_cache", False)
+        yield
+        server.shutdown()
+
+
+def test_places(nominatim):
+    import osmnx
+
+    before = osmnx.settings.cache_folder
+    assert np.allclose(Region.from_place("Utrecht, Netherlands").bounds, (5.0, 52.0, 5.2, 52.2))
+    with pytest.raises(RegionError, match="no place with an area is called 'Nowhere'"):
+        Region.from_place("Nowhere")
+    with pytest.raises(NetworkError, match="Nominatim does not answer"):
+        Region.from_place("Broken")
+    assert osmnx.settings.cache_folder == before
+
+
+def test_places_without_a_network(monkeypatch):
+    import osmnx
+
+    monkeypatch.setattr(osmnx.settings, "nominatim_url", "http://127.0.0.1:9/")
+    with pytest.raises(NetworkError):
+        Region.from_place("Utrecht, Netherlands")

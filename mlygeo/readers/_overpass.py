@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import logging
-import socket
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import numpy as np
 
 from mlygeo import frames
+from mlygeo._osmnx import our_osmnx
 from mlygeo.errors import NetworkError
 from mlygeo.readers._osm_graph import BUFFER_M, TAGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import networkx as nx
 
 log = logging.getLogger("mlygeo.osm")
 
 EMPTY = ("No data elements in server response", "Found no graph nodes within the requested polygon")
 """How OSMnx's errors begin where there are no streets."""
-
-REACH_TIMEOUT_S = 10.0
 
 
 def download(polygon: Any, *, retain_all: bool) -> nx.MultiDiGraph:
@@ -50,7 +42,7 @@ def download(polygon: Any, *, retain_all: bool) -> nx.MultiDiGraph:
 
     hint = "try again later, or give a file of streets with --streets FILE (.osm.pbf, .gpkg, …)"
     try:
-        with _osmnx_settings():
+        with our_osmnx(osmnx.settings.overpass_url, useful_tags_way=list(TAGS)):
             found: nx.MultiDiGraph = osmnx.graph_from_polygon(
                 _inside_antimeridian(polygon), network_type="all", retain_all=retain_all
             )
@@ -64,47 +56,6 @@ def download(polygon: Any, *, retain_all: bool) -> nx.MultiDiGraph:
         log.info("OSMnx: %s", error)
         nothing: nx.MultiDiGraph = nx.MultiDiGraph(crs=frames.CRS)
         return nothing
-
-
-@contextmanager
-def _osmnx_settings() -> Iterator[None]:
-    """
-    Let OSMnx keep its answers in the user's cache, not in the working directory, and take our tags.
-
-    Where the service cannot be reached OSMnx would wait a minute for its status, and ask another
-    service for its address; then it is to try at once, and be content with its cache.
-    """
-    import osmnx
-    import platformdirs
-
-    settings = osmnx.settings
-    ours: dict[str, Any] = {"useful_tags_way": list(TAGS)}
-    if str(settings.cache_folder) == "./cache":  # OSMnx's default: the user has not chosen one
-        ours["cache_folder"] = Path(platformdirs.user_cache_dir("mlygeo")) / "osmnx"
-    if not _reachable(settings.overpass_url):
-        ours |= {"overpass_rate_limit": False, "doh_url_template": None}
-    before = {name: getattr(settings, name) for name in ours}
-    resolve = socket.getaddrinfo  # OSMnx puts its own in this place, and leaves it there
-    for name, value in ours.items():
-        setattr(settings, name, value)
-    try:
-        yield
-    finally:
-        socket.getaddrinfo = resolve
-        for name, value in before.items():
-            setattr(settings, name, value)
-
-
-def _reachable(url: str) -> bool:
-    """Return whether a host answers; taken for granted behind a proxy, where a socket says nothing."""
-    parts = urlsplit(url)
-    if getproxies():
-        return True
-    try:
-        with socket.create_connection((parts.hostname or "", parts.port or 443), timeout=REACH_TIMEOUT_S):
-            return True
-    except OSError:
-        return False
 
 
 def _inside_antimeridian(polygon: Any) -> Any:

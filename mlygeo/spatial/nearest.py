@@ -276,9 +276,9 @@ def check_options(*, max_distance: float | None, k: int, max_heading_difference:
     InputError
         Naming the option.
     """
-    if max_distance is not None and not max_distance > 0:
+    if max_distance is not None and not max_distance >= 0:
         raise InputError(
-            f"--max-distance must be more than 0 metres, not {max_distance}", hint="leave it out for 100 metres"
+            f"--max-distance must be 0 metres or more, not {max_distance}", hint="leave it out for 100 metres"
         )
     try:
         number = operator.index(k)
