@@ -41,6 +41,9 @@ ROWS_PER_GROUP = 100_000
 POINT_WKB = np.dtype([("order", "u1"), ("type", "<u4"), ("x", "<f8"), ("y", "<f8")])
 """A point in little-endian WKB, 21 bytes."""
 
+MOST_BYTES = 2**31 - 1
+"""Bytes in a piece of a column: where 32-bit offsets end. Not every reader knows wider ones."""
+
 THREADS = 2
 """Row groups decoded at once: more gain little and hold more memory (measured on 2 cores)."""
 
@@ -239,18 +242,14 @@ def write(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> None:
     name = frame.geometry.name
     table = pa.Table.from_pandas(frame.drop(columns=name), preserve_index=False)
     geometry = np.asarray(frame.geometry.values)
-    kinds = shapely.get_type_id(geometry)
-    present = kinds >= 0
     attrs = {key: value for key, value in frame.attrs.items() if _is_json(value)}
-    if present.all() and (kinds == 0).all() and not shapely.has_z(geometry).any():
-        write_points(
-            table, shapely.get_x(geometry), shapely.get_y(geometry), path, crs=frame.crs, attrs=attrs, name=name
-        )
+    has_z = shapely.has_z(geometry)
+    if len(frame) and (shapely.get_type_id(geometry) == 0).all() and not has_z.any():
+        write_points(table, *frames.coordinates(geometry), path, crs=frame.crs, attrs=attrs, name=name)
         return
-    flat = shapely.force_2d(geometry)
-    types = sorted({str(kind) for kind in frame.geom_type.dropna()})
-    wkb = pa.array(shapely.to_wkb(flat, byte_order=1), pa.binary())
-    _write(table, wkb, shapely.bounds(flat).T, types, path, crs=frame.crs, attrs=attrs, name=name)
+    types = sorted({f"{kind} Z" if z else str(kind) for kind, z in zip(frame.geom_type, has_z, strict=True) if kind})
+    wkb = pa.array(shapely.to_wkb(geometry, byte_order=1, flavor="iso"), pa.binary())
+    _write(table, wkb, shapely.bounds(geometry).T, types, path, crs=frame.crs, attrs=attrs, name=name)
 
 
 def write_points(
@@ -285,21 +284,27 @@ def write_points(
            name=name)  # fmt: skip
 
 
-def points_to_wkb(x: Floats, y: Floats) -> pa.Array:
-    """Return points as an Arrow array of little-endian WKB; a point without coordinates is empty."""
+def points_to_wkb(x: Floats, y: Floats) -> pa.ChunkedArray:
+    """Return points as an Arrow column of little-endian WKB; a point without coordinates is empty."""
     records = np.empty(len(x), dtype=POINT_WKB)
     records["order"], records["type"], records["x"], records["y"] = 1, 1, x, y
     size = POINT_WKB.itemsize
-    if len(x) * size < 2**31:
-        offsets = pa.py_buffer(np.arange(len(x) + 1, dtype=np.int32) * np.int32(size))
-        return pa.Array.from_buffers(pa.binary(), len(x), [None, offsets, pa.py_buffer(records)])
-    wide = pa.py_buffer(np.arange(len(x) + 1, dtype=np.int64) * size)
-    return pa.Array.from_buffers(pa.large_binary(), len(x), [None, wide, pa.py_buffer(records)])
+    most = MOST_BYTES // size
+    offsets = np.arange(min(len(x), most) + 1, dtype=np.int32) * np.int32(size)
+    pieces = [records[start : start + most] for start in range(0, max(len(x), 1), most)]
+    return pa.chunked_array(
+        [
+            pa.Array.from_buffers(
+                pa.binary(), len(piece), [None, pa.py_buffer(offsets[: len(piece) + 1]), pa.py_buffer(piece)]
+            )
+            for piece in pieces
+        ]
+    )
 
 
 def _write(
     table: pa.Table,
-    wkb: pa.Array,
+    wkb: pa.Array | pa.ChunkedArray,
     bounds: Floats,
     types: list[str],
     path: str | os.PathLike[str],
@@ -474,7 +479,7 @@ def _coordinates(geometry: pa.ChunkedArray, path: Path) -> tuple[Floats, Floats]
     kinds = shapely.get_type_id(shapes)
     if ((kinds != 0) & (kinds != -1)).any():
         raise FormatError(f"{path.name} holds other geometries than points")
-    return shapely.get_x(shapes), shapely.get_y(shapes)
+    return frames.coordinates(shapes)
 
 
 def _shapes(wkb: pa.Array | pa.ChunkedArray, path: Path) -> npt.NDArray[Any]:
@@ -493,7 +498,9 @@ def _geometry(values: pa.ChunkedArray, column: dict[str, Any], path: Path) -> An
     if encoding == "wkb":
         array = values.combine_chunks()
         if column.get("geometry_types") == ["Point"] and values.null_count == 0:
-            return gpd.points_from_xy(*_coordinates(values, path))
+            x, y = _coordinates(values, path)
+            if np.isfinite(x).all():  # an empty point has no coordinates to make it from
+                return gpd.points_from_xy(x, y)
         return gpd.array.GeometryArray(_shapes(array, path))
     if encoding == "point":
         return gpd.points_from_xy(*_coordinates(values, path))

@@ -10,22 +10,19 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlygeo.errors import CredentialsError, FileError, FormatError, FrameError, InputError, RegionError
+from mlygeo.errors import FileError, FormatError, FrameError, InputError, RegionError
+from mlygeo.fetching import Fetching, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     import geopandas as gpd
-    import pyarrow as pa
 
-    from mlygeo.config import Config
     from mlygeo.progress import Progress
     from mlygeo.regions import Region, RegionLike
-    from mlygeo.service.http import Service
-    from mlygeo.service.tile_cache import Plan
     from mlygeo.sources import Points
     from mlygeo.spatial.geodesy import Projection
     from mlygeo.store import FrameLike
@@ -90,14 +87,14 @@ def tiles(
     if place is None:
         raise RegionError("no region", hint=NO_REGION)
     conditions = frames.conditions_of(**{name: options.pop(name) for name in FILTERS})
-    fetching = _Fetching(place, config, progress=progress, **options)
+    fetching = Fetching(place, config, progress=progress, **options)
     if dry_run:
         plan = fetching.plan()
         return _tiles_listed(fetching.fetch(dry_run=True), f"{plan}; nothing was fetched", [])
     if tiles_only:
         tiles = fetching.fetch()
         return _tiles_listed(
-            tiles, f"{_count(len(tiles), 'tile')} in {fetching.cache}{fetching.warning}", fetching.failed
+            tiles, f"{counted(len(tiles), 'tile')} in {fetching.cache}{fetching.warning}", fetching.failed
         )
     everything = sources.TablePoints(fetching.images(), "the images", fetching.attrs)
     kept = sources.keep(everything, region=None, conditions=conditions)
@@ -119,7 +116,7 @@ def tiles(
         files = [store.write_frame(make_frame(), path)]
         return files + _write_failed(fetching.failed, path.parent)
 
-    headline = f"{_count(len(kept), 'image')} in {_count(fetching.summary['tiles'], 'tile')}{fetching.warning}"
+    headline = f"{counted(len(kept), 'image')} in {counted(fetching.summary['tiles'], 'tile')}{fetching.warning}"
     return Job(make_frame, summary, headline, write, fetching.failed)
 
 
@@ -199,7 +196,7 @@ def select(
 
     fetching = None
     if at_hand is None:
-        fetching = _Fetching(place or _surroundings(target, max_distance), config, progress=progress, **options)
+        fetching = Fetching(place or _surroundings(target, max_distance), config, progress=progress, **options)
         at_hand = sources.TablePoints(fetching.images(), "the images", fetching.attrs)
     candidates = sources.keep(at_hand, region=place, conditions=conditions)
     if not len(candidates):
@@ -285,121 +282,6 @@ def check_output(function: str, path: Path) -> None:
         raise FileError(f"{parent} cannot be written to", hint="name another place with -o")
 
 
-class _Fetching:
-    """Fetches the tiles of a region and reads the images in them; damaged tiles are fetched anew."""
-
-    def __init__(
-        self,
-        region: Region,
-        config: Config | None,
-        *,
-        tile_list_file: Any,
-        tile_cache: Any,
-        computed: bool,
-        overwrite: bool,
-        max_age: float | None,
-        workers: int,
-        token: str | None,
-        token_file: Any,
-        service: Service | None,
-        progress: Progress | None,
-    ) -> None:
-        from mlygeo.readers import mvt
-        from mlygeo.service import tile_cache as files
-
-        self.region = region
-        self.cache = Path(tile_cache or (config and config.tile_cache_dir) or files.default_tile_cache()).expanduser()
-        self._which: dict[str, Any] = {
-            "tile_cache": self.cache,
-            "computed": computed,
-            "overwrite": overwrite,
-            "max_age": max_age,
-            "tile_list_file": tile_list_file,
-        }
-        self._how: dict[str, Any] = {
-            "workers": workers,
-            "service": service or _service(token, token_file or (config and config.token_file)),
-            "validate": mvt.decode,
-            "progress": progress,
-        }
-        self._progress = progress
-        self.failed: list[str] = []
-        self.summary: dict[str, Any] = {}
-        self.attrs: dict[str, Any] = {}
-
-    def plan(self) -> Plan:
-        """Return what would be fetched, and how long it would take."""
-        from mlygeo.service import tiles as protocol
-
-        return protocol.plan_tiles(self.region, **self._which, service=self._how["service"])
-
-    def fetch(self, damaged: Collection[Path] = (), *, dry_run: bool = False) -> gpd.GeoDataFrame:
-        """Return the tiles frame, once all are in the cache that can be had."""
-        from mlygeo.service import tile_cache as files
-        from mlygeo.service import tiles as protocol
-
-        which = self._which
-        if damaged:  # what was asked to be fetched anew has been by now
-            which = {**which, "overwrite": False, "max_age": None}
-        elif self._progress is not None and not dry_run and (plan := self.plan()).missing:
-            self._progress.note(str(plan))
-        tiles = protocol.fetch_tiles(self.region, **which, **self._how, damaged=damaged, dry_run=dry_run)
-        worked = tiles[tiles["status"] != "skipped"]
-        failed = worked[worked["status"] == "failed"]
-        tileset = files.tileset(computed=self._which["computed"])
-        self.failed = [f"{tileset}_{x}_{y}_14" for x, y in zip(failed["x"], failed["y"], strict=True)]
-        counts = {status: int((worked["status"] == status).sum()) for status in ("cached", "fetched", "failed")}
-        self.summary = {"tiles": len(worked), **counts, "failed_tiles": self.failed}
-        return tiles
-
-    def images(self) -> pa.Table:
-        """Return the images of the region."""
-        from mlygeo import frames
-        from mlygeo.readers import tiles as reader
-
-        damaged: list[Path] = []
-        table = reader.images_table(_files(self.fetch()), region=self.region, damaged=damaged)
-        if damaged:
-            log.warning(
-                "%s in the cache is damaged and fetched anew: %s", _count(len(damaged), "tile"), damaged[0].name
-            )
-            try:
-                again = self.fetch(damaged)
-            except CredentialsError as error:
-                raise FormatError(
-                    f"the tile {damaged[0]} is damaged, and without a token it cannot be fetched anew", hint=error.hint
-                ) from error
-            table = reader.images_table(_files(again), region=self.region)
-        facts = table.schema.metadata or {}
-        self.summary["images_without_id"] = int(facts.get(b"images_without_id", b"0"))
-        self.attrs = {
-            "attribution": [frames.MAPILLARY],
-            "positions": "computed" if self._which["computed"] else "original",
-        }
-        return table
-
-    @property
-    def warning(self) -> str:
-        """What the headline adds where tiles failed."""
-        if not self.failed:
-            return ""
-        return f"; {_count(len(self.failed), 'tile')} could not be fetched, so what lies there is unknown"
-
-
-def _files(tiles: gpd.GeoDataFrame) -> list[Path]:
-    return [Path(path) for path in tiles.loc[tiles["status"] != "skipped", "path"].dropna()]
-
-
-def _service(token: str | None, token_file: Any) -> Service | None:
-    """Return the service for a token that was given; None leaves it to be found when it is needed."""
-    from mlygeo import config
-    from mlygeo.service.http import Service
-
-    if token is None and token_file is None:
-        return None
-    return Service(endpoints=config.Endpoints.from_environment(), token=config.find_token(token, token_file))
-
-
 def _tiles_listed(tiles: gpd.GeoDataFrame, headline: str, failed: list[str]) -> Job:
     counts = {str(status): int(count) for status, count in tiles["status"].value_counts().items()}
     summary = {"tiles": len(tiles), **counts, "failed_tiles": failed}
@@ -414,8 +296,9 @@ def _write_failed(failed: list[str], folder: Path) -> list[Path]:
 
 def _surroundings(points: Points, max_distance: float | None) -> Region:
     from mlygeo import regions
+    from mlygeo.spatial import geodesy
 
-    bounds = regions.bounds_of(*points.lonlat)
+    bounds = geodesy.bounds(*points.lonlat)
     if bounds is None:
         raise FrameError(f"{points.name} holds no point with coordinates")
     return regions.widened(bounds, max_distance or 0.0, name=f"the surroundings of {points.name}")
@@ -424,12 +307,13 @@ def _surroundings(points: Points, max_distance: float | None) -> Region:
 def _warn_of_nothing(images: Points, region: Region | None) -> None:
     """Say why there is no image to choose from; an error where the cause is a mistake in the call."""
     from mlygeo import regions
+    from mlygeo.spatial import geodesy
 
     if not len(images):
         log.warning("there is no image in %s", "the region" if region is None else region.name)
         return
     if region is not None and not region.contains(*images.lonlat).any():
-        hint = regions.elsewhere(region, regions.bounds_of(*images.lonlat))
+        hint = regions.elsewhere(region, geodesy.bounds(*images.lonlat))
         raise RegionError(f"no image of {images.name} lies in {region.name}", hint=hint)
     log.warning("no image of %s passes the filters", images.name)
 
@@ -441,6 +325,7 @@ def _no_frame() -> gpd.GeoDataFrame:
 def _network(region: Region | None, streets: FrameLike | None, *, retain_all: bool) -> gpd.GeoDataFrame:
     from mlygeo import frames, regions
     from mlygeo.readers import osm
+    from mlygeo.spatial import geodesy
 
     if streets is not None and hasattr(streets, "geometry"):
         frames.check(streets, frames.STREETS)
@@ -450,7 +335,7 @@ def _network(region: Region | None, streets: FrameLike | None, *, retain_all: bo
     except RegionError as error:
         if region is None or streets is None:
             raise
-        whole = regions.bounds_of(*_all_coordinates(osm.street_network(path=streets, retain_all=True)))
+        whole = geodesy.bounds(*_all_coordinates(osm.street_network(path=streets, retain_all=True)))
         raise RegionError(str(error), hint=regions.elsewhere(region, whole)) from error
 
 
@@ -468,20 +353,21 @@ def _street_points(network: gpd.GeoDataFrame, **options: Any) -> gpd.GeoDataFram
 
 def _points_headline(facts: dict[str, Any]) -> str:
     share = facts["share_without_point"]
-    text = f"{_count(facts['points'], 'street point')} on {facts['length_m'] / 1000:,.1f} km of streets"
+    text = f"{counted(facts['points'], 'street point')} on {facts['length_m'] / 1000:,.1f} km of streets"
     return text if not share else f"{text}; {share:.1%} of the street length got no point"
 
 
 def _open_points(points: FrameLike, region: Region | None) -> Points:
     """Open a user's own points; those outside the region are left out."""
     from mlygeo import regions, sources
+    from mlygeo.spatial import geodesy
 
     everything = sources.open_points(points, name="the points")
     if not len(everything):
         raise FrameError(f"{everything.name} holds no point")
     kept = sources.keep(everything, region=region, conditions={})
     if not len(kept) and region is not None:
-        hint = regions.elsewhere(region, regions.bounds_of(*everything.lonlat))
+        hint = regions.elsewhere(region, geodesy.bounds(*everything.lonlat))
         raise RegionError(f"no point of {everything.name} lies in {region.name}", hint=hint)
     return kept
 
@@ -500,10 +386,9 @@ def _open_images(images: FrameLike, conditions: dict[str, Any]) -> Points:
 
 
 def _projection(region: Region | None, points: Points, *, srid: int | None, force_srid: bool) -> Projection:
-    from mlygeo import regions
     from mlygeo.spatial import geodesy
 
-    bounds = regions.bounds_of(*points.lonlat) if region is None else region.bounds
+    bounds = geodesy.bounds(*points.lonlat) if region is None else region.bounds
     if bounds is None:
         raise FrameError(f"{points.name} holds no point with coordinates")
     if srid is None:
@@ -513,10 +398,6 @@ def _projection(region: Region | None, points: Points, *, srid: int | None, forc
 
 def _region_summary(region: Region) -> dict[str, Any]:
     return {"name": region.name, "bounds": list(region.bounds)}
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _version() -> str:

@@ -10,21 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlygeo import boxes
 from mlygeo.errors import NetworkError, RegionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import geopandas as gpd
     import numpy.typing as npt
     from shapely.geometry.base import BaseGeometry
 
+    from mlygeo.boxes import Bounds
     from mlygeo.config import Config
-
-BBOX_FORM = "a bounding box is west, south, east, north in degrees, such as 9.16,48.76,9.18,48.78"
-
-Bounds = tuple[float, float, float, float]
-"""West, south, east, north in degrees; west > east where the antimeridian lies between."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +70,9 @@ class Region:
         """
         from shapely.geometry import MultiPolygon, box
 
-        west, south, east, north = _checked_bounds(west, south, east, north)
-        boxes = [box(*part) for part in _boxes((west, south, east, north))]
-        geometry = boxes[0] if len(boxes) == 1 else MultiPolygon(boxes)
+        west, south, east, north = boxes.checked(west, south, east, north)
+        parts = [box(*part) for part in boxes.split((west, south, east, north))]
+        geometry = parts[0] if len(parts) == 1 else MultiPolygon(parts)
         return cls(geometry, (west, south, east, north), name, is_box=True)
 
     @classmethod
@@ -105,7 +101,7 @@ class Region:
             raise RegionError(f"{name} is a {geometry.geom_type}, and a region must be a polygon")
         geometry = shapely.make_valid(shapely.force_2d(geometry))
         west, south, east, north = geometry.bounds
-        _check_latitudes(south, north, name, (west, south, east, north))
+        boxes.check_latitudes(south, north, name, (west, south, east, north))
         if not (math.isfinite(west) and math.isfinite(east)) or west < -360 or east > 360 or east - west > 360:
             raise RegionError(f"{name} spans longitudes {west:g} to {east:g}, which are none")
         geometry = shapely.union_all([_shifted_part(geometry, turns) for turns in (-1, 0, 1)])
@@ -207,7 +203,7 @@ class Region:
     @property
     def boxes(self) -> list[Bounds]:
         """The bounding box as one box, or two where it crosses the antimeridian."""
-        return _boxes(self.bounds)
+        return boxes.split(self.bounds)
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -274,7 +270,7 @@ def as_region(value: Any) -> Region:
     if isinstance(value, Configured):
         return value.region
     if isinstance(value, str) and len(value.split(",")) == 4 and not Path(value).exists():
-        return Region.from_bbox(*parse_bbox(value))
+        return Region.from_bbox(*boxes.parse(value))
     if isinstance(value, str | os.PathLike):
         return _region_of_file(Path(value))
     if hasattr(value, "geom_type") and hasattr(value, "bounds") and not hasattr(value, "crs"):
@@ -284,9 +280,9 @@ def as_region(value: Any) -> Region:
     try:
         sides = tuple(float(number) for number in value)
     except (TypeError, ValueError) as error:
-        raise RegionError(f"{value!r} is no region", hint=BBOX_FORM) from error
+        raise RegionError(f"{value!r} is no region", hint=boxes.FORM) from error
     if len(sides) != 4:
-        raise RegionError(f"{value!r} has {len(sides)} numbers", hint=BBOX_FORM)
+        raise RegionError(f"{value!r} has {len(sides)} numbers", hint=boxes.FORM)
     return Region.from_bbox(*sides)
 
 
@@ -391,49 +387,6 @@ def from_parts(
     return Region.from_bbox(given["west"], given["south"], given["east"], given["north"], name=name)
 
 
-def parse_bbox(text: str) -> Bounds:
-    """
-    Return the numbers of a text such as "9.16,48.76,9.18,48.78".
-
-    Raises
-    ------
-    RegionError
-        If they are not four numbers.
-    """
-    try:
-        west, south, east, north = (float(part) for part in text.replace(";", ",").split(","))
-    except ValueError as error:
-        raise RegionError(f"{text!r} is no bounding box", hint=BBOX_FORM) from error
-    return west, south, east, north
-
-
-def bounds_of(lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> Bounds | None:
-    """
-    Return the bounding box of points, across the antimeridian where that is the shorter way.
-
-    Parameters
-    ----------
-    lon, lat
-        Degrees; shape (n,). NaN are passed over.
-
-    Returns
-    -------
-    bounds
-        West, south, east, north; None where there is no point.
-    """
-    known = np.isfinite(lon) & np.isfinite(lat)
-    if not known.any():
-        return None
-    if not known.all():
-        lon, lat = lon[known], lat[known]
-    west, east = float(lon.min()), float(lon.max())
-    if east - west > 180:
-        eastern, western = lon[lon >= 0], lon[lon < 0]
-        if len(eastern) and len(western) and eastern.min() - western.max() > 180:
-            west, east = float(eastern.min()), float(western.max())
-    return west, float(lat.min()), east, float(lat.max())
-
-
 def elsewhere(region: Region, bounds: Bounds | None) -> str | None:
     """
     Return what to do where data lies elsewhere than the region.
@@ -460,54 +413,6 @@ def elsewhere(region: Region, bounds: Bounds | None) -> str | None:
     return f"the data lies in --bbox {data_west:.4f},{data_south:.4f},{data_east:.4f},{data_north:.4f}"
 
 
-def _checked_bounds(west: float, south: float, east: float, north: float) -> Bounds:
-    try:
-        west, south, east, north = float(west), float(south), float(east), float(north)
-    except (TypeError, ValueError) as error:
-        raise RegionError(f"{(west, south, east, north)} are not four numbers", hint=BBOX_FORM) from error
-    box = (west, south, east, north)
-    if not all(math.isfinite(number) for number in box):
-        raise RegionError(f"the bounding box {box} holds a number that is none", hint=BBOX_FORM)
-    _check_latitudes(south, north, "the bounding box", box)
-    if max(abs(west), abs(east)) > 180:
-        raise RegionError(f"longitudes lie between -180 and 180, not at {west if abs(west) > 180 else east:g}")
-    if west == east:
-        raise RegionError(f"west and east are both {west:g}: the box has no width")
-    if south == north:
-        raise RegionError(f"south and north are both {south:g}: the box has no height")
-    if south > north:
-        raise RegionError(
-            f"south ({south:g}) lies north of north ({north:g})",
-            hint=f"did you mean --bbox {west:g},{north:g},{east:g},{south:g}",
-        )
-    if west > east and west - east < 180:
-        raise RegionError(
-            f"west ({west:g}) lies east of east ({east:g}); across the antimeridian the box "
-            f"would be {east + 360 - west:g}° wide",
-            hint=f"did you mean --bbox {east:g},{south:g},{west:g},{north:g}",
-        )
-    return box
-
-
-def _check_latitudes(south: float, north: float, name: str, box: Bounds) -> None:
-    if max(abs(south), abs(north)) <= 90:
-        return
-    west, _, east, _ = box
-    hint = BBOX_FORM
-    if max(abs(west), abs(east)) <= 90:
-        hint = f"latitude and longitude look swapped: did you mean --bbox {south:g},{west:g},{north:g},{east:g}"
-    latitude = south if abs(south) > 90 else north
-    raise RegionError(f"{name} has the latitude {latitude:g}, and latitudes lie between -90 and 90", hint=hint)
-
-
-def _boxes(bounds: Bounds) -> list[Bounds]:
-    west, south, east, north = bounds
-    if west <= east:
-        return [bounds]
-    parts = [(west, south, 180.0, north), (-180.0, south, east, north)]
-    return [part for part in parts if part[0] < part[2]]
-
-
 def _shifted_part(geometry: BaseGeometry, turns: int) -> BaseGeometry:
     """Return the part of a shape that lies so many turns away, brought into [-180, 180]."""
     import shapely
@@ -531,40 +436,13 @@ def _tight_bounds(geometry: BaseGeometry) -> Bounds:
 
     west, south, east, north = geometry.bounds
     if east - west > 180:
-        boxes = shapely.bounds(shapely.get_parts(geometry))
-        eastern, western = boxes[boxes[:, 0] >= 0], boxes[boxes[:, 2] <= 0]
-        if len(eastern) + len(western) == len(boxes) and len(eastern) and len(western):
+        extents = shapely.bounds(shapely.get_parts(geometry))
+        eastern, western = extents[extents[:, 0] >= 0], extents[extents[:, 2] <= 0]
+        if len(eastern) + len(western) == len(extents) and len(eastern) and len(western):
             gap_west, gap_east = float(western[:, 2].max()), float(eastern[:, 0].min())
             if gap_east - gap_west > 180:
                 return gap_east, south, gap_west, north
     return west, south, east, north
-
-
-def region_of_frame(frame: gpd.GeoDataFrame, *, name: str, margin_m: float = 0.0) -> Region:
-    """
-    Return the bounding box of a frame, a margin wider on every side.
-
-    Parameters
-    ----------
-    frame
-        Any frame, EPSG:4326, with at least one place in it.
-    name
-        What messages call it.
-    margin_m
-        Margin, metres.
-
-    Raises
-    ------
-    RegionError
-        If the frame has no place in it.
-    """
-    import shapely
-
-    lonlat = shapely.get_coordinates(frame.geometry.values)
-    bounds = bounds_of(lonlat[:, 0], lonlat[:, 1])
-    if bounds is None:
-        raise RegionError(f"{name} is empty: there is no place in it")
-    return widened(bounds, margin_m, name=name)
 
 
 def widened(bounds: Bounds, margin_m: float, *, name: str) -> Region:
@@ -598,4 +476,4 @@ def _box_geometry(bounds: Bounds) -> BaseGeometry:
     import shapely
     from shapely.geometry import box
 
-    return shapely.union_all([box(*part) for part in _boxes(bounds)])
+    return shapely.union_all([box(*part) for part in boxes.split(bounds)])

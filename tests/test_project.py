@@ -95,7 +95,7 @@ def test_the_readme_runs(tmp_path, monkeypatch):
 def test_the_notebooks_run(tmp_path, monkeypatch):
     import json
 
-    import matplotlib as mpl
+    mpl = pytest.importorskip("matplotlib", reason="pictures need mlygeo[plot]")
 
     mpl.use("agg")
     notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -144,12 +144,6 @@ def test_the_command_line_wins_over_the_file(tmp_path):
         regions.settle(tmp_path / "missing.json")
 
 
-def test_bounds_of_points_take_the_shorter_way_round():
-    assert regions.bounds_of(np.array([179.0, -179.0]), np.array([1.0, 2.0])) == (179.0, 1.0, -179.0, 2.0)
-    assert regions.bounds_of(np.array([9.0, np.nan]), np.array([1.0, 2.0])) == (9.0, 1.0, 9.0, 1.0)
-    assert regions.bounds_of(np.array([np.nan]), np.array([np.nan])) is None
-
-
 @pytest.mark.parametrize("bounds", [(9.0, 48.0, 9.0, 48.0), (179.99, 0.0, -179.99, 1.0), (0.0, 89.99, 10.0, 89.995)])
 def test_widened_boxes_hold_what_they_surround(bounds):
     from pyproj import Geod

@@ -188,6 +188,38 @@ def test_lines_are_no_points(tmp_path, edges):
         _ = geoparquet.PointFile(store.write_frame(edges, tmp_path / "x.parquet")).lonlat
 
 
+def test_missing_and_empty_points(tmp_path):
+    points = [shapely.Point(9, 48), shapely.Point(), None]
+    for rows in ([0, 1], [0, 2], [0, 1, 2], [1], [2]):
+        frame = gpd.GeoDataFrame({"id": rows}, geometry=[points[row] for row in rows], crs=4326)
+        path = store.write_frame(frame, tmp_path / "x.parquet")
+        back = store.read_frame(path)
+        assert back.geometry.isna().tolist() == frame.geometry.isna().tolist()
+        assert back.geometry.is_empty.tolist() == frame.geometry.is_empty.tolist()
+        assert np.isnan(geoparquet.PointFile(path).lonlat[0]).tolist() == [row > 0 for row in rows]
+
+
+def test_heights_are_kept(tmp_path):
+    frame = gpd.GeoDataFrame({"id": [1, 2]}, geometry=[shapely.Point(9, 48, 250), shapely.Point(9, 48)], crs=4326)
+    back = gpd.read_parquet(store.write_frame(frame, tmp_path / "x.parquet"))
+    assert back.geometry.iloc[0].z == 250
+    geo = json.loads(pq.ParquetFile(tmp_path / "x.parquet").schema_arrow.metadata[b"geo"])
+    assert geo["columns"]["geometry"]["geometry_types"] == ["Point", "Point Z"]
+
+
+def test_an_empty_frame_claims_no_type_of_geometry(tmp_path):
+    path = store.write_frame(frames.empty(frames.STREETS), tmp_path / "x.parquet")
+    assert json.loads(pq.ParquetFile(path).schema_arrow.metadata[b"geo"])["columns"]["geometry"]["geometry_types"] == []
+
+
+def test_more_points_than_one_piece_of_a_column_holds(monkeypatch):
+    monkeypatch.setattr(geoparquet, "MOST_BYTES", 100)
+    x = np.arange(11.0)
+    column = geoparquet.points_to_wkb(x, -x)
+    assert column.num_chunks == 3
+    assert shapely.get_y(shapely.from_wkb(column.to_pandas().to_numpy())).tolist() == (-x).tolist()
+
+
 def test_attrs_survive(tmp_path, images):
     frame = frames.attribute(images.head(3).copy(), frames.MAPILLARY, positions="computed")
     back = store.read_frame(store.write_frame(frame, tmp_path / "x.parquet"))
@@ -257,6 +289,7 @@ def test_a_full_disk_is_one_clear_line(tmp_path, images):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.may_skip
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a small disk, which only Linux has")
 def test_a_really_full_disk(tmp_path, images):
     if os.geteuid() != 0:

@@ -150,9 +150,9 @@ def _region(named: dict[str, Any]) -> Any:
     """Return what the region options name: a region, with its configuration; None where none was given."""
     if all(value is None for value in named.values()):
         return None
-    from mlygeo import config, regions
+    from mlygeo import boxes, config, regions
 
-    bbox = regions.parse_bbox(named["bbox"]) if named["bbox"] is not None else None
+    bbox = boxes.parse(named["bbox"]) if named["bbox"] is not None else None
     settings = config.load(named["config"]) if named["config"] is not None else None
     sides = {side: named[side] for side in ("west", "south", "east", "north")}
     region = regions.from_parts(

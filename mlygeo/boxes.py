@@ -1,0 +1,94 @@
+"""Bounding boxes in degrees: read from text, checked, and split at the antimeridian."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+from mlygeo.errors import RegionError
+
+Bounds: TypeAlias = tuple[float, float, float, float]
+"""West, south, east, north in degrees; west > east where the antimeridian lies between."""
+
+FORM = "a bounding box is west, south, east, north in degrees, such as 9.16,48.76,9.18,48.78"
+
+
+def parse(text: str) -> Bounds:
+    """
+    Return the numbers of a text such as "9.16,48.76,9.18,48.78".
+
+    Raises
+    ------
+    RegionError
+        If they are not four numbers.
+    """
+    try:
+        west, south, east, north = (float(part) for part in text.replace(";", ",").split(","))
+    except ValueError as error:
+        raise RegionError(f"{text!r} is no bounding box", hint=FORM) from error
+    return west, south, east, north
+
+
+def checked(west: float, south: float, east: float, north: float) -> Bounds:
+    """
+    Return a box as four floats.
+
+    Raises
+    ------
+    RegionError
+        If a number is no coordinate, the box is empty, or it would be over 180° wide.
+    """
+    try:
+        west, south, east, north = float(west), float(south), float(east), float(north)
+    except (TypeError, ValueError) as error:
+        raise RegionError(f"{(west, south, east, north)} are not four numbers", hint=FORM) from error
+    box = (west, south, east, north)
+    if not all(math.isfinite(number) for number in box):
+        raise RegionError(f"the bounding box {box} holds a number that is none", hint=FORM)
+    check_latitudes(south, north, "the bounding box", box)
+    if max(abs(west), abs(east)) > 180:
+        raise RegionError(f"longitudes lie between -180 and 180, not at {west if abs(west) > 180 else east:g}")
+    if west == east:
+        raise RegionError(f"west and east are both {west:g}: the box has no width")
+    if south == north:
+        raise RegionError(f"south and north are both {south:g}: the box has no height")
+    if south > north:
+        raise RegionError(
+            f"south ({south:g}) lies north of north ({north:g})",
+            hint=f"did you mean --bbox {west:g},{north:g},{east:g},{south:g}",
+        )
+    if west > east and west - east < 180:
+        raise RegionError(
+            f"west ({west:g}) lies east of east ({east:g}); across the antimeridian the box "
+            f"would be {east + 360 - west:g}° wide",
+            hint=f"did you mean --bbox {east:g},{south:g},{west:g},{north:g}",
+        )
+    return box
+
+
+def check_latitudes(south: float, north: float, name: str, box: Bounds) -> None:
+    """
+    Raise unless latitudes lie between the poles.
+
+    Raises
+    ------
+    RegionError
+        Naming the box that was meant, where latitude and longitude look swapped.
+    """
+    if max(abs(south), abs(north)) <= 90:
+        return
+    west, _, east, _ = box
+    hint = FORM
+    if max(abs(west), abs(east)) <= 90:
+        hint = f"latitude and longitude look swapped: did you mean --bbox {south:g},{west:g},{north:g},{east:g}"
+    latitude = south if abs(south) > 90 else north
+    raise RegionError(f"{name} has the latitude {latitude:g}, and latitudes lie between -90 and 90", hint=hint)
+
+
+def split(bounds: Bounds) -> list[Bounds]:
+    """Return a box as it is, or as two where it crosses the antimeridian."""
+    west, south, east, north = bounds
+    if west <= east:
+        return [bounds]
+    parts = [(west, south, 180.0, north), (-180.0, south, east, north)]
+    return [part for part in parts if part[0] < part[2]]
