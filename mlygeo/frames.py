@@ -9,6 +9,7 @@ angles degrees clockwise from true north in [0, 360), times UTC.
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -291,10 +292,26 @@ def from_arrow(table: pa.Table, schema: Schema | None = None) -> gpd.GeoDataFram
         Point geometry, EPSG:4326. Whole numbers with gaps are Int64, never float.
     """
     import geopandas as gpd
+    from geopandas.array import GeometryArray
 
-    geometry = gpd.points_from_xy(table["lon"].to_numpy(), table["lat"].to_numpy(), crs=CRS)
+    geometry = GeometryArray(points(table["lon"].to_numpy(), table["lat"].to_numpy()), crs=CRS)
     frame = gpd.GeoDataFrame(to_pandas(table.drop_columns(["lon", "lat"])), geometry=geometry)
     return frame if schema is None else conform(frame, schema)
+
+
+def points(lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> npt.NDArray[np.object_]:
+    """Return points of longitudes and latitudes, degrees."""
+    import shapely
+
+    # The cyclic garbage collector would search all points for cycles some seventy times, find
+    # none, and take longer than making them.
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return np.asarray(shapely.points(lon, lat))
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
@@ -315,14 +332,20 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
 
 def lonlat(frame: gpd.GeoDataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the coordinates of a frame of points, as two arrays; NaN where there is no point."""
+    return coordinates(np.asarray(frame.geometry.values))
+
+
+def coordinates(
+    points: npt.NDArray[np.object_],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the coordinates of an array of points, as two arrays; NaN where a point is missing or empty."""
     import shapely
 
-    geometry = np.asarray(frame.geometry.values)
     # GEOS has no answer for POINT EMPTY but an error.
-    if (empty := shapely.is_empty(geometry)).any():
-        geometry = geometry.copy()
-        geometry[empty] = None
-    return shapely.get_x(geometry), shapely.get_y(geometry)
+    if (empty := shapely.is_empty(points)).any():
+        points = points.copy()
+        points[empty] = None
+    return shapely.get_x(points), shapely.get_y(points)
 
 
 def filter_images(

@@ -3,8 +3,8 @@ GeoParquet 1.1, written for GIS tools and read in parts.
 
 Written files hold WKB, a bounding-box column that readers prune row groups by, zstd compression,
 row groups of 100,000 rows, and rows along a Z-order curve where there is more than one group.
-Points go between arrays and WKB without an object per point, and a `PointFile` reads columns of
-chosen rows only: that is what lets a selection from ten million images stay small and quick.
+Points go between arrays and WKB without an object per point; `mlygeo.point_files` reads parts of
+such files.
 
 Specification: https://geoparquet.org/releases/v1.1.0/
 """
@@ -12,9 +12,6 @@ Specification: https://geoparquet.org/releases/v1.1.0/
 from __future__ import annotations
 
 import json
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +19,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlygeo import frames
-from mlygeo.errors import FileError, FormatError, FrameError
+from mlygeo import _parquet, frames
+from mlygeo._parquet import POINT_WKB
+from mlygeo.errors import FrameError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import geopandas as gpd
     import numpy.typing as npt
@@ -38,134 +36,8 @@ if TYPE_CHECKING:
 ROWS_PER_GROUP = 100_000
 """Rows in a row group: fewer make whole reads slow, more make reads of a box slow (measured)."""
 
-POINT_WKB = np.dtype([("order", "u1"), ("type", "<u4"), ("x", "<f8"), ("y", "<f8")])
-"""A point in little-endian WKB, 21 bytes."""
-
 MOST_BYTES = 2**31 - 1
 """Bytes in a piece of a column: where 32-bit offsets end. Not every reader knows wider ones."""
-
-THREADS = 2
-"""Row groups decoded at once: more gain little and hold more memory (measured on 2 cores)."""
-
-
-class PointFile:
-    """
-    A GeoParquet file of points, read column by column as they are needed.
-
-    Parameters
-    ----------
-    path
-        GeoParquet with points, as WKB or in the native encoding, in any CRS.
-
-    Raises
-    ------
-    FileError
-        If it cannot be read.
-    FormatError
-        If it is no GeoParquet.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self._file = _open(self.path)
-        self.geo = _geo_metadata(self._file, self.path)
-        self._local = threading.local()
-        self.geometry_name: str = self.geo["primary_column"]
-        self._groups = [self._file.metadata.row_group(i).num_rows for i in range(self._file.num_row_groups)]
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return int(self._file.metadata.num_rows)
-
-    @property
-    def columns(self) -> list[str]:
-        """Names of the attribute columns: neither geometry nor bounding box nor pandas' index."""
-        return [name for name in self._file.schema_arrow.names if _is_attribute(name, self.geo)]
-
-    @property
-    def attrs(self) -> dict[str, Any]:
-        """What the frame carried in `attrs` when it was written."""
-        return dict(_pandas_metadata(self._file).get("attributes") or {})
-
-    @cached_property
-    def lonlat(self) -> tuple[Floats, Floats]:
-        """
-        Longitude and latitude, degrees; NaN where there is no point.
-
-        Raises
-        ------
-        FormatError
-            If the file holds other geometries than points.
-        """
-        lon, lat = np.empty(len(self)), np.empty(len(self))
-        ends = np.cumsum(self._groups)
-
-        def decode(group: int) -> None:
-            part = slice(ends[group] - self._groups[group], ends[group])
-            lon[part], lat[part] = _coordinates(self._row_group(group, [self.geometry_name]).column(0), self.path)
-
-        with ThreadPoolExecutor(THREADS) as pool:
-            for _ in pool.map(decode, range(len(self._groups))):
-                pass
-        return _to_lonlat(lon, lat, self.geo["columns"][self.geometry_name])
-
-    def column(self, name: str) -> pa.ChunkedArray:
-        """
-        Return a column, whole.
-
-        Raises
-        ------
-        FrameError
-            If there is no such column.
-        """
-        if name not in self.columns:
-            raise FrameError(f"{self.path.name} has no column '{name}' (it has {', '.join(self.columns)})")
-        return _reading(self.path, lambda: self._file.read(columns=[name])).column(0)
-
-    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
-        """
-        Return chosen rows, in the order asked for.
-
-        Parameters
-        ----------
-        rows
-            Row numbers, int64, in any order, repeated or not.
-        columns
-            Attribute columns; None takes all.
-
-        Returns
-        -------
-        table
-            A row for each of `rows`; a table without columns has none.
-        """
-        names = self.columns if columns is None else [name for name in columns if name in self.columns]
-        if not names:
-            return pa.table({})
-        order = np.argsort(rows, kind="stable")
-        ordered = rows[order]
-        ends = np.cumsum(self._groups)
-        limits = np.searchsorted(ordered, np.concatenate([[0], ends]))
-
-        def pick(group: int) -> pa.Table | None:
-            wanted = ordered[limits[group] : limits[group + 1]] - (ends[group] - self._groups[group])
-            if not len(wanted):
-                return None
-            return self._row_group(group, names).take(pa.array(wanted))
-
-        with ThreadPoolExecutor(THREADS) as pool:
-            parts = [part for part in pool.map(pick, range(len(self._groups))) if part is not None]
-        if not parts:
-            return self._file.schema_arrow.empty_table().select(names)
-        back = np.empty(len(order), dtype=np.int64)
-        back[order] = np.arange(len(order))
-        return pa.concat_tables(parts).select(names).take(pa.array(back)).replace_schema_metadata(None)
-
-    def _row_group(self, group: int, columns: list[str]) -> pa.Table:
-        # One reader a thread: Arrow does not promise that threads may share one.
-        if not hasattr(self._local, "file"):
-            self._local.file = pq.ParquetFile(self.path, metadata=self._file.metadata)
-        file: pq.ParquetFile = self._local.file
-        return _reading(self.path, lambda: file.read_row_group(group, columns=columns, use_threads=False))
 
 
 def read(
@@ -204,24 +76,24 @@ def read(
     import geopandas as gpd
 
     path = Path(path)
-    file = _open(path)
-    geo = _geo_metadata(file, path)
+    file = _parquet.open_file(path)
+    geo = _parquet.geo_metadata(file, path)
     name = geo["primary_column"]
-    attributes = [column for column in file.schema_arrow.names if _is_attribute(column, geo)]
+    attributes = [column for column in file.schema_arrow.names if _parquet.is_attribute(column, geo)]
     if columns is not None:
         missing = [column for column in columns if column not in attributes and column != name]
         if missing:
             raise FrameError(f"{path.name} has no column {', '.join(missing)} (it has {', '.join(attributes)})")
         attributes = [column for column in columns if column != name]
     groups = list(range(file.num_row_groups)) if bbox is None else _groups_meeting(file, geo, bbox)
-    table = _reading(path, lambda: file.read_row_groups(groups, columns=[*attributes, name]))
+    table = _parquet.reading(path, lambda: file.read_row_groups(groups, columns=[*attributes, name]))
     crs = geo["columns"][name].get("crs", "OGC:CRS84")
     geometry = _geometry(table[name], geo["columns"][name], path)
-    frame = gpd.GeoDataFrame(_restored(table.select(attributes), file), geometry=geometry, crs=_crs_of(crs))
+    frame = gpd.GeoDataFrame(_restored(table.select(attributes), file), geometry=geometry, crs=_parquet.crs_of(crs))
     frame = frame.rename_geometry(name) if name != "geometry" else frame
-    frame.attrs = dict(_pandas_metadata(file).get("attributes") or {})
+    frame.attrs = dict(_parquet.pandas_metadata(file).get("attributes") or {})
     if bbox is not None:
-        lonlat = frame.geometry if _is_lonlat(crs) else frame.geometry.to_crs(4326)
+        lonlat = frame.geometry if _parquet.is_lonlat(crs) else frame.geometry.to_crs(4326)
         frame = frame[_meets(lonlat.bounds.to_numpy().T, bbox)].reset_index(drop=True)
     return frame
 
@@ -378,49 +250,11 @@ def _z_order(x: Floats, y: Floats) -> Rows:
     return np.argsort(codes, kind="stable")
 
 
-def _open(path: Path) -> pq.ParquetFile:
-    if not path.exists():
-        raise FileError(f"{path} does not exist")
-    return _reading(path, lambda: pq.ParquetFile(path))
-
-
-def _reading(path: Path, action: Any) -> Any:
-    try:
-        return action()
-    except pa.ArrowInvalid as error:
-        raise FormatError(f"{path.name} is no Parquet file, or a damaged one: {error}") from error
-    except (pa.ArrowException, OSError) as error:
-        raise FileError(f"{path.name} cannot be read: {error}") from error
-
-
-def _geo_metadata(file: pq.ParquetFile, path: Path) -> dict[str, Any]:
-    raw = (file.schema_arrow.metadata or {}).get(b"geo")
-    if raw is None:
-        raise FormatError(f"{path.name} is Parquet, but not GeoParquet: it says nothing of a geometry")
-    try:
-        geo = json.loads(raw)
-        if geo["columns"][geo["primary_column"]]["encoding"] and geo["primary_column"] in file.schema_arrow.names:
-            return dict(geo)
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise FormatError(f"the GeoParquet metadata of {path.name} are broken")
-
-
-def _pandas_metadata(file: pq.ParquetFile) -> dict[str, Any]:
-    return dict(file.schema_arrow.pandas_metadata or {})
-
-
-def _is_attribute(name: str, geo: dict[str, Any]) -> bool:
-    coverings = [column.get("covering", {}).get("bbox", {}) for column in geo["columns"].values()]
-    boxes = {path[0] for covering in coverings for path in covering.values()}
-    return name not in geo["columns"] and name not in boxes and not name.startswith("__index_level_")
-
-
 def _groups_meeting(file: pq.ParquetFile, geo: dict[str, Any], bbox: tuple[float, float, float, float]) -> list[int]:
     """Return the row groups whose statistics do not rule out that they hold rows in the box."""
     column = geo["columns"][geo["primary_column"]]
     covering = column.get("covering", {}).get("bbox")
-    if not _is_lonlat(column.get("crs", "OGC:CRS84")):
+    if not _parquet.is_lonlat(column.get("crs", "OGC:CRS84")):
         return list(range(file.num_row_groups))
     if covering:
         leaves = [".".join(covering[side]) for side in ("xmin", "ymin", "xmax", "ymax")]
@@ -451,46 +285,6 @@ def _meets(bounds: Floats, bbox: tuple[float, float, float, float]) -> npt.NDArr
     return np.asarray(in_lon & (ymax >= south) & (ymin <= north))
 
 
-def _coordinates(geometry: pa.ChunkedArray, path: Path) -> tuple[Floats, Floats]:
-    """Return the coordinates of points without making an object of each."""
-    array = geometry.combine_chunks() if isinstance(geometry, pa.ChunkedArray) else geometry
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
-    if isinstance(array, pa.ExtensionArray):
-        array = array.storage
-    if pa.types.is_struct(array.type):
-        x, y = (array.field(axis).to_numpy(zero_copy_only=False).astype(float) for axis in ("x", "y"))
-        gone = array.is_null().to_numpy(zero_copy_only=False)
-        return np.where(gone, np.nan, x), np.where(gone, np.nan, y)
-    if not (pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type)):
-        raise FormatError(f"the geometry of {path.name} is {array.type}, which is no encoding of points")
-    if not len(array):
-        return np.empty(0), np.empty(0)
-    if array.null_count == 0:
-        wide = np.int64 if pa.types.is_large_binary(array.type) else np.int32
-        offsets = np.frombuffer(array.buffers()[1], dtype=wide)[array.offset : array.offset + len(array) + 1]
-        if (np.diff(offsets) == POINT_WKB.itemsize).all():
-            records = np.frombuffer(array.buffers()[2], dtype=POINT_WKB, count=len(array), offset=int(offsets[0]))
-            if (records["order"] == 1).all() and (records["type"] == 1).all():
-                return records["x"].copy(), records["y"].copy()
-    import shapely
-
-    shapes = _shapes(array, path)
-    kinds = shapely.get_type_id(shapes)
-    if ((kinds != 0) & (kinds != -1)).any():
-        raise FormatError(f"{path.name} holds other geometries than points")
-    return frames.coordinates(shapes)
-
-
-def _shapes(wkb: pa.Array | pa.ChunkedArray, path: Path) -> npt.NDArray[Any]:
-    import shapely
-
-    try:
-        return np.asarray(shapely.from_wkb(wkb.to_numpy(zero_copy_only=False)))
-    except shapely.errors.GEOSException as error:
-        raise FormatError(f"{path.name} holds a damaged geometry: {error}") from error
-
-
 def _geometry(values: pa.ChunkedArray, column: dict[str, Any], path: Path) -> Any:
     import geopandas as gpd
 
@@ -498,49 +292,21 @@ def _geometry(values: pa.ChunkedArray, column: dict[str, Any], path: Path) -> An
     if encoding == "wkb":
         array = values.combine_chunks()
         if column.get("geometry_types") == ["Point"] and values.null_count == 0:
-            x, y = _coordinates(values, path)
+            x, y = _parquet.coordinates(values, path)
             if np.isfinite(x).all():  # an empty point has no coordinates to make it from
                 return gpd.points_from_xy(x, y)
-        return gpd.array.GeometryArray(_shapes(array, path))
+        return gpd.array.GeometryArray(_parquet.shapes(array, path))
     if encoding == "point":
-        return gpd.points_from_xy(*_coordinates(values, path))
+        return gpd.points_from_xy(*_parquet.coordinates(values, path))
     import geopandas.io._geoarrow as native
 
     return gpd.array.GeometryArray(native.construct_shapely_array(values.combine_chunks(), f"geoarrow.{encoding}"))
 
 
-def _to_lonlat(x: Floats, y: Floats, column: dict[str, Any]) -> tuple[Floats, Floats]:
-    crs = column.get("crs", "OGC:CRS84")
-    if _is_lonlat(crs):
-        return x, y
-    from pyproj import Transformer
-
-    lon, lat = Transformer.from_crs(_crs_of(crs), 4326, always_xy=True).transform(x, y)
-    gone = ~(np.isfinite(lon) & np.isfinite(lat))
-    lon[gone] = lat[gone] = np.nan
-    return lon, lat
-
-
-def _is_lonlat(crs: Any) -> bool:
-    if isinstance(crs, dict):
-        identity = crs.get("id", {})
-        return (identity.get("authority"), str(identity.get("code"))) in {("EPSG", "4326"), ("OGC", "CRS84")}
-    return crs in {"OGC:CRS84", "EPSG:4326"}
-
-
-def _crs_of(crs: Any) -> Any:
-    """Return the CRS, with longitude and latitude under their usual name."""
-    from pyproj import CRS
-
-    if crs is None:
-        return None
-    return CRS.from_epsg(4326) if _is_lonlat(crs) else CRS.from_user_input(crs)
-
-
 def _restored(table: pa.Table, file: pq.ParquetFile) -> Any:
     """Return attributes as pandas columns, in the dtypes that they had when written."""
     data = frames.to_pandas(table)
-    for column in _pandas_metadata(file).get("columns", []):
+    for column in _parquet.pandas_metadata(file).get("columns", []):
         name, dtype = column.get("name"), column.get("numpy_type")
         if name in data.columns and dtype in {"Int64", "Int32", "boolean"} and str(data[name].dtype) != dtype:
             data[name] = data[name].astype(dtype)

@@ -253,9 +253,9 @@ def open_points(value: store.FrameLike, *, name: str) -> Points:
     if isinstance(value, str | os.PathLike):
         path = Path(value).expanduser()
         if path.suffix.lower() in store.PARQUET and path.is_file():
-            from mlygeo import geoparquet
+            from mlygeo import point_files
 
-            return FilePoints(geoparquet.PointFile(path), path.name)
+            return FilePoints(point_files.PointFile(path), path.name)
         return open_points(store.read_frame(path), name=path.name)
     if not hasattr(value, "geometry") or value.active_geometry_name is None:
         raise FrameError(f"{name} has no geometry: expected a GeoDataFrame of points or a file of them")

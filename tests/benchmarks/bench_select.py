@@ -40,7 +40,7 @@ OURS = "import sys; from mlygeo.cli import main; sys.exit(main(sys.argv[1:]))"
 STAGES = """
 import json, sys, time
 started = time.perf_counter()
-from mlygeo import geoparquet, jobs, sources
+from mlygeo import jobs, point_files, sources
 from mlygeo.actors.selection import Selection
 from mlygeo.spatial import geodesy, nearest
 spent, open_now = {"imports": time.perf_counter() - started}, []
@@ -59,11 +59,11 @@ def timed(holder, name, stage):
                 open_now[-1] += took
     setattr(holder, name, outer)
 
-timed(geoparquet.PointFile.__dict__["lonlat"], "func", "read coordinates")
+timed(point_files.PointFile.__dict__["lonlat"], "func", "read coordinates")
 timed(sources, "ids_of", "read ids")
 timed(geodesy.Projection, "forward", "reproject")
 timed(nearest, "match", "nearest")
-timed(geoparquet.PointFile, "take", "gather")
+timed(point_files.PointFile, "take", "gather")
 timed(Selection, "write", "write")
 images, points, output = sys.argv[1:]
 from mlygeo import cli
