@@ -24,12 +24,14 @@ POINT_WKB: Final = np.dtype([("order", "u1"), ("type", "<u4"), ("x", "<f8"), ("y
 
 
 def open_file(path: Path) -> pq.ParquetFile:
+    """Open a Parquet file."""
     if not path.exists():
         raise FileError(f"{path} does not exist")
     return reading(path, lambda: pq.ParquetFile(path))
 
 
 def reading(path: Path, action: Any) -> Any:
+    """Return what an action on a file returns; Arrow's errors become ours."""
     try:
         return action()
     except pa.ArrowInvalid as error:
@@ -39,6 +41,7 @@ def reading(path: Path, action: Any) -> Any:
 
 
 def geo_metadata(file: pq.ParquetFile, path: Path) -> dict[str, Any]:
+    """Return the GeoParquet metadata of a file; FormatError where there are none, or broken ones."""
     raw = (file.schema_arrow.metadata or {}).get(b"geo")
     if raw is None:
         raise FormatError(f"{path.name} is Parquet, but not GeoParquet: it says nothing of a geometry")
@@ -52,10 +55,12 @@ def geo_metadata(file: pq.ParquetFile, path: Path) -> dict[str, Any]:
 
 
 def pandas_metadata(file: pq.ParquetFile) -> dict[str, Any]:
+    """Return what pandas noted in a file; nothing where another program wrote it."""
     return dict(file.schema_arrow.pandas_metadata or {})
 
 
 def is_attribute(name: str, geo: dict[str, Any]) -> bool:
+    """Return whether a column is neither geometry nor bounding box nor pandas' index."""
     coverings = [column.get("covering", {}).get("bbox", {}) for column in geo["columns"].values()]
     boxes = {path[0] for covering in coverings for path in covering.values()}
     return name not in geo["columns"] and name not in boxes and not name.startswith("__index_level_")
@@ -63,9 +68,13 @@ def is_attribute(name: str, geo: dict[str, Any]) -> bool:
 
 def coordinates(geometry: pa.ChunkedArray, path: Path) -> tuple[Floats, Floats]:
     """Return the coordinates of points without making an object of each."""
-    array = geometry.combine_chunks() if isinstance(geometry, pa.ChunkedArray) else geometry
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
+    parts = [_coordinates(chunk, path) for chunk in geometry.chunks]
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate([np.empty(0), *(x for x, _ in parts)]), np.concatenate([np.empty(0), *(y for _, y in parts)])
+
+
+def _coordinates(array: pa.Array, path: Path) -> tuple[Floats, Floats]:
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
     if pa.types.is_struct(array.type):
@@ -93,6 +102,7 @@ def coordinates(geometry: pa.ChunkedArray, path: Path) -> tuple[Floats, Floats]:
 
 
 def shapes(wkb: pa.Array | pa.ChunkedArray, path: Path) -> npt.NDArray[Any]:
+    """Return the geometries of WKB, None where there is none."""
     import shapely
 
     try:
@@ -101,10 +111,13 @@ def shapes(wkb: pa.Array | pa.ChunkedArray, path: Path) -> npt.NDArray[Any]:
         raise FormatError(f"{path.name} holds a damaged geometry: {error}") from error
 
 
-def to_lonlat(x: Floats, y: Floats, column: dict[str, Any]) -> tuple[Floats, Floats]:
+def to_lonlat(x: Floats, y: Floats, column: dict[str, Any], path: Path) -> tuple[Floats, Floats]:
+    """Return coordinates in the CRS of a geometry column as degrees, NaN where that cannot be."""
     crs = column.get("crs", "OGC:CRS84")
     if is_lonlat(crs):
         return x, y
+    if crs is None:
+        raise FormatError(f"the geometry of {path.name} has no CRS", hint="write it with one, such as EPSG:4326")
     from pyproj import Transformer
 
     lon, lat = Transformer.from_crs(crs_of(crs), 4326, always_xy=True).transform(x, y)
@@ -114,6 +127,7 @@ def to_lonlat(x: Floats, y: Floats, column: dict[str, Any]) -> tuple[Floats, Flo
 
 
 def is_lonlat(crs: Any) -> bool:
+    """Return whether a CRS of the metadata is longitude and latitude on WGS 84."""
     if isinstance(crs, dict):
         identity = crs.get("id", {})
         return (identity.get("authority"), str(identity.get("code"))) in {("EPSG", "4326"), ("OGC", "CRS84")}

@@ -89,7 +89,7 @@ class PointFile:
         with ThreadPoolExecutor(THREADS) as pool:
             for _ in pool.map(decode, range(len(self._groups))):
                 pass
-        return _parquet.to_lonlat(lon, lat, self.geo["columns"][self.geometry_name])
+        return _parquet.to_lonlat(lon, lat, self.geo["columns"][self.geometry_name], self.path)
 
     def column(self, name: str) -> pa.ChunkedArray:
         """

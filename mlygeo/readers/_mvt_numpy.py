@@ -45,6 +45,7 @@ from mlygeo.readers._mvt_spec import (
     Features,
     Index,
 )  # fmt: skip
+from mlygeo.readers._mvt_values import Values
 from mlygeo.readers._protobuf import OVERLONG, varints
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     Integers = npt.NDArray[np.int64]
     Unsigned = npt.NDArray[np.uint64]
     Bytes = npt.NDArray[np.uint8]
+
+__all__ = ["Values", "features", "index", "values"]
 
 _FEATURE_TAG, _VALUE_TAG = FEATURE << 3 | protobuf.BYTES, VALUE << 3 | protobuf.BYTES
 

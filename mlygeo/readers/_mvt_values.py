@@ -130,19 +130,21 @@ class Values:
         FormatError
             If one is longer than `LONGEST_TEXT`, or not UTF-8.
         """
-        import pyarrow as pa
-
         # Many rows share a string: each is decoded once.
         used = np.zeros(len(self._kind), dtype=np.bool_)
         used[at] = True
         places = np.flatnonzero(used)
-        bits = self._bits[places]
-        filled = (self._kind[places] == STRING) & ((bits & np.uint64(0xFFFFFFFF)) > 0)
+        filled = (self._kind[places] == STRING) & ((self._bits[places] & np.uint64(0xFFFFFFFF)) > 0)
         places = places[filled]
         number = np.full(len(used), -1, dtype=np.int32)
         number[places] = np.arange(len(places), dtype=np.int32)
-        strings = pa.array([self._text(each) for each in bits[filled].tolist()], pa.string())
-        which = number[at]
+        return self._strings(places, number[at])
+
+    def _strings(self, places: Integers, which: npt.NDArray[np.int32]) -> pa.Array:
+        """Return the string at one of some places for each row, null for -1."""
+        import pyarrow as pa
+
+        strings = pa.array([self._text(each) for each in self._bits[places].tolist()], pa.string())
         gone = which < 0
         which = pa.array(which, mask=gone if gone.any() else None)
         return pa.DictionaryArray.from_arrays(which, strings).cast(pa.string())

@@ -10,14 +10,11 @@ which is used where Numba is installed (`mlygeo[speed]`).
 from __future__ import annotations
 
 import functools
-import gc
 import logging
 import zlib
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import shapely
 
 from mlygeo import frames
 from mlygeo.errors import FormatError, InputError
@@ -26,7 +23,7 @@ from mlygeo.readers import _protobuf as protobuf
 from mlygeo.readers._geojson_tile import read_geojson_tile
 from mlygeo.readers._image_table import PROPERTIES, Images, images_table
 from mlygeo.readers._mvt_spec import FEATURE_LIMIT, ODD, PADDING
-from mlygeo.readers._mvt_values import Values, odd_value
+from mlygeo.readers._mvt_values import odd_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -206,7 +203,7 @@ def _decode_layer(layer: bytes, end: int, address: tuple[int, int, int], kernel:
     column_of_key = np.array([columns.get(key, -1) for key in index.keys], dtype=np.int8)
     features = kernel.features(layer, index.features, column_of_key, len(kind), len(PROPERTIES))
 
-    values = Values(layer, kind, bits)
+    values = kernel.Values(layer, kind, bits)
     ids, known = values.whole(features.value_of[0])
     keep = features.placed & known
     px, py, value_of = features.px, features.py, features.value_of
@@ -256,38 +253,25 @@ def _frame(table: pa.Table) -> gpd.GeoDataFrame:
     """Return the images frame of a table; its columns have the schema's dtypes as they are made."""
     import geopandas as gpd
     import pandas as pd
+    import pyarrow as pa
     from geopandas.array import GeometryArray
+
+    def own(column: pa.Array) -> npt.NDArray[Any]:
+        return column.to_numpy(zero_copy_only=False, writable=True)  # type: ignore[no-any-return]
 
     columns: dict[str, Any] = {}
     for name in table.column_names:
         column = table[name].combine_chunks()
         if name in {"creator_id", "organization_id"}:
-            gone = column.is_null().to_numpy(zero_copy_only=False)
-            columns[name] = pd.arrays.IntegerArray(column.fill_null(0).to_numpy(), gone)
+            columns[name] = pd.arrays.IntegerArray(own(column.fill_null(0)), own(column.is_null()))
+        elif column.type in {pa.int64(), pa.float64()}:
+            columns[name] = own(column)
         else:
             columns[name] = column.to_pandas()
-    with _without_garbage_collection():
-        points = shapely.points(columns.pop("lon"), columns.pop("lat"))
+    points = frames.points(columns.pop("lon"), columns.pop("lat"))
     columns["geometry"] = GeometryArray(points, crs=frames.CRS)
     return frames.attribute(
-        gpd.GeoDataFrame(pd.DataFrame(columns, copy=False)),
+        gpd.GeoDataFrame(columns, geometry="geometry", copy=False),
         frames.MAPILLARY,
         images_without_id=int(table.schema.metadata[b"images_without_id"]),
     )
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """
-    Hold the cyclic garbage collector back while many points are made.
-
-    It would search all of them for cycles some seventy times, find none, and take longer than
-    making them.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
