@@ -81,7 +81,7 @@ def test_an_image_in_two_neighbouring_tiles_counts_once(tmp_path):
 
 
 def test_the_raw_tile_wins_where_both_kinds_lie_side_by_side(tmp_path):
-    source = sorted(CACHE.iterdir())[0]
+    source = min(CACHE.iterdir())
     shutil.copy(source, tmp_path)
     x, y = (int(part) for part in source.name.split("_")[2:4])
     before = read_tiles(tmp_path)
@@ -121,7 +121,7 @@ def test_an_empty_folder_is_an_empty_frame(tmp_path):
 
 @pytest.mark.parametrize("damage", [b"\x1a\xff\xff", b'{"type": "FeatureCollection", "features": [', b"<html>"])
 def test_a_damaged_file_is_named(tmp_path, damage):
-    source = sorted(CACHE.iterdir())[0]
+    source = min(CACHE.iterdir())
     shutil.copy(source, tmp_path)
     bad = tmp_path / "mly1_public_8609_5634_14"
     bad.write_bytes(damage)

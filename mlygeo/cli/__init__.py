@@ -93,20 +93,20 @@ def _command(verb: Verb) -> click.Command:
 
     function = getattr(pipelines, verb.function)
     own = [
-        click.Option(
-            ["output", "-o", "--output"], metavar="PATH", help=f"{verb.output_help}  [default: {verb.output}]"
-        ),
         click.Option(["as_json", "--json"], is_flag=True, help="Print the summary as JSON to standard output."),
         click.Option(["quiet", "-q", "--quiet"], is_flag=True, help="Say nothing but errors."),
         click.Option(["verbose", "-v", "--verbose"], count=True, help="Say more; -vv says everything."),
     ]
     if verb.ids_only:
         text = "Print just the ids to standard output, and write no files unless -o is given."
-        own.insert(1, click.Option(["ids_only", "--ids-only"], is_flag=True, help=text))
+        own.insert(0, click.Option(["ids_only", "--ids-only"], is_flag=True, help=text))
+    if verb.output is not None:
+        text = f"{verb.output_help}  [default: {verb.output}]"
+        own.insert(0, click.Option(["output", "-o", "--output"], metavar="PATH", help=text))
     region = list(REGION_OPTIONS) if verb.takes_region else []
     return click.Command(
         verb.name,
-        params=[*region, *_twin.options_of(function, arguments=verb.arguments), *own],
+        params=[*region, *_twin.options_of(function, arguments=verb.arguments, words=verb.words), *own],
         callback=lambda **given: _run(verb, given),
         help=_twin.summary_of(function),
         short_help=verb.does,
@@ -118,7 +118,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     """Run a verb: parse, call one function, write what it returns."""
     from mlygeo import jobs, progress
 
-    output, as_json, quiet = given.pop("output"), given.pop("as_json"), given.pop("quiet")
+    output, as_json, quiet = given.pop("output", None), given.pop("as_json"), given.pop("quiet")
     ids_only = given.pop("ids_only", False)
     _set_up_logging(given.pop("verbose"), quiet=quiet)
     if as_json and ids_only:
@@ -130,17 +130,19 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
             "warning: --token stays in the shell's history and is seen by other users; better a token file", quiet=quiet
         )
     given["progress"] = progress.for_terminal(quiet=quiet)
-    target = Path(output or verb.output).expanduser()
-    writes = not ids_only or output is not None
-    if writes:
-        jobs.check_output(verb.function, target)
-    job = jobs.JOBS[verb.function](**given, **({"service": None} if "token" in given else {}))
-    files = job.write(target) if writes else []
+    target = None
+    if verb.output is not None and (output is not None or not ids_only):
+        target = Path(output or verb.output).expanduser()
+        jobs.check_output(verb.writes, target)
+    job = jobs.job_of(verb.function)(**given, **({"service": None} if "token" in given else {}))
+    files = job.write(target) if target is not None else []
     _say(job.headline, quiet=quiet)
     if files:
         _say("  ".join(str(file) for file in files), quiet=quiet)
     if as_json:
         click.echo(json.dumps(job.summary, indent=2, ensure_ascii=False))
+    if job.text is not None and not as_json:
+        click.echo(job.text())
     if ids_only and job.ids is not None:
         click.echo("".join(f"{value}\n" for value in job.ids()), nl=False)
     return SOME_FAILED if job.failed else 0

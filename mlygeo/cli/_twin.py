@@ -33,7 +33,9 @@ METAVARS = {
 }
 
 
-def options_of(function: Callable[..., Any], *, arguments: str | None = None) -> list[click.Parameter]:
+def options_of(
+    function: Callable[..., Any], *, arguments: str | None = None, words: str = "FILE..."
+) -> list[click.Parameter]:
     """
     Return the options of a function, one for each of its keyword-only parameters.
 
@@ -42,13 +44,16 @@ def options_of(function: Callable[..., Any], *, arguments: str | None = None) ->
     function
         A public function with annotations and a numpydoc docstring.
     arguments
-        The parameter that takes the words without an option.
+        The parameter that takes the words without an option; it is required where it has no default.
+    words
+        What those words are.
     """
     texts = parameter_texts(function)
     made: list[click.Parameter] = []
     for name, parameter in inspect.signature(function).parameters.items():
         if name == arguments:
-            made.append(click.Argument([name], nargs=-1, required=True, metavar="FILE..."))
+            required = parameter.default is inspect.Parameter.empty
+            made.append(click.Argument([name], nargs=-1, required=required, metavar=words))
         elif name not in PYTHON_ONLY:
             made.append(_option(name, str(parameter.annotation), parameter.default, texts[name]))
     return made

@@ -6,6 +6,10 @@ options, their defaults and their help; only what is said here is the command li
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlygeo.jobs import Output
 
 
 @dataclass(frozen=True)
@@ -18,30 +22,38 @@ class Verb:
     name
         What is typed.
     function
-        The public function, in `mlygeo.pipelines` unless it says otherwise.
+        The public function, in `mlygeo.pipelines`.
     does
         One line for the list of verbs.
     example
         A command that someone would really type.
     output
-        Where results go unless -o says otherwise.
+        Where results go unless -o says otherwise; None where the verb takes no -o.
+    output_help
+        What -o names.
+    writes
+        What is written there.
     takes_region
         Whether the options that name a region belong to it.
     ids_only
         Whether it can print just the ids.
     arguments
-        The parameter that takes the files named without an option.
+        The parameter that takes the words without an option.
+    words
+        What those words are, for the help.
     """
 
     name: str
     function: str
     does: str
     example: str
-    output: str
-    output_help: str
+    output: str | None
+    output_help: str = ""
+    writes: Output = "frame"
     takes_region: bool = True
     ids_only: bool = False
     arguments: str | None = None
+    words: str = "FILE..."
 
 
 VERBS = (
@@ -68,6 +80,7 @@ VERBS = (
         "mlygeo select -c stuttgart.json --streets edges.gpkg --interval 50 --srid 25832 -o out",
         "selection",
         "Folder for selection.parquet, image_ids.txt, street_points.parquet and summary.json.",
+        writes="folder",
         ids_only=True,
     ),
     Verb(
@@ -77,6 +90,7 @@ VERBS = (
         "mlygeo map edges.gpkg out/street_points.parquet out/selection.parquet -o map.png",
         "map.png",
         "Picture to write: .png, .svg or .pdf.",
+        writes="picture",
         takes_region=False,
         arguments="layers",
     ),

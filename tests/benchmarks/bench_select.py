@@ -40,7 +40,8 @@ OURS = "import sys; from mlygeo.cli import main; sys.exit(main(sys.argv[1:]))"
 STAGES = """
 import json, sys, time
 started = time.perf_counter()
-from mlygeo import jobs, point_files, sources
+from mlygeo import point_files, sources
+from mlygeo.jobs import region as jobs
 from mlygeo.actors.selection import Selection
 from mlygeo.spatial import geodesy, nearest
 spent, open_now = {"imports": time.perf_counter() - started}, []

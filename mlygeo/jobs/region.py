@@ -1,22 +1,15 @@
-"""
-The jobs behind the verbs and their functions: each joins readers, spatial steps and actors.
-
-A job returns a `Job`, which a function turns into a frame and a verb into files, so that neither
-pays for what only the other needs.
-"""
+"""The jobs on a region: its tiles, its streets, and the selection of images along them."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlygeo.errors import FileError, FormatError, FrameError, InputError, RegionError
+from mlygeo.errors import FrameError, InputError, RegionError
 from mlygeo.fetching import Fetching, counted
+from mlygeo.jobs._job import Job, version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import geopandas as gpd
@@ -36,40 +29,6 @@ NO_REGION = "give -c FILE, --bbox W,S,E,N, --region FILE or --place NAME"
 
 FAILED_TILES = "failed_tiles.txt"
 """Names the tiles that could not be fetched; `--tile-list-file` takes it."""
-
-
-@dataclass
-class Job:
-    """
-    What a job made: its main frame, made on first use, and what a verb says and writes.
-
-    Parameters
-    ----------
-    make_frame
-        Makes the main frame.
-    summary
-        Facts about it, JSON.
-    headline
-        The facts in a sentence.
-    write
-        Writes the results under a path, and returns the files.
-    failed
-        Names of the items that failed.
-    """
-
-    make_frame: Callable[[], gpd.GeoDataFrame]
-    summary: dict[str, Any]
-    headline: str
-    write: Callable[[Path], list[Path]]
-    failed: list[str] = field(default_factory=list)
-    ids: Callable[[], list[int]] | None = None
-
-    @cached_property
-    def frame(self) -> gpd.GeoDataFrame:
-        """The main frame, with the summary in its `attrs`."""
-        frame = self.make_frame()
-        frame.attrs["summary"] = self.summary
-        return frame
 
 
 def tiles(
@@ -104,7 +63,7 @@ def tiles(
         "images": len(kept),
         "images_filtered_out": len(everything) - len(kept),
         **fetching.attrs,
-        "version": _version(),
+        "version": version(),
     }
 
     def make_frame() -> gpd.GeoDataFrame:
@@ -145,7 +104,7 @@ def streets(
         "streets": network.attrs.get("streets", {}),
         "street_points": facts,
         "attribution": points.attrs.get("attribution", []),
-        "version": _version(),
+        "version": version(),
     }
     return Job(lambda: points, summary, _points_headline(facts), lambda path: [store.write_frame(points, path)])
 
@@ -221,7 +180,7 @@ def select(
         "tiles": None if fetching is None else fetching.summary,
         **network_facts,
         "attribution": selection.attribution(),
-        "version": _version(),
+        "version": version(),
     }
     failed = [] if fetching is None else fetching.failed
     headline = selection.headline(max_distance, of_streets=points is None)
@@ -234,52 +193,6 @@ def select(
         return selection.write(folder, summary) + _write_failed(failed, folder)
 
     return Job(selection.frame, summary, headline, write, failed, selection.ids)
-
-
-def plot(layers: Iterable[FrameLike], *, title: str | None, dpi: int, progress: Progress | None = None) -> Job:  # noqa: ARG001
-    """Do what `mlygeo.plot` says, for the verb `map`."""
-    from mlygeo import plotting, store
-
-    figure = plotting.draw(layers, title=title, dpi=dpi)
-
-    def write(path: Path) -> list[Path]:
-        with store.atomic(path) as temporary:
-            figure.savefig(temporary)
-        return [path]
-
-    return Job(_no_frame, {"layers": [str(layer) for layer in layers]}, "drawn", write)
-
-
-JOBS: dict[str, Callable[..., Job]] = {"tiles": tiles, "streets": streets, "select": select, "plot": plot}
-"""The job behind each verb's function."""
-
-
-def check_output(function: str, path: Path) -> None:
-    """
-    Raise unless the results of a job could be written to this path; nothing is made.
-
-    Raises
-    ------
-    FileError
-        If a file stands where a folder must be, or the other way round, or nothing can be written there.
-    FormatError
-        If the ending names no format.
-    """
-    import os
-
-    from mlygeo import store
-
-    if function == "select":
-        if path.exists() and not path.is_dir():
-            raise FileError(f"{path} is a file, and -o names a folder here")
-    elif function == "plot":
-        if path.suffix.lower() not in {".png", ".svg", ".pdf"}:
-            raise FormatError(f"{path.name}: pictures are written as .png, .svg or .pdf")
-    else:
-        store.check_writable(path)
-    parent = next(folder for folder in (path, *path.absolute().parents) if folder.is_dir())
-    if not os.access(parent, os.W_OK):
-        raise FileError(f"{parent} cannot be written to", hint="name another place with -o")
 
 
 def _tiles_listed(tiles: gpd.GeoDataFrame, headline: str, failed: list[str]) -> Job:
@@ -316,10 +229,6 @@ def _warn_of_nothing(images: Points, region: Region | None) -> None:
         hint = regions.elsewhere(region, geodesy.bounds(*images.lonlat))
         raise RegionError(f"no image of {images.name} lies in {region.name}", hint=hint)
     log.warning("no image of %s passes the filters", images.name)
-
-
-def _no_frame() -> gpd.GeoDataFrame:
-    raise InputError("a picture is no frame", hint="use mlygeo.plot(…)")
 
 
 def _network(region: Region | None, streets: FrameLike | None, *, retain_all: bool) -> gpd.GeoDataFrame:
@@ -398,9 +307,3 @@ def _projection(region: Region | None, points: Points, *, srid: int | None, forc
 
 def _region_summary(region: Region) -> dict[str, Any]:
     return {"name": region.name, "bounds": list(region.bounds)}
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("mlygeo")

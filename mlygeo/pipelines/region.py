@@ -1,15 +1,10 @@
-"""
-The jobs behind the verbs, as functions: the same names, options and defaults.
-
-Each returns a frame, where its verb writes files; what joins readers, spatial steps and actors
-for both is in `mlygeo.jobs`.
-"""
+"""From a region to its images, its street points, and a selection."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from mlygeo import jobs
+from mlygeo.jobs import region as jobs
 
 if TYPE_CHECKING:
     import os
@@ -17,7 +12,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import geopandas as gpd
-    from matplotlib.figure import Figure
 
     from mlygeo.progress import Progress
     from mlygeo.regions import RegionLike
@@ -308,45 +302,3 @@ def select(
     >>> select("stuttgart_config.json", streets="edges.gpkg", interval=50, srid=25832)
     """
     return jobs.select(**locals()).frame
-
-
-def plot(
-    layers: Iterable[FrameLike],
-    *,
-    title: str | None = None,
-    dpi: int = 150,
-) -> Figure:
-    """
-    Draw frames as a picture, one upon the other.
-
-    Streets become lines, points dots, and the images of a selection are joined to the points
-    they were chosen for where both are drawn. The attribution of the data stands below.
-
-    Parameters
-    ----------
-    layers
-        Frames, or files of them, the lowest first.
-    title
-        Text above the picture.
-    dpi
-        Resolution, dots an inch.
-
-    Returns
-    -------
-    figure
-        A Matplotlib figure.
-
-    Raises
-    ------
-    DependencyError
-        If Matplotlib is missing: install `mlygeo[plot]`.
-    FrameError
-        If there is nothing to draw.
-
-    Examples
-    --------
-    >>> plot(["edges.gpkg", street_points, selection]).savefig("map.png")
-    """
-    from mlygeo import plotting
-
-    return plotting.draw(layers, title=title, dpi=dpi)

@@ -1,0 +1,29 @@
+"""
+The jobs behind the verbs and their functions: each joins readers, spatial steps and actors.
+
+A job returns a `Job`, which a function turns into a frame and a verb into files, so that neither
+pays for what only the other needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from mlygeo.jobs._job import Job
+from mlygeo.jobs._output import Output, check_output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Job", "Output", "check_output", "job_of"]
+
+MODULES = {"tiles": "region", "streets": "region", "select": "region", "plot": "drawing"}
+"""The module that holds the job of each public function."""
+
+
+def job_of(function: str) -> Callable[..., Job]:
+    """Return the job behind a public function."""
+    module = importlib.import_module(f"mlygeo.jobs.{MODULES[function]}")
+    job: Callable[..., Job] = getattr(module, function)
+    return job
