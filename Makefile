@@ -35,7 +35,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m numpydoc.hooks.validate_docstrings $$(git ls-files 'mlygeo/*.py' | grep -v '/_') 
+	$(BIN)/numpydoc lint $$(git ls-files 'mlygeo/*.py' | grep -v '/_')
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -55,11 +55,9 @@ class Region:
 
         Parameters
         ----------
-        west, east
-            Longitudes, degrees. West may be the larger one: then the box crosses the
-            antimeridian, unless it would be over 180° wide.
-        south, north
-            Latitudes, degrees.
+        west, south, east, north
+            Longitudes and latitudes, degrees. West may be larger than east: then the box crosses
+            the antimeridian, unless it would be over 180° wide.
         name
             What messages call it.
 

@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT
 
 import mlygeo
-from mlygeo.cli import _verbs
+from mlygeo.cli import _twin, _verbs
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
@@ -37,6 +37,8 @@ def test_public_names_are_there_and_documented(name):
     if inspect.isfunction(value):
         for section in ("Parameters", "Returns", "Raises", "Examples"):
             assert f"\n{section}\n" in inspect.cleandoc(value.__doc__), f"{name} has no section {section}"
+        documented = {part for key in _twin.parameter_texts(value) for part in key.split(", ")}
+        assert documented == set(inspect.signature(value).parameters), name
 
 
 def test_the_changelog_knows_this_version():
