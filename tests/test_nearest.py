@@ -380,7 +380,7 @@ def test_missing_and_empty_points_never_match(crossing):
     points, images = crossing
     images.loc[[0, 3], "geometry"] = [None, shapely.Point()]
     points.loc[2] = {"point_id": 1, "bearing": 0.0, "geometry": None}
-    points = points.astype({"point_id": "int64"})
+    points = points.astype({"point_id": "int64"}).set_crs(4326)  # GeoPandas 1.1.2 forgets it with a row added
     selection = nearest.select_nearest(points, images)
     assert selection[["point_id", "id"]].to_numpy().tolist() == [[3, 30], [7, 10]]
 

@@ -266,6 +266,8 @@ def _frame(table: pa.Table) -> gpd.GeoDataFrame:
             columns[name] = pd.arrays.IntegerArray(own(column.fill_null(0)), own(column.is_null()))
         elif column.type in {pa.int64(), pa.float64()}:
             columns[name] = own(column)
+        elif column.type == pa.string():
+            columns[name] = column.to_pandas().astype("str")  # pyarrow 22 makes objects of an empty one
         else:
             columns[name] = column.to_pandas()
     points = frames.points(columns.pop("lon"), columns.pop("lat"))
