@@ -7,6 +7,7 @@ It serves the images of a frame over real sockets on this machine, and misbehave
 
 from mlygeo.standin.faults import Faults
 from mlygeo.standin.imagery import Imagery
-from mlygeo.standin.server import Server, serve
+from mlygeo.standin.pictures import Pictures
+from mlygeo.standin.server import Server, serve, start
 
-__all__ = ["Faults", "Imagery", "Server", "serve"]
+__all__ = ["Faults", "Imagery", "Pictures", "Server", "serve", "start"]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import random
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 Fault = Literal[
     "server_error",
@@ -21,10 +25,65 @@ Fault = Literal[
     "truncate_quietly",
     "endless",
     "stall",
+    "hang_up",
+    "garbage",
+    "odd_json",
+    "expired",
+    "redirect",
+    "bomb",
+    "wrong_offset",
+    "cut",
 ]
 """The faults that a share of requests meets, in the order in which the shares are laid out."""
 
 SHARES: tuple[Fault, ...] = Fault.__args__  # type: ignore[attr-defined]
+
+PASSING: tuple[Fault, ...] = (
+    "server_error",
+    "temporary",
+    "query_timeout",
+    "html",
+    "error_object",
+    "empty",
+    "drop",
+    "truncate",
+    "truncate_quietly",
+    "hang_up",
+    "garbage",
+    "odd_json",
+    "expired",
+)
+"""Faults that a client overcomes by asking again, at once or after some seconds."""
+
+PASSING_UPLOADS: tuple[Fault, ...] = (
+    "server_error",
+    "temporary",
+    "query_timeout",
+    "rate",
+    "html",
+    "empty",
+    "drop",
+    "truncate",
+    "hang_up",
+    "garbage",
+    "wrong_offset",
+    "cut",
+)
+"""Faults of sign-in and uploads that a client overcomes by asking again; after some, what it asked for is done."""
+
+UPLOADS = ("upload_offset", "upload", "finish_upload")
+"""Routes of uploads; `uploads` stands for all of them."""
+
+GRAPH = ("entity", "entities", "images", "search", "image_ids", "me")
+"""Routes of the Graph API; `graph` stands for all of them."""
+
+WITHOUT_TOKEN = ("thumbs", "login", "sign_in", "logging")
+"""Routes that take no token, and cannot refuse one."""
+
+ROUTE_NAMES = frozenset({"graph", "tiles", "uploads", *GRAPH, *UPLOADS, *WITHOUT_TOKEN})
+
+URL_LIFETIME = 30 * 86_400.0
+"""Seconds for which the service's signed addresses hold."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +92,9 @@ class Faults:
     What goes wrong, and how often.
 
     The faults from `server_error` on are shares of requests, 0 to 1, that add up to 1 at most.
-    Whether a request meets one depends on the seed, its path, and how often that path was asked
-    for before: never on the order in which threads come.
+    Whether a request meets one depends on the seed, its path (with its query, but for the token
+    and the signature), and how often that was asked for before: never on the order in which
+    threads come.
 
     Parameters
     ----------
@@ -52,8 +112,8 @@ class Faults:
         After so many tile requests each further one is redirected to the login page, as the
         service does with an address that asks too fast; None for never.
     refuse_token
-        Answer every request as if its token were bad: with this status, and code 190 where the
-        service has one (400, 401, 500), or without (403).
+        Answer every request that takes a token as if it were bad: with this status, and code 190
+        where the service has one (400, 401, 500), or without (403).
     server_error
         Status 502 and a web page.
     temporary
@@ -71,7 +131,7 @@ class Faults:
     error_object
         Status 200, code 2.
     empty
-        Status 200 and no byte, for a tile that has images.
+        Status 200 and no byte, for what is not empty.
     drop
         The connection breaks in the middle of the body.
     truncate
@@ -82,6 +142,56 @@ class Faults:
         A body that does not end.
     stall
         Silence, with the connection open.
+    hang_up
+        The connection is closed without a byte.
+    garbage
+        As many bytes as the body has, without sense.
+    odd_json
+        JSON that is no answer to the question.
+    expired
+        An address of a picture that counts as expired before its time; other routes answer rightly.
+    redirect
+        Status 302 to another host, which has other answers: see `Server.elsewhere`.
+    bomb
+        A small body that becomes 256 MB when it is decompressed, or a picture that says it has 65,500 x
+        65,500 pixels.
+    wrong_offset
+        Half of what had come of a file is lost, so that the offset which the client believes in is
+        wrong; other routes answer rightly.
+    cut
+        The connection breaks after `cut_after` bytes of an upload; other routes answer rightly.
+    only
+        Names of the routes on which anything of the above goes wrong, "graph" for all of the
+        Graph API, "uploads" for all that take files; None for every route.
+    routes
+        What goes wrong on single routes, in place of all that is said here.
+    gone
+        Ids of images that are gone: code 100, subcode 33, or left out of a list.
+    missing
+        Share of images that are gone, decided by seed and id.
+    url_lifetime
+        Seconds until the address of a picture expires.
+    expired_status
+        Status of an address that has expired, or whose signature is wrong.
+    largest_page
+        Images in one answer of a search at most.
+    densest_box
+        A box with more images is refused with code 1.
+    overhang
+        Degrees by which the images of a search reach past its box.
+    unsigned_altitude
+        Whether an altitude below zero comes as an unsigned number of 32 bits.
+    cut_after
+        Bytes of an upload that arrive before it is cut.
+    read_rate
+        Bytes a second at which uploads are read; None for as fast as they come.
+    backoff_ms
+        Milliseconds that "rate" asks an upload to wait; None where it does not say.
+    expires_after
+        After so many requests on a route the token has expired; None for never.
+    next_link
+        The address of a search's next page has the token in it, as the service's mostly has
+        ("token"), or not ("plain"), or leads to another host, with the token ("elsewhere").
     """
 
     seed: int = 0
@@ -105,11 +215,70 @@ class Faults:
     truncate_quietly: float = 0.0
     endless: float = 0.0
     stall: float = 0.0
+    hang_up: float = 0.0
+    garbage: float = 0.0
+    odd_json: float = 0.0
+    expired: float = 0.0
+    redirect: float = 0.0
+    bomb: float = 0.0
+    wrong_offset: float = 0.0
+    cut: float = 0.0
+    only: tuple[str, ...] | None = None
+    routes: Mapping[str, Faults] = field(default_factory=dict, hash=False)
+    gone: Collection[int] = field(default=frozenset(), hash=False)
+    missing: float = 0.0
+    url_lifetime: float = URL_LIFETIME
+    expired_status: Literal[403, 410] = 403
+    largest_page: int = 2000
+    densest_box: int = 20_000
+    overhang: float = 0.0
+    unsigned_altitude: bool = False
+    cut_after: int = 10_000
+    read_rate: float | None = None
+    backoff_ms: int | None = 20
+    expires_after: int | None = None
+    next_link: Literal["token", "plain", "elsewhere"] = "token"
 
     def __post_init__(self) -> None:
         shares = [getattr(self, name) for name in SHARES]
         if min(shares) < 0 or sum(shares) > 1 + 1e-9:
             raise ValueError(f"the shares of faults add up to {sum(shares):g}, and must lie between 0 and 1")
+        if unknown := sorted({*(self.only or ()), *self.routes} - ROUTE_NAMES):
+            raise ValueError(f"no route is called {', '.join(unknown)}; there are {', '.join(sorted(ROUTE_NAMES))}")
+
+    @classmethod
+    def spread(cls, share: float, *names: Fault, **more: Any) -> Self:
+        """
+        Return faults that meet a share of requests, each kind as often as the other.
+
+        Parameters
+        ----------
+        share
+            Share of requests, 0 to 1.
+        *names
+            The faults; those that a client overcomes by asking again soon, `PASSING`, unless given.
+        **more
+            Further fields.
+        """
+        chosen = names or PASSING
+        shares: dict[str, Any] = {name: share / len(chosen) for name in chosen}
+        return cls(**shares, **more)
+
+    def of(self, route: str) -> Faults:
+        """Return what goes wrong on a route."""
+        group = "graph" if route in GRAPH else "uploads" if route in UPLOADS else route
+        for name in (route, group):
+            if name in self.routes:
+                return self.routes[name]
+        if self.only is None or route in self.only or group in self.only:
+            return self
+        nothing: dict[str, Any] = dict.fromkeys(SHARES, 0.0)
+        nothing |= dict.fromkeys(("only", "login_after", "refuse_token", "read_rate", "expires_after"))
+        return replace(self, latency=0.0, **nothing)
+
+    def is_gone(self, number: int) -> bool:
+        """Return whether an image is gone."""
+        return number in self.gone or (self.missing > 0 and self._draw(f"gone {number}") < self.missing)
 
     def choose(self, path: str, times: int) -> Fault | None:
         """
@@ -118,16 +287,23 @@ class Faults:
         Parameters
         ----------
         path
-            The request's path.
+            The request's path, with what its query asks for.
         times
             How often it was asked for before.
         """
-        if self.first is not None and times >= self.first:
+        if not self._shares or (self.first is not None and times >= self.first):
             return None
-        draw = random.Random(f"{self.seed} {path} {times}").random()  # noqa: S311 - repeatable on purpose
-        for name in SHARES:
-            share: float = getattr(self, name)
+        draw = self._draw(f"{path} {times}")
+        for name, share in self._shares:
             if draw < share:
                 return name
             draw -= share
         return None
+
+    @functools.cached_property
+    def _shares(self) -> list[tuple[Fault, float]]:
+        """The shares that there are."""
+        return [(name, share) for name in SHARES if (share := getattr(self, name))]
+
+    def _draw(self, what: str) -> float:
+        return random.Random(f"{self.seed} {what}").random()  # noqa: S311 - repeatable on purpose

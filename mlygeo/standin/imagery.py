@@ -54,8 +54,9 @@ class Imagery:
     Parameters
     ----------
     images
-        Images frame. With a column of points `computed_geometry`, the tileset with computed
-        positions shows those, and leaves out images without; else it is the same as the other.
+        Images frame. With a column `computed_geometry` of points (geometry, WKB or GeoJSON), the
+        tileset with computed positions shows those, and leaves out images without; else it is the
+        same as the other.
     buffer
         How far images of the neighbours reach into a tile, in its units (4096 a side); with any,
         an image can stand in two tiles.
@@ -70,6 +71,10 @@ class Imagery:
         import geopandas as gpd
 
         frames.check(images, frames.IMAGES)
+        if images["id"].duplicated().any():  # as in a selection, where an image may serve several points
+            images = images.drop_duplicates("id")
+        if "computed_geometry" in images:
+            images = images.assign(computed_geometry=_points_in(images["computed_geometry"]))
         self._images = images.sort_values(["sequence_id", "captured_at", "id"], kind="stable")
         self._buffer = buffer
         computed = self._images
@@ -79,6 +84,11 @@ class Imagery:
         self._lines = {name: _lines(places, self._images["sequence_id"]) for name, places in self._places.items()}
         self._kept: dict[tuple[str, int, int, int], bytes] = {}
         self._lock = threading.Lock()
+
+    @property
+    def images(self) -> gpd.GeoDataFrame:
+        """The images, sequence by sequence and in the order in which they were taken."""
+        return self._images
 
     def tile(self, tileset: str, zoom: int, x: int, y: int) -> bytes:
         """
@@ -170,6 +180,34 @@ class Imagery:
             {name: value for name, (known, value) in zip(columns, image, strict=True) if known}
             for image in zip(*columns.values(), strict=True)
         ]
+
+
+def _points_in(column: pd.Series) -> gpd.GeoSeries:
+    """Return points as geometry, whichever way a file's column holds them."""
+    import geopandas as gpd
+    import pandas as pd
+    import shapely
+    from shapely.geometry.base import BaseGeometry
+
+    if str(column.dtype) == "geometry":
+        return gpd.GeoSeries(column)
+
+    def point(value: Any) -> Any:
+        match value:
+            case BaseGeometry():
+                return value
+            case bytes():
+                return shapely.from_wkb(value)
+            case str():
+                return shapely.from_geojson(value)
+            case {"coordinates": (lon, lat, *_)}:
+                return shapely.Point(lon, lat)
+            case {"coordinates": np.ndarray() as places}:
+                return shapely.Point(places[:2])
+        return None
+
+    points = [None if value is None or value is pd.NA else point(value) for value in column]
+    return gpd.GeoSeries(points, index=column.index, crs=frames.CRS)
 
 
 def _on_map(images: gpd.GeoDataFrame) -> Floats:

@@ -1,5 +1,5 @@
 """
-The stand-in's server: sockets, faults, and what it remembers of the requests it got.
+The stand-in's server: what it serves, what goes wrong, and what it remembers of the requests it got.
 
 It listens on the loopback address only.
 """
@@ -7,35 +7,48 @@ It listens on the loopback address only.
 from __future__ import annotations
 
 import logging
-import socket
-import struct
-import sys
 import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qs, urlsplit
 
+from mlygeo import frames
 from mlygeo.config import Endpoints
-from mlygeo.standin.faults import Faults
+from mlygeo.errors import InputError
+from mlygeo.standin import misbehaviour, upload_routes
+from mlygeo.standin.answers import Answer, Request, plain, refusal
+from mlygeo.standin.backend import Backend
+from mlygeo.standin.connection import Listener
+from mlygeo.standin.elsewhere import Elsewhere
+from mlygeo.standin.faults import UPLOADS, WITHOUT_TOKEN, Faults
 from mlygeo.standin.imagery import Imagery
-from mlygeo.standin.routes import WEB_PAGE, Answer, Backend, Request, error_answer, find_route, refusal
+from mlygeo.standin.pictures import Pictures
+from mlygeo.standin.records import Records
+from mlygeo.standin.routes import find_route
+from mlygeo.standin.upload_store import UploadStore
+from mlygeo.store import file_error
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
 
     import geopandas as gpd
 
-    from mlygeo.standin.faults import Fault
+    from mlygeo.standin.connection import Connection
 
 log = logging.getLogger("mlygeo.standin")
+
+REQUESTS_KEPT = 50_000
+"""Requests remembered at least, the last ones; they are counted for ever."""
 
 
 class Server:
     """
-    A running stand-in; made by `serve`.
+    A running stand-in; made by `serve` or `start`.
 
     Attributes
     ----------
@@ -44,34 +57,82 @@ class Server:
     faults
         What it does wrong; may be replaced at any time.
     requests
-        The requests so far.
+        The last requests: 50,000 at least.
     most_at_once
         The largest number of requests that were under way at the same time.
+    store
+        Folder for what is uploaded; None where there is none.
     """
 
-    def __init__(self, imagery: Imagery, *, faults: Faults, port: int, token: str | None) -> None:
+    def __init__(
+        self,
+        imagery: Imagery,
+        *,
+        faults: Faults,
+        port: int,
+        token: str | None,
+        pictures: Pictures | None = None,
+        store: Path | None = None,
+    ) -> None:
         self.faults = faults
         self.requests: list[Request] = []
         self.most_at_once = 0
-        self._at_once = 0
+        self.store = store
+        self._at_once = self._leaks = 0
         self._numbers: Counter[str] = Counter()
         self._times: Counter[str] = Counter()
-        self._backend = Backend(imagery, token)
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._http = _Http(("127.0.0.1", port), _handler(self))
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._elsewhere: Elsewhere | None = None
+        self._listener = Listener(port, self._handle)
+        self.url = f"http://127.0.0.1:{self._listener.server_address[1]}"
+        self._backend = Backend(
+            imagery, Records(imagery.images), pictures or Pictures(), token, self.url, lambda: self.elsewhere.url,
+            store=store, uploads=None if store is None else UploadStore(store),
+        )  # fmt: skip
+        self._thread = threading.Thread(
+            target=self._listener.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def images(self) -> int:
+        """The number of its images."""
+        return len(self._backend.records.ids)
+
+    @property
+    def photos(self) -> int:
+        """How many of its images have a picture that need not be drawn."""
+        return sum(self._backend.pictures.file(number) is not None for number in self._backend.records.ids.tolist())
 
     @property
     def endpoints(self) -> Endpoints:
         """The endpoints that lead a client here."""
-        return Endpoints(graph=self.url, tiles=self.url, upload=f"{self.url}/mapillary_public_uploads")
+        return Endpoints(graph=self.url, tiles=self.url, upload=f"{self.url}/upload")
+
+    @property
+    def elsewhere(self) -> Elsewhere:
+        """The other host to which redirects lead; it runs once it is asked for."""
+        with self._lock:
+            if self._elsewhere is None:
+                self._elsewhere = Elsewhere()
+            return self._elsewhere
+
+    @property
+    def leaks(self) -> int:
+        """How many requests brought a token where none may go: to the pictures, or to another host."""
+        with self._lock:
+            return self._leaks + (0 if self._elsewhere is None else self._elsewhere.leaks)
 
     def count(self, route: str | None = None) -> int:
         """Return how many requests came, for one route or in all."""
         with self._lock:
-            return sum(route is None or request.route == route for request in self.requests)
+            return sum(self._numbers.values()) if route is None else self._numbers[route]
 
     def forget(self) -> None:
         """Start the record of requests anew, and with it the faults."""
@@ -79,7 +140,9 @@ class Server:
             self.requests.clear()
             self._numbers.clear()
             self._times.clear()
-            self.most_at_once = 0
+            self.most_at_once = self._leaks = 0
+            if self._elsewhere is not None:
+                self._elsewhere.requests.clear()
 
     def start(self) -> None:
         """Begin to answer."""
@@ -87,160 +150,158 @@ class Server:
 
     def stop(self) -> None:
         """Answer no more; wakes the requests that were kept waiting."""
+        if self._closing.is_set():
+            return
         self._closing.set()
-        self._http.shutdown()
-        self._http.server_close()
+        self._listener.shutdown()
+        self._listener.server_close()
         self._thread.join()
+        if self._elsewhere is not None:
+            self._elsewhere.stop()
 
-    def handle(self, handler: _Handler) -> None:
+    def _handle(self, connection: Connection) -> None:
         """Answer one request, rightly or as the faults say."""
-        parts = urlsplit(handler.path)
-        found = find_route(handler.command, parts.path)
+        parts = urlsplit(connection.path)
         query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+        found = find_route(connection.command, parts.path, query)
         route = found[0].name if found else ""
-        request = Request(route, parts.path, query, dict(handler.headers.items()), time.monotonic())
-        with self._lock:
-            number, times = self._numbers[route], self._times[parts.path]
-            self._numbers[route] += 1
-            self._times[parts.path] += 1
-            self.requests.append(request)
-            self._at_once += 1
-            self.most_at_once = max(self.most_at_once, self._at_once)
+        faults = self.faults.of(route)
+        request = Request(
+            route, parts.path, query, connection.fields, time.monotonic(), connection.command, faults, connection.body,
+            wait=self._closing.wait,
+        )  # fmt: skip
+        number, times = self._note(request)
         try:
-            self._closing.wait(self.faults.latency)
+            if faults.latency > 0:
+                self._closing.wait(faults.latency)
             refused = self._refused(request, number)
             if found is None:
-                handler.send(Answer(b"not found\n", 404, "text/plain"))
+                connection.send(plain(404, "not found"))
             elif refused is not None:
-                handler.send(refused)
+                connection.send(refused)
             else:
-                self._misbehave(
-                    handler, found[0].answer(self._backend, request, found[1]), self.faults.choose(request.path, times)
+                fault = faults.choose(request.question, times)
+                request = replace(request, fault=fault)
+                answer = found[0].answer(self._backend, request, found[1])
+                misbehaviour.send(
+                    connection,
+                    request,
+                    answer,
+                    None if fault in found[0].settles else fault,
+                    times=times,
+                    elsewhere=lambda: self.elsewhere.url,
+                    closing=self._closing,
                 )
         finally:
             with self._lock:
                 self._at_once -= 1
 
+    def _note(self, request: Request) -> tuple[int, int]:
+        """Remember a request; return how many came before on its route, and how many asked the same."""
+        with self._lock:
+            number, times = self._numbers[request.route], self._times[request.question]
+            self._numbers[request.route] += 1
+            self._times[request.question] += 1
+            self.requests.append(request)
+            if len(self.requests) >= 2 * REQUESTS_KEPT:
+                del self.requests[:REQUESTS_KEPT]
+            self._leaks += request.route == "thumbs" and request.carries_secret
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        return number, times
+
     def _refused(self, request: Request, number: int) -> Answer | None:
         """Return the answer to a request that does not get as far as its route."""
-        faults = self.faults
-        if faults.refuse_token is not None:
-            return refusal(faults.refuse_token)
+        faults = request.faults
+        expired = faults.expires_after is not None and number >= faults.expires_after
+        if (faults.refuse_token is not None or expired) and request.route not in WITHOUT_TOKEN:
+            is_upload = request.route in UPLOADS
+            return upload_routes.unauthorized() if is_upload else refusal(faults.refuse_token or 401)
         if faults.login_after is not None and request.route == "tiles" and number >= faults.login_after:
             # The query comes along, as a careless redirect's does: a client must not show it.
             location = f"{self.url}/login/?next=tile&access_token={request.query.get('access_token', '')}"
             return Answer(b"", 302, "text/html", (("Location", location),))
         return None
 
-    def _misbehave(self, handler: _Handler, answer: Answer, fault: Fault | None) -> None:
-        """Send an answer, or what the fault makes of it."""
-        faults = self.faults
-        retry_after = (("Retry-After", faults.retry_after),) if faults.retry_after is not None else ()
-        match fault:
-            case None:
-                handler.send(answer)
-            case "server_error":
-                handler.send(Answer(WEB_PAGE, 502, "text/html", retry_after))
-            case "temporary" | "error_object":
-                temporary = error_answer(500, 2, "Service temporarily unavailable", is_transient=True)
-                handler.send(temporary if fault == "temporary" else Answer(temporary.body))
-            case "query_timeout":
-                handler.send(
-                    error_answer(
-                        400, -2, "Query timed out", kind="OAuthException", error_subcode=3404014, is_transient=False
-                    )
-                )
-            case "too_much":
-                message = "Please reduce the amount of data you're asking for, then retry your request"
-                handler.send(error_answer(500, 1, message))
-            case "rate":
-                limited = error_answer(400, faults.rate_answer, "Application request limit reached", is_transient=True)
-                if faults.rate_answer == 429:
-                    limited = Answer(b"Too Many Requests\n", 429, "text/plain")
-                handler.send(Answer(limited.body, limited.status, limited.content_type, retry_after))
-            case "not_found":
-                handler.send(Answer(b"", 404, "text/plain"))
-            case "html":
-                handler.send(Answer(WEB_PAGE, 200, "text/html"))
-            case "empty":
-                handler.send(Answer(b"", 200, answer.content_type))
-            case "drop" | "truncate":
-                handler.send(answer, part=0.5, reset=fault == "drop")
-            case "truncate_quietly":
-                handler.send(Answer(answer.body[: len(answer.body) // 2], 200, answer.content_type, answer.headers))
-            case "endless":
-                handler.send_endless(self._closing)
-            case "stall":
-                handler.close_connection = True
-                self._closing.wait()
 
-
-class _Http(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False  # a request that stalls would keep the server from closing
-    request_queue_size = 128
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        # Clients that break off are part of the job; anything else is a mistake in the stand-in.
-        if isinstance(sys.exception(), ConnectionError):
-            log.debug("a client broke off")
-        else:
-            log.error("a request could not be answered", exc_info=True)  # noqa: LOG014 - called while handling it
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # headers and body in one packet
-    server_to_ask: Server
-
-    def do_GET(self) -> None:
-        self.server_to_ask.handle(self)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        # The request line holds the token.
-        pass
-
-    def send(self, answer: Answer, *, part: float = 1.0, reset: bool = False) -> None:
-        """Send an answer, or only a part of its body under the whole one's length."""
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type)
-        self.send_header("Content-Length", str(len(answer.body)))
-        for name, value in answer.headers:
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(answer.body[: int(len(answer.body) * part)])
-        self.wfile.flush()
-        if part < 1:
-            self.close_connection = True
-        if reset:
-            # Closing at once with unsent data resets the connection instead of ending it.
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-    def send_endless(self, closing: threading.Event) -> None:
-        """Send a body that goes on until the client breaks off or the server closes."""
-        self.send_response(200)
-        self.send_header("Content-Type", "application/x-protobuf")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        chunk = b"1000\r\n" + bytes(4096) + b"\r\n"
-        self.close_connection = True
-        while not closing.is_set():
-            self.wfile.write(chunk)
-            self.wfile.flush()
-
-
-def _handler(server: Server) -> type[_Handler]:
-    return type("Handler", (_Handler,), {"server_to_ask": server})
-
-
-@contextmanager
-def serve(
-    images: gpd.GeoDataFrame | Imagery,
+def start(
+    images: gpd.GeoDataFrame | Imagery | None = None,
     *,
+    photos: str | os.PathLike[str] | Pictures | None = None,
     faults: Faults | None = None,
     port: int = 0,
     token: str | None = None,
     buffer: int = 0,
+    store: str | os.PathLike[str] | None = None,
+) -> Server:
+    """
+    Start a stand-in of the Mapillary service on this machine; it runs until its `stop`.
+
+    Parameters
+    ----------
+    images
+        As for `serve`.
+    photos
+        As for `serve`.
+    faults
+        As for `serve`.
+    port
+        As for `serve`.
+    token
+        As for `serve`.
+    buffer
+        As for `serve`.
+    store
+        As for `serve`.
+
+    Returns
+    -------
+    server
+        The running server.
+
+    Raises
+    ------
+    FrameError
+        If `images` is no images frame.
+    FileError
+        If there is no folder of photos, or the store cannot be made.
+    InputError
+        If the port is taken, or none.
+    """
+    if not 0 <= port <= 65_535:
+        raise InputError(f"{port} is no port", hint="take one from 1024 to 65535, or 0 for a free one")
+    images = frames.empty(frames.IMAGES) if images is None else images
+    imagery = images if isinstance(images, Imagery) else Imagery(images, buffer=buffer)
+    pictures = photos if isinstance(photos, Pictures) else Pictures(photos)
+    folder = None if store is None else _made(Path(store).expanduser())
+    try:
+        server = Server(imagery, faults=faults or Faults(), port=port, token=token, pictures=pictures, store=folder)
+    except OSError as error:
+        raise InputError(f"port {port} cannot be used: {error.strerror}", hint="0 takes a free one") from error
+    server.start()
+    log.info("serving %s images at %s", f"{len(imagery.images):,}", server.url)
+    return server
+
+
+def _made(folder: Path) -> Path:
+    """Make a folder unless it is there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise file_error(error, folder) from error
+    return folder
+
+
+@contextmanager
+def serve(
+    images: gpd.GeoDataFrame | Imagery | None = None,
+    *,
+    photos: str | os.PathLike[str] | Pictures | None = None,
+    faults: Faults | None = None,
+    port: int = 0,
+    token: str | None = None,
+    buffer: int = 0,
+    store: str | os.PathLike[str] | None = None,
 ) -> Iterator[Server]:
     """
     Run a stand-in of the Mapillary service on this machine.
@@ -249,7 +310,10 @@ def serve(
     ----------
     images
         Images frame: all the images it has; or the `Imagery` made of one, to encode its tiles once
-        for several servers.
+        for several servers. None unless given.
+    photos
+        Folder with pictures `ID.jpg`, at any depth, or the `Pictures` made of one; what is not
+        there is drawn.
     faults
         What it does wrong; nothing unless given.
     port
@@ -259,6 +323,8 @@ def serve(
     buffer
         How far images of the neighbours reach into a tile, in units of 4096 a side; an `Imagery`
         has its own.
+    store
+        Folder for what is uploaded.
 
     Yields
     ------
@@ -269,15 +335,17 @@ def serve(
     ------
     FrameError
         If `images` is no images frame.
+    FileError
+        If there is no folder of photos, or the store cannot be made.
+    InputError
+        If the port is taken, or none.
 
     Examples
     --------
     >>> with serve(images, faults=Faults(server_error=0.1)) as server:
     ...     service = Service(endpoints=server.endpoints, token="any")
     """
-    imagery = images if isinstance(images, Imagery) else Imagery(images, buffer=buffer)
-    server = Server(imagery, faults=faults or Faults(), port=port, token=token)
-    server.start()
+    server = start(images, photos=photos, faults=faults, port=port, token=token, buffer=buffer, store=store)
     try:
         yield server
     finally:

@@ -1,0 +1,307 @@
+"""
+What was uploaded to the stand-in, in a folder that a person can read.
+
+::
+
+    STORE/
+      partial/KEY            what has come so far of files that are not whole
+      files/KEY              whole files: pictures, archives, videos
+      manifests/KEY          whole manifests (JSON)
+      handles/HANDLE.json    which file a handle stands for, and the cluster it was finished as
+      clusters/ID.json       each finished upload: its files in order, with their image descriptions
+      refused/KEY            files whose bytes are not those that their name promises
+      log.jsonl              what came, in order
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import threading
+import warnings
+import zipfile
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+FILE_TYPES = ("mly_bundle_manifest", "zip", "mly_camm_video", "mly_blackvue_video")
+
+BOXES = frozenset({b"ftyp", b"free", b"moov", b"mdat", b"wide", b"skip"})
+"""What MP4 and QuickTime files start with."""
+
+_MD5 = re.compile(r"(?:^|_)([0-9a-f]{32})\.")
+_IMAGE_DESCRIPTION = 270
+
+
+class OffsetInvalidError(Exception):
+    """The bytes that come do not follow on those that are there."""
+
+
+class UploadRefusedError(Exception):
+    """
+    What came cannot be taken, however often it comes.
+
+    Parameters
+    ----------
+    kind
+        The type that the service would name.
+    message
+        What is wrong.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class UploadStore:
+    """
+    Keeps what is uploaded; threads share it.
+
+    Parameters
+    ----------
+    folder
+        Where it is kept; what an earlier stand-in kept there is still there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.RLock()
+        self._keys: dict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def offset(self, key: str) -> int:
+        """Return how many bytes of a file are there."""
+        path = self._path(key)
+        with self._lock:
+            for each in (path, self._partial(key)):
+                if each.exists():
+                    return each.stat().st_size
+        return 0
+
+    def forget_tail(self, key: str) -> None:
+        """Lose the last half of a file that is not whole, as a server does that had not written it yet."""
+        path = self._partial(key)
+        with self._lock:
+            if path.exists():
+                with path.open("rb+") as file:
+                    file.truncate(path.stat().st_size // 2)
+
+    def receive(self, key: str, offset: int, pieces: Iterable[bytes]) -> str:
+        """
+        Take the bytes of a file from an offset on; it is whole once they have all come.
+
+        Parameters
+        ----------
+        key
+            The name of its session.
+        offset
+            Where they start.
+        pieces
+            The bytes; what came before an error stays.
+
+        Returns
+        -------
+        handle
+            What the file is called from now on.
+
+        Raises
+        ------
+        OffsetInvalidError
+            If that is not where the bytes that are there end.
+        UploadRefusedError
+            If they are not those that the key promises, or it is whole already.
+        """
+        path, partial = self._path(key), self._partial(key)
+        with self._lock:
+            lock = self._keys[key]
+        with lock:
+            if self.offset(key) != offset:
+                raise OffsetInvalidError
+            if path.exists():
+                if any(piece for piece in pieces):
+                    raise UploadRefusedError("InvalidRequestError", "the file is whole already")
+                return self._handle(key)
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            came = 0
+            with partial.open("ab", buffering=0) as file:
+                try:
+                    for piece in pieces:
+                        file.write(piece)
+                        came += len(piece)
+                finally:
+                    self._log("received", key=key, offset=offset, bytes=came)
+            return self._whole(key, path, partial)
+
+    def finish(self, handle: str, file_type: str, organization_id: Any = None) -> str:
+        """
+        Make a cluster of a file; again for the same file, it is the same cluster.
+
+        Parameters
+        ----------
+        handle
+            Of a manifest, an archive or a video.
+        file_type
+            Which of them it is.
+        organization_id
+            Whose it becomes.
+
+        Returns
+        -------
+        cluster_id
+            The cluster.
+
+        Raises
+        ------
+        UploadRefusedError
+            If there is no such file, or it is not what it should be.
+        """
+        with self._lock:
+            known = self._read_handle(handle)
+            if known is None:
+                raise UploadRefusedError("InvalidRequestError", "there is no file of this handle")
+            if file_type not in FILE_TYPES:
+                raise UploadRefusedError("InvalidRequestError", f"there is no file type {file_type!r}")
+            if "cluster_id" in known:
+                self._log("finished again", key=known["key"], cluster_id=known["cluster_id"])
+                return str(known["cluster_id"])
+            images = self._images(str(known["key"]), file_type)
+            clusters = self._made("clusters")
+            number = str(1_000_000_001 + len(list(clusters.iterdir())))
+            told = {
+                "cluster_id": number,
+                "file_type": file_type,
+                "file": known["key"],
+                "file_handle": handle,
+                "organization_id": organization_id,
+                "images": images,
+            }
+            _write_json(clusters / f"{number}.json", told)
+            _write_json(self._made("handles") / f"{handle}.json", {**known, "cluster_id": number})
+            self._log("finished", key=known["key"], cluster_id=number, images=len(images))
+            return number
+
+    def clusters(self) -> list[dict[str, Any]]:
+        """Return what was finished, in order."""
+        folder = self.folder / "clusters"
+        return [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
+
+    def log(self) -> list[dict[str, Any]]:
+        """Return what came, in order."""
+        path = self.folder / "log.jsonl"
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+
+    def _whole(self, key: str, path: Path, partial: Path) -> str:
+        promised = _MD5.search(key)
+        content = hashlib.md5(usedforsecurity=False)
+        with partial.open("rb") as file:
+            while piece := file.read(1 << 20):
+                content.update(piece)
+        if promised and "uuid_" not in key and promised[1] != content.hexdigest():
+            partial.replace(self._made("refused") / key)
+            self._log("refused", key=key)
+            raise UploadRefusedError("ProcessingFailedError", "the bytes are not those that the key promises")
+        with self._lock:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.replace(path)
+            handle = self._handle(key)
+            _write_json(self._made("handles") / f"{handle}.json", {"key": key})
+        self._log("whole", key=key, bytes=path.stat().st_size)
+        return handle
+
+    def _images(self, key: str, file_type: str) -> list[dict[str, Any]]:
+        """Return the images of a file, with what each says of itself."""
+        path = self._path(key)
+        if file_type == "mly_bundle_manifest":
+            return self._images_of_manifest(path)
+        if file_type == "zip":
+            try:
+                with zipfile.ZipFile(path) as archive:
+                    return [{"file": name, **_described(archive.read(name))} for name in archive.namelist()]
+            except zipfile.BadZipFile as error:
+                raise UploadRefusedError("ProcessingFailedError", f"it is no archive: {error}") from error
+        with path.open("rb") as file:
+            if file.read(8)[4:] not in BOXES:
+                raise UploadRefusedError("ProcessingFailedError", "it is no video")
+        return []
+
+    def _images_of_manifest(self, path: Path) -> list[dict[str, Any]]:
+        try:
+            manifest = json.loads(path.read_text("utf-8"))
+            handles = manifest["image_handles"]
+            right = manifest["version"] == "1" and manifest["upload_type"] == "images" and len(handles) > 0
+        except (ValueError, KeyError, TypeError) as error:
+            raise UploadRefusedError("ProcessingFailedError", f"it is no manifest: {error}") from error
+        if not right or len(set(handles)) != len(handles):
+            raise UploadRefusedError("ProcessingFailedError", "it is no manifest of images, each once")
+        images = []
+        for handle in handles:
+            known = self._read_handle(handle)
+            if known is None or not known["key"].endswith(".jpg"):
+                raise UploadRefusedError("ProcessingFailedError", f"{handle} is no image")
+            key = known["key"]
+            images.append({"file": f"files/{key}", "handle": handle, **_described(self._path(key).read_bytes())})
+        return images
+
+    def _path(self, key: str) -> Path:
+        return self.folder / ("manifests" if key.endswith(".json") else "files") / key
+
+    def _partial(self, key: str) -> Path:
+        return self.folder / "partial" / key
+
+    def _made(self, name: str) -> Path:
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _handle(self, key: str) -> str:
+        # Not to be guessed from the key: who has a handle has uploaded the file.
+        return hashlib.sha256(f"handle of {key}".encode()).hexdigest()[:40]
+
+    def _read_handle(self, handle: Any) -> dict[str, Any] | None:
+        path = self.folder / "handles" / f"{handle}.json"
+        if not isinstance(handle, str) or not KEY.fullmatch(handle) or not path.exists():
+            return None
+        known: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return known
+
+    def _log(self, event: str, **more: Any) -> None:
+        line = {"time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}Z", "event": event, **more}
+        with self._lock, (self._made(".") / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def unwritten(pieces: Iterable[bytes], after: int) -> Iterator[bytes]:
+    """Yield pieces up to so many bytes, then break off as a connection does."""
+    for piece in pieces:
+        if len(piece) >= after:
+            yield piece[:after]
+            raise ConnectionResetError("cut on purpose")
+        after -= len(piece)
+        yield piece
+
+
+def _described(picture: bytes) -> dict[str, Any]:
+    """Return the image description in a picture, and its MD5."""
+    from PIL import Image, UnidentifiedImageError
+
+    described: Any = None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damaged EXIF is a matter of who uploads
+            text = Image.open(io.BytesIO(picture)).getexif().get(_IMAGE_DESCRIPTION)
+        described = json.loads(text) if text else None
+    except (UnidentifiedImageError, ValueError, OSError, SyntaxError):
+        described = None
+    return {"md5": hashlib.md5(picture, usedforsecurity=False).hexdigest(), "description": described}
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
