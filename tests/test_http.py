@@ -18,7 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlygeo.config import Endpoints
-from mlygeo.errors import FormatError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
+from mlygeo.errors import (
+    CredentialsError,
+    FormatError,
+    NetworkError,
+    ServiceError,
+    ThrottledError,
+    TokenRejectedError,
+)
 from mlygeo.service import answers
 from mlygeo.service.answers import Broken, NotFoundError, TooMuchDataError
 from mlygeo.service.http import Client, Retry, Service, StoppedError, redact
@@ -618,3 +625,122 @@ def test_a_service_comes_from_the_environment(monkeypatch):
     service = Service.from_environment()
     assert service.token == TOKEN
     assert service.endpoints == Endpoints(tiles="http://127.0.0.1:1")
+
+
+class TestTokenInTheHeader:
+    """The Graph API's way: the token goes into the header, to the endpoint's host and nowhere else."""
+
+    @staticmethod
+    def ask(url, endpoint, **more):
+        clock = Clock()
+        service = Service(endpoints=Endpoints(graph=endpoint, upload=endpoint), token=more.pop("token", TOKEN))
+        with Client(service, clock=clock, sleep=clock.sleep) as client:
+            return client.get(url, what="id 5", token_in_header=True, **more)
+
+    def test_it_stands_in_the_header_alone(self):
+        with scripted(OK) as (url, asked):
+            assert self.ask(f"{url}?fields=id", url.removesuffix("/x")) == b"\x1a\x00"
+        [(path, headers)] = asked
+        assert path == "/x?fields=id"
+        assert headers["Authorization"] == f"OAuth {TOKEN}"
+
+    def test_every_try_has_it(self):
+        with scripted((502, {}, b""), OK) as (url, asked):
+            self.ask(url, url.removesuffix("/x"))
+        assert [headers["Authorization"] for _, headers in asked] == [f"OAuth {TOKEN}"] * 2
+
+    @pytest.mark.parametrize("other", ["http://127.0.0.1:9", "https://127.0.0.1:{port}", "http://localhost:{port}"])
+    def test_it_goes_to_no_other_host_port_or_scheme(self, other):
+        with scripted(OK) as (url, asked):
+            port = url.split(":")[2].split("/")[0]
+            with pytest.raises(ValueError, match="does not go to"):
+                self.ask(url, other.format(port=port))
+        assert asked == []
+
+    def test_a_redirect_is_not_followed_with_it(self):
+        with scripted(OK) as (elsewhere, asked_there):
+            with (
+                scripted((302, {"Location": elsewhere}, b"")) as (url, asked),
+                pytest.raises(NetworkError, match="not the service"),
+            ):
+                self.ask(url, url.removesuffix("/x"))
+            assert len(asked) == 1
+            assert asked_there == []
+
+    def test_without_a_token_nothing_is_sent(self):
+        with scripted(OK) as (url, asked), pytest.raises(CredentialsError, match="no access token"):
+            self.ask(url, url.removesuffix("/x"), token=None)
+        assert asked == []
+
+    def test_an_answer_may_be_held_shorter_than_the_service_s_limit(self):
+        with scripted((200, {}, b"x" * 100)) as (url, _), pytest.raises(NetworkError, match="more than 50 bytes"):
+            self.ask(url, url.removesuffix("/x"), longest_body=50)
+
+    def test_a_message_that_repeats_the_token_is_told_without_it(self):
+        with (
+            scripted(error(100, status=400, message=f"the header OAuth {TOKEN} is odd")) as (url, _),
+            pytest.raises(ServiceError) as caught,
+        ):
+            self.ask(url, url.removesuffix("/x"))
+        assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+    def test_a_request_may_keep_a_pace_of_its_own(self):
+        booked = []
+        with scripted((502, {}, b""), OK) as (url, _):
+            self.ask(url, url.removesuffix("/x"), admit=lambda: booked.append(1) or 0.0)
+        assert booked == [1, 1]
+
+
+class TestVerdictsOfTheGraphApi:
+    @staticmethod
+    def judge(code, message="wrong", status=400, **more):
+        _, headers, body = error(code, status=status, message=message, **more)
+        return answers.judge(status, headers, body, what="id 5", now=0)
+
+    def test_gone_is_final(self):
+        trouble = self.judge(100, "Unsupported get request. Object with ID '5' does not exist", error_subcode=33)
+        assert trouble.then == "stop"
+        assert type(trouble.error) is answers.GoneError
+        assert "code 100" in str(trouble.error)
+
+    def test_a_field_that_does_not_exist_is_named(self):
+        trouble = self.judge(100, "(#100) Tried accessing nonexisting field (altitud) on node type (MapillaryImage)")
+        assert trouble.then == "stop"
+        assert (trouble.error.field, trouble.error.node) == ("altitud", "MapillaryImage")
+        trouble = self.judge(100, "Tried accessing nonexisting field (x)")
+        assert (trouble.error.field, trouble.error.node) == ("x", "")
+
+    @pytest.mark.parametrize("code", [100, 3, 999])
+    def test_other_refusals_are_final(self, code):
+        trouble = self.judge(code)
+        assert trouble.then == "stop"
+        assert type(trouble.error) is answers.RefusedError
+
+    def test_a_query_s_time_out_may_pass_whatever_it_says(self):
+        trouble = self.judge(-2, error_subcode=3404014, is_transient=False)
+        assert trouble.then == "again"
+        assert type(trouble.error) is answers.QueryTimeoutError
+
+    def test_too_much_data_is_a_refusal(self):
+        trouble = self.judge(1, status=500)
+        assert trouble.then == "stop"
+        assert isinstance(trouble.error, answers.RefusedError)
+        assert type(trouble.error) is TooMuchDataError
+
+    @pytest.mark.parametrize("subcode", [None, "33", True, 33.5, [33]])
+    def test_a_subcode_of_another_kind_is_not_gone(self, subcode):
+        assert type(self.judge(100, error_subcode=subcode).error) is answers.RefusedError
+
+    @pytest.mark.parametrize(
+        ("body", "says"),
+        [(b"", "nothing"), (b"<html>", "web page"), (b'{"data": [', "cut short"), (b"[]", "no object"), (b"5", "no object"),
+         (b"\xff", "no JSON"), (b"[" * 100_000, "no JSON"), (b'{"id": ' + b"9" * 5000 + b"}", "no JSON")],
+    )  # fmt: skip
+    def test_what_is_no_json_object_is_told(self, body, says):
+        with pytest.raises(FormatError, match=says):
+            answers.parsed_json(body)
+
+    @given(st.binary(max_size=200))
+    def test_any_bytes_are_an_object_or_an_error(self, body):
+        with contextlib.suppress(FormatError):
+            assert isinstance(answers.parsed_json(body), dict)

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 
 CODE_TOKEN = 190
 CODE_TOO_MUCH = 1
+CODE_REQUEST, SUBCODE_GONE = 100, 33
+CODE_QUERY_TIMEOUT = -2
 CODES_RATE = frozenset({4, 17, 613})
 CODES_AGAIN = frozenset({2, -2})
 """Codes of errors that pass: "temporary", and a query's time-out that claims not to be transient."""
 
 STATUSES_AGAIN = frozenset({404, 408, 425})
 """Statuses without a code that pass: a tile answers 404 for a while, and is there the next day."""
+
+_NO_FIELD = re.compile(r"nonexisting field \((?P<field>[^)]*)\)(?: on node type \((?P<node>[^)]*)\))?")
 
 _SECRETS = re.compile(
     r"(access_token(?:=|%3D|\"\s*:\s*\"|'\s*:\s*'))[^&\s\"'<>)]*"
@@ -37,8 +41,46 @@ _SECRETS = re.compile(
 )
 
 
-class TooMuchDataError(ServiceError):
+class RefusedError(ServiceError):
+    """The service will not answer this request, however often it is asked."""
+
+
+class TooMuchDataError(RefusedError):
     """The service would have to return too much (code 1): ask for less."""
+
+
+class GoneError(RefusedError):
+    """There is no such thing, not any more, or not for this token (code 100, subcode 33): final."""
+
+
+class UnknownFieldError(RefusedError):
+    """
+    A field that was asked for does not exist (code 100).
+
+    Parameters
+    ----------
+    message
+        What was found, and where.
+    hint
+        What to do about it.
+    field
+        Name of the field; "" where the service does not say.
+    node
+        Kind of the thing that does not have it, in the service's words; "" where it does not say.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, field: str = "", node: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.field, self.node = field, node
+
+    @property
+    def of_image(self) -> bool:
+        """Whether it is an image that does not have it."""
+        return "image" in self.node.lower()
+
+
+class QueryTimeoutError(ServiceError):
+    """The service ran out of time over a question (code -2): again, or a smaller question."""
 
 
 class NotFoundError(ServiceError):
@@ -115,7 +157,7 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, *, what: str, no
     found = _error_object(body)
     if status == 200 and found is None:
         return None
-    code, message = found if found is not None else (None, "")
+    code, subcode, message = found if found is not None else (None, None, "")
     said = f" (code {code}: {message})" if found else ""
     text = redact(f"{what}: the service answered {status}{said}")
     wait = _retry_after(headers.get("Retry-After"), now)
@@ -126,13 +168,42 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, *, what: str, no
         return Trouble(ThrottledError(f"{text}: too many requests"), "all wait", wait)
     if code == CODE_TOO_MUCH:
         return Trouble(TooMuchDataError(f"{text}: too much data", hint="ask for a smaller area"), "stop")
+    if code == CODE_REQUEST:
+        return Trouble(_bad_request(text, subcode, message), "stop")
     if 300 <= status < 400:
         return Trouble(_redirected(headers.get("Location", ""), what), "stop")
     if code in CODES_AGAIN or status in STATUSES_AGAIN or status >= 500 or status == 200:
         hint = "a revoked token is answered like this too" if code == 2 else "try again later"
         kind = NotFoundError if status == 404 and code is None else ServiceError
+        kind = QueryTimeoutError if code == CODE_QUERY_TIMEOUT else kind
         return Trouble(kind(text, hint=hint), "again", wait)
-    return Trouble(ServiceError(text), "stop")
+    return Trouble(RefusedError(text), "stop")
+
+
+def parsed_json(content: bytes) -> dict[str, Any]:
+    """
+    Return the JSON object that bytes hold.
+
+    Parameters
+    ----------
+    content
+        Body of an answer of the Graph API.
+
+    Raises
+    ------
+    FormatError
+        Saying what it is instead: a web page, a text that was cut short, a list.
+    """
+    start = content[:200].lstrip().lower()
+    if start.startswith(b"<"):
+        raise FormatError("a web page came instead of JSON")
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        raise FormatError("what came is no JSON, or was cut short" if content else "nothing came") from None
+    if not isinstance(value, dict):
+        raise FormatError("the JSON that came is no object")
+    return value
 
 
 def decompressed(body: bytes, headers: Mapping[str, str], longest: int) -> bytes | Broken:
@@ -223,8 +294,16 @@ def _gunzip(body: bytes, longest: int) -> bytes | Broken:
     return b"".join(pieces)
 
 
-def _error_object(body: bytes) -> tuple[int | None, str] | None:
-    """Return code and message of an error in the service's form, or None where there is none."""
+def _bad_request(text: str, subcode: int | None, message: str) -> RefusedError:
+    if subcode == SUBCODE_GONE:
+        return GoneError(text, hint="it was removed, never existed, or is not for this token")
+    if field := _NO_FIELD.search(message):
+        return UnknownFieldError(text, field=field["field"], node=field["node"] or "")
+    return RefusedError(text)
+
+
+def _error_object(body: bytes) -> tuple[int | None, int | None, str] | None:
+    """Return code, subcode and message of an error in the service's form, or None where there is none."""
     if body.lstrip()[:1] != b"{" or b'"error"' not in body[:1000]:
         return None
     try:
@@ -232,10 +311,10 @@ def _error_object(body: bytes) -> tuple[int | None, str] | None:
     except (ValueError, RecursionError):
         return None
     if not isinstance(error, dict):
-        return None if error is None else (None, str(error)[:200])
-    code = error.get("code")
+        return None if error is None else (None, None, str(error)[:200])
+    code, subcode = (value if isinstance(value := error.get(name), int) else None for name in ("code", "error_subcode"))
     message = " ".join(str(error.get("message") or error.get("type") or "no message").split())[:200]
-    return (code if isinstance(code, int) else None), message
+    return code, subcode, message
 
 
 def _retry_after(value: str | None, now: float) -> float | None:

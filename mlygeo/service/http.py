@@ -21,10 +21,10 @@ import urllib3
 
 from mlygeo import config
 from mlygeo.config import Endpoints
-from mlygeo.errors import FormatError, NetworkError, ServiceError, ThrottledError
+from mlygeo.errors import CredentialsError, FormatError, NetworkError, ServiceError, ThrottledError
 from mlygeo.service import answers
 from mlygeo.service.answers import Broken, Trouble, redact
-from mlygeo.service.quota import TILES_A_DAY, Pace, tile_pace
+from mlygeo.service.quota import TILES_A_DAY, Pace, entity_pace, search_pace, tile_pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -86,7 +86,9 @@ class Service:
     retry
         How failed requests are tried again.
     pace
-        The pace of tile requests; share a `Service` to share its pace.
+        The pace of tile requests; share a `Service` to share its paces.
+    entity_pace, search_pace
+        The paces of the Graph API: of what is asked for by id, and of searches.
     tiles_a_day
         Tile requests a day.
     state_dir
@@ -102,6 +104,8 @@ class Service:
     token: str | None = field(default=None, repr=False)
     retry: Retry = field(default_factory=Retry)
     pace: Pace = field(default_factory=tile_pace, compare=False)
+    entity_pace: Pace = field(default_factory=entity_pace, compare=False)
+    search_pace: Pace = field(default_factory=search_pace, compare=False)
     tiles_a_day: int = TILES_A_DAY
     state_dir: Path | None = None
     connect_timeout: float = 10.0
@@ -195,6 +199,9 @@ class Client:
         what: str,
         query: Mapping[str, str] | None = None,
         check: Callable[[bytes], object] | None = None,
+        admit: Callable[[], float] | None = None,
+        token_in_header: bool = False,
+        longest_body: int | None = None,
     ) -> bytes:
         """
         Return the body of an answer, decompressed and whole.
@@ -213,9 +220,20 @@ class Client:
         check
             Called with the body; raises FormatError where it is not what was asked for, and then
             the request is tried again.
+        admit
+            As for the client, for this request instead of the client's.
+        token_in_header
+            Send the service's token in the header `Authorization`. It goes to the endpoints of the
+            Graph API and of uploads alone; tiles take their token in the query only.
+        longest_body
+            Bytes of the answer; the service's limit unless given.
 
         Raises
         ------
+        CredentialsError
+            If the token shall go into the header and there is none.
+        ValueError
+            If it would go to another host; nothing is sent.
         TokenRejectedError
             If the service refuses the token (code 190, or 401 or 403 without a code).
         ThrottledError
@@ -231,10 +249,12 @@ class Client:
             If the work was called off.
         """
         retry = self._service.retry
+        headers = self._authorization(url) if token_in_header else {}
+        longest = min(longest_body or self._service.longest_body, self._service.longest_body)
         tries = held = 0
         while True:
-            self._wait_for_turn()
-            answer = self._ask(url, what, query, check)
+            self._wait_for_turn(admit or self._admit)
+            answer = self._ask(url, what=what, query=query, check=check, headers=headers, longest=longest)
             if isinstance(answer, bytes):
                 return answer
             if answer.then == "stop":
@@ -257,13 +277,22 @@ class Client:
                 error = type(answer.error)(f"{answer.error}, in {tries} tries", hint=answer.error.hint)
                 raise error
             # Doubling past 2**30 would leave every limit behind and end in an overflow.
-            longest = min(retry.longest_wait, retry.first_wait * 2 ** min(tries - 1, 30))
-            wait = max(answer.wait or 0, random.uniform(0, longest))  # noqa: S311 - no secret hangs on it
+            most = min(retry.longest_wait, retry.first_wait * 2 ** min(tries - 1, 30))
+            wait = max(answer.wait or 0, random.uniform(0, most))  # noqa: S311 - no secret hangs on it
             log.debug("%s; again in %.1f s", answer.error, wait)
             self._pause(wait)
 
-    def _wait_for_turn(self) -> None:
-        if self._admit is not None and (wait := self._admit()) > 0:
+    def _authorization(self, url: str) -> dict[str, str]:
+        """Return the header with the token, for the endpoints that take it there and no other host."""
+        if not self._service.token:
+            raise CredentialsError("no access token", hint=config.TOKEN_HINT)
+        endpoints = self._service.endpoints
+        if _origin(url) not in {_origin(endpoints.graph), _origin(endpoints.upload)}:
+            raise ValueError(f"the access token does not go to {urlsplit(url).hostname}")
+        return {"Authorization": f"OAuth {self._service.token}"}
+
+    def _wait_for_turn(self, admit: Callable[[], float] | None) -> None:
+        if admit is not None and (wait := admit()) > 0:
             self._pause(wait)
         while True:
             with self._lock:
@@ -285,7 +314,14 @@ class Client:
             raise StoppedError
 
     def _ask(
-        self, url: str, what: str, query: Mapping[str, str] | None, check: Callable[[bytes], object] | None
+        self,
+        url: str,
+        *,
+        what: str,
+        query: Mapping[str, str] | None,
+        check: Callable[[bytes], object] | None,
+        headers: Mapping[str, str],
+        longest: int,
     ) -> bytes | Trouble:
         """Make one request. Nothing is raised from within an `except`: the causes hold the token."""
         service = self._service
@@ -293,19 +329,20 @@ class Client:
             with self._session.get(
                 url,
                 params=query,
+                headers=headers,
                 stream=True,
                 allow_redirects=False,
                 timeout=(service.connect_timeout, service.read_timeout),
                 proxies={"http": "", "https": ""} if config.is_loopback(url) else None,
             ) as response:
-                status, headers = response.status_code, response.headers
-                body = self._body(response)
+                status, told = response.status_code, response.headers
+                body = self._body(response, longest)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             body = Broken(redact(_reason(error), service.token))
         if isinstance(body, Broken):
             message = f"{what}: {urlsplit(url).netloc} {body.reason}"
             return Trouble(NetworkError(message, hint="check the network connection"), "again")
-        trouble = answers.judge(status, headers, body, what=what, now=self._wall_clock())
+        trouble = answers.judge(status, told, body, what=what, now=self._wall_clock())
         if trouble is None and check is not None:
             try:
                 check(body)
@@ -313,10 +350,9 @@ class Client:
                 trouble = Trouble(ServiceError(f"{what}: {error}", hint="try again later"), "again")
         return body if trouble is None else self._without_token(trouble)
 
-    def _body(self, response: requests.Response) -> bytes | Broken:
+    def _body(self, response: requests.Response, longest: int) -> bytes | Broken:
         """Read an answer to its end, within the limits of size and time."""
         deadline = self._clock() + self._service.total_timeout
-        longest = self._service.longest_body
         pieces, size = [], 0
         # `read1` returns what has come; `read` would wait for a full piece, and outlast the limit.
         while piece := response.raw.read1(65_536, decode_content=False):
@@ -333,7 +369,14 @@ class Client:
     def _without_token(self, trouble: Trouble) -> Trouble:
         """Take out a token that the answer repeats: `redact` alone knows only the usual forms."""
         error = trouble.error
-        return replace(trouble, error=type(error)(redact(str(error), self._service.token), hint=error.hint))
+        message = redact(str(error), self._service.token)
+        return trouble if message == str(error) else replace(trouble, error=type(error)(message, hint=error.hint))
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    """Return scheme, host and port of a URL: what a secret may be shared with."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 class _Session(requests.Session):

@@ -37,6 +37,15 @@ TILES_AT_ONCE = 300
 TILES_A_DAY = 50_000
 """Tile requests a day, from the API documentation's rate limits."""
 
+ENTITIES_A_MINUTE, SEARCHES_A_MINUTE = 30_000.0, 5_000.0
+"""
+Requests a minute to the Graph API: half of what its documentation allows an application (60,000
+and 10,000), since another program may run under the same one.
+"""
+
+ENTITIES_AT_ONCE, SEARCHES_AT_ONCE = 500, 100
+"""Requests that may go out before these paces set in: a second's worth."""
+
 STATE_FILE = "tile_requests.json"
 
 REQUESTS_A_WRITE = 20
@@ -101,6 +110,16 @@ class Pace:
 def tile_pace() -> Pace:
     """Return the pace that is safe for an address over long runs of tile requests."""
     return Pace(TILES_A_MINUTE, TILES_AT_ONCE)
+
+
+def entity_pace() -> Pace:
+    """Return the pace of what is asked for by id."""
+    return Pace(ENTITIES_A_MINUTE, ENTITIES_AT_ONCE)
+
+
+def search_pace() -> Pace:
+    """Return the pace of searches."""
+    return Pace(SEARCHES_A_MINUTE, SEARCHES_AT_ONCE)
 
 
 class TileQuota:

@@ -1,0 +1,308 @@
+"""Records of the Graph API -> images frame: real answers of the service, odd ones, and any at all."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime, timedelta
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+from conftest import DATA
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlygeo import frames, store
+from mlygeo.errors import FormatError, FrameError
+from mlygeo.readers import _graph_join as join
+from mlygeo.readers import graph
+from mlygeo.readers.graph import FIELDS, images_frame
+
+GRAPH = DATA / "graph"
+REAL = [json.loads((GRAPH / f"{number}.json").read_text()) for number in
+        (135511895288847, 148137757289079, 308609047601518, 311681117131457, 338231874314914)]  # fmt: skip
+STUTTGART = json.loads((GRAPH / "stuttgart_records.json").read_text())
+
+
+class TestRealAnswers:
+    @pytest.mark.parametrize("records", [REAL, STUTTGART], ids=["Grand Junction", "Stuttgart"])
+    def test_every_value_arrives(self, records):
+        """Each value of each record, looked up one by one, against the frame."""
+        images = images_frame(records)
+        frames.check(images, frames.IMAGES)
+        names = {"sequence": "sequence_id"}
+        for record, (_, row) in zip(records, images.iterrows(), strict=True):
+            assert str(row["id"]) == record["id"]
+            for name, value in record.items():
+                match name:
+                    case "id" | "detections" | "comment":
+                        continue
+                    case "creator":
+                        assert str(row["creator_id"]) == value["id"]
+                        assert row["creator_username"] == value["username"]
+                    case "mesh" | "sfm_cluster":
+                        assert row[f"{name}_id"] == value["id"]
+                        assert row[f"{name}_url"] == value["url"] if "url" in value else True
+                    case "geometry" | "computed_geometry":
+                        assert (row[name].x, row[name].y) == tuple(value["coordinates"])
+                    case "camera_parameters" | "computed_rotation":
+                        assert row[name] == value
+                    case "captured_at":
+                        assert row[name] == datetime.fromtimestamp(value // 1000, UTC) + timedelta(
+                            milliseconds=value % 1000
+                        )
+                    case "make" | "model" if value == "none":
+                        assert pd.isna(row[name])
+                    case _:
+                        assert row[names.get(name, name)] == value, name
+
+    def test_what_a_record_lacks_is_null(self):
+        images = images_frame(REAL)
+        assert images["mesh_id"].isna().tolist() == ["mesh" not in record for record in REAL]
+        assert images["creator_id"].isna().all()
+        assert str(images["creator_id"].dtype) == "Int64"
+        assert str(images["captured_at"].dtype) == "datetime64[ms, UTC]"
+
+    def test_an_answer_of_three_fields(self):
+        record = json.loads((GRAPH / "image_178993950747668.json").read_text())
+        images = images_frame([record], fields=["thumb_2048_url", "computed_geometry", "altitude"])
+        frames.check(images, frames.IMAGES)
+        assert images["thumb_2048_url"].iloc[0].startswith("https://scontent")
+        assert images["computed_geometry"].iloc[0].y == 47.412813485744
+        assert images.geometry.iloc[0] is None
+        assert math.isnan(images["altitude"].iloc[0])
+
+    def test_ids_past_2_to_the_53_are_exact(self):
+        large = [record for record in STUTTGART if int(record["id"]) > 2**53]
+        assert len(large) == 5
+        assert images_frame(STUTTGART)["id"].max() == 26858300993768842
+
+    @pytest.mark.parametrize("ending", ["parquet", "gpkg", "geojson", "csv", "fgb"])
+    def test_it_survives_a_file(self, tmp_path, ending):
+        images = images_frame(REAL + STUTTGART)
+        path = store.write_frame(images, tmp_path / f"images.{ending}")
+        again = store.read_frame(path, frame="images").set_index("id").loc[images["id"]].reset_index()
+        assert again["sequence_id"].tolist() == images["sequence_id"].tolist()
+        assert again["captured_at"].tolist() == images["captured_at"].tolist()
+        np.testing.assert_array_equal(again["altitude"], images["altitude"])
+        np.testing.assert_allclose(frames.lonlat(again), frames.lonlat(images), rtol=0, atol=1e-12)
+        place = again["computed_geometry"]
+        if ending == "parquet":
+            assert isinstance(again["computed_geometry"], gpd.GeoSeries)
+            assert again["computed_geometry"].crs == "EPSG:4326"
+            assert [None if v is None else list(v) for v in again["camera_parameters"]] == images[
+                "camera_parameters"
+            ].tolist()
+        else:  # one geometry is all that these can hold
+            place = gpd.GeoSeries.from_wkt(place)
+        assert shapely.equals(place.to_numpy(), images["computed_geometry"].to_numpy()).all()
+
+    def test_other_programs_read_the_geoparquet_with_both_positions(self, tmp_path):
+        images = images_frame(STUTTGART)
+        path = store.write_frame(images, tmp_path / "images.parquet")
+        again = gpd.read_parquet(path)
+        assert again.active_geometry_name == "geometry"
+        assert again["computed_geometry"].crs == "EPSG:4326"
+        assert (again["computed_geometry"] == images["computed_geometry"]).all()
+
+
+def read_one(**fields):
+    return images_frame([{"id": "5", **fields}]).iloc[0]
+
+
+class TestValues:
+    @pytest.mark.parametrize(
+        ("said", "read"),
+        [(4294967281, -15), (4294967295.0, -1), (2147483648, -(2**31)), (2147483647, 2147483647), (-15.5, -15.5), (0, 0),
+         (8848.86, 8848.86)],
+    )  # fmt: skip
+    @pytest.mark.parametrize("field", ["altitude", "computed_altitude"])
+    def test_altitudes_below_the_sea_are_set_right(self, field, said, read):
+        assert read_one(**{field: said})[field] == read
+
+    @pytest.mark.parametrize(
+        ("said", "read"), [(0, 0), (0.0, 0), (359.9, 359.9), (360, 0), (-1, 359), (720.5, 0.5), (-1e-300, 0)]
+    )
+    def test_headings_lie_in_the_circle_and_zero_is_north(self, said, read):
+        assert read_one(compass_angle=said)["compass_angle"] == pytest.approx(read, abs=1e-9)
+        assert math.isnan(read_one()["compass_angle"])
+        assert math.isnan(read_one(compass_angle=math.nan)["compass_angle"])
+
+    @pytest.mark.parametrize(("name", "read"), [("none", None), ("None", None), (" NONE ", None), ("", None), (" ", None),
+                                                ("GoPro", "GoPro"), (" GoPro Max ", "GoPro Max"), ("Nonesuch", "Nonesuch")])  # fmt: skip
+    def test_a_camera_called_none_has_no_name(self, name, read):
+        row = read_one(make=name, model=name)
+        assert (None if pd.isna(row["make"]) else row["make"]) == read
+        assert (None if pd.isna(row["model"]) else row["model"]) == read
+
+    @pytest.mark.parametrize(
+        ("fields", "pano"),
+        [({"is_pano": True}, True), ({"is_pano": False, "camera_type": "spherical"}, False), ({"camera_type": "spherical"}, True),
+         ({"camera_type": "equirectangular"}, True), ({"camera_type": "fisheye"}, False), ({}, False)],
+    )  # fmt: skip
+    def test_panoramas(self, fields, pano):
+        assert bool(read_one(**fields)["is_pano"]) is pano
+
+    def test_organizations_under_either_name(self):
+        assert read_one(organization={"id": "12"})["organization_id"] == 12
+        assert read_one(organization_id="12")["organization_id"] == 12
+
+    def test_clocks_that_are_wrong_are_kept_and_no_dates_are_null(self):
+        assert read_one(captured_at=0)["captured_at"] == pd.Timestamp(0, tz="UTC")
+        assert read_one(captured_at=-1)["captured_at"] < pd.Timestamp(0, tz="UTC")
+        assert pd.isna(read_one(captured_at=2**62)["captured_at"])
+
+    def test_large_numbers_that_are_lossy_already(self):
+        record = json.loads('{"id": "5", "merge_cc": 5.2826592657222e+17, "mesh": {"id": 903987176835273}}')
+        images = images_frame([record])
+        assert images["merge_cc"].iloc[0] == 528265926572220032.0
+        assert images["mesh_id"].iloc[0] == "903987176835273"
+
+    def test_fields_that_were_asked_for_have_columns_even_where_no_image_has_them(self):
+        images = images_frame([{"id": "5"}], fields=FIELDS)
+        for field in FIELDS:
+            assert set(graph.columns_of(field)) <= {*images.columns}
+        assert isinstance(images["computed_geometry"], gpd.GeoSeries)
+        frames.check(images, frames.IMAGES)
+
+    def test_no_records_are_an_empty_frame(self):
+        images = images_frame([], fields=FIELDS)
+        assert len(images) == 0
+        frames.check(images, frames.IMAGES)
+        frames.check(images_frame([]), frames.IMAGES)
+
+    def test_fields_of_tomorrow_come_along(self):
+        images = images_frame([{"id": "1", "foot": True, "weather": {"rain": 1}, "score": 3, "note": "x"}, {"id": "2"}])
+        assert images["foot"].tolist() == [True, pd.NA]
+        assert json.loads(images["weather"].iloc[0]) == {"rain": 1}
+        assert images["score"].tolist() == [3, pd.NA]
+        assert images["note"].iloc[0] == "x"
+
+    def test_columns_and_fields_belong_together(self):
+        assert graph.field_of("sequence_id") == "sequence"
+        assert graph.field_of("creator_username") == "creator"
+        assert graph.field_of("organization_id") == "organization_id"
+        assert graph.field_of("mesh_url") == "mesh"
+        assert graph.field_of("altitude") == "altitude"
+        assert graph.field_of("no_such") == "no_such"
+
+
+COLUMNS = [column.name for column in frames.IMAGES.columns]
+WRONG = [
+    ("captured_at", "yesterday"), ("captured_at", {"a": 1}), ("captured_at", 1.5), ("captured_at", True), ("captured_at", 2**70),
+    ("compass_angle", "north"), ("compass_angle", [1]), ("altitude", 10**400), ("is_pano", "yes"), ("is_pano", 1),
+    ("geometry", {"type": "LineString", "coordinates": [[1, 2], [3, 4]]}), ("geometry", {"type": "Point", "coordinates": [1]}),
+    ("geometry", {"type": "Point", "coordinates": ["1", "2"]}), ("geometry", {"type": "Point", "coordinates": [9, 91]}),
+    ("geometry", {"type": "Point", "coordinates": [181, 9]}), ("geometry", {"type": "Point", "coordinates": None}), ("geometry", 5),
+    ("computed_geometry", {"type": "Point", "coordinates": [10**400, 1]}), ("sequence", 5), ("sequence", ["s"]),
+    ("creator", "ann"), ("creator", {"id": "x"}), ("creator", {"id": "1", "username": 5}), ("organization", 7),
+    ("camera_parameters", "0.85,0,0"), ("camera_parameters", [1, "2"]), ("camera_parameters", [math.nan]), ("width", 1.5),
+    ("width", "4,160"), ("make", 5), ("camera_type", {}), ("mesh", 5), ("thumb_256_url", 5), ("quality_score", "high"),
+]  # fmt: skip
+
+
+class TestWrongShapes:
+    @pytest.mark.parametrize(("field", "value"), WRONG)
+    def test_the_error_names_the_image_and_the_field(self, field, value):
+        with pytest.raises(FormatError, match=rf"image 77: its {field} is"):
+            images_frame([{"id": "5"}, {"id": "77", field: value}])
+
+    @pytest.mark.parametrize(("field", "value"), WRONG)
+    def test_with_problems_the_rest_is_read(self, field, value):
+        problems = {}
+        good = {"altitude": 5.0} if field != "altitude" else {"quality_score": 0.5}
+        images = images_frame([{"id": "5"}, {"id": "77", **good, field: value}], problems=problems)
+        frames.check(images, frames.IMAGES)
+        assert list(problems) == [77]
+        assert field in problems[77]
+        assert len(problems[77]) < 200
+        assert images[next(iter(good))].iloc[1] == next(iter(good.values()))
+
+    @pytest.mark.parametrize("record", [None, 5, "x", [], {}, {"id": None}, {"id": "x"}, {"id": "-5"}, {"id": 0}, {"id": 2**63},
+                                        {"id": 1.5}, {"id": True}, {"id": "9" * 30}, {"id": "\uff15"}])  # fmt: skip
+    def test_a_record_that_cannot_be_named_is_an_error(self, record):
+        with pytest.raises(FormatError, match="record 1"):
+            images_frame([{"id": "5"}, record], problems={})
+
+    json_values = st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("none"),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["id", "type", "coordinates", "username", "url", "x"]), inner, max_size=3)
+            | st.fixed_dictionaries(
+                {"type": st.just("Point"), "coordinates": st.lists(st.floats() | inner, max_size=3)}
+            )
+        ),
+        max_leaves=6,
+    )
+
+    @settings(max_examples=100, deadline=None)
+    @given(
+        st.lists(
+            st.dictionaries(st.sampled_from([*FIELDS, *COLUMNS]) | st.text(max_size=5), json_values, max_size=8),
+            max_size=4,
+        )
+    )
+    def test_any_json_is_a_frame_with_its_problems_told(self, records):
+        records = [{**record, "id": str(number + 1)} for number, record in enumerate(records)]
+        problems = {}
+        images = images_frame(records, problems=problems)
+        frames.check(images, frames.IMAGES)
+        assert images["id"].tolist() == [int(record["id"]) for record in records]
+        assert set(problems) <= set(images["id"])
+        angles = images["compass_angle"].dropna()
+        assert ((angles >= 0) & (angles < 360)).all()
+        lon, lat = frames.lonlat(images)
+        assert ((np.abs(lon) <= 180) | np.isnan(lon)).all()
+        assert ((np.abs(lat) <= 90) | np.isnan(lat)).all()
+        assert images_frame(records, problems={}).equals(images)
+        if problems:
+            with pytest.raises(FormatError):
+                images_frame(records)
+
+
+class TestJoining:
+    def base(self):
+        return gpd.GeoDataFrame(
+            {"point_id": [3, 1, 2, 9], "id": pd.array([20, 10, 20, None], dtype="Int64"), "altitude": [1.0, 2.0, np.nan, 4.0],
+             "is_pano": [True, True, False, True]},
+            geometry=gpd.points_from_xy([1, 2, 3, 4], [0, 0, 0, 0]), crs=4326, index=[7, 5, 3, 1],
+        )  # fmt: skip
+
+    def test_rows_index_and_other_columns_stay(self):
+        base = self.base()
+        found = images_frame([{"id": "20", "altitude": 0, "is_pano": False, "make": "GoPro", "width": 5}])
+        joined = join.add_fields(base, found, columns=["altitude", "is_pano", "make", "width"], errors={10: "gone"})
+        assert joined.index.tolist() == [7, 5, 3, 1]
+        assert joined["point_id"].tolist() == [3, 1, 2, 9]
+        assert joined["altitude"].tolist() == [0, 2, 0, 4]  # 0 is a value, and where there is none the own one stays
+        assert joined["is_pano"].tolist() == [False, True, False, True]
+        assert joined["is_pano"].dtype == bool
+        assert joined["make"].isna().tolist() == [False, True, False, True]
+        assert str(joined["width"].dtype) == "Int64"
+        assert joined["error"].fillna("fine").tolist() == ["fine", "gone", "fine", "it has no id"]
+        assert joined.geometry.equals(base.geometry)
+        assert joined.columns[-1] == "geometry"
+        assert "error" not in base
+
+    def test_positions_are_replaced_where_they_are_asked_for(self):
+        point = {"type": "Point", "coordinates": [9.0, 48.0]}
+        found = images_frame([{"id": "20", "geometry": point, "computed_geometry": point}])
+        joined = join.add_fields(self.base(), found, columns=["geometry", "computed_geometry"], errors={})
+        assert joined.geometry.x.tolist() == [9, 2, 9, 4]
+        assert joined["computed_geometry"].isna().tolist() == [False, True, False, True]
+        assert joined.crs == "EPSG:4326"
+
+    def test_a_frame_without_ids_is_refused(self):
+        with pytest.raises(FrameError, match="no column 'id'"):
+            join.ids_in(self.base().drop(columns="id"), "x.gpkg")
+        with pytest.raises(FrameError, match=r"x\.gpkg: column 'id' holds no ids"):
+            join.ids_in(self.base().assign(id="a"), "x.gpkg")
+
+    def test_a_column_of_another_kind_is_named(self):
+        found = images_frame([{"id": "20", "width": 5}])
+        with pytest.raises(FrameError, match="column 'width' of the frame does not fit Int64"):
+            join.add_fields(self.base().assign(width="wide"), found, columns=["width"], errors={})
