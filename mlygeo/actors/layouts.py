@@ -1,0 +1,193 @@
+"""
+Where the file of an image goes: the layouts of an output folder.
+
+Only ids, times and checked sequence ids become names, so nothing that the service says can lead
+out of the folder.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from mlygeo.errors import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    Ids = npt.NDArray[np.int64]
+
+LONGEST_SEQUENCE_ID = 100
+"""Letters; real ones have 22, and a name of a folder may have 255 bytes."""
+
+_SEQUENCE_ID = re.compile(r"[A-Za-z0-9_-]+")
+
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])", re.IGNORECASE)
+"""Names that Windows keeps for devices, whatever follows a point."""
+
+UNKNOWN_TIME = np.iinfo(np.int64).min
+"""Stands for a capture time that nobody told."""
+
+
+class Layout(Protocol):
+    """Tells where files go, relative to the output folder, with "/" between the parts."""
+
+    def path(self, number: int, record: Mapping[str, Any]) -> str:
+        """
+        Return the path of an image's file.
+
+        Parameters
+        ----------
+        number
+            Its id.
+        record
+            What the Graph API says of it.
+
+        Raises
+        ------
+        FormatError
+            If it cannot be named safely.
+        """
+
+    def sidecar(self, number: int) -> str | None:
+        """Return the path of the file with its metadata; None where the layout has none."""
+
+
+class BySequence:
+    """SEQUENCE_ID/IMAGE_ID.jpg, as percept-vsvi-filter has it."""
+
+    def __init__(self, ending: str = "jpg") -> None:
+        self._ending = ending
+
+    def path(self, number: int, record: Mapping[str, Any]) -> str:
+        """Return the path of an image's file."""
+        return f"{sequence_folder(record.get('sequence'))}/{number}.{self._ending}"
+
+    def sidecar(self, number: int) -> str | None:  # noqa: ARG002
+        """Return None: there are no further files."""
+        return None
+
+
+class Flat:
+    """images/IMAGE_ID.jpg, and jsons/IMAGE_ID.json beside it, as mapillary_downloader has it."""
+
+    def __init__(self, ending: str = "jpg") -> None:
+        self._ending = ending
+
+    def path(self, number: int, record: Mapping[str, Any]) -> str:  # noqa: ARG002
+        """Return the path of an image's file."""
+        return f"images/{number}.{self._ending}"
+
+    def sidecar(self, number: int) -> str | None:
+        """Return the path of the file with its metadata."""
+        return f"jsons/{number}.json"
+
+
+class ByTime:
+    """
+    YYYYMMDD_HHMMSS_SEQUENCE/YYYYMMDD_HHMMSS_mmm.jpg, as the sequence downloader has it, in UTC.
+
+    The folder has the time of the sequence's first image and the first eight letters of its id.
+    Of images of one sequence and one millisecond, the lowest id has the plain name, and each other
+    one `_ID` after it. An image without a time is named after its id.
+
+    Parameters
+    ----------
+    ids
+        The images, ascending.
+    sequences
+        Number of each one's sequence in `names`; -1 where it is unknown.
+    captured
+        Milliseconds since 1970; `UNKNOWN_TIME` where it is unknown.
+    names
+        Ids of sequences.
+    starts
+        Time of the first image of each of them, milliseconds since 1970, or `UNKNOWN_TIME`.
+    ending
+        Of the files.
+    """
+
+    def __init__(
+        self,
+        ids: Ids,
+        sequences: npt.NDArray[np.int32],
+        captured: Ids,
+        names: list[str],
+        starts: Ids,
+        *,
+        ending: str = "jpg",
+    ) -> None:
+        self._ids, self._sequences, self._captured = ids, sequences, captured
+        self._names, self._starts, self._ending = names, starts, ending
+        order = np.lexsort((ids, captured, sequences))
+        same = (np.diff(sequences[order]) == 0) & (np.diff(captured[order]) == 0)
+        self._second = np.zeros(len(ids), dtype=bool)
+        self._second[order[1:]] = same
+
+    def path(self, number: int, record: Mapping[str, Any]) -> str:
+        """Return the path of an image's file."""
+        row = int(np.searchsorted(self._ids, number))
+        sequence = int(self._sequences[row])
+        name = sequence_folder(self._names[sequence] if sequence >= 0 else record.get("sequence"))[:8]
+        start = int(self._starts[sequence]) if sequence >= 0 else UNKNOWN_TIME
+        folder = name if start == UNKNOWN_TIME else f"{_stamp(start)[0]}_{name}"
+        captured = int(self._captured[row])
+        if captured == UNKNOWN_TIME:
+            return f"{folder}/{number}.{self._ending}"
+        file = "_".join(_stamp(captured))
+        return f"{folder}/{file}{f'_{number}' if self._second[row] else ''}.{self._ending}"
+
+    def sidecar(self, number: int) -> str | None:  # noqa: ARG002
+        """Return None: there are no further files."""
+        return None
+
+
+def with_id(path: str, number: int) -> str:
+    """Return a path with an image's id after its name, for one whose plain name another image has."""
+    stem, _, ending = path.rpartition(".")
+    return path if stem.endswith(str(number)) else f"{stem}_{number}.{ending}"
+
+
+def sequence_folder(sequence_id: object) -> str:
+    """
+    Return the name of a sequence's folder: its id, where that is safe.
+
+    Parameters
+    ----------
+    sequence_id
+        What the service gave as the id.
+
+    Raises
+    ------
+    FormatError
+        If it is not letters, digits, "_" and "-", is too long, or a name that Windows reserves.
+    """
+    if not isinstance(sequence_id, str) or not sequence_id:
+        raise FormatError("the service names no sequence, so the image has no folder")
+    if (
+        len(sequence_id) > LONGEST_SEQUENCE_ID
+        or not _SEQUENCE_ID.fullmatch(sequence_id)
+        or _RESERVED.fullmatch(sequence_id)
+    ):
+        raise FormatError(f"the sequence id {sequence_id[:40]!r} cannot be the name of a folder")
+    return sequence_id
+
+
+def milliseconds(captured_at: object) -> int:
+    """Return a capture time as the Graph API gives it; `UNKNOWN_TIME` where it makes no sense."""
+    if isinstance(captured_at, bool) or not isinstance(captured_at, int | float):
+        return UNKNOWN_TIME
+    # From 0001 to 9999: what a date can be.
+    return int(captured_at) if -62_135_596_800_000 <= captured_at <= 253_402_300_799_000 else UNKNOWN_TIME
+
+
+def _stamp(time_ms: int) -> tuple[str, str]:
+    seconds, rest = divmod(time_ms, 1000)
+    # A fixed width for years before 1000, which some platforms' strftime does not give.
+    moment = datetime.fromtimestamp(0, UTC) + (np.timedelta64(seconds, "s")).astype(object)
+    return f"{moment.year:04d}{moment:%m%d_%H%M%S}", f"{rest:03d}"

@@ -1,0 +1,451 @@
+"""
+The ledger of a folder of downloads: what happened to each image, in one SQLite file.
+
+A row is written as soon as its file has its name, in a transaction of its own that survives the
+death of the process at any line. What a ledger says is believed only where the file it names is
+there with the size it had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sqlite3
+import threading
+import time
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from mlygeo.errors import FileError, FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    Ids = npt.NDArray[np.int64]
+
+log = logging.getLogger("mlygeo.download")
+
+STATE_FOLDER = ".mlygeo"
+"""Folder in the output folder that holds the ledger, the lock, and files that are not whole yet."""
+
+LEDGER_FILE = "ledger.sqlite"
+
+UNKNOWN, THERE, GONE, FAILED, OTHER = range(5)
+"""
+What a ledger says of an image: nothing that holds, as where its file is missing or has another
+size; that it is there, as asked for; that the service no longer has it; that it failed; or that
+it is there in another form.
+"""
+
+IDS_A_QUERY = 5_000
+
+VERSION = 1
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS transfers (
+    id INTEGER PRIMARY KEY,
+    status TEXT NOT NULL,
+    path TEXT,
+    sequence_id TEXT,
+    size TEXT NOT NULL,
+    format TEXT NOT NULL,
+    layout TEXT NOT NULL,
+    options TEXT NOT NULL,
+    bytes INTEGER,
+    checksum TEXT,
+    tries INTEGER NOT NULL,
+    reason TEXT,
+    started_at INTEGER NOT NULL,
+    finished_at INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS time_paths ON transfers (path) WHERE layout = 'time';
+"""
+
+COLUMNS = (
+    "id",
+    "status",
+    "path",
+    "sequence_id",
+    "size",
+    "format",
+    "layout",
+    "options",
+    "bytes",
+    "checksum",
+    "tries",
+    "reason",
+    "started_at",
+    "finished_at",
+)
+
+_INSERT = f"INSERT OR REPLACE INTO transfers VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - question marks
+
+
+@dataclass(frozen=True)
+class Form:
+    """
+    In which form images are wanted; one that is there in another form is not there.
+
+    Parameters
+    ----------
+    size
+        "256", "1024", "2048" or "original".
+    format
+        "jpg" or "webp".
+    layout
+        "sequence", "time" or "flat".
+    options
+        What else was done to the bytes, such as "exif quality=90"; empty where they are as sent.
+    """
+
+    size: str = "original"
+    format: str = "jpg"
+    layout: str = "sequence"
+    options: str = ""
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """
+    What happened to one image: a row of the ledger.
+
+    Parameters
+    ----------
+    id
+        The image.
+    status
+        "done"; "found", where an older tool had left a whole file; "gone", where the service no
+        longer has it; "failed".
+    form
+        The form that was wanted.
+    path
+        The file, relative to the folder, with "/" between its parts.
+    sequence_id
+        Its sequence.
+    bytes
+        Size of the file.
+    checksum
+        SHA-256 of the file.
+    tries
+        Requests that were made for its bytes or its address.
+    reason
+        Why it failed or is gone.
+    started_at, finished_at
+        Milliseconds since 1970.
+    """
+
+    id: int
+    status: str
+    form: Form
+    path: str | None = None
+    sequence_id: str | None = None
+    bytes: int | None = None
+    checksum: str | None = None
+    tries: int = 0
+    reason: str | None = None
+    started_at: int = 0
+    finished_at: int = 0
+
+    def _row(self) -> tuple[Any, ...]:
+        return (
+            self.id,
+            self.status,
+            self.path,
+            self.sequence_id,
+            *astuple(self.form),
+            self.bytes,
+            self.checksum,
+            self.tries,
+            self.reason,
+            self.started_at,
+            self.finished_at,
+        )
+
+
+class Ledger:
+    """
+    The ledger of one folder, open for writing; threads may share it.
+
+    Parameters
+    ----------
+    folder
+        The folder of the images; made where it is missing.
+
+    Raises
+    ------
+    FormatError
+        If the file is no ledger, or a damaged one.
+    FileError
+        If it cannot be opened.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / STATE_FOLDER / LEDGER_FILE
+        self._lock = threading.Lock()
+        self._closed = False
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FileError(f"{self.path.parent}: {error.strerror}") from error
+        with self._told():
+            self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            # A commit survives the process; what a power cut takes is seen by the files' sizes.
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            found = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if found > VERSION:
+                self._db.close()
+                raise FormatError(f"{self.path} was made by a newer mlygeo (version {found} of the table)")
+            self._db.executescript(_TABLE)
+            self._db.execute(f"PRAGMA user_version = {VERSION}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; what is recorded afterwards, by a thread that comes late, is left out."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._db.close()
+
+    def record(self, *transfers: Transfer) -> None:
+        """
+        Write rows in one transaction; one that was there for an image is replaced.
+
+        Raises
+        ------
+        FileError
+            If the disk is full.
+        """
+        with self._lock, self._told():
+            if self._closed:
+                return
+            if len(transfers) == 1:  # a transaction of its own
+                self._db.execute(_INSERT, transfers[0]._row())  # noqa: SLF001 - its own module
+                return
+            self._db.execute("BEGIN")
+            try:
+                self._db.executemany(_INSERT, (transfer._row() for transfer in transfers))  # noqa: SLF001
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def standing(self, ids: Ids, form: Form) -> npt.NDArray[np.int8]:
+        """
+        Return what is known of images: `UNKNOWN`, `THERE`, `GONE`, `FAILED` or `OTHER`.
+
+        An image is there where its row says so, in this form, and its file has the size of the
+        row; nothing is read of the file itself.
+
+        Parameters
+        ----------
+        ids
+            int64, ascending, without repetition; shape (n,).
+        form
+            The form wanted. Files that an older tool had left count as being of the size wanted,
+            since nothing tells.
+
+        Returns
+        -------
+        standing
+            int8, shape (n,).
+        """
+        standing = np.zeros(len(ids), dtype=np.int8)
+        query = f"""
+            SELECT id, path, bytes, CASE
+                WHEN status = 'gone' THEN {GONE}
+                WHEN status = 'failed' THEN {FAILED}
+                WHEN layout = ?4 AND format = ?3 AND ((size = ?2 AND options = ?5) OR status = 'found') THEN {THERE}
+                ELSE {OTHER} END
+            FROM transfers WHERE id IN (SELECT value FROM json_each(?1))
+        """  # noqa: S608 - our own numbers
+        with _opened(self.folder) as (root, options):
+            stat = os.stat  # looked up once: this is the loop that runs for every image of a large folder
+            for start in range(0, len(ids), IDS_A_QUERY):
+                part = ids[start : start + IDS_A_QUERY]
+                with self._lock, self._told():
+                    rows = self._db.execute(query, (_json(part), form.size, form.format, form.layout, form.options))
+                    found = rows.fetchall()
+                states = []
+                for _, path, size, state in found:
+                    if state == THERE:
+                        try:
+                            if stat(root + path, **options).st_size != size:
+                                state = UNKNOWN  # noqa: PLW2901 - what it said does not hold
+                        except (OSError, ValueError):
+                            state = UNKNOWN  # noqa: PLW2901
+                    states.append(state)
+                places = np.searchsorted(part, np.fromiter((row[0] for row in found), dtype=np.int64, count=len(found)))
+                standing[start + places] = states
+        return standing
+
+    def failed_ids(self) -> Ids:
+        """Return the ids of images that failed; those that are gone are not among them."""
+        with self._lock, self._told():
+            rows = self._db.execute("SELECT id FROM transfers WHERE status = 'failed' ORDER BY id")
+            return np.fromiter((row[0] for row in rows), dtype=np.int64)
+
+    def owner(self, path: str) -> int | None:
+        """Return the image that has this path in the layout by time, or None."""
+        with self._lock, self._told():
+            row = self._db.execute("SELECT id FROM transfers WHERE layout = 'time' AND path = ?", (path,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def mean_bytes(self, form: Form) -> float | None:
+        """Return the mean size of the images done in a form, bytes; None below twenty."""
+        with self._lock, self._told():
+            count, mean = self._db.execute(
+                "SELECT count(*), avg(bytes) FROM (SELECT bytes FROM transfers WHERE status = 'done' AND size = ? "
+                "AND format = ? AND options = ? LIMIT 10000)",
+                (form.size, form.format, form.options),
+            ).fetchone()
+        return float(mean) if count >= 20 else None
+
+    def rows(self, ids: Ids | None = None) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield rows in batches, ordered by id within each; all, or those of these ids (ascending)."""
+        names = ", ".join(COLUMNS)
+        if ids is None:
+            with self._lock, self._told():
+                cursor = self._db.execute(f"SELECT {names} FROM transfers ORDER BY id")  # noqa: S608 - our names
+                while rows := cursor.fetchmany(IDS_A_QUERY):
+                    yield rows
+            return
+        query = f"SELECT {names} FROM transfers WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"  # noqa: S608
+        for start in range(0, len(ids), IDS_A_QUERY):
+            with self._lock, self._told():
+                rows = self._db.execute(query, (_json(ids[start : start + IDS_A_QUERY]),)).fetchall()
+            yield rows
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn SQLite's errors into ours."""
+        with _told(self.path):
+            yield
+
+
+def transfers(folder: str | os.PathLike[str]) -> pd.DataFrame:
+    """
+    Return the ledger of a folder that `download` filled.
+
+    It can be read while a download is at work.
+
+    Parameters
+    ----------
+    folder
+        The output folder.
+
+    Returns
+    -------
+    transfers
+        A row for each image, by id (int64): status ("done", "found" where an older tool had left
+        the file, "gone", "failed"), path relative to the folder, sequence_id, size, format,
+        layout, options, bytes (Int64), checksum (SHA-256), tries (int64), reason, started_at and
+        finished_at (datetime64[ms, UTC]).
+
+    Raises
+    ------
+    FileError
+        If the folder has no ledger.
+    FormatError
+        If the ledger is damaged.
+
+    Examples
+    --------
+    >>> transfers("pictures").query("status == 'failed'")[["id", "reason"]]
+    """
+    path = Path(folder).expanduser() / STATE_FOLDER / LEDGER_FILE
+    if not path.is_file():
+        raise FileError(f"{folder} has no ledger ({STATE_FOLDER}/{LEDGER_FILE})", hint="mlygeo download -o makes one")
+    query = f"SELECT {', '.join(COLUMNS)} FROM transfers ORDER BY id"  # noqa: S608 - our own names
+    with _told(path):
+        try:
+            rows = _read(path, query, "mode=ro")
+        except sqlite3.OperationalError:  # a medium that cannot be written has no place for SQLite's own files
+            rows = _read(path, query, "mode=ro&immutable=1")
+    return as_frame([rows])
+
+
+def _read(path: Path, query: str, mode: str) -> list[tuple[Any, ...]]:
+    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=30)) as db:
+        return db.execute(query).fetchall()
+
+
+def as_frame(batches: Iterable[list[tuple[Any, ...]]]) -> pd.DataFrame:
+    """Return rows of a ledger as the frame that `transfers` describes."""
+    import pandas as pd
+
+    parts = [_part(rows) for rows in batches if rows]
+    return pd.concat(parts, ignore_index=True) if parts else _part([])
+
+
+def _part(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    import pandas as pd
+
+    frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
+    kinds = {"id": "int64", "bytes": "Int64", "tries": "int64"}
+    texts = ("status", "path", "sequence_id", "size", "format", "layout", "options", "checksum", "reason")
+    kinds |= dict.fromkeys(texts, "str")
+    times = {
+        name: pd.to_datetime(frame[name].astype("int64"), unit="ms", utc=True).astype("datetime64[ms, UTC]")
+        for name in ("started_at", "finished_at")
+    }
+    return frame.astype(kinds).assign(**times)
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """
+    Give what paths in a folder begin with, and the options to look at them.
+
+    Paths from an open folder on are a fifth faster to look up than whole ones, where the system
+    has such.
+    """
+    if os.stat not in os.supports_dir_fd:
+        yield f"{folder}{os.sep}", {}
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield "", {"dir_fd": descriptor}
+    finally:
+        os.close(descriptor)
+
+
+def now_ms() -> int:
+    """Return the time, milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def _json(ids: Ids) -> str:
+    return json.dumps(ids.tolist())
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorname", "") or ""
+        if "FULL" in code:
+            raise FileError(
+                f"the disk is full: {path} was not written", hint="free some space; what is done is kept"
+            ) from error
+        if "NOTADB" in code or "CORRUPT" in code or "no such table" in str(error) or "no such column" in str(error):
+            raise FormatError(
+                f"{path} is damaged ({error})",
+                hint="move it away: images that are there are then recognised by their files",
+            ) from error
+        raise FileError(f"{path}: {error}") from error

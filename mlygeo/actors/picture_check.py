@@ -1,0 +1,309 @@
+"""
+Whether bytes are a whole picture: JPEG by its structure, everything else by decoding it.
+
+A JPEG of half a megabyte takes 20 milliseconds to decode and half of one to walk over. The walk
+goes from marker to marker, through every scan to the end of the image, and looks at what a decoder
+would refuse: so it finds what was cut short, and what is no picture. Where a file is unusual it
+does not judge, and the decoder does.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlygeo.errors import FormatError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+MOST_PIXELS = 400_000_000
+"""Pixels; the largest panoramas that cameras make have half as many."""
+
+MANY_PIXELS = 50_000_000
+"""Pixels from which pictures are decoded one at a time, so that memory stays bounded."""
+
+_one_at_a_time = threading.Lock()
+
+_MARKER = re.compile(rb"\xff+([^\x00\xff])")
+
+MOST_BLOCKS = 10
+"""Blocks of one unit of a scan of several components, from the specification (ITU-T T.81, B.2.3)."""
+
+_PLAIN_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
+"""Baseline, extended and progressive frames with Huffman coding: what every decoder knows."""
+
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+_PASSED_OVER = frozenset({*range(0xE0, 0xF0), 0xDD, 0xFE})
+"""Segments of applications, restart intervals and comments."""
+
+
+class BombError(FormatError):
+    """A picture that claims to be larger than any camera makes them."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a check found: the kind of picture ("jpg", "webp"), and its width and height in pixels."""
+
+    format: str
+    width: int
+    height: int
+
+
+class _UnusualError(Exception):
+    """The walk cannot tell: ask the decoder."""
+
+
+def check_picture(content: bytes, *, format: str = "jpg") -> Picture:  # noqa: A002 - the word for it
+    """
+    Raise unless bytes are a whole picture.
+
+    Parameters
+    ----------
+    content
+        What came, or what lies in a file.
+    format
+        What it has to be: "jpg" or "webp".
+
+    Returns
+    -------
+    picture
+        Its kind and dimensions.
+
+    Raises
+    ------
+    FormatError
+        Saying what it is instead.
+    BombError
+        If it claims to be larger than any camera makes them.
+
+    Examples
+    --------
+    >>> check_picture(Path("photo.jpg").read_bytes()).width
+    """
+    if not content:
+        raise FormatError("it is empty")
+    if format != "jpg":
+        return _decoded(content, format)
+    if not content.startswith(b"\xff\xd8\xff"):
+        raise FormatError(f"it is no JPEG but {_kind(content)}")
+    try:
+        width, height = _walk(content)
+    except _UnusualError:
+        return _decoded(content, "jpg")
+    return Picture("jpg", width, height)
+
+
+def _walk(content: bytes) -> tuple[int, int]:
+    """Go over the markers of a JPEG to its end; return width and height."""
+    position, end = 2, len(content)
+    dimensions: tuple[int, int] | None = None
+    components: dict[int, tuple[int, int]] = {}
+    progressive = False
+    tables: set[tuple[str, int]] = set()
+    markers: npt.NDArray[np.intp] | None = None
+    scans = 0
+    while True:
+        match = _MARKER.match(content, position)
+        if match is None:
+            if position >= end - 1:
+                raise FormatError("it is cut short")
+            raise _UnusualError  # bytes between two segments: decoders look for the next one
+        marker, position = content[match.end() - 1], match.end()
+        if marker == 0xD9:
+            break
+        if marker == 0x01:
+            continue
+        if marker < 0xC0 or marker == 0xD8:
+            raise _UnusualError
+        length = int.from_bytes(content[position : position + 2])
+        segment = content[position + 2 : position + length]
+        if position + max(length, 2) > end:
+            raise FormatError("it is cut short")
+        if length < 2:
+            raise FormatError("a segment of it is damaged")
+        position += length
+        if marker in _FRAMES:
+            if dimensions is not None or marker not in _PLAIN_FRAMES:
+                raise _UnusualError
+            dimensions, components = _frame(segment)
+            progressive = marker == 0xC2
+        elif marker == 0xC4:
+            tables |= _huffman_tables(segment)
+        elif marker == 0xDB:
+            tables |= _quantisation_tables(segment)
+        elif marker == 0xDA:
+            _check_scan(segment, components, tables, progressive=progressive)
+            scans += 1
+            if markers is None:
+                markers = _markers(content)
+            following = int(np.searchsorted(markers, position))
+            if following == len(markers):
+                raise FormatError("it is cut short")
+            if markers[following] == position:
+                raise _UnusualError  # a scan without data
+            position = int(markers[following])
+        elif marker == 0xDD and len(segment) != 2:
+            raise FormatError("a segment of it is damaged")
+        elif marker not in _PASSED_OVER:
+            raise _UnusualError
+    if dimensions is None or not scans:
+        raise FormatError("it holds no picture")
+    if position < end and content[position:].strip(b"\x00\xff"):
+        raise _UnusualError  # more after its end: some cameras append a second picture
+    return dimensions
+
+
+def _markers(content: bytes) -> npt.NDArray[np.intp]:
+    """
+    Return where markers may stand in the data of scans, ascending.
+
+    FF 00 is a byte of data there, D0 to D7 are restarts, and FF FF is a marker further on.
+    """
+    values = np.frombuffer(content, dtype=np.uint8)
+    starts = np.flatnonzero(values[:-1] == 0xFF)
+    following = values[starts + 1]
+    found: npt.NDArray[np.intp] = starts[
+        (following != 0) & (following != 0xFF) & ((following < 0xD0) | (following > 0xD7))
+    ]
+    return found
+
+
+def _frame(segment: bytes) -> tuple[tuple[int, int], dict[int, tuple[int, int]]]:
+    """Return width and height of a frame, and of each component its blocks a unit and its quantisation table."""
+    if len(segment) < 6:
+        raise FormatError("its frame is damaged")
+    precision, count = segment[0], segment[5]
+    height, width = int.from_bytes(segment[1:3]), int.from_bytes(segment[3:5])
+    if precision != 8 or height == 0 or count not in {1, 3, 4}:
+        raise _UnusualError
+    if width == 0 or len(segment) != 6 + 3 * count:
+        raise FormatError("its frame is damaged")
+    _check_pixels(width, height)
+    for sampling in segment[7::3]:
+        if not (1 <= sampling >> 4 <= 4 and 1 <= sampling & 15 <= 4):
+            raise FormatError("its frame is damaged")
+    components = {
+        each: (blocks >> 4) * (blocks & 15) for each, blocks in zip(segment[6::3], segment[7::3], strict=True)
+    }
+    if len(components) != count:
+        raise _UnusualError
+    return (width, height), {
+        each: (components[each], table) for each, table in zip(segment[6::3], segment[8::3], strict=True)
+    }
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise BombError(f"it claims to be {width:,} x {height:,} pixels")
+
+
+def _huffman_tables(segment: bytes) -> set[tuple[str, int]]:
+    position, found = 0, set()
+    while position < len(segment):
+        if position + 17 > len(segment):
+            raise FormatError("a table of it is damaged")
+        which, lengths = segment[position], segment[position + 1 : position + 17]
+        codes = room = 0
+        for length, count in enumerate(lengths, start=1):
+            codes += count
+            room += count << (16 - length)
+        values = segment[position + 17 : position + 17 + codes]
+        position += 17 + codes
+        if codes > 256 or which & 15 > 3 or which >> 4 > 1 or position > len(segment):
+            raise FormatError("a table of it is damaged")
+        # More codes than there can be, or differences of more than 15 bits: harmless where no scan uses the table.
+        if room >= 1 << 16 or (which >> 4 == 0 and max(values, default=0) > 15):
+            raise _UnusualError
+        found.add(("AC" if which >> 4 else "DC", which & 15))
+    return found
+
+
+def _quantisation_tables(segment: bytes) -> set[tuple[str, int]]:
+    position, found = 0, set()
+    while position < len(segment):
+        which = segment[position]
+        position += 1 + (128 if which >> 4 else 64)
+        if which & 15 > 3 or position > len(segment):
+            raise FormatError("a table of it is damaged")
+        found.add(("quantisation", which & 15))
+    return found
+
+
+def _check_scan(
+    segment: bytes, components: dict[int, tuple[int, int]], tables: set[tuple[str, int]], *, progressive: bool
+) -> None:
+    """Raise where a scan's header makes no sense; leave to the decoder what not all decoders take."""
+    count = segment[0] if segment else 0
+    if not components or not 1 <= count <= 4 or len(segment) != 4 + 2 * count:
+        raise FormatError("a scan of it is damaged")
+    chosen, selectors = segment[1 : 1 + 2 * count : 2], segment[2 : 2 + 2 * count : 2]
+    start, last, high, low = segment[-3], segment[-2], segment[-1] >> 4, segment[-1] & 15
+    if len(set(chosen)) != count or not set(chosen) <= set(components):
+        raise _UnusualError
+    if count > 1 and sum(components[each][0] for each in chosen) > MOST_BLOCKS:
+        raise _UnusualError
+    if progressive:
+        bands = last == 0 if start == 0 else start <= last <= 63 and count == 1
+        if not bands or low > 13 or (high and high != low + 1):
+            raise _UnusualError
+    elif (start, last, high, low) != (0, 63, 0, 0):
+        raise _UnusualError
+    needed = {("quantisation", components[each][1]) for each in chosen}
+    for selector in selectors:
+        needed |= {("DC", selector >> 4)} if start == 0 and not high else set()
+        needed |= {("AC", selector & 15)} if last > 0 else set()
+    if not needed <= tables:
+        raise _UnusualError  # decoders put in the usual table for one that is missing, or refuse
+
+
+def _decoded(content: bytes, format: str) -> Picture:  # noqa: A002
+    """Decode a picture with Pillow, whatever it is, and see whether it is of the format."""
+    from PIL import Image, JpegImagePlugin, WebPImagePlugin
+
+    kinds = {"jpg": JpegImagePlugin.JpegImageFile, "webp": WebPImagePlugin.WebPImageFile}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # The plug-in itself, since `Image.open` has its own limit, which large panoramas pass.
+            picture: Image.Image = kinds[format](io.BytesIO(content))
+            _check_pixels(*picture.size)
+            large = picture.width * picture.height > MANY_PIXELS
+            with _one_at_a_time if large else warnings.catch_warnings():
+                picture.draft("L", (1, 1))
+                picture.load()
+                dimensions = picture.size if format != "jpg" else _size_before_draft(kinds[format], content)
+    except FormatError:
+        raise
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, MemoryError) as error:
+        # Pillow's plug-ins raise what befalls them; each of these means that the bytes are no picture.
+        reason = "it is cut short" if "truncated" in str(error) else f"it is no {format.upper()} that can be decoded"
+        raise FormatError(reason) from error
+    return Picture(format, *dimensions)
+
+
+def _size_before_draft(kind: type, content: bytes) -> tuple[int, int]:
+    width, height = kind(io.BytesIO(content)).size
+    return width, height
+
+
+def _kind(content: bytes) -> str:
+    start = content[:200].lstrip().lower()
+    if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<!--")):
+        return "a web page"
+    if start.startswith((b"{", b"[")):
+        return "a JSON text"
+    if start.startswith(b"\x89png"):
+        return "a PNG"
+    if start.startswith(b"riff") and start[8:12] == b"webp":
+        return "a WebP"
+    return "something else"

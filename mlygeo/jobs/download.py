@@ -1,0 +1,482 @@
+"""The job of downloading images into a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mlygeo.errors import FileError, InputError
+from mlygeo.fetching import counted
+from mlygeo.jobs._job import Job, version
+from mlygeo.jobs._wanted import Sources, Wanted, nothing_said, service_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from mlygeo.actors.download import Outcome, Wish
+    from mlygeo.actors.layouts import Layout
+    from mlygeo.actors.ledger import Ledger
+    from mlygeo.progress import Progress
+    from mlygeo.service.graph import Graph
+    from mlygeo.service.http import Service
+
+    Ids = npt.NDArray[np.int64]
+    Standing = npt.NDArray[np.int8]
+
+log = logging.getLogger("mlygeo.jobs")
+
+DEFAULT_FOLDER = "downloads"
+
+FILTERS = ("pano", "since", "until", "creator", "organization", "min_quality")
+
+TILE_OPTIONS = ("tile_list_file", "tile_cache", "max_age", "token", "token_file")
+
+GRAPH_WORKERS = 4
+"""Requests for metadata at once; each brings 200 images, more than pictures come in meanwhile."""
+
+TYPICAL_BYTES = {"256": 14_000, "1024": 130_000, "2048": 420_000, "original": 2_500_000}
+"""Mean size of a picture, for estimates before the first ones are there."""
+
+SECONDS_A_PICTURE = 0.5
+"""Time that a picture takes from request to file over an ordinary line, for estimates."""
+
+ENTITIES_A_MINUTE = 60_000
+
+
+def download(
+    images: Any,
+    *,
+    region: Any,
+    output: Any,
+    imgid_file: Any,
+    sequence: Any,
+    sequence_file: Any,
+    user: str | None,
+    retry_failed: bool,
+    size: Literal["256", "1024", "2048", "original"],
+    layout: Literal["sequence", "time", "flat"],
+    exif: bool,
+    computed: bool,
+    quality: int | None,
+    format: Literal["jpg", "webp"],  # noqa: A002 - the verb's option
+    overwrite: bool,
+    max_images: int | None,
+    workers: int,
+    num_retries: int,
+    failed_imgid_file: Any,
+    required_disk_space: float,
+    dry_run: bool,
+    tiles_only: bool,
+    service: Service | None,
+    progress: Progress | None,
+    **options: Any,
+) -> Job:
+    """Do what `mlygeo.download` says."""
+    from mlygeo import frames, regions
+
+    place, config = regions.settle(region)
+    if tiles_only:
+        from mlygeo.jobs import region as region_jobs
+
+        how = {**options, "workers": GRAPH_WORKERS, "computed": False, "overwrite": overwrite, "service": service}
+        return region_jobs.tiles(region, tiles_only=True, dry_run=dry_run, progress=progress, **how)
+    _check(workers=workers, num_retries=num_retries, quality=quality, max_images=max_images, room=required_disk_space)
+    images = None if isinstance(images, tuple) and not images else images
+    conditions = frames.conditions_of(**{name: options.pop(name) for name in FILTERS})
+    tiles = {name: options[name] for name in TILE_OPTIONS}
+    sources = Sources(
+        images=images, imgid_file=imgid_file, sequence=sequence or None, sequence_file=sequence_file, user=user,
+        conditions=conditions, place=place, config=config, progress=progress,
+        tiles={**tiles, "computed": False, "overwrite": False, "service": service},
+    )  # fmt: skip
+    folder = Path(output or (config and config.seqdir) or DEFAULT_FOLDER).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise FileError(f"{folder} is a file, and -o names a folder here")
+    work = _Work(
+        folder=folder,
+        wish=_wish(size=size, layout=layout, exif=exif, computed=computed, quality=quality, format=format),
+        token=(options["token"], options["token_file"]),
+        service=service,
+        config=config,
+        workers=workers,
+        num_retries=num_retries,
+        room=required_disk_space,
+        overwrite=overwrite,
+        progress=progress,
+    )
+    if dry_run:
+        return work.rehearse(sources, retry_failed=retry_failed, max_images=max_images)
+    return work.do(
+        sources,
+        retry_failed=retry_failed,
+        max_images=max_images,
+        failed_file=None if failed_imgid_file is None else Path(failed_imgid_file).expanduser(),
+    )
+
+
+def _check(*, workers: int, num_retries: int, quality: int | None, max_images: int | None, room: float) -> None:
+    if workers < 1:
+        raise InputError(f"--workers must be 1 or more, not {workers}")
+    if num_retries < 0:
+        raise InputError(f"--num-retries must be 0 or more, not {num_retries}")
+    if quality is not None and not 1 <= quality <= 100:
+        raise InputError(f"--quality lies between 1 and 100, not at {quality}")
+    if max_images is not None and max_images < 0:
+        raise InputError(f"--max-images must be 0 or more, not {max_images}")
+    if not 0 <= room < float("inf"):
+        raise InputError(f"--required-disk-space must be 0 or more, not {room}")
+
+
+def _wish(*, size: str, layout: str, exif: bool, computed: bool, quality: int | None, format: str) -> Wish:  # noqa: A002
+    from mlygeo.actors.download import Wish
+    from mlygeo.actors.ledger import Form
+
+    if computed and not exif:
+        raise InputError("--computed says which position goes into the files", hint="use it with --exif")
+    said = {"exif": exif, "computed": computed, f"quality={quality}": quality is not None}
+    options = " ".join(name for name, is_so in said.items() if is_so)
+    return Wish(Form(size, format, layout, options), exif=exif, computed=computed, quality=quality)
+
+
+@dataclass
+class _Work:
+    """A download with its settings, from the question which images to the last file."""
+
+    folder: Path
+    wish: Wish
+    token: tuple[str | None, Any]
+    service: Service | None
+    config: Any
+    workers: int
+    num_retries: int
+    room: float
+    overwrite: bool
+    progress: Progress | None
+
+    def do(self, sources: Sources, *, retry_failed: bool, max_images: int | None, failed_file: Path | None) -> Job:
+        """Download the images."""
+        from mlygeo.actors import ledger
+        from mlygeo.actors.download import Outcome
+        from mlygeo.actors.folder_lock import FolderLock
+
+        started = time.monotonic()
+        stop = threading.Event()
+        with contextlib.ExitStack() as stack:
+            graph = _Lazy(stack, lambda: self._graph(stop))
+            wanted = self._wanted(sources, graph, retry_failed=retry_failed, max_images=max_images, book=None)
+            if wanted is not None and not len(wanted.ids):
+                return self._nothing(wanted)
+            stack.enter_context(FolderLock(self.folder))
+            book = stack.enter_context(ledger.Ledger(self.folder))
+            if wanted is None:
+                wanted = self._wanted(sources, graph, retry_failed=True, max_images=max_images, book=book)
+                if wanted is None or not len(wanted.ids):
+                    return self._nothing(wanted or Wanted(np.zeros(0, dtype=np.int64), "the ledger"))
+            standing = self._standing(book, wanted.ids)
+            todo = self._todo(standing)
+            outcome = Outcome(gone=dict.fromkeys(wanted.ids[~todo & (standing == ledger.GONE)].tolist(), _gone()))
+            try:
+                if todo.any():
+                    self._run(wanted.ids[todo], standing[todo], outcome=outcome, book=book, graph=graph(), stop=stop)
+            finally:
+                if failed_file is not None:
+                    from mlygeo.readers import id_lists
+
+                    id_lists.merge_failed(failed_file, {**outcome.gone, **outcome.failed}, np.sort(wanted.ids))
+        return self._told(wanted, standing, todo, outcome, failed_file=failed_file, seconds=time.monotonic() - started)
+
+    def rehearse(self, sources: Sources, *, retry_failed: bool, max_images: int | None) -> Job:
+        """Say what would be done, and do nothing."""
+        from mlygeo.actors import ledger
+        from mlygeo.actors.picture_files import GB
+        from mlygeo.service.graph import calls_for
+
+        place = sources.place
+        with contextlib.ExitStack() as stack:
+            graph = _Lazy(stack, lambda: self._graph(threading.Event()))
+            known = (self.folder / ledger.STATE_FOLDER / ledger.LEDGER_FILE).is_file()
+            book = stack.enter_context(ledger.Ledger(self.folder)) if known else None
+            asks_tiles = place is not None and sources.is_region_alone and not retry_failed
+            if asks_tiles and place is not None and (plan := sources.fetching(place).plan()).missing:
+                text = f"{plan}; which images there are is known once the tiles are here; nothing was fetched"
+                return Job(_no_frame, {"tiles_to_fetch": len(plan.missing), "version": version()}, text, _no_files)
+            wanted = self._wanted(sources, graph, retry_failed=retry_failed, max_images=max_images, book=book)
+            wanted = wanted or Wanted(np.zeros(0, dtype=np.int64), "the ledger")
+            standing = np.zeros(len(wanted.ids), dtype=np.int8) if book is None else self._standing(book, wanted.ids)
+            todo = int(self._todo(standing).sum())
+            mean = (book and book.mean_bytes(self.wish.form)) or TYPICAL_BYTES[self.wish.form.size]
+        calls = calls_for(todo) * (2 if self.wish.form.layout == "time" else 1)
+        expected, free = todo * mean, _free(self.folder)
+        seconds = max(todo * SECONDS_A_PICTURE / self.workers, calls / (ENTITIES_A_MINUTE / 60))
+        summary = {
+            "images": len(wanted.ids),
+            "there": int((standing == ledger.THERE).sum()),
+            "gone": int((standing == ledger.GONE).sum()),
+            "to_fetch": todo,
+            "requests_for_metadata": calls,
+            "requests_for_pictures": todo,
+            "expected_bytes": round(expected),
+            "expected_seconds": round(seconds, 1),
+            "free_bytes": free,
+            "required_disk_space_gb": self.room,
+            "fits": free - expected >= self.room * GB,
+            "warnings": wanted.warnings,
+            "version": version(),
+        }
+        headline = (
+            f"{counted(len(wanted.ids), 'image')} of {wanted.source}: {summary['there']:,} there, {todo:,} to fetch, "
+            f"in {counted(calls, 'request')} for metadata (the limit is {ENTITIES_A_MINUTE:,} a minute) and "
+            f"{counted(todo, 'request')} for pictures; about {_bytes(expected)} and {_duration(seconds)} with "
+            f"{counted(self.workers, 'worker')}; {_bytes(free)} are free"
+        )
+        if not summary["fits"]:
+            headline += f", which does not leave the {self.room:g} GB of --required-disk-space"
+        return Job(_no_frame, summary, f"{headline}; nothing was fetched", _no_files)
+
+    def _wanted(
+        self, sources: Sources, graph: _Lazy, *, retry_failed: bool, max_images: int | None, book: Ledger | None
+    ) -> Wanted | None:
+        """Return the images that are meant; None where only the ledger, not yet open, can tell."""
+        if retry_failed and book is None:
+            return None
+        wanted = sources.find(graph)
+        if retry_failed and book is not None:
+            failed = book.failed_ids()
+            if wanted is None:
+                wanted = Wanted(failed, "those that failed")
+            else:
+                kept = wanted.ids[np.isin(wanted.ids, failed)]
+                wanted = replace(wanted, ids=kept, source=f"those of {wanted.source} that failed")
+        if wanted is None:
+            raise nothing_said()
+        for warning in wanted.warnings:
+            log.warning("%s", warning)
+        return wanted if max_images is None else replace(wanted, ids=wanted.ids[:max_images])
+
+    def _standing(self, book: Ledger, ids: Ids) -> Standing:
+        order = np.argsort(ids, kind="stable")
+        standing = np.empty(len(ids), dtype=np.int8)
+        standing[order] = book.standing(ids[order], self.wish.form)
+        return standing
+
+    def _todo(self, standing: Standing) -> npt.NDArray[np.bool_]:
+        from mlygeo.actors import ledger
+
+        return np.ones(len(standing), dtype=bool) if self.overwrite else ~np.isin(standing, (ledger.THERE, ledger.GONE))
+
+    def _run(
+        self,
+        ids: Ids,
+        standing: Standing,
+        *,
+        outcome: Outcome,
+        book: Ledger,
+        graph: Graph,
+        stop: threading.Event,
+    ) -> None:
+        from mlygeo.actors import ledger
+        from mlygeo.actors.download import Download
+        from mlygeo.actors.picture_files import PictureFiles
+        from mlygeo.progress import Progress
+        from mlygeo.service.pictures import Pictures
+
+        files = PictureFiles(self.folder, required_gb=self.room)
+        files.check_room()
+        if other := int((standing == ledger.OTHER).sum()):
+            log.warning(
+                "%s %s there in another form, and fetched anew", counted(other, "image"), "is" if other == 1 else "are"
+            )
+        service = self._service()
+        retry = replace(service.retry, attempts=self.num_retries + 1)
+        progress = self.progress or Progress()
+        layout = self._layout(ids, graph)
+        with (
+            Pictures(service, connections=self.workers, stop=stop) as pictures,
+            progress.bar("downloading", total=len(ids), unit="images") as bar,
+        ):
+            run = Download(
+                self.wish, layout=layout, files=files, ledger=book, graph=graph, pictures=pictures, stop=stop,
+                retry=retry, workers=self.workers, bar=bar,
+            )  # fmt: skip
+            run.outcome = outcome
+            run.run(ids, standing, overwrite=self.overwrite)
+        log.info(
+            "%d fetched, %d found, %d gone, %d failed", outcome.fetched, outcome.found, len(outcome.gone),
+            len(outcome.failed),
+        )  # fmt: skip
+
+    def _layout(self, ids: Ids, graph: Graph) -> Layout:
+        from mlygeo.actors import layouts
+
+        ending = self.wish.form.format
+        if self.wish.form.layout == "sequence":
+            return layouts.BySequence(ending)
+        if self.wish.form.layout == "flat":
+            return layouts.Flat(ending)
+        return _by_time(np.sort(ids), graph, ending)
+
+    def _service(self) -> Service:
+        if self.service is None:
+            self.service = service_of(*self.token, self.config)
+        return self.service
+
+    def _graph(self, stop: threading.Event) -> Graph:
+        from mlygeo.service.graph import Graph
+
+        return Graph(self._service(), workers=GRAPH_WORKERS, stop=stop)
+
+    def _nothing(self, wanted: Wanted) -> Job:
+        """Return the job of a list without images: nothing is fetched, and never everything."""
+        summary = {"images": 0, "source": wanted.source, "warnings": wanted.warnings, "version": version()}
+        text = f"no image to download: {wanted.source} names none"
+        return Job(_no_frame, summary, text, _no_files, list(wanted.warnings))
+
+    def _told(
+        self,
+        wanted: Wanted,
+        standing: Standing,
+        todo: npt.NDArray[np.bool_],
+        outcome: Outcome,
+        *,
+        failed_file: Path | None,
+        seconds: float,
+    ) -> Job:
+        from mlygeo.actors import ledger
+
+        there = int((~todo & (standing == ledger.THERE)).sum())
+        lost = {**outcome.gone, **outcome.failed}
+        summary = {
+            "folder": str(self.folder),
+            "source": wanted.source,
+            "images": len(wanted.ids),
+            "there": there,
+            "found": outcome.found,
+            "fetched": outcome.fetched,
+            "gone": len(outcome.gone),
+            "failed": len(outcome.failed),
+            "bytes": outcome.bytes,
+            "seconds": round(seconds, 1),
+            "size": self.wish.form.size,
+            "format": self.wish.form.format,
+            "layout": self.wish.form.layout,
+            "warnings": wanted.warnings,
+            "attribution": ["Mapillary, CC BY-SA 4.0"],
+            "version": version(),
+        }
+        parts = [f"{outcome.fetched:,} fetched ({_bytes(outcome.bytes)})", f"{there + outcome.found:,} were there"]
+        parts += [f"{len(outcome.gone):,} gone"] * bool(outcome.gone)
+        parts += [f"{len(outcome.failed):,} failed"] * bool(outcome.failed)
+        headline = f"{counted(len(wanted.ids), 'image')} of {wanted.source}: {', '.join(parts)}; in {self.folder}"
+        if outcome.failed:
+            number, reason = next(iter(sorted(outcome.failed.items())))
+            headline += f"\n{number}: {reason}\n--retry-failed takes up those that failed"
+        if failed_file is not None and lost:
+            headline += f"; {failed_file} names them"
+
+        def make_frame() -> Any:
+            with ledger.Ledger(self.folder) as book:
+                return ledger.as_frame(book.rows(np.sort(wanted.ids)))
+
+        failed = [str(number) for number in sorted(lost)]
+        return Job(make_frame, summary, headline, _no_files, [*failed, *wanted.warnings])
+
+
+class _Lazy:
+    """The Graph API, opened when it is first asked for: what is all there needs no token."""
+
+    def __init__(self, stack: contextlib.ExitStack, make: Any) -> None:
+        self._stack, self._make = stack, make
+        self._graph: Graph | None = None
+
+    def __call__(self) -> Graph:
+        if self._graph is None:
+            self._graph = self._stack.enter_context(self._make())
+        return self._graph
+
+
+def _by_time(ids: Ids, graph: Graph, ending: str) -> Layout:
+    """
+    Return the layout by time of images, whose times and sequences are asked for.
+
+    A name depends on all images of its sequence that share a millisecond, and on the sequence's
+    first image, so these are looked at before the first file is written.
+    """
+    from mlygeo.actors import layouts
+
+    sequences = np.full(len(ids), -1, dtype=np.int32)
+    captured = np.full(len(ids), layouts.UNKNOWN_TIME, dtype=np.int64)
+    numbers: dict[str, int] = {}
+    for number, record in _records(graph, ids, ["sequence", "captured_at"]):
+        row = np.searchsorted(ids, number)
+        captured[row] = layouts.milliseconds(record.get("captured_at"))
+        if isinstance(sequence := record.get("sequence"), str):
+            sequences[row] = numbers.setdefault(sequence, len(numbers))
+    names = list(numbers)
+    starts = np.full(len(names), layouts.UNKNOWN_TIME, dtype=np.int64)
+    firsts: dict[int, list[int]] = {}
+    for number, name in enumerate(names):
+        # One that is no safe name gets no folder, and so needs no time.
+        with contextlib.suppress(OSError):
+            layouts.sequence_folder(name)
+            along = graph.image_ids(name)
+            if along:
+                firsts.setdefault(along[0], []).append(number)
+        if graph.ended is not None:
+            raise graph.ended
+    for number, record in _records(graph, np.array(sorted(firsts), dtype=np.int64), ["captured_at"]):
+        starts[firsts[number]] = layouts.milliseconds(record.get("captured_at"))
+    # Where the service does not tell of a sequence, its first image at hand has to do.
+    for each in np.flatnonzero(starts == layouts.UNKNOWN_TIME):
+        own = captured[(sequences == each) & (captured != layouts.UNKNOWN_TIME)]
+        starts[each] = own.min() if len(own) else layouts.UNKNOWN_TIME
+    return layouts.ByTime(ids, sequences, captured, names, starts, ending=ending)
+
+
+def _records(graph: Graph, ids: Ids, fields: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    for batch in graph.images(ids, fields=fields):
+        yield from batch.found.items()
+
+
+def _gone() -> str:
+    from mlygeo.service.graph import GONE
+
+    return GONE
+
+
+def _no_frame() -> Any:
+    from mlygeo.actors import ledger
+
+    return ledger.as_frame([])
+
+
+def _no_files(_: Path) -> list[Path]:
+    return []
+
+
+def _free(folder: Path) -> int:
+    import shutil
+
+    existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.is_dir())
+    return shutil.disk_usage(existing).free
+
+
+def _bytes(number: float) -> str:
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number:.0f} bytes"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,182 @@
+"""Lists of ids in text files and JSON: of images, and of sequences."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo.errors import FileError, FormatError, InputError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator
+
+    import numpy.typing as npt
+
+    Ids = npt.NDArray[np.int64]
+
+LARGEST_ID = 2**63 - 1
+
+ID_KEYS = ("mapillary_img_id", "id", "image_id", "imgid")
+"""Keys of an object in JSON under which an image's id may stand; the first is percept-vsvi-filter's."""
+
+LONGEST_SEQUENCE_ID = 200
+
+
+def read_ids(path: str | os.PathLike[str]) -> Ids:
+    """
+    Return the ids of images that a file lists.
+
+    Parameters
+    ----------
+    path
+        A text file with ids, one or several a line, and comments from "#" on; or a JSON file
+        (.json) that lists ids, or objects with `mapillary_img_id` or `id`.
+
+    Returns
+    -------
+    ids
+        int64, in the file's order, each once; none where the file lists none.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read.
+    InputError
+        If something in it is no id, saying in which line.
+
+    Examples
+    --------
+    >>> read_ids("image_ids.txt")
+    array([498763468214164, 26858300993768842])
+    """
+    path = Path(path).expanduser()
+    ids = array("q")
+    if path.suffix.lower() == ".json":
+        for value in _listed(path):
+            ids.append(_of_json(value, path))
+    else:
+        for number, line in enumerate(_lines(path), start=1):
+            for word in line.partition("#")[0].replace(",", " ").split():
+                if not (word.isascii() and word.isdigit() and 0 < int(word) <= LARGEST_ID):
+                    raise InputError(
+                        f"{path.name}, line {number}: {word[:40]!r} is no image id", hint="ids are whole numbers"
+                    )
+                ids.append(int(word))
+    return distinct(np.frombuffer(ids, dtype=np.int64) if ids else np.zeros(0, dtype=np.int64))
+
+
+def read_sequences(path: str | os.PathLike[str]) -> list[str]:
+    """
+    Return the ids of sequences that a file lists.
+
+    Parameters
+    ----------
+    path
+        A text file, a sequence a line, with comments from "#" on; or a file of a sequences frame.
+
+    Returns
+    -------
+    sequences
+        In the file's order, each once.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read.
+    InputError
+        If a line is no id of a sequence.
+    """
+    path = Path(path).expanduser()
+    if path.suffix.lower() not in {"", ".txt", ".lst", ".list"}:
+        from mlygeo import store
+
+        frame = store.read_frame(path)
+        if "sequence_id" not in frame:
+            raise FormatError(f"{path.name} has no column 'sequence_id'")
+        return checked_sequences(frame["sequence_id"].dropna().astype(str), where=path.name)
+    words = (line.partition("#")[0].split()[:1] for line in _lines(path))
+    return checked_sequences((word[0] for word in words if word), where=path.name)
+
+
+def checked_sequences(values: Iterable[str], *, where: str) -> list[str]:
+    """Return ids of sequences, each once; raise InputError where one cannot be one."""
+    found = dict.fromkeys(value.strip() for value in values)
+    for value in found:
+        if not value or len(value) > LONGEST_SEQUENCE_ID or not value.isprintable() or " " in value:
+            raise InputError(f"{where}: {value[:40]!r} is no id of a sequence")
+    return list(found)
+
+
+def distinct(ids: Ids) -> Ids:
+    """Return ids in their order, each once."""
+    values, first = np.unique(ids, return_index=True)
+    return ids.copy() if len(values) == len(ids) else ids[np.sort(first)]
+
+
+def merge_failed(path: Path, failed: dict[int, str], tried: Ids) -> None:
+    """
+    Write the ids that failed to a file that `read_ids` takes, the reasons as comments.
+
+    What the file named before stays in it, but for images that were tried anew.
+
+    Parameters
+    ----------
+    path
+        The file; made where it is missing and there is something to tell.
+    failed
+        Reason of each image.
+    tried
+        All images that were tried, ascending.
+    """
+    from mlygeo import store
+
+    before = []
+    if path.exists():
+        for line in _lines(path):
+            words = line.partition("#")[0].split()
+            known = words and words[0].isdigit() and len(words[0]) <= 19
+            place = int(np.searchsorted(tried, int(words[0]))) if known else len(tried)
+            if line.strip() and not (place < len(tried) and tried[place] == int(words[0])):
+                before.append(line.rstrip("\r\n"))
+    elif not failed:
+        return
+    told = [f"{number}  # {' '.join(reason.split())}" for number, reason in sorted(failed.items())]
+    store.write_text("".join(f"{line}\n" for line in [*before, *told]), path)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            yield from file
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise FormatError(f"{path} is no text in UTF-8") from None
+
+
+def _listed(path: Path) -> list[Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{path} is no JSON: {' '.join(str(error).split())[:100]}") from error
+    if isinstance(content, dict):
+        content = content.get("data", content.get("image_ids"))
+    if not isinstance(content, list):
+        raise FormatError(f"{path} holds no list of ids, nor of objects with {ID_KEYS[0]!r}")
+    return content
+
+
+def _of_json(value: Any, path: Path) -> int:
+    number = next((value[key] for key in ID_KEYS if key in value), None) if isinstance(value, dict) else value
+    if isinstance(number, str) and number.strip().isascii() and number.strip().isdigit():
+        number = int(number)
+    if type(number) is not int or not 0 < number <= LARGEST_ID:
+        raise InputError(f"{path.name}: {str(value)[:60]!r} is no image id, nor an object with {ID_KEYS[0]!r}")
+    return number

@@ -1,0 +1,185 @@
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import mlygeo
+from mlygeo.actors import ledger
+from mlygeo.actors.folder_lock import FolderLock
+from mlygeo.actors.ledger import FAILED, GONE, OTHER, THERE, UNKNOWN, Form, Ledger, Transfer
+from mlygeo.errors import FileError, FormatError
+
+FORM = Form()
+
+
+def done(number, path, size, form=FORM, status="done"):
+    return Transfer(number, status, form, path=path, sequence_id="s", bytes=size, checksum="0" * 64, tries=1,
+                    started_at=1_720_488_258_913, finished_at=1_720_488_259_000)  # fmt: skip
+
+
+def test_a_row_comes_back_as_it_was_written(tmp_path):
+    number = 2**62 + 1
+    with Ledger(tmp_path) as book:
+        book.record(done(number, "s/1.jpg", 7), Transfer(5, "failed", FORM, tries=9, reason="it broke off"))
+    frame = mlygeo.transfers(tmp_path)
+    assert frame["id"].tolist() == [5, number]
+    assert frame["status"].tolist() == ["failed", "done"]
+    assert frame["bytes"].isna().tolist() == [True, False]
+    assert str(frame["started_at"].dtype) == "datetime64[ms, UTC]"
+    assert frame["started_at"][1].isoformat() == "2024-07-09T01:24:18.913000+00:00"
+    assert frame["reason"][0] == "it broke off"
+    assert str(frame["id"].dtype) == "int64"
+    assert str(frame["bytes"].dtype) == "Int64"
+
+
+def test_standing_asks_the_files_too(tmp_path):
+    (tmp_path / "whole.jpg").write_bytes(b"1234567")
+    (tmp_path / "shorter.jpg").write_bytes(b"123")
+    rows = {
+        1: (done(1, "whole.jpg", 7), THERE),
+        2: (done(2, "shorter.jpg", 7), UNKNOWN),
+        3: (done(3, "missing.jpg", 7), UNKNOWN),
+        4: (Transfer(4, "gone", FORM), GONE),
+        5: (Transfer(5, "failed", FORM), FAILED),
+        6: (done(6, "whole.jpg", 7, form=Form(size="256")), OTHER),
+        7: (done(7, "whole.jpg", 7, form=Form(options="exif")), OTHER),
+        8: (done(8, "whole.jpg", 7, form=Form(size="256"), status="found"), THERE),
+        9: (done(9, "whole.jpg", 7, form=Form(layout="flat"), status="found"), OTHER),
+    }
+    with Ledger(tmp_path) as book:
+        book.record(*[row for row, _ in rows.values()])
+        wanted = np.array([*rows, 10], dtype=np.int64)
+        assert book.standing(wanted, FORM).tolist() == [*(state for _, state in rows.values()), UNKNOWN]
+        assert book.failed_ids().tolist() == [5]
+
+
+def test_standing_agrees_with_a_plain_loop_over_many(tmp_path):
+    rng = np.random.default_rng(1)
+    ids = np.unique(rng.integers(1, 2**62, 12_000))
+    known = rng.random(len(ids)) < 0.5
+    (tmp_path / "x.jpg").write_bytes(b"x")
+    with Ledger(tmp_path) as book:
+        book.record(*[done(int(number), "x.jpg", 1) for number in ids[known]])
+        assert (book.standing(ids, FORM) == np.where(known, THERE, UNKNOWN)).all()
+        assert [row[0] for rows in book.rows(ids) for row in rows] == ids[known].tolist()
+
+
+def test_threads_share_a_ledger(tmp_path):
+    with Ledger(tmp_path) as book:
+        threads = [
+            threading.Thread(target=lambda n=n: [book.record(done(n * 1000 + i, "x.jpg", 1)) for i in range(1, 101)])
+            for n in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(mlygeo.transfers(tmp_path)) == 800
+
+
+def test_what_comes_after_closing_is_left_out(tmp_path):
+    book = Ledger(tmp_path)
+    book.close()
+    book.record(done(1, "x.jpg", 1))
+    assert mlygeo.transfers(tmp_path).empty
+
+
+def test_it_is_read_while_it_is_written(tmp_path):
+    with Ledger(tmp_path) as book:
+        book.record(done(1, "x.jpg", 1))
+        assert len(mlygeo.transfers(tmp_path)) == 1
+
+
+def test_a_folder_without_ledger_or_with_a_damaged_one(tmp_path):
+    with pytest.raises(FileError, match="no ledger"):
+        mlygeo.transfers(tmp_path)
+    Ledger(tmp_path).close()
+    path = tmp_path / ".mlygeo" / "ledger.sqlite"
+    path.write_bytes(b"not a database at all, but long enough to be looked at as one" * 20)
+    for attempt in (lambda: mlygeo.transfers(tmp_path), lambda: Ledger(tmp_path)):
+        with pytest.raises(FormatError, match="damaged") as caught:
+            attempt()
+        assert "move it away" in caught.value.hint
+
+
+def test_a_ledger_of_a_newer_version_is_not_touched(tmp_path):
+    Ledger(tmp_path).close()
+    path = tmp_path / ".mlygeo" / "ledger.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(FormatError, match="newer"):
+        Ledger(tmp_path)
+
+
+@pytest.mark.parametrize("rows", [1, 400])
+def test_rows_survive_a_kill_right_after_they_were_written(tmp_path, rows):
+    code = f"""
+import os, signal, sys
+from pathlib import Path
+from mlygeo.actors.ledger import Form, Ledger, Transfer
+book = Ledger(Path({str(tmp_path)!r}))
+for number in range(1, {rows} + 1):
+    book.record(Transfer(number, "failed", Form(), reason="x"))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == -9
+    assert len(mlygeo.transfers(tmp_path)) == rows
+
+
+def test_a_second_holder_is_told_who_the_first_is(tmp_path):
+    with FolderLock(tmp_path):
+        with pytest.raises(FileError, match=f"process {os.getpid()} on ") as caught, FolderLock(tmp_path):
+            pass
+        assert "another folder" in caught.value.hint
+    with FolderLock(tmp_path):
+        pass
+    assert not (tmp_path / ".mlygeo" / "run.json").exists()
+
+
+def test_the_lock_of_a_killed_process_is_stale(tmp_path):
+    code = f"""
+import os, signal
+from pathlib import Path
+from mlygeo.actors.folder_lock import FolderLock
+FolderLock(Path({str(tmp_path)!r})).__enter__()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", code], capture_output=True)
+    holder = json.loads((tmp_path / ".mlygeo" / "run.json").read_text())
+    assert holder["pid"] != os.getpid()
+    with FolderLock(tmp_path):
+        assert json.loads((tmp_path / ".mlygeo" / "run.json").read_text())["pid"] == os.getpid()
+
+
+def test_a_stale_lock_file_where_the_system_has_no_locks(tmp_path, monkeypatch):
+    """On such a file system the file itself is the lock, and outlives its process."""
+    import filelock
+
+    class Without(filelock.SoftFileLock):
+        def acquire(self, *args, **kwargs):
+            raise NotImplementedError
+
+    monkeypatch.setattr(filelock, "FileLock", Without)
+    state = tmp_path / ".mlygeo"
+    state.mkdir()
+    (state / "lock").write_text("")
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    import socket
+
+    holder = {"pid": int(dead.stdout), "host": socket.gethostname(), "since": "2024-01-01"}
+    (state / "run.json").write_text(json.dumps({**holder, "host": "another-machine"}))
+    with pytest.raises(FileError, match="another-machine"), FolderLock(tmp_path):
+        pass
+    (state / "run.json").write_text(json.dumps(holder))
+    with FolderLock(tmp_path):
+        pass
+
+
+def test_the_statuses_have_numbers_of_their_own():
+    assert len({ledger.UNKNOWN, ledger.THERE, ledger.GONE, ledger.FAILED, ledger.OTHER}) == 5
