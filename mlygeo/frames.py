@@ -89,6 +89,35 @@ IMAGES = Schema(
     ),
 )
 
+LOCAL_IMAGES = Schema(
+    "local_images",
+    "Point",
+    (
+        Column("id", "Int64", "Mapillary's id of the image; null before it is uploaded"),
+        Column("sequence_id", "str", "id of its sequence; null before it is cut into one"),
+        Column("captured_at", MS_UTC, "capture time; null when unknown"),
+        Column("compass_angle", "float64", "heading of the camera, degrees; NaN when unknown"),
+        Column("is_pano", "bool", "whether it is a panorama"),
+        Column("creator_id", "Int64", "Mapillary's id of who took it"),
+        Column("organization_id", "Int64", "Mapillary's id of the organization; null when there is none"),
+        Column("path", "str", "the file"),
+        Column("folder", "str", "the folder that holds it"),
+        Column("error", "str", "why the image cannot be used; null when it can"),
+        Column("warning", "str", "what is wrong with the file's tags but could be passed over", optional=True),
+        Column("altitude", "float64", "metres above sea level; NaN when unknown", optional=True),
+        Column("make", "str", "maker of the camera", optional=True),
+        Column("model", "str", "model of the camera", optional=True),
+        Column("width", "Int64", "pixels, as stored", optional=True),
+        Column("height", "Int64", "pixels, as stored", optional=True),
+        Column("exif_orientation", "Int64", "EXIF orientation, 1 to 8; null when unknown", optional=True),
+        Column("camera_uuid", "str", "serial numbers of camera and lens", optional=True),
+        Column("image_description", "str", "the image description (JSON) that is in the file already", optional=True),
+        Column("time_source", "str", "where the capture time comes from", optional=True),
+        Column("filesize", "Int64", "bytes", optional=True),
+    ),
+)
+"""Photos on this machine: an images frame of files, whose ids are not known yet."""
+
 STREETS = Schema(
     "streets",
     "LineString",
@@ -158,10 +187,14 @@ TRACKS = Schema(
         Column("track_id", "str", "the track that the position belongs to"),
         Column("time", "datetime64[us, UTC]", "time of the position"),
         Column("altitude", "float64", "metres above sea level; NaN when unknown"),
+        Column("kind", "str", "track, route or waypoint", optional=True),
     ),
 )
 
-SCHEMAS = {schema.name: schema for schema in (IMAGES, STREETS, STREET_POINTS, POINTS, SELECTION, SEQUENCES, TRACKS)}
+SCHEMAS = {
+    schema.name: schema
+    for schema in (IMAGES, LOCAL_IMAGES, STREETS, STREET_POINTS, POINTS, SELECTION, SEQUENCES, TRACKS)
+}
 
 IDS = ("id", "creator_id", "organization_id", "point_id", "osmid", "u", "v")
 """Columns of ids that pass 2^53: text wherever a format's readers would make floats of them."""
@@ -327,7 +360,7 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
             parts[name] = column.to_pandas(types_mapper={column.type: pd.Int64Dtype()}.get)
         else:
             parts[name] = column.to_pandas()
-    return pd.DataFrame(parts)
+    return pd.DataFrame(parts, index=pd.RangeIndex(table.num_rows))
 
 
 def lonlat(frame: gpd.GeoDataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

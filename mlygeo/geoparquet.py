@@ -57,7 +57,7 @@ def read(
         West, south, east, north in degrees (west > east crosses the antimeridian): only rows
         whose own box meets it, and only the row groups that can hold such rows.
     columns
-        Attribute columns to read; None reads all.
+        Attribute columns to read, further geometry columns among them; None reads all.
 
     Returns
     -------
@@ -80,17 +80,23 @@ def read(
     geo = _parquet.geo_metadata(file, path)
     name = geo["primary_column"]
     attributes = [column for column in file.schema_arrow.names if _parquet.is_attribute(column, geo)]
+    further = _further(file, geo)
     if columns is not None:
-        missing = [column for column in columns if column not in attributes and column != name]
+        further = [column for column in further if column in columns]
+        missing = [column for column in columns if column not in attributes and column not in (name, *further)]
         if missing:
             raise FrameError(f"{path.name} has no column {', '.join(missing)} (it has {', '.join(attributes)})")
-        attributes = [column for column in columns if column != name]
+        attributes = [column for column in columns if column not in (name, *further)]
     groups = list(range(file.num_row_groups)) if bbox is None else _groups_meeting(file, geo, bbox)
-    table = _parquet.reading(path, lambda: file.read_row_groups(groups, columns=[*attributes, name]))
+    table = _parquet.reading(path, lambda: file.read_row_groups(groups, columns=[*attributes, *further, name]))
     crs = geo["columns"][name].get("crs", "OGC:CRS84")
     geometry = _geometry(table[name], geo["columns"][name], path)
     frame = gpd.GeoDataFrame(_restored(table.select(attributes), file), geometry=geometry, crs=_parquet.crs_of(crs))
     frame = frame.rename_geometry(name) if name != "geometry" else frame
+    for other in further:
+        known_crs = _parquet.crs_of(geo["columns"][other].get("crs", "OGC:CRS84"))
+        values = _geometry(table[other], geo["columns"][other], path)
+        frame.insert(frame.columns.get_loc(name), other, gpd.GeoSeries(values, index=frame.index, crs=known_crs))
     frame.attrs = dict(_parquet.pandas_metadata(file).get("attributes") or {})
     if bbox is not None:
         lonlat = frame.geometry if _parquet.is_lonlat(crs) else frame.geometry.to_crs(4326)
@@ -105,23 +111,32 @@ def write(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     frame
-        Any GeoDataFrame; its index is not kept.
+        Any GeoDataFrame; its index is not kept. Further columns of geometry are kept as such.
     path
         The file. Not atomic by itself; see `mlygeo.store.write_frame`.
     """
     import shapely
 
     name = frame.geometry.name
-    table = pa.Table.from_pandas(frame.drop(columns=name), preserve_index=False)
+    others = [str(column) for column, dtype in frame.dtypes.items() if str(dtype) == "geometry" and column != name]
+    table = pa.Table.from_pandas(frame.drop(columns=[name, *others]), preserve_index=False)
+    further = {}
+    for other in others:
+        shapes = np.asarray(frame[other].values)
+        table = table.append_column(other, pa.array(shapely.to_wkb(shapes, byte_order=1, flavor="iso"), pa.binary()))
+        further[other] = _geo_column(_types(frame[other]), frame[other].crs)
     geometry = np.asarray(frame.geometry.values)
     attrs = {key: value for key, value in frame.attrs.items() if _is_json(value)}
     has_z = shapely.has_z(geometry)
     if len(frame) and (shapely.get_type_id(geometry) == 0).all() and not has_z.any():
-        write_points(table, *frames.coordinates(geometry), path, crs=frame.crs, attrs=attrs, name=name)
+        _write(table, points_to_wkb(*(lonlat := frames.coordinates(geometry))), np.array([*lonlat, *lonlat]), ["Point"],
+               path, crs=frame.crs, attrs=attrs, name=name, further=further)  # fmt: skip
         return
-    types = sorted({f"{kind} Z" if z else str(kind) for kind, z in zip(frame.geom_type, has_z, strict=True) if kind})
+    types = _types(frame.geometry)
     wkb = pa.array(shapely.to_wkb(geometry, byte_order=1, flavor="iso"), pa.binary())
-    _write(table, wkb, shapely.bounds(geometry).T, types, path, crs=frame.crs, attrs=attrs, name=name)
+    _write(
+        table, wkb, shapely.bounds(geometry).T, types, path, crs=frame.crs, attrs=attrs, name=name, further=further
+    )  # fmt: skip
 
 
 def write_points(
@@ -184,13 +199,18 @@ def _write(
     crs: Any,
     attrs: dict[str, Any],
     name: str,
+    further: dict[str, Any] | None = None,
 ) -> None:
     known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(bounds).all(axis=0))
-    table = table.append_column(name, wkb).append_column("bbox", _bbox_column(bounds, known))
+    # A table without columns has no rows either, whatever its frame has.
+    table = table.append_column(name, wkb) if table.num_columns else pa.table({name: wkb})
+    table = table.append_column("bbox", _bbox_column(bounds, known))
     if len(table) > ROWS_PER_GROUP:
         table = table.take(pa.array(_z_order((bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2)))
     extent = [float(value) for value in (*bounds[:2, known].min(1), *bounds[2:, known].max(1))] if known.any() else None
-    metadata = {b"geo": json.dumps(_geo(name, types, crs, extent)).encode()}
+    geo = _geo(name, types, crs, extent)
+    geo["columns"] |= further or {}
+    metadata = {b"geo": json.dumps(geo).encode()}
     pandas = dict(table.schema.pandas_metadata or _plain_pandas_metadata(table, (name, "bbox")))
     pandas["attributes"] = attrs
     metadata[b"pandas"] = json.dumps(pandas).encode()
@@ -209,17 +229,31 @@ def _write(
 
 
 def _geo(name: str, types: list[str], crs: Any, extent: list[float] | None) -> dict[str, Any]:
-    from pyproj import CRS
-
-    column: dict[str, Any] = {
-        "encoding": "WKB",
-        "geometry_types": types,
-        "crs": None if crs is None else CRS.from_user_input(crs).to_json_dict(),
-        "covering": {"bbox": {side: ["bbox", side] for side in ("xmin", "ymin", "xmax", "ymax")}},
-    }
+    column = _geo_column(types, crs)
+    column["covering"] = {"bbox": {side: ["bbox", side] for side in ("xmin", "ymin", "xmax", "ymax")}}
     if extent is not None:
         column["bbox"] = extent
     return {"version": "1.1.0", "primary_column": name, "columns": {name: column}}
+
+
+def _geo_column(types: list[str], crs: Any) -> dict[str, Any]:
+    from pyproj import CRS
+
+    known = None if crs is None else CRS.from_user_input(crs).to_json_dict()
+    return {"encoding": "WKB", "geometry_types": types, "crs": known}
+
+
+def _types(geometry: gpd.GeoSeries) -> list[str]:
+    return sorted(
+        {f"{kind} Z" if z else str(kind) for kind, z in zip(geometry.geom_type, geometry.has_z, strict=True) if kind}
+    )
+
+
+def _further(file: pq.ParquetFile, geo: dict[str, Any]) -> list[str]:
+    """Return the geometry columns beside the primary one."""
+    return [
+        column for column in geo["columns"] if column != geo["primary_column"] and column in file.schema_arrow.names
+    ]
 
 
 def _bbox_column(bounds: Floats, known: npt.NDArray[np.bool_]) -> pa.StructArray:

@@ -12,11 +12,11 @@ import os
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from mlygeo import dtypes, frames
+from mlygeo import dtypes, frames, postgis
 from mlygeo.errors import FileError, FormatError, FrameError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
     import pandas as pd
+    import pyarrow as pa
 
 log = logging.getLogger("mlygeo.store")
 
@@ -46,6 +47,7 @@ WRITABLE = {
 
 LON_NAMES = ("lon", "longitude", "lng", "long", "x")
 LAT_NAMES = ("lat", "latitude", "y")
+WKT_NAMES = ("geometry", "wkt", "geom")
 
 
 def read_frame(
@@ -57,13 +59,14 @@ def read_frame(
     layer: str | None = None,
 ) -> gpd.GeoDataFrame:
     """
-    Read a frame from a file.
+    Read a frame from a file or a table of PostGIS.
 
     Parameters
     ----------
     path
         GeoParquet (.parquet), or anything GDAL reads: .geojson, .gpkg, .fgb, .gpx, .shp, …; or
-        .csv with columns `lon` and `lat` (or longitude/latitude, or x/y).
+        .csv with columns `lon` and `lat` (or longitude/latitude, or x/y), or `geometry` (WKT); or
+        a table of PostGIS, `postgresql://user@host/database?table=schema.table`.
     frame
         The kind of frame it should be ("images", "streets", "street_points", "points",
         "selection", …): its columns are brought to their dtypes. None takes the file as it is,
@@ -95,30 +98,32 @@ def read_frame(
     --------
     >>> read_frame("images.parquet", frame="images", bbox=(9.16, 48.76, 9.18, 48.78))
     """
-    path = Path(path).expanduser()
     schema = _schema(frame)
-    _must_exist(path)
-    ending = path.suffix.lower()
-    if ending in PARQUET:
-        from mlygeo import geoparquet
-
-        found = geoparquet.read(path, bbox=bbox, columns=columns)
-    elif ending in {".csv", ".tsv"}:
-        found = _clip(_read_csv(path, columns), bbox)
+    if postgis.is_url(path):
+        found, name = postgis.read(str(path), bbox=bbox, columns=columns), str(postgis.table_of(str(path)))
     else:
-        found = _read_vector(path, bbox, columns, layer)
-    log.info("read %s rows from %s", f"{len(found):,}", path.name)
+        path = Path(path).expanduser()
+        found, name = _read_file(path, bbox, columns, layer), path.name
+    log.info("read %s rows from %s", f"{len(found):,}", name)
     if schema is None:
         return _with_whole_ids(found)
     try:
         return frames.conform(found, schema)
     except FrameError as error:
-        raise FrameError(f"{path.name} is {error}") from error
+        raise FrameError(f"{name} is {error}") from error
 
 
-def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path:
+@overload
+def write_frame(frame: gpd.GeoDataFrame, path: os.PathLike[str]) -> Path: ...
+
+
+@overload
+def write_frame(frame: gpd.GeoDataFrame, path: str) -> Path | str: ...
+
+
+def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path | str:
     """
-    Write a frame to a file, whole or not at all.
+    Write a frame to a file or a table of PostGIS, whole or not at all.
 
     Parameters
     ----------
@@ -128,24 +133,32 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path:
         The ending tells the format. GeoParquet (.parquet) keeps every dtype and `attrs`; it is
         GeoParquet 1.1 with a bounding-box column, compressed with zstd, in row groups of
         100,000 rows, and spatially sorted where there is more than one group. In .geojson ids
-        are text, since readers in JavaScript would round them. In .csv points are `lon`, `lat`.
+        are text, since readers in JavaScript would round them. In .csv points are `lon`, `lat`,
+        and other geometry is WKT. GeoPackage, GeoJSON and FlatGeobuf hold times to the
+        millisecond. `postgresql://user@host/database?table=schema.table` names a table of PostGIS;
+        one that mlygeo wrote is replaced, any other is left alone.
 
     Returns
     -------
     path
-        The file.
+        The file, or the URL of the table as it was given.
 
     Raises
     ------
     FormatError
         If the ending names no format that frames can be written to.
     FileError
-        If the file cannot be written; whatever stood there before still does.
+        If the file cannot be written, or the database refuses; whatever stood there before still does.
+    DependencyError
+        If PostGIS is meant and psycopg is missing: install `mlygeo[postgis]`.
 
     Examples
     --------
     >>> write_frame(selection, "selection.gpkg")
     """
+    if isinstance(path, str) and postgis.is_url(path):
+        postgis.write(_plain_columns(frame, ids_as_text=False), path)
+        return path
     path = Path(path).expanduser()
     check_writable(path)
     ending = path.suffix.lower()
@@ -219,7 +232,7 @@ def atomic(path: Path) -> Iterator[Path]:
     folder = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent))
         temporary = folder / path.name
         yield temporary
         _to_disk(temporary)
@@ -294,6 +307,20 @@ def _with_whole_ids(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
                 numbers = dtypes.cast(frame[name], "Int64")
                 whole[name] = numbers if numbers.isna().any() else numbers.astype("int64")
     return frame.assign(**whole) if whole else frame
+
+
+def _read_file(
+    path: Path, bbox: tuple[float, float, float, float] | None, columns: Sequence[str] | None, layer: str | None
+) -> gpd.GeoDataFrame:
+    _must_exist(path)
+    ending = path.suffix.lower()
+    if ending in PARQUET:
+        from mlygeo import geoparquet
+
+        return geoparquet.read(path, bbox=bbox, columns=columns)
+    if ending in {".csv", ".tsv"}:
+        return _clip(_read_csv(path, columns), bbox)
+    return _read_vector(path, bbox, columns, layer)
 
 
 def _read_vector(
@@ -376,20 +403,42 @@ def _read_csv(path: Path, columns: Sequence[str] | None) -> gpd.GeoDataFrame:
     names = {name.strip().lower(): name for name in table.column_names}
     lon = next((names[name] for name in LON_NAMES if name in names), None)
     lat = next((names[name] for name in LAT_NAMES if name in names), None)
-    if lon is None or lat is None:
+    text = next((names[name] for name in WKT_NAMES if name in names), None)
+    if (lon is None or lat is None) and text is None:
         raise FormatError(
             f"{path.name} has no columns 'lon' and 'lat' (it has {', '.join(table.column_names[:8])})",
-            hint="name the columns of longitude and latitude so",
+            hint="name the columns of longitude and latitude so, or a column of WKT 'geometry'",
         )
+    if lon is not None and lat is not None:
+        used, geometry = {lon, lat}, _points_of(table, lon, lat, path)
+    else:
+        used, geometry = {str(text)}, _shapes_of(table, str(text), path)
+    kept = [name for name in table.column_names if name not in used]
+    if columns is not None:
+        _must_have(columns, kept, path)
+        kept = list(columns)
+    plain = frames.to_pandas(table.select(kept))
+    return gpd.GeoDataFrame(plain, geometry=gpd.GeoSeries(geometry, crs=frames.CRS, index=plain.index))
+
+
+def _points_of(table: pa.Table, lon: str, lat: str, path: Path) -> Any:
+    import geopandas as gpd
+    import pyarrow as pa
+
     try:
         x, y = (table[name].cast(pa.float64()).to_numpy() for name in (lon, lat))
     except pa.ArrowException as error:
         raise FormatError(f"{path.name}: a coordinate is no number ({error})") from error
-    kept = [name for name in table.column_names if name not in (lon, lat)]
-    if columns is not None:
-        _must_have(columns, kept, path)
-        kept = list(columns)
-    return gpd.GeoDataFrame(frames.to_pandas(table.select(kept)), geometry=gpd.points_from_xy(x, y, crs=frames.CRS))
+    return gpd.points_from_xy(x, y)
+
+
+def _shapes_of(table: pa.Table, name: str, path: Path) -> Any:
+    import shapely
+
+    try:
+        return shapely.from_wkt(table[name].to_numpy())
+    except (shapely.errors.GEOSException, TypeError) as error:
+        raise FormatError(f"{path.name}: the column {name!r} is no geometry (WKT)") from error
 
 
 def _must_have(columns: Sequence[str], available: Sequence[str], path: Path) -> None:
@@ -399,16 +448,18 @@ def _must_have(columns: Sequence[str], available: Sequence[str], path: Path) -> 
 
 
 def _write_csv(frame: gpd.GeoDataFrame, path: Path) -> None:
+    import pandas as pd
     import shapely
 
-    geometry = np.asarray(frame.geometry.values)
-    table = frame.drop(columns=frame.geometry.name)
-    if len(frame) and not (frame.geom_type == "Point").all():
-        table = table.assign(geometry=shapely.to_wkt(geometry, rounding_precision=-1))
+    table = pd.DataFrame(frame.drop(columns=frame.geometry.name))
+    lonlat = frame.to_crs(4326) if frame.crs is not None and frame.crs != frames.CRS else frame
+    if len(frame) and not (frame.geom_type.dropna() == "Point").all():
+        table = table.assign(geometry=shapely.to_wkt(np.asarray(lonlat.geometry.values), rounding_precision=-1))
     else:
-        lonlat = frame.to_crs(4326) if frame.crs is not None and frame.crs != frames.CRS else frame
         lon, lat = frames.lonlat(lonlat)
         table = table.assign(lon=lon, lat=lat)
+    further = [column for column in table.columns if str(table[column].dtype) == "geometry"]
+    table = table.assign(**{name: shapely.to_wkt(np.asarray(table[name]), rounding_precision=-1) for name in further})
     table.to_csv(
         path, index=False, sep="\t" if path.suffix.lower() == ".tsv" else ",", date_format="%Y-%m-%dT%H:%M:%S.%fZ"
     )
@@ -441,7 +492,7 @@ def _room(path: Path) -> bool:
 
 
 def _plain_columns(frame: gpd.GeoDataFrame, *, ids_as_text: bool) -> gpd.GeoDataFrame:
-    """Return a frame of columns that every format can hold: lists and structs become JSON text."""
+    """Return a frame of columns that every format can hold: lists become JSON text, further geometries WKT."""
     import json
 
     import pandas as pd
@@ -451,7 +502,9 @@ def _plain_columns(frame: gpd.GeoDataFrame, *, ids_as_text: bool) -> gpd.GeoData
         if name == frame.geometry.name:
             continue
         values = frame[name]
-        if ids_as_text and name in frames.IDS and pd.api.types.is_integer_dtype(values):
+        if str(values.dtype) == "geometry":
+            plain[name] = values.to_wkt(rounding_precision=-1).astype("str")
+        elif ids_as_text and name in frames.IDS and pd.api.types.is_integer_dtype(values):
             plain[name] = values.astype("str").where(values.notna(), None)
         elif isinstance(values.dtype, pd.CategoricalDtype):
             plain[name] = values.astype(values.cat.categories.dtype)

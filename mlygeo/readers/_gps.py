@@ -1,0 +1,175 @@
+"""Positions that cameras record beside their pictures, and the filters that noisy ones need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlygeo.spatial import geodesy
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Reals = npt.NDArray[np.float64]
+    Flags = npt.NDArray[np.bool_]
+
+PRECISION_M = 15.0
+"""Metres that a position of a camera's GPS is trusted to; steps up to twice that are never outliers."""
+
+FIXES = (2, 3)
+"""What receivers call a fix: of two and of three dimensions."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """
+    Positions in the order they were recorded, as columns; NaN (for fix: -1) where a value is unknown.
+
+    `video_s` is seconds from the start of the video, `epoch_s` seconds since 1970 (UTC), `altitude`
+    metres, `speed` metres a second over ground, `dop` the dilution of precision.
+    """
+
+    video_s: Reals
+    epoch_s: Reals
+    lon: Reals
+    lat: Reals
+    altitude: Reals
+    speed: Reals
+    dop: Reals
+    fix: Reals
+
+    @classmethod
+    def of(cls, video_s: Reals, lon: Reals, lat: Reals, **known: Reals) -> Points:
+        """Return points, with columns that are not given unknown."""
+        unknown = np.full(len(video_s), np.nan)
+        columns = {column.name: unknown for column in fields(cls)} | {"fix": np.full(len(video_s), -1.0)}
+        return cls(**{**columns, "video_s": video_s, "lon": lon, "lat": lat, **known})
+
+    @classmethod
+    def joined(cls, parts: list[Points]) -> Points:
+        """Return the points of several parts, one after another."""
+        if not parts:
+            return cls.of(np.empty(0), np.empty(0), np.empty(0))
+        return cls(
+            **{column.name: np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(cls)}
+        )
+
+    def __len__(self) -> int:
+        return len(self.video_s)
+
+    def take(self, rows: npt.NDArray[np.int64] | Flags) -> Points:
+        """Return some of the points."""
+        return replace(self, **{column.name: getattr(self, column.name)[rows] for column in fields(self)})
+
+    def possible(self) -> Points:
+        """Return the points that lie on the Earth, and not at exactly (0, 0), which means no position."""
+        there = np.isfinite(self.video_s) & (np.abs(self.lon) <= 180) & (np.abs(self.lat) <= 90)
+        return self.take(there & ((self.lon != 0) | (self.lat != 0)))
+
+    def timed(self) -> Points:
+        """
+        Return the points with a time for each, where some have one.
+
+        Cameras tell the time of the GPS once for many points. Those between lie evenly, as they do in the
+        video; before the first, after the last, and across a clock that was set back, time goes on as the
+        video's does.
+        """
+        told = np.flatnonzero(np.isfinite(self.epoch_s))
+        # The same time again is the last one repeated.
+        known = told[np.concatenate([[True], np.diff(self.epoch_s[told]) != 0])] if len(told) else told
+        if not len(known) or len(known) == len(self):
+            return self
+        rows = np.arange(len(self))
+        at = np.maximum(np.searchsorted(known, rows, side="right") - 1, 0)
+        here, after = known[at], known[np.minimum(at + 1, len(known) - 1)]
+        span_s = self.video_s[after] - self.video_s[here]
+        told_s = self.epoch_s[after] - self.epoch_s[here]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            pace = np.where((span_s > 0) & (told_s > 0) & (rows >= here), told_s / span_s, 1.0)
+        return replace(self, epoch_s=self.epoch_s[here] + (self.video_s - self.video_s[here]) * pace)
+
+
+def without_noise(points: Points, *, max_dop: float, outliers: bool) -> tuple[Points, dict[str, int]]:
+    """
+    Drop the points that are not to be trusted, and say how many of each kind.
+
+    Parameters
+    ----------
+    points
+        As recorded.
+    max_dop
+        Largest dilution of precision; points that do not tell theirs are kept.
+    outliers
+        Whether far outliers are dropped too.
+
+    Returns
+    -------
+    points, dropped
+        What is left, and how many fell to "fix", "dop" and "outliers".
+    """
+    counts = {}
+    before = len(points)
+    points = points.take((points.fix < 0) | np.isin(points.fix, FIXES))
+    counts["fix"], before = before - len(points), len(points)
+    points = points.take(~(points.dop > max_dop))
+    counts["dop"], before = before - len(points), len(points)
+    if outliers:
+        points = points.take(_majority(points))
+    counts["outliers"] = before - len(points)
+    return points, counts
+
+
+def _majority(points: Points) -> Flags:
+    """
+    Return which points belong together, as mapillary_tools does.
+
+    The track is cut where a step is far longer than the others (the upper whisker of their box plot, at
+    least twice the precision of the GPS). Pieces are joined again where the way from the end of the one
+    to the start of the other can be gone no faster than the camera was told to move (the upper whisker
+    of its speeds). The largest group of pieces is kept. Without speeds nothing is dropped.
+    """
+    everything = np.ones(len(points), dtype=bool)
+    speeds = points.speed[np.isfinite(points.speed)]
+    if len(points) < 3 or len(speeds) < 2:
+        return everything
+    steps = geodesy.distance(points.lon[:-1], points.lat[:-1], points.lon[1:], points.lat[1:])
+    cuts = np.flatnonzero(steps > max(2 * PRECISION_M, _upper_whisker(steps))) + 1
+    if not len(cuts):
+        return everything
+    starts = np.concatenate([[0], cuts])
+    ends = np.append(cuts, len(points)) - 1
+    group = _linked(points, starts, ends, _upper_whisker(speeds))
+    sizes = np.bincount(group, weights=ends - starts + 1)
+    return np.repeat(group == int(np.argmax(sizes)), ends - starts + 1)
+
+
+def _linked(
+    points: Points, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], fastest: float
+) -> npt.NDArray[np.int64]:
+    """Return the group of each piece: each takes the first later piece that is free and can be reached."""
+    group = np.arange(len(starts))
+    taken = np.zeros(len(starts), dtype=bool)
+    # Which piece takes which depends on what those before have taken: one after another by nature. Pieces
+    # further on than some hundreds are not looked at, so that a track of noise alone costs no hours.
+    for left in range(len(starts)):
+        free = left + 1 + np.flatnonzero(~taken[left + 1 : left + 513])
+        if not len(free):
+            continue
+        here, there = ends[left], starts[free]
+        way = geodesy.distance(points.lon[here], points.lat[here], points.lon[there], points.lat[there])
+        took = np.abs(points.video_s[there] - points.video_s[here])
+        reached = free[way <= fastest * took]
+        if len(reached):
+            group[reached[0]] = group[left]
+            taken[reached[0]] = True
+    return group
+
+
+def _upper_whisker(values: Reals) -> float:
+    """Return the third quartile and half as much again of the range between the quartiles (Tukey's hinges)."""
+    values = np.sort(values)
+    low, high = values[: len(values) // 2], values[(len(values) + 1) // 2 :]
+    first, third = float(np.median(low)), float(np.median(high))
+    return third + 1.5 * (third - first)

@@ -1,0 +1,378 @@
+"""
+Videos -> tracks frames, and facts about them: GoPro, BlackVue, CAMM, and NMEA in text tracks.
+
+Only headers and telemetry are read. The boxes are read by our own code, since no library reads the
+telemetry of all these cameras with its place in the video; whatever a damaged file claims, time and
+memory stay bounded.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
+
+import numpy as np
+
+from mlygeo import frames
+from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.readers import _blackvue, _camm, _gpmf, _mp4
+from mlygeo.readers._gps import Points, without_noise
+
+if TYPE_CHECKING:
+    import os
+    from datetime import datetime
+
+    import geopandas as gpd
+
+log = logging.getLogger("mlygeo.readers.video")
+
+ENDINGS = frozenset(
+    {".mp4", ".mov", ".m4v", ".360", ".insv", ".lrv", ".avi", ".mkv", ".webm", ".ts", ".mts", ".m2ts", ".3gp", ".mpg",
+     ".mpeg", ".wmv"}
+)  # fmt: skip
+"""Endings of files that are taken for videos where a folder is searched."""
+
+MAX_DOP = 10.0
+"""Largest dilution of precision of a position that is kept."""
+
+Source = Literal["auto", "gopro", "camm", "blackvue", "nmea"]
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """
+    What a video's headers say.
+
+    `start_time` is the creation time in the file, which cameras write in UTC, but for GoPro, whose clock
+    tells local time; None when unknown. `rotation` is the clockwise turn that shows the pictures upright,
+    degrees; `width` and `height` are pixels as stored. `telemetry` names the source of positions, None
+    where there is none. `problem` says what is damaged.
+    """
+
+    path: str
+    start_time: datetime | None
+    duration_s: float
+    frame_rate: float
+    frames: int
+    width: int
+    height: int
+    rotation: int
+    is_pano: bool
+    codec: str
+    make: str | None
+    model: str | None
+    telemetry: str | None
+    filesize: int
+    problem: str | None
+
+
+class Recorded(NamedTuple):
+    """The positions in a video as they were recorded, where they come from, and the camera as they name it."""
+
+    points: Points
+    source: str | None
+    make: str | None
+    model: str | None
+
+
+def read_video(
+    path: str | os.PathLike[str],
+    *,
+    source: Source = "auto",
+    max_dop: float = MAX_DOP,
+    keep_outliers: bool = False,
+    start_time: datetime | None = None,
+) -> gpd.GeoDataFrame:
+    """
+    Read the positions that a camera recorded in its video.
+
+    Points without a fix, with a dilution of precision over `max_dop`, and far outliers are dropped, as
+    mapillary_tools does. Points that do not tell their fix or precision are kept. Nothing is
+    interpolated but times: GoPro tells one for each second or so, between which points lie evenly.
+
+    Parameters
+    ----------
+    path
+        The video: MP4 or QuickTime.
+    source
+        Where positions are taken from. "auto": the first of the following that has any; "gopro": a GPMF
+        track (of streams GPS5 and GPS9 the first in the file); "camm": a CAMM track (types 6, else 5);
+        "blackvue": NMEA sentences in a `gps ` box; "nmea": NMEA sentences in a text track.
+    max_dop
+        Largest dilution of precision that is kept; infinity keeps all.
+    keep_outliers
+        Keep points that lie far from the others.
+    start_time
+        Time of the start of the video (UTC), for positions without a time of their own. Default: the
+        creation time in the file.
+
+    Returns
+    -------
+    tracks
+        Tracks frame in the order of the video, and the columns `video_time_s` (float64: seconds from the
+        start of the video), `fix` (Int64: 2 or 3 dimensions), `dop` and `speed_ms` (float64). `time` is
+        that of the GPS where there is one, null where none is known at all. `attrs` hold `source`,
+        `make`, `model`, `dropped` (the number of points that fell to each filter) and `gps_time` (whether the
+        times are the GPS's own).
+
+    Raises
+    ------
+    FileError
+        If the file is missing or cannot be read.
+    FormatError
+        If it is no such video, or holds no positions.
+    InputError
+        If an option makes no sense.
+
+    Examples
+    --------
+    >>> read_video("GH010042.MP4")[["time", "video_time_s", "altitude"]]
+    """
+    path = Path(path).expanduser()
+    if not max_dop > 0:
+        raise InputError(f"--max-dop must be above 0, not {max_dop}")
+    with _opened(path) as file:
+        size = path.stat().st_size
+        movie = _mp4.read_movie(file, size)
+        recorded = record_of(file, size, movie, source=source)
+    if movie is None and not len(recorded.points):
+        raise FormatError(f"{path.name} is no MP4 or QuickTime video, or its headers are lost")
+    if recorded.source is None:
+        asked = "" if source == "auto" else f" of {source}"
+        raise FormatError(f"{path.name} holds no positions{asked}", hint="a GPX or NMEA log can be given beside it")
+    points, dropped = without_noise(recorded.points, max_dop=max_dop, outliers=not keep_outliers)
+    tracks = _frame(path.stem, points, start_time or (None if movie is None else movie.created))
+    tracks.attrs |= {
+        "source": recorded.source, "make": recorded.make, "model": recorded.model, "dropped": dropped,
+        "gps_time": bool(np.isfinite(points.epoch_s).any()),
+    }  # fmt: skip
+    log.info(
+        "%s: %s points of %s, %s dropped",
+        *(path.name, f"{len(points):,}", recorded.source, f"{sum(dropped.values()):,}"),
+    )
+    return tracks
+
+
+def video_info(path: str | os.PathLike[str]) -> VideoInfo:
+    """
+    Return what the headers of a video say.
+
+    Parameters
+    ----------
+    path
+        The video: MP4 or QuickTime; with PyAV (`mlygeo[video]`) whatever FFmpeg opens.
+
+    Returns
+    -------
+    info
+        Start time, make, model, duration, frame rate, size, and what telemetry there is.
+
+    Raises
+    ------
+    FileError
+        If the file is missing or cannot be read.
+    FormatError
+        If it is no video, or its headers are lost.
+
+    Examples
+    --------
+    >>> video_info("GH010042.MP4").duration_s
+    """
+    path = Path(path).expanduser()
+    with _opened(path) as file:
+        size = path.stat().st_size
+        movie = _mp4.read_movie(file, size)
+        recorded = record_of(file, size, movie, source="auto", first_only=True)
+    track = None if movie is None else movie.video
+    if movie is None or track is None:
+        return _info_of_other(path, size)
+    shown = len(track.samples.shown)
+    seconds = float(track.samples.duration.sum()) / track.timescale
+    texts = movie.texts
+    return VideoInfo(
+        path=str(path),
+        start_time=movie.created or track.created,
+        duration_s=movie.duration_s,
+        frame_rate=shown / seconds if seconds > 0 else float("nan"),
+        frames=shown,
+        width=track.width,
+        height=track.height,
+        rotation=track.rotation,
+        is_pano=track.sphere,
+        codec=track.formats[0].decode("latin-1") if track.formats else "",
+        make=texts.get("make") or recorded.make,
+        model=texts.get("model") or recorded.model,
+        telemetry=recorded.source,
+        filesize=size,
+        problem=movie.damage,
+    )
+
+
+def record_of(
+    file: BinaryIO, size: int, movie: _mp4.Movie | None, *, source: Source, first_only: bool = False
+) -> Recorded:
+    """
+    Return the positions in an open video as they were recorded, unfiltered.
+
+    Parameters
+    ----------
+    file
+        Open for reading.
+    size
+        Its bytes.
+    movie
+        Its headers; None where they are lost (a BlackVue box can be read without).
+    source
+        As in `read_video`.
+    first_only
+        Stop at the first payload with positions: what they are and whose is then known.
+    """
+    nothing = Recorded(Points.joined([]), None, None, None)
+    texts = {} if movie is None else movie.texts
+    tracks = () if movie is None else movie.tracks
+    if source in {"auto", "gopro"}:
+        for track in tracks:
+            if b"gpmd" in track.formats:
+                found, model = _gopro(file, track, first_only=first_only)
+                if len(found):
+                    return Recorded(found, "gopro", "GoPro", model)
+    if source in {"auto", "camm"}:
+        for track in tracks:
+            if b"camm" in track.formats:
+                found = _camm.read(file, track, None if movie is None else movie.created).possible()
+                if len(found):
+                    return Recorded(found, "camm", texts.get("make"), texts.get("model"))
+    if source in {"auto", "blackvue"}:
+        found, model = _of_box(file, size)
+        if len(found):
+            return Recorded(found, "blackvue", "BlackVue", model)
+    if source in {"auto", "nmea"}:
+        for track in tracks:
+            if track.handler in {b"text", b"sbtl", b"subt", b"meta", b"data"} and b"gpmd" not in track.formats:
+                found = _of_text(file, track)
+                if len(found):
+                    return Recorded(found, "nmea", texts.get("make"), texts.get("model"))
+    return nothing
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise FileError(f"{path} does not exist") from error
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _gopro(file: BinaryIO, track: _mp4.Track, *, first_only: bool) -> tuple[Points, str | None]:
+    gathered = _gpmf.Payloads()
+    samples, scale = track.samples, track.timescale
+    for row, content in _mp4.read_samples(file, track, np.arange(len(samples.size)), largest=_gpmf.LARGEST_PAYLOAD):
+        start_s = samples.time[row] / scale + track.shift_s
+        gathered.add(content, float(start_s), float(samples.duration[row]) / scale)
+        if first_only and gathered.parts:
+            break
+    return gathered.points().possible(), gathered.model()
+
+
+def _of_box(file: BinaryIO, size: int) -> tuple[Points, str | None]:
+    """Return the positions and the model of the boxes in a file's `free` boxes."""
+    sentences, model = b"", None
+    for outer in _mp4.file_boxes(file, size):
+        if outer.kind != b"free":
+            continue
+        for inner in list(_mp4.file_boxes(file, size, outer.start, outer.stop)):
+            if inner.kind == b"gps " and not sentences:
+                file.seek(inner.start)
+                sentences = file.read(min(inner.stop - inner.start, _blackvue.LARGEST_BOX))
+            elif inner.kind == b"cprt":
+                file.seek(inner.start)
+                model = _blackvue.model(file.read(min(inner.stop - inner.start, 4096))) or model
+    return _blackvue.decode(sentences) if sentences else Points.joined([]), model
+
+
+def _of_text(file: BinaryIO, track: _mp4.Track) -> Points:
+    rows = np.flatnonzero(track.samples.size <= 65_536)
+    texts: list[bytes] = []
+    first = 0
+    for row, content in _mp4.read_samples(file, track, rows, largest=65_536):
+        if b"$G" in content:
+            first = first if texts else row
+            texts.append(content)
+        elif not texts and row > 1000:
+            break  # no log that starts so late
+    if not texts:
+        return Points.joined([])
+    return _blackvue.plain(b"\n".join(texts), float(track.samples.time[first]) / track.timescale + track.shift_s)
+
+
+def _frame(name: str, points: Points, start: datetime | None) -> gpd.GeoDataFrame:
+    import geopandas as gpd
+    import pandas as pd
+    from geopandas.array import GeometryArray
+
+    epoch_s = points.epoch_s
+    if start is not None:
+        epoch_s = np.where(np.isfinite(epoch_s), epoch_s, start.timestamp() + points.video_s)
+    sane = np.isfinite(epoch_s) & (np.abs(epoch_s) < 2**36)
+    time = np.full(len(points), np.datetime64("NaT"), dtype="datetime64[us]")
+    time[sane] = np.round(epoch_s[sane] * 1e6).astype("int64").astype("datetime64[us]")
+    columns: dict[str, Any] = {
+        "track_id": pd.array([_text(name)] * len(points), dtype="str"),
+        "time": pd.Series(time).dt.tz_localize("UTC"),
+        "altitude": points.altitude,
+        "video_time_s": points.video_s,
+        "fix": pd.array(points.fix.astype("int64"), dtype="Int64"),
+        "dop": points.dop,
+        "speed_ms": points.speed,
+    }
+    columns["fix"][points.fix < 0] = pd.NA
+    geometry = GeometryArray(frames.points(points.lon, points.lat), crs=frames.CRS)
+    return frames.conform(gpd.GeoDataFrame(columns, geometry=geometry), frames.TRACKS)
+
+
+def _text(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _info_of_other(path: Path, size: int) -> VideoInfo:
+    """Return what FFmpeg says of a file that is no MP4."""
+    from datetime import datetime
+
+    try:
+        import av
+    except ImportError as error:
+        raise FormatError(f"{path.name} is no MP4 or QuickTime video, or its headers are lost") from error
+    try:
+        with av.open(str(path), metadata_errors="replace") as container:
+            if not container.streams.video:
+                raise FormatError(f"{path.name} holds no pictures")
+            stream = max(container.streams.video, key=lambda found: found.width * found.height)
+            text = container.metadata.get("creation_time") or stream.metadata.get("creation_time")
+            try:
+                start = datetime.fromisoformat(text) if text else None
+            except ValueError:
+                start = None
+            return VideoInfo(
+                path=str(path),
+                start_time=start,
+                duration_s=container.duration / 1e6 if container.duration else float("nan"),
+                frame_rate=float(stream.average_rate) if stream.average_rate else float("nan"),
+                frames=stream.frames,
+                width=stream.width,
+                height=stream.height,
+                rotation=0,
+                is_pano=False,
+                codec=stream.codec_context.name,
+                make=container.metadata.get("make"),
+                model=container.metadata.get("model"),
+                telemetry=None,
+                filesize=size,
+                problem=None,
+            )
+    except (av.FFmpegError, OSError) as error:
+        if isinstance(error, FormatError):
+            raise
+        raise FormatError(f"{path.name} is no video, or its headers are lost") from error
