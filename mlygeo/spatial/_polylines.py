@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlygeo.errors import FrameError
 from mlygeo.spatial import geodesy
 from mlygeo.spatial._threads import in_threads
 
 if TYPE_CHECKING:
+    import geopandas as gpd
     import numpy.typing as npt
 
     from mlygeo.spatial.geodesy import Projection
@@ -47,6 +49,47 @@ class Lines:
     def length(self) -> Floats:
         """Length of each line, metres."""
         return self.along[self.first[1:] - 1]
+
+
+def coordinates(streets: gpd.GeoDataFrame) -> tuple[Floats, Ints]:
+    """
+    Return the vertices of a frame of lines, degrees, shape (vertices, 2), and the first of each line (and one more).
+
+    Raises
+    ------
+    FrameError
+        If a row is no line, or a coordinate no number.
+    """
+    import shapely
+
+    geometry = np.asarray(streets.geometry.values)
+    vertices = shapely.get_num_coordinates(geometry)
+    odd = (shapely.get_type_id(geometry) != shapely.GeometryType.LINESTRING) | (vertices < 2)
+    lonlat = shapely.get_coordinates(geometry)
+    if odd.any() or not np.isfinite(lonlat).all():
+        raise FrameError(
+            f"{int(odd.sum())} of {len(streets):,} streets are no lines"
+            if odd.any()
+            else "some streets have coordinates that are no numbers",
+            hint="mlygeo.street_network(path=…) reads any file of lines and leaves such rows out",
+        )
+    return lonlat, np.concatenate(([0], np.cumsum(vertices)))
+
+
+def bounds(lonlat: Floats) -> tuple[float, float, float, float]:
+    """Return west, south, east, north; west exceeds east for streets on both sides of the antimeridian."""
+    lon, lat = lonlat.T
+    if lon.max() - lon.min() > 180:
+        return float(lon[lon > 0].min()), float(lat.min()), float(lon[lon <= 0].max()), float(lat.max())
+    return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
+
+
+def each_once(streets: gpd.GeoDataFrame, street: Ints, hashes: tuple[Hashes, Hashes]) -> Ints:
+    """Return one row for each street, the lowest (u, v, key), in that order whatever the order of the rows."""
+    u, v, key = (streets[name].to_numpy() for name in ("u", "v", "key"))
+    order = np.lexsort((*hashes, key, v, u))
+    first = np.sort(np.unique(street[order], return_index=True)[1])
+    return order[first]
 
 
 def measure(x: Floats, y: Floats, first: Ints) -> Lines:

@@ -22,7 +22,18 @@ from mlygeo.spatial._threads import workers
 if TYPE_CHECKING:
     from mlygeo.spatial._polynomial import Array, Polynomial
 
-__all__ = ["Bounds", "Projection", "bearing", "bounds", "check_srid", "distance", "projection", "utm_srid"]
+__all__ = [
+    "Bounds",
+    "Projection",
+    "bearing",
+    "bounds",
+    "check_srid",
+    "destination",
+    "distance",
+    "inverse",
+    "projection",
+    "utm_srid",
+]
 
 LOG = logging.getLogger("mlygeo.spatial.geodesy")
 
@@ -58,7 +69,7 @@ def distance(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> Array:
     >>> distance(9.0, 48.0, 9.0, 49.0).round(1)
     array([111200.])
     """
-    return _inverse_geodesic(lon1, lat1, lon2, lat2)[1]
+    return inverse(lon1, lat1, lon2, lat2)[1]
 
 
 def bearing(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> Array:
@@ -83,10 +94,59 @@ def bearing(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> Array:
     >>> bearing(9.0, 48.0, [9.0, 8.0], [49.0, 48.0]).round(2)
     array([  0.  , 270.37])
     """
-    azimuth, length = _inverse_geodesic(lon1, lat1, lon2, lat2)
+    azimuth, length = inverse(lon1, lat1, lon2, lat2)
     azimuth = np.where(length > 0, np.mod(azimuth, 360.0), np.nan)
     # np.mod of a tiny negative number rounds up to 360 itself.
     return np.where(azimuth == 360.0, 0.0, azimuth)
+
+
+def inverse(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> tuple[Array, Array]:
+    """
+    Return direction and length of the geodesics between pairs of positions.
+
+    Parameters
+    ----------
+    lon1, lat1
+        First positions, degrees (WGS 84). All four broadcast against each other.
+    lon2, lat2
+        Second positions, degrees.
+
+    Returns
+    -------
+    azimuth, distance_m
+        Azimuth at the first position as PROJ has it, degrees in [-180, 180], of no meaning where the two
+        coincide; metres. NaN where a coordinate is not finite. At least one-dimensional.
+    """
+    arrays = np.broadcast_arrays(
+        *(np.atleast_1d(np.asarray(value, dtype=np.float64)) for value in (lon1, lat1, lon2, lat2))
+    )
+    azimuth, _, length = _ellipsoid().inv(*(np.ascontiguousarray(array) for array in arrays))
+    return azimuth, length
+
+
+def destination(lon: Any, lat: Any, azimuth: Any, distance_m: Any) -> tuple[Array, Array]:
+    """
+    Return the positions that lie in a direction, at a distance.
+
+    Parameters
+    ----------
+    lon, lat
+        Positions to start from, degrees (WGS 84). All four broadcast against each other.
+    azimuth
+        Direction there, degrees clockwise from true north.
+    distance_m
+        Metres along the geodesic; negative ones lead the other way.
+
+    Returns
+    -------
+    lon, lat
+        Degrees, longitudes in [-180, 180]. NaN where an argument is not finite.
+    """
+    arrays = np.broadcast_arrays(
+        *(np.atleast_1d(np.asarray(value, dtype=np.float64)) for value in (lon, lat, azimuth, distance_m))
+    )
+    east, north, _ = _ellipsoid().fwd(*(np.ascontiguousarray(array) for array in arrays))
+    return east, north
 
 
 @dataclass(frozen=True)
@@ -356,15 +416,6 @@ def utm_srid(west: float, south: float, east: float, north: float) -> int:
     32632
     """
     return _areas.utm(_areas.checked((west, south, east, north)))
-
-
-def _inverse_geodesic(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> tuple[Array, Array]:
-    """Return forward azimuths and lengths; at least one-dimensional."""
-    arrays = np.broadcast_arrays(
-        *(np.atleast_1d(np.asarray(value, dtype=np.float64)) for value in (lon1, lat1, lon2, lat2))
-    )
-    azimuth, _, length = _ellipsoid().inv(*(np.ascontiguousarray(array) for array in arrays))
-    return azimuth, length
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mlygeo import frames
-from mlygeo.errors import CrsError, FrameError, InputError
+from mlygeo.errors import CrsError, InputError
 from mlygeo.spatial import _polylines as polylines
 from mlygeo.spatial import geodesy
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
-    from mlygeo.spatial._polylines import Floats, Hashes, Ints, Lines
+    from mlygeo.spatial._polylines import Floats, Ints, Lines
     from mlygeo.spatial.geodesy import Projection
 
 log = logging.getLogger("mlygeo.streets")
@@ -127,8 +127,8 @@ def street_points(
             streets, (np.empty(0), np.empty(0)), np.empty(0, "int64"), np.empty(0), _facts(interval, srid, method)
         )
 
-    lonlat, first = _coordinates(streets)
-    bounds = _bounds(lonlat)
+    lonlat, first = polylines.coordinates(streets)
+    bounds = polylines.bounds(lonlat)
     srid = geodesy.utm_srid(*bounds) if srid is None else srid
     projection = geodesy.check_srid(srid, bounds, force=force_srid)
     vertex = polylines.hashes(lonlat)
@@ -146,7 +146,7 @@ def street_points(
         parts = np.trunc(lines.length / interval)
         row, x, y, segment = _percept_points(lines, parts, interval, lonlat, projection)
     else:
-        edges = _each_once(streets, street, (polylines.directions(vertex, first), same))
+        edges = polylines.each_once(streets, street, (polylines.directions(vertex, first), same))
         parts = np.maximum(np.ceil(lines.length / interval * (1 - TOLERANCE)), 1)
         row, x, y, segment = _even_points(lines, edges, parts, interval)
 
@@ -202,31 +202,6 @@ def _finish(
         facts["length_m"] / 1000, 100 * facts["share_without_point"],
     )  # fmt: skip
     return points
-
-
-def _coordinates(streets: gpd.GeoDataFrame) -> tuple[Floats, Ints]:
-    import shapely
-
-    geometry = np.asarray(streets.geometry.values)
-    vertices = shapely.get_num_coordinates(geometry)
-    odd = (shapely.get_type_id(geometry) != shapely.GeometryType.LINESTRING) | (vertices < 2)
-    lonlat = shapely.get_coordinates(geometry)
-    if odd.any() or not np.isfinite(lonlat).all():
-        raise FrameError(
-            f"{int(odd.sum())} of {len(streets):,} streets are no lines"
-            if odd.any()
-            else "some streets have coordinates that are no numbers",
-            hint="mlygeo.street_network(path=…) reads any file of lines and leaves such rows out",
-        )
-    return lonlat, np.concatenate(([0], np.cumsum(vertices)))
-
-
-def _bounds(lonlat: Floats) -> tuple[float, float, float, float]:
-    """Return west, south, east, north; west exceeds east for streets on both sides of the antimeridian."""
-    lon, lat = lonlat.T
-    if lon.max() - lon.min() > 180:
-        return float(lon[lon > 0].min()), float(lat.min()), float(lon[lon <= 0].max()), float(lat.max())
-    return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
 
 
 def _spread(parts: Floats, each: int) -> tuple[Ints, Ints]:
@@ -334,11 +309,3 @@ def _thin(x: Floats, y: Floats, apart: float) -> Ints:
             filed.setdefault(cell, []).append((east, north))
             kept.append(number)
     return np.array(kept, dtype="int64")
-
-
-def _each_once(streets: gpd.GeoDataFrame, street: Ints, hashes: tuple[Hashes, Hashes]) -> Ints:
-    """Return one row for each street, the lowest (u, v, key), in that order whatever the order of the rows."""
-    u, v, key = (streets[name].to_numpy() for name in ("u", "v", "key"))
-    order = np.lexsort((*hashes, key, v, u))
-    first = np.sort(np.unique(street[order], return_index=True)[1])
-    return order[first]

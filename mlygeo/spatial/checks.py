@@ -1,0 +1,189 @@
+"""What looks wrong with images, and why: places, speeds, jumps and times that cannot be."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo import frames
+from mlygeo.errors import InputError
+from mlygeo.spatial import _clock, _geodesic, _ordering
+from mlygeo.spatial.geotag import outside_track
+from mlygeo.spatial.sequences import CUTOFF_TIME_S
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    import numpy.typing as npt
+
+    from mlygeo.spatial._ordering import Flags, Order
+
+LOG = logging.getLogger("mlygeo.spatial.checks")
+
+MAX_SPEED_KMH = 400.0
+"""Kilometres an hour; mapillary_tools refuses what is faster."""
+
+ZIGZAG_WINDOW = 5
+ZIGZAG_SHARE = 0.8
+ZIGZAG_JUMP_M = 30.0
+"""An image after which the way jumps back, by more than this, to less than this share of the distance
+from the image so many before: the constants of mapillary_tools."""
+
+
+def check_images(
+    images: gpd.GeoDataFrame,
+    *,
+    track: gpd.GeoDataFrame | None = None,
+    max_speed: float = MAX_SPEED_KMH,
+) -> gpd.GeoDataFrame:
+    """
+    Flag images whose place or time looks wrong, and say what and why.
+
+    - Position (0, 0), which is what many devices write where they know none.
+    - Apparent speed: the way from the image before it would have taken more than `max_speed`. Images of
+      one and the same time are left out here.
+    - Zig-zag: the way jumps off and comes back, as GPS reflections make it (the rule of mapillary_tools:
+      an image is nearer than 0.8 times to the fifth before it than the one before is, and more than 30 m
+      from that one; the ones that were away are flagged).
+    - The same capture time as other images.
+    - A capture time outside the track, with the likely error of the clock or its time zone.
+
+    Speeds and zig-zags are looked for along the images of one folder and camera in time order, or of one
+    `sequence_id` where the frame has no folders; not across pauses of over a minute. They are not looked
+    for within cut sequences, for a jump of more than the cutoff distance ends a sequence. Duplicates that
+    are flagged (`is_duplicate`) are passed over.
+
+    Parameters
+    ----------
+    images
+        Images frame with `captured_at`.
+    track
+        Tracks frame that the images should lie on; without it that is not checked.
+    max_speed
+        Highest speed that can be, kilometres an hour.
+
+    Returns
+    -------
+    images
+        The same rows with `problem` (str): the explanations, separated by "; ", null where nothing looks
+        wrong. Images with an `error` are not looked at, nothing is dropped, no `error` is set.
+
+    Raises
+    ------
+    FrameError
+        If a column is missing or has another dtype, or the track has no point with a time.
+    InputError
+        If `max_speed` is not above 0.
+
+    Examples
+    --------
+    >>> checked = check_images(images, max_speed=200)
+    >>> checked.loc[checked["problem"].notna(), ["path", "problem"]]
+    """
+    import pandas as pd
+
+    frames.check(images, _ordering.TIMED)
+    if not max_speed > 0:
+        raise InputError(f"--max-speed must be above 0 km/h, not {max_speed}")
+    problems: list[npt.NDArray[np.object_]] = []
+    lon, lat = frames.lonlat(images)
+    usable = np.ones(len(images), dtype=bool)
+    if "error" in images.columns:
+        usable &= images["error"].isna().to_numpy()
+    zero = usable & (lon == 0) & (lat == 0)
+    nowhere = np.full(len(images), None, dtype=object)
+    nowhere[zero] = "position (0, 0), which means that there is none"
+    problems.append(nowhere)
+    moving = usable & ~zero
+    if "is_duplicate" in images.columns:
+        moving &= ~images["is_duplicate"].to_numpy(dtype=bool)
+    rows = np.flatnonzero(moving)
+    groups = ("folder", *_ordering.CAMERA) if "folder" in images.columns else ("sequence_id", *_ordering.CAMERA)
+    order = _ordering.by_time(images.iloc[rows], groups)
+    paused = order.first.copy()
+    paused[1:] |= np.diff(order.time_ms) > CUTOFF_TIME_S * 1000
+    for found in (_too_fast(order, max_speed), _zigzags(order, paused)):
+        column = np.full(len(images), None, dtype=object)
+        column[rows] = order.unsort(found, np.full(len(rows), None, dtype=object))
+        problems.append(column)
+    problems.append(_same_time(images, usable, groups))
+    if track is not None:
+        timed = np.flatnonzero(usable & images["captured_at"].notna().to_numpy())
+        column = np.full(len(images), None, dtype=object)
+        column[timed] = outside_track(track, _ordering.milliseconds(images["captured_at"])[timed] * 1000)
+        problems.append(column)
+    texts = _joined(problems)
+    problem = pd.Series(texts, index=images.index, dtype="str")
+    LOG.info("%d of %d images look wrong", problem.notna().sum(), len(images))
+    return images.assign(problem=problem)
+
+
+def _too_fast(order: Order, max_speed: float) -> npt.NDArray[np.object_]:
+    texts = np.full(len(order), None, dtype=object)
+    step = _geodesic.lengths(order.lon[:-1], order.lat[:-1], order.lon[1:], order.lat[1:])
+    seconds = np.diff(order.time_ms) / 1000
+    # A burst of one second has no speed; that its times are the same is flagged for itself.
+    speed = np.divide(step, seconds, out=np.zeros(len(step)), where=~order.first[1:] & (seconds > 0)) * 3.6
+    for at in np.flatnonzero(speed > max_speed):
+        texts[at + 1] = (
+            f"{step[at]:,.0f} m in {_clock.duration(seconds[at])} from the image before, that is"
+            f" {speed[at]:,.0f} km/h (at most {max_speed:g})"
+        )
+    return texts
+
+
+def _zigzags(order: Order, first: Flags) -> npt.NDArray[np.object_]:
+    """Return a text for each image that was away from the way; `first` starts a group or ends a pause."""
+    window, texts = ZIGZAG_WINDOW, np.full(len(order), None, dtype=object)
+    if len(order) <= window:
+        return texts
+    group = np.cumsum(first)
+    now = np.arange(window, len(order))
+    now = now[group[now] == group[now - window]]
+    back = _between(order, now, now - window)
+    off = (_between(order, now - 1, now) > ZIGZAG_JUMP_M) & (
+        back < _between(order, now - 1, now - window) * ZIGZAG_SHARE
+    )
+    now, back = now[off], back[off]
+    away = now - 1
+    for steps in range(2, window + 1):
+        texts[away] = "the way jumps off here and comes back (a zig-zag, as GPS reflections make it)"
+        # From the image that was away backwards, as long as those before it were away too.
+        if steps == window:
+            break
+        away = now - steps
+        still = (_between(order, away, now) > ZIGZAG_JUMP_M) & (
+            back < _between(order, away, now - window) * ZIGZAG_SHARE
+        )
+        now, back, away = now[still], back[still], away[still]
+    return texts
+
+
+def _between(order: Order, first: Any, second: Any) -> npt.NDArray[np.float64]:
+    return _geodesic.lengths(order.lon[first], order.lat[first], order.lon[second], order.lat[second])
+
+
+def _same_time(images: gpd.GeoDataFrame, usable: Flags, groups: tuple[str, ...]) -> npt.NDArray[np.object_]:
+    texts = np.full(len(images), None, dtype=object)
+    rows = np.flatnonzero(usable)
+    order = _ordering.by_time(images.iloc[rows], groups, placed=False)
+    new = order.first.copy()
+    new[1:] |= np.diff(order.time_ms) != 0
+    number = np.cumsum(new) - 1
+    count = np.bincount(number)[number] if len(number) else number
+    found = np.full(len(order), None, dtype=object)
+    found[count > 1] = [f"{many} images of its folder have this capture time" for many in count[count > 1]]
+    texts[rows] = order.unsort(found, np.full(len(rows), None, dtype=object))
+    return texts
+
+
+def _joined(problems: list[npt.NDArray[np.object_]]) -> npt.NDArray[np.object_]:
+    """Return the texts of each row, joined; None where there are none."""
+    joined = np.full(len(problems[0]), None, dtype=object)
+    for column in problems:
+        new = np.array([text is not None for text in column], dtype=bool)
+        old = np.array([text is not None for text in joined], dtype=bool)
+        joined[new & ~old] = column[new & ~old]
+        joined[new & old] = [f"{one}; {other}" for one, other in zip(joined[new & old], column[new & old], strict=True)]
+    return joined

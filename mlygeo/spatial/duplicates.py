@@ -1,0 +1,269 @@
+"""Images of a sequence that show again what the last image kept shows already."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlygeo import frames
+from mlygeo.errors import InputError
+from mlygeo.spatial import _geodesic, _ordering, geodesy
+from mlygeo.spatial._threads import in_threads
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    import pandas as pd
+
+    from mlygeo.spatial._ordering import Flags, Rows
+    from mlygeo.spatial._polynomial import Array
+
+LOG = logging.getLogger("mlygeo.spatial.duplicates")
+
+DUPLICATE_DISTANCE_M = 0.1
+DUPLICATE_ANGLE = 5.0
+
+FEW_CHAINS = 64
+"""With fewer chains than this, a round over arrays costs more than looking at their next rows one by one."""
+
+LONG_RUN = 64
+"""Duplicates in a row from which on arrays are quicker again, within one chain."""
+
+BLOCK = 1 << 14
+
+
+def flag_duplicates(
+    images: gpd.GeoDataFrame,
+    *,
+    duplicate_distance: float = DUPLICATE_DISTANCE_M,
+    duplicate_angle: float = DUPLICATE_ANGLE,
+) -> gpd.GeoDataFrame:
+    """
+    Flag images that lie where the last image kept of their sequence lies, and look the same way.
+
+    In each sequence, in time order, the first image is kept. Each further one is a duplicate of the last
+    image *kept* if it is at most `duplicate_distance` away from it and its heading differs by at most
+    `duplicate_angle`; otherwise it is kept. So a camera that creeps along is not swallowed whole. An
+    image without a heading is no duplicate and has none: derive headings first, with
+    `interpolate_directions`. Nothing is dropped and no position is rounded.
+
+    Parameters
+    ----------
+    images
+        Images frame with `captured_at`, `sequence_id` and `compass_angle`.
+    duplicate_distance
+        Largest distance of a duplicate, metres (geodesic, WGS 84).
+    duplicate_angle
+        Largest difference of headings, degrees, the shorter way round.
+
+    Returns
+    -------
+    images
+        The same rows with `is_duplicate` (bool) and `duplicate_of`: the image kept, by its `path` (str)
+        where the frame has paths and by its `id` (Int64) elsewhere; null where the image is kept.
+
+    Raises
+    ------
+    FrameError
+        If a column is missing or has another dtype.
+    InputError
+        If a limit is negative or not a number.
+
+    Notes
+    -----
+    The rule is that of mapillary_tools, save that there an image without a heading is compared by its
+    distance alone.
+
+    Examples
+    --------
+    >>> flagged = flag_duplicates(images, duplicate_distance=0.5, duplicate_angle=1)
+    >>> flagged[~flagged["is_duplicate"]]
+    """
+    import pandas as pd
+
+    frames.check(images, _ordering.HEADED)
+    for option, value in (("duplicate-distance", duplicate_distance), ("duplicate-angle", duplicate_angle)):
+        if not value >= 0:
+            raise InputError(f"--{option} must be 0 or more, not {value}")
+    order = _ordering.by_time(images, ("sequence_id",))
+    heading = order.sort(images["compass_angle"].to_numpy(dtype=np.float64))
+    keeper = _keepers(order.lon, order.lat, heading, order.first, limit_m=duplicate_distance, angle=duplicate_angle)
+    duplicate = order.unsort(keeper >= 0, np.zeros(len(images), dtype=bool))
+    kept = keeper if order.rows is None else np.where(keeper >= 0, order.rows[keeper], -1)
+    kept = order.unsort(kept, np.full(len(images), -1))
+    original: pd.Series = pd.Series(pd.NA, index=images.index, dtype="Int64")
+    if "path" in images.columns or "id" in images.columns:
+        names = images["path"] if "path" in images.columns else images["id"].astype("Int64")
+        original = pd.Series(names.array.take(kept, allow_fill=True), index=images.index)
+    LOG.info(
+        "%d of %d images are duplicates (within %g m and %g° of the last kept)",
+        *(np.count_nonzero(duplicate), len(images), duplicate_distance, duplicate_angle),
+    )
+    return images.assign(is_duplicate=duplicate, duplicate_of=original)
+
+
+def _keepers(lon: Array, lat: Array, heading: Array, first: Flags, *, limit_m: float, angle: float) -> Rows:
+    """
+    Return the row that each row is a duplicate of, -1 where it is kept: the array floor of `flag_duplicates`.
+
+    Parameters
+    ----------
+    lon, lat, heading
+        Of images in sequence and time order, degrees.
+    first
+        Which of them are the first of their sequence.
+    limit_m, angle
+        Limits of a duplicate.
+    """
+    keeper = np.full(len(lon), -1, dtype=np.int64)
+    if len(lon) < 2:
+        return keeper
+    # The image before a duplicate is the one kept, or another duplicate of it. So the step from it is at
+    # most twice the limits; whatever is farther from the image before is kept, and starts a chain of its own.
+    candidate = np.zeros(len(lon), dtype=bool)
+    candidate[1:] = ~first[1:]
+    _turn_within(heading, 2 * angle + 1e-9, candidate)
+    reach = 2 * limit_m + _geodesic.TOLERANCE_M
+    chosen = np.flatnonzero(candidate)
+    if len(chosen) > len(lon) // 4:
+        # Measuring all steps is cheaper than gathering many of them.
+        candidate[1:] &= ~_geodesic.farther(lon[:-1], lat[:-1], lon[1:], lat[1:], reach)
+    elif len(chosen):
+        before = chosen - 1
+        candidate[chosen] = ~_geodesic.farther(lon[before], lat[before], lon[chosen], lat[chosen], reach)
+    edge = np.diff(candidate, prepend=False, append=False)
+    bounds = np.flatnonzero(edge)
+    begin, end = bounds[::2], bounds[1::2]
+    test = _Test(lon, lat, heading, limit_m, angle)
+    rest = _advance_together(test, begin, end, keeper)
+    for anchor, at, stop in zip(*(part.tolist() for part in rest), strict=True):
+        _advance_alone(test, anchor, at, stop, keeper)
+    return keeper
+
+
+class _Test:
+    """Tells of pairs of rows whether the second is a duplicate of the first."""
+
+    def __init__(self, lon: Array, lat: Array, heading: Array, limit_m: float, angle: float) -> None:
+        self.lon, self.lat, self.heading = lon, lat, heading
+        self.limit_m, self.angle = limit_m, angle
+
+    def __call__(self, kept: Rows, rows: Rows) -> Flags:
+        lon, lat = self.lon, self.lat
+        same = _turn(self.heading[rows], self.heading[kept]) <= self.angle
+        same &= ~_geodesic.farther(lon[kept], lat[kept], lon[rows], lat[rows], self.limit_m)
+        return same
+
+
+def _turn_within(heading: Array, angle: float, candidate: Flags) -> None:
+    """Keep as candidates the rows whose heading is that near to the one before, NaN being near to nothing."""
+
+    def work(start: int, stop: int) -> None:
+        candidate[start + 1 : stop + 1] &= _turn(heading[start + 1 : stop + 1], heading[start:stop]) <= angle
+
+    in_threads(work, len(heading) - 1, _geodesic.CHUNK)
+
+
+def _turn(heading: Array, other: Array) -> Array:
+    """Return angles between headings, the shorter way round, degrees; NaN where one is unknown."""
+    turn = np.abs(heading - other)
+    # A remainder is dear, and headings from 0 to 360 need none.
+    if (past := turn >= 360.0).any():
+        turn[past] %= 360.0
+    return np.minimum(turn, 360.0 - turn)
+
+
+def _advance_together(test: _Test, begin: Rows, end: Rows, keeper: Rows) -> tuple[Rows, Rows, Rows]:
+    """
+    Advance all chains side by side, as long as they are many.
+
+    Each round tests a window of every chain against the chain's last kept row. The windows double while all
+    in them are duplicates, so a camera that rests for an hour takes a dozen rounds.
+
+    Returns
+    -------
+    kept, at, end
+        Of the chains that are left: the last kept row, the next row to test, and where the chain ends.
+    """
+    kept, at = begin - 1, begin.copy()
+    width = np.ones(len(at), dtype=np.int64)
+    while len(at) >= FEW_CHAINS:
+        count = np.minimum(width, end - at)
+        offset = np.cumsum(count) - count
+        rows = np.arange(count.sum()) - np.repeat(offset - at, count)
+        same = test(np.repeat(kept, count), rows)
+        # The first row of each window that is no duplicate, or its end.
+        stop = np.minimum.reduceat(np.where(same, np.iinfo(np.int64).max, rows), offset)
+        whole = stop > at + count
+        stop = np.where(whole, at + count, stop)
+        inside = rows < np.repeat(stop, count)
+        keeper[rows[inside]] = np.repeat(kept, count)[inside]
+        kept = np.where(whole, kept, stop)
+        at = np.where(whole, stop, stop + 1)
+        width = np.where(whole, width * 2, 1)
+        left = at < end
+        kept, at, end, width = kept[left], at[left], end[left], width[left]
+    return kept, at, end
+
+
+def _advance_alone(test: _Test, kept: int, at: int, end: int, keeper: Rows) -> None:
+    """Advance one chain to its end, row by row: the last image kept is sequential by nature."""
+    while at < end:
+        stop = min(at + BLOCK, end)
+        # Lists, for numbers taken from an array one by one are slow.
+        lon, lat, heading = (part[at:stop].tolist() for part in (test.lon, test.lat, test.heading))
+        kept_lon, kept_lat, kept_heading = float(test.lon[kept]), float(test.lat[kept]), float(test.heading[kept])
+        east, north, slack = _scale(kept_lat, test.limit_m)
+        run, row = 0, at
+        for x, y, h in zip(lon, lat, heading, strict=True):
+            turn = abs(h - kept_heading) % 360.0
+            same = min(turn, 360.0 - turn) <= test.angle
+            if same:
+                step = abs(x - kept_lon)
+                apart = math.hypot(min(step, 360.0 - step) * east, (y - kept_lat) * north)
+                same = apart <= test.limit_m
+                if abs(apart - test.limit_m) <= slack:
+                    same = bool(geodesy.distance(kept_lon, kept_lat, x, y)[0] <= test.limit_m)
+            if same:
+                keeper[row] = kept
+                run += 1
+                row += 1
+                if run == LONG_RUN:
+                    break
+            else:
+                kept, kept_lon, kept_lat, kept_heading = row, x, y, h
+                east, north, slack = _scale(kept_lat, test.limit_m)
+                run = 0
+                row += 1
+        at = row
+        if run == LONG_RUN:
+            at = _rest_of_run(test, kept, at, end, keeper)
+
+
+def _rest_of_run(test: _Test, kept: int, at: int, end: int, keeper: Rows) -> int:
+    """Flag the duplicates of one row from a place on, in windows that double; return where they end."""
+    width = 2 * LONG_RUN
+    while at < end:
+        rows = np.arange(at, min(at + width, end))
+        same = test(np.full(len(rows), kept), rows)
+        count = len(rows) if same.all() else int(np.argmin(same))
+        keeper[at : at + count] = kept
+        at += count
+        if count < len(rows):
+            break
+        width *= 2
+    return at
+
+
+def _scale(lat: float, limit_m: float) -> tuple[float, float, float]:
+    """Return metres in a degree of longitude and of latitude, and the error of distances near the limit."""
+    sine = math.sin(math.radians(lat))
+    root = 1 - _geodesic.ECCENTRICITY_SQUARE * sine * sine
+    normal = math.radians(_geodesic.SEMI_MAJOR_M) / math.sqrt(root)
+    north = normal * (1 - _geodesic.ECCENTRICITY_SQUARE) / root
+    # A parallel shrinks by its distance over the earth's radius, times the tangent of the latitude.
+    short = abs(lat) <= _geodesic.STEEP_DEGREES and limit_m <= 500
+    slack = _geodesic.TOLERANCE_M + 2e-6 * limit_m * limit_m if short else math.inf
+    return normal * math.sqrt(1 - sine * sine), north, slack

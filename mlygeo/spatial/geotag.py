@@ -1,0 +1,369 @@
+"""Positions, headings and altitudes of images from a GPS track, or from the images beside them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlygeo import frames
+from mlygeo.errors import InputError
+from mlygeo.spatial import _clock, _ordering, _track, times
+from mlygeo.spatial._track import Line
+from mlygeo.spatial.sequences import checked_number, turned
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import geopandas as gpd
+    import numpy.typing as npt
+    import pandas as pd
+
+    from mlygeo.spatial._ordering import Flags, Rows
+    from mlygeo.spatial._polynomial import Array
+    from mlygeo.spatial._track import Places
+
+LOG = logging.getLogger("mlygeo.spatial.geotag")
+
+MAX_EXTRAPOLATION_S = 1.0
+MAX_TIME_DELTA_S = 1.0
+
+LONG_GAP_S = 60.0
+"""Gaps of the track that are bridged and longer than this are worth a warning."""
+
+
+def geotag(
+    images: gpd.GeoDataFrame,
+    track: gpd.GeoDataFrame,
+    *,
+    offset_time: float = 0.0,
+    offset_angle: float = 0.0,
+    use_gps_start_time: bool = False,
+    sub_second_interval: float = 0.0,
+    max_extrapolation: float = MAX_EXTRAPOLATION_S,
+    max_gap: float | None = None,
+) -> gpd.GeoDataFrame:
+    """
+    Give images the position, heading and altitude that a track has at their capture time.
+
+    An image lies on the geodesic (WGS 84) between the two points of the track that enclose its time, as
+    far along as the time is: linear in time. Its heading is the bearing from the one point to the other;
+    while the track rests on a spot, the bearing with which it goes on, or came if it does not. Altitude
+    is linear too; where one point knows none it is that of the other. Up to `max_extrapolation` outside
+    the track, or inside a gap longer than `max_gap`, the segment that ends there is extended. Beyond
+    that there is no guess: the image has no position, and an `error` that says how far outside it is
+    and, where that looks like a wrong clock or time zone, which.
+
+    Points of the track may stand in any order. Of points with the same time the first counts, points
+    without a time or a position do not. Where several tracks overlap in time, an image goes to the one
+    whose enclosing points are closest in time. Where points have a `kind`, way points and routes only
+    count if there is no track.
+
+    Images with an `error` already, and those without a time, are left as they are; the latter get an
+    `error`.
+
+    Parameters
+    ----------
+    images
+        Images frame with `captured_at` (UTC). Their positions, if any, are replaced.
+    track
+        Tracks frame.
+    offset_time
+        Seconds by which the camera's clock is ahead of that of the GPS device; subtracted from the
+        capture times.
+    offset_angle
+        Angle from the direction of travel to that of the camera, degrees clockwise, added to headings.
+    use_gps_start_time
+        Whether the camera's clock is of no use: the first image is taken to be where the track starts,
+        the others follow. `offset_time` counts from there.
+    sub_second_interval
+        Seconds from one image to the next, where the camera writes whole seconds only (see
+        `estimate_subseconds`); 0 spreads images of one time evenly within its second (see
+        `spread_subseconds`), without which they would lie on one spot.
+    max_extrapolation
+        Seconds outside the track for which its end is extended.
+    max_gap
+        Longest gap in the track that is bridged, seconds; by default all are.
+
+    Returns
+    -------
+    images
+        The same rows with new geometry, `captured_at` (as corrected), `compass_angle`, `altitude` and
+        `error`, and with `track_gap_s` (float64): the seconds between the two points of the track that
+        an image was placed from, NaN where it was not. A large one tells of a position that is
+        less certain.
+
+    Raises
+    ------
+    FrameError
+        If a frame lacks a column, or the track has no point with a time.
+    InputError
+        If an option makes no sense, or `sub_second_interval` does not fit the capture times.
+
+    Examples
+    --------
+    >>> tagged = geotag(images, track, offset_time=2)
+    >>> tagged.loc[tagged["error"].notna(), ["path", "error"]]
+    """
+    frames.check(images, _ordering.TIMED)
+    _check_options(max_extrapolation=max_extrapolation, max_gap=max_gap, sub_second_interval=sub_second_interval)
+    offset_time = checked_number("offset-time", offset_time)
+    offset_angle = checked_number("offset-angle", offset_angle)
+    merged, parts = _track.lines(track)
+    usable = _usable(images)
+    chosen = images[usable]
+    if sub_second_interval:
+        chosen = times.estimate_subseconds(chosen, sub_second_interval=sub_second_interval)
+    else:
+        chosen = times.spread_subseconds(chosen)
+    time_ms = _ordering.milliseconds(chosen["captured_at"])
+    ahead_ms = round(offset_time * 1000)
+    if use_gps_start_time and len(time_ms):
+        ahead_ms += int(time_ms.min()) - int(merged.time[0] // 1000)
+    time_ms = time_ms - ahead_ms
+    time_us = time_ms * 1000
+    places = _locate(merged, parts, time_us, max_extrapolation, max_gap)
+    reasons = _explain(
+        merged, time_us, places, max_extrapolation, max_gap, offset_time=offset_time, clock=not use_gps_start_time
+    )
+    rows = np.flatnonzero(usable)
+    tagged = _placed(images, rows, places.lon, places.lat)
+    found = np.isfinite(places.lon)
+    captured = _ordering.milliseconds(images["captured_at"]).copy()
+    captured[rows] = time_ms
+    tagged["captured_at"] = _ordering.datetimes(captured, images.index)
+    tagged["compass_angle"] = _numbers(images, "compass_angle", rows, turned(places.bearing, offset_angle))
+    tagged["altitude"] = _numbers(images, "altitude", rows, places.altitude)
+    tagged["track_gap_s"] = np.nan
+    tagged["track_gap_s"] = _numbers(tagged, "track_gap_s", rows, np.where(found, places.gap_s, np.nan))
+    errors = _errors(images, rows, reasons)
+    tagged["error"] = errors.mask(
+        errors.isna() & images["captured_at"].isna(), "no capture time, which the track goes by"
+    )
+    if bridged := int(np.count_nonzero(found & (places.gap_s > LONG_GAP_S))):
+        LOG.warning(
+            "%d images lie in gaps of the track of over %g s, up to %s; --max-gap refuses to bridge them",
+            *(bridged, LONG_GAP_S, _clock.duration(float(places.gap_s[found].max()))),
+        )
+    LOG.info("%d of %d images lie on the track", np.count_nonzero(found), len(images))
+    return tagged
+
+
+def interpolate_positions(images: gpd.GeoDataFrame, *, max_time_delta: float = MAX_TIME_DELTA_S) -> gpd.GeoDataFrame:
+    """
+    Give images without a position one between the images of their folder before and after them.
+
+    The images that have a position are the track; all else is as in `geotag`. Headings and altitudes
+    that are there are kept. This is what `interpolate --data missing_gps` of mapillary_tools does.
+
+    Parameters
+    ----------
+    images
+        Images frame with `captured_at`; images go by `folder` where the frame has it.
+    max_time_delta
+        Seconds before the first or after the last image with a position for which the way between the
+        two nearest of them is extended.
+
+    Returns
+    -------
+    images
+        The same rows with the missing positions, and the headings and altitudes that were missing
+        there. What cannot be placed gets an `error`.
+
+    Raises
+    ------
+    FrameError
+        If a column is missing or has another dtype.
+    InputError
+        If `max_time_delta` is negative.
+
+    Examples
+    --------
+    >>> interpolate_positions(images, max_time_delta=5)
+    """
+    frames.check(images, _ordering.TIMED)
+    _check_options(max_time_delta=max_time_delta)
+    usable = np.flatnonzero(_usable(images))
+    order = _ordering.by_time(images.iloc[usable], ("folder",), placed=False)
+    rows = usable[order.sort(np.arange(len(usable)))]
+    altitude = _numbers(images, "altitude")[rows]
+    parts, wanted = [], np.isnan(order.lon) | np.isnan(order.lat)
+    errors = np.full(len(images), None, dtype=object)
+    starts = order.starts()
+    for start, stop in zip(starts, [*starts[1:], len(order)][: len(starts)], strict=True):
+        gaps = start + np.flatnonzero(wanted[start:stop])
+        known = start + np.flatnonzero(~wanted[start:stop])
+        if not len(gaps):
+            continue
+        if not len(known):
+            errors[rows[gaps]] = "no position, and no image of its folder has one"
+            continue
+        time_us = order.time_ms * 1000
+        line = Line(time_us[known], order.lon[known], order.lat[known], altitude[known], np.zeros_like(known)).once()
+        places = line.locate(time_us[gaps], max_extrapolation=max_time_delta, max_gap=None)
+        lost = np.flatnonzero(np.isnan(places.lon))
+        errors[rows[gaps[lost]]] = [
+            f"no position, and captured {_clock.duration(outside)}"
+            f" {'after the last' if outside > 0 else 'before the first'} image of its folder that has one"
+            for outside in places.outside_s[lost]
+        ]
+        parts.append((rows[gaps], places))
+    target = np.concatenate([rows[:0], *(rows for rows, _ in parts)])
+    lon, lat, bearing, height = (
+        np.concatenate([np.empty(0), *(getattr(places, name) for _, places in parts)])
+        for name in ("lon", "lat", "bearing", "altitude")
+    )
+    filled = _placed(images, target, lon, lat)
+    unknown = np.array([text is not None for text in errors], dtype=bool)
+    filled["error"] = _errors(images, np.flatnonzero(unknown), errors[unknown])
+    for name, values in (("compass_angle", bearing), ("altitude", height)):
+        if name in images.columns:
+            missing = np.isnan(_numbers(images, name)[target])
+            filled[name] = _numbers(images, name, target[missing], values[missing])
+    LOG.info(
+        "%d of %d images without a position lie between images that have one",
+        *(np.count_nonzero(np.isfinite(lon)), np.count_nonzero(wanted)),
+    )
+    return filled
+
+
+def outside_track(
+    track: gpd.GeoDataFrame,
+    time_us: Rows,
+    *,
+    max_extrapolation: float = MAX_EXTRAPOLATION_S,
+    max_gap: float | None = None,
+) -> npt.NDArray[np.object_]:
+    """
+    Say of moments that lie outside a track how far outside, and what the clock may have got wrong.
+
+    Parameters
+    ----------
+    track
+        Tracks frame.
+    time_us
+        Microseconds since 1970.
+    max_extrapolation, max_gap
+        As in `geotag`.
+
+    Returns
+    -------
+    reasons
+        Texts; None for moments that lie on the track.
+
+    Raises
+    ------
+    FrameError
+        If the track has no point with a time.
+    """
+    merged, parts = _track.lines(track)
+    places = _locate(merged, parts, time_us, max_extrapolation, max_gap)
+    return _explain(merged, time_us, places, max_extrapolation, max_gap, offset_time=0.0, clock=True)
+
+
+def _locate(
+    merged: Line, parts: Sequence[Line], time_us: Rows, max_extrapolation: float, max_gap: float | None
+) -> Places:
+    places = merged.locate(time_us, max_extrapolation=max_extrapolation, max_gap=max_gap)
+    # Tracks that overlap in time would be one zig-zag; each moment goes to the one that knows it best.
+    own = np.zeros(len(time_us), dtype=bool)
+    for part in parts:
+        within = np.flatnonzero((time_us >= part.time[0]) & (time_us <= part.time[-1]))
+        other = part.locate(time_us[within], max_extrapolation=max_extrapolation, max_gap=max_gap)
+        better = np.isfinite(other.lon) & (~own[within] | (other.gap_s < places.gap_s[within]))
+        places.replace(within[better], other, better)
+        own[within[better]] = True
+    return places
+
+
+def _explain(
+    merged: Line,
+    time_us: Rows,
+    places: Places,
+    max_extrapolation: float,
+    max_gap: float | None,
+    *,
+    offset_time: float,
+    clock: bool,
+) -> npt.NDArray[np.object_]:
+    reasons = np.full(len(time_us), None, dtype=object)
+    lost = np.isnan(places.lon)
+    if not lost.any():
+        return reasons
+    slip = None
+    if clock:
+        slip = _clock.find_slip(
+            time_us,
+            lambda moments: merged.inside(moments, max_extrapolation=max_extrapolation, max_gap=max_gap),
+            (time_us < merged.time[0]) | (time_us > merged.time[-1]),
+        )
+    remedy = ""
+    if slip is not None:
+        remedy = f"; {slip.text(offset_time)}"
+        LOG.warning("%d of %d images are outside the track%s", np.count_nonzero(lost), len(time_us), remedy)
+    start, end = (_text(merged.time[at]) for at in (0, -1))
+    for row in np.flatnonzero(lost):
+        outside = _clock.duration(places.outside_s[row])
+        if time_us[row] < merged.time[0]:
+            reasons[row] = f"captured {outside} before the track starts ({start}){remedy}"
+        elif time_us[row] > merged.time[-1]:
+            reasons[row] = f"captured {outside} after the track ends ({end}){remedy}"
+        else:
+            side = "after the last point before it" if places.outside_s[row] > 0 else "before the first point after it"
+            reasons[row] = f"captured in a gap of {_clock.duration(places.gap_s[row])} in the track, {outside} {side}"
+    return reasons
+
+
+def _usable(images: gpd.GeoDataFrame) -> Flags:
+    usable = images["captured_at"].notna().to_numpy()
+    if "error" in images.columns:
+        usable = usable & images["error"].isna().to_numpy()
+    return np.asarray(usable)
+
+
+def _placed(images: gpd.GeoDataFrame, rows: Rows, lon: Array, lat: Array) -> gpd.GeoDataFrame:
+    """Return images with the positions of some rows replaced; NaN is no position."""
+    geometry = np.array(images.geometry.values, dtype=object)
+    points = frames.points(lon, lat)
+    points[np.isnan(lon) | np.isnan(lat)] = None
+    geometry[rows] = points
+    return images.set_geometry(_series(geometry, images))
+
+
+def _series(geometry: npt.NDArray[np.object_], images: gpd.GeoDataFrame) -> gpd.GeoSeries:
+    import geopandas as gpd
+
+    return gpd.GeoSeries(geometry, index=images.index, crs=images.crs, name=images.active_geometry_name)
+
+
+def _numbers(images: gpd.GeoDataFrame, name: str, rows: Rows | None = None, values: Array | None = None) -> Array:
+    """Return a column of numbers (NaN where the frame has none), with the values of some rows replaced."""
+    column = np.full(len(images), np.nan)
+    if name in images.columns:
+        column = images[name].to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    if rows is not None:
+        column[rows] = values
+    return column
+
+
+def _errors(images: gpd.GeoDataFrame, rows: Rows, reasons: npt.NDArray[np.object_]) -> pd.Series:
+    """Return the column `error` with the reasons of some rows."""
+    import pandas as pd
+
+    column = np.full(len(images), None, dtype=object)
+    if "error" in images.columns:
+        before = images["error"]
+        column[before.notna().to_numpy()] = before.dropna().to_numpy(dtype=object)
+    column[rows] = reasons
+    return pd.Series(column, index=images.index, dtype="str")
+
+
+def _text(time_us: int) -> str:
+    return f"{np.datetime64(int(time_us), 'us').astype('datetime64[s]')}Z"
+
+
+def _check_options(**options: float | None) -> None:
+    for name, value in options.items():
+        if value is not None and not value >= 0:
+            raise InputError(f"--{name.replace('_', '-')} must be 0 seconds or more, not {value}")

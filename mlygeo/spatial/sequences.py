@@ -1,0 +1,421 @@
+"""
+Sequences of images: cut by gaps, split by number, headings along them, and a line for each.
+
+The order is that of the older tools: cut, derive headings, flag duplicates
+(`mlygeo.spatial.duplicates`), split.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo import frames
+from mlygeo.errors import InputError
+from mlygeo.spatial import _geodesic, _ordering
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    import numpy.typing as npt
+    import pandas as pd
+
+    from mlygeo.spatial._ordering import Flags, Order, Rows
+    from mlygeo.spatial._polynomial import Array
+
+LOG = logging.getLogger("mlygeo.spatial.sequences")
+
+CUTOFF_DISTANCE_M = 600.0
+CUTOFF_TIME_S = 60.0
+MAX_IMAGES = 500
+
+NAMESPACE = uuid.UUID("6d6c7967-656f-5365-9175-656e63650001")
+"""Namespace of the ids of sequences, a version 5 UUID each (RFC 9562)."""
+
+
+def cut_sequences(
+    images: gpd.GeoDataFrame,
+    *,
+    cutoff_distance: float = CUTOFF_DISTANCE_M,
+    cutoff_time: float = CUTOFF_TIME_S,
+) -> gpd.GeoDataFrame:
+    """
+    Cut the images of each folder and camera into sequences, where the gap to the next is too large.
+
+    Images are sorted by time (ties by file name) within a folder and a camera (`make`, `model` and
+    `camera_uuid`, as far as the frame has these columns). A new sequence starts where the gap to the
+    image before exceeds either cutoff; a gap of just the cutoff does not cut. Distances are geodesic
+    (WGS 84). Sequences are not yet split by number, see `split_sequences`.
+
+    The id of a sequence is a UUID (version 5) of its first image: path, Mapillary id, time and camera.
+    So the same input gives the same ids on every run, in whatever order the rows stand, and images that
+    are added behind do not change the id.
+
+    Parameters
+    ----------
+    images
+        Images frame, EPSG:4326, with `captured_at`; `folder`, `path`, `id` and the camera's columns are
+        used where they are there.
+    cutoff_distance
+        Largest gap inside a sequence, metres.
+    cutoff_time
+        Largest gap inside a sequence, seconds.
+
+    Returns
+    -------
+    images
+        The same rows with `sequence_id` (str) anew; null for images without a time or a position, and
+        for those with an `error`, which no sequence can hold.
+
+    Raises
+    ------
+    FrameError
+        If a column is missing or has another dtype.
+    InputError
+        If a cutoff is negative or not a number.
+
+    Examples
+    --------
+    >>> cut_sequences(images, cutoff_distance=100, cutoff_time=120).groupby("sequence_id").size()
+    """
+    frames.check(images, _ordering.TIMED)
+    for option, value in (("cutoff-distance", cutoff_distance), ("cutoff-time", cutoff_time)):
+        if not value >= 0:
+            raise InputError(f"--{option} must be 0 or more, not {value}")
+    order = _ordering.by_time(images, ("folder", *_ordering.CAMERA))
+    starts = _cuts(order, cutoff_distance, cutoff_time)
+    cut = images.assign(sequence_id=_named(images, order, starts))
+    LOG.info(
+        "%d sequences of %d images (gaps over %g m or %g s)%s",
+        *(np.count_nonzero(starts), len(order), cutoff_distance, cutoff_time),
+        f"; {left} have no time or position" if (left := len(images) - len(order)) else "",
+    )
+    return cut
+
+
+def split_sequences(images: gpd.GeoDataFrame, *, max_images: int = MAX_IMAGES) -> gpd.GeoDataFrame:
+    """
+    Split sequences that are too long, into parts of at most so many images each.
+
+    Each part but the last is full. Images that are flagged as duplicates (`is_duplicate`) are not
+    counted, for they are not uploaded; they stay with the image before them.
+
+    Parameters
+    ----------
+    images
+        Images frame with `captured_at` and `sequence_id`; `is_duplicate` is used where it is there.
+    max_images
+        Most images in a sequence; 500 is what the older tools sent at once.
+
+    Returns
+    -------
+    images
+        The same rows; where a sequence was split, the first part keeps the `sequence_id` that
+        `cut_sequences` gave it, and the others have ids made from their first images in the same way.
+
+    Raises
+    ------
+    FrameError
+        If a column is missing or has another dtype.
+    InputError
+        If `max_images` is below 1.
+
+    Examples
+    --------
+    >>> split_sequences(flag_duplicates(cut_sequences(images)))["sequence_id"].value_counts().max()
+    500
+    """
+    frames.check(images, _ordering.SEQUENCED)
+    if max_images < 1:
+        raise InputError(f"--max-images must be 1 or more, not {max_images}")
+    order = _ordering.by_time(images, ("sequence_id",))
+    counted = np.ones(len(order), dtype=np.int64)
+    if "is_duplicate" in images.columns:
+        counted -= order.sort(images["is_duplicate"].to_numpy(dtype=bool))
+    number = np.cumsum(counted)
+    starts = order.starts()
+    lengths = np.diff(starts, append=len(order))
+    # Numbers of the counted images within their sequence, from 0; a duplicate has that of the image before.
+    number -= np.repeat(number[starts] - counted[starts], lengths) + 1
+    splits = (counted > 0) & (number % max_images == 0) & (number > 0)
+    if not splits.any():
+        return images
+    part = order.first | splits
+    renamed = _named(images, order, part)
+    # Parts that begin with their sequence keep its id.
+    head = np.maximum.accumulate(np.where(part, np.arange(len(order)), 0))
+    changed = order.unsort(~order.first[head], np.zeros(len(images), dtype=bool))
+    LOG.info("%d sequences split in %d at %d images", len(starts), np.count_nonzero(part), max_images)
+    return images.assign(sequence_id=images["sequence_id"].where(~changed, renamed))
+
+
+def interpolate_directions(
+    images: gpd.GeoDataFrame, *, offset_angle: float = 0.0, overwrite: bool = False
+) -> gpd.GeoDataFrame:
+    """
+    Derive headings from the way a sequence takes: the bearing to its next image.
+
+    The last image takes the heading of the one before it. Where the next images lie on the very same
+    spot, a resting camera, the first one that lies elsewhere counts; if none does, the way the camera
+    came. In a sequence of one image, or on one spot, there is no direction, and it stays unknown. No
+    heading is invented.
+
+    Parameters
+    ----------
+    images
+        Images frame with `captured_at`, `sequence_id` and `compass_angle`.
+    offset_angle
+        Angle from the direction of travel to that of the camera, degrees clockwise, added to derived
+        headings.
+    overwrite
+        True derives all headings, False only the missing ones.
+
+    Returns
+    -------
+    images
+        The same rows with `compass_angle` (degrees clockwise from true north in [0, 360)) filled where
+        it could be.
+
+    Raises
+    ------
+    FrameError
+        If a column is missing or has another dtype.
+    InputError
+        If the offset is not a number.
+
+    Examples
+    --------
+    >>> interpolate_directions(cut_sequences(images), offset_angle=90, overwrite=True)
+    """
+    frames.check(images, _ordering.HEADED)
+    offset_angle = checked_number("offset-angle", offset_angle)
+    order = _ordering.by_time(images, ("sequence_id",))
+    heading = turned(_directions(order), offset_angle)
+    known = images["compass_angle"].to_numpy(dtype=np.float64)
+    derived = order.unsort(heading, np.full(len(images), np.nan))
+    wanted = np.isfinite(derived) if overwrite else np.isfinite(derived) & ~np.isfinite(known)
+    LOG.info("%d of %d headings derived", np.count_nonzero(wanted), len(images))
+    return images.assign(compass_angle=np.where(wanted, derived, known))
+
+
+def summarise(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """
+    Sum up sequences: a row and a line for each.
+
+    Parameters
+    ----------
+    images
+        Images frame with `captured_at` and `sequence_id`, of local files or of Mapillary; rows without a
+        `sequence_id` are left out.
+
+    Returns
+    -------
+    sequences
+        Sequences frame, by time of the first image, ties by `sequence_id`: `images` counts all of a
+        sequence; `start`, `end`, `length_m` (geodesic, along the images in time order), `duration_s` and
+        the line come from those with a time and a position. `mean_speed_ms` is NaN where the duration
+        is 0. `is_pano` tells whether most are panoramas; `creator_id`, `make`, `model` and, where the
+        images have them, `organization_id`, `camera_type`, `creator_username` and `folder` are those of
+        the first image that has one. `duplicates` counts flagged images where the frame tells.
+        The line of a single image has its position twice, and so no length; a line across the
+        antimeridian is cut there into a MultiLineString (RFC 7946); without positions it is null.
+
+    Raises
+    ------
+    FrameError
+        If a column is missing or has another dtype.
+
+    Examples
+    --------
+    >>> summarise(images)[["sequence_id", "images", "length_m", "mean_speed_ms"]]
+    """
+    import geopandas as gpd
+    import pandas as pd
+
+    frames.check(images, _ordering.SEQUENCED)
+    members = images[images["sequence_id"].notna()]
+    if members.empty:
+        return frames.attribute(frames.empty(frames.SEQUENCES), *images.attrs.get("attribution", ()))
+    order = _ordering.by_time(members, ("sequence_id",))
+    rows = order.sort(np.arange(len(members)))
+    starts = order.starts()
+    ids = members["sequence_id"].iloc[rows[starts]]
+    stops = np.append(starts[1:], len(order))[: len(starts)] - 1
+    step = np.zeros(len(order))
+    step[1:] = _geodesic.lengths(order.lon[:-1], order.lat[:-1], order.lon[1:], order.lat[1:])
+    step[order.first] = 0.0
+    duration = (order.time_ms[stops] - order.time_ms[starts]) / 1000
+    length = np.add.reduceat(step, starts) if len(starts) else step
+    speed = np.divide(length, duration, out=np.full(len(starts), np.nan), where=duration > 0)
+    placed = pd.DataFrame(
+        {
+            "start": order.time_ms[starts].view("datetime64[ms]"),
+            "end": order.time_ms[stops].view("datetime64[ms]"),
+            "length_m": length,
+            "duration_s": duration,
+            "mean_speed_ms": speed,
+            "geometry": _lines(order, starts),
+        },
+        index=pd.Index(ids, name="sequence_id"),
+    )
+    placed["start"], placed["end"] = placed["start"].dt.tz_localize("UTC"), placed["end"].dt.tz_localize("UTC")
+    table = _facts(members, rows).join(placed, how="left")
+    table = table.reset_index().sort_values(["start", "sequence_id"], ignore_index=True)
+    sequences = gpd.GeoDataFrame(
+        table.drop(columns="geometry"), geometry=gpd.GeoSeries(table["geometry"], crs=frames.CRS)
+    )
+    sequences = frames.conform(sequences, frames.SEQUENCES)
+    sequences.attrs = dict(images.attrs)
+    LOG.info("%d sequences of %d images, %.1f km", len(sequences), len(members), length.sum() / 1000)
+    return sequences
+
+
+def checked_number(option: str, value: float) -> float:
+    """
+    Return an option's value, if it is a number.
+
+    Raises
+    ------
+    InputError
+        Naming the option.
+    """
+    if not np.isfinite(value):
+        raise InputError(f"--{option} must be a number, not {value}")
+    return float(value)
+
+
+def turned(heading: Array, offset_angle: float) -> Array:
+    """Return headings turned clockwise by an angle, in [0, 360)."""
+    if offset_angle:
+        heading = np.mod(heading + offset_angle, 360.0)
+    # np.mod of a tiny negative number rounds up to 360 itself.
+    return np.where(heading == 360.0, 0.0, heading)
+
+
+def next_known(values: Array, first: Flags) -> Array:
+    """
+    Fill gaps of each group by the next known value, those at its end by the last one known.
+
+    Parameters
+    ----------
+    values
+        NaN where unknown.
+    first
+        Whether a row is the first of its group.
+
+    Returns
+    -------
+    values
+        NaN where a group knows none.
+    """
+    gaps = np.flatnonzero(np.isnan(values))
+    if not len(gaps):
+        return values
+    # Runs of gaps, none of which reaches over the start of a group.
+    opens = np.ones(len(gaps), dtype=bool)
+    opens[1:] = (np.diff(gaps) > 1) | first[gaps[1:]]
+    opening = np.flatnonzero(opens)
+    count = np.diff(opening, append=len(gaps))
+    before, after = gaps[opening] - 1, gaps[opening] + count
+    ended = after == len(values)
+    after[ended] = before[ended]
+    ended |= first[after]
+    source = np.where(ended, before, after)
+    filled = values[source]
+    filled[ended & first[gaps[opening]]] = np.nan
+    values = values.copy()
+    values[gaps] = np.repeat(filled, count)
+    return values
+
+
+def _cuts(order: Order, cutoff_distance: float, cutoff_time: float) -> Flags:
+    """Return which images of an order start a sequence: the array floor of `cut_sequences`."""
+    starts = order.first.copy()
+    starts[1:] |= order.time_ms[1:] - order.time_ms[:-1] > cutoff_time * 1000
+    starts[1:] |= _geodesic.farther(order.lon[:-1], order.lat[:-1], order.lon[1:], order.lat[1:], cutoff_distance)
+    return starts
+
+
+def _directions(order: Order) -> Array:
+    """Return the directions of travel in an order: the array floor of `interpolate_directions`."""
+    heading = np.full(len(order), np.nan)
+    heading[:-1] = _geodesic.bearings(order.lon[:-1], order.lat[:-1], order.lon[1:], order.lat[1:])
+    heading[:-1][order.first[1:]] = np.nan
+    return next_known(heading, order.first)
+
+
+def _named(images: gpd.GeoDataFrame, order: Order, starts: Flags) -> pd.Series:
+    """Return a sequence_id for each row, from the first images of the sequences."""
+    import pandas as pd
+
+    places = np.flatnonzero(starts)
+    heads = places if order.rows is None else order.rows[places]
+    keys = [column for column in ("path", "id", *_ordering.CAMERA) if column in images.columns]
+    parts: dict[str, Any] = {column: images[column].iloc[heads].astype("str").fillna("") for column in keys}
+    parts["captured_at"] = order.time_ms[places]
+    if not {"path", "id"} & set(keys):
+        parts |= {"lon": order.lon[places], "lat": order.lat[places]}
+    table = pd.DataFrame({name: np.asarray(values, dtype=object) for name, values in parts.items()})
+    # Images that are the same in all this (a path twice) still start sequences of their own.
+    again = table.groupby(list(table.columns), sort=False).cumcount().to_numpy()
+    texts = zip(*(table[name] for name in table.columns), again, strict=True)
+    ids = [str(uuid.uuid5(NAMESPACE, "\n".join(map(str, text)))) for text in texts]
+    number = order.unsort(np.cumsum(starts) - 1, np.full(len(images), -1))
+    return pd.Series(pd.array(ids, dtype="str").take(number, allow_fill=True), index=images.index)
+
+
+def _facts(members: gpd.GeoDataFrame, rows: Rows) -> pd.DataFrame:
+    """Return what the images of each sequence say of it, the first in time first."""
+    import pandas as pd
+
+    columns = ("creator_id", "organization_id", "make", "model", "camera_type", "creator_username", "folder")
+    known = pd.DataFrame({name: members[name] for name in columns if name in members.columns})
+    known["sequence_id"] = members["sequence_id"]
+    rest = np.ones(len(members), dtype=bool)
+    rest[rows] = False
+    groups = known.iloc[np.concatenate([rows, np.flatnonzero(rest)])].groupby("sequence_id", sort=False)
+    table = groups.first()
+    table.insert(0, "images", groups.size())
+    for name, column in (("is_pano", "is_pano"), ("is_duplicate", "duplicates")):
+        if name in members.columns:
+            flags = members[name].astype("bool").groupby(members["sequence_id"], sort=False)
+            table[column] = flags.mean() > 0.5 if name == "is_pano" else flags.sum().astype("int64")
+    if "is_pano" not in table:
+        table["is_pano"] = False
+    return table
+
+
+def _lines(order: Order, starts: Rows) -> npt.NDArray[np.object_]:
+    import shapely
+
+    count = np.diff(starts, append=len(order))
+    single = count == 1
+    # A line has two ends: a single position is both.
+    repeat = np.ones(len(order), dtype=np.int64)
+    repeat[starts[single]] = 2
+    lon, lat = np.repeat(order.lon, repeat), np.repeat(order.lat, repeat)
+    number = np.repeat(np.arange(len(starts)), np.where(single, 2, count))
+    lines = np.asarray(shapely.linestrings(lon, lat, indices=number))
+    crossing = np.flatnonzero((np.abs(np.diff(lon)) > 180) & (np.diff(number) == 0))
+    for which in np.unique(number[crossing]):
+        part = slice(starts[which], starts[which] + count[which])
+        lines[which] = _cut_at_antimeridian(order.lon[part], order.lat[part])
+    return lines
+
+
+def _cut_at_antimeridian(lon: Array, lat: Array) -> Any:
+    """Return a line as a MultiLineString that ends at the antimeridian on either side."""
+    import shapely
+
+    pieces, piece = [], [(lon[0], lat[0])]
+    for west, south, east, north in zip(lon[:-1], lat[:-1], lon[1:], lat[1:], strict=True):
+        if abs(east - west) > 180:
+            edge = float(np.copysign(180.0, west))
+            span = east + 2 * edge - west
+            height = south + (north - south) * ((edge - west) / span if span else 0.0)
+            pieces.append([*piece, (edge, height)])
+            piece = [(-edge, height)]
+        piece.append((east, north))
+    return shapely.MultiLineString([*pieces, piece])
