@@ -17,13 +17,26 @@ if TYPE_CHECKING:
     from mlygeo.store import FrameLike
 
 
-def plot(layers: Iterable[FrameLike], *, title: str | None, dpi: int, progress: Progress | None = None) -> Job:  # noqa: ARG001
-    """Do what `mlygeo.plot` says, for the verb `map`."""
+def plot(
+    layers: Iterable[FrameLike],
+    *,
+    title: str | None,
+    colour: str | None,
+    dpi: int,
+    basemap: str | None,
+    progress: Progress | None = None,  # noqa: ARG001 - drawing takes no time to speak of
+) -> Job:
+    """Do what `mlygeo.plot` and `mlygeo.explore` say, for the verb `map`."""
     from mlygeo import plotting, store
 
-    figure = plotting.draw(layers, title=title, dpi=dpi)
+    layers = list(layers)
 
     def write(path: Path) -> list[Path]:
+        if path.suffix.lower() == ".html":
+            return [plotting.explore(layers, title=title, colour=colour, basemap=basemap).save(path)]
+        if basemap is not None:
+            raise InputError(f"--basemap is for interactive maps, and {path.name} is a picture", hint="-o map.html")
+        figure = plotting.draw(layers, title=title, dpi=dpi, colour=colour)
         with store.atomic(path) as temporary:
             figure.savefig(temporary)
         return [path]

@@ -16,13 +16,20 @@ def plot(
     layers: Iterable[FrameLike],
     *,
     title: str | None = None,
+    colour: str | None = None,
     dpi: int = 150,
+    basemap: str | None = None,
 ) -> Figure:
     """
     Draw frames as a picture, one upon the other.
 
-    Streets become lines, points dots, and the images of a selection are joined to the points
-    they were chosen for where both are drawn. The attribution of the data stands below.
+    Streets become lines, points dots, images dots with arrows where cameras look (thinned where
+    they are dense), tracks lines coloured by speed, coverage what is covered and what is not; the
+    images of a selection are joined to the points they were chosen for where both are drawn. More
+    points than can be told apart are counted on a lattice. A bar tells the scale, and the
+    attribution of the data stands below. Colours can be told apart by the colour-blind.
+
+    The verb writes an interactive map where -o names an .html file; see `mlygeo.explore`.
 
     Parameters
     ----------
@@ -30,8 +37,14 @@ def plot(
         Frames, or files of them, the lowest first.
     title
         Text above the picture.
+    colour
+        Name of a column that gives the colours, in every layer that has it: times by year,
+        numbers from low to high, other values as categories. Default: what suits each kind.
     dpi
-        Resolution, dots an inch.
+        Resolution of a picture, dots an inch.
+    basemap
+        Address of map tiles, with {z}, {x} and {y}, for an interactive map (.html), fetched when
+        it is looked at. Default: none, and the map needs no network.
 
     Returns
     -------
@@ -44,11 +57,16 @@ def plot(
         If Matplotlib is missing: install `mlygeo[plot]`.
     FrameError
         If there is nothing to draw.
+    InputError
+        If a base map is asked for: a figure has none.
 
     Examples
     --------
     >>> plot(["edges.gpkg", street_points, selection]).savefig("map.png")
     """
     from mlygeo import plotting
+    from mlygeo.errors import InputError
 
-    return plotting.draw(layers, title=title, dpi=dpi)
+    if basemap is not None:
+        raise InputError("a figure has no base map", hint="mlygeo.explore(…, basemap=…)")
+    return plotting.draw(layers, title=title, dpi=dpi, colour=colour)

@@ -6,7 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("bench_startup", "bench_tiles", "bench_streets", "bench_nearest_core", "bench_select")
+NAMES = (
+    "bench_startup",
+    "bench_tiles",
+    "bench_streets",
+    "bench_nearest_core",
+    "bench_select",
+    "bench_sequences",
+    "bench_process",
+    "bench_download",
+)
 
 for name in NAMES:
     subprocess.run([sys.executable, str(Path(__file__).parent / f"{name}.py")], check=True)

@@ -1,0 +1,412 @@
+"""
+Frames as an interactive map: one HTML file that needs neither network nor server.
+
+The page draws with WebGL 2 by a viewer of its own (viewer.js beside this module), so that nothing
+but the data makes the file large. Its content security policy lets no other script run, and
+no text of a frame becomes HTML.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import os
+import re
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import numpy as np
+
+from mlygeo import store
+from mlygeo.errors import FormatError, InputError
+from mlygeo.plotting import _columns, _layers, _style
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import pandas as pd
+
+    from mlygeo.plotting._layers import Layer
+
+MANY = 200_000
+"""Layers with more rows carry only the columns of `FIRST` into popups."""
+
+FIRST = (
+    "id", "captured_at", "compass_angle", "is_pano", "creator_username", "creator_id", "sequence_id", "make", "model",
+    "quality_score", "point_id", "distance_m", "rank", "name", "highway", "length_m", "covered_m", "share_covered",
+    "newest", "images", "gap_id", "track_id", "time", "altitude", "start", "end", "path", "error",
+)  # fmt: skip
+"""Columns of popups, in this order, before all others."""
+
+MOST_FIELDS = 24
+
+EMBEDDED_BYTES = 8_000_000
+"""Pictures embedded in a map that is shown in a notebook, all together."""
+
+UNITS = {"compass_angle": "°", "distance_m": " m", "length_m": " m", "covered_m": " m", "altitude": " m"}
+
+PICTURES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
+
+
+def explore(
+    layers: Iterable[store.FrameLike],
+    *,
+    title: str | None = None,
+    colour: str | None = None,
+    basemap: str | None = None,
+) -> Map:
+    """
+    Show frames on an interactive map, good for a million points.
+
+    The map is one HTML page without any address in it: it works offline, from a file, and in a
+    notebook. A click on an image shows its picture where it was downloaded (`path`), its capture
+    time and a link to Mapillary; what else the frame holds is shown too.
+
+    Parameters
+    ----------
+    layers
+        Frames, or files of them, the lowest first.
+    title
+        Text above the legend.
+    colour
+        Name of a column that gives the colours, in every layer that has it: times by year,
+        numbers from low to high, other values as categories. Without it, tracks are coloured by
+        speed, coverage by how much is covered.
+    basemap
+        Address of map tiles, with {z}, {x} and {y}, to be fetched when the map is looked at; None
+        shows none, and fetches nothing. Mind the terms of whoever serves them.
+
+    Returns
+    -------
+    map
+        Shows itself in a notebook; `map.save("map.html")` writes it.
+
+    Raises
+    ------
+    FrameError
+        If there is nothing to draw.
+    InputError
+        If `basemap` is no address of tiles.
+
+    Examples
+    --------
+    >>> explore([streets, selection], colour="captured_at").save("map.html")
+    """
+    _check_basemap(basemap)
+    return Map(_layers.layers_of(layers), title=title, colour=colour, basemap=basemap)
+
+
+class Map:
+    """
+    An interactive map; made by `explore`.
+
+    Parameters
+    ----------
+    layers
+        What it shows, the lowest first.
+    title
+        Text above the legend.
+    colour
+        Name of the column that gives the colours.
+    basemap
+        Address of map tiles.
+    """
+
+    def __init__(
+        self, layers: list[Layer], *, title: str | None = None, colour: str | None = None, basemap: str | None = None
+    ) -> None:
+        self.layers, self.title, self.colour, self.basemap = layers, title, colour, basemap
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """
+        Write the map to an HTML file, whole or not at all; pictures are linked, not copied.
+
+        Parameters
+        ----------
+        path
+            The file, ending in .html.
+
+        Raises
+        ------
+        FormatError
+            If it has another ending.
+        FileError
+            If it cannot be written.
+        """
+        path = Path(path).expanduser()
+        if path.suffix.lower() not in {".html", ".htm"}:
+            raise FormatError(f"{path.name}: interactive maps are written as .html")
+        folder = path.absolute().parent
+        return store.write_text(self.html(picture=lambda file: _link(file, folder)), path)
+
+    def html(self, *, picture: Callable[[str], str | None] | None = None) -> str:
+        """
+        Return the page.
+
+        Parameters
+        ----------
+        picture
+            Turns the path of an image's file into the address of its thumbnail, None for none;
+            without it there are no thumbnails.
+        """
+        packer = _columns.Packer()
+        layers = [self._layer(packer, layer, picture) for layer in self.layers]
+        links = _layers.links(self.layers)
+        if len(links):
+            layers.insert(0, _links(packer, links))
+        meta = {
+            "title": self.title,
+            "layers": layers,
+            "view": _view(self.layers),
+            "basemap": None if self.basemap is None else {"url": self.basemap, "zoom": 19},
+        }
+        return _page(meta, packer.text(), self.attribution, self.title or "Map", self.basemap)
+
+    @cached_property
+    def attribution(self) -> list[str]:
+        """Whose data the map shows."""
+        sources = _layers.attribution(self.layers)
+        return sources if self.basemap is None else [*sources, f"base map: {urlsplit(self.basemap).hostname}"]
+
+    def _repr_html_(self) -> str:
+        """Return the map as a notebook shows it: a page in a frame that may run its script and open links."""
+        page = html.escape(self.html(picture=_Embedding()), quote=True)
+        return (
+            f'<iframe srcdoc="{page}" sandbox="allow-scripts allow-popups" title="{html.escape(self.title or "Map")}"'
+            ' style="width: 100%; height: 560px; border: 1px solid #ccc"></iframe>'
+        )
+
+    def _layer(
+        self, packer: _columns.Packer, layer: Layer, picture: Callable[[str], str | None] | None
+    ) -> dict[str, Any]:
+        with_gaps = any(other.kind == "gaps" for other in self.layers)
+        paint = _style.paint(layer, self.colour, with_gaps=with_gaps)
+        points = layer.is_points or (layer.kind == "tracks" and not layer.track_order()[1].any())
+        found: dict[str, Any] = {
+            "name": layer.name,
+            "rows": len(layer.frame),
+            "shape": "points" if points else "lines",
+            "colours": list(paint.colours),
+            "labels": _labels(paint),
+        }
+        order = _points(packer, layer, found) if points else _lines(packer, layer, found)
+        found["index"] = None if paint.index is None else packer.add(paint.index[order], "u1")
+        found["columns"] = _fields(packer, layer, layer.frame.iloc[order], picture)
+        return found
+
+
+def _labels(paint: _style.Paint) -> list[str] | None:
+    if paint.labels is None:
+        return None
+    unit = " km/h" if paint.title == "km/h" else ""
+    return [text + (unit if text[0].isdigit() else "") for text in paint.labels]
+
+
+def _points(packer: _columns.Packer, layer: Layer, found: dict[str, Any]) -> Any:
+    x, y = _columns.world(*layer.lonlat)
+    order = _columns.near_each_other(x, y)
+    found |= {"x": packer.add(x[order], "u4", differences=True), "y": packer.add(y[order], "u4", differences=True)}
+    found["radius"] = 5 if layer.kind == "points" else 4
+    heading = layer.headings()
+    if heading is not None and np.isfinite(heading).any():
+        turned = np.where(np.isfinite(heading), np.rint(np.mod(heading, 360.0) / 360.0 * 65534), 65535)
+        found["heading"] = packer.add(turned[order], "u2")
+    pano = layer.panoramas()
+    if pano.any():
+        found["panoramas"] = packer.add(pano[order], "u1")
+    return order
+
+
+def _lines(packer: _columns.Packer, layer: Layer, found: dict[str, Any]) -> Any:
+    """Add lines; each belongs to a row, and an area is drawn by its border."""
+    import shapely
+
+    order: Any = np.arange(len(layer.frame))
+    if layer.kind == "tracks":
+        # A piece of the track for each position but the first, so that each has its own colour and popup.
+        order, follows = layer.track_order()
+        places = np.column_stack(layer.lonlat)[order]
+        owners = np.flatnonzero(follows)
+        coordinates = np.stack([places[owners - 1], places[owners]], axis=1).reshape(-1, 2)
+        counts = np.full(len(owners), 2)
+    else:
+        geometry = layer.geometry
+        polygons = shapely.get_dimensions(geometry) == 2
+        geometry = np.where(polygons, shapely.boundary(geometry), geometry) if polygons.any() else geometry
+        parts, owners = shapely.get_parts(geometry, return_index=True)
+        coordinates, counts = shapely.get_coordinates(parts), shapely.get_num_coordinates(parts)
+    x, y = _columns.world(*coordinates.T)
+    found |= {
+        "x": packer.add(x, "u4", differences=True),
+        "y": packer.add(y, "u4", differences=True),
+        "counts": packer.add(counts, "u4"),
+        "owners": packer.add(owners, "u4", differences=True),
+        "width": {"gaps": 5, "coverage": 4, "tracks": 4}.get(layer.kind, 2.5),
+    }
+    if layer.kind == "areas":
+        found["colours"] = [_style.GREY, *found["colours"][1:]]
+    return order
+
+
+def _links(packer: _columns.Packer, links: Any) -> dict[str, Any]:
+    x, y = _columns.world(*links.reshape(-1, 2).T)
+    return {
+        "name": "chosen for",
+        "rows": len(links),
+        "shape": "lines",
+        "colours": [_style.BLACK],
+        "labels": None,
+        "index": None,
+        "x": packer.add(x, "u4", differences=True),
+        "y": packer.add(y, "u4", differences=True),
+        "counts": packer.add(np.full(len(links), 2), "u4"),
+        "owners": packer.add(np.arange(len(links)), "u4", differences=True),
+        "width": 1.2,
+        "columns": [],
+    }
+
+
+def _fields(
+    packer: _columns.Packer, layer: Layer, frame: pd.DataFrame, picture: Callable[[str], str | None] | None
+) -> list[dict[str, Any]]:
+    names = [name for name in FIRST if name in frame.columns]
+    if len(frame) <= MANY:
+        names += [str(name) for name in frame.columns if name not in FIRST]
+    names = [name for name in names if str(frame[name].dtype) != "geometry"][:MOST_FIELDS]
+    fields = []
+    if picture is not None and "path" in names:
+        addresses = frame["path"].map(lambda path: picture(str(path)) if isinstance(path, str) and path else None)
+        if (made := _columns.field(packer, "thumbnail", addresses)) is not None:
+            fields.append({**made, "role": "thumbnail"})
+    for name in names:
+        # A map is passed on; the folders of whoever made it are nobody's business.
+        values = frame[name].map(_file_name) if name == "path" else frame[name]
+        made = _columns.field(packer, "file" if name == "path" else name, values)
+        if made is None:
+            continue
+        if name == "id" and layer.kind in {"images", "selection"}:
+            made["role"] = "mapillary"
+        if name in UNITS:
+            made["unit"] = UNITS[name]
+        fields.append(made)
+    return fields
+
+
+def _file_name(path: Any) -> str | None:
+    return re.split(r"[/\\\\]", path)[-1] if isinstance(path, str) else None
+
+
+def _link(file: str, folder: Path) -> str | None:
+    """Return the address of a picture's file, seen from the folder of the map."""
+    path = Path(file).expanduser()
+    if path.suffix.lower() not in PICTURES:
+        return None
+    try:
+        relative = os.path.relpath(path.absolute(), folder)
+    except ValueError:  # another drive of Windows
+        return path.absolute().as_uri()
+    # With "./" before it, no name of a file is taken for a scheme such as javascript:.
+    return "./" + quote(Path(relative).as_posix())
+
+
+class _Embedding:
+    """Pictures as part of the page, until there are enough of them."""
+
+    def __init__(self) -> None:
+        self._left = EMBEDDED_BYTES
+        self._known: dict[str, str | None] = {}
+
+    def __call__(self, file: str) -> str | None:
+        if file not in self._known:
+            self._known[file] = self._embedded(Path(file).expanduser())
+        return self._known[file]
+
+    def _embedded(self, path: Path) -> str | None:
+        kind = PICTURES.get(path.suffix.lower())
+        try:
+            if kind is None or path.stat().st_size > self._left:
+                return None
+            data = path.read_bytes()
+        except OSError:
+            return None
+        self._left -= len(data)
+        return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _view(layers: list[Layer]) -> list[float]:
+    """Return the box that shows everything: west and north edge, width and height, in units of the world."""
+    bounds = np.array([layer.frame.total_bounds for layer in layers])
+    x, y = _columns.world(bounds[:, [0, 2]].ravel(), bounds[:, [1, 3]].ravel())
+    west, east = float(x.min()), float(x.max())
+    if bounds[:, 2].max() - bounds[:, 0].min() > 180:
+        import shapely
+
+        every = np.concatenate([shapely.get_coordinates(layer.geometry)[:, 0] for layer in layers])
+        if not np.any(np.abs(every) < 90):  # on both sides of the antimeridian, and nowhere else
+            turned, _ = _columns.world(np.array([every[every > 0].min(), every[every <= 0].max()]), np.zeros(2))
+            west, east = float(turned[0]), float(turned[1]) + _columns.WORLD
+    north, south = float(y.min()), float(y.max())
+    # What has no width or height is shown in the middle of a box of some twenty metres.
+    wide, high = max(east - west, 2000.0), max(south - north, 2000.0)
+    return [(west + east - wide) / 2, (north + south - high) / 2, wide, high]
+
+
+def _check_basemap(basemap: str | None) -> None:
+    if basemap is None:
+        return
+    parts = urlsplit(basemap)
+    sound = parts.scheme == "https" and parts.hostname and all(name in basemap for name in ("{z}", "{x}", "{y}"))
+    if not sound or any(letter in basemap for letter in "\"'<>; "):
+        raise InputError(
+            f"basemap is no address of map tiles: {basemap[:80]!r}",
+            hint="such as https://tile.openstreetmap.org/{z}/{x}/{y}.png",
+        )
+
+
+@lru_cache(maxsize=2)
+def _asset(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def _page(meta: dict[str, Any], data: str, attribution: list[str], title: str, basemap: str | None) -> str:
+    script, style = _asset("viewer.js"), _asset("viewer.css")
+
+    def digest(text: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+    images = "data: blob: file: 'self'" + ("" if basemap is None else f" https://{urlsplit(basemap).netloc}")
+    policy = (
+        f"default-src 'none'; script-src {digest(script)}; style-src {digest(style)}; img-src {images};"
+        " base-uri 'none'; form-action 'none'"
+    )
+    # Inside a script element only "<" could end it; the others are for readers that are not browsers.
+    escaped = json.dumps(meta).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{html.escape(title)}</title>",
+            f"<style>{style}</style></head><body>",
+            '<div id="map" tabindex="0" role="application" aria-label="Map; arrow keys move it, plus and minus zoom">',
+            '<div id="tiles"></div></div>',
+            '<div id="panel" class="box"></div>',
+            '<div id="buttons" class="box"><button id="in" aria-label="Zoom in">+</button>',
+            '<button id="out" aria-label="Zoom out">&minus;</button>',
+            '<button id="all" aria-label="Show everything">&#x2922;</button></div>',
+            '<div id="scale" class="box"><span></span><div></div></div>',
+            f'<div id="attribution" class="box">{html.escape("  ·  ".join(attribution))}</div>',
+            '<div id="popup" class="box" role="dialog" aria-label="What was clicked" hidden></div>',
+            '<div id="problem" class="box" role="alert" hidden></div>',
+            f'<script id="meta" type="application/json">{escaped}</script>',
+            f'<script id="data" type="text/plain">{data}</script>',
+            f"<script>{script}</script>",
+            "</body></html>",
+            "",
+        ]
+    )

@@ -1,0 +1,337 @@
+"""Frames as a picture: lines, points and headings in Matplotlib, readable at half its size."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo.errors import DependencyError
+from mlygeo.plotting import _layers, _style
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from mlygeo import store
+    from mlygeo.plotting._layers import Floats, Layer
+    from mlygeo.plotting._style import Paint
+
+SIZE_INCHES, LEAST_INCHES = 7.5, 6.0
+"""The map's longer side, and the least width, which the attribution needs."""
+
+SMALL, NORMAL, LARGE = 10, 11, 14
+"""Sizes of text, points: at 150 dots an inch still ten dots high where the picture is shown half as wide."""
+
+MOST_DOTS = 50_000
+"""More points than this would hide each other; they are counted on a lattice instead."""
+
+LATTICE = 500
+"""Cells of the lattice along the longer side."""
+
+ARROWS = 28
+"""Headings are thinned to one in each of so many squares along the longer side."""
+
+
+def draw(
+    layers: Iterable[store.FrameLike], *, title: str | None = None, dpi: int = 150, colour: str | None = None
+) -> Figure:
+    """
+    Draw frames one upon the other; see `mlygeo.plot`.
+
+    Raises
+    ------
+    DependencyError
+        If Matplotlib is missing.
+    FrameError
+        If there is nothing to draw.
+    """
+    try:
+        from matplotlib.figure import Figure as MatplotlibFigure
+    except ImportError as error:
+        raise DependencyError("pictures need Matplotlib", hint="pip install 'mlygeo[plot]'") from error
+    drawn = _layers.layers_of(layers)
+    figure = MatplotlibFigure(dpi=dpi, layout="constrained")
+    axes = figure.add_subplot()
+    shift = _shift(drawn)
+    _fit(axes, drawn, shift)
+    figure.set_size_inches(*_size(axes))
+    limits = axes.get_xlim(), axes.get_ylim()
+    with_gaps = any(layer.kind == "gaps" for layer in drawn)
+    for layer in drawn:
+        _draw_layer(axes, layer, _style.paint(layer, colour, with_gaps=with_gaps), shift)
+    _draw_links(axes, _layers.links(drawn), shift)
+    axes.set_xlim(limits[0])
+    axes.set_ylim(limits[1])
+    _draw_headings(axes, drawn, shift)
+    _finish(axes, title, shift)
+    figure.supxlabel(
+        "  ·  ".join(_layers.attribution(drawn)),
+        fontsize=SMALL,
+        x=0.99,
+        ha="right",
+        color=_style.BLACK,
+        gid="attribution",
+    )
+    return figure
+
+
+def _size(axes: Axes) -> tuple[float, float]:
+    """Return width and height of a figure that its map fills, inches."""
+    (west, east), (south, north) = axes.get_xlim(), axes.get_ylim()
+    ratio = (north - south) / ((east - west) * max(math.cos(math.radians((south + north) / 2)), 0.01))
+    wide, high = min(SIZE_INCHES, SIZE_INCHES / ratio), min(SIZE_INCHES, SIZE_INCHES * ratio)
+    return max(wide + 0.5, LEAST_INCHES), high + 1.2
+
+
+def _shift(layers: list[Layer]) -> float:
+    """Return 360 where the layers lie on both sides of the antimeridian: western longitudes are drawn east of it."""
+    bounds = np.array([layer.frame.total_bounds for layer in layers])
+    return 360.0 if bounds[:, 2].max() - bounds[:, 0].min() > 180 else 0.0
+
+
+def _moved(lon: Floats, shift: float) -> Floats:
+    return np.where(lon < 0, lon + shift, lon)
+
+
+def _draw_layer(axes: Axes, layer: Layer, paint: Paint, shift: float) -> None:
+    name = "covered" if layer.kind == "coverage" and paint.index is None else layer.name
+    label = name if name != layer.name else f"{name} ({len(layer.frame):,})"
+    if layer.kind == "tracks":
+        _draw_track(axes, layer, paint, shift, label)
+    elif layer.is_points:
+        _draw_points(axes, layer, paint, shift, label)
+    elif layer.kind == "areas":
+        layer.frame.plot(ax=axes, color=paint.colours[0], edgecolor=_style.GREY, zorder=0, label=label)
+    else:
+        _draw_lines(axes, layer, paint, shift, label)
+
+
+def _draw_lines(axes: Axes, layer: Layer, paint: Paint, shift: float, label: str) -> None:
+    import shapely
+    from matplotlib.collections import LineCollection
+
+    parts, owner = shapely.get_parts(layer.geometry, return_index=True)
+    coordinates, line = shapely.get_coordinates(parts, return_index=True)
+    coordinates[:, 0] = _moved(coordinates[:, 0], shift)
+    lines = np.split(coordinates, np.flatnonzero(np.diff(line)) + 1)
+    width = {"gaps": 3.0, "coverage": 2.2, "sequences": 1.6}.get(layer.kind, 1.2) * (0.5 if len(lines) > 20_000 else 1)
+    order = {"gaps": 3, "coverage": 2}.get(layer.kind, 1)
+    index = np.zeros(len(layer.frame), np.uint8) if paint.index is None else paint.index
+    for number, (colour, what) in enumerate(_classes(paint, label)):
+        chosen = np.flatnonzero(index[owner] == number)
+        if len(chosen):
+            axes.add_collection(
+                LineCollection(
+                    [lines[i] for i in chosen], colors=colour, linewidths=width, zorder=order, label=what,
+                    rasterized=len(chosen) > MOST_DOTS, capstyle="round",
+                )
+            )  # fmt: skip
+
+
+def _classes(paint: Paint, label: str) -> list[tuple[str, str]]:
+    """Return colours with what the legend says of them; an empty text leaves one out."""
+    if paint.index is None:
+        return [(paint.colours[0], label)]
+    if paint.labels is None:
+        return [(colour, label if number == 0 else "") for number, colour in enumerate(paint.colours)]
+    counts = np.bincount(paint.index, minlength=len(paint.colours))
+    unit = f" {paint.title}" if paint.title == "km/h" else ""
+    return [
+        (colour, f"{text}{unit} ({count:,})")
+        for colour, text, count in zip(paint.colours, paint.labels, counts, strict=True)
+    ]
+
+
+def _draw_track(axes: Axes, layer: Layer, paint: Paint, shift: float, label: str) -> None:
+    from matplotlib.collections import LineCollection
+
+    order, follows = layer.track_order()
+    lon, lat = (values[order] for values in layer.lonlat)
+    places = np.column_stack([_moved(lon, shift), lat])
+    to = np.flatnonzero(follows)
+    index = np.zeros(len(order), np.uint8) if paint.index is None else paint.index[order]
+    segments = np.stack([places[to - 1], places[to]], axis=1)
+    for number, (colour, what) in enumerate(_classes(paint, label)):
+        mine = segments[index[to] == number]
+        if len(mine):
+            axes.add_collection(
+                LineCollection(list(mine), colors=colour, linewidths=2.4, zorder=3, label=what, capstyle="round")
+            )
+    if not len(to):
+        axes.scatter(places[:, 0], places[:, 1], s=12, c=paint.colours[0], zorder=3, label=label)
+
+
+def _draw_points(axes: Axes, layer: Layer, paint: Paint, shift: float, label: str) -> None:
+    lon, lat = layer.lonlat
+    lon = _moved(lon, shift)
+    if len(lon) > MOST_DOTS:
+        _draw_density(axes, lon, lat, label)
+        return
+    size = max(5.0, min(30.0, 6000 / len(lon)))
+    pano = layer.panoramas()
+    index = np.zeros(len(lon), np.uint8) if paint.index is None else paint.index
+    everything = np.ones(len(lon), dtype=bool)
+    shapes = [(everything, "o", "")]
+    if layer.kind != "points" and pano.any() and not pano.all() and paint.labels is None:
+        shapes = [(~pano, "^", "flat pictures"), (pano, "o", "panoramas")]
+    for number, (colour, what) in enumerate(_classes(paint, label)):
+        for mask, marker, shape in shapes:
+            mine = mask & (index == number)
+            if not mine.any():
+                continue
+            axes.scatter(
+                lon[mine], lat[mine], s=size, c=_style.PURPLE if shape == "panoramas" else colour, marker=marker,
+                linewidths=0.4, edgecolors="white" if size > 12 else "none", zorder=3 if layer.kind == "points" else 4,
+                label=f"{layer.name}, {shape} ({mine.sum():,})" if shape else what,
+            )  # fmt: skip
+
+
+def _draw_density(axes: Axes, lon: Floats, lat: Floats, label: str) -> None:
+    """Draw how many points there are in each cell of a lattice: more points than dots could be told apart."""
+    from matplotlib.colors import ListedColormap, LogNorm
+
+    west, east, south, north = lon.min(), lon.max(), lat.min(), lat.max()
+    squeeze = max(math.cos(math.radians((south + north) / 2)), 0.01)
+    cell = max((east - west) * squeeze, north - south, 1e-9) / LATTICE
+    columns, rows = int((east - west) * squeeze / cell) + 1, int((north - south) / cell) + 1
+    column = ((lon - west) * (squeeze / cell)).astype(np.int64)
+    row = ((lat - south) / cell).astype(np.int64)
+    counts = np.bincount(row * columns + column, minlength=columns * rows).reshape(rows, columns).astype(float)
+    counts[counts == 0] = np.nan
+    most = float(np.nanmax(counts))
+    colours = _style.SCALE[::-1]
+    axes.imshow(
+        counts, origin="lower", interpolation="nearest", zorder=3, aspect="auto", cmap=ListedColormap(colours),
+        norm=LogNorm(1, max(most, 2)), extent=(west, west + columns * cell / squeeze, south, south + rows * cell),
+    )  # fmt: skip
+    metres = cell * 111_000
+    text = f"{label}: from 1 to {most:,.0f} in {metres:,.0f} m"
+    axes.add_patch(_key(colours[2], text))
+
+
+def _key(colour: str, text: str) -> Any:
+    """Return an empty patch that stands in the legend."""
+    from matplotlib.patches import Polygon
+
+    return Polygon(np.empty((0, 2)), closed=False, facecolor=colour, label=text)
+
+
+def _draw_links(axes: Axes, links: Floats, shift: float) -> None:
+    """Join each chosen image to the point that it was chosen for."""
+    from matplotlib.collections import LineCollection
+
+    if not len(links) or len(links) > MOST_DOTS:
+        return
+    links = links.copy()
+    links[..., 0] = _moved(links[..., 0], shift)
+    axes.add_collection(LineCollection(list(links), colors=_style.BLACK, linewidths=0.7, zorder=2, label="chosen for"))
+
+
+def _draw_headings(axes: Axes, layers: list[Layer], shift: float) -> None:
+    """Draw which way cameras look, one arrow in each square where they are dense."""
+    (west, east), (south, north) = axes.get_xlim(), axes.get_ylim()
+    squeeze = max(math.cos(math.radians((south + north) / 2)), 0.01)
+    side = max((east - west) * squeeze, north - south) / ARROWS
+    for layer in layers:
+        heading = layer.headings()
+        if heading is None or len(heading) > MOST_DOTS:
+            continue
+        lon, lat = layer.lonlat
+        lon = _moved(lon, shift)
+        flat = np.flatnonzero(np.isfinite(heading) & ~layer.panoramas())
+        if not len(flat):
+            continue
+        column = np.floor((lon[flat] - west) * squeeze / side).astype(np.int64)
+        row = np.floor((lat[flat] - south) / side).astype(np.int64)
+        chosen = flat[np.unique(row * 4 * ARROWS + column, return_index=True)[1]]
+        angle = np.radians(heading[chosen])
+        axes.quiver(
+            lon[chosen], lat[chosen], np.sin(angle), np.cos(angle), angles="uv", units="inches", scale=1 / 0.19,
+            scale_units="inches", width=0.022, headwidth=4.5, headlength=5, headaxislength=4.5, color=_style.BLACK,
+            edgecolor="white", linewidth=0.5, zorder=5, label="camera looks", gid="headings",
+        )  # fmt: skip
+
+
+def _fit(axes: Axes, layers: list[Layer], shift: float) -> None:
+    """Show what is drawn, with a margin, true to latitude in the middle."""
+    bounds = np.array([layer.frame.total_bounds for layer in layers])
+    if shift:
+        lons = np.concatenate([_moved(_longitudes(layer), shift) for layer in layers])
+        bounds[:, 0], bounds[:, 2] = lons.min(), lons.max()
+    west, south = bounds[:, :2].min(axis=0)
+    east, north = bounds[:, 2:].max(axis=0)
+    squeeze = max(math.cos(math.radians((south + north) / 2)), 0.01)
+    margin = max(0.05 * max((east - west) * squeeze, north - south), 2e-4)
+    # Neither a street due north nor a row of points due east makes a picture of a strip.
+    least = 0.35 * max((east - west) * squeeze, north - south) / 2
+    wide, high = max((east - west) / 2, least / squeeze) + margin / squeeze, max((north - south) / 2, least) + margin
+    axes.set_xlim((west + east) / 2 - wide, (west + east) / 2 + wide)
+    axes.set_ylim((south + north) / 2 - high, (south + north) / 2 + high)
+    axes.set_aspect(1 / squeeze)
+
+
+def _longitudes(layer: Layer) -> Floats:
+    import shapely
+
+    return np.asarray(shapely.get_coordinates(layer.geometry)[:, 0])
+
+
+def _finish(axes: Axes, title: str | None, shift: float) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axes.set(xlabel="", ylabel="")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(4))
+        axis.set_tick_params(labelsize=SMALL, colors=_style.BLACK)
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value - 360 if value > 180 and shift else value:g}°")
+    )
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}°"))
+    axes.yaxis.set_tick_params(rotation=90)
+    for label in axes.get_yticklabels():
+        label.set_verticalalignment("center")
+    _draw_scale_bar(axes)
+    handles, labels = axes.get_legend_handles_labels()
+    shown = [(handle, label) for handle, label in zip(handles, labels, strict=True) if label]
+    if shown:
+        axes.legend(
+            *zip(*shown, strict=True), loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=2, fontsize=NORMAL,
+            frameon=False, markerscale=1.6, labelcolor=_style.BLACK,
+        )  # fmt: skip
+    if title:
+        axes.set_title(title, fontsize=LARGE, color=_style.BLACK)
+
+
+def _draw_scale_bar(axes: Axes) -> None:
+    """Draw a bar of a round number of metres, as long as it is at its own latitude."""
+    from mlygeo.spatial import geodesy
+
+    (west, east), (south, north) = axes.get_xlim(), axes.get_ylim()
+    lat = south + 0.04 * (north - south)
+    lon = west + 0.04 * (east - west)
+    across = float(geodesy.distance(lon, lat, lon + (east - west) / 100, lat)[0]) * 100
+    metres = _round_down(across / 4)
+    end = lon + (east - west) * metres / across
+    for _ in range(3):  # the shortest way leaves the parallel, the more the longer the bar
+        end = lon + (end - lon) * metres / float(geodesy.distance(lon, lat, end, lat)[0])
+    high = 0.012 * (north - south)
+    axes.plot(
+        [lon, lon, end, end], [lat + high, lat, lat, lat + high], color=_style.BLACK, linewidth=2, zorder=6,
+        solid_capstyle="butt", gid="scale bar",
+    )  # fmt: skip
+    text = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"
+    axes.annotate(
+        text, ((lon + end) / 2, lat + high), ha="center", va="bottom", fontsize=NORMAL, color=_style.BLACK, zorder=6,
+        xytext=(0, 2), textcoords="offset points", gid="scale bar text",
+        bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1},
+    )  # fmt: skip
+
+
+def _round_down(metres: float) -> float:
+    """Return the largest of 1, 2, 5, 10, 20, … that does not exceed a number."""
+    power = 10.0 ** math.floor(math.log10(max(metres, 1e-3)))
+    return next(factor * power for factor in (5, 2, 1) if factor * power <= metres * (1 + 1e-9))

@@ -1,0 +1,393 @@
+import contextlib
+import json
+import struct
+import time
+import tracemalloc
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+import video_files as made
+from conftest import DATA
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import mlygeo
+from mlygeo import cli, frames
+from mlygeo.errors import FileError, FormatError, InputError, MlygeoError
+from mlygeo.readers import _blackvue, _gpmf, _gps, _mp4
+from mlygeo.readers.video import read_video, video_info
+
+VIDEOS = DATA / "video"
+EXPECTED = json.loads((VIDEOS / "mapillary_tools_expected.json").read_text())["videos"]
+WITH_POINTS = [name for name, told in EXPECTED.items() if told.get("points")]
+GPMF = json.loads((VIDEOS / "gpmf" / "gopro_telemetry_expected.json").read_text())
+START = datetime(2024, 5, 5, 10, tzinfo=UTC)
+
+
+def column(points, name):
+    return np.array([np.nan if point[name] is None else point[name] for point in points], dtype=float)
+
+
+def epoch(tracks):
+    return tracks["time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
+
+
+@pytest.mark.parametrize("name", WITH_POINTS)
+def test_tracks_are_those_of_mapillary_tools(name):
+    tracks, points = read_video(VIDEOS / name), EXPECTED[name]["points"]
+    frames.check(tracks, frames.TRACKS)
+    lon, lat = frames.lonlat(tracks)
+    assert len(tracks) == len(points)
+    np.testing.assert_allclose(lat, column(points, "lat"), rtol=0, atol=1e-7)
+    np.testing.assert_allclose(lon, column(points, "lon"), rtol=0, atol=1e-7)
+    np.testing.assert_allclose(tracks["video_time_s"], column(points, "time"), rtol=0, atol=0.010)
+    told = column(points, "alt")
+    known = np.isfinite(told)
+    np.testing.assert_allclose(tracks["altitude"][known], told[known], rtol=0, atol=1e-3)
+    # They tell the time of each payload for all its points; ours is the same where a payload starts.
+    told = column(points, "epoch_time" if "epoch_time" in points[0] else "time_gps_epoch")
+    starts = np.diff(told, prepend=0) != 0
+    np.testing.assert_allclose(epoch(tracks)[starts], told[starts], rtol=0, atol=0.010)
+    assert tracks["time"].is_monotonic_increasing
+    assert tracks.attrs["make"] == EXPECTED[name]["make"]
+    assert (tracks.attrs["model"] or "") == EXPECTED[name]["model"]
+
+
+def test_tracks_are_those_of_exiftool():
+    told = json.loads((VIDEOS / "gopro_max-heromode.exiftool.json").read_text())[0]
+    tracks = read_video(VIDEOS / "gopro_max-heromode.mp4")
+    lon, lat = frames.lonlat(tracks)
+    # ExifTool keeps the last point of each payload under its document, in its own order of tags.
+    payloads = [key.split(":")[0] for key in told if key.endswith(":GPSDateTime")]
+    assert len(payloads) == 11
+    for number, document in enumerate(payloads):
+        moment = pd.Timestamp(told[f"{document}:GPSDateTime"].replace(":", "-", 2), tz="UTC")
+        nearest = (tracks["time"] - moment).abs().dt.total_seconds()
+        assert nearest.min() <= 0.010, number
+        spot = np.hypot(lat - told[f"{document}:GPSLatitude"], lon - told[f"{document}:GPSLongitude"])
+        assert spot.min() <= 1e-7
+    for name in ("blackvue_form_leeds", "camm_from_gopro_max"):
+        points = json.loads((VIDEOS / f"{name}.exiftool.json").read_text())["points"]
+        lon, lat = frames.lonlat(read_video(VIDEOS / f"{name}.mp4"))
+        np.testing.assert_allclose(lat, [point["GPSLatitude"] for point in points][: len(lat)], rtol=0, atol=1e-7)
+        np.testing.assert_allclose(lon, [point["GPSLongitude"] for point in points][: len(lon)], rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", GPMF["files"])
+def test_raw_payloads_decode_as_their_scale_says(name):
+    content = (VIDEOS / "gpmf" / name).read_bytes()
+    for key, told in GPMF["files"][name].items():
+        found = [stream for stream in _gpmf.streams(content) if stream.key == key.encode()]
+        values = np.concatenate([stream[2] for stream in found])
+        expected = pd.DataFrame(told["samples"], columns=GPMF["columns"][key])
+        np.testing.assert_allclose(values[:, :5], expected[["lat", "lon", "alt", "speed2d", "speed3d"]], rtol=1e-12)
+        assert {stream.device for stream in found} == {told["device"]}
+        if key == "GPS9":
+            others = expected[["days_since_2000", "seconds_of_day", "dop", "fix"]]
+            np.testing.assert_allclose(values[:, 5:9], others, rtol=1e-12)
+        else:
+            first = pd.Timestamp(expected["date"][0]).timestamp()
+            assert abs(found[0].epoch_s - first) < 0.001 or np.isclose(found[0].epoch_s, first, atol=0.002)
+            assert (found[0].fix, found[0].dop * 100) == (expected["fix"][0], expected["dop_x100"][0])
+
+
+def test_gps9_tells_each_point_its_own_time(tmp_path):
+    payload = (VIDEOS / "gpmf" / "hero11_vigo.raw").read_bytes()
+    gps9_only = payload.replace(b"GPS5", b"GPSx")
+    video = tmp_path / "hero11.mp4"
+    video.write_bytes(made.movie(b"gpmd", b"meta", [gps9_only], [10_000]))
+    told = pd.DataFrame(GPMF["files"]["hero11_vigo.raw"]["GPS9"]["samples"], columns=GPMF["columns"]["GPS9"])
+    tracks = read_video(video)
+    first = next(_gpmf.streams(gps9_only))[2]
+    assert 0 < len(tracks) <= len(told)
+    times = pd.to_datetime(told["date"][: len(first)], utc=True)
+    found = tracks["time"].iloc[: len(times)]
+    assert (found.reset_index(drop=True) - times).abs().max() <= pd.Timedelta("2ms")
+    assert tracks["fix"].eq(3).all()
+    np.testing.assert_allclose(tracks["dop"].iloc[: len(times)], told["dop"][: len(times)])
+
+
+TRACK = [(48.77 + 1e-4 * i, 9.17 - 2e-4 * i, 240.0 + i) for i in range(20)]
+
+
+def check_track(tracks, *, altitude=True):
+    lon, lat = frames.lonlat(tracks)
+    np.testing.assert_allclose(lat, [point[0] for point in TRACK], rtol=0, atol=1e-7)
+    np.testing.assert_allclose(lon, [point[1] for point in TRACK], rtol=0, atol=1e-7)
+    if altitude:
+        np.testing.assert_allclose(tracks["altitude"], [point[2] for point in TRACK], atol=1e-3)
+
+
+def test_gopro_written_and_read_back(tmp_path):
+    rows = [(*point, 10.0, 10.1) for point in TRACK]
+    payloads = [made.gpmf(rows[:10]), made.gpmf(rows[10:], b"240505100001.000")]
+    video = tmp_path / "gopro.mp4"
+    video.write_bytes(made.movie(b"gpmd", b"meta", payloads, [1000, 1000]))
+    tracks = read_video(video)
+    check_track(tracks)
+    np.testing.assert_allclose(tracks["video_time_s"], np.arange(20) / 10)
+    np.testing.assert_allclose(epoch(tracks), START.timestamp() + np.arange(20) / 10)
+    assert tracks.attrs["model"] == "HERO9 Black"
+    assert tracks["speed_ms"].eq(10).all()
+
+
+@pytest.mark.parametrize(("counts_from", "created"), [("1970", True), ("1980", True), ("1970", False)])
+def test_camm_with_times_of_either_kind(tmp_path, counts_from, created):
+    first = START.timestamp() - (315_964_800 - 18 if counts_from == "1980" else 0)
+    samples = [made.camm6(first + i, 3, *point, east=3.0, north=4.0) for i, point in enumerate(TRACK)]
+    video = tmp_path / "camm.mp4"
+    udta = made.box(b"udta", made.box(b"@mak", b"Insta360"), made.box(b"\xa9mod", b"\0\x06\0\0Pro 2\0"))
+    stamp = int(START.timestamp()) + 30 if created else 0
+    video.write_bytes(made.movie(b"camm", b"camm", samples, [1000] * 20, created_s=stamp, udta=udta))
+    tracks = read_video(video)
+    check_track(tracks)
+    np.testing.assert_allclose(epoch(tracks), START.timestamp() + np.arange(20), atol=0.001)
+    assert tracks["speed_ms"].eq(5).all()
+    assert (tracks.attrs["make"], tracks.attrs["model"]) == ("Insta360", "Pro 2")
+
+
+def test_camm_without_times_counts_from_the_creation_time(tmp_path):
+    samples = [made.camm5(*point) for point in TRACK]
+    video = tmp_path / "camm.mp4"
+    # An empty edit of 2 s before the track: its first point is shown at 2 s.
+    edits = [(2000, -1, 1 << 16), (20_000, 0, 1 << 16)]
+    content = made.movie(b"camm", b"camm", samples, [1000] * 20, created_s=int(START.timestamp()), edits=edits)
+    video.write_bytes(content)
+    tracks = read_video(video)
+    check_track(tracks)
+    np.testing.assert_allclose(tracks["video_time_s"], 2 + np.arange(20))
+    np.testing.assert_allclose(epoch(tracks), START.timestamp() + 2 + np.arange(20))
+    assert not tracks.attrs["gps_time"]
+    later = read_video(video, start_time=datetime(2025, 1, 1, tzinfo=UTC))
+    assert later["time"][0] == pd.Timestamp("2025-01-01T00:00:02Z")
+    video.write_bytes(made.movie(b"camm", b"camm", samples, [1000] * 20))
+    assert read_video(video)["time"].isna().all()
+
+
+def sentence(text):
+    total = 0
+    for letter in text.encode():
+        total ^= letter
+    return f"${text}*{total:02X}"
+
+
+def nmea(lat, lon, altitude, second, kind):
+    def degrees(value, width):
+        return f"{int(abs(value)):0{width}d}{abs(value) % 1 * 60:09.6f}"
+
+    place = f"{degrees(lat, 2)},{'N' if lat >= 0 else 'S'},{degrees(lon, 3)},{'E' if lon >= 0 else 'W'}"
+    if kind == "RMC":
+        return sentence(f"GPRMC,1000{second:02d}.00,A,{place},10.0,90.0,050524,,,A")
+    return sentence(f"GPGGA,1000{second:02d}.00,{place},1,08,1.2,{altitude:.1f},M,47.9,M,,")
+
+
+@pytest.mark.parametrize("kinds", [("RMC", "GGA"), ("RMC",), ("GGA",)])
+def test_blackvue_written_and_read_back(tmp_path, kinds):
+    # The camera's clock runs in local time, nine hours ahead and 0.4 s late.
+    stamp = round((START.timestamp() + 9 * 3600 + 0.4) * 1000)
+    lines = [f"[{stamp + 1000 * i}]{nmea(*point, i, kind)}" for i, point in enumerate(TRACK) for kind in kinds]
+    lines.insert(3, f"[{stamp}]$GPVTG,,T,,M,0.078,N,0.144,K,D*28[1623057075215]")
+    lines.append(f"[{stamp + 99_000}]{nmea(0.5, 0.5, 0, 30, kinds[0])[:-2]}00")  # a wrong checksum
+    gps = made.box(b"gps ", "\r\n".join(lines).encode())
+    model = made.box(b"cprt", b" Pittasoft Co., Ltd.;DR900S-1CH;1.008;English;1;D90SS1HAE00661;T69;\0")
+    video = tmp_path / "blackvue.mp4"
+    video.write_bytes(made.movie(b"text", b"text", [b"x"], [1000], head=made.box(b"free", model, gps)))
+    tracks = read_video(video)
+    check_track(tracks, altitude="GGA" in kinds)
+    assert "GGA" in kinds or tracks["altitude"].isna().all()
+    np.testing.assert_allclose(tracks["video_time_s"], np.arange(20), atol=0.001)
+    # Without a date the day of the camera counts, which is the same here.
+    np.testing.assert_allclose(epoch(tracks), START.timestamp() + np.arange(20), atol=0.002)
+    assert (tracks.attrs["make"], tracks.attrs["model"]) == ("BlackVue", "DR900S-1CH")
+
+
+def test_blackvue_model_as_json():
+    assert _blackvue.model(b' {"model":"DR900X Plus","ver":0.918}\0') == "DR900X Plus"
+    assert _blackvue.model(b"{}") is None
+    assert _blackvue.model(b"\xff\xfe") is None
+
+
+def test_nmea_in_a_text_track(tmp_path):
+    samples = [nmea(*point, i, "RMC").encode() for i, point in enumerate(TRACK)]
+    video = tmp_path / "dashcam.mp4"
+    video.write_bytes(made.movie(b"tx3g", b"sbtl", [b"no fix", *samples], [1000] * 21))
+    tracks = read_video(video)
+    check_track(tracks, altitude=False)
+    np.testing.assert_allclose(tracks["video_time_s"], 1 + np.arange(20))
+    assert tracks.attrs["source"] == "nmea"
+    with pytest.raises(FormatError, match="no positions of gopro"):
+        read_video(video, source="gopro")
+
+
+def test_noise_is_left_out(tmp_path):
+    rows = [(*point, 100.0, 100.0) for point in TRACK]
+    stray = [(50.0, 9.17, 0.0, 100.0, 100.0)]
+    payloads = [made.gpmf(rows[:5], fix=0), made.gpmf(rows[5:10], dop=1001), made.gpmf([*rows[10:15], *stray]),
+                made.gpmf(rows[15:], dop=1000, fix=2)]  # fmt: skip
+    video = tmp_path / "gopro.mp4"
+    video.write_bytes(made.movie(b"gpmd", b"meta", payloads, [1000] * 4))
+    tracks = read_video(video)
+    assert tracks.attrs["dropped"] == {"fix": 5, "dop": 5, "outliers": 1}
+    np.testing.assert_allclose(frames.lonlat(tracks)[1], [row[0] for row in rows[10:]], atol=1e-7)
+    assert len(read_video(video, keep_outliers=True, max_dop=np.inf)) == 16
+    with pytest.raises(InputError, match="max-dop"):
+        read_video(video, max_dop=0)
+
+
+def plainly_kept(points):
+    """The rule of mapillary_tools as loops."""
+    from mlygeo.spatial import geodesy
+
+    def way(a, b):
+        return float(geodesy.distance(points.lon[a], points.lat[a], points.lon[b], points.lat[b])[0])
+
+    def whisker(values):
+        values = sorted(values)
+        half = len(values) // 2
+        low, high = values[:half], values[half + len(values) % 2 :]
+        return np.median(high) + 1.5 * (np.median(high) - np.median(low))
+
+    steps = [way(i, i + 1) for i in range(len(points) - 1)]
+    longest = max(30.0, whisker(steps))
+    pieces = [[0]]
+    for i, step in enumerate(steps):
+        if step > longest:
+            pieces.append([])
+        pieces[-1].append(i + 1)
+    fastest = whisker(points.speed.tolist())
+    group = {}
+    for left in range(len(pieces)):
+        group.setdefault(left, left)
+        for right in range(left + 1, len(pieces)):
+            if right not in group:
+                a, b = pieces[left][-1], pieces[right][0]
+                if way(a, b) <= fastest * abs(points.video_s[b] - points.video_s[a]):
+                    group[right] = group[left]
+                    break
+    merged = {}
+    for number, piece in enumerate(pieces):
+        merged.setdefault(group[number], []).extend(piece)
+    return sorted(max(merged.values(), key=len))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(3, 60))
+def test_outliers_are_those_of_a_plain_loop(seed, count):
+    random = np.random.default_rng(seed)
+    jumps = np.where(random.random(count) < 0.1, random.normal(0, 0.01, count), random.normal(0, 1e-5, count))
+    points = _gps.Points.of(np.arange(count) * 1.0, 9 + np.cumsum(jumps), 48 + np.cumsum(random.permutation(jumps)),
+                            speed=random.uniform(0, 30, count))  # fmt: skip
+    assert np.flatnonzero(_gps._majority(points)).tolist() == plainly_kept(points)
+
+
+@pytest.mark.parametrize("path", sorted((VIDEOS / "broken").iterdir()), ids=lambda path: path.stem)
+def test_broken_files_are_named_and_nothing_else(path):
+    tracemalloc.start()
+    started = time.perf_counter()
+    with pytest.raises(FormatError, match=path.stem):
+        read_video(path)
+    with contextlib.suppress(FormatError):
+        video_info(path)
+    assert time.perf_counter() - started < 1
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
+
+
+SEEDS = [(VIDEOS / name).read_bytes()[:65_000] for name in ("gopro_max-heromode.mp4", "camm_from_gopro_max.mp4")]
+SEEDS.append((VIDEOS / "blackvue_form_leeds.mp4").read_bytes()[-15_500:])
+
+
+@settings(max_examples=150, deadline=1000, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_mutated_files_never_crash(tmp_path, data):
+    content = bytearray(data.draw(st.sampled_from(SEEDS)))
+    for _ in range(data.draw(st.integers(1, 8))):
+        at = data.draw(st.one_of(st.integers(0, 4000), st.integers(0, len(content) - 9)))
+        new = data.draw(
+            st.one_of(st.binary(min_size=1, max_size=8), st.sampled_from([b"\xff" * 4, b"\0" * 8, b"\x7f\xff\xff\xff"]))
+        )
+        content[at : at + len(new)] = new
+    video = tmp_path / "mutated.mp4"
+    video.write_bytes(content[: data.draw(st.integers(0, len(content)))] if data.draw(st.booleans()) else content)
+    with contextlib.suppress(MlygeoError):
+        frames.check(read_video(video), frames.TRACKS)
+
+
+@settings(max_examples=200, deadline=1000)
+@given(st.binary(max_size=400))
+def test_any_bytes_as_payload_and_sentences(content):
+    list(_gpmf.streams(b"DEVC\0\1" + struct.pack(">H", len(content)) + content))
+    gathered = _gpmf.Payloads()
+    gathered.add(content, 0.0, 1.0)
+    assert len(gathered.points()) == 0 or gathered.model() is not None
+    _blackvue.decode(b"[1218726473000]$GPRMC," + content)
+    list(_mp4.boxes(memoryview(content)))
+
+
+@pytest.mark.parametrize("table", ["stsz", "stts", "stsc", "many boxes"])
+def test_claims_of_billions_cost_nothing(tmp_path, table):
+    content = made.movie(b"gpmd", b"meta", [made.gpmf([(*TRACK[0], 1.0, 1.0)])], [1000])
+    at = content.index(table.encode()) if table != "many boxes" else 0
+    if table == "stsz":
+        content = content[: at + 8] + struct.pack(">II", 1, 2**32 - 1) + content[at + 16 :]
+    elif table == "stts":
+        content = content[: at + 12] + struct.pack(">I", 2**32 - 1) + content[at + 16 :]
+    elif table == "stsc":
+        content = content[: at + 16] + struct.pack(">I", 2**32 - 1) + content[at + 20 :]
+    else:
+        content = b"\0\0\0\x08free" * 2_000_000 + content
+    video = tmp_path / "claims.mp4"
+    video.write_bytes(content)
+    tracemalloc.start()
+    started = time.perf_counter()
+    with contextlib.suppress(FormatError):
+        read_video(video)
+    assert time.perf_counter() - started < 2
+    assert tracemalloc.get_traced_memory()[1] < 200e6
+    tracemalloc.stop()
+
+
+def test_facts_of_a_video():
+    info = video_info(VIDEOS / "iphone6_one_position.mov")
+    assert (info.width, info.height, info.rotation, info.frames, info.codec) == (568, 320, 90, 120, "avc1")
+    assert (info.make, info.model, info.telemetry) == ("Apple", "iPhone 6", None)
+    assert info.start_time == datetime(2019, 7, 24, 8, 25, 57, tzinfo=UTC)
+    assert info.duration_s == pytest.approx(4.0017, abs=1e-3)
+    assert info.frame_rate == pytest.approx(29.9875, abs=1e-3)
+    info = video_info(VIDEOS / "blackvue_form_leeds.mp4")
+    assert (info.make, info.telemetry, info.frame_rate, info.problem) == ("BlackVue", "blackvue", 5.0, None)
+
+
+def test_a_recording_that_was_cut_off_says_so(tmp_path):
+    whole = (VIDEOS / "gopro_max-heromode.mp4").read_bytes()
+    video = tmp_path / "cut.mp4"
+    video.write_bytes(whole[: len(whole) // 2])
+    tracks = read_video(video)
+    assert 50 < len(tracks) < 191
+    video.write_bytes(whole[:500])
+    with pytest.raises(FormatError):
+        read_video(video)
+    with pytest.raises(FileError, match="does not exist"):
+        read_video(tmp_path / "missing.mp4")
+
+
+def test_the_verb_writes_gpx_and_frames(tmp_path, capsys):
+    gopro, broken = VIDEOS / "gopro_max-heromode.mp4", VIDEOS / "broken" / "NO20191130-123556-000155.MP4"
+    target = tmp_path / "tracks.gpx"
+    assert cli.main(["tracks", str(gopro), str(VIDEOS / "blackvue_form_leeds.mp4"), "-o", str(target), "-q"]) == 0
+    again = mlygeo.read_track(target)
+    assert again["track_id"].value_counts().to_dict() == {"gopro_max-heromode": 191, "blackvue_form_leeds": 61}
+    both = mlygeo.tracks([target, gopro])
+    assert both["track_id"].nunique() == 3
+    target = tmp_path / "tracks.parquet"
+    assert cli.main(["tracks", str(gopro), str(broken), "-o", str(target), "--json", "-q"]) == 3
+    told = json.loads(capsys.readouterr().out)
+    assert list(told["failed"]) == [str(broken)]
+    assert told["points"] == len(mlygeo.read_frame(target, frame="tracks")) == 191
+    assert cli.main(["tracks", str(broken), "-o", str(target)]) == 1
+    assert cli.main(["tracks", str(tmp_path / "nowhere"), "-o", str(target)]) == 1
+    assert cli.main(["tracks", str(gopro), "-o", "x.doc"]) == 1
+    folder = mlygeo.tracks(VIDEOS, skip_subfolders=True)
+    assert folder["track_id"].nunique() == 3

@@ -1,0 +1,101 @@
+"""Videos made for tests: MP4 files of true boxes around given samples, and moving pictures of a fixed seed."""
+
+import struct
+from fractions import Fraction
+
+import numpy as np
+
+EPOCH_1904 = 2_082_844_800
+
+
+def box(kind, *parts):
+    content = b"".join(parts)
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def full(kind, *parts):
+    return box(kind, b"\0\0\0\0", *parts)
+
+
+def movie(kind, handler, samples, durations, *, timescale=1000, created_s=0, edits=(), extra=b"", udta=b"", head=b""):
+    """An MP4 with one track of samples, each of a duration in units of the timescale."""
+
+    def moov(offset):
+        total = sum(durations)
+        created = created_s + EPOCH_1904 if created_s else 0
+        mvhd = full(b"mvhd", struct.pack(">IIII", created, created, timescale, total), bytes(80))
+        tkhd = full(b"tkhd", struct.pack(">III", created, created, 1), bytes(68))
+        mdhd = full(b"mdhd", struct.pack(">IIIII", created, created, timescale, total, 0))
+        hdlr = full(b"hdlr", bytes(4), handler, bytes(13))
+        stsd = full(b"stsd", struct.pack(">I", 1), box(kind, bytes(6), b"\0\1"))
+        stts = full(b"stts", struct.pack(">I", len(durations)), *(struct.pack(">II", 1, one) for one in durations))
+        stsc = full(b"stsc", struct.pack(">IIII", 1, 1, len(samples), 1))
+        stsz = full(b"stsz", struct.pack(">II", 0, len(samples)), *(struct.pack(">I", len(one)) for one in samples))
+        stco = full(b"stco", struct.pack(">II", 1, offset))
+        stbl = box(b"stbl", stsd, stts, stsc, stsz, stco)
+        minf = box(b"minf", full(b"nmhd"), stbl)
+        elst = full(b"elst", struct.pack(">I", len(edits)), *(struct.pack(">Iii", *edit) for edit in edits))
+        parts = [tkhd, box(b"edts", elst)] if edits else [tkhd]
+        return box(b"moov", mvhd, box(b"trak", *parts, box(b"mdia", mdhd, hdlr, minf)), udta)
+
+    start = box(b"ftyp", b"mp42", bytes(4), b"mp42") + head
+    offset = len(start) + len(moov(0)) + 8
+    return start + moov(offset) + box(b"mdat", *samples) + extra
+
+
+def klv(key, kind, size, repeat, content):
+    return struct.pack(">4scBH", key, kind, size, repeat) + content + bytes(-len(content) % 4)
+
+
+def nest(key, *parts):
+    content = b"".join(parts)
+    return klv(key, b"\0", 1, len(content), content)
+
+
+def gpmf(rows, moment=b"240505100000.000", fix=3, dop=150, name=b"HERO9 Black"):
+    """A payload of GPS5 with rows of latitude, longitude, altitude, speed over ground and in space."""
+    scale = (10_000_000, 10_000_000, 1000, 1000, 100)
+    values = b"".join(struct.pack(">5i", *(round(v * s) for v, s in zip(row, scale, strict=True))) for row in rows)
+    return nest(
+        b"DEVC", klv(b"DVID", b"L", 4, 1, struct.pack(">I", 1)), klv(b"DVNM", b"c", 1, len(name), name),
+        nest(b"STRM", klv(b"GPSF", b"L", 4, 1, struct.pack(">I", fix)), klv(b"GPSU", b"U", 16, 1, moment),
+             klv(b"GPSP", b"S", 2, 1, struct.pack(">H", dop)), klv(b"SCAL", b"l", 4, 5, struct.pack(">5i", *scale)),
+             klv(b"GPS5", b"l", 20, len(rows), values)),
+    )  # fmt: skip
+
+
+def camm5(lat, lon, altitude):
+    return struct.pack("<HH3d", 0, 5, lat, lon, altitude)
+
+
+def camm6(time, fix, lat, lon, altitude, east=0.0, north=0.0, speed_accuracy=0.0):
+    return struct.pack("<HHdidd7f", 0, 6, time, fix, lat, lon, altitude, 1.0, 1.0, east, north, 0.0, speed_accuracy)
+
+
+def pictures(path, *, seconds=6.0, rate=25, size=(192, 108), codec="libx264", options=None, created="2024-05-05T10:00:00Z",
+             drop=(), b_frames=2, gop=25, rotation=None, container_options=None):  # fmt: skip
+    """Write a video in which every frame differs from all others; `drop` leaves frames out, for a varying rate."""
+    import av
+
+    random = np.random.default_rng(20240505)
+    background = random.integers(60, 180, (size[1], size[0], 3), dtype=np.uint8)
+    with av.open(str(path), "w", options=container_options or {}) as output:
+        if created:
+            output.metadata["creation_time"] = created
+        stream = output.add_stream(codec, rate=rate, options=options or {})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.codec_context.gop_size, stream.codec_context.max_b_frames = gop, b_frames
+        stream.codec_context.thread_count = 1
+        if rotation is not None:
+            stream.set_display_rotation(rotation)
+        for number in range(round(seconds * rate)):
+            if number in drop:
+                continue
+            picture = background.copy()
+            left = number * 5 % (size[0] - 24)
+            picture[number % 60 : number % 60 + 24, left : left + 24] = (255, number * 7 % 256, number * 13 % 256)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, rate)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return path
