@@ -1,7 +1,9 @@
 # make setup   virtual environment with pinned versions
-# make demo    the main job on the bundled data of Stuttgart, without token or network
+# make demo    the main job on the bundled data of Stuttgart, and a rehearsed download; without token or network
 # make test    all tests
 # make lint    style, types, import contract, docstrings
+# make docs    the documentation, into site/
+# make notebooks   run the notebooks, and store what they show
 # make bench   benchmarks: ratios measured in one run (some minutes)
 
 PYTHON ?= python3
@@ -11,7 +13,7 @@ STAMP := $(VENV)/.installed
 DEMO := demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint bench format clean
+.PHONY: setup demo test lint docs notebooks bench format clean
 
 setup: $(STAMP)
 
@@ -19,13 +21,14 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 14) else "mlygeo needs Python 3.11 to 3.14; try: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]' --group test --group lint --group bench
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]' --group test --group lint --group bench --group docs
 	touch $@
 
 demo: $(STAMP)
 	$(BIN)/mlygeo tiles -c examples/stuttgart/stuttgart_config.json -o $(DEMO)/images.parquet
 	$(BIN)/mlygeo select -c examples/stuttgart/stuttgart_config.json --streets examples/stuttgart/stuttgart_osm_edges.gpkg --interval 50 --srid 25832 -o $(DEMO) --json
 	$(BIN)/mlygeo map examples/stuttgart/stuttgart_osm_edges.gpkg $(DEMO)/street_points.parquet $(DEMO)/selection.parquet --title "Stuttgart: the nearest image for a point every 50 m" -o $(DEMO)/map.png
+	PATH="$(CURDIR)/$(BIN):$$PATH" examples/rehearsal/rehearse.sh $(DEMO)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto
@@ -41,8 +44,14 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+notebooks: $(STAMP)
+	$(BIN)/python notebooks/execute.py
+
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 bench: $(STAMP)
 	$(BIN)/python tests/benchmarks/run.py
 
 clean:
-	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/.artifacts tests/benchmarks/.data
+	rm -rf $(VENV) $(DEMO) site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/.artifacts tests/benchmarks/.data

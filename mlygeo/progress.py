@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rich import progress as rich_progress
+
 LINE_EVERY_S = 10.0
 """Seconds between two plain lines, where there is no terminal to draw a bar on."""
 
@@ -23,8 +25,8 @@ LINE_EVERY_S = 10.0
 class Bar(Protocol):
     """Progress of one piece of work."""
 
-    def advance(self, n: float = 1) -> None:
-        """Note that `n` more units are done."""
+    def advance(self, n: float = 1, size: float = 0) -> None:
+        """Note that `n` more units are done, which brought `size` bytes."""
 
 
 class Progress:
@@ -63,7 +65,7 @@ class Progress:
 
 
 class _Silence:
-    def advance(self, n: float = 1) -> None:
+    def advance(self, n: float = 1, size: float = 0) -> None:
         pass
 
 
@@ -101,11 +103,12 @@ class LineProgress(Progress):
 class _Line:
     def __init__(self, label: str, total: float | None, unit: str, stream: TextIO, clock: Callable[[], float]) -> None:
         self._label, self._total, self._unit, self._stream, self._clock = label, total, unit, stream, clock
-        self._done = 0.0
+        self._done = self._size = 0.0
         self._started = self._shown = clock()
 
-    def advance(self, n: float = 1) -> None:
+    def advance(self, n: float = 1, size: float = 0) -> None:
         self._done += n
+        self._size += size
         if self._clock() - self._shown >= LINE_EVERY_S:
             self.show()
 
@@ -113,10 +116,11 @@ class _Line:
         self._shown = self._clock()
         total = f" of {self._total:,.0f}" if self._total is not None else ""
         elapsed = self._shown - self._started
+        brought = f", {_amount(self._size, elapsed)}" if self._size else ""
         left = ""
         if self._total and 0 < self._done < self._total:
             left = f", {elapsed / self._done * (self._total - self._done):.0f} s left"
-        self._stream.write(f"{self._label}: {self._done:,.0f}{total} {self._unit}{left}\n")
+        self._stream.write(f"{self._label}: {self._done:,.0f}{total} {self._unit}{brought}{left}\n")
         self._stream.flush()
 
 
@@ -134,11 +138,12 @@ class TerminalProgress(Progress):
             rich_progress.BarColumn(),
             rich_progress.MofNCompleteColumn(),
             rich_progress.TextColumn(unit),
+            rich_progress.TextColumn("{task.fields[brought]}"),
             rich_progress.TimeElapsedColumn(),
             rich_progress.TimeRemainingColumn(),
         )
         with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
-            yield _Drawn(drawn, drawn.add_task(label, total=total))
+            yield _Drawn(drawn, drawn.add_task(label, total=total, brought=""))
 
     def note(self, text: str) -> None:
         """Write a line."""
@@ -147,11 +152,21 @@ class TerminalProgress(Progress):
 
 
 class _Drawn:
-    def __init__(self, drawn: object, task: object) -> None:
+    def __init__(self, drawn: rich_progress.Progress, task: rich_progress.TaskID) -> None:
         self._drawn, self._task = drawn, task
+        self._size = 0.0
+        self._started = time.monotonic()
 
-    def advance(self, n: float = 1) -> None:
-        self._drawn.advance(self._task, n)  # type: ignore[attr-defined]
+    def advance(self, n: float = 1, size: float = 0) -> None:
+        if size:
+            self._size += size
+            self._drawn.update(self._task, brought=_amount(self._size, time.monotonic() - self._started))
+        self._drawn.advance(self._task, n)
+
+
+def _amount(size: float, seconds: float) -> str:
+    """Return how many megabytes came, and how many a second."""
+    return f"{size / 1e6:,.1f} MB, {size / 1e6 / max(seconds, 1e-3):,.1f} MB/s"
 
 
 def for_terminal(*, quiet: bool = False, stream: TextIO | None = None) -> Progress:

@@ -83,8 +83,8 @@ class FramePoints:
 
     @property
     def columns(self) -> list[str]:
-        """Names of the attributes."""
-        return [str(name) for name in self.frame.columns if name != self.frame.geometry.name]
+        """Names of the attributes; a further position, such as the computed one, is none."""
+        return [str(name) for name, dtype in self.frame.dtypes.items() if str(dtype) != "geometry"]
 
     @property
     def attrs(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from pathlib import Path
@@ -23,6 +24,16 @@ def clean_environment(monkeypatch, tmp_path_factory):
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(home / name.lower()))
     monkeypatch.setenv("MAPILLARY_TILES_ENDPOINT", "http://127.0.0.1:9")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was():
+    """A verb sets logging up for its process; the next test finds it as a program that imports mlygeo does."""
+    logger = logging.getLogger("mlygeo")
+    before = logger.handlers[:], logger.propagate, logger.level
+    yield
+    logger.handlers[:], logger.propagate = before[:2]
+    logger.setLevel(before[2])
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +80,34 @@ def edges():
     from mlygeo.readers.osm import street_network
 
     return street_network(path=STUTTGART / "stuttgart_osm_edges.gpkg")
+
+
+@pytest.fixture(scope="session")
+def every_frame(images, edges):
+    """A frame of each kind that can be drawn."""
+    import geopandas as gpd
+    import pandas as pd
+    import shapely
+
+    import mlygeo
+
+    points = mlygeo.street_points(edges, interval=50, srid=25832)
+    some = images.iloc[:200]
+    tracks = gpd.GeoDataFrame(
+        {"track_id": some["sequence_id"], "time": some["captured_at"].dt.as_unit("us"), "altitude": 1.0},
+        geometry=some.geometry,
+    )
+    lines = images.groupby("sequence_id").geometry.apply(lambda places: shapely.LineString(list(places)))
+    return {
+        "streets": edges,
+        "points": points,
+        "images": images,
+        "selection": mlygeo.select_nearest(points, images, srid=25832),
+        "tracks": tracks,
+        "sequences": gpd.GeoDataFrame(
+            {"sequence_id": pd.Series(lines.index, dtype="str"), "images": 1}, geometry=list(lines), crs=4326
+        ),
+        "coverage": mlygeo.street_coverage(edges, images, srid=25832),
+        "gaps": mlygeo.coverage_gaps(edges, images, srid=25832),
+        "areas": gpd.GeoDataFrame(geometry=[shapely.box(*images.total_bounds)], crs=4326),
+    }

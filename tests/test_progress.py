@@ -39,3 +39,23 @@ def test_silence(capsys):
         bar.advance()
     silent.note("hello")
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_line_says_what_was_brought():
+    now = [0.0]
+    stream = io.StringIO()
+    with progress.LineProgress(stream, clock=lambda: now[0]).bar("downloading", total=4, unit="images") as bar:
+        now[0] = 10.0
+        bar.advance(1, 5_000_000)
+        bar.advance(3, 15_000_000)
+    assert stream.getvalue().splitlines() == [
+        "downloading: 1 of 4 images, 5.0 MB, 0.5 MB/s, 30 s left",
+        "downloading: 4 of 4 images, 20.0 MB, 2.0 MB/s",
+    ]
+
+
+def test_a_bar_takes_sizes():
+    with progress.TerminalProgress().bar("downloading", total=2, unit="images") as bar:
+        bar.advance(1, 1_000)
+    with progress.Progress().bar("downloading") as bar:
+        bar.advance(1, 1_000)

@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from mlygeo.cli import _old_names
+from mlygeo.cli import _old_commands, _old_names
 from mlygeo.cli._verbs import VERBS, Verb
 from mlygeo.errors import InputError, MlygeoError
 
@@ -72,12 +72,27 @@ def _dashed(name: str) -> str:
     return name.replace("_", "-")
 
 
+def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        from mlygeo.jobs import info
+
+        click.echo(info.line())
+        ctx.exit()
+
+
 @click.group(
     cls=_Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": _dashed, "max_content_width": 100},
     epilog="Example:  mlygeo select --bbox 9.161,48.762,9.176,48.779 --interval 50 -o stuttgart",
 )
-@click.version_option(package_name="mlygeo", prog_name="mlygeo")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Show the versions of mlygeo, GDAL, PROJ and GEOS, and exit.",
+)
 def program() -> None:
     """
     Street-level imagery as GeoDataFrames: from a region to a selection of images.
@@ -102,7 +117,8 @@ def _command(verb: Verb) -> click.Command:
         own.insert(0, click.Option(["ids_only", "--ids-only"], is_flag=True, help=text))
     if verb.output is not None:
         text = f"{verb.output_help}  [default: {verb.output}]"
-        own.insert(0, click.Option(["output", "-o", "--output"], metavar="PATH", help=text))
+        flags = ("--output", *_old_names.OPTIONS["output"])
+        own.insert(0, click.Option(["output", *flags], metavar="PATH", help=text))
     region = list(REGION_OPTIONS) if verb.takes_region else []
     return click.Command(
         verb.name,
@@ -125,16 +141,24 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         raise InputError("--json and --ids-only both want standard output", hint="give one of them")
     if verb.takes_region:
         given["region"] = _region({name: given.pop(name) for name in REGION_NAMES})
-    if given.get("token"):
-        _say(
-            "warning: --token stays in the shell's history and is seen by other users; better a token file", quiet=quiet
-        )
+    # Verbs that ask the service also take a file with the token; the stand-in's token is no secret.
+    asks_service = "token_file" in given
+    for name in ("token", "user_password", "jwt"):
+        # A dash stands for standard input, which nobody else sees.
+        if asks_service and given.get(name) not in {None, "-"}:
+            flag = f"--{name.replace('_', '-')}"
+            better = "a token file" if name == "token" else f"'{flag} -', or to be asked"
+            _say(
+                f"warning: {flag} stays in the shell's history and is seen by other users; better {better}", quiet=quiet
+            )
     given["progress"] = progress.for_terminal(quiet=quiet)
     target = None
-    if verb.output is not None and (output is not None or not ids_only):
+    if verb.acts:
+        given["output"] = output
+    elif verb.output is not None and (output is not None or not ids_only):
         target = Path(output or verb.output).expanduser()
         jobs.check_output(verb.writes, target)
-    job = jobs.job_of(verb.function)(**given, **({"service": None} if "token" in given else {}))
+    job = jobs.job_of(verb.function)(**given, **({"service": None} if asks_service else {}))
     files = job.write(target) if target is not None else []
     _say(job.headline, quiet=quiet)
     if files:
@@ -145,6 +169,8 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         click.echo(job.text())
     if ids_only and job.ids is not None:
         click.echo("".join(f"{value}\n" for value in job.ids()), nl=False)
+    if job.lasts is not None:
+        job.lasts()
     return SOME_FAILED if job.failed else 0
 
 
@@ -203,7 +229,8 @@ def main(arguments: list[str] | None = None) -> int:
     with contextlib.suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
     try:
-        status = program.main(arguments, prog_name="mlygeo", standalone_mode=False)
+        words = _old_commands.translated(sys.argv[1:] if arguments is None else arguments)
+        status = program.main(words, prog_name="mlygeo", standalone_mode=False)
     except click.exceptions.Exit as finished:
         return finished.exit_code
     except (click.Abort, KeyboardInterrupt):

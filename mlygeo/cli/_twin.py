@@ -53,7 +53,8 @@ def options_of(
     for name, parameter in inspect.signature(function).parameters.items():
         if name == arguments:
             required = parameter.default is inspect.Parameter.empty
-            made.append(click.Argument([name], nargs=-1, required=required, metavar=words))
+            optional = {} if required else {"default": None}
+            made.append(click.Argument([name], nargs=-1, required=required, metavar=words, **optional))
         elif name not in PYTHON_ONLY:
             made.append(_option(name, str(parameter.annotation), parameter.default, texts[name]))
     return made
@@ -63,6 +64,8 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
     flag = f"--{name.replace('_', '-')}"
     others = list(_old_names.OPTIONS.get(name, ()))
     kind = annotation.removesuffix(" | None")
+    if default is inspect.Parameter.empty:
+        return click.Option([name, flag, *others], required=True, metavar=METAVARS.get(kind, "TEXT"), help=text)
     if name == "pano":
         return click.Option(["pano", "--pano/--flat"], default=None, help=text)
     if kind == "bool":
@@ -74,15 +77,18 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
             [name, flag, *others], type=click.Choice(values), default=default, show_default=True, help=text
         )
     if "Iterable[" in kind:
-        return click.Option([name, flag, *others], multiple=True, metavar="ID", callback=_none_if_empty, help=text)
+        choices = [single or double for single, double in re.findall(r"'([^']+)'|\"([^\"]+)\"", kind)]
+        # What can be named is shown in place of a word for it.
+        of = {"type": click.Choice(choices)} if choices else {"metavar": "ID"}
+        return click.Option([name, flag, *others], multiple=True, callback=_none_if_empty, help=text, **of)
     types: dict[str, Any] = {"int": int, "float": float}
     return click.Option(
         [name, flag, *others],
         type=types.get(kind, str),
         default=default,
-        show_default=False if default is None else f"{default:g}" if isinstance(default, float) else True,
+        show_default=default is not None and not isinstance(default, float),
         metavar="DIR" if text.startswith("Folder") else METAVARS.get(kind, "TEXT"),
-        help=text,
+        help=f"{text}  [default: {default:g}]" if isinstance(default, float) else text,
     )
 
 

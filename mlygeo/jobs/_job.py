@@ -34,6 +34,8 @@ class Job:
         The ids of images in it, for verbs that can print just those.
     text
         What the verb prints to standard output, where that is its result.
+    lasts
+        What goes on once the verb has said all that; it returns when it is told to stop.
     """
 
     make_frame: Callable[[], gpd.GeoDataFrame]
@@ -43,6 +45,7 @@ class Job:
     failed: list[str] = field(default_factory=list)
     ids: Callable[[], list[int]] | None = None
     text: Callable[[], str] | None = None
+    lasts: Callable[[], None] | None = None
 
     @cached_property
     def frame(self) -> gpd.GeoDataFrame:

@@ -10,10 +10,10 @@ from mlygeo.errors import FileError, FormatError
 if TYPE_CHECKING:
     from pathlib import Path
 
-Output = Literal["frame", "folder", "picture"]
+Output = Literal["frame", "folder", "picture", "track"]
 """What a verb writes under the path of -o."""
 
-PICTURES = (".png", ".svg", ".pdf")
+PICTURES = (".html", ".png", ".svg", ".pdf")
 
 
 def check_output(kind: Output, path: Path) -> None:
@@ -39,9 +39,11 @@ def check_output(kind: Output, path: Path) -> None:
     if kind == "folder":
         if path.exists() and not path.is_dir():
             raise FileError(f"{path} is a file, and -o names a folder here")
+    elif kind == "track" and path.name.lower().endswith((".gpx", ".gpx.gz")):
+        pass
     elif kind == "picture":
         if path.suffix.lower() not in PICTURES:
-            raise FormatError(f"{path.name}: pictures are written as {', '.join(PICTURES[:-1])} or {PICTURES[-1]}")
+            raise FormatError(f"{path.name}: maps are written as {', '.join(PICTURES[:-1])} or {PICTURES[-1]}")
     else:
         store.check_writable(path)
     parent = next(folder for folder in (path, *path.absolute().parents) if folder.is_dir())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import FrameError, InputError, RegionError
 from mlygeo.fetching import Fetching, counted
+from mlygeo.jobs import _inputs
 from mlygeo.jobs._job import Job, version
 
 if TYPE_CHECKING:
@@ -17,18 +18,9 @@ if TYPE_CHECKING:
     from mlygeo.progress import Progress
     from mlygeo.regions import Region, RegionLike
     from mlygeo.sources import Points
-    from mlygeo.spatial.geodesy import Projection
     from mlygeo.store import FrameLike
 
 log = logging.getLogger("mlygeo.jobs")
-
-FILTERS = ("pano", "since", "until", "creator", "organization", "min_quality")
-"""The options that filter images; see `mlygeo.filter_images`."""
-
-NO_REGION = "give -c FILE, --bbox W,S,E,N, --region FILE or --place NAME"
-
-FAILED_TILES = "failed_tiles.txt"
-"""Names the tiles that could not be fetched; `--tile-list-file` takes it."""
 
 
 def tiles(
@@ -44,8 +36,8 @@ def tiles(
 
     place, config = regions.settle(region)
     if place is None:
-        raise RegionError("no region", hint=NO_REGION)
-    conditions = frames.conditions_of(**{name: options.pop(name) for name in FILTERS})
+        raise RegionError("no region", hint=_inputs.NO_REGION)
+    conditions = frames.conditions_of(**{name: options.pop(name) for name in _inputs.FILTERS})
     fetching = Fetching(place, config, progress=progress, **options)
     if dry_run:
         plan = fetching.plan()
@@ -58,7 +50,7 @@ def tiles(
     everything = sources.TablePoints(fetching.images(), "the images", fetching.attrs)
     kept = sources.keep(everything, region=None, conditions=conditions)
     summary = {
-        "region": _region_summary(place),
+        "region": _inputs.region_summary(place),
         "tiles": fetching.summary,
         "images": len(kept),
         "images_filtered_out": len(everything) - len(kept),
@@ -73,7 +65,7 @@ def tiles(
 
     def write(path: Path) -> list[Path]:
         files = [store.write_frame(make_frame(), path)]
-        return files + _write_failed(fetching.failed, path.parent)
+        return files + _inputs.write_failed(fetching.failed, path.parent)
 
     headline = f"{counted(len(kept), 'image')} in {counted(fetching.summary['tiles'], 'tile')}{fetching.warning}"
     return Job(make_frame, summary, headline, write, fetching.failed)
@@ -95,12 +87,12 @@ def streets(
 
     place, _ = regions.settle(region)
     if place is None and streets is None:
-        raise RegionError("no region", hint=NO_REGION)
-    network = _network(place, streets, retain_all=retain_all)
+        raise RegionError("no region", hint=_inputs.NO_REGION)
+    network = _inputs.network(place, streets, retain_all=retain_all)
     points = _street_points(network, interval=interval, srid=srid, method=method, force_srid=force_srid)
     facts = points.attrs["street_points"]
     summary = {
-        "region": None if place is None else _region_summary(place),
+        "region": None if place is None else _inputs.region_summary(place),
         "streets": network.attrs.get("streets", {}),
         "street_points": facts,
         "attribution": points.attrs.get("attribution", []),
@@ -136,30 +128,30 @@ def select(
         raise InputError("--points and --streets both say where to look", hint="give one of them")
     nearest.check_options(max_distance=max_distance, k=k, max_heading_difference=max_heading_difference)
     max_distance = None if max_distance == float("inf") else max_distance
-    conditions = frames.conditions_of(**{name: options.pop(name) for name in FILTERS})
+    conditions = frames.conditions_of(**{name: options.pop(name) for name in _inputs.FILTERS})
     place, config = regions.settle(region)
     if place is None and points is None and streets is None:
-        raise RegionError("no region", hint=NO_REGION)
+        raise RegionError("no region", hint=_inputs.NO_REGION)
 
-    at_hand: Points | None = None if images is None else _open_images(images, conditions)
+    at_hand: Points | None = None if images is None else _inputs.open_images(images, conditions)
     network_facts: dict[str, Any] = {}
     target: Points
     if points is not None:
         target = _open_points(points, place)
     else:
-        network = _network(place, streets, retain_all=retain_all)
+        network = _inputs.network(place, streets, retain_all=retain_all)
         laid = _street_points(network, interval=interval, srid=srid, method=method, force_srid=force_srid)
         network_facts = {"streets": network.attrs.get("streets", {}), "street_points": laid.attrs["street_points"]}
         target = sources.FramePoints(laid, "the street points")
-    projection = _projection(place, target, srid=srid, force_srid=force_srid)
+    projection = _inputs.projection(place, target, srid=srid, force_srid=force_srid)
 
     fetching = None
     if at_hand is None:
-        fetching = Fetching(place or _surroundings(target, max_distance), config, progress=progress, **options)
+        fetching = Fetching(place or _inputs.surroundings(target, max_distance), config, progress=progress, **options)
         at_hand = sources.TablePoints(fetching.images(), "the images", fetching.attrs)
     candidates = sources.keep(at_hand, region=place, conditions=conditions)
     if not len(candidates):
-        _warn_of_nothing(at_hand, place)
+        _inputs.warn_of_nothing(at_hand, place)
     selection = Selection.match(
         target,
         candidates,
@@ -170,7 +162,7 @@ def select(
         max_heading_difference=max_heading_difference,
     )
     summary = {
-        "region": None if place is None else _region_summary(place),
+        "region": None if place is None else _inputs.region_summary(place),
         "srid": projection.srid,
         "interval_m": None if points is not None else interval,
         "method": None if points is not None else method,
@@ -190,7 +182,7 @@ def select(
         headline += fetching.warning
 
     def write(folder: Path) -> list[Path]:
-        return selection.write(folder, summary) + _write_failed(failed, folder)
+        return selection.write(folder, summary) + _inputs.write_failed(failed, folder)
 
     return Job(selection.frame, summary, headline, write, failed, selection.ids)
 
@@ -198,60 +190,7 @@ def select(
 def _tiles_listed(tiles: gpd.GeoDataFrame, headline: str, failed: list[str]) -> Job:
     counts = {str(status): int(count) for status, count in tiles["status"].value_counts().items()}
     summary = {"tiles": len(tiles), **counts, "failed_tiles": failed}
-    return Job(lambda: tiles, summary, headline, lambda path: _write_failed(failed, path.parent), failed)
-
-
-def _write_failed(failed: list[str], folder: Path) -> list[Path]:
-    from mlygeo import store
-
-    return [store.write_text("".join(f"{name}\n" for name in failed), folder / FAILED_TILES)] if failed else []
-
-
-def _surroundings(points: Points, max_distance: float | None) -> Region:
-    from mlygeo import regions
-    from mlygeo.spatial import geodesy
-
-    bounds = geodesy.bounds(*points.lonlat)
-    if bounds is None:
-        raise FrameError(f"{points.name} holds no point with coordinates")
-    return regions.widened(bounds, max_distance or 0.0, name=f"the surroundings of {points.name}")
-
-
-def _warn_of_nothing(images: Points, region: Region | None) -> None:
-    """Say why there is no image to choose from; an error where the cause is a mistake in the call."""
-    from mlygeo import regions
-    from mlygeo.spatial import geodesy
-
-    if not len(images):
-        log.warning("there is no image in %s", "the region" if region is None else region.name)
-        return
-    if region is not None and not region.contains(*images.lonlat).any():
-        hint = regions.elsewhere(region, geodesy.bounds(*images.lonlat))
-        raise RegionError(f"no image of {images.name} lies in {region.name}", hint=hint)
-    log.warning("no image of %s passes the filters", images.name)
-
-
-def _network(region: Region | None, streets: FrameLike | None, *, retain_all: bool) -> gpd.GeoDataFrame:
-    from mlygeo import frames, regions
-    from mlygeo.readers import osm
-    from mlygeo.spatial import geodesy
-
-    if streets is not None and hasattr(streets, "geometry"):
-        frames.check(streets, frames.STREETS)
-        return streets
-    try:
-        return osm.street_network(region, path=streets, retain_all=retain_all)
-    except RegionError as error:
-        if region is None or streets is None:
-            raise
-        whole = geodesy.bounds(*_all_coordinates(osm.street_network(path=streets, retain_all=True)))
-        raise RegionError(str(error), hint=regions.elsewhere(region, whole)) from error
-
-
-def _all_coordinates(frame: gpd.GeoDataFrame) -> Any:
-    import shapely
-
-    return shapely.get_coordinates(frame.geometry.values).T
+    return Job(lambda: tiles, summary, headline, lambda path: _inputs.write_failed(failed, path.parent), failed)
 
 
 def _street_points(network: gpd.GeoDataFrame, **options: Any) -> gpd.GeoDataFrame:
@@ -279,31 +218,3 @@ def _open_points(points: FrameLike, region: Region | None) -> Points:
         hint = regions.elsewhere(region, geodesy.bounds(*everything.lonlat))
         raise RegionError(f"no point of {everything.name} lies in {region.name}", hint=hint)
     return kept
-
-
-def _open_images(images: FrameLike, conditions: dict[str, Any]) -> Points:
-    from mlygeo import frames, sources
-
-    opened = sources.open_points(images, name="the images")
-    if "id" not in opened.columns:
-        raise FrameError(
-            f"{opened.name} has no column 'id', so its images cannot be named"
-            f" (it has {', '.join(opened.columns) or 'none but the geometry'})"
-        )
-    frames.columns_for(conditions, opened.columns)
-    return opened
-
-
-def _projection(region: Region | None, points: Points, *, srid: int | None, force_srid: bool) -> Projection:
-    from mlygeo.spatial import geodesy
-
-    bounds = geodesy.bounds(*points.lonlat) if region is None else region.bounds
-    if bounds is None:
-        raise FrameError(f"{points.name} holds no point with coordinates")
-    if srid is None:
-        return geodesy.projection(geodesy.utm_srid(*bounds))
-    return geodesy.check_srid(srid, bounds, force=force_srid)
-
-
-def _region_summary(region: Region) -> dict[str, Any]:
-    return {"name": region.name, "bounds": list(region.bounds)}

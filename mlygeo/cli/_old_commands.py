@@ -1,0 +1,176 @@
+"""
+Command lines of older tools whose words stand in another order than ours, said in ours.
+
+Where only a name differs, `_old_names` has it. What such a tool always did (a layout, metadata in
+the files) is added, and can be overridden by giving the option.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SIZES = {"320": "1024", "640": "1024"}
+"""Sizes that the service no longer has, and the next larger one."""
+
+IMPORT_PATH_VERBS = frozenset(
+    {
+        "upload", "zip", "download-originals", "authenticate", "process", "extract-user-data",
+        "extract-import-meta-data", "extract-geotag-data", "extract-sequence-data", "extract-upload-params",
+        "exif-insert", "interpolate", "process-csv", "post-process", "process-and-upload",
+    }
+)  # fmt: skip
+"""Verbs to which mapillary_tools named the folder with an option, and that have it as a word."""
+
+VIDEO_VERBS = frozenset({"sample-video", "video-process", "video-process-and-upload"})
+"""Verbs to which the folder of the frames is an option here, too."""
+
+IGNORED = frozenset({"--advanced", "--flag-duplicates"})
+"""Flags of mapillary_tools for what is always so here."""
+
+FLAGS = frozenset({"--overwrite", "--quiet", "--verbose", "-v", "--dry-run", "--json", "--retry-failed"})
+"""Options of ours without a value, so that the word after them is a word of its own."""
+
+
+def translated(words: list[str]) -> list[str]:
+    """
+    Return a command line in our words; one of our own comes back as it is.
+
+    Parameters
+    ----------
+    words
+        The words after `mlygeo`.
+    """
+    words = words[1:] if words[:1] == ["--advanced"] else words
+    name = words[0].replace("_", "-").removesuffix(".py") if words else ""
+    if name == "download" and "--output-folder" in {_dashed(word).partition("=")[0] for word in words}:
+        name = "download-originals"
+    if name in IMPORT_PATH_VERBS:
+        return [name, *_mapillary_tools(words[1:])]
+    if name in VIDEO_VERBS:
+        return [name, *(word for word in words[1:] if _dashed(word) not in IGNORED)]
+    if name not in COMMANDS:
+        return words
+    if {"-h", "--help"} & set(words):
+        return ["download", "--help"]
+    return ["download", *COMMANDS[name]([_dashed(word) for word in words[1:]])]
+
+
+def _mapillary_tools(words: list[str]) -> list[str]:
+    """VERB [--import_path PATH] [--advanced] …, of mapillary_tools of 2018 and 2019; its other words are ours."""
+    said: list[str] = []
+    paths: list[str] = []
+    position = 0
+    while position < len(words):
+        name, equals, value = _dashed(words[position]).partition("=")
+        position += 1
+        if name == "--import-path" and (equals or position < len(words)):
+            paths.append(value if equals else words[position])
+            position += not equals
+        elif name not in IGNORED:
+            said.append(words[position - 1])
+    return [*said, *paths]
+
+
+def _sequence_downloader(words: list[str]) -> list[str]:
+    """sequence_downloader.py SEQUENCE [-i ID...] [--image-file FILE] [-q QUALITY]."""
+    options, free = _split(words, {"-q": "--quality"}, many=("-i", "--images"))
+    return [
+        *_unless(options, "--layout", "time"),
+        *_flag(options, "--exif"),
+        *_flag(options, "--computed"),
+        *[part for sequence in free[:1] for part in ("--sequence", sequence)],
+        *options,
+        *free[1:],
+    ]
+
+
+def _batch_downloader(words: list[str]) -> list[str]:
+    """batch_downloader.py SEQUENCES_FILE [-q QUALITY]."""
+    options, free = _split(words, {"-q": "--quality"})
+    return [
+        *_unless(options, "--layout", "time"),
+        *_flag(options, "--exif"),
+        *_flag(options, "--computed"),
+        *[part for file in free for part in ("--sequence-file", file)],
+        *options,
+    ]
+
+
+def _mapillary_download(words: list[str]) -> list[str]:
+    """mapillary-download --token T --bbox W,S,E,N [--username U] [--limit N] [--output DIR]."""
+    options, free = _split(words, {})
+    return [*_unless(options, "--layout", "flat"), *options, *free]
+
+
+def _download_images(words: list[str]) -> list[str]:
+    """download_images.py MIN_LAT MAX_LAT MIN_LON MAX_LON [--max_results=N] [--image_size=PIXELS]."""
+    options, free = _split(words, {"--image-size": "--size"})
+    if len(free) != 4:
+        raise click.UsageError("download_images takes MIN_LAT MAX_LAT MIN_LON MAX_LON")
+    south, north, west, east = free
+    options = [SIZES.get(word, word) if before == "--size" else word for before, word in _pairs(options)]
+    return ["--bbox", f"{west},{south},{east},{north}", *options]
+
+
+COMMANDS: dict[str, Callable[[list[str]], list[str]]] = {
+    "sequence-downloader": _sequence_downloader,
+    "batch-downloader": _batch_downloader,
+    "mapillary-download": _mapillary_download,
+    "download-bbox": _mapillary_download,
+    "download-images": _download_images,
+}
+"""Name of an older tool, with dashes and without an ending -> what says its words in ours."""
+
+
+def _split(words: list[str], renamed: dict[str, str], *, many: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
+    """Return the options, each followed by its value, and the words that belong to none."""
+    options: list[str] = []
+    free: list[str] = []
+    position = 0
+    words = [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    while position < len(words):
+        word = words[position]
+        position += 1
+        if not word.startswith("-") or _is_number(word):
+            free.append(word)
+            continue
+        if word in many:  # its values follow, as many as there are, and are taken as free words
+            continue
+        options.append(renamed.get(word, word))
+        if word not in FLAGS and position < len(words):
+            options.append(words[position])
+            position += 1
+    return options, free
+
+
+def _pairs(words: list[str]) -> list[tuple[str, str]]:
+    return list(zip(["", *words], words, strict=False))
+
+
+def _unless(options: list[str], name: str, value: str) -> list[str]:
+    return [] if name in options else [name, value]
+
+
+def _flag(options: list[str], name: str) -> list[str]:
+    return [] if name in options else [name]
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _dashed(word: str) -> str:
+    """Read underscores in the name of an option as dashes."""
+    if not word.startswith("--"):
+        return word
+    name, equals, value = word.partition("=")
+    return f"{name.replace('_', '-')}{equals}{value}"

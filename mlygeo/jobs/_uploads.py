@@ -1,0 +1,49 @@
+"""What the history of uploads says of photos."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    import numpy.typing as npt
+    import pandas as pd
+
+FAILED, DONE = 1, 2
+
+_RANK = {"failed": FAILED, "done": DONE}
+
+
+def uploads_of(images: gpd.GeoDataFrame, first_paths: pd.Series) -> npt.NDArray[np.int64]:
+    """
+    Return what became of photos: DONE where they were uploaded, FAILED where that was tried, 0 elsewhere.
+
+    Parameters
+    ----------
+    images
+        Frame with `path` and `modified_ns`.
+    first_paths
+        Where each photo was when it was read: one that was moved after its upload is known by that.
+
+    Returns
+    -------
+    outcomes
+        In the order of the rows. A file that was changed after it was sent is another.
+    """
+    from mlygeo.actors.upload_ledger import upload_history
+
+    history = upload_history()
+    outcomes = np.zeros(len(images), dtype=np.int64)
+    if not len(history):
+        return outcomes
+    history = history.assign(rank=history["status"].map(_RANK).fillna(0).astype("int64"))
+    best = history.sort_values(["rank", "sent_at"]).groupby("path").last()
+    modified_ms = images["modified_ns"].to_numpy() // 1_000_000
+    for paths in (images["path"], first_paths):
+        known = best.reindex(paths)
+        sent_ms = known["sent_at"].to_numpy(dtype="datetime64[ms]").view(np.int64)
+        rank = known["rank"].fillna(0).to_numpy(dtype=np.int64)
+        outcomes = np.maximum(outcomes, np.where(modified_ms <= sent_ms, rank, 0))
+    return outcomes

@@ -1,0 +1,220 @@
+"""The jobs of signing in, and of what is kept of those who did."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mlygeo.errors import CredentialsError, InputError
+from mlygeo.jobs._job import Job, version
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from mlygeo.credentials import Credentials, User
+    from mlygeo.progress import Progress
+    from mlygeo.service.http import Service
+
+CLIENT_VARIABLE = "MAPILLARY_CLIENT_TOKEN"
+"""Environment variable with the token of an application, which signing in with a password needs."""
+
+FROM_STDIN = "-"
+"""In place of a secret: read it from standard input, where no other user sees it."""
+
+ACTIONS = ("list", "edit", "remove")
+
+
+def authenticate(
+    *,
+    user_name: str | None,
+    user_email: str | None,
+    user_password: str | None,
+    jwt: str | None,
+    user_key: str | None,
+    keyring: bool,
+    force_overwrite: bool,
+    config_file: Any,
+    token: str | None,
+    token_file: Any,
+    service: Service | None,
+    progress: Progress | None = None,  # noqa: ARG001 - every job has it
+) -> Job:
+    """Do what `mlygeo.authenticate` says."""
+    from mlygeo.credentials import Credentials, User
+    from mlygeo.service.sign_in import sign_in, whose
+
+    credentials = Credentials(config_file)
+    if user_name is not None and user_name in credentials.users and not force_overwrite:
+        _may_replace(user_name)
+    if jwt is not None:
+        signed_in = whose(_service(service, _secret(jwt, "token")), user_key)
+    else:
+        asked = _service(service, _client_token(token, token_file, service))
+        email = user_email or _asked("email: ", "--user-email")
+        password = _secret(user_password, "password") if user_password is not None else _asked_secretly()
+        signed_in = sign_in(asked, email.strip(), password)
+        if user_key is not None and signed_in.user_key != user_key:
+            raise CredentialsError(f"this is user {signed_in.user_key}, not {user_key}")
+    name = user_name or signed_in.user_name or signed_in.user_key
+    before = credentials.users.get(name)
+    user = User(name, signed_in.token, user_key=signed_in.user_key, user_name=signed_in.user_name)
+    if before is not None and before.user_key == user.user_key:
+        user = replace(user, organization_key=before.organization_key, organizations=before.organizations)
+    credentials.keep(user, keyring=keyring)
+    place = "the system's keyring" if keyring else str(credentials.path)
+    text = f"signed in as {signed_in.user_name or name} (user key {signed_in.user_key}); the token is in {place}"
+    return _job(credentials, text)
+
+
+def edit_config(
+    action: Any,
+    *,
+    user_name: str | None,
+    organization_key: str | None,
+    organization_name: str | None,
+    default: bool,
+    config_file: Any,
+    progress: Progress | None = None,  # noqa: ARG001 - every job has it
+) -> Job:
+    """Do what `mlygeo.edit_config` says."""
+    from mlygeo.credentials import Credentials
+
+    words = [action] if isinstance(action, str) else list(action or ["list"])
+    if len(words) != 1 or words[0] not in ACTIONS:
+        raise InputError(f"{' '.join(map(str, words))[:60]!r} is nothing to do", hint=f"one of {', '.join(ACTIONS)}")
+    credentials = Credentials(config_file)
+    if words[0] == "list":
+        return _job(credentials, f"{len(credentials.users)} users have signed in", shown=True)
+    if words[0] == "remove":
+        if user_name is None:
+            raise InputError("nothing says who is to be forgotten", hint="give --user-name")
+        credentials.remove(user_name)
+        return _job(credentials, f"user {user_name} and the token are forgotten")
+    user = credentials.find(user_name)
+    if user is None:
+        raise CredentialsError("nobody has signed in", hint="sign in with 'mlygeo authenticate'")
+    changed = _changed(user, organization_key, organization_name)
+    if changed == user and not default:
+        raise InputError("nothing says what to change", hint="give --organization-key or --default")
+    if default:
+        credentials.keep(changed)
+    else:
+        credentials.change(changed)
+    return _job(credentials, f"user {user.name} was changed")
+
+
+def _changed(user: User, key: str | None, name: str | None) -> User:
+    organizations = dict(user.organizations)
+    if key is not None and key != "" and not (key.isascii() and key.isdigit()):
+        raise InputError(f"{key[:40]!r} is no key of an organization", hint="keys are whole numbers")
+    if name is not None and key:
+        organizations[name] = key
+    elif name is not None:
+        known = {each.casefold(): each_key for each, each_key in organizations.items()}
+        if name.casefold() not in known:
+            raise InputError(f"no organization {name!r} is known", hint="give --organization-key with it")
+        key = known[name.casefold()]
+    if key is None:
+        return user
+    return replace(user, organization_key=key or None, organizations=organizations)
+
+
+def _job(credentials: Credentials, text: str, *, shown: bool = False) -> Job:
+    users = credentials.users
+    summary = {
+        "users": sorted(users), "default": credentials.default, "file": str(credentials.path), "version": version(),
+    }  # fmt: skip
+    lines = "\n".join(_line(user, is_default=user.name == credentials.default) for user in users.values())
+    return Job(lambda: _frame(credentials), summary, text, _no_files, text=(lambda: lines) if shown and users else None)
+
+
+def _line(user: User, *, is_default: bool) -> str:
+    parts = [user.name, f"user key {user.user_key or 'unknown'}"]
+    parts += [f"organization {user.organization_key}"] * bool(user.organization_key)
+    parts += ["token in the keyring"] * user.in_keyring + ["default"] * is_default
+    return f"{', '.join(parts)} ({user.source})"
+
+
+def _frame(credentials: Credentials) -> Any:
+    import pandas as pd
+
+    rows = [
+        (user.name, user.user_name, user.user_key, user.organization_key, user.name == credentials.default,
+         user.in_keyring, None if user.source is None else str(user.source))
+        for user in credentials.users.values()
+    ]  # fmt: skip
+    names = ["name", "user_name", "user_key", "organization_key", "is_default", "in_keyring", "source"]
+    frame: pd.DataFrame = pd.DataFrame.from_records(rows, columns=names)
+    return frame.astype({name: "bool" if name.startswith(("is_", "in_")) else "str" for name in names})
+
+
+def _service(service: Service | None, token: str) -> Service:
+    from mlygeo import config
+    from mlygeo.service.http import Service
+
+    if service is not None:
+        return replace(service, token=token)
+    return Service(endpoints=config.Endpoints.from_environment(), token=token)
+
+
+def _client_token(token: str | None, token_file: Any, service: Service | None) -> str:
+    """Return the token of an application, which vouches for the sign-in."""
+    from mlygeo import config
+    from mlygeo.credentials import CLIENT_TOKEN
+
+    found = config.find_token(token or os.environ.get(CLIENT_VARIABLE, "").strip() or None, token_file)
+    found = found or (service.token if service is not None else None)
+    if found is None or not CLIENT_TOKEN.fullmatch(found):
+        raise CredentialsError(
+            "signing in with a password needs the token of an application",
+            hint=f"put one into {CLIENT_VARIABLE} (https://www.mapillary.com/dashboard/developers), or give --jwt -",
+        )
+    return found
+
+
+def _may_prompt() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def _asked(prompt: str, flag: str) -> str:
+    if not _may_prompt():
+        raise InputError(f"{flag} is missing, and there is no terminal to ask at", hint=f"give {flag}")
+    sys.stderr.write(f"Mapillary {prompt}")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
+def _asked_secretly() -> str:
+    if not _may_prompt():
+        raise InputError(
+            "--user-password is missing, and there is no terminal to ask at",
+            hint="give '--user-password -' and the password on standard input",
+        )
+    return getpass.getpass("Mapillary password: ")
+
+
+def _secret(given: str, what: str) -> str:
+    """Return a secret; from standard input where a dash stands for it."""
+    secret = sys.stdin.readline().rstrip("\r\n") if given == FROM_STDIN else given
+    if not secret:
+        raise InputError(f"the {what} is empty")
+    return secret
+
+
+def _may_replace(name: str) -> None:
+    if not _may_prompt():
+        raise InputError(f"user {name} has signed in before", hint="give --force-overwrite to sign in anew")
+    if _asked(f"user {name} has signed in before; sign in anew? [y/N] ", "--force-overwrite").lower() not in {
+        "y",
+        "yes",
+    }:
+        raise InputError(f"user {name} stays as before", hint="give another --user-name")
+
+
+def _no_files(_: Path) -> list[Path]:
+    return []

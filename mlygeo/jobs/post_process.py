@@ -1,0 +1,298 @@
+"""The job that sums up a folder of photos after all else, lists its files by status, and sorts them into folders."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo.errors import FileError, InputError
+from mlygeo.fetching import counted
+from mlygeo.jobs import _uploads
+from mlygeo.jobs._job import Job, version
+from mlygeo.jobs._photo_import import PhotoImport, import_folder
+from mlygeo.jobs._settings import Sorting, taken
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    import pandas as pd
+
+log = logging.getLogger("mlygeo.jobs")
+
+SUMMARY_FILE, LIST_FILE = "mapillary_import_summary.json", "mapillary_import_image_status_list.json"
+MAPPING_SUFFIX = "_mapillary_image_uuid_to_local_path_mapping.csv"
+"""Names of the files that the older tools write."""
+
+FOLDERS = {
+    "duplicate": "duplicates",
+    "uploaded": "uploaded",
+    "failed_upload": "failed_upload",
+    "to_be_uploaded": "to_be_uploaded",
+}
+"""Folder of the photos of each status; what failed in processing stays where it is."""
+
+LISTED = {
+    "uploaded": "successfully uploaded",
+    "failed_upload": "failed uploads",
+    "duplicate": "duplicates",
+    "to_be_uploaded": "processed_not_yet_uploaded",
+    "failed": "failed",
+}
+"""Headings of the status list; all but the last are those of the older tools."""
+
+
+def post_process(import_path: Any, **options: Any) -> Job:
+    """Do what `mlygeo.post_process` says."""
+    sorting = taken(Sorting, options)
+    place = PhotoImport(
+        _folder(import_path, options),
+        None if options.get("output") is None else Path(options["output"]),
+        skip_subfolders=bool(options.get("skip_subfolders")),
+        progress=options.get("progress"),
+    )
+    dry_run = bool(options.get("dry_run"))
+    if options.get("undo"):
+        if sorting.moves:
+            raise InputError("--undo and moving photos go against each other", hint="give --undo alone")
+        with place.held(dry_run=dry_run):
+            return _undone(place, dry_run=dry_run)
+    return sorted_job(place, sorting, dry_run=dry_run)
+
+
+def sorted_job(place: PhotoImport, sorting: Sorting, *, after: Job | None = None, dry_run: bool = False) -> Job:
+    """
+    Return the job of summing up, listing and moving.
+
+    Parameters
+    ----------
+    place
+        The folder of photos.
+    sorting
+        What is asked for.
+    after
+        The job of processing that came before, whose words come first.
+    dry_run
+        Whether nothing is moved or written.
+    """
+    if sorting.split_import_path is not None and not Path(sorting.split_import_path).expanduser().is_dir():
+        raise FileError(f"{sorting.split_import_path} is no folder", hint="make it, or leave --split-import-path out")
+    with place.held(dry_run=dry_run):
+        images = place.images(known := place.photos(dry_run=dry_run), again=())
+        images = images.assign(status=_status(images, known["first_path"], place))
+        targets = _targets(images, known, place, sorting)
+        failed: dict[str, str] = {}
+        files: list[Path] = []
+        moved: dict[str, str] = {}
+        if not dry_run:
+            files += _mapping(images, place) if sorting.save_local_mapping else []
+            if targets:
+                moved, failed = _moved(place, targets)
+        images = images.assign(target=images["path"].map(targets).astype("str").where(images["path"].isin(targets)))
+    summary, listed = _summary(images), _listed(images)
+    if sorting.save_as_json and not dry_run:
+        from mlygeo import store
+
+        for asked, name, content in (
+            (sorting.summarize, SUMMARY_FILE, summary),
+            (sorting.list_file_status, LIST_FILE, listed),
+        ):
+            if asked:
+                files.append(
+                    store.write_text(json.dumps(content, indent=4, ensure_ascii=False) + "\n", place.base / name)
+                )
+    facts = {
+        **summary,
+        "moved": moved if not dry_run else {},
+        "would_be_moved": targets if dry_run else {},
+        "not_moved": failed,
+        "files": [str(file) for file in files],
+        "version": version(),
+    }
+    if sorting.list_file_status:
+        facts["status"] = listed
+    said = _headline(images, moved=len(moved), would=len(targets) if dry_run else 0, failed=failed, files=files)
+    shown = [content for asked, content in ((sorting.summarize, summary), (sorting.list_file_status, listed)) if asked]
+    text = (
+        (lambda: "\n".join(json.dumps(content, indent=4, ensure_ascii=False) for content in shown)) if shown else None
+    )
+    if after is None:
+        return Job(lambda: images, facts, said, lambda _: files, list(failed), text=text)
+    facts = {**after.summary, "post_process": facts}
+    return Job(
+        lambda: after.frame, facts, f"{after.headline}\n{said}", lambda _: files, [*after.failed, *failed], text=text
+    )
+
+
+def _folder(import_path: Any, options: dict[str, Any]) -> Path:
+    videos = options.get("video_import_path")
+    if videos is None:
+        return import_folder(import_path)
+    from mlygeo.actors.video_frames import FOLDER
+
+    named = Path(videos).expanduser()
+    if not named.exists():
+        raise FileError(f"{named} does not exist", hint="--video-import-path names a video, or a folder of them")
+    if import_path:
+        return import_folder(import_path)
+    return (named if named.is_dir() else named.parent) / FOLDER
+
+
+def _status(images: gpd.GeoDataFrame, first_paths: pd.Series, place: PhotoImport) -> Any:
+    """Return what became of each photo."""
+    import pandas as pd
+
+    status = np.full(len(images), "to_be_uploaded", dtype=object)
+    status[images["error"].notna().to_numpy()] = "failed"
+    status[images["is_duplicate"].to_numpy(dtype=bool)] = "duplicate"
+    if not place.was_processed:
+        status[:] = "not_processed"
+    outcomes = _uploads.uploads_of(images, first_paths)
+    status[outcomes == _uploads.FAILED] = "failed_upload"
+    status[outcomes == _uploads.DONE] = "uploaded"
+    return pd.Series(status, index=images.index, dtype="str")
+
+
+def _targets(images: gpd.GeoDataFrame, known: gpd.GeoDataFrame, place: PhotoImport, sorting: Sorting) -> dict[str, str]:
+    """Return where photos are to be moved."""
+    if not sorting.moves:
+        return {}
+    goal = place.base if sorting.split_import_path is None else Path(sorting.split_import_path).expanduser().absolute()
+    by_status = {
+        *(["duplicate"] if sorting.move_duplicates or sorting.move_all_images else []),
+        *(["uploaded", "failed_upload", "to_be_uploaded"] if sorting.move_uploaded or sorting.move_all_images else []),
+    }
+    sequences = sorting.move_sequences or sorting.move_all_images
+    number = {name: str(at) for at, name in enumerate(dict.fromkeys(_in_time(images)), 1)}
+    targets = {}
+    for path, first, status, sequence in zip(
+        images["path"], known["first_path"], images["status"], images["sequence_id"], strict=True
+    ):
+        parts = [FOLDERS[status]] if status in by_status else []
+        inner = os.path.relpath(os.path.dirname(first), place.base)  # noqa: PTH120
+        numbered = [number[sequence]] if sequences and isinstance(sequence, str) else []
+        if not (parts or numbered) or not os.path.lexists(path):
+            continue
+        target = os.path.normpath(os.path.join(goal, *parts, inner, *numbered, os.path.basename(path)))  # noqa: PTH118, PTH119
+        if target != path:
+            targets[path] = target
+    return targets
+
+
+def _in_time(images: gpd.GeoDataFrame) -> list[str]:
+    """Return the sequences in the order of their first images."""
+    placed = images[images["sequence_id"].notna()]
+    names: list[str] = placed.groupby("sequence_id")["captured_at"].min().sort_values(kind="stable").index.tolist()
+    return names
+
+
+def _moved(place: PhotoImport, targets: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    from mlygeo.actors.file_moves import JOURNAL, move_files
+
+    moved: dict[str, str] = {}
+    try:
+        moved, failed = move_files(targets, place.folder / JOURNAL, progress=place.progress)
+    finally:
+        # Interrupted too, the frames are to know where the photos are.
+        gone = {
+            path: target for path, target in targets.items() if os.path.lexists(target) and not os.path.lexists(path)
+        }
+        _follow(place, {**moved, **gone})
+    return moved, failed
+
+
+def _follow(place: PhotoImport, moved: dict[str, str]) -> None:
+    """Bring the frames and the image description file to where photos are now."""
+    from mlygeo.actors.descriptions import write_descriptions
+    from mlygeo.readers.descriptions import FILE, read_descriptions
+
+    if not moved:
+        return
+    place.moved(moved)
+    described = place.base / FILE
+    if described.exists():
+        entries = read_descriptions(described)
+        paths = entries["path"].map(lambda path: moved.get(path, path))
+        write_descriptions(entries.assign(path=paths.astype("str")), described)
+
+
+def _undone(place: PhotoImport, *, dry_run: bool) -> Job:
+    from mlygeo.actors.file_moves import JOURNAL, read_moves, undo_moves
+
+    journal = place.folder / JOURNAL
+    back = {now: origin for origin, now in read_moves(journal).items()}
+    moved: dict[str, str] = {}
+    failed: dict[str, str] = {}
+    if not dry_run and back:
+        try:
+            moved, failed = undo_moves(journal, progress=place.progress)
+        finally:
+            _follow(place, {now: origin for now, origin in back.items() if os.path.lexists(origin)})
+    images = place.images(known := place.photos(dry_run=dry_run), again=())
+    images = images.assign(status=_status(images, known["first_path"], place))
+    images = images.assign(target=images["path"].map(back).astype("str").where(images["path"].isin(back)))
+    facts = {"moved": moved, "would_be_moved": back if dry_run else {}, "not_moved": failed, "version": version()}
+    said = f"{counted(len(back), 'photo')} would be put back" if dry_run else f"{counted(len(moved), 'photo')} put back"
+    said += "".join(f"\n  {path}: {reason}" for path, reason in list(failed.items())[:5])
+    return Job(lambda: images, facts, said, lambda _: [], list(failed))
+
+
+def _mapping(images: gpd.GeoDataFrame, place: PhotoImport) -> list[Path]:
+    from mlygeo import store
+
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    for path, name in zip(images["path"], images["photo_uuid"], strict=True):
+        writer.writerow([os.path.relpath(path, place.base), name])
+    return [store.write_text(text.getvalue(), place.base.parent / f"{place.base.name}{MAPPING_SUFFIX}")]
+
+
+def _summary(images: gpd.GeoDataFrame) -> dict[str, Any]:
+    counts = images["status"].value_counts()
+    units = {
+        "user_process": None,
+        "import_meta_data_process": "read",
+        "geotag_process": "geotag",
+        "sequence_process": None,
+    }
+    broken = images["failed_in"].eq("read").fillna(value=False)
+    steps = {}
+    for step, unit in units.items():
+        failed = images["failed_in"].isin({"read", unit or "read"}) if step != "user_process" else broken
+        if step == "sequence_process":
+            failed = images["sequence_id"].isna()
+        steps[step] = {"failed": int(failed.sum()), "success": int((~failed).sum())}
+    return {
+        "total images": len(images),
+        "upload summary": {
+            "successfully uploaded": int(counts.get("uploaded", 0)),
+            "failed uploads": int(counts.get("failed_upload", 0)),
+        },
+        "process summary": {
+            **steps,
+            "duplicates": int(images["is_duplicate"].sum()),
+            "processed_not_yet_uploaded": int(counts.get("to_be_uploaded", 0)),
+        },
+    }
+
+
+def _listed(images: gpd.GeoDataFrame) -> dict[str, list[str]]:
+    return {heading: images.loc[images["status"] == status, "path"].tolist() for status, heading in LISTED.items()}
+
+
+def _headline(images: gpd.GeoDataFrame, *, moved: int, would: int, failed: dict[str, str], files: list[Path]) -> str:
+    counts = images["status"].value_counts()
+    text = f"{counted(len(images), 'photo')}: " + ", ".join(
+        f"{count:,} {str(status).replace('_', ' ')}" for status, count in counts.items()
+    )
+    if would:
+        text += f"; {would:,} would be moved"
+    if moved:
+        text += f"; {moved:,} moved (--undo puts them back)"
+    text += "".join(f"\n  {path}: {reason}" for path, reason in list(failed.items())[:5])
+    return text + ("\n" + "  ".join(map(str, files)) if files else "")

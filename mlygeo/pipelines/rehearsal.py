@@ -1,0 +1,84 @@
+"""A stand-in of the service, to rehearse with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlygeo.jobs import rehearsal as jobs
+
+if TYPE_CHECKING:
+    import os
+
+    from mlygeo.standin import Server
+    from mlygeo.store import FrameLike
+
+    PathLike = str | os.PathLike[str]
+
+
+def run_standin(
+    *,
+    images: FrameLike | None = None,
+    photos: PathLike | None = None,
+    port: int = 0,
+    token: str | None = None,
+    store: PathLike | None = None,
+    latency: float = 0.0,
+    fail: float = 0.0,
+    missing: float = 0.0,
+    url_lifetime: float | None = None,
+    seed: int = 0,
+) -> Server:
+    """
+    Stand in for the Mapillary service on this machine, to rehearse a job.
+
+    The address is the first line printed. Set MAPILLARY_GRAPH_API_ENDPOINT and
+    MAPILLARY_TILES_ENDPOINT to it, and MAPILLARY_UPLOAD_ENDPOINT to it with /upload behind, and
+    every verb asks the stand-in: the Graph API is at the address itself, vector tiles are under
+    /maps/vtp/. Nothing but this machine can reach it. It serves until it is stopped.
+
+    Parameters
+    ----------
+    images
+        Images frame, or a file of one: the images it has. Without it has none, and takes uploads.
+    photos
+        Folder with pictures ID.jpg, at any depth, such as `mlygeo download` makes; they are
+        delivered as they are, in every size. Pictures that are not there are drawn.
+    port
+        Its port; 0 takes a free one.
+    token
+        The one token that it takes; any, or none, unless given.
+    store
+        Folder for what is uploaded: pictures, manifests and what became of them, to look at.
+    latency
+        Seconds before every answer; the service's own is about one.
+    fail
+        Share of requests that fail, 0 to 1, in every way that asking again overcomes: errors of
+        the server, broken connections, bodies cut short, web pages, nonsense.
+    missing
+        Share of images that are gone, 0 to 1.
+    url_lifetime
+        Seconds until the address of a picture expires. Default: the service's 30 days.
+    seed
+        Another seed, other failures.
+
+    Returns
+    -------
+    server
+        The running server: `url` is its address, `stop()` ends it, and so does leaving its `with`
+        block.
+
+    Raises
+    ------
+    FrameError
+        If `images` is no images frame.
+    FileError
+        If a file or folder is missing.
+    InputError
+        If a number has no sense, or the port is taken.
+
+    Examples
+    --------
+    >>> with run_standin(images="images.parquet", photos="pictures", latency=0.05) as server:
+    ...     print(server.url)
+    """
+    return jobs.started(**locals())

@@ -1,0 +1,246 @@
+"""The way to Mapillary, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from mlygeo.jobs import job_of
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    import pandas as pd
+
+    from mlygeo.progress import Progress
+    from mlygeo.service.http import Service
+
+    PathLike = str | os.PathLike[str]
+
+
+def upload(
+    import_path: Any,
+    *,
+    output: PathLike | None = None,
+    desc_path: PathLike | None = None,
+    user_name: str | None = None,
+    organization_key: str | None = None,
+    organization_name: str | None = None,
+    private: bool = False,
+    reupload: bool = False,
+    manual_done: bool = False,
+    skip_subfolders: bool = False,
+    number_threads: int | None = None,
+    max_attempts: int | None = None,
+    dry_run: bool = False,
+    token: str | None = None,
+    token_file: PathLike | None = None,
+    service: Service | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """
+    Upload images that were processed, archives of sequences, and videos with positions.
+
+    The descriptions are those of mapillary_image_description.json in the folder, or what 'mlygeo
+    process' left there; images of the Mapillary app have theirs inside, and go up as they are.
+    The files stay as they are: a description is written only into the bytes that are sent.
+    Duplicates and what failed to process are skipped. Archives (see 'mlygeo zip') and videos of
+    BlackVue and CAMM cameras go up whole. No content goes up twice, whatever folder it lies in:
+    the history of this machine knows its MD5. A run that was stopped, however it was stopped, is
+    gone on with by the same command, in the middle of a sequence or of a file.
+
+    Parameters
+    ----------
+    import_path
+        Folder with the images and their descriptions, or single files of it.
+    output
+        File for the history of these files. Default: .mlygeo/upload_history.parquet in the folder.
+    desc_path
+        Description file. Default: the folder's own.
+    user_name
+        The user to upload as, where several have signed in.
+    organization_key
+        Upload for this organization.
+    organization_name
+        Upload for the organization of this name; it has to be known from an earlier upload by key,
+        or from 'mlygeo config edit'.
+    private
+        The images are private to the organization.
+    reupload
+        Upload also what was uploaded before.
+    manual_done
+        Upload everything, but do not tell the service that it is done: at a terminal it is asked
+        for at the end, elsewhere the same command without this option does it.
+    skip_subfolders
+        Look only at the folder itself.
+    number_threads
+        Threads that prepare and send images; four of them send at once. Default: NUMBER_THREADS of
+        the environment, else 5.
+    max_attempts
+        How often a request is tried until it counts as failed, tries in which bytes got through
+        apart. Default: MAX_ATTEMPTS of the environment, else 50.
+    dry_run
+        Upload nothing; say what would be uploaded.
+    token
+        Access token of the user. Better sign in, or use a file.
+    token_file
+        File with the access token. Default: of the user that signed in last.
+    service
+        The service to speak to, with the token of a user; made from the above unless given.
+    progress
+        Where progress is shown; None shows none.
+
+    Returns
+    -------
+    uploads
+        The history of these files, as `upload_history` returns it; `attrs["summary"]` holds the
+        summary.
+
+    Raises
+    ------
+    InputError
+        If there is nothing that could be uploaded, or an option makes no sense.
+    FileError
+        If a path does not exist.
+    CredentialsError
+        If nobody has signed in, or the organization is unknown.
+    ServiceError
+        If the service refuses the token or the address, or is down.
+
+    Examples
+    --------
+    >>> upload("photos", user_name="jane").query("status == 'failed'")[["path", "reason"]]
+    """
+    uploads: pd.DataFrame = job_of("upload")(**locals()).frame
+    return uploads
+
+
+def zip_sequences(
+    import_path: Any,
+    *,
+    output: PathLike | None = None,
+    desc_path: PathLike | None = None,
+    skip_subfolders: bool = False,
+    private: bool = False,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """
+    Put each sequence of processed images into an archive, to upload it later.
+
+    An archive is called by the MD5 of its content, and the same images make the same archive; the
+    images have their descriptions inside. 'mlygeo upload' takes archives, and so does
+    mapillary_tools.
+
+    Parameters
+    ----------
+    import_path
+        Folder with the images and their descriptions, or single files of it.
+    output
+        Folder for the archives. Default: zips.
+    desc_path
+        Description file. Default: the folder's own.
+    skip_subfolders
+        Look only at the folder itself.
+    private
+        Say in each description that the image is private.
+    progress
+        Where progress is shown; None shows none.
+
+    Returns
+    -------
+    archives
+        A row for each archive: path, sequence_id, images and bytes (int64).
+
+    Raises
+    ------
+    InputError
+        If there is no image with a description.
+    FileError
+        If a path does not exist, or the folder cannot be written to.
+
+    Examples
+    --------
+    >>> zip_sequences("photos", output="zips")["path"]
+    """
+    archives: pd.DataFrame = job_of("zip_sequences")(**locals()).frame
+    return archives
+
+
+def download_originals(
+    import_path: Any = None,
+    *,
+    output: PathLike | None = None,
+    user_name: str | None = None,
+    by_property: Literal["uuid", "key"] = "uuid",
+    organization_key: str | Iterable[str] | None = None,
+    start_date: str | datetime | None = None,
+    end_date: str | datetime | None = None,
+    skip_subfolders: bool = False,
+    number_threads: int = 10,
+    dry_run: bool = False,
+    token: str | None = None,
+    token_file: PathLike | None = None,
+    service: Service | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """
+    Download the blurred originals of one's own images, private ones too.
+
+    Of an import path, those that Mapillary has of its images; without one, all images of the
+    organizations, or of the user.
+
+    Parameters
+    ----------
+    import_path
+        Folder with images that were uploaded, and their descriptions.
+    output
+        Folder for the pictures. Default: downloads.
+    user_name
+        The user to ask as, where several have signed in.
+    by_property
+        How the images of the import path are known. "uuid": by what their descriptions say; since
+        the service does not tell UUIDs any more, by time (to the millisecond) and place. "key": by
+        their ids, from the descriptions' frame or from files that are named after them.
+    organization_key
+        Images of this organization; may be given several times. Default: those that the
+        descriptions name, else the user's own images.
+    start_date
+        Images captured at or after this time (ISO 8601, UTC).
+    end_date
+        Images captured before this time; a date without a time includes that day.
+    skip_subfolders
+        Look only at the import path itself.
+    number_threads
+        How many pictures to fetch at once.
+    dry_run
+        Fetch nothing; say how many it would be.
+    token
+        Access token of the user. Better sign in, or use a file.
+    token_file
+        File with the access token. Default: of the user that signed in last.
+    service
+        The service to speak to, with the token of a user; made from the above unless given.
+    progress
+        Where progress is shown; None shows none.
+
+    Returns
+    -------
+    transfers
+        The rows of these images in the folder's ledger, as `transfers` returns them.
+
+    Raises
+    ------
+    InputError
+        If no image of the import path has a description, or an option makes no sense.
+    CredentialsError
+        If nobody has signed in.
+    ServiceError
+        If the service refuses the token or the address, or is down.
+
+    Examples
+    --------
+    >>> download_originals("photos", output="originals", organization_key="1234567890")
+    """
+    transfers: pd.DataFrame = job_of("download_originals")(**locals()).frame
+    return transfers

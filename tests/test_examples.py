@@ -1,0 +1,150 @@
+"""Each example runs as its folder says, on the bundled data, and gives what it promises."""
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import postgis_server
+import pyogrio
+import pytest
+import shapely
+from conftest import DATA, ROOT
+
+import mlygeo
+
+database = postgis_server.database
+EXAMPLES = ROOT / "examples"
+FOLDERS = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir() and path.name != "__pycache__")
+
+
+def run(script: Path, *words):
+    program = [sys.executable] if script.suffix == ".py" else ["bash"]
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    found = subprocess.run(
+        [*program, str(script), *map(str, words)], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert found.returncode == 0, found.stderr
+    return found.stdout + found.stderr
+
+
+needs_a_shell = pytest.mark.skipif(os.name == "nt", reason="a script for a Unix shell")
+
+
+def test_every_folder_has_a_run_and_is_listed():
+    listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    for name in FOLDERS:
+        assert f"`{name}/`" in listed
+        assert [path for path in (EXAMPLES / name).iterdir() if path.name in {"run.sh", "run.py", "rehearse.sh"}]
+
+
+@needs_a_shell
+def test_stuttgart(tmp_path):
+    run(EXAMPLES / "stuttgart" / "run.sh", tmp_path)
+    assert len(mlygeo.read_frame(tmp_path / "selection.parquet", frame="selection")) == 147
+    assert len(mlygeo.read_frame(tmp_path / "images.parquet", frame="images")) == 1298
+    assert (tmp_path / "coverage" / "coverage.png").stat().st_size > 10_000
+    assert "CC BY-SA" in (tmp_path / "map.html").read_text(encoding="utf-8")
+
+
+@needs_a_shell
+@pytest.mark.parametrize("name", ["gpx_import", "from_mapillary_tools"])
+def test_photos_get_the_positions_of_the_ride(tmp_path, name):
+    run(EXAMPLES / name / "run.sh", tmp_path)
+    photos = mlygeo.read_photos(tmp_path / "photos")
+    assert len(photos) == 67
+    assert photos["image_description"].notna().sum() == 57
+    # The description in each file, and the frame beside them, say the same.
+    frame = mlygeo.read_frame(tmp_path / "photos" / ".mlygeo" / "images.parquet")
+    check_ride(frame)
+    told = photos["image_description"].dropna().map(json.loads)
+    table = pd.read_csv(EXAMPLES / "csv_import" / "positions.csv", index_col="file")
+    wanted = table.loc[[Path(path).name for path in photos["path"][told.index]]]
+    for word, column in (("MAPLatitude", "latitude"), ("MAPLongitude", "longitude")):
+        assert np.abs(told.str[word].to_numpy(dtype=float) - wanted[column].to_numpy()).max() < 1e-7
+
+
+@needs_a_shell
+def test_csv_import(tmp_path):
+    run(EXAMPLES / "csv_import" / "run.sh", tmp_path)
+    photos = mlygeo.read_photos(tmp_path / "photos")
+    described = photos[photos["image_description"].notna()]
+    check_ride(described)
+    assert "surface" in described["image_description"].iloc[0]
+    check_ride(photos)
+
+
+def check_ride(photos):
+    """Each photo stands in its file where the table of the ride says it is, within a few millimetres."""
+    table = pd.read_csv(EXAMPLES / "csv_import" / "positions.csv", index_col="file")
+    wanted = table.loc[[Path(path).name for path in photos["path"]]]
+    assert len(photos) >= 57
+    places = shapely.points(wanted["longitude"], wanted["latitude"])
+    assert shapely.distance(photos.geometry.to_numpy(), places).max() < 1e-7
+
+
+def test_the_data_of_the_ride_can_be_made_again(tmp_path):
+    run(EXAMPLES / "gpx_import" / "make_data.py", tmp_path)
+    made, kept = tmp_path / "ride.gpx", EXAMPLES / "gpx_import" / "ride.gpx"
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(mlygeo.read_track(made).drop(columns="geometry")),
+        pd.DataFrame(mlygeo.read_track(kept).drop(columns="geometry")),
+    )
+    names = [sorted(path.name for path in (folder / "photos").iterdir()) for folder in (tmp_path, kept.parent)]
+    assert names[0] == names[1]
+
+
+def test_export_to_geopackage_with_its_style(tmp_path):
+    told = run(EXAMPLES / "export" / "run.py", tmp_path)
+    assert "147 selection" in told
+    path = tmp_path / "stuttgart.gpkg"
+    layers = dict(pyogrio.list_layers(path))
+    assert set(layers) >= {"images", "street_points", "streets", "selection"}
+    columns = set(mlygeo.read_frame(path, layer="selection").columns)
+    with sqlite3.connect(path) as database:
+        name, column, style, default = database.execute(
+            "SELECT f_table_name, f_geometry_column, styleQML, useAsDefault FROM layer_styles"
+        ).fetchone()
+        geometry = database.execute("SELECT column_name FROM gpkg_geometry_columns WHERE table_name = ?", [name])
+        assert geometry.fetchone() == (column,)
+    database.close()
+    assert (name, default) == ("selection", 1)
+    assert style == (EXAMPLES / "export" / "selection.qml").read_text(encoding="utf-8")
+    ET.fromstring(style.split(">", 1)[1])
+    # QGIS passes over a field that is not there; so the test looks.
+    named = set(re.findall(r"&quot;(\w+)&quot;", style)) | set(re.findall(r'\[%[^%]*"(\w+)"', style))
+    assert named == {"is_pano", "compass_angle", "captured_at", "distance_m", "point_id", "id"}
+    assert named <= columns
+
+
+def test_export_to_postgis(tmp_path, database):
+    told = run(EXAMPLES / "export" / "run.py", tmp_path, database)
+    assert re.search(r"PostGIS: 4 tables; [1-9]\d* selected images", told)
+    assert len(mlygeo.read_frame(f"{database}?table=images", frame="images")) == 1298
+
+
+@needs_a_shell
+def test_from_percept_vsvi_filter(tmp_path):
+    told = run(EXAMPLES / "from_percept_vsvi_filter" / "run.sh", tmp_path)
+    assert "94 street points" in told
+    ids = [int(line) for line in (tmp_path / "percept" / "image_ids.txt").read_text().split()]
+    expected = pd.read_csv(DATA / "expected" / "stuttgart_50m_selection.csv")
+    assert sorted(set(ids)) == sorted(set(expected["id"]))
+    assert len(mlygeo.read_frame(tmp_path / "mygrid.geojson", frame="street_points")) == 94
+
+
+def test_commands_of_the_tables_are_ours():
+    """Every new command in the tables for movers is a verb with options that exist."""
+    from test_documentation import check_options, inline_commands
+
+    for name in ("from_percept_vsvi_filter", "from_mapillary_tools"):
+        commands = inline_commands((EXAMPLES / name / "README.md").read_text(encoding="utf-8"))
+        assert len(commands) >= 4
+        for command in commands:
+            check_options(command)

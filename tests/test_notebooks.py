@@ -1,0 +1,69 @@
+"""The notebooks run from top to bottom without a network, and what is stored is what they show."""
+
+import json
+import re
+import sys
+import time
+
+import pytest
+from conftest import ROOT
+
+FOLDER = ROOT / "notebooks"
+NOTEBOOKS = sorted(path.name for path in FOLDER.glob("*.ipynb"))
+LONGEST_S, LARGEST_BYTES = 60, 400_000
+
+
+@pytest.fixture
+def execute(monkeypatch):
+    pytest.importorskip("nbclient", reason="notebooks need nbclient and ipykernel")
+    pytest.importorskip("ipykernel", reason="notebooks need nbclient and ipykernel")
+    pytest.importorskip("matplotlib", reason="pictures need mlygeo[plot]")
+    monkeypatch.syspath_prepend(FOLDER)
+    yield __import__("execute")
+    del sys.modules["execute"]
+
+
+def code(notebook):
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def told(output):
+    """What an output says, without what a picture's drawing depends on."""
+    if output["output_type"] == "stream":
+        return "".join(output["text"])
+    return "".join(output["data"].get("text/plain", ""))
+
+
+@pytest.mark.filterwarnings("default")  # those of the client and its event loop; the kernel has its own
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_runs_and_shows_what_is_stored(execute, name):
+    stored = json.loads((FOLDER / name).read_text(encoding="utf-8"))
+    started = time.monotonic()
+    found = execute.executed(FOLDER / name)
+    assert time.monotonic() - started < LONGEST_S
+    for before, now in zip(code(stored), code(found), strict=True):
+        assert [told(output) for output in before["outputs"]] == [told(output) for output in now["outputs"]], (
+            f"run 'make notebooks' and look at what changed below: {''.join(before['source'])}"
+        )
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_stored_notebook_is_tidy(name):
+    path = FOLDER / name
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    assert path.stat().st_size < LARGEST_BYTES
+    assert any(output for cell in code(notebook) for output in cell["outputs"])
+    assert any("image/png" in output.get("data", {}) for cell in code(notebook) for output in cell["outputs"])
+    assert set(notebook["metadata"]["language_info"]) == {"name"}
+    for cell in code(notebook):
+        assert cell["execution_count"] is None
+        for output in cell["outputs"]:
+            assert output["output_type"] in {"display_data", "execute_result"}, told(output)
+            text = told(output) + "".join(output["data"].get("text/html", ""))
+            assert not re.search(
+                r"(?<![\w.<])/(?!(?:td|th|tr|p|div|table|tbody|thead|style)>)\w+/\w+|MLY\||127\.0\.0\.1", text
+            ), text
+
+
+def test_there_is_a_notebook_for_each_question():
+    assert [name[:2] for name in NOTEBOOKS] == ["01", "02", "03", "04", "05"]
