@@ -28,6 +28,7 @@ demo: $(STAMP)
 	$(BIN)/mlygeo tiles -c examples/stuttgart/stuttgart_config.json -o $(DEMO)/images.parquet
 	$(BIN)/mlygeo select -c examples/stuttgart/stuttgart_config.json --streets examples/stuttgart/stuttgart_osm_edges.gpkg --interval 50 --srid 25832 -o $(DEMO) --json
 	$(BIN)/mlygeo map examples/stuttgart/stuttgart_osm_edges.gpkg $(DEMO)/street_points.parquet $(DEMO)/selection.parquet --title "Stuttgart: the nearest image for a point every 50 m" -o $(DEMO)/map.png
+	$(BIN)/mlygeo map examples/stuttgart/stuttgart_osm_edges.gpkg $(DEMO)/street_points.parquet $(DEMO)/selection.parquet --title "Stuttgart: the nearest image for a point every 50 m" -o $(DEMO)/map.html
 	PATH="$(CURDIR)/$(BIN):$$PATH" examples/rehearsal/rehearse.sh $(DEMO)
 
 test: $(STAMP)
