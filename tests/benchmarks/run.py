@@ -13,7 +13,11 @@ NAMES = (
     "bench_nearest_core",
     "bench_select",
     "bench_sequences",
+    "bench_readers",
     "bench_process",
+    "bench_video",
+    "bench_coverage",
+    "bench_map",
     "bench_download",
 )
 
