@@ -563,3 +563,11 @@ def test_a_damaged_history_is_named(tmp_path):
         # Without a store the stand-in says so.
         send(server, b"x", retry=Retry(attempts=1))
     assert QUICK.attempts == 50
+
+
+def test_a_service_that_takes_no_uploads_is_not_asked_again(photos):
+    with serve(token=USER_TOKEN) as server:
+        uploads = mlygeo.upload(photos, user_name="rehearsal", service=service_of(server))
+        assert server.count("upload_offset") + server.count("upload") <= 10
+    assert set(uploads["status"]) == {"failed"}
+    assert uploads["reason"].str.contains("without a store").all()

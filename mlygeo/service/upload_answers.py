@@ -58,6 +58,8 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, *, what: str, no
         return Trouble(ThrottledError(text), "all wait", wait)
     if kind == _TOKEN or status in {401, 403}:
         return Trouble(TokenRejectedError(f"{text}: it refuses the token", hint=SIGN_IN_HINT), "stop")
+    if status == 501:
+        return Trouble(ServiceError(text, hint="uploads are not taken there: check the endpoint"), "stop")
     if status >= 500 or status in {408, 425} or retriable:
         return Trouble(ServiceError(text, hint="try again later"), "again", usual.wait if usual is not None else None)
     return Trouble(RefusedError(text), "stop")
