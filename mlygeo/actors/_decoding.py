@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlygeo.actors import _frame_table
-from mlygeo.errors import FileError
+from mlygeo.errors import FileError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     from mlygeo.actors._frame_table import FrameTable, Wholes
@@ -62,6 +62,31 @@ def runs_of(table: FrameTable, rows: Wholes) -> list[Run]:
     return [Run(int(owner[start]), int(part.max()), part) for start, part in zip(starts, parts, strict=True)]
 
 
+def check_hardware(name: str) -> None:
+    """
+    Refuse hardware that PyAV was not built for.
+
+    Parameters
+    ----------
+    name
+        As FFmpeg names it.
+
+    Raises
+    ------
+    InputError
+        If it does not know it.
+    """
+    _frame_table.library()
+    from av.codec.hwaccel import hwdevices_available
+
+    known = hwdevices_available()
+    if name not in known:
+        raise InputError(
+            f"PyAV does not know the hardware {name!r}",
+            hint=f"it knows {', '.join(known) or 'none'}; the program of --decoder ffmpeg may know others",
+        )
+
+
 class Decoder:
     """
     An open video, from which runs are decoded.
@@ -89,8 +114,12 @@ class Decoder:
         try:
             self._container = av.open(str(path), metadata_errors="replace", **options)
         except self._errors as error:
+            if hardware is not None:
+                raise InputError(f"the hardware {hardware!r} does not work here: {error}") from error
             raise FileError(f"{path.name} cannot be opened: {error}") from error
         self._stream = self._container.streams[table.stream]
+        if hardware is not None and not self._stream.codec_context.is_hwaccel:
+            log.warning("%s: %s does not decode %s; done in software", path.name, hardware, self._stream.codec.name)
         for other in self._container.streams:
             if other is not self._stream:
                 other.discard = av.stream.Discard.all
@@ -184,7 +213,7 @@ def decode(
     hardware: str | None = None,
     workers: int | None = None,
     stop: threading.Event | None = None,
-) -> Iterator[int]:
+) -> Generator[int]:
     """
     Decode frames, hand each to `take`, and give their rows as they are done.
 

@@ -12,7 +12,7 @@ from mlygeo.actors import _frame_table
 from mlygeo.errors import FormatError, InputError
 from mlygeo.readers import video as telemetry
 from mlygeo.spatial import geodesy
-from mlygeo.spatial._track import Line
+from mlygeo.spatial._track import Line, lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,7 +95,7 @@ class Plan:
     problem: str | None
 
 
-def plan_frames(video: Path, *, sampling: Sampling) -> Plan:
+def plan_frames(video: Path, *, sampling: Sampling, track: gpd.GeoDataFrame | None = None) -> Plan:
     """
     Decide which frames of a video to take, and tell their times and places, without decoding any.
 
@@ -105,6 +105,9 @@ def plan_frames(video: Path, *, sampling: Sampling) -> Plan:
         The video.
     sampling
         Which frames.
+    track
+        Tracks frame that tells the places, by the frames' capture times; None takes what the camera
+        recorded in the video, by the time of the video.
 
     Returns
     -------
@@ -115,6 +118,8 @@ def plan_frames(video: Path, *, sampling: Sampling) -> Plan:
     ------
     FileError, FormatError
         If it cannot be read, holds no pictures, has no track to go along, or its time is not known.
+    FrameError
+        If the track has no point with a time.
     """
     table = _frame_table.frame_table(video)
     rows = table.in_order()
@@ -122,20 +127,29 @@ def plan_frames(video: Path, *, sampling: Sampling) -> Plan:
         raise FormatError(f"{video.name} shows no frames")
     video_s = table.seconds(rows)
     info = telemetry.video_info(video)
-    track = _track(video)
-    line = None if track is None else _line(track)
+    recorded = _track(video)
+    captured_ms, source = _captured(video_s, sampling, recorded, info, video)
+    line: Line | None = None
+    moments = _micros(video_s)
+    if track is not None:
+        line, moments = _only_line(track), captured_ms * 1000
+    elif recorded is not None:
+        line = _line(recorded)
     if sampling.distance is None:
         chosen = _by_time(video_s, sampling.interval)
     elif line is None:
-        raise FormatError(f"{video.name} holds no track to go along", hint="sample it by time")
+        raise FormatError(
+            f"{video.name} holds no track to go along", hint="name one with --track, or sample it by time"
+        )
     else:
-        chosen = _by_distance(line, video_s, sampling.distance)
-    rows, video_s = rows[chosen], video_s[chosen]
-    captured_ms, source = _captured(video_s, sampling, track, info, video)
+        chosen = _by_distance(line, moments, sampling.distance)
+        if not len(chosen):
+            raise FormatError(f"{video.name} lies outside the track in time", hint=_when(line, captured_ms, track))
+    rows, video_s, captured_ms, moments = rows[chosen], video_s[chosen], captured_ms[chosen], moments[chosen]
     unknown = np.full(len(rows), np.nan)
     lon, lat, altitude, heading = unknown, unknown, unknown, unknown
     if line is not None:
-        places = line.locate(_micros(video_s), max_extrapolation=MAX_EXTRAPOLATION_S, max_gap=None)
+        places = line.locate(moments, max_extrapolation=MAX_EXTRAPOLATION_S, max_gap=None)
         lon, lat, altitude, heading = places.lon, places.lat, places.altitude, places.bearing
     size = (info.width, info.height) if info.rotation % 180 == 0 else (info.height, info.width)
     return Plan(
@@ -178,9 +192,29 @@ def _by_time(video_s: Reals, interval: float) -> Wholes:
     return np.unique(nearer)
 
 
-def _by_distance(line: Line, video_s: Reals, distance: float) -> Wholes:
+def _only_line(track: gpd.GeoDataFrame) -> Line:
+    line, overlapping = lines(track)
+    if overlapping:
+        raise InputError(
+            f"{len(overlapping)} tracks overlap in time, and frames can lie on one only", hint="name one --track"
+        )
+    return line
+
+
+def _when(line: Line, captured_ms: Wholes, track: gpd.GeoDataFrame | None) -> str | None:
+    """Return when the track and the video were recorded, in words."""
+    if track is None:
+        return None
+    told = [
+        " to ".join(f"{np.datetime64(int(ms), 'ms').astype('datetime64[s]')}Z" for ms in (times[0], times[-1]))
+        for times in (line.time // 1000, captured_ms)
+    ]
+    return f"the track is of {told[0]}, the video of {told[1]}; --video-start-time sets the video's start"
+
+
+def _by_distance(line: Line, moments: Wholes, distance: float) -> Wholes:
     """Return the frames of a walk along the track: the first on it, then each so far from the last one taken."""
-    places = line.locate(_micros(video_s), max_extrapolation=MAX_EXTRAPOLATION_S, max_gap=None)
+    places = line.locate(moments, max_extrapolation=MAX_EXTRAPOLATION_S, max_gap=None)
     on_track = np.flatnonzero(np.isfinite(places.lon))
     if not len(on_track):
         return on_track

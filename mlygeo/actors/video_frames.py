@@ -8,11 +8,9 @@ small file says how they were sampled, so that frames of two different samplings
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 import threading
-from dataclasses import asdict
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,17 +18,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import frames, store
-from mlygeo.actors import _decoding, _frame_jpeg, _frame_table
+from mlygeo.actors import _decoding, _ffmpeg_program, _frame_jpeg, _frame_table
+from mlygeo.actors._sampled_folder import is_whole, path_of, settle
 from mlygeo.actors._sampling import Plan, Sampling, plan_frames
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.progress import Progress
 from mlygeo.readers import video as telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Generator, Iterable, Sequence
 
     import geopandas as gpd
 
+    from mlygeo.actors._ffmpeg_program import Program
     from mlygeo.actors._frame_table import Wholes
 
 __all__ = ["FOLDER", "Plan", "Sampling", "find_videos", "plan_frames", "sample_frames"]
@@ -40,10 +40,8 @@ log = logging.getLogger("mlygeo.actors.video_frames")
 FOLDER = "mapillary_sampled_video_frames"
 """Folder of sampled frames beside the videos, unless another is named."""
 
-RECORD = ".mlygeo_sampling.json"
-"""Says in the folder of a video's frames how they were sampled."""
-
-_BEGINNING_AND_END = b"\xff\xd8", b"\xff\xd9"
+PYAV = "pyav"
+"""Name of the decoder that comes with PyAV."""
 
 
 def find_videos(
@@ -97,7 +95,9 @@ def sample_frames(
     videos: Sequence[tuple[Path, Path]],
     *,
     sampling: Sampling,
+    track: gpd.GeoDataFrame | None = None,
     rerun: bool = False,
+    decoder: str = PYAV,
     hardware: str | None = None,
     progress: Progress | None = None,
 ) -> gpd.GeoDataFrame:
@@ -114,8 +114,13 @@ def sample_frames(
         Videos, each with the folder of its frames; see `find_videos`.
     sampling
         Which frames, and their times.
+    track
+        Tracks frame that tells where the videos went, by the frames' capture times; None takes what the
+        cameras recorded in them.
     rerun
         Make frames anew that an earlier run made.
+    decoder
+        "pyav", or the name or path of an ffmpeg program.
     hardware
         Name of the hardware that decodes, as FFmpeg names it (vaapi, cuda, videotoolbox, …); None decodes
         in software.
@@ -131,11 +136,16 @@ def sample_frames(
     Raises
     ------
     InputError
-        If two videos would go to one folder.
+        If two videos would go to one folder, or the decoder does not know the hardware.
     DependencyError
-        If PyAV is missing.
+        If PyAV or the program is missing.
+    FrameError
+        If the track has no point with a time.
     """
     _frame_table.library()
+    program = None if decoder == PYAV else _ffmpeg_program.find(decoder, hardware=hardware)
+    if program is None and hardware is not None:
+        _decoding.check_hardware(hardware)
     targets = [target for _, target in videos]
     if len(set(targets)) < len(targets):
         twice = next(target for target in targets if targets.count(target) > 1)
@@ -144,104 +154,72 @@ def sample_frames(
     parts: list[dict[str, Any]] = []
     for number, (video, target) in enumerate(videos, start=1):
         try:
-            plan = plan_frames(video, sampling=sampling)
-            _settle(target, video, sampling, len(plan.rows), rerun=rerun)
-            label = f"video {number} of {len(videos)}" if len(videos) > 1 else "frames"
-            lost = _take(video, target, plan, hardware=hardware, progress=shown, label=label)
+            plan = plan_frames(video, sampling=sampling, track=track)
+            settle(target, video, sampling=sampling, track=track, count=len(plan.rows), rerun=rerun)
         except (FormatError, FileError) as error:
-            parts.append(_row_of_video(video, f"{error}; {error.hint}" if error.hint else str(error)))
+            parts.append(_row_of_video(video, _told(error)))
             log.warning("%s", error)
             continue
+        label = f"video {number} of {len(videos)}" if len(videos) > 1 else "frames"
+        try:
+            lost = _take(video, target, plan, program=program, hardware=hardware, progress=shown, label=label)
+            problem = _loss(plan, lost)
+        except (FormatError, FileError) as error:
+            whole = [is_whole(path_of(target, video, number)) for number in range(len(plan.rows))]
+            lost = np.flatnonzero(~np.array(whole))
+            problem = _told(error)
+            log.warning("%s", error)
         there = np.setdiff1d(np.arange(len(plan.rows)), lost)
         parts.append(_rows(video, target, plan, there))
-        if len(lost) or plan.problem:
-            parts.append(_row_of_video(video, _loss(plan, lost)))
+        if problem:
+            parts.append(_row_of_video(video, problem))
         log.info("%s: %d of %d frames", video.name, len(there), len(plan.rows))
     return _frame(parts)
 
 
-def _settle(target: Path, video: Path, sampling: Sampling, count: int, *, rerun: bool) -> None:
-    """Make the folder of a video's frames fit for this sampling, or raise."""
-    state = video.stat()
-    wanted = {"video": video.name, "bytes": state.st_size, "modified_ns": state.st_mtime_ns, **asdict(sampling)}
-    record = target / RECORD
-    if target.exists() and not target.is_dir():
-        raise FileError(f"{target} is a file, and the frames of {video.name} would go there")
-    found = _record(record)
-    strangers = [] if found is not None else sorted(path for path in target.glob("*.jpg"))
-    if strangers:
-        raise FileError(
-            f"{target} holds pictures of another program, {strangers[0].name} first", hint="name another --import-path"
-        )
-    if found is not None and ({**wanted, "frames": count} != found or rerun):
-        if not rerun:
-            raise FileError(
-                f"{target} holds frames of {video.name} that were sampled otherwise",
-                hint="--rerun samples them anew, another --import-path keeps both",
-            )
-        for path in _made(target, video.stem, int(found.get("frames", 0))):
-            path.unlink(missing_ok=True)
-    if found is None or rerun:
-        with store.atomic(record) as temporary:
-            temporary.write_text(json.dumps({**wanted, "frames": count}), encoding="utf-8")
-
-
-def _record(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise FileError(f"{path} cannot be read: {error}", hint="remove it, and the frames beside it") from error
-    return found if isinstance(found, dict) else {}
-
-
-def _made(target: Path, stem: str, count: int) -> list[Path]:
-    """Return the files that an earlier run made here, and no others."""
-    name = re.compile(re.escape(stem) + r"_(\d{6,})\.jpg")
-    found = ((path, name.fullmatch(path.name)) for path in target.iterdir())
-    return [path for path, match in found if match and 1 <= int(match[1]) <= count]
-
-
-def _path(target: Path, video: Path, number: int) -> Path:
-    return target / f"{video.stem}_{number + 1:06d}.jpg"
-
-
-def _take(video: Path, target: Path, plan: Plan, *, hardware: str | None, progress: Progress, label: str) -> Wholes:
+def _take(
+    video: Path,
+    target: Path,
+    plan: Plan,
+    *,
+    program: Program | None,
+    hardware: str | None,
+    progress: Progress,
+    label: str,
+) -> Wholes:
     """Make the frames that are not there yet; return those that could not be made."""
-    missing = np.array(
-        [number for number in range(len(plan.rows)) if not _is_whole(_path(target, video, number))], dtype=np.int64
-    )
+    paths = [path_of(target, video, number) for number in range(len(plan.rows))]
+    missing = np.array([number for number, path in enumerate(paths) if not is_whole(path)], dtype=np.int64)
     if len(missing) < len(plan.rows):
         log.info("%s: %d frames are there already", video.name, len(plan.rows) - len(missing))
-    numbers = dict(zip(plan.rows[missing].tolist(), missing.tolist(), strict=True))
+    rows = plan.rows[missing]
+    numbers = dict(zip(rows.tolist(), missing.tolist(), strict=True))
     local = threading.local()
 
-    def write(row: int, frame: Any) -> None:
+    def write(row: int, jpeg: bytes) -> None:
+        number = numbers[row]
+        tagged = _frame_jpeg.with_tags(jpeg, _image(plan, number))
+        with store.atomic(paths[number]) as temporary:
+            temporary.write_bytes(tagged)
+
+    def encode(row: int, frame: Any) -> None:
         encoder = getattr(local, "encoder", None) or _frame_jpeg.JpegEncoder()
         local.encoder = encoder
-        number = numbers[row]
-        jpeg = _frame_jpeg.with_tags(encoder.encode(frame), _image(plan, number))
-        with store.atomic(_path(target, video, number)) as temporary:
-            temporary.write_bytes(jpeg)
+        write(row, encoder.encode(frame))
 
+    def by_program(program: Program) -> Generator[int]:
+        quality = _frame_jpeg.QUALITY
+        for row, jpeg in _ffmpeg_program.pictures(program, video, plan.table, rows, quality=quality, hardware=hardware):
+            write(row, jpeg)
+            yield row
+
+    made = by_program(program) if program else _decoding.decode(video, plan.table, rows, encode, hardware=hardware)
     done = []
-    with progress.bar(label, total=len(missing), unit="frames") as bar:
-        for row in _decoding.decode(video, plan.table, plan.rows[missing], write, hardware=hardware):
+    with progress.bar(label, total=len(missing), unit="frames") as bar, closing(made):
+        for row in made:
             done.append(numbers[row])
             bar.advance()
     return np.setdiff1d(missing, np.array(done, dtype=np.int64))
-
-
-def _is_whole(path: Path) -> bool:
-    """Return whether a picture is there from its first bytes to its last."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(2)
-            file.seek(-2, 2)
-            return (start, file.read(2)) == _BEGINNING_AND_END
-    except OSError:
-        return False
 
 
 def _image(plan: Plan, number: int) -> dict[str, Any]:
@@ -270,6 +248,10 @@ def _loss(plan: Plan, lost: Wholes) -> str:
     return "; ".join(told)
 
 
+def _told(error: FormatError | FileError) -> str:
+    return f"{error}; {error.hint}" if error.hint else str(error)
+
+
 def _row_of_video(video: Path, error: str) -> dict[str, Any]:
     return {
         "path": [str(video)], "folder": [str(video.parent)], "error": [error], "is_pano": [False],
@@ -284,7 +266,7 @@ def _rows(video: Path, target: Path, plan: Plan, numbers: Wholes) -> dict[str, A
         return [value] * len(numbers)
 
     return {
-        "path": [str(_path(target, video, number)) for number in numbers.tolist()], "folder": same(str(target)),
+        "path": [str(path_of(target, video, number)) for number in numbers.tolist()], "folder": same(str(target)),
         "error": same(None), "is_pano": same(plan.is_pano), "captured_ms": plan.captured_ms[numbers].tolist(),
         "video": same(str(video)), "video_time_s": plan.video_s[numbers].tolist(),
         "compass_angle": plan.heading[numbers].tolist(), "altitude": plan.altitude[numbers].tolist(),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.fetching import counted
+from mlygeo.jobs import _inputs
 from mlygeo.jobs._job import Job, version
 
 if TYPE_CHECKING:
@@ -98,7 +99,9 @@ def sample_video(
     video_start_time: int | None,
     video_duration_ratio: float,
     skip_subfolders: bool,
+    track: PathLike | None,
     rerun: bool,
+    decoder: str,
     hardware: str | None,
     progress: Progress | None,
 ) -> Job:
@@ -116,7 +119,15 @@ def sample_video(
     found = video_frames.find_videos(named, folder=folder, skip_subfolders=skip_subfolders)
     if not found:
         raise FileError(f"there is no video in {', '.join(map(str, named))}")
-    images = video_frames.sample_frames(found, sampling=sampling, rerun=rerun, hardware=hardware, progress=progress)
+    images = video_frames.sample_frames(
+        found,
+        sampling=sampling,
+        track=None if track is None else _track(Path(track).expanduser(), progress),
+        rerun=rerun,
+        decoder=decoder,
+        hardware=hardware,
+        progress=progress,
+    )
     wrong = images[images["error"].notna()]
     failed = dict(zip(wrong["path"], wrong["error"], strict=True))
     sampled = len(images) - len(wrong)
@@ -136,11 +147,69 @@ def sample_video(
     return Job(lambda: images, summary, headline, lambda path: [store.write_frame(images, path)], list(failed))
 
 
+def frames_folder(path: PathLike) -> Path:
+    """
+    Return the folder in which the frames of a video, or of a folder of videos, go unless another is named.
+
+    Parameters
+    ----------
+    path
+        A video, or a folder of them.
+    """
+    from mlygeo.actors import video_frames
+
+    place = Path(path).expanduser()
+    return (place if place.is_dir() else place.parent) / video_frames.FOLDER
+
+
+def start_of_track(track: PathLike | None, videos: list[Any]) -> int | None:
+    """
+    Return when a track starts, for a video whose own clock does not count.
+
+    Parameters
+    ----------
+    track
+        A log, or a tracks frame; None is no track.
+    videos
+        What the video is named by.
+
+    Returns
+    -------
+    start
+        Milliseconds since 1970; None where there are several videos: they did not all start with the track.
+
+    Raises
+    ------
+    FileError, FormatError
+        If the track cannot be read.
+    """
+    if track is None or len(videos) != 1 or Path(videos[0]).expanduser().is_dir():
+        return None
+    times = _track(Path(track).expanduser(), None)["time"].dropna()
+    return int(times.min().timestamp() * 1000) if len(times) else None
+
+
+def _track(path: Path, progress: Progress | None) -> gpd.GeoDataFrame:
+    """Return the track that tells where videos went: a tracks frame, a log, or another video."""
+    from mlygeo import frames, store
+    from mlygeo.readers import video
+
+    if path.is_file() and path.suffix.lower() not in LOGS | video.ENDINGS | {".gz", ".txt", ".tsv"}:
+        return frames.conform(store.read_frame(path), frames.TRACKS)
+    job = tracks(
+        path,
+        source="auto",
+        max_dop=video.MAX_DOP,
+        keep_outliers=False,
+        video_start_time=None,
+        skip_subfolders=False,
+        progress=progress,
+    )
+    return job.frame
+
+
 def _listed(paths: Any) -> list[Path]:
-    if paths is None:
-        return []
-    several = [paths] if isinstance(paths, str | Path) or hasattr(paths, "__fspath__") else list(paths)
-    return [Path(path).expanduser() for path in several]
+    return [Path(path).expanduser() for path in _inputs.several(paths)]
 
 
 def _moment(milliseconds: int | None) -> datetime | None:

@@ -85,7 +85,9 @@ def sample_video(
     video_start_time: int | None = None,
     video_duration_ratio: float = 1.0,
     skip_subfolders: bool = False,
+    track: PathLike | None = None,
     rerun: bool = False,
+    decoder: str = "pyav",
     hardware: str | None = None,
     progress: Progress | None = None,
 ) -> gpd.GeoDataFrame:
@@ -108,7 +110,7 @@ def sample_video(
     video_sample_interval
         Seconds of the video from one frame to the next.
     video_sample_distance
-        Metres along the recorded track from one frame to the next, instead of seconds.
+        Metres along the track from one frame to the next, instead of seconds.
     video_start_time
         Time of the start of the video, milliseconds since 1970 (UTC). Default: the time of the GPS in
         the video, else the creation time in the file.
@@ -116,10 +118,16 @@ def sample_video(
         Seconds of the video to one second of time: 0.5 for a video that runs twice as fast as life.
     skip_subfolders
         Take only videos in the folders themselves.
+    track
+        Where the videos went, by the times of their frames: a GPX, NMEA or CSV log, a tracks frame, or
+        another video. Default: what the camera recorded in the video.
     rerun
         Make the frames of an earlier run anew.
+    decoder
+        "pyav" decodes by itself; "ffmpeg", or the path of such a program, has that program decode, for
+        hardware and formats that PyAV was not built for.
     hardware
-        Hardware that decodes, as FFmpeg names it: vaapi, cuda, videotoolbox, d3d11va, … Default: none.
+        Hardware that decodes, as the decoder names it: vaapi, cuda, videotoolbox, d3d11va, … Default: none.
     progress
         Where progress is shown; None shows none.
 
@@ -135,8 +143,10 @@ def sample_video(
         If there is no video, or an option makes no sense.
     FileError
         If a path does not exist, or holds no video.
+    FormatError, FrameError
+        If `track` holds no track, or none with times.
     DependencyError
-        If PyAV is missing: install `mlygeo[video]`.
+        If PyAV is missing (install `mlygeo[video]`), or the program that is to decode.
 
     Examples
     --------
