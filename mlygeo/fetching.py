@@ -130,12 +130,11 @@ def _files(tiles: gpd.GeoDataFrame) -> list[Path]:
 
 def _service(token: str | None, token_file: Any) -> Service | None:
     """Return the service for a token that was given; None leaves it to be found when it is needed."""
-    from mlygeo import config
     from mlygeo.service.http import Service
 
     if token is None and token_file is None:
         return None
-    return Service(endpoints=config.Endpoints.from_environment(), token=config.find_token(token, token_file))
+    return Service.from_environment(token=token, token_file=token_file)
 
 
 def counted(number: int, noun: str) -> str:

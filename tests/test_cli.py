@@ -42,6 +42,7 @@ def test_every_verb_is_the_twin_of_a_public_function(verb):
             assert (None if options[name].multiple else found) == default, name
         assert parameter.kind is inspect.Parameter.KEYWORD_ONLY or name in (verb.arguments, "region")
     own = {"output", "as_json", "quiet", "verbose", "ids_only", *cli.REGION_NAMES}
+    own |= {name for name, option in options.items() if getattr(option, "hidden", False)}
     assert set(options) - own <= set(inspect.signature(function).parameters)
 
 
@@ -62,7 +63,7 @@ def test_help_lists_all_verbs(capsys):
 
 
 def test_twins_cover_the_public_jobs():
-    public = {name for name, value in vars(pipelines).items() if inspect.isfunction(value) and not name.startswith("_")}
+    public = {name for name in pipelines.__all__ if inspect.isfunction(getattr(pipelines, name))}
     assert public == {verb.function for verb in _verbs.VERBS}
 
 
@@ -175,12 +176,24 @@ def test_running_as_a_module_and_version():
 
 def test_help_imports_nothing_heavy():
     code = (
-        "import sys; from mlygeo import cli; cli.main(['--help']); cli.main(['select', '--help']);"
-        "heavy = {'numpy', 'pandas', 'geopandas', 'osmnx', 'pyogrio', 'numba', 'requests', 'shapely', 'rich', 'pyarrow'};"
+        "import sys; from mlygeo import cli; cli.main(['--help']);"
+        "[cli.main([verb.name, '--help']) for verb in cli.VERBS];"
+        "heavy = {'numpy', 'pandas', 'geopandas', 'osmnx', 'pyogrio', 'numba', 'requests', 'shapely', 'rich', 'pyarrow',"
+        " 'PIL', 'av', 'urllib3', 'matplotlib', 'sqlite3', 'email', 'socket', 'zipfile', 'http', 'importlib.metadata'};"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stderr.strip() == "[]"
+
+
+def test_the_help_of_a_verb_loads_the_module_of_that_verb_alone():
+    code = (
+        "import sys; from mlygeo import cli; cli.main(['select', '--help']);"
+        "print(sorted(name for name in sys.modules if name.startswith(('mlygeo.pipelines.', 'mlygeo.jobs.'))"
+        " and '._' not in name), file=sys.stderr)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stderr.strip() == "['mlygeo.pipelines.region']"
 
 
 def test_a_closed_pipe_is_no_error():

@@ -139,6 +139,14 @@ class TestRetries:
         assert len(asked) == 5
         assert all(0 <= wait <= most for wait, most in zip(clock.slept, [1, 2, 4, 8], strict=True))
 
+    def test_the_wait_doubles_up_to_the_longest_and_is_not_shorter_than_asked(self):
+        retry = Retry(first_wait=1.0, longest_wait=10.0)
+        longest = [max(retry.wait_after(tries) for _ in range(200)) for tries in (1, 2, 3, 4, 5, 5000)]
+        for most, reached in zip([1, 2, 4, 8, 10, 10], longest, strict=True):
+            assert 0.8 * most < reached <= most
+        assert retry.wait_after(3, told=4.0) == 4.0
+        assert retry.wait_after(1, told=0.0) <= 1.0
+
     def test_the_waits_are_spread_over_their_whole_range(self):
         clock = Clock()
         with scripted((500, {}, b"")) as (url, _), pytest.raises(ServiceError):

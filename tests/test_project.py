@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import pkgutil
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from conftest import ROOT
 
 import mlygeo
+from mlygeo import pipelines
 from mlygeo.cli import _twin, _verbs
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -28,6 +30,14 @@ def test_importing_the_package_is_light():
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "0"
     )
+
+
+@pytest.mark.parametrize("package", [mlygeo, pipelines])
+def test_no_module_has_the_name_of_a_public_function(package):
+    """Whoever imported it would find the module where the function was."""
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    assert "pipelines" in modules or "region" in modules
+    assert modules.isdisjoint(package.__all__)
 
 
 @pytest.mark.parametrize("name", mlygeo.__all__)

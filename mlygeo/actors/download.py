@@ -8,9 +8,7 @@ after a while, with a new address where the old one does not hold; what is gone 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import random
 import threading
 import time
 from dataclasses import dataclass, field
@@ -18,19 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.actors import layouts, ledger, picture_check
-from mlygeo.actors.ledger import Form, Ledger, Transfer, now_ms
-from mlygeo.actors.picture_check import BombError
+from mlygeo.actors import ledger
+from mlygeo.actors.keeping import EXIF_FIELDS, SIDECAR_FIELDS, FinalError, Keeping, Wish
+from mlygeo.actors.ledger import Ledger, Transfer, now_ms
 from mlygeo.actors.waiting_line import WaitingLine
-from mlygeo.errors import (
-    FileError,
-    FormatError,
-    InputError,
-    NetworkError,
-    ServiceError,
-    ThrottledError,
-    TokenRejectedError,
-)
+from mlygeo.errors import NetworkError, ServiceError, ThrottledError, TokenRejectedError
 from mlygeo.service.graph import GONE, GoneError
 from mlygeo.service.http import StoppedError
 from mlygeo.service.pictures import ExpiredError, WaitError, expiry
@@ -50,29 +40,9 @@ if TYPE_CHECKING:
     Ids = npt.NDArray[np.int64]
     Record = Mapping[str, Any]
 
+__all__ = ["EXIF_FIELDS", "SIDECAR_FIELDS", "Download", "Outcome", "Wish"]
+
 log = logging.getLogger("mlygeo.download")
-
-EXIF_FIELDS = (
-    "geometry",
-    "computed_geometry",
-    "altitude",
-    "computed_altitude",
-    "compass_angle",
-    "computed_compass_angle",
-    "camera_type",
-    "camera_parameters",
-    "is_pano",
-    "make",
-    "model",
-    "width",
-    "height",
-    "creator",
-    "organization",
-)
-"""Fields that are asked for where metadata goes into the files."""
-
-SIDECAR_FIELDS = (*EXIF_FIELDS, "computed_rotation", "atomic_scale", "quality_score", "exif_orientation")
-"""Fields that are asked for where metadata goes into files of its own."""
 
 ITEMS_A_WORKER = 8
 """Images a worker in the line: those on their way, those waiting for another try, and the next ones."""
@@ -111,44 +81,6 @@ class _Item:
     renewed: bool = False
     reason: str = ""
     started_at: int = field(default_factory=now_ms)
-
-
-class _FinalError(Exception):
-    """The image cannot be had, however often it is tried."""
-
-
-@dataclass(frozen=True)
-class Wish:
-    """
-    What is wanted of each image.
-
-    Parameters
-    ----------
-    form
-        Size, format and layout.
-    exif
-        Write what Mapillary says of it into the file.
-    computed
-        Take the position after 3D reconstruction for that.
-    quality
-        Encode anew with this quality, 1 to 100; None leaves the image data as they came.
-    """
-
-    form: Form
-    exif: bool = False
-    computed: bool = False
-    quality: int | None = None
-
-    @property
-    def thumb(self) -> str:
-        """The field with the picture's address."""
-        return f"thumb_{self.form.size}_url"
-
-    @property
-    def fields(self) -> list[str]:
-        """The fields to ask for."""
-        more = SIDECAR_FIELDS if self.form.layout == "flat" else EXIF_FIELDS if self.exif else ()
-        return ["sequence", "captured_at", *more, self.thumb]
 
 
 class Download:
@@ -190,7 +122,8 @@ class Download:
         bar: Bar,
     ) -> None:
         self.outcome = Outcome()
-        self._wish, self._layout, self._files, self._ledger = wish, layout, files, ledger
+        self._wish, self._ledger = wish, ledger
+        self._keeping = Keeping(wish, layout=layout, files=files, ledger=ledger)
         self._graph, self._pictures, self._stop, self._retry, self._bar = graph, pictures, stop, retry, bar
         self._workers = workers
         self._line: WaitingLine[_Item] = WaitingLine(capacity=workers * ITEMS_A_WORKER)
@@ -291,7 +224,7 @@ class Download:
             transfer = self._transfer(item)
         except GoneError:
             self._ledger.record(self._settled(item, "gone", GONE))
-        except _FinalError as error:
+        except FinalError as error:
             self._ledger.record(self._settled(item, "failed", str(error)))
         except WaitError as error:
             self._hold(error)
@@ -324,9 +257,9 @@ class Download:
         if record is None:
             record = item.record = self._graph.entity(item.number, fields=self._wish.fields)
             item.renewed = True
-        path = self._path(item.number, record)
-        if item.may_be_there and (found := self._found(item, record, path)) is not None:
-            return found
+        path = self._keeping.path(item.number, record)
+        if item.may_be_there and (content := self._keeping.found(item.number, record, path)) is not None:
+            return self._done(item, "found", record, path, content)
         item.may_be_there = False
         url = record.get(self._wish.thumb)
         if not isinstance(url, str) or not url:
@@ -337,67 +270,8 @@ class Download:
             item.record = None
             return self._transfer(item)
         body = self._pictures.get(url, what=f"image {item.number}")
-        try:
-            picture_check.check_picture(body)
-        except BombError as error:
-            raise _FinalError(f"what came is no picture to keep: {error}") from error
-        except FormatError as error:
-            raise ServiceError(f"image {item.number}: what came is no whole picture: {error}") from error
-        content = self._finished(body, record)
-        try:
-            self._write_sidecar(item.number, record)
-            self._files.write(path, content)
-        except FileError:
-            raise
-        except OSError as error:
-            raise _FinalError(f"{path}: {error.strerror or error}") from error
+        content = self._keeping.keep(item.number, record, path, body)
         return self._done(item, "done", record, path, content)
-
-    def _path(self, number: int, record: Record) -> str:
-        try:
-            path = self._layout.path(number, record)
-        except FormatError as error:
-            raise _FinalError(str(error)) from error
-        if self._wish.form.layout == "time" and self._ledger.owner(path) not in {None, number}:
-            return layouts.with_id(path, number)
-        return path
-
-    def _found(self, item: _Item, record: Record, path: str) -> Transfer | None:
-        """Return the transfer of a whole file that lies there although the ledger does not say so."""
-        try:
-            content = (self._files.folder / path).read_bytes()
-            picture_check.check_picture(content, format=self._wish.form.format)
-        except (FormatError, OSError):
-            return None
-        if (sidecar := self._layout.sidecar(item.number)) and not (self._files.folder / sidecar).exists():
-            self._write_sidecar(item.number, record)
-        return self._done(item, "found", record, path, content)
-
-    def _finished(self, body: bytes, record: Record) -> bytes:
-        """Return the bytes of the file: as they came, or with metadata, or encoded anew."""
-        wish = self._wish
-        if not wish.exif and wish.quality is None and wish.form.format == "jpg":
-            return body
-        from mlygeo.actors import exif_writer
-
-        try:
-            if wish.exif:
-                body = exif_writer.insert(body, exif_writer.picture_tags(record, computed=wish.computed))
-            if wish.quality is not None or wish.form.format != "jpg":
-                body = exif_writer.recode(body, quality=wish.quality, format=wish.form.format)  # type: ignore[arg-type]
-        except (FormatError, InputError) as error:
-            raise _FinalError(f"it could not be written with its metadata: {error}") from error
-        return body
-
-    def _write_sidecar(self, number: int, record: Record) -> None:
-        sidecar = self._layout.sidecar(number)
-        if sidecar is None:
-            return
-        from mlygeo import frames
-
-        kept = {name: value for name, value in record.items() if not name.startswith("thumb_")}
-        told = {"id": str(number), **kept, "attribution": frames.MAPILLARY}
-        self._files.write(sidecar, (json.dumps(told, ensure_ascii=False, indent=1) + "\n").encode())
 
     def _done(self, item: _Item, status: str, record: Record, path: str, content: bytes) -> Transfer:
         sequence = record.get("sequence")
@@ -435,11 +309,7 @@ class Download:
         """Put an image back into the line, or settle it where it was tried often enough."""
         retry = self._retry
         if item.tries < retry.attempts:
-            if isinstance(error, ExpiredError) and item.renewed is False:
-                wait = 0.0
-            else:
-                longest = min(retry.longest_wait, retry.first_wait * 2 ** min(item.tries - 1, 30))
-                wait = random.uniform(0, longest)  # noqa: S311 - no secret hangs on it
+            wait = 0.0 if isinstance(error, ExpiredError) and not item.renewed else retry.wait_after(item.tries)
             log.debug("%s; again in %.1f s", error, wait)
             self._line.again(item, after=wait)
             return

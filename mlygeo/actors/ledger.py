@@ -14,22 +14,27 @@ import logging
 import os
 import sqlite3
 import threading
-import time
-from dataclasses import astuple, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from mlygeo.actors.ledger_rows import COLUMNS, Form, Transfer, as_frame, now_ms
 from mlygeo.errors import FileError, FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     import numpy.typing as npt
     import pandas as pd
 
     Ids = npt.NDArray[np.int64]
+
+__all__ = [
+    "COLUMNS", "FAILED", "GONE", "LEDGER_FILE", "OTHER", "STATE_FOLDER", "THERE", "UNKNOWN",
+    "Form", "Ledger", "Transfer", "as_frame", "now_ms", "transfers",
+]  # fmt: skip
 
 log = logging.getLogger("mlygeo.download")
 
@@ -69,105 +74,7 @@ CREATE TABLE IF NOT EXISTS transfers (
 CREATE INDEX IF NOT EXISTS time_paths ON transfers (path) WHERE layout = 'time';
 """
 
-COLUMNS = (
-    "id",
-    "status",
-    "path",
-    "sequence_id",
-    "size",
-    "format",
-    "layout",
-    "options",
-    "bytes",
-    "checksum",
-    "tries",
-    "reason",
-    "started_at",
-    "finished_at",
-)
-
 _INSERT = f"INSERT OR REPLACE INTO transfers VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - question marks
-
-
-@dataclass(frozen=True)
-class Form:
-    """
-    In which form images are wanted; one that is there in another form is not there.
-
-    Parameters
-    ----------
-    size
-        "256", "1024", "2048" or "original".
-    format
-        "jpg" or "webp".
-    layout
-        "sequence", "time" or "flat".
-    options
-        What else was done to the bytes, such as "exif quality=90"; empty where they are as sent.
-    """
-
-    size: str = "original"
-    format: str = "jpg"
-    layout: str = "sequence"
-    options: str = ""
-
-
-@dataclass(frozen=True)
-class Transfer:
-    """
-    What happened to one image: a row of the ledger.
-
-    Parameters
-    ----------
-    id
-        The image.
-    status
-        "done"; "found", where an older tool had left a whole file; "gone", where the service no
-        longer has it; "failed".
-    form
-        The form that was wanted.
-    path
-        The file, relative to the folder, with "/" between its parts.
-    sequence_id
-        Its sequence.
-    bytes
-        Size of the file.
-    checksum
-        SHA-256 of the file.
-    tries
-        Requests that were made for its bytes or its address.
-    reason
-        Why it failed or is gone.
-    started_at, finished_at
-        Milliseconds since 1970.
-    """
-
-    id: int
-    status: str
-    form: Form
-    path: str | None = None
-    sequence_id: str | None = None
-    bytes: int | None = None
-    checksum: str | None = None
-    tries: int = 0
-    reason: str | None = None
-    started_at: int = 0
-    finished_at: int = 0
-
-    def _row(self) -> tuple[Any, ...]:
-        return (
-            self.id,
-            self.status,
-            self.path,
-            self.sequence_id,
-            *astuple(self.form),
-            self.bytes,
-            self.checksum,
-            self.tries,
-            self.reason,
-            self.started_at,
-            self.finished_at,
-        )
 
 
 class Ledger:
@@ -234,11 +141,11 @@ class Ledger:
             if self._closed:
                 return
             if len(transfers) == 1:  # a transaction of its own
-                self._db.execute(_INSERT, transfers[0]._row())  # noqa: SLF001 - its own module
+                self._db.execute(_INSERT, transfers[0].row())
                 return
             self._db.execute("BEGIN")
             try:
-                self._db.executemany(_INSERT, (transfer._row() for transfer in transfers))  # noqa: SLF001
+                self._db.executemany(_INSERT, (transfer.row() for transfer in transfers))
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise
@@ -269,16 +176,17 @@ class Ledger:
             SELECT id, path, bytes, CASE
                 WHEN status = 'gone' THEN {GONE}
                 WHEN status = 'failed' THEN {FAILED}
-                WHEN layout = ?4 AND format = ?3 AND ((size = ?2 AND options = ?5) OR status = 'found') THEN {THERE}
+                WHEN layout = :layout AND format = :format
+                    AND ((size = :size AND options = :options) OR status = 'found') THEN {THERE}
                 ELSE {OTHER} END
-            FROM transfers WHERE id IN (SELECT value FROM json_each(?1))
+            FROM transfers WHERE id IN (SELECT value FROM json_each(:ids))
         """  # noqa: S608 - our own numbers
         with _opened(self.folder) as (root, options):
             stat = os.stat  # looked up once: this is the loop that runs for every image of a large folder
             for start in range(0, len(ids), IDS_A_QUERY):
                 part = ids[start : start + IDS_A_QUERY]
                 with self._lock, self._told():
-                    rows = self._db.execute(query, (_json(part), form.size, form.format, form.layout, form.options))
+                    rows = self._db.execute(query, {**asdict(form), "ids": _json(part)})
                     found = rows.fetchall()
                 states = []
                 for _, path, size, state in found:
@@ -384,28 +292,6 @@ def _read(path: Path, query: str, mode: str) -> list[tuple[Any, ...]]:
         return db.execute(query).fetchall()
 
 
-def as_frame(batches: Iterable[list[tuple[Any, ...]]]) -> pd.DataFrame:
-    """Return rows of a ledger as the frame that `transfers` describes."""
-    import pandas as pd
-
-    parts = [_part(rows) for rows in batches if rows]
-    return pd.concat(parts, ignore_index=True) if parts else _part([])
-
-
-def _part(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
-    import pandas as pd
-
-    frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
-    kinds = {"id": "int64", "bytes": "Int64", "tries": "int64"}
-    texts = ("status", "path", "sequence_id", "size", "format", "layout", "options", "checksum", "reason")
-    kinds |= dict.fromkeys(texts, "str")
-    times = {
-        name: pd.to_datetime(frame[name].astype("int64"), unit="ms", utc=True).astype("datetime64[ms, UTC]")
-        for name in ("started_at", "finished_at")
-    }
-    return frame.astype(kinds).assign(**times)
-
-
 @contextlib.contextmanager
 def _opened(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """
@@ -422,11 +308,6 @@ def _opened(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "", {"dir_fd": descriptor}
     finally:
         os.close(descriptor)
-
-
-def now_ms() -> int:
-    """Return the time, milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 def _json(ids: Ids) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mlygeo.actors import zip_files
 from mlygeo.actors.upload_items import prepared
+from mlygeo.actors.upload_share import Share
 from mlygeo.errors import (
     FileError,
     FormatError,
@@ -47,8 +48,6 @@ AT_ONCE = 4
 
 ROUNDS = 3
 """How often the images of a sequence are gone through, where the service drops what it had."""
-
-MB = 1_000_000
 
 FATAL = (TokenRejectedError, ThrottledError, NetworkError)
 """Errors after which everything else would fail too."""
@@ -274,7 +273,7 @@ class Upload:
 
     def _photo(self, photo: Photo, sequence: str) -> _Sent:
         """Upload one image, unless it is up."""
-        share = _Share(self._bar, photo.size)
+        share = Share(self._bar, photo.size)
         name = Path(photo.path).name
         try:
             content = Path(photo.path).read_bytes()
@@ -323,7 +322,7 @@ class Upload:
             self.outcome.bytes += len(body)
         return _Sent(upload_md5, handle)
 
-    def _failed(self, photo: Photo, sequence: str, reason: str, share: _Share) -> _Sent:
+    def _failed(self, photo: Photo, sequence: str, reason: str, share: Share) -> _Sent:
         share.skip()
         with self._lock:
             self.outcome.failed[photo.path] = reason
@@ -333,7 +332,7 @@ class Upload:
 
     def _file(self, file: WholeFile) -> None:
         """Upload an archive or a video, unless it is up."""
-        path, share = Path(file.path), _Share(self._bar, file.size)
+        path, share = Path(file.path), Share(self._bar, file.size)
         try:
             held = list(zip_files.images_in(path)) if file.kind == "zip" else []
             md5 = zip_files.md5_of(path)
@@ -380,7 +379,7 @@ class Upload:
             )
         return done == len(held)
 
-    def _whole(self, file: WholeFile, md5: str, share: _Share) -> Ready:
+    def _whole(self, file: WholeFile, md5: str, share: Share) -> Ready:
         path = Path(file.path)
         ending = "zip" if file.kind == "zip" else "mp4"
         handle = self._uploads.send(session_key(md5, ending), path, what=path.name, came=share.at)
@@ -390,25 +389,6 @@ class Upload:
             [md5], kind=file.kind, name=path.name, content=md5, file_type=file.file_type, handle=handle,
             organization_key=self._organization, user_key=self._user,
         )  # fmt: skip
-
-
-class _Share:
-    """How much of the whole progress one file is."""
-
-    def __init__(self, bar: Bar, size: int) -> None:
-        self._bar, self._size, self._at = bar, size, 0
-
-    def at(self, position: int) -> None:
-        """Note that so many bytes are up; a position before the furthest one is nothing new."""
-        position = min(position, self._size)
-        if position > self._at:
-            self._bar.advance((position - self._at) / MB, position - self._at)
-            self._at = position
-
-    def skip(self) -> None:
-        """Note that the rest need not go up."""
-        self._bar.advance((self._size - self._at) / MB)
-        self._at = self._size
 
 
 def _md5(content: bytes) -> str:

@@ -119,6 +119,11 @@ def _command(verb: Verb) -> click.Command:
         text = f"{verb.output_help}  [default: {verb.output}]"
         flags = ("--output", *_old_names.OPTIONS["output"])
         own.insert(0, click.Option(["output", *flags], metavar="PATH", help=text))
+    silent = dict.fromkeys(_old_names.AFTERWARDS.get(verb.name, ()), "As of 'mlygeo post-process'.")
+    own += [
+        click.Option([name, f"--{_dashed(name)}"], is_flag=name not in _old_names.WITH_VALUE, hidden=True, help=text)
+        for name, text in (silent | _old_names.NO_EFFECT.get(verb.name, {})).items()
+    ]
     region = list(REGION_OPTIONS) if verb.takes_region else []
     return click.Command(
         verb.name,
@@ -151,6 +156,13 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
             _say(
                 f"warning: {flag} stays in the shell's history and is seen by other users; better {better}", quiet=quiet
             )
+    passed_over = _old_names.NO_EFFECT.get(verb.name, {})
+    for name, why in (_old_names.NO_LONGER | passed_over).items():
+        if given.get(name):
+            _say(f"warning: --{_dashed(name)} has no effect: {why}", quiet=quiet)
+        if name in passed_over:
+            del given[name]
+    afterwards = {name: given.pop(name) for name in _old_names.AFTERWARDS.get(verb.name, ())}
     given["progress"] = progress.for_terminal(quiet=quiet)
     target = None
     if verb.acts:
@@ -159,6 +171,10 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         target = Path(output or verb.output).expanduser()
         jobs.check_output(verb.writes, target)
     job = jobs.job_of(verb.function)(**given, **({"service": None} if asks_service else {}))
+    if any(afterwards.values()):
+        from mlygeo.jobs import chains
+
+        job = chains.then_sorted(job, given["import_path"], afterwards | given)
     files = job.write(target) if target is not None else []
     _say(job.headline, quiet=quiet)
     if files:

@@ -32,6 +32,9 @@ VIDEO_VERBS = frozenset({"sample-video", "video-process", "video-process-and-upl
 IGNORED = frozenset({"--advanced", "--flag-duplicates"})
 """Flags of mapillary_tools for what is always so here."""
 
+TRUTHS = frozenset({"true", "false", "1", "0", "yes", "no"})
+"""Values that mapillary_tools took after --dry_run."""
+
 FLAGS = frozenset({"--overwrite", "--quiet", "--verbose", "-v", "--dry-run", "--json", "--retry-failed"})
 """Options of ours without a value, so that the word after them is a word of its own."""
 
@@ -71,6 +74,12 @@ def _mapillary_tools(words: list[str]) -> list[str]:
         if name == "--import-path" and (equals or position < len(words)):
             paths.append(value if equals else words[position])
             position += not equals
+        elif name == "--dry-run" and words[position : position + 1] and words[position].lower() in TRUTHS:
+            # It had a value there, and whatever that was, the run was a dry one.
+            said.append(name)
+            position += 1
+        elif name == "--dry-run" and equals:
+            said.append(name)
         elif name not in IGNORED:
             said.append(words[position - 1])
     return [*said, *paths]

@@ -47,3 +47,38 @@ OPTIONS = {
     "video_sample_interval": ("--sample-interval",),
 }
 """Our option -> short flags, and the flags of make_street_points.py and mapillary_jpg_download.py."""
+
+AFTERWARDS = {
+    "upload": (
+        "summarize",
+        "list_file_status",
+        "save_as_json",
+        "save_local_mapping",
+        "move_all_images",
+        "move_duplicates",
+        "move_uploaded",
+        "move_sequences",
+    )
+}
+"""Verb -> options of post-process that mapillary_tools took there, too; post-process does them after the verb."""
+
+_ALWAYS = "what is done is found out anew in every run"
+
+NO_EFFECT = {
+    "authenticate": {"api_version": "the service has one version"},
+    "upload": {
+        "push_images": "uploads are finished as they are made",
+        "rerun": "what was uploaded is not sent again, unless with --reupload",
+    },
+    "download-originals": {"rerun": "what is there and whole is not fetched again"},
+    "interpolate": {"rerun": _ALWAYS},
+    "process-csv": {"rerun": _ALWAYS},
+    "post-process": {"rerun": _ALWAYS},
+}
+"""Verb -> options of mapillary_tools that are accepted and change nothing, and why."""
+
+WITH_VALUE = frozenset({"api_version"})
+"""Those of them that have a value."""
+
+NO_LONGER = {"push_images": "uploads are finished as they are made"}
+"""Options of ours that are there for older command lines alone, and why."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlygeo.cli import _old_names
+from mlygeo.pipelines import _docstrings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,30 +99,15 @@ def _none_if_empty(_: click.Context, __: click.Parameter, value: tuple[str, ...]
 
 def parameter_texts(function: Callable[..., Any]) -> dict[str, str]:
     """
-    Return what a numpydoc docstring says of each parameter, in one line each.
+    Return what a numpydoc docstring says of each parameter, in one line each, without markup.
 
     Parameters
     ----------
     function
         A function with a Parameters section.
     """
-    lines = inspect.cleandoc(function.__doc__ or "").splitlines()
-    texts: dict[str, str] = {}
-    try:
-        start = next(i for i, line in enumerate(lines) if line == "Parameters" and lines[i + 1].startswith("---")) + 2
-    except (StopIteration, IndexError):
-        return texts
-    name = ""
-    for line in lines[start:]:
-        if line.startswith("---"):
-            texts.pop(name, None)
-            break
-        if line and not line.startswith(" "):
-            name = line.strip()
-            texts[name] = ""
-        elif name:
-            texts[name] = f"{texts[name]} {line.strip()}".strip()
-    return {name: text.replace("`", "") for name, text in texts.items()}
+    texts = _docstrings.parameter_texts(function)
+    return {name: " ".join(text.split()).replace("`", "") for name, text in texts.items()}
 
 
 def summary_of(function: Callable[..., Any]) -> str:

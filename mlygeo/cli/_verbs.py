@@ -59,6 +59,16 @@ class Verb:
     acts: bool = False
 
 
+def _on_photos(
+    name: str, function: str, does: str, example: str, *, arguments: str = "import_path", words: str = "DIR"
+) -> Verb:
+    """Return a verb that processes a folder of photos, and keeps its frames there unless told otherwise."""
+    return Verb(
+        name, function, does, example, "DIR/.mlygeo", "Folder for images.parquet and sequences.parquet.",
+        writes="folder", takes_region=False, arguments=arguments, words=words, acts=True,
+    )  # fmt: skip
+
+
 VERBS = (
     Verb(
         "tiles",
@@ -229,96 +239,47 @@ VERBS = (
         words="[DIR|FILE]...",
         acts=True,
     ),
-    Verb(
+    _on_photos(
         "process",
         "process",
         "Geotag photos, cut them into sequences, flag duplicates, and write what is found into them.",
         "mlygeo process DCIM --geotag-source gpx --geotag-source-path ride.gpx --offset-time 2",
-        "DIR/.mlygeo",
-        "Folder for images.parquet and sequences.parquet.",
-        writes="folder",
-        takes_region=False,
-        arguments="import_path",
-        words="DIR",
-        acts=True,
     ),
-    Verb(
+    _on_photos(
         "extract-user-data",
         "extract_user_data",
         "Unit of process: note whose photos they are.",
         "mlygeo extract-user-data DCIM --user-name jane",
-        "DIR/.mlygeo",
-        "Folder for images.parquet and sequences.parquet.",
-        writes="folder",
-        takes_region=False,
-        arguments="import_path",
-        words="DIR",
-        acts=True,
     ),
-    Verb(
+    _on_photos(
         "extract-import-meta-data",
         "extract_import_meta_data",
         "Unit of process: note what is told of camera and files.",
         "mlygeo extract-import-meta-data DCIM --device-make GoPro --device-model 'HERO11 Black'",
-        "DIR/.mlygeo",
-        "Folder for images.parquet and sequences.parquet.",
-        writes="folder",
-        takes_region=False,
-        arguments="import_path",
-        words="DIR",
-        acts=True,
     ),
-    Verb(
+    _on_photos(
         "extract-geotag-data",
         "extract_geotag_data",
         "Unit of process: give photos time, position and heading.",
         "mlygeo extract-geotag-data DCIM --geotag-source nmea --geotag-source-path ride.nmea",
-        "DIR/.mlygeo",
-        "Folder for images.parquet and sequences.parquet.",
-        writes="folder",
-        takes_region=False,
-        arguments="import_path",
-        words="DIR",
-        acts=True,
     ),
-    Verb(
+    _on_photos(
         "extract-sequence-data",
         "extract_sequence_data",
         "Unit of process: cut photos into sequences, derive headings, flag duplicates.",
         "mlygeo extract-sequence-data DCIM --cutoff-distance 100 --cutoff-time 120",
-        "DIR/.mlygeo",
-        "Folder for images.parquet and sequences.parquet.",
-        writes="folder",
-        takes_region=False,
-        arguments="import_path",
-        words="DIR",
-        acts=True,
     ),
-    Verb(
+    _on_photos(
         "extract-upload-params",
         "extract_upload_params",
         "Unit of process: write the image description file that an upload goes by.",
         "mlygeo extract-upload-params DCIM --user-name jane",
-        "DIR/.mlygeo",
-        "Folder for images.parquet and sequences.parquet.",
-        writes="folder",
-        takes_region=False,
-        arguments="import_path",
-        words="DIR",
-        acts=True,
     ),
-    Verb(
+    _on_photos(
         "exif-insert",
         "exif_insert",
         "Unit of process: write what was found into the photos.",
         "mlygeo exif-insert DCIM --overwrite-exif-gps-tag --keep-original",
-        "DIR/.mlygeo",
-        "Folder for images.parquet and sequences.parquet.",
-        writes="folder",
-        takes_region=False,
-        arguments="import_path",
-        words="DIR",
-        acts=True,
     ),
     Verb(
         "geotag",
@@ -379,44 +340,27 @@ VERBS = (
         words="[DIR]",
         acts=True,
     ),
-    Verb(
+    _on_photos(
         "process-and-upload",
         "process_and_upload",
         "Process photos, and upload what was made of them.",
         "mlygeo process-and-upload DCIM --user-name jane",
-        "DIR/.mlygeo",
-        "Folder for images.parquet and sequences.parquet.",
-        writes="folder",
-        takes_region=False,
-        arguments="import_path",
-        words="DIR",
-        acts=True,
     ),
-    Verb(
+    _on_photos(
         "video-process",
         "video_process",
         "Sample videos into photos, and process those.",
         "mlygeo video-process GH010042.MP4 --video-sample-distance 3 --user-name jane",
-        "DIR/.mlygeo",
-        "Folder for images.parquet and sequences.parquet.",
-        writes="folder",
-        takes_region=False,
         arguments="videos",
         words="[VIDEO|DIR]...",
-        acts=True,
     ),
-    Verb(
+    _on_photos(
         "video-process-and-upload",
         "video_process_and_upload",
         "Sample videos into photos, process those, and upload what was made of them.",
         "mlygeo video-process-and-upload GH010042.MP4 --video-sample-distance 3 --user-name jane",
-        "DIR/.mlygeo",
-        "Folder for images.parquet and sequences.parquet.",
-        writes="folder",
-        takes_region=False,
         arguments="videos",
         words="[VIDEO|DIR]...",
-        acts=True,
     ),
     Verb(
         "standin",

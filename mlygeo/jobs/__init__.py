@@ -22,7 +22,7 @@ MODULES = {
     "coverage": "coverage",
     "download": "download",
     "metadata": "graph",
-    "find_sequences": "graph",
+    "find_sequences": "sequence_search",
     "info": "info",
     "inspect": "graph",
     "tiles": "region",

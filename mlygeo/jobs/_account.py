@@ -49,7 +49,7 @@ def account_of(
     ServiceError
         If the service refuses the token, or is down.
     """
-    from mlygeo import config, credentials
+    from mlygeo import credentials
     from mlygeo.service.http import Service
     from mlygeo.service.sign_in import whose
     from mlygeo.service.uploads import UPLOAD_RETRY
@@ -57,7 +57,7 @@ def account_of(
     user = None
     if service is None:
         found, user = credentials.upload_token(user_name, token=token, token_file=token_file)
-        service = Service(endpoints=config.Endpoints.from_environment(), token=found, retry=UPLOAD_RETRY)
+        service = Service.from_environment(token=found, retry=UPLOAD_RETRY)
     if max_attempts is not None:
         service = replace(service, retry=replace(service.retry, attempts=max_attempts))
     signed_in = whose(service)

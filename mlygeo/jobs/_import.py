@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.jobs import _inputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -115,7 +116,7 @@ def gather(
 
 
 def _places(import_path: Any) -> list[Path]:
-    given = [import_path] if isinstance(import_path, str | os.PathLike) else list(import_path or ())
+    given = _inputs.several(import_path)
     if not given:
         raise InputError("nothing says what to upload", hint="name a folder of photos")
     places = [Path(os.path.abspath(Path(each).expanduser())) for each in given]  # noqa: PTH100 - keeps links

@@ -1,8 +1,9 @@
-"""What jobs on a region take in: its streets, images and projection; and what they say of failed tiles."""
+"""What jobs take in: files, the service, a region's streets and images; and what they say of failed tiles."""
 
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FrameError, RegionError
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from mlygeo.config import Config
     from mlygeo.regions import Region
+    from mlygeo.service.http import Service
     from mlygeo.sources import Points
     from mlygeo.spatial.geodesy import Projection
     from mlygeo.store import FrameLike
@@ -26,6 +29,29 @@ NO_REGION = "give -c FILE, --bbox W,S,E,N, --region FILE or --place NAME"
 
 FAILED_TILES = "failed_tiles.txt"
 """Names the tiles that could not be fetched; `--tile-list-file` takes it."""
+
+
+def several(given: Any) -> list[Any]:
+    """Return what may be given alone as a list: a path, several of them, or None."""
+    if given is None:
+        return []
+    return [given] if isinstance(given, str | os.PathLike) else list(given)
+
+
+def service_for(service: Service | None, token: str | None, token_file: Any, config: Config | None = None) -> Service:
+    """
+    Return the service that was given, else the one of the environment with the token named.
+
+    Raises
+    ------
+    CredentialsError
+        If there is no token.
+    """
+    from mlygeo.service.http import Service
+
+    if service is not None:
+        return service
+    return Service.from_environment(token=token, token_file=token_file or (config.token_file if config else None))
 
 
 def network(region: Region | None, streets: FrameLike | None, *, retain_all: bool) -> gpd.GeoDataFrame:

@@ -27,7 +27,7 @@ class Job:
     headline
         The facts in a sentence.
     write
-        Writes the results under a path, and returns the files.
+        Writes the results under a path, and returns the files; nothing where the job did so itself.
     failed
         Names of the items that failed.
     ids
@@ -41,7 +41,7 @@ class Job:
     make_frame: Callable[[], gpd.GeoDataFrame]
     summary: dict[str, Any]
     headline: str
-    write: Callable[[Path], list[Path]]
+    write: Callable[[Path], list[Path]] = lambda _: []
     failed: list[str] = field(default_factory=list)
     ids: Callable[[], list[int]] | None = None
     text: Callable[[], str] | None = None

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
+from mlygeo.jobs import _inputs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -389,7 +390,7 @@ def import_folder(import_path: Any) -> Path:
     InputError
         If it names none, or several.
     """
-    named = [import_path] if isinstance(import_path, str | os.PathLike) else list(import_path or ())
+    named = _inputs.several(import_path)
     if not named:
         raise InputError("no folder of photos", hint="name it behind the verb")
     if len(named) > 1:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.errors import CredentialsError, InputError, RegionError
+from mlygeo.errors import InputError, RegionError
 from mlygeo.fetching import Fetching, counted
 
 if TYPE_CHECKING:
@@ -290,21 +290,3 @@ def _is_id_file(path: Path) -> bool:
 def nothing_said() -> RegionError:
     """Return the error of a call that does not say which images are meant."""
     return RegionError("nothing says which images to download", hint=NOTHING_SAID)
-
-
-def service_of(token: str | None, token_file: Any, config: Config | None) -> Any:
-    """
-    Return the service, with its token.
-
-    Raises
-    ------
-    CredentialsError
-        If there is none.
-    """
-    from mlygeo import config as settings
-    from mlygeo.service.http import Service
-
-    found = settings.find_token(token, token_file or (config.token_file if config else None))
-    if found is None:
-        raise CredentialsError("no access token, and the service asks for one", hint=settings.TOKEN_HINT)
-    return Service(endpoints=settings.Endpoints.from_environment(), token=found)

@@ -12,8 +12,6 @@ from mlygeo.errors import CredentialsError, InputError
 from mlygeo.jobs._job import Job, version
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
     from mlygeo.credentials import Credentials, User
@@ -130,7 +128,7 @@ def _job(credentials: Credentials, text: str, *, shown: bool = False) -> Job:
         "users": sorted(users), "default": credentials.default, "file": str(credentials.path), "version": version(),
     }  # fmt: skip
     lines = "\n".join(_line(user, is_default=user.name == credentials.default) for user in users.values())
-    return Job(lambda: _frame(credentials), summary, text, _no_files, text=(lambda: lines) if shown and users else None)
+    return Job(lambda: _frame(credentials), summary, text, text=(lambda: lines) if shown and users else None)
 
 
 def _line(user: User, *, is_default: bool) -> str:
@@ -154,12 +152,9 @@ def _frame(credentials: Credentials) -> Any:
 
 
 def _service(service: Service | None, token: str) -> Service:
-    from mlygeo import config
     from mlygeo.service.http import Service
 
-    if service is not None:
-        return replace(service, token=token)
-    return Service(endpoints=config.Endpoints.from_environment(), token=token)
+    return Service.from_environment(token=token) if service is None else replace(service, token=token)
 
 
 def _client_token(token: str | None, token_file: Any, service: Service | None) -> str:
@@ -214,7 +209,3 @@ def _may_replace(name: str) -> None:
         "yes",
     }:
         raise InputError(f"user {name} stays as before", hint="give another --user-name")
-
-
-def _no_files(_: Path) -> list[Path]:
-    return []

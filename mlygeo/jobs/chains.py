@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from mlygeo.errors import InputError
+from mlygeo.errors import FormatError, InputError
+from mlygeo.jobs import _inputs
 from mlygeo.jobs._job import Job
 
 
@@ -33,9 +34,30 @@ def video_process_and_upload(videos: Any, **options: Any) -> Job:
     return _joined(sampled, process_and_upload(folder, **options))
 
 
+def then_sorted(first: Job, import_path: Any, options: dict[str, Any]) -> Job:
+    """
+    Return a job with the post-processing of its folders after it.
+
+    Parameters
+    ----------
+    first
+        What was done to the folders.
+    import_path
+        The folders of photos.
+    options
+        What is asked of `post_process`; other options are passed over.
+    """
+    from mlygeo.jobs import post_process
+
+    for folder in _inputs.several(import_path):
+        first = _joined(first, _run(post_process.post_process, folder, {**options, "output": None}))
+    return first
+
+
 def _sample(videos: Any, options: dict[str, Any]) -> tuple[Job, Any]:
     """Sample videos; return the job, and the one folder of all frames."""
     from mlygeo.jobs import video
+    from mlygeo.jobs._geotag_source import ENDINGS
 
     if options["dry_run"]:
         raise InputError(
@@ -44,22 +66,30 @@ def _sample(videos: Any, options: dict[str, Any]) -> tuple[Job, Any]:
     if options["geotag_source_path"] is None and str(options["geotag_source"]).endswith("_videos"):
         # The older tools geotag from the videos themselves unless told otherwise.
         options["geotag_source_path"] = options["video_import_path"] or _only(videos)
-    sampled = _run(video.sample_video, videos, options)
-    folders = sampled.summary["folders"]
-    if options["import_path"] is None and len(folders) != 1:
+    logged = str(options["geotag_source"]) in ENDINGS
+    if options["video_sample_distance"] is not None and options["track"] is None and logged:
+        options["track"] = options["geotag_source_path"]
+    named = [*_inputs.several(videos), *_inputs.several(options["video_import_path"])]
+    folders = {str(video.frames_folder(path)) for path in named}
+    if options["import_path"] is None and len(folders) > 1:
         raise InputError(
-            f"the videos lie in {len(folders)} folders, and so do their frames",
+            f"the videos lie in {len(folders)} folders, and so would their frames",
             hint="name one folder for all frames with --import-path",
         )
-    folder = options.pop("import_path") or folders[0]
+    if options["use_gps_start_time"] and options["video_start_time"] is None and logged:
+        options["video_start_time"] = video.start_of_track(options["geotag_source_path"], named)
+    sampled = _run(video.sample_video, videos, options)
+    if not sampled.summary["frames"]:
+        raise FormatError("; ".join(map(str, sampled.summary["failed"].values())) or "the videos show no frames")
+    folder = options.pop("import_path") or folders.pop()
     return sampled, folder
 
 
 def _only(videos: Any) -> Any:
-    several = [videos] if isinstance(videos, str) or hasattr(videos, "__fspath__") else list(videos or [])
-    if len(several) != 1:
+    named = _inputs.several(videos)
+    if len(named) != 1:
         raise InputError("--geotag-source-path is needed where there are several videos")
-    return several[0]
+    return named[0]
 
 
 def _run(job: Any, subject: Any, options: dict[str, Any]) -> Job:

@@ -14,16 +14,14 @@ import numpy as np
 
 from mlygeo.errors import FileError, InputError
 from mlygeo.fetching import counted
+from mlygeo.jobs import _download_estimate, _download_layout, _inputs
 from mlygeo.jobs._job import Job, version
-from mlygeo.jobs._wanted import Sources, Wanted, nothing_said, service_of
+from mlygeo.jobs._wanted import Sources, Wanted, nothing_said
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy.typing as npt
 
     from mlygeo.actors.download import Outcome, Wish
-    from mlygeo.actors.layouts import Layout
     from mlygeo.actors.ledger import Ledger
     from mlygeo.progress import Progress
     from mlygeo.service.graph import Graph
@@ -36,20 +34,10 @@ log = logging.getLogger("mlygeo.jobs")
 
 DEFAULT_FOLDER = "downloads"
 
-FILTERS = ("pano", "since", "until", "creator", "organization", "min_quality")
-
 TILE_OPTIONS = ("tile_list_file", "tile_cache", "max_age", "token", "token_file")
 
 GRAPH_WORKERS = 4
 """Requests for metadata at once; each brings 200 images, more than pictures come in meanwhile."""
-
-TYPICAL_BYTES = {"256": 14_000, "1024": 130_000, "2048": 420_000, "original": 2_500_000}
-"""Mean size of a picture, for estimates before the first ones are there."""
-
-SECONDS_A_PICTURE = 0.5
-"""Time that a picture takes from request to file over an ordinary line, for estimates."""
-
-ENTITIES_A_MINUTE = 60_000
 
 
 def download(
@@ -91,7 +79,7 @@ def download(
         return region_jobs.tiles(region, tiles_only=True, dry_run=dry_run, progress=progress, **how)
     _check(workers=workers, num_retries=num_retries, quality=quality, max_images=max_images, room=required_disk_space)
     images = None if isinstance(images, tuple) and not images else images
-    conditions = frames.conditions_of(**{name: options.pop(name) for name in FILTERS})
+    conditions = frames.conditions_of(**{name: options.pop(name) for name in _inputs.FILTERS})
     tiles = {name: options[name] for name in TILE_OPTIONS}
     sources = Sources(
         images=images, imgid_file=imgid_file, sequence=sequence or None, sequence_file=sequence_file, user=user,
@@ -197,8 +185,6 @@ class _Work:
     def rehearse(self, sources: Sources, *, retry_failed: bool, max_images: int | None) -> Job:
         """Say what would be done, and do nothing."""
         from mlygeo.actors import ledger
-        from mlygeo.actors.picture_files import GB
-        from mlygeo.service.graph import calls_for
 
         place = sources.place
         with contextlib.ExitStack() as stack:
@@ -208,39 +194,17 @@ class _Work:
             asks_tiles = place is not None and sources.is_region_alone and not retry_failed
             if asks_tiles and place is not None and (plan := sources.fetching(place).plan()).missing:
                 text = f"{plan}; which images there are is known once the tiles are here; nothing was fetched"
-                return Job(_no_frame, {"tiles_to_fetch": len(plan.missing), "version": version()}, text, _no_files)
+                return Job(_no_frame, {"tiles_to_fetch": len(plan.missing), "version": version()}, text)
             wanted = self._wanted(sources, graph, retry_failed=retry_failed, max_images=max_images, book=book)
             wanted = wanted or Wanted(np.zeros(0, dtype=np.int64), "the ledger")
             standing = np.zeros(len(wanted.ids), dtype=np.int8) if book is None else self._standing(book, wanted.ids)
             todo = int(self._todo(standing).sum())
-            mean = (book and book.mean_bytes(self.wish.form)) or TYPICAL_BYTES[self.wish.form.size]
-        calls = calls_for(todo) * (2 if self.wish.form.layout == "time" else 1)
-        expected, free = todo * mean, _free(self.folder)
-        seconds = max(todo * SECONDS_A_PICTURE / self.workers, calls / (ENTITIES_A_MINUTE / 60))
-        summary = {
-            "images": len(wanted.ids),
-            "there": int((standing == ledger.THERE).sum()),
-            "gone": int((standing == ledger.GONE).sum()),
-            "to_fetch": todo,
-            "requests_for_metadata": calls,
-            "requests_for_pictures": todo,
-            "expected_bytes": round(expected),
-            "expected_seconds": round(seconds, 1),
-            "free_bytes": free,
-            "required_disk_space_gb": self.room,
-            "fits": free - expected >= self.room * GB,
-            "warnings": wanted.warnings,
-            "version": version(),
-        }
-        headline = (
-            f"{counted(len(wanted.ids), 'image')} of {wanted.source}: {summary['there']:,} there, {todo:,} to fetch, "
-            f"in {counted(calls, 'request')} for metadata (the limit is {ENTITIES_A_MINUTE:,} a minute) and "
-            f"{counted(todo, 'request')} for pictures; about {_bytes(expected)} and {_duration(seconds)} with "
-            f"{counted(self.workers, 'worker')}; {_bytes(free)} are free"
-        )
-        if not summary["fits"]:
-            headline += f", which does not leave the {self.room:g} GB of --required-disk-space"
-        return Job(_no_frame, summary, f"{headline}; nothing was fetched", _no_files)
+            mean = book.mean_bytes(self.wish.form) if book is not None else None
+        summary, headline = _download_estimate.of(
+            wanted, standing, todo, mean_bytes=mean, form=self.wish.form, folder=self.folder, workers=self.workers,
+            room=self.room,
+        )  # fmt: skip
+        return Job(_no_frame, summary, f"{headline}; nothing was fetched")
 
     def _wanted(
         self, sources: Sources, graph: _Lazy, *, retry_failed: bool, max_images: int | None, book: Ledger | None
@@ -298,7 +262,7 @@ class _Work:
         service = self._service()
         retry = replace(service.retry, attempts=self.num_retries + 1)
         progress = self.progress or Progress()
-        layout = self._layout(ids, graph)
+        layout = _download_layout.layout_of(self.wish.form, ids, graph)
         with (
             Pictures(service, connections=self.workers, stop=stop) as pictures,
             progress.bar("downloading", total=len(ids), unit="images") as bar,
@@ -314,19 +278,9 @@ class _Work:
             len(outcome.failed),
         )  # fmt: skip
 
-    def _layout(self, ids: Ids, graph: Graph) -> Layout:
-        from mlygeo.actors import layouts
-
-        ending = self.wish.form.format
-        if self.wish.form.layout == "sequence":
-            return layouts.BySequence(ending)
-        if self.wish.form.layout == "flat":
-            return layouts.Flat(ending)
-        return _by_time(np.sort(ids), graph, ending)
-
     def _service(self) -> Service:
         if self.service is None:
-            self.service = service_of(*self.token, self.config)
+            self.service = _inputs.service_for(None, *self.token, self.config)
         return self.service
 
     def _graph(self, stop: threading.Event) -> Graph:
@@ -338,7 +292,7 @@ class _Work:
         """Return the job of a list without images: nothing is fetched, and never everything."""
         summary = {"images": 0, "source": wanted.source, "warnings": wanted.warnings, "version": version()}
         text = f"no image to download: {wanted.source} names none"
-        return Job(_no_frame, summary, text, _no_files, list(wanted.warnings))
+        return Job(_no_frame, summary, text, failed=list(wanted.warnings))
 
     def _told(
         self,
@@ -372,7 +326,10 @@ class _Work:
             "attribution": ["Mapillary, CC BY-SA 4.0"],
             "version": version(),
         }
-        parts = [f"{outcome.fetched:,} fetched ({_bytes(outcome.bytes)})", f"{there + outcome.found:,} were there"]
+        parts = [
+            f"{outcome.fetched:,} fetched ({_download_estimate.in_units(outcome.bytes)})",
+            f"{there + outcome.found:,} were there",
+        ]
         parts += [f"{len(outcome.gone):,} gone"] * bool(outcome.gone)
         parts += [f"{len(outcome.failed):,} failed"] * bool(outcome.failed)
         headline = f"{counted(len(wanted.ids), 'image')} of {wanted.source}: {', '.join(parts)}; in {self.folder}"
@@ -387,7 +344,7 @@ class _Work:
                 return ledger.as_frame(book.rows(np.sort(wanted.ids)))
 
         failed = [str(number) for number in sorted(lost)]
-        return Job(make_frame, summary, headline, _no_files, [*failed, *wanted.warnings])
+        return Job(make_frame, summary, headline, failed=[*failed, *wanted.warnings])
 
 
 class _Lazy:
@@ -403,49 +360,6 @@ class _Lazy:
         return self._graph
 
 
-def _by_time(ids: Ids, graph: Graph, ending: str) -> Layout:
-    """
-    Return the layout by time of images, whose times and sequences are asked for.
-
-    A name depends on all images of its sequence that share a millisecond, and on the sequence's
-    first image, so these are looked at before the first file is written.
-    """
-    from mlygeo.actors import layouts
-
-    sequences = np.full(len(ids), -1, dtype=np.int32)
-    captured = np.full(len(ids), layouts.UNKNOWN_TIME, dtype=np.int64)
-    numbers: dict[str, int] = {}
-    for number, record in _records(graph, ids, ["sequence", "captured_at"]):
-        row = np.searchsorted(ids, number)
-        captured[row] = layouts.milliseconds(record.get("captured_at"))
-        if isinstance(sequence := record.get("sequence"), str):
-            sequences[row] = numbers.setdefault(sequence, len(numbers))
-    names = list(numbers)
-    starts = np.full(len(names), layouts.UNKNOWN_TIME, dtype=np.int64)
-    firsts: dict[int, list[int]] = {}
-    for number, name in enumerate(names):
-        # One that is no safe name gets no folder, and so needs no time.
-        with contextlib.suppress(OSError):
-            layouts.sequence_folder(name)
-            along = graph.image_ids(name)
-            if along:
-                firsts.setdefault(along[0], []).append(number)
-        if graph.ended is not None:
-            raise graph.ended
-    for number, record in _records(graph, np.array(sorted(firsts), dtype=np.int64), ["captured_at"]):
-        starts[firsts[number]] = layouts.milliseconds(record.get("captured_at"))
-    # Where the service does not tell of a sequence, its first image at hand has to do.
-    for each in np.flatnonzero(starts == layouts.UNKNOWN_TIME):
-        own = captured[(sequences == each) & (captured != layouts.UNKNOWN_TIME)]
-        starts[each] = own.min() if len(own) else layouts.UNKNOWN_TIME
-    return layouts.ByTime(ids, sequences, captured, names, starts, ending=ending)
-
-
-def _records(graph: Graph, ids: Ids, fields: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    for batch in graph.images(ids, fields=fields):
-        yield from batch.found.items()
-
-
 def _gone() -> str:
     from mlygeo.service.graph import GONE
 
@@ -456,27 +370,3 @@ def _no_frame() -> Any:
     from mlygeo.actors import ledger
 
     return ledger.as_frame([])
-
-
-def _no_files(_: Path) -> list[Path]:
-    return []
-
-
-def _free(folder: Path) -> int:
-    import shutil
-
-    existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.is_dir())
-    return shutil.disk_usage(existing).free
-
-
-def _bytes(number: float) -> str:
-    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if number >= size:
-            return f"{number / size:.1f} {unit}"
-    return f"{number:.0f} bytes"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

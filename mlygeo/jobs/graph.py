@@ -1,19 +1,20 @@
-"""The jobs that ask the Graph API: fields of images, the sequences of a person or region, single images."""
+"""The jobs that ask the Graph API: fields of many images, all of single ones."""
 
 from __future__ import annotations
 
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FrameError, InputError
 from mlygeo.fetching import counted
+from mlygeo.jobs import _inputs
 from mlygeo.jobs._job import Job, version
+from mlygeo.jobs._records import RECORDS_AT_ONCE, joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime
 
     import geopandas as gpd
     import numpy as np
@@ -27,9 +28,6 @@ log = logging.getLogger("mlygeo.jobs")
 
 MISSING_IMAGES = "missing_images.txt"
 """Names the images without a record, and why."""
-
-RECORDS_AT_ONCE = 20_000
-"""Records made a frame together: as JSON objects they need ten times the memory."""
 
 
 def metadata(
@@ -64,7 +62,7 @@ def metadata(
             f"more, {seconds:,.0f} s at the service's limit; nothing was asked"
         )
         return Job(lambda: base, {**facts, "version": version()}, headline, lambda _: [])
-    with Graph(_service(service, token, token_file), workers=workers) as graph:
+    with Graph(_inputs.service_for(service, token, token_file), workers=workers) as graph:
         try:
             found, errors, missing = _ask(graph, ids[ids > 0], wanted, progress=progress, strict=fields is not None)
         except protocol.UnknownFieldError as error:
@@ -94,88 +92,6 @@ def metadata(
     return Job(lambda: result, summary, headline, write, [str(number) for number in errors])
 
 
-def find_sequences(
-    user: str | Sequence[str] | None,
-    *,
-    region: Any,
-    organization: int | str | None,
-    filter: Literal["all", "360", "regular"],  # noqa: A002 - the option's name
-    since: str | datetime | None,
-    until: str | datetime | None,
-    max_pages: int | None,
-    workers: int,
-    token: str | None,
-    token_file: Any,
-    service: Service | None,
-    progress: Progress | None,
-) -> Job:
-    """Do what `find_sequences` says."""
-    from mlygeo import frames, regions
-    from mlygeo.actors import sequence_list
-    from mlygeo.service.graph import Graph
-    from mlygeo.spatial import sequences as step
-
-    user = _one_user(user)
-    place, _ = regions.settle(region)
-    if user is None and place is None and organization is None:
-        raise InputError("nobody and nowhere to look for", hint="name a user, --organization ID or a region")
-    if max_pages is not None and place is not None:
-        raise InputError("--max-pages goes with a user or an organization; a region is searched box by box")
-    times = frames.conditions_of(
-        pano=None, since=since, until=until, creator=None, organization=organization, min_quality=None
-    )
-    if organization is not None and len(times["organization"]) != 1:
-        raise InputError("one organization at a time")
-    with Graph(_service(service, token, token_file), workers=workers) as graph:
-        search = graph.search(
-            fields=("sequence", "captured_at", "geometry", "is_pano", "camera_type", "creator", "organization", "make",
-                    "model"),
-            bbox=place,
-            creator_username=user,
-            organization_id=None if organization is None else times["organization"][0],
-            # Only the answer "yes" is asked for: what a service makes of "false" is known only to itself.
-            is_pano=True if filter == "360" else None,
-            since=times.get("since"),
-            until=times.get("until"),
-            max_pages=max_pages,
-            progress=progress,
-        )  # fmt: skip
-        images, problems = _searched(search, times, filter)
-    sequences = step.summarise(images)
-    shortcomings = search.shortcomings()
-    whose = sequence_list.whose(user, organization, None if place is None else place.name)
-    summary = {
-        "of": whose,
-        "filter": filter,
-        "sequences": len(sequences),
-        "images": len(images),
-        "length_km": round(float(sequences["length_m"].sum()) / 1000, 3),
-        "requests": search.requests,
-        "incomplete": shortcomings,
-        "wrong_values": {str(number): problem for number, problem in problems.items()},
-        "attribution": [frames.MAPILLARY],
-        "version": version(),
-    }
-    headline = f"{counted(len(sequences), 'sequence')} of {whose}, {counted(len(images), 'image')}"
-    if not len(images) and not shortcomings:
-        headline += "; the service knows none, or nobody of that name"
-    if shortcomings:
-        headline += f"; incomplete: {shortcomings[0]}"
-    stem = sequence_list.file_stem(user, organization)
-
-    def write(folder: Path) -> list[Path]:
-        return sequence_list.write(sequences, folder / stem, whose=whose, shortcomings=shortcomings)
-
-    return Job(
-        lambda: sequences,
-        summary,
-        headline,
-        write,
-        [*shortcomings, *map(str, problems)],
-        text=lambda: sequence_list.table(sequences),
-    )
-
-
 def inspect(
     ids: Iterable[int | str],
     *,
@@ -194,7 +110,7 @@ def inspect(
     numbers = _ids([ids] if isinstance(ids, str | int) else list(ids))
     records: dict[int, Record] = {}
     missing: dict[int, str] = {}
-    with Graph(_service(service, token, token_file), workers=workers) as graph:
+    with Graph(_inputs.service_for(service, token, token_file), workers=workers) as graph:
         for batch in graph.images(numbers, fields=reader.FIELDS):
             records |= batch.found
             missing |= batch.missing
@@ -261,49 +177,7 @@ def _ask(
                 make()
     make()
     log.info("%d images asked for, %d without a record", len(np.unique(ids)), len(missing))
-    return _joined(parts), {**problems, **missing}, missing
-
-
-def _searched(
-    search: Any, conditions: dict[str, Any], kind: Literal["all", "360", "regular"]
-) -> tuple[gpd.GeoDataFrame, dict[int, str]]:
-    """Return the images that a search finds, and what is wrong with some of them."""
-    from mlygeo import frames
-    from mlygeo.readers import graph as reader
-
-    fields = (*reader.BASE_FIELDS, "camera_type", "make", "model")
-    conditions = {name: value for name, value in conditions.items() if name in {"since", "until"}}
-    parts: list[gpd.GeoDataFrame] = []
-    records: list[Record] = []
-    problems: dict[int, str] = {}
-
-    def make() -> None:
-        images = reader.images_frame(records, fields=fields, problems=problems)
-        records.clear()
-        if conditions:
-            images = images[frames.conditions_mask({name: images[name] for name in images.columns}, conditions)]
-        if kind != "all":
-            panoramic = images["is_pano"] | images["camera_type"].isin(reader.PANORAMAS)
-            images = images[panoramic if kind == "360" else ~panoramic]
-        parts.append(images)
-
-    for batch in search:
-        records.extend(batch)
-        if len(records) >= RECORDS_AT_ONCE:
-            make()
-    make()
-    return _joined(parts), problems
-
-
-def _joined(parts: list[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
-    import pandas as pd
-
-    if len(parts) == 1:
-        return parts[0]
-    # An empty part would only make the others' dtypes doubtful.
-    joined: gpd.GeoDataFrame = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    joined.attrs = dict(parts[0].attrs)
-    return joined
+    return joined(parts), {**problems, **missing}, missing
 
 
 def _images_named(images: Any) -> tuple[gpd.GeoDataFrame, str]:
@@ -389,24 +263,6 @@ def _no_such_field(name: str) -> InputError:
     near = difflib.get_close_matches(name, reader.FIELDS, n=1)
     hint = f"did you mean {near[0]}" if near else f"fields are {', '.join(reader.FIELDS)}"
     return InputError(f"the service's images have no field {name[:60]!r}", hint=hint)
-
-
-def _one_user(user: str | Sequence[str] | None) -> str | None:
-    names = [user] if isinstance(user, str) else list(user or ())
-    if len(names) > 1:
-        raise InputError(f"{len(names)} users", hint="one at a time; put a name with spaces into quotes")
-    if names and not names[0].strip():
-        raise InputError("the user's name is empty")
-    return names[0].strip() if names else None
-
-
-def _service(service: Service | None, token: str | None, token_file: Any) -> Service:
-    from mlygeo import config
-    from mlygeo.service.http import Service
-
-    if service is not None:
-        return service
-    return Service(endpoints=config.Endpoints.from_environment(), token=config.require_token(token, token_file))
 
 
 def _seconds(calls: int, service: Service | None) -> float:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import platform
 import re
 import sys
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import InputError
 from mlygeo.jobs._job import Job, version
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import geopandas as gpd
 
     from mlygeo.progress import Progress
@@ -22,11 +18,13 @@ if TYPE_CHECKING:
 def info(*, packages: str, progress: Progress | None = None) -> Job:  # noqa: ARG001 - it takes no time
     """Do what `mlygeo.info` says."""
     summary = facts(packages=packages)
-    return Job(_no_frame, summary, "versions of mlygeo and what it stands on", _nothing, text=lambda: _listed(summary))
+    return Job(_no_frame, summary, "versions of mlygeo and what it stands on", text=lambda: _listed(summary))
 
 
 def facts(*, packages: str) -> dict[str, Any]:
     """Return the versions; no path, name or token of the machine is among them."""
+    import platform
+
     if packages not in {"ours", "all"}:
         raise InputError(f"packages is ours or all, not {packages!r}")
     return {
@@ -79,17 +77,23 @@ def _ffmpeg() -> str:
 
 def _of_ours() -> dict[str, str]:
     """Return the versions of what mlygeo asks for, with its extras."""
+    from importlib import metadata
+
     wanted = (re.match(r"[A-Za-z0-9_.-]+", line) for line in metadata.requires("mlygeo") or [])
     names = {match[0] for match in wanted if match} - {"mlygeo"}
     return {name: _version_of(name) for name in sorted(names, key=str.lower)}
 
 
 def _of_everything() -> dict[str, str]:
+    from importlib import metadata
+
     found = {str(package.metadata["Name"]): package.version for package in metadata.distributions()}
     return {name: found[name] for name in sorted(found, key=str.lower)}
 
 
 def _version_of(name: str) -> str:
+    from importlib import metadata
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -101,10 +105,6 @@ def _listed(summary: dict[str, Any]) -> str:
     rows += summary["packages"].items()
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
-
-
-def _nothing(_: Path) -> list[Path]:
-    return []
 
 
 def _no_frame() -> gpd.GeoDataFrame:

@@ -12,7 +12,6 @@ from mlygeo.jobs._job import Job, version
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
-    from pathlib import Path
 
     import geopandas as gpd
 
@@ -30,7 +29,6 @@ def run_standin(*, progress: Progress | None = None, **options: Any) -> Job:  # 
         _no_frame,
         summary,
         f"standing in for Mapillary with {counts}; Ctrl-C stops it",
-        _nothing_written,
         text=lambda: server.url,
         lasts=_until_stopped(server),
     )
@@ -82,10 +80,6 @@ def _until_stopped(server: Server) -> Callable[[], None]:
                 signal.signal(number, handler)
 
     return wait
-
-
-def _nothing_written(_: Path) -> list[Path]:
-    return []
 
 
 def _no_frame() -> gpd.GeoDataFrame:

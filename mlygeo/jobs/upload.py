@@ -130,7 +130,7 @@ def zip_sequences(
     }  # fmt: skip
     headline = f"{counted(len(rows), 'archive')} of {counted(images, 'image')} in {folder}"
     headline += _skipped(found)
-    return Job(lambda: frame, summary, headline, _no_files, sorted(found.failed))
+    return Job(lambda: frame, summary, headline, failed=sorted(found.failed))
 
 
 class _Contents:
@@ -185,7 +185,8 @@ def _run(
     manual_done: bool,
     progress: Progress | None,
 ) -> Outcome:
-    from mlygeo.actors.upload import MB, Upload
+    from mlygeo.actors.upload import Upload
+    from mlygeo.actors.upload_share import MB
     from mlygeo.actors.upload_turns import Turns
     from mlygeo.progress import Progress as Silent
     from mlygeo.service.uploads import Uploads
@@ -246,7 +247,7 @@ def _rehearsed(found: Import, endpoint: str, *, reupload: bool) -> Job:
         f"{counted(len(found.files), 'whole file')}: {there:,} uploaded before, "
         f"{len(found.paths) - there:,} to upload ({_megabytes(todo)}){_skipped(found)}; nothing was uploaded"
     )
-    return Job(_no_frame, summary, headline, _no_files, sorted(found.failed))
+    return Job(_no_frame, summary, headline, failed=sorted(found.failed))
 
 
 def _nothing(found: Import) -> Job:
@@ -256,7 +257,7 @@ def _nothing(found: Import) -> Job:
             hint="'mlygeo process' makes the descriptions",
         )
     summary = {"images": 0, "skipped": dict(+found.skipped), "failed": len(found.failed), "version": version()}
-    return Job(_no_frame, summary, f"there is nothing to upload{_skipped(found)}", _no_files, sorted(found.failed))
+    return Job(_no_frame, summary, f"there is nothing to upload{_skipped(found)}", failed=sorted(found.failed))
 
 
 def _told(found: Import, outcome: Outcome, rows: list[Any], written: Path | None, *, seconds: float) -> Job:
@@ -298,7 +299,7 @@ def _told(found: Import, outcome: Outcome, rows: list[Any], written: Path | None
 
         return as_frame(rows)
 
-    return Job(make_frame, summary, headline, _no_files, sorted(failed))
+    return Job(make_frame, summary, headline, failed=sorted(failed))
 
 
 def _write_history(rows: list[Any], output: Any, import_path: Any) -> Path | None:
@@ -331,10 +332,6 @@ def _no_frame() -> Any:
     from mlygeo.actors.upload_ledger import as_frame
 
     return as_frame([])
-
-
-def _no_files(_: Path) -> list[Path]:
-    return []
 
 
 def _megabytes(number: int) -> str:

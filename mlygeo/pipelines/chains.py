@@ -6,8 +6,9 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.jobs import job_of
-from mlygeo.pipelines.process import process
-from mlygeo.pipelines.upload import upload
+from mlygeo.pipelines._docstrings import parameter_texts
+from mlygeo.pipelines.processing import process
+from mlygeo.pipelines.uploads import upload
 from mlygeo.pipelines.video import sample_video
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def _chain(name: str, text: str, *steps: Callable[..., Any], example: str) -> Ca
         for key, parameter in inspect.signature(step).parameters.items():
             if key not in parameters:
                 parameters[key] = parameter if not parameters else parameter.replace(kind=parameter.KEYWORD_ONLY)
-        texts = _parameter_texts(step) | texts
+        texts = parameter_texts(step) | texts
     signature = inspect.Signature(list(parameters.values()))
     does, returns = text.split("\n\nReturns\n")
 
@@ -56,22 +57,6 @@ def _chain(name: str, text: str, *steps: Callable[..., Any], example: str) -> Ca
         f"Examples\n--------\n>>> {example}  # doctest: +SKIP\n"
     )
     return chained
-
-
-def _parameter_texts(function: Callable[..., Any]) -> dict[str, str]:
-    """Return what a docstring says of each parameter, as it stands there."""
-    lines = inspect.cleandoc(function.__doc__ or "").splitlines()
-    start = lines.index("Parameters") + 2
-    texts: dict[str, str] = {}
-    name = ""
-    for line, following in zip(lines[start:], [*lines[start + 1 :], ""], strict=True):
-        if following.startswith("---"):
-            break
-        if line and not line.startswith(" "):
-            name = line
-        elif name and line:
-            texts[name] = f"{texts[name]}\n{line}" if name in texts else line
-    return texts
 
 
 process_and_upload = _chain(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from mlygeo.jobs import graph as jobs
+from mlygeo.jobs import job_of
 
 if TYPE_CHECKING:
     import os
@@ -83,7 +83,7 @@ def metadata(
     --------
     >>> metadata("selection.parquet", fields="altitude,camera_type,computed_geometry")
     """
-    return jobs.metadata(**locals()).frame
+    return job_of("metadata")(**locals()).frame
 
 
 def find_sequences(
@@ -157,7 +157,7 @@ def find_sequences(
     --------
     >>> find_sequences("irvinfly", filter="360", max_pages=5)
     """
-    return jobs.find_sequences(**locals()).frame
+    return job_of("find_sequences")(**locals()).frame
 
 
 def inspect(
@@ -209,4 +209,4 @@ def inspect(
     --------
     >>> inspect([498763468214164])["error"]
     """
-    return jobs.inspect(**locals()).frame
+    return job_of("inspect")(**locals()).frame

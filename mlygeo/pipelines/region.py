@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from mlygeo.jobs import region as jobs
+from mlygeo.jobs import job_of
 
 if TYPE_CHECKING:
     import os
@@ -115,7 +115,7 @@ def tiles(
     --------
     >>> tiles((9.16, 48.76, 9.18, 48.78), since="2024-01-01")
     """
-    return jobs.tiles(**locals()).frame
+    return job_of("tiles")(**locals()).frame
 
 
 def streets(
@@ -172,7 +172,7 @@ def streets(
     --------
     >>> streets("myconfig.json", interval=50, srid=28992, method="percept")
     """
-    return jobs.streets(**locals()).frame
+    return job_of("streets")(**locals()).frame
 
 
 def select(
@@ -301,4 +301,4 @@ def select(
     --------
     >>> select("stuttgart_config.json", streets="edges.gpkg", interval=50, srid=25832)
     """
-    return jobs.select(**locals()).frame
+    return job_of("select")(**locals()).frame

@@ -104,14 +104,14 @@ class Trouble:
     error
         What it means.
     then
-        "stop": repeating it is no use; "again": it may pass; "all wait": no request at all for a
-        while.
+        "stop": repeating it is no use; "again": it may pass; "at once": it may pass without a wait;
+        "all wait": no request at all for a while.
     wait
         Seconds that the service asks to wait; None where it does not say.
     """
 
     error: ServiceError
-    then: Literal["stop", "again", "all wait"]
+    then: Literal["stop", "again", "at once", "all wait"]
     wait: float | None = None
 
 

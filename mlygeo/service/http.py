@@ -9,28 +9,29 @@ from __future__ import annotations
 
 import http.client
 import logging
-import random
 import threading
 import time
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 
 from mlygeo import config
-from mlygeo.config import Endpoints
-from mlygeo.errors import CredentialsError, FormatError, NetworkError, ServiceError, ThrottledError
+from mlygeo.errors import CredentialsError, FileError, FormatError, NetworkError, ServiceError, ThrottledError
 from mlygeo.service import answers
+from mlygeo.service._service import Retry, Service
 from mlygeo.service.answers import Broken, Trouble, redact
-from mlygeo.service.quota import TILES_A_DAY, Pace, entity_pace, search_pace, tile_pace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping
+
+__all__ = ["Client", "Retry", "Service", "StoppedError"]
 
 log = logging.getLogger("mlygeo.service")
+
+Answer = TypeVar("Answer")
 
 
 class _RedactingFilter(logging.Filter):
@@ -42,90 +43,6 @@ class _RedactingFilter(logging.Filter):
 
 
 logging.getLogger("urllib3.connectionpool").addFilter(_RedactingFilter())
-
-
-@dataclass(frozen=True)
-class Retry:
-    """
-    How often and how patiently a request is tried again.
-
-    Parameters
-    ----------
-    attempts
-        Tries in all.
-    first_wait
-        Longest wait before the second try, seconds; it doubles with each further try, and the
-        wait itself is drawn evenly from zero to it ("full jitter", so that workers do not come
-        back all at once).
-    longest_wait
-        Where the doubling ends, seconds.
-    rate_wait
-        Shortest wait of all workers after the service said "too many requests", seconds.
-    patience
-        Longest wait that the service may ask for, seconds; beyond it the run stops.
-    """
-
-    attempts: int = 5
-    first_wait: float = 1.0
-    longest_wait: float = 60.0
-    rate_wait: float = 60.0
-    patience: float = 900.0
-
-
-@dataclass(frozen=True)
-class Service:
-    """
-    The Mapillary service, and how to treat it; a value that is passed on.
-
-    Parameters
-    ----------
-    endpoints
-        Where it answers.
-    token
-        The access token; never shown.
-    retry
-        How failed requests are tried again.
-    pace
-        The pace of tile requests; share a `Service` to share its paces.
-    entity_pace, search_pace
-        The paces of the Graph API: of what is asked for by id, and of searches.
-    tiles_a_day
-        Tile requests a day.
-    state_dir
-        Folder that remembers the tile requests of the day; the user's state folder unless given.
-    connect_timeout, read_timeout, total_timeout
-        Seconds for a connection, between two pieces of an answer, and for a whole answer.
-    longest_body
-        Bytes of an answer, before and after decompression. Tiles of a million images are real,
-        and have tens of megabytes.
-    """
-
-    endpoints: Endpoints = field(default_factory=Endpoints)
-    token: str | None = field(default=None, repr=False)
-    retry: Retry = field(default_factory=Retry)
-    pace: Pace = field(default_factory=tile_pace, compare=False)
-    entity_pace: Pace = field(default_factory=entity_pace, compare=False)
-    search_pace: Pace = field(default_factory=search_pace, compare=False)
-    tiles_a_day: int = TILES_A_DAY
-    state_dir: Path | None = None
-    connect_timeout: float = 10.0
-    read_timeout: float = 60.0
-    total_timeout: float = 600.0
-    longest_body: int = 1 << 30
-
-    @classmethod
-    def from_environment(cls) -> Service:
-        """
-        Return the service as the environment and the user's files name it.
-
-        Raises
-        ------
-        CredentialsError
-            If there is no access token.
-        ConfigError
-            If an endpoint is no URL.
-        """
-        return cls(endpoints=Endpoints.from_environment(), token=config.require_token())
 
 
 class StoppedError(Exception):
@@ -248,14 +165,29 @@ class Client:
         StoppedError
             If the work was called off.
         """
-        retry = self._service.retry
         headers = self._authorization(url) if token_in_header else {}
         longest = min(longest_body or self._service.longest_body, self._service.longest_body)
+        return self._persist(
+            lambda: self._get_once(url, what=what, query=query, check=check, headers=headers, longest=longest),
+            what=what,
+            admit=admit or self._admit,
+        )
+
+    def _persist(
+        self,
+        once: Callable[[], Answer | Trouble],
+        *,
+        what: str,
+        admit: Callable[[], float] | None = None,
+        grew: Callable[[], bool] = lambda: False,
+    ) -> Answer:
+        """Try until it works, or will not; a try that got further than those before starts the count anew."""
+        retry = self._service.retry
         tries = held = 0
         while True:
-            self._wait_for_turn(admit or self._admit)
-            answer = self._ask(url, what=what, query=query, check=check, headers=headers, longest=longest)
-            if isinstance(answer, bytes):
+            self._wait_for_turn(admit)
+            answer = once()
+            if not isinstance(answer, Trouble):
                 return answer
             if answer.then == "stop":
                 raise answer.error
@@ -263,22 +195,22 @@ class Client:
                 raise ThrottledError(
                     f"{what}: the service asks to wait {answer.wait:,.0f} s", hint="run the same command again then"
                 )
+            tries, held = (0, 0) if grew() else (tries, held)
             if answer.then == "all wait":
                 held += 1
                 if held >= retry.attempts:
                     raise ThrottledError(
-                        f"{answer.error}, after {held} waits of {retry.rate_wait:g} s or more",
+                        f"{answer.error}, {held} times",
                         hint="wait an hour; the same command then goes on where this one stopped",
                     )
-                self._hold(max(retry.rate_wait, answer.wait or 0), answer.error)
+                self._hold(self._held_for(answer.wait), answer.error)
                 continue
             tries += 1
             if tries >= retry.attempts:
-                error = type(answer.error)(f"{answer.error}, in {tries} tries", hint=answer.error.hint)
-                raise error
-            # Doubling past 2**30 would leave every limit behind and end in an overflow.
-            most = min(retry.longest_wait, retry.first_wait * 2 ** min(tries - 1, 30))
-            wait = max(answer.wait or 0, random.uniform(0, most))  # noqa: S311 - no secret hangs on it
+                raise type(answer.error)(f"{answer.error}, in {tries} tries", hint=answer.error.hint)
+            if answer.then == "at once":
+                continue
+            wait = retry.wait_after(tries, told=answer.wait)
             log.debug("%s; again in %.1f s", answer.error, wait)
             self._pause(wait)
 
@@ -303,6 +235,10 @@ class Client:
         if self._stop.is_set():
             raise StoppedError
 
+    def _held_for(self, told: float | None) -> float:
+        """Return how long all requests wait where there were too many, seconds; the service may have told."""
+        return max(self._service.retry.rate_wait, told or 0.0)
+
     def _hold(self, seconds: float, error: ServiceError) -> None:
         log.warning("%s; all requests wait %.0f s", error, seconds)
         with self._lock:
@@ -313,7 +249,7 @@ class Client:
         if self._stop.is_set():
             raise StoppedError
 
-    def _ask(
+    def _get_once(
         self,
         url: str,
         *,
@@ -323,25 +259,10 @@ class Client:
         headers: Mapping[str, str],
         longest: int,
     ) -> bytes | Trouble:
-        """Make one request. Nothing is raised from within an `except`: the causes hold the token."""
-        service = self._service
-        try:
-            with self._session.get(
-                url,
-                params=query,
-                headers=headers,
-                stream=True,
-                allow_redirects=False,
-                timeout=(service.connect_timeout, service.read_timeout),
-                proxies={"http": "", "https": ""} if config.is_loopback(url) else None,
-            ) as response:
-                status, told = response.status_code, response.headers
-                body = self._body(response, longest)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            body = Broken(redact(_reason(error), service.token))
-        if isinstance(body, Broken):
-            message = f"{what}: {urlsplit(url).netloc} {body.reason}"
-            return Trouble(NetworkError(message, hint="check the network connection"), "again")
+        came = self._ask("GET", url, what=what, query=query, headers=headers, longest=longest)
+        if isinstance(came, Trouble):
+            return came
+        status, told, body = came
         trouble = answers.judge(status, told, body, what=what, now=self._wall_clock())
         if trouble is None and check is not None:
             try:
@@ -349,6 +270,47 @@ class Client:
             except FormatError as error:
                 trouble = Trouble(ServiceError(f"{what}: {error}", hint="try again later"), "again")
         return body if trouble is None else self._without_token(trouble)
+
+    def _ask(
+        self,
+        method: Literal["GET", "POST"],
+        url: str,
+        *,
+        what: str,
+        headers: Mapping[str, str],
+        longest: int,
+        query: Mapping[str, str] | None = None,
+        body: bytes | Iterator[bytes] | None = None,
+        timeout: tuple[float, float] | None = None,
+    ) -> tuple[int, Mapping[str, str], bytes] | Trouble:
+        """
+        Make one request; return status, headers and body of a whole answer.
+
+        Nothing of the network is raised from within the `except`: the causes hold the token.
+        """
+        service = self._service
+        try:
+            with self._session.request(
+                method,
+                url,
+                params=query,
+                data=body,
+                headers=headers,
+                stream=True,
+                allow_redirects=False,
+                timeout=timeout or (service.connect_timeout, service.read_timeout),
+                proxies={"http": "", "https": ""} if config.is_loopback(url) else None,
+            ) as response:
+                status, told = response.status_code, response.headers
+                content = self._body(response, longest)
+        except FileError:  # of the file that goes up
+            raise
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            content = Broken(redact(_reason(error), service.token))
+        if isinstance(content, Broken):
+            message = f"{what}: {urlsplit(url).netloc} {content.reason}"
+            return Trouble(NetworkError(message, hint="check the network connection"), "again")
+        return status, told, content
 
     def _body(self, response: requests.Response, longest: int) -> bytes | Broken:
         """Read an answer to its end, within the limits of size and time."""

@@ -51,7 +51,7 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, *, what: str, no
     kind, message, retriable, backoff = told
     text = redact(f"{what}: the service answered {status} ({kind}: {message})")
     if kind == _OFFSET or status == 412:
-        return Trouble(OffsetError(text), "again", 0.0)
+        return Trouble(OffsetError(text), "at once")
     # A rate limit is said not to be retriable, and is.
     if kind == _RATE or status == 429:
         wait = backoff if backoff is not None else usual.wait if usual is not None else None

@@ -11,19 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import random
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from urllib.parse import urlsplit
 
-import requests
-import urllib3
-
-from mlygeo import config
-from mlygeo.errors import FileError, FormatError, NetworkError, ServiceError, ThrottledError
+from mlygeo.errors import FileError, FormatError, ServiceError
 from mlygeo.service import upload_answers
-from mlygeo.service.answers import Broken, Trouble, parsed_json, redact
-from mlygeo.service.http import Client, Retry, Service, StoppedError, _reason
-from mlygeo.service.upload_answers import OffsetError
+from mlygeo.service.answers import Trouble, parsed_json
+from mlygeo.service.http import Client, Retry, Service, StoppedError
 
 if TYPE_CHECKING:
     import threading
@@ -238,39 +231,9 @@ class Uploads(Client):
             lambda: self._ask_once("POST", url, what=what, read=read, headers=headers, body=body), what=what
         )
 
-    def _persist(
-        self, once: Callable[[], Answer | Trouble], *, what: str, grew: Callable[[], bool] = lambda: False
-    ) -> Answer:
-        """Try until it works, or will not; a try that got further than those before starts the count anew."""
-        retry = self._service.retry
-        tries = held = 0
-        while True:
-            self._wait_for_turn(None)
-            answer = once()
-            if not isinstance(answer, Trouble):
-                return answer
-            if answer.then == "stop":
-                raise answer.error
-            if (answer.wait or 0) > retry.patience:
-                raise ThrottledError(
-                    f"{what}: the service asks to wait {answer.wait:,.0f} s", hint="run the same command again then"
-                )
-            tries, held = (0, 0) if grew() else (tries, held)
-            if answer.then == "all wait":
-                held += 1
-                if held >= retry.attempts:
-                    raise ThrottledError(f"{answer.error}, {held} times", hint="wait an hour, and run it again")
-                self._hold(retry.rate_wait if answer.wait is None else answer.wait, answer.error)
-                continue
-            tries += 1
-            if tries >= retry.attempts:
-                raise type(answer.error)(f"{answer.error}, in {tries} tries", hint=answer.error.hint)
-            if isinstance(answer.error, OffsetError):
-                continue
-            most = min(retry.longest_wait, retry.first_wait * 2 ** min(tries - 1, 30))
-            wait = max(answer.wait or 0, random.uniform(0, most))  # noqa: S311 - no secret hangs on it
-            log.debug("%s; again in %.1f s", answer.error, wait)
-            self._pause(wait)
+    def _held_for(self, told: float | None) -> float:
+        """Return how long all uploads wait; where this service tells, it means it, be it a moment."""
+        return self._service.retry.rate_wait if told is None else told
 
     def _ask_once(
         self,
@@ -283,25 +246,13 @@ class Uploads(Client):
         body: bytes | Iterator[bytes] | None = None,
         read_timeout: float = SHORTEST_TIMEOUT_S,
     ) -> Answer | Trouble:
-        """Make one request. Nothing is raised from within an `except`: the causes hold the token."""
-        service = self._service
-        sent = {**self._authorization(url), **(headers or {})}
-        try:
-            with self._session.request(
-                method, url, data=body, headers=sent, stream=True, allow_redirects=False,
-                # While bytes go out, the first of these is what holds for each piece.
-                timeout=(max(service.connect_timeout, SHORTEST_TIMEOUT_S if body else 0), read_timeout),
-                proxies={"http": "", "https": ""} if config.is_loopback(url) else None,
-            ) as response:  # fmt: skip
-                status, told = response.status_code, response.headers
-                content = self._body(response, LONGEST_ANSWER)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            if isinstance(error, FileError):
-                raise
-            content = Broken(redact(_reason(error), service.token))
-        if isinstance(content, Broken):
-            message = f"{what}: {urlsplit(url).netloc} {content.reason}"
-            return Trouble(NetworkError(message, hint="check the network connection"), "again")
+        headers = {**self._authorization(url), **(headers or {})}
+        # While bytes go out, the first of these is what holds for each piece.
+        timeout = (max(self._service.connect_timeout, SHORTEST_TIMEOUT_S if body else 0), read_timeout)
+        came = self._ask(method, url, what=what, headers=headers, longest=LONGEST_ANSWER, body=body, timeout=timeout)
+        if isinstance(came, Trouble):
+            return came
+        status, told, content = came
         trouble = upload_answers.judge(status, told, content, what=what, now=self._wall_clock())
         if trouble is None:
             try:

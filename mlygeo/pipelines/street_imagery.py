@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from mlygeo.jobs import coverage as jobs
+from mlygeo.jobs import job_of
 
 if TYPE_CHECKING:
     import os
@@ -137,4 +137,4 @@ def coverage(
     --------
     >>> coverage("stuttgart_config.json", streets="edges.gpkg", distance=15, by=["year"])
     """
-    return jobs.coverage(**locals()).frame
+    return job_of("coverage")(**locals()).frame

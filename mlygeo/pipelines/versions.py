@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from mlygeo.jobs import info as jobs
-
 
 def info(*, packages: Literal["ours", "all"] = "ours") -> dict[str, Any]:
     """
@@ -33,4 +31,6 @@ def info(*, packages: Literal["ours", "all"] = "ours") -> dict[str, Any]:
     >>> info()["GDAL"].count(".")
     2
     """
+    from mlygeo.jobs import info as jobs
+
     return jobs.facts(packages=packages)

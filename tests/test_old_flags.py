@@ -1,0 +1,188 @@
+"""The flags of mapillary_tools of spring 2019: every verb takes those it had there, and says which change nothing."""
+
+import json
+
+import click
+import pytest
+from photo_folders import folder_of
+from upload_folders import USER_TOKEN
+
+from mlygeo import cli
+from mlygeo.cli import _old_commands, _old_names
+from mlygeo.standin import serve
+
+GENERAL = "--import_path=photos --verbose --advanced --rerun --skip_subfolders"
+
+USER = "--user_name=jane --organization_username=city --organization_key=2 --private"
+
+META = (
+    "--device_make=GoPro --device_model=HERO7 --add_file_name --exclude_import_path --exclude_path=/home "
+    "--add_import_date --windows_path --orientation=90 --GPS_accuracy=2.5 --camera_uuid=front --custom_meta_data=a,b,c"
+)
+
+GEOTAG = (
+    "--geotag_source=gpx --geotag_source_path=ride.gpx --local_time --sub_second_interval=0.5 --offset_time=2 "
+    "--offset_angle=90 --use_gps_start_time"
+)
+
+SEQUENCE = (
+    "--cutoff_distance=600.0 --cutoff_time=60.0 --interpolate_directions --keep_duplicates --duplicate_distance=0.1 "
+    "--duplicate_angle=5 --offset_angle=90"
+)
+
+INSERT = (
+    "--skip_EXIF_insert --keep_original --overwrite_all_EXIF_tags --overwrite_EXIF_time_tag --overwrite_EXIF_gps_tag "
+    "--overwrite_EXIF_direction_tag --overwrite_EXIF_orientation_tag"
+)
+
+AFTERWARDS = (
+    "--summarize --move_all_images --move_duplicates --move_uploaded --move_sequences --save_as_json "
+    "--list_file_status --push_images --save_local_mapping"
+)
+
+SENDING = "--number_threads=5 --max_attempts=10"
+
+VIDEO = (
+    "--video_import_path=videos --video_sample_interval=2 --video_duration_ratio=1.0 --video_start_time=1550000000000"
+)
+
+PROCESS = f"{GENERAL} {USER} {META} {GEOTAG} {SEQUENCE} {INSERT} {AFTERWARDS} --split_import_path=sorted"
+
+FLAGS = {
+    "process": PROCESS,
+    "upload": f"{GENERAL} {SENDING} --dry_run=True {AFTERWARDS}",
+    "process_and_upload": f"{PROCESS} {SENDING}",
+    "sample_video": f"{GENERAL} {VIDEO}",
+    "video_process": f"{PROCESS} {VIDEO}",
+    "video_process_and_upload": f"{PROCESS} {VIDEO} {SENDING}",
+    "extract_user_data": f"{GENERAL} {USER}",
+    "extract_import_meta_data": f"{GENERAL} {META}",
+    "extract_geotag_data": f"{GENERAL} {GEOTAG}",
+    "extract_sequence_data": f"{GENERAL} {SEQUENCE}",
+    "extract_upload_params": f"{GENERAL} --user_name=jane",
+    "exif_insert": f"{GENERAL} {INSERT}",
+    "authenticate": "--advanced --verbose --config_file=config --user_name=jane --user_email=jane@example.org "
+    "--user_password=secret --jwt=token --user_key=key --force_overwrite --api_version=1.0",
+    "interpolate": f"{GENERAL} --data=missing_gps --max_time_delta=1.0 --file_in_path=log.csv --file_format=csv "
+    "--time_column=1 --delimiter=, --time_utc --time_format=%Y-%m-%dT%H:%M:%SZ --header --keep_original",
+    "process_csv": f"{GENERAL} --csv_path=log.csv --delimiter=, --convert_gps_time --convert_utc_time "
+    "--filename_column=1 --timestamp_column=2 --latitude_column=3 --longitude_column=4 --heading_column=5 "
+    "--altitude_column=6 --gps_week_column=7 --meta_columns=8,9 --meta_names=a,b --meta_types=string,long "
+    "--time_format=%Y:%m:%d_%H:%M:%S.%f --header --keep_original",
+    "post_process": f"{GENERAL} --video_file=ride.mp4 {AFTERWARDS} --split_import_path=sorted",
+    "download": f"{GENERAL} --output_folder=originals --user_name=jane --by_property=uuid --organization_keys=2 "
+    "--start_time=2019-01-01 --end_time=2019-06-01 --number_threads=10",
+}
+"""Verb -> all its flags, each with a value that makes sense."""
+
+
+def parsed(words):
+    """Return the verb that a command line reaches, and its parameters with what they were given."""
+    context = click.Context(cli.program, info_name="mlygeo", token_normalize_func=cli._dashed)
+    name, command, rest = cli.program.resolve_command(context, _old_commands.translated(words))
+    with command.make_context(name, rest, parent=context) as made:
+        given = {
+            key: value
+            for key, value in made.params.items()
+            if made.get_parameter_source(key) is click.core.ParameterSource.COMMANDLINE
+        }
+    return name, given
+
+
+@pytest.mark.parametrize("verb", FLAGS)
+def test_all_flags_of_a_verb_together(verb):
+    words = FLAGS[verb].split()
+    name, given = parsed([verb, *words])
+    assert name.replace("-", "_") == verb or (verb, name) == ("download", "download-originals")
+    ignored = {"--advanced"}
+    assert len(given) == len({word.partition("=")[0] for word in words} - ignored)
+
+
+@pytest.mark.parametrize("verb", FLAGS)
+def test_dashes_and_values_apart_say_the_same(verb):
+    words = FLAGS[verb].split()
+    apart = [part for word in words for part in word.split("=", 1)]
+    dashed = [word.replace("_", "-") if word.startswith("--") else word for word in apart]
+    assert parsed([verb, *dashed]) == parsed([verb, *words])
+
+
+@pytest.mark.parametrize("value", ["True", "False", "1"])
+def test_a_dry_run_is_one_whatever_its_value(value):
+    """The older tool took any value of `--dry_run` for yes."""
+    for words in (["--dry_run", value], [f"--dry_run={value}"], ["--dry_run"]):
+        _, given = parsed(["upload", *words, "--import_path", "photos"])
+        assert given == {"dry_run": True, "import_path": ("photos",)}
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLYGEO_UPLOAD_HISTORY", str(tmp_path / "history"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MAPILLARY_ACCESS_TOKEN", USER_TOKEN)
+    monkeypatch.setenv("MLYGEO_NO_PROGRESS", "1")
+    folder_of(tmp_path / "photos", 4)
+    with serve(store=tmp_path / "store", token=USER_TOKEN) as server:
+        monkeypatch.setenv("MAPILLARY_GRAPH_API_ENDPOINT", server.url)
+        monkeypatch.setenv("MAPILLARY_UPLOAD_ENDPOINT", server.endpoints.upload)
+        yield tmp_path / "photos"
+
+
+def run(capsys, *words):
+    status = cli.main([str(word) for word in words])
+    return status, *capsys.readouterr()
+
+
+def test_upload_sums_up_and_moves_what_it_uploaded(capsys, photos):
+    assert run(capsys, "process", "--import_path", photos, "--user_name", "jane", "-q")[0] == 0
+    status, out, err = run(
+        capsys, "upload", "--import_path", photos, "--summarize", "--move_uploaded", "--save_as_json"
+    )
+    assert status == 0, err
+    assert "4 images uploaded" in err
+    assert "has no effect" not in err
+    assert len(list((photos / "uploaded").glob("*.jpg"))) == 4
+    assert json.loads(out) == json.loads((photos / "mapillary_import_summary.json").read_text())
+    # What was moved is known where it is now.
+    status, _, err = run(capsys, "upload", "--import_path", photos)
+    assert status == 0, err
+    assert "4 uploaded before" in err
+
+
+def test_a_dry_run_moves_nothing(capsys, photos):
+    run(capsys, "process", "--import_path", photos, "--user_name", "jane", "-q")
+    status, _, err = run(capsys, "upload", "--import_path", photos, "--dry_run", "--move_all_images")
+    assert status == 0, err
+    assert "nothing was uploaded" in err
+    assert len(list(photos.glob("*.jpg"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        ("upload --dry_run --push_images", "--push-images"),
+        ("upload --dry_run --rerun", "--rerun"),
+        ("post_process --rerun", "--rerun"),
+        ("post_process --push_images", "--push-images"),
+        ("process --dry_run --push_images", "--push-images"),
+    ],
+)
+def test_what_has_no_effect_is_said_in_one_line(capsys, photos, words, flag):
+    run(capsys, "process", "--import_path", photos, "--user_name", "jane", "-q")
+    verb, *flags = words.split()
+    status, _, err = run(capsys, verb, *flags, "--import_path", photos)
+    assert status == 0, err
+    [line] = [line for line in err.splitlines() if line.startswith("warning:")]
+    assert line.startswith(f"warning: {flag} has no effect: ")
+    assert "warning" not in run(capsys, verb, "--import_path", photos, "--dry_run")[2]
+
+
+def test_authenticate_takes_a_version(capsys, photos, tmp_path):
+    status, _, err = run(capsys, "authenticate", "--api_version", "1.0", "--jwt", "", "--config_file", tmp_path / "c")
+    assert status == 2
+    assert "warning: --api-version has no effect: the service has one version" in err
+
+
+def test_each_flag_without_effect_has_its_reason():
+    verbs = {verb.name for verb in cli.VERBS}
+    assert {*_old_names.NO_EFFECT, *_old_names.AFTERWARDS} <= verbs
+    assert all(why for options in _old_names.NO_EFFECT.values() for why in options.values())
