@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -11,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def cast(values: pd.Series, dtype: str) -> pd.Series:
-    """Return a column in another dtype, without loss; ValueError where that cannot be."""
+    """Return a column in another dtype, without loss (times rounded to its unit); ValueError where that cannot be."""
     import pandas as pd
 
     if str(values.dtype) == dtype:
         return values
     if dtype.startswith("datetime64"):
         times = pd.to_datetime(values, unit=None if not pd.api.types.is_numeric_dtype(values) else "ms", utc=True)
-        return times.dt.as_unit("ms" if "[ms" in dtype else "us")
+        return _in_unit(times, "ms" if "[ms" in dtype else "us")
     if dtype in {"int64", "Int64"}:
         whole = _whole_numbers(values)
         if dtype == "int64":
@@ -32,6 +33,21 @@ def cast(values: pd.Series, dtype: str) -> pd.Series:
         text = values.astype("str")
         return text.where(values.notna(), None)
     return values.astype(dtype)  # type: ignore[call-overload, no-any-return]
+
+
+def only_unit_differs(found: str, dtype: str) -> bool:
+    """Return whether two dtypes are both times in UTC, whatever their units."""
+    return _TIME.fullmatch(found) is not None and _TIME.fullmatch(dtype) is not None
+
+
+_TIME = re.compile(r"datetime64\[(s|ms|us|ns), UTC\]")
+
+
+def _in_unit(times: pd.Series, unit: Literal["ms", "us"]) -> pd.Series:
+    """Return times in a unit, rounded to the nearest: seconds that were floats are often a little short."""
+    finer = {"ms": ("us", "ns"), "us": ("ns",)}[unit]
+    result: pd.Series = (times.dt.round(unit) if times.dt.unit in finer else times).dt.as_unit(unit)
+    return result
 
 
 def _whole_numbers(values: pd.Series) -> pd.Series:

@@ -1,11 +1,16 @@
+import time
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from geopandas.testing import assert_geodataframe_equal
 from hypothesis import given
 from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
 
+import mlygeo
 from mlygeo import dtypes, frames
 from mlygeo.errors import FrameError, InputError
 
@@ -129,3 +134,136 @@ def test_lonlat_of_missing_points_is_nan():
     lon, lat = frames.lonlat(frame)
     assert np.isnan(lon).all()
     assert np.isnan(lat).all()
+
+
+TIMES = frames.IMAGES.only("captured_at")
+
+
+@pytest.fixture(scope="module")
+def walk(images):
+    """Local images of three sequences, taken on whole seconds, and their track."""
+    some = images[images["sequence_id"].isin(images["sequence_id"].value_counts().index[:3])].reset_index(drop=True)
+    some = some.assign(
+        captured_at=some["captured_at"].dt.floor("s"),
+        path=some["id"].astype("str") + ".jpg",
+        folder=some["sequence_id"],
+        error=pd.Series([None] * len(some), dtype="str"),
+    )
+    track = gpd.GeoDataFrame(
+        {"track_id": some["sequence_id"], "time": some["captured_at"].dt.as_unit("us"), "altitude": 1.0},
+        geometry=some.geometry,
+    )
+    return some, track
+
+
+def in_unit(frame, column, unit):
+    changed = frame.assign(**{column: frame[column].dt.as_unit(unit)})
+    assert str(changed[column].dtype) == f"datetime64[{unit}, UTC]"
+    return changed
+
+
+def written(track, tmp_path):
+    path = mlygeo.write_track(track, tmp_path / "walk.gpx")
+    return pd.DataFrame({"line": path.read_text().splitlines()})
+
+
+STEPS = {
+    "filter_images": lambda images: mlygeo.filter_images(images, since="2020-01-01"),
+    "cut_sequences": mlygeo.cut_sequences,
+    "split_sequences": lambda images: mlygeo.split_sequences(images, max_images=5),
+    "interpolate_directions": lambda images: mlygeo.interpolate_directions(images, overwrite=True),
+    "flag_duplicates": lambda images: mlygeo.flag_duplicates(images, duplicate_distance=5),
+    "summarise": mlygeo.summarise,
+    "check_images": mlygeo.check_images,
+    "spread_subseconds": mlygeo.spread_subseconds,
+    "interpolate_times": mlygeo.interpolate_times,
+    "estimate_subseconds": lambda images: mlygeo.estimate_subseconds(
+        images.drop_duplicates("folder"), sub_second_interval=0.5
+    ),
+    "interpolate_positions": mlygeo.interpolate_positions,
+}
+
+
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+def test_images_may_count_time_in_any_unit(walk, step, unit):
+    images, _ = walk
+    expected = step(images)
+    assert len(expected)
+    assert_geodataframe_equal(step(in_unit(images, "captured_at", unit)), expected)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "ns"])
+def test_tracks_may_count_time_in_any_unit(walk, tmp_path, unit):
+    images, track = walk
+    other = in_unit(track, "time", unit)
+    assert_geodataframe_equal(
+        mlygeo.geotag(in_unit(images, "captured_at", unit), other, offset_time=1),
+        mlygeo.geotag(images, track, offset_time=1),
+    )
+    assert_frame_equal(written(other, tmp_path), written(track, tmp_path))
+
+
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+def test_coverage_and_standin_take_any_unit(walk, edges, unit):
+    from mlygeo.standin.imagery import Imagery
+
+    images, _ = walk
+    other = in_unit(images, "captured_at", unit)
+    assert_geodataframe_equal(
+        mlygeo.street_coverage(edges, other, srid=25832), mlygeo.street_coverage(edges, images, srid=25832)
+    )
+    assert Imagery(other).tile("mly1_public", 14, 8609, 5642) == Imagery(images).tile("mly1_public", 14, 8609, 5642)
+
+
+def test_a_clock_that_was_set_right(images):
+    shifted = images.assign(captured_at=images["captured_at"] + pd.Timedelta(seconds=1 / 3))
+    assert str(shifted["captured_at"].dtype) != frames.MS_UTC, "pandas counts in a finer unit"
+    shifted.attrs["clock"] = "a third of a second late"
+    shifted.index = shifted.index + 7
+    found = frames.check(shifted, frames.IMAGES)
+    assert str(found["captured_at"].dtype) == "datetime64[ms, UTC]"
+    assert ((found["captured_at"] - images["captured_at"].set_axis(found.index)) == pd.Timedelta("333ms")).all()
+    assert found.attrs == shifted.attrs
+    assert found.index.equals(shifted.index)
+    assert str(shifted["captured_at"].dtype) != frames.MS_UTC, "the caller's frame stays as it is"
+
+
+@given(st.integers(-(2**51), 2**51), st.sampled_from(["us", "ns"]))
+def test_times_are_rounded_to_the_nearest_millisecond(number, unit):
+    frame = raw(captured_at=pd.Series([number, None], dtype="Int64"))
+    frame["captured_at"] = pd.to_datetime(frame["captured_at"], unit=unit, utc=True).dt.as_unit(unit)
+    found = frames.check(frame, TIMES)["captured_at"]
+    scale = {"us": 1000, "ns": 1_000_000}[unit]
+    assert found.iloc[0].value == round(number / scale) * 1_000_000
+    assert found.isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "words"),
+    [
+        ("datetime64[us]", "is datetime64[us], expected datetime64[ms, UTC]"),
+        ("datetime64[us, Europe/Berlin]", "is datetime64[us, Europe/Berlin], expected"),
+        ("int64", "is int64, expected"),
+    ],
+)
+def test_times_of_no_zone_or_another_are_refused(dtype, words):
+    frame = raw(captured_at=pd.Series([0, 1])).astype({"captured_at": dtype})
+    with pytest.raises(FrameError) as caught:
+        frames.check(frame, TIMES)
+    assert words in str(caught.value)
+
+
+def test_times_that_milliseconds_cannot_hold_are_named():
+    frame = raw(captured_at=pd.Series(np.array([2**60], dtype="datetime64[s]")).dt.tz_localize("UTC"))
+    with pytest.raises(FrameError, match="'captured_at' does not fit"):
+        frames.check(frame, TIMES)
+
+
+def test_frames_that_are_right_cost_nothing(images):
+    many = images.iloc[np.zeros(1_000_000, dtype=int)]
+    assert frames.check(many, frames.IMAGES) is many
+    start = time.perf_counter()
+    for _ in range(20):
+        frames.check(many, frames.IMAGES)
+    assert time.perf_counter() - start < 1, "the rows of a million images cannot be looked at so fast"

@@ -2,19 +2,16 @@
 Frames as an interactive map: one HTML file that needs neither network nor server.
 
 The page draws with WebGL 2 by a viewer of its own (viewer.js beside this module), so that nothing
-but the data makes the file large. Its content security policy lets no other script run, and
-no text of a frame becomes HTML.
+but the data makes the file large.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import html
-import json
 import os
 import re
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -23,7 +20,7 @@ import numpy as np
 
 from mlygeo import store
 from mlygeo.errors import FormatError, InputError
-from mlygeo.plotting import _columns, _layers, _style
+from mlygeo.plotting import _columns, _document, _layers, _style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -164,7 +161,7 @@ class Map:
             "view": _view(self.layers),
             "basemap": None if self.basemap is None else {"url": self.basemap, "zoom": 19},
         }
-        return _page(meta, packer.text(), self.attribution, self.title or "Map", self.basemap)
+        return _document.page(meta, packer.text(), self.attribution, self.title or "Map", self.basemap)
 
     @cached_property
     def attribution(self) -> list[str]:
@@ -365,48 +362,3 @@ def _check_basemap(basemap: str | None) -> None:
             f"basemap is no address of map tiles: {basemap[:80]!r}",
             hint="such as https://tile.openstreetmap.org/{z}/{x}/{y}.png",
         )
-
-
-@lru_cache(maxsize=2)
-def _asset(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
-def _page(meta: dict[str, Any], data: str, attribution: list[str], title: str, basemap: str | None) -> str:
-    script, style = _asset("viewer.js"), _asset("viewer.css")
-
-    def digest(text: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-    images = "data: blob: file: 'self'" + ("" if basemap is None else f" https://{urlsplit(basemap).netloc}")
-    policy = (
-        f"default-src 'none'; script-src {digest(script)}; style-src {digest(style)}; img-src {images};"
-        " base-uri 'none'; form-action 'none'"
-    )
-    # Inside a script element only "<" could end it; the others are for readers that are not browsers.
-    escaped = json.dumps(meta).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    return "\n".join(
-        [
-            "<!DOCTYPE html>",
-            '<html lang="en"><head><meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{html.escape(title)}</title>",
-            f"<style>{style}</style></head><body>",
-            '<div id="map" tabindex="0" role="application" aria-label="Map; arrow keys move it, plus and minus zoom">',
-            '<div id="tiles"></div></div>',
-            '<div id="panel" class="box"></div>',
-            '<div id="buttons" class="box"><button id="in" aria-label="Zoom in">+</button>',
-            '<button id="out" aria-label="Zoom out">&minus;</button>',
-            '<button id="all" aria-label="Show everything">&#x2922;</button></div>',
-            '<div id="scale" class="box"><span></span><div></div></div>',
-            f'<div id="attribution" class="box">{html.escape("  ·  ".join(attribution))}</div>',
-            '<div id="popup" class="box" role="dialog" aria-label="What was clicked" hidden></div>',
-            '<div id="problem" class="box" role="alert" hidden></div>',
-            f'<script id="meta" type="application/json">{escaped}</script>',
-            f'<script id="data" type="text/plain">{data}</script>',
-            f"<script>{script}</script>",
-            "</body></html>",
-            "",
-        ]
-    )

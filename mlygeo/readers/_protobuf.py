@@ -134,6 +134,14 @@ def varints(data: Bytes, at: Integers) -> tuple[Unsigned, Integers]:
     return number.astype(np.uint64, copy=False), at + length
 
 
+def signed(zigzag: Unsigned) -> Integers:
+    """Return the numbers that a zigzag encoding holds: 0, -1, 1, -2 and so on."""
+    return (zigzag >> _ONE).astype(np.int64) ^ -(zigzag & _ONE).astype(np.int64)
+
+
+_ONE = np.uint64(1)
+
+
 def words(data: Bytes) -> Unsigned:
     """Return the eight bytes from each byte on, as one number, without a copy."""
     return np.ndarray((len(data) - 7,), dtype="<u8", buffer=data, strides=(1,))

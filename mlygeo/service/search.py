@@ -16,12 +16,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
-from mlygeo import boxes
-from mlygeo.errors import FormatError, InputError, RegionError, ServiceError, TokenRejectedError
+from mlygeo.errors import FormatError, InputError, ServiceError, TokenRejectedError
 from mlygeo.regions import Region
+from mlygeo.service._records import data_of, id_of
+from mlygeo.service._search_cells import CELL, MARGIN, MOST_CELLS, SPLITS, Cell, cells
 from mlygeo.service.answers import QueryTimeoutError, TooMuchDataError
 from mlygeo.service.crew import Crew
-from mlygeo.service.graph import data_of, id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,27 +29,26 @@ if TYPE_CHECKING:
 
     from mlygeo.boxes import Bounds
     from mlygeo.progress import Bar, Progress
-    from mlygeo.service.graph import Graph, Record
+    from mlygeo.service._records import Record
+    from mlygeo.service.graph import Graph
+
+__all__ = [
+    "CELL",
+    "LEAST_LIMIT",
+    "LIMIT",
+    "LIMITS_SEEN",
+    "MARGIN",
+    "MOST_CELLS",
+    "REFUSED_IN_A_ROW",
+    "SPLITS",
+    "STALE_PAGES",
+    "Cell",
+    "Found",
+    "Search",
+    "cells",
+]
 
 log = logging.getLogger("mlygeo.service")
-
-CELL = 0.01
-"""
-Longest side of a box that is asked for, degrees. "0.01 degrees square", the documented limit, has
-been read as an area and as a side; this satisfies both.
-"""
-
-SPLITS = 10
-"""How often a cell is split at most: the smallest has a side of about a metre."""
-
-MARGIN = 1e-7
-"""
-Degrees, a centimetre, that each box reaches over its cell, so that an image just on the edge of two
-is found whether the service counts edges as inside or not.
-"""
-
-MOST_CELLS = 100_000
-"""Cells of one search; beyond it vector tiles are the way."""
 
 LIMIT = 1000
 """Images asked for at once. The service allows 2,000, which often time out."""
@@ -65,22 +64,6 @@ REFUSED_IN_A_ROW = 16
 
 STALE_PAGES = 3
 """Pages one after another without a new image, after which a search's end is given up."""
-
-
-class Cell(NamedTuple):
-    """A part of a search's box: its bounds, degrees, and how often it was split off."""
-
-    bounds: Bounds
-    depth: int = 0
-
-    def quarters(self) -> list[Cell]:
-        """Return its four quarters; none below the floor."""
-        if self.depth >= SPLITS:
-            return []
-        west, south, east, north = self.bounds
-        x, y = (west + east) / 2, (south + north) / 2
-        parts = [(west, south, x, y), (x, south, east, y), (west, y, x, north), (x, y, east, north)]
-        return [Cell(part, self.depth + 1) for part in parts]
 
 
 class Found(NamedTuple):
@@ -356,47 +339,6 @@ class Search:
                 self._ids.add(number)
                 new.append(record)
         return new
-
-
-def cells(region: Region) -> list[Cell]:
-    """
-    Return the cells that a search in a region begins with, each at most `CELL` wide and high.
-
-    Parameters
-    ----------
-    region
-        The region; cells that only its bounding box meets are left out.
-
-    Raises
-    ------
-    RegionError
-        If there would be too many.
-    """
-    import shapely
-
-    parts = []
-    for west, south, east, north in boxes.split(region.bounds):
-        # Room for the margin: with it, too, no side is longer than the limit.
-        columns, rows = (math.ceil((high - low) / (CELL - 3 * MARGIN)) for low, high in ((west, east), (south, north)))
-        if columns * rows > 4 * MOST_CELLS:
-            raise _too_large(columns * rows, region)
-        x, y = np.linspace(west, east, columns + 1), np.linspace(south, north, rows + 1)
-        column, row = (grid.ravel() for grid in np.meshgrid(np.arange(columns), np.arange(rows)))
-        parts.append(np.column_stack([x[column], y[row], x[column + 1], y[row + 1]]))
-    bounds = np.concatenate(parts)
-    if not region.is_box:
-        shapely.prepare(region.geometry)
-        bounds = bounds[shapely.intersects(region.geometry, shapely.box(*bounds.T))]
-    if len(bounds) > MOST_CELLS:
-        raise _too_large(len(bounds), region)
-    return [Cell((west, south, east, north)) for west, south, east, north in bounds.tolist()]
-
-
-def _too_large(count: int, region: Region) -> RegionError:
-    return RegionError(
-        f"{region.name} has {count:,} boxes to search, and more than {MOST_CELLS:,} are too many",
-        hint="take a smaller region, or its vector tiles: 'mlygeo tiles' asks far fewer times",
-    )
 
 
 def _conditions(**given: Any) -> dict[str, str]:

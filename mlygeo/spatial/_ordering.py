@@ -32,19 +32,11 @@ CHUNK = 1 << 13
 CAMERA = ("make", "model", "camera_uuid")
 """Columns that tell cameras apart, where a frame has them."""
 
-TIMED = frames.Schema("images", "Point", (frames.Column("captured_at", frames.MS_UTC, "capture time"),))
+TIMED = frames.IMAGES.only("captured_at")
 """What every function on images in time order needs."""
 
-SEQUENCED = frames.Schema(
-    "images",
-    "Point",
-    (*TIMED.columns, frames.Column("sequence_id", "str", "id of its sequence; null when it is in none")),
-)
-HEADED = frames.Schema(
-    "images",
-    "Point",
-    (*SEQUENCED.columns, frames.Column("compass_angle", "float64", "heading of the camera, degrees; NaN when unknown")),
-)
+SEQUENCED = frames.IMAGES.only("captured_at", "sequence_id")
+HEADED = frames.IMAGES.only("captured_at", "sequence_id", "compass_angle")
 
 
 @dataclass(frozen=True)

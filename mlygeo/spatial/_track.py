@@ -186,7 +186,7 @@ def lines(track: gpd.GeoDataFrame) -> tuple[Line, list[Line]]:
     """
     import pandas as pd
 
-    frames.check(track, frames.TRACKS)
+    track = frames.check(track, frames.TRACKS)
     lon, lat = frames.lonlat(track)
     usable = track["time"].notna().to_numpy() & np.isfinite(lon) & np.isfinite(lat)
     if "kind" in track.columns:

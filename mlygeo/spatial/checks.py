@@ -83,7 +83,7 @@ def check_images(
     """
     import pandas as pd
 
-    frames.check(images, _ordering.TIMED)
+    images = frames.check(images, _ordering.TIMED)
     if not max_speed > 0:
         raise InputError(f"--max-speed must be above 0 km/h, not {max_speed}")
     problems: list[npt.NDArray[np.object_]] = []

@@ -83,7 +83,7 @@ def flag_duplicates(
     """
     import pandas as pd
 
-    frames.check(images, _ordering.HEADED)
+    images = frames.check(images, _ordering.HEADED)
     for option, value in (("duplicate-distance", duplicate_distance), ("duplicate-angle", duplicate_angle)):
         if not value >= 0:
             raise InputError(f"--{option} must be 0 or more, not {value}")

@@ -106,7 +106,7 @@ def geotag(
     >>> tagged = geotag(images, track, offset_time=2)
     >>> tagged.loc[tagged["error"].notna(), ["path", "error"]]
     """
-    frames.check(images, _ordering.TIMED)
+    images = frames.check(images, _ordering.TIMED)
     _check_options(max_extrapolation=max_extrapolation, max_gap=max_gap, sub_second_interval=sub_second_interval)
     offset_time = checked_number("offset-time", offset_time)
     offset_angle = checked_number("offset-angle", offset_angle)
@@ -182,7 +182,7 @@ def interpolate_positions(images: gpd.GeoDataFrame, *, max_time_delta: float = M
     --------
     >>> interpolate_positions(images, max_time_delta=5)
     """
-    frames.check(images, _ordering.TIMED)
+    images = frames.check(images, _ordering.TIMED)
     _check_options(max_time_delta=max_time_delta)
     usable = np.flatnonzero(_usable(images))
     order = _ordering.by_time(images.iloc[usable], ("folder",), placed=False)

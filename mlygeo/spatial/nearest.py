@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,11 +34,7 @@ MAX_DISTANCE_M = 100.0
 OWN_COLUMNS = ("point_id", "id", "distance_m", "rank", "heading_difference")
 """Columns of a selection that are not the image's own, and its id."""
 
-ID = frames.Column("id", "int64", "Mapillary's id of the image")
-COMPASS_ANGLE = frames.Column("compass_angle", "float64", "heading of the camera, degrees; NaN when unknown")
-IS_PANO = frames.Column("is_pano", "bool", "whether it is a panorama")
-POINT_ID = frames.Column("point_id", "int64", "number of the point")
-BEARING = frames.Column("bearing", "float64", "bearing of the street there, degrees")
+BEARING_POINTS = replace(frames.POINTS, columns=frames.STREET_POINTS.only("point_id", "bearing").columns)
 
 
 @dataclass(frozen=True)
@@ -129,8 +125,8 @@ def select_nearest(
     """
     check_options(max_distance=max_distance, k=k, max_heading_difference=max_heading_difference)
     by_heading = max_heading_difference is not None
-    frames.check(points, frames.Schema("points", "Point", (POINT_ID, BEARING) if by_heading else (POINT_ID,)))
-    frames.check(images, frames.Schema("images", "Point", (ID, COMPASS_ANGLE, IS_PANO) if by_heading else (ID,)))
+    frames.check(points, BEARING_POINTS if by_heading else frames.POINTS)
+    frames.check(images, frames.IMAGES.only("id", *(("compass_angle", "is_pano") if by_heading else ())))
     point_id = points["point_id"].to_numpy()
     _check_unique(point_id)
     point_lon, point_lat = _positions(points, "points")

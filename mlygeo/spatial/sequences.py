@@ -15,14 +15,13 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import InputError
-from mlygeo.spatial import _geodesic, _ordering
+from mlygeo.spatial import _geodesic, _ordering, _sequence_facts
 
 if TYPE_CHECKING:
     import geopandas as gpd
-    import numpy.typing as npt
     import pandas as pd
 
-    from mlygeo.spatial._ordering import Flags, Order, Rows
+    from mlygeo.spatial._ordering import Flags, Order
     from mlygeo.spatial._polynomial import Array
 
 LOG = logging.getLogger("mlygeo.spatial.sequences")
@@ -80,7 +79,7 @@ def cut_sequences(
     --------
     >>> cut_sequences(images, cutoff_distance=100, cutoff_time=120).groupby("sequence_id").size()
     """
-    frames.check(images, _ordering.TIMED)
+    images = frames.check(images, _ordering.TIMED)
     for option, value in (("cutoff-distance", cutoff_distance), ("cutoff-time", cutoff_time)):
         if not value >= 0:
             raise InputError(f"--{option} must be 0 or more, not {value}")
@@ -127,7 +126,7 @@ def split_sequences(images: gpd.GeoDataFrame, *, max_images: int = MAX_IMAGES) -
     >>> split_sequences(flag_duplicates(cut_sequences(images)))["sequence_id"].value_counts().max()
     500
     """
-    frames.check(images, _ordering.SEQUENCED)
+    images = frames.check(images, _ordering.SEQUENCED)
     if max_images < 1:
         raise InputError(f"--max-images must be 1 or more, not {max_images}")
     order = _ordering.by_time(images, ("sequence_id",))
@@ -189,7 +188,7 @@ def interpolate_directions(
     --------
     >>> interpolate_directions(cut_sequences(images), offset_angle=90, overwrite=True)
     """
-    frames.check(images, _ordering.HEADED)
+    images = frames.check(images, _ordering.HEADED)
     offset_angle = checked_number("offset-angle", offset_angle)
     order = _ordering.by_time(images, ("sequence_id",))
     heading = turned(_directions(order), offset_angle)
@@ -234,7 +233,7 @@ def summarise(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     import geopandas as gpd
     import pandas as pd
 
-    frames.check(images, _ordering.SEQUENCED)
+    images = frames.check(images, _ordering.SEQUENCED)
     members = images[images["sequence_id"].notna()]
     if members.empty:
         return frames.attribute(frames.empty(frames.SEQUENCES), *images.attrs.get("attribution", ()))
@@ -256,12 +255,12 @@ def summarise(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
             "length_m": length,
             "duration_s": duration,
             "mean_speed_ms": speed,
-            "geometry": _lines(order, starts),
+            "geometry": _sequence_facts.lines(order, starts),
         },
         index=pd.Index(ids, name="sequence_id"),
     )
     placed["start"], placed["end"] = placed["start"].dt.tz_localize("UTC"), placed["end"].dt.tz_localize("UTC")
-    table = _facts(members, rows).join(placed, how="left")
+    table = _sequence_facts.facts(members, rows).join(placed, how="left")
     table = table.reset_index().sort_values(["start", "sequence_id"], ignore_index=True)
     sequences = gpd.GeoDataFrame(
         table.drop(columns="geometry"), geometry=gpd.GeoSeries(table["geometry"], crs=frames.CRS)
@@ -364,58 +363,3 @@ def _named(images: gpd.GeoDataFrame, order: Order, starts: Flags) -> pd.Series:
     ids = [str(uuid.uuid5(NAMESPACE, "\n".join(map(str, text)))) for text in texts]
     number = order.unsort(np.cumsum(starts) - 1, np.full(len(images), -1))
     return pd.Series(pd.array(ids, dtype="str").take(number, allow_fill=True), index=images.index)
-
-
-def _facts(members: gpd.GeoDataFrame, rows: Rows) -> pd.DataFrame:
-    """Return what the images of each sequence say of it, the first in time first."""
-    import pandas as pd
-
-    columns = ("creator_id", "organization_id", "make", "model", "camera_type", "creator_username", "folder")
-    known = pd.DataFrame({name: members[name] for name in columns if name in members.columns})
-    known["sequence_id"] = members["sequence_id"]
-    rest = np.ones(len(members), dtype=bool)
-    rest[rows] = False
-    groups = known.iloc[np.concatenate([rows, np.flatnonzero(rest)])].groupby("sequence_id", sort=False)
-    table = groups.first()
-    table.insert(0, "images", groups.size())
-    for name, column in (("is_pano", "is_pano"), ("is_duplicate", "duplicates")):
-        if name in members.columns:
-            flags = members[name].astype("bool").groupby(members["sequence_id"], sort=False)
-            table[column] = flags.mean() > 0.5 if name == "is_pano" else flags.sum().astype("int64")
-    if "is_pano" not in table:
-        table["is_pano"] = False
-    return table
-
-
-def _lines(order: Order, starts: Rows) -> npt.NDArray[np.object_]:
-    import shapely
-
-    count = np.diff(starts, append=len(order))
-    single = count == 1
-    # A line has two ends: a single position is both.
-    repeat = np.ones(len(order), dtype=np.int64)
-    repeat[starts[single]] = 2
-    lon, lat = np.repeat(order.lon, repeat), np.repeat(order.lat, repeat)
-    number = np.repeat(np.arange(len(starts)), np.where(single, 2, count))
-    lines = np.asarray(shapely.linestrings(lon, lat, indices=number))
-    crossing = np.flatnonzero((np.abs(np.diff(lon)) > 180) & (np.diff(number) == 0))
-    for which in np.unique(number[crossing]):
-        part = slice(starts[which], starts[which] + count[which])
-        lines[which] = _cut_at_antimeridian(order.lon[part], order.lat[part])
-    return lines
-
-
-def _cut_at_antimeridian(lon: Array, lat: Array) -> Any:
-    """Return a line as a MultiLineString that ends at the antimeridian on either side."""
-    import shapely
-
-    pieces, piece = [], [(lon[0], lat[0])]
-    for west, south, east, north in zip(lon[:-1], lat[:-1], lon[1:], lat[1:], strict=True):
-        if abs(east - west) > 180:
-            edge = float(np.copysign(180.0, west))
-            span = east + 2 * edge - west
-            height = south + (north - south) * ((edge - west) / span if span else 0.0)
-            pieces.append([*piece, (edge, height)])
-            piece = [(-edge, height)]
-        piece.append((east, north))
-    return shapely.MultiLineString([*pieces, piece])

@@ -53,7 +53,7 @@ def spread_subseconds(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     --------
     >>> spread_subseconds(images)["captured_at"].diff()
     """
-    frames.check(images, _ordering.TIMED)
+    images = frames.check(images, _ordering.TIMED)
     order = _in_folders(images)
     start, count, following = _runs(order)
     time = order.time_ms[start]
@@ -91,7 +91,7 @@ def interpolate_times(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     >>> interpolate_times(images)["captured_at"].is_unique
     True
     """
-    frames.check(images, _ordering.TIMED)
+    images = frames.check(images, _ordering.TIMED)
     order = _in_folders(images)
     start, count, following = _runs(order)
     time = order.time_ms[start]
@@ -138,7 +138,7 @@ def estimate_subseconds(images: gpd.GeoDataFrame, *, sub_second_interval: float)
     --------
     >>> estimate_subseconds(images, sub_second_interval=0.5)["captured_at"]
     """
-    frames.check(images, _ordering.TIMED)
+    images = frames.check(images, _ordering.TIMED)
     if not 0 < sub_second_interval < np.inf:
         raise InputError(f"--sub-second-interval must be above 0 seconds, not {sub_second_interval}")
     order = _in_folders(images)

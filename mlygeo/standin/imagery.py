@@ -70,7 +70,7 @@ class Imagery:
     def __init__(self, images: gpd.GeoDataFrame, *, buffer: int = 0) -> None:
         import geopandas as gpd
 
-        frames.check(images, frames.IMAGES)
+        images = frames.check(images, frames.IMAGES)
         if images["id"].duplicated().any():  # as in a selection, where an image may serve several points
             images = images.drop_duplicates("id")
         if "computed_geometry" in images:

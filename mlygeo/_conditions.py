@@ -1,0 +1,117 @@
+"""Conditions on images, such as panoramas only: checked, and asked of columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo.errors import FrameError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    import numpy.typing as npt
+    import pandas as pd
+
+
+def conditions_of(
+    *,
+    pano: bool | None,
+    since: str | datetime | None,
+    until: str | datetime | None,
+    creator: int | str | Iterable[int | str] | None,
+    organization: int | str | Iterable[int | str] | None,
+    min_quality: float | None,
+) -> dict[str, Any]:
+    """Return the conditions that were given, checked and in one form; see `filter_images`."""
+    given: dict[str, Any] = {}
+    if pano is not None:
+        given["pano"] = pano
+    if since is not None:
+        given["since"] = _moment(since, "since")
+    if until is not None:
+        given["until"] = _moment(until, "until")
+    if "since" in given and "until" in given and given["since"] >= given["until"]:
+        raise InputError(f"--since {since} is not before --until {until}")
+    if creator is not None:
+        given["creator"] = _listed(creator)
+    if organization is not None:
+        given["organization"] = _listed(organization)
+        if not all(isinstance(value, int) for value in given["organization"]):
+            raise InputError("--organization takes ids (whole numbers)")
+    if min_quality is not None:
+        if not 0 <= min_quality <= 1:
+            raise InputError(f"--min-quality must lie between 0 and 1, not {min_quality}")
+        given["min_quality"] = min_quality
+    return given
+
+
+def columns_for(conditions: Mapping[str, Any], available: Iterable[str]) -> list[str]:
+    """
+    Return the columns that conditions look at.
+
+    Raises
+    ------
+    FrameError
+        If one of them is not available.
+    """
+    needs = {"pano": "is_pano", "since": "captured_at", "until": "captured_at", "organization": "organization_id",
+             "min_quality": "quality_score"}  # fmt: skip
+    columns = {needs[name] for name in conditions if name != "creator"}
+    for value in conditions.get("creator", ()):
+        columns.add("creator_id" if isinstance(value, int) else "creator_username")
+    missing = sorted(columns - set(available))
+    if missing:
+        raise FrameError(
+            f"these images have no {', '.join(missing)}, which the filters ask for",
+            hint="leave that filter out, or add the column to the images frame",
+        )
+    return sorted(columns)
+
+
+def conditions_mask(columns: Mapping[str, pd.Series], conditions: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
+    """Return which rows meet all conditions of `conditions_of`."""
+    import pandas as pd
+
+    columns_for(conditions, columns)
+    masks = []
+    if "pano" in conditions:
+        masks.append(columns["is_pano"] == conditions["pano"])
+    if "since" in conditions:
+        masks.append(columns["captured_at"] >= conditions["since"])
+    if "until" in conditions:
+        masks.append(columns["captured_at"] < conditions["until"])
+    if "creator" in conditions:
+        ids = [value for value in conditions["creator"] if isinstance(value, int)]
+        names = [value for value in conditions["creator"] if not isinstance(value, int)]
+        by_id = columns["creator_id"].isin(ids) if ids else False
+        masks.append(by_id | columns["creator_username"].isin(names) if names else by_id)
+    if "organization" in conditions:
+        masks.append(columns["organization_id"].isin(conditions["organization"]))
+    if "min_quality" in conditions:
+        masks.append(columns["quality_score"] >= conditions["min_quality"])
+    met: npt.NDArray[np.bool_] = np.logical_and.reduce(
+        [pd.Series(mask).fillna(value=False).to_numpy(dtype=bool) for mask in masks]
+    )
+    return met
+
+
+def _moment(value: str | datetime, option: str) -> pd.Timestamp:
+    import pandas as pd
+
+    try:
+        moment = pd.Timestamp(value)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"--{option} {value!r} is not a date or time", hint="write it as 2024-06-30 or 2024-06-30T12:00:00Z"
+        ) from error
+    moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
+    whole_day = option == "until" and isinstance(value, str) and len(value.strip()) == len("2024-06-30")
+    return moment + pd.Timedelta(days=1) if whole_day else moment
+
+
+def _listed(value: int | str | Iterable[int | str]) -> list[int | str]:
+    values = [value] if isinstance(value, int | str) else list(value)
+    return [int(item) if str(item).strip().isdigit() else str(item).strip() for item in values]

@@ -1,0 +1,179 @@
+"""The kinds of frames: their columns, dtypes and geometry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+CRS = "EPSG:4326"
+"""The coordinate reference system of every frame."""
+
+MS_UTC = "datetime64[ms, UTC]"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a schema: its name, its dtype as pandas prints it, and what it holds."""
+
+    name: str
+    dtype: str
+    meaning: str
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What a kind of frame holds: columns, and the type of its geometry."""
+
+    name: str
+    geometry: str
+    columns: tuple[Column, ...]
+
+    @property
+    def required(self) -> tuple[Column, ...]:
+        """The columns that every frame of this kind has."""
+        return tuple(column for column in self.columns if not column.optional)
+
+    def dtype(self, name: str) -> str | None:
+        """Return the dtype of a column, or None where the schema does not know it."""
+        return next((column.dtype for column in self.columns if column.name == name), None)
+
+    def only(self, *names: str) -> Schema:
+        """Return this schema with only these columns, all of them required."""
+        chosen = [column for column in self.columns if column.name in names]
+        return replace(self, columns=tuple(replace(column, optional=False) for column in chosen))
+
+
+IMAGES = Schema(
+    "images",
+    "Point",
+    (
+        Column("id", "int64", "Mapillary's id of the image, unique"),
+        Column("sequence_id", "str", "Mapillary's id of its sequence"),
+        Column("captured_at", MS_UTC, "capture time"),
+        Column("compass_angle", "float64", "heading of the camera, degrees; NaN when unknown"),
+        Column("is_pano", "bool", "whether it is a panorama"),
+        Column("creator_id", "Int64", "Mapillary's id of who took it"),
+        Column("organization_id", "Int64", "Mapillary's id of the organization; null when there is none"),
+        Column("altitude", "float64", "metres above sea level, as recorded", optional=True),
+        Column("computed_altitude", "float64", "metres, after 3D reconstruction", optional=True),
+        Column("computed_compass_angle", "float64", "degrees, after 3D reconstruction", optional=True),
+        Column("camera_type", "str", "perspective, fisheye, equirectangular or spherical", optional=True),
+        Column("make", "str", "maker of the camera", optional=True),
+        Column("model", "str", "model of the camera", optional=True),
+        Column("width", "Int64", "pixels of the upload", optional=True),
+        Column("height", "Int64", "pixels of the upload", optional=True),
+        Column("quality_score", "float64", "Mapillary's score, 0 to 1", optional=True),
+        Column("exif_orientation", "Int64", "EXIF orientation of the upload, 1 to 8", optional=True),
+        Column("creator_username", "str", "name of who took it", optional=True),
+    ),
+)
+
+LOCAL_IMAGES = Schema(
+    "local_images",
+    "Point",
+    (
+        Column("id", "Int64", "Mapillary's id of the image; null before it is uploaded"),
+        Column("sequence_id", "str", "id of its sequence; null before it is cut into one"),
+        Column("captured_at", MS_UTC, "capture time; null when unknown"),
+        Column("compass_angle", "float64", "heading of the camera, degrees; NaN when unknown"),
+        Column("is_pano", "bool", "whether it is a panorama"),
+        Column("creator_id", "Int64", "Mapillary's id of who took it"),
+        Column("organization_id", "Int64", "Mapillary's id of the organization; null when there is none"),
+        Column("path", "str", "the file"),
+        Column("folder", "str", "the folder that holds it"),
+        Column("error", "str", "why the image cannot be used; null when it can"),
+        Column("warning", "str", "what is wrong with the file's tags but could be passed over", optional=True),
+        Column("altitude", "float64", "metres above sea level; NaN when unknown", optional=True),
+        Column("make", "str", "maker of the camera", optional=True),
+        Column("model", "str", "model of the camera", optional=True),
+        Column("width", "Int64", "pixels, as stored", optional=True),
+        Column("height", "Int64", "pixels, as stored", optional=True),
+        Column("exif_orientation", "Int64", "EXIF orientation, 1 to 8; null when unknown", optional=True),
+        Column("camera_uuid", "str", "serial numbers of camera and lens", optional=True),
+        Column("image_description", "str", "the image description (JSON) that is in the file already", optional=True),
+        Column("time_source", "str", "where the capture time comes from", optional=True),
+        Column("filesize", "Int64", "bytes", optional=True),
+    ),
+)
+"""Photos on this machine: an images frame of files, whose ids are not known yet."""
+
+STREETS = Schema(
+    "streets",
+    "LineString",
+    (
+        Column("u", "int64", "node where the edge starts"),
+        Column("v", "int64", "node where the edge ends"),
+        Column("key", "int64", "number among the parallel edges from u to v"),
+        Column("osmid", "str", "ids of its OpenStreetMap ways, several separated by ';'"),
+        Column("highway", "str", "OpenStreetMap's highway class, several separated by ';'"),
+        Column("name", "str", "name of the street, several separated by ';'; null when it has none"),
+        Column("oneway", "bool", "whether traffic runs from u to v only"),
+    ),
+)
+
+STREET_POINTS = Schema(
+    "street_points",
+    "Point",
+    (
+        Column("point_id", "int64", "number of the point, from 0"),
+        Column("u", "int64", "node where its edge starts"),
+        Column("v", "int64", "node where its edge ends"),
+        Column("key", "int64", "number among the parallel edges"),
+        Column("bearing", "float64", "bearing of the street there, degrees"),
+        Column("osmid", "str", "ids of the street's OpenStreetMap ways", optional=True),
+        Column("name", "str", "name of the street", optional=True),
+        Column("highway", "str", "OpenStreetMap's highway class", optional=True),
+    ),
+)
+
+POINTS = Schema("points", "Point", (Column("point_id", "int64", "number of the point"),))
+"""Points of a user's own, to select images for; a `bearing` is used where there is one."""
+
+SELECTION = Schema(
+    "selection",
+    "Point",
+    (
+        Column("point_id", "int64", "the point that the image was chosen for"),
+        Column("id", "int64", "Mapillary's id of the image"),
+        Column("distance_m", "float64", "planar distance from point to image, metres"),
+        Column("rank", "int64", "1 = nearest"),
+        Column("heading_difference", "float64", "angle between camera and street, 0 to 90 degrees; NaN when unknown"),
+    ),
+)
+
+SEQUENCES = Schema(
+    "sequences",
+    "LineString",
+    (
+        Column("sequence_id", "str", "Mapillary's id of the sequence"),
+        Column("images", "int64", "number of images"),
+        Column("start", MS_UTC, "time of the first image"),
+        Column("end", MS_UTC, "time of the last image"),
+        Column("length_m", "float64", "length, metres"),
+        Column("duration_s", "float64", "duration, seconds"),
+        Column("mean_speed_ms", "float64", "mean speed, metres a second"),
+        Column("is_pano", "bool", "whether its images are panoramas"),
+        Column("creator_id", "Int64", "Mapillary's id of who took it"),
+        Column("make", "str", "maker of the camera"),
+        Column("model", "str", "model of the camera"),
+    ),
+)
+
+TRACKS = Schema(
+    "tracks",
+    "Point",
+    (
+        Column("track_id", "str", "the track that the position belongs to"),
+        Column("time", "datetime64[us, UTC]", "time of the position"),
+        Column("altitude", "float64", "metres above sea level; NaN when unknown"),
+        Column("kind", "str", "track, route or waypoint", optional=True),
+    ),
+)
+
+SCHEMAS = {
+    schema.name: schema
+    for schema in (IMAGES, LOCAL_IMAGES, STREETS, STREET_POINTS, POINTS, SELECTION, SEQUENCES, TRACKS)
+}
+
+IDS = ("id", "creator_id", "organization_id", "point_id", "osmid", "u", "v")
+"""Columns of ids that pass 2^53: text wherever a format's readers would make floats of them."""
