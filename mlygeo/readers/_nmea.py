@@ -1,8 +1,9 @@
 """
 NMEA 0183 logs -> points: RMC and GGA sentences of any talker, dates from RMC and ZDA.
 
-Sentences are found with one regular expression, checked and decoded as columns. Format: NMEA 0183
-version 4.10, sentences RMC, GGA and ZDA.
+Sentences are found, checked and cut into fields by the places of their `$`, commas and ends, all of a
+stretch of the log at once; fields are decoded as columns. Format: NMEA 0183 version 4.10, sentences RMC,
+GGA and ZDA.
 """
 
 from __future__ import annotations
@@ -13,21 +14,39 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
+from mlygeo.readers._text_values import cell_reals, cells
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    Bytes = npt.NDArray[np.uint8]
     Reals = npt.NDArray[np.float64]
     Wholes = npt.NDArray[np.int64]
     Flags = npt.NDArray[np.bool_]
 
-# Whatever stands before the $ is passed over: dash cameras write the time of their own clock there.
-_SENTENCE = re.compile(rb"\$[A-Z]{2}(RMC|GGA|ZDA),([^$*\r\n]{0,200})(?:\*([0-9A-Fa-f]{2}))?")
+STRETCH = 1 << 20
+"""Bytes decoded at a time."""
+
+_HEAD = len("$GPRMC,")
+_LONGEST = 200
+"""Bytes of a sentence that are looked at."""
+
+_FIELDS = 16
+"""Commas behind a stretch, as many as the number of a field that is looked at, or more."""
+
+_AHEAD = 32
+"""Zeros behind a stretch, so that a few letters may be looked at from any place in it."""
+
 SNIFF = re.compile(rb"\$[A-Z]{2}[A-Z]{3},[^\r\n]*")
 """What any NMEA sentence looks like."""
 
 _DAY_US = 86_400_000_000
 _RMC, _GGA, _ZDA = 0, 1, 2
-_KINDS = {b"RMC": _RMC, b"GGA": _GGA, b"ZDA": _ZDA}
+_KINDS = (b"RMC,", b"GGA,", b"ZDA,")
+_SPACE = " \t\n\r\f\v"
 _SIMULATED = 8
 """GGA's quality of positions that a receiver makes up for a demonstration."""
 
@@ -47,6 +66,76 @@ class Fixes(NamedTuple):
     altitude: Reals
     time: npt.NDArray[np.datetime64]
     problems: list[str]
+
+
+class _Sentences(NamedTuple):
+    """
+    What the sentences say, in the order of the log.
+
+    Clock and day are microseconds and days since 1970, `_NO_DAY` where there is none. A position is `valid` where
+    it can be used; `void` are those that say that there is none at their moment; `trusted` those with a fix.
+    """
+
+    kind: Wholes
+    clock: Wholes
+    day: Wholes
+    trusted: Flags
+    lon: Reals
+    lat: Reals
+    altitude: Reals
+    valid: Flags
+    void: Flags
+
+
+class _Stretch(NamedTuple):
+    """Sentences of a stretch of the log, and where their fields are."""
+
+    text: bytes
+    letters: Bytes
+    marks: Wholes  # where commas and ends of sentences are
+    first: Wholes  # for each sentence, which of the marks is the comma before its first field
+    end: Wholes  # where its last field ends
+
+    def of(self, rows: Wholes) -> _Stretch:
+        """Return some of the sentences."""
+        return self._replace(first=self.first[rows], end=self.end[rows])
+
+    def long(self, fields: int) -> Flags:
+        """Return which sentences have so many fields."""
+        whole: Flags = self.marks[self.first + fields - 1] < self.end
+        return whole
+
+    def field(self, number: int, last: int = 0) -> tuple[Wholes, Wholes]:
+        """Return where a field starts and stops, or several up to the last; an empty one where there is none."""
+        before = np.minimum(self.marks[self.first + number], self.end)
+        stop = np.minimum(self.marks[self.first + max(number, last) + 1], self.end)
+        return np.minimum(before + 1, stop), stop
+
+    def cells(self, number: int, last: int = 0) -> pa.Array:
+        """Return the texts of a field."""
+        return cells(self.text, *self.field(number, last))
+
+    def letter(self, number: int) -> Bytes:
+        """Return the first letter of a field; 0 where it is empty."""
+        start, stop = self.field(number)
+        return np.where(stop > start, self.letters[start], 0)
+
+    def each(self, function: Callable[[str], int], number: int, last: int = 0) -> Wholes:
+        """Return what a function says about each text of a field, most of which are like the one before."""
+        start, stop = self.field(number, last)
+        width = stop - start
+        if not len(width):
+            return width
+        changed = np.zeros(len(width), dtype=bool)
+        changed[1:] = width[1:] != width[:-1]
+        for place in range(int(width.max())):
+            letter = np.where(width > place, self.letters[np.minimum(start + place, len(self.text))], 0)
+            changed[1:] |= letter[1:] != letter[:-1]
+        changed[0] = True
+        coded = cells(self.text, start[changed], stop[changed]).fill_null("").dictionary_encode()
+        values: Wholes = np.array([function(text) for text in coded.dictionary.to_pylist()], dtype=np.int64)
+        said: Wholes = values[coded.indices.to_numpy()][np.cumsum(changed) - 1]
+        return said
 
 
 def decode(text: bytes, *, date: np.datetime64 | None = None) -> Fixes:
@@ -71,20 +160,18 @@ def decode(text: bytes, *, date: np.datetime64 | None = None) -> Fixes:
         Sorted by time.
     """
     problems: list[str] = []
-    kind, fields, wrong = _sentences(text)
+    parts, wrong = [], 0
+    for stretch in _stretches(text):
+        sentences, wrong_here = _sentences(stretch)
+        parts.append(sentences)
+        wrong += wrong_here
     if wrong:
         problems.append(f"{wrong:,} sentences with a wrong checksum were left out")
-    clock = _clock([row[0] for row in fields])
-    timed = np.flatnonzero(clock >= 0)
-    kind, clock, fields = kind[timed], clock[timed], [fields[row] for row in timed.tolist()]
-    if not len(kind):
+    if not any(len(part.kind) for part in parts):
         return Fixes(np.empty(0), np.empty(0), np.empty(0), np.empty(0, dtype="datetime64[us]"), problems)
-
-    moment, dated = _moments(kind, fields, clock, date, problems)
-    lon, lat, valid, void = _positions(kind, fields)
-    altitude = np.full(len(kind), np.nan)
-    gga = np.flatnonzero((kind == _GGA) & valid)
-    altitude[gga] = _reals([fields[row][8] if len(fields[row]) > 8 else b"" for row in gga.tolist()])
+    sentences = _Sentences(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    moment, dated = _moments(sentences, date, problems)
+    _, _, _, _, lon, lat, altitude, valid, void = sentences
 
     # One point a moment: sort by time, keeping the order within, and take the first of each group.
     order = np.argsort(moment, kind="stable")
@@ -114,59 +201,157 @@ def _first(groups: Wholes, rows: Wholes, count: int) -> Wholes:
     return first
 
 
-def _sentences(text: bytes) -> tuple[Wholes, list[list[bytes]], int]:
-    """Return kind and fields of every sentence with a right checksum, or none, and how many had a wrong one."""
-    matches = list(_SENTENCE.finditer(text))
-    if not matches:
-        return np.empty(0, dtype=np.int64), [], 0
+def _stretches(text: bytes) -> Iterator[bytes]:
+    """Return the log in stretches; none ends within a sentence."""
+    at = 0
+    while at < len(text):
+        stop = at + STRETCH
+        if stop < len(text):
+            # No sentence has a $ in it, and none is longer than what follows the last one of a stretch without any.
+            cut = text.rfind(b"$", at + 1, stop)
+            stop = cut if cut > 0 else stop
+        yield text[at:stop]
+        at = stop
+
+
+def _sentences(text: bytes) -> tuple[_Sentences, int]:
+    """Return the sentences that tell the time and have a right checksum, or none, and how many had a wrong one."""
+    stretch, kind, wrong = _cut(text)
+    clock = _clock(stretch)
+    timed = np.flatnonzero(clock >= 0)
+    stretch, kind, clock = stretch.of(timed), kind[timed], clock[timed]
+    count = len(kind)
+    day, altitude = np.full(count, _NO_DAY), np.full(count, np.nan)
+    lon, lat = np.full(count, np.nan), np.full(count, np.nan)
+    trusted, valid, void = (np.zeros(count, dtype=bool) for _ in range(3))
+    zda = np.flatnonzero(kind == _ZDA)
+    if len(zda):
+        day[zda] = stretch.of(zda).each(_zda_day, 1, last=3)
+    # RMC: time, status, latitude, N/S, longitude, E/W; GGA: time, latitude, N/S, longitude, E/W, quality.
+    for which, at in ((_RMC, 2), (_GGA, 1)):
+        rows = np.flatnonzero(kind == which)
+        here = stretch.of(rows)
+        if which == _RMC:
+            day[rows] = here.each(_rmc_day, 8)
+            status = here.letter(1)
+            trusted[rows] = status == ord("A")
+            fix = here.long(6) & _among(status, b"AD")
+            void[rows] = ~fix
+        else:
+            fix = here.long(6) & (here.each(_has_fix, 5) > 0)
+        north, east = here.letter(at + 1), here.letter(at + 3)
+        lat[rows] = np.where(_among(north, b"Ss"), -1, 1) * _degrees(_reals(here.cells(at)))
+        lon[rows] = np.where(_among(east, b"Ww"), -1, 1) * _degrees(_reals(here.cells(at + 2)))
+        valid[rows] = fix & _among(north, b"NSns") & _among(east, b"EWew")
+    valid &= (np.abs(lon) <= 180) & (np.abs(lat) <= 90) & ((lon != 0) | (lat != 0))
+    high = np.flatnonzero((kind == _GGA) & valid)
+    altitude[high] = _reals(stretch.of(high).cells(8))
+    return _Sentences(kind, clock, day, trusted, lon, lat, altitude, valid, void), wrong
+
+
+def _cut(text: bytes) -> tuple[_Stretch, Wholes, int]:
+    """Return the sentences of a stretch and their kinds, and how many were left out for their checksum."""
+    letters = np.frombuffer(text + bytes(_AHEAD), dtype=np.uint8)
+    # Commas and what ends a sentence are the places that count; most other signs come later in ASCII.
+    marks = np.flatnonzero(letters[: len(text)] <= ord(","))
+    sign = letters[marks]
+    counts = _among(sign, b"$*,\r\n")
+    if not counts.all():
+        marks, sign = marks[counts], sign[counts]
+    ends = np.flatnonzero(sign != ord(","))
+    marks, ends = np.append(marks, np.full(_FIELDS, len(text))), np.append(ends, len(marks))
+
+    # Whatever stands before the $ is passed over: dash cameras write the time of their own clock there.
+    number = np.flatnonzero(sign[ends[:-1]] == ord("$"))
+    start = marks[ends[number]]
+    head = np.ndarray((len(letters) - 7,), dtype="<u8", buffer=letters, strides=(1,))[start]
+    kind = np.full(len(start), -1)
+    for which, name in enumerate(_KINDS):
+        kind[head >> 24 & 0xFFFFFFFF == int.from_bytes(name, "little")] = which
+    kind[~_CAPITAL[head >> 8 & 0xFF] | ~_CAPITAL[head >> 16 & 0xFF]] = -1
+    fine = kind >= 0
+    number, start, kind = number[fine], start[fine], kind[fine]
+    first = ends[number] + 1
+    stop = np.minimum(marks[ends[number + 1]], start + _HEAD + _LONGEST)
+
     # The checksum is over all bytes between $ and *.
-    starts = np.fromiter((match.start() + 1 for match in matches), np.int64, len(matches))
-    stops = np.fromiter((match.end(2) for match in matches), np.int64, len(matches))
-    told = np.fromiter((int(match[3], 16) if match[3] else -1 for match in matches), np.int64, len(matches))
-    sums = np.bitwise_xor.reduceat(
-        np.frombuffer(text + b"\0", dtype=np.uint8), np.column_stack([starts, stops]).ravel()
-    )[::2]
+    high, low = _HEX[letters[stop + 1]], _HEX[letters[stop + 2]]
+    told = np.where((letters[stop] == ord("*")) & (high >= 0) & (low >= 0), high * 16 + low, -1)
+    sums = np.bitwise_xor.reduceat(letters, np.column_stack([start + 1, stop]).ravel())[::2] if len(start) else told
     right = (told < 0) | (told == sums)
-    kept = [match for match, fine in zip(matches, right.tolist(), strict=True) if fine]
-    kind = np.fromiter((_KINDS[match[1]] for match in kept), np.int64, len(kept))
-    return kind, [match[2].split(b",") for match in kept], int((~right).sum())
+
+    if not text.isascii():
+        text = text.translate(_ASCII)
+    return _Stretch(text, letters, marks, first[right], stop[right]), kind[right], int((~right).sum())
 
 
-def _reals(texts: list[bytes]) -> Reals:
-    try:
-        return np.fromiter(map(float, texts), np.float64, len(texts))
-    except ValueError:
-        return np.fromiter(
-            (float(text) if _NUMBER.fullmatch(text) else np.nan for text in texts), np.float64, len(texts)
-        )
+_CAPITAL = (np.arange(256) >= ord("A")) & (np.arange(256) <= ord("Z"))
+_HEX = np.full(256, -1)
+_HEX[np.frombuffer(b"0123456789ABCDEFabcdef", dtype=np.uint8)] = [*range(16), *range(10, 16)]
+_ASCII = bytes(range(128)) + b"?" * 128
 
 
-_NUMBER = re.compile(rb"\s*-?\d+\.?\d*\s*")
-_HMS = re.compile(rb"(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?")
+def _among(letters: Bytes, which: bytes) -> Flags:
+    among: Flags = letters == which[0]
+    for letter in which[1:]:
+        among |= letters == letter
+    return among
 
 
-def _clock(texts: list[bytes]) -> Wholes:
+def _has_fix(quality: str) -> bool:
+    return quality.strip(_SPACE) not in ("", "0", str(_SIMULATED))
+
+
+def _reals(texts: pa.Array) -> Reals:
+    """Return numbers in plain digits; NaN where a text is none."""
+    letters = np.frombuffer(texts.buffers()[2] or b"", dtype=np.uint8)
+    if ((letters >= ord("-")) & (letters <= ord("9")) & (letters != ord("/"))).all():
+        return cell_reals(texts)
+    return np.array(
+        [float(text) if text and _NUMBER.fullmatch(text) else np.nan for text in texts.to_pylist()], dtype=np.float64
+    )
+
+
+_NUMBER = re.compile(r"\s*-?(?:\d+\.?\d*|\.\d+)\s*", re.ASCII)
+_HMS = re.compile(r"(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?", re.ASCII)
+
+
+def _clock(stretch: _Stretch) -> Wholes:
     """Return times of day, microseconds; -1 where there is none. A leap second ends the day."""
-    clocks = np.full(len(texts), -1, dtype=np.int64)
-    for row, text in enumerate(texts):
-        match = _HMS.fullmatch(text.strip())
-        if match is not None:
-            h, m, s = int(match[1]), int(match[2]), int(match[3])
-            if h < 24 and m < 60 and s <= 60:
-                fraction = int((match[4] or b"0").ljust(6, b"0")[:6])
-                clocks[row] = ((h * 60 + m) * 60 + s) * 1_000_000 + fraction
+    start, stop = stretch.field(0)
+    width = stop - start
+    digits = [stretch.letters[start + place] - np.uint8(ord("0")) for place in range(6)]  # others than digits pass 9
+    plain = (width == 6) | ((width >= 8) & (width <= 16) & (stretch.letters[start + 6] == ord(".")))
+    fraction = np.zeros(len(start), dtype=np.int32)
+    for place in range(7, min(int(width.max(initial=0)), 16)):
+        digit = np.where(width > place, stretch.letters[start + place] - np.uint8(ord("0")), 0)
+        digits.append(digit)
+        if place < 13:
+            fraction += digit * np.int32(10 ** (12 - place))
+    for digit in digits:
+        plain &= digit <= 9
+    h, m, s = (10 * digits[place] + digits[place + 1] for place in (0, 2, 4))
+    seconds = (h * np.int32(60) + m) * np.int32(60) + s
+    plain_clock = seconds * np.int64(1_000_000) + fraction
+    clocks: Wholes = np.where(plain & (h < 24) & (m < 60) & (s <= 60), plain_clock, -1)
+    odd = np.flatnonzero(~plain & (width > 0))
+    clocks[odd] = [_odd_clock(text) for text in stretch.of(odd).cells(0).to_pylist()]
     return clocks
 
 
-def _moments(
-    kind: Wholes, fields: list[list[bytes]], clock: Wholes, date: np.datetime64 | None, problems: list[str]
-) -> tuple[Wholes, bool]:
+def _odd_clock(text: str) -> int:
+    match = _HMS.fullmatch(text.strip(_SPACE))
+    if match is None:
+        return -1
+    h, m, s = int(match[1]), int(match[2]), int(match[3])
+    fraction = int((match[4] or "0").ljust(6, "0")[:6])
+    return ((h * 60 + m) * 60 + s) * 1_000_000 + fraction if h < 24 and m < 60 and s <= 60 else -1
+
+
+def _moments(sentences: _Sentences, date: np.datetime64 | None, problems: list[str]) -> tuple[Wholes, bool]:
     """Return the time of each sentence, microseconds since 1970, and whether the days are known."""
-    day = np.full(len(kind), _NO_DAY)
-    for row in np.flatnonzero(kind != _GGA).tolist():
-        day[row] = _rmc_day(fields[row]) if kind[row] == _RMC else _zda_day(fields[row])
+    clock, day, trusted = sentences.clock, sentences.day, sentences.trusted
     # Without a fix, receivers tell dates of their own; they are asked only where nothing better is there.
-    trusted = np.array([len(row) > 1 and row[1][:1] == b"A" for row in fields], dtype=bool) & (kind == _RMC)
     known = day != _NO_DAY
     if (known & trusted).any():
         known &= trusted
@@ -180,23 +365,23 @@ def _moments(
     if not len(rows):
         start = 0 if date is None else int(date.astype("datetime64[D]").astype(np.int64))
         return (start + nights) * _DAY_US + clock, date is not None
-    after = np.minimum(np.searchsorted(rows, np.arange(len(kind))), len(rows) - 1)
-    before = np.maximum(np.searchsorted(rows, np.arange(len(kind)), side="right") - 1, 0)
+    after = np.minimum(np.searchsorted(rows, np.arange(len(clock))), len(rows) - 1)
+    before = np.maximum(np.searchsorted(rows, np.arange(len(clock)), side="right") - 1, 0)
     # The sentence after has the word only where it is of the same moment: behind a gap of days.
     same = (clock[rows[after]] == clock) & (clock[rows[before]] != clock)
     return (base[rows[np.where(same, after, before)]] + nights) * _DAY_US + clock, True
 
 
-def _rmc_day(fields: list[bytes]) -> int:
-    text = fields[8].strip() if len(fields) > 8 else b""
+def _rmc_day(text: str) -> int:
+    text = text.strip(_SPACE)
     if len(text) != 6 or not text.isdigit():
         return _NO_DAY
     year = int(text[4:6])
     return _day(year + (1900 if year >= 80 else 2000), int(text[2:4]), int(text[:2]))
 
 
-def _zda_day(fields: list[bytes]) -> int:
-    parts = [field.strip() for field in fields[1:4]]
+def _zda_day(text: str) -> int:
+    parts = [field.strip(_SPACE) for field in text.split(",")]
     if len(parts) < 3 or not all(part.isdigit() and len(part) <= 4 for part in parts):
         return _NO_DAY
     return _day(int(parts[2]), int(parts[1]), int(parts[0]))
@@ -228,35 +413,9 @@ def _rolled_over(day: Wholes, problems: list[str]) -> Wholes:
     return day
 
 
-def _positions(kind: Wholes, fields: list[list[bytes]]) -> tuple[Reals, Reals, Flags, Flags]:
-    """Return degrees, which sentences have a position, and which say that there is none at their moment."""
-    count = len(kind)
-    lon, lat = np.full(count, np.nan), np.full(count, np.nan)
-    valid, void = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
-    # RMC: time, status, latitude, N/S, longitude, E/W; GGA: time, latitude, N/S, longitude, E/W, quality.
-    for which, at in ((_RMC, 2), (_GGA, 1)):
-        rows = np.flatnonzero(kind == which)
-        parts = [fields[row] if len(fields[row]) >= 6 else [b""] * 6 for row in rows.tolist()]
-        south = np.array([part[at + 1][:1] in (b"S", b"s") for part in parts], dtype=bool)
-        west = np.array([part[at + 3][:1] in (b"W", b"w") for part in parts], dtype=bool)
-        sided = np.array(
-            [part[at + 1][:1] in (b"N", b"S", b"n", b"s") and part[at + 3][:1] in (b"E", b"W", b"e", b"w")
-             for part in parts], dtype=bool,
-        )  # fmt: skip
-        lat[rows] = np.where(south, -1, 1) * _degrees(_reals([part[at] for part in parts]))
-        lon[rows] = np.where(west, -1, 1) * _degrees(_reals([part[at + 2] for part in parts]))
-        if which == _RMC:
-            fix = np.array([part[1][:1] in (b"A", b"D") for part in parts], dtype=bool)
-            void[rows] = ~fix
-        else:
-            fix = np.array([part[5].strip() not in (b"", b"0", b"8") for part in parts], dtype=bool)
-        valid[rows] = fix & sided
-    valid &= (np.abs(lon) <= 180) & (np.abs(lat) <= 90) & ((lon != 0) | (lat != 0))
-    return lon, lat, valid, void
-
-
 def _degrees(value: Reals) -> Reals:
     """Return degrees from degrees and minutes written as one number, dddmm.mmmm."""
     whole = np.floor(value / 100)
-    degrees: Reals = whole + (value - 100 * whole) / 60
+    with np.errstate(invalid="ignore"):  # of digits without end
+        degrees: Reals = whole + (value - 100 * whole) / 60
     return degrees

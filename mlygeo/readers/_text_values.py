@@ -1,0 +1,115 @@
+"""Columns of text -> numbers and times: lists of texts, and texts cut out of a block of bytes in one go."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlygeo.readers._photo_values import clock_time
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    Wholes = npt.NDArray[np.int64]
+
+
+def cells(block: bytes, starts: Wholes, stops: Wholes) -> pa.Array:
+    """
+    Return the texts that stand between places of a block; null where there is nothing between them.
+
+    Parameters
+    ----------
+    block
+        Bytes, ASCII alone where the texts are.
+    starts
+        Where each text starts, in rising order.
+    stops
+        Where each text ends, not behind the start of the next one.
+
+    Returns
+    -------
+    texts
+        Arrow strings.
+    """
+    import pyarrow as pa
+
+    count = len(starts)
+    if not count:
+        return pa.array([], pa.string())
+    # Arrow's offsets: a text, what lies before the next one, the next one, and so on; every second is wanted.
+    offsets = np.empty(2 * count, dtype=np.int32)
+    offsets[::2], offsets[1::2] = starts, stops
+    both = pa.Array.from_buffers(pa.string(), 2 * count - 1, [None, pa.py_buffer(offsets), pa.py_buffer(block)])
+    empty = starts == stops
+    return both.take(pa.array(np.arange(0, 2 * count, 2, dtype=np.int32), mask=empty if empty.any() else None))
+
+
+def cell_reals(texts: pa.Array) -> npt.NDArray[np.float64]:
+    """Return numbers; NaN where a text is none, or null."""
+    import pyarrow as pa
+
+    if texts.null_count == len(texts):
+        return np.full(len(texts), np.nan)
+    try:
+        numbers: npt.NDArray[np.float64] = texts.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        numbers = reals(texts.fill_null("").to_pylist())
+    return numbers
+
+
+def cell_moments(texts: pa.Array) -> tuple[npt.NDArray[np.datetime64], int]:
+    """Return times in UTC, and how many are none although something stands there. Without a zone they are UTC."""
+    import pyarrow as pa
+
+    if texts.null_count == len(texts):
+        return np.full(len(texts), "NaT", dtype="datetime64[us]"), 0
+    # Arrow takes some forms with a zone, and reads them as pandas does; one that it refuses may be fine.
+    for unit in ("us", "ns"):
+        with suppress(pa.ArrowInvalid):
+            times = texts.cast(pa.timestamp(unit, tz="UTC")).to_numpy(zero_copy_only=False)
+            return times.astype("datetime64[us]"), 0
+    return moments([text.replace("\r\n", "\n").replace("\r", "\n") for text in texts.fill_null("").to_pylist()])
+
+
+def reals(texts: list[str]) -> npt.NDArray[np.float64]:
+    """Return numbers; NaN where a text is none."""
+    import pyarrow as pa
+
+    if not any(texts):
+        return np.full(len(texts), np.nan)
+    try:
+        numbers: npt.NDArray[np.float64] = pa.array(texts, pa.string()).cast(pa.float64()).to_numpy()
+    except pa.ArrowInvalid:  # an empty text, spaces, or none at all: Python tells which
+        numbers = np.fromiter(map(_real, texts), np.float64, len(texts))
+    return numbers
+
+
+def _real(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def moments(texts: list[str]) -> tuple[npt.NDArray[np.datetime64], int]:
+    """Return times in UTC, and how many are none although something stands there. Without a zone they are UTC."""
+    import pandas as pd
+
+    given = np.fromiter(map(bool, texts), bool, len(texts))
+    if not given.any():
+        return np.full(len(texts), "NaT", dtype="datetime64[us]"), 0
+    parsed = pd.to_datetime(pd.Series(texts, dtype="str"), format="ISO8601", utc=True, errors="coerce")
+    times = parsed.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+    for row in np.flatnonzero(np.isnat(times) & given).tolist():
+        times[row] = _odd_time(texts[row])
+    return times, int((np.isnat(times) & given).sum())
+
+
+def _odd_time(text: str) -> np.datetime64:
+    """Return a time that pandas does not read: 24:00, the 60th second of a leap minute, dates with one digit."""
+    found = clock_time(text)
+    return np.datetime64("NaT") if found is None else np.datetime64(found[0], "us")
