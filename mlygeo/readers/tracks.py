@@ -142,7 +142,7 @@ def write_track(tracks: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path:
     --------
     >>> write_track(tracks, "ride.gpx")
     """
-    frames.check(tracks, frames.TRACKS)
+    tracks = frames.check(tracks, frames.TRACKS)
     path = Path(path).expanduser()
     if not path.name.lower().endswith((".gpx", ".gpx.gz")):
         raise FormatError(
