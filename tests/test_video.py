@@ -1,6 +1,9 @@
 import contextlib
 import json
+import os
+import shutil
 import struct
+import subprocess
 import time
 import tracemalloc
 from datetime import UTC, datetime
@@ -166,6 +169,15 @@ def test_camm_without_times_counts_from_the_creation_time(tmp_path):
     assert read_video(video)["time"].isna().all()
 
 
+def test_camm_of_no_numbers_is_passed_over_in_silence(tmp_path):
+    samples = [made.camm6(START.timestamp() + i, 3, *point) for i, point in enumerate(TRACK)]
+    # A signalling NaN, which makes a conversion complain.
+    samples[3] = samples[3][:32] + struct.pack("<I", 0x7F800001) + samples[3][36:]
+    video = tmp_path / "camm.mp4"
+    video.write_bytes(made.movie(b"camm", b"camm", samples, [1000] * 20))
+    assert read_video(video)["altitude"].isna().tolist() == [row == 3 for row in range(20)]
+
+
 def sentence(text):
     total = 0
     for letter in text.encode():
@@ -295,8 +307,233 @@ def test_broken_files_are_named_and_nothing_else(path):
     tracemalloc.stop()
 
 
+def told_alone(at, data, samples, lasting, time):
+    return [(made.tfhd(1, moof=True), made.tfdt(time), made.trun(len(samples), shift=data, **sizes(samples, lasting)))]
+
+
+def sizes(samples, lasting):
+    return {"size": [len(sample) for sample in samples], "duration": lasting}
+
+
+def from_the_file(at, data, samples, lasting, time):
+    return [(made.tfhd(1, base=at), made.tfdt(time, 0), made.trun(len(samples), shift=data, **sizes(samples, lasting)))]
+
+
+def from_the_data(at, data, samples, lasting, time):
+    runs = [made.trun(1, **sizes([sample], [one])) for sample, one in zip(samples, lasting, strict=True)]
+    return [(made.tfhd(1, base=at + data), made.tfdt(time), *runs)]
+
+
+def without_times(at, data, samples, lasting, time):
+    return [(made.tfhd(1), made.trun(len(samples), shift=data, **sizes(samples, lasting)))]
+
+
+def without_records(at, data, samples, lasting, time):
+    return [(made.tfhd(1, moof=True, duration=lasting[0], size=len(samples[0])), made.trun(len(samples), shift=data))]
+
+
+def without_anything(at, data, samples, lasting, time):
+    return [(made.tfhd(1), made.trun(len(samples), shift=data))]
+
+
+def in_two_parts(at, data, samples, lasting, time):
+    first, rest = sizes(samples[:1], lasting[:1]), sizes(samples[1:], lasting[1:])
+    further = made.tfhd(1, moof=True), made.trun(len(samples) - 1, shift=data + len(samples[0]), **rest)
+    return [(made.tfhd(1, moof=True), made.tfdt(time), made.trun(1, shift=data, **first)), further]
+
+
+def after_another(at, data, samples, lasting, time):
+    """After ten bytes of another track, which alone tells where its data are; in runs of one sample, then of all."""
+    first, rest = sizes(samples[:1], lasting[:1]), sizes(samples[1:], lasting[1:])
+    other = made.tfhd(9, size=5), made.tfdt(time), made.trun(2, shift=data)
+    return [other, (made.tfhd(1), made.tfdt(time), made.trun(1, **first), made.trun(len(samples) - 1, **rest))]
+
+
+def some_bytes_after_another(at, data, samples, lasting, time):
+    """The same, by how many bytes after the other track's; the runs are told from there in turn."""
+    first, rest = sizes(samples[:1], lasting[:1]), sizes(samples[1:], lasting[1:])
+    further = made.trun(len(samples) - 1, shift=4 + len(samples[0]), **rest)
+    other = made.tfhd(9), made.trun(2, shift=data, size=[4, 2])
+    return [other, (made.tfhd(1), made.tfdt(time), made.trun(1, shift=4, **first), further)]
+
+
+STYLES = {
+    told_alone: {}, from_the_file: {}, from_the_data: {}, without_times: {}, without_records: {}, in_two_parts: {},
+    without_anything: {"mvex": made.extends(1, duration=1000, size=60)},
+    after_another: {"lead": 10}, some_bytes_after_another: {"lead": 10},
+}  # fmt: skip
+
+
+def listed(content, tmp_path):
+    video = tmp_path / "listed.mp4"
+    video.write_bytes(content)
+    with video.open("rb") as file:
+        return _mp4.read_movie(file, len(content))
+
+
+def camm_samples(count=20):
+    return [made.camm6(START.timestamp() + i, 3, *TRACK[i % 20], east=1.0 + i) for i in range(count)]
+
+
+@pytest.mark.parametrize("first", [0, 1, 7])
+@pytest.mark.parametrize("style", STYLES, ids=lambda style: style.__name__)
+def test_a_track_in_fragments_is_that_of_the_whole(tmp_path, style, first):
+    whole, parts = tmp_path / "whole.mp4", tmp_path / "parts.mp4"
+    sources = {"camm": (b"camm", b"camm", camm_samples())}
+    if style not in {without_records, without_anything}:
+        rows = [[(*point, 10.0, 10.1) for point in TRACK[:n]] for n in range(1, 21)]
+        payloads = [made.gpmf(row, b"2405051000%02d.000" % number) for number, row in enumerate(rows)]
+        texts = [nmea(*point, i, "RMC").encode() + b" " * i for i, point in enumerate(TRACK)]
+        sources |= {"gopro": (b"gpmd", b"meta", payloads), "nmea": (b"tx3g", b"sbtl", texts)}
+    for source, content in sources.items():
+        durations = [1000] * 20 if source == "camm" else [900 + 10 * i for i in range(20)]
+        if source == "camm":
+            assert {len(sample) for sample in content[2]} == {60}
+        whole.write_bytes(made.movie(*content, durations))
+        parts.write_bytes(made.fragmented(*content, durations, style, first=first, **STYLES[style]))
+        expected, found = read_video(whole, keep_outliers=True), read_video(parts, keep_outliers=True)
+        assert found.attrs == expected.attrs
+        assert found.attrs["source"] == source
+        pd.testing.assert_frame_equal(found.drop(columns="track_id"), expected.drop(columns="track_id"))
+        movie = listed(parts.read_bytes(), tmp_path)
+        assert movie.fragmented
+        assert movie.damage is None
+        assert movie.duration_s == sum(durations) / 1000
+
+
+def test_what_a_run_tells_of_its_samples(tmp_path):
+    plain = made.movie(b"avc1", b"vide", [], [], udta=made.extends(1, duration=7, size=3, flags=0x10000))
+    sync, not_sync, depends = 0x02000000, 0x10000, 0x01000000
+    runs = [
+        made.trun(0, shift=50),
+        made.trun(3, shift=0),  # no sync samples, as the movie's defaults tell
+        made.trun(3, first_flags=sync, later=[5, 0, 0xFFFFFFFF]),
+        made.trun(3, flags=[sync, not_sync, depends], first_flags=not_sync, later=[-5, 0, 5], version=1),
+        made.trun(2, duration=[1, 2**32 - 1], size=[1, 0]),
+    ]
+    fragments = made.moof((made.tfhd(1), made.tfdt(2**40), *runs), (made.tfhd(1, flags=sync), made.trun(1, shift=1)),
+                          (made.tfhd(1, moof=True, description=1, size=4), made.tfdt(9, 0), made.trun(1, shift=-20)))  # fmt: skip
+    track = listed(plain + fragments + bytes(100), tmp_path).tracks[0]
+    found, start = track.samples, len(plain)
+    assert found.size.tolist() == [3] * 9 + [1, 0, 3, 4]
+    assert found.offset.tolist() == [start + at for at in (0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 28, 29, -20)]
+    assert found.duration.tolist() == [7] * 9 + [1, 2**32 - 1, 7, 7]
+    assert (found.time[:-1] - 2**40).tolist() == [0, 7, 14, 21, 28, 35, 42, 49, 56, 63, 64, 63 + 2**32]
+    assert found.time[-1] == 9
+    assert (found.shown - found.time).tolist() == [0, 0, 0, 5, 0, 2**32 - 1, -5, 0, 5, 0, 0, 0, 0]
+    assert np.flatnonzero(found.key).tolist() == [3, 6, 11]
+    assert track.start == 2**40
+
+
+def test_the_duration_is_what_the_file_says_of_all_fragments_or_their_sum(tmp_path):
+    content = b"camm", b"camm", camm_samples(), [500] * 20, told_alone
+    assert listed(made.fragmented(*content), tmp_path).duration_s == 10
+    assert listed(made.fragmented(*content, first=5), tmp_path).duration_s == 10
+    assert listed(made.fragmented(*content, mvex=made.extends(1, whole=12_345)), tmp_path).duration_s == 12.345
+    cut = made.fragmented(*content, mvex=made.extends(1, whole=12_345))[:-70]
+    assert listed(cut, tmp_path).duration_s == 10
+
+
+def test_a_video_cut_out_of_a_broadcast_starts_at_its_first_sample(tmp_path):
+    video = tmp_path / "cut_out.mp4"
+    for start, begins in ((3_600_000, 0), (9_000, 9)):
+        video.write_bytes(made.fragmented(b"camm", b"camm", camm_samples(), [1000] * 20, told_alone, start=start))
+        np.testing.assert_allclose(read_video(video)["video_time_s"], begins + np.arange(20))
+        assert listed(video.read_bytes(), tmp_path).duration_s == begins + 20
+
+
+@pytest.mark.parametrize("lost", [30, 100, 150, 200, 300])
+def test_of_a_fragment_that_was_cut_off_what_is_there_is_read(tmp_path, lost):
+    content = made.fragmented(b"camm", b"camm", camm_samples(), [1000] * 20, told_alone, per=4)
+    video = tmp_path / "cut.mp4"
+    video.write_bytes(content[:-lost])
+    there = 20 - min(-(-lost // 60), 4)
+    movie = listed(content[:-lost], tmp_path)
+    assert "the file ends inside" in movie.damage
+    assert len(movie.tracks[0].samples.size) == len(read_video(video)) == there
+    assert movie.tracks[0].samples.shown.tolist() == list(range(0, 1000 * there, 1000))
+    # Between two fragments nothing is missing that anyone could know of.
+    last = content.rindex(b"moof") - 4
+    assert listed(content[:last], tmp_path).damage is None
+    # Where the file ends before the media of a fragment even begin.
+    assert "media of its last fragment" in listed(content[: content.rindex(b"mdat") - 4], tmp_path).damage
+
+
+def test_a_fragmented_file_without_pictures_says_so(tmp_path):
+    video = tmp_path / "no_pictures.mp4"
+    video.write_bytes(made.fragmented(b"camm", b"camm", camm_samples(), [1000] * 20, told_alone))
+    with pytest.raises(FormatError, match=r"no_pictures\.mp4 holds no pictures"):
+        video_info(video)
+
+
+def test_headers_that_end_before_they_tell_the_codec(tmp_path):
+    pytest.importorskip("av", reason="needs mlygeo[video]")
+    video = made.pictures(tmp_path / "v.mp4", seconds=1, size=(64, 64), container_options={"movflags": MOVFLAGS[0]})
+    content = video.read_bytes()
+    video.write_bytes(content[: content.index(b"vmhd") + 8])
+    with pytest.raises(FormatError, match="holds no pictures"):
+        video_info(video)
+
+
+MOVFLAGS = ["frag_keyframe+empty_moov+default_base_moof", "frag_every_frame", "frag_keyframe", "frag_keyframe+delay_moov",
+            "frag_keyframe+separate_moof+empty_moov", "frag_every_frame+omit_tfhd_offset",
+            "frag_keyframe+empty_moov+negative_cts_offsets"]  # fmt: skip
+
+
+@pytest.mark.parametrize("flags", ["", *MOVFLAGS])
+def test_frames_in_fragments_are_the_packets_of_ffmpeg(tmp_path, flags):
+    av = pytest.importorskip("av", reason="needs mlygeo[video]")
+    video = made.pictures(tmp_path / "video.mp4", seconds=3, drop={7, 8, 30}, size=(64, 64),
+                          container_options={"movflags": flags} if flags else {})  # fmt: skip
+    assert (b"moof" in video.read_bytes()) == bool(flags)
+    with av.open(str(video)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        told = np.array([(one.pos, one.size, one.pts, one.dts, one.is_keyframe) for one in packets])
+        seconds = container.duration / 1e6
+    track = listed(video.read_bytes(), tmp_path).video
+    found = track.samples
+    np.testing.assert_array_equal(np.column_stack([found.offset, found.size]), told[:, :2])
+    # Where pictures are shown before their time of decoding, FFmpeg shows all of a fragment later by as much.
+    moved = max(0, (found.time - found.shown).max()) if "negative" in flags else 0
+    assert (moved > 0) == ("negative" in flags)
+    np.testing.assert_array_equal(found.shown + track.delay + moved, told[:, 2])
+    np.testing.assert_array_equal(found.time + track.delay, told[:, 3])
+    np.testing.assert_array_equal(found.key, told[:, 4])
+    info = video_info(video)
+    assert (info.frames, info.frame_rate, info.problem) == (72, 24, None)
+    assert info.duration_s == pytest.approx(seconds) == 3
+
+
+def ffmpeg(*words):
+    program = shutil.which("ffmpeg")
+    if program is None:
+        (pytest.fail if os.environ.get("MLYGEO_NO_SKIP") else pytest.skip)("ffmpeg is not on the PATH")
+    subprocess.run([program, "-v", "error", "-y", *map(str, words)], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("pictures", [False, True], ids=["alone", "beside pictures"])
+@pytest.mark.parametrize("flags", MOVFLAGS[:-1])
+def test_telemetry_that_ffmpeg_puts_into_fragments(tmp_path, flags, pictures):
+    # ExifTool and mapillary_tools read of these files what `moov` lists, and nothing in fragments.
+    gopro = VIDEOS / "gopro_max-heromode.mp4"
+    words = ["-i", gopro, "-map", "0"]
+    if pictures:
+        pytest.importorskip("av", reason="needs mlygeo[video]")
+        video = made.pictures(tmp_path / "video.mp4", seconds=10, size=(64, 64), b_frames=0)
+        words = ["-i", video, "-i", gopro, "-map", "0", "-map", "1"]
+    whole, parts = tmp_path / "whole.mp4", tmp_path / "parts.mp4"
+    ffmpeg(*words, "-c", "copy", "-copy_unknown", whole)
+    ffmpeg(*words, "-c", "copy", "-copy_unknown", "-movflags", flags, parts)
+    expected, found = read_video(whole), read_video(parts)
+    assert len(found) == 191
+    assert found.attrs == expected.attrs
+    pd.testing.assert_frame_equal(found.drop(columns="track_id"), expected.drop(columns="track_id"))
+
+
 SEEDS = [(VIDEOS / name).read_bytes()[:65_000] for name in ("gopro_max-heromode.mp4", "camm_from_gopro_max.mp4")]
 SEEDS.append((VIDEOS / "blackvue_form_leeds.mp4").read_bytes()[-15_500:])
+SEEDS += [made.fragmented(b"camm", b"camm", camm_samples(40), [1000] * 40, style, first=3, **options)
+          for style, options in STYLES.items()]  # fmt: skip
 
 
 @settings(max_examples=150, deadline=1000, suppress_health_check=list(HealthCheck))
@@ -313,6 +550,10 @@ def test_mutated_files_never_crash(tmp_path, data):
     video.write_bytes(content[: data.draw(st.integers(0, len(content)))] if data.draw(st.booleans()) else content)
     with contextlib.suppress(MlygeoError):
         frames.check(read_video(video), frames.TRACKS)
+    movie = listed(video.read_bytes(), tmp_path)
+    for track in () if movie is None else movie.tracks:
+        assert {len(column) for column in track.samples} == {len(track.samples.size)}
+        assert not movie.duration_s < 0
 
 
 @settings(max_examples=200, deadline=1000)
@@ -347,6 +588,57 @@ def test_claims_of_billions_cost_nothing(tmp_path, table):
     assert time.perf_counter() - started < 2
     assert tracemalloc.get_traced_memory()[1] < 200e6
     tracemalloc.stop()
+
+
+HOSTILE = {
+    "samples of no bytes": made.moof(*[(made.tfhd(1), made.tfdt(2**62), made.trun(2**31, size=None))] * 50),
+    "samples of a byte": made.moof(*[(made.tfhd(1, size=1, duration=2**32 - 1), made.trun(2**32 - 1, shift=0))] * 50)
+    + bytes(500_000),
+    "long samples": made.moof(*[(made.tfhd(1, size=2**32 - 1, base=2**63), made.trun(2**32 - 1))] * 50),
+    "chains": made.moof(*[(made.tfhd(track % 9), made.trun(1), made.trun(1)) for track in range(4000)]),
+    "empty fragments": b"\0\0\0\x08moof" * 200_000,
+    "empty fragments and media": b"\0\0\0\x08moof\0\0\0\x08mdat" * 100_000,
+    "small fragments": made.moof((made.tfhd(1), made.trun(1))) * 20_000,
+    "many runs": made.moof(*[(made.tfhd(1), b"\0\0\0\x08trun" * 5000)] * 2),
+    "a box of all": b"\0\0\0\0moof\0\0\0\0traf\0\0\0\0trun" + b"\xff" * 3_000_000,
+    "a long header": struct.pack(">I4sQ", 1, b"moof", 2**63) + b"\0\0\0\1traf" + b"\xff" * 64,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_claims_of_fragments_cost_nothing(tmp_path, name):
+    video = tmp_path / "claims.mp4"
+    video.write_bytes(made.movie(b"tx3g", b"sbtl", [b"x"], [1000], udta=made.extends(1)) + HOSTILE[name])
+    movie = listed(video.read_bytes(), tmp_path)
+    tracemalloc.start()
+    with contextlib.suppress(FormatError):
+        read_video(video)
+    assert movie.duration_s >= 0
+    assert len(movie.tracks[0].samples.size) <= video.stat().st_size + 1  # which moov lists
+    assert tracemalloc.get_traced_memory()[1] < 300e6
+    tracemalloc.stop()
+    # What tracing costs, and what others do on the machine, is left out.
+    started = time.process_time()
+    with contextlib.suppress(FormatError):
+        read_video(video)
+    assert time.process_time() - started < 1
+
+
+def test_a_day_of_fragments_is_read_whole(tmp_path):
+    count, video = 172_800, tmp_path / "day.mp4"
+    one = made.fragmented(b"camm", b"camm", camm_samples(1), [500], told_alone)
+    head, pair = np.frombuffer(one[: one.index(b"moof") - 4], np.uint8), one[one.index(b"moof") - 4 :]
+    pairs = np.tile(np.frombuffer(pair, np.uint8), (count, 1))
+    at = pair.index(b"tfdt") + 8
+    pairs[:, at : at + 8] = (500 * np.arange(count)).astype(">u8").view(np.uint8).reshape(-1, 8)
+    video.write_bytes(head.tobytes() + pairs.tobytes())
+    with video.open("rb") as file:
+        movie = _mp4.read_movie(file, video.stat().st_size)
+    found = movie.tracks[0].samples
+    assert movie.damage is None
+    assert movie.duration_s == 86_400
+    np.testing.assert_array_equal(found.time, 500 * np.arange(count))
+    np.testing.assert_array_equal(np.diff(found.offset), len(pair))
 
 
 def test_facts_of_a_video():

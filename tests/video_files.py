@@ -99,3 +99,54 @@ def pictures(path, *, seconds=6.0, rate=25, size=(192, 108), codec="libx264", op
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return path
+
+
+def extends(number, *, duration=0, size=0, flags=0, whole=None):
+    """The box that tells that a movie goes on in fragments, and what holds where they tell nothing."""
+    header = b"" if whole is None else full(b"mehd", struct.pack(">I", whole))
+    return box(b"mvex", header, full(b"trex", struct.pack(">5I", number, 1, duration, size, flags)))
+
+
+def tfhd(number, *, base=None, moof=False, description=None, duration=None, size=None, flags=None):
+    told = ((1, base, ">Q"), (2, description, ">I"), (8, duration, ">I"), (0x10, size, ">I"), (0x20, flags, ">I"))
+    bits = sum(bit for bit, value, _ in told if value is not None) | (0x20000 if moof else 0)
+    values = b"".join(struct.pack(form, value) for _, value, form in told if value is not None)
+    return box(b"tfhd", struct.pack(">II", bits, number), values)
+
+
+def tfdt(time, version=1):
+    return box(b"tfdt", struct.pack((">II", ">IQ")[version], version << 24, time))
+
+
+def trun(count, *, shift=None, first_flags=None, duration=None, size=None, flags=None, later=None, version=0):
+    """A run of samples; the columns that are given are told for each."""
+    columns = ((0x100, duration, "I"), (0x200, size, "I"), (0x400, flags, "I"), (0x800, later, "Ii"[version]))
+    bits = sum(bit for bit, column, _ in columns if column is not None)
+    bits |= (0 if shift is None else 1) | (0 if first_flags is None else 4)
+    head = b"" if shift is None else struct.pack(">i", shift)
+    head += b"" if first_flags is None else struct.pack(">I", first_flags)
+    there = [(column, form) for _, column, form in columns if column is not None]
+    records = b"".join(
+        struct.pack(">" + form, column[row]) for row in range(count if there else 0) for column, form in there
+    )
+    return box(b"trun", struct.pack(">II", version << 24 | bits, count), head, records)
+
+
+def moof(*trafs):
+    return box(b"moof", full(b"mfhd", bytes(4)), *(box(b"traf", *parts) for parts in trafs))
+
+
+def fragmented(kind, handler, samples, durations, style, *, per=3, first=0, lead=0, start=0, mvex=None, **others):
+    """
+    The same as `movie`, with `first` samples in it and the others in fragments of `per` with `lead` bytes before.
+
+    `style` gives the parts of each track fragment, from where the fragment begins in the file, how many bytes
+    later its data do, its samples, their durations, and the time of the first. The first of all is at `start`.
+    """
+    content = movie(kind, handler, samples[:first], durations[:first], udta=mvex or extends(1), **others)
+    for begin in range(first, len(samples), per):
+        some, lasting = samples[begin : begin + per], durations[begin : begin + per]
+        told = some, lasting, start + sum(durations[:begin])
+        length = len(moof(*style(len(content), 0, *told)))
+        content += moof(*style(len(content), length + 8, *told)) + box(b"mdat", bytes(lead), *some)
+    return content

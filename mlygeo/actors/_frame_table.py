@@ -112,23 +112,31 @@ def frame_table(path: Path) -> FrameTable:
 
 def _from_headers(path: Path, stream: Any) -> FrameTable | None:
     """Return the table of an MP4's headers; None where they do not tell all."""
-    with path.open("rb") as file:
+    with path.open("rb", buffering=_mp4.BUFFER) as file:
         movie = _mp4.read_movie(file, path.stat().st_size)
-    if movie is None or movie.fragmented:
+    # Of a fragment that was cut off FFmpeg gives what is there.
+    if movie is None or (movie.fragmented and movie.damage):
         return None
     track = next((track for track in movie.tracks if track.number == stream.id and track.is_video), None)
     if track is None or track.delay is None or Fraction(1, track.timescale) != stream.time_base:
         return None
     samples = track.samples
-    if not len(samples.size) or (stream.frames and stream.frames != len(samples.size)):
+    if movie.fragmented:
+        # FFmpeg counts the frames of the first part alone, and moves those shown before their decoding time in
+        # each fragment anew.
+        known = not (samples.shown < samples.time).any()
+    else:
+        known = not stream.frames or stream.frames == len(samples.size)
+    if not len(samples.size) or not known:
         return None
-    pts = samples.shown + track.delay
+    pts = samples.shown + track.delay - track.start
     shown = pts >= 0
     if track.edits and track.edits[-1][0]:
         lengths = sum(length for length, _, _ in track.edits)
         scale = max(track.movie_timescale, 1)
         shown &= pts < (2 * lengths * track.timescale + scale) // (2 * scale)
-    return FrameTable(stream.index, stream.time_base, pts, samples.time + track.delay, samples.key, shown)
+    dts = samples.time + track.delay - track.start
+    return FrameTable(stream.index, stream.time_base, pts, dts, samples.key, shown, -track.start)
 
 
 def _from_packets(av: Any, container: Any, stream: Any) -> FrameTable:

@@ -70,10 +70,12 @@ def read(file: BinaryIO, track: _mp4.Track, created: datetime | None) -> Points:
     table = np.frombuffer(b"".join(found[kind]), dtype=_ROWS[kind])
     video_s = track.samples.time[rows[kind]] / track.timescale + track.shift_s
     lon, lat = table["lon"].astype(np.float64), table["lat"].astype(np.float64)
-    altitude = table["altitude"].astype(np.float64)
+    with np.errstate(invalid="ignore"):  # damaged bytes may be any kind of NaN
+        altitude = table["altitude"].astype(np.float64)
     if kind == _POSITION:
         return Points.of(video_s, lon, lat, altitude=altitude)
-    speed = np.hypot(table["east"], table["north"]).astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        speed = np.hypot(table["east"], table["north"]).astype(np.float64)
     # Writers that know no speed leave it, and what it is good to, at zero.
     speed = np.where((table["speed"] == 0) & (speed == 0), np.nan, speed)
     fix = table["fix"].astype(np.float64)

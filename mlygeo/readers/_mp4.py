@@ -9,22 +9,40 @@ cameras keep of it.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from fractions import Fraction
 from typing import TYPE_CHECKING, BinaryIO
 
-from mlygeo.readers._mp4_tables import MOST_BOXES, Box, Samples, box_at, boxes, child, samples
+from mlygeo.readers._mp4_fragments import Fragments, Moofs, defaults_of, whole_duration
+from mlygeo.readers._mp4_tables import (
+    MOST_BOXES,
+    MOST_FILE_BOXES,
+    OF_FRAGMENTS,
+    Box,
+    Samples,
+    boxes,
+    child,
+    file_boxes,
+    is_listed,
+    joined,
+    samples,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mlygeo.readers._mp4_tables import Wholes
 
-__all__ = ["Box", "Movie", "Samples", "Track", "boxes", "child", "file_boxes", "read_movie", "read_samples"]
+__all__ = ["BUFFER", "Box", "Movie", "Samples", "Track", "boxes", "child", "file_boxes", "read_movie", "read_samples"]
 
 LARGEST_MOOV = 96 << 20
 """Bytes of headers and tables that are read at most: some twenty hours of video with all its sensors."""
+
+BUFFER = 8192
+"""Bytes that a file is best opened with: what is read lies far apart, and more than it would be read for nothing."""
+
+_LATE_S = 10
 
 _EPOCH = datetime(1904, 1, 1, tzinfo=UTC)
 _SPHERICAL_V1 = bytes.fromhex("ffcc8263f8554a938814587a02521fdd")
@@ -33,7 +51,12 @@ _PICTURES = {b"vide"}
 
 @dataclass(frozen=True)
 class Track:
-    """A track: what it holds, and its tables."""
+    """
+    A track: what it holds, and its tables.
+
+    `start` is the time of the first picture in units of the timescale, where that is late because the
+    video was cut out of a broadcast; it is the movie's 0.
+    """
 
     number: int
     handler: bytes
@@ -49,6 +72,9 @@ class Track:
     movie_timescale: int
     table: memoryview = field(repr=False)
     file_size: int
+    fragments: Fragments | None = field(default=None, repr=False)
+    start: int = 0
+    _kept: dict[int, Samples] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def is_video(self) -> bool:
@@ -73,25 +99,46 @@ class Track:
 
     @property
     def shift_s(self) -> float:
-        """The same in seconds; 0 where there is no such thing."""
-        return (self.delay or 0) / self.timescale
+        """The same in seconds, 0 where there is no such thing, and less `start`."""
+        return ((self.delay or 0) - self.start) / self.timescale
 
-    @cached_property
+    @property
     def samples(self) -> Samples:
-        """Its samples, as far as the tables go and agree."""
-        return samples(self.table, self.file_size)
+        """Its samples, as far as the tables go and agree. Of all tracks of a movie, those last asked for are kept."""
+        found = self._kept.get(id(self))
+        if found is None:
+            self._kept.clear()
+            found = self._kept[id(self)] = self._samples()
+        return found
+
+    def _samples(self) -> Samples:
+        listed = samples(self.table, self.file_size)
+        if self.fragments is None:
+            return listed
+        return joined(listed, self.fragments.samples(self.number, lambda: listed.end))
+
+    @property
+    def lasting(self) -> int:
+        """Its duration, in units of the timescale: what its header says, or until its last fragment ends."""
+        if self.fragments is None:
+            return self.duration
+        span = self.fragments.span(self.number, lambda: samples(self.table, self.file_size).end)
+        if span is None:
+            return self.duration
+        return span[1] - (span[0] if self.start else 0) + max(self.delay or 0, 0)
 
 
 @dataclass(frozen=True)
 class Movie:
-    """What the headers of a file say."""
+    """What the headers of a file say; `boxes` are those that are no fragments, nor media."""
 
     created: datetime | None
     timescale: int
     duration: int
     tracks: tuple[Track, ...]
     texts: dict[str, str]
-    fragmented: bool
+    boxes: tuple[Box, ...] = ()
+    fragmented: bool = False
     damage: str | None = None
 
     @property
@@ -99,38 +146,14 @@ class Movie:
         """Seconds; NaN when unknown."""
         if self.timescale and self.duration:
             return self.duration / self.timescale
-        return max((track.duration / track.timescale for track in self.tracks if track.duration), default=float("nan"))
+        lasting = ((track.lasting, track.timescale) for track in self.tracks)
+        return max((units / timescale for units, timescale in lasting if units > 0), default=float("nan"))
 
     @property
     def video(self) -> Track | None:
         """The track with the largest pictures; None where there is none."""
         found = [track for track in self.tracks if track.is_video]
         return max(found, key=lambda track: track.width * track.height, default=None)
-
-
-def file_boxes(file: BinaryIO, size: int, start: int = 0, stop: int | None = None) -> Iterator[Box]:
-    """
-    Give the boxes of a file, or of a part of it, until one makes no sense.
-
-    Parameters
-    ----------
-    file
-        Open for reading.
-    size
-        Its bytes.
-    start, stop
-        The part; all of it unless given.
-    """
-    stop = size if stop is None else min(stop, size)
-    for _ in range(MOST_BOXES):
-        if start + 8 > stop:
-            return
-        file.seek(start)
-        box = box_at(file.read(16), start, stop)
-        if box is None:
-            return
-        yield box
-        start = box.stop
 
 
 def read_movie(file: BinaryIO, size: int) -> Movie | None:
@@ -150,25 +173,61 @@ def read_movie(file: BinaryIO, size: int) -> Movie | None:
         None where there is no movie box, as in a recording that was cut off.
     """
     movie: Movie | None = None
-    fragments = 0
-    damage = None
-    for box in file_boxes(file, size):
-        if not box.whole:
-            damage = f"the file ends inside its '{_printable(box.kind)}' box"
-        if box.kind == b"moof":
-            fragments += 1
-        elif box.kind == b"moov" and (movie is None or not movie.tracks):
-            if box.stop - box.start > LARGEST_MOOV:
-                damage = f"its headers claim {box.stop - box.start:,} bytes"
-                continue
-            file.seek(box.start)
-            movie = _movie(memoryview(file.read(box.stop - box.start)), size) or movie
+    extends: memoryview | None = None
+    moofs = Moofs()
+    others: list[Box] = []
+    fragmented, damage = False, None
+    for number, box in enumerate(file_boxes(file, size), 1):
+        kind, start, stop, whole, _ = box
+        if not whole:
+            damage = f"the file ends inside its '{_printable(kind)}' box"
+        elif number == MOST_FILE_BOXES and stop < size:
+            damage = f"only the first {number:,} of its boxes are read"
+        if kind == b"moof":
+            fragmented = True
+            moofs.take(file, box)
+        elif kind not in OF_FRAGMENTS:
+            others.append(box)
+            if kind == b"moov" and (movie is None or not movie.tracks):
+                if stop - start > LARGEST_MOOV:
+                    damage = f"its headers claim {stop - start:,} bytes"
+                    continue
+                file.seek(start)
+                content = memoryview(file.read(stop - start))
+                found = _movie(content, size)
+                if found is not None:
+                    movie, extends = found, child(content, b"mvex")
     if movie is None:
         return None
-    return Movie(
-        movie.created, movie.timescale, movie.duration, movie.tracks, movie.texts,
-        fragmented=movie.fragmented or fragments > 0, damage=damage,
-    )  # fmt: skip
+    if moofs.full:
+        damage = f"only its first {len(moofs.places):,} fragments are read"
+    if moofs.places:
+        fragments = moofs.fragments(defaults_of(extends), size)
+        if fragments.cut:
+            damage = damage or "the file ends inside the media of its last fragment"
+        # What the headers claim of the whole holds only if the whole is there.
+        duration = 0 if damage else whole_duration(extends)
+        movie = replace(movie, duration=duration, tracks=_with_fragments(movie, fragments))
+    fragmented = fragmented or extends is not None
+    return replace(movie, boxes=tuple(others), fragmented=fragmented, damage=damage)
+
+
+def _with_fragments(movie: Movie, fragments: Fragments) -> tuple[Track, ...]:
+    """
+    Return the tracks of a movie with what its fragments say.
+
+    The first picture of what was cut out of a broadcast may have any time; it is the start of the video.
+    """
+    tracks = tuple(replace(track, fragments=fragments) for track in movie.tracks)
+    first = Fraction(0)
+    if not any(is_listed(track.table) for track in tracks):
+        firsts = [Fraction(begin + fragments.first_later(track.number) + min(track.delay or 0, 0), track.timescale)
+                  for track in ([movie.video] if movie.video else tracks)
+                  if (begin := fragments.begin(track.number)) is not None]  # fmt: skip
+        first = min(firsts, default=first)
+    if first <= _LATE_S:
+        return tracks
+    return tuple(replace(track, start=int(first * track.timescale)) for track in tracks)
 
 
 def _printable(kind: bytes) -> str:
@@ -179,14 +238,15 @@ def _movie(content: memoryview, file_size: int) -> Movie | None:
     header = child(content, b"mvhd")
     created, timescale, duration = _times(header, 0)
     tracks = []
+    kept: dict[int, Samples] = {}
     for kind, inside in boxes(content):
         if kind == b"trak":
-            track = _track(inside, timescale, file_size)
+            track = _track(inside, timescale, file_size, kept)
             if track is not None:
                 tracks.append(track)
     if header is None and not tracks:
         return None
-    return Movie(created, timescale, duration, tuple(tracks[:64]), _texts(content), child(content, b"mvex") is not None)
+    return Movie(created, timescale, duration, tuple(tracks[:64]), _texts(content))
 
 
 def _times(header: memoryview | None, default: int) -> tuple[datetime | None, int, int]:
@@ -213,7 +273,7 @@ def _date(seconds: int) -> datetime | None:
     return date if date.year > 1970 else None
 
 
-def _track(content: memoryview, movie_timescale: int, file_size: int) -> Track | None:
+def _track(content: memoryview, movie_timescale: int, file_size: int, kept: dict[int, Samples]) -> Track | None:
     media = child(content, b"mdia")
     table = None if media is None else child(media, b"minf", b"stbl")
     if media is None or table is None:
@@ -228,6 +288,7 @@ def _track(content: memoryview, movie_timescale: int, file_size: int) -> Track |
     return Track(
         number, bytes(handler[8:12]), formats, timescale, duration, created, width, height, rotation,
         _is_sphere(content, entries), _edits(child(content, b"edts", b"elst")), movie_timescale, table, file_size,
+        _kept=kept,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -21,14 +21,24 @@ MOST_SAMPLES = 4_000_000
 MOST_BOXES = 4096
 """Boxes looked at in one other box; files are known that consist of nothing else."""
 
+MOST_FILE_BOXES = 400_000
+"""Boxes looked at in a file in fragments: more than a day of two fragments, each with its media, a second."""
+
+OF_FRAGMENTS = frozenset({b"moof", b"mdat", b"styp", b"sidx", b"ssix", b"emsg", b"prft"})
+"""Kinds of boxes that a recording in fragments has over and over again."""
+
+_WINDOW = 4096
+_HEAD, _LONG = struct.Struct(">I4s").unpack_from, struct.Struct(">Q").unpack_from
+
 
 class Box(NamedTuple):
-    """A box of a file: its kind, and where its content starts and stops."""
+    """A box of a file: its kind, where its content starts and stops, whether that is all, and where it begins."""
 
     kind: bytes
     start: int
     stop: int
     whole: bool
+    begin: int
 
 
 class Samples(NamedTuple):
@@ -47,6 +57,16 @@ class Samples(NamedTuple):
     duration: Wholes
     key: Flags
 
+    def rows(self, which: Flags) -> Samples:
+        """Return some of them."""
+        return Samples(self.offset[which], self.size[which], self.time[which], self.shown[which], self.duration[which],
+                       self.key[which])  # fmt: skip
+
+    @property
+    def end(self) -> int:
+        """When the last one ends that is decoded, in units of the track's timescale."""
+        return int(self.time[-1] + self.duration[-1]) if len(self.time) else 0
+
 
 def boxes(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     """Give the boxes inside another, by kind and content, until one makes no sense."""
@@ -54,28 +74,62 @@ def boxes(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     for _ in range(MOST_BOXES):
         if start + 8 > stop:
             return
-        box = box_at(bytes(content[start : start + 16]), start, stop)
+        box = box_at(content, start, start, stop)
         if box is None:
             return
         yield box.kind, content[box.start : box.stop]
         start = box.stop
 
 
-def box_at(head: bytes, start: int, stop: int) -> Box | None:
-    """Return the box whose first bytes these are, at `start`; None where it makes no sense."""
-    if len(head) < 8:
+def box_at(content: bytes | memoryview, at: int, start: int, stop: int) -> Box | None:
+    """Return the box whose first bytes are at a place of a content, and at `start`; None where it makes no sense."""
+    if len(content) < at + 8:
         return None
-    length, kind = struct.unpack(">I4s", head[:8])
+    length, kind = _HEAD(content, at)
     header = 8
-    if length == 1:
-        if len(head) < 16:
+    if length < 8:
+        if length == 1 and len(content) >= at + 16:
+            length, header = _LONG(content, at + 8)[0], 16
+        elif length == 0:
+            length = stop - start
+        if length < header:
             return None
-        length, header = struct.unpack(">Q", head[8:16])[0], 16
-    elif length == 0:
-        length = stop - start
-    if length < header:
-        return None
-    return Box(kind, start + header, min(start + length, stop), start + length <= stop)
+    end = start + length
+    return Box(kind, start + header, end, True, start) if end <= stop else Box(kind, start + header, stop, False, start)
+
+
+def file_boxes(file: BinaryIO, size: int, start: int = 0, stop: int | None = None) -> Iterator[Box]:
+    """
+    Give the boxes of a file, or of a part of it, until one makes no sense.
+
+    Parameters
+    ----------
+    file
+        Open for reading.
+    size
+        Its bytes.
+    start, stop
+        The part; all of it unless given.
+    """
+    # A fragment and its media have more bytes than this; what has less is no recording but an attempt.
+    most_boxes = min(MOST_FILE_BOXES, MOST_BOXES + size // 64) if stop is None else MOST_BOXES
+    stop = size if stop is None else min(stop, size)
+    window, begin, others = b"", start, 0
+    for _ in range(most_boxes):
+        if start + 8 > stop:
+            return
+        if start + 16 > begin + len(window):
+            file.seek(start)
+            window, begin = file.read(_WINDOW), start
+        box = box_at(window, start - begin, start, stop)
+        if box is None:
+            return
+        kind, _, start, _, _ = box
+        if kind not in OF_FRAGMENTS:
+            others += 1
+            if others > MOST_BOXES:
+                return
+        yield box
 
 
 def child(content: memoryview, *path: bytes) -> memoryview | None:
@@ -105,6 +159,22 @@ def samples(table: memoryview, file_size: int) -> Samples:
         numbers = _numbers(sync[8:], ">u4", _count(sync, 4)) - 1
         key[numbers[(numbers >= 0) & (numbers < count)]] = True
     return Samples(offset[:count], size[:count], time, time + later, durations, key)
+
+
+def is_listed(table: memoryview) -> bool:
+    """Return whether a sample table box lists any samples."""
+    sizes = child(table, b"stsz")
+    return sizes is not None and _count(sizes, 8) > 0
+
+
+def joined(listed: Samples, further: Samples) -> Samples:
+    """Return samples and those that come after them, as many as are looked at."""
+    if not len(listed.size):
+        return further
+    room = MOST_SAMPLES - len(listed.size)
+    both = zip(listed, further, strict=True)
+    offset, size, time, shown, duration, key = (np.concatenate([some, more[:room]]) for some, more in both)
+    return Samples(offset, size, time, shown, duration, key.astype(bool, copy=False))
 
 
 def _count(content: memoryview, at: int) -> int:

@@ -108,7 +108,7 @@ def _photo(path: str, head: Head, filesize: int, *, local: bool) -> Photo:
         head.height or _size(tags, exif.PIXEL_HEIGHT, exif.IMAGE_HEIGHT),
         orientation if orientation is not None else _orientation(xmp.whole("tiff:Orientation")),
         _camera_uuid(tags, xmp),
-        _image_description(text(picture.get(exif.DESCRIPTION))),
+        image_description(text(picture.get(exif.DESCRIPTION))),
         time_source,
         filesize,
         error,
@@ -230,7 +230,7 @@ def _camera_uuid(tags: exif.Tags | None, xmp: _Xmp) -> str | None:
     return "_".join(filter(None, parts)) or None
 
 
-def _image_description(text: str | None) -> str | None:
+def image_description(text: str | None) -> str | None:
     """Return the text if it is an image description: a JSON object with MAP… keys."""
     if text is None or not text.startswith("{") or '"MAP' not in text:
         return None

@@ -10,13 +10,16 @@ from __future__ import annotations
 import json
 import logging
 import os
+import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError
+from mlygeo.readers import _exif_tags, _photo
+from mlygeo.readers._jpeg_head import read_head
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -43,6 +46,12 @@ TEXT_COLUMNS = {
     "user_key": "MAPSettingsUserKey",
     "user_name": "MAPSettingsUsername",
 }
+PERSONAL_COLUMNS = ("photo_uuid", "organization_key", "private", "user_key", "user_name")
+"""
+Columns of what says whose an image is. mapillary_tools 0.14 has no fields for them, and refuses a file
+that does: files that are written for it lack them, and what they would say has to be found elsewhere.
+"""
+
 NUMBER_COLUMNS = {"altitude": "MAPAltitude", "gps_accuracy_m": "MAPGPSAccuracyMeters"}
 
 KNOWN = frozenset(
@@ -102,6 +111,32 @@ def read_descriptions(path: str | os.PathLike[str]) -> gpd.GeoDataFrame:
         int(images["filetype"].isin(VIDEO_TYPES).sum()), int(images["error"].notna().sum()),
     )  # fmt: skip
     return images
+
+
+def description_in(file: BinaryIO) -> dict[str, Any] | None:
+    """
+    Return the image description in the EXIF of one JPEG; None where there is none.
+
+    Parameters
+    ----------
+    file
+        The picture, open for reading at its start; it can be part of an archive.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    head = read_head(file)
+    if head.exif is None:
+        return None
+    try:
+        tags = _exif_tags.Tags(head.exif)
+        text = _photo.image_description(tags.text(tags.picture.get(_exif_tags.DESCRIPTION)))
+    except (struct.error, ArithmeticError, LookupError, ValueError):
+        return None  # tags that no program understands
+    found: dict[str, Any] | None = None if text is None else json.loads(text)
+    return found
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:

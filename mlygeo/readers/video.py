@@ -186,6 +186,9 @@ def video_info(path: str | os.PathLike[str]) -> VideoInfo:
         movie = _mp4.read_movie(file, size)
         recorded = record_of(file, size, movie, source="auto", first_only=True)
     track = None if movie is None else movie.video
+    if movie is not None and track is None and movie.fragmented:
+        # FFmpeg would find none either, though it takes whatever memory fragments claim.
+        raise FormatError(f"{path.name} holds no pictures")
     if movie is None or track is None:
         return _info_of_other(path, size)
     shown = len(track.samples.shown)
@@ -245,7 +248,7 @@ def record_of(
                 if len(found):
                     return Recorded(found, "camm", texts.get("make"), texts.get("model"))
     if source in {"auto", "blackvue"}:
-        found, model = _of_box(file, size)
+        found, model = _of_box(file, size, None if movie is None else movie.boxes)
         if len(found):
             return Recorded(found, "blackvue", "BlackVue", model)
     if source in {"auto", "nmea"}:
@@ -259,7 +262,7 @@ def record_of(
 
 def _opened(path: Path) -> BinaryIO:
     try:
-        return path.open("rb")
+        return path.open("rb", buffering=_mp4.BUFFER)
     except FileNotFoundError as error:
         raise FileError(f"{path} does not exist") from error
     except OSError as error:
@@ -277,10 +280,10 @@ def _gopro(file: BinaryIO, track: _mp4.Track, *, first_only: bool) -> tuple[Poin
     return gathered.points().possible(), gathered.model()
 
 
-def _of_box(file: BinaryIO, size: int) -> tuple[Points, str | None]:
+def _of_box(file: BinaryIO, size: int, known: tuple[_mp4.Box, ...] | None) -> tuple[Points, str | None]:
     """Return the positions and the model of the boxes in a file's `free` boxes."""
     sentences, model = b"", None
-    for outer in _mp4.file_boxes(file, size):
+    for outer in _mp4.file_boxes(file, size) if known is None else known:
         if outer.kind != b"free":
             continue
         for inner in list(_mp4.file_boxes(file, size, outer.start, outer.stop)):
@@ -347,9 +350,10 @@ def _info_of_other(path: Path, size: int) -> VideoInfo:
         raise FormatError(f"{path.name} is no MP4 or QuickTime video, or its headers are lost") from error
     try:
         with av.open(str(path), metadata_errors="replace") as container:
-            if not container.streams.video:
+            streams = [stream for stream in container.streams.video if stream.codec_context is not None]
+            if not streams:
                 raise FormatError(f"{path.name} holds no pictures")
-            stream = max(container.streams.video, key=lambda found: found.width * found.height)
+            stream = max(streams, key=lambda found: found.width * found.height)
             text = container.metadata.get("creation_time") or stream.metadata.get("creation_time")
             try:
                 start = datetime.fromisoformat(text) if text else None
