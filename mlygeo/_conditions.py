@@ -24,17 +24,23 @@ def conditions_of(
     creator: int | str | Iterable[int | str] | None,
     organization: int | str | Iterable[int | str] | None,
     min_quality: float | None,
+    time_options: tuple[str, str] = ("since", "until"),
 ) -> dict[str, Any]:
-    """Return the conditions that were given, checked and in one form; see `filter_images`."""
+    """
+    Return the conditions that were given, checked and in one form; see `filter_images`.
+
+    `time_options` are what the caller calls the first two, for what is said of wrong ones.
+    """
+    start, end = time_options
     given: dict[str, Any] = {}
     if pano is not None:
         given["pano"] = pano
     if since is not None:
-        given["since"] = _moment(since, "since")
+        given["since"] = _moment(since, start)
     if until is not None:
-        given["until"] = _moment(until, "until")
+        given["until"] = _moment(until, end, is_end=True)
     if "since" in given and "until" in given and given["since"] >= given["until"]:
-        raise InputError(f"--since {since} is not before --until {until}")
+        raise InputError(f"--{start} {since} is not before --{end} {until}")
     if creator is not None:
         given["creator"] = _listed(creator)
     if organization is not None:
@@ -98,7 +104,7 @@ def conditions_mask(columns: Mapping[str, pd.Series], conditions: Mapping[str, A
     return met
 
 
-def _moment(value: str | datetime, option: str) -> pd.Timestamp:
+def _moment(value: str | datetime, option: str, *, is_end: bool = False) -> pd.Timestamp:
     import pandas as pd
 
     try:
@@ -108,7 +114,7 @@ def _moment(value: str | datetime, option: str) -> pd.Timestamp:
             f"--{option} {value!r} is not a date or time", hint="write it as 2024-06-30 or 2024-06-30T12:00:00Z"
         ) from error
     moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
-    whole_day = option == "until" and isinstance(value, str) and len(value.strip()) == len("2024-06-30")
+    whole_day = is_end and isinstance(value, str) and len(value.strip()) == len("2024-06-30")
     return moment + pd.Timedelta(days=1) if whole_day else moment
 
 

@@ -1,112 +1,66 @@
 """
 Who may upload: the users that have signed in, and their tokens.
 
-They are kept in one file in the user's configuration folder, which nobody else can read, or with
-the tokens in the system's keyring. Passwords are not kept at all. What older tools kept is read,
-and never written.
+They are kept in one file in the user's configuration folder, or in one that is named, which nobody
+else can read, or with the tokens in the system's keyring. Passwords are not kept at all. What older
+tools kept in their own places is read, and never written.
 """
 
 from __future__ import annotations
 
-import configparser
 import importlib
-import json
 import logging
 import os
 import re
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo import config, store
-from mlygeo.errors import CredentialsError, DependencyError, InputError
+from mlygeo import _credential_files, config, store
+from mlygeo._credential_files import User
+from mlygeo.errors import CredentialsError, DependencyError, FileError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+__all__ = ["Credentials", "Keyring", "User", "default_path", "upload_token"]
 
 log = logging.getLogger("mlygeo.credentials")
 
 FILE = "credentials.json"
 
+FILE_VARIABLE = "MAPILLARY_CONFIG_PATH"
+"""Environment variable that names the file, as for mapillary_tools."""
+
 KEYRING_NAME = "mlygeo"
 """Name under which the system's keyring has the tokens."""
+
+LOCK_S = 30.0
+"""Seconds to wait for another process that writes the file; a write takes milliseconds."""
 
 CLIENT_TOKEN = re.compile(r"MLY\|\d+\|[0-9a-fA-F]+")
 """What the token of an application looks like; it can read, but not upload."""
 
 SIGN_IN = "sign in with 'mlygeo authenticate'"
 
-_NAME = re.compile(r"[^\s/\\\[\]\"'\0=]{1,64}")
-_OLD_KEYS = {
-    "user_key": "MAPSettingsUserKey",
-    "user_email": "MAPSettingsEmail",
-    "organization_key": "MAPOrganizationKey",
-}
-
-
-@dataclass(frozen=True)
-class User:
-    """
-    A user that has signed in.
-
-    Parameters
-    ----------
-    name
-        What the user is called here; usually the user name at Mapillary.
-    token
-        The token; never shown. None where the system's keyring has it.
-    user_key
-        Id of the user at Mapillary.
-    user_name
-        Name at Mapillary.
-    user_email
-        Address that was used to sign in, where it was kept by an older tool.
-    organization_key
-        The organization to upload for, unless another is asked for.
-    organizations
-        Keys of organizations that were used, by their names.
-    in_keyring
-        Whether the system's keyring has the token.
-    source
-        The file that this stands in.
-    """
-
-    name: str
-    token: str | None = field(default=None, repr=False)
-    user_key: str | None = None
-    user_name: str | None = None
-    user_email: str | None = None
-    organization_key: str | None = None
-    organizations: dict[str, str] = field(default_factory=dict)
-    in_keyring: bool = False
-    source: Path | None = None
-
-    def read_token(self) -> str:
-        """
-        Return the token, from the keyring where that has it.
-
-        Raises
-        ------
-        CredentialsError
-            If it is not there.
-        DependencyError
-            If the package `keyring` is not installed.
-        """
-        token = _keyring().get_password(KEYRING_NAME, self.name) if self.in_keyring else self.token
-        if not token:
-            raise CredentialsError(f"there is no token of user {self.name}", hint=SIGN_IN)
-        return str(token)
+_NAME = re.compile(r"(?!DEFAULT$)[^\s/\\\[\]\"'\0=]{1,64}")
+"""Names of users; DEFAULT has a meaning of its own in files of mapillary_tools."""
 
 
 class Credentials:
     """
     The users that have signed in on this machine.
 
+    Every change reads the file anew, under a lock, and writes it once: what other processes keep
+    there at the same time stays.
+
     Parameters
     ----------
     path
-        The file; the one in the user's configuration folder unless given.
+        The file, of ours or of mapillary_tools; unless given, the one that MAPILLARY_CONFIG_PATH
+        names, else the one in the user's configuration folder. Of a file that is named, by either,
+        only those who stand in it are meant.
     environ
         The environment; this process's unless given.
 
@@ -117,16 +71,22 @@ class Credentials:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None) -> None:
-        self._environ = os.environ if environ is None else environ
-        self.path = default_path() if path is None else Path(path).expanduser()
-        self.default: str | None = None
-        self._own: dict[str, User] = {}
-        self._read()
+        variable = (os.environ if environ is None else environ).get(FILE_VARIABLE, "").strip()
+        named = path if path is not None else variable or None
+        self.path = default_path() if named is None else Path(named).expanduser()
+        self.is_given = path is not None
+        self._is_named = named is not None
+        self._kept = _credential_files.read(self.path)
+
+    @property
+    def default(self) -> str | None:
+        """The user that is meant where none is named."""
+        return self._kept.default
 
     @property
     def users(self) -> dict[str, User]:
         """The users by name: those that signed in here, then those of older tools."""
-        return {**{user.name: user for user in self._older()}, **self._own}
+        return {**{user.name: user for user in self._older()}, **self._kept.users}
 
     def find(self, name: str | None = None) -> User | None:
         """
@@ -150,20 +110,27 @@ class Credentials:
         """
         users = self.users
         if name is not None:
-            for user in users.values():
+            for user in (*([users[name]] if name in users else []), *users.values()):
                 if name in {user.name, user.user_name}:
                     return user
             known = f"there are {', '.join(sorted(users))}" if users else "nobody has"
-            raise CredentialsError(f"no user {name!r} has signed in; {known}", hint=SIGN_IN)
+            raise CredentialsError(f"no user {name!r} has signed in{self.where}; {known}", hint=SIGN_IN)
         if self.default in users:
             return users[str(self.default)]
         if len(users) > 1:
             raise CredentialsError(f"several users have signed in: {', '.join(sorted(users))}", hint="give --user-name")
         return next(iter(users.values()), None)
 
+    @property
+    def where(self) -> str:
+        """The file in brackets, where it is another than usual."""
+        return f" ({self.path})" if self._is_named else ""
+
     def keep(self, user: User, *, keyring: bool = False) -> None:
         """
-        Keep a user, who is from now on the one meant where no name is given.
+        Keep a user who has just signed in, and is from now on the one meant where no name is given.
+
+        What is known of the organizations of the same account stays.
 
         Parameters
         ----------
@@ -176,6 +143,8 @@ class Credentials:
         ------
         InputError
             If the name is none.
+        CredentialsError
+            If the keyring does not take the token.
         DependencyError
             If the package `keyring` is not installed.
         FileError
@@ -183,20 +152,49 @@ class Credentials:
         """
         if not _NAME.fullmatch(user.name):
             raise InputError(f"{user.name[:70]!r} is no name for a user", hint="use letters, digits, . _ and -")
-        if keyring and not user.in_keyring:
-            _keyring().set_password(KEYRING_NAME, user.name, user.read_token())
+        user = replace(user, source=self.path, older=False)
+        if keyring:
+            Keyring().set(user, user.read_token())
             user = replace(user, token=None, in_keyring=True)
-        self._own[user.name] = replace(user, source=self.path)
-        self.default = user.name
-        self._write()
+        with self._changing() as (users, _):
+            before = self.users.get(user.name)
+            if before is not None and before.user_key == user.user_key:
+                user = replace(
+                    user.with_organizations({**before.organizations, **user.organizations}),
+                    organization_key=user.organization_key or before.organization_key,
+                )
+            users[user.name] = user
+            self._write(users, user.name)
+        if before is not None and before.in_keyring and not user.in_keyring:
+            Keyring().drop(before)
 
-    def change(self, user: User) -> None:
-        """Keep what has changed about a user; who is meant without a name stays as it was."""
-        default = self.default
-        self.keep(user)
-        if default is not None:
-            self.default = default
-            self._write()
+    def alter(self, name: str | None, change: Callable[[User], User], *, default: bool = False) -> User:
+        """
+        Change what is kept of a user; one of an older tool is kept here then, too.
+
+        Parameters
+        ----------
+        name
+            As for `find`.
+        change
+            Returns the user as it is to be, from what stands in the file now.
+        default
+            Make it the one that is meant where no name is given; who that is stays otherwise.
+
+        Raises
+        ------
+        CredentialsError
+            If there is no such user.
+        FileError
+            If the file cannot be written.
+        """
+        with self._changing() as (users, before):
+            found = self.find(name)
+            if found is None:
+                raise CredentialsError(f"nobody has signed in{self.where}", hint=SIGN_IN)
+            users[found.name] = replace(change(found), name=found.name, source=self.path, older=False)
+            self._write(users, found.name if default else before)
+        return users[found.name]
 
     def remove(self, name: str) -> None:
         """
@@ -207,75 +205,117 @@ class Credentials:
         CredentialsError
             If there is none of this name, or an older tool keeps it.
         """
-        user = self._own.get(name)
-        if user is None:
-            found = self.find(name)
-            kept = None if found is None else found.source
-            raise CredentialsError(f"user {name} is kept by an older tool, in {kept}", hint="remove it there")
-        if user.in_keyring:
-            ring = _keyring()
-            with suppress(ring.errors.PasswordDeleteError):
-                ring.delete_password(KEYRING_NAME, name)
-        del self._own[name]
-        self.default = next(iter(self._own), None) if self.default == name else self.default
-        self._write()
+        with self._changing() as (users, default):
+            user = self.find(name)
+            if user is None or user.older:
+                kept = None if user is None else user.source
+                raise CredentialsError(f"user {name} is kept by an older tool, in {kept}", hint="remove it there")
+            if user.in_keyring:
+                Keyring().drop(user)
+            del users[user.name]
+            self._write(users, next(iter(users), None) if default == user.name else default)
 
-    def _read(self) -> None:
-        try:
-            text = self.path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return
-        except (OSError, UnicodeDecodeError) as error:
-            raise CredentialsError(f"the credentials file {self.path} cannot be read: {_short(error)}") from None
-        try:
-            told = json.loads(text)
-            users = told["users"]
-            self.default = told.get("default")
-            self._own = {name: _user(name, value, self.path) for name, value in users.items()}
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            # The parser's own words could repeat what stands in the file.
-            raise CredentialsError(
-                f"the credentials file {self.path} is damaged", hint="move it away, and sign in anew"
-            ) from None
+    @contextmanager
+    def _changing(self) -> Iterator[tuple[dict[str, User], str | None]]:
+        """Keep other processes off the file, and give what stands in it now: the users, and who is meant."""
+        import filelock
 
-    def _write(self) -> None:
-        users = {
-            name: {
-                key: value
-                for key in (
-                    "token",
-                    "user_key",
-                    "user_name",
-                    "user_email",
-                    "organization_key",
-                    "organizations",
-                    "in_keyring",
-                )
-                if (value := getattr(user, key))
-            }
-            for name, user in self._own.items()
-        }
-        text = json.dumps({"version": 1, "default": self.default, "users": users}, indent=1, ensure_ascii=False)
-        made = not self.path.parent.exists()
-        with store.atomic(self.path) as temporary:
-            # Nobody else can read it, from its first byte on.
-            number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            os.write(number, text.encode() + b"\n")
-            os.close(number)
-        if made:
-            with suppress(OSError):
-                self.path.parent.chmod(0o700)
+        path = self._real_path()
+        made = not path.parent.exists()
+        lock = filelock.FileLock(path.parent / f".{path.name}.lock", timeout=LOCK_S, mode=0o600)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if made:
+                with suppress(OSError):
+                    path.parent.chmod(0o700)
+            lock.acquire()
+        except filelock.Timeout:
+            raise FileError(f"another process is writing {self.path}", hint="wait until it is done") from None
+        except NotImplementedError:
+            # A file system without locks; a change by another process in these milliseconds would be lost.
+            log.info("%s cannot be locked", self.path)
+        except OSError as error:
+            raise store.file_error(error, self.path) from error
+        try:
+            self._kept = _credential_files.read(self.path)
+            yield dict(self._kept.users), self._kept.default
+        finally:
+            lock.release()
+
+    def _write(self, users: dict[str, User], default: str | None) -> None:
+        path = self._real_path()
+        _credential_files.write(path, self._kept, users, default)
+        self._kept = _credential_files.read(self.path)
+
+    def _real_path(self) -> Path:
+        """Return the file itself where the path is a link, which stays one."""
+        return Path(os.path.realpath(self.path))
 
     def _older(self) -> Iterable[User]:
         """Yield the users that mapillary_tools keeps, of 2019 and of today."""
+        if self._is_named:
+            return
         home = Path.home() / ".config" / "mapillary"
         files = [home / "config"]
-        if named := self._environ.get("MAPILLARY_CONFIG_PATH", "").strip():
-            files.append(Path(named).expanduser())
         with suppress(OSError):
             files += sorted(path for path in (home / "configs").rglob("*") if path.is_file())
         for path in files:
-            yield from _older_users(path)
+            yield from _credential_files.older_users(path)
+
+
+class Keyring:
+    """
+    The system's keyring, as far as tokens are concerned.
+
+    Raises
+    ------
+    DependencyError
+        If the package `keyring` is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            self._package: Any = importlib.import_module("keyring")
+            self._errors: Any = importlib.import_module("keyring.errors")
+        except ImportError:
+            raise DependencyError(
+                "the package keyring is not installed", hint="pip install keyring, or leave --keyring out"
+            ) from None
+
+    def get(self, user: User) -> str | None:
+        """Return a user's token; None where it has none."""
+        with self._told("does not give the token"):
+            token = self._package.get_password(KEYRING_NAME, _entry(user))
+            return None if token is None else str(token)
+
+    def set(self, user: User, token: str) -> None:
+        """Keep a user's token."""
+        with self._told("does not take the token"):
+            self._package.set_password(KEYRING_NAME, _entry(user), token)
+
+    def drop(self, user: User) -> None:
+        """Forget a user's token; one that is not there is forgotten already."""
+        with self._told("does not forget the token"), suppress(self._errors.PasswordDeleteError):
+            self._package.delete_password(KEYRING_NAME, _entry(user))
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """Say of a keyring that is locked, or none at all, what it did not do."""
+        try:
+            yield
+        except self._errors.KeyringError as error:
+            reason = type(error).__name__
+        else:
+            return
+        # Raised out here: what the keyring says could repeat the token.
+        raise CredentialsError(f"the system's keyring {what} ({reason})", hint="leave --keyring out")
+
+
+def _entry(user: User) -> str:
+    """Return the name of a user's entry in the keyring; users of the same name in two files are two."""
+    if user.source is None or user.source == default_path():
+        return user.name
+    return f"{user.name} ({os.path.realpath(user.source)})"
 
 
 def default_path() -> Path:
@@ -283,6 +323,27 @@ def default_path() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_config_dir("mlygeo", appauthor=False)) / FILE
+
+
+def remember_organizations(user: User | None, names: Mapping[str, str]) -> None:
+    """
+    Keep names of organizations, by which they can be asked for the next time.
+
+    Parameters
+    ----------
+    user
+        As found; None, and one that an older tool keeps, is left as it is.
+    names
+        Keys of organizations by their names.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be written.
+    """
+    if user is None or user.older or user.source is None or names.items() <= user.organizations.items():
+        return
+    Credentials(user.source).alter(user.name, lambda kept: kept.with_organizations(names))
 
 
 def upload_token(
@@ -295,9 +356,10 @@ def upload_token(
     """
     Return the token to upload with, and whose it is where that is known.
 
-    The first of these wins: the token given, the file named, the user named, a user's token in the
-    environment, the user that signed in last, `token.txt`. Tokens of applications, which cannot
-    upload, are passed over in the environment and in `token.txt`.
+    The first of these wins: the token given, the file named, the user named, a user of the
+    credentials file that is named, a user's token in the environment, the user that signed in last,
+    `token.txt`. Tokens of applications, which cannot upload, are passed over in the environment and
+    in `token.txt`.
 
     Parameters
     ----------
@@ -306,7 +368,8 @@ def upload_token(
     token, token_file
         As for `config.find_token`.
     credentials
-        The users; those of this machine unless given.
+        The users; those of this machine unless given. Where they are those of a file that is given,
+        nobody else is meant.
 
     Raises
     ------
@@ -316,61 +379,14 @@ def upload_token(
     if token is not None or token_file is not None:
         return config.require_token(token, token_file), None
     users = credentials or Credentials()
-    if user_name is None:
+    if user_name is None and not users.is_given:
         for variable in config.TOKEN_VARIABLES:
             value = os.environ.get(variable, "").strip()
             if value and not CLIENT_TOKEN.fullmatch(value):
                 return config.require_token(value), None
     if (user := users.find(user_name)) is not None:
         return user.read_token(), user
-    found = config.find_token(environ={})
+    found = None if users.is_given else config.find_token(environ={})
     if found is not None and not CLIENT_TOKEN.fullmatch(found):
         return found, None
-    raise CredentialsError("nobody has signed in, and uploads need the token of a user", hint=SIGN_IN)
-
-
-def _user(name: str, told: dict[str, Any], path: Path) -> User:
-    texts: dict[str, Any] = {
-        key: str(told[key])
-        for key in ("token", "user_key", "user_name", "user_email", "organization_key")
-        if told.get(key) is not None
-    }
-    organizations = {str(key): str(value) for key, value in (told.get("organizations") or {}).items()}
-    return User(name, **texts, organizations=organizations, in_keyring=told.get("in_keyring") is True, source=path)
-
-
-def _older_users(path: Path) -> Iterable[User]:
-    """Yield the users of an older tool's file; one that cannot be read has none."""
-    parser = configparser.RawConfigParser(strict=False)
-    parser.optionxform = str  # type: ignore[assignment, method-assign]
-    try:
-        if not path.is_file() or path.stat().st_size > config.LONGEST_TOKEN_FILE * 16:
-            return
-        parser.read_string(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, configparser.Error):
-        log.warning("%s cannot be read as credentials of mapillary_tools", path)
-        return
-    for name in parser.sections():
-        told = dict(parser.items(name))
-        token = (told.get("user_upload_token") or "").strip()
-        # What version 3 of the service and before had for a token is no use any more.
-        if not token or token == "None" or any(letter.isspace() for letter in token):  # noqa: S105 - how it was written
-            continue
-        texts: dict[str, Any] = {
-            key: told[old] for key, old in _OLD_KEYS.items() if told.get(old) not in {None, "", "None"}
-        }
-        yield User(name, token=token, user_name=told.get("MAPSettingsUsername") or name, **texts, source=path)
-
-
-def _keyring() -> Any:
-    """Return the package `keyring`."""
-    try:
-        return importlib.import_module("keyring")
-    except ImportError:
-        raise DependencyError(
-            "the package keyring is not installed", hint="pip install keyring, or leave --keyring out"
-        ) from None
-
-
-def _short(error: Exception) -> str:
-    return getattr(error, "strerror", None) or type(error).__name__
+    raise CredentialsError(f"nobody has signed in{users.where}, and uploads need the token of a user", hint=SIGN_IN)

@@ -6,7 +6,6 @@ import os
 import stat
 import subprocess
 import sys
-import types
 
 import pytest
 from test_cli import run
@@ -172,24 +171,12 @@ def test_organizations_get_names(server, tmp_path):
         mlygeo.edit_config("edit", user_name="jane", organization_key="x/../y")
 
 
-def test_a_keyring_is_used_where_it_is_asked_for(server, monkeypatch):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "keyring", None)
-        with pytest.raises(DependencyError, match="keyring"):
-            signed_in(keyring=True)
-    kept = {}
-    ring = types.ModuleType("keyring")
-    ring.set_password = lambda service, name, secret: kept.__setitem__((service, name), secret)
-    ring.get_password = lambda service, name: kept.get((service, name))
-    ring.delete_password = lambda service, name: kept.pop((service, name))
-    ring.errors = types.SimpleNamespace(PasswordDeleteError=KeyError)
-    monkeypatch.setitem(sys.modules, "keyring", ring)
-    signed_in(keyring=True)
-    assert kept == {("mlygeo", "jane"): USER_TOKEN}
-    assert USER_TOKEN not in module.default_path().read_text()
-    assert upload_token()[0] == USER_TOKEN
-    mlygeo.edit_config("remove", user_name="jane")
-    assert kept == {}
+def test_without_the_package_a_keyring_is_an_error(server, monkeypatch):
+    """With it, see test_credentials."""
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(DependencyError, match="keyring"):
+        signed_in(keyring=True)
+    assert not Credentials().users
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"users": []}', '{"users": {"a": 5}}', "{" * 9000])

@@ -1,6 +1,7 @@
 """Jobs one after another: what they leave is what the single ones leave, and every option reaches its job."""
 
 import inspect
+import json
 
 import pytest
 import video_files
@@ -9,7 +10,7 @@ from upload_folders import USER_TOKEN, clusters_of, described, service_of
 
 import mlygeo
 from mlygeo import cli
-from mlygeo.errors import CredentialsError, InputError
+from mlygeo.errors import FileError, InputError, MlygeoError
 from mlygeo.standin import serve
 
 
@@ -88,11 +89,26 @@ def test_a_dry_run_writes_and_sends_nothing(server, tmp_path):
     assert {path: path.read_bytes() for path in (tmp_path / "photos").rglob("*") if path.is_file()} == before
 
 
-def test_without_a_token_what_was_processed_stays(tmp_path, monkeypatch):
-    folder_of(tmp_path / "photos", 3)
-    with pytest.raises(CredentialsError):
-        mlygeo.process_and_upload(tmp_path / "photos", user_name="rehearsal")
-    assert len(mlygeo.read_frame(tmp_path / "photos" / ".mlygeo" / "images.parquet")) == 3
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"user_name": "nobody"}, "nobody"),
+        ({"organization_key": "77"}, "no organization 77"),
+        ({"private": True}, "private images belong to an organization"),
+    ],
+)
+def test_who_uploads_is_known_before_anything_is_touched(server, video, tmp_path, options, reason):
+    paths = folder_of(tmp_path / "photos", 3)
+    before = [path.read_bytes() for path in paths]
+    if "user_name" not in options:
+        options = {"service": service_of(server), **options}
+    with pytest.raises(MlygeoError, match=reason):
+        mlygeo.process_and_upload(tmp_path / "photos", **options)
+    assert [path.read_bytes() for path in paths] == before
+    assert sorted((tmp_path / "photos").iterdir()) == sorted(paths)
+    with pytest.raises(MlygeoError, match=reason):
+        mlygeo.video_process_and_upload(video, import_path=tmp_path / "frames", **options)
+    assert not (tmp_path / "frames").exists()
 
 
 def test_video_process_with_a_track_beside_it(video, tmp_path):
@@ -134,3 +150,48 @@ def test_what_makes_no_sense_is_said_first(video, tmp_path):
     with pytest.raises(InputError, match="--geotag-source-path"):
         mlygeo.video_process([video, other], geotag_source="gopro_videos")
     assert not (tmp_path / "mapillary_sampled_video_frames").exists()
+
+
+@pytest.mark.parametrize("verb", ["process", "video"])
+def test_photos_are_sorted_after_they_are_uploaded(server, tmp_path, monkeypatch, capsys, request, verb):
+    """Sorted before, they would all be yet to upload."""
+    monkeypatch.setenv("MAPILLARY_GRAPH_API_ENDPOINT", server.url)
+    monkeypatch.setenv("MAPILLARY_UPLOAD_ENDPOINT", server.endpoints.upload)
+    (tmp_path / "token.txt").write_text(USER_TOKEN)
+    photos = tmp_path / "photos"
+    subject = [photos]
+    if verb == "process":
+        folder_of(photos, 4)
+        words = ["process-and-upload"]
+    else:
+        track = gpx_of(tmp_path / "ride.gpx", 20, start_ms=1_714_903_195_000)
+        subject = [request.getfixturevalue("video"), "--import-path", photos, "--video-sample-interval", 2]
+        words = ["video_process_and_upload", "--geotag-source", "gpx", "--geotag-source-path", track]
+    words += [*subject, "--move-uploaded", "--summarize", "--save-as-json", "--token-file", tmp_path / "token.txt"]
+    status = cli.main([str(word) for word in words])
+    out, err = capsys.readouterr()
+    assert status == 0, err
+    uploaded = [path for path in photos.rglob("*.jpg") if "uploaded" in path.parts]
+    assert len(uploaded) == len(list(photos.rglob("*.jpg"))) > 1
+    assert not (photos / "to_be_uploaded").exists()
+    assert json.loads(out) == json.loads((photos / "mapillary_import_summary.json").read_text())
+
+
+def test_the_frame_of_a_chain_that_sorts_is_that_of_the_upload(server, tmp_path):
+    folder_of(tmp_path / "photos", 3)
+    uploads = mlygeo.process_and_upload(
+        tmp_path / "photos", user_name="rehearsal", move_all_images=True, service=service_of(server)
+    )
+    assert (uploads["status"] == "done").all()
+    assert len(uploads) == 3
+
+
+def test_a_goal_that_is_none_is_found_before_anything_is_done(server, tmp_path):
+    paths = folder_of(tmp_path / "photos", 3)
+    before = [path.read_bytes() for path in paths]
+    with pytest.raises(FileError, match="is no folder"):
+        mlygeo.process_and_upload(
+            tmp_path / "photos", move_all_images=True, split_import_path=tmp_path / "no", service=service_of(server)
+        )
+    assert [path.read_bytes() for path in paths] == before
+    assert server.count() == 0

@@ -1,14 +1,24 @@
-"""The flags of mapillary_tools of spring 2019: every verb takes those it had there, and says which change nothing."""
+"""
+The flags of mapillary_tools, of spring 2019 and of today: every verb takes those it had there, and says which
+change nothing.
+"""
 
 import json
+import re
+import subprocess
 
 import click
 import pytest
-from photo_folders import folder_of
+from conftest import DATA
+from mapillary_tools_oracle import program
+from photo_folders import folder_of, gpx_of
 from upload_folders import USER_TOKEN
 
+import mlygeo
 from mlygeo import cli
 from mlygeo.cli import _old_commands, _old_names
+from mlygeo.credentials import Credentials, User
+from mlygeo.errors import InputError
 from mlygeo.standin import serve
 
 GENERAL = "--import_path=photos --verbose --advanced --rerun --skip_subfolders"
@@ -85,6 +95,7 @@ def parsed(words):
             key: value
             for key, value in made.params.items()
             if made.get_parameter_source(key) is click.core.ParameterSource.COMMANDLINE
+            and value != ()  # click 8.2 says it also of files that are not named
         }
     return name, given
 
@@ -127,13 +138,84 @@ def photos(tmp_path, monkeypatch):
         yield tmp_path / "photos"
 
 
+VALUES = {
+    "--filetypes": "image,video",
+    "--geotag_source": "camm",
+    "--video_start_time": "1550000000000",
+    "--duplicate_angle": "5.0",
+}
+"""Values that make sense for flags of today to which a number would be none."""
+
+
+def flags_of(text):
+    """Return the spellings of each flag in a help of argparse, and whether it has a value."""
+    found = []
+    for line in re.findall(r"^  (-[^\n]*)", text, re.MULTILINE):
+        spellings = re.split(r", ", re.split(r" {2,}", line)[0])
+        names = [spelling.split()[0] for spelling in spellings]
+        found.append((names, " " in spellings[0]))
+    return found
+
+
+def help_of(*words):
+    done = subprocess.run([str(program()), *words, "--help"], capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout
+
+
+def test_every_flag_of_the_client_of_today_is_understood():
+    """Its own help says what there is; each flag goes alone and with dashes or underscores to the verb of that name."""
+    general = help_of()
+    verbs = re.search(r"\{([a-z_,]+)\}", general)[1].split(",")
+    assert len(verbs) >= 8
+    tried = 0
+    for verb in verbs:
+        path = [] if verb == "authenticate" else ["photos"]
+        for names, has_value in flags_of(help_of(verb)):
+            if "--help" in names:
+                continue
+            for name in names:
+                value = VALUES.get(names[0], "1") if has_value else None
+                for spelling in {name, f"--{name[2:].replace('_', '-')}"}:
+                    forms = [[spelling]] if value is None else [[spelling, value], [f"{spelling}={value}"]]
+                    for words in forms:
+                        reached, given = parsed([verb, *words, *path])
+                        if name == "--delete":
+                            assert (reached, given) == ("config", {"action": ("remove",)})
+                        else:
+                            assert reached == verb.replace("_", "-")
+                            assert len(given) == 1 + len(path), (verb, words, given)
+                        tried += 1
+    assert tried > 200
+    # Of its flags before the verb, one changes what is said and one asks for the version.
+    assert {name for names, _ in flags_of(general) for name in names} == {"-h", "--help", "--version", "--verbose"}
+    assert parsed(["--verbose", "process", "photos"]) == ("process", {"verbose": 1, "import_path": ("photos",)})
+    assert cli.main(["--version"]) == 0
+
+
+def test_all_flags_of_today_together():
+    """None stands in another's way."""
+    for verb in (
+        "process",
+        "upload",
+        "process_and_upload",
+        "sample_video",
+        "video_process",
+        "video_process_and_upload",
+    ):
+        flags = [(names[0], has_value) for names, has_value in flags_of(help_of(verb)) if "--help" not in names]
+        words = [part for name, has_value in flags for part in ([name, VALUES.get(name, "1")] if has_value else [name])]
+        reached, given = parsed([verb, *words, "photos"])
+        assert reached == verb.replace("_", "-")
+        assert len(given) == len(flags) + 1
+
+
 def run(capsys, *words):
     status = cli.main([str(word) for word in words])
     return status, *capsys.readouterr()
 
 
 def test_upload_sums_up_and_moves_what_it_uploaded(capsys, photos):
-    assert run(capsys, "process", "--import_path", photos, "--user_name", "jane", "-q")[0] == 0
+    assert run(capsys, "process", "--import_path", photos, "--user_name", "rehearsal", "-q")[0] == 0
     status, out, err = run(
         capsys, "upload", "--import_path", photos, "--summarize", "--move_uploaded", "--save_as_json"
     )
@@ -149,7 +231,7 @@ def test_upload_sums_up_and_moves_what_it_uploaded(capsys, photos):
 
 
 def test_a_dry_run_moves_nothing(capsys, photos):
-    run(capsys, "process", "--import_path", photos, "--user_name", "jane", "-q")
+    run(capsys, "process", "--import_path", photos, "--user_name", "rehearsal", "-q")
     status, _, err = run(capsys, "upload", "--import_path", photos, "--dry_run", "--move_all_images")
     assert status == 0, err
     assert "nothing was uploaded" in err
@@ -164,10 +246,16 @@ def test_a_dry_run_moves_nothing(capsys, photos):
         ("post_process --rerun", "--rerun"),
         ("post_process --push_images", "--push-images"),
         ("process --dry_run --push_images", "--push-images"),
+        ("process --dry_run --skip_process_errors", "--skip-process-errors"),
+        ("process --dry_run --skip_zigzag_check", "--skip-zigzag-check"),
+        ("process --dry_run --num_processes 4", "--num-processes"),
+        ("process --dry_run --video_geotag_source camm", "--video-geotag-source"),
+        ("process_and_upload --dryrun --noresume", "--noresume"),
+        ("upload --dryrun --noresume", "--noresume"),
     ],
 )
 def test_what_has_no_effect_is_said_in_one_line(capsys, photos, words, flag):
-    run(capsys, "process", "--import_path", photos, "--user_name", "jane", "-q")
+    run(capsys, "process", "--import_path", photos, "--user_name", "rehearsal", "-q")
     verb, *flags = words.split()
     status, _, err = run(capsys, verb, *flags, "--import_path", photos)
     assert status == 0, err
@@ -186,3 +274,98 @@ def test_each_flag_without_effect_has_its_reason():
     verbs = {verb.name for verb in cli.VERBS}
     assert {*_old_names.NO_EFFECT, *_old_names.AFTERWARDS} <= verbs
     assert all(why for options in _old_names.NO_EFFECT.values() for why in options.values())
+
+
+@pytest.mark.parametrize("source", ["camm", "camm_videos", "camm-videos"])
+@pytest.mark.parametrize("verb", ["process", "geotag"])
+def test_both_names_of_a_source_of_positions(capsys, tmp_path, source, verb):
+    folder_of(tmp_path / "photos", 3, lat=None, lon=None, ms=lambda number: 1_700_000_000_000 + number)
+    video = DATA / "video" / "camm_from_gopro_max.mp4"
+    words = ["--geotag_source", source, "--geotag_source_path", video]
+    words += ["--interpolation_use_gpx_start_time", "-o", tmp_path / ("o" if verb == "process" else "o.parquet")]
+    status, _, err = run(capsys, verb, tmp_path / "photos", *words)
+    assert status == 0, err
+    assert "--geotag-source" not in err
+
+
+def test_names_of_sources_are_known_to_functions_too(tmp_path):
+    folder_of(tmp_path / "photos", 2)
+    for source in ("native", "exiftool_runtime", "native,exiftool_runtime"):
+        images = mlygeo.geotag_photos(tmp_path / "photos", geotag_source=source)
+        assert images["error"].isna().all()
+    with pytest.raises(InputError, match="no geotag source 'native,gpx'"):
+        mlygeo.geotag_photos(tmp_path / "photos", geotag_source="native,gpx")
+    with pytest.raises(InputError, match="several videos"):
+        mlygeo.video_process(["a.mp4", "b.mp4"], geotag_source="gopro")
+
+
+def test_an_offset_of_the_track_alone(tmp_path):
+    """Positions and times are those of the official client."""
+    folder_of(tmp_path / "photos", 5, lat=None, lon=None)
+    track = gpx_of(tmp_path / "ride.gpx", 12)
+    done = subprocess.run(
+        [str(program()), "process", str(tmp_path / "photos"), "--geotag_source", "gpx", "--geotag_source_path",
+         str(track), "--interpolation_offset_time", "2.5", "--desc_path", str(tmp_path / "theirs.json")],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    theirs = {entry["filename"]: entry for entry in json.loads((tmp_path / "theirs.json").read_text())}
+    words = ["geotag", tmp_path / "photos", "--geotag_source=gpx", "--geotag_source_path", track]
+    words += ["--interpolation_offset_time", "2.5", "-o", tmp_path / "ours.parquet", "-q"]
+    assert cli.main([str(word) for word in words]) == 0
+    ours = mlygeo.read_frame(tmp_path / "ours.parquet")
+    for path, place, time in zip(ours["path"], ours.geometry, ours["captured_at"], strict=True):
+        assert abs(place.y - theirs[path]["MAPLatitude"]) < 1e-7
+        assert f"{time:%Y_%m_%d_%H_%M_%S_%f}"[:-3] == theirs[path]["MAPCaptureTime"]
+    with pytest.raises(InputError, match="needs a track"):
+        mlygeo.geotag_photos(tmp_path / "photos", interpolation_offset_time=1)
+
+
+def test_types_of_files(capsys, photos):
+    """Of a folder with photos, an archive of them, and a video, those that are asked for."""
+    run(capsys, "process", photos, "--user_name", "rehearsal", "-q")
+    mlygeo.zip_sequences(photos, output=photos / "zips")
+    (photos / "drive.mp4").write_bytes((DATA / "video" / "blackvue_form_leeds.mp4").read_bytes())
+    for types, images, files in (
+        ("image", 4, 0),
+        ("zip,image", 4, 1),
+        ("blackvue", 0, 1),
+        ("video", 0, 1),
+        ("camm,gopro", 0, 0),
+    ):
+        status, out, err = run(capsys, "upload", photos, "--dryrun", "--filetypes", types, "--json")
+        assert status == 0, err
+        told = json.loads(out)
+        assert (told["images"], told.get("files", 0)) == (images, files), types
+    status, _, err = run(capsys, "upload", photos, "--filetypes", "pictures")
+    assert status == 2
+    assert "'pictures' is no type of file" in err
+    status, _, err = run(capsys, "process", photos, "--filetypes", "video")
+    assert status == 2
+    assert "leaves out photos" in err
+    before = {path: path.read_bytes() for path in photos.glob("*.jpg")}
+    status, _, err = run(capsys, "process_and_upload", photos, "--filetypes", "zip", "--offset_time", "3")
+    assert status == 0, err
+    assert "1 archive finished" in err
+    assert {path: path.read_bytes() for path in photos.glob("*.jpg")} == before
+
+
+def test_a_profile_is_deleted(capsys, photos):
+    Credentials().keep(User("jane", "token-of-jane"))
+    Credentials().keep(User("joe", "token-of-joe"))
+    status, _, err = run(capsys, "authenticate", "--delete", "--user_name=jane", "--user_email", "a@b.c")
+    assert status == 0, err
+    assert set(Credentials().users) == {"joe"}
+    assert run(capsys, "authenticate", "--user_name", "joe", "--delete", "-q")[0] == 0
+    assert not Credentials().users
+    assert run(capsys, "authenticate", "--delete")[0] == 2
+
+
+def test_the_script_of_2018_that_edits_a_file_signs_in_anew(capsys, photos, tmp_path):
+    status, _, err = run(capsys, "edit_config.py", tmp_path / "config", "--user_name", "jane", "--jwt", USER_TOKEN)
+    assert status == 0, err
+    assert Credentials(tmp_path / "config").find("jane").token == USER_TOKEN
+    translated = _old_commands.translated
+    assert translated(["edit_config.py"]) == ["authenticate"]
+    assert translated(["edit_config", "edit", "--user_name", "jane"]) == ["config", "edit", "--user_name", "jane"]
+    assert translated(["edit_config"]) == ["config"]

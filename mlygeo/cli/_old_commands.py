@@ -32,6 +32,9 @@ VIDEO_VERBS = frozenset({"sample-video", "video-process", "video-process-and-upl
 IGNORED = frozenset({"--advanced", "--flag-duplicates"})
 """Flags of mapillary_tools for what is always so here."""
 
+ACTIONS = frozenset({"list", "edit", "remove"})
+"""What `config` does."""
+
 TRUTHS = frozenset({"true", "false", "1", "0", "yes", "no"})
 """Values that mapillary_tools took after --dry_run."""
 
@@ -49,9 +52,18 @@ def translated(words: list[str]) -> list[str]:
         The words after `mlygeo`.
     """
     words = words[1:] if words[:1] == ["--advanced"] else words
+    if words[:1] == ["--verbose"]:
+        # mapillary_tools took it before the verb, too.
+        words = [*words[1:2], "--verbose", *words[2:]]
     name = words[0].replace("_", "-").removesuffix(".py") if words else ""
+    if name == "edit-config":
+        return _edit_config(words)
     if name == "download" and "--output-folder" in {_dashed(word).partition("=")[0] for word in words}:
         name = "download-originals"
+    if name == "authenticate" and "--delete" in words:
+        # What else mapillary_tools takes there is of no use to it.
+        said = _mapillary_tools(words[1:])
+        return ["config", "remove", *_only(said, {"--user-name", "--config-file"}, {"--json", "-q", "--quiet"})]
     if name in IMPORT_PATH_VERBS:
         return [name, *_mapillary_tools(words[1:])]
     if name in VIDEO_VERBS:
@@ -61,6 +73,29 @@ def translated(words: list[str]) -> list[str]:
     if {"-h", "--help"} & set(words):
         return ["download", "--help"]
     return ["download", *COMMANDS[name]([_dashed(word) for word in words[1:]])]
+
+
+def _edit_config(words: list[str]) -> list[str]:
+    """edit_config.py [PATH], of 2018, which signed in anew; with an action it is our config."""
+    free = [word for word in words[1:2] if not word.startswith("-")]
+    if free and free[0] not in ACTIONS:
+        return ["authenticate", "--config-file", free[0], *words[2:]]
+    return ["authenticate" if words[0].endswith(".py") and not free else "config", *words[1:]]
+
+
+def _only(words: list[str], with_value: set[str], without: set[str]) -> list[str]:
+    """Return the options of these names alone."""
+    said: list[str] = []
+    position = 0
+    while position < len(words):
+        word, equals, _ = _dashed(words[position]).partition("=")
+        if word in without:
+            said.append(words[position])
+        elif word in with_value:
+            said += words[position : position + (1 if equals else 2)]
+            position += not equals
+        position += 1
+    return said
 
 
 def _mapillary_tools(words: list[str]) -> list[str]:
@@ -80,6 +115,13 @@ def _mapillary_tools(words: list[str]) -> list[str]:
             position += 1
         elif name == "--dry-run" and equals:
             said.append(name)
+        elif name == "--organization-keys":
+            # Several followed it there, and nothing else could.
+            keys = [value] if equals else []
+            while position < len(words) and words[position].isdigit():
+                keys.append(words[position])
+                position += 1
+            said += [part for key in keys for part in (name, key)] or [name]
         elif name not in IGNORED:
             said.append(words[position - 1])
     return [*said, *paths]

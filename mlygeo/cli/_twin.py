@@ -74,9 +74,7 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
     if kind.startswith("Literal["):
         choices = re.findall(r"'([^']+)'|\"([^\"]+)\"", kind)
         values = [single or double for single, double in choices]
-        return click.Option(
-            [name, flag, *others], type=click.Choice(values), default=default, show_default=True, help=text
-        )
+        return click.Option([name, flag, *others], type=_Choice(values), default=default, show_default=True, help=text)
     if "Iterable[" in kind:
         choices = [single or double for single, double in re.findall(r"'([^']+)'|\"([^\"]+)\"", kind)]
         # What can be named is shown in place of a word for it.
@@ -91,6 +89,14 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
         metavar="DIR" if text.startswith("Folder") else METAVARS.get(kind, "TEXT"),
         help=f"{text}  [default: {default:g}]" if isinstance(default, float) else text,
     )
+
+
+class _Choice(click.Choice[str]):
+    """A choice that knows the names of older tools, too; the help shows only ours."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        ours = _old_names.values_of(param.name) if param is not None and param.name is not None else None
+        return super().convert(value if ours is None else ours(value), param, ctx)
 
 
 def _none_if_empty(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> list[str] | None:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from mlygeo.errors import InputError
+from mlygeo.errors import FileError, InputError
 
 if TYPE_CHECKING:
     from mlygeo.actors.exif_writer import Overwrite
 
 Source = Literal["exif", "gpx", "nmea", "csv", "gopro_videos", "blackvue_videos", "camm_videos"]
 """Where times and positions come from."""
+
+OTHER_SOURCES: dict[str, Source] = {
+    "native": "exif",
+    "exiftool": "exif",
+    "exiftool_runtime": "exif",
+    "gopro": "gopro_videos",
+    "blackvue": "blackvue_videos",
+    "camm": "camm_videos",
+}
+"""What mapillary_tools calls them today -> ours, which are those of 2019; what exiftool finds in photos is read."""
 
 TURNS = {0: 1, 90: 8, 180: 3, 270: 6}
 """EXIF's orientation for degrees that a picture is stored turned by, clockwise, as the older tools have it."""
@@ -65,18 +76,26 @@ class Geotagging:
     sub_second_interval: float = 0.0
     offset_time: float = 0.0
     offset_angle: float = 0.0
+    interpolation_offset_time: float = 0.0
     use_gps_start_time: bool = False
     max_gap: float | None = None
 
     def __post_init__(self) -> None:
         """Raise for what makes no sense."""
-        for name, value in (("offset-time", self.offset_time), ("offset-angle", self.offset_angle)):
+        object.__setattr__(self, "geotag_source", source_named(self.geotag_source))
+        for name, value in (
+            ("offset-time", self.offset_time),
+            ("offset-angle", self.offset_angle),
+            ("interpolation-offset-time", self.interpolation_offset_time),
+        ):
             if not abs(value) < float("inf"):
                 raise InputError(f"--{name} must be a number, not {value}")
         if not 0 <= self.sub_second_interval < float("inf"):
             raise InputError(f"--sub-second-interval must be 0 seconds or more, not {self.sub_second_interval}")
         if self.geotag_source == "exif" and self.use_gps_start_time:
             raise InputError("--use-gps-start-time needs a track to start from", hint="name its --geotag-source")
+        if self.geotag_source == "exif" and self.interpolation_offset_time:
+            raise InputError("--interpolation-offset-time needs a track", hint="name its --geotag-source")
         if self.geotag_source == "exif" and self.geotag_source_path is not None:
             raise InputError(
                 f"--geotag-source-path {self.geotag_source_path} is of no use to --geotag-source exif",
@@ -149,6 +168,12 @@ class Sorting:
     split_import_path: Any = None
     push_images: bool = False
 
+    def __post_init__(self) -> None:
+        """Raise where photos would be moved to nowhere, before anything is done."""
+        goal = self.split_import_path
+        if goal is not None and not Path(goal).expanduser().is_dir():
+            raise FileError(f"{goal} is no folder", hint="make it, or leave --split-import-path out")
+
     @property
     def moves(self) -> bool:
         """Whether photos are moved."""
@@ -158,6 +183,12 @@ class Sorting:
     def asked(self) -> bool:
         """Whether there is anything to do."""
         return self.moves or self.summarize or self.list_file_status or self.save_local_mapping
+
+
+def source_named(name: str) -> Source:
+    """Return our name of a source; of several with commas between, as mapillary_tools takes them, that of them all."""
+    found = {OTHER_SOURCES.get(part.strip(), part.strip()) for part in str(name).split(",")}
+    return found.pop() if len(found) == 1 else name  # type: ignore[return-value]
 
 
 def taken(kind: type[T], options: dict[str, Any]) -> T:

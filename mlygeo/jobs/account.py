@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,9 @@ FROM_STDIN = "-"
 
 ACTIONS = ("list", "edit", "remove")
 
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""Keys of users: numbers today, and 22 letters and digits in 2019."""
+
 
 def authenticate(
     *,
@@ -43,26 +47,33 @@ def authenticate(
     progress: Progress | None = None,  # noqa: ARG001 - every job has it
 ) -> Job:
     """Do what `mlygeo.authenticate` says."""
-    from mlygeo.credentials import Credentials, User
+    from mlygeo.credentials import CLIENT_TOKEN, Credentials, User
     from mlygeo.service.sign_in import sign_in, whose
 
     credentials = Credentials(config_file)
     if user_name is not None and user_name in credentials.users and not force_overwrite:
         _may_replace(user_name)
     if jwt is not None:
-        signed_in = whose(_service(service, _secret(jwt, "token")), user_key)
+        secret = _secret(jwt, "--jwt")
+        if CLIENT_TOKEN.fullmatch(secret):
+            raise CredentialsError(
+                "this is the token of an application, which reads, and cannot upload",
+                hint="give the token of a user, or leave --jwt out to sign in with email and password",
+            )
+        signed_in = whose(_service(service, secret), user_key)
     else:
         asked = _service(service, _client_token(token, token_file, service))
         email = user_email or _asked("email: ", "--user-email")
-        password = _secret(user_password, "password") if user_password is not None else _asked_secretly()
+        password = _secret(user_password, "--user-password") if user_password is not None else _asked_secretly()
         signed_in = sign_in(asked, email.strip(), password)
         if user_key is not None and signed_in.user_key != user_key:
             raise CredentialsError(f"this is user {signed_in.user_key}, not {user_key}")
     name = user_name or signed_in.user_name or signed_in.user_key
     before = credentials.users.get(name)
+    if user_name is None and before is not None and before.user_key != signed_in.user_key and not force_overwrite:
+        # The same account signs in anew without a question: only a token that may have run out is replaced.
+        _may_replace(name)
     user = User(name, signed_in.token, user_key=signed_in.user_key, user_name=signed_in.user_name)
-    if before is not None and before.user_key == user.user_key:
-        user = replace(user, organization_key=before.organization_key, organizations=before.organizations)
     credentials.keep(user, keyring=keyring)
     place = "the system's keyring" if keyring else str(credentials.path)
     text = f"signed in as {signed_in.user_name or name} (user key {signed_in.user_key}); the token is in {place}"
@@ -74,6 +85,7 @@ def edit_config(
     *,
     user_name: str | None,
     organization_key: str | None,
+    user_key: str | None,
     organization_name: str | None,
     default: bool,
     config_file: Any,
@@ -93,16 +105,15 @@ def edit_config(
             raise InputError("nothing says who is to be forgotten", hint="give --user-name")
         credentials.remove(user_name)
         return _job(credentials, f"user {user_name} and the token are forgotten")
-    user = credentials.find(user_name)
-    if user is None:
-        raise CredentialsError("nobody has signed in", hint="sign in with 'mlygeo authenticate'")
-    changed = _changed(user, organization_key, organization_name)
-    if changed == user and not default:
-        raise InputError("nothing says what to change", hint="give --organization-key or --default")
-    if default:
-        credentials.keep(changed)
-    else:
-        credentials.change(changed)
+    if user_key is None and organization_key is None and organization_name is None and not default:
+        raise InputError("nothing says what to change", hint="give --organization-key, --user-key or --default")
+    if user_key is not None and not _KEY.fullmatch(user_key):
+        raise InputError(f"{user_key[:40]!r} is no key of a user", hint="keys are letters and digits")
+
+    def change(user: User) -> User:
+        return replace(_changed(user, organization_key, organization_name), user_key=user_key or user.user_key)
+
+    user = credentials.alter(user_name, change, default=default)
     return _job(credentials, f"user {user.name} was changed")
 
 
@@ -193,11 +204,15 @@ def _asked_secretly() -> str:
     return getpass.getpass("Mapillary password: ")
 
 
-def _secret(given: str, what: str) -> str:
+def _secret(given: str, flag: str) -> str:
     """Return a secret; from standard input where a dash stands for it."""
+    if given == FROM_STDIN and sys.stdin is None:
+        raise InputError(
+            f"{flag} - reads standard input, which is closed", hint=f"give it there: '{flag} -' with '< FILE'"
+        )
     secret = sys.stdin.readline().rstrip("\r\n") if given == FROM_STDIN else given
     if not secret:
-        raise InputError(f"the {what} is empty")
+        raise InputError(f"{flag} is empty")
     return secret
 
 

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import inspect
+import os
+from dataclasses import asdict
 from typing import Any
 
 from mlygeo.errors import FormatError, InputError
-from mlygeo.jobs import _inputs
+from mlygeo.jobs import _file_types, _inputs
 from mlygeo.jobs._job import Job
+from mlygeo.jobs._settings import Sorting, source_named, taken
 
 
 def process_and_upload(import_path: Any, **options: Any) -> Job:
     """Do what `mlygeo.process_and_upload` says."""
     from mlygeo.jobs import process, upload
 
-    first = _run(process.process, import_path, options)
+    sorting = taken(Sorting, options)
+    _check_sign_in(options)
+    if _file_types.IMAGE not in _file_types.named(options["file_types"]):
+        return _run(upload.upload, import_path, options | {"output": None})
+    # Photos are sorted by what became of their upload, so that comes last.
+    first = _run(process.process, import_path, options | asdict(Sorting()))
     if options["dry_run"]:
         return first
-    return _joined(first, _run(upload.upload, import_path, options | {"output": None}))
+    described = _described_in(import_path, options["output"])
+    done = _joined(first, _run(upload.upload, described, options | {"output": None}))
+    return _sorted(done, import_path, options) if sorting.asked else done
 
 
 def video_process(videos: Any, **options: Any) -> Job:
@@ -30,6 +40,7 @@ def video_process(videos: Any, **options: Any) -> Job:
 
 def video_process_and_upload(videos: Any, **options: Any) -> Job:
     """Do what `mlygeo.video_process_and_upload` says."""
+    _check_sign_in(options)
     sampled, folder = _sample(videos, options)
     return _joined(sampled, process_and_upload(folder, **options))
 
@@ -54,11 +65,60 @@ def then_sorted(first: Job, import_path: Any, options: dict[str, Any]) -> Job:
     return first
 
 
+def _described_in(import_path: Any, output: Any) -> Any:
+    """Return the folder by which photos are uploaded: that of their frames where nothing can be written beside them."""
+    from mlygeo.jobs._photo_import import import_folder
+
+    folder = import_folder(import_path).expanduser()
+    base = folder if folder.is_dir() else folder.parent
+    return import_path if output is None or os.access(base, os.W_OK) else output
+
+
+def _sorted(done: Job, import_path: Any, options: dict[str, Any]) -> Job:
+    """Return a chain with the post-processing of its folder after it; its frame stays that of the upload."""
+    from mlygeo.jobs import post_process
+
+    last = _run(post_process.post_process, import_path, options | {"video_import_path": None})
+    return Job(
+        lambda: done.frame,
+        {**done.summary, "post_process": last.summary, "failed": [*map(str, [*done.failed, *last.failed])]},
+        f"{done.headline}\n{last.headline}",
+        lambda path: [*done.write(path), *last.write(path)],
+        [*done.failed, *last.failed],
+        text=last.text,
+    )
+
+
+def _check_sign_in(options: dict[str, Any]) -> None:
+    """
+    Find out whether there is somebody to upload as, and the organization, before any photo is touched.
+
+    Raises
+    ------
+    CredentialsError
+        If nobody has signed in, or there is no such organization.
+    InputError
+        If private images are to belong to nobody.
+    """
+    from mlygeo.jobs import _account
+
+    if options["dry_run"]:
+        return
+    account = _account.account_of(
+        service=options["service"], user_name=options["user_name"], token=options["token"],
+        token_file=options["token_file"], config_file=options["config_file"], max_attempts=options["max_attempts"],
+    )  # fmt: skip
+    organization = _account.organization_of(account, options["organization_key"], options["organization_name"])
+    if options["private"] and organization is None:
+        raise InputError("private images belong to an organization", hint="give --organization-key")
+
+
 def _sample(videos: Any, options: dict[str, Any]) -> tuple[Job, Any]:
     """Sample videos; return the job, and the one folder of all frames."""
     from mlygeo.jobs import video
     from mlygeo.jobs._geotag_source import ENDINGS
 
+    options["geotag_source"] = source_named(options["geotag_source"])
     if options["dry_run"]:
         raise InputError(
             "--dry-run cannot tell what becomes of frames that are not there", hint="run mlygeo sample-video first"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from mlygeo.service.http import Service
 
 log = logging.getLogger("mlygeo.jobs")
+
+_EPOCH_MS = re.compile(r"\d{11,13}")
+"""Milliseconds since 1970; a date that is written without hyphens has eight digits."""
 
 FURTHEST_M = 25.0
 """Metres between an image and what Mapillary has of the same millisecond, beyond which they are two."""
@@ -39,14 +44,17 @@ def download_originals(
     dry_run: bool,
     token: str | None,
     token_file: Any,
+    config_file: Any,
     service: Service | None,
     progress: Progress | None,
 ) -> Job:
     """Do what `mlygeo.download_originals` says."""
+    from mlygeo import frames
     from mlygeo.jobs._account import account_of
 
     if number_threads < 1:
         raise InputError(f"--number-threads must be 1 or more, not {number_threads}")
+    dates = _dates(start_date, end_date)
     wanted = None
     if import_path not in (None, ()):
         from mlygeo.jobs import _import
@@ -56,13 +64,22 @@ def download_originals(
             raise InputError(
                 f"no image in {_shown(import_path)} has a description", hint="nothing tells which are meant"
             )
-    account = account_of(service=service, user_name=user_name, token=token, token_file=token_file, max_attempts=None)
+        wanted = wanted[frames.conditions_mask({"captured_at": wanted["captured_at"]}, dates)] if dates else wanted
+        if not len(wanted):
+            raise InputError(
+                f"no image in {_shown(import_path)} was captured at that time",
+                hint="look at --start-date and --end-date",
+            )
+    account = account_of(
+        service=service, user_name=user_name, token=token, token_file=token_file, config_file=config_file,
+        max_attempts=None,
+    )  # fmt: skip
     organizations = [organization_key] if isinstance(organization_key, str) else list(organization_key or [])
     organizations = organizations or _told(wanted)
     if wanted is not None and by_property == "key":
         ids, missing = _ids_of(wanted)
     else:
-        ids, missing = _found(account, wanted, organizations, dates=(start_date, end_date), progress=progress)
+        ids, missing = _found(account, wanted, organizations, dates, progress=progress)
     job = download_job.download(
         ids, region=None, output=output, imgid_file=None, sequence=None, sequence_file=None, user=None,
         retry_failed=False, size="original", layout="sequence", exif=False, computed=False, quality=None, format="jpg",
@@ -78,34 +95,48 @@ def download_originals(
     return job
 
 
+def _dates(start: Any, end: Any) -> dict[str, Any]:
+    """Return the times of a call as conditions; milliseconds since 1970 too, as the older tool had them."""
+    from mlygeo import frames
+
+    times = [_EPOCH_MS.fullmatch(value.strip()) if isinstance(value, str) else None for value in (start, end)]
+    since, until = (
+        value if time is None else datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(value))
+        for value, time in zip((start, end), times, strict=True)
+    )
+    return frames.conditions_of(
+        since=since, until=until, pano=None, creator=None, organization=None, min_quality=None,
+        time_options=("start-date", "end-date"),
+    )  # fmt: skip
+
+
 def _told(wanted: Any) -> list[str]:
     if wanted is None or "organization_key" not in wanted:
         return []
-    return sorted(set(wanted["organization_key"].dropna()))
+    # Images that name none are the user's own, which an empty key stands for.
+    return sorted(set(wanted["organization_key"].fillna("")))
 
 
 def _ids_of(wanted: Any) -> tuple[npt.NDArray[np.int64], list[str]]:
-    """Return the ids of images: of the frame, else of files that are named after theirs."""
-    names = wanted["path"].str.extract(r"(\d{5,19})\.[^.]+$", expand=False).astype("Int64")
+    """Return the ids of images: of the frame, else of files whose whole names are theirs, as downloads have them."""
+    names = wanted["path"].str.extract(r"(?:^|[/\\])([1-9]\d{4,18})\.[^./\\]+$", expand=False)
+    # A larger number is none that an id could be.
+    names = names.mask(names.str.len().eq(19) & (names > str(np.iinfo(np.int64).max))).astype("Int64")
     ids = wanted["id"].fillna(names)
     return ids.dropna().to_numpy(dtype=np.int64), wanted.loc[ids.isna(), "path"].tolist()
 
 
 def _found(
-    account: Account, wanted: Any, organizations: list[str], *, dates: tuple[Any, Any], progress: Progress | None
+    account: Account, wanted: Any, organizations: list[str], dates: dict[str, Any], *, progress: Progress | None
 ) -> tuple[npt.NDArray[np.int64], list[str]]:
     """Return the ids of images that the account has; those that are wanted, by time and place."""
     import pandas as pd
 
-    from mlygeo import frames
     from mlygeo.readers.graph import images_frame
     from mlygeo.service.graph import Graph
 
-    conditions = frames.conditions_of(
-        since=dates[0], until=dates[1], pano=None, creator=None, organization=None, min_quality=None
-    )
-    since, until = conditions.get("since"), conditions.get("until")
-    if wanted is not None and not conditions:
+    since, until = dates.get("since"), dates.get("until")
+    if wanted is not None:
         margin = pd.Timedelta(seconds=1)
         since, until = wanted["captured_at"].min() - margin, wanted["captured_at"].max() + margin
     records: list[dict[str, Any]] = []

@@ -80,8 +80,6 @@ def sorted_job(place: PhotoImport, sorting: Sorting, *, after: Job | None = None
     dry_run
         Whether nothing is moved or written.
     """
-    if sorting.split_import_path is not None and not Path(sorting.split_import_path).expanduser().is_dir():
-        raise FileError(f"{sorting.split_import_path} is no folder", hint="make it, or leave --split-import-path out")
     with place.held(dry_run=dry_run):
         images = place.images(known := place.photos(dry_run=dry_run), again=())
         images = images.assign(status=_status(images, known["first_path"], place))

@@ -56,9 +56,11 @@ def authenticate(
     keyring
         Keep the token in the system's keyring; needs the package keyring.
     force_overwrite
-        Replace a user of this name without asking.
+        Replace a user of this name without asking. Unless a name is given, the same account signs in
+        anew without it.
     config_file
-        Credentials file. Default: credentials.json in the user's configuration folder.
+        Credentials file; one of mapillary_tools stays one. Default: the one that MAPILLARY_CONFIG_PATH
+        of the environment names, else credentials.json in the user's configuration folder.
     token
         Token of an application, which a sign-in with a password needs. Better in the environment
         variable MAPILLARY_CLIENT_TOKEN, or in a file.
@@ -96,6 +98,7 @@ def edit_config(
     action: str | Iterable[str] | None = None,
     *,
     user_name: str | None = None,
+    user_key: str | None = None,
     organization_key: str | None = None,
     organization_name: str | None = None,
     default: bool = False,
@@ -110,6 +113,8 @@ def edit_config(
         "list" (default); "edit": what the options say of the user; "remove": forget the user and the token.
     user_name
         The user in question. Default: the one that signed in last.
+    user_key
+        Id of the user at Mapillary.
     organization_key
         Upload for this organization from now on; empty for none.
     organization_name
@@ -117,7 +122,8 @@ def edit_config(
     default
         Make the user the one that is meant where none is named.
     config_file
-        Credentials file. Default: credentials.json in the user's configuration folder.
+        Credentials file; one of mapillary_tools stays one. Default: the one that MAPILLARY_CONFIG_PATH
+        of the environment names, else credentials.json in the user's configuration folder.
 
     Returns
     -------

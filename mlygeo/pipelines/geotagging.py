@@ -25,6 +25,7 @@ def geotag_photos(
     sub_second_interval: float = 0.0,
     offset_time: float = 0.0,
     offset_angle: float = 0.0,
+    interpolation_offset_time: float = 0.0,
     use_gps_start_time: bool = False,
     max_gap: float | None = None,
     skip_subfolders: bool = False,
@@ -53,6 +54,9 @@ def geotag_photos(
         Seconds by which the camera's clock is ahead of the GPS device's; subtracted from capture times.
     offset_angle
         Angle from the direction of travel to that of the camera, degrees clockwise; added to headings.
+    interpolation_offset_time
+        Seconds that are added to capture times to find the place on the track: offset_time with the
+        other sign, as mapillary_tools has it today.
     use_gps_start_time
         The camera's clock is of no use: the first photo is taken to be where the track starts.
     max_gap
@@ -166,6 +170,7 @@ def extract_geotag_data(
     sub_second_interval: float = 0.0,
     offset_time: float = 0.0,
     offset_angle: float = 0.0,
+    interpolation_offset_time: float = 0.0,
     use_gps_start_time: bool = False,
     max_gap: float | None = None,
     dry_run: bool = False,
@@ -202,6 +207,9 @@ def extract_geotag_data(
         Seconds by which the camera's clock is ahead of the GPS device's; subtracted from capture times.
     offset_angle
         Angle from the direction of travel to that of the camera, degrees clockwise; added to headings.
+    interpolation_offset_time
+        Seconds that are added to capture times to find the place on the track: offset_time with the
+        other sign, as mapillary_tools has it today.
     use_gps_start_time
         The camera's clock is of no use: the first photo is taken to be where the track starts.
     max_gap

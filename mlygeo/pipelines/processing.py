@@ -22,6 +22,7 @@ def process(
     output: PathLike | None = None,
     rerun: bool = False,
     skip_subfolders: bool = False,
+    file_types: str | None = None,
     user_name: str | None = None,
     organization_name: str | None = None,
     organization_key: str | None = None,
@@ -43,6 +44,7 @@ def process(
     sub_second_interval: float = 0.0,
     offset_time: float = 0.0,
     offset_angle: float = 0.0,
+    interpolation_offset_time: float = 0.0,
     use_gps_start_time: bool = False,
     max_gap: float | None = None,
     cutoff_distance: float = 600.0,
@@ -96,6 +98,9 @@ def process(
         that are gone.
     skip_subfolders
         Leave out photos in subfolders.
+    file_types
+        Only files of these types, with commas between; process is for image, and an upload takes others
+        as they are. Default: all.
     user_name
         Mapillary user that the photos are uploaded as.
     organization_name
@@ -142,6 +147,9 @@ def process(
         Seconds by which the camera's clock is ahead of the GPS device's; subtracted from capture times.
     offset_angle
         Angle from the direction of travel to that of the camera, degrees clockwise; added to headings.
+    interpolation_offset_time
+        Seconds that are added to capture times to find the place on the track: offset_time with the
+        other sign, as mapillary_tools has it today.
     use_gps_start_time
         The camera's clock is of no use: the first photo is taken to be where the track starts.
     max_gap

@@ -31,42 +31,58 @@ def upload(
     reupload: bool = False,
     manual_done: bool = False,
     skip_subfolders: bool = False,
+    file_types: str | None = None,
     number_threads: int | None = None,
     max_attempts: int | None = None,
     dry_run: bool = False,
     token: str | None = None,
     token_file: PathLike | None = None,
+    config_file: PathLike | None = None,
     service: Service | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """
     Upload images that were processed, archives of sequences, and videos with positions.
 
-    The descriptions are those of mapillary_image_description.json in the folder, or what 'mlygeo
-    process' left there; images of the Mapillary app have theirs inside, and go up as they are.
-    The files stay as they are: a description is written only into the bytes that are sent.
-    Duplicates and what failed to process are skipped. Archives (see 'mlygeo zip') and videos of
-    BlackVue and CAMM cameras go up whole. No content goes up twice, whatever folder it lies in:
-    the history of this machine knows its MD5. A run that was stopped, however it was stopped, is
-    gone on with by the same command, in the middle of a sequence or of a file.
+    The descriptions are those of mapillary_image_description.json in the folder or a subfolder, or
+    what 'mlygeo process' left there, whichever is newer; what that file has no fields for
+    (organization, privacy, user, photo UUID) is what 'mlygeo process' was told, else what the image
+    says inside. Images of the Mapillary app have all inside, and go up as they are. The files stay as
+    they are: a description is written only into the bytes that are sent. Duplicates and what failed
+    to process are skipped and counted; that is no failure of the upload. Archives of a sequence (see
+    'mlygeo zip') and videos of BlackVue and CAMM cameras go up whole; other archives are left out and
+    named.
+
+    Each image goes up for the organization that it names, and one that names none for the user alone,
+    or the organization that 'mlygeo config edit' has set; a sequence of several owners becomes one
+    for each. An organization that the service does not show to the user, and private images without
+    one, are errors before anything is sent. No content goes up
+    twice, whatever folder it lies in: the history of this machine knows its MD5, and what
+    mapillary_tools noted as uploaded counts too. Photos that another run is writing into, or
+    uploading, are waited for. A run that was stopped, however it was stopped, is gone on with by
+    the same command, in the middle of a sequence or of a file.
 
     Parameters
     ----------
     import_path
-        Folder with the images and their descriptions, or single files of it.
+        Folder with the images and their descriptions, or single files of it. An archive that is named
+        has to be one of a sequence.
     output
         File for the history of these files. Default: .mlygeo/upload_history.parquet in the folder.
     desc_path
-        Description file. Default: the folder's own.
+        Description file. Default: those of the folder and its subfolders.
     user_name
-        The user to upload as, where several have signed in.
+        The user to upload as. Default: the one that the images name, who has to have signed in; the
+        one that signed in last where they name nobody.
     organization_key
-        Upload for this organization.
+        Upload for this organization, whatever the images name; an empty key means for none. Archives
+        say inside whose they are, and cannot become another's.
     organization_name
         Upload for the organization of this name; it has to be known from an earlier upload by key,
         or from 'mlygeo config edit'.
     private
-        The images are private to the organization.
+        The images are private to the organization: also those that go up as they are otherwise.
+        Archives have to say so inside; videos cannot.
     reupload
         Upload also what was uploaded before.
     manual_done
@@ -74,6 +90,9 @@ def upload(
         for at the end, elsewhere the same command without this option does it.
     skip_subfolders
         Look only at the folder itself.
+    file_types
+        Only files of these types, with commas between: image, zip, blackvue, camm, and video for the
+        last two. Default: all.
     number_threads
         Threads that prepare and send images; four of them send at once. Default: NUMBER_THREADS of
         the environment, else 5.
@@ -86,6 +105,9 @@ def upload(
         Access token of the user. Better sign in, or use a file.
     token_file
         File with the access token. Default: of the user that signed in last.
+    config_file
+        Credentials file; only users in it are meant then. Default: the one that MAPILLARY_CONFIG_PATH
+        of the environment names, else credentials.json in the user's configuration folder.
     service
         The service to speak to, with the token of a user; made from the above unless given.
     progress
@@ -100,11 +122,14 @@ def upload(
     Raises
     ------
     InputError
-        If there is nothing that could be uploaded, or an option makes no sense.
+        If there is nothing that could be uploaded, if the images name several users, if private images
+        would belong to no organization, or an option makes no sense.
     FileError
         If a path does not exist.
+    FormatError
+        If an archive that is named is none of a sequence.
     CredentialsError
-        If nobody has signed in, or the organization is unknown.
+        If nobody has signed in, or not the user that the images name, or an organization is unknown.
     ServiceError
         If the service refuses the token or the address, or is down.
 
@@ -129,8 +154,9 @@ def zip_sequences(
     Put each sequence of processed images into an archive, to upload it later.
 
     An archive is called by the MD5 of its content, and the same images make the same archive; the
-    images have their descriptions inside. 'mlygeo upload' takes archives, and so does
-    mapillary_tools.
+    images have their descriptions inside, with the organization and user that they name: images of
+    one sequence that are for several organizations become several archives. 'mlygeo upload' takes
+    archives, and so does mapillary_tools, though that looks at no organization inside.
 
     Parameters
     ----------
@@ -139,11 +165,11 @@ def zip_sequences(
     output
         Folder for the archives. Default: zips.
     desc_path
-        Description file. Default: the folder's own.
+        Description file. Default: those of the folder and its subfolders.
     skip_subfolders
         Look only at the folder itself.
     private
-        Say in each description that the image is private.
+        Say in each description that the image is private, also in those that images have inside.
     progress
         Where progress is shown; None shows none.
 
@@ -155,7 +181,7 @@ def zip_sequences(
     Raises
     ------
     InputError
-        If there is no image with a description.
+        If there is no image with a description, or one names its organization without the key.
     FileError
         If a path does not exist, or the folder cannot be written to.
 
@@ -181,6 +207,7 @@ def download_originals(
     dry_run: bool = False,
     token: str | None = None,
     token_file: PathLike | None = None,
+    config_file: PathLike | None = None,
     service: Service | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
@@ -201,12 +228,12 @@ def download_originals(
     by_property
         How the images of the import path are known. "uuid": by what their descriptions say; since
         the service does not tell UUIDs any more, by time (to the millisecond) and place. "key": by
-        their ids, from the descriptions' frame or from files that are named after them.
+        their ids, from the descriptions' frame or from files whose whole name is one.
     organization_key
         Images of this organization; may be given several times. Default: those that the
         descriptions name, else the user's own images.
     start_date
-        Images captured at or after this time (ISO 8601, UTC).
+        Images captured at or after this time (ISO 8601, UTC, or milliseconds since 1970).
     end_date
         Images captured before this time; a date without a time includes that day.
     skip_subfolders
@@ -219,6 +246,9 @@ def download_originals(
         Access token of the user. Better sign in, or use a file.
     token_file
         File with the access token. Default: of the user that signed in last.
+    config_file
+        Credentials file; only users in it are meant then. Default: the one that MAPILLARY_CONFIG_PATH
+        of the environment names, else credentials.json in the user's configuration folder.
     service
         The service to speak to, with the token of a user; made from the above unless given.
     progress

@@ -146,7 +146,7 @@ def sample_video(
     FormatError, FrameError
         If `track` holds no track, or none with times.
     DependencyError
-        If PyAV is missing (install `mlygeo[video]`), or the program that is to decode.
+        If PyAV is missing (the package `av`), or the program that is to decode.
 
     Examples
     --------
