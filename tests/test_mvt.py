@@ -421,7 +421,8 @@ def exact_id(number: object) -> int | None:
     if isinstance(number, bool):
         return None
     if isinstance(number, str):
-        number = int(number) if number.isascii() and number.removeprefix("-").isdigit() and len(number) < 20 else None
+        digits = number.removeprefix("-")
+        number = int(number) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
     if isinstance(number, float):
         number = int(number) if math.isfinite(number) and number.is_integer() and abs(number) < 2**53 else None
     return number if number is not None and -(2**63) <= number < 2**63 else None

@@ -34,6 +34,12 @@ def told(output):
     return "".join(output["data"].get("text/plain", ""))
 
 
+def same_in_any_pandas(text):
+    """A text in which times have no zeros at their ends: pandas 3.0 shows other numbers of digits than 3.1."""
+    shorter = re.sub(r"\.(\d+)(?=\+00:00)", lambda found: f".{found[1]}".rstrip("0").rstrip("."), text)
+    return re.sub(r" +", " ", shorter)
+
+
 @pytest.mark.filterwarnings("default")  # those of the client and its event loop; the kernel has its own
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_a_notebook_runs_and_shows_what_is_stored(execute, name):
@@ -42,9 +48,8 @@ def test_a_notebook_runs_and_shows_what_is_stored(execute, name):
     found = execute.executed(FOLDER / name)
     assert time.monotonic() - started < LONGEST_S
     for before, now in zip(code(stored), code(found), strict=True):
-        assert [told(output) for output in before["outputs"]] == [told(output) for output in now["outputs"]], (
-            f"run 'make notebooks' and look at what changed below: {''.join(before['source'])}"
-        )
+        was, is_now = ([same_in_any_pandas(told(output)) for output in cell["outputs"]] for cell in (before, now))
+        assert was == is_now, f"run 'make notebooks' and look at what changed below: {''.join(before['source'])}"
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)

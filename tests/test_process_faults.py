@@ -81,7 +81,9 @@ def test_kill_9_at_fifty_moments(tmp_path):
         [sys.executable, "-c", CODE, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
     )
     try:
-        for _ in range(50):
+        for moment in range(500):
+            if moment >= 50 and met and seen["new"] and len(known) > 100:  # a busy machine writes less between kills
+                break
             server.stdin.write("go\n")
             child = int(server.stdout.readline())
             time.sleep(rng.uniform(0.0, 0.15))

@@ -452,19 +452,6 @@ class TestWholeFiles:
         assert uploads.attrs["summary"]["zips"] == 2
         assert "1 of the 4 images" in uploads.loc[uploads["status"] == "failed", "reason"].iloc[0]
 
-    @pytest.mark.parametrize("content", [b"", b"PK nonsense", None])
-    def test_what_is_no_archive_is_a_row_with_a_reason(self, server, tmp_path, content):
-        (tmp_path / "z").mkdir()
-        path = tmp_path / "z" / "a.zip"
-        if content is None:
-            with zipfile.ZipFile(path, "w") as archive:
-                archive.writestr("a.txt", "no picture")
-        else:
-            path.write_bytes(content)
-        uploads = mlygeo.upload(tmp_path / "z", service=service_of(server))
-        assert uploads["status"].tolist() == ["failed"]
-        assert server.count("upload") == 0
-
     def test_videos_go_up_as_they_are(self, server, tmp_path):
         folder = tmp_path / "videos"
         folder.mkdir()

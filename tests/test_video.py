@@ -467,7 +467,7 @@ def test_a_fragmented_file_without_pictures_says_so(tmp_path):
 
 
 def test_headers_that_end_before_they_tell_the_codec(tmp_path):
-    pytest.importorskip("av", reason="needs mlygeo[video]")
+    pytest.importorskip("av", reason="needs PyAV")
     video = made.pictures(tmp_path / "v.mp4", seconds=1, size=(64, 64), container_options={"movflags": MOVFLAGS[0]})
     content = video.read_bytes()
     video.write_bytes(content[: content.index(b"vmhd") + 8])
@@ -482,7 +482,7 @@ MOVFLAGS = ["frag_keyframe+empty_moov+default_base_moof", "frag_every_frame", "f
 
 @pytest.mark.parametrize("flags", ["", *MOVFLAGS])
 def test_frames_in_fragments_are_the_packets_of_ffmpeg(tmp_path, flags):
-    av = pytest.importorskip("av", reason="needs mlygeo[video]")
+    av = pytest.importorskip("av", reason="needs PyAV")
     video = made.pictures(tmp_path / "video.mp4", seconds=3, drop={7, 8, 30}, size=(64, 64),
                           container_options={"movflags": flags} if flags else {})  # fmt: skip
     assert (b"moof" in video.read_bytes()) == bool(flags)
@@ -518,7 +518,7 @@ def test_telemetry_that_ffmpeg_puts_into_fragments(tmp_path, flags, pictures):
     gopro = VIDEOS / "gopro_max-heromode.mp4"
     words = ["-i", gopro, "-map", "0"]
     if pictures:
-        pytest.importorskip("av", reason="needs mlygeo[video]")
+        pytest.importorskip("av", reason="needs PyAV")
         video = made.pictures(tmp_path / "video.mp4", seconds=10, size=(64, 64), b_frames=0)
         words = ["-i", video, "-i", gopro, "-map", "0", "-map", "1"]
     whole, parts = tmp_path / "whole.mp4", tmp_path / "parts.mp4"

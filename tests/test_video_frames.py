@@ -15,7 +15,7 @@ from mlygeo.actors import _decoding, _frame_jpeg, _frame_table, _sampling, video
 from mlygeo.errors import FileError, InputError
 from mlygeo.spatial import geodesy
 
-av = pytest.importorskip("av", reason="frames need mlygeo[video]")
+av = pytest.importorskip("av", reason="frames need PyAV")
 
 IPHONE = DATA / "video" / "iphone6_one_position.mov"
 START = pd.Timestamp("2024-05-05T10:00:00Z")

@@ -64,9 +64,7 @@ def library() -> Any:
     try:
         import av
     except ImportError as error:
-        raise DependencyError(
-            "videos are decoded with PyAV, which is missing", hint="pip install 'mlygeo[video]'"
-        ) from error
+        raise DependencyError("videos are decoded with PyAV, which is missing", hint="pip install av") from error
     return av
 
 

@@ -37,7 +37,12 @@ IN_FILE = frozenset(
         "MAPOrientation",
     }
 )  # fmt: skip
-"""Fields of the file: those that mapillary_tools 0.14 takes; it refuses a file with others."""
+"""
+Fields of the file: those that mapillary_tools 0.14 takes; it refuses a file with others.
+
+What else is known of an image, whose it is above all, is in the record of `process` and in the description
+inside the image; `mlygeo upload` and `mlygeo zip` join them.
+"""
 
 COLUMNS = frozenset(
     {
@@ -77,6 +82,9 @@ def description_of(image: Mapping[str, Any]) -> dict[str, Any]:
 def write_descriptions(images: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path:
     """
     Write an image description file, which `mapillary_tools upload` and `mlygeo upload` read.
+
+    Organization, privacy, user and photo UUID are not in it: mapillary_tools refuses a file that
+    holds them.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ class FolderLock:
             left = self._holder()
             if left is not None and not _is_alive(left):
                 log.info("the run of process %s ended before it was done; this one goes on from there", left["pid"])
-            store.write_text(json.dumps(_myself()) + "\n", self._state / HOLDER_FILE)
+            store.write_text(json.dumps(myself()) + "\n", self._state / HOLDER_FILE)
         except filelock.Timeout:
             raise FileError(
                 f"another run is at work in {self._folder}{self._described()}",
@@ -107,7 +107,8 @@ class FolderLock:
                 (self._state / LOCK_FILE).unlink()
 
 
-def _myself() -> dict[str, Any]:
+def myself() -> dict[str, Any]:
+    """Return what tells this process from others: number, machine, and the time."""
     return {"pid": os.getpid(), "host": socket.gethostname(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
 
 

@@ -103,17 +103,18 @@ class Ledger:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(f"{self.path.parent}: {error.strerror}") from error
-        with self._told():
+        with self._told(), contextlib.ExitStack() as undone:
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
+            undone.callback(self._db.close)  # of a ledger that is damaged, newer or locked
             self._db.execute("PRAGMA journal_mode = WAL")
             # A commit survives the process; what a power cut takes is seen by the files' sizes.
             self._db.execute("PRAGMA synchronous = NORMAL")
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
             if found > VERSION:
-                self._db.close()
                 raise FormatError(f"{self.path} was made by a newer mlygeo (version {found} of the table)")
             self._db.executescript(_TABLE)
             self._db.execute(f"PRAGMA user_version = {VERSION}")
+            undone.pop_all()
 
     def __enter__(self) -> Self:
         return self

@@ -11,21 +11,17 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from mlygeo.actors import zip_files
+from mlygeo.actors.upload_files import FileUpload
+from mlygeo.actors.upload_finishing import FATAL, OLDER, Finishing, Outcome, short
 from mlygeo.actors.upload_items import prepared
 from mlygeo.actors.upload_share import Share
 from mlygeo.errors import (
-    FileError,
     FormatError,
     InputError,
-    NetworkError,
     ServiceError,
-    ThrottledError,
-    TokenRejectedError,
 )
 from mlygeo.service.answers import RefusedError
 from mlygeo.service.crew import Crew
@@ -35,8 +31,9 @@ from mlygeo.service.uploads import manifest_of, session_key
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from mlygeo.actors.older_uploads import OlderUploads
     from mlygeo.actors.upload_items import Photo, PhotoSequence, WholeFile
-    from mlygeo.actors.upload_ledger import Ready, UploadLedger
+    from mlygeo.actors.upload_ledger import UploadLedger
     from mlygeo.actors.upload_turns import Turns
     from mlygeo.progress import Bar
     from mlygeo.service.uploads import Uploads
@@ -49,25 +46,6 @@ AT_ONCE = 4
 ROUNDS = 3
 """How often the images of a sequence are gone through, where the service drops what it had."""
 
-FATAL = (TokenRejectedError, ThrottledError, NetworkError)
-"""Errors after which everything else would fail too."""
-
-
-@dataclass
-class Outcome:
-    """What a run did; `failed` has the reason by path or by name of the sequence."""
-
-    images: int = 0
-    there: int = 0
-    repeated: int = 0
-    sequences: int = 0
-    zips: int = 0
-    videos: int = 0
-    ready: list[int] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    unfinished: int = 0
-    bytes: int = 0
-
 
 class _Sent(NamedTuple):
     """What came of one image: its handle where it is up, the upload that has it already, or why not."""
@@ -75,7 +53,7 @@ class _Sent(NamedTuple):
     upload_md5: str | None = None
     handle: str | None = None
     waiting: int | None = None
-    outcome: Literal["sent", "there", "repeated", "waiting", "failed", "later"] = "sent"
+    outcome: Literal["sent", "there", "older", "repeated", "waiting", "failed", "later"] = "sent"
 
 
 class Upload:
@@ -96,14 +74,14 @@ class Upload:
         Threads that read and prepare images; four of them send at once.
     bar
         Shows how far it is, in megabytes.
-    organization_key
-        The organization to upload for.
     user_key
         Whose token it is, where that is known.
     reupload
         Upload also what was uploaded before.
     manual_done
         Leave uploads ready, and finish none.
+    older
+        What older tools uploaded; None looks for nothing of that.
     """
 
     def __init__(
@@ -115,16 +93,19 @@ class Upload:
         stop: threading.Event,
         threads: int,
         bar: Bar,
-        organization_key: str | None = None,
         user_key: str | None = None,
         reupload: bool = False,
         manual_done: bool = False,
+        older: OlderUploads | None = None,
     ) -> None:
-        self.outcome = Outcome()
+        self._finishing = Finishing(
+            uploads=uploads, ledger=ledger, user_key=user_key, manual_done=manual_done,
+        )  # fmt: skip
+        self._files = FileUpload(self._finishing, bar=bar, reupload=reupload, older=older)
+        self.outcome = self._finishing.outcome
         self._uploads, self._ledger, self._turns, self._stop, self._bar = uploads, ledger, turns, stop, bar
         self._threads = threads
-        self._organization, self._user = organization_key, user_key
-        self._reupload, self._manual = reupload, manual_done
+        self._reupload, self._manual, self._older = reupload, manual_done, older
         self._sending = threading.Semaphore(AT_ONCE)
         self._lock = threading.Lock()
         self._claimed: dict[str, str] = {}
@@ -157,7 +138,7 @@ class Upload:
                     self._sequence(sequence)
             for file in files:
                 with self._turns.of(file.path):
-                    self._file(file)
+                    self._files.upload(file)
         except BaseException:
             self._stop.set()  # those that are sending stop with their next piece
             raise
@@ -173,7 +154,7 @@ class Upload:
             Their numbers in the history.
         """
         for upload in self._ledger.waiting(numbers):
-            self._told(upload)
+            self._finishing.tell(upload, organization_key=upload.organization_key)
             self.outcome.ready.remove(upload.number)
 
     def _sequence(self, sequence: PhotoSequence) -> None:
@@ -201,16 +182,16 @@ class Upload:
     def _manifest(self, sequence: PhotoSequence, md5s: list[str], handles: list[str]) -> None:
         content = hashlib.md5("\n".join(md5s).encode(), usedforsecurity=False).hexdigest()
         key, manifest = manifest_of(handles, number=1 + self._ledger.times(content))
-        what = f"sequence {_short(sequence.name)}"
+        what = f"sequence {short(sequence.name)}"
         handle = self._uploads.send(key, manifest, what=f"the manifest of {what}")
-        ready = self._ledger.ready(
+        ready = self._finishing.ready(
             md5s, kind="sequence", name=sequence.name, content=content, file_type="mly_bundle_manifest", handle=handle,
-            organization_key=self._organization, user_key=self._user,
+            organization_key=sequence.organization_key,
         )  # fmt: skip
         if self._manual:
             self.outcome.ready.append(ready.number)
             return
-        self._told(ready)
+        self._finishing.tell(ready, organization_key=sequence.organization_key)
         self.outcome.sequences += 1
         log.info("%s: %d images, finished", what, len(handles))
 
@@ -222,10 +203,10 @@ class Upload:
         settled = True
         for upload in self._ledger.waiting(waiting):
             try:
-                self._told(upload)
+                self._finishing.tell(upload, organization_key=sequence.organization_key)
                 self.outcome.sequences += 1
             except RefusedError as error:
-                log.info("sequence %s is sent anew: %s", _short(sequence.name), error)
+                log.info("sequence %s is sent anew: %s", short(sequence.name), error)
                 self._ledger.dropped(upload.number, str(error))
                 settled = False
             except FATAL:
@@ -234,19 +215,10 @@ class Upload:
                 self._not_finished(sequence.name, error)
         return settled
 
-    def _told(self, upload: Ready, held: Iterable[tuple[str, int, str]] = ()) -> None:
-        cluster = self._uploads.finish(
-            upload.handle,
-            upload.file_type,
-            organization_id=upload.organization_key,
-            what=f"finishing {_short(upload.name)}",
-        )
-        self._ledger.done(upload.number, cluster, held=held)
-
     def _not_finished(self, name: str, error: ServiceError) -> None:
         self.outcome.failed[name] = str(error)
         self.outcome.unfinished += 1
-        log.warning("%s is not finished: %s", _short(name), error)
+        log.warning("%s is not finished: %s", short(name), error)
 
     def _photos(self, sequence: PhotoSequence) -> list[_Sent]:
         """Upload the images of a sequence side by side; return what came of each, in their order."""
@@ -269,6 +241,7 @@ class Upload:
         self._counted.add(path)
         self.outcome.images += result.outcome in {"sent", "waiting"}
         self.outcome.there += result.outcome == "there"
+        self.outcome.older += result.outcome == "older"
         self.outcome.repeated += result.outcome == "repeated"
 
     def _photo(self, photo: Photo, sequence: str) -> _Sent:
@@ -281,7 +254,10 @@ class Upload:
             known = self._ledger.find(md5=md5)
             if known is not None and known.status == "done" and not self._reupload:
                 share.skip()
-                return _Sent(outcome="there")
+                return _Sent(outcome="there" if known.reason is None else "older")
+            if known is None and self._is_older(photo, len(content), md5, sequence):
+                share.skip()
+                return _Sent(outcome="older")
             body = prepared(content, photo.description)
         except (OSError, FormatError, InputError) as error:
             # FileError is an OSError as well.
@@ -296,7 +272,7 @@ class Upload:
             share.skip()
             return _Sent(outcome="there")
         ready = next((each for each in (known, exact) if each is not None and each.status == "ready"), None)
-        if ready is not None:
+        if ready is not None and not self._reupload:
             share.skip()
             return _Sent(upload_md5, None, ready.upload, "waiting")
         # What was sent with another description is another file; only this very content has its handle.
@@ -322,6 +298,15 @@ class Upload:
             self.outcome.bytes += len(body)
         return _Sent(upload_md5, handle)
 
+    def _is_older(self, photo: Photo, size: int, md5: str, sequence: str) -> bool:
+        """Return whether an older tool uploaded an image, and note it."""
+        if self._older is None or not self._older.has(photo, md5):
+            return False
+        self._ledger.found(
+            path=photo.path, kind="image", md5=md5, size=size, reason=OLDER, sequence_id=sequence
+        )  # fmt: skip
+        return True
+
     def _failed(self, photo: Photo, sequence: str, reason: str, share: Share) -> _Sent:
         share.skip()
         with self._lock:
@@ -330,70 +315,6 @@ class Upload:
         self._ledger.failed(path=photo.path, kind="image", reason=reason, sequence_id=sequence)
         return _Sent(outcome="failed")
 
-    def _file(self, file: WholeFile) -> None:
-        """Upload an archive or a video, unless it is up."""
-        path, share = Path(file.path), Share(self._bar, file.size)
-        try:
-            held = list(zip_files.images_in(path)) if file.kind == "zip" else []
-            md5 = zip_files.md5_of(path)
-            known = self._ledger.find(md5=md5)
-            done = known is not None and known.status == "done"
-            if held and not done and not self._reupload:
-                done = self._all_there(path, held)
-            if done and not self._reupload:
-                share.skip()
-                self.outcome.there += max(1, len(held))
-                return
-            upload = (
-                None
-                if known is None or known.upload is None
-                else next(iter(self._ledger.waiting([known.upload])), None)
-            )
-            if upload is None:
-                upload = self._whole(file, md5, share)
-            if self._manual:
-                self.outcome.ready.append(upload.number)
-                return
-            self._told(upload, held)
-        except FATAL:
-            raise
-        except (ServiceError, OSError, FormatError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            self.outcome.failed[file.path] = reason
-            self._ledger.failed(path=file.path, kind=file.kind, reason=reason)
-            log.warning("%s: %s", path.name, reason)
-            share.skip()
-            return
-        self.outcome.zips += file.kind == "zip"
-        self.outcome.videos += file.kind == "video"
-        self.outcome.images += len(held)
-
-    def _all_there(self, path: Path, held: list[tuple[str, int, str]]) -> bool:
-        """Return whether all images of an archive were uploaded before; some of them are an error."""
-        known = [self._ledger.find(md5=md5, upload_md5=md5) for md5, _, _ in held]
-        done = sum(each is not None and each.status in {"done", "ready"} for each in known)
-        if 0 < done < len(held):
-            raise FileError(
-                f"{done} of the {len(held)} images in it were uploaded before",
-                hint=f"upload {path.stem} as images, or with --reupload",
-            )
-        return done == len(held)
-
-    def _whole(self, file: WholeFile, md5: str, share: Share) -> Ready:
-        path = Path(file.path)
-        ending = "zip" if file.kind == "zip" else "mp4"
-        handle = self._uploads.send(session_key(md5, ending), path, what=path.name, came=share.at)
-        self._ledger.sent(path=file.path, kind=file.kind, md5=md5, upload_md5=md5, size=file.size, handle=handle)
-        self.outcome.bytes += file.size
-        return self._ledger.ready(
-            [md5], kind=file.kind, name=path.name, content=md5, file_type=file.file_type, handle=handle,
-            organization_key=self._organization, user_key=self._user,
-        )  # fmt: skip
-
 
 def _md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 60 else f"…{name[-59:]}"

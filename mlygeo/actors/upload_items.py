@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mlygeo.actors import exif_writer
 from mlygeo.errors import FormatError
@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mlygeo.service.uploads import FileType
+
+
+class Owner(NamedTuple):
+    """For whom an image is: an organization, by its key or else by its name; nobody but the user where neither is."""
+
+    organization_key: str | None = None
+    organization_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,20 +52,65 @@ class PhotoSequence:
         Its id, or the folder of its images.
     photos
         Its images, in order.
+    organization_key
+        The organization that it is uploaded for; None for none.
+    organization_name
+        What the organization is called, where its key is not known yet.
+    private
+        How many of the images say that they are private to it.
+    users
+        The users that the images name.
     """
 
     name: str
     photos: tuple[Photo, ...]
+    organization_key: str | None = None
+    organization_name: str | None = None
+    private: int = 0
+    users: frozenset[str] = frozenset()
+
+    @property
+    def owner(self) -> Owner:
+        """For whom it is, as far as the images say."""
+        return Owner(self.organization_key, self.organization_name)
 
 
 @dataclass(frozen=True)
 class WholeFile:
-    """An archive or a video, which is uploaded as it is."""
+    """
+    An archive or a video, which is uploaded as it is.
+
+    Parameters
+    ----------
+    path
+        The file.
+    size
+        Its bytes.
+    kind, file_type
+        What it is, here and to the service.
+    organization_key
+        The organization that it is uploaded for: the one that the images inside name.
+    images
+        How many images are inside; 0 for a video.
+    private
+        How many of them say that they are private to it.
+    users
+        The users that they name.
+    """
 
     path: str
     size: int
     kind: Literal["zip", "video"]
     file_type: FileType
+    organization_key: str | None = None
+    images: int = 0
+    private: int = 0
+    users: frozenset[str] = frozenset()
+
+    @property
+    def owner(self) -> Owner:
+        """For whom it is, as far as the images say."""
+        return Owner(self.organization_key)
 
 
 def prepared(content: bytes, description: Mapping[str, Any] | None) -> bytes:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mlygeo import config
+from mlygeo.actors._upload_tables import COLUMNS, FIND, SELECT, TABLES
 from mlygeo.actors.ledger import _told, now_ms
 from mlygeo.errors import FileError, FormatError
 
@@ -36,57 +37,6 @@ HANDLE_LIFETIME_MS = 24 * 3600 * 1000
 
 VERSION = 1
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS uploads (
-    id INTEGER PRIMARY KEY,
-    service TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    name TEXT NOT NULL,
-    content TEXT NOT NULL,
-    status TEXT NOT NULL,
-    file_type TEXT NOT NULL,
-    handle TEXT NOT NULL,
-    cluster_id TEXT,
-    organization_key TEXT,
-    user_key TEXT,
-    reason TEXT,
-    ready_at INTEGER NOT NULL,
-    finished_at INTEGER
-);
-CREATE INDEX IF NOT EXISTS contents ON uploads (service, content);
-CREATE TABLE IF NOT EXISTS files (
-    id INTEGER PRIMARY KEY,
-    service TEXT NOT NULL,
-    upload_md5 TEXT,
-    md5 TEXT,
-    path TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    sequence_id TEXT,
-    status TEXT NOT NULL,
-    bytes INTEGER,
-    handle TEXT,
-    upload INTEGER REFERENCES uploads (id),
-    reason TEXT,
-    sent_at INTEGER NOT NULL
-);
-CREATE UNIQUE INDEX IF NOT EXISTS sent_files ON files (service, upload_md5) WHERE upload_md5 IS NOT NULL;
-CREATE INDEX IF NOT EXISTS original_files ON files (service, md5);
-CREATE INDEX IF NOT EXISTS paths ON files (path);
-"""
-
-COLUMNS = (
-    "path", "kind", "sequence_id", "status", "md5", "upload_md5", "bytes", "cluster_id", "organization_key",
-    "user_key", "service", "reason", "sent_at", "finished_at",
-)  # fmt: skip
-
-_SELECT = """
-SELECT f.path, f.kind, f.sequence_id,
-       CASE WHEN f.status = 'sent' AND u.status = 'ready' THEN 'ready' ELSE f.status END,
-       f.md5, f.upload_md5, f.bytes, u.cluster_id, u.organization_key, u.user_key, f.service, f.reason, f.sent_at,
-       u.finished_at
-FROM files f LEFT JOIN uploads u ON u.id = f.upload
-"""
-
 Kind = Literal["image", "zip", "video"]
 
 
@@ -104,11 +54,14 @@ class Known:
         What the service calls it; None where that is too long ago.
     upload
         The upload that it is part of.
+    reason
+        Why it counts as done, where it was not we who uploaded it.
     """
 
     status: Literal["sent", "ready", "done"]
     handle: str | None
     upload: int | None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -151,17 +104,18 @@ class UploadLedger:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(f"{self.folder}: {error.strerror}") from error
-        with _told(self.path):
+        with _told(self.path), contextlib.ExitStack() as undone:
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=60)
+            undone.callback(self._db.close)  # of a ledger that is damaged, newer or locked
             self._db.execute("PRAGMA journal_mode = WAL")
             # A sequence that is finished twice cannot be taken back, so not even a power cut may forget one.
             self._db.execute("PRAGMA synchronous = FULL")
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
             if found > VERSION:
-                self._db.close()
                 raise FormatError(f"{self.path} was made by a newer mlygeo (version {found} of the tables)")
-            self._db.executescript(_TABLES)
+            self._db.executescript(TABLES)
             self._db.execute(f"PRAGMA user_version = {VERSION}")
+            undone.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -181,16 +135,11 @@ class UploadLedger:
         upload_md5
             MD5 of the bytes that are sent: the file with its description.
         """
-        rows = self._rows(
-            "SELECT f.status, u.status, f.handle, f.upload, f.sent_at "
-            "FROM files f LEFT JOIN uploads u ON u.id = f.upload "
-            "WHERE f.service = ? AND f.status != 'failed' AND (f.md5 = ? OR f.upload_md5 = ?)",
-            (self.service, md5, upload_md5),
-        )
+        rows = self._rows(FIND, (self.service, md5, self.service, upload_md5))
         best: Known | None = None
-        for status, of_upload, handle, upload, sent_at in rows:
+        for status, of_upload, handle, upload, sent_at, reason in rows:
             if status == "done":
-                return Known("done", handle, upload)
+                return Known("done", handle, upload, reason)
             if of_upload == "ready":
                 best = Known("ready", handle, upload)
             elif best is None:
@@ -217,6 +166,16 @@ class UploadLedger:
                 "INSERT INTO files (service, upload_md5, md5, path, kind, sequence_id, status, bytes, handle, sent_at) "
                 "VALUES (?, ?, ?, ?, ?, ?, 'sent', ?, ?, ?)",
                 (self.service, upload_md5, md5, path, kind, sequence_id, size, handle, now_ms()),
+            )
+
+    def found(self, *, path: str, kind: Kind, md5: str, size: int, reason: str, sequence_id: str | None = None) -> None:
+        """Note that a file was uploaded, but not by us, and who says so."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM files WHERE service = ? AND path = ? AND status = 'failed'", (self.service, path))
+            db.execute(
+                "INSERT INTO files (service, md5, path, kind, sequence_id, status, bytes, reason, sent_at) "
+                "VALUES (?, ?, ?, ?, ?, 'done', ?, ?, ?)",
+                (self.service, md5, path, kind, sequence_id, size, reason, now_ms()),
             )
 
     def failed(self, *, path: str, kind: Kind, reason: str, sequence_id: str | None = None) -> None:
@@ -266,7 +225,14 @@ class UploadLedger:
             )
         return [Ready(*row) for row in found]
 
-    def done(self, number: int, cluster_id: str, *, held: Iterable[tuple[str, int, str]] = ()) -> None:
+    def done(
+        self,
+        number: int,
+        cluster_id: str,
+        *,
+        organization_key: str | None = None,
+        held: Iterable[tuple[str, int, str]] = (),
+    ) -> None:
         """
         Note that an upload is finished.
 
@@ -276,13 +242,16 @@ class UploadLedger:
             The upload.
         cluster_id
             The number that the service gave it.
+        organization_key
+            Whose it is now.
         held
             Files inside of an archive: MD5, size, and name.
         """
         with self._transaction() as db:
             db.execute(
-                "UPDATE uploads SET status = 'done', cluster_id = ?, finished_at = ?, reason = NULL WHERE id = ?",
-                (cluster_id, now_ms(), number),
+                "UPDATE uploads SET status = 'done', cluster_id = ?, organization_key = ?, finished_at = ?, "
+                "reason = NULL WHERE id = ?",
+                (cluster_id, organization_key, now_ms(), number),
             )
             db.execute("UPDATE files SET status = 'done' WHERE upload = ?", (number,))
             db.executemany(
@@ -309,12 +278,12 @@ class UploadLedger:
     def rows(self, paths: Iterable[str] | None = None) -> list[tuple[Any, ...]]:
         """Return the rows of the frame; all, or those of some files."""
         if paths is None:
-            return self._rows(f"{_SELECT} WHERE f.service = ? ORDER BY f.path, f.id", (self.service,))
+            return self._rows(f"{SELECT} WHERE f.service = ? ORDER BY f.path, f.id", (self.service,))
         wanted = set(paths)
         # Far fewer files are asked for than there are, or all of them: one pass does for both.
         return [
             row
-            for row in self._rows(f"{_SELECT} WHERE f.service = ? ORDER BY f.path, f.id", (self.service,))
+            for row in self._rows(f"{SELECT} WHERE f.service = ? ORDER BY f.path, f.id", (self.service,))
             if row[0] in wanted
         ]
 
@@ -374,7 +343,7 @@ def upload_history(folder: str | os.PathLike[str] | None = None) -> pd.DataFrame
     if not (default_folder() / FILE).is_file():
         return as_frame([])
     with UploadLedger() as ledger:
-        rows = ledger._rows(f"{_SELECT} ORDER BY f.path, f.id", ())  # noqa: SLF001 - its own module
+        rows = ledger._rows(f"{SELECT} ORDER BY f.path, f.id", ())  # noqa: SLF001 - its own module
     if folder is not None:
         base = os.path.join(os.path.abspath(os.path.expanduser(os.fspath(folder))), "")  # noqa: PTH100, PTH111, PTH118
         rows = [row for row in rows if row[0].startswith(base)]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
-from mlygeo.jobs import _inputs
+from mlygeo.jobs import _inputs, _photo_columns
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -110,13 +110,22 @@ class PhotoImport:
 
     @contextlib.contextmanager
     def held(self, *, dry_run: bool) -> Iterator[None]:
-        """Hold the place of the frames for this process, but for a dry run, which writes nothing."""
+        """
+        Hold the photos and the place of the frames for this process, but for a dry run, which writes nothing.
+
+        Raises
+        ------
+        FileError
+            If another run is at work on them: an upload too, which would send half of the photos as they were.
+        """
         if dry_run:
             yield
             return
+        from mlygeo.actors.at_work import AtWork
         from mlygeo.actors.folder_lock import FolderLock
 
-        with FolderLock(self.folder.parent if self.folder.name == STATE_FOLDER else self.folder):
+        place = self.folder.parent if self.folder.name == STATE_FOLDER else self.folder
+        with AtWork([self.base, place], "writing"), FolderLock(place):
             yield
 
     def photos(self, *, dry_run: bool = False) -> gpd.GeoDataFrame:
@@ -161,7 +170,7 @@ class PhotoImport:
         if not parts:
             others = f" ({self.passed_over} pictures of other kinds)" if self.passed_over else ""
             raise FileError(f"there is no photo in {self.root}{others}", hint="JPEG files are taken")
-        photos = _joined(parts)
+        photos = _photo_columns.joined(parts)
         photos["folder"] = pd.Series([os.path.dirname(path) for path in photos["first_path"]], dtype="str")  # noqa: PTH120
         photos = photos.sort_values(["folder", "first_path"], kind="stable", ignore_index=True)
         photos.attrs = {}
@@ -200,7 +209,7 @@ class PhotoImport:
         images["geotag_angle"] = photos["compass_angle"]
         images["filename"] = pd.Series([os.path.basename(path) for path in photos["first_path"]], dtype="str")  # noqa: PTH119
         images["failed_in"] = images["failed_in"].mask(images["error"].notna(), "read")
-        images["photo_uuid"] = _uuids(photos)
+        images["photo_uuid"] = _photo_columns.uuids(photos)
         before = self._stored(IMAGES_FILE)
         if before is None:
             return images
@@ -212,7 +221,7 @@ class PhotoImport:
         columns = dict.fromkeys(column for unit in kept for column in OWNED[unit] if column in before.columns)
         if "geotag" not in kept:
             columns.pop("compass_angle", None)
-        return _carried(images, before, place, found, list(columns))
+        return _photo_columns.carried(images, before, place, found, list(columns))
 
     @property
     def was_processed(self) -> bool:
@@ -291,76 +300,6 @@ class PhotoImport:
         unlisted = stored[~stored["path"].isin(listed)]
         gone = unlisted[~unlisted["path"].map(os.path.lexists).astype("bool")]
         return [gone] if len(gone) else []
-
-
-def _joined(parts: list[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
-    import pandas as pd
-
-    from mlygeo import dtypes, frames
-
-    # Columns that one part lacks or holds no value in would change their dtype.
-    wanted = {column.name: column.dtype for column in frames.LOCAL_IMAGES.columns}
-    filled = []
-    for part in parts:
-        part = part.assign(  # noqa: PLW2901
-            **{
-                name: dtypes.nulls(dtype, len(part), part.index)
-                for name, dtype in wanted.items()
-                if name not in part.columns
-            }
-        )
-        part.attrs = {}
-        filled.append(part)
-    if len(filled) == 1:
-        return frames.conform(filled[0], frames.LOCAL_IMAGES)
-    return frames.conform(pd.concat(filled, ignore_index=True), frames.LOCAL_IMAGES)
-
-
-def _carried(
-    images: gpd.GeoDataFrame, before: gpd.GeoDataFrame, place: Any, found: Flags, columns: list[str]
-) -> gpd.GeoDataFrame:
-    """Return images with columns of an earlier frame, in the rows that it has."""
-    import geopandas as gpd
-
-    from mlygeo import dtypes
-
-    rows = np.flatnonzero(found)
-    values: dict[str, Any] = {}
-    for column in columns:
-        if column == "geometry":
-            points = np.array(images.geometry.values, dtype=object)
-            points[rows] = np.asarray(before.geometry.values, dtype=object)[place[rows]]
-            values[column] = gpd.GeoSeries(points, index=images.index, crs=images.crs)
-        elif column == "error":
-            # What a photo itself is wrong with is known anew; what a track was wrong with is carried.
-            theirs = before["failed_in"].eq("geotag").fillna(value=False).to_numpy(dtype=bool)
-            rows_of = rows[theirs[place[rows]] & images["error"].isna().to_numpy()[rows]]
-            for name, source in (("error", before["error"]), ("failed_in", before["failed_in"])):
-                values[name] = _with(images[name], rows_of, source.iloc[place[rows_of]])
-        else:
-            dtype = str(images[column].dtype)
-            values[column] = _with(images[column], rows, dtypes.cast(before[column].iloc[place[rows]], dtype))
-    values["exif_written"] = _with(images["exif_written"], rows, before["exif_written"].iloc[place[rows]])
-    return images.assign(**values) if len(rows) else images
-
-
-def _with(column: pd.Series, rows: Any, values: pd.Series) -> pd.Series:
-    changed = column.copy()
-    changed.iloc[rows] = values.array
-    return changed
-
-
-def _uuids(photos: gpd.GeoDataFrame) -> Any:
-    """Return an id for each photo: the same on every run, from where it was and when it was taken."""
-    import uuid
-
-    import pandas as pd
-
-    from mlygeo.spatial.sequences import NAMESPACE
-
-    times = photos["captured_at"].astype("str").fillna("")
-    texts = zip(photos["first_path"], times, strict=True)
-    return pd.array([str(uuid.uuid5(NAMESPACE, f"photo\n{path}\n{time}")) for path, time in texts], dtype="str")
 
 
 def _shown(path: str) -> str:

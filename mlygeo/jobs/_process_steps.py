@@ -22,9 +22,37 @@ NO_POSITION = "no position in the photo"
 
 
 def with_user(images: gpd.GeoDataFrame, user: User) -> gpd.GeoDataFrame:
-    """Return images with the user, organization and privacy that they are to be uploaded with."""
-    named = {name: getattr(user, name) for name in ("user_name", "organization_name", "organization_key")}
-    return images.assign(**{name: _all(value, images) for name, value in named.items()}, private=user.private)
+    """
+    Return images with the user, organization and privacy that they are to be uploaded with.
+
+    What a photo said of them before it was processed (those of Mapillary's app do) counts where the options
+    say nothing: a private photo does not become public by being processed.
+    """
+    import pandas as pd
+
+    described = images["image_description"] if "image_description" in images.columns else _all(None, images)
+    told = {text: _ownership(text) for text in described.dropna().unique()}
+    own = [told.get(text, {}) for text in described]
+    columns = {
+        name: _all(getattr(user, name), images) for name in ("user_name", "organization_name", "organization_key")
+    }
+    if user.user_name is None:
+        columns["user_name"] = pd.array([one.get("MAPSettingsUsername") for one in own], dtype="str")
+    if user.organization_key is None and user.organization_name is None:
+        columns["organization_key"] = pd.array([one.get("MAPOrganizationKey") for one in own], dtype="str")
+    return images.assign(**columns, private=[user.private or bool(one.get("MAPPrivate")) for one in own])
+
+
+def _ownership(description: str) -> dict[str, Any]:
+    """Return what an image description in a photo says of whose it is; nothing where it is damaged."""
+    try:
+        found = json.loads(description)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    texts = {name: str(found[name]) for name in ("MAPSettingsUsername", "MAPOrganizationKey") if found.get(name)}
+    return {**texts, "MAPPrivate": str(found.get("MAPPrivate")).lower() == "true"}
 
 
 def with_user_name(images: gpd.GeoDataFrame, user_name: str | None) -> gpd.GeoDataFrame:
@@ -127,7 +155,7 @@ def _on_track(images: gpd.GeoDataFrame, how: Geotagging, track: gpd.GeoDataFrame
     return geotag(
         images,
         track,
-        offset_time=how.offset_time,
+        offset_time=how.offset_time - how.interpolation_offset_time,
         offset_angle=how.offset_angle,
         use_gps_start_time=how.use_gps_start_time,
         sub_second_interval=how.sub_second_interval,
@@ -161,6 +189,20 @@ def checked(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     error = error.mask(error.isna() & ~placed, NO_POSITION)
     new = error.notna() & images["failed_in"].isna()
     return images.assign(error=error, failed_in=images["failed_in"].mask(new, "geotag"))
+
+
+def uploadable(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """
+    Return images without the errors that keep none from being uploaded.
+
+    Where the folder of a photo cannot be written to, its tags could not be; the bytes that are uploaded get
+    them all the same.
+    """
+    unwritten = images["failed_in"].eq("exif-insert").fillna(value=False).to_numpy(dtype=bool)
+    folders = [os.path.dirname(path) for path in images["path"]]  # noqa: PTH120 - many paths
+    locked = {folder for folder in set(folders) if not os.access(folder, os.W_OK)}
+    unwritten = unwritten & np.array([folder in locked for folder in folders], dtype=bool)
+    return images.assign(error=images["error"].mask(unwritten), failed_in=images["failed_in"].mask(unwritten))
 
 
 def with_sequences(images: gpd.GeoDataFrame, photos: gpd.GeoDataFrame, cutting: Cutting) -> gpd.GeoDataFrame:

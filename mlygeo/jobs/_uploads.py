@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,14 +13,17 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-FAILED, DONE = 1, 2
+FAILED, READY, DONE = 1, 2, 3
 
-_RANK = {"failed": FAILED, "done": DONE}
+_RANK = {"failed": FAILED, "ready": READY, "done": DONE}
 
 
 def uploads_of(images: gpd.GeoDataFrame, first_paths: pd.Series) -> npt.NDArray[np.int64]:
     """
     Return what became of photos: DONE where they were uploaded, FAILED where that was tried, 0 elsewhere.
+
+    READY are those that the service has, and that have only to be finished, or were, with the answer lost.
+    What it has of a sequence whose others are missing is nothing yet: nobody can see it.
 
     Parameters
     ----------
@@ -47,3 +52,26 @@ def uploads_of(images: gpd.GeoDataFrame, first_paths: pd.Series) -> npt.NDArray[
         rank = known["rank"].fillna(0).to_numpy(dtype=np.int64)
         outcomes = np.maximum(outcomes, np.where(modified_ms <= sent_ms, rank, 0))
     return outcomes
+
+
+def older_uploads_of(images: gpd.GeoDataFrame, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """
+    Return which photos an older tool uploaded, by the records that it left.
+
+    Parameters
+    ----------
+    images
+        Frame with `path`.
+    rows
+        Those that are asked for; of others nothing is said.
+    """
+    from mlygeo.actors.older_uploads import OlderUploads
+    from mlygeo.actors.zip_files import md5_of
+
+    older = OlderUploads()
+    found = np.zeros(len(images), dtype=np.bool_)
+    for row in np.flatnonzero(rows):
+        path = str(images["path"].iloc[row])
+        with contextlib.suppress(OSError):  # what cannot be read is said where it is written
+            found[row] = older.has_image(path, md5_of(Path(path)) if older.knows_content else "")
+    return found

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlygeo.errors import InputError
-from mlygeo.jobs import _geotag_source, _process_steps, _process_summary, _uploads
+from mlygeo.jobs import _file_types, _geotag_source, _process_steps, _process_summary, _uploads
 from mlygeo.jobs._job import Job
 from mlygeo.jobs._photo_import import OWNED, PhotoImport, import_folder
 from mlygeo.jobs._settings import Cutting, Geotagging, Insertion, MetaData, Sorting, User, taken
@@ -40,12 +41,19 @@ class _Run(NamedTuple):
     def describe(self, images: gpd.GeoDataFrame, desc_path: Any) -> None:
         from mlygeo.actors.descriptions import write_descriptions
 
-        if not self.dry_run:
-            self.files.append(write_descriptions(images, self.place.base if desc_path is None else Path(desc_path)))
+        if self.dry_run:
+            return
+        place = self.place.base if desc_path is None else Path(desc_path)
+        if desc_path is None and not os.access(place, os.W_OK):
+            place = self.place.folder  # with -o, where the frames are; without it, the reason is said
+        self.files.append(write_descriptions(_process_steps.uploadable(images), place))
 
 
 def process(import_path: Any, **options: Any) -> Job:
     """Do what `mlygeo.process` says."""
+    if _file_types.IMAGE not in _file_types.named(options.get("file_types")):
+        raise InputError("--file-types leaves out photos, and nothing else is processed",
+                         hint="'mlygeo upload' takes archives and videos as they are")  # fmt: skip
     user, meta, how = taken(User, options), taken(MetaData, options), taken(Geotagging, options)
     cutting, insertion, sorting = taken(Cutting, options), taken(Insertion, options), taken(Sorting, options)
 
@@ -197,7 +205,8 @@ def _inserted(run: _Run, images: gpd.GeoDataFrame, insertion: Insertion) -> gpd.
 
     ready = images["error"].isna().to_numpy() & ~images["is_duplicate"].to_numpy(dtype=bool)
     # The history of uploads knows a photo by its content: one that is up already must not become another.
-    uploaded = _uploads.uploads_of(images, run.photos["first_path"]) == _uploads.DONE
+    uploaded = _uploads.uploads_of(images, run.photos["first_path"]) >= _uploads.READY
+    uploaded |= _uploads.older_uploads_of(images, ready & ~uploaded)
     if (ready & uploaded).any():
         log.info("%d photos are uploaded already, and stay as they are", int((ready & uploaded).sum()))
     ready &= ~uploaded

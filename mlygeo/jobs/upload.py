@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.fetching import counted
+from mlygeo.jobs import _at_work
 from mlygeo.jobs._job import Job, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mlygeo.actors.upload import Outcome, Upload
-    from mlygeo.actors.upload_items import Photo
+    from mlygeo.actors.upload import Upload
+    from mlygeo.actors.upload_finishing import Outcome
+    from mlygeo.actors.upload_items import Photo, WholeFile
     from mlygeo.actors.upload_ledger import UploadLedger
     from mlygeo.jobs._import import Import
     from mlygeo.progress import Progress
@@ -34,7 +36,11 @@ HISTORY_FILE = Path(".mlygeo") / "upload_history.parquet"
 
 ZIP_FOLDER = "zips"
 
+NAMED = 5
+"""Archives that are left out which the headline names; the summary names all."""
 
+
+@_at_work.held("upload")
 def upload(
     import_path: Any,
     *,
@@ -47,39 +53,43 @@ def upload(
     reupload: bool,
     manual_done: bool,
     skip_subfolders: bool,
+    file_types: str | None,
     number_threads: int | None,
     max_attempts: int | None,
     dry_run: bool,
     token: str | None,
     token_file: Any,
+    config_file: Any,
     service: Service | None,
     progress: Progress | None,
 ) -> Job:
     """Do what `mlygeo.upload` says."""
     from mlygeo import config
     from mlygeo.actors.upload_ledger import UploadLedger
-    from mlygeo.jobs import _account, _import
+    from mlygeo.jobs import _account, _file_types, _import
 
     threads = _setting("number_threads", number_threads, THREADS)
     attempts = _setting("max_attempts", max_attempts, None if service is not None else ATTEMPTS)
+    types = _file_types.named(file_types)
     found = _import.gather(import_path, desc_path=desc_path, skip_subfolders=skip_subfolders, private=private)
+    found = _file_types.only(found, types)
     if not found.paths:
         return _nothing(found)
     endpoints = config.Endpoints.from_environment() if service is None else service.endpoints
     if dry_run:
         return _rehearsed(found, endpoints.graph, reupload=reupload)
     account = _account.account_of(
-        service=service, user_name=user_name, token=token, token_file=token_file, max_attempts=attempts
-    )
-    organization = _account.organization_of(account, organization_key, organization_name, told=_organizations(found))
-    if private and organization is None:
-        raise InputError("private images belong to an organization", hint="give --organization-key")
+        service=service, user_name=user_name, token=token, token_file=token_file, max_attempts=attempts,
+        config_file=config_file, told=found.users,
+    )  # fmt: skip
+    keys = _account.organizations_of(account, organization_key, organization_name, told=found.owners)
+    _import.give_owners(found, keys)
     started = time.monotonic()
     with UploadLedger(endpoints.graph) as ledger:
         try:
             outcome = _run(
-                found, ledger, account, organization, threads=threads or THREADS, reupload=reupload,
-                manual_done=manual_done, progress=progress,
+                found, ledger, account, threads=threads or THREADS, reupload=reupload, manual_done=manual_done,
+                progress=progress,
             )  # fmt: skip
         finally:
             rows = ledger.rows([*found.paths, *found.failed])
@@ -87,6 +97,7 @@ def upload(
     return _told(found, outcome, rows, written, seconds=time.monotonic() - started)
 
 
+@_at_work.held("archives")
 def zip_sequences(
     import_path: Any,
     *,
@@ -111,6 +122,7 @@ def zip_sequences(
     )
     if not found.paths:
         return _nothing(found)
+    _must_have_keys(found)
     rows: list[tuple[str, str, int, int]] = []
     with (progress or Silent()).bar("zipping", total=len(found.sequences), unit="sequences") as bar:
         for sequence in found.sequences:
@@ -131,6 +143,17 @@ def zip_sequences(
     headline = f"{counted(len(rows), 'archive')} of {counted(images, 'image')} in {folder}"
     headline += _skipped(found)
     return Job(lambda: frame, summary, headline, failed=sorted(found.failed))
+
+
+def _must_have_keys(found: Import) -> None:
+    """Raise where archives could not say for which organization they are."""
+    names = {owner.organization_name for owner in found.owners if owner.organization_name is not None}
+    if names:
+        raise InputError(
+            f"the images are for the organization {', '.join(map(repr, sorted(names)))}, and archives have no place "
+            "for its name",
+            hint="process them with --organization-key",
+        )
 
 
 class _Contents:
@@ -167,24 +190,17 @@ def _setting(name: str, given: int | None, default: int | None) -> int | None:
     return default if given is None else given
 
 
-def _organizations(found: Import) -> set[str]:
-    images = found.images
-    if images is None or "organization_key" not in images:
-        return set()
-    return set(images["organization_key"].dropna())
-
-
 def _run(
     found: Import,
     ledger: UploadLedger,
     account: Any,
-    organization: str | None,
     *,
     threads: int,
     reupload: bool,
     manual_done: bool,
     progress: Progress | None,
 ) -> Outcome:
+    from mlygeo.actors.older_uploads import OlderUploads
     from mlygeo.actors.upload import Upload
     from mlygeo.actors.upload_share import MB
     from mlygeo.actors.upload_turns import Turns
@@ -200,7 +216,8 @@ def _run(
         bar = stack.enter_context((progress or Silent()).bar("uploading", total=total, unit="MB"))
         run = Upload(
             uploads=uploads, ledger=ledger, turns=Turns(ledger.folder, stop), stop=stop, threads=threads, bar=bar,
-            organization_key=organization, user_key=account.user_key, reupload=reupload, manual_done=manual_done,
+            user_key=account.user_key, reupload=reupload, manual_done=manual_done,
+            older=None if reupload else OlderUploads(),
         )  # fmt: skip
         outcome = run.run(found.sequences, found.files)
         stack.close()
@@ -213,7 +230,7 @@ def _ask_to_finish(run: Upload, progress: Progress | None) -> None:
     """Finish what is ready where a person at the terminal says so."""
     from mlygeo.progress import TerminalProgress
 
-    if not isinstance(progress, TerminalProgress) or not sys.stdin.isatty():
+    if not isinstance(progress, TerminalProgress) or sys.stdin is None or not sys.stdin.isatty():
         return
     ready = list(run.outcome.ready)
     progress.note(f"{counted(len(ready), 'upload')} ready; finish now? [y/N]")
@@ -224,30 +241,47 @@ def _ask_to_finish(run: Upload, progress: Progress | None) -> None:
 
 def _rehearsed(found: Import, endpoint: str, *, reupload: bool) -> Job:
     """Say what would be uploaded; files are read, and nothing is asked of the service."""
-    from mlygeo.actors import zip_files
-    from mlygeo.actors.upload_ledger import FILE, UploadLedger, default_folder
-
-    there = 0
+    there = older = 0
     todo = found.bytes
-    if not reupload and (default_folder() / FILE).is_file():
-        with UploadLedger(endpoint) as ledger:
-            for path in found.paths:
-                with contextlib.suppress(OSError):
-                    known = ledger.find(md5=zip_files.md5_of(Path(path)))
-                    if known is not None and known.status == "done":
-                        there += 1
-                        todo -= Path(path).stat().st_size
+    for size, by_us in () if reupload else _uploaded_before(found, endpoint):
+        there += by_us
+        older += not by_us
+        todo -= size
     images = sum(len(sequence.photos) for sequence in found.sequences)
     summary = {
         "images": images, "sequences": len(found.sequences), "files": len(found.files), "there": there,
-        "bytes": todo, "skipped": dict(+found.skipped), "failed": len(found.failed), "version": version(),
+        "there_by_mapillary_tools": older, "bytes": todo, "skipped": dict(+found.skipped),
+        "left_out": found.left_out, "failed": len(found.failed), "version": version(),
     }  # fmt: skip
     headline = (
         f"{counted(images, 'image')} in {counted(len(found.sequences), 'sequence')} and "
         f"{counted(len(found.files), 'whole file')}: {there:,} uploaded before, "
-        f"{len(found.paths) - there:,} to upload ({_megabytes(todo)}){_skipped(found)}; nothing was uploaded"
+        + f"{older:,} by mapillary_tools, " * bool(older)
+        + f"{len(found.paths) - there - older:,} to upload ({_megabytes(todo)}){_skipped(found)}; nothing was uploaded"
     )
     return Job(_no_frame, summary, headline, failed=sorted(found.failed))
+
+
+def _uploaded_before(found: Import, endpoint: str) -> Iterator[tuple[int, bool]]:
+    """Yield the size of each file that was uploaded before, and whether it was by us."""
+    from mlygeo.actors import zip_files
+    from mlygeo.actors.older_uploads import OlderUploads
+    from mlygeo.actors.upload_ledger import FILE, UploadLedger, default_folder
+
+    older = OlderUploads()
+    with contextlib.ExitStack() as stack:
+        ledger = None
+        if (default_folder() / FILE).is_file():
+            ledger = stack.enter_context(UploadLedger(endpoint))
+        items: list[Photo | WholeFile] = [photo for sequence in found.sequences for photo in sequence.photos]
+        for each in [*items, *found.files]:
+            with contextlib.suppress(OSError):
+                md5 = zip_files.md5_of(Path(each.path))
+                known = None if ledger is None else ledger.find(md5=md5)
+                if known is not None and known.status == "done":
+                    yield each.size, known.reason is None
+                elif known is None and older.has(each, md5):
+                    yield each.size, False
 
 
 def _nothing(found: Import) -> Job:
@@ -256,8 +290,12 @@ def _nothing(found: Import) -> Job:
             f"{counted(found.skipped['not processed'], 'photo')} without a description, and nothing else to upload",
             hint="'mlygeo process' makes the descriptions",
         )
-    summary = {"images": 0, "skipped": dict(+found.skipped), "failed": len(found.failed), "version": version()}
-    return Job(_no_frame, summary, f"there is nothing to upload{_skipped(found)}", failed=sorted(found.failed))
+    summary = {
+        "images": 0, "skipped": dict(+found.skipped), "left_out": found.left_out, "failed": len(found.failed),
+        "version": version(),
+    }  # fmt: skip
+    headline = f"there is nothing to upload{_skipped(found)}{_reason(found.failed)}"
+    return Job(_no_frame, summary, headline, failed=sorted(found.failed))
 
 
 def _told(found: Import, outcome: Outcome, rows: list[Any], written: Path | None, *, seconds: float) -> Job:
@@ -268,11 +306,13 @@ def _told(found: Import, outcome: Outcome, rows: list[Any], written: Path | None
         "zips": outcome.zips,
         "videos": outcome.videos,
         "there": outcome.there,
+        "there_by_mapillary_tools": outcome.older,
         "repeated": outcome.repeated,
         "ready": len(outcome.ready),
         "unfinished": outcome.unfinished,
         "failed": len(failed),
         "skipped": dict(+found.skipped),
+        "left_out": found.left_out,
         "bytes": outcome.bytes,
         "seconds": round(seconds, 1),
         "history": None if written is None else str(written),
@@ -282,6 +322,7 @@ def _told(found: Import, outcome: Outcome, rows: list[Any], written: Path | None
     for number, word in ((outcome.sequences, "sequence"), (outcome.zips, "archive"), (outcome.videos, "video")):
         parts += [f"{counted(number, word)} finished"] * bool(number)
     parts += [f"{outcome.there:,} uploaded before"] * bool(outcome.there)
+    parts += [f"{outcome.older:,} uploaded before by mapillary_tools"] * bool(outcome.older)
     parts += [f"{outcome.repeated:,} with the same content as another"] * bool(outcome.repeated)
     headline = ", ".join(parts) + _skipped(found, len(outcome.failed))
     if outcome.ready:
@@ -290,9 +331,7 @@ def _told(found: Import, outcome: Outcome, rows: list[Any], written: Path | None
         )
     if outcome.unfinished:
         headline += f"\n{counted(outcome.unfinished, 'sequence')} not finished; the same command goes on from there"
-    if failed:
-        name, reason = next(iter(sorted(failed.items())))
-        headline += f"\n{Path(name).name}: {reason}"
+    headline += _reason(failed)
 
     def make_frame() -> Any:
         from mlygeo.actors.upload_ledger import as_frame
@@ -324,8 +363,19 @@ def _write_history(rows: list[Any], output: Any, import_path: Any) -> Path | Non
 def _skipped(found: Import, more: int = 0) -> str:
     parts = [f"{number:,} {reason}" for reason, number in sorted((+found.skipped).items())]
     text = f"; skipped: {', '.join(parts)}" if parts else ""
+    if names := sorted(Path(path).name for path in found.left_out):
+        text += f" ({', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''}: no archives of a sequence)"
     failed = len(found.failed) + more
     return text + (f"; {failed:,} failed" if failed else "")
+
+
+def _reason(failed: dict[str, str]) -> str:
+    """Return a line that says of the first of what failed why."""
+    if not failed:
+        return ""
+    name, reason = next(iter(sorted(failed.items())))
+    name = Path(name).name
+    return f"\n{reason}" if reason.startswith(name) else f"\n{name}: {reason}"
 
 
 def _no_frame() -> Any:

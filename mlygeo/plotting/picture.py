@@ -281,6 +281,8 @@ def _longitudes(layer: Layer) -> Floats:
 
 
 def _finish(axes: Axes, title: str | None, shift: float) -> None:
+    from matplotlib.collections import PatchCollection
+    from matplotlib.legend_handler import HandlerPolyCollection
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axes.set(xlabel="", ylabel="")
@@ -295,12 +297,14 @@ def _finish(axes: Axes, title: str | None, shift: float) -> None:
     for label in axes.get_yticklabels():
         label.set_verticalalignment("center")
     _draw_scale_bar(axes)
-    handles, labels = axes.get_legend_handles_labels()
+    keys: dict[type, Any] = {PatchCollection: HandlerPolyCollection()}  # of areas; only matplotlib 3.11 knows it itself
+    handles, labels = axes.get_legend_handles_labels(keys)
     shown = [(handle, label) for handle, label in zip(handles, labels, strict=True) if label]
     if shown:
         axes.legend(
             *zip(*shown, strict=True), loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=2, fontsize=NORMAL,
             frameon=False, markerscale=1.6, labelcolor=_style.BLACK,
+            handler_map=keys,
         )  # fmt: skip
     if title:
         axes.set_title(title, fontsize=LARGE, color=_style.BLACK)

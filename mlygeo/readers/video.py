@@ -162,7 +162,7 @@ def video_info(path: str | os.PathLike[str]) -> VideoInfo:
     Parameters
     ----------
     path
-        The video: MP4 or QuickTime; with PyAV (`mlygeo[video]`) whatever FFmpeg opens.
+        The video: MP4 or QuickTime; with PyAV (the package `av`) whatever FFmpeg opens.
 
     Returns
     -------

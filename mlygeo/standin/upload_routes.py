@@ -78,10 +78,11 @@ def finish(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answ
     if (refused := _refused(backend, request, parts)) is not None:
         return refused
     given = _json(request)
+    organization = given.get("organization_id")
+    if organization is not None and not _is_organization(backend, organization):
+        return error_answer(400, 100, f"There is no organization {str(organization)[:40]!r}")
     try:
-        cluster = _store(backend).finish(
-            str(given.get("file_handle")), str(given.get("file_type")), given.get("organization_id")
-        )
+        cluster = _store(backend).finish(str(given.get("file_handle")), str(given.get("file_type")), organization)
     except UploadRefusedError as error:
         return error_answer(400, 100, str(error))
     return json_answer({"cluster_id": cluster})
@@ -118,6 +119,11 @@ def _refused(backend: Backend, request: Request, parts: Mapping[str, str]) -> An
     if "key" in parts and not KEY.fullmatch(parts["key"]):
         return trouble(400, "InvalidRequestError", "The key of the session is not right")
     return None if request.fault in {"wrong_offset", "cut"} else _fault(request)
+
+
+def _is_organization(backend: Backend, key: Any) -> bool:
+    text = str(key)
+    return text.isascii() and text.isdigit() and len(text) < 20 and backend.records.organization(int(text)) is not None
 
 
 def _fault(request: Request) -> Answer | None:
