@@ -59,7 +59,7 @@ class OlderUploads:
 
     Examples
     --------
-    >>> OlderUploads().has_image("/home/jane/photos/IMG_0001.JPG", "9e107d9d372bb6826bd81d3542a419d6")
+    >>> OlderUploads().has_image("photos/IMG_0001.JPG", "9e107d9d372bb6826bd81d3542a419d6")
     False
     """
 
