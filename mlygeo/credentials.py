@@ -88,6 +88,14 @@ class Credentials:
         """The users by name: those that signed in here, then those of older tools."""
         return {**{user.name: user for user in self._older()}, **self._kept.users}
 
+    def knows(self, name: str) -> bool:
+        """Return whether a user of this name, here or at Mapillary, has signed in."""
+        return any(name in {user.name, user.user_name} for user in self.users.values())
+
+    def has_other(self) -> bool:
+        """Return whether the environment holds a user's token, and no file was given that it would not count for."""
+        return not self.is_given and token_in_environment() is not None
+
     def find(self, name: str | None = None) -> User | None:
         """
         Return a user.
@@ -346,6 +354,12 @@ def remember_organizations(user: User | None, names: Mapping[str, str]) -> None:
     Credentials(user.source).alter(user.name, lambda kept: kept.with_organizations(names))
 
 
+def token_in_environment() -> str | None:
+    """Return a user's token in the environment; None where there is none, or that of an application only."""
+    values = (os.environ.get(variable, "").strip() for variable in config.TOKEN_VARIABLES)
+    return next((value for value in values if value and not CLIENT_TOKEN.fullmatch(value)), None)
+
+
 def upload_token(
     user_name: str | None = None,
     *,
@@ -379,11 +393,8 @@ def upload_token(
     if token is not None or token_file is not None:
         return config.require_token(token, token_file), None
     users = credentials or Credentials()
-    if user_name is None and not users.is_given:
-        for variable in config.TOKEN_VARIABLES:
-            value = os.environ.get(variable, "").strip()
-            if value and not CLIENT_TOKEN.fullmatch(value):
-                return config.require_token(value), None
+    if user_name is None and not users.is_given and (value := token_in_environment()) is not None:
+        return config.require_token(value), None
     if (user := users.find(user_name)) is not None:
         return user.read_token(), user
     found = None if users.is_given else config.find_token(environ={})

@@ -153,7 +153,7 @@ def flags_of(text):
     for line in re.findall(r"^  (-[^\n]*)", text, re.MULTILINE):
         spellings = re.split(r", ", re.split(r" {2,}", line)[0])
         names = [spelling.split()[0] for spelling in spellings]
-        found.append((names, " " in spellings[0]))
+        found.append((names, any(" " in spelling for spelling in spellings)))  # since 3.13 only the last says it
     return found
 
 

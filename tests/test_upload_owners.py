@@ -387,3 +387,69 @@ class TestWhatPhotosSayThemselves:
         assert images["user_name"].eq("bob").all()
         assert images["organization_key"].eq("3").all()
         assert images["private"].all()
+
+
+class TestRecordsElsewhere:
+    def test_the_owner_is_known_beside_photos_whose_frames_are_elsewhere(self, tmp_path, server, environment):
+        photos = tmp_path / "photos"
+        out = tmp_path / "out"
+        processed(photos, organization_key="2", private=True, skip_exif_insert=True, output=out)
+        mlygeo.upload(photos, service=service_of(server))
+        (cluster,) = clusters_of(tmp_path / "store")
+        assert str(cluster["organization_id"]) == "2"
+        assert all(one["MAPPrivate"] is True for one in described(cluster))
+
+    def test_an_older_public_record_does_not_count(self, tmp_path, server, environment):
+        photos = tmp_path / "photos"
+        processed(photos, skip_exif_insert=True)
+        mlygeo.process(
+            photos, organization_key="2", private=True, skip_exif_insert=True, rerun=True, output=tmp_path / "out"
+        )
+        mlygeo.upload(photos, service=service_of(server))
+        (cluster,) = clusters_of(tmp_path / "store")
+        assert str(cluster["organization_id"]) == "2"
+
+    def test_a_subfolder_of_what_was_processed(self, tmp_path, server, environment):
+        photos = tmp_path / "photos"
+        camera_folder(photos / "k", 4)
+        first = min((photos / "k").rglob("*.[jJ][pP][gG]"))
+        mlygeo.process(photos, keep_duplicates=True)
+        shutil.copy(first, first.with_name(f"copy_{first.name}"))
+        images = mlygeo.process(photos, organization_key="2", private=True)
+        assert images["is_duplicate"].sum() == 1
+        (photos.parent / DESCRIPTION).write_text("{ somebody else's")
+        mlygeo.upload(photos / "k", service=service_of(server))
+        (cluster,) = clusters_of(tmp_path / "store")
+        assert len(cluster["images"]) == 4
+        assert str(cluster["organization_id"]) == "2"
+
+    def test_what_is_gone_from_another_folder_is_not_missed(self, tmp_path, server, environment):
+        photos = tmp_path / "photos"
+        camera_folder(photos / "k", 3)
+        camera_folder(photos / "other", 6)
+        mlygeo.process(photos, organization_key="2")
+        shutil.rmtree(photos / "other")
+        uploads = mlygeo.upload(photos / "k", service=service_of(server))
+        assert uploads.attrs["summary"]["images"] == 3
+        assert not uploads.attrs["summary"]["failed"]
+
+    def test_it_is_said_where_private_photos_become_public(self, tmp_path, caplog):
+        photos = tmp_path / "photos"
+        processed(photos, organization_key="2", private=True)
+        mlygeo.process(photos, organization_key="2")
+        assert "not any more" not in caplog.text
+        mlygeo.process(photos)
+        assert "3 photos were private or of an organization, and are not any more" in caplog.text
+
+
+class TestTokenInTheEnvironment:
+    def test_the_user_of_the_token_can_be_named(self, tmp_path, server, environment, monkeypatch, capsys):
+        monkeypatch.setenv("MAPILLARY_ACCESS_TOKEN", USER_TOKEN)
+        folder_of(tmp_path / "a", 2)
+        status, _, said = run(capsys, "upload", tmp_path / "a", "--user-name", "nobody")
+        assert status == 2
+        assert "the user 'nobody' is asked for, and the access token in the environment is that of" in said
+        name = said.split("is that of '")[1].split("'")[0]
+        status, _, said = run(capsys, "upload", tmp_path / "a", "--user-name", name)
+        assert status == 0, said
+        assert len(clusters_of(tmp_path / "store")) == 1

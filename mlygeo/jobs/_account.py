@@ -76,11 +76,13 @@ def account_of(
     from mlygeo.service.sign_in import whose
     from mlygeo.service.uploads import UPLOAD_RETRY
 
-    user, expected = None, None
+    user, expected, asked = None, None, None
     if service is None:
         users = credentials.Credentials(config_file) if token is None and token_file is None else None
         if users is not None and user_name is None:
             user_name, expected = _told_user(users, told)
+        elif users is not None and user_name is not None and not users.knows(user_name) and users.has_other():
+            user_name, asked = None, user_name
         found, user = credentials.upload_token(user_name, token=token, token_file=token_file, credentials=users)
         if expected is not None and user is not None:  # there is no token but that of somebody else
             raise _not_signed_in(expected, "who has not signed in")
@@ -90,6 +92,12 @@ def account_of(
     signed_in = whose(service)
     if expected is not None and expected != signed_in.user_name:
         raise _not_signed_in(expected, f"and the access token is that of {signed_in.user_name}")
+    if asked is not None and asked != signed_in.user_name:
+        raise CredentialsError(
+            f"the user {asked!r} is asked for, and the access token in the environment is that of "
+            f"{signed_in.user_name!r}",
+            hint=f"sign in with 'mlygeo authenticate --user-name {asked}', or leave --user-name out",
+        )
     log.info("uploading as %s (user key %s)", signed_in.user_name, signed_in.user_key)
     return Account(service, signed_in.user_key, signed_in.user_name, user)
 

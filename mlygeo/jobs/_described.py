@@ -1,30 +1,32 @@
 """
 What is said of the photos in an import path: description files, the records of `process`, and EXIF.
 
-Three things describe a photo. Of each folder, and each of its subfolders:
+Three things describe a photo. Of each folder, of those in it and of those it lies in:
 
 1. The description file, `mapillary_image_description.json`, which users edit and other tools write.
    It has no fields for whose an image is: see `readers.descriptions.PERSONAL_COLUMNS`.
 2. Our record, the frame that `process` leaves in `.mlygeo`, which holds all that it knows.
 3. The image description in the EXIF of the photo, which travels with it when it is moved or copied.
 
-A photo is described by the newer one of the first two, be it in its own folder or in one above it
-inside of the import path; by the description file where both are as new. That counts with what it
-holds and what it leaves out: a heading that was taken out of the file stays out, and a photo that
-it calls a duplicate does not go up, whatever its EXIF says. What a description file does not say
-of organization, privacy, user and photo UUID is taken from the newest record that knows the photo,
+A photo is described by the newer one of the first two, be it in its own folder or in one above
+it; by the description file where both are as new. That counts with what it holds and what it
+leaves out: a heading that was taken out of the file stays out, and a photo that it calls a
+duplicate does not go up, whatever its EXIF says. What a description file does not say of
+organization, privacy, user and photo UUID is taken from the newest record that knows the photo,
 which again counts as it is: what a later run of `process` took back is not in EXIF either. EXIF
 says it where there is no such record, and all of it where nothing else describes the photo.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlygeo.errors import FileError
+from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.jobs._photo_import import IMAGES_FILE, STATE_FOLDER
 from mlygeo.jobs._photos_elsewhere import photos_of
 
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
     import pandas as pd
+
+
+log = logging.getLogger("mlygeo.jobs")
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,13 @@ class Tree:
 
 
 class _Source(NamedTuple):
-    """A file that describes photos."""
+    """A file that describes photos: those of its folder, of which those below `scope` are meant."""
 
     path: Path
     base: str
     is_record: bool
     modified_ns: int
+    scope: str
 
 
 def trees(places: Iterable[Path], *, skip_subfolders: bool = False) -> list[Tree]:
@@ -151,12 +157,16 @@ def described(tree: Tree, desc_path: Any = None) -> gpd.GeoDataFrame | None:
     sources = _sources(tree)
     chosen = [group[0] for group in sources]
     if desc_path is not None:
-        chosen = [_Source(Path(desc_path).expanduser(), tree.base, is_record=False, modified_ns=0)]
+        chosen = [_Source(Path(desc_path).expanduser(), tree.base, is_record=False, modified_ns=0, scope=tree.base)]
     if not chosen:
         return None
     where = dict(zip(_real(tree.files), tree.files, strict=True))
     wanted = dict.fromkeys(chosen) | {each: None for group in sources for each in group if each.is_record}
-    frames = {source: _placed(_read(source), source, tree, where) for source in wanted}
+    frames = {source: _placed(read, source, tree, where) for source in wanted if (read := _read(source)) is not None}
+    # What lies above the import path and is about other photos is none of it.
+    frames = {source: images for source, images in frames.items() if len(images) or source.scope == source.base}
+    chosen = [source for source in chosen if source in frames]
+    wanted = {source: None for source in wanted if source in frames}
     images = _newest_first({source: frames[source] for source in chosen})
     records = _newest_first({source: frames[source] for source in wanted if source.is_record})
     return _with_persons(images, records)
@@ -197,19 +207,36 @@ def in_exif(files: Iterable[str]) -> gpd.GeoDataFrame:
 
 
 def _sources(tree: Tree) -> list[list[_Source]]:
-    """Return of each folder the files that describe photos, the newest first; one as new as another is the first."""
+    """
+    Return of each folder the files that describe photos, the newest first; one as new as another is the first.
+
+    The folders above the import path count too: `process` may have been told of one of those.
+    """
     from mlygeo.readers.descriptions import FILE
 
+    above = [str(folder) for folder in Path(os.path.abspath(tree.base)).parents]  # noqa: PTH100 - links stay
+    inside = set(tree.folders)
     found = []
-    for folder in tree.folders:
+    for folder in dict.fromkeys([*tree.folders, *above]):
+        scope = folder if folder in inside else tree.base
         there = [
-            _Source(path, folder, is_record=path.name == IMAGES_FILE, modified_ns=path.stat().st_mtime_ns)
+            _Source(path, folder, path.name == IMAGES_FILE, modified_ns, scope)
             for path in (Path(folder, FILE), Path(folder, STATE_FOLDER, IMAGES_FILE), Path(folder, IMAGES_FILE))
-            if path.is_file() and (path.parent.name == STATE_FOLDER or path.name == FILE or _is_output(tree, folder))
+            if (path.parent.name == STATE_FOLDER or path.name == FILE or _is_output(tree, folder))
+            and (modified_ns := _changed(path)) is not None
         ]
         if there:
             found.append(sorted(there, key=lambda source: -source.modified_ns))
     return found
+
+
+def _changed(path: Path) -> int | None:
+    """Return when a file was written, nanoseconds since 1970; None where there is none that can be seen."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_mtime_ns if S_ISREG(state.st_mode) else None
 
 
 def _is_output(tree: Tree, folder: str) -> bool:
@@ -217,13 +244,20 @@ def _is_output(tree: Tree, folder: str) -> bool:
     return folder == tree.base and tree.whole and photos_of(folder) is not None
 
 
-def _read(source: _Source) -> gpd.GeoDataFrame:
+def _read(source: _Source) -> gpd.GeoDataFrame | None:
+    """Read what a file says; None where it lies above the import path and cannot be read: it may be anybody's."""
     from mlygeo import store
     from mlygeo.readers import descriptions
 
-    if source.is_record:
-        return store.read_frame(source.path, frame="local_images")
-    return descriptions.read_descriptions(source.path)
+    try:
+        if source.is_record:
+            return store.read_frame(source.path, frame="local_images")
+        return descriptions.read_descriptions(source.path)
+    except (FileError, FormatError, FrameError) as error:
+        if source.scope == source.base:
+            raise
+        log.warning("what is said of photos above is left out: %s", error)
+        return None
 
 
 def _placed(images: gpd.GeoDataFrame, source: _Source, tree: Tree, where: dict[str, str]) -> gpd.GeoDataFrame:
@@ -234,7 +268,7 @@ def _placed(images: gpd.GeoDataFrame, source: _Source, tree: Tree, where: dict[s
     paths = [path if os.path.lexists(path) else find_moved(path, source.base) or path for path in paths]
     kept = [
         # A description that names a file outside of the import path is none of it.
-        where.get(real, path if tree.whole and not os.path.lexists(path) and _below(path, source.base) else None)
+        where.get(real, path if tree.whole and not os.path.lexists(path) and _below(path, source.scope) else None)
         for real, path in zip(_real(paths), paths, strict=True)
     ]
     images = images.assign(path=kept)

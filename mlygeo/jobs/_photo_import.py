@@ -228,6 +228,10 @@ class PhotoImport:
         """Whether there is a frame of images already."""
         return (self.folder / IMAGES_FILE).exists()
 
+    def stored(self) -> gpd.GeoDataFrame | None:
+        """Return the frame that an earlier run left; None where there is none."""
+        return self._stored(IMAGES_FILE)
+
     def save(self, images: gpd.GeoDataFrame) -> list[Path]:
         """Write the frame of the import, and a line for each sequence; return the files."""
         from mlygeo import store
@@ -238,6 +242,19 @@ class PhotoImport:
             store.write_frame(images, self.folder / IMAGES_FILE),
             store.write_frame(sequences, self.folder / SEQUENCES_FILE),
         ]
+
+    def save_beside(self, images: gpd.GeoDataFrame) -> None:
+        """
+        Write the frame of the import beside its photos as well, where another folder was named for it.
+
+        A description file there has no fields for whose the images are, and would be read without them.
+        """
+        from mlygeo import store
+
+        record = self.base / STATE_FOLDER / IMAGES_FILE
+        if record.parent.resolve() != self.folder.resolve():
+            record.parent.mkdir(exist_ok=True)
+            store.write_frame(images, record)
 
     def note_insertion(self, photos: gpd.GeoDataFrame, rows: Flags) -> None:
         """Note that we are about to write into photos: what they said before is not asked of them again."""

@@ -46,6 +46,8 @@ class _Run(NamedTuple):
         place = self.place.base if desc_path is None else Path(desc_path)
         if desc_path is None and not os.access(place, os.W_OK):
             place = self.place.folder  # with -o, where the frames are; without it, the reason is said
+        if place == self.place.base:
+            self.place.save_beside(images)
         self.files.append(write_descriptions(_process_steps.uploadable(images), place))
 
 
@@ -60,6 +62,7 @@ def process(import_path: Any, **options: Any) -> Job:
     def work(run: _Run) -> gpd.GeoDataFrame:
         track = _geotag_source.track_of(how, run.place.base, progress=run.place.progress)
         images = _process_steps.with_user(run.images, user)
+        _warn_of_opened(run.place, images)
         images = _with_meta_data(images, meta, run.place)
         images = _process_steps.with_places(images, how, track, by_folder=_geotag_source.is_video(how))
         images = _process_steps.with_sequences(images, run.photos, cutting)
@@ -188,6 +191,20 @@ def _place(import_path: Any, options: dict[str, Any]) -> PhotoImport:
         rerun=bool(options.get("rerun")),
         progress=options.get("progress"),
     )
+
+
+def _warn_of_opened(place: PhotoImport, images: gpd.GeoDataFrame) -> None:
+    """Say how many photos an earlier run kept private or for an organization, and this one does not."""
+    before = place.stored()
+    if before is None or not {"private", "organization_key"} <= set(before.columns):
+        return
+    kept = before["private"].fillna(value=False).astype(bool) | before["organization_key"].notna()
+    owned = images["private"].astype(bool) | images["organization_key"].notna() | images["organization_name"].notna()
+    opened = int(images.loc[~owned, "path"].isin(before.loc[kept, "path"]).sum())
+    if opened:
+        log.warning(
+            "%d photos were private or of an organization, and are not any more: --private, --organization-key", opened
+        )
 
 
 def _with_meta_data(images: gpd.GeoDataFrame, meta: MetaData, place: PhotoImport) -> gpd.GeoDataFrame:

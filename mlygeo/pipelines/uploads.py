@@ -76,7 +76,7 @@ def upload(
         one that signed in last where they name nobody.
     organization_key
         Upload for this organization, whatever the images name; an empty key means for none. Archives
-        say inside whose they are, and cannot become another's.
+        that say inside whose they are cannot become those of another.
     organization_name
         Upload for the organization of this name; it has to be known from an earlier upload by key,
         or from 'mlygeo config edit'.
