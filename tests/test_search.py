@@ -257,6 +257,7 @@ def reply(handler, value, status=200):
     body = json.dumps(value).encode()
     handler.send_response(status)
     handler.send_header("Content-Length", str(len(body)))
+    handler.send_header("Connection", "close")  # which is what comes next
     handler.end_headers()
     handler.wfile.write(body)
 
