@@ -88,13 +88,18 @@ class Credentials:
         """The users by name: those that signed in here, then those of older tools."""
         return {**{user.name: user for user in self._older()}, **self._kept.users}
 
-    def knows(self, name: str) -> bool:
-        """Return whether a user of this name, here or at Mapillary, has signed in."""
-        return any(name in {user.name, user.user_name} for user in self.users.values())
+    def named(self, name: str) -> User | None:
+        """Return the user of a name, as it is called here before as it is at Mapillary; None where there is none."""
+        users = self.users
+        first = [users[name]] if name in users else []
+        return next((user for user in (*first, *users.values()) if name in {user.name, user.user_name}), None)
 
-    def has_other(self) -> bool:
-        """Return whether the environment holds a user's token, and no file was given that it would not count for."""
-        return not self.is_given and token_in_environment() is not None
+    def token_beside(self) -> str | None:
+        """Return a user's token in the environment; None where there is none, or a file was given that counts alone."""
+        if self.is_given:
+            return None
+        values = (os.environ.get(variable, "").strip() for variable in config.TOKEN_VARIABLES)
+        return next((value for value in values if value and not CLIENT_TOKEN.fullmatch(value)), None)
 
     def find(self, name: str | None = None) -> User | None:
         """
@@ -118,9 +123,8 @@ class Credentials:
         """
         users = self.users
         if name is not None:
-            for user in (*([users[name]] if name in users else []), *users.values()):
-                if name in {user.name, user.user_name}:
-                    return user
+            if (user := self.named(name)) is not None:
+                return user
             known = f"there are {', '.join(sorted(users))}" if users else "nobody has"
             raise CredentialsError(f"no user {name!r} has signed in{self.where}; {known}", hint=SIGN_IN)
         if self.default in users:
@@ -354,12 +358,6 @@ def remember_organizations(user: User | None, names: Mapping[str, str]) -> None:
     Credentials(user.source).alter(user.name, lambda kept: kept.with_organizations(names))
 
 
-def token_in_environment() -> str | None:
-    """Return a user's token in the environment; None where there is none, or that of an application only."""
-    values = (os.environ.get(variable, "").strip() for variable in config.TOKEN_VARIABLES)
-    return next((value for value in values if value and not CLIENT_TOKEN.fullmatch(value)), None)
-
-
 def upload_token(
     user_name: str | None = None,
     *,
@@ -393,7 +391,7 @@ def upload_token(
     if token is not None or token_file is not None:
         return config.require_token(token, token_file), None
     users = credentials or Credentials()
-    if user_name is None and not users.is_given and (value := token_in_environment()) is not None:
+    if user_name is None and (value := users.token_beside()) is not None:
         return config.require_token(value), None
     if (user := users.find(user_name)) is not None:
         return user.read_token(), user

@@ -274,19 +274,10 @@ def test_two_samplings_never_mix(videos, tmp_path):
 
 
 def test_stopping_leaves_whole_frames_only(videos, tmp_path):
-    class Impatient(mlygeo.progress.Progress):
-        from contextlib import contextmanager
-
-        @contextmanager
-        def bar(self, label, *, total=None, unit=""):
-            class Bar:
-                def advance(self, n=1):
-                    raise KeyboardInterrupt
-
-            yield Bar()
-
     with pytest.raises(KeyboardInterrupt):
-        mlygeo.sample_video(videos["plain.mp4"], import_path=tmp_path, video_sample_interval=0.2, progress=Impatient())
+        mlygeo.sample_video(
+            videos["plain.mp4"], import_path=tmp_path, video_sample_interval=0.2, progress=made.Impatient()
+        )
     made_files = list((tmp_path / "plain.mp4").glob("*"))
     assert 0 < len(made_files) < 32
     assert all(video_frames.is_whole(path) for path in made_files if path.suffix == ".jpg")

@@ -100,18 +100,9 @@ def test_stopping_ends_the_program(plain, tmp_path, ffmpeg, monkeypatch):
             super().__init__(*args, **kwargs)
             started.append(self)
 
-    class Impatient(mlygeo.progress.Progress):
-        @contextmanager
-        def bar(self, label, *, total=None, unit=""):
-            class Bar:
-                def advance(self, n=1):
-                    raise KeyboardInterrupt
-
-            yield Bar()
-
     monkeypatch.setattr(subprocess, "Popen", Program)
     with pytest.raises(KeyboardInterrupt):
-        mlygeo.sample_video(plain, import_path=tmp_path, decoder=ffmpeg, progress=Impatient())
+        mlygeo.sample_video(plain, import_path=tmp_path, decoder=ffmpeg, progress=made.Impatient())
     assert started
     assert all(program.returncode is not None for program in started)
 

@@ -1,9 +1,12 @@
 """Videos made for tests: MP4 files of true boxes around given samples, and moving pictures of a fixed seed."""
 
 import struct
+from contextlib import contextmanager
 from fractions import Fraction
 
 import numpy as np
+
+from mlygeo.progress import Progress
 
 EPOCH_1904 = 2_082_844_800
 
@@ -150,3 +153,15 @@ def fragmented(kind, handler, samples, durations, style, *, per=3, first=0, lead
         length = len(moof(*style(len(content), 0, *told)))
         content += moof(*style(len(content), length + 8, *told)) + box(b"mdat", bytes(lead), *some)
     return content
+
+
+class Impatient(Progress):
+    """Somebody who presses Ctrl-C at the first step."""
+
+    @contextmanager
+    def bar(self, label, *, total=None, unit=""):
+        class Bar:
+            def advance(self, n=1):
+                raise KeyboardInterrupt
+
+        yield Bar()

@@ -81,7 +81,7 @@ def account_of(
         users = credentials.Credentials(config_file) if token is None and token_file is None else None
         if users is not None and user_name is None:
             user_name, expected = _told_user(users, told)
-        elif users is not None and user_name is not None and not users.knows(user_name) and users.has_other():
+        elif users is not None and user_name is not None and not users.named(user_name) and users.token_beside():
             user_name, asked = None, user_name
         found, user = credentials.upload_token(user_name, token=token, token_file=token_file, credentials=users)
         if expected is not None and user is not None:  # there is no token but that of somebody else
@@ -104,10 +104,8 @@ def account_of(
 
 def _told_user(users: Credentials, told: Collection[str]) -> tuple[str | None, str | None]:
     """Return the user that images name: as the one who has signed in, else the name that the token has to be of."""
-    known = {
-        name: next((user.name for user in users.users.values() if name in {user.name, user.user_name}), None)
-        for name in sorted(told)
-    }
+    found = {name: users.named(name) for name in sorted(told)}
+    known = {name: None if user is None else user.name for name, user in found.items()}
     if len({signed_in or name for name, signed_in in known.items()}) > 1:
         raise InputError(
             f"the images name several users: {', '.join(known)}",

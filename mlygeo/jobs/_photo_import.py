@@ -180,7 +180,9 @@ class PhotoImport:
         missing = ~photos["path"].map(os.path.lexists).astype("bool") & photos["error"].isna()
         return photos.assign(error=photos["error"].mask(missing, GONE))
 
-    def images(self, photos: gpd.GeoDataFrame, *, again: Collection[str]) -> gpd.GeoDataFrame:
+    def images(
+        self, photos: gpd.GeoDataFrame, before: gpd.GeoDataFrame | None, *, again: Collection[str]
+    ) -> gpd.GeoDataFrame:
         """
         Return the frame of the import: what photos said, and what units have made of it.
 
@@ -188,6 +190,8 @@ class PhotoImport:
         ----------
         photos
             From `photos`.
+        before
+            From `stored`.
         again
             Units whose results are left out, since they are about to run.
 
@@ -210,7 +214,6 @@ class PhotoImport:
         images["filename"] = pd.Series([os.path.basename(path) for path in photos["first_path"]], dtype="str")  # noqa: PTH119
         images["failed_in"] = images["failed_in"].mask(images["error"].notna(), "read")
         images["photo_uuid"] = _photo_columns.uuids(photos)
-        before = self._stored(IMAGES_FILE)
         if before is None:
             return images
         place = pd.Index(before["path"]).get_indexer(pd.Index(images["path"]))

@@ -81,7 +81,7 @@ def sorted_job(place: PhotoImport, sorting: Sorting, *, after: Job | None = None
         Whether nothing is moved or written.
     """
     with place.held(dry_run=dry_run):
-        images = place.images(known := place.photos(dry_run=dry_run), again=())
+        images = place.images(known := place.photos(dry_run=dry_run), place.stored(), again=())
         images = images.assign(status=_status(images, known["first_path"], place))
         targets = _targets(images, known, place, sorting)
         failed: dict[str, str] = {}
@@ -231,7 +231,7 @@ def _undone(place: PhotoImport, *, dry_run: bool) -> Job:
             moved, failed = undo_moves(journal, progress=place.progress)
         finally:
             _follow(place, {now: origin for now, origin in back.items() if os.path.lexists(origin)})
-    images = place.images(known := place.photos(dry_run=dry_run), again=())
+    images = place.images(known := place.photos(dry_run=dry_run), place.stored(), again=())
     images = images.assign(status=_status(images, known["first_path"], place))
     images = images.assign(target=images["path"].map(back).astype("str").where(images["path"].isin(back)))
     facts = {"moved": moved, "would_be_moved": back if dry_run else {}, "not_moved": failed, "version": version()}

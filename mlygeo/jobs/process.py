@@ -31,6 +31,7 @@ class _Run(NamedTuple):
     place: PhotoImport
     photos: gpd.GeoDataFrame
     images: gpd.GeoDataFrame
+    before: gpd.GeoDataFrame | None
     dry_run: bool
     files: list[Path]
 
@@ -62,7 +63,7 @@ def process(import_path: Any, **options: Any) -> Job:
     def work(run: _Run) -> gpd.GeoDataFrame:
         track = _geotag_source.track_of(how, run.place.base, progress=run.place.progress)
         images = _process_steps.with_user(run.images, user)
-        _warn_of_opened(run.place, images)
+        _warn_of_opened(run.before, images)
         images = _with_meta_data(images, meta, run.place)
         images = _process_steps.with_places(images, how, track, by_folder=_geotag_source.is_video(how))
         images = _process_steps.with_sequences(images, run.photos, cutting)
@@ -173,7 +174,8 @@ def _done(
         )
     with place.held(dry_run=dry_run):
         known = place.photos(dry_run=dry_run)
-        run = _Run(place, known, place.images(known, again=again), dry_run, [])
+        before = place.stored()
+        run = _Run(place, known, place.images(known, before, again=again), before, dry_run, [])
         images = work(run)
         if not run.files:
             run.save(images)
@@ -193,9 +195,8 @@ def _place(import_path: Any, options: dict[str, Any]) -> PhotoImport:
     )
 
 
-def _warn_of_opened(place: PhotoImport, images: gpd.GeoDataFrame) -> None:
+def _warn_of_opened(before: gpd.GeoDataFrame | None, images: gpd.GeoDataFrame) -> None:
     """Say how many photos an earlier run kept private or for an organization, and this one does not."""
-    before = place.stored()
     if before is None or not {"private", "organization_key"} <= set(before.columns):
         return
     kept = before["private"].fillna(value=False).astype(bool) | before["organization_key"].notna()
