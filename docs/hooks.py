@@ -13,7 +13,8 @@ from mkdocs.structure.files import File
 
 import mlygeo
 from mlygeo import pipelines
-from mlygeo.cli import _verbs, program
+from mlygeo.cli import program
+from mlygeo.cli.verbs import VERBS
 from mlygeo.frames import SCHEMAS
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ def verbs() -> str:
     # The help must not change with the terminal that builds the site.
     os.environ["COLUMNS"] = str(COLUMNS)
     context = click.Context(program, info_name="mlygeo", terminal_width=COLUMNS, max_content_width=COLUMNS)
-    parts = [f"| verb | what it does |\n| --- | --- |\n{_table(_verbs.VERBS)}\n"]
-    for verb in _verbs.VERBS:
+    parts = [f"| verb | what it does |\n| --- | --- |\n{_table(VERBS)}\n"]
+    for verb in VERBS:
         command = program.get_command(context, verb.name)
         if command is None:
             raise LookupError(verb.name)

@@ -1,7 +1,6 @@
-from .actors.descriptions import write_descriptions as write_descriptions
-from .actors.ledger import transfers as transfers
-from .actors.upload_ledger import upload_history as upload_history
+from .downloads.ledger import transfers as transfers
 from .frames import filter_images as filter_images
+from .photos.descriptions import write_descriptions as write_descriptions
 from .pipelines import authenticate as authenticate
 from .pipelines import coverage as coverage
 from .pipelines import cut as cut
@@ -36,17 +35,17 @@ from .pipelines import video_process as video_process
 from .pipelines import video_process_and_upload as video_process_and_upload
 from .pipelines import zip_sequences as zip_sequences
 from .plotting import explore as explore
-from .readers.descriptions import read_descriptions as read_descriptions
-from .readers.exif import read_photos as read_photos
-from .readers.mvt import read_tile as read_tile
-from .readers.osm import street_network as street_network
+from .providers.mapillary.descriptions import read_descriptions as read_descriptions
+from .providers.mapillary.layers import read_tile as read_tile
+from .providers.mapillary.tiles import fetch_tiles as fetch_tiles
+from .readers.photos import read_photos as read_photos
+from .readers.streets import street_network as street_network
 from .readers.tiles import read_tiles as read_tiles
 from .readers.tracks import read_track as read_track
 from .readers.tracks import write_track as write_track
 from .readers.video import read_video as read_video
 from .readers.video import video_info as video_info
 from .regions import Region as Region
-from .service.tiles import fetch_tiles as fetch_tiles
 from .spatial.checks import check_images as check_images
 from .spatial.coverage import coverage_gaps as coverage_gaps
 from .spatial.coverage import street_coverage as street_coverage
@@ -64,6 +63,7 @@ from .spatial.times import interpolate_times as interpolate_times
 from .spatial.times import spread_subseconds as spread_subseconds
 from .store import read_frame as read_frame
 from .store import write_frame as write_frame
+from .uploads.ledger import upload_history as upload_history
 
 __all__ = [
     "Region",

@@ -15,14 +15,14 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from mlygeo._atomic_files import atomic
 from mlygeo.errors import CredentialsError
+from mlygeo.store.atomic import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-log = logging.getLogger("mlygeo.credentials")
+log = logging.getLogger("mlygeo.providers.mapillary.accounts")
 
 LONGEST_FILE = 1_048_576
 """Bytes; a longer file holds no users, and is not read to its end."""
@@ -91,7 +91,7 @@ class User:
         DependencyError
             If the package `keyring` is not installed.
         """
-        from mlygeo.credentials import SIGN_IN, Keyring
+        from mlygeo.providers.mapillary.accounts import SIGN_IN, Keyring
 
         token = Keyring().get(self) if self.in_keyring else self.token
         if not token:

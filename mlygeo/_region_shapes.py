@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlygeo import boxes
 from mlygeo.errors import NetworkError, RegionError
+from mlygeo.spatial import boxes
 
 if TYPE_CHECKING:
     import os
 
     from shapely.geometry.base import BaseGeometry
 
-    from mlygeo.boxes import Bounds
+    from mlygeo.spatial.boxes import Bounds
 
 
 def of_box(bounds: Bounds) -> BaseGeometry:
@@ -68,7 +68,7 @@ def of_place(name: str) -> BaseGeometry:
     """Return the outline of a place; see `mlygeo.regions.Region.from_place`."""
     import osmnx
 
-    from mlygeo._osmnx import our_osmnx
+    from mlygeo.osm import our_osmnx
 
     try:
         with our_osmnx(osmnx.settings.nominatim_url):

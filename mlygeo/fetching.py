@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlygeo.config import Config
+    from mlygeo.net.http import Service
     from mlygeo.progress import Progress
+    from mlygeo.providers.mapillary.tile_cache import Plan
     from mlygeo.regions import Region
-    from mlygeo.service.http import Service
-    from mlygeo.service.tile_cache import Plan
 
 log = logging.getLogger("mlygeo.fetching")
 
@@ -42,8 +42,8 @@ class Fetching:
         service: Service | None,
         progress: Progress | None,
     ) -> None:
-        from mlygeo.readers import mvt
-        from mlygeo.service import tile_cache as files
+        from mlygeo.providers.mapillary import layers
+        from mlygeo.providers.mapillary import tile_cache as files
 
         self.region = region
         self.cache = Path(tile_cache or (config and config.tile_cache_dir) or files.default_tile_cache()).expanduser()
@@ -57,7 +57,7 @@ class Fetching:
         self._how: dict[str, Any] = {
             "workers": workers,
             "service": service or _service(token, token_file or (config and config.token_file)),
-            "validate": mvt.decode,
+            "validate": layers.decode,
             "progress": progress,
         }
         self._progress = progress
@@ -67,14 +67,14 @@ class Fetching:
 
     def plan(self) -> Plan:
         """Return what would be fetched, and how long it would take."""
-        from mlygeo.service import tiles as protocol
+        from mlygeo.providers.mapillary import tiles as protocol
 
         return protocol.plan_tiles(self.region, **self._which, service=self._how["service"])
 
     def fetch(self, damaged: Collection[Path] = (), *, dry_run: bool = False) -> gpd.GeoDataFrame:
         """Return the tiles frame, once all are in the cache that can be had."""
-        from mlygeo.service import tile_cache as files
-        from mlygeo.service import tiles as protocol
+        from mlygeo.providers.mapillary import tile_cache as files
+        from mlygeo.providers.mapillary import tiles as protocol
 
         which = self._which
         if damaged:  # what was asked to be fetched anew has been by now
@@ -130,7 +130,7 @@ def _files(tiles: gpd.GeoDataFrame) -> list[Path]:
 
 def _service(token: str | None, token_file: Any) -> Service | None:
     """Return the service for a token that was given; None leaves it to be found when it is needed."""
-    from mlygeo.service.http import Service
+    from mlygeo.net.http import Service
 
     if token is None and token_file is None:
         return None

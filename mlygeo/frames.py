@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import dtypes
-from mlygeo._conditions import columns_for, conditions_mask, conditions_of
-from mlygeo._schemas import (
+from mlygeo.errors import FrameError
+from mlygeo.filters import columns_for, conditions_mask, conditions_of
+from mlygeo.schemas import (
     CRS,
     IDS,
     IMAGES,
@@ -32,7 +33,6 @@ from mlygeo._schemas import (
     Column,
     Schema,
 )
-from mlygeo.errors import FrameError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

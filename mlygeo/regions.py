@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import _region_shapes, boxes
+from mlygeo import _region_shapes
 from mlygeo.errors import RegionError
+from mlygeo.spatial import boxes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from shapely.geometry.base import BaseGeometry
 
-    from mlygeo.boxes import Bounds
     from mlygeo.config import Config
+    from mlygeo.spatial.boxes import Bounds
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def images():
 @pytest.fixture(scope="session")
 def edges():
     """The streets frame of the bundled data."""
-    from mlygeo.readers.osm import street_network
+    from mlygeo.readers.streets import street_network
 
     return street_network(path=STUTTGART / "stuttgart_osm_edges.gpkg")
 

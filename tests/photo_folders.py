@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from shapely.geometry import Point
 
-from mlygeo.actors.exif_writer import Tags, description_tags, insert
+from mlygeo.photos.exif_writer import Tags, description_tags, insert
 
 if TYPE_CHECKING:
     from pathlib import Path

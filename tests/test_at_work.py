@@ -12,8 +12,8 @@ from photo_folders import folder_of
 from upload_folders import USER_TOKEN, clusters_of, described, log_of
 
 import mlygeo
-from mlygeo.actors.at_work import AtWork
 from mlygeo.errors import FileError
+from mlygeo.locks import AtWork
 from mlygeo.standin import Faults, serve
 
 
@@ -195,7 +195,7 @@ class TestAtWork:
 
     def test_the_dead_are_cleared_away(self, tmp_path):
         script = (
-            "import sys, os; from mlygeo.actors.at_work import AtWork; from pathlib import Path\n"
+            "import sys, os; from mlygeo.locks import AtWork; from pathlib import Path\n"
             "with AtWork([sys.argv[1]], 'writing', folder=Path(sys.argv[2])): os._exit(9)"
         )
         subprocess.run([sys.executable, "-c", script, tmp_path / "a", tmp_path / "locks"], check=False)

@@ -12,11 +12,11 @@ from test_cli import run
 from upload_folders import QUICK, USER_TOKEN, folder_of
 
 import mlygeo
-from mlygeo import credentials as module
-from mlygeo.credentials import Credentials, User, upload_token
 from mlygeo.errors import CredentialsError, DependencyError, InputError, TokenRejectedError
-from mlygeo.service.http import Service
-from mlygeo.service.sign_in import sign_in
+from mlygeo.net.http import Service
+from mlygeo.providers.mapillary import accounts as module
+from mlygeo.providers.mapillary.accounts import Credentials, User, upload_token
+from mlygeo.providers.mapillary.sign_in import sign_in
 from mlygeo.standin import Faults, serve
 
 CLIENT = "MLY|1234567890|0123456789abcdef0123456789abcdef"

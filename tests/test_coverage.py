@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import mlygeo
 from mlygeo import cli, frames
 from mlygeo.errors import CrsError, FrameError, InputError
-from mlygeo.spatial import _reach, coverage, geodesy
+from mlygeo.spatial import coverage, geodesy, reach
 
 CONFIG = STUTTGART / "stuttgart_config.json"
 EDGES = STUTTGART / "stuttgart_osm_edges.gpkg"
@@ -154,7 +154,7 @@ def test_joining_stretches(pieces):
     owner = np.array([piece[0] for piece in pieces])
     start = np.array([float(min(piece[1:])) for piece in pieces])
     stop = np.array([float(max(piece[1:])) for piece in pieces])
-    joined = _reach.join(owner, start, stop, np.full(4, 100.0))
+    joined = reach.join(owner, start, stop, np.full(4, 100.0))
     for line in range(4):
         marked = np.zeros(100, dtype=bool)
         for number, low, high in zip(owner, start, stop, strict=True):
@@ -246,8 +246,8 @@ def test_gaps_and_coverage_make_the_whole(edges, images):
 
 def test_chunks_do_not_show(edges, images, monkeypatch):
     whole = mlygeo.street_coverage(edges, images, srid=SRID, by="creator")
-    monkeypatch.setattr(_reach, "CHUNK_SEGMENTS", 3)
-    monkeypatch.setattr(_reach, "CHUNK_PAIRS", 10)
+    monkeypatch.setattr(reach, "CHUNK_SEGMENTS", 3)
+    monkeypatch.setattr(reach, "CHUNK_PAIRS", 10)
     assert_geodataframe_equal(mlygeo.street_coverage(edges, images, srid=SRID, by="creator"), whole)
 
 

@@ -19,15 +19,15 @@ from test_cli import run
 from upload_folders import USER_TOKEN, folder_of
 
 import mlygeo
-from mlygeo import credentials as module
-from mlygeo.credentials import Credentials, User, upload_token
 from mlygeo.errors import CredentialsError, FileError, InputError
+from mlygeo.providers.mapillary import accounts as module
+from mlygeo.providers.mapillary.accounts import Credentials, User, upload_token
 from mlygeo.standin import serve
 
 VERB = [sys.executable, "-m", "mlygeo"]
 
 KEEPS_ON_WRITING = """
-from mlygeo.credentials import Credentials, User
+from mlygeo.providers.mapillary.accounts import Credentials, User
 users = Credentials()
 users.keep(User("joe", "token-of-joe"))
 print(flush=True)

@@ -32,7 +32,8 @@ from conftest import DATA, ROOT, STUTTGART
 
 import mlygeo
 from mlygeo import cli, standin
-from mlygeo.cli import _old_commands, _verbs
+from mlygeo.cli import old_tools
+from mlygeo.cli.verbs import VERBS
 
 database = postgis_server.database
 PAGES = sorted(
@@ -81,7 +82,7 @@ def check_options(command):
     if len(words) == 2:  # a verb by its name
         assert cli.program.get_command(click.Context(cli.program), words[1]) is not None, command
         return
-    words = _old_commands.translated(words[1:])
+    words = old_tools.translated(words[1:])
     context = click.Context(cli.program, info_name="mlygeo")
     try:
         _, verb, rest = cli.program.resolve_command(context, words)
@@ -221,7 +222,7 @@ def check_setup(command):
             assert re.search(rf"^{extra} = \[", project, re.MULTILINE), f"{command}: there is no extra {extra}"
 
 
-@pytest.mark.parametrize("verb", _verbs.VERBS, ids=lambda verb: verb.name)
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
 def test_the_example_of_a_verb_is_sound(verb):
     check_options(verb.example)
 
@@ -248,7 +249,7 @@ def test_the_site_builds_without_warnings(tmp_path):
     pages = {path.relative_to(tmp_path / "site").as_posix(): path for path in (tmp_path / "site").rglob("*.html")}
     # Every verb, public name and frame is there, and nothing is loaded from elsewhere.
     verbs = pages["reference/verbs.html"].read_text(encoding="utf-8")
-    for verb in _verbs.VERBS:
+    for verb in VERBS:
         assert f'id="{verb.name}"' in verbs
         assert f"Usage: mlygeo {verb.name} " in verbs
     api = pages["reference/api.html"].read_text(encoding="utf-8")

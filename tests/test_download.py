@@ -17,7 +17,7 @@ from PIL import Image
 import mlygeo
 from mlygeo.actors.folder_lock import FolderLock
 from mlygeo.errors import CredentialsError, FileError, InputError, NetworkError, TokenRejectedError
-from mlygeo.service.http import Retry, Service
+from mlygeo.net.http import Retry, Service
 from mlygeo.standin import Faults, serve
 from mlygeo.standin.pictures import Pictures
 
@@ -244,7 +244,7 @@ def test_a_bad_token_ends_everything_at_once(images, tmp_path):
 
 
 def test_a_network_that_is_down_ends_the_run(images, tmp_path, monkeypatch):
-    monkeypatch.setattr("mlygeo.actors.download.FAILED_IN_A_ROW", 20)
+    monkeypatch.setattr("mlygeo.downloads.run.FAILED_IN_A_ROW", 20)
     with serve(images, token=TOKEN, faults=Faults(hang_up=1.0, only=("thumbs",))) as server:
         with pytest.raises(NetworkError, match="the last 20 images"):
             fetch(server, images.iloc[:400], tmp_path, num_retries=1)
@@ -402,7 +402,7 @@ def test_max_images_takes_the_first_ones(server, images, tmp_path):
 def test_a_wrong_clock_costs_one_address_an_image(images, tmp_path, monkeypatch):
     """With a clock years ahead every address seems to have expired; the pictures come all the same."""
     real = time.time
-    monkeypatch.setattr("mlygeo.actors.download.time.time", lambda: real() + 5e7)
+    monkeypatch.setattr("mlygeo.downloads.run.time.time", lambda: real() + 5e7)
     with serve(images, token=TOKEN) as server:
         fetch(server, images.iloc[:3], tmp_path)
     assert pictures_in(tmp_path) == expected(images.iloc[:3])

@@ -14,8 +14,8 @@ from test_download import TOKEN, fetch, pictures_in
 import mlygeo
 from mlygeo.config import Endpoints
 from mlygeo.errors import NetworkError, ServiceError
-from mlygeo.service.http import Retry, Service, StoppedError
-from mlygeo.service.pictures import ExpiredError, Pictures, WaitError, expiry
+from mlygeo.net.http import Retry, Service, StoppedError
+from mlygeo.net.pictures import ExpiredError, Pictures, WaitError, expiry
 from mlygeo.standin import serve
 from mlygeo.standin.pictures import Pictures as Drawn
 

@@ -9,7 +9,7 @@ from test_download import TOKEN, pictures_in, service_of
 
 import mlygeo
 from mlygeo import cli
-from mlygeo.cli import _old_commands
+from mlygeo.cli import old_tools
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.readers import id_lists
 from mlygeo.standin import Faults, serve
@@ -212,7 +212,7 @@ def test_a_list_keeps_its_order_and_large_ids(tmp_path):
     ],
 )
 def test_command_lines_of_older_tools(line, ours):
-    assert _old_commands.translated(line.split()) == ours.split()
+    assert old_tools.translated(line.split()) == ours.split()
 
 
 def run(monkeypatch, capsys, server, line):

@@ -26,10 +26,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from shapely import Point
 
-from mlygeo.actors import _jpeg_segments as segments
-from mlygeo.actors import exif_writer
-from mlygeo.actors._tags import TABLE
-from mlygeo.actors.exif_writer import (
+from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.formats import jpeg as segments
+from mlygeo.formats.exif import TABLE
+from mlygeo.photos import exif_writer
+from mlygeo.photos.exif_writer import (
     Tags,
     description_tags,
     image_description,
@@ -38,7 +39,6 @@ from mlygeo.actors.exif_writer import (
     recode,
     write_exif,
 )
-from mlygeo.errors import FileError, FormatError, InputError
 
 PHOTOS = Path(__file__).parent / "data" / "photos"
 WHOLE = [
@@ -953,7 +953,7 @@ CRASH = """
 import os, sys
 from pathlib import Path
 import tzfpy
-from mlygeo.actors.exif_writer import insert, picture_tags, write_exif
+from mlygeo.photos.exif_writer import insert, picture_tags, write_exif
 folder, source, keep = Path(sys.argv[1]), Path(sys.argv[2]), bool(int(sys.argv[3]))
 tags = picture_tags({"id": 1, "captured_at": 1720488258913, "compass_angle": 0.0})
 old = source.read_bytes()
@@ -1015,7 +1015,7 @@ def test_a_crash_at_any_line_leaves_the_old_file_or_the_new_one(tmp_path, keep):
 KILLED = """
 import sys
 from pathlib import Path
-from mlygeo.actors.exif_writer import picture_tags, write_exif
+from mlygeo.photos.exif_writer import picture_tags, write_exif
 print("ready", flush=True)
 heading = 0
 while True:

@@ -15,8 +15,9 @@ import shapely
 from geopandas.testing import assert_geodataframe_equal
 
 import mlygeo
-from mlygeo import _postgis_rows, frames, postgis
+from mlygeo import _postgis_rows, frames
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
+from mlygeo.store import postgis
 
 database = postgis_server.database
 BEYOND_FLOATS = 2**53 + 1

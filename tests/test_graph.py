@@ -18,10 +18,10 @@ from test_search import QUICK, reply
 
 from mlygeo.config import Endpoints
 from mlygeo.errors import InputError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
-from mlygeo.service.crew import Crew
-from mlygeo.service.graph import GONE, GoneError, Graph, UnknownFieldError, calls_for, checked_id
-from mlygeo.service.http import Retry, Service, StoppedError
-from mlygeo.service.quota import Pace
+from mlygeo.net.http import Retry, Service, StoppedError
+from mlygeo.net.quota import Pace
+from mlygeo.net.workers import Crew
+from mlygeo.providers.mapillary.graph import GONE, GoneError, Graph, UnknownFieldError, calls_for, checked_id
 from mlygeo.standin import Faults, serve
 
 FIELDS = ("captured_at", "sequence")

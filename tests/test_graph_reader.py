@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 
 from mlygeo import frames, store
 from mlygeo.errors import FormatError, FrameError
+from mlygeo.providers.mapillary.records import FIELDS, columns_of, field_of, images_frame
 from mlygeo.readers import _graph_join as join
-from mlygeo.readers import graph
-from mlygeo.readers.graph import FIELDS, images_frame
 
 GRAPH = DATA / "graph"
 REAL = [json.loads((GRAPH / f"{number}.json").read_text()) for number in
@@ -164,7 +163,7 @@ class TestValues:
     def test_fields_that_were_asked_for_have_columns_even_where_no_image_has_them(self):
         images = images_frame([{"id": "5"}], fields=FIELDS)
         for field in FIELDS:
-            assert set(graph.columns_of(field)) <= {*images.columns}
+            assert set(columns_of(field)) <= {*images.columns}
         assert isinstance(images["computed_geometry"], gpd.GeoSeries)
         frames.check(images, frames.IMAGES)
 
@@ -182,12 +181,12 @@ class TestValues:
         assert images["note"].iloc[0] == "x"
 
     def test_columns_and_fields_belong_together(self):
-        assert graph.field_of("sequence_id") == "sequence"
-        assert graph.field_of("creator_username") == "creator"
-        assert graph.field_of("organization_id") == "organization_id"
-        assert graph.field_of("mesh_url") == "mesh"
-        assert graph.field_of("altitude") == "altitude"
-        assert graph.field_of("no_such") == "no_such"
+        assert field_of("sequence_id") == "sequence"
+        assert field_of("creator_username") == "creator"
+        assert field_of("organization_id") == "organization_id"
+        assert field_of("mesh_url") == "mesh"
+        assert field_of("altitude") == "altitude"
+        assert field_of("no_such") == "no_such"
 
 
 COLUMNS = [column.name for column in frames.IMAGES.columns]

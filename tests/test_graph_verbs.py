@@ -24,9 +24,9 @@ from mlygeo import frames, store
 from mlygeo.actors import sequence_list
 from mlygeo.config import Endpoints
 from mlygeo.errors import CredentialsError, FrameError, InputError, ServiceError, TokenRejectedError
+from mlygeo.net.http import Service
+from mlygeo.providers.mapillary.records import images_frame
 from mlygeo.readers import id_lists
-from mlygeo.readers.graph import images_frame
-from mlygeo.service.http import Service
 from mlygeo.standin import Faults, serve
 
 

@@ -26,10 +26,10 @@ from mlygeo.errors import (
     ThrottledError,
     TokenRejectedError,
 )
-from mlygeo.service import answers
-from mlygeo.service.answers import Broken, NotFoundError, TooMuchDataError
-from mlygeo.service.http import Client, Retry, Service, StoppedError, redact
-from mlygeo.service.quota import Pace, TileQuota
+from mlygeo.net import answers
+from mlygeo.net.answers import Broken, NotFoundError, TooMuchDataError
+from mlygeo.net.http import Client, Retry, Service, StoppedError, redact
+from mlygeo.net.quota import Pace, TileQuota
 
 TOKEN = "MLY|1234567890|0123456789abcdef0123456789abcdef"
 QUOTED = TOKEN.replace("|", "%7C")

@@ -9,7 +9,7 @@ from photo_folders import LAT, LON, START_MS, STEP, folder_of, picture, pixels, 
 import mlygeo
 from mlygeo import cli
 from mlygeo.errors import FormatError, InputError
-from mlygeo.readers.exif import read_photos
+from mlygeo.readers.photos import read_photos
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlygeo.actors import layouts
 from mlygeo.actors.waiting_line import WaitingLine
+from mlygeo.downloads import layouts
 from mlygeo.errors import FormatError
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import mlygeo
-from mlygeo.actors import ledger
 from mlygeo.actors.folder_lock import FolderLock
-from mlygeo.actors.ledger import FAILED, GONE, OTHER, THERE, UNKNOWN, Form, Ledger, Transfer
+from mlygeo.downloads import ledger
+from mlygeo.downloads.ledger import FAILED, GONE, OTHER, THERE, UNKNOWN, Form, Ledger, Transfer
 from mlygeo.errors import FileError, FormatError
 
 FORM = Form()
@@ -122,7 +122,7 @@ def test_rows_survive_a_kill_right_after_they_were_written(tmp_path, rows):
     code = f"""
 import os, signal, sys
 from pathlib import Path
-from mlygeo.actors.ledger import Form, Ledger, Transfer
+from mlygeo.downloads.ledger import Form, Ledger, Transfer
 book = Ledger(Path({str(tmp_path)!r}))
 for number in range(1, {rows} + 1):
     book.record(Transfer(number, "failed", Form(), reason="x"))

@@ -13,7 +13,7 @@ from conftest import STUTTGART
 import mlygeo
 from mlygeo import cli, frames, plotting
 from mlygeo.errors import FormatError, FrameError, InputError
-from mlygeo.plotting import _columns, _style, page
+from mlygeo.plotting import _columns, page, style
 from mlygeo.spatial import geodesy
 
 HOSTILE = "</script><script>window.pwned = 1</script><img src=x onerror='window.pwned = 2'>\u2028 &amp; \"quoted\""
@@ -67,7 +67,7 @@ def share_of(picture, colour):
 def test_a_selection_is_drawn_offline(browser, tmp_path, selection):
     show(browser, tmp_path, selection, title="Stuttgart")
     picture = browser.screenshot()
-    for colour in (_style.GREY, _style.BLUE, _style.VERMILION, _style.BLACK):
+    for colour in (style.GREY, style.BLUE, style.VERMILION, style.BLACK):
         assert share_of(picture[:, :700], colour) > 1e-4, colour
     assert browser.problems() == []
     assert all(url.startswith(("file:", "data:", "blob:")) for url in browser.requests())
@@ -172,10 +172,10 @@ def test_dragging_wheel_and_keys_move_the_map(browser, tmp_path, images):
 
 def test_a_layer_can_be_hidden(browser, tmp_path, edges, images):
     show(browser, tmp_path, [edges, images])
-    assert share_of(browser.screenshot()[:, :700], _style.VERMILION) > 1e-4
+    assert share_of(browser.screenshot()[:, :700], style.VERMILION) > 1e-4
     browser.ask("document.querySelector('#panel input').click()")
-    assert share_of(browser.screenshot()[:, :700], _style.VERMILION) == 0
-    assert share_of(browser.screenshot()[:, :700], _style.GREY) > 1e-4
+    assert share_of(browser.screenshot()[:, :700], style.VERMILION) == 0
+    assert share_of(browser.screenshot()[:, :700], style.GREY) > 1e-4
 
 
 def test_positions_and_headings_are_right(browser, tmp_path):
@@ -201,7 +201,7 @@ def test_both_sides_of_the_antimeridian_are_neighbours(browser, tmp_path):
     show(browser, tmp_path, line)
     assert browser.ask("mlygeo.state.zoom") > 15
     row = middle(browser.screenshot(), 10)
-    assert share_of(row, _style.GREY) > 0.05
+    assert share_of(row, style.GREY) > 0.05
 
 
 def test_the_scale_bar_is_true_to_latitude(browser, tmp_path, images):
@@ -226,7 +226,7 @@ def test_a_notebook_shows_it_in_a_frame(browser, tmp_path, images):
     browser.send("Page.navigate", url=(tmp_path / "notebook.html").as_uri())
     for _ in range(50):
         browser.ask("new Promise(done => setTimeout(done, 100))")
-        if share_of(browser.screenshot(), _style.VERMILION) > 1e-4:
+        if share_of(browser.screenshot(), style.VERMILION) > 1e-4:
             break
     else:
         pytest.fail("nothing was drawn in the frame")
@@ -274,7 +274,7 @@ def test_many_points_open_and_pan(browser, tmp_path):
         )
         browser.ask("new Promise(done => setTimeout(done, 400))")
         shown.append(browser.screenshot())
-    drawn = [share_of(one[:, :700], _style.VERMILION) for one in shown]
+    drawn = [share_of(one[:, :700], style.VERMILION) for one in shown]
     assert 0 < drawn[0] < drawn[1], "where that is slow, only a part is drawn while it moves"
 
 

@@ -26,7 +26,8 @@ from hypothesis import strategies as st
 
 from mlygeo import frames
 from mlygeo.errors import FormatError, InputError
-from mlygeo.readers import _mvt_numpy, mvt
+from mlygeo.formats import mvt_layers
+from mlygeo.providers.mapillary import layers
 
 TILES = DATA / "tiles"
 DIETIKON = (TILES / "dietikon" / "mly1_public_8574_5735_14.mvt").read_bytes()
@@ -36,13 +37,13 @@ COLUMNS = [
     "id", "sequence_id", "captured_at", "compass_angle", "is_pano", "creator_id", "organization_id", "lon", "lat",
 ]  # fmt: skip
 
-KERNELS = [_mvt_numpy]
+KERNELS = [mvt_layers]
 try:
-    from mlygeo.readers import _mvt_numba
+    from mlygeo.formats import mvt_numba
 except ImportError:
     pass
 else:
-    KERNELS.append(_mvt_numba)
+    KERNELS.append(mvt_numba)
 
 each_kernel = pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.__name__.rpartition("_")[2])
 
@@ -124,7 +125,7 @@ def image(**properties: tuple[str, object]) -> bytes:
 def outcome(data: bytes, kernel, at=AT) -> pa.Table | None:
     """The table, or None for a tile that is refused; anything else is an error of ours."""
     try:
-        return mvt._decode(data, *at, kernel=kernel)
+        return layers._decode(data, *at, kernel=kernel)
     except FormatError:
         return None
 
@@ -147,7 +148,7 @@ def same(*tables: pa.Table | None) -> bool:
 
 @each_kernel
 def test_every_image_of_a_real_tile(kernel):
-    table = mvt._decode(DIETIKON, *AT, kernel=kernel)
+    table = layers._decode(DIETIKON, *AT, kernel=kernel)
     expected = pd.read_parquet(TILES / "dietikon" / "mly1_public_8574_5735_14.image.expected.parquet")
     assert table.column_names == COLUMNS
     for name in ("id", "sequence_id", "compass_angle", "is_pano"):
@@ -165,9 +166,9 @@ def test_every_image_of_a_real_tile(kernel):
 
 
 def test_a_frame_as_the_schema_has_it():
-    images = mvt.read_tile(DIETIKON, *AT)
+    images = layers.read_tile(DIETIKON, *AT)
     frames.check(images, frames.IMAGES)
-    assert_geodataframe_equal(images, frames.from_arrow(mvt.decode(DIETIKON, *AT), frames.IMAGES))
+    assert_geodataframe_equal(images, frames.from_arrow(layers.decode(DIETIKON, *AT), frames.IMAGES))
     assert list(images.columns) == [*COLUMNS[:-2], "geometry"]
     assert images.attrs == {"attribution": [frames.MAPILLARY], "images_without_id": 0}
     assert images["organization_id"].isna().all()
@@ -180,11 +181,11 @@ def test_a_frame_as_the_schema_has_it():
 
 
 def test_the_collector_is_left_as_it_was():
-    mvt.read_tile(DIETIKON, *AT)
+    layers.read_tile(DIETIKON, *AT)
     assert gc.isenabled()
     gc.disable()
     try:
-        mvt.read_tile(DIETIKON, *AT)
+        layers.read_tile(DIETIKON, *AT)
         assert not gc.isenabled()
     finally:
         gc.enable()
@@ -196,8 +197,8 @@ def test_the_collector_is_left_as_it_was():
 )
 def test_images_without_id_are_counted_and_left_out(name, at, count, kernel, caplog):
     data = (TILES / "grand_junction" / f"mly1_public_{name}_14.mvt").read_bytes()
-    with caplog.at_level(logging.WARNING, logger="mlygeo.readers.mvt"):
-        table = mvt._decode(data, *at, 14, kernel=kernel)
+    with caplog.at_level(logging.WARNING, logger="mlygeo.providers.mapillary.layers"):
+        table = layers._decode(data, *at, 14, kernel=kernel)
     assert table.num_rows == 0
     assert table.schema.metadata[b"images_without_id"] == str(count).encode()
     assert f"left out {count} without a usable id" in caplog.text
@@ -206,21 +207,23 @@ def test_images_without_id_are_counted_and_left_out(name, at, count, kernel, cap
 @each_kernel
 @pytest.mark.parametrize("name", ["v3_mapillary_3248_6258_14", "mapillary_empty"])
 def test_other_layers_hold_no_images(name, kernel):
-    table = mvt._decode((TILES / "odd" / f"{name}.mvt").read_bytes(), 3248, 6258, 14, kernel=kernel)
-    assert same(table, mvt.decode(b"", 3248, 6258))
+    table = layers._decode((TILES / "odd" / f"{name}.mvt").read_bytes(), 3248, 6258, 14, kernel=kernel)
+    assert same(table, layers.decode(b"", 3248, 6258))
 
 
 @pytest.mark.parametrize("data", [b"", gzip.compress(b""), layer([], [], [])], ids=["nothing", "gzip", "no features"])
 def test_an_empty_tile_has_the_same_schema(data):
-    table = mvt.decode(data, *AT)
+    table = layers.decode(data, *AT)
     assert table.num_rows == 0
-    assert table.schema.equals(mvt.decode(DIETIKON, *AT).schema, check_metadata=True)
-    frames.check(mvt.read_tile(data, *AT), frames.IMAGES)
+    assert table.schema.equals(layers.decode(DIETIKON, *AT).schema, check_metadata=True)
+    frames.check(layers.read_tile(data, *AT), frames.IMAGES)
 
 
 def test_gzip_makes_no_difference():
     assert same(
-        mvt.decode(gzip.compress(DIETIKON), *AT), mvt.decode(DIETIKON, *AT), mvt.decode(bytearray(DIETIKON), *AT)
+        layers.decode(gzip.compress(DIETIKON), *AT),
+        layers.decode(DIETIKON, *AT),
+        layers.decode(bytearray(DIETIKON), *AT),
     )
 
 
@@ -264,9 +267,9 @@ def test_tiles_of_every_shape_and_fault(number):
     ],
 )
 def test_ids_are_exact_or_unknown(kind, content, expected, kernel):
-    table = mvt._decode(image(id=("uint", 7), organization_id=(kind, content)), *AT, kernel=kernel)
+    table = layers._decode(image(id=("uint", 7), organization_id=(kind, content)), *AT, kernel=kernel)
     assert table["organization_id"].to_pylist() == [expected]
-    table = mvt._decode(image(id=(kind, content)), *AT, kernel=kernel)
+    table = layers._decode(image(id=(kind, content)), *AT, kernel=kernel)
     assert table["id"].to_pylist() == ([] if expected is None else [expected])
     assert table.schema.metadata[b"images_without_id"] == (b"1" if expected is None else b"0")
 
@@ -302,7 +305,7 @@ def test_ids_are_exact_or_unknown(kind, content, expected, kernel):
     ],
 )
 def test_properties_of_every_kind(name, kind, content, expected, kernel):
-    table = mvt._decode(image(id=("uint", 7), **{name: (kind, content)}), *AT, kernel=kernel)
+    table = layers._decode(image(id=("uint", 7), **{name: (kind, content)}), *AT, kernel=kernel)
     column = table[name].cast(pa.int64()) if name == "captured_at" else table[name]
     found = column.to_pylist()[0]
     assert (None if isinstance(found, float) and math.isnan(found) else found) == expected
@@ -310,14 +313,14 @@ def test_properties_of_every_kind(name, kind, content, expected, kernel):
 
 @each_kernel
 def test_the_quality_is_there_if_some_image_has_it(kernel):
-    without = mvt._decode(image(id=("uint", 7)), *AT, kernel=kernel)
+    without = layers._decode(image(id=("uint", 7)), *AT, kernel=kernel)
     assert "quality_score" not in without.column_names
     scored = image(id=("uint", 8), quality_score=("float", 0.5), foot=("bool", True))
-    table = mvt._decode(image(id=("uint", 7)) + scored, *AT, kernel=kernel)
+    table = layers._decode(image(id=("uint", 7)) + scored, *AT, kernel=kernel)
     assert table.column_names == [*COLUMNS[:-2], "quality_score", "lon", "lat"]
     np.testing.assert_array_equal(table["quality_score"].to_numpy(), [np.nan, 0.5])
     assert table["id"].to_pylist() == [7, 8]
-    assert mvt._frame(table)["quality_score"].dtype == "float64"
+    assert layers._frame(table)["quality_score"].dtype == "float64"
 
 
 @each_kernel
@@ -333,7 +336,7 @@ def test_what_is_no_point_is_left_out_and_counted(kernel):
         field(2, b"\0\0") + field(4, point((1, 2))),  # no type
         b"",
     ]
-    table = mvt._decode(layer(["id"], [value("uint", 9)], shapes), 0, 0, 0, kernel=kernel)
+    table = layers._decode(layer(["id"], [value("uint", 9)], shapes), 0, 0, 0, kernel=kernel)
     assert table.num_rows == 1
     assert table["lon"].to_pylist() == pytest.approx([5 / 4096 * 360 - 180])
     assert table.schema.metadata == {b"images_without_id": b"0", b"images_without_position": b"7"}
@@ -343,7 +346,7 @@ def test_what_is_no_point_is_left_out_and_counted(kernel):
 def test_positions_use_the_extent_and_cross_the_antimeridian(kernel):
     places = [(0, 0), (512, 512), (-1, 5), (1025, 1023), (600, 1030)]
     tile = layer(["id"], [value("uint", 9)], [feature([0, 0], point(place)) for place in places], extent=1024)
-    table = mvt._decode(tile, 0, 5, 4, kernel=kernel)
+    table = layers._decode(tile, 0, 5, 4, kernel=kernel)
     for (px, py), lon, lat in zip(places, table["lon"].to_pylist(), table["lat"].to_pylist(), strict=True):
         x, y = (0 + px / 1024) / 16, (5 + py / 1024) / 16
         wrapped = (x * 360) % 360 - 180
@@ -374,7 +377,7 @@ def test_lists_in_pieces_and_numbers_of_any_length(kernel):
     many = b"".join(field(99, 1) for _ in range(40)) + twice
     values = [value("uint", 2**60 + 1) + field(99, 5), field(12, b"?") + value("int", 3) + value("uint", 42)]
     features = [loose, pieces, padded, twice, others, many]
-    table = mvt._decode(layer(["id", "creator_id"], values, features), 0, 0, 0, kernel=kernel)
+    table = layers._decode(layer(["id", "creator_id"], values, features), 0, 0, 0, kernel=kernel)
     assert table["id"].to_pylist() == [2**60 + 1] * 6
     assert table["creator_id"].to_pylist() == [42] * 6
     assert table["lon"].to_pylist() == pytest.approx([2 / 4096 * 360 - 180] * 6)
@@ -383,7 +386,7 @@ def test_lists_in_pieces_and_numbers_of_any_length(kernel):
 def test_there_is_no_tile_outside_the_world():
     for at in ((-1, 0, 14), (0, 2**14, 14), (1, 0, 0), (0, 0, -1)):
         with pytest.raises(InputError, match="there is no tile"):
-            mvt.decode(b"", *at)
+            layers.decode(b"", *at)
 
 
 # Against another decoder
@@ -454,7 +457,7 @@ def test_the_same_images_as_mapbox_vector_tile(tile):
     before, data, extent = tile
     other = layer(["id"], [value("string", "x")], [feature([0, 0])], name="sequence")
     data = other + data if before else data + other
-    tables = [mvt._decode(data, 5, 9, 4, kernel=kernel) for kernel in KERNELS]
+    tables = [layers._decode(data, 5, 9, 4, kernel=kernel) for kernel in KERNELS]
     assert same(*tables)
     found = tables[0].to_pylist()
     decoded = mapbox_vector_tile.decode(data, default_options={"y_coord_down": True})["image"]["features"]
@@ -496,7 +499,7 @@ def test_a_layer_longer_than_the_blocks_of_the_kernels():
     data = mapbox_vector_tile.encode(
         [{"name": "image", "features": features}], default_options={"y_coord_down": True, "extents": 4096}
     )
-    tables = [mvt._decode(data, *AT, kernel=kernel) for kernel in KERNELS]
+    tables = [layers._decode(data, *AT, kernel=kernel) for kernel in KERNELS]
     assert same(*tables)
     for name in ("id", "sequence_id", "organization_id"):
         assert tables[0][name].to_pylist() == [each["properties"].get(name) for each in features]
@@ -539,7 +542,7 @@ def test_a_layer_longer_than_the_blocks_of_the_kernels():
 @each_kernel
 def test_bytes_that_are_no_tile(data, message, kernel):
     with pytest.raises(FormatError, match=message) as caught:
-        mvt._decode(data, *AT, kernel=kernel)
+        layers._decode(data, *AT, kernel=kernel)
     assert "tile 14/8574/5735 is " in str(caught.value)
     assert caught.value.hint
 
@@ -550,24 +553,24 @@ def test_a_decompression_bomb_is_not_inflated():
     bomb = b"".join(packer.compress(block) for _ in range(300)) + packer.flush()
     assert len(bomb) < 1 << 20
     with pytest.raises(FormatError, match="more than 128 MiB"):
-        mvt.decode(bomb, *AT)
+        layers.decode(bomb, *AT)
 
 
 @each_kernel
 def test_millions_of_empty_messages_are_refused(kernel):
     for tag in (b"\x12\x00", b"\x22\x00"):
         with pytest.raises(FormatError, match="more than 6000000 features or values"):
-            mvt._decode(field(3, tag * 6_000_001), *AT, kernel=kernel)
+            layers._decode(field(3, tag * 6_000_001), *AT, kernel=kernel)
 
 
 @each_kernel
 def test_a_tile_cut_off_anywhere(kernel):
     features = [{"geometry": "POINT(5 6)", "properties": {"id": 2**60 + row, "sequence_id": "s"}} for row in range(4)]
     small = mapbox_vector_tile.encode([{"name": "image", "features": features}])
-    assert mvt._decode(small, *AT, kernel=kernel).num_rows == 4
+    assert layers._decode(small, *AT, kernel=kernel).num_rows == 4
     for length in range(1, len(small)):
         with pytest.raises(FormatError):
-            mvt._decode(small[:length], *AT, kernel=kernel)
+            layers._decode(small[:length], *AT, kernel=kernel)
 
 
 EXCERPT = layer(
@@ -603,7 +606,7 @@ def test_changed_bytes_of_a_real_tile(changes, cut):
     results = [outcome(bytes(data[:cut]), kernel) for kernel in KERNELS]
     assert same(*results)
     if results[0] is not None:
-        frames.check(mvt._frame(results[0]), frames.IMAGES)
+        frames.check(layers._frame(results[0]), frames.IMAGES)
 
 
 @settings(max_examples=200, deadline=None)
@@ -626,8 +629,8 @@ def stored(geometry: object = {"type": "Point", "coordinates": [9.1, 48.7]}, **p
 
 
 def test_a_tile_of_the_older_cache():
-    table = mvt.read_geojson_tile(STORED.read_bytes())
-    assert table.schema.equals(mvt.decode(b"", 0, 0).schema, check_metadata=True)
+    table = layers.read_geojson_tile(STORED.read_bytes())
+    assert table.schema.equals(layers.decode(b"", 0, 0).schema, check_metadata=True)
     features = json.loads(STORED.read_text())["features"]
     assert table.num_rows == len(features) == 1298
     for row, each in zip(table.to_pylist(), features, strict=True):
@@ -639,7 +642,7 @@ def test_a_tile_of_the_older_cache():
 
 
 def test_ids_of_geojson_are_exact():
-    table = mvt.read_geojson_tile(
+    table = layers.read_geojson_tile(
         collection(
             stored(id=2**53 + 1, creator_id="9007199254740993", organization_id=None),
             stored(id="9007199254740995", creator_id=12.0, captured_at=1.5e12, compass_angle=-1, is_pano=1),
@@ -682,12 +685,12 @@ def test_ids_of_geojson_are_exact():
 )
 def test_geojson_that_cannot_be_used(data, message):
     with pytest.raises(FormatError, match=message) as caught:
-        mvt.read_geojson_tile(data)
+        layers.read_geojson_tile(data)
     assert len(str(caught.value)) < 400
     assert caught.value.hint
 
 
-MEMBERS = st.sampled_from(["features", "geometry", "properties", "coordinates", "type", *mvt.PROPERTIES])
+MEMBERS = st.sampled_from(["features", "geometry", "properties", "coordinates", "type", *layers.PROPERTIES])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(MEMBERS, inner, max_size=4),
@@ -696,11 +699,11 @@ JSON = st.recursive(
 
 
 @settings(max_examples=100, deadline=None)
-@given(JSON, st.lists(JSON, max_size=3), st.dictionaries(st.sampled_from(mvt.PROPERTIES), JSON))
+@given(JSON, st.lists(JSON, max_size=3), st.dictionaries(st.sampled_from(layers.PROPERTIES), JSON))
 def test_any_json_gives_a_table_or_a_format_error(anything, features, properties):
     for content in (anything, {"features": features}, {"features": [stored(**properties)]}):
         try:
-            table = mvt.read_geojson_tile(json.dumps(content).encode())
+            table = layers.read_geojson_tile(json.dumps(content).encode())
         except FormatError:
             continue
         frames.check(frames.from_arrow(table, frames.IMAGES), frames.IMAGES)
@@ -712,9 +715,9 @@ SCRIPT = """
 import sys
 {before}
 from pathlib import Path
-from mlygeo.readers import mvt
-table = mvt.decode(Path(sys.argv[1]).read_bytes(), 8574, 5735)
-print(mvt._kernel().__name__, table.num_rows)
+from mlygeo.providers.mapillary import layers
+table = layers.decode(Path(sys.argv[1]).read_bytes(), 8574, 5735)
+print(layers._kernel().__name__, table.num_rows)
 """
 HIDDEN = """
 class Hide:
@@ -743,16 +746,16 @@ def run(before: str) -> str:
 
 @pytest.mark.parametrize("before", [HIDDEN, BROKEN], ids=["not installed", "does not suit NumPy"])
 def test_without_numba(before):
-    assert run(before) == "mlygeo.readers._mvt_numpy 3012"
+    assert run(before) == "mlygeo.formats.mvt_layers 3012"
 
 
 @pytest.mark.skipif(len(KERNELS) < 2, reason="Numba is not installed")
 def test_numba_without_a_folder_for_its_cache():
     code = """
 import numpy as np
-from mlygeo.readers import _mvt_numba
-assert not _mvt_numba._values.stats.cache_path
-print(_mvt_numba.values(bytes([0x28, 5]) + bytes(256), (np.array([0]), np.array([2]))))
+from mlygeo.formats import mvt_numba
+assert not mvt_numba._values.stats.cache_path
+print(mvt_numba.values(bytes([0x28, 5]) + bytes(256), (np.array([0]), np.array([2]))))
 """
     environment = os.environ | {"NUMBA_CACHE_LOCATOR_CLASSES": "_IPythonCacheLocator"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
@@ -762,12 +765,10 @@ print(_mvt_numba.values(bytes([0x28, 5]) + bytes(256), (np.array([0]), np.array(
 
 @pytest.mark.skipif(len(KERNELS) < 2, reason="Numba is not installed")
 def test_numba_is_used_where_it_is_installed():
-    assert mvt._kernel().__name__ == "mlygeo.readers._mvt_numba"
+    assert layers._kernel().__name__ == "mlygeo.formats.mvt_numba"
 
 
 def test_nothing_heavy_is_imported_beforehand():
-    code = (
-        "import sys, mlygeo.readers.mvt; print(sorted({'numba', 'pandas', 'geopandas', 'pyarrow'} & set(sys.modules)))"
-    )
+    code = "import sys, mlygeo.providers.mapillary.layers; print(sorted({'numba', 'pandas', 'geopandas', 'pyarrow'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

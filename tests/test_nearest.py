@@ -13,11 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlygeo.errors import CrsError, FrameError, InputError
-from mlygeo.spatial import _grid, _knn, _unique, geodesy, nearest
+from mlygeo.spatial import _unique, geodesy, grid, knn, nearest
 from mlygeo.spatial._pairs import HeadingTest, heading_difference
 
 DATA = Path(__file__).parent / "data"
-KERNELS = [False, True] if _knn.has_kernel() else [False]
+KERNELS = [False, True] if knn.has_kernel() else [False]
 RD = geodesy.projection(28992)
 
 
@@ -58,7 +58,7 @@ def greedy(points, images, ids, *, max_distance, k=1, test=None):
 
 
 def searched(points, images, ids, *, max_distance, k=1, test=None, compiled=False):
-    rows = _knn.search_distinct(points, images, ids, max_distance=max_distance, k=k, test=test, compiled=compiled)
+    rows = knn.search_distinct(points, images, ids, max_distance=max_distance, k=k, test=test, compiled=compiled)
     return [(int(point), int(image), float(square)) for point, image, square in zip(*rows, strict=True)]
 
 
@@ -153,7 +153,7 @@ def test_nearest_along_streets_equals_all_distances(max_distance, compiled):
     points, images, ids = street_city(2000, 20_000)
     # Half of the points lie around the city, most of them out of reach.
     points[0][::2] = points[0][::2] * 3 - 3000
-    squares, rows = _knn.search(points, images, ids, max_distance=max_distance, compiled=compiled)
+    squares, rows = knn.search(points, images, ids, max_distance=max_distance, compiled=compiled)
     expected = chunked_brute_force(points, images, ids, max_distance)
     assert np.array_equal(rows[:, 0], expected)
     assert np.array_equal(np.isinf(squares[:, 0]), expected < 0)
@@ -168,7 +168,7 @@ def test_both_kernels_give_the_same_bits(k):
     test = HeadingTest(rng.random(20_000) * 360, rng.random(300_000) * 360, rng.random(300_000) < 0.2, 20.0)
     for pairs in (None, test):
         first, second = (
-            _knn.search(points, images, ids, max_distance=100.0, k=k, test=pairs, compiled=compiled)
+            knn.search(points, images, ids, max_distance=100.0, k=k, test=pairs, compiled=compiled)
             for compiled in KERNELS
         )
         assert np.array_equal(first[0], second[0])
@@ -179,12 +179,12 @@ def test_both_kernels_give_the_same_bits(k):
 @pytest.mark.parametrize("compiled", KERNELS)
 def test_two_far_cities_and_a_stray_position_cost_no_memory_and_change_nothing(compiled):
     points, images, ids = street_city(60_000, 60_000)
-    alone = _knn.search(points, images, ids, max_distance=50.0, compiled=compiled)
+    alone = knn.search(points, images, ids, max_distance=50.0, compiled=compiled)
     shift = 3e6
     twice_points = [np.r_[values, values + shift, 2e7] for values in points]
     twice_images = [np.r_[values, values + shift, -1.5e7] for values in images]
     twice_ids = np.r_[ids, ids + 10**10, 1]
-    squares, rows = _knn.search(twice_points, twice_images, twice_ids, max_distance=50.0, compiled=compiled)
+    squares, rows = knn.search(twice_points, twice_images, twice_ids, max_distance=50.0, compiled=compiled)
     assert np.array_equal(rows[:60_000], alone[1])
     assert np.array_equal(squares[:60_000], alone[0])
     # Far off, coordinates are rounded to 1e-9 m and more, which decides between the nearly equal.
@@ -198,9 +198,9 @@ def test_one_city_in_an_empty_country_is_divided(monkeypatch):
     images = [np.append(values, 5e6 + 1) for values in images]
     ids = np.append(ids, 5)
     built = []
-    build = _grid.build
-    monkeypatch.setattr(_grid, "build", lambda *args, **options: built.append(build(*args, **options)) or built[-1])
-    _, rows = _knn.search(points, images, ids, max_distance=50.0, compiled=False)
+    build = grid.build
+    monkeypatch.setattr(grid, "build", lambda *args, **options: built.append(build(*args, **options)) or built[-1])
+    _, rows = knn.search(points, images, ids, max_distance=50.0, compiled=False)
     assert rows[-1, 0] == 60_000
     assert len(built) > 1
     assert max(grid.height for grid in built) < 100
@@ -210,10 +210,10 @@ def test_one_city_in_an_empty_country_is_divided(monkeypatch):
 def test_unlimited_distance_reaches_across_a_continent(compiled):
     points = np.array([0.0, 2_000_000.0, 1e6]), np.array([0.0, 3_000_000.0, 1.5e6])
     images = np.array([10.0, 2_000_400.0]), np.array([0.0, 3_000_300.0])
-    squares, rows = _knn.search(points, images, np.array([4, 3]), max_distance=np.inf, compiled=compiled)
+    squares, rows = knn.search(points, images, np.array([4, 3]), max_distance=np.inf, compiled=compiled)
     assert rows[:, 0].tolist() == [0, 1, 0]
     assert np.sqrt(squares[:2, 0]).tolist() == [10.0, 500.0]
-    _, rows = _knn.search(points, images, np.array([4, 3]), max_distance=np.inf, k=3, compiled=compiled)
+    _, rows = knn.search(points, images, np.array([4, 3]), max_distance=np.inf, k=3, compiled=compiled)
     assert rows.tolist() == [[0, 1, -1], [1, 0, -1], [0, 1, -1]]
 
 
@@ -222,8 +222,8 @@ def test_the_limit_is_inclusive(compiled):
     points = np.zeros(1), np.zeros(1)
     for distance in (100.0, 0.1, 1 / 3, 299.79, 5000.1):
         images = np.array([0.0]), np.array([distance])
-        at = _knn.search(points, images, np.array([1]), max_distance=distance, compiled=compiled)
-        below = _knn.search(points, images, np.array([1]), max_distance=np.nextafter(distance, 0), compiled=compiled)
+        at = knn.search(points, images, np.array([1]), max_distance=distance, compiled=compiled)
+        below = knn.search(points, images, np.array([1]), max_distance=np.nextafter(distance, 0), compiled=compiled)
         assert (at[1][0, 0], below[1][0, 0]) == (0, -1)
 
 
@@ -231,7 +231,7 @@ def test_the_limit_is_inclusive(compiled):
 @example(100.0)
 @example(0.1)
 def test_the_largest_square_is_the_last_whose_root_is_within(distance):
-    square = _knn.largest_square(distance)
+    square = knn.largest_square(distance)
     assert np.sqrt(square) <= distance < np.sqrt(np.nextafter(square, np.inf))
 
 
@@ -436,7 +436,7 @@ def test_many_images_through_the_polynomial_and_the_reach_of_the_points(compiled
     matches = nearest.match(lon, lat, ilon, ilat, ids, projection=RD, compiled=compiled)
     x, y = RD.forward(lon, lat, exact=True)
     u, v = RD.forward(ilon, ilat, exact=True)
-    squares, _ = _knn.search((x, y), (u, v), ids, max_distance=100.0, compiled=False)
+    squares, _ = knn.search((x, y), (u, v), ids, max_distance=100.0, compiled=False)
     assert np.array_equal(matches.point_row, np.flatnonzero(np.isfinite(squares[:, 0])))
     assert np.allclose(matches.distance_m, np.sqrt(squares[matches.point_row, 0]), rtol=0, atol=2e-6)
     away = np.hypot(u[matches.image_row] - x[matches.point_row], v[matches.image_row] - y[matches.point_row])

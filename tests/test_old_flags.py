@@ -16,9 +16,9 @@ from upload_folders import USER_TOKEN
 
 import mlygeo
 from mlygeo import cli
-from mlygeo.cli import _old_commands, _old_names
-from mlygeo.credentials import Credentials, User
+from mlygeo.cli import _old_names, old_tools
 from mlygeo.errors import InputError
+from mlygeo.providers.mapillary.accounts import Credentials, User
 from mlygeo.standin import serve
 
 GENERAL = "--import_path=photos --verbose --advanced --rerun --skip_subfolders"
@@ -89,7 +89,7 @@ FLAGS = {
 def parsed(words):
     """Return the verb that a command line reaches, and its parameters with what they were given."""
     context = click.Context(cli.program, info_name="mlygeo", token_normalize_func=cli._dashed)
-    name, command, rest = cli.program.resolve_command(context, _old_commands.translated(words))
+    name, command, rest = cli.program.resolve_command(context, old_tools.translated(words))
     with command.make_context(name, rest, parent=context) as made:
         given = {
             key: value
@@ -365,7 +365,7 @@ def test_the_script_of_2018_that_edits_a_file_signs_in_anew(capsys, photos, tmp_
     status, _, err = run(capsys, "edit_config.py", tmp_path / "config", "--user_name", "jane", "--jwt", USER_TOKEN)
     assert status == 0, err
     assert Credentials(tmp_path / "config").find("jane").token == USER_TOKEN
-    translated = _old_commands.translated
+    translated = old_tools.translated
     assert translated(["edit_config.py"]) == ["authenticate"]
     assert translated(["edit_config", "edit", "--user_name", "jane"]) == ["config", "edit", "--user_name", "jane"]
     assert translated(["edit_config"]) == ["config"]

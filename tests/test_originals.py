@@ -6,7 +6,7 @@ from test_cli import run
 from upload_folders import USER_TOKEN, photo, service_of, with_description
 
 import mlygeo
-from mlygeo.cli import _old_commands
+from mlygeo.cli import old_tools
 from mlygeo.errors import InputError
 from mlygeo.standin import serve
 
@@ -104,7 +104,7 @@ def test_an_end_that_is_a_day_includes_it():
 
 
 def test_several_organizations_follow_the_old_flag(server, tmp_path):
-    translated = _old_commands.translated
+    translated = old_tools.translated
     rest = ["--output-folder", "o"]
     assert translated(["download", "--organization_keys", "1", "2", *rest]) == [
         "download-originals", "--organization-keys", "1", "--organization-keys", "2", *rest,

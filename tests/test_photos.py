@@ -25,10 +25,11 @@ from mlygeo import frames
 from mlygeo.errors import FileError, InputError
 from mlygeo.progress import Progress
 from mlygeo.readers import _exif_tags as exif
-from mlygeo.readers import _photo, _workers
+from mlygeo.readers import _workers
+from mlygeo.readers import photo as one_photo
 from mlygeo.readers._jpeg_head import read_head
-from mlygeo.readers._photo import read_photo
-from mlygeo.readers.exif import find_photos, read_photos
+from mlygeo.readers.photo import read_photo
+from mlygeo.readers.photos import find_photos, read_photos
 
 PHOTOS = DATA / "photos"
 EXPECTED = {entry["SourceFile"][2:]: entry for entry in json.loads((PHOTOS / "exiftool_expected.json").read_text())}
@@ -287,7 +288,7 @@ def test_tags_come_back(lat, lon, heading, height, when, order):
             5, (when.hour, 1), (when.minute, 1), (when.second * 1_000_000 + when.microsecond, 1_000_000)
         ),
     }
-    photo = _photo._photo("", read_head(io.BytesIO(jpeg(tiff(gps=gps, order=order)))), 0, local=False)
+    photo = one_photo._photo("", read_head(io.BytesIO(jpeg(tiff(gps=gps, order=order)))), 0, local=False)
     if round(abs(lat) * 3600e7) == round(abs(lon) * 3600e7) == 0:  # as they are written
         assert photo.lat is None
     else:
@@ -572,7 +573,7 @@ def test_mutated_photos_never_raise_and_never_hang(data):
         elif at > 4:
             del photo[at:]
     started = time.perf_counter()
-    row = _photo._photo("x.jpg", read_head(io.BytesIO(bytes(photo))), len(photo), local=False)
+    row = one_photo._photo("x.jpg", read_head(io.BytesIO(bytes(photo))), len(photo), local=False)
     assert time.perf_counter() - started < 1
     assert row.lat is None or (abs(row.lat) <= 90 and abs(row.lon) <= 180)
     assert row.compass_angle is None or 0 <= row.compass_angle < 360
@@ -584,7 +585,7 @@ def test_mutated_photos_never_raise_and_never_hang(data):
 def test_any_bytes_as_exif(data):
     for start in (b"", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"):
         head = read_head(io.BytesIO(jpeg(start + data)))
-        _photo._photo("x.jpg", head, 0, local=False)
+        one_photo._photo("x.jpg", head, 0, local=False)
 
 
 # Folders and processes
@@ -632,7 +633,7 @@ def test_a_file_without_rights_is_a_row(folders):
     if os.geteuid() == 0:
         code = (
             "import os, sys; os.setgid(65534); os.setuid(65534);"
-            "from mlygeo.readers._photo import read_photo; print(read_photo(sys.argv[1]).error)"
+            "from mlygeo.readers.photo import read_photo; print(read_photo(sys.argv[1]).error)"
         )
         (folders / "z.jpg").chmod(0)
         for parent in [folders, *folders.parents][:3]:
@@ -684,7 +685,7 @@ def many(tmp_path):
 
 
 def test_several_processes_give_the_same_frame(many, monkeypatch):
-    monkeypatch.setattr("mlygeo.readers.exif.CHUNK", 9)
+    monkeypatch.setattr("mlygeo.readers.photos.CHUNK", 9)
     alone, progress = read_photos(many), Counting()
     together = read_photos(many, workers=3, progress=progress)
     pd.testing.assert_frame_equal(pd.DataFrame(alone), pd.DataFrame(together))
@@ -703,7 +704,7 @@ def test_processes_that_die_lose_nothing(many, monkeypatch, caplog):
 def test_a_script_without_a_main_guard_may_use_processes(many, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
-        f"print('once')\nimport mlygeo, mlygeo.readers.exif as e\ne.CHUNK = 9\n"
+        f"print('once')\nimport mlygeo, mlygeo.readers.photos as e\ne.CHUNK = 9\n"
         f"print(len(mlygeo.read_photos({str(many)!r}, workers=2)))\n"
     )
     (tmp_path / "struct.py").write_text("raise SystemExit('a file beside the photos was imported')\n")
@@ -736,7 +737,7 @@ def test_a_thousand_photos_a_second(tmp_path):
     best = math.inf
     for _ in range(5):
         started = time.process_time()
-        _photo.read_photos(names, local=False)
+        one_photo.read_photos(names, local=False)
         best = min(best, time.process_time() - started)
     assert 300 / best > 1000
 

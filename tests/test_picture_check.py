@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, JpegImagePlugin
 
-from mlygeo.actors import picture_check
-from mlygeo.actors.picture_check import BombError, check_picture
+from mlygeo.downloads import check
+from mlygeo.downloads.check import BombError, check_picture
 from mlygeo.errors import FormatError
 
 
@@ -52,7 +52,7 @@ def decodes(content):
 def test_whole_pictures(kind):
     found = check_picture(KINDS[kind])
     assert (found.format, found.width, found.height) == ("jpg", 67, 41)
-    assert picture_check._walk(KINDS[kind]) == (67, 41)  # without the decoder's help
+    assert check._walk(KINDS[kind]) == (67, 41)  # without the decoder's help
 
 
 @pytest.mark.parametrize("kind", KINDS)

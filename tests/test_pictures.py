@@ -10,7 +10,7 @@ import shapely
 import mlygeo
 from mlygeo import frames, plotting
 from mlygeo.errors import FrameError
-from mlygeo.plotting import _layers, _style, picture
+from mlygeo.plotting import layers, picture, style
 from mlygeo.spatial import geodesy
 
 mpl = pytest.importorskip("matplotlib", reason="pictures need mlygeo[plot]")
@@ -58,7 +58,7 @@ def lab(colour, sight):
 
 @pytest.mark.parametrize("sight", BLIND)
 def test_colours_are_told_apart_by_everyone(sight):
-    for palette in (_style.CATEGORIES, _style.SCALE, (_style.BLUE, _style.GREEN, _style.VERMILION)):
+    for palette in (style.CATEGORIES, style.SCALE, (style.BLUE, style.GREEN, style.VERMILION)):
         for first, second in itertools.combinations(palette, 2):
             apart = np.linalg.norm(lab(first, sight) - lab(second, sight))
             assert apart > 10, (first, second, apart)
@@ -66,16 +66,16 @@ def test_colours_are_told_apart_by_everyone(sight):
 
 def test_the_scale_runs_from_dark_to_light_however_it_is_seen():
     for sight in BLIND:
-        lightness = [lab(colour, sight)[0] for colour in _style.SCALE]
+        lightness = [lab(colour, sight)[0] for colour in style.SCALE]
         assert (np.diff(lightness) > 5).all(), sight
 
 
 def test_everything_stands_out_from_the_background():
-    drawn = {*_style.CATEGORIES, *_style.SCALE, *_style.KINDS.values()} - {_style.PALE}
+    drawn = {*style.CATEGORIES, *style.SCALE, *style.KINDS.values()} - {style.PALE}
     for colour in drawn:
         assert contrast(colour) >= 3, colour
         assert contrast(colour, "#f6f7f8") >= 2.9, colour
-    assert contrast(_style.BLACK) >= 7
+    assert contrast(style.BLACK) >= 7
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -183,7 +183,7 @@ def test_headings_point_the_right_way_and_are_thinned(images):
 
 def test_a_track_is_coloured_by_speed(every_frame):
     track = every_frame["tracks"]
-    (layer,) = _layers.layers_of(track)
+    (layer,) = layers.layers_of(track)
     speed = layer.speed_ms()
     ordered = track.assign(speed=speed).sort_values(["track_id", "time"])
     for _, one in ordered.groupby("track_id"):
@@ -210,20 +210,20 @@ def test_covered_and_uncovered(every_frame):
 
 
 def test_colours_by_a_column(images):
-    by_year = _style.paint(_layers.layers_of(images)[0], "captured_at")
+    by_year = style.paint(layers.layers_of(images)[0], "captured_at")
     assert by_year.labels == ("2024",)
     years = pd.to_datetime([f"{2010 + i % 12}-06-01" for i in range(len(images))], utc=True).as_unit("ms")
-    found = _style.paint(_layers.layers_of(images.assign(captured_at=years))[0], "captured_at")
+    found = style.paint(layers.layers_of(images.assign(captured_at=years))[0], "captured_at")
     assert found.labels[0] == "2010 to 2012"
     for label, year in zip(np.array(found.labels)[found.index], years.year, strict=True):
         first, _, last = label.partition(" to ")
         assert int(first) <= year <= int(last or first)
-    kinds = _style.paint(_layers.layers_of(images)[0], "sequence_id")
+    kinds = style.paint(layers.layers_of(images)[0], "sequence_id")
     assert set(kinds.labels) == set(images["sequence_id"])
     many = images.assign(sequence_id=pd.Series(np.arange(len(images)) % 40).astype("str"))
-    assert _style.paint(_layers.layers_of(many)[0], "sequence_id").labels[-1] == "others"
+    assert style.paint(layers.layers_of(many)[0], "sequence_id").labels[-1] == "others"
     gone = images.assign(compass_angle=np.nan)
-    assert _style.paint(_layers.layers_of(gone)[0], "compass_angle").labels == ("unknown",)
+    assert style.paint(layers.layers_of(gone)[0], "compass_angle").labels == ("unknown",)
 
 
 def test_chosen_images_are_joined_to_their_points(every_frame):

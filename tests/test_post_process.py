@@ -8,9 +8,9 @@ from photo_folders import LAT, START_MS, STEP, folder_of
 
 import mlygeo
 from mlygeo import cli
-from mlygeo.actors import file_moves
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.readers.descriptions import read_descriptions
+from mlygeo.photos import moves
+from mlygeo.providers.mapillary.descriptions import read_descriptions
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def history(tmp_path, monkeypatch):
 @pytest.fixture
 def folder(tmp_path):
     """Two sequences of five, in two folders, three duplicates in the first, and a broken photo; two were uploaded, one failed."""
-    from mlygeo.actors.upload_ledger import UploadLedger
+    from mlygeo.uploads.ledger import UploadLedger
 
     folder = tmp_path / "in"
     folder_of(folder / "a", 8, lat=lambda n: LAT + min(n, 5) * STEP if n < 7 else LAT + 5 * STEP, heading=lambda n: 0.0)
@@ -191,22 +191,22 @@ def test_a_journal_tells_where_files_are(tmp_path):
     journal = tmp_path / "moves.jsonl"
     a, b, c = (tmp_path / name for name in "abc")
     a.write_text("x")
-    file_moves.move_files({str(a): str(b)}, journal)
-    file_moves.move_files({str(b): str(c)}, journal)
-    assert file_moves.read_moves(journal) == {str(a): str(c)}
+    moves.move_files({str(a): str(b)}, journal)
+    moves.move_files({str(b): str(c)}, journal)
+    assert moves.read_moves(journal) == {str(a): str(c)}
     # A run that was killed after it had noted a move, or between the two names of a file.
     with journal.open("a") as notes:
         notes.write(json.dumps({"from": str(c), "to": str(b)}) + '\n{"from": "')
-    assert file_moves.read_moves(journal) == {str(a): str(c)}
+    assert moves.read_moves(journal) == {str(a): str(c)}
     b.hardlink_to(c)
-    moved, failed = file_moves.move_files({str(c): str(b)}, tmp_path / "other.jsonl")
+    moved, failed = moves.move_files({str(c): str(b)}, tmp_path / "other.jsonl")
     assert (moved, failed) == ({str(c): str(b)}, {})
     assert b.read_text() == "x"
     assert not c.exists()
     journal.write_text("x\n{}\n")
     with pytest.raises(FormatError, match="line 1"):
-        file_moves.read_moves(journal)
-    _, failed = file_moves.move_files({str(tmp_path / "gone"): str(c)}, tmp_path / "other.jsonl")
+        moves.read_moves(journal)
+    _, failed = moves.move_files({str(tmp_path / "gone"): str(c)}, tmp_path / "other.jsonl")
     assert "No such file" in failed[str(tmp_path / "gone")]
 
 
@@ -219,11 +219,11 @@ def test_a_disk_without_second_names(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "link", refuse)
     (tmp_path / "a").write_text("x")
-    _, failed = file_moves.move_files({str(tmp_path / "a"): str(tmp_path / "d" / "b")}, tmp_path / "j")
+    _, failed = moves.move_files({str(tmp_path / "a"): str(tmp_path / "d" / "b")}, tmp_path / "j")
     assert not failed
     assert (tmp_path / "d" / "b").read_text() == "x"
     (tmp_path / "a").write_text("y")
-    _, failed = file_moves.move_files({str(tmp_path / "a"): str(tmp_path / "d" / "b")}, tmp_path / "j")
+    _, failed = moves.move_files({str(tmp_path / "a"): str(tmp_path / "d" / "b")}, tmp_path / "j")
     assert "already" in failed[str(tmp_path / "a")]
     assert (tmp_path / "a").read_text() == "y"
     shutil.rmtree(tmp_path / "d")

@@ -10,10 +10,10 @@ from photo_folders import LAT, LON, START_MS, STEP, folder_of, gpx_of, picture, 
 
 import mlygeo
 from mlygeo import cli
-from mlygeo.actors.exif_writer import Tags, insert
 from mlygeo.errors import FileError, InputError
-from mlygeo.readers.descriptions import read_descriptions
-from mlygeo.readers.exif import read_photos
+from mlygeo.photos.exif_writer import Tags, insert
+from mlygeo.providers.mapillary.descriptions import read_descriptions
+from mlygeo.readers.photos import read_photos
 from mlygeo.spatial import geodesy
 
 

@@ -11,7 +11,7 @@ import mlygeo
 from mlygeo import cli
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.readers import image_tables
-from mlygeo.readers.exif import read_photos
+from mlygeo.readers.photos import read_photos
 
 
 @pytest.fixture(autouse=True)

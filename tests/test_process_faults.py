@@ -18,7 +18,7 @@ from PIL import Image
 import mlygeo
 from mlygeo import cli
 from mlygeo.errors import FileError
-from mlygeo.readers.exif import read_photos
+from mlygeo.readers.photos import read_photos
 
 
 @pytest.fixture(autouse=True)
@@ -46,9 +46,9 @@ def whole(path, old, pictures, known):
 
 CODE = """
 import os, sys
-from mlygeo.actors import exif_insertion
-from mlygeo.actors.exif_writer import description_tags
-from mlygeo.readers.exif import read_photos
+from mlygeo.photos import insertion
+from mlygeo.photos.exif_writer import description_tags
+from mlygeo.readers.photos import read_photos
 images = read_photos(sys.argv[1])
 description_tags(images.iloc[0].to_dict(), overwrite=("all",))  # what is loaded once is loaded
 for round, _ in enumerate(sys.stdin):
@@ -56,7 +56,7 @@ for round, _ in enumerate(sys.stdin):
     if child == 0:
         for turn in range(1000):
             images["altitude"] = float(round * 1000 + turn)
-            images = exif_insertion.insert_tags(images, lambda row: description_tags(row, overwrite=("all",)))
+            images = insertion.insert_tags(images, lambda row: description_tags(row, overwrite=("all",)))
     print(child, flush=True)
     os.waitpid(child, 0)
     print("dead", flush=True)
@@ -164,17 +164,17 @@ def test_odd_names(tmp_path):
 
 
 def test_a_file_that_vanishes_in_between(tmp_path, monkeypatch):
-    from mlygeo.actors import exif_insertion
+    from mlygeo.photos import insertion
 
     paths = folder_of(tmp_path / "in", 4)
-    insert = exif_insertion.insert_tags
+    insert = insertion.insert_tags
 
     def vanishing(*args, **kwargs):
         paths[1].unlink()
         paths[2].write_bytes(b"cut")
         return insert(*args, **kwargs)
 
-    monkeypatch.setattr(exif_insertion, "insert_tags", vanishing)
+    monkeypatch.setattr(insertion, "insert_tags", vanishing)
     images = mlygeo.process(tmp_path / "in")
     assert images["exif_written"].tolist() == [True, False, False, True]
     assert images["failed_in"].tolist()[1:3] == ["exif-insert"] * 2

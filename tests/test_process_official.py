@@ -12,7 +12,7 @@ from mapillary_tools_oracle import program
 from photo_folders import LAT, LON, START_MS, STEP, folder_of
 
 import mlygeo
-from mlygeo.readers.descriptions import read_descriptions
+from mlygeo.providers.mapillary.descriptions import read_descriptions
 
 HEADINGS = "MAPCompassHeading"
 

@@ -14,7 +14,7 @@ from conftest import ROOT
 
 import mlygeo
 from mlygeo import pipelines
-from mlygeo.cli import _twin, _verbs
+from mlygeo.cli import twin, verbs
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
@@ -47,7 +47,7 @@ def test_public_names_are_there_and_documented(name):
     if inspect.isfunction(value):
         for section in ("Parameters", "Returns", "Raises", "Examples"):
             assert f"\n{section}\n" in inspect.cleandoc(value.__doc__), f"{name} has no section {section}"
-        documented = {part for key in _twin.parameter_texts(value) for part in key.split(", ")}
+        documented = {part for key in twin.parameter_texts(value) for part in key.split(", ")}
         assert documented == set(inspect.signature(value).parameters), name
 
 
@@ -92,7 +92,7 @@ def test_every_import_is_declared():
 
 def test_the_readme_names_every_verb():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for verb in _verbs.VERBS:
+    for verb in verbs.VERBS:
         assert f"mlygeo {verb.name}" in readme
 
 

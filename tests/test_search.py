@@ -17,11 +17,11 @@ from test_http import SECRET, TOKEN, scripted
 from mlygeo import frames
 from mlygeo.config import Endpoints
 from mlygeo.errors import InputError, RegionError, ServiceError, TokenRejectedError
+from mlygeo.net.http import Retry, Service
+from mlygeo.providers.mapillary import search as module
+from mlygeo.providers.mapillary.graph import Graph
+from mlygeo.providers.mapillary.search import CELL, MARGIN, SPLITS, Cell, cells
 from mlygeo.regions import Region
-from mlygeo.service import search as module
-from mlygeo.service.graph import Graph
-from mlygeo.service.http import Retry, Service
-from mlygeo.service.search import CELL, MARGIN, SPLITS, Cell, cells
 from mlygeo.standin import Faults, serve
 
 QUICK = Retry(attempts=4, first_wait=0.001, longest_wait=0.01, rate_wait=0.01)
@@ -418,7 +418,7 @@ class TestPages:
         assert len(asked) == QUICK.attempts
 
     def test_an_endless_answer_is_cut(self, monkeypatch):
-        from mlygeo.service import graph as protocol
+        from mlygeo.providers.mapillary import graph as protocol
 
         monkeypatch.setattr(protocol, "LONGEST_JSON", 100_000)
         with (

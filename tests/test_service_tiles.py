@@ -36,13 +36,13 @@ from mlygeo.errors import (
     ThrottledError,
     TokenRejectedError,
 )
+from mlygeo.net.answers import check_tile
+from mlygeo.net.http import Retry, Service
+from mlygeo.net.quota import Pace, TileQuota
 from mlygeo.progress import LineProgress
+from mlygeo.providers.mapillary.tile_cache import plan, read_tile_list, region_tiles, tile_boxes, tile_name, with_costs
+from mlygeo.providers.mapillary.tiles import fetch_tiles, plan_tiles
 from mlygeo.regions import Region
-from mlygeo.service.answers import check_tile
-from mlygeo.service.http import Retry, Service
-from mlygeo.service.quota import Pace, TileQuota
-from mlygeo.service.tile_cache import plan, read_tile_list, region_tiles, tile_boxes, tile_name, with_costs
-from mlygeo.service.tiles import fetch_tiles, plan_tiles
 from mlygeo.standin import Faults, Imagery, serve
 
 TOKEN = "MLY|1234567890|0123456789abcdef0123456789abcdef"
@@ -595,8 +595,8 @@ PROGRAM = """
     from mlygeo.config import Endpoints
     from mlygeo.errors import MlygeoError
     from mlygeo.regions import Region
-    from mlygeo.service.http import Service
-    from mlygeo.service.tiles import fetch_tiles
+    from mlygeo.net.http import Service
+    from mlygeo.providers.mapillary.tiles import fetch_tiles
     url, cache, state, limit = sys.argv[1:]
     if int(limit):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -15,7 +15,7 @@ from plain_client import ask
 from pyproj import Geod
 
 from mlygeo import frames
-from mlygeo.readers.graph import FIELDS, images_frame
+from mlygeo.providers.mapillary.records import FIELDS, images_frame
 from mlygeo.standin import Faults, serve
 from mlygeo.standin.records import IMAGE_FIELDS, THUMBS
 

@@ -16,7 +16,7 @@ from pandas.testing import assert_frame_equal
 
 from mlygeo import frames
 from mlygeo.errors import CrsError, FrameError, InputError
-from mlygeo.readers.osm import read_streets
+from mlygeo.readers.streets import read_streets
 from mlygeo.spatial.streets import street_points
 
 HERE = Path(__file__).parent

@@ -11,7 +11,7 @@ from conftest import DATA, STUTTGART
 import mlygeo
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError
-from mlygeo.readers import mvt
+from mlygeo.providers.mapillary import layers
 from mlygeo.readers.tiles import images_table, read_tiles
 from mlygeo.standin import Imagery
 
@@ -74,7 +74,7 @@ def test_an_image_in_two_neighbouring_tiles_counts_once(tmp_path):
     total = 0
     for column in (x - 1, x):
         data = imagery.tile("mly1_public", 14, column, y)
-        total += len(mvt.decode(data, column, y))
+        total += len(layers.decode(data, column, y))
         (tmp_path / f"mly1_public_{column}_{y}_14.mvt").write_bytes(data)
     assert total == 5
     assert names(read_tiles(tmp_path)) == [1, 2, 3]

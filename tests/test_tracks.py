@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
-from mlygeo.readers import _gpx, _nmea
+from mlygeo.formats import gpx as gpx_format
+from mlygeo.formats import nmea
 from mlygeo.readers.tracks import read_track, write_track
 
 TRACKS = DATA / "tracks"
@@ -60,8 +61,8 @@ def parsed(data, *, plain):
     """Read GPX with or without taking plain points out."""
     opened = lambda: io.BufferedReader(io.BytesIO(data))
     if plain:
-        return _gpx.read(opened, "x")
-    points, damage = _gpx._parse(opened, None, "x")
+        return gpx_format.read(opened, "x")
+    points, damage = gpx_format._parse(opened, None, "x")
     assert damage is None
     return points
 
@@ -150,11 +151,11 @@ PIECES = [
 @example([PIECES[0], PIECES[12], PIECES[0]], 40)
 def test_taking_points_out_changes_nothing(pieces, block):
     data = gpx(f"<trk><trkseg>{''.join(pieces)}</trkseg></trk>")
-    size, _gpx.BLOCK = _gpx.BLOCK, block
+    size, gpx_format.BLOCK = gpx_format.BLOCK, block
     try:
         same(parsed(data, plain=True), parsed(data, plain=False))
     finally:
-        _gpx.BLOCK = size
+        gpx_format.BLOCK = size
 
 
 def test_positions_off_the_earth_are_left_out(given_file):
@@ -483,7 +484,7 @@ def test_nmea_comes_back(fixes, start, gga_first, which):
         pair = [gga(when, lat, lon, height / 10), rmc(when, lat, lon)]
         lines += pair[1:] if which == "rmc" else pair if gga_first else pair[::-1]
         expected.append((when, lat, lon, np.nan if which == "rmc" else height / 10))
-    read = _nmea.decode("".join(lines).encode())
+    read = nmea.decode("".join(lines).encode())
     assert read.time.tolist() == [row[0] for row in expected]
     np.testing.assert_allclose(read.lat, [row[1] for row in expected], atol=1e-8)
     np.testing.assert_allclose(read.lon, [row[2] for row in expected], atol=1e-8)
@@ -496,7 +497,7 @@ def test_gga_takes_its_day_across_midnight_and_across_gaps():
     lines += [gga(night + timedelta(seconds=n), 1, 2) for n in (1, 2, 3)]
     later = datetime(2025, 3, 5, 10)
     lines += [gga(later, 1, 2), rmc(later, 1, 2)]
-    read = _nmea.decode("".join(lines).encode())
+    read = nmea.decode("".join(lines).encode())
     assert [str(moment) for moment in read.time.astype("datetime64[s]")] == [
         "2024-12-31T23:59:59", "2025-01-01T00:00:00", "2025-01-01T00:00:01", "2025-01-01T00:00:02", "2025-03-05T10:00:00",
     ]  # fmt: skip
@@ -505,7 +506,7 @@ def test_gga_takes_its_day_across_midnight_and_across_gaps():
         gga(night + timedelta(seconds=1), 1, 2),
         rmc(night + timedelta(seconds=2), 1, 2),
     ]
-    read = _nmea.decode("".join(before).encode())
+    read = nmea.decode("".join(before).encode())
     assert [moment.day for moment in read.time.tolist()] == [31, 1, 1]
 
 
@@ -535,7 +536,7 @@ def test_checksums_lost_fixes_and_odd_lines():
         gga(moments[7], 7, 8).replace("\r\n", "") + rmc(moments[7], 7, 8),  # glued together
         gga(moments[8], 7, 8).replace("N", "Q"),
     ]
-    read = _nmea.decode("".join(lines).encode())
+    read = nmea.decode("".join(lines).encode())
     assert [(lat, lon) for lat, lon in zip(read.lat.round(9).tolist(), read.lon.round(9).tolist(), strict=True)] == [
         (1, 2), (3, 4), (5, 6), (7, 8),
     ]  # fmt: skip
@@ -548,7 +549,7 @@ def test_checksums_lost_fixes_and_odd_lines():
      (datetime(2001, 5, 4), datetime(2001, 5, 4), "may be 1024 weeks behind (then 2020-12-18)"), (datetime(2024, 1, 1), datetime(2024, 1, 1), None)],
 )  # fmt: skip
 def test_the_week_that_rolled_over(told, true, word):
-    read = _nmea.decode((rmc(told, 1, 2) + rmc(told + timedelta(seconds=1), 1, 2)).encode())
+    read = nmea.decode((rmc(told, 1, 2) + rmc(told + timedelta(seconds=1), 1, 2)).encode())
     assert read.time[0].item() == true
     assert (word is None and not read.problems) or word in read.problems[0]
 
@@ -556,7 +557,7 @@ def test_the_week_that_rolled_over(told, true, word):
 def test_dates_of_receivers_without_a_fix_do_not_count():
     when = datetime(2024, 6, 9, 8)
     lines = rmc(datetime(1980, 1, 6), 0, 0, status="V") + gga(when, 1, 2) + rmc(when, 1, 2)
-    read = _nmea.decode(lines.encode())
+    read = nmea.decode(lines.encode())
     assert read.time.tolist() == [when]
     assert not any("roll-over" in problem for problem in read.problems)
 
@@ -566,8 +567,8 @@ def test_dates_of_receivers_without_a_fix_do_not_count():
 @example(b"$GPRMC,123519,A,4807.038,N,01131.000,E,022.4,084.4,230394,003.1,W")
 @example(b"$GPGGA,1" + b"9" * 500)
 def test_any_bytes_as_nmea(noise):
-    _nmea.decode(noise)
-    _nmea.decode(b"$GPRMC," + noise.replace(b"\n", b",") + b"\n$GPGGA," + noise)
+    nmea.decode(noise)
+    nmea.decode(b"$GPRMC," + noise.replace(b"\n", b",") + b"\n$GPGGA," + noise)
 
 
 # Tables

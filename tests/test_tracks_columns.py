@@ -15,7 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlygeo.errors import FormatError
-from mlygeo.readers import _gpx, _gpx_runs, _nmea
+from mlygeo.formats import gpx, nmea
+from mlygeo.readers import _gpx_runs
 
 TRACKS = DATA / "tracks"
 LOGS = sorted(path for path in TRACKS.iterdir() if ".log" in path.name or ".nmea" in path.name)
@@ -31,18 +32,18 @@ def opened(data):
 
 def outcome(data, *, plain, block=1 << 20):
     """Return what reading comes to, with or without runs."""
-    size, tries = _gpx.BLOCK, _gpx_runs._TRIES
-    _gpx.BLOCK, _gpx_runs._TRIES = block, tries if plain else 0
+    size, tries = gpx.BLOCK, _gpx_runs._TRIES
+    gpx.BLOCK, _gpx_runs._TRIES = block, tries if plain else 0
     try:
         if not plain:
-            points, damage = _gpx._parse(opened(data), None, "x")
+            points, damage = gpx._parse(opened(data), None, "x")
             if damage is None:
                 return points
-        return _gpx.read(opened(data), "x")
+        return gpx.read(opened(data), "x")
     except FormatError as error:
         return str(error)
     finally:
-        _gpx.BLOCK, _gpx_runs._TRIES = size, tries
+        gpx.BLOCK, _gpx_runs._TRIES = size, tries
 
 
 def same(one, other):
@@ -166,7 +167,7 @@ def test_mutated_runs_are_what_parsing_gives(data):
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 def test_what_loggers_write_is_read_as_columns(form, encoding):
     values = [(repr(n / 64), repr(n / 32), str(n), f"2024-01-01T00:00:{n % 60:02d}Z") for n in range(500)]
-    rows = _gpx_runs.Finder(_gpx._probe).rows(written([([form], values, 500, "")], encoding=encoding))
+    rows = _gpx_runs.Finder(gpx._probe).rows(written([([form], values, 500, "")], encoding=encoding))
     if form == "quoted text":
         assert rows is None
         return
@@ -179,13 +180,13 @@ def test_what_loggers_write_is_read_as_columns(form, encoding):
 )
 def test_points_of_real_loggers_are_read_as_columns(name):
     data = content(TRACKS / name)
-    rows = _gpx_runs.Finder(_gpx._probe).rows(data)
+    rows = _gpx_runs.Finder(gpx._probe).rows(data)
     assert len(rows.lon) > 0.98 * data.count(b"<trkpt")
 
 
 def test_points_of_several_forms_in_turn_are_one_run():
     forms = ["plain", "no elevation", "bare", "extensions"]
-    rows = _gpx_runs.Finder(_gpx._probe).rows(written([(forms, FINE, 400, "")]))
+    rows = _gpx_runs.Finder(gpx._probe).rows(written([(forms, FINE, 400, "")]))
     assert len(rows.lon) == 400
     assert np.isnan(rows.altitude).tolist() == [False, True, True, False] * 100
     assert np.isnat(rows.time).tolist() == [False, False, True, False] * 100
@@ -193,18 +194,18 @@ def test_points_of_several_forms_in_turn_are_one_run():
 
 def test_a_run_within_a_comment_is_no_run():
     hidden = written([(["plain"], FINE, 50, "<!--"), (["plain"], FINE, 50, "-->"), (["plain"], FINE, 50, "")])
-    assert len(_gpx.read(opened(hidden), "x").lon) == 100
+    assert len(gpx.read(opened(hidden), "x").lon) == 100
 
 
 # NMEA
 
 
 def as_loop(text, block=1 << 20):
-    size, _nmea.STRETCH = _nmea.STRETCH, block
+    size, nmea.STRETCH = nmea.STRETCH, block
     try:
-        fixes = _nmea.decode(text)
+        fixes = nmea.decode(text)
     finally:
-        _nmea.STRETCH = size
+        nmea.STRETCH = size
     expected = nmea_loop.points(text)
     if expected is None:
         assert np.isnat(fixes.time).all()

@@ -29,7 +29,6 @@ from upload_folders import (
 
 import mlygeo
 from mlygeo import store as files
-from mlygeo.actors import upload_ledger
 from mlygeo.errors import (
     CredentialsError,
     FileError,
@@ -39,12 +38,13 @@ from mlygeo.errors import (
     ThrottledError,
     TokenRejectedError,
 )
-from mlygeo.readers.descriptions import read_descriptions
-from mlygeo.service.answers import RefusedError
-from mlygeo.service.http import Retry, StoppedError
-from mlygeo.service.uploads import Uploads, manifest_of, session_key
+from mlygeo.net.answers import RefusedError
+from mlygeo.net.http import Retry, StoppedError
+from mlygeo.providers.mapillary.descriptions import read_descriptions
+from mlygeo.providers.mapillary.uploads import Uploads, manifest_of, session_key
 from mlygeo.standin import Faults, serve
 from mlygeo.standin.faults import PASSING_UPLOADS
+from mlygeo.uploads import ledger
 
 BODY = bytes(range(256)) * 2000
 
@@ -177,7 +177,7 @@ class TestProtocol:
     def test_silence_ends_with_the_time_out(self, server):
         server.faults = Faults(stall=1.0)
         with Uploads(service_of(server, retry=Retry(attempts=1))) as uploads, pytest.MonkeyPatch.context() as patch:
-            patch.setattr("mlygeo.service.uploads.SHORTEST_TIMEOUT_S", 0.3)
+            patch.setattr("mlygeo.providers.mapillary.uploads.SHORTEST_TIMEOUT_S", 0.3)
             patch.setattr(
                 Uploads._ask_once, "__kwdefaults__", {**Uploads._ask_once.__kwdefaults__, "read_timeout": 0.3}
             )
@@ -543,7 +543,7 @@ def test_originals_of_an_import_path_by_time_and_place(images, tmp_path, capsys,
 
 def test_a_damaged_history_is_named(tmp_path):
     (tmp_path / "history").mkdir()
-    (tmp_path / "history" / upload_ledger.FILE).write_bytes(b"no database" * 500)
+    (tmp_path / "history" / ledger.FILE).write_bytes(b"no database" * 500)
     with pytest.raises(FileError, match=r"upload_history\.sqlite is damaged"):
         mlygeo.upload_history()
     with pytest.raises(ServiceError, match="answered"), serve(token=USER_TOKEN) as server:

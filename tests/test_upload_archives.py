@@ -9,9 +9,9 @@ from test_cli import run
 from upload_folders import USER_TOKEN, clusters_of, folder_of, log_of, photo, service_of, with_description
 
 import mlygeo
-from mlygeo.actors import zip_files
 from mlygeo.errors import FormatError
 from mlygeo.standin import serve
+from mlygeo.uploads import archives
 
 TOLD = {"MAPLatitude": 1.0, "MAPLongitude": 2.0, "MAPCaptureTime": "2024_01_01_00_00_00_000"}
 MARK = b'{"sequence_md5sum":"0123456789abcdef0123456789abcdef"}'
@@ -99,7 +99,7 @@ def test_an_archive_of_a_sequence_that_is_not_whole_fails_with_the_reason(server
     job = mlygeo.upload(path.parent, service=service_of(server))
     assert job.attrs["summary"]["failed"] == 1
     with pytest.raises(FormatError, match=reason):
-        zip_files.descriptions_in(path)
+        archives.descriptions_in(path)
     assert not log_of(server.store)
 
 

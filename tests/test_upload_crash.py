@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has neither kil
 QUICKLY = """
 import sys, mlygeo
 from mlygeo.config import Endpoints
-from mlygeo.service.http import Retry, Service
+from mlygeo.net.http import Retry, Service
 retry = Retry(attempts=50, first_wait=0.005, longest_wait=0.05, rate_wait=0.02)
 service = Service(endpoints=Endpoints.from_environment(), token=sys.argv[2], retry=retry)
 summary = mlygeo.upload(sys.argv[1], service=service).attrs["summary"]

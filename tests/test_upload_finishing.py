@@ -11,8 +11,8 @@ from upload_folders import USER_TOKEN, clusters_of, folder_of, log_of, service_o
 
 import mlygeo
 from mlygeo.actors._upload_tables import FIND
-from mlygeo.actors.upload_ledger import FILE, UploadLedger
 from mlygeo.standin import serve
+from mlygeo.uploads.ledger import FILE, UploadLedger
 
 
 @pytest.fixture(autouse=True)

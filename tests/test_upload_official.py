@@ -5,8 +5,8 @@ from mapillary_tools_oracle import Official
 from upload_folders import USER_TOKEN, clusters_of, described, folder_of, in_exif, service_of
 
 import mlygeo
-from mlygeo.actors.descriptions import write_descriptions
-from mlygeo.readers.descriptions import read_descriptions
+from mlygeo.photos.descriptions import write_descriptions
+from mlygeo.providers.mapillary.descriptions import read_descriptions
 from mlygeo.standin import Faults, serve
 
 

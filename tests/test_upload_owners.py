@@ -21,14 +21,14 @@ from upload_folders import (
 )
 
 import mlygeo
-from mlygeo.actors.zip_files import write_zip
-from mlygeo.credentials import Credentials, User
 from mlygeo.errors import CredentialsError, InputError
-from mlygeo.readers import descriptions
-from mlygeo.readers.exif import read_photos
-from mlygeo.service.answers import RefusedError
-from mlygeo.service.uploads import Uploads, manifest_of, session_key
+from mlygeo.net.answers import RefusedError
+from mlygeo.providers.mapillary import descriptions
+from mlygeo.providers.mapillary.accounts import Credentials, User
+from mlygeo.providers.mapillary.uploads import Uploads, manifest_of, session_key
+from mlygeo.readers.photos import read_photos
 from mlygeo.standin import serve
+from mlygeo.uploads.archives import write_zip
 
 DESCRIPTION = "mapillary_image_description.json"
 

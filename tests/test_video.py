@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 import mlygeo
 from mlygeo import cli, frames
 from mlygeo.errors import FileError, FormatError, InputError, MlygeoError
-from mlygeo.readers import _blackvue, _gpmf, _gps, _mp4
+from mlygeo.formats import mp4
+from mlygeo.readers.cameras import blackvue, positions
+from mlygeo.readers.cameras.gopro import Payloads, streams
 from mlygeo.readers.video import read_video, video_info
 
 VIDEOS = DATA / "video"
@@ -82,7 +84,7 @@ def test_tracks_are_those_of_exiftool():
 def test_raw_payloads_decode_as_their_scale_says(name):
     content = (VIDEOS / "gpmf" / name).read_bytes()
     for key, told in GPMF["files"][name].items():
-        found = [stream for stream in _gpmf.streams(content) if stream.key == key.encode()]
+        found = [stream for stream in streams(content) if stream.key == key.encode()]
         values = np.concatenate([stream[2] for stream in found])
         expected = pd.DataFrame(told["samples"], columns=GPMF["columns"][key])
         np.testing.assert_allclose(values[:, :5], expected[["lat", "lon", "alt", "speed2d", "speed3d"]], rtol=1e-12)
@@ -103,7 +105,7 @@ def test_gps9_tells_each_point_its_own_time(tmp_path):
     video.write_bytes(made.movie(b"gpmd", b"meta", [gps9_only], [10_000]))
     told = pd.DataFrame(GPMF["files"]["hero11_vigo.raw"]["GPS9"]["samples"], columns=GPMF["columns"]["GPS9"])
     tracks = read_video(video)
-    first = next(_gpmf.streams(gps9_only))[2]
+    first = next(streams(gps9_only))[2]
     assert 0 < len(tracks) <= len(told)
     times = pd.to_datetime(told["date"][: len(first)], utc=True)
     found = tracks["time"].iloc[: len(times)]
@@ -216,9 +218,9 @@ def test_blackvue_written_and_read_back(tmp_path, kinds):
 
 
 def test_blackvue_model_as_json():
-    assert _blackvue.model(b' {"model":"DR900X Plus","ver":0.918}\0') == "DR900X Plus"
-    assert _blackvue.model(b"{}") is None
-    assert _blackvue.model(b"\xff\xfe") is None
+    assert blackvue.model(b' {"model":"DR900X Plus","ver":0.918}\0') == "DR900X Plus"
+    assert blackvue.model(b"{}") is None
+    assert blackvue.model(b"\xff\xfe") is None
 
 
 def test_nmea_in_a_text_track(tmp_path):
@@ -289,9 +291,9 @@ def plainly_kept(points):
 def test_outliers_are_those_of_a_plain_loop(seed, count):
     random = np.random.default_rng(seed)
     jumps = np.where(random.random(count) < 0.1, random.normal(0, 0.01, count), random.normal(0, 1e-5, count))
-    points = _gps.Points.of(np.arange(count) * 1.0, 9 + np.cumsum(jumps), 48 + np.cumsum(random.permutation(jumps)),
+    points = positions.Points.of(np.arange(count) * 1.0, 9 + np.cumsum(jumps), 48 + np.cumsum(random.permutation(jumps)),
                             speed=random.uniform(0, 30, count))  # fmt: skip
-    assert np.flatnonzero(_gps._majority(points)).tolist() == plainly_kept(points)
+    assert np.flatnonzero(positions._majority(points)).tolist() == plainly_kept(points)
 
 
 @pytest.mark.parametrize("path", sorted((VIDEOS / "broken").iterdir()), ids=lambda path: path.stem)
@@ -368,7 +370,7 @@ def listed(content, tmp_path):
     video = tmp_path / "listed.mp4"
     video.write_bytes(content)
     with video.open("rb") as file:
-        return _mp4.read_movie(file, len(content))
+        return mp4.read_movie(file, len(content))
 
 
 def camm_samples(count=20):
@@ -559,12 +561,12 @@ def test_mutated_files_never_crash(tmp_path, data):
 @settings(max_examples=200, deadline=1000)
 @given(st.binary(max_size=400))
 def test_any_bytes_as_payload_and_sentences(content):
-    list(_gpmf.streams(b"DEVC\0\1" + struct.pack(">H", len(content)) + content))
-    gathered = _gpmf.Payloads()
+    list(streams(b"DEVC\0\1" + struct.pack(">H", len(content)) + content))
+    gathered = Payloads()
     gathered.add(content, 0.0, 1.0)
     assert len(gathered.points()) == 0 or gathered.model() is not None
-    _blackvue.decode(b"[1218726473000]$GPRMC," + content)
-    list(_mp4.boxes(memoryview(content)))
+    blackvue.decode(b"[1218726473000]$GPRMC," + content)
+    list(mp4.boxes(memoryview(content)))
 
 
 @pytest.mark.parametrize("table", ["stsz", "stts", "stsc", "many boxes"])
@@ -633,7 +635,7 @@ def test_a_day_of_fragments_is_read_whole(tmp_path):
     pairs[:, at : at + 8] = (500 * np.arange(count)).astype(">u8").view(np.uint8).reshape(-1, 8)
     video.write_bytes(head.tobytes() + pairs.tobytes())
     with video.open("rb") as file:
-        movie = _mp4.read_movie(file, video.stat().st_size)
+        movie = mp4.read_movie(file, video.stat().st_size)
     found = movie.tracks[0].samples
     assert movie.damage is None
     assert movie.duration_s == 86_400

@@ -11,9 +11,12 @@ from conftest import DATA
 
 import mlygeo
 from mlygeo import cli, frames
-from mlygeo.actors import _decoding, _frame_jpeg, _frame_table, _sampling, video_frames
+from mlygeo.actors import _frame_jpeg, _frame_table
 from mlygeo.errors import FileError, InputError
 from mlygeo.spatial import geodesy
+from mlygeo.video import decoding
+from mlygeo.video.frames import FOLDER, Sampling, is_whole
+from mlygeo.video.sampling import _by_distance, _captured, _micros
 
 av = pytest.importorskip("av", reason="frames need PyAV")
 
@@ -60,7 +63,7 @@ def test_frames_are_those_of_decoding_all_one_after_another(videos, name):
             def take(row, frame, found=found):
                 found[row] = planes(frame)
 
-            list(_decoding.decode(path, table, chosen, take, workers=workers))
+            list(decoding.decode(path, table, chosen, take, workers=workers))
             assert sorted(found) == sorted(chosen.tolist())
             assert all(found[row] == truth[row] for row in found)
 
@@ -82,7 +85,7 @@ def test_tables_of_headers_and_packets_are_the_same(videos, name):
 def test_few_frames_are_decoded_for_a_few(videos):
     table = _frame_table.frame_table(videos["plain.mp4"])
     order = table.in_order()
-    runs = _decoding.runs_of(table, order[[0, 30, 31, 100]])
+    runs = decoding.runs_of(table, order[[0, 30, 31, 100]])
     assert [len(run.wanted) for run in runs] == [1, 2, 1]
     assert sum(run.last - run.key + 1 for run in runs) < 25
 
@@ -98,7 +101,7 @@ def test_sixty_seconds_by_half_a_second(tmp_path):
     times = (images["captured_at"] - START).dt.total_seconds()
     np.testing.assert_allclose(times, images["video_time_s"], atol=0.0005)
     assert images["path"].map(lambda path: Path(path).exists()).all()
-    assert Path(images["path"][0]) == tmp_path / video_frames.FOLDER / "minute.mp4" / "minute_000001.jpg"
+    assert Path(images["path"][0]) == tmp_path / FOLDER / "minute.mp4" / "minute_000001.jpg"
 
 
 def test_pictures_are_close_to_the_frames(videos, tmp_path):
@@ -151,7 +154,7 @@ def test_sampling_by_distance_is_a_walk_along_the_track(videos, tmp_path):
 
 
 def test_the_walk_is_a_plain_walk_at_any_speed():
-    from mlygeo.spatial._track import Line
+    from mlygeo.spatial.track import Line
 
     random = np.random.default_rng(5)
     count = 300
@@ -165,7 +168,7 @@ def test_the_walk_is_a_plain_walk_at_any_speed():
             x, y = places.lon[number], places.lat[number]
             if not walked or geodesy.distance(places.lon[walked[-1]], places.lat[walked[-1]], x, y)[0] >= metres:
                 walked.append(number)
-        assert _sampling._by_distance(line, _sampling._micros(seconds), metres).tolist() == walked
+        assert _by_distance(line, _micros(seconds), metres).tolist() == walked
 
 
 def test_exif_says_what_the_frame_says(videos, tmp_path, exiftool):
@@ -186,7 +189,7 @@ def test_exif_says_what_the_frame_says(videos, tmp_path, exiftool):
         assert written == captured.floor("s")
         assert tags["IFD0:Make"] == "BlackVue"
         assert "Copyright" not in json.dumps(tags)
-    read = mlygeo.read_photos(video.parent / video_frames.FOLDER)
+    read = mlygeo.read_photos(video.parent / FOLDER)
     assert (read["captured_at"].sort_values().to_numpy() == images["captured_at"].to_numpy()).all()
 
 
@@ -223,9 +226,9 @@ def test_a_time_lapse_has_the_times_of_the_gps(videos, tmp_path):
     track = made.movie(b"camm", b"camm", samples, [1000] * 7, created_s=int(START.timestamp()))
     video.write_bytes(track)
     telemetry = mlygeo.read_video(video)
-    sampling = video_frames.Sampling()
+    sampling = Sampling()
     info = mlygeo.video_info(videos["plain.mp4"])
-    times, source = _sampling._captured(np.array([0.0, 2.5, 6.0]), sampling, telemetry, info, video)
+    times, source = _captured(np.array([0.0, 2.5, 6.0]), sampling, telemetry, info, video)
     assert source == "gps"
     assert ((times - round(START.timestamp() * 1000)) / 1000).tolist() == [0.0, 75.0, 180.0]
 
@@ -238,13 +241,13 @@ def test_a_second_run_makes_only_what_is_missing(videos, tmp_path, monkeypatch):
     Path(gone).unlink()
     Path(cut).write_bytes(before[cut][1][:1000])
     decoded = []
-    decode = _decoding.decode
+    decode = decoding.decode
 
     def counted(path, table, rows, *arguments, **options):
         decoded.extend(rows)
         return decode(path, table, rows, *arguments, **options)
 
-    monkeypatch.setattr(_decoding, "decode", counted)
+    monkeypatch.setattr(decoding, "decode", counted)
     again = mlygeo.sample_video(video, import_path=tmp_path, video_sample_interval=0.5)
     pd.testing.assert_frame_equal(again, whole)
     assert len(decoded) == 2
@@ -280,7 +283,7 @@ def test_stopping_leaves_whole_frames_only(videos, tmp_path):
         )
     made_files = list((tmp_path / "plain.mp4").glob("*"))
     assert 0 < len(made_files) < 32
-    assert all(video_frames.is_whole(path) for path in made_files if path.suffix == ".jpg")
+    assert all(is_whole(path) for path in made_files if path.suffix == ".jpg")
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("mlygeo-frames")]
     assert len(mlygeo.sample_video(videos["plain.mp4"], import_path=tmp_path, video_sample_interval=0.2)) == 30
 
@@ -356,7 +359,7 @@ def test_folders_and_the_words_of_older_tools(tmp_path, capsys):
     made.pictures(folder / "sub" / "a.mp4", seconds=2)
     (folder / "notes.txt").write_text("no video")
     images = mlygeo.sample_video(video_import_path=folder)
-    places = {str(Path(path).relative_to(folder / video_frames.FOLDER)) for path in images["path"]}
+    places = {str(Path(path).relative_to(folder / FOLDER)) for path in images["path"]}
     assert places == {"a.mp4/a_000001.jpg", "sub/a.mp4/a_000001.jpg"}
     assert len(mlygeo.sample_video(folder)) == 2  # the sampled frames are no videos
     target = tmp_path / "frames"

@@ -15,9 +15,12 @@ from test_video_frames import IPHONE, KINDS, START, with_track
 
 import mlygeo
 from mlygeo import cli, frames
-from mlygeo.actors import _ffmpeg_program, _frame_table
+from mlygeo.actors import _frame_table
 from mlygeo.errors import DependencyError, InputError
 from mlygeo.spatial import geodesy
+from mlygeo.video import ffmpeg as ffmpeg_program
+from mlygeo.video import frames as video_frames
+from mlygeo.video.ffmpeg import _stretches, find, pictures, runs_of
 
 pytest.importorskip("av", reason="frames need PyAV")
 
@@ -59,11 +62,11 @@ def test_the_program_turns_pictures_upright(tmp_path, ffmpeg):
 
 
 def test_long_runs_are_taken_in_parts(plain, ffmpeg, monkeypatch):
-    monkeypatch.setattr(_ffmpeg_program, "MOST_FRAMES", 7)
+    monkeypatch.setattr(ffmpeg_program, "MOST_FRAMES", 7)
     table = _frame_table.frame_table(plain)
     rows = table.in_order()[::3]
-    program = _ffmpeg_program.find(ffmpeg)
-    found = [row for row, _ in _ffmpeg_program.pictures(program, plain, table, rows, quality=2)]
+    program = find(ffmpeg)
+    found = [row for row, _ in pictures(program, plain, table, rows, quality=2)]
     assert found == rows.tolist()
 
 
@@ -71,7 +74,7 @@ def test_distant_frames_are_not_reached_by_decoding_all_between(tmp_path, ffmpeg
     video = made.pictures(tmp_path / "long.mp4", seconds=30, size=(64, 64))
     table = _frame_table.frame_table(video)
     rows = table.in_order()[[0, 10, 400, 420, 740]]
-    stretches = list(_ffmpeg_program._stretches(table, _ffmpeg_program.runs_of(table, rows)))
+    stretches = list(_stretches(table, runs_of(table, rows)))
     assert [len(one.wanted) for one in stretches] == [2, 2, 1]
 
 
@@ -261,7 +264,6 @@ def test_a_copy_of_a_video_is_the_same_video(plain, tmp_path):
 
 def test_frames_made_before_the_disk_was_full_are_told(plain, tmp_path, monkeypatch):
     from mlygeo import store
-    from mlygeo.actors import video_frames
     from mlygeo.errors import FileError
 
     atomic = store.atomic

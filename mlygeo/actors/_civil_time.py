@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-log = logging.getLogger("mlygeo.actors.exif_writer")
+log = logging.getLogger("mlygeo.photos.exif_writer")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.actors import _frame_table, exif_writer
+from mlygeo.actors import _frame_table
+from mlygeo.photos import exif_writer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import DependencyError, FileError, FormatError
-from mlygeo.readers import _mp4
+from mlygeo.formats import mp4
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,8 +110,8 @@ def frame_table(path: Path) -> FrameTable:
 
 def _from_headers(path: Path, stream: Any) -> FrameTable | None:
     """Return the table of an MP4's headers; None where they do not tell all."""
-    with path.open("rb", buffering=_mp4.BUFFER) as file:
-        movie = _mp4.read_movie(file, path.stat().st_size)
+    with path.open("rb", buffering=mp4.BUFFER) as file:
+        movie = mp4.read_movie(file, path.stat().st_size)
     # Of a fragment that was cut off FFmpeg gives what is there.
     if movie is None or (movie.fragmented and movie.damage):
         return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any, Literal
 
-from mlygeo.actors import _jpeg_segments as segments
 from mlygeo.errors import FormatError, InputError
+from mlygeo.formats import jpeg as segments
 
 MOST_PIXELS = 178_956_970
 """Pixels of a picture that is decoded, half a gigabyte of memory; Pillow draws the line there too."""

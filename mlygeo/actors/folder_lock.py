@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from mlygeo import store
-from mlygeo.actors.ledger import STATE_FOLDER
+from mlygeo.downloads.ledger import STATE_FOLDER
 from mlygeo.errors import FileError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from mlygeo import store
-from mlygeo.actors.ledger import STATE_FOLDER
+from mlygeo.downloads.ledger import STATE_FOLDER
 from mlygeo.errors import FileError
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from mlygeo.actors.older_uploads import TOOL
 from mlygeo.errors import NetworkError, ThrottledError, TokenRejectedError
+from mlygeo.uploads.older import TOOL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mlygeo.actors.upload_ledger import Ready, UploadLedger
-    from mlygeo.service.uploads import FileType, Uploads
+    from mlygeo.providers.mapillary.uploads import FileType, Uploads
+    from mlygeo.uploads.ledger import Ready, UploadLedger
 
 log = logging.getLogger("mlygeo.upload")
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import click
 
-from mlygeo.cli import _old_commands, _old_names
-from mlygeo.cli._verbs import VERBS, Verb
+from mlygeo.cli import _old_names, old_tools
+from mlygeo.cli.verbs import VERBS, Verb
 from mlygeo.errors import InputError, MlygeoError
 
 log = logging.getLogger("mlygeo")
@@ -104,7 +104,7 @@ def program() -> None:
 
 def _command(verb: Verb) -> click.Command:
     from mlygeo import pipelines
-    from mlygeo.cli import _twin
+    from mlygeo.cli import twin
 
     function = getattr(pipelines, verb.function)
     own = [
@@ -127,9 +127,9 @@ def _command(verb: Verb) -> click.Command:
     region = list(REGION_OPTIONS) if verb.takes_region else []
     return click.Command(
         verb.name,
-        params=[*region, *_twin.options_of(function, arguments=verb.arguments, words=verb.words), *own],
+        params=[*region, *twin.options_of(function, arguments=verb.arguments, words=verb.words), *own],
         callback=lambda **given: _run(verb, given),
-        help=_twin.summary_of(function),
+        help=twin.summary_of(function),
         short_help=verb.does,
         epilog=f"\b\nExample:\n  {verb.example}",
     )
@@ -194,7 +194,8 @@ def _region(named: dict[str, Any]) -> Any:
     """Return what the region options name: a region, with its configuration; None where none was given."""
     if all(value is None for value in named.values()):
         return None
-    from mlygeo import boxes, config, regions
+    from mlygeo import config, regions
+    from mlygeo.spatial import boxes
 
     bbox = boxes.parse(named["bbox"]) if named["bbox"] is not None else None
     settings = config.load(named["config"]) if named["config"] is not None else None
@@ -245,7 +246,7 @@ def main(arguments: list[str] | None = None) -> int:
     with contextlib.suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
     try:
-        words = _old_commands.translated(sys.argv[1:] if arguments is None else arguments)
+        words = old_tools.translated(sys.argv[1:] if arguments is None else arguments)
         status = program.main(words, prog_name="mlygeo", standalone_mode=False)
     except click.exceptions.Exit as finished:
         return finished.exit_code

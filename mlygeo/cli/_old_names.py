@@ -110,6 +110,6 @@ def values_of(option: str) -> Callable[[str], str] | None:
     """Return what says an older tool's value of an option in ours; None where the values are the same."""
     if option != "geotag_source":
         return None
-    from mlygeo.jobs._settings import source_named
+    from mlygeo.pipelines.options import source_named
 
     return lambda value: source_named(value.replace("-", "_"))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.jobs import _inputs
 from mlygeo.jobs._photos_elsewhere import photos_of
+from mlygeo.pipelines import inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mlygeo.actors.at_work import Doing
-    from mlygeo.jobs._job import Job
+    from mlygeo.locks import Doing
+    from mlygeo.pipelines.job import Job
 
 
 def held(doing: Doing) -> Callable[[Callable[..., Job]], Callable[..., Job]]:
@@ -24,18 +24,18 @@ def held(doing: Doing) -> Callable[[Callable[..., Job]], Callable[..., Job]]:
     Parameters
     ----------
     doing
-        What the job does to the photos; see `mlygeo.actors.at_work.AtWork`.
+        What the job does to the photos; see `mlygeo.locks.AtWork`.
     """
 
     def decorated(job: Callable[..., Job]) -> Callable[..., Job]:
         @functools.wraps(job)
         def holding(import_path: Any, **options: Any) -> Job:
-            from mlygeo.actors.at_work import AtWork
+            from mlygeo.locks import AtWork
             from mlygeo.progress import Progress
 
             if options.get("dry_run"):
                 return job(import_path, **options)
-            named = _inputs.several(import_path)
+            named = inputs.several(import_path)
             places = [*named, *(photos for each in named if (photos := photos_of(each)) is not None)]
             with AtWork(places, doing, waiting=(options.get("progress") or Progress()).note):
                 return job(import_path, **options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.fetching import counted
-from mlygeo.jobs._job import version
+from mlygeo.pipelines.job import version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from mlygeo.actors.ledger import Form
-    from mlygeo.jobs._wanted import Wanted
+    from mlygeo.downloads.ledger import Form
+    from mlygeo.pipelines.wanted import Wanted
 
 TYPICAL_BYTES = {"256": 14_000, "1024": 130_000, "2048": 420_000, "original": 2_500_000}
 """Mean size of a picture, for estimates before the first ones are there."""
@@ -57,9 +57,9 @@ def of(
     room
         Disk space to leave free, gigabytes.
     """
-    from mlygeo.actors import ledger
     from mlygeo.actors.picture_files import GB
-    from mlygeo.service.graph import calls_for
+    from mlygeo.downloads import ledger
+    from mlygeo.providers.mapillary.graph import calls_for
 
     calls = calls_for(todo) * (2 if form.layout == "time" else 1)
     expected, free = todo * (mean_bytes or TYPICAL_BYTES[form.size]), _free(folder)

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from mlygeo.actors.layouts import Layout
-    from mlygeo.actors.ledger import Form
-    from mlygeo.service.graph import Graph
+    from mlygeo.downloads.layouts import Layout
+    from mlygeo.downloads.ledger import Form
+    from mlygeo.providers.mapillary.graph import Graph
 
     Ids = npt.NDArray[np.int64]
 
@@ -32,7 +32,7 @@ def layout_of(form: Form, ids: Ids, graph: Graph) -> Layout:
     graph
         The Graph API; the layout by time alone asks it.
     """
-    from mlygeo.actors import layouts
+    from mlygeo.downloads import layouts
 
     if form.layout == "sequence":
         return layouts.BySequence(form.format)
@@ -48,7 +48,7 @@ def _by_time(ids: Ids, graph: Graph, ending: str) -> Layout:
     A name depends on all images of its sequence that share a millisecond, and on the sequence's
     first image, so these are looked at before the first file is written.
     """
-    from mlygeo.actors import layouts
+    from mlygeo.downloads import layouts
 
     sequences = np.full(len(ids), -1, dtype=np.int32)
     captured = np.full(len(ids), layouts.UNKNOWN_TIME, dtype=np.int64)

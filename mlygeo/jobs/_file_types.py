@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mlygeo.errors import InputError
 
 if TYPE_CHECKING:
-    from mlygeo.jobs._import import Import
+    from mlygeo.uploads.found import Import
 
 TYPES = ("image", "zip", "video", "blackvue", "camm", "gopro")
 

@@ -11,7 +11,7 @@ from mlygeo.errors import FileError, InputError
 if TYPE_CHECKING:
     import geopandas as gpd
 
-    from mlygeo.jobs._settings import Geotagging
+    from mlygeo.pipelines.options import Geotagging
     from mlygeo.progress import Progress
 
 log = logging.getLogger("mlygeo.jobs")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
-    from mlygeo.service.graph import Record
+    from mlygeo.providers.mapillary.graph import Record
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -38,7 +38,7 @@ def facts(number: int, record: Record | None, problem: str | None) -> dict[str, 
         id (text), `problem` where there is one, `record` without the signatures of addresses, and
         the `fields` that have no value.
     """
-    from mlygeo.readers.graph import FIELDS
+    from mlygeo.providers.mapillary.records import FIELDS
 
     told: dict[str, Any] = {"id": str(number)}
     if problem is not None:

@@ -12,7 +12,7 @@ from mlygeo.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mlygeo.jobs._settings import MetaData
+    from mlygeo.pipelines.options import MetaData
 
     Tags = dict[str, list[dict[str, Any]]]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mlygeo.errors import FileError, FormatError
-from mlygeo.jobs._photo_import import PHOTOS_FILE, STATE_FOLDER
+from mlygeo.photos.import_folder import PHOTOS_FILE, STATE_FOLDER
 
 
 def photos_of(place: Any) -> Path | None:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.fetching import counted
-from mlygeo.jobs._job import version
+from mlygeo.pipelines.job import version
 
 if TYPE_CHECKING:
     from pathlib import Path

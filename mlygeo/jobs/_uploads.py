@@ -37,7 +37,7 @@ def uploads_of(images: gpd.GeoDataFrame, first_paths: pd.Series) -> npt.NDArray[
     outcomes
         In the order of the rows. A file that was changed after it was sent is another.
     """
-    from mlygeo.actors.upload_ledger import upload_history
+    from mlygeo.uploads.ledger import upload_history
 
     history = upload_history()
     outcomes = np.zeros(len(images), dtype=np.int64)
@@ -65,8 +65,8 @@ def older_uploads_of(images: gpd.GeoDataFrame, rows: npt.NDArray[np.bool_]) -> n
     rows
         Those that are asked for; of others nothing is said.
     """
-    from mlygeo.actors.older_uploads import OlderUploads
-    from mlygeo.actors.zip_files import md5_of
+    from mlygeo.uploads.archives import md5_of
+    from mlygeo.uploads.older import OlderUploads
 
     older = OlderUploads()
     found = np.zeros(len(images), dtype=np.bool_)

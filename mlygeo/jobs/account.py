@@ -10,14 +10,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import CredentialsError, InputError
-from mlygeo.jobs._job import Job, version
+from mlygeo.pipelines.job import Job, version
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlygeo.credentials import Credentials, User
+    from mlygeo.net.http import Service
     from mlygeo.progress import Progress
-    from mlygeo.service.http import Service
+    from mlygeo.providers.mapillary.accounts import Credentials, User
 
 CLIENT_VARIABLE = "MAPILLARY_CLIENT_TOKEN"
 """Environment variable with the token of an application, which signing in with a password needs."""
@@ -47,8 +47,8 @@ def authenticate(
     progress: Progress | None = None,  # noqa: ARG001 - every job has it
 ) -> Job:
     """Do what `mlygeo.authenticate` says."""
-    from mlygeo.credentials import CLIENT_TOKEN, Credentials, User
-    from mlygeo.service.sign_in import sign_in, whose
+    from mlygeo.providers.mapillary.accounts import CLIENT_TOKEN, Credentials, User
+    from mlygeo.providers.mapillary.sign_in import sign_in, whose
 
     credentials = Credentials(config_file)
     if user_name is not None and user_name in credentials.users and not force_overwrite:
@@ -92,7 +92,7 @@ def edit_config(
     progress: Progress | None = None,  # noqa: ARG001 - every job has it
 ) -> Job:
     """Do what `mlygeo.edit_config` says."""
-    from mlygeo.credentials import Credentials
+    from mlygeo.providers.mapillary.accounts import Credentials
 
     words = [action] if isinstance(action, str) else list(action or ["list"])
     if len(words) != 1 or words[0] not in ACTIONS:
@@ -163,7 +163,7 @@ def _frame(credentials: Credentials) -> Any:
 
 
 def _service(service: Service | None, token: str) -> Service:
-    from mlygeo.service.http import Service
+    from mlygeo.net.http import Service
 
     return Service.from_environment(token=token) if service is None else replace(service, token=token)
 
@@ -171,7 +171,7 @@ def _service(service: Service | None, token: str) -> Service:
 def _client_token(token: str | None, token_file: Any, service: Service | None) -> str:
     """Return the token of an application, which vouches for the sign-in."""
     from mlygeo import config
-    from mlygeo.credentials import CLIENT_TOKEN
+    from mlygeo.providers.mapillary.accounts import CLIENT_TOKEN
 
     found = config.find_token(token or os.environ.get(CLIENT_VARIABLE, "").strip() or None, token_file)
     found = found or (service.token if service is not None else None)

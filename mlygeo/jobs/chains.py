@@ -8,9 +8,10 @@ from dataclasses import asdict
 from typing import Any
 
 from mlygeo.errors import FormatError, InputError
-from mlygeo.jobs import _file_types, _inputs
-from mlygeo.jobs._job import Job
-from mlygeo.jobs._settings import Sorting, source_named, taken
+from mlygeo.jobs import _file_types
+from mlygeo.pipelines import inputs
+from mlygeo.pipelines.job import Job
+from mlygeo.pipelines.options import Sorting, source_named, taken
 
 
 def process_and_upload(import_path: Any, **options: Any) -> Job:
@@ -60,14 +61,14 @@ def then_sorted(first: Job, import_path: Any, options: dict[str, Any]) -> Job:
     """
     from mlygeo.jobs import post_process
 
-    for folder in _inputs.several(import_path):
+    for folder in inputs.several(import_path):
         first = _joined(first, _run(post_process.post_process, folder, {**options, "output": None}))
     return first
 
 
 def _described_in(import_path: Any, output: Any) -> Any:
     """Return the folder by which photos are uploaded: that of their frames where nothing can be written beside them."""
-    from mlygeo.jobs._photo_import import import_folder
+    from mlygeo.photos.import_folder import import_folder
 
     folder = import_folder(import_path).expanduser()
     base = folder if folder.is_dir() else folder.parent
@@ -100,15 +101,15 @@ def _check_sign_in(options: dict[str, Any]) -> None:
     InputError
         If private images are to belong to nobody.
     """
-    from mlygeo.jobs import _account
+    from mlygeo.uploads import owner
 
     if options["dry_run"]:
         return
-    account = _account.account_of(
+    account = owner.account_of(
         service=options["service"], user_name=options["user_name"], token=options["token"],
         token_file=options["token_file"], config_file=options["config_file"], max_attempts=options["max_attempts"],
     )  # fmt: skip
-    organization = _account.organization_of(account, options["organization_key"], options["organization_name"])
+    organization = owner.organization_of(account, options["organization_key"], options["organization_name"])
     if options["private"] and organization is None:
         raise InputError("private images belong to an organization", hint="give --organization-key")
 
@@ -129,7 +130,7 @@ def _sample(videos: Any, options: dict[str, Any]) -> tuple[Job, Any]:
     logged = str(options["geotag_source"]) in ENDINGS
     if options["video_sample_distance"] is not None and options["track"] is None and logged:
         options["track"] = options["geotag_source_path"]
-    named = [*_inputs.several(videos), *_inputs.several(options["video_import_path"])]
+    named = [*inputs.several(videos), *inputs.several(options["video_import_path"])]
     folders = {str(video.frames_folder(path)) for path in named}
     if options["import_path"] is None and len(folders) > 1:
         raise InputError(
@@ -146,7 +147,7 @@ def _sample(videos: Any, options: dict[str, Any]) -> tuple[Job, Any]:
 
 
 def _only(videos: Any) -> Any:
-    named = _inputs.several(videos)
+    named = inputs.several(videos)
     if len(named) != 1:
         raise InputError("--geotag-source-path is needed where there are several videos")
     return named[0]

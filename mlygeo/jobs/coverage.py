@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import DependencyError, FrameError, InputError, RegionError
 from mlygeo.fetching import Fetching, counted
-from mlygeo.jobs import _inputs
-from mlygeo.jobs._job import Job, version
+from mlygeo.pipelines import inputs
+from mlygeo.pipelines.job import Job, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from mlygeo.progress import Progress
     from mlygeo.regions import Region, RegionLike
-    from mlygeo.sources import Points
     from mlygeo.spatial.coverage import Coverage
     from mlygeo.store import FrameLike
+    from mlygeo.store.points import Points
 
 log = logging.getLogger("mlygeo.jobs")
 
@@ -50,26 +50,27 @@ def coverage(
     **options: Any,
 ) -> Job:
     """Do what `coverage` says."""
-    from mlygeo import frames, regions, sources
+    from mlygeo import frames, regions
     from mlygeo.spatial import coverage as step
+    from mlygeo.store import points
 
     step.check_options(distance=distance, min_gap=min_gap)
     wanted = _names(by)
-    conditions = frames.conditions_of(**{name: options.pop(name) for name in _inputs.FILTERS})
+    conditions = frames.conditions_of(**{name: options.pop(name) for name in inputs.FILTERS})
     place, config = regions.settle(region)
     if place is None and streets is None:
-        raise RegionError("no region", hint=_inputs.NO_REGION)
-    at_hand: Points | None = None if images is None else _inputs.open_images(images, conditions)
-    network = _inputs.network(place, streets, retain_all=retain_all)
+        raise RegionError("no region", hint=inputs.NO_REGION)
+    at_hand: Points | None = None if images is None else inputs.open_images(images, conditions)
+    network = inputs.network(place, streets, retain_all=retain_all)
 
     fetching = None
     if at_hand is None:
         fetching = Fetching(_around(place, network, distance), config, progress=progress, **options)
-        at_hand = sources.TablePoints(fetching.images(), "the images", fetching.attrs)
+        at_hand = points.TablePoints(fetching.images(), "the images", fetching.attrs)
     # An image beyond the region's border may look into it, so images are not cut there.
-    candidates = sources.keep(at_hand, region=None, conditions=conditions)
+    candidates = points.keep(at_hand, region=None, conditions=conditions)
     if not len(candidates):
-        _inputs.warn_of_nothing(at_hand, None)
+        inputs.warn_of_nothing(at_hand, None)
     names = _told_apart(wanted, candidates, asked=by is not None)
     columns = _columns(candidates, [step.BY[name] for name in names if name in step.BY])
     measured = step.measure(
@@ -84,7 +85,7 @@ def coverage(
     facts = measured.facts()
     tables = {name: measured.table(name) for name in names}
     summary = {
-        "region": None if place is None else _inputs.region_summary(place),
+        "region": None if place is None else inputs.region_summary(place),
         **{name: _rounded(value) for name, value in facts.items()},
         "gaps": len(gaps),
         "gaps_m": round(float(gaps["length_m"].sum()), 3),
@@ -104,7 +105,7 @@ def coverage(
         return frame
 
     def write(folder: Path) -> list[Path]:
-        return _write(make_frame(), gaps, measured, summary, folder) + _inputs.write_failed(failed, folder)
+        return _write(make_frame(), gaps, measured, summary, folder) + inputs.write_failed(failed, folder)
 
     headline = _headline(facts, gaps) + ("" if fetching is None else fetching.warning)
     return Job(make_frame, summary, headline, write, failed, text=lambda: _printed(tables))
@@ -161,7 +162,7 @@ def _around(place: Region | None, network: gpd.GeoDataFrame, distance: float) ->
         return regions.Region.from_geometry(place.geometry.buffer(margin), name=place.name)
     from mlygeo.spatial import geodesy
 
-    lon, lat = _inputs.all_coordinates(network)
+    lon, lat = inputs.all_coordinates(network)
     bounds = geodesy.bounds(lon, lat)
     if bounds is None:
         raise FrameError("there is no street")

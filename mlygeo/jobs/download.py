@@ -14,18 +14,19 @@ import numpy as np
 
 from mlygeo.errors import FileError, InputError
 from mlygeo.fetching import counted
-from mlygeo.jobs import _download_estimate, _download_layout, _inputs
-from mlygeo.jobs._job import Job, version
-from mlygeo.jobs._wanted import Sources, Wanted, nothing_said
+from mlygeo.jobs import _download_estimate, _download_layout
+from mlygeo.pipelines import inputs
+from mlygeo.pipelines.job import Job, version
+from mlygeo.pipelines.wanted import Sources, Wanted, nothing_said
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from mlygeo.actors.download import Outcome, Wish
-    from mlygeo.actors.ledger import Ledger
+    from mlygeo.downloads.ledger import Ledger
+    from mlygeo.downloads.run import Outcome, Wish
+    from mlygeo.net.http import Service
     from mlygeo.progress import Progress
-    from mlygeo.service.graph import Graph
-    from mlygeo.service.http import Service
+    from mlygeo.providers.mapillary.graph import Graph
 
     Ids = npt.NDArray[np.int64]
     Standing = npt.NDArray[np.int8]
@@ -79,7 +80,7 @@ def download(
         return region_jobs.tiles(region, tiles_only=True, dry_run=dry_run, progress=progress, **how)
     _check(workers=workers, num_retries=num_retries, quality=quality, max_images=max_images, room=required_disk_space)
     images = None if isinstance(images, tuple) and not images else images
-    conditions = frames.conditions_of(**{name: options.pop(name) for name in _inputs.FILTERS})
+    conditions = frames.conditions_of(**{name: options.pop(name) for name in inputs.FILTERS})
     tiles = {name: options[name] for name in TILE_OPTIONS}
     sources = Sources(
         images=images, imgid_file=imgid_file, sequence=sequence or None, sequence_file=sequence_file, user=user,
@@ -125,8 +126,8 @@ def _check(*, workers: int, num_retries: int, quality: int | None, max_images: i
 
 
 def _wish(*, size: str, layout: str, exif: bool, computed: bool, quality: int | None, format: str) -> Wish:  # noqa: A002
-    from mlygeo.actors.download import Wish
-    from mlygeo.actors.ledger import Form
+    from mlygeo.downloads.ledger import Form
+    from mlygeo.downloads.run import Wish
 
     if computed and not exif:
         raise InputError("--computed says which position goes into the files", hint="use it with --exif")
@@ -152,9 +153,9 @@ class _Work:
 
     def do(self, sources: Sources, *, retry_failed: bool, max_images: int | None, failed_file: Path | None) -> Job:
         """Download the images."""
-        from mlygeo.actors import ledger
-        from mlygeo.actors.download import Outcome
         from mlygeo.actors.folder_lock import FolderLock
+        from mlygeo.downloads import ledger
+        from mlygeo.downloads.run import Outcome
 
         started = time.monotonic()
         stop = threading.Event()
@@ -184,7 +185,7 @@ class _Work:
 
     def rehearse(self, sources: Sources, *, retry_failed: bool, max_images: int | None) -> Job:
         """Say what would be done, and do nothing."""
-        from mlygeo.actors import ledger
+        from mlygeo.downloads import ledger
 
         place = sources.place
         with contextlib.ExitStack() as stack:
@@ -233,7 +234,7 @@ class _Work:
         return standing
 
     def _todo(self, standing: Standing) -> npt.NDArray[np.bool_]:
-        from mlygeo.actors import ledger
+        from mlygeo.downloads import ledger
 
         return np.ones(len(standing), dtype=bool) if self.overwrite else ~np.isin(standing, (ledger.THERE, ledger.GONE))
 
@@ -247,11 +248,11 @@ class _Work:
         graph: Graph,
         stop: threading.Event,
     ) -> None:
-        from mlygeo.actors import ledger
-        from mlygeo.actors.download import Download
         from mlygeo.actors.picture_files import PictureFiles
+        from mlygeo.downloads import ledger
+        from mlygeo.downloads.run import Download
+        from mlygeo.net.pictures import Pictures
         from mlygeo.progress import Progress
-        from mlygeo.service.pictures import Pictures
 
         files = PictureFiles(self.folder, required_gb=self.room)
         files.check_room()
@@ -280,11 +281,11 @@ class _Work:
 
     def _service(self) -> Service:
         if self.service is None:
-            self.service = _inputs.service_for(None, *self.token, self.config)
+            self.service = inputs.service_for(None, *self.token, self.config)
         return self.service
 
     def _graph(self, stop: threading.Event) -> Graph:
-        from mlygeo.service.graph import Graph
+        from mlygeo.providers.mapillary.graph import Graph
 
         return Graph(self._service(), workers=GRAPH_WORKERS, stop=stop)
 
@@ -304,7 +305,7 @@ class _Work:
         failed_file: Path | None,
         seconds: float,
     ) -> Job:
-        from mlygeo.actors import ledger
+        from mlygeo.downloads import ledger
 
         there = int((~todo & (standing == ledger.THERE)).sum())
         lost = {**outcome.gone, **outcome.failed}
@@ -361,12 +362,12 @@ class _Lazy:
 
 
 def _gone() -> str:
-    from mlygeo.service.graph import GONE
+    from mlygeo.providers.mapillary.graph import GONE
 
     return GONE
 
 
 def _no_frame() -> Any:
-    from mlygeo.actors import ledger
+    from mlygeo.downloads import ledger
 
     return ledger.as_frame([])

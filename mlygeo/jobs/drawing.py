@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlygeo.errors import InputError
-from mlygeo.jobs._job import Job
+from mlygeo.pipelines.job import Job
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import InputError
 from mlygeo.fetching import counted
-from mlygeo.jobs import _geotag_source, _process_steps, _process_summary
-from mlygeo.jobs._job import Job, version
-from mlygeo.jobs._settings import Cutting, Geotagging, taken
+from mlygeo.jobs import _geotag_source, _process_summary
+from mlygeo.pipelines import steps
+from mlygeo.pipelines.job import Job, version
+from mlygeo.pipelines.options import Cutting, Geotagging, taken
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -26,7 +27,7 @@ def geotag_photos(images: Any, **options: Any) -> Job:
     found, base = _images(images, skip_subfolders=bool(options.get("skip_subfolders")), progress=progress)
     track = _geotag_source.track_of(how, base, progress=progress)
     found = found.assign(failed_in=_nothing(found))
-    tagged = _process_steps.with_places(found, how, track, by_folder=_geotag_source.is_video(how))
+    tagged = steps.with_places(found, how, track, by_folder=_geotag_source.is_video(how))
     tagged = tagged.drop(columns=["geotag_angle", "failed_in"])
     failed = _process_summary.failures(tagged)
     kinds = tagged["error"].dropna().map(_process_summary.kind_of).value_counts()
@@ -53,7 +54,7 @@ def cut(images: Any, **options: Any) -> Job:
     found, _ = _images(
         images, skip_subfolders=bool(options.get("skip_subfolders")), progress=options.get("progress"), local=False
     )
-    made = _process_steps.cut_and_flagged(found, cutting)
+    made = steps.cut_and_flagged(found, cutting)
     sequences = summarise(made)
     summary: dict[str, Any] = {
         "images": len(made),
@@ -80,7 +81,7 @@ def _images(
     import geopandas as gpd
 
     from mlygeo import frames, store
-    from mlygeo.readers import exif
+    from mlygeo.readers import photos
 
     words = images if isinstance(images, list | tuple) else [images]
     one = words[0] if len(words) == 1 else None
@@ -91,7 +92,7 @@ def _images(
     else:
         if not words or not all(isinstance(word, str | os.PathLike) for word in words):
             raise InputError("no photos", hint="name a folder of photos, photos, or an images frame")
-        found = exif.read_photos(words, skip_subfolders=skip_subfolders, progress=progress)
+        found = photos.read_photos(words, skip_subfolders=skip_subfolders, progress=progress)
         first = Path(words[0]).expanduser()
         return found, first if first.is_dir() else first.parent
     if local or "path" in found.columns:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FrameError, InputError
 from mlygeo.fetching import counted
-from mlygeo.jobs import _inputs
-from mlygeo.jobs._job import Job, version
 from mlygeo.jobs._records import RECORDS_AT_ONCE, joined
+from mlygeo.pipelines import inputs
+from mlygeo.pipelines.job import Job, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from mlygeo.net.http import Service
     from mlygeo.progress import Progress
-    from mlygeo.service.graph import Graph, Record
-    from mlygeo.service.http import Service
+    from mlygeo.providers.mapillary.graph import Graph, Record
 
 log = logging.getLogger("mlygeo.jobs")
 
@@ -43,9 +43,9 @@ def metadata(
 ) -> Job:
     """Do what `metadata` says."""
     from mlygeo import frames, store
+    from mlygeo.providers.mapillary import graph as protocol
+    from mlygeo.providers.mapillary.graph import Graph
     from mlygeo.readers import _graph_join as join
-    from mlygeo.service import graph as protocol
-    from mlygeo.service.graph import Graph
 
     base, name = _images_named(images)
     ids = join.ids_in(base, name)
@@ -62,7 +62,7 @@ def metadata(
             f"more, {seconds:,.0f} s at the service's limit; nothing was asked"
         )
         return Job(lambda: base, {**facts, "version": version()}, headline, lambda _: [])
-    with Graph(_inputs.service_for(service, token, token_file), workers=workers) as graph:
+    with Graph(inputs.service_for(service, token, token_file), workers=workers) as graph:
         try:
             found, errors, missing = _ask(graph, ids[ids > 0], wanted, progress=progress, strict=fields is not None)
         except protocol.UnknownFieldError as error:
@@ -103,14 +103,14 @@ def inspect(
 ) -> Job:
     """Do what `inspect` says."""
     from mlygeo.jobs import _inspection
+    from mlygeo.providers.mapillary import records as reader
+    from mlygeo.providers.mapillary.graph import Graph
     from mlygeo.readers import _graph_join as join
-    from mlygeo.readers import graph as reader
-    from mlygeo.service.graph import Graph
 
     numbers = _ids([ids] if isinstance(ids, str | int) else list(ids))
     records: dict[int, Record] = {}
     missing: dict[int, str] = {}
-    with Graph(_inputs.service_for(service, token, token_file), workers=workers) as graph:
+    with Graph(inputs.service_for(service, token, token_file), workers=workers) as graph:
         for batch in graph.images(numbers, fields=reader.FIELDS):
             records |= batch.found
             missing |= batch.missing
@@ -155,7 +155,7 @@ def _ask(
     import numpy as np
 
     from mlygeo.progress import Progress
-    from mlygeo.readers import graph as reader
+    from mlygeo.providers.mapillary import records as reader
 
     parts: list[gpd.GeoDataFrame] = []
     records: list[Record] = []
@@ -213,7 +213,7 @@ def _is_list(path: Path) -> bool:
 def _ids(words: Sequence[int | str]) -> list[int]:
     if not words:
         raise InputError("no ids", hint="ids are whole numbers, such as 498763468214164")
-    from mlygeo.service.graph import checked_id
+    from mlygeo.providers.mapillary.graph import checked_id
 
     return list(dict.fromkeys(checked_id(word.strip() if isinstance(word, str) else word) for word in words))
 
@@ -230,7 +230,7 @@ def _ids_frame(ids: Sequence[int]) -> gpd.GeoDataFrame:
 
 def _fields(named: str | Sequence[str] | None, base: gpd.GeoDataFrame) -> list[str]:
     """Return the fields to ask for: those named, or those that most work needs and the frame does not have."""
-    from mlygeo.readers import graph as reader
+    from mlygeo.providers.mapillary import records as reader
 
     if named is None:
         lacking = {"sequence": "sequence_id", "creator": "creator_id", "organization": "organization_id"}
@@ -250,7 +250,7 @@ def _fields(named: str | Sequence[str] | None, base: gpd.GeoDataFrame) -> list[s
 
 
 def _columns(fields: Sequence[str]) -> set[str]:
-    from mlygeo.readers import graph as reader
+    from mlygeo.providers.mapillary import records as reader
 
     return {column for field in fields for column in reader.columns_of(field)}
 
@@ -258,7 +258,7 @@ def _columns(fields: Sequence[str]) -> set[str]:
 def _no_such_field(name: str) -> InputError:
     import difflib
 
-    from mlygeo.readers import graph as reader
+    from mlygeo.providers.mapillary import records as reader
 
     near = difflib.get_close_matches(name, reader.FIELDS, n=1)
     hint = f"did you mean {near[0]}" if near else f"fields are {', '.join(reader.FIELDS)}"
@@ -266,7 +266,7 @@ def _no_such_field(name: str) -> InputError:
 
 
 def _seconds(calls: int, service: Service | None) -> float:
-    from mlygeo.service import quota
+    from mlygeo.net import quota
 
     pace = quota.search_pace() if service is None else service.search_pace
     return pace.seconds_for(calls)

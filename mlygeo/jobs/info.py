@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import InputError
-from mlygeo.jobs._job import Job, version
+from mlygeo.pipelines.job import Job, version
 
 if TYPE_CHECKING:
     import geopandas as gpd

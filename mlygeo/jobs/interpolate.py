@@ -13,8 +13,8 @@ import numpy as np
 from mlygeo.errors import FormatError, InputError
 from mlygeo.fetching import counted
 from mlygeo.jobs import _process_summary
-from mlygeo.jobs._job import Job, version
-from mlygeo.jobs._photo_import import PhotoImport, import_folder
+from mlygeo.photos.import_folder import PhotoImport, import_folder
+from mlygeo.pipelines.job import Job, version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,13 +49,15 @@ def interpolate(import_path: Any, *, data: str, **options: Any) -> Job:
 
 def _in_photos(import_path: Any, kind: str, options: dict[str, Any]) -> Job:
     from mlygeo import store
-    from mlygeo.actors import exif_insertion
-    from mlygeo.readers import exif
+    from mlygeo.photos import insertion
+    from mlygeo.readers import photos
     from mlygeo.spatial import geotag, times
 
     place = PhotoImport(import_folder(import_path), progress=options.get("progress"))
     dry_run = bool(options.get("dry_run"))
-    before = exif.read_photos(place.root, skip_subfolders=bool(options.get("skip_subfolders")), progress=place.progress)
+    before = photos.read_photos(
+        place.root, skip_subfolders=bool(options.get("skip_subfolders")), progress=place.progress
+    )
     if kind == "missing_gps":
         images = geotag.interpolate_positions(before, max_time_delta=float(options.get("max_time_delta") or 0.0))
         changed = (before.geometry.isna() & images.geometry.notna()).to_numpy()
@@ -75,14 +77,14 @@ def _in_photos(import_path: Any, kind: str, options: dict[str, Any]) -> Job:
         kinds: list[Any] = (
             ["time"] if kind == "identical_timestamps" else ["gps", *["direction"] * bool(image["headed"])]
         )
-        return exif_insertion.place_tags(image, kinds)
+        return insertion.place_tags(image, kinds)
 
     files = []
     with place.held(dry_run=dry_run):
         output = place.folder / FRAME if options.get("output") is None else Path(options["output"]).expanduser()
         if not dry_run:
             store.check_writable(output)
-            images = exif_insertion.insert_tags(
+            images = insertion.insert_tags(
                 images, tags_of, rows=changed, keep_original=bool(options.get("keep_original")), progress=place.progress
             )
             place.forget(images.loc[images["exif_written"], "path"].tolist())

@@ -16,10 +16,10 @@ from mlygeo.jobs import download as download_job
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from mlygeo.jobs._account import Account
-    from mlygeo.jobs._job import Job
+    from mlygeo.net.http import Service
+    from mlygeo.pipelines.job import Job
     from mlygeo.progress import Progress
-    from mlygeo.service.http import Service
+    from mlygeo.uploads.owner import Account
 
 log = logging.getLogger("mlygeo.jobs")
 
@@ -50,16 +50,16 @@ def download_originals(
 ) -> Job:
     """Do what `mlygeo.download_originals` says."""
     from mlygeo import frames
-    from mlygeo.jobs._account import account_of
+    from mlygeo.uploads.owner import account_of
 
     if number_threads < 1:
         raise InputError(f"--number-threads must be 1 or more, not {number_threads}")
     dates = _dates(start_date, end_date)
     wanted = None
     if import_path not in (None, ()):
-        from mlygeo.jobs import _import
+        from mlygeo.uploads import found
 
-        wanted = _import.gather(import_path, skip_subfolders=skip_subfolders, whole=False).images
+        wanted = found.gather(import_path, skip_subfolders=skip_subfolders, whole=False).images
         if wanted is None:
             raise InputError(
                 f"no image in {_shown(import_path)} has a description", hint="nothing tells which are meant"
@@ -132,8 +132,8 @@ def _found(
     """Return the ids of images that the account has; those that are wanted, by time and place."""
     import pandas as pd
 
-    from mlygeo.readers.graph import images_frame
-    from mlygeo.service.graph import Graph
+    from mlygeo.providers.mapillary.graph import Graph
+    from mlygeo.providers.mapillary.records import images_frame
 
     since, until = dates.get("since"), dates.get("until")
     if wanted is not None:

@@ -15,9 +15,9 @@ import numpy as np
 from mlygeo.errors import FileError, InputError
 from mlygeo.fetching import counted
 from mlygeo.jobs import _uploads
-from mlygeo.jobs._job import Job, version
-from mlygeo.jobs._photo_import import PhotoImport, import_folder
-from mlygeo.jobs._settings import Sorting, taken
+from mlygeo.photos.import_folder import PhotoImport, import_folder
+from mlygeo.pipelines.job import Job, version
+from mlygeo.pipelines.options import Sorting, taken
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -131,7 +131,7 @@ def _folder(import_path: Any, options: dict[str, Any]) -> Path:
     videos = options.get("video_import_path")
     if videos is None:
         return import_folder(import_path)
-    from mlygeo.actors.video_frames import FOLDER
+    from mlygeo.video.frames import FOLDER
 
     named = Path(videos).expanduser()
     if not named.exists():
@@ -190,7 +190,7 @@ def _in_time(images: gpd.GeoDataFrame) -> list[str]:
 
 
 def _moved(place: PhotoImport, targets: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    from mlygeo.actors.file_moves import JOURNAL, move_files
+    from mlygeo.photos.moves import JOURNAL, move_files
 
     moved: dict[str, str] = {}
     try:
@@ -206,8 +206,8 @@ def _moved(place: PhotoImport, targets: dict[str, str]) -> tuple[dict[str, str],
 
 def _follow(place: PhotoImport, moved: dict[str, str]) -> None:
     """Bring the frames and the image description file to where photos are now."""
-    from mlygeo.actors.descriptions import write_descriptions
-    from mlygeo.readers.descriptions import FILE, read_descriptions
+    from mlygeo.photos.descriptions import write_descriptions
+    from mlygeo.providers.mapillary.descriptions import FILE, read_descriptions
 
     if not moved:
         return
@@ -220,7 +220,7 @@ def _follow(place: PhotoImport, moved: dict[str, str]) -> None:
 
 
 def _undone(place: PhotoImport, *, dry_run: bool) -> Job:
-    from mlygeo.actors.file_moves import JOURNAL, read_moves, undo_moves
+    from mlygeo.photos.moves import JOURNAL, read_moves, undo_moves
 
     journal = place.folder / JOURNAL
     back = {now: origin for origin, now in read_moves(journal).items()}

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlygeo.errors import InputError
-from mlygeo.jobs import _file_types, _geotag_source, _process_steps, _process_summary, _uploads
-from mlygeo.jobs._job import Job
-from mlygeo.jobs._photo_import import OWNED, PhotoImport, import_folder
-from mlygeo.jobs._settings import Cutting, Geotagging, Insertion, MetaData, Sorting, User, taken
+from mlygeo.jobs import _file_types, _geotag_source, _process_summary, _uploads
+from mlygeo.photos.import_folder import OWNED, PhotoImport, import_folder
+from mlygeo.pipelines import steps
+from mlygeo.pipelines.job import Job
+from mlygeo.pipelines.options import Cutting, Geotagging, Insertion, MetaData, Sorting, User, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,7 @@ class _Run(NamedTuple):
             self.files[:] = self.place.save(images)
 
     def describe(self, images: gpd.GeoDataFrame, desc_path: Any) -> None:
-        from mlygeo.actors.descriptions import write_descriptions
+        from mlygeo.photos.descriptions import write_descriptions
 
         if self.dry_run:
             return
@@ -49,7 +50,7 @@ class _Run(NamedTuple):
             place = self.place.folder  # with -o, where the frames are; without it, the reason is said
         if place == self.place.base:
             self.place.save_beside(images)
-        self.files.append(write_descriptions(_process_steps.uploadable(images), place))
+        self.files.append(write_descriptions(steps.uploadable(images), place))
 
 
 def process(import_path: Any, **options: Any) -> Job:
@@ -62,11 +63,11 @@ def process(import_path: Any, **options: Any) -> Job:
 
     def work(run: _Run) -> gpd.GeoDataFrame:
         track = _geotag_source.track_of(how, run.place.base, progress=run.place.progress)
-        images = _process_steps.with_user(run.images, user)
+        images = steps.with_user(run.images, user)
         _warn_of_opened(run.before, images)
         images = _with_meta_data(images, meta, run.place)
-        images = _process_steps.with_places(images, how, track, by_folder=_geotag_source.is_video(how))
-        images = _process_steps.with_sequences(images, run.photos, cutting)
+        images = steps.with_places(images, how, track, by_folder=_geotag_source.is_video(how))
+        images = steps.with_sequences(images, run.photos, cutting)
         run.save(images)
         images = _inserted(run, images, insertion)
         run.describe(images, options.get("desc_path"))
@@ -83,7 +84,7 @@ def process(import_path: Any, **options: Any) -> Job:
 def extract_user_data(import_path: Any, **options: Any) -> Job:
     """Do what `mlygeo.extract_user_data` says."""
     user = taken(User, options)
-    return _unit(import_path, options, lambda run: _process_steps.with_user(run.images, user), again=("user",))
+    return _unit(import_path, options, lambda run: steps.with_user(run.images, user), again=("user",))
 
 
 def extract_import_meta_data(import_path: Any, **options: Any) -> Job:
@@ -98,7 +99,7 @@ def extract_geotag_data(import_path: Any, **options: Any) -> Job:
 
     def work(run: _Run) -> gpd.GeoDataFrame:
         track = _geotag_source.track_of(how, run.place.base, progress=run.place.progress)
-        return _process_steps.with_places(run.images, how, track, by_folder=_geotag_source.is_video(how))
+        return steps.with_places(run.images, how, track, by_folder=_geotag_source.is_video(how))
 
     # Sequences that were cut from other positions would be wrong.
     return _unit(import_path, options, work, again=("geotag", "sequence"))
@@ -110,7 +111,7 @@ def extract_sequence_data(import_path: Any, **options: Any) -> Job:
     return _unit(
         import_path,
         options,
-        lambda run: _process_steps.with_sequences(_process_steps.checked(run.images), run.photos, cutting),
+        lambda run: steps.with_sequences(steps.checked(run.images), run.photos, cutting),
         again=("sequence",),
     )
 
@@ -119,7 +120,7 @@ def extract_upload_params(import_path: Any, **options: Any) -> Job:
     """Do what `mlygeo.extract_upload_params` says."""
 
     def work(run: _Run) -> gpd.GeoDataFrame:
-        images = _process_steps.with_user_name(run.images, options.get("user_name"))
+        images = steps.with_user_name(run.images, options.get("user_name"))
         run.save(images)
         run.describe(images, options.get("desc_path"))
         return images
@@ -210,16 +211,16 @@ def _warn_of_opened(before: gpd.GeoDataFrame | None, images: gpd.GeoDataFrame) -
 
 def _with_meta_data(images: gpd.GeoDataFrame, meta: MetaData, place: PhotoImport) -> gpd.GeoDataFrame:
     now_ms = round(time.time() * 1000) if meta.add_import_date else None
-    return _process_steps.with_meta_data(images, meta, base=str(place.base), now_ms=now_ms)
+    return steps.with_meta_data(images, meta, base=str(place.base), now_ms=now_ms)
 
 
 def _inserted(run: _Run, images: gpd.GeoDataFrame, insertion: Insertion) -> gpd.GeoDataFrame:
     """Write the image descriptions of the images that are ready into their photos, or copies of them."""
     if insertion.skip_exif_insert or run.dry_run:
         return images
-    from mlygeo.actors import exif_insertion
-    from mlygeo.actors.descriptions import description_of
-    from mlygeo.actors.exif_writer import description_tags
+    from mlygeo.photos.descriptions import description_of
+    from mlygeo.photos.exif_writer import description_tags
+    from mlygeo.photos.insertion import insert_tags
 
     ready = images["error"].isna().to_numpy() & ~images["is_duplicate"].to_numpy(dtype=bool)
     # The history of uploads knows a photo by its content: one that is up already must not become another.
@@ -238,7 +239,7 @@ def _inserted(run: _Run, images: gpd.GeoDataFrame, insertion: Insertion) -> gpd.
     def tags_of(image: Any) -> Any:
         return description_tags(image, description=description_of(image), overwrite=asked)
 
-    written = exif_insertion.insert_tags(images, tags_of, rows=ready, copies=copies, progress=run.place.progress)
+    written = insert_tags(images, tags_of, rows=ready, copies=copies, progress=run.place.progress)
     failed = written["error"].notna() & images["error"].isna()
     written = written.assign(failed_in=images["failed_in"].mask(failed, "exif-insert"))
     run.save(written)

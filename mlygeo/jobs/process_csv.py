@@ -12,8 +12,8 @@ import numpy as np
 from mlygeo.errors import InputError
 from mlygeo.fetching import counted
 from mlygeo.jobs import _meta_data, _process_summary
-from mlygeo.jobs._job import Job, version
-from mlygeo.jobs._photo_import import PhotoImport, import_folder
+from mlygeo.photos.import_folder import PhotoImport, import_folder
+from mlygeo.pipelines.job import Job, version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ FRAME = "process_csv.parquet"
 def process_csv(import_path: Any, *, csv_path: Any, **options: Any) -> Job:
     """Do what `mlygeo.process_csv` says."""
     from mlygeo import store
-    from mlygeo.readers import exif, image_tables
+    from mlygeo.readers import image_tables, photos
 
     place = PhotoImport(import_folder(import_path), progress=options.get("progress"))
     dry_run = bool(options.get("dry_run"))
@@ -48,7 +48,9 @@ def process_csv(import_path: Any, *, csv_path: Any, **options: Any) -> Job:
     table = image_tables.read_table(
         csv_path, columns, delimiter=options.get("delimiter") or ",", header=bool(options.get("header"))
     )
-    images = exif.read_photos(place.root, skip_subfolders=bool(options.get("skip_subfolders")), progress=place.progress)
+    images = photos.read_photos(
+        place.root, skip_subfolders=bool(options.get("skip_subfolders")), progress=place.progress
+    )
     with place.held(dry_run=dry_run):
         images = _with_table(images, table, meta)
         wanted = images["error"].isna().to_numpy()
@@ -171,7 +173,7 @@ def _tags(table: ImageTable, row: int, meta: list[tuple[int, str, str]]) -> tupl
 def _written(
     images: gpd.GeoDataFrame, table: ImageTable, wanted: Any, *, keep_original: bool, place: PhotoImport
 ) -> gpd.GeoDataFrame:
-    from mlygeo.actors import exif_insertion
+    from mlygeo.photos import insertion
 
     kinds: list[Any] = []
     if table.time_ms is not None:
@@ -185,8 +187,6 @@ def _written(
         text = image["meta_tags"]
         told = _meta_data.told(image.get("image_description"))
         tags = _meta_data.merged(told, json.loads(text)) if isinstance(text, str) else None
-        return exif_insertion.place_tags(image, kinds, tags)
+        return insertion.place_tags(image, kinds, tags)
 
-    return exif_insertion.insert_tags(
-        images, tags_of, rows=wanted, keep_original=keep_original, progress=place.progress
-    )
+    return insertion.insert_tags(images, tags_of, rows=wanted, keep_original=keep_original, progress=place.progress)

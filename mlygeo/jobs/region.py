@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import FrameError, InputError, RegionError
 from mlygeo.fetching import Fetching, counted
-from mlygeo.jobs import _inputs
-from mlygeo.jobs._job import Job, version
+from mlygeo.pipelines import inputs
+from mlygeo.pipelines.job import Job, version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from mlygeo.progress import Progress
     from mlygeo.regions import Region, RegionLike
-    from mlygeo.sources import Points
     from mlygeo.store import FrameLike
+    from mlygeo.store.points import Points
 
 log = logging.getLogger("mlygeo.jobs")
 
@@ -32,12 +32,13 @@ def tiles(
     **options: Any,
 ) -> Job:
     """Do what `tiles` says."""
-    from mlygeo import frames, regions, sources, store
+    from mlygeo import frames, regions, store
+    from mlygeo.store.points import TablePoints, as_frame, keep
 
     place, config = regions.settle(region)
     if place is None:
-        raise RegionError("no region", hint=_inputs.NO_REGION)
-    conditions = frames.conditions_of(**{name: options.pop(name) for name in _inputs.FILTERS})
+        raise RegionError("no region", hint=inputs.NO_REGION)
+    conditions = frames.conditions_of(**{name: options.pop(name) for name in inputs.FILTERS})
     fetching = Fetching(place, config, progress=progress, **options)
     if dry_run:
         plan = fetching.plan()
@@ -47,10 +48,10 @@ def tiles(
         return _tiles_listed(
             tiles, f"{counted(len(tiles), 'tile')} in {fetching.cache}{fetching.warning}", fetching.failed
         )
-    everything = sources.TablePoints(fetching.images(), "the images", fetching.attrs)
-    kept = sources.keep(everything, region=None, conditions=conditions)
+    everything = TablePoints(fetching.images(), "the images", fetching.attrs)
+    kept = keep(everything, region=None, conditions=conditions)
     summary = {
-        "region": _inputs.region_summary(place),
+        "region": inputs.region_summary(place),
         "tiles": fetching.summary,
         "images": len(kept),
         "images_filtered_out": len(everything) - len(kept),
@@ -59,13 +60,13 @@ def tiles(
     }
 
     def make_frame() -> gpd.GeoDataFrame:
-        images = sources.as_frame(kept, frames.IMAGES)
+        images = as_frame(kept, frames.IMAGES)
         images.attrs = dict(fetching.attrs)
         return images
 
     def write(path: Path) -> list[Path]:
         files = [store.write_frame(make_frame(), path)]
-        return files + _inputs.write_failed(fetching.failed, path.parent)
+        return files + inputs.write_failed(fetching.failed, path.parent)
 
     headline = f"{counted(len(kept), 'image')} in {counted(fetching.summary['tiles'], 'tile')}{fetching.warning}"
     return Job(make_frame, summary, headline, write, fetching.failed)
@@ -87,12 +88,12 @@ def streets(
 
     place, _ = regions.settle(region)
     if place is None and streets is None:
-        raise RegionError("no region", hint=_inputs.NO_REGION)
-    network = _inputs.network(place, streets, retain_all=retain_all)
+        raise RegionError("no region", hint=inputs.NO_REGION)
+    network = inputs.network(place, streets, retain_all=retain_all)
     points = _street_points(network, interval=interval, srid=srid, method=method, force_srid=force_srid)
     facts = points.attrs["street_points"]
     summary = {
-        "region": None if place is None else _inputs.region_summary(place),
+        "region": None if place is None else inputs.region_summary(place),
         "streets": network.attrs.get("streets", {}),
         "street_points": facts,
         "attribution": points.attrs.get("attribution", []),
@@ -120,38 +121,39 @@ def select(
     **options: Any,
 ) -> Job:
     """Do what `select` says."""
-    from mlygeo import frames, regions, sources
-    from mlygeo.actors.selection import Selection
+    from mlygeo import frames, regions
+    from mlygeo.pipelines.selection import Selection
     from mlygeo.spatial import nearest
+    from mlygeo.store.points import FramePoints, TablePoints, keep
 
     if points is not None and streets is not None:
         raise InputError("--points and --streets both say where to look", hint="give one of them")
     nearest.check_options(max_distance=max_distance, k=k, max_heading_difference=max_heading_difference)
     max_distance = None if max_distance == float("inf") else max_distance
-    conditions = frames.conditions_of(**{name: options.pop(name) for name in _inputs.FILTERS})
+    conditions = frames.conditions_of(**{name: options.pop(name) for name in inputs.FILTERS})
     place, config = regions.settle(region)
     if place is None and points is None and streets is None:
-        raise RegionError("no region", hint=_inputs.NO_REGION)
+        raise RegionError("no region", hint=inputs.NO_REGION)
 
-    at_hand: Points | None = None if images is None else _inputs.open_images(images, conditions)
+    at_hand: Points | None = None if images is None else inputs.open_images(images, conditions)
     network_facts: dict[str, Any] = {}
     target: Points
     if points is not None:
         target = _open_points(points, place)
     else:
-        network = _inputs.network(place, streets, retain_all=retain_all)
+        network = inputs.network(place, streets, retain_all=retain_all)
         laid = _street_points(network, interval=interval, srid=srid, method=method, force_srid=force_srid)
         network_facts = {"streets": network.attrs.get("streets", {}), "street_points": laid.attrs["street_points"]}
-        target = sources.FramePoints(laid, "the street points")
-    projection = _inputs.projection(place, target, srid=srid, force_srid=force_srid)
+        target = FramePoints(laid, "the street points")
+    projection = inputs.projection(place, target, srid=srid, force_srid=force_srid)
 
     fetching = None
     if at_hand is None:
-        fetching = Fetching(place or _inputs.surroundings(target, max_distance), config, progress=progress, **options)
-        at_hand = sources.TablePoints(fetching.images(), "the images", fetching.attrs)
-    candidates = sources.keep(at_hand, region=place, conditions=conditions)
+        fetching = Fetching(place or inputs.surroundings(target, max_distance), config, progress=progress, **options)
+        at_hand = TablePoints(fetching.images(), "the images", fetching.attrs)
+    candidates = keep(at_hand, region=place, conditions=conditions)
     if not len(candidates):
-        _inputs.warn_of_nothing(at_hand, place)
+        inputs.warn_of_nothing(at_hand, place)
     selection = Selection.match(
         target,
         candidates,
@@ -162,7 +164,7 @@ def select(
         max_heading_difference=max_heading_difference,
     )
     summary = {
-        "region": None if place is None else _inputs.region_summary(place),
+        "region": None if place is None else inputs.region_summary(place),
         "srid": projection.srid,
         "interval_m": None if points is not None else interval,
         "method": None if points is not None else method,
@@ -182,7 +184,7 @@ def select(
         headline += fetching.warning
 
     def write(folder: Path) -> list[Path]:
-        return selection.write(folder, summary) + _inputs.write_failed(failed, folder)
+        return selection.write(folder, summary) + inputs.write_failed(failed, folder)
 
     return Job(selection.frame, summary, headline, write, failed, selection.ids)
 
@@ -190,7 +192,7 @@ def select(
 def _tiles_listed(tiles: gpd.GeoDataFrame, headline: str, failed: list[str]) -> Job:
     counts = {str(status): int(count) for status, count in tiles["status"].value_counts().items()}
     summary = {"tiles": len(tiles), **counts, "failed_tiles": failed}
-    return Job(lambda: tiles, summary, headline, lambda path: _inputs.write_failed(failed, path.parent), failed)
+    return Job(lambda: tiles, summary, headline, lambda path: inputs.write_failed(failed, path.parent), failed)
 
 
 def _street_points(network: gpd.GeoDataFrame, **options: Any) -> gpd.GeoDataFrame:
@@ -207,13 +209,14 @@ def _points_headline(facts: dict[str, Any]) -> str:
 
 def _open_points(points: FrameLike, region: Region | None) -> Points:
     """Open a user's own points; those outside the region are left out."""
-    from mlygeo import regions, sources
+    from mlygeo import regions
     from mlygeo.spatial import geodesy
+    from mlygeo.store.points import keep, open_points
 
-    everything = sources.open_points(points, name="the points")
+    everything = open_points(points, name="the points")
     if not len(everything):
         raise FrameError(f"{everything.name} holds no point")
-    kept = sources.keep(everything, region=region, conditions={})
+    kept = keep(everything, region=region, conditions={})
     if not len(kept) and region is not None:
         hint = regions.elsewhere(region, geodesy.bounds(*everything.lonlat))
         raise RegionError(f"no point of {everything.name} lies in {region.name}", hint=hint)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import InputError
 from mlygeo.fetching import counted
-from mlygeo.jobs import _inputs
-from mlygeo.jobs._job import Job, version
 from mlygeo.jobs._records import RECORDS_AT_ONCE, joined
+from mlygeo.pipelines import inputs
+from mlygeo.pipelines.job import Job, version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from mlygeo.net.http import Service
     from mlygeo.progress import Progress
-    from mlygeo.service.graph import Record
-    from mlygeo.service.http import Service
+    from mlygeo.providers.mapillary.graph import Record
 
 
 def find_sequences(
@@ -40,7 +40,7 @@ def find_sequences(
     """Do what `find_sequences` says."""
     from mlygeo import frames, regions
     from mlygeo.actors import sequence_list
-    from mlygeo.service.graph import Graph
+    from mlygeo.providers.mapillary.graph import Graph
     from mlygeo.spatial import sequences as step
 
     user = _one_user(user)
@@ -54,7 +54,7 @@ def find_sequences(
     )
     if organization is not None and len(times["organization"]) != 1:
         raise InputError("one organization at a time")
-    with Graph(_inputs.service_for(service, token, token_file), workers=workers) as graph:
+    with Graph(inputs.service_for(service, token, token_file), workers=workers) as graph:
         search = graph.search(
             fields=("sequence", "captured_at", "geometry", "is_pano", "camera_type", "creator", "organization", "make",
                     "model"),
@@ -109,7 +109,7 @@ def _searched(
 ) -> tuple[gpd.GeoDataFrame, dict[int, str]]:
     """Return the images that a search finds, and what is wrong with some of them."""
     from mlygeo import frames
-    from mlygeo.readers import graph as reader
+    from mlygeo.providers.mapillary import records as reader
 
     fields = (*reader.BASE_FIELDS, "camera_type", "make", "model")
     conditions = {name: value for name, value in conditions.items() if name in {"since", "until"}}

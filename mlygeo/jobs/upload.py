@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.fetching import counted
 from mlygeo.jobs import _at_work
-from mlygeo.jobs._job import Job, version
+from mlygeo.pipelines.job import Job, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mlygeo.actors.upload import Upload
     from mlygeo.actors.upload_finishing import Outcome
-    from mlygeo.actors.upload_items import Photo, WholeFile
-    from mlygeo.actors.upload_ledger import UploadLedger
-    from mlygeo.jobs._import import Import
+    from mlygeo.net.http import Service
     from mlygeo.progress import Progress
-    from mlygeo.service.http import Service
+    from mlygeo.uploads.found import Import
+    from mlygeo.uploads.items import Photo, WholeFile
+    from mlygeo.uploads.ledger import UploadLedger
+    from mlygeo.uploads.run import Upload
 
 log = logging.getLogger("mlygeo.jobs")
 
@@ -65,25 +65,27 @@ def upload(
 ) -> Job:
     """Do what `mlygeo.upload` says."""
     from mlygeo import config
-    from mlygeo.actors.upload_ledger import UploadLedger
-    from mlygeo.jobs import _account, _file_types, _import
+    from mlygeo.jobs import _file_types
+    from mlygeo.uploads.found import gather, give_owners
+    from mlygeo.uploads.ledger import UploadLedger
+    from mlygeo.uploads.owner import account_of, organizations_of
 
     threads = _setting("number_threads", number_threads, THREADS)
     attempts = _setting("max_attempts", max_attempts, None if service is not None else ATTEMPTS)
     types = _file_types.named(file_types)
-    found = _import.gather(import_path, desc_path=desc_path, skip_subfolders=skip_subfolders, private=private)
+    found = gather(import_path, desc_path=desc_path, skip_subfolders=skip_subfolders, private=private)
     found = _file_types.only(found, types)
     if not found.paths:
         return _nothing(found)
     endpoints = config.Endpoints.from_environment() if service is None else service.endpoints
     if dry_run:
         return _rehearsed(found, endpoints.graph, reupload=reupload)
-    account = _account.account_of(
+    account = account_of(
         service=service, user_name=user_name, token=token, token_file=token_file, max_attempts=attempts,
         config_file=config_file, told=found.users,
     )  # fmt: skip
-    keys = _account.organizations_of(account, organization_key, organization_name, told=found.owners)
-    _import.give_owners(found, keys)
+    keys = organizations_of(account, organization_key, organization_name, told=found.owners)
+    give_owners(found, keys)
     started = time.monotonic()
     with UploadLedger(endpoints.graph) as ledger:
         try:
@@ -110,16 +112,14 @@ def zip_sequences(
     """Do what `mlygeo.zip_sequences` says."""
     import pandas as pd
 
-    from mlygeo.actors.zip_files import write_zip
-    from mlygeo.jobs import _import
     from mlygeo.progress import Progress as Silent
+    from mlygeo.uploads.archives import write_zip
+    from mlygeo.uploads.found import gather
 
     folder = Path(output or ZIP_FOLDER).expanduser()
     if folder.exists() and not folder.is_dir():
         raise FileError(f"{folder} is a file, and -o names a folder here")
-    found = _import.gather(
-        import_path, desc_path=desc_path, skip_subfolders=skip_subfolders, private=private, whole=False
-    )
+    found = gather(import_path, desc_path=desc_path, skip_subfolders=skip_subfolders, private=private, whole=False)
     if not found.paths:
         return _nothing(found)
     _must_have_keys(found)
@@ -164,7 +164,7 @@ class _Contents:
         self.number = 0
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
-        from mlygeo.actors.upload_items import prepared
+        from mlygeo.uploads.items import prepared
 
         for photo in self._photos:
             try:
@@ -200,12 +200,12 @@ def _run(
     manual_done: bool,
     progress: Progress | None,
 ) -> Outcome:
-    from mlygeo.actors.older_uploads import OlderUploads
-    from mlygeo.actors.upload import Upload
     from mlygeo.actors.upload_share import MB
     from mlygeo.actors.upload_turns import Turns
     from mlygeo.progress import Progress as Silent
-    from mlygeo.service.uploads import Uploads
+    from mlygeo.providers.mapillary.uploads import Uploads
+    from mlygeo.uploads.older import OlderUploads
+    from mlygeo.uploads.run import Upload
 
     stop = threading.Event()
     total = found.bytes / MB
@@ -264,9 +264,9 @@ def _rehearsed(found: Import, endpoint: str, *, reupload: bool) -> Job:
 
 def _uploaded_before(found: Import, endpoint: str) -> Iterator[tuple[int, bool]]:
     """Yield the size of each file that was uploaded before, and whether it was by us."""
-    from mlygeo.actors import zip_files
-    from mlygeo.actors.older_uploads import OlderUploads
-    from mlygeo.actors.upload_ledger import FILE, UploadLedger, default_folder
+    from mlygeo.uploads import archives
+    from mlygeo.uploads.ledger import FILE, UploadLedger, default_folder
+    from mlygeo.uploads.older import OlderUploads
 
     older = OlderUploads()
     with contextlib.ExitStack() as stack:
@@ -276,7 +276,7 @@ def _uploaded_before(found: Import, endpoint: str) -> Iterator[tuple[int, bool]]
         items: list[Photo | WholeFile] = [photo for sequence in found.sequences for photo in sequence.photos]
         for each in [*items, *found.files]:
             with contextlib.suppress(OSError):
-                md5 = zip_files.md5_of(Path(each.path))
+                md5 = archives.md5_of(Path(each.path))
                 known = None if ledger is None else ledger.find(md5=md5)
                 if known is not None and known.status == "done":
                     yield each.size, known.reason is None
@@ -334,7 +334,7 @@ def _told(found: Import, outcome: Outcome, rows: list[Any], written: Path | None
     headline += _reason(failed)
 
     def make_frame() -> Any:
-        from mlygeo.actors.upload_ledger import as_frame
+        from mlygeo.uploads.ledger import as_frame
 
         return as_frame(rows)
 
@@ -344,7 +344,7 @@ def _told(found: Import, outcome: Outcome, rows: list[Any], written: Path | None
 def _write_history(rows: list[Any], output: Any, import_path: Any) -> Path | None:
     """Write the history of these files as a frame, where there is a place for it."""
     from mlygeo import store
-    from mlygeo.actors.upload_ledger import as_frame
+    from mlygeo.uploads.ledger import as_frame
 
     first = import_path if isinstance(import_path, str | os.PathLike) else next(iter(import_path))
     place = Path(first).expanduser()
@@ -379,7 +379,7 @@ def _reason(failed: dict[str, str]) -> str:
 
 
 def _no_frame() -> Any:
-    from mlygeo.actors.upload_ledger import as_frame
+    from mlygeo.uploads.ledger import as_frame
 
     return as_frame([])
 

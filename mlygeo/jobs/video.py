@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.fetching import counted
-from mlygeo.jobs import _inputs
-from mlygeo.jobs._job import Job, version
+from mlygeo.pipelines import inputs
+from mlygeo.pipelines.job import Job, version
 
 if TYPE_CHECKING:
     import os
@@ -107,19 +107,17 @@ def sample_video(
 ) -> Job:
     """Do what `sample_video` says."""
     from mlygeo import store
-    from mlygeo.actors import video_frames
+    from mlygeo.video.frames import Sampling, find_videos, sample_frames
 
-    sampling = video_frames.Sampling(
-        video_sample_interval, video_sample_distance, video_start_time, video_duration_ratio
-    )
+    sampling = Sampling(video_sample_interval, video_sample_distance, video_start_time, video_duration_ratio)
     named = _listed(videos) + _listed(video_import_path)
     if not named:
         raise InputError("no video", hint="name videos, or folders of them")
     folder = None if import_path is None else Path(import_path).expanduser()
-    found = video_frames.find_videos(named, folder=folder, skip_subfolders=skip_subfolders)
+    found = find_videos(named, folder=folder, skip_subfolders=skip_subfolders)
     if not found:
         raise FileError(f"there is no video in {', '.join(map(str, named))}")
-    images = video_frames.sample_frames(
+    images = sample_frames(
         found,
         sampling=sampling,
         track=None if track is None else _track(Path(track).expanduser(), progress),
@@ -156,10 +154,10 @@ def frames_folder(path: PathLike) -> Path:
     path
         A video, or a folder of them.
     """
-    from mlygeo.actors import video_frames
+    from mlygeo.video.frames import FOLDER
 
     place = Path(path).expanduser()
-    return (place if place.is_dir() else place.parent) / video_frames.FOLDER
+    return (place if place.is_dir() else place.parent) / FOLDER
 
 
 def start_of_track(track: PathLike | None, videos: list[Any]) -> int | None:
@@ -209,7 +207,7 @@ def _track(path: Path, progress: Progress | None) -> gpd.GeoDataFrame:
 
 
 def _listed(paths: Any) -> list[Path]:
-    return [Path(path).expanduser() for path in _inputs.several(paths)]
+    return [Path(path).expanduser() for path in inputs.several(paths)]
 
 
 def _moment(milliseconds: int | None) -> datetime | None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from mlygeo.service.http import Service
+    from mlygeo.net.http import Service
 
     PathLike = str | os.PathLike[str]
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from mlygeo.net.http import Service
     from mlygeo.progress import Progress
     from mlygeo.regions import RegionLike
-    from mlygeo.service.http import Service
     from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]
@@ -65,7 +65,7 @@ def metadata(
     -------
     images
         The same rows in the same order, or a row for each id, with the fields as columns (see
-        `mlygeo.readers.graph.images_frame`) and `error` (str, null when fine). A value of the
+        `mlygeo.providers.mapillary.records.images_frame`) and `error` (str, null when fine). A value of the
         service takes the place of the frame's own; where it has none, the frame's own stays.
 
     Raises

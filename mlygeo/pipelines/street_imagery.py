@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from mlygeo.net.http import Service
     from mlygeo.progress import Progress
     from mlygeo.regions import RegionLike
-    from mlygeo.service.http import Service
     from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from mlygeo.net.http import Service
     from mlygeo.progress import Progress
-    from mlygeo.service.http import Service
 
     PathLike = str | os.PathLike[str]
 

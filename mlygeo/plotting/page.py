@@ -20,14 +20,15 @@ import numpy as np
 
 from mlygeo import store
 from mlygeo.errors import FormatError, InputError
-from mlygeo.plotting import _columns, _document, _layers, _style
+from mlygeo.plotting import _columns, _document, style
+from mlygeo.plotting.layers import attribution, layers_of, links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     import pandas as pd
 
-    from mlygeo.plotting._layers import Layer
+    from mlygeo.plotting.layers import Layer
 
 MANY = 200_000
 """Layers with more rows carry only the columns of `FIRST` into popups."""
@@ -94,7 +95,7 @@ def explore(
     >>> explore([streets, selection], colour="captured_at").save("map.html")
     """
     _check_basemap(basemap)
-    return Map(_layers.layers_of(layers), title=title, colour=colour, basemap=basemap)
+    return Map(layers_of(layers), title=title, colour=colour, basemap=basemap)
 
 
 class Map:
@@ -152,9 +153,9 @@ class Map:
         """
         packer = _columns.Packer()
         layers = [self._layer(packer, layer, picture) for layer in self.layers]
-        links = _layers.links(self.layers)
-        if len(links):
-            layers.insert(0, _links(packer, links))
+        linked = links(self.layers)
+        if len(linked):
+            layers.insert(0, _links(packer, linked))
         meta = {
             "title": self.title,
             "layers": layers,
@@ -166,7 +167,7 @@ class Map:
     @cached_property
     def attribution(self) -> list[str]:
         """Whose data the map shows."""
-        sources = _layers.attribution(self.layers)
+        sources = attribution(self.layers)
         return sources if self.basemap is None else [*sources, f"base map: {urlsplit(self.basemap).hostname}"]
 
     def _repr_html_(self) -> str:
@@ -181,7 +182,7 @@ class Map:
         self, packer: _columns.Packer, layer: Layer, picture: Callable[[str], str | None] | None
     ) -> dict[str, Any]:
         with_gaps = any(other.kind == "gaps" for other in self.layers)
-        paint = _style.paint(layer, self.colour, with_gaps=with_gaps)
+        paint = style.paint(layer, self.colour, with_gaps=with_gaps)
         points = layer.is_points or (layer.kind == "tracks" and not layer.track_order()[1].any())
         found: dict[str, Any] = {
             "name": layer.name,
@@ -196,7 +197,7 @@ class Map:
         return found
 
 
-def _labels(paint: _style.Paint) -> list[str] | None:
+def _labels(paint: style.Paint) -> list[str] | None:
     if paint.labels is None:
         return None
     unit = " km/h" if paint.title == "km/h" else ""
@@ -245,7 +246,7 @@ def _lines(packer: _columns.Packer, layer: Layer, found: dict[str, Any]) -> Any:
         "width": {"gaps": 5, "coverage": 4, "tracks": 4}.get(layer.kind, 2.5),
     }
     if layer.kind == "areas":
-        found["colours"] = [_style.GREY, *found["colours"][1:]]
+        found["colours"] = [style.GREY, *found["colours"][1:]]
     return order
 
 
@@ -255,7 +256,7 @@ def _links(packer: _columns.Packer, links: Any) -> dict[str, Any]:
         "name": "chosen for",
         "rows": len(links),
         "shape": "lines",
-        "colours": [_style.BLACK],
+        "colours": [style.BLACK],
         "labels": None,
         "index": None,
         "x": packer.add(x, "u4", differences=True),

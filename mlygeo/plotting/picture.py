@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import DependencyError
-from mlygeo.plotting import _layers, _style
+from mlygeo.plotting import style
+from mlygeo.plotting.layers import attribution, layers_of, links
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mlygeo import store
-    from mlygeo.plotting._layers import Floats, Layer
-    from mlygeo.plotting._style import Paint
+    from mlygeo.plotting.layers import Floats, Layer
+    from mlygeo.plotting.style import Paint
 
 SIZE_INCHES, LEAST_INCHES = 7.5, 6.0
 """The map's longer side, and the least width, which the attribution needs."""
@@ -53,7 +54,7 @@ def draw(
         from matplotlib.figure import Figure as MatplotlibFigure
     except ImportError as error:
         raise DependencyError("pictures need Matplotlib", hint="pip install 'mlygeo[plot]'") from error
-    drawn = _layers.layers_of(layers)
+    drawn = layers_of(layers)
     figure = MatplotlibFigure(dpi=dpi, layout="constrained")
     axes = figure.add_subplot()
     shift = _shift(drawn)
@@ -62,18 +63,18 @@ def draw(
     limits = axes.get_xlim(), axes.get_ylim()
     with_gaps = any(layer.kind == "gaps" for layer in drawn)
     for layer in drawn:
-        _draw_layer(axes, layer, _style.paint(layer, colour, with_gaps=with_gaps), shift)
-    _draw_links(axes, _layers.links(drawn), shift)
+        _draw_layer(axes, layer, style.paint(layer, colour, with_gaps=with_gaps), shift)
+    _draw_links(axes, links(drawn), shift)
     axes.set_xlim(limits[0])
     axes.set_ylim(limits[1])
     _draw_headings(axes, drawn, shift)
     _finish(axes, title, shift)
     figure.supxlabel(
-        "  ·  ".join(_layers.attribution(drawn)),
+        "  ·  ".join(attribution(drawn)),
         fontsize=SMALL,
         x=0.99,
         ha="right",
-        color=_style.BLACK,
+        color=style.BLACK,
         gid="attribution",
     )
     return figure
@@ -105,7 +106,7 @@ def _draw_layer(axes: Axes, layer: Layer, paint: Paint, shift: float) -> None:
     elif layer.is_points:
         _draw_points(axes, layer, paint, shift, label)
     elif layer.kind == "areas":
-        layer.frame.plot(ax=axes, color=paint.colours[0], edgecolor=_style.GREY, zorder=0, label=label)
+        layer.frame.plot(ax=axes, color=paint.colours[0], edgecolor=style.GREY, zorder=0, label=label)
     else:
         _draw_lines(axes, layer, paint, shift, label)
 
@@ -184,7 +185,7 @@ def _draw_points(axes: Axes, layer: Layer, paint: Paint, shift: float, label: st
             if not mine.any():
                 continue
             axes.scatter(
-                lon[mine], lat[mine], s=size, c=_style.PURPLE if shape == "panoramas" else colour, marker=marker,
+                lon[mine], lat[mine], s=size, c=style.PURPLE if shape == "panoramas" else colour, marker=marker,
                 linewidths=0.4, edgecolors="white" if size > 12 else "none", zorder=3 if layer.kind == "points" else 4,
                 label=f"{layer.name}, {shape} ({mine.sum():,})" if shape else what,
             )  # fmt: skip
@@ -203,7 +204,7 @@ def _draw_density(axes: Axes, lon: Floats, lat: Floats, label: str) -> None:
     counts = np.bincount(row * columns + column, minlength=columns * rows).reshape(rows, columns).astype(float)
     counts[counts == 0] = np.nan
     most = float(np.nanmax(counts))
-    colours = _style.SCALE[::-1]
+    colours = style.SCALE[::-1]
     axes.imshow(
         counts, origin="lower", interpolation="nearest", zorder=3, aspect="auto", cmap=ListedColormap(colours),
         norm=LogNorm(1, max(most, 2)), extent=(west, west + columns * cell / squeeze, south, south + rows * cell),
@@ -228,7 +229,7 @@ def _draw_links(axes: Axes, links: Floats, shift: float) -> None:
         return
     links = links.copy()
     links[..., 0] = _moved(links[..., 0], shift)
-    axes.add_collection(LineCollection(list(links), colors=_style.BLACK, linewidths=0.7, zorder=2, label="chosen for"))
+    axes.add_collection(LineCollection(list(links), colors=style.BLACK, linewidths=0.7, zorder=2, label="chosen for"))
 
 
 def _draw_headings(axes: Axes, layers: list[Layer], shift: float) -> None:
@@ -251,7 +252,7 @@ def _draw_headings(axes: Axes, layers: list[Layer], shift: float) -> None:
         angle = np.radians(heading[chosen])
         axes.quiver(
             lon[chosen], lat[chosen], np.sin(angle), np.cos(angle), angles="uv", units="inches", scale=1 / 0.19,
-            scale_units="inches", width=0.022, headwidth=4.5, headlength=5, headaxislength=4.5, color=_style.BLACK,
+            scale_units="inches", width=0.022, headwidth=4.5, headlength=5, headaxislength=4.5, color=style.BLACK,
             edgecolor="white", linewidth=0.5, zorder=5, label="camera looks", gid="headings",
         )  # fmt: skip
 
@@ -288,7 +289,7 @@ def _finish(axes: Axes, title: str | None, shift: float) -> None:
     axes.set(xlabel="", ylabel="")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(4))
-        axis.set_tick_params(labelsize=SMALL, colors=_style.BLACK)
+        axis.set_tick_params(labelsize=SMALL, colors=style.BLACK)
     axes.xaxis.set_major_formatter(
         FuncFormatter(lambda value, _: f"{value - 360 if value > 180 and shift else value:g}°")
     )
@@ -303,11 +304,11 @@ def _finish(axes: Axes, title: str | None, shift: float) -> None:
     if shown:
         axes.legend(
             *zip(*shown, strict=True), loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=2, fontsize=NORMAL,
-            frameon=False, markerscale=1.6, labelcolor=_style.BLACK,
+            frameon=False, markerscale=1.6, labelcolor=style.BLACK,
             handler_map=keys,
         )  # fmt: skip
     if title:
-        axes.set_title(title, fontsize=LARGE, color=_style.BLACK)
+        axes.set_title(title, fontsize=LARGE, color=style.BLACK)
 
 
 def _draw_scale_bar(axes: Axes) -> None:
@@ -324,12 +325,12 @@ def _draw_scale_bar(axes: Axes) -> None:
         end = lon + (end - lon) * metres / float(geodesy.distance(lon, lat, end, lat)[0])
     high = 0.012 * (north - south)
     axes.plot(
-        [lon, lon, end, end], [lat + high, lat, lat, lat + high], color=_style.BLACK, linewidth=2, zorder=6,
+        [lon, lon, end, end], [lat + high, lat, lat, lat + high], color=style.BLACK, linewidth=2, zorder=6,
         solid_capstyle="butt", gid="scale bar",
     )  # fmt: skip
     text = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"
     axes.annotate(
-        text, ((lon + end) / 2, lat + high), ha="center", va="bottom", fontsize=NORMAL, color=_style.BLACK, zorder=6,
+        text, ((lon + end) / 2, lat + high), ha="center", va="bottom", fontsize=NORMAL, color=style.BLACK, zorder=6,
         xytext=(0, 2), textcoords="offset points", gid="scale bar text",
         bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1},
     )  # fmt: skip

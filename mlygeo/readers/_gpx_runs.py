@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
-from mlygeo.readers import _text_values
+from mlygeo.formats import texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,11 +129,11 @@ class Finder:
         if not len(found):
             return None
         start, stop, spans = start[found], stop[found], spans[found]
-        lon, lat, altitude, time = (_text_values.cells(text, spans[:, n, 0], spans[:, n, 1]) for n in range(4))
+        lon, lat, altitude, time = (texts.cells(text, spans[:, n, 0], spans[:, n, 1]) for n in range(4))
         return Rows(
             start, stop, _joined(block, start, stop),
-            _text_values.cell_reals(lon), _text_values.cell_reals(lat), _text_values.cell_reals(altitude),
-            *_text_values.cell_moments(time),
+            texts.cell_reals(lon), texts.cell_reals(lat), texts.cell_reals(altitude),
+            *texts.cell_moments(time),
         )  # fmt: skip
 
     def _block(self, text: bytes) -> _Block | None:

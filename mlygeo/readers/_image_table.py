@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Whole = tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]
     Reals = npt.NDArray[np.float64]
 
-log = logging.getLogger("mlygeo.readers.mvt")
+log = logging.getLogger("mlygeo.providers.mapillary.layers")
 
 PROPERTIES = (
     "id", "sequence_id", "captured_at", "compass_angle", "is_pano", "creator_id", "organization_id", "quality_score",

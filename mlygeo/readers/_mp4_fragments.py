@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from mlygeo.formats.mp4_tables import Box, Samples, boxes, child
 from mlygeo.readers import _mp4_runs as of
-from mlygeo.readers._mp4_tables import Box, Samples, boxes, child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mlygeo.formats.mp4_tables import Wholes
     from mlygeo.readers._mp4_runs import Defaults, Runs
-    from mlygeo.readers._mp4_tables import Wholes
 
 LARGEST_FRAGMENTS = 160 << 20
 """Bytes of `moof` boxes that are read at most: a day of pictures, sound and telemetry has some 120 million."""

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mlygeo.readers._mp4_tables import MOST_BOXES, MOST_SAMPLES
+from mlygeo.formats.mp4_tables import MOST_BOXES, MOST_SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy.typing as npt
 
-    from mlygeo.readers._mp4_tables import Flags, Wholes
+    from mlygeo.formats.mp4_tables import Flags, Wholes
 
     Records = npt.NDArray[np.void]
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlygeo.errors import FormatError
-from mlygeo.readers import _protobuf as protobuf
+from mlygeo.formats import protobuf
+from mlygeo.formats.protobuf import OVERLONG, signed, varints
 from mlygeo.readers._mvt_spec import GEOMETRY, MOVE_TO, PADDING, POINT, PROPERTY_LIMIT, TAGS, TYPE, Features
-from mlygeo.readers._protobuf import OVERLONG, signed, varints
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from mlygeo.readers._protobuf import Bytes, Integers, Unsigned
+    from mlygeo.formats.protobuf import Bytes, Integers, Unsigned
 
 BLOCK = 1 << 13
 """Messages read at a time: their arrays then stay in the processor's cache."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlygeo.errors import FormatError
-from mlygeo.readers import _protobuf as protobuf
+from mlygeo.formats import protobuf
 from mlygeo.readers._mvt_spec import BOOL, DOUBLE, FLOAT, INT, NOTHING, SINT, STRING, UINT
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import frames
-from mlygeo._osmnx import our_osmnx
 from mlygeo.errors import NetworkError
-from mlygeo.readers._osm_graph import BUFFER_M, TAGS
+from mlygeo.osm import our_osmnx
+from mlygeo.readers.street_graph import BUFFER_M, TAGS
 
 if TYPE_CHECKING:
     import networkx as nx

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlygeo.errors import FormatError
-from mlygeo.readers._text_values import moments, reals
+from mlygeo.formats.texts import moments, reals
 
 if TYPE_CHECKING:
     import numpy.typing as npt

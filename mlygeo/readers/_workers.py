@@ -19,12 +19,12 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from mlygeo.readers import _photo
+from mlygeo.readers import photo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-log = logging.getLogger("mlygeo.readers.exif")
+log = logging.getLogger("mlygeo.readers.photos")
 
 _LENGTH = struct.Struct("<Q")
 _COMMAND = "from mlygeo.readers import _workers; _workers.serve()"
@@ -38,7 +38,7 @@ def read_chunks(chunks: list[list[str]], *, local: bool, workers: int) -> Iterat
     """
     if workers < 2:
         for number, chunk in enumerate(chunks):
-            yield number, _photo.read_photos(chunk, local=local)
+            yield number, photo.read_photos(chunk, local=local)
         return
     todo: SimpleQueue[int] = SimpleQueue()
     done: SimpleQueue[tuple[int, list[list[object]] | None]] = SimpleQueue()
@@ -54,7 +54,7 @@ def read_chunks(chunks: list[list[str]], *, local: bool, workers: int) -> Iterat
     try:
         for _ in chunks:
             number, columns = done.get()
-            yield number, _photo.read_photos(chunks[number], local=local) if columns is None else columns
+            yield number, photo.read_photos(chunks[number], local=local) if columns is None else columns
     finally:
         stop.set()
         for thread in threads:
@@ -121,7 +121,7 @@ def serve() -> None:
             paths, local = _receive(requests)
         except EOFError:
             return
-        _send(answers, _photo.read_photos(paths, local=local))
+        _send(answers, photo.read_photos(paths, local=local))
 
 
 def _send(stream: BinaryIO, message: Any) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.readers._text_values import reals
+from mlygeo.formats.texts import reals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError
-from mlygeo.readers import mvt
+from mlygeo.providers.mapillary import layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -112,7 +112,7 @@ def images_table(paths: Iterable[Path], *, region: Region | None = None, damaged
         parts = [part for part in pool.map(read, paths) if part is not None]
     without_id = sum(int((part.schema.metadata or {}).get(b"images_without_id", b"0")) for part in parts)
     positions = {"computed" if "computed" in path.name else "original" for path in paths} or {"original"}
-    parts = [part.replace_schema_metadata(None) for part in parts] or [mvt.decode(b"", 0, 0)]
+    parts = [part.replace_schema_metadata(None) for part in parts] or [layers.decode(b"", 0, 0)]
     table = pa.concat_tables(parts, promote_options="default")
     if region is not None:
         table = table.filter(pa.array(region.contains(table["lon"].to_numpy(), table["lat"].to_numpy())))
@@ -145,8 +145,8 @@ def read_table(path: Path) -> pa.Table:
         raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
     try:
         if data[:1] in (b"{", b"[") or (data[:1].isspace() and data.lstrip()[:1] == b"{"):
-            return mvt.read_geojson_tile(data)
-        return mvt.decode(data, int(match["x"]), int(match["y"]), int(match["zoom"]))
+            return layers.read_geojson_tile(data)
+        return layers.decode(data, int(match["x"]), int(match["y"]), int(match["zoom"]))
     except FormatError as error:
         raise FormatError(
             f"the tile {path} is damaged: {error}", hint="delete that file, and it will be fetched again"

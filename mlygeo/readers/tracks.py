@@ -14,7 +14,8 @@ import numpy as np
 
 from mlygeo import frames, store
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.readers import _gpx, _nmea, _track_csv
+from mlygeo.formats import gpx, nmea
+from mlygeo.readers import _track_csv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -183,7 +184,7 @@ def _kind(path: Path) -> Literal["gpx", "nmea", "csv"]:
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith((b"<", b"\xff\xfe", b"\xfe\xff")) or _stem_and_ending(path)[1] == ".gpx":
         return "gpx"
-    if _nmea.SNIFF.search(start):
+    if nmea.SNIFF.search(start):
         return "nmea"
     if b"\0" in start:
         raise FormatError(f"{path.name} is neither GPX, nor NMEA, nor a table")
@@ -207,7 +208,7 @@ def _read_whole(path: Path) -> tuple[bytes, list[str]]:
 
 
 def _from_gpx(path: Path, points: str) -> tuple[gpd.GeoDataFrame, list[str]]:
-    read = _gpx.read(lambda: _open(path), path.name)
+    read = gpx.read(lambda: _open(path), path.name)
     kind = np.array([segment.kind for segment in read.segments], dtype=np.int64)[read.segment]
     if points == "auto":
         wanted = kind == (kind.min() if len(kind) else 0)
@@ -216,12 +217,12 @@ def _from_gpx(path: Path, points: str) -> tuple[gpd.GeoDataFrame, list[str]]:
     tracks = _frame(
         _repeated(_track_ids(read.segments), read.segment[wanted]),
         read.time[wanted], read.altitude[wanted], read.lon[wanted], read.lat[wanted],
-        kind=_repeated(_gpx.KINDS, kind[wanted]),
+        kind=_repeated(gpx.KINDS, kind[wanted]),
     )  # fmt: skip
     return tracks, read.problems
 
 
-def _track_ids(segments: list[_gpx.Segment]) -> list[str]:
+def _track_ids(segments: list[gpx.Segment]) -> list[str]:
     """Return an id for each segment: the name of its track, or a number, each only once."""
     parents: dict[tuple[int, int], int] = {}
     for segment in segments:
@@ -234,7 +235,7 @@ def _track_ids(segments: list[_gpx.Segment]) -> list[str]:
         key = segment.kind, segment.parent
         number = ordinals.setdefault(key, sum(kind == segment.kind for kind, _ in ordinals) + 1)
         parts[key] = parts.get(key, 0) + 1
-        plain = "waypoints" if segment.kind == 2 else f"{_gpx.KINDS[segment.kind]} {number}"
+        plain = "waypoints" if segment.kind == 2 else f"{gpx.KINDS[segment.kind]} {number}"
         base = segment.name or plain
         name = f"{base} / {parts[key]}" if parents[key] > 1 else base
         again = 2
@@ -248,8 +249,8 @@ def _track_ids(segments: list[_gpx.Segment]) -> list[str]:
 
 def _from_nmea(path: Path, day: np.datetime64 | None) -> tuple[gpd.GeoDataFrame, list[str]]:
     text, problems = _read_whole(path)
-    fixes = _nmea.decode(text, date=day)
-    if not len(fixes.lon) and not _nmea.SNIFF.search(text):
+    fixes = nmea.decode(text, date=day)
+    if not len(fixes.lon) and not nmea.SNIFF.search(text):
         raise FormatError(f"{path.name} holds no NMEA sentences")
     names = _repeated([_stem(path)], np.zeros(len(fixes.lon), dtype=np.int32))
     return _frame(names, fixes.time, fixes.altitude, fixes.lon, fixes.lat), problems + fixes.problems

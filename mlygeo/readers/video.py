@@ -17,8 +17,9 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.readers import _blackvue, _camm, _gpmf, _mp4
-from mlygeo.readers._gps import Points, without_noise
+from mlygeo.formats import mp4
+from mlygeo.readers.cameras import blackvue, camm, gopro
+from mlygeo.readers.cameras.positions import Points, without_noise
 
 if TYPE_CHECKING:
     import os
@@ -135,7 +136,7 @@ def read_video(
         raise InputError(f"--max-dop must be above 0, not {max_dop}")
     with _opened(path) as file:
         size = path.stat().st_size
-        movie = _mp4.read_movie(file, size)
+        movie = mp4.read_movie(file, size)
         recorded = record_of(file, size, movie, source=source)
     if movie is None and not len(recorded.points):
         raise FormatError(f"{path.name} is no MP4 or QuickTime video, or its headers are lost")
@@ -183,7 +184,7 @@ def video_info(path: str | os.PathLike[str]) -> VideoInfo:
     path = Path(path).expanduser()
     with _opened(path) as file:
         size = path.stat().st_size
-        movie = _mp4.read_movie(file, size)
+        movie = mp4.read_movie(file, size)
         recorded = record_of(file, size, movie, source="auto", first_only=True)
     track = None if movie is None else movie.video
     if movie is not None and track is None and movie.fragmented:
@@ -214,7 +215,7 @@ def video_info(path: str | os.PathLike[str]) -> VideoInfo:
 
 
 def record_of(
-    file: BinaryIO, size: int, movie: _mp4.Movie | None, *, source: Source, first_only: bool = False
+    file: BinaryIO, size: int, movie: mp4.Movie | None, *, source: Source, first_only: bool = False
 ) -> Recorded:
     """
     Return the positions in an open video as they were recorded, unfiltered.
@@ -244,7 +245,7 @@ def record_of(
     if source in {"auto", "camm"}:
         for track in tracks:
             if b"camm" in track.formats:
-                found = _camm.read(file, track, None if movie is None else movie.created).possible()
+                found = camm.read(file, track, None if movie is None else movie.created).possible()
                 if len(found):
                     return Recorded(found, "camm", texts.get("make"), texts.get("model"))
     if source in {"auto", "blackvue"}:
@@ -262,17 +263,17 @@ def record_of(
 
 def _opened(path: Path) -> BinaryIO:
     try:
-        return path.open("rb", buffering=_mp4.BUFFER)
+        return path.open("rb", buffering=mp4.BUFFER)
     except FileNotFoundError as error:
         raise FileError(f"{path} does not exist") from error
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _gopro(file: BinaryIO, track: _mp4.Track, *, first_only: bool) -> tuple[Points, str | None]:
-    gathered = _gpmf.Payloads()
+def _gopro(file: BinaryIO, track: mp4.Track, *, first_only: bool) -> tuple[Points, str | None]:
+    gathered = gopro.Payloads()
     samples, scale = track.samples, track.timescale
-    for row, content in _mp4.read_samples(file, track, np.arange(len(samples.size)), largest=_gpmf.LARGEST_PAYLOAD):
+    for row, content in mp4.read_samples(file, track, np.arange(len(samples.size)), largest=gopro.LARGEST_PAYLOAD):
         start_s = samples.time[row] / scale + track.shift_s
         gathered.add(content, float(start_s), float(samples.duration[row]) / scale)
         if first_only and gathered.parts:
@@ -280,27 +281,27 @@ def _gopro(file: BinaryIO, track: _mp4.Track, *, first_only: bool) -> tuple[Poin
     return gathered.points().possible(), gathered.model()
 
 
-def _of_box(file: BinaryIO, size: int, known: tuple[_mp4.Box, ...] | None) -> tuple[Points, str | None]:
+def _of_box(file: BinaryIO, size: int, known: tuple[mp4.Box, ...] | None) -> tuple[Points, str | None]:
     """Return the positions and the model of the boxes in a file's `free` boxes."""
     sentences, model = b"", None
-    for outer in _mp4.file_boxes(file, size) if known is None else known:
+    for outer in mp4.file_boxes(file, size) if known is None else known:
         if outer.kind != b"free":
             continue
-        for inner in list(_mp4.file_boxes(file, size, outer.start, outer.stop)):
+        for inner in list(mp4.file_boxes(file, size, outer.start, outer.stop)):
             if inner.kind == b"gps " and not sentences:
                 file.seek(inner.start)
-                sentences = file.read(min(inner.stop - inner.start, _blackvue.LARGEST_BOX))
+                sentences = file.read(min(inner.stop - inner.start, blackvue.LARGEST_BOX))
             elif inner.kind == b"cprt":
                 file.seek(inner.start)
-                model = _blackvue.model(file.read(min(inner.stop - inner.start, 4096))) or model
-    return _blackvue.decode(sentences) if sentences else Points.joined([]), model
+                model = blackvue.model(file.read(min(inner.stop - inner.start, 4096))) or model
+    return blackvue.decode(sentences) if sentences else Points.joined([]), model
 
 
-def _of_text(file: BinaryIO, track: _mp4.Track) -> Points:
+def _of_text(file: BinaryIO, track: mp4.Track) -> Points:
     rows = np.flatnonzero(track.samples.size <= 65_536)
     texts: list[bytes] = []
     first = 0
-    for row, content in _mp4.read_samples(file, track, rows, largest=65_536):
+    for row, content in mp4.read_samples(file, track, rows, largest=65_536):
         if b"$G" in content:
             first = first if texts else row
             texts.append(content)
@@ -308,7 +309,7 @@ def _of_text(file: BinaryIO, track: _mp4.Track) -> Points:
             break  # no log that starts so late
     if not texts:
         return Points.joined([])
-    return _blackvue.plain(b"\n".join(texts), float(track.samples.time[first]) / track.timescale + track.shift_s)
+    return blackvue.plain(b"\n".join(texts), float(track.samples.time[first]) / track.timescale + track.shift_s)
 
 
 def _frame(name: str, points: Points, start: datetime | None) -> gpd.GeoDataFrame:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from mlygeo.errors import ServiceError
+from mlygeo.net.answers import GoneError, NotFoundError, RefusedError, TooMuchDataError, UnknownFieldError
 from mlygeo.service._records import data_of, id_of
-from mlygeo.service.answers import GoneError, NotFoundError, RefusedError, TooMuchDataError, UnknownFieldError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
+    from mlygeo.providers.mapillary.graph import Graph
     from mlygeo.service._records import Record
-    from mlygeo.service.graph import Graph
 
 log = logging.getLogger("mlygeo.service")
 

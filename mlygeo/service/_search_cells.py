@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mlygeo import boxes
 from mlygeo.errors import RegionError
+from mlygeo.spatial import boxes
 
 if TYPE_CHECKING:
-    from mlygeo.boxes import Bounds
     from mlygeo.regions import Region
+    from mlygeo.spatial.boxes import Bounds
 
 CELL = 0.01
 """Longest side of a box that is asked for, degrees."""

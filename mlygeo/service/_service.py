@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlygeo import config
 from mlygeo.config import Endpoints
-from mlygeo.service.quota import TILES_A_DAY, Pace, entity_pace, search_pace, tile_pace
+from mlygeo.net.quota import TILES_A_DAY, Pace, entity_pace, search_pace, tile_pace
 
 if TYPE_CHECKING:
     import os

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from mlygeo import store
 from mlygeo.errors import FileError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
-from mlygeo.service.answers import NotFoundError, check_tile
-from mlygeo.service.tile_cache import tile_name, tileset
+from mlygeo.net.answers import NotFoundError, check_tile
+from mlygeo.providers.mapillary.tile_cache import tile_name, tileset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from mercantile import Tile
 
+    from mlygeo.net.http import Client, Service
+    from mlygeo.net.quota import TileQuota
     from mlygeo.progress import Bar, Progress
-    from mlygeo.service.http import Client, Service
-    from mlygeo.service.quota import TileQuota
 
 log = logging.getLogger("mlygeo.service")
 
@@ -68,8 +68,8 @@ class TileRun:
 
     def run(self, missing: tuple[Tile, ...]) -> dict[Tile, str]:
         """Fetch these tiles; return the errors of those that failed."""
+        from mlygeo.net.http import Client
         from mlygeo.progress import Progress
-        from mlygeo.service.http import Client
 
         _prepare(self._cache)
         for tile in missing:
@@ -141,7 +141,7 @@ class TileRun:
 
     def _work(self, client: Client) -> None:
         """Fetch tiles until there are none left; any error goes to the caller's thread."""
-        from mlygeo.service.http import StoppedError
+        from mlygeo.net.http import StoppedError
 
         while not self._stop.is_set():
             try:
@@ -161,7 +161,7 @@ class TileRun:
                 self._done.put((tile, None))
 
     def _fetch(self, client: Client, tile: Tile) -> None:
-        from mlygeo.service.http import StoppedError
+        from mlygeo.net.http import StoppedError
 
         address = f"{tile.z}/{tile.x}/{tile.y}"
         url = f"{self._service.endpoints.tiles}/maps/vtp/{tileset(computed=self._computed)}/2/{address}"

@@ -12,8 +12,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import ServiceError, ThrottledError, TokenRejectedError
-from mlygeo.service import answers
-from mlygeo.service.answers import RefusedError, Trouble, redact
+from mlygeo.net import answers
+from mlygeo.net.answers import RefusedError, Trouble, redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

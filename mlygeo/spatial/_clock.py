@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mlygeo.spatial._ordering import Flags, Rows
+    from mlygeo.spatial.ordering import Flags, Rows
 
 HOUR_S, DAY_S = 3600, 86_400
 ZONES_S = 14 * HOUR_S

@@ -10,8 +10,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import CrsError, FrameError, InputError
-from mlygeo.spatial import _cutouts, _reach, geodesy
-from mlygeo.spatial import _polylines as polylines
+from mlygeo.spatial import _cutouts, geodesy, polylines, reach
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
-    from mlygeo.spatial._polylines import Floats, Ints, Lines
     from mlygeo.spatial.geodesy import Projection
+    from mlygeo.spatial.polylines import Floats, Ints, Lines
 
 log = logging.getLogger("mlygeo.coverage")
 
@@ -63,14 +62,14 @@ class Coverage:
     lines: Lines
     projection: Projection | None
     distance: float
-    reached: _reach.Reached
+    reached: reach.Reached
     values: dict[str, pd.Series]
     images: dict[str, Ints]
 
     @property
     def covered_m(self) -> Floats:
         """Covered length of each street, metres."""
-        return _reach.covered_m(self.reached.stretches, len(self.streets))
+        return reach.covered_m(self.reached.stretches, len(self.streets))
 
     def frame(self) -> gpd.GeoDataFrame:
         """Return the coverage frame, a row a street; see `street_coverage`."""
@@ -122,16 +121,16 @@ class Coverage:
     def uncovered(self, min_length: float = 0.0) -> tuple[Ints, Floats, Floats]:
         """Return the parts of streets without imagery: the street, and from where to where along it, metres."""
         line, start, stop = self.reached.stretches
-        real = stop - start > _reach.TOUCH_M  # a circle that touches a street does not divide it
+        real = stop - start > reach.TOUCH_M  # a circle that touches a street does not divide it
         line, start, stop = _cutouts.complement(line[real], start[real], stop[real], self.lines.length)
-        long = stop - start >= max(min_length - _reach.TOUCH_M, _reach.TOUCH_M)
+        long = stop - start >= max(min_length - reach.TOUCH_M, reach.TOUCH_M)
         return line[long], start[long], stop[long]
 
     def facts(self) -> dict[str, Any]:
         """Return the sums over all streets."""
         length = float(self.lines.length.sum())
         covered = float(self.covered_m.sum())
-        newest = self.reached.newest[self.reached.newest != _reach.NEVER]
+        newest = self.reached.newest[self.reached.newest != reach.NEVER]
         return {
             "streets": len(self.streets),
             "streets_with_image": int((self.reached.points > 0).sum()),
@@ -244,7 +243,7 @@ def measure(
     lines = polylines.measure(x, y, first)
     if projection is not None and not np.isfinite(lines.length).all():
         raise CrsError(f"EPSG:{projection.srid} has no coordinates for some of the streets", hint="leave --srid out")
-    reached = _reach.reach(lines, (image_x, image_y), distance, time=time, classes=classes)
+    reached = reach.reach(lines, (image_x, image_y), distance, time=time, classes=classes)
     near = np.flatnonzero(reached.near)
     images = {name: np.bincount(kind.codes[near], minlength=kind.count) for name, kind in classes.items()}
     measured = Coverage(
@@ -298,7 +297,7 @@ def _projection(vertices: Floats, srid: int | None, *, force_srid: bool) -> Proj
 def _milliseconds(times: pd.Series | None, length: int) -> Ints:
     """Return times as milliseconds since 1970, the least int64 where unknown."""
     if times is None:
-        return np.full(length, _reach.NEVER)
+        return np.full(length, reach.NEVER)
     if not str(times.dtype).startswith("datetime64"):
         raise FrameError(
             f"column 'captured_at' is {times.dtype}, expected {frames.MS_UTC}",
@@ -311,7 +310,7 @@ def _milliseconds(times: pd.Series | None, length: int) -> Ints:
 
 def _classes(
     columns: Mapping[str, pd.Series], time: Ints, by: tuple[str, ...]
-) -> tuple[dict[str, _reach.Classes], dict[str, pd.Series]]:
+) -> tuple[dict[str, reach.Classes], dict[str, pd.Series]]:
     """Number the values that images are told apart by, in their order, those that are unknown last."""
     import pandas as pd
 
@@ -320,14 +319,14 @@ def _classes(
         column = pd.Series(columns[BY[name]])
         if name == "year":
             years = pd.Series(time.astype("M8[ms]").astype("M8[Y]").astype("int64") + 1970, dtype="Int64")
-            column = years.mask(time == _reach.NEVER)
+            column = years.mask(time == reach.NEVER)
         codes, found = pd.factorize(column, sort=True, use_na_sentinel=True)
         if unknown := bool((codes < 0).any()):
             codes = np.where(codes < 0, len(found), codes)
         labels = pd.Series(found).convert_dtypes() if len(found) == 0 else pd.Series(found)
         if unknown:
             labels = pd.concat([labels, pd.Series([None], dtype=labels.dtype)], ignore_index=True)
-        classes[name] = _reach.Classes(codes.astype(np.int32), len(labels))
+        classes[name] = reach.Classes(codes.astype(np.int32), len(labels))
         values[name] = labels
     return classes, values
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.spatial import _polylines as polylines
+from mlygeo.spatial import polylines
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from mlygeo.spatial._polylines import Floats, Ints, Lines
     from mlygeo.spatial.geodesy import Projection
+    from mlygeo.spatial.polylines import Floats, Ints, Lines
 
 
 def complement(line: Ints, start: Floats, stop: Floats, length: Floats) -> tuple[Ints, Floats, Floats]:

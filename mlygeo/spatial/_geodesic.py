@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mlygeo.arrays import in_threads
 from mlygeo.spatial import geodesy
-from mlygeo.spatial._threads import in_threads
 
 if TYPE_CHECKING:
-    from mlygeo.spatial._polynomial import Array
+    from mlygeo.spatial.polynomial import Array
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
 

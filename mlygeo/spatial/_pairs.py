@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from mlygeo.spatial._grid import Array, PairTest, Rows
+    from mlygeo.spatial.grid import Array, PairTest, Rows
 
 
 def heading_difference(heading: Array, bearing: Array) -> Array:

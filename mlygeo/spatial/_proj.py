@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.spatial._threads import in_threads
+from mlygeo.arrays import in_threads
 
 if TYPE_CHECKING:
-    from mlygeo.spatial._polynomial import Array
+    from mlygeo.spatial.polynomial import Array
 
 CHUNK = 50_000
 """Coordinates that one call of PROJ gets: enough to make the call's own cost vanish."""

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from mlygeo.spatial._ordering import Order, Rows
-    from mlygeo.spatial._polynomial import Array
+    from mlygeo.spatial.ordering import Order, Rows
+    from mlygeo.spatial.polynomial import Array
 
 
 def facts(members: gpd.GeoDataFrame, rows: Rows) -> pd.DataFrame:

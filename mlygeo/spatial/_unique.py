@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlygeo.spatial import _knn
+from mlygeo.spatial import knn
 from mlygeo.spatial._pairs import HoldTest
 
 if TYPE_CHECKING:
-    from mlygeo.spatial._grid import Array, PairTest, Rows
+    from mlygeo.spatial.grid import Array, PairTest, Rows
 
 BATCH = 4
 """Images that a point asks for at once, beside the k it wants: more than that is seldom refused."""
@@ -45,7 +45,7 @@ def assign(
     place
         Place of each point in the order that settles ties.
     max_distance, k, test, compiled
-        As in `mlygeo.spatial._knn.search`.
+        As in `mlygeo.spatial.knn.search`.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def assign(
     ask = k + BATCH
     hold: PairTest | None = test
     while len(seekers):
-        squares, rows = _knn.search(
+        squares, rows = knn.search(
             points, images, ids, max_distance=max_distance, k=ask, test=hold, only=seekers, compiled=compiled
         )
         listed = (rows >= 0).sum(axis=1)

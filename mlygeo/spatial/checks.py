@@ -9,7 +9,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import InputError
-from mlygeo.spatial import _clock, _geodesic, _ordering
+from mlygeo.spatial import _clock, _geodesic, ordering
 from mlygeo.spatial.geotag import outside_track
 from mlygeo.spatial.sequences import CUTOFF_TIME_S
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import numpy.typing as npt
 
-    from mlygeo.spatial._ordering import Flags, Order
+    from mlygeo.spatial.ordering import Flags, Order
 
 LOG = logging.getLogger("mlygeo.spatial.checks")
 
@@ -83,7 +83,7 @@ def check_images(
     """
     import pandas as pd
 
-    images = frames.check(images, _ordering.TIMED)
+    images = frames.check(images, ordering.TIMED)
     if not max_speed > 0:
         raise InputError(f"--max-speed must be above 0 km/h, not {max_speed}")
     problems: list[npt.NDArray[np.object_]] = []
@@ -99,8 +99,8 @@ def check_images(
     if "is_duplicate" in images.columns:
         moving &= ~images["is_duplicate"].to_numpy(dtype=bool)
     rows = np.flatnonzero(moving)
-    groups = ("folder", *_ordering.CAMERA) if "folder" in images.columns else ("sequence_id", *_ordering.CAMERA)
-    order = _ordering.by_time(images.iloc[rows], groups)
+    groups = ("folder", *ordering.CAMERA) if "folder" in images.columns else ("sequence_id", *ordering.CAMERA)
+    order = ordering.by_time(images.iloc[rows], groups)
     paused = order.first.copy()
     paused[1:] |= np.diff(order.time_ms) > CUTOFF_TIME_S * 1000
     for found in (_too_fast(order, max_speed), _zigzags(order, paused)):
@@ -111,7 +111,7 @@ def check_images(
     if track is not None:
         timed = np.flatnonzero(usable & images["captured_at"].notna().to_numpy())
         column = np.full(len(images), None, dtype=object)
-        column[timed] = outside_track(track, _ordering.milliseconds(images["captured_at"])[timed] * 1000)
+        column[timed] = outside_track(track, ordering.milliseconds(images["captured_at"])[timed] * 1000)
         problems.append(column)
     texts = _joined(problems)
     problem = pd.Series(texts, index=images.index, dtype="str")
@@ -167,7 +167,7 @@ def _between(order: Order, first: Any, second: Any) -> npt.NDArray[np.float64]:
 def _same_time(images: gpd.GeoDataFrame, usable: Flags, groups: tuple[str, ...]) -> npt.NDArray[np.object_]:
     texts = np.full(len(images), None, dtype=object)
     rows = np.flatnonzero(usable)
-    order = _ordering.by_time(images.iloc[rows], groups, placed=False)
+    order = ordering.by_time(images.iloc[rows], groups, placed=False)
     new = order.first.copy()
     new[1:] |= np.diff(order.time_ms) != 0
     number = np.cumsum(new) - 1

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlygeo import frames
+from mlygeo.arrays import in_threads
 from mlygeo.errors import InputError
-from mlygeo.spatial import _geodesic, _ordering, geodesy
-from mlygeo.spatial._threads import in_threads
+from mlygeo.spatial import _geodesic, geodesy, ordering
 
 if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
-    from mlygeo.spatial._ordering import Flags, Rows
-    from mlygeo.spatial._polynomial import Array
+    from mlygeo.spatial.ordering import Flags, Rows
+    from mlygeo.spatial.polynomial import Array
 
 LOG = logging.getLogger("mlygeo.spatial.duplicates")
 
@@ -83,11 +83,11 @@ def flag_duplicates(
     """
     import pandas as pd
 
-    images = frames.check(images, _ordering.HEADED)
+    images = frames.check(images, ordering.HEADED)
     for option, value in (("duplicate-distance", duplicate_distance), ("duplicate-angle", duplicate_angle)):
         if not value >= 0:
             raise InputError(f"--{option} must be 0 or more, not {value}")
-    order = _ordering.by_time(images, ("sequence_id",))
+    order = ordering.by_time(images, ("sequence_id",))
     heading = order.sort(images["compass_angle"].to_numpy(dtype=np.float64))
     keeper = _keepers(order.lon, order.lat, heading, order.first, limit_m=duplicate_distance, angle=duplicate_angle)
     duplicate = order.unsort(keeper >= 0, np.zeros(len(images), dtype=bool))

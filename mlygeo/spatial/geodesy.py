@@ -2,7 +2,7 @@
 Distances and bearings on the WGS 84 ellipsoid, and projections that turn degrees into planar metres.
 
 A `Projection` takes arrays of longitude and latitude to metres, with PROJ in several threads or, for
-many coordinates, with a polynomial that was checked against PROJ (`mlygeo.spatial._polynomial`).
+many coordinates, with a polynomial that was checked against PROJ (`mlygeo.spatial.polynomial`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import CrsError
-from mlygeo.spatial import _areas, _projection
-from mlygeo.spatial._areas import Bounds, bounds
-from mlygeo.spatial._projection import MANY, Projection
+from mlygeo.spatial import areas
+from mlygeo.spatial import projection as projections
+from mlygeo.spatial.areas import Bounds, bounds
+from mlygeo.spatial.projection import MANY, Projection
 
 if TYPE_CHECKING:
-    from mlygeo.spatial._polynomial import Array
+    from mlygeo.spatial.polynomial import Array
 
 __all__ = [
     "MANY",
@@ -171,7 +172,7 @@ def projection(srid: int) -> Projection:
     >>> projection(25832).name
     'ETRS89 / UTM zone 32N'
     """
-    return _projection.projection(int(srid), None)
+    return projections.projection(int(srid), None)
 
 
 def check_srid(srid: int, bounds: Bounds, *, force: bool = False) -> Projection:
@@ -202,20 +203,20 @@ def check_srid(srid: int, bounds: Bounds, *, force: bool = False) -> Projection:
         If the code is unknown or not projected, its area of use does not hold the region, or it cuts
         the region in two at the antimeridian. The hint names a better code.
     """
-    bounds = _areas.checked(bounds)
-    candidate = _projection.projection(int(srid), bounds)
+    bounds = areas.checked(bounds)
+    candidate = projections.projection(int(srid), bounds)
     if not force:
-        _areas.check(candidate.srid, candidate.area, candidate.area_name, bounds)
+        areas.check(candidate.srid, candidate.area, candidate.area_name, bounds)
     if bounds[0] > bounds[2] and _cut_at_antimeridian(candidate, bounds):
         raise CrsError(
             f"EPSG:{srid} ({candidate.name}) is cut at the antimeridian, which the region crosses",
-            hint=f"use --srid {_areas.suggest(bounds, srid)}",
+            hint=f"use --srid {areas.suggest(bounds, srid)}",
         )
-    scale = _scale(candidate, *_areas.centre(bounds))
+    scale = _scale(candidate, *areas.centre(bounds))
     if abs(scale - 1) > TRUE_SCALE:
         LOG.warning(
             "distances in EPSG:%d (%s) are %.2f times the true ones here; --srid %d keeps them",
-            *(candidate.srid, candidate.name, scale, _areas.suggest(bounds, srid)),
+            *(candidate.srid, candidate.name, scale, areas.suggest(bounds, srid)),
         )
     return candidate
 
@@ -247,7 +248,7 @@ def utm_srid(west: float, south: float, east: float, north: float) -> int:
     >>> utm_srid(9.16, 48.76, 9.18, 48.78)
     32632
     """
-    return _areas.utm(_areas.checked((west, south, east, north)))
+    return areas.utm(areas.checked((west, south, east, north)))
 
 
 @lru_cache(maxsize=1)
@@ -258,7 +259,7 @@ def _ellipsoid() -> Any:
 
 
 def _cut_at_antimeridian(candidate: Projection, bounds: Bounds) -> bool:
-    latitude = _areas.centre(bounds)[1]
+    latitude = areas.centre(bounds)[1]
     x, y = candidate.forward([180 - 1e-7, -180 + 1e-7], [latitude, latitude], exact=True)
     return not np.hypot(x[1] - x[0], y[1] - y[0]) < SEAM_M
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import InputError
-from mlygeo.spatial import _clock, _ordering, _track, times
-from mlygeo.spatial._track import Line
+from mlygeo.spatial import _clock, ordering, times
 from mlygeo.spatial.sequences import checked_number, turned
+from mlygeo.spatial.track import Line, lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from mlygeo.spatial._ordering import Flags, Rows
-    from mlygeo.spatial._polynomial import Array
-    from mlygeo.spatial._track import Places
+    from mlygeo.spatial.ordering import Flags, Rows
+    from mlygeo.spatial.polynomial import Array
+    from mlygeo.spatial.track import Places
 
 LOG = logging.getLogger("mlygeo.spatial.geotag")
 
@@ -106,18 +106,18 @@ def geotag(
     >>> tagged = geotag(images, track, offset_time=2)
     >>> tagged.loc[tagged["error"].notna(), ["path", "error"]]
     """
-    images = frames.check(images, _ordering.TIMED)
+    images = frames.check(images, ordering.TIMED)
     _check_options(max_extrapolation=max_extrapolation, max_gap=max_gap, sub_second_interval=sub_second_interval)
     offset_time = checked_number("offset-time", offset_time)
     offset_angle = checked_number("offset-angle", offset_angle)
-    merged, parts = _track.lines(track)
+    merged, parts = lines(track)
     usable = _usable(images)
     chosen = images[usable]
     if sub_second_interval:
         chosen = times.estimate_subseconds(chosen, sub_second_interval=sub_second_interval)
     else:
         chosen = times.spread_subseconds(chosen)
-    time_ms = _ordering.milliseconds(chosen["captured_at"])
+    time_ms = ordering.milliseconds(chosen["captured_at"])
     ahead_ms = round(offset_time * 1000)
     if use_gps_start_time and len(time_ms):
         ahead_ms += int(time_ms.min()) - int(merged.time[0] // 1000)
@@ -130,9 +130,9 @@ def geotag(
     rows = np.flatnonzero(usable)
     tagged = _placed(images, rows, places.lon, places.lat)
     found = np.isfinite(places.lon)
-    captured = _ordering.milliseconds(images["captured_at"]).copy()
+    captured = ordering.milliseconds(images["captured_at"]).copy()
     captured[rows] = time_ms
-    tagged["captured_at"] = _ordering.datetimes(captured, images.index)
+    tagged["captured_at"] = ordering.datetimes(captured, images.index)
     tagged["compass_angle"] = _numbers(images, "compass_angle", rows, turned(places.bearing, offset_angle))
     tagged["altitude"] = _numbers(images, "altitude", rows, places.altitude)
     tagged["track_gap_s"] = np.nan
@@ -182,10 +182,10 @@ def interpolate_positions(images: gpd.GeoDataFrame, *, max_time_delta: float = M
     --------
     >>> interpolate_positions(images, max_time_delta=5)
     """
-    images = frames.check(images, _ordering.TIMED)
+    images = frames.check(images, ordering.TIMED)
     _check_options(max_time_delta=max_time_delta)
     usable = np.flatnonzero(_usable(images))
-    order = _ordering.by_time(images.iloc[usable], ("folder",), placed=False)
+    order = ordering.by_time(images.iloc[usable], ("folder",), placed=False)
     rows = usable[order.sort(np.arange(len(usable)))]
     altitude = _numbers(images, "altitude")[rows]
     parts, wanted = [], np.isnan(order.lon) | np.isnan(order.lat)
@@ -257,7 +257,7 @@ def outside_track(
     FrameError
         If the track has no point with a time.
     """
-    merged, parts = _track.lines(track)
+    merged, parts = lines(track)
     places = _locate(merged, parts, time_us, max_extrapolation, max_gap)
     return _explain(merged, time_us, places, max_extrapolation, max_gap, offset_time=0.0, clock=True)
 

@@ -15,15 +15,15 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FrameError, InputError
-from mlygeo.spatial import _knn, _unique, geodesy
+from mlygeo.spatial import _unique, geodesy, knn
 from mlygeo.spatial._pairs import HeadingTest, heading_difference
 
 if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
-    from mlygeo.spatial._grid import Array, Rows
     from mlygeo.spatial.geodesy import Projection
+    from mlygeo.spatial.grid import Array, Rows
 
 __all__ = ["Matches", "check_options", "choose_projection", "heading_difference", "match", "select_nearest"]
 
@@ -250,7 +250,7 @@ def match(
         order = np.lexsort((image, ids[image], square, point))
         point, image, square = point[order], image[order], square[order]
     else:
-        point, image, square = _knn.search_distinct(
+        point, image, square = knn.search_distinct(
             points, images, ids, max_distance=limit, k=k, test=test, compiled=compiled
         )
     first = np.searchsorted(point, point)

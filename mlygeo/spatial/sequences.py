@@ -15,14 +15,14 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import InputError
-from mlygeo.spatial import _geodesic, _ordering, _sequence_facts
+from mlygeo.spatial import _geodesic, _sequence_facts, ordering
 
 if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
-    from mlygeo.spatial._ordering import Flags, Order
-    from mlygeo.spatial._polynomial import Array
+    from mlygeo.spatial.ordering import Flags, Order
+    from mlygeo.spatial.polynomial import Array
 
 LOG = logging.getLogger("mlygeo.spatial.sequences")
 
@@ -79,11 +79,11 @@ def cut_sequences(
     --------
     >>> cut_sequences(images, cutoff_distance=100, cutoff_time=120).groupby("sequence_id").size()
     """
-    images = frames.check(images, _ordering.TIMED)
+    images = frames.check(images, ordering.TIMED)
     for option, value in (("cutoff-distance", cutoff_distance), ("cutoff-time", cutoff_time)):
         if not value >= 0:
             raise InputError(f"--{option} must be 0 or more, not {value}")
-    order = _ordering.by_time(images, ("folder", *_ordering.CAMERA))
+    order = ordering.by_time(images, ("folder", *ordering.CAMERA))
     starts = _cuts(order, cutoff_distance, cutoff_time)
     cut = images.assign(sequence_id=_named(images, order, starts))
     LOG.info(
@@ -126,10 +126,10 @@ def split_sequences(images: gpd.GeoDataFrame, *, max_images: int = MAX_IMAGES) -
     >>> split_sequences(flag_duplicates(cut_sequences(images)))["sequence_id"].value_counts().max()
     500
     """
-    images = frames.check(images, _ordering.SEQUENCED)
+    images = frames.check(images, ordering.SEQUENCED)
     if max_images < 1:
         raise InputError(f"--max-images must be 1 or more, not {max_images}")
-    order = _ordering.by_time(images, ("sequence_id",))
+    order = ordering.by_time(images, ("sequence_id",))
     counted = np.ones(len(order), dtype=np.int64)
     if "is_duplicate" in images.columns:
         counted -= order.sort(images["is_duplicate"].to_numpy(dtype=bool))
@@ -188,9 +188,9 @@ def interpolate_directions(
     --------
     >>> interpolate_directions(cut_sequences(images), offset_angle=90, overwrite=True)
     """
-    images = frames.check(images, _ordering.HEADED)
+    images = frames.check(images, ordering.HEADED)
     offset_angle = checked_number("offset-angle", offset_angle)
-    order = _ordering.by_time(images, ("sequence_id",))
+    order = ordering.by_time(images, ("sequence_id",))
     heading = turned(_directions(order), offset_angle)
     known = images["compass_angle"].to_numpy(dtype=np.float64)
     derived = order.unsort(heading, np.full(len(images), np.nan))
@@ -233,11 +233,11 @@ def summarise(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     import geopandas as gpd
     import pandas as pd
 
-    images = frames.check(images, _ordering.SEQUENCED)
+    images = frames.check(images, ordering.SEQUENCED)
     members = images[images["sequence_id"].notna()]
     if members.empty:
         return frames.attribute(frames.empty(frames.SEQUENCES), *images.attrs.get("attribution", ()))
-    order = _ordering.by_time(members, ("sequence_id",))
+    order = ordering.by_time(members, ("sequence_id",))
     rows = order.sort(np.arange(len(members)))
     starts = order.starts()
     ids = members["sequence_id"].iloc[rows[starts]]
@@ -351,7 +351,7 @@ def _named(images: gpd.GeoDataFrame, order: Order, starts: Flags) -> pd.Series:
 
     places = np.flatnonzero(starts)
     heads = places if order.rows is None else order.rows[places]
-    keys = [column for column in ("path", "id", *_ordering.CAMERA) if column in images.columns]
+    keys = [column for column in ("path", "id", *ordering.CAMERA) if column in images.columns]
     parts: dict[str, Any] = {column: images[column].iloc[heads].astype("str").fillna("") for column in keys}
     parts["captured_at"] = order.time_ms[places]
     if not {"path", "id"} & set(keys):

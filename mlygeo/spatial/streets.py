@@ -14,16 +14,15 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import CrsError, InputError
-from mlygeo.spatial import _polylines as polylines
-from mlygeo.spatial import geodesy
+from mlygeo.spatial import geodesy, polylines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import geopandas as gpd
 
-    from mlygeo.spatial._polylines import Floats, Ints, Lines
     from mlygeo.spatial.geodesy import Projection
+    from mlygeo.spatial.polylines import Floats, Ints, Lines
 
 log = logging.getLogger("mlygeo.streets")
 

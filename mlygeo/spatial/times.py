@@ -9,12 +9,12 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import InputError
-from mlygeo.spatial import _ordering
+from mlygeo.spatial import ordering
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
-    from mlygeo.spatial._ordering import Order, Rows
+    from mlygeo.spatial.ordering import Order, Rows
 
 LOG = logging.getLogger("mlygeo.spatial.times")
 
@@ -53,7 +53,7 @@ def spread_subseconds(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     --------
     >>> spread_subseconds(images)["captured_at"].diff()
     """
-    images = frames.check(images, _ordering.TIMED)
+    images = frames.check(images, ordering.TIMED)
     order = _in_folders(images)
     start, count, following = _runs(order)
     time = order.time_ms[start]
@@ -91,7 +91,7 @@ def interpolate_times(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     >>> interpolate_times(images)["captured_at"].is_unique
     True
     """
-    images = frames.check(images, _ordering.TIMED)
+    images = frames.check(images, ordering.TIMED)
     order = _in_folders(images)
     start, count, following = _runs(order)
     time = order.time_ms[start]
@@ -138,7 +138,7 @@ def estimate_subseconds(images: gpd.GeoDataFrame, *, sub_second_interval: float)
     --------
     >>> estimate_subseconds(images, sub_second_interval=0.5)["captured_at"]
     """
-    images = frames.check(images, _ordering.TIMED)
+    images = frames.check(images, ordering.TIMED)
     if not 0 < sub_second_interval < np.inf:
         raise InputError(f"--sub-second-interval must be above 0 seconds, not {sub_second_interval}")
     order = _in_folders(images)
@@ -162,7 +162,7 @@ def estimate_subseconds(images: gpd.GeoDataFrame, *, sub_second_interval: float)
 
 
 def _in_folders(images: gpd.GeoDataFrame) -> Order:
-    return _ordering.by_time(images, ("folder", *_ordering.CAMERA), placed=False)
+    return ordering.by_time(images, ("folder", *ordering.CAMERA), placed=False)
 
 
 def _runs(order: Order) -> tuple[Rows, Rows, Rows]:
@@ -183,10 +183,10 @@ def _spread(time: Rows, room: Rows, count: Rows) -> Rows:
 
 
 def _with_times(images: gpd.GeoDataFrame, order: Order, times: Rows) -> gpd.GeoDataFrame:
-    before = _ordering.milliseconds(images["captured_at"])
+    before = ordering.milliseconds(images["captured_at"])
     after = order.unsort(times, before.copy())
     changed = int(np.count_nonzero(after != before))
     if not changed:
         return images
     LOG.info("%d of %d capture times were spread", changed, len(images))
-    return images.assign(captured_at=_ordering.datetimes(after, images.index))
+    return images.assign(captured_at=ordering.datetimes(after, images.index))

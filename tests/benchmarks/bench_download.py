@@ -43,8 +43,8 @@ def transfer(folder: Path, images: int, rounds: int) -> None:
     """Compare the ways to fetch pictures."""
     import mlygeo
     from mlygeo.config import Endpoints
-    from mlygeo.service.graph import Graph
-    from mlygeo.service.http import Service
+    from mlygeo.net.http import Service
+    from mlygeo.providers.mapillary.graph import Graph
 
     frame = make_images(folder, images)
     command = [sys.executable, "-m", "mlygeo", "standin", "--images", folder / "images.parquet", "--photos",
@@ -182,7 +182,7 @@ print(seconds, int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read
 
 def already_there(folder: Path, ids: int) -> None:
     """Print how fast a complete folder is seen to be so, in a process of its own."""
-    from mlygeo.actors.ledger import Form, Ledger, Transfer
+    from mlygeo.downloads.ledger import Form, Ledger, Transfer
 
     numbers = np.random.default_rng(2).permutation(ids) + 10**15
     pictures = folder / "pictures"

@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-from mlygeo.spatial import _knn, geodesy
+from mlygeo.spatial import geodesy, knn
 
 SRID = 28992
 MAX_DISTANCE_M = 100.0
@@ -63,7 +63,7 @@ def methods(points, images, ids):
     """Return the ways to answer, by name; each returns distances, infinity where there is no image."""
 
     def own(*, compiled):
-        squares, _ = _knn.search(points, images, ids, max_distance=MAX_DISTANCE_M, compiled=compiled)
+        squares, _ = knn.search(points, images, ids, max_distance=MAX_DISTANCE_M, compiled=compiled)
         return np.sqrt(squares[:, 0])
 
     def tree():
@@ -73,7 +73,7 @@ def methods(points, images, ids):
         return index.query(np.column_stack(points), distance_upper_bound=MAX_DISTANCE_M, workers=-1)[0]
 
     ways = {"NumPy kernel": lambda: own(compiled=False)}
-    if _knn.has_kernel():
+    if knn.has_kernel():
         ways["Numba kernel"] = lambda: own(compiled=True)
     ways["scipy cKDTree, both cores"] = tree
     try:
@@ -108,7 +108,7 @@ def main():
         reprojection = time.perf_counter() - started
         ways = methods(points, images, ids)
         if "Numba kernel" in ways:
-            _knn.search((points[0][:9], points[1][:9]), images, ids, max_distance=1.0, compiled=True)
+            knn.search((points[0][:9], points[1][:9]), images, ids, max_distance=1.0, compiled=True)
         seconds = {name: [] for name in ways}
         distances = {}
         for number in range(options.rounds):

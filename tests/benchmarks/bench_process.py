@@ -28,9 +28,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from mapillary_tools_oracle import program
 from photo_folders import LAT, LON, START_MS, picture, tagged
 
-from mlygeo.actors import exif_insertion
-from mlygeo.actors.exif_writer import description_tags
-from mlygeo.readers.exif import read_photos
+from mlygeo.photos import insertion
+from mlygeo.photos.exif_writer import description_tags
+from mlygeo.readers.photos import read_photos
 
 MEGABYTES = 3
 
@@ -120,7 +120,7 @@ def compare_retagging(work, count, rounds):
         os.sync()
 
     def ours():
-        done = exif_insertion.insert_tags(images, lambda row: description_tags(row, overwrite=("gps",)))
+        done = insertion.insert_tags(images, lambda row: description_tags(row, overwrite=("gps",)))
         assert done["exif_written"].all()
 
     def copy(path):
@@ -141,12 +141,12 @@ def compare_retagging(work, count, rounds):
             list(pool.map(copy, sorted(folder.iterdir())))
 
     found = medians(
-        {"ours": ours, "copy": lambda: plain(1), "copies": lambda: plain(exif_insertion.WORKERS)}, rounds, prepare
+        {"ours": ours, "copy": lambda: plain(1), "copies": lambda: plain(insertion.WORKERS)}, rounds, prepare
     )
     print(
         f"re-tagging {count:,} photos of {MEGABYTES} MB: {count / found['ours']:.0f} a second,"
         f" {found['ours'] / found['copy']:.2f} times a plain copy to disk by one thread,"
-        f" {found['ours'] / found['copies']:.2f} times one by {exif_insertion.WORKERS}"
+        f" {found['ours'] / found['copies']:.2f} times one by {insertion.WORKERS}"
     )
 
 

@@ -41,8 +41,8 @@ def measure(title: str, candidates: dict, count: int, unit: str) -> None:
 
 
 def photos(folder: Path | None) -> None:
-    from mlygeo.readers import _photo
-    from mlygeo.readers.exif import read_photos
+    from mlygeo.readers import photo
+    from mlygeo.readers.photos import read_photos
 
     sources = sorted((folder or DATA / "photos").rglob("*.jpg")) if folder else sorted((DATA / "photos").glob("*.jpg"))
     with tempfile.TemporaryDirectory() as place:
@@ -52,7 +52,7 @@ def photos(folder: Path | None) -> None:
             name.write_bytes(sources[number % len(sources)].read_bytes()[:200_000])
             names.append(str(name))
         candidates = {
-            "mlygeo, array floor": lambda: _photo.read_photos(names, local=False),
+            "mlygeo, array floor": lambda: photo.read_photos(names, local=False),
             "mlygeo.read_photos": lambda: read_photos(place),
             "mlygeo.read_photos, 2 workers": lambda: read_photos(place, workers=2),
         }

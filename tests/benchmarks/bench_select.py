@@ -42,7 +42,7 @@ import json, sys, time
 started = time.perf_counter()
 from mlygeo import point_files, sources
 from mlygeo.jobs import region as jobs
-from mlygeo.actors.selection import Selection
+from mlygeo.pipelines.selection import Selection
 from mlygeo.spatial import geodesy, nearest
 spent, open_now = {"imports": time.perf_counter() - started}, []
 

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from mlygeo import frames
-from mlygeo.spatial import _ordering, sequences
+from mlygeo.spatial import ordering, sequences
 from mlygeo.spatial.duplicates import _keepers, flag_duplicates
 
 CUTOFF_M, CUTOFF_S, LIMIT_M, ANGLE = 600.0, 60.0, 0.1, 5.0
@@ -96,8 +96,8 @@ def arrays(folder, times, lon, lat):
     """Return the same by the array floors of mlygeo."""
     first = np.ones(len(lon), dtype=bool)
     first[1:] = folder[1:] != folder[:-1]
-    starts = sequences._cuts(_ordering.Order(None, first, times, lon, lat), CUTOFF_M, CUTOFF_S)
-    headings = sequences._directions(_ordering.Order(None, starts, times, lon, lat))
+    starts = sequences._cuts(ordering.Order(None, first, times, lon, lat), CUTOFF_M, CUTOFF_S)
+    headings = sequences._directions(ordering.Order(None, starts, times, lon, lat))
     keeper = _keepers(lon, lat, headings, starts, limit_m=LIMIT_M, angle=ANGLE)
     return np.cumsum(starts) - 1, headings, keeper
 

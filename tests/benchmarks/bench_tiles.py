@@ -16,7 +16,8 @@ import mapbox_vector_tile
 import numpy as np
 import shapely
 
-from mlygeo.readers import _mvt_numpy, mvt
+from mlygeo.formats import mvt_layers
+from mlygeo.providers.mapillary.layers import PROPERTIES, _decode, _frame, _layers
 
 TILE = (8400, 5400)
 
@@ -61,11 +62,11 @@ def main() -> None:
     tile = make_tile(images)
     print(f"{images:,} images, {len(tile) / 1e6:.1f} MB, {rounds} rounds")
 
-    kernels = {"NumPy": _mvt_numpy}
+    kernels = {"NumPy": mvt_layers}
     if importlib.util.find_spec("numba") is not None:
-        from mlygeo.readers import _mvt_numba
+        from mlygeo.formats import mvt_numba
 
-        kernels["Numba"] = _mvt_numba
+        kernels["Numba"] = mvt_numba
     others = {"mapbox_vector_tile": lambda: mapbox_vector_tile.decode(tile)}
     if importlib.util.find_spec("vt2geojson") is not None:
         from vt2geojson.tools import vt_bytes_to_geojson
@@ -73,8 +74,8 @@ def main() -> None:
         others = {"vt2geojson": lambda: vt_bytes_to_geojson(tile, *TILE, 14, layer="image"), **others}
     ways = dict(others)
     for name, kernel in kernels.items():
-        ways[f"read_tile, {name}"] = lambda kernel=kernel: mvt._frame(mvt._decode(tile, *TILE, 14, kernel=kernel))
-        ways[f"decode, {name}"] = lambda kernel=kernel: mvt._decode(tile, *TILE, 14, kernel=kernel)
+        ways[f"read_tile, {name}"] = lambda kernel=kernel: _frame(_decode(tile, *TILE, 14, kernel=kernel))
+        ways[f"decode, {name}"] = lambda kernel=kernel: _decode(tile, *TILE, 14, kernel=kernel)
 
     seconds = {name: [] for name in ways}
     for round_number in range(rounds + 1):  # the first one warms up and compiles
@@ -104,18 +105,18 @@ def stages(tile: bytes, kernel: object, rounds: int) -> dict[str, float]:
     """Return the share of each stage of `read_tile`, medians of the rounds."""
     spent = {"index": [], "values": [], "features": [], "columns": [], "frame": []}
     for _ in range(rounds):
-        layer, end = list(mvt._layers(tile))[-1]
+        layer, end = list(_layers(tile))[-1]
         clock = [time.perf_counter()]
         index = kernel.index(layer, end)
         clock.append(time.perf_counter())
         kind, _ = kernel.values(layer, index.values)
         clock.append(time.perf_counter())
         columns = np.arange(len(index.keys), dtype=np.int8)
-        kernel.features(layer, index.features, columns, len(kind), len(mvt.PROPERTIES))
+        kernel.features(layer, index.features, columns, len(kind), len(PROPERTIES))
         clock.append(time.perf_counter())
-        table = mvt._decode(tile, *TILE, 14, kernel=kernel)
+        table = _decode(tile, *TILE, 14, kernel=kernel)
         clock.append(time.perf_counter())
-        mvt._frame(table)
+        _frame(table)
         clock.append(time.perf_counter())
         for stage, passed in zip(spent, np.diff(clock), strict=True):
             spent[stage].append(passed)

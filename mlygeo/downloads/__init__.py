@@ -1,0 +1,1 @@
+"""What is done to fetch pictures into a folder."""

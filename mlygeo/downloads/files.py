@@ -1,0 +1,189 @@
+"""From the bytes of a picture to its file: seen to be whole, with metadata or encoded anew, under its name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlygeo.downloads import check, layouts
+from mlygeo.downloads.check import BombError
+from mlygeo.errors import FileError, FormatError, InputError, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlygeo.actors.ledger_rows import Form
+    from mlygeo.actors.picture_files import PictureFiles
+    from mlygeo.downloads.layouts import Layout
+    from mlygeo.downloads.ledger import Ledger
+
+    Record = Mapping[str, Any]
+
+EXIF_FIELDS = (
+    "geometry",
+    "computed_geometry",
+    "altitude",
+    "computed_altitude",
+    "compass_angle",
+    "computed_compass_angle",
+    "camera_type",
+    "camera_parameters",
+    "is_pano",
+    "make",
+    "model",
+    "width",
+    "height",
+    "creator",
+    "organization",
+)
+"""Fields that are asked for where metadata goes into the files."""
+
+SIDECAR_FIELDS = (*EXIF_FIELDS, "computed_rotation", "atomic_scale", "quality_score", "exif_orientation")
+"""Fields that are asked for where metadata goes into files of its own."""
+
+
+class FinalError(Exception):
+    """The image cannot be had, however often it is tried."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """
+    What is wanted of each image.
+
+    Parameters
+    ----------
+    form
+        Size, format and layout.
+    exif
+        Write what Mapillary says of it into the file.
+    computed
+        Take the position after 3D reconstruction for that.
+    quality
+        Encode anew with this quality, 1 to 100; None leaves the image data as they came.
+    """
+
+    form: Form
+    exif: bool = False
+    computed: bool = False
+    quality: int | None = None
+
+    @property
+    def thumb(self) -> str:
+        """The field with the picture's address."""
+        return f"thumb_{self.form.size}_url"
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields to ask for."""
+        more = SIDECAR_FIELDS if self.form.layout == "flat" else EXIF_FIELDS if self.exif else ()
+        return ["sequence", "captured_at", *more, self.thumb]
+
+
+class Keeping:
+    """
+    Gives pictures their files.
+
+    Parameters
+    ----------
+    wish
+        What is wanted of each.
+    layout
+        Where files go.
+    files, ledger
+        The folder and its ledger.
+    """
+
+    def __init__(self, wish: Wish, *, layout: Layout, files: PictureFiles, ledger: Ledger) -> None:
+        self._wish, self._layout, self._files, self._ledger = wish, layout, files, ledger
+
+    def path(self, number: int, record: Record) -> str:
+        """
+        Return the file of an image, relative to the folder.
+
+        Raises
+        ------
+        FinalError
+            If what is known of the image makes no name.
+        """
+        try:
+            path = self._layout.path(number, record)
+        except FormatError as error:
+            raise FinalError(str(error)) from error
+        if self._wish.form.layout == "time" and self._ledger.owner(path) not in {None, number}:
+            return layouts.with_id(path, number)
+        return path
+
+    def found(self, number: int, record: Record, path: str) -> bytes | None:
+        """Return the bytes of a whole file that lies there although the ledger does not say so."""
+        try:
+            content = (self._files.folder / path).read_bytes()
+            check.check_picture(content, format=self._wish.form.format)
+        except (FormatError, OSError):
+            return None
+        if (sidecar := self._layout.sidecar(number)) and not (self._files.folder / sidecar).exists():
+            self._write_sidecar(number, record)
+        return content
+
+    def keep(self, number: int, record: Record, path: str, body: bytes) -> bytes:
+        """
+        Write the file of a picture that came, and return its bytes.
+
+        Parameters
+        ----------
+        number, record, path
+            The image, what the service says of it, and its file.
+        body
+            What came.
+
+        Raises
+        ------
+        ServiceError
+            If what came is no whole picture, which another try may mend.
+        FinalError
+            If it is none to keep, or cannot be written under this name.
+        FileError
+            If there is no room left.
+        """
+        try:
+            check.check_picture(body)
+        except BombError as error:
+            raise FinalError(f"what came is no picture to keep: {error}") from error
+        except FormatError as error:
+            raise ServiceError(f"image {number}: what came is no whole picture: {error}") from error
+        content = self._finished(body, record)
+        try:
+            self._write_sidecar(number, record)
+            self._files.write(path, content)
+        except FileError:
+            raise
+        except OSError as error:
+            raise FinalError(f"{path}: {error.strerror or error}") from error
+        return content
+
+    def _finished(self, body: bytes, record: Record) -> bytes:
+        """Return the bytes of the file: as they came, or with metadata, or encoded anew."""
+        wish = self._wish
+        if not wish.exif and wish.quality is None and wish.form.format == "jpg":
+            return body
+        from mlygeo.photos import exif_writer
+
+        try:
+            if wish.exif:
+                body = exif_writer.insert(body, exif_writer.picture_tags(record, computed=wish.computed))
+            if wish.quality is not None or wish.form.format != "jpg":
+                body = exif_writer.recode(body, quality=wish.quality, format=wish.form.format)  # type: ignore[arg-type]
+        except (FormatError, InputError) as error:
+            raise FinalError(f"it could not be written with its metadata: {error}") from error
+        return body
+
+    def _write_sidecar(self, number: int, record: Record) -> None:
+        sidecar = self._layout.sidecar(number)
+        if sidecar is None:
+            return
+        from mlygeo import frames
+
+        kept = {name: value for name, value in record.items() if not name.startswith("thumb_")}
+        told = {"id": str(number), **kept, "attribution": frames.MAPILLARY}
+        self._files.write(sidecar, (json.dumps(told, ensure_ascii=False, indent=1) + "\n").encode())

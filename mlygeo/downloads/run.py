@@ -1,0 +1,351 @@
+"""
+Fetch the pictures of images into a folder: side by side, each whole or not at all, none twice.
+
+Metadata comes many ids a request, bytes from their signed addresses. What fails is tried again
+after a while, with a new address where the old one does not hold; what is gone is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo.actors.waiting_line import WaitingLine
+from mlygeo.downloads import ledger
+from mlygeo.downloads.files import EXIF_FIELDS, SIDECAR_FIELDS, FinalError, Keeping, Wish
+from mlygeo.downloads.ledger import Ledger, Transfer, now_ms
+from mlygeo.errors import NetworkError, ServiceError, ThrottledError, TokenRejectedError
+from mlygeo.net.http import StoppedError
+from mlygeo.net.pictures import ExpiredError, WaitError, expiry
+from mlygeo.providers.mapillary.graph import GONE, GoneError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from mlygeo.actors.picture_files import PictureFiles
+    from mlygeo.downloads.layouts import Layout
+    from mlygeo.net.http import Retry
+    from mlygeo.net.pictures import Pictures
+    from mlygeo.progress import Bar
+    from mlygeo.providers.mapillary.graph import Graph
+
+    Ids = npt.NDArray[np.int64]
+    Record = Mapping[str, Any]
+
+__all__ = ["EXIF_FIELDS", "SIDECAR_FIELDS", "Download", "Outcome", "Wish"]
+
+log = logging.getLogger("mlygeo.download")
+
+ITEMS_A_WORKER = 8
+"""Images a worker in the line: those on their way, those waiting for another try, and the next ones."""
+
+LEAVE_S = 1.2
+"""Seconds that workers get to leave when the work is called off; Ctrl-C shall take two at most."""
+
+FAILED_IN_A_ROW = 50
+"""Images that fail one after another, none of them answered, until the run stops: the network is down."""
+
+SOON_S = 60.0
+"""An address that expires in less than so many seconds is asked for anew at once."""
+
+LONGEST_REASON = 500
+
+
+@dataclass
+class Outcome:
+    """What a run did: images fetched, found in files, gone and failed with their reasons, and bytes."""
+
+    fetched: int = 0
+    found: int = 0
+    gone: dict[int, str] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)
+    bytes: int = 0
+
+
+@dataclass
+class _Item:
+    """An image on its way."""
+
+    number: int
+    may_be_there: bool
+    record: Record | None = None
+    tries: int = 0
+    renewed: bool = False
+    reason: str = ""
+    started_at: int = field(default_factory=now_ms)
+
+
+class Download:
+    """
+    Downloads images into a folder; used once.
+
+    Parameters
+    ----------
+    wish
+        What is wanted.
+    layout
+        Where files go.
+    files, ledger
+        The folder and its ledger.
+    graph, pictures
+        Where metadata and bytes come from; they share `stop`.
+    stop
+        Ends everything when set.
+    retry
+        How failed requests for bytes are tried again; its `attempts` are tries in all.
+    workers
+        Pictures fetched at once.
+    bar
+        Shows how far it is.
+    """
+
+    def __init__(
+        self,
+        wish: Wish,
+        *,
+        layout: Layout,
+        files: PictureFiles,
+        ledger: Ledger,
+        graph: Graph,
+        pictures: Pictures,
+        stop: threading.Event,
+        retry: Retry,
+        workers: int,
+        bar: Bar,
+    ) -> None:
+        self.outcome = Outcome()
+        self._wish, self._ledger = wish, ledger
+        self._keeping = Keeping(wish, layout=layout, files=files, ledger=ledger)
+        self._graph, self._pictures, self._stop, self._retry, self._bar = graph, pictures, stop, retry, bar
+        self._workers = workers
+        self._line: WaitingLine[_Item] = WaitingLine(capacity=workers * ITEMS_A_WORKER)
+        self._lock = threading.Lock()
+        self._error: Exception | None = None
+        self._in_a_row = 0
+        self._hold_until = 0.0
+
+    def run(self, ids: Ids, standing: npt.NDArray[np.int8], *, overwrite: bool = False) -> Outcome:
+        """
+        Fetch images until all are settled.
+
+        Parameters
+        ----------
+        ids
+            The images, in the order wanted; shape (n,).
+        standing
+            What the ledger says of each; shape (n,).
+        overwrite
+            Fetch also what lies whole in the folder.
+
+        Returns
+        -------
+        outcome
+            What was done. It is there also where an error ends the run, as `outcome`.
+
+        Raises
+        ------
+        TokenRejectedError, ThrottledError, NetworkError, ServiceError
+            If the service refuses the token or the address, or is down.
+        FileError
+            If there is no room left.
+        """
+        # Of an image that is known in another form the file may lie under the same name.
+        trusted = np.isin(standing, (ledger.OTHER,), invert=True) & (not overwrite)
+        order = np.argsort(ids, kind="stable")
+        by_id, trusted = ids[order], trusted[order]
+        threads = [
+            threading.Thread(target=self._work, name=f"mlygeo-download-{number}", daemon=True)
+            for number in range(self._workers)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            for batch in self._graph.images(ids, fields=self._wish.fields):
+                self._note_missing(batch.missing, by_id, trusted)
+                for number, record in sorted(batch.found.items()):
+                    place = np.searchsorted(by_id, number)
+                    if not self._line.put(_Item(number, bool(trusted[place]), record)):
+                        break
+                if self._error is not None:
+                    break
+            self._line.wait()
+        except StoppedError:
+            if self._error is None:
+                raise
+        finally:
+            self._line.close()
+            if any(thread.is_alive() for thread in threads) and (self._error is not None or self._line.unsettled):
+                self._stop.set()
+                self._pictures.interrupt()
+            deadline = time.monotonic() + LEAVE_S
+            for thread in threads:
+                thread.join(max(0.0, deadline - time.monotonic()))
+        if self._error is not None:
+            raise self._error
+        return self.outcome
+
+    def _note_missing(self, missing: Mapping[int, str], by_id: Ids, trusted: npt.NDArray[np.bool_]) -> None:
+        gone = []
+        for number, reason in missing.items():
+            item = _Item(number, bool(trusted[np.searchsorted(by_id, number)]), reason=reason, tries=1)
+            if reason == GONE:
+                gone.append(self._settled(item, "gone", reason))
+            elif reason.startswith("no image"):
+                gone.append(self._settled(item, "failed", reason))
+            else:
+                self._line.put(item)
+        if gone:
+            self._ledger.record(*gone)
+
+    def _work(self) -> None:
+        """Take images from the line, until it is closed."""
+        while (item := self._line.get()) is not None:
+            try:
+                self._wait_while_held()
+                self._take_up(item)
+            except StoppedError:
+                return
+            except Exception as error:  # noqa: BLE001 - it ends the run, in the thread that called it
+                self._end(error)
+                return
+
+    def _take_up(self, item: _Item) -> None:
+        """Try once to get an image; then it is settled, or back in the line."""
+        item.tries += 1
+        try:
+            transfer = self._transfer(item)
+        except GoneError:
+            self._ledger.record(self._settled(item, "gone", GONE))
+        except FinalError as error:
+            self._ledger.record(self._settled(item, "failed", str(error)))
+        except WaitError as error:
+            self._hold(error)
+            self._try_again(item, error)
+            return
+        except (TokenRejectedError, ThrottledError):
+            raise
+        except ServiceError as error:
+            if self._graph.ended is not None:
+                raise self._graph.ended from None
+            if not isinstance(error, NetworkError):
+                item.record = None  # a new address may do better
+            self._try_again(item, error)
+            return
+        else:
+            self._ledger.record(transfer)
+            with self._lock:
+                self._in_a_row = 0
+                if transfer.status == "found":
+                    self.outcome.found += 1
+                else:
+                    self.outcome.fetched += 1
+                    self.outcome.bytes += transfer.bytes or 0
+                self._bar.advance(1, transfer.bytes or 0)
+        self._line.done()
+
+    def _transfer(self, item: _Item) -> Transfer:
+        """Get an image's bytes, see that they are whole, and give them their name."""
+        record = item.record
+        if record is None:
+            record = item.record = self._graph.entity(item.number, fields=self._wish.fields)
+            item.renewed = True
+        path = self._keeping.path(item.number, record)
+        if item.may_be_there and (content := self._keeping.found(item.number, record, path)) is not None:
+            return self._done(item, "found", record, path, content)
+        item.may_be_there = False
+        url = record.get(self._wish.thumb)
+        if not isinstance(url, str) or not url:
+            item.record = None
+            raise ServiceError(f"image {item.number}: the service gives no address of its picture")
+        if not item.renewed and (ends := expiry(url)) is not None and ends < time.time() + SOON_S:
+            # Once only: where the clock of this machine is wrong, every address seems to have expired.
+            item.record = None
+            return self._transfer(item)
+        body = self._pictures.get(url, what=f"image {item.number}")
+        content = self._keeping.keep(item.number, record, path, body)
+        return self._done(item, "done", record, path, content)
+
+    def _done(self, item: _Item, status: str, record: Record, path: str, content: bytes) -> Transfer:
+        sequence = record.get("sequence")
+        return Transfer(
+            item.number,
+            status,
+            self._wish.form,
+            path=path,
+            sequence_id=sequence if isinstance(sequence, str) else None,
+            bytes=len(content),
+            checksum=hashlib.sha256(content).hexdigest(),
+            tries=item.tries,
+            started_at=item.started_at,
+            finished_at=now_ms(),
+        )
+
+    def _settled(self, item: _Item, status: str, reason: str) -> Transfer:
+        """Note an image that is gone or failed, and return its transfer."""
+        reason = reason[:LONGEST_REASON]
+        with self._lock:
+            (self.outcome.gone if status == "gone" else self.outcome.failed)[item.number] = reason
+            self._bar.advance(1, 0)
+        log.info("image %d: %s", item.number, reason)
+        return Transfer(
+            item.number,
+            status,
+            self._wish.form,
+            tries=item.tries,
+            reason=reason,
+            started_at=item.started_at,
+            finished_at=now_ms(),
+        )
+
+    def _try_again(self, item: _Item, error: Exception) -> None:
+        """Put an image back into the line, or settle it where it was tried often enough."""
+        retry = self._retry
+        if item.tries < retry.attempts:
+            wait = 0.0 if isinstance(error, ExpiredError) and not item.renewed else retry.wait_after(item.tries)
+            log.debug("%s; again in %.1f s", error, wait)
+            self._line.again(item, after=wait)
+            return
+        reason = f"{error}, in {item.tries} {'try' if item.tries == 1 else 'tries'}"
+        self._ledger.record(self._settled(item, "failed", reason))
+        self._line.done()
+        with self._lock:
+            self._in_a_row = self._in_a_row + 1 if isinstance(error, NetworkError | WaitError) else 0
+            down = self._in_a_row >= FAILED_IN_A_ROW
+        if down:
+            raise NetworkError(
+                f"the last {self._in_a_row} images could not be fetched, each in all its tries; {error}",
+                hint="check the network connection; the same command then goes on from there",
+            )
+
+    def _hold(self, error: WaitError) -> None:
+        """Let all workers wait, as a host asks."""
+        seconds = max(self._retry.rate_wait, error.seconds or 0.0)
+        if seconds > self._retry.patience:
+            raise ThrottledError(f"{error}; it asks to wait {seconds:,.0f} s", hint="run the same command again then")
+        log.warning("%s; all pictures wait %.0f s", error, seconds)
+        with self._lock:
+            self._hold_until = max(self._hold_until, time.monotonic() + seconds)
+
+    def _wait_while_held(self) -> None:
+        while (wait := self._hold_until - time.monotonic()) > 0:
+            self._stop.wait(wait)
+            if self._stop.is_set():
+                raise StoppedError
+        if self._stop.is_set():
+            raise StoppedError
+
+    def _end(self, error: Exception) -> None:
+        """End the run with an error, which is raised in the thread that called it."""
+        with self._lock:
+            if self._error is None:
+                self._error = error
+        self._stop.set()
+        self._line.close()

@@ -1,0 +1,1 @@
+"""Bytes to values and back: no frame, no path, no socket, nothing heavier than NumPy."""

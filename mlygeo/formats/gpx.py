@@ -1,0 +1,423 @@
+"""
+GPX -> points, in one pass over the file, in bounded memory.
+
+expat parses the file. Where runs of track points stand in it that a logger wrote all alike, `_gpx_runs`
+reads them as columns, and expat gets what stands between, and the first point of each run: if it is a track
+point to expat too, so are those that follow it. That gives the same points as parsing all of them, some
+thirty times as fast.
+
+Nothing outside the file is ever opened, and a file that declares entities is refused: GPX needs none, and
+they are how a small file is made to fill the memory. Format: GPX 1.0 and 1.1 (topografix.com); namespaces
+and prefixes are passed over, since loggers write them wrongly more often than anything else.
+"""
+
+from __future__ import annotations
+
+import zlib
+from contextlib import suppress
+from gzip import BadGzipFile
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from xml.parsers import expat
+
+import numpy as np
+
+from mlygeo.errors import FormatError
+from mlygeo.formats.texts import cell_moments, reals
+from mlygeo.readers import _gpx_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from io import BufferedIOBase
+
+    import numpy.typing as npt
+
+KINDS = ("track", "route", "waypoint")
+
+BLOCK = 1 << 20
+"""Bytes parsed at a time."""
+
+GATHERED = 1 << 16
+"""Points whose text is gathered before it is turned into numbers."""
+
+LONGEST_TEXT = 256
+"""Characters of a time, an elevation or a name that are kept."""
+
+_POINTS = {"trkpt": 0, "rtept": 1, "wpt": 2}
+_PARENTS = {"trk": 0, "rte": 1}
+_INVALID_TOKEN = expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]
+
+_FRAGMENT = 1 << 13
+"""Bytes at the end of a block that may be the beginning of a point, and wait for the next block."""
+
+_IDLE = 3
+"""Blocks in a row without runs worth it, after which no more are looked for."""
+
+_INTERRUPTIONS = 32
+"""Points parsed one by one between the runs of a block; parsing all of it is faster where there are more."""
+
+_SHORT = 4
+"""Points that the runs of a block must have on average to be worth it."""
+
+_Enter: TypeAlias = "Callable[[bytes], int]"
+
+
+class Points(NamedTuple):
+    """Points in the order of the file, each with the number of its segment, and what those are called."""
+
+    lon: npt.NDArray[np.float64]
+    lat: npt.NDArray[np.float64]
+    altitude: npt.NDArray[np.float64]
+    time: npt.NDArray[np.datetime64]
+    segment: npt.NDArray[np.int32]
+    segments: list[Segment]
+    problems: list[str]
+
+
+class Segment(NamedTuple):
+    """A track segment, a route, or the way points."""
+
+    kind: int
+    parent: int
+    name: str
+
+
+class _Damage(NamedTuple):
+    """Where and why a file could not be read to its end."""
+
+    what: str
+    invalid_token: bool = False
+
+
+class _RefusedError(Exception):
+    """The file declares entities."""
+
+
+class _NotPlainError(Exception):
+    """The file is not of the form that can be read without parsing all of it."""
+
+
+def read(open_file: Callable[[], BufferedIOBase], name: str) -> Points:
+    """
+    Read the points of a GPX file.
+
+    Parameters
+    ----------
+    open_file
+        Opens the file, inflated; a second time where its encoding was not the one it claims.
+    name
+        What the file is called in messages.
+
+    Returns
+    -------
+    points
+        Arrays `lon`, `lat`, `altitude` (float64, NaN when unknown), `time` (datetime64[us], UTC),
+        and `segment` (int32), the row in `segments`. `problems` tells what was left out.
+
+    Raises
+    ------
+    FormatError
+        If this is no GPX file, or one that declares entities.
+    """
+    points = damage = None
+    with suppress(_NotPlainError):
+        points, damage = _parse(open_file, None, name, plain=True)
+    if points is None or damage is not None:
+        # Comments may hide what looks like points; and where runs were taken out expat cannot tell the line.
+        points, damage = _parse(open_file, None, name)
+    if damage is not None and damage.invalid_token:
+        # Names in Latin-1 in a file that claims UTF-8, or claims nothing.
+        again, second = _parse(open_file, "iso-8859-1", name)
+        if second is None or len(again.lon) > len(points.lon):
+            points, damage = again, second
+            points.problems.append("its text is not UTF-8 and was read as Latin-1")
+    if damage is not None:
+        if not len(points.lon):
+            raise FormatError(f"{name} is no GPX file, or a damaged one ({damage.what})")
+        points.problems.append(f"it is damaged ({damage.what}); the {len(points.lon):,} points before that were kept")
+    return points
+
+
+def _parse(
+    open_file: Callable[[], BufferedIOBase], encoding: str | None, name: str, *, plain: bool = False
+) -> tuple[Points, _Damage | None]:
+    gathered = _Gathered()
+    parser = expat.ParserCreate(encoding)
+    parser.buffer_text = True
+    enter = _attach(parser, gathered)
+    damage = None
+    try:
+        with open_file() as file:
+            blocks = _blocks(file)
+            if plain:
+                _parse_runs(parser, enter, gathered, blocks)
+            for block in blocks:
+                parser.Parse(block, False)
+            parser.Parse(b"", True)
+    except expat.ExpatError as error:
+        reason = expat.errors.messages.get(error.code, "not well-formed")
+        damage = _Damage(f"line {error.lineno}: {reason}", invalid_token=error.code == _INVALID_TOKEN)
+    except (EOFError, zlib.error, BadGzipFile) as error:
+        damage = _Damage(f"its gzip is broken: {error}")
+    except _RefusedError as error:
+        raise FormatError(
+            f"{name} declares entities, which no GPX file needs and which can fill the memory",
+            hint="do not trust this file; a track exported anew has none",
+        ) from error
+    except (LookupError, ValueError) as error:
+        raise FormatError(f"{name} is in an encoding that is not known ({error})") from error
+    if gathered.root.lower() != "gpx" and (damage is None or gathered.root):
+        raise FormatError(f"{name} is XML, but no GPX file (it starts with <{gathered.root}>)")
+    return gathered.points(), damage
+
+
+def _blocks(file: BufferedIOBase) -> Iterator[bytes]:
+    """Return a file in blocks; where it is damaged, what comes before that too."""
+    pieces: list[bytes] = []
+    length, head = 0, True
+    try:
+        while piece := file.read1(BLOCK):
+            if head:
+                # White space before the declaration is not allowed, and common.
+                piece = piece.lstrip(b" \t\r\n")
+                head = not piece
+            pieces.append(piece)
+            length += len(piece)
+            if length >= BLOCK:
+                yield b"".join(pieces)
+                pieces, length = [], 0
+    except (EOFError, zlib.error, BadGzipFile):
+        yield b"".join(pieces)
+        raise
+    yield b"".join(pieces)
+
+
+def _parse_runs(parser: expat.XMLParserType, enter: _Enter, gathered: _Gathered, blocks: Iterator[bytes]) -> None:
+    """Parse a file as long as runs of points are found in it."""
+    finder = _gpx_runs.Finder(_probe)
+    tail, idle = b"", 0
+    for more in blocks:
+        block = tail + more
+        rows = finder.rows(block)
+        worth = rows is not None and len(rows.joined) >= _SHORT * np.count_nonzero(~rows.joined)
+        at = _parse_run_block(parser, enter, gathered, block, rows) if rows is not None and worth else 0
+        tail = block[at:]
+        if len(tail) > _FRAGMENT:
+            # Without runs, or after too many interruptions.
+            parser.Parse(tail, False)
+            tail = b""
+            idle += 1
+            if idle == _IDLE:
+                return
+        else:
+            idle = 0
+    parser.Parse(tail, False)
+
+
+def _parse_run_block(
+    parser: expat.XMLParserType, enter: _Enter, gathered: _Gathered, block: bytes, rows: _gpx_runs.Rows
+) -> int:
+    """Parse a block that has runs in it, and return where the last one that was taken ends."""
+    first = np.flatnonzero(~rows.joined)
+    last = np.append(first[1:], len(rows.joined))
+    gathered.offer(rows)
+    at = interruptions = 0
+    for start, stop, here, behind, end in zip(
+        first.tolist(), last.tolist(), rows.start[first].tolist(), rows.stop[first].tolist(),
+        rows.stop[last - 1].tolist(), strict=True,
+    ):  # fmt: skip
+        parser.Parse(block[at:here], False)
+        if gathered.text[0]:
+            gathered.convert()
+            interruptions += 1
+        gathered.take(start, stop, enter(block[here:behind]))
+        at = end
+        if interruptions == _INTERRUPTIONS:
+            break
+    gathered.put_away()
+    return at
+
+
+def _probe(point: bytes) -> tuple[str, str, str, str] | None:
+    """Return what a point has as longitude, latitude, elevation and time, if it is a whole one."""
+    gathered = _Gathered()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    _attach(parser, gathered)
+    try:
+        parser.Parse(point, True)
+    except expat.ExpatError:
+        return None
+    lon, lat, ele, time, _ = gathered.text
+    return (lon[0], lat[0], ele[0], time[0]) if len(lon) == 1 else None
+
+
+def _attach(parser: expat.XMLParserType, gathered: _Gathered) -> _Enter:
+    """
+    Set the handlers, and return what parses the first point of a run and says in which segment it lies.
+
+    They run millions of times: closures over local names, and no more than needed.
+    """
+    short: dict[str, str] = {}
+    lon, lat, ele, time, segment = gathered.text
+    pieces: list[str] = []
+    depth = 0
+    inside = parent = -1  # depths of the point, and of the track or route, that we are in
+    kind, current = -1, 0  # of the segment that the last point lies in
+    x = y = z = t = ""
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth, inside, parent, kind, current, x, y, z, t
+        depth += 1
+        local = short.get(name)
+        if local is None:
+            local = short[name] = name.rpartition(":")[2]
+        if inside >= 0:
+            if depth == inside + 1 and local in ("ele", "time"):
+                pieces.clear()
+                parser.CharacterDataHandler = pieces.append
+        elif local in _POINTS:
+            inside = depth
+            x, y, z, t = attributes.get("lon", ""), attributes.get("lat", ""), "", ""
+            if kind != _POINTS[local]:
+                kind = _POINTS[local]
+                current = gathered.begin_segment(kind)
+        elif local in _PARENTS:
+            parent, kind = depth, -1
+            gathered.begin_parent()
+        elif local == "trkseg":
+            kind = -1
+        elif local == "name" and depth == parent + 1:
+            pieces.clear()
+            parser.CharacterDataHandler = pieces.append
+        elif depth == 1:
+            gathered.root = local[:40]
+
+    def end(name: str) -> None:
+        nonlocal depth, inside, parent, kind, z, t
+        if inside >= 0:
+            if depth == inside + 1:
+                local = short[name]
+                if local in ("ele", "time"):
+                    parser.CharacterDataHandler = None
+                    text = pieces[0] if len(pieces) == 1 else "".join(pieces)
+                    if local == "ele":
+                        z = text[:LONGEST_TEXT]
+                    else:
+                        t = text[:LONGEST_TEXT]
+            elif depth == inside:
+                inside = -1
+                lon.append(x)
+                lat.append(y)
+                ele.append(z)
+                time.append(t)
+                segment.append(current)
+                if len(lon) >= GATHERED:
+                    gathered.convert()
+        elif depth == parent:
+            parent = kind = -1
+        elif depth == parent + 1 and short[name] == "name":
+            parser.CharacterDataHandler = None
+            gathered.name_parent("".join(pieces))
+        depth -= 1
+
+    def enter(point: bytes) -> int:
+        # Within a comment, a name, a way point and so on, it is no track point, and nor are those behind it.
+        parser.Parse(point, False)
+        if len(lon) != 1 or inside >= 0 or depth < 1 or parser.CharacterDataHandler is not None:
+            raise _NotPlainError
+        for texts in gathered.text:
+            texts.clear()
+        return current
+
+    def refuse(*_: object) -> None:
+        raise _RefusedError
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.EntityDeclHandler = refuse
+    return enter
+
+
+class _Gathered:
+    """Points as text, turned into numbers in blocks, and points that are numbers already, in the order of the file."""
+
+    def __init__(self) -> None:
+        self.text: tuple[list[str], list[str], list[str], list[str], list[int]] = ([], [], [], [], [])
+        self.root = ""
+        self._blocks: list[tuple[npt.NDArray[Any], ...]] = []
+        self._segments: list[tuple[int, int]] = []
+        self._parents: list[str] = []
+        self._ways = -1
+        self._unplaced = self._senseless = 0
+        self._rows: _gpx_runs.Rows | None = None
+        self._of_rows = np.empty(0, dtype=np.int32)
+        self._done = self._taken = 0
+
+    def begin_parent(self) -> None:
+        self._parents.append("")
+
+    def name_parent(self, name: str) -> None:
+        self._parents[-1] = " ".join(name.split())[:LONGEST_TEXT]
+
+    def begin_segment(self, kind: int) -> int:
+        if kind == 2 and self._ways >= 0:  # all way points are one
+            return self._ways
+        self._segments.append((kind, len(self._parents) - 1))
+        if kind == 2:
+            self._ways = len(self._segments) - 1
+        return len(self._segments) - 1
+
+    def offer(self, rows: _gpx_runs.Rows) -> None:
+        """Have points at hand, of which runs are taken."""
+        self._rows = rows
+        self._of_rows = np.empty(len(rows.lon), dtype=np.int32)
+        self._done = self._taken = 0
+        self._senseless += rows.senseless
+
+    def take(self, start: int, stop: int, segment: int) -> None:
+        """Take a run of the points at hand; they lie in a segment."""
+        self._of_rows[start:stop] = segment
+        self._taken = stop
+
+    def put_away(self) -> None:
+        """Keep the points that were taken."""
+        if self._rows is not None and self._taken > self._done:
+            run = slice(self._done, self._taken)
+            rows = self._rows
+            self._keep(rows.lon[run], rows.lat[run], rows.altitude[run], rows.time[run], self._of_rows[run])
+            self._done = self._taken
+
+    def convert(self) -> None:
+        """Turn the text gathered into numbers, behind the points that were taken before."""
+        import pyarrow as pa
+
+        self.put_away()
+        lon, lat, altitude = (reals(texts) for texts in self.text[:3])
+        time, senseless = cell_moments(pa.array([text or None for text in self.text[3]], pa.string()))
+        segment = np.array(self.text[4], dtype=np.int32)
+        for texts in self.text:
+            texts.clear()
+        self._senseless += senseless
+        self._keep(lon, lat, altitude, time, segment)
+
+    def _keep(self, *block: npt.NDArray[Any]) -> None:
+        """Keep points, but for those without a position."""
+        placed = (np.abs(block[0]) <= 180) & (np.abs(block[1]) <= 90)
+        if not placed.all():
+            self._unplaced += int((~placed).sum())
+            block = tuple(column[placed] for column in block)
+        self._blocks.append(block)
+
+    def points(self) -> Points:
+        self.convert()
+        lon, lat, altitude, time, segment = (np.concatenate(column) for column in zip(*self._blocks, strict=True))
+        problems = []
+        if self._unplaced:
+            problems.append(f"{self._unplaced:,} points without a position were left out")
+        if self._senseless:
+            problems.append(f"{self._senseless:,} points have a time that is none")
+        segments = [
+            Segment(kind, parent, self._parents[parent] if kind < 2 and parent >= 0 else "")
+            for kind, parent in self._segments
+        ]
+        return Points(lon, lat, altitude, time, segment, segments, problems)

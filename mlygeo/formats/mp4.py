@@ -1,0 +1,381 @@
+"""
+Boxes and sample tables of MP4 and QuickTime files, read within bounds whatever they claim.
+
+Only headers and tables are read, never the pictures, so that a video of many gigabytes costs no more
+than a short one. Format: ISO/IEC 14496-12, and Apple's QuickTime File Format Specification for what
+cameras keep of it.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import TYPE_CHECKING, BinaryIO
+
+from mlygeo.formats.mp4_tables import (
+    MOST_BOXES,
+    MOST_FILE_BOXES,
+    OF_FRAGMENTS,
+    Box,
+    Samples,
+    boxes,
+    child,
+    file_boxes,
+    is_listed,
+    joined,
+    samples,
+)
+from mlygeo.readers._mp4_fragments import Fragments, Moofs, defaults_of, whole_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlygeo.formats.mp4_tables import Wholes
+
+__all__ = ["BUFFER", "Box", "Movie", "Samples", "Track", "boxes", "child", "file_boxes", "read_movie", "read_samples"]
+
+LARGEST_MOOV = 96 << 20
+"""Bytes of headers and tables that are read at most: some twenty hours of video with all its sensors."""
+
+BUFFER = 8192
+"""Bytes that a file is best opened with: what is read lies far apart, and more than it would be read for nothing."""
+
+_LATE_S = 10
+
+_EPOCH = datetime(1904, 1, 1, tzinfo=UTC)
+_SPHERICAL_V1 = bytes.fromhex("ffcc8263f8554a938814587a02521fdd")
+_PICTURES = {b"vide"}
+
+
+@dataclass(frozen=True)
+class Track:
+    """
+    A track: what it holds, and its tables.
+
+    `start` is the time of the first picture in units of the timescale, where that is late because the
+    video was cut out of a broadcast; it is the movie's 0.
+    """
+
+    number: int
+    handler: bytes
+    formats: tuple[bytes, ...]
+    timescale: int
+    duration: int
+    created: datetime | None
+    width: int
+    height: int
+    rotation: int
+    sphere: bool
+    edits: tuple[tuple[int, int, int], ...]
+    movie_timescale: int
+    table: memoryview = field(repr=False)
+    file_size: int
+    fragments: Fragments | None = field(default=None, repr=False)
+    start: int = 0
+    _kept: dict[int, Samples] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def is_video(self) -> bool:
+        """Whether it holds moving pictures."""
+        return self.handler in _PICTURES and self.formats[:1] != (b"jpeg",)
+
+    @property
+    def delay(self) -> int | None:
+        """
+        What is added to a presentation time to make it the movie's, in units of the timescale.
+
+        None where the edit list does more than shift the track as a whole.
+        """
+        if not self.edits:
+            return 0
+        empty, rest = 0, list(self.edits)
+        while rest and rest[0][1] == -1:
+            empty += rest.pop(0)[0]
+        if len(rest) != 1 or rest[0][2] != 1 << 16:
+            return None
+        return empty * self.timescale // max(self.movie_timescale, 1) - rest[0][1]
+
+    @property
+    def shift_s(self) -> float:
+        """The same in seconds, 0 where there is no such thing, and less `start`."""
+        return ((self.delay or 0) - self.start) / self.timescale
+
+    @property
+    def samples(self) -> Samples:
+        """Its samples, as far as the tables go and agree. Of all tracks of a movie, those last asked for are kept."""
+        found = self._kept.get(id(self))
+        if found is None:
+            self._kept.clear()
+            found = self._kept[id(self)] = self._samples()
+        return found
+
+    def _samples(self) -> Samples:
+        listed = samples(self.table, self.file_size)
+        if self.fragments is None:
+            return listed
+        return joined(listed, self.fragments.samples(self.number, lambda: listed.end))
+
+    @property
+    def lasting(self) -> int:
+        """Its duration, in units of the timescale: what its header says, or until its last fragment ends."""
+        if self.fragments is None:
+            return self.duration
+        span = self.fragments.span(self.number, lambda: samples(self.table, self.file_size).end)
+        if span is None:
+            return self.duration
+        return span[1] - (span[0] if self.start else 0) + max(self.delay or 0, 0)
+
+
+@dataclass(frozen=True)
+class Movie:
+    """What the headers of a file say; `boxes` are those that are no fragments, nor media."""
+
+    created: datetime | None
+    timescale: int
+    duration: int
+    tracks: tuple[Track, ...]
+    texts: dict[str, str]
+    boxes: tuple[Box, ...] = ()
+    fragmented: bool = False
+    damage: str | None = None
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds; NaN when unknown."""
+        if self.timescale and self.duration:
+            return self.duration / self.timescale
+        lasting = ((track.lasting, track.timescale) for track in self.tracks)
+        return max((units / timescale for units, timescale in lasting if units > 0), default=float("nan"))
+
+    @property
+    def video(self) -> Track | None:
+        """The track with the largest pictures; None where there is none."""
+        found = [track for track in self.tracks if track.is_video]
+        return max(found, key=lambda track: track.width * track.height, default=None)
+
+
+def read_movie(file: BinaryIO, size: int) -> Movie | None:
+    """
+    Read the headers of a file.
+
+    Parameters
+    ----------
+    file
+        Open for reading.
+    size
+        Its bytes.
+
+    Returns
+    -------
+    movie
+        None where there is no movie box, as in a recording that was cut off.
+    """
+    movie: Movie | None = None
+    extends: memoryview | None = None
+    moofs = Moofs()
+    others: list[Box] = []
+    fragmented, damage = False, None
+    for number, box in enumerate(file_boxes(file, size), 1):
+        kind, start, stop, whole, _ = box
+        if not whole:
+            damage = f"the file ends inside its '{_printable(kind)}' box"
+        elif number == MOST_FILE_BOXES and stop < size:
+            damage = f"only the first {number:,} of its boxes are read"
+        if kind == b"moof":
+            fragmented = True
+            moofs.take(file, box)
+        elif kind not in OF_FRAGMENTS:
+            others.append(box)
+            if kind == b"moov" and (movie is None or not movie.tracks):
+                if stop - start > LARGEST_MOOV:
+                    damage = f"its headers claim {stop - start:,} bytes"
+                    continue
+                file.seek(start)
+                content = memoryview(file.read(stop - start))
+                found = _movie(content, size)
+                if found is not None:
+                    movie, extends = found, child(content, b"mvex")
+    if movie is None:
+        return None
+    if moofs.full:
+        damage = f"only its first {len(moofs.places):,} fragments are read"
+    if moofs.places:
+        fragments = moofs.fragments(defaults_of(extends), size)
+        if fragments.cut:
+            damage = damage or "the file ends inside the media of its last fragment"
+        # What the headers claim of the whole holds only if the whole is there.
+        duration = 0 if damage else whole_duration(extends)
+        movie = replace(movie, duration=duration, tracks=_with_fragments(movie, fragments))
+    fragmented = fragmented or extends is not None
+    return replace(movie, boxes=tuple(others), fragmented=fragmented, damage=damage)
+
+
+def _with_fragments(movie: Movie, fragments: Fragments) -> tuple[Track, ...]:
+    """
+    Return the tracks of a movie with what its fragments say.
+
+    The first picture of what was cut out of a broadcast may have any time; it is the start of the video.
+    """
+    tracks = tuple(replace(track, fragments=fragments) for track in movie.tracks)
+    first = Fraction(0)
+    if not any(is_listed(track.table) for track in tracks):
+        firsts = [Fraction(begin + fragments.first_later(track.number) + min(track.delay or 0, 0), track.timescale)
+                  for track in ([movie.video] if movie.video else tracks)
+                  if (begin := fragments.begin(track.number)) is not None]  # fmt: skip
+        first = min(firsts, default=first)
+    if first <= _LATE_S:
+        return tracks
+    return tuple(replace(track, start=int(first * track.timescale)) for track in tracks)
+
+
+def _printable(kind: bytes) -> str:
+    return kind.decode("latin-1") if kind.isalnum() else kind.hex()
+
+
+def _movie(content: memoryview, file_size: int) -> Movie | None:
+    header = child(content, b"mvhd")
+    created, timescale, duration = _times(header, 0)
+    tracks = []
+    kept: dict[int, Samples] = {}
+    for kind, inside in boxes(content):
+        if kind == b"trak":
+            track = _track(inside, timescale, file_size, kept)
+            if track is not None:
+                tracks.append(track)
+    if header is None and not tracks:
+        return None
+    return Movie(created, timescale, duration, tuple(tracks[:64]), _texts(content))
+
+
+def _times(header: memoryview | None, default: int) -> tuple[datetime | None, int, int]:
+    """Return creation time, timescale and duration of an mvhd or mdhd box."""
+    if header is None or len(header) < 20:
+        return None, default, 0
+    if header[0] == 1:
+        if len(header) < 32:
+            return None, default, 0
+        created, _, timescale, duration = struct.unpack(">QQIQ", header[4:32])
+        unknown = 0xFFFFFFFFFFFFFFFF
+    else:
+        created, _, timescale, duration = struct.unpack(">IIII", header[4:20])
+        unknown = 0xFFFFFFFF
+    return _date(created), timescale, 0 if duration == unknown else duration
+
+
+def _date(seconds: int) -> datetime | None:
+    if not 0 < seconds < 2**33:
+        return None
+    date = _EPOCH + timedelta(seconds=seconds)
+    # Some writers count from 1970 and land before the first digital camera; cameras whose clock was never
+    # set say 1904 or 1970 and some seconds. Neither is a time of recording.
+    return date if date.year > 1970 else None
+
+
+def _track(content: memoryview, movie_timescale: int, file_size: int, kept: dict[int, Samples]) -> Track | None:
+    media = child(content, b"mdia")
+    table = None if media is None else child(media, b"minf", b"stbl")
+    if media is None or table is None:
+        return None
+    created, timescale, duration = _times(child(media, b"mdhd"), 0)
+    handler = child(media, b"hdlr")
+    entries = child(table, b"stsd")
+    if timescale <= 0 or handler is None or len(handler) < 12:
+        return None
+    formats = tuple(kind for kind, _ in boxes(entries[8:])) if entries is not None and len(entries) > 8 else ()
+    number, width, height, rotation = _header(child(content, b"tkhd"))
+    return Track(
+        number, bytes(handler[8:12]), formats, timescale, duration, created, width, height, rotation,
+        _is_sphere(content, entries), _edits(child(content, b"edts", b"elst")), movie_timescale, table, file_size,
+        _kept=kept,
+    )  # fmt: skip
+
+
+def _header(header: memoryview | None) -> tuple[int, int, int, int]:
+    """Return number, width, height, and the clockwise turn that shows the pictures upright, of a tkhd box."""
+    if header is None or len(header) < 84:
+        return 0, 0, 0, 0
+    number_at, matrix_at = (20, 52) if header[0] == 1 else (12, 40)
+    if len(header) < matrix_at + 44:
+        return 0, 0, 0, 0
+    number = struct.unpack(">I", header[number_at : number_at + 4])[0]
+    a, b, _, c, d = struct.unpack(">5i", header[matrix_at : matrix_at + 20])
+    width, height = struct.unpack(">II", header[matrix_at + 36 : matrix_at + 44])
+    one = 1 << 16
+    turns = {(one, 0, 0, one): 0, (0, one, -one, 0): 90, (-one, 0, 0, -one): 180, (0, -one, one, 0): 270}
+    return number, width >> 16, height >> 16, turns.get((a, b, c, d), 0)
+
+
+def _is_sphere(content: memoryview, entries: memoryview | None) -> bool:
+    """Return whether the pictures are marked as equirectangular (Google's Spherical Video, versions 1 and 2)."""
+    if any(kind == b"uuid" and bytes(inside[:16]) == _SPHERICAL_V1 for kind, inside in boxes(content)):
+        return True
+    if entries is None or len(entries) <= 8:
+        return False
+    # A sample entry of pictures has 78 bytes of its own before the boxes inside.
+    return any(child(entry[78:], b"sv3d", b"proj", b"equi") is not None for _, entry in boxes(entries[8:]))
+
+
+def _edits(content: memoryview | None) -> tuple[tuple[int, int, int], ...]:
+    if content is None or len(content) < 8:
+        return ()
+    form = ">Qqi" if content[0] == 1 else ">Iii"
+    size = struct.calcsize(form)
+    count = min(struct.unpack(">I", content[4:8])[0], (len(content) - 8) // size, MOST_BOXES)
+    return tuple(struct.iter_unpack(form, content[8 : 8 + count * size]))
+
+
+def _texts(content: memoryview) -> dict[str, str]:
+    """Return what the file's user data and metadata say, in words: make, model, firmware, …"""
+    found: dict[str, str] = {}
+    names = {b"\xa9mak": "make", b"\xa9mod": "model", b"@mak": "make", b"@mod": "model", b"manu": "make",
+             b"modl": "model", b"FIRM": "firmware"}  # fmt: skip
+    for kind, inside in boxes(child(content, b"udta") or memoryview(b"")):
+        if kind in names:
+            # A QuickTime text has its length and language before it.
+            text = bytes(inside[4:] if kind[:1] == b"\xa9" else inside)
+            found.setdefault(names[kind], text.split(b"\0")[0].decode("utf-8", "replace").strip())
+    meta = child(content, b"meta")
+    if meta is not None:
+        found.update(_keyed_texts(meta if child(meta, b"keys") is not None else meta[4:]))
+    return {name: text for name, text in found.items() if text}
+
+
+def _keyed_texts(meta: memoryview) -> dict[str, str]:
+    """Return the texts of a QuickTime metadata box, by the last word of their keys."""
+    keys, items = child(meta, b"keys"), child(meta, b"ilst")
+    if keys is None or items is None or len(keys) < 8:
+        return {}
+    names = [bytes(name).decode("utf-8", "replace") for _, name in boxes(keys[8:])]
+    found = {}
+    for kind, inside in boxes(items):
+        number, value = struct.unpack(">I", kind)[0], child(inside, b"data")
+        if 1 <= number <= len(names) and value is not None and bytes(value[:4]) == b"\0\0\0\1":
+            found[names[number - 1].rsplit(".", 1)[-1]] = bytes(value[8:]).decode("utf-8", "replace").strip()
+    return found
+
+
+def read_samples(file: BinaryIO, track: Track, rows: Wholes, *, largest: int) -> Iterator[tuple[int, bytes]]:
+    """
+    Give the bytes of samples, by row, one after another.
+
+    Parameters
+    ----------
+    file
+        Open for reading.
+    track
+        The track.
+    rows
+        Which of its samples.
+    largest
+        Samples that claim more bytes are passed over, as are those that the file ends before.
+    """
+    found = track.samples
+    for row in rows.tolist():
+        offset, size = int(found.offset[row]), int(found.size[row])
+        if 0 < size <= largest and offset >= 0 and offset + size <= track.file_size:
+            file.seek(offset)
+            content = file.read(size)
+            if len(content) == size:
+                yield row, content

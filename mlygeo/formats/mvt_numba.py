@@ -1,0 +1,339 @@
+"""
+The layers of a vector tile as arrays, compiled by Numba (`mlygeo[speed]`).
+
+The functions of `_mvt_numpy` under the same names, and the same arrays to the last bit: one
+walk over the bytes in place of many arrays. Compiled code does not look whether an index lies
+inside its array: no read here starts at or behind the end that it was given, and the few bytes
+that it may reach further are the zeros behind every layer.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo.errors import FormatError
+from mlygeo.formats.protobuf import BYTES, FIXED32, FIXED64, VARINT
+from mlygeo.readers._mvt_spec import (
+    BOOL,
+    DEFAULT_EXTENT,
+    DOUBLE,
+    EXTENT,
+    FEATURE,
+    FLOAT,
+    GEOMETRY,
+    INT,
+    KEY,
+    KEY_LIMIT,
+    LIMIT,
+    MOVE_TO,
+    NAME,
+    NOTHING,
+    ODD,
+    POINT,
+    PROPERTY_LIMIT,
+    SINT,
+    STRING,
+    TAGS,
+    TYPE,
+    VALUE,
+    Features,
+    Index,
+)  # fmt: skip
+from mlygeo.readers._mvt_values_numba import Values, compiled
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Integers = npt.NDArray[np.int64]
+
+__all__ = ["Values", "features", "index", "values"]
+
+_FEATURE_TAG, _VALUE_TAG = FEATURE << 3 | BYTES, VALUE << 3 | BYTES
+
+_FINE, _CUT_OFF, _TOO_MANY, _NO_PAIRS, _NOT_THERE, _TOO_LARGE = range(6)
+_FAULTS = {
+    _CUT_OFF: "one of its messages is cut off, or none",
+    _TOO_MANY: f"a layer of more than {LIMIT} features or values or {KEY_LIMIT} keys, or a feature of more than "
+    f"{PROPERTY_LIMIT} properties",
+    _NO_PAIRS: "a feature's tags do not come in pairs",
+    _NOT_THERE: "a feature points to a key or value that is not there",
+    _TOO_LARGE: "a feature's position has more than 32 bits",
+}
+
+_U0, _U1, _U3, _U7, _U32 = np.uint64(0), np.uint64(1), np.uint64(3), np.uint64(7), np.uint64(32)
+_U14 = np.uint64(14)
+_LOW7, _MAX32 = np.uint64(0x7F), np.uint64(0xFFFFFFFF)
+
+
+# A call that passes an array on costs more than reading a number does.
+_inlined = functools.partial(compiled, inline="always")
+
+
+@compiled
+def _long_varint(low: Any, high: Any) -> Any:
+    """Return the number in eight bytes and two more, and how many of them it takes: 0 if more than ten."""
+    value = _U0
+    for place in range(8):
+        byte = (low >> np.uint64(8 * place)) & np.uint64(0xFF)
+        value |= (byte & _LOW7) << np.uint64(7 * place)
+        if byte <= _LOW7:
+            return value, place + 1
+    ninth, tenth = high & np.uint64(0xFF), high >> np.uint64(8)
+    value |= (ninth & _LOW7) << np.uint64(56)
+    if ninth <= _LOW7:
+        return value, 9
+    if tenth <= _U1:
+        return value | (tenth << np.uint64(63)), 10
+    return value, 0
+
+
+@_inlined
+def _varint(data: Any, at: Any, end: Any) -> Any:
+    """Return the number at a byte and where the next one starts: -1 if it is cut off or too long."""
+    if at >= end:
+        return _U0, -1
+    first, second, third = np.uint64(data[at]), np.uint64(data[at + 1]), np.uint64(data[at + 2])
+    if first <= _LOW7:
+        value, length = first, 1
+    elif second <= _LOW7:
+        value, length = (first & _LOW7) | (second << _U7), 2
+    elif third <= _LOW7:
+        value, length = (first & _LOW7) | ((second & _LOW7) << _U7) | (third << _U14), 3
+    else:
+        low = _U0
+        for place in range(8):
+            low |= np.uint64(data[at + place]) << np.uint64(8 * place)
+        value, length = _long_varint(low, np.uint64(data[at + 8]) | (np.uint64(data[at + 9]) << np.uint64(8)))
+    if length == 0 or at + length > end:
+        return _U0, -1
+    return value, at + length
+
+
+@compiled
+def _field(data: Any, at: Any, end: Any) -> Any:
+    """Return number, wire type, value (or first byte), first byte and end of a field: an end of -1 for a fault."""
+    tag, start = _varint(data, at, end)
+    number = np.int64(tag >> _U3)
+    wire = np.int64(tag & _U7)
+    if start < 0 or tag > _MAX32 or number == 0:
+        return 0, 0, _U0, 0, -1
+    if wire == VARINT:
+        value, stop = _varint(data, start, end)
+        return number, wire, value, start, stop
+    length = np.uint64(end)
+    if wire == BYTES:
+        length, start = _varint(data, start, end)
+        if start < 0:
+            return 0, 0, _U0, 0, -1
+    elif wire == FIXED64:
+        length = np.uint64(8)
+    elif wire == FIXED32:
+        length = np.uint64(4)
+    else:
+        return 0, 0, _U0, 0, -1
+    if length > np.uint64(end - start):
+        return 0, 0, _U0, 0, -1
+    return number, wire, np.uint64(start), start, start + np.int64(length)
+
+
+@compiled
+def _count(data: Any, end: Any, counts: Any) -> Any:
+    """Count the features, keys and values of a layer, by the number of their field."""
+    at: Any = 0
+    while at < end:
+        tag, length = np.int64(data[at]), np.int64(data[at + 1])
+        if tag in (_FEATURE_TAG, _VALUE_TAG) and length <= 0x7F:  # a byte each, as nearly always
+            number, wire, at = tag >> 3, BYTES, at + 2 + length
+        else:
+            number, wire, _, _, at = _field(data, at, end)
+        if at < 0 or at > end:
+            return _CUT_OFF
+        if wire == BYTES and number <= VALUE:
+            counts[number] += 1
+        if counts[FEATURE] > LIMIT or counts[VALUE] > LIMIT or counts[KEY] > KEY_LIMIT:
+            return _TOO_MANY
+    return _FINE
+
+
+@compiled
+def _note(data: Any, end: Any, features: Any, keys: Any, values: Any, name: Any) -> Any:  # noqa: PLR0917
+    """Note where each feature, key and value of a layer lies, and its name; return its extent."""
+    extent = np.uint64(DEFAULT_EXTENT)
+    at: Any = 0
+    n_features = n_keys = n_values = 0
+    while at < end:
+        tag, length = np.int64(data[at]), np.int64(data[at + 1])
+        if tag in (_FEATURE_TAG, _VALUE_TAG) and length <= 0x7F:
+            number, wire, value, start = tag >> 3, BYTES, _U0, at + 2
+            at = start + length
+        else:
+            number, wire, value, start, at = _field(data, at, end)
+        if wire == BYTES:
+            if number == FEATURE:
+                features[0, n_features], features[1, n_features] = start, at
+                n_features += 1
+            elif number == VALUE:
+                values[0, n_values], values[1, n_values] = start, at
+                n_values += 1
+            elif number == KEY:
+                keys[0, n_keys], keys[1, n_keys] = start, at
+                n_keys += 1
+            elif number == NAME:
+                name[0], name[1] = start, at
+        elif number == EXTENT and wire == VARINT:
+            extent = value
+    return extent
+
+
+def index(layer: bytes, end: int) -> Index:
+    """Return where the parts of a layer lie; see `_mvt_numpy.index`."""
+    data = np.frombuffer(layer, dtype=np.uint8)
+    counts = np.zeros(VALUE + 1, dtype=np.int64)
+    _raise(_count(data, end, counts))
+    features, keys, values = (np.empty((2, counts[part]), dtype=np.int64) for part in (FEATURE, KEY, VALUE))
+    name = np.zeros(2, dtype=np.int64)
+    extent = int(_note(data, end, features, keys, values, name))
+    return Index(
+        layer[name[0] : name[1]],
+        extent,
+        [layer[start:stop] for start, stop in keys.T.tolist()],
+        (values[0], values[1]),
+        (features[0], features[1]),
+    )
+
+
+@compiled
+def _values(data: Any, starts: Any, stops: Any, kind: Any, bits: Any) -> None:
+    for place in range(len(starts)):
+        start, stop = starts[place], stops[place]
+        if start == stop:
+            kind[place] = NOTHING
+            bits[place] = _U0
+            continue
+        kind[place] = ODD
+        tag = data[start]
+        number, wire = tag >> 3, tag & 7
+        if wire == VARINT and INT <= number <= BOOL:
+            value, after = _varint(data, start + 1, stop)
+            if after == stop:
+                if number == SINT:
+                    value = (value >> _U1) ^ (~(value & _U1) + _U1)
+                    number = INT
+                kind[place] = number
+                bits[place] = value
+        elif (number == DOUBLE and wire == FIXED64 and stop - start == 9) or (
+            number == FLOAT and wire == FIXED32 and stop - start == 5
+        ):
+            value = _U0
+            for byte in range(stop - 1, start, -1):
+                value = (value << np.uint64(8)) | np.uint64(data[byte])
+            kind[place] = number
+            bits[place] = value
+        elif number == STRING and wire == BYTES:
+            length, after = _varint(data, start + 1, stop)
+            if after >= 0 and length == np.uint64(stop - after):
+                kind[place] = STRING
+                bits[place] = (np.uint64(after) << _U32) | length
+
+
+def values(layer: bytes, spans: tuple[Integers, Integers]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint64]]:
+    """Return what the values of a layer are; see `_mvt_numpy.values`."""
+    kind = np.empty(len(spans[0]), dtype=np.uint8)
+    bits = np.empty(len(spans[0]), dtype=np.uint64)
+    _values(np.frombuffer(layer, dtype=np.uint8), *spans, kind, bits)
+    return kind, bits
+
+
+@compiled
+def _features(  # noqa: PLR0917
+    data: Any, starts: Any, stops: Any, column_of_key: Any, n_values: Any, value_of: Any, placed: Any, position: Any
+) -> Any:
+    n_keys = np.uint64(len(column_of_key))
+    for row in range(len(starts)):
+        at, end = starts[row], stops[row]
+        geometry_type = _U0
+        key = _U0  # of the pair that is being read
+        paired = True
+        pairs = 0
+        command = x = y = _U0
+        numbers = 0  # of the geometry so far
+        while at < end:
+            tag, length = np.int64(data[at]), np.int64(data[at + 1])
+            if 7 < tag <= 0x7F and length <= 0x7F and (tag & 7) == BYTES:
+                number, wire, value, start = tag >> 3, BYTES, _U0, at + 2
+                stop = start + length
+            elif 7 < tag <= 0x7F and (tag & 7) == VARINT:
+                number, wire, start = tag >> 3, VARINT, at + 1
+                value, stop = _varint(data, start, end)
+            else:
+                number, wire, value, start, stop = _field(data, at, end)
+            if stop < 0 or stop > end:
+                return _CUT_OFF
+            at = stop
+            if number == TYPE and wire == VARINT:
+                geometry_type = value
+            elif number in (TAGS, GEOMETRY) and wire in (BYTES, VARINT):
+                # Packed, or a number by itself; a list may come in several pieces.
+                if wire == BYTES and stop > start and data[stop - 1] > 0x7F:
+                    return _CUT_OFF
+                while start < stop and (number == TAGS or numbers < 3):
+                    value, start = _varint(data, start, stop)
+                    if start < 0:
+                        return _CUT_OFF
+                    if number == GEOMETRY:
+                        if numbers == 0:
+                            command = value
+                        elif numbers == 1:
+                            x = value
+                        else:
+                            y = value
+                        numbers += 1
+                    elif paired:
+                        key = value
+                        paired = False
+                        if key >= n_keys:
+                            return _NOT_THERE
+                    else:
+                        paired = True
+                        pairs += 1
+                        if pairs > PROPERTY_LIMIT:
+                            return _TOO_MANY
+                        if value >= np.uint64(n_values):
+                            return _NOT_THERE
+                        column = column_of_key[np.int64(key)]
+                        if column >= 0:
+                            value_of[column, row] = np.int32(value)
+        if not paired:
+            return _NO_PAIRS
+        if geometry_type == np.uint64(POINT) and (command & _U7) == np.uint64(MOVE_TO) and command > _U7:
+            if (numbers > 1 and x > _MAX32) or (numbers > 2 and y > _MAX32):
+                return _TOO_LARGE
+            if numbers > 2:
+                placed[row] = True
+                position[0, row] = np.int64(x >> _U1) ^ -np.int64(x & _U1)
+                position[1, row] = np.int64(y >> _U1) ^ -np.int64(y & _U1)
+    return _FINE
+
+
+def features(
+    layer: bytes,
+    spans: tuple[Integers, Integers],
+    column_of_key: npt.NDArray[np.int8],
+    n_values: int,
+    n_columns: int,
+) -> Features:
+    """Return positions and value indexes of a layer's features; see `_mvt_numpy.features`."""
+    data = np.frombuffer(layer, dtype=np.uint8)
+    value_of = np.full((n_columns, len(spans[0])), -1, dtype=np.int32)
+    placed = np.zeros(len(spans[0]), dtype=np.bool_)
+    position = np.zeros((2, len(spans[0])), dtype=np.int64)
+    _raise(_features(data, *spans, column_of_key, n_values, value_of, placed, position))
+    return Features(value_of, placed, position[0], position[1])
+
+
+def _raise(status: int) -> None:
+    if status != _FINE:
+        raise FormatError(_FAULTS[status])

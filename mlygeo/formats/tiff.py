@@ -1,0 +1,269 @@
+"""
+The block of an EXIF segment: a TIFF structure of directories, extended in place.
+
+What is there stays where it is. Maker notes hold offsets of their own, from the start of the
+block, that only their maker knows; thumbnails and unknown tags are reached by offsets too. So
+nothing is moved: new values and longer directories are appended at the end, and a value that
+fits into the place of the one before is written there, so that writing twice does not grow a
+file twice.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from mlygeo.errors import FormatError
+from mlygeo.formats.exif import EXIF, GPS, IFD0, LONG, Encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+POINTERS = {EXIF: 0x8769, GPS: 0x8825}
+"""The tags of the first directory that tell where the others are."""
+
+_INTEROP = 0xA005
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_BLOBS = ((0x0201, 0x0202), (0x0111, 0x0117))  # offset and length of a thumbnail, of a strip
+_IFD = 13
+_HEADERS = {b"II*\0": "<", b"MM\0*": ">"}
+
+
+class Entry(NamedTuple):
+    """One entry of a directory: its tag, type and number of values, and four bytes of value or offset."""
+
+    tag: int
+    type: int
+    number: int
+    field: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of its value; 0 where the type is unknown."""
+        return _SIZES.get(self.type, 0) * self.number
+
+
+class Directory(NamedTuple):
+    """A directory: where it lies, its entries, and where the next one is."""
+
+    offset: int
+    entries: list[Entry]
+    following: int
+
+    @property
+    def end(self) -> int:
+        """The byte after it."""
+        return self.offset + 6 + 12 * len(self.entries)
+
+
+class Block:
+    """
+    An EXIF block that can be read, and extended.
+
+    Parameters
+    ----------
+    data
+        The block, from its TIFF header on.
+
+    Raises
+    ------
+    FormatError
+        If it is no TIFF structure, or its first directory is damaged.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        order = _HEADERS.get(data[:4])
+        if order is None or len(data) < 8:
+            raise FormatError(f"its EXIF is damaged: it begins with {data[:4].hex(' ') or 'nothing'}")
+        self.order = order
+        self._data = bytearray(data)
+        self._directories = {IFD0: self._read(struct.unpack(f"{order}I", data[4:8])[0], IFD0)}
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._data)
+
+    def value(self, directory: str, tag: int) -> bytes | None:
+        """Return the bytes of a value, None where the tag is missing or its value lies outside the block."""
+        found = self._directory(directory)
+        entry = next((entry for entry in found.entries if entry.tag == tag), None) if found else None
+        if entry is None:
+            return None
+        if entry.size <= 4:
+            return entry.field[: entry.size]
+        start = self._offset(entry)
+        return bytes(self._data[start : start + entry.size]) if start + entry.size <= len(self._data) else None
+
+    def has(self, directory: str, tag: int) -> bool:
+        """Return whether a directory has a tag."""
+        found = self._directory(directory)
+        return found is not None and any(entry.tag == tag for entry in found.entries)
+
+    def extend(self, wanted: Mapping[str, Mapping[int, Encoded]]) -> None:
+        """
+        Set values.
+
+        Parameters
+        ----------
+        wanted
+            For each directory ("IFD0", "ExifIFD", "GPS") the values by tag.
+
+        Raises
+        ------
+        FormatError
+            If a directory that would have to change is damaged.
+        """
+        first = dict(wanted.get(IFD0, {}))
+        for name, pointer in POINTERS.items():
+            if wanted.get(name):
+                old = self._directory(name) or Directory(0, [], 0)
+                new = self._changed(old, wanted[name])
+                self._directories[name] = new
+                if new.offset != old.offset:
+                    first[pointer] = _long(new.offset, self.order)
+        if first:
+            self._directories[IFD0] = self._changed(self._directories[IFD0], first)
+            struct.pack_into(f"{self.order}I", self._data, 4, self._directories[IFD0].offset)
+
+    def _directory(self, name: str) -> Directory | None:
+        if name not in self._directories:
+            pointer = next((e for e in self._directories[IFD0].entries if e.tag == POINTERS[name]), None)
+            if pointer is None:
+                return None
+            if pointer.type not in {LONG, _IFD} or pointer.number != 1:
+                raise FormatError(f"its EXIF is damaged: what should point to {name} has type {pointer.type}")
+            self._directories[name] = self._read(self._offset(pointer), name)
+        return self._directories[name]
+
+    def _read(self, offset: int, name: str) -> Directory:
+        data, order = self._data, self.order
+        if offset < 8 or offset + 2 > len(data):
+            raise FormatError(f"its EXIF is damaged: {name} at {offset:,} lies outside its {len(data):,} bytes")
+        (count,) = struct.unpack_from(f"{order}H", data, offset)
+        end = offset + 2 + 12 * count
+        if end > len(data):
+            raise FormatError(f"its EXIF is damaged: {name} has {count:,} entries, and ends before the last")
+        entries = [Entry(*entry) for entry in struct.iter_unpack(f"{order}HHI4s", data[offset + 2 : end])]
+        # Some writers leave out the four bytes after the last directory.
+        following = struct.unpack_from(f"{order}I", data, end)[0] if end + 4 <= len(data) else 0
+        return Directory(offset, entries, following)
+
+    def _offset(self, entry: Entry) -> int:
+        return int(struct.unpack(f"{self.order}I", entry.field)[0])
+
+    def _changed(self, old: Directory, wanted: Mapping[int, Encoded]) -> Directory:
+        """Write values and directory, and return the directory as it is now."""
+        taken = list(self._taken())
+        entries = list(old.entries)
+        for tag, value in sorted(wanted.items()):
+            there = [number for number, entry in enumerate(entries) if entry.tag == tag]
+            if len(value.raw) <= 4:
+                field = value.raw.ljust(4, b"\0")
+            else:
+                field = struct.pack(f"{self.order}I", self._put_value(value.raw, [entries[n] for n in there], taken))
+            entry = Entry(tag, value.type, value.number, field)
+            if there:
+                entries[there[0]] = entry
+                entries = [kept for number, kept in enumerate(entries) if number not in there[1:]]
+            else:
+                # Ascending, as TIFF has it, without a new order for entries that have another.
+                before = next((number for number, other in enumerate(entries) if other.tag > tag), len(entries))
+                entries.insert(before, entry)
+        return self._put_directory(entries, old, taken)
+
+    def _put_value(self, raw: bytes, there: list[Entry], taken: list[tuple[int, int]]) -> int:
+        """Write a value where the one before was, if it fits and nothing else lies there, else at the end."""
+        if len(there) == 1 and there[0].size >= len(raw):
+            start, end = self._offset(there[0]), self._offset(there[0]) + there[0].size
+            if self._is_alone(start, end, taken):
+                return self._put(raw.ljust(end - start, b"\0"), start)
+        return self._put(raw, None)
+
+    def _is_alone(self, start: int, end: int, taken: list[tuple[int, int]]) -> bool:
+        """Return whether a stretch lies inside the block, and meets no other than itself."""
+        meeting = [part for part in taken if part[0] < end and start < part[1]]
+        return start >= 8 and end <= len(self._data) and meeting == [(start, end)]
+
+    def _put(self, raw: bytes, place: int | None) -> int:
+        if place is None:
+            self._data += b"\0" * (len(self._data) % 2)  # offsets are even, says TIFF
+            place = len(self._data)
+        self._data[place : place + len(raw)] = raw
+        return place
+
+    def _put_directory(self, entries: list[Entry], old: Directory, taken: list[tuple[int, int]]) -> Directory:
+        order = self.order
+        fits = 0 < len(entries) <= len(old.entries) and self._is_alone(old.offset, old.end, taken)
+        table = struct.pack(f"{order}H", len(entries))
+        table += b"".join(struct.pack(f"{order}HHI4s", *entry) for entry in entries)
+        table += struct.pack(f"{order}I", old.following)
+        return Directory(self._put(table, old.offset if fits else None), entries, old.following)
+
+    def _taken(self) -> Iterator[tuple[int, int]]:
+        """Give every stretch of the block that is known to hold something; what reaches out of it holds nothing."""
+        for start, end in self._stretches():
+            if end <= len(self._data):
+                yield start, end
+
+    def _stretches(self) -> Iterator[tuple[int, int]]:
+        directories = []
+        for name in (IFD0, EXIF, GPS):
+            try:
+                directory = self._directory(name)
+            except FormatError:
+                continue
+            if directory is not None and directory.offset:
+                directories.append(directory)
+        pointers = [directory.following for directory in directories if directory.following]
+        pointers += [self._offset(e) for directory in directories for e in directory.entries if e.tag == _INTEROP]
+        for offset in pointers:
+            try:
+                directories.append(self._read(offset, "a directory"))
+            except FormatError:
+                continue
+        for directory in directories:
+            yield directory.offset, directory.end
+            known = {entry.tag: entry for entry in directory.entries}
+            for entry in directory.entries:
+                if entry.size > 4:
+                    yield self._offset(entry), self._offset(entry) + entry.size
+            for offset_tag, length_tag in _BLOBS:
+                if offset_tag in known and length_tag in known:
+                    start = self._offset(known[offset_tag])
+                    yield start, start + self._offset(known[length_tag])
+
+
+def fresh(wanted: Mapping[str, Mapping[int, Encoded]], order: str) -> bytes:
+    """Return a new block of these values: each directory, and behind it its values."""
+    first = dict(wanted.get(IFD0, {}))
+    others = [name for name in POINTERS if wanted.get(name)]
+    first.update({POINTERS[name]: _long(0, order) for name in others})
+    offset = 8 + _length(first)
+    for name in others:
+        first[POINTERS[name]] = _long(offset, order)
+        offset += _length(wanted[name])
+    header = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8)
+    data = header
+    for values in (first, *(wanted[name] for name in others)):
+        data += _table(values, len(data), order)
+    return data
+
+
+def _length(values: Mapping[int, Encoded]) -> int:
+    return 6 + 12 * len(values) + sum(len(v.raw) + len(v.raw) % 2 for v in values.values() if len(v.raw) > 4)
+
+
+def _table(values: Mapping[int, Encoded], start: int, order: str) -> bytes:
+    table, behind = struct.pack(f"{order}H", len(values)), b""
+    place = start + 6 + 12 * len(values)
+    for tag, value in sorted(values.items()):
+        if len(value.raw) <= 4:
+            field = value.raw.ljust(4, b"\0")
+        else:
+            field = struct.pack(f"{order}I", place + len(behind))
+            behind += value.raw + b"\0" * (len(value.raw) % 2)
+        table += struct.pack(f"{order}HHI4s", tag, value.type, value.number, field)
+    return table + struct.pack(f"{order}I", 0) + behind
+
+
+def _long(number: int, order: str) -> Encoded:
+    return Encoded(LONG, 1, struct.pack(f"{order}I", number))

@@ -1,0 +1,1 @@
+"""The wire, whoever answers: HTTP, answers, quotas, workers, pictures."""

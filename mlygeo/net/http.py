@@ -1,0 +1,367 @@
+"""
+The one door to HTTP: every request to the Mapillary service goes through a `Client`.
+
+It keeps the pace, tries again what may pass, stops at what will not, decides by the code in the
+answer rather than by the HTTP status, and lets no token into a message or a log.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from mlygeo import config
+from mlygeo.errors import CredentialsError, FileError, FormatError, NetworkError, ServiceError, ThrottledError
+from mlygeo.net import answers
+from mlygeo.net.answers import Broken, Trouble, redact
+from mlygeo.service._service import Retry, Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+__all__ = ["Client", "Retry", "Service", "StoppedError"]
+
+log = logging.getLogger("mlygeo.service")
+
+Answer = TypeVar("Answer")
+
+
+class _RedactingFilter(logging.Filter):
+    """Takes tokens out of what the HTTP library logs: at DEBUG it logs whole URLs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact(record.getMessage()), ()
+        return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_RedactingFilter())
+
+
+class StoppedError(Exception):
+    """The work was called off while this request waited or ran."""
+
+
+class Client:
+    """
+    Makes requests, from several threads at once.
+
+    Parameters
+    ----------
+    service
+        Where to, and how.
+    connections
+        Connections kept open.
+    admit
+        Called before every request, repeated ones too; returns the seconds to wait first, and
+        raises where no further request may go out.
+    stop
+        Ends every wait at once when set, with `StoppedError`; an answer that is coming in may
+        still come, until the client is closed.
+    clock, wall_clock
+        Seconds that only grow; seconds since 1970.
+    sleep
+        Waits so many seconds.
+
+    Examples
+    --------
+    >>> with Client(service) as client:
+    ...     body = client.get(url, what="tile 14/8608/5641", query={"access_token": token})
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        connections: int = 4,
+        admit: Callable[[], float] | None = None,
+        stop: threading.Event | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        self._service = service
+        self._admit = admit
+        self._stop, self._closed = stop or threading.Event(), threading.Event()
+        self._clock, self._wall_clock, self._sleep = clock, wall_clock, sleep or self._stop.wait
+        self._hold_until = clock()
+        self._lock = threading.Lock()
+        self._session = _Session()
+        adapter = requests.adapters.HTTPAdapter(pool_connections=connections, pool_maxsize=connections, max_retries=0)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        # Gzip alone, since its end can be checked: a body cut short inside is not taken for whole.
+        self._session.headers.update({"User-Agent": "mlygeo", "Accept-Encoding": "gzip"})
+        # Keeps passwords of a .netrc file out of the requests.
+        self._session.auth = lambda request: request
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed.set()
+        self._session.close()
+
+    def get(
+        self,
+        url: str,
+        *,
+        what: str,
+        query: Mapping[str, str] | None = None,
+        check: Callable[[bytes], object] | None = None,
+        admit: Callable[[], float] | None = None,
+        token_in_header: bool = False,
+        longest_body: int | None = None,
+    ) -> bytes:
+        """
+        Return the body of an answer, decompressed and whole.
+
+        Redirects are never followed: the service has none, and the one that occurs leads to a
+        login page.
+
+        Parameters
+        ----------
+        url
+            Where to ask.
+        what
+            What is asked for, for messages.
+        query
+            Parameters of the query.
+        check
+            Called with the body; raises FormatError where it is not what was asked for, and then
+            the request is tried again.
+        admit
+            As for the client, for this request instead of the client's.
+        token_in_header
+            Send the service's token in the header `Authorization`. It goes to the endpoints of the
+            Graph API and of uploads alone; tiles take their token in the query only.
+        longest_body
+            Bytes of the answer; the service's limit unless given.
+
+        Raises
+        ------
+        CredentialsError
+            If the token shall go into the header and there is none.
+        ValueError
+            If it would go to another host; nothing is sent.
+        TokenRejectedError
+            If the service refuses the token (code 190, or 401 or 403 without a code).
+        ThrottledError
+            If it sends this address to a login page, asks for a longer wait than the patience, or
+            answers "too many requests" at every try.
+        NetworkError
+            If it could not be reached, in all tries.
+        TooMuchDataError
+            If it asks for a smaller question (code 1).
+        ServiceError
+            If it answered with another error, in all tries where repeating may help.
+        StoppedError
+            If the work was called off.
+        """
+        headers = self._authorization(url) if token_in_header else {}
+        longest = min(longest_body or self._service.longest_body, self._service.longest_body)
+        return self._persist(
+            lambda: self._get_once(url, what=what, query=query, check=check, headers=headers, longest=longest),
+            what=what,
+            admit=admit or self._admit,
+        )
+
+    def _persist(
+        self,
+        once: Callable[[], Answer | Trouble],
+        *,
+        what: str,
+        admit: Callable[[], float] | None = None,
+        grew: Callable[[], bool] = lambda: False,
+    ) -> Answer:
+        """Try until it works, or will not; a try that got further than those before starts the count anew."""
+        retry = self._service.retry
+        tries = held = 0
+        while True:
+            self._wait_for_turn(admit)
+            answer = once()
+            if not isinstance(answer, Trouble):
+                return answer
+            if answer.then == "stop":
+                raise answer.error
+            if (answer.wait or 0) > retry.patience:
+                raise ThrottledError(
+                    f"{what}: the service asks to wait {answer.wait:,.0f} s", hint="run the same command again then"
+                )
+            tries, held = (0, 0) if grew() else (tries, held)
+            if answer.then == "all wait":
+                held += 1
+                if held >= retry.attempts:
+                    raise ThrottledError(
+                        f"{answer.error}, {held} times",
+                        hint="wait an hour; the same command then goes on where this one stopped",
+                    )
+                self._hold(self._held_for(answer.wait), answer.error)
+                continue
+            tries += 1
+            if tries >= retry.attempts:
+                raise type(answer.error)(f"{answer.error}, in {tries} tries", hint=answer.error.hint)
+            if answer.then == "at once":
+                continue
+            wait = retry.wait_after(tries, told=answer.wait)
+            log.debug("%s; again in %.1f s", answer.error, wait)
+            self._pause(wait)
+
+    def _authorization(self, url: str) -> dict[str, str]:
+        """Return the header with the token, for the endpoints that take it there and no other host."""
+        if not self._service.token:
+            raise CredentialsError("no access token", hint=config.TOKEN_HINT)
+        endpoints = self._service.endpoints
+        if _origin(url) not in {_origin(endpoints.graph), _origin(endpoints.upload)}:
+            raise ValueError(f"the access token does not go to {urlsplit(url).hostname}")
+        return {"Authorization": f"OAuth {self._service.token}"}
+
+    def _wait_for_turn(self, admit: Callable[[], float] | None) -> None:
+        if admit is not None and (wait := admit()) > 0:
+            self._pause(wait)
+        while True:
+            with self._lock:
+                wait = self._hold_until - self._clock()
+            if wait <= 0:
+                break
+            self._pause(wait)
+        if self._stop.is_set():
+            raise StoppedError
+
+    def _held_for(self, told: float | None) -> float:
+        """Return how long all requests wait where there were too many, seconds; the service may have told."""
+        return max(self._service.retry.rate_wait, told or 0.0)
+
+    def _hold(self, seconds: float, error: ServiceError) -> None:
+        log.warning("%s; all requests wait %.0f s", error, seconds)
+        with self._lock:
+            self._hold_until = max(self._hold_until, self._clock() + seconds)
+
+    def _pause(self, seconds: float) -> None:
+        self._sleep(seconds)
+        if self._stop.is_set():
+            raise StoppedError
+
+    def _get_once(
+        self,
+        url: str,
+        *,
+        what: str,
+        query: Mapping[str, str] | None,
+        check: Callable[[bytes], object] | None,
+        headers: Mapping[str, str],
+        longest: int,
+    ) -> bytes | Trouble:
+        came = self._ask("GET", url, what=what, query=query, headers=headers, longest=longest)
+        if isinstance(came, Trouble):
+            return came
+        status, told, body = came
+        trouble = answers.judge(status, told, body, what=what, now=self._wall_clock())
+        if trouble is None and check is not None:
+            try:
+                check(body)
+            except FormatError as error:
+                trouble = Trouble(ServiceError(f"{what}: {error}", hint="try again later"), "again")
+        return body if trouble is None else self._without_token(trouble)
+
+    def _ask(
+        self,
+        method: Literal["GET", "POST"],
+        url: str,
+        *,
+        what: str,
+        headers: Mapping[str, str],
+        longest: int,
+        query: Mapping[str, str] | None = None,
+        body: bytes | Iterator[bytes] | None = None,
+        timeout: tuple[float, float] | None = None,
+    ) -> tuple[int, Mapping[str, str], bytes] | Trouble:
+        """
+        Make one request; return status, headers and body of a whole answer.
+
+        Nothing of the network is raised from within the `except`: the causes hold the token.
+        """
+        service = self._service
+        try:
+            with self._session.request(
+                method,
+                url,
+                params=query,
+                data=body,
+                headers=headers,
+                stream=True,
+                allow_redirects=False,
+                timeout=timeout or (service.connect_timeout, service.read_timeout),
+                proxies={"http": "", "https": ""} if config.is_loopback(url) else None,
+            ) as response:
+                status, told = response.status_code, response.headers
+                content = self._body(response, longest)
+        except FileError:  # of the file that goes up
+            raise
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            content = Broken(redact(_reason(error), service.token))
+        if isinstance(content, Broken):
+            message = f"{what}: {urlsplit(url).netloc} {content.reason}"
+            return Trouble(NetworkError(message, hint="check the network connection"), "again")
+        return status, told, content
+
+    def _body(self, response: requests.Response, longest: int) -> bytes | Broken:
+        """Read an answer to its end, within the limits of size and time."""
+        deadline = self._clock() + self._service.total_timeout
+        pieces, size = [], 0
+        # `read1` returns what has come; `read` would wait for a full piece, and outlast the limit.
+        while piece := response.raw.read1(65_536, decode_content=False):
+            pieces.append(piece)
+            size += len(piece)
+            if size > longest:
+                return Broken(f"sent more than {longest:,} bytes")
+            if self._clock() > deadline:
+                return Broken(f"took more than {self._service.total_timeout:g} s for its answer")
+            if self._closed.is_set():
+                raise StoppedError
+        return answers.decompressed(b"".join(pieces), response.headers, longest)
+
+    def _without_token(self, trouble: Trouble) -> Trouble:
+        """Take out a token that the answer repeats: `redact` alone knows only the usual forms."""
+        error = trouble.error
+        message = redact(str(error), self._service.token)
+        return trouble if message == str(error) else replace(trouble, error=type(error)(message, hint=error.hint))
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    """Return scheme, host and port of a URL: what a secret may be shared with."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Tell of no redirect: one that is not followed would still be parsed, and its body read without limit."""
+
+
+def _reason(error: BaseException) -> str:
+    """Return what went wrong with a connection, without the library's names and URLs."""
+    if isinstance(error, requests.ConnectTimeout | urllib3.exceptions.ConnectTimeoutError):
+        return "could not be reached: no connection in time"
+    if isinstance(error, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError):
+        return "fell silent"
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, urllib3.exceptions.IncompleteRead | http.client.IncompleteRead):
+            return "broke off in the middle of its answer"
+        if isinstance(seen, urllib3.exceptions.ReadTimeoutError):
+            return "fell silent"
+        if isinstance(seen, http.client.RemoteDisconnected):
+            return "closed the connection without an answer"
+        if isinstance(seen, OSError) and seen.strerror:
+            return f"could not be reached: {seen.strerror}"
+        inner = [part for part in (getattr(seen, "reason", None), *seen.args) if isinstance(part, BaseException)]
+        seen = inner[0] if inner else seen.__cause__ or seen.__context__
+    return f"could not be reached ({type(error).__name__})"

@@ -1,0 +1,318 @@
+"""
+The bytes of pictures, from the hosts that deliver them: signed addresses, and never a token.
+
+Read with urllib3, since `requests` on top of it costs four times the CPU. One call is one request:
+whoever calls decides what to try again, because an address that expired has to be asked for anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+import urllib3
+
+from mlygeo import config
+from mlygeo.errors import NetworkError, ServiceError, ThrottledError
+from mlygeo.net import answers
+from mlygeo.net.answers import Broken, redact
+from mlygeo.net.http import Service, StoppedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LONGEST_PICTURE = 256 << 20
+"""Bytes; the largest panoramas have some 60 MB."""
+
+SLOWEST, GRACE_S = 1_000, 60.0
+"""Bytes a second on average below which a picture is given up, after so many seconds."""
+
+PIECE = 1 << 18
+
+LONGEST_URL = 8_000
+
+EXPIRED = frozenset({403, 404, 410})
+"""Statuses of an address that no longer leads to a picture, or never did: a new one may."""
+
+
+class ExpiredError(ServiceError):
+    """The address of a picture does not hold any more: ask for a new one."""
+
+
+class WaitError(ThrottledError):
+    """
+    The host wants fewer requests.
+
+    Parameters
+    ----------
+    message
+        What it answered.
+    seconds
+        How long it asks to wait; None where it does not say.
+    """
+
+    def __init__(self, message: str, *, seconds: float | None) -> None:
+        super().__init__(message, hint="use fewer --workers")
+        self.seconds = seconds
+
+
+class Pictures:
+    """
+    Fetches pictures; threads may share it.
+
+    Nothing but the address goes to the host: no token, no cookie, no name of a user. Redirects
+    are not followed. Plain http goes to this machine only.
+
+    Parameters
+    ----------
+    service
+        Its time-outs are kept, and its token is kept out of every address and message.
+    connections
+        Connections kept open to each host.
+    stop
+        Ends everything when set, together with `interrupt`.
+    longest
+        Bytes of a picture.
+    clock
+        Seconds that only grow.
+
+    Examples
+    --------
+    >>> with Pictures(service) as pictures:
+    ...     content = pictures.get(record["thumb_1024_url"], what="image 498763468214164")
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        connections: int = 16,
+        stop: threading.Event | None = None,
+        longest: int = LONGEST_PICTURE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._service, self._longest, self._clock = service, longest, clock
+        self._stop = stop or threading.Event()
+        self._connections = connections
+        self._sockets: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._proxies: dict[tuple[str, str], str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.interrupt()
+        for pool in self._pools.values():
+            pool.clear()
+
+    def interrupt(self) -> None:
+        """Break off all requests that are under way, also those that wait in silence."""
+        self._stop.set()
+        with self._lock:
+            sockets = list(self._sockets)
+        for each in sockets:
+            # Of the plain socket, since TLS would first say goodbye to a host that may not answer.
+            with contextlib.suppress(OSError, ValueError):
+                socket.socket.shutdown(each, socket.SHUT_RDWR)
+
+    def get(self, url: str, *, what: str) -> bytes:
+        """
+        Return what an address delivers, whole as far as its length tells.
+
+        Parameters
+        ----------
+        url
+            A signed address.
+        what
+            What is asked for, for messages.
+
+        Raises
+        ------
+        ExpiredError
+            If the host does not know the address, or not any more (403, 404, 410).
+        WaitError
+            If it wants fewer requests (429).
+        NetworkError
+            If it could not be reached, broke off, fell silent or was too slow.
+        ServiceError
+            If it answered anything else but a body within the limits, or is no host to ask.
+        StoppedError
+            If the work was called off.
+        """
+        host = self._checked(url, what)
+        try:
+            status, headers, body = self._ask(url)
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            # ValueError: what reading from a socket that was shut down ends in, and impossible headers.
+            if self._stop.is_set():
+                raise StoppedError from None
+            status, headers, body = 0, {}, Broken(redact(_reason(error), self._service.token))
+        if self._stop.is_set() and isinstance(body, Broken):
+            raise StoppedError
+        if status == 429:
+            verdict = answers.judge(status, headers, b"", what=what, now=time.time())
+            seconds = None if verdict is None else verdict.wait
+            raise WaitError(f"{what}: {host} answered 429: too many requests", seconds=seconds)
+        if status in EXPIRED:
+            raise ExpiredError(f"{what}: {host} answered {status}: the address of the picture does not hold")
+        if 300 <= status < 400:
+            raise ServiceError(f"{what}: {host} redirects, and pictures are not redirected")
+        if isinstance(body, Broken):
+            raise NetworkError(f"{what}: {host} {body.reason}", hint="check the network connection")
+        if status != 200:
+            raise ServiceError(f"{what}: {host} answered {status}", hint="try again later")
+        return body
+
+    def _checked(self, url: str, what: str) -> str:
+        """Return the host of an address, or raise where it must not be asked."""
+        try:
+            parts = urlsplit(url)
+            host, sound = parts.hostname or "", parts.port is None or parts.port > 0
+        except ValueError:
+            host, sound = "", False
+        allowed = parts.scheme == "https" or (parts.scheme == "http" and config.is_loopback(url)) if sound else False
+        if not (host and allowed) or len(url) > LONGEST_URL or not url.isprintable() or " " in url:
+            raise ServiceError(f"{what}: the service gave an address that is none of a picture")
+        if config.is_loopback(url) and not config.is_loopback(self._service.endpoints.graph):
+            raise ServiceError(f"{what}: the service gave an address on this very machine")
+        if parts.username is not None or redact(url, self._service.token) != url:
+            raise ServiceError(f"{what}: the service gave an address with a secret in it, which is not sent")
+        return host
+
+    def _ask(self, url: str) -> tuple[int, Any, bytes | Broken]:
+        service = self._service
+        response = self._pool(url).request(
+            "GET",
+            url,
+            headers={"User-Agent": "mlygeo", "Accept": "image/*", "Accept-Encoding": "identity"},
+            redirect=False,
+            retries=False,
+            preload_content=False,
+            decode_content=False,
+            timeout=urllib3.Timeout(connect=service.connect_timeout, read=service.read_timeout),
+        )
+        whole = False
+        try:
+            if response.status != 200:
+                return response.status, response.headers, b""
+            pieces = self._body(response)
+            if isinstance(pieces, Broken):
+                return response.status, response.headers, pieces
+            whole = True
+            return (
+                response.status,
+                response.headers,
+                answers.decompressed(b"".join(pieces), response.headers, self._longest),
+            )
+        finally:
+            # A connection whose answer was not read to its end cannot serve another one.
+            if whole:
+                response.release_conn()
+            else:
+                response.close()
+
+    def _body(self, response: urllib3.BaseHTTPResponse) -> list[bytes] | Broken:
+        """Read a body to its end, in pieces, within the limits of size and time."""
+        started, longest = self._clock(), self._longest
+        length = response.headers.get("Content-Length", "")
+        if length.isdigit() and int(length) > longest:
+            return Broken(f"announced {int(length):,} bytes, and no picture has so many")
+        pieces, size = [], 0
+        while piece := response.read1(PIECE):
+            pieces.append(piece)
+            size += len(piece)
+            if size > longest:
+                return Broken(f"sent more than {longest:,} bytes")
+            passed = self._clock() - started
+            if passed > self._service.total_timeout or (passed > GRACE_S and size < SLOWEST * passed):
+                return Broken(f"sent {size:,} bytes in {passed:,.0f} s, which is too slow")
+            if self._stop.is_set():
+                return Broken("was interrupted")
+        return pieces
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        parts = urlsplit(url)
+        with self._lock:
+            key = (parts.scheme, parts.netloc)
+            if key not in self._proxies:
+                self._proxies[key] = "" if config.is_loopback(url) else _proxy(url)
+            proxy = self._proxies[key]
+            if proxy not in self._pools:
+                self._pools[proxy] = self._made(proxy)
+            return self._pools[proxy]
+
+    def _made(self, proxy: str) -> urllib3.PoolManager:
+        certificates = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+        options: dict[str, Any] = {
+            "num_pools": 16,
+            "maxsize": self._connections,
+            "ca_certs": certificates or requests.utils.DEFAULT_CA_BUNDLE_PATH,
+        }
+        if proxy:
+            user, password = requests.utils.get_auth_from_url(proxy)
+            told = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if user else None
+            pool: urllib3.PoolManager = urllib3.ProxyManager(proxy, proxy_headers=told, **options)
+        else:
+            pool = urllib3.PoolManager(**options)
+        pool.pool_classes_by_scheme = {"http": self._noting("http"), "https": self._noting("https")}
+        return pool
+
+    def _noting(self, scheme: str) -> type[urllib3.HTTPConnectionPool]:
+        """Return a kind of pool that notes the socket of every connection, so that it can be shut down."""
+        sockets, lock = self._sockets, self._lock
+        pool = urllib3.HTTPSConnectionPool if scheme == "https" else urllib3.HTTPConnectionPool
+        plain: Any = pool.ConnectionCls
+
+        class Connection(plain):  # type: ignore[misc]
+            def connect(self) -> None:
+                super().connect()
+                with lock:
+                    sockets.add(self.sock)
+
+        return type("Pool", (pool,), {"ConnectionCls": Connection})
+
+
+def expiry(url: str) -> float | None:
+    """
+    Return when a signed address expires, seconds since 1970; None where it does not say.
+
+    Examples
+    --------
+    >>> expiry("https://scontent.example/m1/v/picture.jpg?oh=00_AY&oe=66F0C180")
+    1727054208.0
+    """
+    try:
+        values = parse_qs(urlsplit(url).query).get("oe", [])
+        return float(int(values[0], 16)) if values and len(values[0]) <= 12 else None
+    except ValueError:
+        return None
+
+
+def _proxy(url: str) -> str:
+    """Return the proxy that the environment names for an address; "" for none."""
+    proxies = requests.utils.get_environ_proxies(url, no_proxy=None)
+    return requests.utils.select_proxy(url, proxies) or ""
+
+
+def _reason(error: BaseException) -> str:
+    """Return what went wrong with a connection, without the library's names and addresses."""
+    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
+        return "could not be reached: no connection in time"
+    if isinstance(error, urllib3.exceptions.ReadTimeoutError | TimeoutError):
+        return "fell silent"
+    if isinstance(error, urllib3.exceptions.SSLError):
+        return "could not be reached: its certificate is not to be trusted"
+    if isinstance(error, urllib3.exceptions.ProtocolError | ConnectionError):
+        return "broke off its answer, or gave none"
+    if isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.NameResolutionError | OSError):
+        return "could not be reached"
+    return f"could not be understood ({type(error).__name__})"

@@ -1,0 +1,1 @@
+"""What is done to photos: tags written, descriptions kept, files moved."""

@@ -1,0 +1,290 @@
+"""
+Write EXIF into pictures: what Mapillary says of them, or an image description for Mapillary.
+
+The image data and every other segment stay byte for byte what they were, and inside the EXIF
+block nothing is moved: maker notes, thumbnails and unknown tags lie where they lay. A file is
+replaced only by a new one that has been read back from the disk and found whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlygeo import store
+from mlygeo.actors._recoding import recode
+from mlygeo.errors import FileError, FormatError
+from mlygeo.formats import jpeg as segments
+from mlygeo.formats import tiff, xmp
+from mlygeo.formats.exif import TABLE, Encoded, Panorama, Tags, encode
+from mlygeo.photos.tags import DESCRIPTION_COLUMNS, Overwrite, description_tags, image_description, picture_tags
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from mlygeo.formats.exif import Value
+
+__all__ = [
+    "DESCRIPTION_COLUMNS",
+    "ORIGINAL",
+    "Overwrite",
+    "Panorama",
+    "Tags",
+    "description_tags",
+    "image_description",
+    "insert",
+    "picture_tags",
+    "recode",
+    "write_exif",
+]
+
+log = logging.getLogger("mlygeo.photos.exif_writer")
+
+ORIGINAL = "_original"
+"""What is appended to the name of an original that is kept; ExifTool does the same, and can put it back."""
+
+_NEW_BLOCK = b"Exif\0\0"
+
+
+def insert(jpeg: bytes, tags: Tags) -> bytes:
+    """
+    Return a JPEG with tags written into it.
+
+    Image data and all other segments stay as they are, byte for byte. An EXIF block that is there
+    is extended in place: values of other tags, maker notes and thumbnail keep their bytes and
+    their offsets. The index of further pictures (MPF) is corrected where it must be.
+
+    Parameters
+    ----------
+    jpeg
+        The file.
+    tags
+        What to write, from `picture_tags` or `description_tags`.
+
+    Returns
+    -------
+    jpeg
+        The file with the tags; written twice, it is the same as written once.
+
+    Raises
+    ------
+    FormatError
+        If it is no JPEG, if its EXIF or XMP is damaged where it would have to change, or if the
+        tags do not fit into the 64 kB that a segment holds.
+
+    Examples
+    --------
+    >>> insert(jpeg, picture_tags(record))
+    """
+    found = segments.layout(jpeg)
+    replaced: dict[segments.Segment, bytes] = {}
+    behind = segments.place_for_exif(jpeg, found)
+    added: list[tuple[int, bytes]] = []
+
+    exif, absent = _measured(tags, found), dict(tags.absent)
+    block = _exif_segment(jpeg, found)
+    if block is not None:
+        old = segments.payload(jpeg, block)
+        new = _extended(old, exif, absent)
+        if new != old:
+            replaced[block] = new
+        behind = block.end
+    elif exif:
+        wanted = _by_directory({**absent, **exif}, "<")
+        added.append((segments.APP1, _NEW_BLOCK + tiff.fresh(wanted, "<")))
+    if tags.panorama is not None and found.width and found.height:
+        _set_panorama(jpeg, found, tags.panorama, replaced, added)
+    if not replaced and not added:
+        return jpeg
+    return segments.rebuilt(jpeg, found, replaced, {behind: tuple(added)} if added else {})
+
+
+def write_exif(
+    path: str | os.PathLike[str],
+    tags: Tags,
+    *,
+    keep_original: bool = False,
+    target: str | os.PathLike[str] | None = None,
+) -> bool:
+    """
+    Write tags into a JPEG file, safely.
+
+    The new file is written beside the old one, forced to the disk, read back and compared: the
+    image data and every segment but EXIF and XMP must equal the original's, and the tags must be
+    there. Only then does it take the old one's name, in one step: whenever the program stops,
+    there is the old file or the new one, and whole. Mode and times stay.
+
+    Parameters
+    ----------
+    path
+        The file. A symbolic link stays one; what it leads to is replaced.
+    tags
+        What to write, from `picture_tags` or `description_tags`.
+    keep_original
+        Keep the file as it was under its name with "_original" behind; one that is there already
+        stays, since it is older.
+    target
+        Write the new file here and leave the old one alone.
+
+    Returns
+    -------
+    written
+        False where the file says all that already, and nothing was done.
+
+    Raises
+    ------
+    FormatError
+        If it is no JPEG, if its metadata is damaged where it would have to change, or if the tags
+        do not fit.
+    FileError
+        If it cannot be read or replaced, or was changed by another program meanwhile. Whatever is
+        raised, the file is as it was.
+
+    Examples
+    --------
+    >>> write_exif("DSC00001.JPG", description_tags(row), keep_original=True)
+    True
+    """
+    source = Path(path).expanduser()
+    try:
+        source = source.resolve(strict=True)
+        with source.open("rb") as file:
+            before = os.fstat(file.fileno())
+            jpeg = file.read()
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
+        raise store.file_error(error if isinstance(error, OSError) else OSError(str(error)), Path(path)) from error
+    try:
+        new = insert(jpeg, tags)
+    except FormatError as error:
+        raise FormatError(f"{source.name}: {error}", hint=error.hint) from error
+    goal = source if target is None else Path(target).expanduser()
+    if new == jpeg and goal == source:
+        return False
+    with store.atomic(goal) as temporary:
+        _write(temporary, new)
+        _check(temporary.read_bytes(), new, jpeg, tags, source.name)
+        shutil.copystat(source, temporary)
+        # What is forced to the disk has to be opened for writing once more.
+        temporary.chmod(stat.S_IMODE(before.st_mode) | stat.S_IWUSR)
+        if goal == source:
+            _must_be_unchanged(source, before)
+            if keep_original:
+                _keep(source)
+    if not before.st_mode & stat.S_IWUSR:
+        goal.chmod(stat.S_IMODE(before.st_mode))
+    log.debug("wrote %d tags into %s", len(tags.exif), goal.name)
+    return True
+
+
+def _exif_segment(jpeg: bytes, found: segments.Layout) -> segments.Segment | None:
+    blocks = segments.named(jpeg, found, segments.APP1, segments.EXIF_NAME)
+    if len(blocks) > 1 and not jpeg.startswith((b"II*\0", b"MM\0*"), blocks[1].start + 4 + len(_NEW_BLOCK)):
+        raise FormatError("its EXIF goes on over several segments, and cannot be extended")
+    return blocks[0] if blocks else None
+
+
+def _measured(tags: Tags, found: segments.Layout) -> dict[str, Value]:
+    exif = dict(tags.exif)
+    if tags.measured and found.width and found.height:
+        exif |= {"ExifImageWidth": found.width, "ExifImageHeight": found.height}
+        if "FocalPlaneResolutionUnit" in exif:  # of a frame whose larger side is 3.6 cm
+            resolution = ((max(found.width, found.height) * 10, 36),)
+            exif |= {"FocalPlaneXResolution": resolution, "FocalPlaneYResolution": resolution}
+    return exif
+
+
+def _extended(old: bytes, exif: Mapping[str, Value], absent: Mapping[str, Value]) -> bytes:
+    name = old[: len(_NEW_BLOCK)]
+    block = tiff.Block(old[len(name) :])
+    missing = {key: value for key, value in absent.items() if not block.has(TABLE[key].directory, TABLE[key].number)}
+    block.extend(_by_directory({**missing, **exif}, block.order))
+    return name + bytes(block)
+
+
+def _by_directory(values: Mapping[str, Value], order: str) -> dict[str, dict[int, Encoded]]:
+    wanted: dict[str, dict[int, Encoded]] = {}
+    for name, value in values.items():
+        tag = TABLE[name]
+        wanted.setdefault(tag.directory, {})[tag.number] = encode(name, value, order)
+    return wanted
+
+
+def _set_panorama(
+    jpeg: bytes,
+    found: segments.Layout,
+    panorama: Panorama,
+    replaced: dict[segments.Segment, bytes],
+    added: list[tuple[int, bytes]],
+) -> None:
+    wanted = xmp.properties(panorama, found.width, found.height)
+    there = segments.named(jpeg, found, segments.APP1, segments.XMP_NAME)
+    if not there:
+        added.append((segments.APP1, segments.XMP_NAME + xmp.packet(wanted, None)))
+        return
+    old = segments.payload(jpeg, there[0])
+    new = segments.XMP_NAME + xmp.packet(wanted, old[len(segments.XMP_NAME) :])
+    if new != old:
+        replaced[there[0]] = new
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _check(written: bytes, new: bytes, jpeg: bytes, tags: Tags, name: str) -> None:
+    """Raise unless what the disk gives back is whole, has the tags, and is the original in all else."""
+    if written != new:
+        raise FileError(f"{name}: what was written came back different from the disk; the file was left as it was")
+    old_layout, new_layout = segments.layout(jpeg), segments.layout(written)
+    # A comparison of two memoryviews goes number by number; this goes at the speed of memory, without a copy.
+    pictures = memoryview(jpeg)[old_layout.scan :]
+    same = len(pictures) == len(written) - new_layout.scan and written.endswith(pictures)
+    same = same and list(_others(jpeg, old_layout)) == list(_others(written, new_layout))
+    block = _exif_segment(written, new_layout)
+    there = None if block is None else tiff.Block(segments.payload(written, block)[len(_NEW_BLOCK) :])
+    for key, value in _measured(tags, new_layout).items():
+        tag = TABLE[key]
+        same = same and there is not None
+        same = same and there.value(tag.directory, tag.number) == encode(key, value, there.order).raw  # type: ignore[union-attr]
+    if not same:
+        raise FileError(f"{name}: the new file did not pass its check; the file was left as it was")
+
+
+def _others(jpeg: bytes, found: segments.Layout) -> Iterable[tuple[int, bytes]]:
+    """Give the segments that writing tags leaves alone. Of an index of further pictures, only that it is there."""
+    changed = {
+        id(segment)
+        for name in (segments.EXIF_NAME, segments.XMP_NAME)
+        for segment in segments.named(jpeg, found, segments.APP1, name)[:1]
+    }
+    indexes = {id(segment) for segment in segments.named(jpeg, found, segments.APP2, segments.MPF_NAME)}
+    for segment in found.segments:
+        if id(segment) not in changed:
+            yield segment.marker, b"" if id(segment) in indexes else segments.payload(jpeg, segment)
+
+
+def _must_be_unchanged(path: Path, before: os.stat_result) -> None:
+    now = path.stat()
+    if (now.st_ino, now.st_size, now.st_mtime_ns) != (before.st_ino, before.st_size, before.st_mtime_ns):
+        raise FileError(f"{path.name} was changed by another program meanwhile; it was left alone", hint="try again")
+
+
+def _keep(path: Path) -> None:
+    """Keep a file under its name with "_original" behind: a second name for it, or a copy where that cannot be."""
+    kept = path.with_name(path.name + ORIGINAL)
+    with suppress(FileExistsError):
+        try:
+            kept.hardlink_to(path)
+        except FileExistsError:
+            raise
+        except OSError:
+            with store.atomic(kept) as copy:
+                shutil.copy2(path, copy)

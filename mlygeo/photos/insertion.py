@@ -1,0 +1,253 @@
+"""
+Tags into many photos at once: each photo is rewritten safely on its own, and a failure becomes a row's error.
+
+Threads do it, since nearly all the time is the disk's; how a single file survives is `exif_writer`'s.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.photos import exif_writer
+from mlygeo.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    import geopandas as gpd
+    import numpy.typing as npt
+
+    from mlygeo.photos.exif_writer import Overwrite, Tags
+
+log = logging.getLogger("mlygeo.photos.insertion")
+
+WORKERS = 8
+"""Photos that are written at once: enough to keep a disk busy while others wait for it."""
+
+AHEAD = 64
+"""Photos whose tags are made before there is a thread for them."""
+
+_PART = re.compile(r"\.(.{1,40})\.[a-z0-9_]{8}\.part", re.DOTALL)
+
+
+def insert_tags(
+    images: gpd.GeoDataFrame,
+    tags_of: Callable[[Mapping[str, Any]], Tags],
+    *,
+    rows: npt.NDArray[np.bool_] | None = None,
+    keep_original: bool = False,
+    copies: tuple[Path, Path] | None = None,
+    workers: int = WORKERS,
+    progress: Progress | None = None,
+) -> gpd.GeoDataFrame:
+    """
+    Write tags into photos.
+
+    Whenever it stops, each photo is the old one or the new one, and whole; done again, photos that say
+    it all already are left alone.
+
+    Parameters
+    ----------
+    images
+        Images frame of local files; rows with an `error` are passed over.
+    tags_of
+        Makes the tags of a row.
+    rows
+        The rows that are meant; all unless given.
+    keep_original
+        Keep each photo as it was under its name with "_original" behind.
+    copies
+        A folder of photos and another one: copies with the tags go into the second, below the same
+        subfolders as in the first, and the photos stay as they are.
+    workers
+        Photos that are written at once.
+    progress
+        Where progress is shown.
+
+    Returns
+    -------
+    images
+        The same rows with `exif_written` (bool: the tags are in the photo, or its copy), `filesize` and
+        `error`.
+
+    Raises
+    ------
+    FileError
+        If the disk is full: all further photos would fail too. What was written is whole.
+
+    Examples
+    --------
+    >>> insert_tags(images, exif_writer.description_tags)["exif_written"].sum()
+    """
+    chosen = images["error"].isna().to_numpy()
+    chosen = chosen if rows is None else chosen & rows
+    places = np.flatnonzero(chosen)
+    written = (
+        images["exif_written"].to_numpy(dtype=bool).copy() if "exif_written" in images.columns else ~chosen & False
+    )
+    errors = images["error"].to_numpy(dtype=object).copy()
+    errors[images["error"].isna().to_numpy()] = None
+    records = images.iloc[places].to_dict("records")
+    sweep({os.path.dirname(record["path"]) for record in records}, {record["path"] for record in records})  # noqa: PTH120
+    changed = 0
+    with (progress or Progress()).bar("exif", total=len(places), unit="photos") as bar:
+
+        def note(row: int, outcome: bool | str) -> None:
+            nonlocal changed
+            if isinstance(outcome, str):
+                errors[row] = outcome
+                written[row] = False
+            else:
+                written[row] = True
+                changed += outcome
+            bar.advance()
+
+        def work(record: Mapping[Any, Any]) -> bool | str:
+            return _write(record, tags_of, keep_original=keep_original, copies=copies)
+
+        _in_threads(records, places, work, note, workers)
+    log.info(
+        "%d of %d photos written, %d said it all already", changed, len(places), int(written[places].sum()) - changed
+    )
+    return images.assign(
+        exif_written=written, error=_column(errors, images), filesize=_sizes(images, places if copies is None else [])
+    )
+
+
+def place_tags(
+    image: Mapping[str, Any], kinds: Collection[Overwrite], meta_tags: Mapping[str, Any] | None = None
+) -> Tags:
+    """
+    Return tags of time, position or heading, without an image description but for meta tags.
+
+    Parameters
+    ----------
+    image
+        A row of a frame of local photos.
+    kinds
+        What is written: "time", "gps" (position and altitude), "direction".
+    meta_tags
+        MAPMetaTags to keep in the photo, for `process` to find.
+    """
+    tags = exif_writer.description_tags(
+        image, description={} if meta_tags is None else {"MAPMetaTags": meta_tags}, overwrite=kinds
+    )
+    if meta_tags is not None:
+        return tags
+    exif = {name: value for name, value in tags.exif.items() if name != "ImageDescription"}
+    return exif_writer.Tags(exif=exif, absent=tags.absent if exif else {})
+
+
+def sweep(folders: Collection[str], photos: Collection[str]) -> int:
+    """
+    Remove what runs that were killed left beside photos: folders with a half-written copy of one.
+
+    Parameters
+    ----------
+    folders
+        Where to look; not below.
+    photos
+        The photos; what belongs to none of them is left alone.
+
+    Returns
+    -------
+    removed
+        How many.
+    """
+    removed = 0
+    mine: dict[str, set[str]] = {}
+    for path in photos:
+        folder, name = os.path.split(path)
+        mine.setdefault(folder, set()).add(name)
+    for folder in folders:
+        starts = {name[:40] for name in mine.get(folder, ())}
+        try:
+            with os.scandir(folder) as entries:
+                found = [(entry.path, _PART.fullmatch(entry.name)) for entry in entries if entry.is_dir()]
+            leftovers = [Path(path) for path, match in found if match is not None and match[1] in starts]
+        except OSError:
+            continue  # what cannot be listed fails where it is written to, with its reason
+        for leftover in leftovers:
+            inside = list(leftover.iterdir())
+            if all(file.is_file() and file.name in mine[folder] for file in inside):
+                for file in inside:
+                    file.unlink()
+                leftover.rmdir()
+                removed += 1
+    if removed:
+        log.info("removed %d half-written copies that a killed run had left", removed)
+    return removed
+
+
+def _in_threads(
+    records: list[dict[Any, Any]],
+    places: npt.NDArray[np.int64],
+    work: Callable[[Mapping[Any, Any]], bool | str],
+    note: Callable[[int, bool | str], None],
+    workers: int,
+) -> None:
+    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="exif") as pool:
+        running: dict[Any, int] = {}
+        todo = iter(zip(places.tolist(), records, strict=True))
+        try:
+            while True:
+                for row, record in todo:
+                    running[pool.submit(work, record)] = row
+                    if len(running) >= AHEAD:
+                        break
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    note(running.pop(future), future.result())
+        except BaseException:
+            # Interrupted, or the disk is full: what has not begun does not begin, what has ends whole.
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _write(
+    record: Mapping[Any, Any],
+    tags_of: Callable[[Mapping[str, Any]], Tags],
+    *,
+    keep_original: bool,
+    copies: tuple[Path, Path] | None,
+) -> bool | str:
+    """Write one photo; return whether anything was done, or why it could not be."""
+    path = record["path"]
+    try:
+        target = None if copies is None else copies[1] / os.path.relpath(path, copies[0])
+        return exif_writer.write_exif(path, tags_of(record), keep_original=keep_original, target=target)
+    except (FileError, FormatError, InputError) as error:
+        if "disk is full" in str(error) or "quota" in str(error):
+            raise
+        return str(error)
+
+
+def _column(errors: npt.NDArray[np.object_], images: gpd.GeoDataFrame) -> Any:
+    import pandas as pd
+
+    return pd.Series(errors, index=images.index, dtype="str")
+
+
+def _sizes(images: gpd.GeoDataFrame, places: Any) -> Any:
+    """Return the sizes of the files, of those that may have been written anew."""
+    import pandas as pd
+
+    sizes = images["filesize"].astype("Int64").copy() if "filesize" in images.columns else None
+    if sizes is None:
+        sizes = pd.Series(pd.NA, index=images.index, dtype="Int64")
+    values, paths = sizes.array, images["path"].tolist()
+    for row in places:
+        try:
+            values[row] = os.path.getsize(paths[row])  # noqa: PTH202
+        except OSError:
+            values[row] = pd.NA
+    return pd.Series(values, index=images.index)

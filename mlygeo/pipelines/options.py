@@ -1,0 +1,205 @@
+"""The options of processing, in the groups that its units share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from mlygeo.errors import FileError, InputError
+
+if TYPE_CHECKING:
+    from mlygeo.photos.exif_writer import Overwrite
+
+Source = Literal["exif", "gpx", "nmea", "csv", "gopro_videos", "blackvue_videos", "camm_videos"]
+"""Where times and positions come from."""
+
+OTHER_SOURCES: dict[str, Source] = {
+    "native": "exif",
+    "exiftool": "exif",
+    "exiftool_runtime": "exif",
+    "gopro": "gopro_videos",
+    "blackvue": "blackvue_videos",
+    "camm": "camm_videos",
+}
+"""What mapillary_tools calls them today -> ours, which are those of 2019; what exiftool finds in photos is read."""
+
+TURNS = {0: 1, 90: 8, 180: 3, 270: 6}
+"""EXIF's orientation for degrees that a picture is stored turned by, clockwise, as the older tools have it."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class User:
+    """Whose photos they are."""
+
+    user_name: str | None = None
+    organization_name: str | None = None
+    organization_key: str | None = None
+    private: bool = False
+
+
+@dataclass(frozen=True)
+class MetaData:
+    """What is told of camera and files beside what they say."""
+
+    device_make: str | None = None
+    device_model: str | None = None
+    add_file_name: bool = False
+    exclude_import_path: bool = False
+    exclude_path: str | None = None
+    windows_path: bool = False
+    add_import_date: bool = False
+    orientation: int | None = None
+    gps_accuracy: float | None = None
+    camera_uuid: str | None = None
+    custom_meta_data: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise for what makes no sense."""
+        if self.orientation is not None and self.orientation not in TURNS:
+            raise InputError(f"--orientation is 0, 90, 180 or 270 degrees, not {self.orientation}")
+        if self.gps_accuracy is not None and not 0 <= self.gps_accuracy < float("inf"):
+            raise InputError(f"--gps-accuracy must be 0 metres or more, not {self.gps_accuracy}")
+        if self.exclude_import_path and self.exclude_path:
+            raise InputError("--exclude-import-path and --exclude-path both say what is cut off", hint="give one")
+
+
+@dataclass(frozen=True)
+class Geotagging:
+    """Where times, positions and headings come from."""
+
+    geotag_source: Source = "exif"
+    geotag_source_path: Any = None
+    local_time: bool = False
+    sub_second_interval: float = 0.0
+    offset_time: float = 0.0
+    offset_angle: float = 0.0
+    interpolation_offset_time: float = 0.0
+    use_gps_start_time: bool = False
+    max_gap: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raise for what makes no sense."""
+        object.__setattr__(self, "geotag_source", source_named(self.geotag_source))
+        for name, value in (
+            ("offset-time", self.offset_time),
+            ("offset-angle", self.offset_angle),
+            ("interpolation-offset-time", self.interpolation_offset_time),
+        ):
+            if not abs(value) < float("inf"):
+                raise InputError(f"--{name} must be a number, not {value}")
+        if not 0 <= self.sub_second_interval < float("inf"):
+            raise InputError(f"--sub-second-interval must be 0 seconds or more, not {self.sub_second_interval}")
+        if self.geotag_source == "exif" and self.use_gps_start_time:
+            raise InputError("--use-gps-start-time needs a track to start from", hint="name its --geotag-source")
+        if self.geotag_source == "exif" and self.interpolation_offset_time:
+            raise InputError("--interpolation-offset-time needs a track", hint="name its --geotag-source")
+        if self.geotag_source == "exif" and self.geotag_source_path is not None:
+            raise InputError(
+                f"--geotag-source-path {self.geotag_source_path} is of no use to --geotag-source exif",
+                hint="name what it is: --geotag-source gpx, nmea, csv, …",
+            )
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How sequences are made."""
+
+    cutoff_distance: float = 600.0
+    cutoff_time: float = 60.0
+    max_images: int = 500
+    interpolate_directions: bool = False
+    offset_angle: float = 0.0
+    keep_duplicates: bool = False
+    duplicate_distance: float = 0.1
+    duplicate_angle: float = 5.0
+    max_speed: float = 400.0
+
+    def __post_init__(self) -> None:
+        """Raise for what makes no sense, before any photo is read."""
+        for name in ("cutoff_distance", "cutoff_time", "duplicate_distance", "duplicate_angle"):
+            if not (value := getattr(self, name)) >= 0:
+                raise InputError(f"--{name.replace('_', '-')} must be 0 or more, not {value}")
+        if self.max_images < 1:
+            raise InputError(f"--max-images must be 1 or more, not {self.max_images}")
+        if not self.max_speed > 0:
+            raise InputError(f"--max-speed must be above 0 km/h, not {self.max_speed}")
+
+
+@dataclass(frozen=True)
+class Insertion:
+    """What is written into the photos, and where."""
+
+    skip_exif_insert: bool = False
+    keep_original: bool = False
+    overwrite_all_exif_tags: bool = False
+    overwrite_exif_time_tag: bool = False
+    overwrite_exif_gps_tag: bool = False
+    overwrite_exif_direction_tag: bool = False
+    overwrite_exif_orientation_tag: bool = False
+
+    @property
+    def overwrite(self) -> tuple[Overwrite, ...]:
+        """The tags that are written beside the image description."""
+        kinds: dict[Overwrite, bool] = {
+            "all": self.overwrite_all_exif_tags,
+            "time": self.overwrite_exif_time_tag,
+            "gps": self.overwrite_exif_gps_tag,
+            "direction": self.overwrite_exif_direction_tag,
+            "orientation": self.overwrite_exif_orientation_tag,
+        }
+        return tuple(kind for kind, asked in kinds.items() if asked)
+
+
+@dataclass(frozen=True)
+class Sorting:
+    """What is done with a folder of photos after all else."""
+
+    summarize: bool = False
+    list_file_status: bool = False
+    save_as_json: bool = False
+    save_local_mapping: bool = False
+    move_all_images: bool = False
+    move_duplicates: bool = False
+    move_uploaded: bool = False
+    move_sequences: bool = False
+    split_import_path: Any = None
+    push_images: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise where photos would be moved to nowhere, before anything is done."""
+        goal = self.split_import_path
+        if goal is not None and not Path(goal).expanduser().is_dir():
+            raise FileError(f"{goal} is no folder", hint="make it, or leave --split-import-path out")
+
+    @property
+    def moves(self) -> bool:
+        """Whether photos are moved."""
+        return self.move_all_images or self.move_duplicates or self.move_uploaded or self.move_sequences
+
+    @property
+    def asked(self) -> bool:
+        """Whether there is anything to do."""
+        return self.moves or self.summarize or self.list_file_status or self.save_local_mapping
+
+
+def source_named(name: str) -> Source:
+    """Return our name of a source; of several with commas between, as mapillary_tools takes them, that of them all."""
+    found = {OTHER_SOURCES.get(part.strip(), part.strip()) for part in str(name).split(",")}
+    return found.pop() if len(found) == 1 else name  # type: ignore[return-value]
+
+
+def taken(kind: type[T], options: dict[str, Any]) -> T:
+    """
+    Return the settings of a kind, from the options of a call; those that it lacks have their defaults.
+
+    Parameters
+    ----------
+    kind
+        One of the classes here.
+    options
+        The options of a call. Settings that several kinds share stay in it.
+    """
+    return kind(**{field.name: options[field.name] for field in fields(kind) if field.name in options})  # type: ignore[arg-type]

@@ -1,0 +1,240 @@
+"""A selection of images for points: summed up, as a frame, and written for whoever comes next."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo import dtypes, frames, store
+from mlygeo.errors import FrameError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import geopandas as gpd
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from mlygeo.spatial.nearest import Matches
+    from mlygeo.store.points import Points
+
+LEADING = ("point_id", "id", "distance_m", "rank", "heading_difference")
+"""The columns of a selection that are not the image's own."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """
+    Which images were chosen for which points.
+
+    Parameters
+    ----------
+    points
+        The points, street points or others.
+    point_ids
+        Their ids, int64.
+    images
+        The images that could be chosen.
+    image_ids
+        Their ids, int64.
+    matches
+        Which image for which point, by row number.
+    heading_difference
+        Angle between camera and street of each match, degrees; NaN when unknown.
+    """
+
+    points: Points
+    point_ids: npt.NDArray[np.int64]
+    images: Points
+    image_ids: npt.NDArray[np.int64]
+    matches: Matches
+    heading_difference: npt.NDArray[np.float64]
+
+    @classmethod
+    def match(cls, points: Points, images: Points, **options: Any) -> Selection:
+        """
+        Match images to points.
+
+        Parameters
+        ----------
+        points
+            Points; without a `point_id` they are numbered from 0.
+        images
+            Images with an `id`.
+        **options
+            Those of `mlygeo.spatial.nearest.match`.
+
+        Raises
+        ------
+        FrameError
+            If ids are missing or no numbers, or `point_id` is not unique.
+        """
+        from mlygeo.spatial import nearest
+        from mlygeo.store.points import floats_of, ids_of, truths_of
+
+        point_ids = ids_of(points, "point_id") if "point_id" in points.columns else np.arange(len(points))
+        if len(np.unique(point_ids)) < len(point_ids):
+            raise FrameError(f"{points.name}: column 'point_id' holds some ids twice")
+        image_ids = ids_of(images, "id")
+        bearing = floats_of(points, "bearing") if "bearing" in points.columns else None
+        heading = (
+            floats_of(images, "compass_angle") if bearing is not None and "compass_angle" in images.columns else None
+        )
+        pano = None
+        if options.get("max_heading_difference") is not None and "is_pano" in images.columns:
+            pano = truths_of(images, "is_pano")
+        matches = nearest.match(
+            *points.lonlat, *images.lonlat, image_ids, point_id=point_ids, point_bearing=bearing, image_heading=heading,
+            image_is_pano=pano, **options
+        )  # fmt: skip
+        unknown = np.full(len(matches.point_row), np.nan)
+        difference = unknown
+        if bearing is not None and heading is not None:
+            difference = nearest.heading_difference(heading[matches.image_row], bearing[matches.point_row])
+        return cls(points, point_ids, images, image_ids, matches, difference)
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """The selection, sorted by point and rank: the columns of the frame, without geometry."""
+        import pyarrow as pa
+
+        leading = {
+            "point_id": self.point_ids[self.matches.point_row],
+            "id": self.image_ids[self.matches.image_row],
+            "distance_m": self.matches.distance_m,
+            "rank": self.matches.rank,
+            "heading_difference": self.heading_difference,
+        }
+        own = self.images.take(self.matches.image_row, [name for name in self.images.columns if name not in LEADING])
+        return pa.table({**leading, **{name: own[name] for name in own.column_names}})
+
+    @cached_property
+    def lonlat(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Where the chosen images are, degrees."""
+        lon, lat = self.images.lonlat
+        return lon[self.matches.image_row], lat[self.matches.image_row]
+
+    def frame(self) -> gpd.GeoDataFrame:
+        """Return the selection frame."""
+        lon, lat = self.lonlat
+        placed = self.table.append_column("lon", [lon]).append_column("lat", [lat])
+        selection = frames.from_arrow(placed, frames.SELECTION)
+        known = {
+            name: dtypes.cast(selection[name], dtype)
+            for name in selection.columns
+            if name not in LEADING and (dtype := frames.IMAGES.dtype(str(name)))
+        }
+        selection = selection.assign(**known)
+        selection.attrs = {**self.images.attrs, "attribution": self.attribution()}
+        return selection
+
+    def ids(self) -> list[int]:
+        """Return the id of every chosen image once, in the order of the points."""
+        ids = self.table["id"].to_numpy()
+        _, first = np.unique(ids, return_index=True)
+        return list(ids[np.sort(first)].tolist())
+
+    def attribution(self) -> list[str]:
+        """Return whose data this is."""
+        sources = [*self.images.attrs.get("attribution", [frames.MAPILLARY]), *self.points.attrs.get("attribution", [])]
+        return list(dict.fromkeys(sources))
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The facts of the selection: counts, distances, years, panoramas."""
+        first = self.matches.rank == 1
+        covered = int(first.sum())
+        years, pano_share = self._years(), self._pano_share()
+        return {
+            "points": len(self.points),
+            "points_covered": covered,
+            "share_covered": round(covered / len(self.points), 4) if len(self.points) else None,
+            "pairs": len(first),
+            "images": len(np.unique(self.table["id"].to_numpy())),
+            "distance_m": _quartiles(self.matches.distance_m[first]),
+            "captured": years,
+            "pano_share": pano_share,
+        }
+
+    def _years(self) -> dict[str, int]:
+        if "captured_at" not in self.table.column_names or not len(self.table):
+            return {}
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        times = self.table["captured_at"]
+        if not pa.types.is_timestamp(times.type):
+            return {}
+        years = pc.year(times.drop_null()).to_numpy()
+        return {str(year): int(count) for year, count in zip(*np.unique(years, return_counts=True), strict=True)}
+
+    def _pano_share(self) -> float | None:
+        import pyarrow as pa
+
+        if "is_pano" not in self.table.column_names or not pa.types.is_boolean(self.table["is_pano"].type):
+            return None
+        share = self.table["is_pano"].to_numpy().astype(float)
+        return round(float(share.mean()), 4) if len(share) else None
+
+    def headline(self, max_distance: float | None, *, of_streets: bool) -> str:
+        """Return the facts in a sentence."""
+        facts = self.facts
+        noun = "street point" if of_streets else "point"
+        reach = "" if max_distance is None else f" within {max_distance:g} m"
+        median = "" if facts["distance_m"] is None else f" (median {facts['distance_m']['median']:.1f} m)"
+        text = f"{facts['points']:,} {noun}{'' if facts['points'] == 1 else 's'}, "
+        text += f"{facts['points_covered']:,} with an image{reach}{median}"
+        years = sorted(facts["captured"])
+        if years:
+            text += f", all from {years[0]}" if len(years) == 1 else f", from {years[0]} to {years[-1]}"
+        if facts["pano_share"] is not None:
+            text += f", {facts['pano_share']:.0%} panoramas"
+        return text
+
+    def write(self, folder: Path, summary: dict[str, Any]) -> list[Path]:
+        """
+        Write the selection for whoever comes next.
+
+        Parameters
+        ----------
+        folder
+            Made if it is missing.
+        summary
+            What goes into summary.json.
+
+        Returns
+        -------
+        files
+            selection.parquet, image_ids.txt (one id a line, each once), street_points.parquet
+            and summary.json; each appears whole or not at all.
+        """
+        import pyarrow as pa
+
+        from mlygeo.store import parquet
+
+        attrs = {**self.images.attrs, "attribution": self.attribution()}
+        selection, points = folder / "selection.parquet", folder / "street_points.parquet"
+        with store.atomic(selection) as temporary:
+            parquet.write_points(self.table, *self.lonlat, temporary, attrs=attrs)
+        own = self.points.take(np.arange(len(self.points)), [n for n in self.points.columns if n != "point_id"])
+        everything = pa.table({"point_id": self.point_ids, **{name: own[name] for name in own.column_names}})
+        with store.atomic(points) as temporary:
+            parquet.write_points(everything, *self.points.lonlat, temporary, attrs=self.points.attrs)
+        listed = "".join(f"{value}\n" for value in self.ids())
+        ids = store.write_text(listed, folder / "image_ids.txt")
+        text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
+        return [selection, ids, points, store.write_text(text, folder / "summary.json")]
+
+
+def _quartiles(distance_m: npt.NDArray[np.float64]) -> dict[str, float] | None:
+    if not len(distance_m):
+        return None
+    names = ("min", "q1", "median", "q3", "max")
+    return {
+        name: round(float(value), 4)
+        for name, value in zip(names, np.quantile(distance_m, [0, 0.25, 0.5, 0.75, 1]), strict=True)
+    }

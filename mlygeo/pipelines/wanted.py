@@ -1,0 +1,292 @@
+"""Which images a download is about: from a frame, from lists, from sequences, from a search, from a region."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo.errors import InputError, RegionError
+from mlygeo.fetching import Fetching, counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import numpy.typing as npt
+
+    from mlygeo.config import Config
+    from mlygeo.progress import Progress
+    from mlygeo.providers.mapillary.graph import Graph
+    from mlygeo.regions import Region
+
+    Ids = npt.NDArray[np.int64]
+
+TILE_WORKERS = 4
+"""Vector tiles fetched at once; the pace of an address allows for no more."""
+
+NOTHING_SAID = (
+    "give a selection or images file, ids, --imgid-file FILE, --sequence ID, --sequence-file FILE, --user NAME, "
+    "--organization ID, a region, or --retry-failed"
+)
+
+
+@dataclass
+class Wanted:
+    """
+    The images that a download is about.
+
+    Parameters
+    ----------
+    ids
+        int64, each once, in the order wanted.
+    source
+        Where they come from, in words.
+    warnings
+        What could not be told, in words: parts of a search that were cut off, tiles that failed.
+    """
+
+    ids: Ids
+    source: str
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """
+    What a caller gave to say which images are meant; see `mlygeo.download`.
+
+    Parameters
+    ----------
+    images, imgid_file, sequence, sequence_file, user
+        As given.
+    conditions
+        The filters given, from `frames.conditions_of`.
+    place, config
+        The region and the configuration file, where there are such.
+    tiles
+        Options of the region's tiles.
+    progress
+        Where progress is shown.
+    """
+
+    images: Any
+    imgid_file: Any
+    sequence: Iterable[str] | None
+    sequence_file: Any
+    user: str | None
+    conditions: dict[str, Any]
+    place: Region | None
+    config: Config | None
+    tiles: dict[str, Any]
+    progress: Progress | None
+
+    def find(self, graph: Callable[[], Graph]) -> Wanted | None:
+        """
+        Return the images that are meant; None where nothing was said.
+
+        Lists of images and lists of sequences narrow one another where both are given. A region
+        that stands beside a list is not asked: the list says which.
+
+        Parameters
+        ----------
+        graph
+            Returns the Graph API, where it is needed.
+        """
+        listed, sequences = self._listed(), self._sequences()
+        organization = self.conditions.get("organization")
+        searched = self.user is not None or (organization is not None and self.place is None and not self._has_frame)
+        if self.user is not None and (listed is not None or sequences is not None):
+            raise InputError("--user and a list both say which images", hint="give one of them")
+        if self.conditions and not searched and (sequences is not None or (listed is not None and not self._has_frame)):
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in self.conditions)
+            raise InputError(f"{names}: lists of ids are not filtered", hint="filter the images frame, with 'select'")
+        if sequences is not None:
+            along = self._along(sequences, graph())
+            if listed is None:
+                return along
+            kept = listed.ids[np.isin(listed.ids, along.ids)]
+            return Wanted(kept, f"{listed.source} in {along.source}", along.warnings)
+        if listed is not None:
+            return listed
+        if searched:
+            return self._searched(graph())
+        return None if self.place is None else self._in_region(self.place)
+
+    @property
+    def is_region_alone(self) -> bool:
+        """Whether it is the tiles of the region that say which images are meant."""
+        lists = (self.images, self.imgid_file, self.sequence, self.sequence_file, self.user)
+        return self.place is not None and all(each is None for each in lists)
+
+    @property
+    def _has_frame(self) -> bool:
+        words = self.images if isinstance(self.images, list | tuple) else [self.images]
+        return any(hasattr(word, "columns") or (_is_path(word) and not _is_id_file(Path(word))) for word in words)
+
+    def _listed(self) -> Wanted | None:
+        """Return the images of the frames, ids and lists given; None where there are none such."""
+        from mlygeo.readers import id_lists
+
+        given = self.images
+        if given is None and self.imgid_file is None:
+            return None
+        words = list(given) if isinstance(given, list | tuple | set | np.ndarray) else [] if given is None else [given]
+        parts, names = [], []
+        numbers = [word for word in words if _is_number(word)]
+        if numbers:
+            parts.append(np.array([_id(word) for word in numbers], dtype=np.int64))
+            names.append(counted(len(numbers), "id"))
+        for word in (word for word in words if not _is_number(word)):
+            if _is_path(word) and _is_id_file(Path(word)):
+                parts.append(id_lists.read_ids(word))
+                names.append(Path(word).name)
+            else:
+                ids, name = _ids_of_frame(word, self.conditions)
+                parts.append(ids)
+                names.append(name)
+        if self.imgid_file is not None:
+            parts.append(id_lists.read_ids(self.imgid_file))
+            names.append(Path(self.imgid_file).name)
+        ids = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+        return Wanted(id_lists.distinct(ids), " and ".join(names) or "an empty list")
+
+    def _sequences(self) -> list[str] | None:
+        from mlygeo.readers import id_lists
+
+        if self.sequence is None and self.sequence_file is None:
+            return None
+        given = [self.sequence] if isinstance(self.sequence, str) else list(self.sequence or ())
+        found = id_lists.checked_sequences(given, where="--sequence")
+        if self.sequence_file is not None:
+            found += id_lists.read_sequences(self.sequence_file)
+        return list(dict.fromkeys(found))
+
+    def _along(self, sequences: list[str], graph: Graph) -> Wanted:
+        from mlygeo.net.workers import Crew
+        from mlygeo.progress import Progress
+        from mlygeo.readers import id_lists
+
+        crew = Crew[str, "list[int]"](graph.image_ids, workers=min(graph.workers, 8), name="sequences")
+        found: dict[str, list[int]] = {}
+        warnings = []
+        with (self.progress or Progress()).bar("sequences", total=len(sequences), unit="sequences") as bar:
+            for sequence, result in crew.results(iter(sequences)):
+                bar.advance()
+                if isinstance(result, Exception):
+                    if graph.ended is not None or not isinstance(result, OSError):
+                        raise graph.ended or result
+                    warnings.append(f"sequence {sequence} is unknown: {result}")
+                else:
+                    found[sequence] = result
+                    if not result:
+                        warnings.append(f"sequence {sequence} has no images")
+        lists = [np.array(found[each], dtype=np.int64) for each in sequences if found.get(each)]
+        ids = np.concatenate(lists) if lists else np.zeros(0, dtype=np.int64)
+        return Wanted(id_lists.distinct(ids), counted(len(sequences), "sequence"), warnings)
+
+    def _searched(self, graph: Graph) -> Wanted:
+        """Return the images of a user or an organization, in the region where there is one."""
+        from mlygeo.providers.mapillary.graph import id_of
+        from mlygeo.readers import id_lists
+
+        others = set(self.conditions) - {"pano", "since", "until", "organization"}
+        if others:
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(others))
+            raise InputError(f"{names}: a search cannot filter by that")
+        organizations: list[int | None] = list(self.conditions.get("organization", [None]))
+        ids: list[int] = []
+        warnings = []
+        for organization in organizations:
+            search = graph.search(
+                fields=["id"],
+                bbox=self.place,
+                creator_username=self.user,
+                organization_id=organization,
+                is_pano=self.conditions.get("pano"),
+                since=self.conditions.get("since"),
+                until=self.conditions.get("until"),
+                progress=self.progress,
+            )
+            for records in search:
+                ids.extend(number for record in records if (number := id_of(record)) is not None)
+            warnings += [f"the search is not complete: {text}" for text in search.shortcomings()]
+        who = [] if self.user is None else [f"user {self.user}"]
+        who += [f"organization {number}" for number in organizations if number is not None]
+        return Wanted(id_lists.distinct(np.array(ids, dtype=np.int64)), " and ".join(who), warnings)
+
+    def _in_region(self, place: Region) -> Wanted:
+        from mlygeo.readers import id_lists
+        from mlygeo.store.points import TablePoints, ids_of, keep
+
+        fetching = self.fetching(place)
+        everything = TablePoints(fetching.images(), "the images", fetching.attrs)
+        kept = keep(everything, region=place, conditions=self.conditions)
+        warnings = [f"tile {name} could not be fetched, so what lies there is unknown" for name in fetching.failed]
+        return Wanted(id_lists.distinct(ids_of(kept, "id")), place.name, warnings)
+
+    def fetching(self, place: Region) -> Fetching:
+        """Return what fetches the region's tiles."""
+        return Fetching(place, self.config, progress=self.progress, workers=TILE_WORKERS, **self.tiles)
+
+
+def _ids_of_frame(value: Any, conditions: dict[str, Any]) -> tuple[Ids, str]:
+    """Return the ids of a frame or its file, of those rows that meet the conditions, and its name."""
+    from mlygeo.store.points import ids_of, keep, open_points
+
+    if hasattr(value, "columns") and "id" in value.columns and not hasattr(value, "active_geometry_name"):
+        if conditions:
+            raise InputError("a frame without geometry is not filtered", hint="filter it before")
+        return _whole(value["id"]), "the frame"
+    if hasattr(value, "to_numpy") and not hasattr(value, "columns"):
+        return _whole(value), "the ids"
+    points = keep(open_points(value, name="the frame"), region=None, conditions=conditions)
+    if "id" not in points.columns:
+        raise InputError(f"{points.name} has no column 'id', so its images cannot be named")
+    return ids_of(points, "id"), points.name
+
+
+def _whole(values: Any) -> Ids:
+    from mlygeo import dtypes
+
+    try:
+        ids = dtypes.cast(values, "int64").to_numpy(dtype=np.int64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"the column 'id' does not hold ids: {error}") from error
+    if (ids <= 0).any():
+        raise InputError("the column 'id' does not hold ids: one is not above zero")
+    return ids
+
+
+def _is_number(word: Any) -> bool:
+    return isinstance(word, int | np.integer) or (isinstance(word, str) and word.strip().isdigit())
+
+
+def _id(word: Any) -> int:
+    number = int(word)
+    if isinstance(word, bool) or not 0 < number < 2**63:
+        raise InputError(f"{str(word)[:40]!r} is no image id", hint="ids are whole numbers")
+    return number
+
+
+def _is_path(word: Any) -> bool:
+    return isinstance(word, str | os.PathLike)
+
+
+def _is_id_file(path: Path) -> bool:
+    """Return whether a file lists ids; others hold frames."""
+    ending = path.suffix.lower()
+    if ending == ".json":
+        try:
+            with path.expanduser().open("rb") as file:
+                return file.read(200).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"["
+        except OSError:
+            return False
+    return ending in {"", ".txt", ".lst", ".list"}
+
+
+def nothing_said() -> RegionError:
+    """Return the error of a call that does not say which images are meant."""
+    return RegionError("nothing says which images to download", hint=NOTHING_SAID)

@@ -1,0 +1,174 @@
+"""Colours, and which row of a layer gets which: the same in pictures and on interactive maps."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo.errors import FrameError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
+    from mlygeo.plotting.layers import Layer
+
+GREY, BLUE, VERMILION, GREEN, PURPLE = "#6b7075", "#0072b2", "#d55e00", "#009e73", "#882255"
+BLACK, PALE = "#1a1a1a", "#eceef0"
+
+KINDS = {
+    "streets": GREY,
+    "points": BLUE,
+    "images": VERMILION,
+    "selection": VERMILION,
+    "tracks": PURPLE,
+    "sequences": GREEN,
+    "coverage": BLUE,
+    "gaps": VERMILION,
+    "areas": PALE,
+}
+"""
+Colour of each kind of layer: Okabe and Ito's (2008) where they stand out from white by 3 to 1, and
+Tol's wine (2021).
+"""
+
+CATEGORIES = (BLUE, VERMILION, GREEN, PURPLE, BLACK, "#b87aa3")
+"""Colours of categories, told apart by people with any common colour blindness; what is left over is grey."""
+
+SCALE = ("#440154", "#46327e", "#375b8d", "#277f8e", "#1fa188")
+"""From low to high: the darker part of viridis (van der Walt and Smith 2015), which stands out from white."""
+
+MOST_CATEGORIES = len(CATEGORIES)
+
+
+@dataclass(frozen=True)
+class Paint:
+    """
+    Which colour each row of a layer has.
+
+    Parameters
+    ----------
+    colours
+        Colours as #rrggbb.
+    labels
+        What each stands for; None for a layer of one colour.
+    index
+        The colour of each row; None where there is but one.
+    title
+        What the colours tell.
+    """
+
+    colours: tuple[str, ...]
+    labels: tuple[str, ...] | None = None
+    index: npt.NDArray[np.uint8] | None = None
+    title: str = ""
+
+
+def paint(layer: Layer, colour: str | None, *, with_gaps: bool = False) -> Paint:
+    """
+    Return the colours of a layer.
+
+    Parameters
+    ----------
+    layer
+        The layer.
+    colour
+        Name of a column that gives the colours where the layer has it; None for what suits its kind.
+    with_gaps
+        Whether the gaps of a coverage are drawn above it.
+
+    Raises
+    ------
+    FrameError
+        If the column's values cannot be told apart by colour.
+    """
+    if colour is not None and colour in layer.frame.columns and colour != layer.frame.geometry.name:
+        return _of_values(layer.frame[colour], colour)
+    if layer.kind == "tracks" and colour in {None, "speed"}:
+        return scaled(layer.speed_ms() * 3.6, "km/h")
+    if layer.kind == "coverage" and not with_gaps:
+        share = layer.frame["share_covered"].to_numpy(dtype=float)
+        index = np.where(share >= 0.9995, 0, np.where(share > 0.0005, 1, 2)).astype(np.uint8)
+        return Paint((BLUE, GREEN, VERMILION), ("covered", "partly covered", "not covered"), index)
+    if layer.kind == "sequences" and len(layer.frame) > 1:
+        return Paint(CATEGORIES, None, (np.arange(len(layer.frame)) % len(CATEGORIES)).astype(np.uint8))
+    return Paint((KINDS[layer.kind],))
+
+
+def _of_values(values: pd.Series, name: str) -> Paint:
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(values):
+        years = values.dt.year
+        return _ordered(years, name)
+    if pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values):
+        return _categories(values, name)
+    numbers = values.to_numpy(dtype=float, na_value=np.nan)
+    whole = pd.api.types.is_integer_dtype(values)
+    if whole and len(np.unique(numbers[~np.isnan(numbers)])) <= len(SCALE):
+        return _ordered(values, name)
+    return scaled(numbers, name)
+
+
+def _ordered(values: pd.Series, name: str) -> Paint:
+    """Colour whole numbers such as years, neighbours together where there are more than colours."""
+    numbers = values.to_numpy(dtype=float, na_value=np.nan)
+    known = np.unique(numbers[~np.isnan(numbers)])
+    groups = np.array_split(known, min(len(known), len(SCALE))) if len(known) else []
+    labels = [f"{group[0]:.0f}" if len(group) == 1 else f"{group[0]:.0f} to {group[-1]:.0f}" for group in groups]
+    index = np.searchsorted(np.array([group[-1] for group in groups]), numbers)
+    return _with_unknown(
+        SCALE[:: max(len(SCALE) // max(len(groups), 1), 1)][: len(groups)], labels, index, numbers, name
+    )
+
+
+def scaled(numbers: npt.NDArray[np.float64], name: str) -> Paint:
+    """
+    Colour numbers from low to high in equal steps; the outermost hundredths share the outermost colours.
+
+    Parameters
+    ----------
+    numbers
+        One for each row; NaN where unknown.
+    name
+        What they are, for the legend.
+    """
+    known = numbers[np.isfinite(numbers)]
+    if not len(known):
+        return Paint((GREY,), ("unknown",), np.zeros(len(numbers), np.uint8), name)
+    low, high = np.quantile(known, [0.01, 0.99])
+    if high <= low:
+        high = low + 1
+    borders = np.linspace(low, high, len(SCALE) + 1)
+    digits = max(0, 1 - int(np.floor(np.log10(borders[1] - borders[0]))))
+    labels = [f"{low:,.{digits}f} to {high:,.{digits}f}" for low, high in itertools.pairwise(borders)]
+    index = np.clip(np.searchsorted(borders, numbers, side="right") - 1, 0, len(SCALE) - 1)
+    return _with_unknown(SCALE, labels, index, numbers, name)
+
+
+def _categories(values: pd.Series, name: str) -> Paint:
+    import pandas as pd
+
+    try:
+        counts = values.value_counts()
+    except TypeError as error:
+        raise FrameError(f"column '{name}' holds {type(values.iloc[0]).__name__}s, which have no colours") from error
+    top = list(counts.index[: MOST_CATEGORIES if len(counts) <= MOST_CATEGORIES else MOST_CATEGORIES - 1])
+    codes = pd.Index(top).get_indexer(pd.Index(values)).astype(np.int64)
+    colours, labels = list(CATEGORIES[: len(top)]), [str(value) for value in top]
+    if (codes < 0).any():
+        colours.append(GREY)
+        labels.append("others" if len(counts) > len(top) else "unknown")
+        codes[codes < 0] = len(top)
+    return Paint(tuple(colours), tuple(labels), codes.astype(np.uint8), name)
+
+
+def _with_unknown(colours: Any, labels: list[str], index: Any, numbers: npt.NDArray[np.float64], name: str) -> Paint:
+    unknown = ~np.isfinite(numbers)
+    if unknown.any():
+        index = np.where(unknown, len(labels), index)
+        return Paint((*colours, GREY), (*labels, "unknown"), index.astype(np.uint8), name)
+    return Paint(tuple(colours), tuple(labels), np.asarray(index).astype(np.uint8), name)

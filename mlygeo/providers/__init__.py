@@ -1,0 +1,1 @@
+"""Who serves street-level images: a folder each."""

@@ -1,0 +1,1 @@
+"""Mapillary: its tiles, its Graph API, its uploads and its accounts."""

@@ -1,0 +1,330 @@
+"""
+The Graph API: images by their ids, the images of a sequence, searches, users and organizations.
+
+Answers are the service's own JSON records; `mlygeo.providers.mapillary.records` makes frames of them. The token
+goes into the header, to the endpoint's host alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from urllib.parse import urlencode
+
+from mlygeo.errors import FormatError, InputError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
+from mlygeo.net import answers
+from mlygeo.net.answers import GoneError, QueryTimeoutError, RefusedError, UnknownFieldError
+from mlygeo.net.http import Client, Service
+from mlygeo.net.workers import Crew
+from mlygeo.service._batches import GONE, IDS_A_CALL, Batch, Batches, calls_for, in_parts
+from mlygeo.service._records import LARGEST_ID, Record, checked_id, data_of, distinct_ids, id_of, with_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from mlygeo.net.quota import Pace
+    from mlygeo.providers.mapillary.search import Search
+    from mlygeo.regions import Region
+    from mlygeo.spatial.boxes import Bounds
+
+__all__ = [
+    "GONE",
+    "IDS_A_CALL",
+    "LARGEST_ID",
+    "Batch",
+    "GoneError",
+    "Graph",
+    "Record",
+    "UnknownFieldError",
+    "calls_for",
+    "checked_id",
+    "data_of",
+    "id_of",
+]
+
+log = logging.getLogger("mlygeo.service")
+
+Answer = TypeVar("Answer")
+
+LONGEST_JSON = 64 << 20
+"""Bytes of an answer. The largest real ones, 2,000 images with all fields, have some 6 MB."""
+
+FAILURES_IN_A_ROW, UNREACHABLE_IN_A_ROW = 24, 8
+"""Requests that fail one after another, each in all its tries, until the run stops: the service is down."""
+
+
+class Graph:
+    """
+    The Graph API of the Mapillary service; threads may share it.
+
+    A refused token, or an address that is throttled, ends everything that goes on here at once:
+    no further request goes out.
+
+    Parameters
+    ----------
+    service
+        Where it answers, with the token; and how failed requests are tried again.
+    workers
+        Requests made at once, where there are several to make.
+    stop
+        Ends every wait at once when set.
+
+    Examples
+    --------
+    >>> with Graph(Service.from_environment()) as graph:
+    ...     for batch in graph.images([498763468214164], fields=["captured_at", "thumb_1024_url"]):
+    ...         print(batch.found, batch.missing)
+    """
+
+    def __init__(self, service: Service, *, workers: int = 16, stop: threading.Event | None = None) -> None:
+        if workers < 1:
+            raise InputError(f"{workers} workers ask for nothing", hint="use --workers 1 or more")
+        self.workers = workers
+        self.unknown_fields: set[str] = set()
+        """Fields that were asked for and that images do not have; they are not asked for again."""
+        self._service = service
+        self._client = Client(service, connections=workers, stop=stop)
+        self._lock = threading.Lock()
+        self._batches = Batches(self)
+        self._failures = self._unreachable = 0
+        self.ended: ServiceError | None = None
+        """The error that ended everything; None while requests may go out."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *of_error: object) -> None:
+        self._client.__exit__(*of_error)
+
+    def entity(self, id: int | str, *, fields: Sequence[str]) -> Record:  # noqa: A002 - the service's word
+        """
+        Return the record of one image, user or organization.
+
+        Parameters
+        ----------
+        id
+            Its id.
+        fields
+            The fields wanted. One without a value is absent from the record, which always has `id`.
+
+        Raises
+        ------
+        GoneError
+            If there is no such thing, not any more, or not for this token.
+        ServiceError
+            As `mlygeo.net.http.Client.get` raises them.
+        """
+        number = checked_id(id)
+
+        def right(record: Record) -> Record:
+            if id_of(record) != number:
+                raise FormatError("the record that came is of another id")
+            return record
+
+        return self.ask_with_fields(
+            fields,
+            lambda asked: self.ask(f"/{number}", {"fields": asked}, what=f"id {number}", read=right),
+        )
+
+    def images(self, ids: Iterable[int] | npt.NDArray[np.int64], *, fields: Sequence[str]) -> Iterator[Batch]:
+        """
+        Yield the records of images, many ids a request, several requests at once.
+
+        Every id stands in one batch, as found or as missing; one asked for twice counts once. An
+        image that a request for many leaves out is asked for alone, so that its reason is known.
+        Where the service refuses a request for many, it is asked in another way, and then for
+        fewer at a time.
+
+        Parameters
+        ----------
+        ids
+            Ids of images.
+        fields
+            The fields wanted.
+
+        Yields
+        ------
+        batch
+            As they come, in any order.
+
+        Raises
+        ------
+        TokenRejectedError, ThrottledError
+            If the service refuses the token or the address.
+        NetworkError, ServiceError
+            If it is down: many requests failed one after another.
+        UnknownFieldError
+            If images have none of the fields.
+        """
+        crew = Crew[list[int], Batch](
+            lambda some: self._batches.batch(some, fields), workers=self.workers, name="graph"
+        )
+        for some, result in crew.results(in_parts(distinct_ids(ids), IDS_A_CALL["images"])):
+            if isinstance(result, Batch):
+                yield result
+            elif isinstance(result, ServiceError) and not isinstance(result, UnknownFieldError) and self.ended is None:
+                yield Batch(missing=dict.fromkeys(some, str(result)))
+            else:
+                raise self.ended or result
+
+    def image_ids(self, sequence_id: str) -> list[int]:
+        """
+        Return the ids of the images of a sequence, in order along it.
+
+        Parameters
+        ----------
+        sequence_id
+            Its id. An unknown one has no images.
+
+        Raises
+        ------
+        ServiceError
+            As `mlygeo.net.http.Client.get` raises them.
+        """
+
+        def read(record: Record) -> list[int]:
+            ids = [id_of(image) for image in data_of(record)]
+            if None in ids:
+                raise FormatError("the list that came holds an image without an id")
+            return [number for number in ids if number is not None]
+
+        query = {"sequence_id": sequence_id}
+        return self.ask("/image_ids", query, what=f"sequence {sequence_id[:40]}", read=read, pace="search")
+
+    def user(self, id: int | str = "me") -> Record:  # noqa: A002 - the service's word
+        """Return `id` and `username` of a user, or of the token's own; raises as `entity` does."""
+        if id != "me":
+            return self.entity(id, fields=("id", "username"))
+        return self.ask("/me", {"fields": "id,username"}, what="the token's user", read=with_id)
+
+    def organization(self, id: int | str) -> Record:  # noqa: A002 - the service's word
+        """Return `id`, `slug`, `name` and `description` of an organization; raises as `entity` does."""
+        return self.entity(id, fields=("id", "slug", "name", "description"))
+
+    def search(self, *, fields: Sequence[str], bbox: Bounds | Region | None = None, **conditions: Any) -> Search:
+        """
+        Return a search for images; it runs as it is read.
+
+        Parameters
+        ----------
+        fields
+            The fields wanted.
+        bbox
+            Where: a box (west > east where it crosses the antimeridian) or a region.
+        **conditions
+            Those of `mlygeo.providers.mapillary.search.Search`.
+
+        Raises
+        ------
+        InputError
+            If nothing says where or whose, or the box is too large.
+        """
+        from mlygeo.providers.mapillary.search import Search
+
+        return Search(self, fields=fields, bbox=bbox, **conditions)
+
+    def ask(
+        self,
+        path: str,
+        query: Mapping[str, str],
+        *,
+        what: str,
+        read: Callable[[Record], Answer],
+        pace: Literal["entity", "search"] = "entity",
+        cost: int = 1,
+    ) -> Answer:
+        """
+        Make one request, and return what is read from its answer.
+
+        Parameters
+        ----------
+        path
+            Path on the Graph API's host.
+        query
+            Its parameters.
+        what
+            What is asked for, for messages.
+        read
+            Reads the JSON object that came; raises FormatError where it is not what was asked
+            for, and then the request is tried again.
+        pace
+            The pace it keeps.
+        cost
+            How many requests it counts as.
+
+        Raises
+        ------
+        ServiceError
+            As `mlygeo.net.http.Client.get` raises them.
+        """
+        result: list[Answer] = []
+
+        def check(body: bytes) -> None:
+            result[:] = [read(answers.parsed_json(body))]
+
+        steady = self._service.entity_pace if pace == "entity" else self._service.search_pace
+        url = f"{self._service.endpoints.graph}{path}?{urlencode(query, safe=',')}"
+        try:
+            self._client.get(
+                url, what=what, check=check, admit=lambda: self._admit(steady, cost), token_in_header=True,
+                longest_body=LONGEST_JSON,
+            )  # fmt: skip
+        except ServiceError as error:
+            self._note(error)
+            raise
+        with self._lock:
+            self._failures = self._unreachable = 0
+        return result[0]
+
+    def ask_with_fields(self, fields: Sequence[str], ask: Callable[[str], Answer]) -> Answer:
+        """
+        Make a request that names fields, again without a field that images turn out not to have.
+
+        Parameters
+        ----------
+        fields
+            The fields wanted.
+        ask
+            Makes the request with a list of fields, separated by commas.
+
+        Raises
+        ------
+        UnknownFieldError
+            If no field is left, or it is not an image that lacks the field.
+        """
+        while True:
+            asked = [name for name in fields if name not in self.unknown_fields]
+            try:
+                return ask(",".join(asked))
+            except UnknownFieldError as error:
+                if error.field not in asked or not error.of_image or len(asked) == 1:
+                    raise
+                with self._lock:
+                    if error.field not in self.unknown_fields:
+                        log.warning("the service's images have no field %r; going on without it", error.field[:60])
+                    self.unknown_fields.add(error.field)
+
+    def _admit(self, pace: Pace, cost: int) -> float:
+        """Book a request; refuse it where the work has ended for all."""
+        if self.ended is not None:
+            raise self.ended
+        return max(pace.take() for _ in range(cost))
+
+    def _note(self, error: ServiceError) -> None:
+        """Keep count of what fails in a row, and end everything where that shows no sense in going on."""
+        with self._lock:
+            if isinstance(error, RefusedError | QueryTimeoutError):  # it is there, and at work
+                self._failures = self._unreachable = 0
+                return
+            self._failures += 1
+            self._unreachable = self._unreachable + 1 if isinstance(error, NetworkError) else 0
+            if (
+                isinstance(error, TokenRejectedError | ThrottledError)
+                or self._failures >= FAILURES_IN_A_ROW
+                or self._unreachable >= UNREACHABLE_IN_A_ROW
+            ):
+                self.ended = self.ended or error

@@ -1,0 +1,274 @@
+"""
+Vector tiles of a region, fetched into the tile cache.
+
+Several at a time, at a pace that is safe for the address. Each is checked and stored whole before
+it counts as fetched, so a run can be interrupted anywhere and goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlygeo.config import TOKEN_HINT
+from mlygeo.errors import CredentialsError, InputError
+from mlygeo.net.quota import TileQuota
+from mlygeo.providers.mapillary.tile_cache import (
+    ZOOM,
+    Plan,
+    default_tile_cache,
+    plan,
+    read_tile_list,
+    region_tiles,
+    tile_boxes,
+    tile_name,
+    with_costs,
+)
+from mlygeo.service._tile_run import (
+    FAILURES_IN_A_ROW,
+    LEFTOVER_AGE_S,
+    SECONDS_TO_STOP,
+    UNREACHABLE_IN_A_ROW,
+    TileRun,
+)
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Collection
+
+    import geopandas as gpd
+    from mercantile import Tile
+
+    from mlygeo.net.http import Service
+    from mlygeo.progress import Progress
+    from mlygeo.regions import Region
+
+__all__ = [
+    "FAILURES_IN_A_ROW",
+    "LEFTOVER_AGE_S",
+    "SECONDS_TO_STOP",
+    "UNREACHABLE_IN_A_ROW",
+    "fetch_tiles",
+    "plan_tiles",
+]
+
+log = logging.getLogger("mlygeo.service")
+
+
+def fetch_tiles(
+    region: Region,
+    *,
+    tile_cache: str | os.PathLike[str] | None = None,
+    computed: bool = False,
+    overwrite: bool = False,
+    max_age: float | None = None,
+    tile_list_file: str | os.PathLike[str] | None = None,
+    workers: int = 4,
+    service: Service | None = None,
+    validate: Callable[[bytes, int, int], object] | None = None,
+    damaged: Collection[Path] = (),
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> gpd.GeoDataFrame:
+    """
+    Fetch the zoom-14 tiles of a region into the tile cache.
+
+    Tiles that are there already are not asked for, so a second run makes no request and needs no
+    token, and an interrupted one goes on where it stopped. Each tile is checked before it is
+    stored, and stored whole or not at all. Requests keep a pace that is safe for the address, and
+    the service's daily limit, over all runs of this user.
+
+    Parameters
+    ----------
+    region
+        The region.
+    tile_cache
+        Folder of the tile cache; the user's cache folder unless given.
+    computed
+        Tiles with the positions computed in 3D reconstruction, instead of the original ones.
+    overwrite
+        Fetch all tiles anew. The old file stays until the new one is whole.
+    max_age
+        Fetch those tiles anew that are older than this, days.
+    tile_list_file
+        Only tiles whose cache file's name stands in this text file, one a line.
+    workers
+        Tiles fetched at once.
+    service
+        The service, with its token; from the environment and the user's files unless given.
+    validate
+        Called with bytes, x and y of a tile that came (a zero-byte one too), from several threads;
+        raises FormatError where it is none, and then the tile is asked for again.
+    damaged
+        Files of the cache that cannot be read; their tiles are fetched anew.
+    dry_run
+        Fetch nothing; tell which tiles are missing.
+    progress
+        Shows how far it is.
+
+    Returns
+    -------
+    tiles
+        A row a tile, sorted by x and y: x, y, zoom (int64), path (str; the tile's file, null where
+        there is none), status (str: "cached", "fetched", "failed", with `dry_run` "missing", or
+        "skipped" for tiles that `tile_list_file` leaves out), error (str, null when fine), and the tile's outline as
+        geometry, EPSG:4326. A tile whose refresh failed keeps its old file, and has both.
+
+    Raises
+    ------
+    RegionError
+        If the region has no tiles, or too many.
+    InputError
+        If an option makes no sense.
+    CredentialsError
+        If a tile is missing and there is no token; before anything starts.
+    TokenRejectedError, ThrottledError
+        If the service refuses the token or the address, or the day's limit is spent. The tiles
+        that came before are in the cache.
+    NetworkError, ServiceError
+        If no tile at all could be fetched for want of a connection, or two dozen in a row failed.
+    FileError
+        If the cache cannot be written to.
+
+    Examples
+    --------
+    >>> fetch_tiles(Region.from_bbox(9.16, 48.76, 9.18, 48.78), tile_cache="tiles")
+    """
+    if workers < 1:
+        raise InputError(f"{workers} workers fetch nothing", hint="use --workers 1 or more")
+    cache = default_tile_cache() if tile_cache is None else Path(tile_cache).expanduser()
+    tiles = region_tiles(region)
+    wanted = _listed(tiles, region, tile_list_file, computed=computed)
+    work = plan(wanted, cache, computed=computed, overwrite=overwrite, max_age=max_age, damaged=damaged)
+    if dry_run:
+        return _frame(tiles, work, {}, None, computed=computed)
+    errors: dict[Tile, str] = {}
+    if work.missing:
+        service, token = _with_token(service, work)
+        quota = TileQuota(token, pace=service.pace, limit=service.tiles_a_day, folder=service.state_dir)
+        log.info("%s", with_costs(work, service, quota))
+        run = TileRun(
+            service, token, quota, cache, computed=computed, workers=workers, validate=validate, progress=progress
+        )
+        try:
+            errors = run.run(work.missing)
+        finally:
+            quota.close()
+    log.log(
+        logging.WARNING if errors else logging.INFO,
+        "%d tiles of %s: %d cached, %d fetched, %d failed",
+        len(wanted),
+        region.name,
+        len(wanted) - len(work.missing),
+        len(work.missing) - len(errors),
+        len(errors),
+    )
+    return _frame(tiles, work, errors, cache, computed=computed)
+
+
+def plan_tiles(
+    region: Region,
+    *,
+    tile_cache: str | os.PathLike[str] | None = None,
+    computed: bool = False,
+    overwrite: bool = False,
+    max_age: float | None = None,
+    tile_list_file: str | os.PathLike[str] | None = None,
+    service: Service | None = None,
+) -> Plan:
+    """
+    Return what `fetch_tiles` would fetch, and how long it would take; nothing is asked for.
+
+    Parameters
+    ----------
+    region, tile_cache, computed, overwrite, max_age, tile_list_file, service
+        As for `fetch_tiles`. Without a token the requests of today are not known.
+
+    Returns
+    -------
+    plan
+        The tiles that are there and those that are missing, seconds and days.
+
+    Raises
+    ------
+    RegionError
+        If the region has no tiles, or too many.
+    InputError
+        If an option makes no sense.
+    """
+    from mlygeo import config
+    from mlygeo.net.http import Service
+
+    cache = default_tile_cache() if tile_cache is None else Path(tile_cache).expanduser()
+    wanted = _listed(region_tiles(region), region, tile_list_file, computed=computed)
+    work = plan(wanted, cache, computed=computed, overwrite=overwrite, max_age=max_age)
+    service = Service(token=config.find_token()) if service is None else service
+    quota = TileQuota(service.token or "", pace=service.pace, limit=service.tiles_a_day, folder=service.state_dir)
+    try:
+        return with_costs(work, service, quota)
+    finally:
+        quota.close()
+
+
+def _listed(
+    tiles: list[Tile], region: Region, tile_list_file: str | os.PathLike[str] | None, *, computed: bool
+) -> list[Tile]:
+    if tile_list_file is None:
+        return tiles
+    listed = read_tile_list(tile_list_file)
+    wanted = [tile for tile in tiles if tile_name(tile, computed=computed) in listed]
+    if not wanted:
+        raise InputError(f"none of the {len(tiles):,} tiles of {region.name} stands in {tile_list_file}")
+    return wanted
+
+
+def _with_token(service: Service | None, work: Plan) -> tuple[Service, str]:
+    """Return the service to ask and its token, which it must have."""
+    from mlygeo.net.http import Service
+
+    needed = f"{len(work.missing):,} of {len(work.tiles):,} tiles are not in the tile cache"
+    if service is None:
+        try:
+            service = Service.from_environment()
+        except CredentialsError as error:
+            raise CredentialsError(f"{needed}: {error}", hint=error.hint) from None
+    if service.token is None:
+        raise CredentialsError(f"{needed}, and the service was given without an access token", hint=TOKEN_HINT)
+    return service, service.token
+
+
+def _frame(
+    tiles: list[Tile], work: Plan, errors: dict[Tile, str], cache: Path | None, *, computed: bool
+) -> gpd.GeoDataFrame:
+    """Return the tiles frame; without a cache the missing tiles have not been fetched into it."""
+    import geopandas as gpd
+    import pandas as pd
+
+    missing, wanted = set(work.missing), set(work.tiles)
+    files = {tile: str(path) for tile, path in work.files.items()}
+    status = {}
+    for tile in tiles:
+        if tile not in wanted:
+            status[tile] = "skipped"
+        elif tile in errors:
+            status[tile] = "failed"
+        elif tile not in missing:
+            status[tile] = "cached"
+        elif cache is None:
+            status[tile] = "missing"
+        else:
+            status[tile] = "fetched"
+            files[tile] = str(cache / f"{tile_name(tile, computed=computed)}.mvt")
+    addresses = np.array([(tile.x, tile.y) for tile in tiles], dtype=np.int64).reshape(-1, 2)
+    columns = {
+        "x": addresses[:, 0],
+        "y": addresses[:, 1],
+        "zoom": np.full(len(tiles), ZOOM, dtype=np.int64),
+        "path": pd.Series([files.get(tile) for tile in tiles], dtype="str"),
+        "status": pd.Series([status[tile] for tile in tiles], dtype="str"),
+        "error": pd.Series([errors.get(tile) for tile in tiles], dtype="str"),
+    }
+    return gpd.GeoDataFrame(columns, geometry=tile_boxes(addresses, ZOOM), crs="EPSG:4326")

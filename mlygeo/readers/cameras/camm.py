@@ -1,0 +1,101 @@
+"""
+Google's camera motion metadata (CAMM) -> positions.
+
+Format: https://developers.google.com/streetview/publish/camm-spec. Each sample has two bytes that say
+nothing, its type, and little-endian values: type 5 latitude, longitude, altitude; type 6 those with the
+time of the GPS, fix, accuracies and velocities.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from mlygeo.formats import mp4
+from mlygeo.readers.cameras.positions import Points
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import numpy.typing as npt
+
+    Reals = npt.NDArray[np.float64]
+
+_POSITION, _GPS = 5, 6
+_HEAD = [("reserved", "<u2"), ("type", "<u2")]
+_ROWS = {
+    _POSITION: np.dtype([*_HEAD, ("lat", "<f8"), ("lon", "<f8"), ("altitude", "<f8")]),
+    _GPS: np.dtype(
+        [*_HEAD, ("time", "<f8"), ("fix", "<i4"), ("lat", "<f8"), ("lon", "<f8"), ("altitude", "<f4"),
+         ("horizontal", "<f4"), ("vertical", "<f4"), ("east", "<f4"), ("north", "<f4"), ("up", "<f4"),
+         ("speed", "<f4")]
+    ),
+}  # fmt: skip
+
+_GPS_EPOCH_S = 315_964_800
+_LEAP_SECONDS = 18
+"""Seconds that GPS is ahead of UTC since 2017, which is when the format was published."""
+
+_UNIX_SINCE_S = 1_480_000_000
+"""November 2016 counted from 1970, November 2026 counted from 1980: a time that is not told which it is."""
+
+
+def read(file: BinaryIO, track: mp4.Track, created: datetime | None) -> Points:
+    """
+    Read the positions of a CAMM track.
+
+    Where both types are there, type 6 counts, since it knows the time.
+
+    Parameters
+    ----------
+    file
+        Open for reading.
+    track
+        The track, of format `camm`.
+    created
+        When the video says it was made; tells whether its times count from 1970 or 1980.
+    """
+    found: dict[int, list[bytes]] = {_POSITION: [], _GPS: []}
+    rows: dict[int, list[int]] = {_POSITION: [], _GPS: []}
+    size = track.samples.size
+    # The other types, which come hundreds of times a second, are shorter and need not be read.
+    wanted = np.flatnonzero((size >= _ROWS[_POSITION].itemsize) & (size <= 4096))
+    for row, content in mp4.read_samples(file, track, wanted, largest=4096):
+        kind = int.from_bytes(content[2:4], "little")
+        if kind in _ROWS and len(content) >= _ROWS[kind].itemsize:
+            found[kind].append(content[: _ROWS[kind].itemsize])
+            rows[kind].append(row)
+    kind = _GPS if found[_GPS] else _POSITION
+    table = np.frombuffer(b"".join(found[kind]), dtype=_ROWS[kind])
+    video_s = track.samples.time[rows[kind]] / track.timescale + track.shift_s
+    lon, lat = table["lon"].astype(np.float64), table["lat"].astype(np.float64)
+    with np.errstate(invalid="ignore"):  # damaged bytes may be any kind of NaN
+        altitude = table["altitude"].astype(np.float64)
+    if kind == _POSITION:
+        return Points.of(video_s, lon, lat, altitude=altitude)
+    with np.errstate(invalid="ignore", over="ignore"):
+        speed = np.hypot(table["east"], table["north"]).astype(np.float64)
+    # Writers that know no speed leave it, and what it is good to, at zero.
+    speed = np.where((table["speed"] == 0) & (speed == 0), np.nan, speed)
+    fix = table["fix"].astype(np.float64)
+    epoch_s = _unix(table["time"], video_s, created)
+    return Points.of(video_s, lon, lat, altitude=altitude, speed=speed, fix=fix, epoch_s=epoch_s).timed()
+
+
+def _unix(time: npt.NDArray[np.float64], video_s: Reals, created: datetime | None) -> Reals:
+    """
+    Return seconds since 1970 from a time that should count from 1980, but in many files does from 1970.
+
+    The one that is closer to the creation time is right; without that, the one that lies in the years
+    there have been such files.
+    """
+    time = np.where(np.isfinite(time) & (time > 0) & (time < 2**33), time.astype(np.float64), np.nan)
+    if not np.isfinite(time).any():
+        return time
+    as_gps = time + (_GPS_EPOCH_S - _LEAP_SECONDS)
+    if created is None:
+        return time if np.nanmedian(time) >= _UNIX_SINCE_S else as_gps
+    start = created.timestamp()
+    off = [abs(float(np.nanmedian(candidate - video_s)) - start) for candidate in (time, as_gps)]
+    return time if off[0] <= off[1] else as_gps

@@ -1,0 +1,233 @@
+"""
+GoPro's telemetry: the GPMF payloads of a video's metadata track -> positions.
+
+Format: https://github.com/gopro/gpmf-parser. Keys, lengths and values (KLV) nest; a device (DEVC) holds
+streams (STRM); the one with GPS5 or GPS9 tells positions, with SCAL its divisors, and beside GPS5 the time
+(GPSU), fix (GPSF) and dilution of precision (GPSP) of the whole payload.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mlygeo.readers.cameras.positions import Points
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    Reals = npt.NDArray[np.float64]
+
+LARGEST_PAYLOAD = 16 << 20
+"""Bytes of a payload that are read at most; cameras write some hundred kilobytes a second."""
+
+_TYPES = {"b": "i1", "B": "u1", "s": ">i2", "S": ">u2", "l": ">i4", "L": ">u4", "f": ">f4", "d": ">f8", "j": ">i8",
+          "J": ">u8"}  # fmt: skip
+_YEAR_2000_S = 946_684_800
+
+
+class Entry(NamedTuple):
+    """A key, the type, size and number of its values, and their bytes."""
+
+    key: bytes
+    type: str
+    size: int
+    repeat: int
+    content: memoryview
+
+
+class Stream(NamedTuple):
+    """
+    The positions of one payload.
+
+    `values` has a row for each: latitude, longitude (degrees), altitude (m), speed over ground and in
+    space (m/s), and of GPS9 days since 2000, seconds of the day, dilution of precision and fix.
+    """
+
+    key: bytes
+    device: str
+    values: Reals
+    epoch_s: float
+    fix: float
+    dop: float
+
+
+@dataclass
+class Payloads:
+    """Positions gathered from one payload after another."""
+
+    parts: dict[str, list[Points]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+
+    def add(self, content: bytes, start_s: float, duration_s: float) -> None:
+        """Take in a payload, which belongs to so many seconds of the video from `start_s` on."""
+        for device, found in first_streams(content):
+            self.names.setdefault(device, found.device)
+            if len(found.values):
+                self.parts.setdefault(device, []).append(_points(found, start_s, duration_s))
+
+    def points(self) -> Points:
+        """Return the positions of the device that told most of them, with the time of each."""
+        if not self.parts:
+            return Points.joined([])
+        parts = max(self.parts.values(), key=lambda found: sum(map(len, found)))
+        return Points.joined(parts).timed()
+
+    def model(self) -> str | None:
+        """Return the camera's name; of several devices that of the camera proper."""
+        names = sorted(name.strip() for name in self.names.values() if name.strip())
+        for word in ("hero", "gopro"):
+            for name in names:
+                if word in name.lower():
+                    return name
+        return names[0] if names else None
+
+
+def entries(content: memoryview) -> Iterator[Entry]:
+    """Give the entries of a payload, or of an entry that holds others, until one makes no sense."""
+    at = 0
+    while at + 8 <= len(content):
+        key, kind, size, repeat = struct.unpack(">4sBBH", content[at : at + 8])
+        length = size * repeat
+        if key == b"\0\0\0\0" or at + 8 + length > len(content):
+            return
+        yield Entry(key, chr(kind), size, repeat, content[at + 8 : at + 8 + length])
+        at += 8 + (length + 3) // 4 * 4
+
+
+def first_streams(content: bytes) -> Iterator[tuple[str, Stream]]:
+    """
+    Give each device of a payload, and the first of its streams that tells positions.
+
+    Cameras that write both kinds write GPS5 first, which is the one that other programs take.
+    """
+    for number, device in enumerate(entry for entry in entries(memoryview(content)) if entry.key == b"DEVC"):
+        inside = list(entries(device.content))
+        found = {entry.key: bytes(entry.content) for entry in inside if entry.key in (b"DVID", b"DVNM")}
+        name = found.get(b"DVNM", b"").split(b"\0")[0].decode("utf-8", "replace")
+        identity = found.get(b"DVID", b"%d" % number).hex()
+        found_streams = (_stream(entry.content, name) for entry in inside if entry.key == b"STRM")
+        first = next((stream for stream in found_streams if stream is not None and len(stream.values)), None)
+        yield identity, first or Stream(b"", name, np.empty((0, 5)), np.nan, -1.0, np.nan)
+
+
+def streams(content: bytes) -> Iterator[Stream]:
+    """Give every stream of a payload that tells positions, of every device."""
+    for device in entries(memoryview(content)):
+        if device.key == b"DEVC":
+            inside = list(entries(device.content))
+            names = [bytes(entry.content) for entry in inside if entry.key == b"DVNM"]
+            name = names[0].split(b"\0")[0].decode("utf-8", "replace") if names else ""
+            for entry in inside:
+                if entry.key == b"STRM" and (found := _stream(entry.content, name)) is not None:
+                    yield found
+
+
+def _stream(content: memoryview, device: str) -> Stream | None:
+    known = {entry.key: entry for entry in entries(content)}
+    for key in (b"GPS5", b"GPS9"):
+        if key in known:
+            break
+    else:
+        return None
+    values = _matrix(known[key], known.get(b"TYPE"))
+    if values is None or values.shape[1] < (5 if key == b"GPS5" else 9):
+        return None
+    scale = _column(known.get(b"SCAL"))
+    if len(scale) == 1:
+        scale = np.repeat(scale, values.shape[1])
+    if len(scale) < values.shape[1]:
+        return None
+    scaled = values / np.where(scale[: values.shape[1]] == 0, 1.0, scale[: values.shape[1]])
+    fix, dop = _column(known.get(b"GPSF")), _column(known.get(b"GPSP"))
+    return Stream(
+        key,
+        device,
+        scaled,
+        _moment(known.get(b"GPSU")),
+        float(fix[0]) if len(fix) else -1.0,
+        float(dop[0]) / 100 if len(dop) else np.nan,
+    )
+
+
+def _matrix(entry: Entry, types: Entry | None) -> Reals | None:
+    """Return the values of an entry, a row each; None where their type is unknown."""
+    kinds = [entry.type]
+    if entry.type == "?":
+        if types is None:
+            return None
+        kinds = _expanded(bytes(types.content).split(b"\0")[0].decode("latin-1"))
+    if not entry.size or any(kind not in _TYPES for kind in kinds):
+        return None
+    row = np.dtype([(str(place), _TYPES[kind]) for place, kind in enumerate(kinds)])
+    if len(kinds) == 1:
+        row = np.dtype(
+            [(str(place), _TYPES[kinds[0]]) for place in range(entry.size // np.dtype(_TYPES[kinds[0]]).itemsize)]
+        )
+    if not row.names or row.itemsize != entry.size:
+        return None
+    table = np.frombuffer(entry.content, dtype=row)
+    return np.column_stack([table[name].astype(np.float64) for name in row.names])
+
+
+def _expanded(kinds: str) -> list[str]:
+    """Return the letters of a structure, with repeats such as "l[5]" written out."""
+    letters: list[str] = []
+    at = 0
+    while at < len(kinds) and len(letters) < 256:
+        if kinds[at] == "[":
+            stop = kinds.find("]", at)
+            number = kinds[at + 1 : stop] if stop > 0 else ""
+            if not letters or not (number.isascii() and number.isdigit()):
+                return ["?"]
+            letters += letters[-1:] * (min(int(number), 256) - 1)
+            at = stop + 1
+        else:
+            letters.append(kinds[at])
+            at += 1
+    return letters
+
+
+def _column(entry: Entry | None) -> Reals:
+    if entry is None or entry.type not in _TYPES:
+        return np.empty(0)
+    kind = np.dtype(_TYPES[entry.type])
+    count = len(entry.content) // kind.itemsize
+    return np.frombuffer(entry.content, dtype=kind, count=count).astype(np.float64) if count else np.empty(0)
+
+
+def _moment(entry: Entry | None) -> float:
+    """Return the seconds since 1970 that a GPSU entry tells (yymmddhhmmss.sss, UTC); NaN where it tells none."""
+    text = b"" if entry is None else bytes(entry.content).split(b"\0")[0].strip()
+    if len(text) < 12 or not text[:12].isdigit():
+        return np.nan
+    try:
+        whole = datetime(
+            2000 + int(text[:2]), int(text[2:4]), int(text[4:6]), int(text[6:8]), int(text[8:10]), int(text[10:12]),
+            tzinfo=UTC,
+        )  # fmt: skip
+    except ValueError:
+        return np.nan
+    part = text[13:16] if text[12:13] == b"." and text[13:16].isdigit() else b""
+    return whole.timestamp() + (int(part.ljust(3, b"0")) / 1000 if part else 0.0)
+
+
+def _points(stream: Stream, start_s: float, duration_s: float) -> Points:
+    """Return the positions of a payload, spread evenly over its part of the video."""
+    count = len(stream.values)
+    lat, lon, altitude, speed = stream.values[:, :4].T
+    video_s = start_s + duration_s * np.arange(count) / count
+    if stream.key == b"GPS9":
+        days, seconds, dop, fix = stream.values[:, 5:9].T
+        epoch_s = np.where(days > 0, _YEAR_2000_S + days * 86_400 + seconds, np.nan)
+    else:
+        epoch_s = np.full(count, np.nan)
+        epoch_s[0] = stream.epoch_s
+        fix, dop = np.full(count, stream.fix), np.full(count, stream.dop)
+    return Points.of(video_s, lon, lat, epoch_s=epoch_s, altitude=altitude, speed=speed, dop=dop, fix=fix)

@@ -1,0 +1,275 @@
+"""Photos on disk -> images frame: what their EXIF and XMP say of time, place, heading and camera."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo import frames
+from mlygeo.errors import FileError, InputError
+from mlygeo.progress import Progress
+from mlygeo.readers import _workers
+from mlygeo.readers.photo import Photo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import geopandas as gpd
+    import pyarrow as pa
+
+log = logging.getLogger("mlygeo.readers.photos")
+
+ENDINGS = (".jpg", ".jpeg", ".jpe")
+"""Endings of the files in a folder that are photos, whatever their case."""
+
+OTHER_PICTURES = (".tif", ".tiff", ".png", ".heic", ".heif", ".dng", ".webp")
+"""Endings of pictures that Mapillary does not take; they are counted and passed over."""
+
+CHUNK = 500
+"""Photos that a process reads at a time: some 20 ms of work, and 200 kB of answer."""
+
+MANY = 10_000
+"""Photos from which on a second process is worth its start."""
+
+MOST_WORKERS = 8
+"""Processes that are started unless told otherwise; a disk serves no more."""
+
+
+def read_photos(
+    photos: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    skip_subfolders: bool = False,
+    local_time: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> gpd.GeoDataFrame:
+    """
+    Read what photos say of themselves into an images frame.
+
+    Only the head of each file is read. EXIF is asked first, XMP where EXIF has no answer. A photo that
+    cannot be read becomes a row with `error`; one whose tags are damaged in a place that does not matter,
+    or matters less, a row with `warning`. A missing time or position is no error here, since a track may
+    give it.
+
+    - Time: the GPS date and time stamp, unless that is 1970-01-01; else DateTimeOriginal, else
+      DateTimeDigitized, else DateTime, each with its fraction of a second and its offset from UTC; else
+      the same in XMP; else the file's name, if it holds `YYYY_MM_DD_HH_MM_SS_mmm`. Fractions beyond the
+      millisecond are cut off.
+    - Position: GPSLatitude and GPSLongitude with their Ref. A missing Ref, a fraction 0/0 and the
+      position (0, 0) are no position.
+    - Heading: GPSImgDirection, else GPSTrack. A heading that is marked as magnetic is taken as it is.
+    - Altitude: GPSAltitude, below zero where GPSAltitudeRef is 1.
+
+    Parameters
+    ----------
+    photos
+        A folder, a file, or several of either. In a folder JPEG files are read, with its subfolders;
+        hidden files and folders (`.mlygeo`, `.mapillary`, …) and links to folders are passed over.
+    skip_subfolders
+        Read only the photos that lie in the folder itself.
+    local_time
+        Take times that do not tell their offset as local time of this machine. Otherwise they are UTC.
+    workers
+        Number of processes. None means one, and one for each core from 10,000 photos on.
+    progress
+        Where progress is shown.
+
+    Returns
+    -------
+    images
+        Images frame of local files (`frames.LOCAL_IMAGES`), EPSG:4326, one row for each photo, in the
+        order of folders and names; several photos of one path are one. `id`, `sequence_id`, `creator_id`
+        and `organization_id` are null. `path` and `folder` are absolute. Geometry is missing where there
+        is no position. `captured_at` (datetime64[ms, UTC]); `time_source` is "gps", "offset" (camera clock
+        with its offset from UTC), "clock" (without) or "filename"; `camera_uuid` joins the serial numbers
+        of camera and lens; `image_description` is the JSON text that an earlier run or an app has left in
+        the file; `is_pano` tells whether XMP names an equirectangular projection; `width` and `height` are
+        the stored picture's, not turned by `exif_orientation`. `attrs["pictures_passed_over"]` counts the
+        pictures of other kinds in the folders.
+
+    Raises
+    ------
+    FileError
+        If a folder does not exist or cannot be read, or there is no such file.
+    InputError
+        If the number of processes makes no sense.
+
+    Examples
+    --------
+    >>> read_photos("DCIM/100GOPRO")[["path", "captured_at", "error"]]
+    """
+    if workers is not None and workers < 1:
+        raise InputError(f"--workers must be 1 or more, not {workers}")
+    paths, passed_over = find_photos(photos, skip_subfolders=skip_subfolders)
+    if workers is None:
+        workers = min(os.cpu_count() or 1, MOST_WORKERS) if len(paths) >= MANY else 1
+    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
+    parts: list[pa.RecordBatch | None] = [None] * len(chunks)
+    with (progress or Progress()).bar("photos", total=len(paths), unit="photos") as bar:
+        for number, columns in _workers.read_chunks(chunks, local=local_time, workers=workers):
+            parts[number] = _batch(columns)
+            bar.advance(len(chunks[number]))
+    images = _frame(parts)
+    images.attrs["pictures_passed_over"] = passed_over
+    log.info(
+        "%s photos: %s with a time, %s with a position, %s that cannot be used; %d pictures of other kinds",
+        f"{len(images):,}", f"{images['captured_at'].notna().sum():,}", f"{images.geometry.notna().sum():,}",
+        f"{images['error'].notna().sum():,}", passed_over,
+    )  # fmt: skip
+    return images
+
+
+def in_local_time(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """
+    Take the times of photos that do not tell their offset from UTC as local time of this machine.
+
+    What `read_photos(…, local_time=True)` does, for photos that were read without it.
+
+    Parameters
+    ----------
+    images
+        From `read_photos`, with `captured_at` and `time_source`.
+
+    Returns
+    -------
+    images
+        The same rows with `captured_at` changed where `time_source` is "clock" or "filename"; null where
+        there is no such local time.
+
+    Examples
+    --------
+    >>> in_local_time(read_photos("DCIM"))["captured_at"]
+    """
+    import pandas as pd
+
+    from mlygeo.readers._photo_values import local_to_utc
+
+    rows = np.flatnonzero(images["time_source"].isin(["clock", "filename"]) & images["captured_at"].notna())
+    times = images["captured_at"].to_numpy(dtype="datetime64[ms]").copy()
+    wall_ms = times[rows].view(np.int64)
+    utc = [local_to_utc(second) for second in (wall_ms // 1000).tolist()]
+    times[rows] = [
+        np.datetime64("NaT") if seconds is None else np.datetime64(seconds * 1000 + part, "ms")
+        for seconds, part in zip(utc, (wall_ms % 1000).tolist(), strict=True)
+    ]
+    return images.assign(captured_at=pd.Series(times, index=images.index).dt.tz_localize("UTC"))
+
+
+def find_photos(
+    photos: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, skip_subfolders: bool = False
+) -> tuple[list[str], int]:
+    """
+    Find the photos in folders, without opening them.
+
+    Parameters
+    ----------
+    photos
+        A folder, a file, or several of either. A file is taken whatever its ending.
+    skip_subfolders
+        Look only at the folder itself.
+
+    Returns
+    -------
+    paths
+        Absolute paths, each once, in the order of folders and names.
+    passed_over
+        Number of pictures of other kinds.
+
+    Raises
+    ------
+    FileError
+        If a folder or file does not exist, or a folder cannot be read.
+    """
+    places = [photos] if isinstance(photos, str | os.PathLike) else list(photos)
+    paths: dict[str, None] = {}
+    passed_over = 0
+    for place in places:
+        path = os.path.abspath(os.path.expanduser(os.fspath(place)))  # noqa: PTH100, PTH111 - many paths
+        if not os.path.isdir(path):  # noqa: PTH112
+            if len(places) == 1 and not os.path.lexists(path):
+                raise FileError(f"{path} does not exist", hint="name a folder of photos, or photos")
+            paths[path] = None  # one of several that is missing becomes a row
+            continue
+        for file in _walk(path, skip_subfolders=skip_subfolders):
+            if file.lower().endswith(ENDINGS):
+                paths[file] = None
+            elif file.lower().endswith(OTHER_PICTURES):
+                passed_over += 1
+    return list(paths), passed_over
+
+
+def _walk(folder: str, *, skip_subfolders: bool) -> Iterator[str]:
+    """Yield the files below a folder: those in it by name, then each subfolder by name."""
+
+    def failed(error: OSError) -> None:
+        # A folder that cannot be listed may hold photos: to go on would lose them silently.
+        raise FileError(f"the folder {error.filename} cannot be read: {error.strerror or error}") from error
+
+    for root, subfolders, names in os.walk(folder, onerror=failed):
+        subfolders[:] = [] if skip_subfolders else sorted(name for name in subfolders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield os.path.join(root, name)  # noqa: PTH118 - many paths
+
+
+def _batch(columns: list[list[object]]) -> pa.RecordBatch:
+    """Return the rows of a chunk in Arrow, which takes a tenth of the memory of Python objects."""
+    import pyarrow as pa
+
+    by_name: dict[str, Any] = dict(zip(Photo._fields, columns, strict=True))
+    by_name["folder"] = [os.path.dirname(path) for path in by_name["path"]]  # noqa: PTH120 - many paths
+    types = {
+        "captured_ms": pa.int64(), "is_pano": pa.bool_(),
+        **dict.fromkeys(("lon", "lat", "compass_angle", "altitude"), pa.float64()),
+        **dict.fromkeys(("width", "height", "exif_orientation", "filesize"), pa.int64()),
+    }  # fmt: skip
+    arrays = {}
+    for name, values in by_name.items():
+        try:
+            arrays[name] = pa.array(values, types.get(name, pa.string()))
+        except UnicodeEncodeError:  # a name of bytes that are no text cannot be a column, but can be shown
+            arrays[name] = pa.array([_shown(value) for value in values], pa.string())
+    arrays["error"] = _name_errors(by_name["path"], arrays["error"])
+    return pa.RecordBatch.from_pydict(arrays)
+
+
+def _shown(value: str | None) -> str | None:
+    return None if value is None else os.fsencode(value).decode("utf-8", "backslashreplace")
+
+
+def _name_errors(paths: list[str], errors: pa.Array) -> pa.Array:
+    import pyarrow as pa
+
+    if all(path.isascii() or path.isprintable() or _is_text(path) for path in paths):
+        return errors
+    return pa.array(
+        [error if _is_text(path) else "its name is not UTF-8; rename the file"
+         for path, error in zip(paths, errors.to_pylist(), strict=True)], pa.string(),
+    )  # fmt: skip
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _frame(parts: list[Any]) -> gpd.GeoDataFrame:
+    import geopandas as gpd
+    import pyarrow as pa
+    from geopandas.array import GeometryArray
+
+    table = pa.Table.from_batches(parts or [_batch([[] for _ in Photo._fields])])
+    times = table["captured_ms"].cast(pa.timestamp("ms", tz="UTC"))
+    lon, lat = (table[name].to_numpy() for name in ("lon", "lat"))
+    points = np.full(len(table), None, dtype=object)
+    placed = np.isfinite(lon)
+    points[placed] = frames.points(lon[placed], lat[placed])
+    columns = table.drop_columns(["captured_ms", "lon", "lat"]).append_column("captured_at", times)
+    images = gpd.GeoDataFrame(frames.to_pandas(columns), geometry=GeometryArray(points, crs=frames.CRS))
+    return frames.conform(images, frames.LOCAL_IMAGES)

@@ -1,0 +1,304 @@
+"""Street networks: OpenStreetMap online, its files, graphs, and any vector file of lines -> a streets frame."""
+
+from __future__ import annotations
+
+import ast
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo import frames
+from mlygeo.errors import FileError, FormatError, FrameError, InputError, RegionError
+from mlygeo.readers import _overpass, _street_lines, street_graph
+
+if TYPE_CHECKING:
+    import os
+
+    import geopandas as gpd
+    import networkx as nx
+    import pandas as pd
+
+    from mlygeo.regions import Region
+
+log = logging.getLogger("mlygeo.osm")
+
+OTHER_NAMES = {"osm_id": "osmid", "fclass": "highway"}
+"""Columns that GDAL and Geofabrik call otherwise."""
+
+
+def street_network(
+    region: Region | None = None, *, path: str | os.PathLike[str] | None = None, retain_all: bool = False
+) -> gpd.GeoDataFrame:
+    """
+    Return the streets of a region, as OSMnx has them with `network_type="all"`.
+
+    That is every street, path and private road in use. Without a file they come from
+    OpenStreetMap's Overpass service, through OSMnx and its cache.
+
+    Parameters
+    ----------
+    region
+        Where. May be left out with `path`: then all of the file is taken.
+    path
+        A file of streets in place of the service; see `read_streets`.
+    retain_all
+        Keep every component of the network. By default only the largest is kept, as in OSMnx, so
+        that streets cut off from the rest are lost. Files of lines keep all of theirs either way.
+
+    Returns
+    -------
+    streets
+        Streets frame, EPSG:4326, a row for each edge: two-way streets have one in either
+        direction. `attrs["streets"]` tells how many ways, edges and metres there are, and what was
+        cut or left out.
+
+    Raises
+    ------
+    InputError
+        If neither a region nor a file is given.
+    RegionError
+        If there is no street in the region.
+    NetworkError
+        If the service cannot be reached.
+    FileError
+        If the file is missing, damaged, or holds no streets.
+
+    Examples
+    --------
+    >>> streets = street_network(path="helsinki_centre.osm.pbf")
+    >>> streets.attrs["streets"]["ways_cut"]
+    """
+    if path is not None:
+        return read_streets(path, region=region, retain_all=retain_all)
+    if region is None:
+        raise InputError("no region and no file of streets", hint="give a region, or --streets FILE")
+    graphs = [_overpass.download(polygon, retain_all=retain_all) for polygon in _sides(region)]
+    frame = _stacked(graphs)
+    if not len(frame):
+        raise RegionError(f"OpenStreetMap has no streets in {region.name}", hint=_where(region))
+    return _finish(frame, "OpenStreetMap (Overpass)", {})
+
+
+def read_streets(
+    path: str | os.PathLike[str], *, region: Region | None = None, retain_all: bool = False
+) -> gpd.GeoDataFrame:
+    """
+    Read streets from a file.
+
+    OpenStreetMap files become the network that OSMnx makes of the same data, edge for edge and in
+    its order: ways are filtered as for `network_type="all"`, and the graph is simplified. Ways that
+    lead out of a clipped extract are cut where their nodes are missing. A region takes the nodes
+    inside it, as OSMnx does, so that edges which cross its border are left out.
+
+    Graphs (GraphML) and files of lines are taken as they are, row for row. Where a file of lines
+    has no `u` and `v`, ends at the same place are the same node. A region cuts lines at its border.
+
+    Parameters
+    ----------
+    path
+        .osm.pbf, .osm, .osm.gz, .osm.bz2, .graphml as OSMnx writes it, or any vector file of lines
+        (.gpkg, .geojson, .fgb, .parquet, .shp, …) in any CRS.
+    region
+        Keep the streets of this region only.
+    retain_all
+        Keep every component of an OpenStreetMap file's network, not only the largest.
+
+    Returns
+    -------
+    streets
+        Streets frame, EPSG:4326. Several ids, names or classes of one edge are joined by ';'.
+        `attrs["streets"]` tells `edges`, `length_m` (geodesic, every row counts), and by kind of file
+        `ways`, `ways_cut`, `components_dropped_m`, or `rows_left_out` (no lines).
+
+    Raises
+    ------
+    FileError
+        If the file is missing.
+    FormatError
+        If it is damaged, or not what its name says.
+    FrameError
+        If there is no street in it.
+    RegionError
+        If no street lies in the region.
+
+    Examples
+    --------
+    >>> read_streets("edges.gpkg")
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise FileError(f"{path} does not exist")
+    ending = path.suffix.lower()
+    if ending in street_graph.FORMATS and path.is_file():
+        frame, facts = _read_osm(path, region, retain_all=retain_all)
+    elif ending == ".graphml":
+        frame, facts = _read_graphml(path, region)
+    else:
+        frame, facts = _street_lines.read_lines(path, region)
+    if not len(frame):
+        if region is not None:
+            raise RegionError(f"no street of {path.name} lies in {region.name}", hint=_where(region))
+        raise FrameError(f"{path.name} holds no streets", hint="--streets takes a file of lines, or OpenStreetMap data")
+    return _finish(frame, path.name, facts)
+
+
+def _finish(frame: gpd.GeoDataFrame, source: str, facts: dict[str, Any]) -> gpd.GeoDataFrame:
+    """Bring columns to their dtypes and write the summary."""
+    # a file of lines need not be OpenStreetMap's; it is if it has its ids, or the nodes and keys of an OSMnx graph
+    known = set(frame.columns)
+    is_graph = facts.pop("has_nodes", True)
+    sources = [frames.OPENSTREETMAP] if is_graph or known & {"osmid", "osm_id"} else []
+    frame = frame.rename(columns={old: new for old, new in OTHER_NAMES.items() if new not in frame.columns})
+    columns: dict[str, Any] = {
+        name: _joined(frame[name]) for name in ("osmid", "highway", "name") if name in frame.columns
+    }
+    columns["oneway"] = _oneway(frame.get("oneway"), len(frame))
+    try:
+        frame = frames.conform(frame.assign(**columns), frames.STREETS)
+    except FrameError as error:
+        raise FrameError(f"{source}: {error}") from error
+    facts = {"source": source, **facts, "edges": len(frame), "length_m": _length(frame)}
+    log.info("%s: %s edges, %.1f km", source, f"{len(frame):,}", facts["length_m"] / 1000)
+    return frames.attribute(frame, *sources, streets=facts)
+
+
+def _length(frame: gpd.GeoDataFrame) -> float:
+    """Return the geodesic length of all rows, metres."""
+    import shapely
+
+    from mlygeo.spatial import geodesy
+
+    lonlat, row = shapely.get_coordinates(np.asarray(frame.geometry.values), return_index=True)
+    (lon, lat), same = lonlat.T, row[1:] == row[:-1]
+    return float(geodesy.distance(lon[:-1], lat[:-1], lon[1:], lat[1:])[same].sum())
+
+
+# OpenStreetMap's own formats
+
+
+def _read_osm(path: Path, region: Region | None, *, retain_all: bool) -> tuple[gpd.GeoDataFrame, dict[str, Any]]:
+    data = street_graph.read_osm(path)
+    whole = street_graph.build_graph(data)
+    if not len(whole.edges):
+        raise FrameError(f"{path.name} holds no streets", hint="it has no way with a highway tag and two of its nodes")
+    parts, dropped_m = [], 0.0
+    for polygon in [None] if region is None else _sides(region):
+        graph, lost_m = street_graph.simplify(whole, polygon, retain_all=retain_all)
+        parts.append(graph)
+        dropped_m += lost_m
+    facts = {"ways": len(data.ways), "ways_cut": data.cut, "components_dropped_m": dropped_m}
+    return _stacked(parts), facts
+
+
+def _stacked(graphs: list[nx.MultiDiGraph]) -> gpd.GeoDataFrame:
+    """Return the edges of graphs of both sides of the antimeridian, each once."""
+    import pandas as pd
+
+    found = [_edges(graph) for graph in graphs]
+    found = [frame for frame in found if len(frame)] or found[:1]
+    if len(found) == 1:
+        return found[0]
+    return pd.concat(found, ignore_index=True).drop_duplicates(["u", "v", "key"], ignore_index=True)
+
+
+def _edges(graph: nx.MultiDiGraph) -> gpd.GeoDataFrame:
+    """Return the edges of a graph in its own order, with straight lines where it has no geometry."""
+    import osmnx
+
+    if not len(graph.edges):
+        return frames.empty(frames.STREETS)
+    edges = osmnx.graph_to_gdfs(graph, nodes=False).reset_index()
+    # whether an edge runs against its way says nothing once ways are merged
+    edges = edges.drop(columns="reversed", errors="ignore")
+    return edges.assign(**{name: _joined(edges[name]) for name in edges.columns if _lists(edges[name])})
+
+
+def _read_graphml(path: Path, region: Region | None) -> tuple[gpd.GeoDataFrame, dict[str, Any]]:
+    import networkx as nx
+    import osmnx
+
+    try:
+        edges = _edges(osmnx.load_graphml(path))
+    except (SyntaxError, nx.NetworkXException, ValueError, KeyError, TypeError, AttributeError) as error:
+        # of the XML parser, networkx and OSMnx, which take any other XML for a graph until something is missing
+        raise FormatError(
+            f"{path.name} cannot be read as a graph: {' '.join(str(error).split())}",
+            hint="--streets takes GraphML as osmnx.save_graphml writes it",
+        ) from error
+    return _street_lines.cut(edges.to_crs(4326), region), {}
+
+
+# Columns
+
+
+def _lists(values: pd.Series) -> bool:
+    return str(values.dtype) == "object" and any(isinstance(value, list) for value in values)
+
+
+def _joined(values: pd.Series) -> pd.Series:
+    """
+    Return ids or names as text; several of one edge are joined by ';', in ascending order.
+
+    OSMnx holds several as a list in no order of its own, and as the text of that list in files.
+    """
+    import pandas as pd
+
+    kind = values.dtype
+    if pd.api.types.is_float_dtype(kind) and (values.dropna() % 1 == 0).all():
+        values = values.astype("Int64")
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return values.astype("str").where(values.notna(), None)
+    if str(kind) == "str" and not values.str.startswith("[", na=False).any():
+        return values.where(values != "", None)
+    return pd.Series([_join(value) for value in values], index=values.index, dtype="str")
+
+
+def _join(value: Any) -> str | None:
+    import pandas as pd
+
+    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+        try:
+            value = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            return str(value)  # a name in brackets
+    several = list(value) if isinstance(value, list | tuple | set | np.ndarray) else [value]
+    texts = {str(item) for item in several if not pd.isna(item)} - {""}
+    return ";".join(sorted(texts, key=lambda text: (len(text), text) if text.isdecimal() else (0, text))) or None
+
+
+def _oneway(values: Any, length: int) -> Any:
+    """
+    Return whether traffic runs from u to v only, whatever words a file has for it.
+
+    Geofabrik writes F (forward), T (backward) and B (both). An edge of several ways is one-way if all are.
+    """
+    import pandas as pd
+
+    if values is None:
+        return np.zeros(length, dtype=bool)
+    if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_numeric_dtype(values.dtype):
+        return pd.Series(values == 1).fillna(value=False).to_numpy(dtype=bool)
+    words = _joined(values).str.lower().fillna("")
+    yes = {"yes", "true", "1", "f"} if (words == "b").any() else {"yes", "true", "1", "t"}
+    known = {word: all(part in yes for part in word.split(";")) for word in words.unique()}
+    return words.map(known).to_numpy(dtype=bool)
+
+
+# Regions
+
+
+def _sides(region: Region) -> list[Any]:
+    """Return the polygon of a region, or the two on either side of the antimeridian."""
+    import shapely
+
+    if len(region.boxes) == 1:
+        return [region.geometry]
+    sides = [shapely.intersection(region.geometry, shapely.box(*box)) for box in region.boxes]
+    return [side for side in sides if side.area > 0]
+
+
+def _where(region: Region) -> str:
+    lon, lat = region.centre
+    return f"the middle of the region is at {lon:.4f}, {lat:.4f} (longitude, latitude); is that where the streets are?"

@@ -1,0 +1,204 @@
+"""
+The grid of `mlygeo.spatial.grid`, compiled with Numba: built by a counting sort, searched ring by ring.
+
+Importing this module costs 0.1 s and loading the compiled code 0.2 s, so it is for millions of images.
+It makes the same comparisons on the same squared distances as the NumPy kernel, one operation at a
+time (no fused multiply-add), and so gives the same answer to the last bit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+
+from mlygeo.arrays import in_threads, workers
+from mlygeo.spatial.grid import SLACK, shape
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from mlygeo.spatial._pairs import HeadingTest
+    from mlygeo.spatial.grid import Array, Box, Rows
+
+CELLS_PER_IMAGE = 0.25
+"""Cells of some 12 to 16 m in a city of ten million images: fewer cells stay in the caches, more hold fewer images."""
+
+SMALLEST_CELL_M = 1.0
+MOST_SORTERS = 8
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _count(  # noqa: PLR0917 - compiled code takes arrays one by one
+    x: Any,
+    y: Any,
+    west: float,
+    south: float,
+    scale: float,
+    columns: int,
+    chosen: Any,
+    start: int,
+    stop: int,
+    counts: Any,
+) -> None:
+    for at in range(start, stop):
+        row = chosen[at] if len(chosen) else at
+        counts[int((y[row] - south) * scale) * columns + int((x[row] - west) * scale)] += 1
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _place(counts: Any, starts: Any) -> None:
+    """Turn counts of each sorter (rows) and cell (columns) into the places where it puts its first entry."""
+    total = 0
+    for cell in range(counts.shape[1]):
+        starts[cell] = total
+        for sorter in range(counts.shape[0]):
+            count = counts[sorter, cell]
+            counts[sorter, cell] = total
+            total += count
+    starts[counts.shape[1]] = total
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _scatter(  # noqa: PLR0917 - compiled code takes arrays one by one
+
+    x: Any, y: Any, west: float, south: float, scale: float, columns: int, chosen: Any, start: int, stop: int,
+    places: Any, sorted_x: Any, sorted_y: Any, rows: Any,
+) -> None:  # fmt: skip
+    for at in range(start, stop):
+        row = chosen[at] if len(chosen) else at
+        cell = int((y[row] - south) * scale) * columns + int((x[row] - west) * scale)
+        place = places[cell]
+        places[cell] = place + 1
+        sorted_x[place] = x[row]
+        sorted_y[place] = y[row]
+        rows[place] = row
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
+
+    west: float, south: float, side: float, columns: int, lines: int, starts: Any, grid_x: Any, grid_y: Any, rows: Any,
+    x: Any, y: Any, points: Any, begin: int, end: int, ids: Any, limit_square: float, slack: float,
+    tested: bool, bearing: Any, heading: Any, pano: Any, most: float, squares: Any, found: Any,
+) -> None:  # fmt: skip
+    k = squares.shape[1]
+    for number in range(begin, end):
+        point = points[number]
+        qx, qy = x[point], y[point]
+        column, line = int((qx - west) / side), int((qy - south) / side)
+        for rank in range(k):
+            squares[point, rank] = np.inf
+            found[point, rank] = -1
+        worst = limit_square
+        for ring in range(max(columns, lines)):
+            if ring > 0:
+                # Whatever lies beyond the rings seen so far is at least this far away.
+                edge = -slack + min(
+                    qx - (west + (column - ring + 1) * side),
+                    (west + (column + ring) * side) - qx,
+                    qy - (south + (line - ring + 1) * side),
+                    (south + (line + ring) * side) - qy,
+                )
+                if edge > 0 and edge * edge > worst:
+                    break
+            for at in range(max(line - ring, 0), min(line + ring, lines - 1) + 1):
+                whole = at == line - ring or at == line + ring
+                # A line in the middle of a ring has two cells of it, the first and the last line all.
+                for part in range(1 if whole or ring == 0 else 2):
+                    if whole:
+                        first, last = max(column - ring, 0), min(column + ring, columns - 1)
+                    else:
+                        first = column - ring if part == 0 else column + ring
+                        last = first
+                        if first < 0 or first >= columns:
+                            continue
+                    for entry in range(starts[at * columns + first], starts[at * columns + last + 1]):
+                        dx = grid_x[entry] - qx
+                        dy = grid_y[entry] - qy
+                        square = dx * dx + dy * dy
+                        if not square <= worst:
+                            continue
+                        image = rows[entry]
+                        if tested and not pano[image]:
+                            difference = np.fmod(abs(heading[image] - bearing[point]), 180.0)
+                            if not min(difference, 180.0 - difference) <= most:
+                                continue
+                        place = k
+                        while place > 0:
+                            other = found[point, place - 1]
+                            if other >= 0:
+                                near = squares[point, place - 1]
+                                if near < square:
+                                    break
+                                if near == square and (
+                                    ids[other] < ids[image] or (ids[other] == ids[image] and other < image)
+                                ):
+                                    break
+                            place -= 1
+                        if place == k:
+                            continue
+                        for rank in range(k - 1, place, -1):
+                            squares[point, rank] = squares[point, rank - 1]
+                            found[point, rank] = found[point, rank - 1]
+                        squares[point, place] = square
+                        found[point, place] = image
+                        if found[point, k - 1] >= 0:
+                            worst = squares[point, k - 1]
+
+
+def search(
+    points: tuple[Array, Array],
+    images: tuple[Array, Array],
+    ids: Rows,
+    *,
+    only: Rows,
+    chosen: npt.NDArray[np.int32] | None,
+    box: Box,
+    limit_square: float,
+    test: HeadingTest | None,
+    squares: Array,
+    rows: Rows,
+) -> None:
+    """
+    Find the nearest images of points; see `mlygeo.spatial.knn.search` for the meaning of it all.
+
+    Parameters
+    ----------
+    points, images, ids
+        Positions (x, y) of all points and images, and the images' ids.
+    only, chosen
+        Rows of the points to look at, and of the images to look among (None for all).
+    box
+        Holds all of these points and images.
+    limit_square
+        Largest squared distance.
+    test
+        Which pairs may match by their headings; None for all.
+    squares, rows
+        Filled in place.
+    """
+    count = len(ids) if chosen is None else len(chosen)
+    side, _, columns, lines = shape(box, count, aspect=1, at_least=SMALLEST_CELL_M, per_image=CELLS_PER_IMAGE)
+    taken = np.empty(0, dtype=np.int32) if chosen is None else chosen
+    chunk = max(-(-count // min(workers(), MOST_SORTERS)), 1)
+    # Each thread counts, then places, its own share of the images, so none waits for another.
+    places = np.zeros((-(-count // chunk), columns * lines), dtype=np.int32)
+    layout = (*images, box.west, box.south, 1 / side, columns, taken)
+    in_threads(lambda start, stop: _count(*layout, start, stop, places[start // chunk]), count, chunk)
+    starts = np.empty(columns * lines + 1, dtype=np.int32)
+    _place(places, starts)
+    entries = np.empty(count), np.empty(count), np.empty(count, dtype=np.int32)
+    in_threads(lambda start, stop: _scatter(*layout, start, stop, places[start // chunk], *entries), count, chunk)
+
+    # Neighbours one after another, so that look-ups stay in the caches.
+    line = ((points[1][only] - box.south) / side).astype(np.int64)
+    only = only[np.argsort(line * columns + ((points[0][only] - box.west) / side).astype(np.int64))]
+    headings = (False, np.empty(0), np.empty(0), np.empty(0, dtype=bool), 0.0)
+    if test is not None:
+        headings = (True, test.bearing, test.heading, test.pano, test.most)
+    grid = (box.west, box.south, side, columns, lines, starts, *entries)
+    rest: tuple[Any, ...] = (ids, limit_square, SLACK * side, *headings, squares, rows)
+    share = max(4096, -(-len(only) // (4 * workers())))
+    in_threads(lambda start, stop: _search(*grid, *points, only, start, stop, *rest), len(only), share)

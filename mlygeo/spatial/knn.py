@@ -1,0 +1,309 @@
+"""
+The k nearest images of points in the plane: which part of the data to search, how far, and by which kernel.
+
+Dense places are answered first, within a few hundred metres; what is left is searched on coarser
+grids. A box that is mostly empty (two cities, a stray position far off) is halved until its cells suit
+its images. None of this shows in the answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from mlygeo.spatial import grid as grids
+from mlygeo.spatial._pairs import HeadingTest
+from mlygeo.spatial.grid import CHUNK_IMAGES, SMALLEST_CELL_M, Box, Search
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    import numpy.typing as npt
+
+    from mlygeo.spatial.grid import Array, PairTest, Rows
+
+    Chosen: TypeAlias = npt.NDArray[np.int32] | None
+
+LOG = logging.getLogger("mlygeo.spatial.nearest")
+
+FIRST_LIMIT_M, WIDER = 256.0, 8.0
+"""The first pass looks this far, each further one so many times as far as the one before."""
+
+FARTHEST_M = 1e9
+"""No projection of the Earth is larger; beyond it lies what PROJ could not project."""
+
+MANY_IMAGES = 5_000_000
+"""Number of images from which loading the compiled kernel pays; once it is loaded, it always does."""
+
+CROWDED, CROWDED_WORK = 32.0, 4e6
+"""A box is halved if its points meet so many times the average density, and enough of them do."""
+
+HISTOGRAM, SAMPLE, MOST_HALVINGS = 64, 20_000, 16
+
+
+def search(
+    points: tuple[Array, Array],
+    images: tuple[Array, Array],
+    ids: Rows,
+    *,
+    max_distance: float,
+    k: int = 1,
+    test: PairTest | None = None,
+    only: Rows | None = None,
+    compiled: bool | None = None,
+) -> tuple[Array, Rows]:
+    """
+    Return the nearest images of points.
+
+    Parameters
+    ----------
+    points, images
+        Positions (x, y), metres; what is not finite never matches.
+    ids
+        Ids of the images. Among images at the same squared distance the lowest id comes first, then
+        the lowest row.
+    max_distance
+        Largest distance, inclusive; infinity for no limit.
+    k
+        How many images a point wants.
+    test
+        Which pairs may match; None for all.
+    only
+        Rows of the points to look at; None for all.
+    compiled
+        True for the Numba kernel, False for NumPy, None to choose by size and what is installed.
+
+    Returns
+    -------
+    squares
+        Squared distances, shape (points, k), from the nearest; infinity where there is none.
+    rows
+        Rows of the images, -1 where there is none.
+    """
+    squares = np.full((len(points[0]), k), np.inf)
+    rows = np.full((len(points[0]), k), -1, dtype=np.int64)
+    todo = np.arange(len(points[0])) if only is None else only
+    todo = todo[_usable(points[0][todo], points[1][todo])]
+    chosen = None
+    if not np.isfinite(around := np.array(_tight(*images, None))).all() or np.abs(around).max() >= FARTHEST_M:
+        chosen = np.flatnonzero(_usable(*images)).astype(np.int32)
+    if not len(todo) or not (len(ids) if chosen is None else len(chosen)):
+        return squares, rows
+
+    compilable = test is None or isinstance(test, HeadingTest)
+    kernel = _kernel(len(ids), compiled=compiled) if compilable else None
+    # No two positions are farther apart than the diagonal of all.
+    box = _union(_tight(*points, todo), _tight(*images, chosen))
+    farthest = min(max_distance, 2 * np.hypot(box.east - box.west, box.north - box.south) + 1)
+    limit = min(farthest, FIRST_LIMIT_M)
+    while len(todo):
+        task = _Task(points, images, ids, limit, test, kernel, squares, rows)
+        task.divide(todo, chosen)
+        if limit >= farthest:
+            break
+        todo = todo[rows[todo, k - 1] < 0]
+        limit = min(limit * WIDER, farthest)
+    return squares, rows
+
+
+def search_distinct(
+    points: tuple[Array, Array],
+    images: tuple[Array, Array],
+    ids: Rows,
+    *,
+    max_distance: float,
+    k: int,
+    test: PairTest | None,
+    compiled: bool | None,
+) -> tuple[Rows, Rows, Array]:
+    """
+    Return the pairs of points and their k nearest images, each id counted once for a point.
+
+    Parameters
+    ----------
+    points, images, ids, max_distance, k, test, compiled
+        As in `search`.
+
+    Returns
+    -------
+    point_rows, image_rows, squares
+        In the order of point rows and ranks.
+    """
+    repeated = k > 1 and len(np.unique(ids)) < len(ids)
+    ask, todo = k, None
+    parts: list[tuple[Rows, Rows, Array]] = []
+    while True:
+        squares, rows = search(
+            points, images, ids, max_distance=max_distance, k=ask, test=test, only=todo, compiled=compiled
+        )
+        point, rank = np.nonzero(rows >= 0)
+        image, square = rows[point, rank], squares[point, rank]
+        if not repeated:
+            return point, image, square
+        # An id that stands in the images several times counts at its nearest place; ask for more where
+        # that leaves a point short.
+        order = np.lexsort((rank, ids[image], point))
+        again = (np.diff(ids[image][order], prepend=-1) == 0) & (np.diff(point[order], prepend=-1) == 0)
+        keep = np.ones(len(point), dtype=bool)
+        keep[order[again]] = False
+        point, image, square = point[keep], image[keep], square[keep]
+        short = (np.bincount(point, minlength=len(rows)) < k) & (rows[:, -1] >= 0)
+        done = ~short[point] & (np.arange(len(point)) - np.searchsorted(point, point) < k)
+        parts.append((point[done], image[done], square[done]))
+        todo = np.flatnonzero(short)
+        if not len(todo):
+            break
+        ask *= 2
+    point, image, square = (np.concatenate(values) for values in zip(*parts, strict=True))
+    order = np.argsort(point, kind="stable")
+    return point[order], image[order], square[order]
+
+
+def largest_square(distance: float) -> float:
+    """Return the largest squared distance whose root, as computed, does not exceed a distance."""
+    square = np.float64(distance) * np.float64(distance)
+    while np.sqrt(square) > distance:
+        square = np.nextafter(square, 0)
+    while np.isfinite(square) and np.sqrt(above := np.nextafter(square, np.inf)) <= distance:
+        square = above
+    return float(square)
+
+
+def has_kernel() -> bool:
+    """Tell whether the compiled kernel can be used here."""
+    return _kernel(0, compiled=True) is not None
+
+
+def _kernel(images: int, *, compiled: bool | None) -> ModuleType | None:
+    loaded = "mlygeo.spatial.grid_numba" in sys.modules
+    if compiled is False or (compiled is None and images < MANY_IMAGES and not loaded):
+        return None
+    try:
+        from mlygeo.spatial import grid_numba
+    except (ImportError, RuntimeError) as error:
+        # Numba raises RuntimeError where no folder can hold its compiled code.
+        LOG.debug("nearest images without Numba: %s", error)
+        return None
+    return grid_numba
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One pass of a search, up to a limit; squares and rows are filled in place."""
+
+    points: tuple[Array, Array]
+    images: tuple[Array, Array]
+    ids: Rows
+    limit: float
+    test: PairTest | None
+    kernel: ModuleType | None
+    squares: Array
+    rows: Rows
+
+    def divide(self, only: Rows, chosen: Chosen, halvings: int = 0) -> None:
+        """Search the images within the limit around some points, in halves if their box is mostly empty."""
+        chosen = _inside(*self.images, chosen, _grown(_tight(*self.points, only), self.limit))
+        if chosen is not None and not len(chosen):
+            return
+        around = _tight(*self.images, chosen)
+        kept = _inside(*self.points, only, _grown(around, self.limit))
+        only = only if kept is None else kept.astype(np.int64)
+        if not len(only):
+            return
+        box = _union(_tight(*self.points, only), around)
+        if halvings < MOST_HALVINGS and self._crowded(only, chosen, box):
+            wide = box.east - box.west >= box.north - box.south
+            values = self.points[0 if wide else 1][only]
+            low = values < (values.min() + values.max()) / 2
+            for half in (only[low], only[~low]):
+                if len(half):
+                    self.divide(half, chosen, halvings + 1)
+            return
+        if self.kernel is not None:
+            self.kernel.search(
+                self.points,
+                self.images,
+                self.ids,
+                only=only,
+                chosen=chosen,
+                box=box,
+                limit_square=largest_square(self.limit),
+                test=self.test,
+                squares=self.squares,
+                rows=self.rows,
+            )
+            return
+        grid = grids.build(self.images, chosen, box, at_least=max(self.limit / 32, SMALLEST_CELL_M))
+        search = Search(grid, self.ids, self.points, self.squares, self.rows, limit=self.limit, test=self.test)
+        search.run(only)
+
+    def _crowded(self, only: Rows, chosen: Chosen, box: Box) -> bool:
+        """Tell whether points meet far more images than the box has on average, so that cells would be too large."""
+        size = max(box.east - box.west, box.north - box.south)
+        if size <= 16 * self.limit or len(only) * HISTOGRAM**2 < CROWDED_WORK:
+            return False
+
+        def histogram(x: Array, y: Array) -> npt.NDArray[np.intp]:
+            column = ((x - box.west) * (HISTOGRAM / (size * 1.001))).astype(np.intp)
+            line = ((y - box.south) * (HISTOGRAM / (size * 1.001))).astype(np.intp)
+            return np.bincount(line * HISTOGRAM + column, minlength=HISTOGRAM**2)
+
+        some = only[:: max(1, len(only) // SAMPLE)]
+        step = max(1, (len(self.ids) if chosen is None else len(chosen)) // SAMPLE)
+        rows = slice(None, None, step) if chosen is None else chosen[::step]
+        of_points = histogram(self.points[0][some], self.points[1][some])
+        of_images = histogram(self.images[0][rows], self.images[1][rows])
+        cells = max(HISTOGRAM**2 * (box.east - box.west) * (box.north - box.south) / size**2, HISTOGRAM)
+        density = float(of_points @ of_images) / float(of_points.sum() * of_images.sum()) * cells
+        return density > CROWDED and density * len(only) > CROWDED_WORK
+
+
+def _usable(x: Array, y: Array) -> npt.NDArray[np.bool_]:
+    with np.errstate(invalid="ignore"):
+        usable: npt.NDArray[np.bool_] = (np.abs(x) < FARTHEST_M) & (np.abs(y) < FARTHEST_M)
+    return usable
+
+
+def _tight(x: Array, y: Array, chosen: npt.NDArray[np.integer] | None) -> Box:
+    """Return the box of the chosen positions."""
+    count = len(x) if chosen is None else len(chosen)
+    if not count:
+        return Box(np.inf, np.inf, -np.inf, -np.inf)
+    parts = []
+    for start in range(0, count, CHUNK_IMAGES):
+        stop = start + CHUNK_IMAGES
+        part = slice(start, stop) if chosen is None else chosen[start:stop]
+        parts.append((x[part].min(), y[part].min(), x[part].max(), y[part].max()))
+    lows, highs = np.min(parts, axis=0), np.max(parts, axis=0)
+    return Box(float(lows[0]), float(lows[1]), float(highs[2]), float(highs[3]))
+
+
+def _union(first: Box, second: Box) -> Box:
+    return Box(*map(min, first[:2], second[:2]), *map(max, first[2:], second[2:]))
+
+
+def _grown(box: Box, limit: float) -> Box:
+    # A little more than the limit: rounding must not lose what lies exactly on it.
+    by = limit * (1 + 1e-9) + 1e-3
+    return Box(box.west - by, box.south - by, box.east + by, box.north + by)
+
+
+def _inside(x: Array, y: Array, chosen: npt.NDArray[np.integer] | None, box: Box) -> npt.NDArray[np.int32] | None:
+    """Return which of the chosen positions a box holds; None if no choice was made and it holds all."""
+    tight = _tight(x, y, chosen)
+    if tight[:2] >= box[:2] and tight.south >= box.south and tight.east <= box.east and tight.north <= box.north:
+        return None if chosen is None else chosen.astype(np.int32, copy=False)
+    count = len(x) if chosen is None else len(chosen)
+    parts = []
+    for start in range(0, count, CHUNK_IMAGES):
+        rows = np.arange(start, min(start + CHUNK_IMAGES, count), dtype=np.int32)
+        if chosen is not None:
+            rows = chosen[rows].astype(np.int32, copy=False)
+        at_x, at_y = x[rows], y[rows]
+        inside = (at_x >= box.west) & (at_x <= box.east) & (at_y >= box.south) & (at_y <= box.north)
+        parts.append(rows[inside])
+    return np.concatenate(parts)

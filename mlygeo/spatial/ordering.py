@@ -1,0 +1,219 @@
+"""
+Images of a group side by side, in time order: the arrays that cutting, headings and duplicates share.
+
+Ties in time go by file name, then by path, then by id. Images without a time or a position, and those
+with an `error`, have no place in the order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mlygeo import frames
+from mlygeo.arrays import in_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import geopandas as gpd
+    import pandas as pd
+
+    from mlygeo.spatial.polynomial import Array
+
+Rows: TypeAlias = npt.NDArray[np.int64]
+Flags: TypeAlias = npt.NDArray[np.bool_]
+
+CHUNK = 1 << 13
+
+CAMERA = ("make", "model", "camera_uuid")
+"""Columns that tell cameras apart, where a frame has them."""
+
+TIMED = frames.IMAGES.only("captured_at")
+"""What every function on images in time order needs."""
+
+SEQUENCED = frames.IMAGES.only("captured_at", "sequence_id")
+HEADED = frames.IMAGES.only("captured_at", "sequence_id", "compass_angle")
+
+
+@dataclass(frozen=True)
+class Order:
+    """
+    Rows of images by group and time.
+
+    Parameters
+    ----------
+    rows
+        Positions of the rows in the frame (not labels); None where all rows stand in order already.
+    first
+        Whether a row is the first of its group, in that order.
+    time_ms
+        Capture times, milliseconds since 1970, in that order.
+    lon, lat
+        Degrees, in that order.
+    """
+
+    rows: Rows | None
+    first: Flags
+    time_ms: Rows
+    lon: Array
+    lat: Array
+
+    def __len__(self) -> int:
+        """Return the number of images that have a place."""
+        return len(self.first)
+
+    def starts(self) -> Rows:
+        """Return where groups start."""
+        return np.flatnonzero(self.first)
+
+    def sort(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return values of all rows of the frame in this order."""
+        return values if self.rows is None else values[self.rows]
+
+    def unsort(self, values: npt.NDArray[Any], blank: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Put values of this order into an array for all rows of the frame, and return that."""
+        if self.rows is None:
+            return values
+        blank[self.rows] = values
+        return blank
+
+
+def by_time(images: gpd.GeoDataFrame, groups: Sequence[str], *, placed: bool = True) -> Order:
+    """
+    Return the order of images by group and time.
+
+    Parameters
+    ----------
+    images
+        Images frame.
+    groups
+        Columns whose values make the groups; those that the frame lacks are passed over. A row without
+        a sequence_id belongs to no group if that is one of them; elsewhere no value is a value too.
+    placed
+        Whether an image needs a position, and no error, to have a place.
+
+    Returns
+    -------
+    order
+        Groups in no particular order.
+    """
+    groups = [name for name in groups if name in images.columns]
+    code = _codes(images, groups)
+    time = milliseconds(images["captured_at"])
+    lon, lat = _positions(images)
+    usable = images["captured_at"].notna().to_numpy()
+    if placed:
+        usable = usable & np.isfinite(lon) & np.isfinite(lat)
+        if "error" in images.columns:
+            usable = usable & images["error"].isna().to_numpy()
+    if "sequence_id" in groups:
+        usable = usable & images["sequence_id"].notna().to_numpy()
+    rows = None if usable.all() else np.flatnonzero(usable)
+    if rows is not None:
+        code, time, lon, lat = code[rows], time[rows], lon[rows], lat[rows]
+    same = code[1:] == code[:-1]
+    later = time[1:] - time[:-1]
+    if not (_contiguous(code) and (later[same] >= 0).all()):
+        sort = _sorted(code, time)
+        rows = sort if rows is None else rows[sort]
+        code, time, lon, lat = code[sort], time[sort], lon[sort], lat[sort]
+        same = code[1:] == code[:-1]
+        later = time[1:] - time[:-1]
+    tied = np.zeros(len(code), dtype=bool)
+    tied[1:] = same & (later == 0)
+    if tied.any():
+        tied[:-1] |= tied[1:]
+        rows, lon, lat = _by_name(images, rows, tied=tied, code=code, time=time, position=(lon, lat))
+    first = np.ones(len(code), dtype=bool)
+    first[1:] = ~same
+    return Order(rows, first, time, lon, lat)
+
+
+def milliseconds(times: pd.Series) -> Rows:
+    """Return times as milliseconds since 1970; NaT is the lowest number there is."""
+    return times.to_numpy(dtype="datetime64[ms]").view(np.int64)
+
+
+def datetimes(time_ms: Rows, index: pd.Index) -> pd.Series:
+    """Return milliseconds since 1970 as times, UTC: the inverse of `milliseconds`."""
+    import pandas as pd
+
+    return pd.Series(time_ms.view("datetime64[ms]"), index=index).dt.tz_localize("UTC")
+
+
+def names(paths: pd.Series) -> pd.Series:
+    """Return the file names of paths of any system."""
+    return paths.str.rsplit("/", n=1).str[-1].str.rsplit("\\", n=1).str[-1]
+
+
+def _positions(images: gpd.GeoDataFrame) -> tuple[Array, Array]:
+    points = np.asarray(images.geometry.values)
+    lon, lat = np.empty(len(points)), np.empty(len(points))
+
+    def work(start: int, stop: int) -> None:
+        lon[start:stop], lat[start:stop] = frames.coordinates(points[start:stop])
+
+    # Points lie anywhere in memory. Each is looked at three times, and in a small chunk is fetched once.
+    in_threads(work, len(points), CHUNK)
+    return lon, lat
+
+
+def _sorted(code: Rows, time: Rows) -> Rows:
+    """Return the order by group and time."""
+    since = time - time.min()
+    if (code.max() + 1) * (float(since.max()) + 1) >= 2.0**62:
+        return np.lexsort((time, code))
+    return np.argsort(code * (since.max() + 1) + since, kind="stable")
+
+
+def _codes(images: gpd.GeoDataFrame, groups: Sequence[str]) -> Rows:
+    """Number the groups of rows; equal numbers, equal values."""
+    import pandas as pd
+
+    code = np.zeros(len(images), dtype=np.int64)
+    for name in groups:
+        numbers, values = pd.factorize(images[name], use_na_sentinel=False)
+        if len(values) < 2:
+            continue
+        code = code * len(values) + numbers
+        if len(groups) > 1:
+            # Numbered anew, products of several columns cannot overflow.
+            code = pd.factorize(code)[0].astype(np.int64)
+    return code
+
+
+def _contiguous(code: Rows) -> bool:
+    """Return whether the rows of each group stand together."""
+    runs = 1 + np.count_nonzero(code[1:] != code[:-1])
+    return runs == 1 or bool(runs == np.count_nonzero(np.bincount(code)))
+
+
+def _by_name(
+    images: gpd.GeoDataFrame, rows: Rows | None, *, tied: Flags, code: Rows, time: Rows, position: tuple[Array, Array]
+) -> tuple[Rows, Array, Array]:
+    """Sort the rows that tie in time by name, path and id; all others stay where they are."""
+    import pandas as pd
+
+    places = np.flatnonzero(tied)
+    if rows is None:
+        rows = np.arange(len(code))
+    chosen = rows[places]
+    keys: list[npt.NDArray[Any]] = []
+    if "id" in images.columns:
+        ids = images["id"].iloc[chosen]
+        keys.append(pd.factorize(ids, sort=True)[0])
+    if "path" in images.columns:
+        paths = images["path"].iloc[chosen]
+        keys += [pd.factorize(paths, sort=True)[0], pd.factorize(names(paths), sort=True)[0]]
+    # The last key of lexsort counts most.
+    sort = np.lexsort((*keys, time[places], code[places]))
+    # Groups stand in any order, but each run of ties has its own places: sorted by where the run begins.
+    run = np.cumsum(np.r_[True, (np.diff(code[places]) != 0) | (np.diff(time[places]) != 0)])
+    sort = sort[np.argsort(run[sort], kind="stable")]
+    rows, lon, lat = rows.copy(), position[0].copy(), position[1].copy()
+    rows[places], lon[places], lat[places] = chosen[sort], lon[places][sort], lat[places][sort]
+    return rows, lon, lat

@@ -1,0 +1,366 @@
+"""
+Stretches of lines that lie within a distance of points, exactly: circles cut segments, and the stretches are joined.
+
+Points are sorted into a grid once; each segment looks at the cells its surroundings meet. Work goes
+on in chunks of neighbouring lines, so that memory is bounded whatever the number of points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from mlygeo.arrays import in_threads
+from mlygeo.spatial.grid import SMALLEST_CELL_M, Box, Grid, build
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from mlygeo.spatial.polylines import Floats, Ints, Lines
+
+TOUCH_M = 1e-6
+"""Stretches closer than this are one, and one that ends this close to the line's end ends there: rounding."""
+
+APART_M = 1.0
+"""Between the lines of a chunk, laid one after another on one axis."""
+
+CHUNK_SEGMENTS = 4096
+CHUNK_PAIRS = 1 << 19
+"""Pairs of segments and points looked at together."""
+
+NEIGHBOURHOOD_M = 500.0
+"""Lines are worked on by squares of this side, so that look-ups stay in the caches."""
+
+NEVER = np.iinfo(np.int64).min
+"""The time of no point."""
+
+
+@dataclass(frozen=True)
+class Classes:
+    """A class for each point, as a number from 0."""
+
+    codes: npt.NDArray[np.int32]
+    count: int
+
+
+class Stretches(NamedTuple):
+    """Parts of lines, from start to stop (metres along the line), in the order of lines and places."""
+
+    line: Ints
+    start: Floats
+    stop: Floats
+
+
+class Groups(NamedTuple):
+    """For pairs of lines and classes: how much of the line lies near points of the class, and how many they are."""
+
+    line: Ints
+    code: Ints
+    covered_m: Floats
+    points: Ints
+
+
+@dataclass(frozen=True)
+class Reached:
+    """
+    What of some lines lies within a distance of points.
+
+    Parameters
+    ----------
+    stretches
+        The parts of lines that do.
+    points
+        Number of points within the distance of each line.
+    newest
+        Latest time among them, `NEVER` where there is none.
+    groups
+        The same for each class, by the names of the classes.
+    near
+        Which of all points lie within the distance of some line.
+    """
+
+    stretches: Stretches
+    points: Ints
+    newest: Ints
+    groups: dict[str, Groups]
+    near: npt.NDArray[np.bool_]
+
+
+def reach(
+    lines: Lines, points: tuple[Floats, Floats], distance: float, *, time: Ints, classes: Mapping[str, Classes]
+) -> Reached:
+    """
+    Return what of lines lies within a distance of points; a point just there counts.
+
+    Parameters
+    ----------
+    lines
+        Lines in the plane.
+    points
+        Positions (x, y), metres; what is not finite is near nothing.
+    distance
+        Metres.
+    time
+        Time of each point, for the newest.
+    classes
+        Classes of the points, by name.
+    """
+    search = _Search(lines, points, distance, time, classes)
+    parts = search.run()
+    stretches = Stretches(*_together([part.stretches for part in parts], _NO_STRETCHES))
+    order = np.argsort(stretches.line, kind="stable")
+    number = len(lines.first) - 1
+    counts, newest = np.zeros(number, dtype=np.int64), np.full(number, NEVER)
+    for part in parts:
+        counts[part.lines], newest[part.lines] = part.points, part.newest
+    groups = {}
+    for name in classes:
+        found = Groups(*_together([part.groups[name] for part in parts], _NO_GROUPS))
+        by_line = np.lexsort((found.code, found.line))
+        groups[name] = Groups(*_rows(found, by_line))
+    return Reached(Stretches(*_rows(stretches, order)), counts, newest, groups, search.near)
+
+
+_NO_ROWS, _NO_METRES = np.empty(0, dtype=np.int64), np.empty(0)
+_NO_STRETCHES = Stretches(_NO_ROWS, _NO_METRES, _NO_METRES)
+_NO_GROUPS = Groups(_NO_ROWS, _NO_ROWS, _NO_METRES, _NO_ROWS)
+
+
+def _together(parts: Sequence[tuple[Any, ...]], nothing: tuple[Any, ...]) -> list[Any]:
+    """Put tables, given as tuples of columns, one below the other."""
+    return [np.concatenate(columns) for columns in zip(nothing, *parts, strict=True)]
+
+
+def _rows(table: tuple[Any, ...], rows: Ints) -> list[Any]:
+    """Take rows of a table that is given as a tuple of columns."""
+    return [column[rows] for column in table]
+
+
+def join(owner: Ints, start: Floats, stop: Floats, length: Floats) -> Stretches:
+    """
+    Join stretches that overlap or touch.
+
+    Where all starts and all stops are sorted each for themselves, a gap lies wherever the next start
+    exceeds the stop of the same rank; so no order of pairs is needed.
+
+    Parameters
+    ----------
+    owner
+        Number of the line that each lies on, from 0.
+    start, stop
+        Metres along it.
+    length
+        Lengths of the lines.
+    """
+    if not len(owner):
+        return _NO_STRETCHES
+    base = np.cumsum(length + APART_M) - length
+    starts, stops = start + base[owner], stop + base[owner]
+    starts.sort()
+    stops.sort()
+    gap = np.flatnonzero(starts[1:] > stops[:-1] + TOUCH_M)
+    starts, stops = starts[np.concatenate(([0], gap + 1))], stops[np.concatenate((gap, [len(stops) - 1]))]
+    owner = np.searchsorted(base, starts + APART_M / 2, side="right") - 1
+    starts, stops = starts - base[owner], stops - base[owner]
+    starts[starts < TOUCH_M] = 0.0
+    ends = stops > length[owner] - TOUCH_M
+    stops[ends] = length[owner][ends]
+    return Stretches(owner, np.minimum(starts, stops), stops)
+
+
+def covered_m(stretches: Stretches, lines: int) -> Floats:
+    """Return the length of the stretches on each of so many lines, metres."""
+    metres = np.bincount(stretches.line, stretches.stop - stretches.start, minlength=lines)
+    return metres.astype(np.float64)
+
+
+class _Part(NamedTuple):
+    """What a chunk of lines gave; `stretches` and `groups` speak of lines by their number among all."""
+
+    lines: Ints
+    stretches: Stretches
+    points: Ints
+    newest: Ints
+    groups: dict[str, Groups]
+
+
+class _Hits(NamedTuple):
+    """Stretches that single points give, by the line's number in its chunk, and the grid entry of the point."""
+
+    line: Ints
+    start: Floats
+    stop: Floats
+    entry: Ints
+
+
+class _Search:
+    """The search of `reach`: the grid, and the lines in the order in which they are worked on."""
+
+    def __init__(
+        self,
+        lines: Lines,
+        points: tuple[Floats, Floats],
+        distance: float,
+        time: Ints,
+        classes: Mapping[str, Classes],
+    ) -> None:
+        self.lines, self.distance, self.time, self.classes = lines, distance, time, classes
+        self.near = np.zeros(len(points[0]), dtype=bool)
+        self.grid: Grid | None = None
+        if not len(lines.x):
+            return
+        margin = distance * (1 + 1e-9) + 1e-3
+        low = lines.x.min() - margin, lines.y.min() - margin
+        high = lines.x.max() + margin, lines.y.max() + margin
+        x, y = points
+        with np.errstate(invalid="ignore"):
+            inside = (x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1])
+        chosen = np.flatnonzero(inside).astype(np.int32)
+        if len(chosen):
+            at_x, at_y = x[chosen], y[chosen]
+            box = Box(float(at_x.min()), float(at_y.min()), float(at_x.max()), float(at_y.max()))
+            everything = None if len(chosen) == len(x) else chosen
+            self.grid = build(points, everything, box, at_least=max(distance / 4, SMALLEST_CELL_M))
+
+    def run(self) -> list[_Part]:
+        """Work on all lines, chunk by chunk."""
+        if self.grid is None:
+            return []
+        first = self.lines.first
+        x, y = self.lines.x[first[:-1]], self.lines.y[first[:-1]]
+        row, column = (np.floor(values / NEIGHBOURHOOD_M).astype("int64") for values in (y, x))
+        order = np.lexsort((column, row))
+        segments = np.cumsum((np.diff(first) - 1)[order])
+        borders = np.searchsorted(segments, np.arange(CHUNK_SEGMENTS, segments[-1], CHUNK_SEGMENTS))
+        chunks = [chunk for chunk in np.split(order, borders) if len(chunk)]
+        parts: list[_Part | None] = [None] * len(chunks)
+
+        def work(start: int, stop: int) -> None:
+            for number in range(start, stop):
+                parts[number] = self._part(np.sort(chunks[number]))
+
+        in_threads(work, len(chunks), 1)
+        return [part for part in parts if part is not None]
+
+    def _part(self, chosen: Ints) -> _Part:
+        lines, grid = self.lines, self.grid
+        assert grid is not None  # noqa: S101 - `run` asks before
+        counts = np.diff(lines.first)[chosen] - 1
+        owner = np.repeat(np.arange(len(chosen)), counts)
+        ends = np.cumsum(counts)
+        vertex = np.arange(ends[-1]) + np.repeat(lines.first[chosen] - ends + counts, counts)
+        hits = self._hits(grid, vertex, owner)
+
+        length = lines.length[chosen]
+        found = join(hits.line, hits.start, hits.stop, length)
+        newest = np.full(len(chosen), NEVER)
+        rows = grid.rows[hits.entry]
+        self.near[rows] = True
+        some = np.flatnonzero(np.diff(hits.line, prepend=-1))
+        if len(some):
+            newest[hits.line[some]] = np.maximum.reduceat(self.time[rows], some)
+        # A point near several segments of a line counts once.
+        pairs = (hits.line << 32) | hits.entry
+        pairs.sort()
+        pairs = pairs[np.diff(pairs, prepend=-1) != 0]
+        line, row = pairs >> 32, grid.rows[pairs & 0xFFFFFFFF]
+        groups = {}
+        for name, kind in self.classes.items():
+            codes = kind.codes[rows]
+            keys, owners = _compact(hits.line * kind.count + codes, len(chosen) * kind.count)
+            stretches = join(owners, hits.start, hits.stop, length[keys // kind.count])
+            covered = covered_m(stretches, len(keys))
+            mine = np.searchsorted(keys, line * kind.count + kind.codes[row])
+            points = np.bincount(mine, minlength=len(keys))
+            groups[name] = Groups(chosen[keys // kind.count], keys % kind.count, covered, points)
+        stretches = Stretches(chosen[found.line], found.start, found.stop)
+        return _Part(chosen, stretches, np.bincount(line, minlength=len(chosen)), newest, groups)
+
+    def _hits(self, grid: Grid, vertex: Ints, owner: Ints) -> _Hits:
+        """Cut the segments that start at these vertices with the circles around all points."""
+        segment, begin, lengths = self._windows(grid, vertex)
+        pairs = np.cumsum(lengths)
+        parts: list[_Hits] = []
+        cut = 0
+        while cut < len(pairs):
+            done = pairs[cut - 1] if cut else 0
+            stop = max(cut + 1, int(np.searchsorted(pairs, done + CHUNK_PAIRS, side="right")))
+            parts.append(self._cut(grid, vertex, owner, segment[cut:stop], begin[cut:stop], lengths[cut:stop]))
+            cut = stop
+        return _Hits(*_together(parts, _Hits(_NO_ROWS, _NO_METRES, _NO_METRES, _NO_ROWS)))
+
+    def _windows(self, grid: Grid, vertex: Ints) -> tuple[Ints, Ints, Ints]:
+        """Return runs of grid entries around segments: the segment, the first entry, and the number of entries."""
+        x0, y0 = self.lines.x[vertex], self.lines.y[vertex]
+        x1, y1 = self.lines.x[vertex + 1], self.lines.y[vertex + 1]
+        reach = self.distance + grid.slack
+        low = ((np.minimum(y0, y1) - (reach + grid.south)) * (1 / grid.height)).astype(np.int64)
+        high = ((np.maximum(y0, y1) + (reach - grid.south)) * (1 / grid.height)).astype(np.int64)
+        np.clip(low, 0, grid.lines - 1, out=low)
+        np.clip(high, 0, grid.lines - 1, out=high)
+        count = high - low + 1
+        ends = np.cumsum(count)
+        segment = np.repeat(np.arange(len(vertex)), count)
+        line = np.arange(ends[-1]) + np.repeat(low - ends + count, count)
+        # What of a segment comes near a line of cells: it reaches so far along that line, and no farther.
+        bottom = grid.south + line * grid.height - reach
+        rise = np.where(y1 == y0, 1.0, y1 - y0)[segment]
+        begins, finishes = (bottom - y0[segment]) / rise, (bottom + grid.height + 2 * reach - y0[segment]) / rise
+        level = (y1 == y0)[segment]
+        lower = np.where(level, 0.0, np.clip(np.minimum(begins, finishes), 0.0, 1.0))
+        upper = np.where(level, 1.0, np.clip(np.maximum(begins, finishes), 0.0, 1.0))
+        run = (x1 - x0)[segment]
+        left, right = x0[segment] + run * lower, x0[segment] + run * upper
+        first = ((np.minimum(left, right) - (reach + grid.west)) * (1 / grid.width)).astype(np.int64)
+        last = ((np.maximum(left, right) + (reach - grid.west)) * (1 / grid.width)).astype(np.int64)
+        np.clip(first, 0, grid.columns - 1, out=first)
+        np.clip(last, 0, grid.columns - 1, out=last)
+        line *= grid.columns
+        begin = grid.starts[line + first].astype(np.int64)
+        lengths = grid.starts[line + last + 1] - begin
+        filled = np.flatnonzero(lengths)
+        return segment[filled], begin[filled], lengths[filled]
+
+    def _cut(  # noqa: PLR0917 - arrays that belong together
+        self, grid: Grid, vertex: Ints, owner: Ints, segment: Ints, begin: Ints, lengths: Ints
+    ) -> _Hits:
+        lines = self.lines
+        at = vertex[segment]
+        step = lines.step[at + 1]
+        # A segment without length is a place, whichever way it points.
+        share = np.divide(1.0, step, out=np.zeros(len(step)), where=step > 0)
+        east = np.where(step > 0, (lines.x[at + 1] - lines.x[at]) * share, 1.0)
+        north = (lines.y[at + 1] - lines.y[at]) * share
+        ends = np.cumsum(lengths)
+        entry = np.arange(ends[-1]) + np.repeat(begin - ends + lengths, lengths)
+        window = np.repeat(np.arange(len(lengths)), lengths)
+        dx = grid.x[entry] - lines.x[at][window]
+        dy = grid.y[entry] - lines.y[at][window]
+        beside = dx * north[window] - dy * east[window]
+        chord = self.distance**2 - beside * beside
+        met = np.flatnonzero(chord >= 0)
+        window, entry, dx, dy = window[met], entry[met], dx[met], dy[met]
+        middle = dx * east[window] + dy * north[window]
+        half = np.sqrt(chord[met])
+        start, stop = middle - half, middle + half
+        met = np.flatnonzero((stop >= 0) & (start <= step[window]))
+        window, start, stop = window[met], np.maximum(start[met], 0.0), stop[met]
+        at, step = at[window], step[window]
+        # The next segment starts where this one ends, to the last bit.
+        stop = np.where(stop >= step, lines.along[at + 1], lines.along[at] + stop)
+        return _Hits(owner[segment[window]], lines.along[at] + start, stop, entry[met])
+
+
+def _compact(keys: Ints, count: int) -> tuple[Ints, Ints]:
+    """Return the sorted distinct values among keys below a count, and the place of each key among them."""
+    if count > max(8 * len(keys), 1 << 16):
+        values, places = np.unique(keys, return_inverse=True)
+        return values, places
+    present = np.zeros(count, dtype=bool)
+    present[keys] = True
+    values = np.flatnonzero(present)
+    return values, (np.cumsum(present) - 1)[keys]

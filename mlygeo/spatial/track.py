@@ -1,0 +1,218 @@
+"""Tracks as arrays in time order, and where along them a moment lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo import frames
+from mlygeo.errors import FrameError
+from mlygeo.spatial import _geodesic
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    import numpy.typing as npt
+
+    from mlygeo.spatial.ordering import Flags, Rows
+    from mlygeo.spatial.polynomial import Array
+
+KINDS = ("track", "route", "waypoint")
+"""What a file may hold, the best first: a way point may have been placed at a desk."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """
+    Where moments lie on a track.
+
+    Parameters
+    ----------
+    lon, lat
+        Degrees; NaN where there is no answer.
+    altitude
+        Metres; NaN where the track knows none.
+    bearing
+        Of the track there, degrees; NaN where it never moves.
+    gap_s
+        Seconds between the two points of the track that the answer comes from, 0 where that is a single
+        one; where there is no answer, of the gap that the moment lies in.
+    outside_s
+        Seconds outside the track or inside a gap that was not bridged; negative before, 0 inside.
+    """
+
+    lon: Array
+    lat: Array
+    altitude: Array
+    bearing: Array
+    gap_s: Array
+    outside_s: Array
+
+    def replace(self, rows: Rows, other: Places, chosen: Flags) -> None:
+        """Take the chosen ones of other places, in their order, for some rows."""
+        for name in ("lon", "lat", "altitude", "bearing", "gap_s", "outside_s"):
+            getattr(self, name)[rows] = getattr(other, name)[chosen]
+
+
+@dataclass(frozen=True)
+class Line:
+    """
+    Positions in order of time, every time once.
+
+    Parameters
+    ----------
+    time
+        Microseconds since 1970, increasing.
+    lon, lat, altitude
+        Degrees, metres; altitude NaN where unknown.
+    track
+        Number of the track of each.
+    """
+
+    time: Rows
+    lon: Array
+    lat: Array
+    altitude: Array
+    track: Rows
+
+    def take(self, chosen: Flags) -> Line:
+        """Return some of the positions."""
+        return Line(*(getattr(self, name)[chosen] for name in ("time", "lon", "lat", "altitude", "track")))
+
+    def once(self) -> Line:
+        """Return the positions with every time once: the first of those that share it."""
+        new = np.diff(self.time, prepend=self.time[0] - 1) > 0
+        return self if new.all() else self.take(new)
+
+    def breaks(self, max_gap: float | None) -> Flags:
+        """Return between which neighbours the track is not bridged."""
+        if max_gap is None:
+            return np.zeros(max(len(self.time) - 1, 0), dtype=bool)
+        broken: Flags = np.diff(self.time) > max_gap * 1e6
+        return broken
+
+    def locate(self, times: Rows, *, max_extrapolation: float, max_gap: float | None) -> Places:
+        """
+        Return where moments (microseconds since 1970) lie.
+
+        Parameters
+        ----------
+        times
+            Microseconds since 1970.
+        max_extrapolation
+            Seconds that the end segments are extended by.
+        max_gap
+            Seconds between two points of the track beyond which it is not bridged; None bridges all.
+        """
+        count, broken = len(self.time), self.breaks(max_gap)
+        left = np.searchsorted(self.time, times, side="right") - 1
+        before = np.where(left >= 0, times - self.time[np.maximum(left, 0)], np.iinfo(np.int64).max)
+        right = np.minimum(left + 1, count - 1)
+        after = np.where(left < count - 1, self.time[right] - times, np.iinfo(np.int64).max)
+        bridged = (left >= 0) & (left < count - 1)
+        bridged[bridged] = ~broken[left[bridged]]
+        # Neither between two points nor in a bridged gap: the nearer end, and the segment that ends there.
+        back = before <= after
+        end = np.where(back, left, right)
+        other = np.where(back, end - 1, end + 1)
+        joined = (other >= 0) & (other < count)
+        joined[joined] = ~broken[np.minimum(end, other)[joined]]
+        other = np.where(joined, other, end)
+        start = np.where(bridged, left, np.minimum(end, other))
+        stop = np.where(bridged, left + 1, np.maximum(end, other))
+        span = self.time[stop] - self.time[start]
+        share = np.divide(times - self.time[start], span, out=np.zeros(len(times)), where=span > 0)
+        outside = np.where(bridged, 0, np.where(back, before, -after)) / 1e6
+        found = np.abs(outside) <= max_extrapolation
+        lon, lat = np.full(len(times), np.nan), np.full(len(times), np.nan)
+        lon[found], lat[found] = _geodesic.along(
+            self.lon[start[found]],
+            self.lat[start[found]],
+            self.lon[stop[found]],
+            self.lat[stop[found]],
+            share[found],
+        )
+        altitude = _between(self.altitude[start], self.altitude[stop], share)
+        gap = np.where(found, span, self.time[right] - self.time[np.maximum(left, 0)])
+        # A segment carries the number of its first point; a lone point has none.
+        bearing = np.full(len(times), np.nan)
+        if count > 1:
+            moving = found & (stop > start)
+            bearing[moving] = self._bearings(broken)[start[moving]]
+        return Places(lon, lat, np.where(found, altitude, np.nan), bearing, gap / 1e6, outside)
+
+    def inside(self, times: Rows, *, max_extrapolation: float, max_gap: float | None) -> Flags:
+        """Return which moments (microseconds since 1970) lie on the track; see `locate`."""
+        left = np.searchsorted(self.time, times, side="right") - 1
+        allowed = max_extrapolation * 1e6
+        # Differences of far times fit: microseconds of 290,000 years do.
+        near = (left >= 0) & (times - self.time[np.maximum(left, 0)] <= allowed)
+        right = np.minimum(left + 1, len(self.time) - 1)
+        near |= (left < len(self.time) - 1) & (self.time[right] - times <= allowed)
+        within = (left >= 0) & (left < len(self.time) - 1)
+        within[within] = ~self.breaks(max_gap)[left[within]]
+        return near | within
+
+    def _bearings(self, broken: Flags) -> Array:
+        """Return the bearing of each segment; one that does not move has that of the next that does."""
+        from mlygeo.spatial.sequences import next_known
+
+        bearing = _geodesic.bearings(self.lon[:-1], self.lat[:-1], self.lon[1:], self.lat[1:])
+        bearing[broken] = np.nan
+        first = np.ones(len(bearing), dtype=bool)
+        first[1:] = broken[:-1] | broken[1:]
+        return next_known(bearing, first)
+
+
+def lines(track: gpd.GeoDataFrame) -> tuple[Line, list[Line]]:
+    """
+    Return the positions of a tracks frame in order of time, and each track where tracks overlap in time.
+
+    Parameters
+    ----------
+    track
+        Tracks frame.
+
+    Returns
+    -------
+    merged, parts
+        All positions as one line; and the single tracks, an empty list where one follows the other.
+
+    Raises
+    ------
+    FrameError
+        If no point has both a time and a position.
+    """
+    import pandas as pd
+
+    track = frames.check(track, frames.TRACKS)
+    lon, lat = frames.lonlat(track)
+    usable = track["time"].notna().to_numpy() & np.isfinite(lon) & np.isfinite(lat)
+    if "kind" in track.columns:
+        kind = track["kind"].to_numpy(dtype=object)
+        usable = next((found for name in KINDS if (found := usable & (kind == name)).any()), usable)
+    if not usable.any():
+        timeless = int(track["time"].isna().sum())
+        raise FrameError(
+            f"the track has no point with a time ({len(track)} points, {timeless} of them without a time)",
+            hint="geotagging goes by time; a track that was drawn or planned has none",
+        )
+    rows = np.flatnonzero(usable)
+    time = track["time"].to_numpy(dtype="datetime64[us]").view(np.int64)[rows]
+    code = pd.factorize(track["track_id"].iloc[rows], sort=True, use_na_sentinel=False)[0].astype(np.int64)
+    altitude = track["altitude"].to_numpy(dtype=np.float64)[rows]
+    sort: npt.NDArray[Any] = np.lexsort((code, time)) if (np.diff(time) <= 0).any() else np.arange(len(rows))
+    whole = Line(time[sort], lon[rows][sort], lat[rows][sort], altitude[sort], code[sort])
+    merged = whole.once()
+    number = int(code.max()) + 1
+    if np.count_nonzero(np.diff(merged.track)) < len(np.unique(merged.track)):
+        return merged, []
+    return merged, [part.once() for at in range(number) if len((part := whole.take(whole.track == at)).time)]
+
+
+def _between(first: Array, second: Array, share: Array) -> Array:
+    """Return values between two, linear; where one is unknown it is the other."""
+    value = first + (second - first) * share
+    value = np.where(np.isnan(second), first, value)
+    return np.where(np.isnan(first), second, value)

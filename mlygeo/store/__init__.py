@@ -1,0 +1,248 @@
+"""
+Read and write frames by file ending: GeoParquet first, any vector format beside it.
+
+Every write is atomic: the file appears whole under its name, or the old one stays.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from mlygeo import dtypes, frames
+from mlygeo.errors import FileError, FormatError, FrameError
+from mlygeo.store import gdal, postgis, text
+from mlygeo.store.atomic import atomic, file_error, write_text
+from mlygeo.store.gdal import WRITABLE
+from mlygeo.store.text import LAT_NAMES, LON_NAMES, WKT_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import geopandas as gpd
+
+__all__ = [
+    "LAT_NAMES",
+    "LON_NAMES",
+    "PARQUET",
+    "WKT_NAMES",
+    "WRITABLE",
+    "FrameLike",
+    "as_frame",
+    "atomic",
+    "check_writable",
+    "file_error",
+    "read_frame",
+    "write_frame",
+    "write_text",
+]
+
+log = logging.getLogger("mlygeo.store")
+
+FrameLike = Any
+"""What stands for a frame in a call: a GeoDataFrame, or the path of a file that holds one."""
+
+PARQUET = (".parquet", ".geoparquet", ".pq")
+
+
+def read_frame(
+    path: str | os.PathLike[str],
+    *,
+    frame: str | None = None,
+    bbox: tuple[float, float, float, float] | None = None,
+    columns: Sequence[str] | None = None,
+    layer: str | None = None,
+) -> gpd.GeoDataFrame:
+    """
+    Read a frame from a file or a table of PostGIS.
+
+    Parameters
+    ----------
+    path
+        GeoParquet (.parquet), or anything GDAL reads: .geojson, .gpkg, .fgb, .gpx, .shp, …; or
+        .csv with columns `lon` and `lat` (or longitude/latitude, or x/y), or `geometry` (WKT); or
+        a table of PostGIS, `postgresql://user@host/database?table=schema.table`.
+    frame
+        The kind of frame it should be ("images", "streets", "street_points", "points",
+        "selection", …): its columns are brought to their dtypes. None takes the file as it is,
+        but for ids, which come back as whole numbers where they were written as text.
+    bbox
+        West, south, east, north in degrees: only rows whose bounding box meets it are returned,
+        and where the file allows (GeoParquet with a bounding-box column, GeoPackage,
+        FlatGeobuf, …) only they are read.
+    columns
+        Only these columns, and the geometry. None reads all.
+    layer
+        Name of the layer, for a file that holds several (.gpkg, .gdb, …). None reads the first.
+
+    Returns
+    -------
+    frame
+        In the file's order. Whole numbers with gaps are Int64, never float.
+
+    Raises
+    ------
+    FileError
+        If the file is missing or cannot be read.
+    FormatError
+        If it is not what its name says.
+    FrameError
+        If it is not the kind of frame asked for.
+
+    Examples
+    --------
+    >>> read_frame("images.parquet", frame="images", bbox=(9.16, 48.76, 9.18, 48.78))
+    """
+    schema = _schema(frame)
+    if postgis.is_url(path):
+        found, name = postgis.read(str(path), bbox=bbox, columns=columns), str(postgis.table_of(str(path)))
+    else:
+        path = Path(path).expanduser()
+        found, name = _read_file(path, bbox, columns, layer), path.name
+    log.info("read %s rows from %s", f"{len(found):,}", name)
+    if schema is None:
+        return _with_whole_ids(found)
+    try:
+        return frames.conform(found, schema)
+    except FrameError as error:
+        raise FrameError(f"{name} is {error}") from error
+
+
+@overload
+def write_frame(frame: gpd.GeoDataFrame, path: os.PathLike[str]) -> Path: ...
+
+
+@overload
+def write_frame(frame: gpd.GeoDataFrame, path: str) -> Path | str: ...
+
+
+def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path | str:
+    """
+    Write a frame to a file or a table of PostGIS, whole or not at all.
+
+    Parameters
+    ----------
+    frame
+        Any GeoDataFrame.
+    path
+        The ending tells the format. GeoParquet (.parquet) keeps every dtype and `attrs`; it is
+        GeoParquet 1.1 with a bounding-box column, compressed with zstd, in row groups of
+        100,000 rows, and spatially sorted where there is more than one group. In .geojson ids
+        are text, since readers in JavaScript would round them. In .csv points are `lon`, `lat`,
+        and other geometry is WKT. GeoPackage, GeoJSON and FlatGeobuf hold times to the
+        millisecond. `postgresql://user@host/database?table=schema.table` names a table of PostGIS;
+        one that mlygeo wrote is replaced, any other is left alone.
+
+    Returns
+    -------
+    path
+        The file, or the URL of the table as it was given.
+
+    Raises
+    ------
+    FormatError
+        If the ending names no format that frames can be written to.
+    FileError
+        If the file cannot be written, or the database refuses; whatever stood there before still does.
+    DependencyError
+        If PostGIS is meant and psycopg is missing: install `mlygeo[postgis]`.
+
+    Examples
+    --------
+    >>> write_frame(selection, "selection.gpkg")
+    """
+    if isinstance(path, str) and postgis.is_url(path):
+        postgis.write(gdal.plain_columns(frame, ids_as_text=False), path)
+        return path
+    path = Path(path).expanduser()
+    check_writable(path)
+    ending = path.suffix.lower()
+    with atomic(path) as temporary:
+        if ending in PARQUET:
+            from mlygeo.store import parquet
+
+            parquet.write(frame, temporary)
+        elif ending in {".csv", ".tsv"}:
+            text.write(frame, temporary)
+        else:
+            gdal.write(frame, temporary)
+    log.info("wrote %s rows to %s", f"{len(frame):,}", path.name)
+    return path
+
+
+def as_frame(value: FrameLike, *, frame: str | None = None) -> gpd.GeoDataFrame:
+    """Return the frame that a caller means: the frame itself, or what its file holds."""
+    return read_frame(value, frame=frame) if isinstance(value, str | os.PathLike) else value
+
+
+def check_writable(path: Path) -> None:
+    """
+    Raise unless a frame could be written to this path.
+
+    Raises
+    ------
+    FormatError
+        If the ending names no format that frames can be written to.
+    FileError
+        If the folder cannot be made, or the path is one.
+    """
+    ending = path.suffix.lower()
+    if ending == ".shp":
+        raise FormatError(
+            f"{path.name}: a shapefile cuts column names at ten letters and cannot hold ids past 2^53",
+            hint="write .gpkg, which every GIS opens",
+        )
+    if ending not in PARQUET and ending not in WRITABLE:
+        raise FormatError(
+            f"{path.name}: frames cannot be written as {ending or 'a file without an ending'!r}",
+            hint=f"use one of .parquet {' '.join(sorted(WRITABLE))}",
+        )
+    if path.is_dir():
+        raise FileError(f"{path} is a folder", hint="name a file in it")
+
+
+def _schema(name: str | None) -> frames.Schema | None:
+    if name is None:
+        return None
+    if name not in frames.SCHEMAS:
+        raise FrameError(f"there is no kind of frame {name!r}", hint=f"one of {', '.join(frames.SCHEMAS)}")
+    return frames.SCHEMAS[name]
+
+
+def _read_file(
+    path: Path, bbox: tuple[float, float, float, float] | None, columns: Sequence[str] | None, layer: str | None
+) -> gpd.GeoDataFrame:
+    _must_exist(path)
+    ending = path.suffix.lower()
+    if ending in PARQUET:
+        from mlygeo.store import parquet
+
+        return parquet.read(path, bbox=bbox, columns=columns)
+    if ending in {".csv", ".tsv"}:
+        return _clip(text.read(path, columns), bbox)
+    return gdal.read(path, bbox, columns, layer)
+
+
+def _must_exist(path: Path) -> None:
+    if not path.exists():
+        raise FileError(f"{path} does not exist")
+    if path.is_dir() and path.suffix.lower() not in {".gdb", ".zarr"}:
+        raise FileError(f"{path} is a folder, not a file")
+
+
+def _clip(frame: gpd.GeoDataFrame, bbox: tuple[float, float, float, float] | None) -> gpd.GeoDataFrame:
+    return frame if bbox is None else frame.cx[bbox[0] : bbox[2], bbox[1] : bbox[3]].reset_index(drop=True)
+
+
+def _with_whole_ids(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Bring the columns of ids back to whole numbers, where a format could only hold text."""
+    whole = {}
+    for name in ("id", "creator_id", "organization_id", "point_id"):
+        if name in frame.columns and str(frame[name].dtype) in {"str", "object", "string"}:
+            with suppress(ValueError, TypeError):
+                numbers = dtypes.cast(frame[name], "Int64")
+                whole[name] = numbers if numbers.isna().any() else numbers.astype("int64")
+    return frame.assign(**whole) if whole else frame

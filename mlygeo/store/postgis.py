@@ -1,0 +1,334 @@
+"""
+Frames as tables of a PostGIS database: written in one transaction, read back with their dtypes.
+
+A table is named by a URL: `postgresql://user@host:5432/database?table=schema.table`. Whatever else
+libpq understands may stand in it, and its environment variables and password file are used; the
+URL and the password appear in no message and no log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from mlygeo import _postgis_rows
+from mlygeo._postgis_rows import ROWS_AT_ONCE
+from mlygeo.errors import DependencyError, FileError, FormatError, FrameError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import geopandas as gpd
+    import psycopg
+    from psycopg import sql
+
+__all__ = ["KEY", "LONGEST_NAME", "PREFIXES", "ROWS_AT_ONCE", "Table", "is_url", "read", "table_of", "write"]
+
+log = logging.getLogger("mlygeo.store.postgis")
+
+PREFIXES = ("postgresql://", "postgres://")
+
+KEY = "fid"
+"""Primary key that every table gets: QGIS asks for one, and it keeps the order of the rows."""
+
+LONGEST_NAME = 63
+"""Bytes of an identifier that PostgreSQL keeps (NAMEDATALEN)."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """
+    A table of a database.
+
+    Parameters
+    ----------
+    database
+        What libpq connects to; may hold a password, so it is never shown.
+    schema
+        Schema of the table; None takes the first of the search path.
+    name
+        The table.
+    """
+
+    database: str
+    schema: str | None
+    name: str
+
+    def __repr__(self) -> str:
+        """Leave out the address, which may hold a password."""
+        return f"Table({self!s})"
+
+    def __str__(self) -> str:
+        """Name the table alone."""
+        return self.name if self.schema is None else f"{self.schema}.{self.name}"
+
+
+def is_url(path: object) -> bool:
+    """Return whether this names a table of a database, rather than a file."""
+    return isinstance(path, str) and path.lower().startswith(PREFIXES)
+
+
+def table_of(url: str) -> Table:
+    """
+    Return the table that a URL names.
+
+    Parameters
+    ----------
+    url
+        `postgresql://…/database?table=schema.table`; without a schema the search path decides.
+
+    Raises
+    ------
+    InputError
+        If it names no table, or cannot be understood.
+    """
+    try:
+        parts = urlsplit(url)
+        words = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        # The error quotes the URL, which may hold a password.
+        raise InputError("the URL of the database cannot be understood", hint=_FORM) from None
+    named = [value for word, value in words if word == "table"]
+    if len(named) != 1 or not named[0].strip("."):
+        raise InputError("the URL of the database names no table", hint=_FORM)
+    schema, _, name = named[0].rpartition(".")
+    for identifier in (schema, name):
+        if len(identifier.encode()) > LONGEST_NAME or "\0" in identifier:
+            raise InputError(f"{identifier[:80]!r} is too long for the name of a table ({LONGEST_NAME} bytes)")
+    rest = urlencode([(word, value) for word, value in words if word != "table"])
+    return Table(urlunsplit(("postgresql", parts.netloc, parts.path, rest, "")), schema or None, name)
+
+
+_FORM = "postgresql://user@host/database?table=schema.table"
+
+
+def write(frame: gpd.GeoDataFrame, url: str) -> None:
+    """
+    Write a frame as a table, whole or not at all: all is one transaction.
+
+    The table gets a primary key, a spatial index, and a comment with the frame's dtypes and `attrs`.
+    A table that mlygeo wrote before is replaced; any other is left alone.
+
+    Parameters
+    ----------
+    frame
+        Any GeoDataFrame with plain columns.
+    url
+        The table, see `table_of`.
+
+    Raises
+    ------
+    InputError
+        If the URL names no table.
+    FrameError
+        If the frame has no CRS that PostGIS has a number for, or two columns are in each other's way.
+    FileError
+        If the database cannot be reached, refuses, or has a table of that name that is not ours.
+    """
+    table = table_of(url)
+    srid = _srid(frame)
+    _check_names(frame)
+    with _connection(table) as connection:
+        from psycopg import sql
+
+        whole = _identifier(table)
+        _check_ours(connection, table)
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(whole))
+        columns = [
+            sql.SQL("{} {}").format(sql.Identifier(str(name)), sql.SQL(_postgis_rows.type_of(frame, str(name), srid)))
+            for name in frame.columns
+        ]
+        key = sql.SQL("{} bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY").format(sql.Identifier(KEY))
+        connection.execute(sql.SQL("CREATE TABLE {} ({})").format(whole, sql.SQL(", ").join([key, *columns])))
+        _postgis_rows.copy_in(connection, frame, whole, srid)
+        geometry = sql.Identifier(str(frame.geometry.name))
+        connection.execute(sql.SQL("CREATE INDEX ON {} USING gist ({})").format(whole, geometry))
+        comment = sql.Literal(json.dumps(_description(frame), ensure_ascii=False, default=str))
+        connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(whole, comment))
+        connection.execute(sql.SQL("ANALYZE {}").format(whole))
+    log.info("wrote %s rows to the table %s", f"{len(frame):,}", table)
+
+
+def read(
+    url: str, *, bbox: tuple[float, float, float, float] | None = None, columns: Sequence[str] | None = None
+) -> gpd.GeoDataFrame:
+    """
+    Read a table or view as a frame.
+
+    Parameters
+    ----------
+    url
+        The table, see `table_of`.
+    bbox
+        West, south, east, north in degrees: only rows whose bounding box meets it; the spatial
+        index serves the question.
+    columns
+        Only these columns, and the geometry. None reads all.
+
+    Returns
+    -------
+    frame
+        In the order that it was written in, with the dtypes and `attrs` it had where mlygeo wrote
+        the table. In others whole numbers with gaps are Int64 and times are UTC.
+
+    Raises
+    ------
+    InputError
+        If the URL names no table.
+    FileError
+        If the database cannot be reached, or has no such table.
+    FormatError
+        If the table has no geometry.
+    FrameError
+        If it lacks a column that was asked for.
+    """
+    table = table_of(url)
+    with _connection(table) as connection:
+        from psycopg import sql
+
+        whole = _identifier(table)
+        types = _columns_of(connection, table)
+        geometry = next((name for name, kind in types.items() if kind == "geometry"), None)
+        if geometry is None:
+            raise FormatError(f"the table {table} has no geometry")
+        description = _comment_of(connection, table)
+        wanted = [name for name in types if name != geometry and not (description and name == KEY)]
+        if columns is not None:
+            if missing := [name for name in columns if name not in wanted]:
+                raise FrameError(f"the table {table} has no column {', '.join(missing)} (it has {', '.join(wanted)})")
+            wanted = list(columns)
+        place = sql.Identifier(geometry)
+        srid = _srid_of(connection, whole, place)
+        parts = [sql.SQL("encode(ST_AsBinary({}), 'hex')").format(place)]
+        parts += [
+            sql.SQL(_postgis_rows.READ_AS.get(types[name], "{}::text")).format(sql.Identifier(name)) for name in wanted
+        ]
+        query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(parts), whole)
+        if bbox is not None:
+            box = sql.SQL("ST_Transform(ST_MakeEnvelope({}, {}, {}, {}, 4326), {})").format(
+                *(sql.Literal(float(side)) for side in bbox), sql.Literal(srid or 4326)
+            )
+            query = sql.SQL("{} WHERE {} && {}").format(query, place, box)
+        if description and KEY in types:
+            query = sql.SQL("{} ORDER BY {}").format(query, sql.Identifier(KEY))
+        arrow = _postgis_rows.copy_out(connection, query, [geometry, *wanted], types)
+    frame = _postgis_rows.frame_of(arrow, geometry, srid, types, description or {})
+    log.info("read %s rows from the table %s", f"{len(frame):,}", table)
+    return frame
+
+
+@contextlib.contextmanager
+def _connection(table: Table) -> Iterator[psycopg.Connection]:
+    """Give a connection whose block is one transaction; an error of the database is one of ours."""
+    try:
+        import psycopg
+    except ImportError as error:
+        raise DependencyError("PostGIS needs psycopg", hint="pip install 'mlygeo[postgis]'") from error
+    # Errors are raised without their cause: a traceback of psycopg may show what it connected to.
+    try:
+        with psycopg.connect(table.database, application_name="mlygeo") as connection:
+            connection.execute("SET TIME ZONE 'UTC'")
+            # Fractions to the last digit, whatever the database's default.
+            connection.execute("SET extra_float_digits = 1")
+            yield connection
+    except psycopg.errors.UndefinedObject as error:
+        reason = _harmless(error, table)
+        hint = "CREATE EXTENSION postgis;" if "geometry" in reason else None
+        raise FileError(f"the table {table}: {reason}", hint=hint) from None
+    except psycopg.OperationalError as error:
+        hint = "PGHOST, PGUSER, PGPASSWORD and the file ~/.pgpass are used as by psql"
+        raise FileError(f"the database could not be reached: {_harmless(error, table)}", hint=hint) from None
+    except psycopg.Error as error:
+        raise FileError(f"the table {table}: {_harmless(error, table)}") from None
+
+
+def _harmless(error: Exception, table: Table) -> str:
+    """Return what a database says, in one line and without the password."""
+    from urllib.parse import unquote
+
+    text = " ".join(str(error).split())
+    password = urlsplit(table.database).password
+    for secret in filter(None, (table.database, password, unquote(password or ""))):
+        text = text.replace(secret, "…")
+    return text
+
+
+def _identifier(table: Table) -> sql.Composable:
+    from psycopg import sql
+
+    return sql.Identifier(table.name) if table.schema is None else sql.Identifier(table.schema, table.name)
+
+
+def _check_ours(connection: psycopg.Connection, table: Table) -> None:
+    if _exists(connection, table) and _comment_of(connection, table) is None:
+        raise FileError(
+            f"the database has a table {table} that mlygeo did not write",
+            hint="name another table, or drop that one yourself",
+        )
+
+
+def _exists(connection: psycopg.Connection, table: Table) -> bool:
+    text = _identifier(table).as_string(connection)
+    found = connection.execute("SELECT to_regclass(%s)", [text]).fetchone()
+    return found is not None and found[0] is not None
+
+
+def _comment_of(connection: psycopg.Connection, table: Table) -> dict[str, Any] | None:
+    """Return what mlygeo noted about a table that it wrote; None for any other."""
+    text = _identifier(table).as_string(connection)
+    found = connection.execute("SELECT obj_description(to_regclass(%s), 'pg_class')", [text]).fetchone()
+    if found is None or not (found[0] or "").startswith('{"mlygeo"'):
+        return None
+    try:
+        noted: dict[str, Any] = json.loads(found[0])["mlygeo"]
+    except (ValueError, KeyError):
+        return None
+    return noted if isinstance(noted, dict) else None
+
+
+def _description(frame: gpd.GeoDataFrame) -> dict[str, Any]:
+    kinds = {str(name): str(dtype) for name, dtype in frame.dtypes.items() if str(dtype) != "geometry"}
+    return {"mlygeo": {"dtypes": kinds, "attrs": frame.attrs}}
+
+
+def _srid(frame: gpd.GeoDataFrame) -> int:
+    if frame.active_geometry_name is None:
+        raise FrameError("a frame without geometry cannot be a PostGIS table")
+    if frame.crs is None:
+        raise FrameError("the geometry has no CRS", hint="frame.set_crs(4326), if it is longitude and latitude")
+    srid = 4326 if frame.crs.equals("OGC:CRS84") else frame.crs.to_epsg()
+    if srid is None:
+        raise FrameError(f"{frame.crs.name} has no EPSG number", hint="frame.to_crs(4326)")
+    return int(srid)
+
+
+def _check_names(frame: gpd.GeoDataFrame) -> None:
+    names = [str(name) for name in frame.columns]
+    if KEY in names:
+        raise FrameError(f"the table's primary key is called {KEY!r}, and so is a column", hint="rename the column")
+    if long := [name for name in names if len(name.encode()) > LONGEST_NAME]:
+        raise FrameError(f"PostgreSQL cuts names at {LONGEST_NAME} bytes, and these are longer: {', '.join(long)}")
+
+
+def _columns_of(connection: psycopg.Connection, table: Table) -> dict[str, str]:
+    """Return the columns of a table or view and their types, in order."""
+    if not _exists(connection, table):
+        raise FileError(f"the database has no table {table}")
+    rows = connection.execute(
+        "SELECT attname, typname FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid "
+        "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        [_identifier(table).as_string(connection)],
+    ).fetchall()
+    return dict(rows)
+
+
+def _srid_of(connection: psycopg.Connection, whole: sql.Composable, place: sql.Composable) -> int:
+    from psycopg import sql
+
+    query = sql.SQL("SELECT ST_SRID({}) FROM {} WHERE {} IS NOT NULL LIMIT 1").format(place, whole, place)
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 4326

@@ -1,0 +1,335 @@
+"""
+What is said of the photos in an import path: description files, the records of `process`, and EXIF.
+
+Three things describe a photo. Of each folder, of those in it and of those it lies in:
+
+1. The description file, `mapillary_image_description.json`, which users edit and other tools write.
+   It has no fields for whose an image is: see `readers.descriptions.PERSONAL_COLUMNS`.
+2. Our record, the frame that `process` leaves in `.mlygeo`, which holds all that it knows.
+3. The image description in the EXIF of the photo, which travels with it when it is moved or copied.
+
+A photo is described by the newer one of the first two, be it in its own folder or in one above
+it; by the description file where both are as new. That counts with what it holds and what it
+leaves out: a heading that was taken out of the file stays out, and a photo that it calls a
+duplicate does not go up, whatever its EXIF says. What a description file does not say of
+organization, privacy, user and photo UUID is taken from the newest record that knows the photo,
+which again counts as it is: what a later run of `process` took back is not in EXIF either. EXIF
+says it where there is no such record, and all of it where nothing else describes the photo.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISREG
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mlygeo.errors import FileError, FormatError, FrameError
+from mlygeo.jobs._photos_elsewhere import photos_of
+from mlygeo.photos.import_folder import IMAGES_FILE, STATE_FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import geopandas as gpd
+    import pandas as pd
+
+
+log = logging.getLogger("mlygeo.jobs")
+
+
+@dataclass(frozen=True)
+class Tree:
+    """
+    An import path: a folder with what lies below it, or some files of one folder.
+
+    Parameters
+    ----------
+    base
+        The folder.
+    folders
+        Folders whose descriptions count.
+    files
+        Files that count, hidden ones apart; folders before their subfolders.
+    whole
+        Whether it is the folder, and not only some of its files.
+    """
+
+    base: str
+    folders: list[str]
+    files: list[str]
+    whole: bool
+
+
+class _Source(NamedTuple):
+    """A file that describes photos: those of its folder, of which those below `scope` are meant."""
+
+    path: Path
+    base: str
+    is_record: bool
+    modified_ns: int
+    scope: str
+
+
+def trees(places: Iterable[Path], *, skip_subfolders: bool = False) -> list[Tree]:
+    """
+    Return import paths with their files, each file once.
+
+    A folder that was named with `process -o` stands for the photos that it is about; the copies of
+    them in it, which --keep-original makes, are the same photos once more.
+
+    Parameters
+    ----------
+    places
+        Folders and files that are there.
+    skip_subfolders
+        Look only at the folders themselves.
+
+    Raises
+    ------
+    FileError
+        If a folder cannot be read.
+    """
+    from mlygeo.jobs.process import COPIES
+
+    found: list[Tree] = []
+    singles: dict[str, Tree] = {}
+    seen: set[str] = set()
+    for place in places:
+        if place.is_dir():
+            folders, files = _walked(str(place), skip_subfolders=skip_subfolders)
+            if (elsewhere := photos_of(place)) is not None:
+                copies = os.path.join(place, COPIES, "")  # noqa: PTH118
+                more = _walked(str(elsewhere), skip_subfolders=skip_subfolders)
+                folders, files = folders + more[0], [path for path in files + more[1] if not path.startswith(copies)]
+            tree = Tree(str(place), list(dict.fromkeys(folders)), [], whole=True)
+            found.append(tree)
+        else:
+            files, base = [str(place)], str(place.parent)
+            if base not in singles:
+                singles[base] = Tree(base, [base], [], whole=False)
+                found.append(singles[base])
+            tree = singles[base]
+        tree.files.extend(each for each in dict.fromkeys(files) if each not in seen)
+        seen.update(files)
+    return found
+
+
+def _walked(root: str, *, skip_subfolders: bool) -> tuple[list[str], list[str]]:
+    """Return a folder and its subfolders, and their files, but for hidden ones."""
+
+    def failed(error: OSError) -> None:
+        raise FileError(f"the folder {error.filename} cannot be read: {error.strerror or error}") from error
+
+    folders: list[str] = []
+    files: list[str] = []
+    for folder, subfolders, names in os.walk(root, onerror=failed):
+        subfolders[:] = [] if skip_subfolders else sorted(name for name in subfolders if not name.startswith("."))
+        folders.append(folder)
+        files += (os.path.join(folder, name) for name in sorted(names) if not name.startswith("."))  # noqa: PTH118
+    return folders, files
+
+
+def described(tree: Tree, desc_path: Any = None) -> gpd.GeoDataFrame | None:
+    """
+    Return what description files and records say of the files of an import path.
+
+    Parameters
+    ----------
+    tree
+        The import path.
+    desc_path
+        A description file that stands for all others; records still say whose the images are.
+
+    Returns
+    -------
+    images
+        Images frame of local files, a row for each file that is described, also those that are
+        gone; None where nothing describes any.
+
+    Raises
+    ------
+    FileError, FormatError
+        If a description file or a record cannot be read.
+    """
+    sources = _sources(tree)
+    chosen = [group[0] for group in sources]
+    if desc_path is not None:
+        chosen = [_Source(Path(desc_path).expanduser(), tree.base, is_record=False, modified_ns=0, scope=tree.base)]
+    if not chosen:
+        return None
+    where = dict(zip(_real(tree.files), tree.files, strict=True))
+    wanted = dict.fromkeys(chosen) | {each: None for group in sources for each in group if each.is_record}
+    frames = {source: _placed(read, source, tree, where) for source in wanted if (read := _read(source)) is not None}
+    # What lies above the import path and is about other photos is none of it.
+    frames = {source: images for source, images in frames.items() if len(images) or source.scope == source.base}
+    chosen = [source for source in chosen if source in frames]
+    wanted = {source: None for source in wanted if source in frames}
+    images = _newest_first({source: frames[source] for source in chosen})
+    records = _newest_first({source: frames[source] for source in wanted if source.is_record})
+    return _with_persons(images, records)
+
+
+def in_exif(files: Iterable[str]) -> gpd.GeoDataFrame:
+    """
+    Return what photos say of themselves, in their image description.
+
+    Parameters
+    ----------
+    files
+        The photos.
+
+    Returns
+    -------
+    images
+        As `readers.descriptions.described_images` has them, with `exif_text` (str), the description
+        as it is; no row for a photo without one.
+    """
+    import json
+
+    import pandas as pd
+
+    from mlygeo.providers.mapillary import descriptions
+
+    entries, texts = [], []
+    for path in files:
+        try:
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - many paths
+                found = descriptions.description_in(file)
+        except (OSError, ValueError):
+            continue
+        if found is not None:
+            entries.append({**found, "filename": path, "filetype": "image"})
+            texts.append(json.dumps(found))
+    return descriptions.described_images(entries, Path("/")).assign(exif_text=pd.Series(texts, dtype="str"))
+
+
+def _sources(tree: Tree) -> list[list[_Source]]:
+    """
+    Return of each folder the files that describe photos, the newest first; one as new as another is the first.
+
+    The folders above the import path count too: `process` may have been told of one of those.
+    """
+    from mlygeo.providers.mapillary.descriptions import FILE
+
+    above = [str(folder) for folder in Path(os.path.abspath(tree.base)).parents]  # noqa: PTH100 - links stay
+    inside = set(tree.folders)
+    found = []
+    for folder in dict.fromkeys([*tree.folders, *above]):
+        scope = folder if folder in inside else tree.base
+        there = [
+            _Source(path, folder, path.name == IMAGES_FILE, modified_ns, scope)
+            for path in (Path(folder, FILE), Path(folder, STATE_FOLDER, IMAGES_FILE), Path(folder, IMAGES_FILE))
+            if (path.parent.name == STATE_FOLDER or path.name == FILE or _is_output(tree, folder))
+            and (modified_ns := _changed(path)) is not None
+        ]
+        if there:
+            found.append(sorted(there, key=lambda source: -source.modified_ns))
+    return found
+
+
+def _changed(path: Path) -> int | None:
+    """Return when a file was written, nanoseconds since 1970; None where there is none that can be seen."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_mtime_ns if S_ISREG(state.st_mode) else None
+
+
+def _is_output(tree: Tree, folder: str) -> bool:
+    """Return whether a folder was named with `process -o`; other frames of this name are the user's own."""
+    return folder == tree.base and tree.whole and photos_of(folder) is not None
+
+
+def _read(source: _Source) -> gpd.GeoDataFrame | None:
+    """Read what a file says; None where it lies above the import path and cannot be read: it may be anybody's."""
+    from mlygeo import store
+    from mlygeo.providers.mapillary import descriptions
+
+    try:
+        if source.is_record:
+            return store.read_frame(source.path, frame="local_images")
+        return descriptions.read_descriptions(source.path)
+    except (FileError, FormatError, FrameError) as error:
+        if source.scope == source.base:
+            raise
+        log.warning("what is said of photos above is left out: %s", error)
+        return None
+
+
+def _placed(images: gpd.GeoDataFrame, source: _Source, tree: Tree, where: dict[str, str]) -> gpd.GeoDataFrame:
+    """Return the rows about files of the import path, with the paths as they are named there."""
+    from mlygeo.providers.mapillary.descriptions import find_moved
+
+    paths = images["path"].where(images["path"].notna(), "").tolist()
+    paths = [path if os.path.lexists(path) else find_moved(path, source.base) or path for path in paths]
+    kept = [
+        # A description that names a file outside of the import path is none of it.
+        where.get(real, path if tree.whole and not os.path.lexists(path) and _below(path, source.scope) else None)
+        for real, path in zip(_real(paths), paths, strict=True)
+    ]
+    images = images.assign(path=kept)
+    return images[images["path"].notna()].drop_duplicates("path")
+
+
+def _below(path: str, base: str) -> bool:
+    return path.startswith(os.path.join(base, ""))  # noqa: PTH118
+
+
+def _real(paths: list[str]) -> list[str]:
+    """Return paths with the links in their folders resolved."""
+    folders: dict[str, str] = {}
+    real = []
+    for path in paths:
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        real.append(os.path.join(folders[folder], name))  # noqa: PTH118
+    return real
+
+
+def _newest_first(frames: dict[_Source, gpd.GeoDataFrame]) -> gpd.GeoDataFrame | None:
+    """Return each photo's row of the newest frame that has it; `of_record` tells whether that is a record."""
+    from mlygeo.jobs._photo_columns import joined
+
+    order = sorted(frames, key=lambda source: (-source.modified_ns, source.is_record))
+    parts = [frames[source].assign(of_record=source.is_record) for source in order]
+    if not parts:
+        return None
+    return joined([part for part in parts if len(part)] or parts[:1]).drop_duplicates("path", ignore_index=True)
+
+
+def _with_persons(images: gpd.GeoDataFrame | None, records: gpd.GeoDataFrame | None) -> gpd.GeoDataFrame | None:
+    """Return images with what description files do not say of whose they are: from records, else from EXIF."""
+    if images is None or not len(images):
+        return images
+    unsaid = ~images["of_record"].astype("bool")
+    if records is not None:
+        known = unsaid & images["path"].isin(records["path"])
+        images, unsaid = _filled(images, records, known), unsaid & ~known
+    unsaid &= images["error"].isna()
+    if "filetype" in images:
+        unsaid &= images["filetype"].fillna("image") == "image"
+    return _filled(images, in_exif(images.loc[unsaid, "path"]), unsaid) if unsaid.any() else images
+
+
+def _filled(images: gpd.GeoDataFrame, others: gpd.GeoDataFrame, rows: pd.Series) -> gpd.GeoDataFrame:
+    """Return images with what others, known by their paths, say of whose they are; in some rows, where it is null."""
+    import pandas as pd
+
+    from mlygeo import dtypes
+    from mlygeo.providers.mapillary.descriptions import PERSONAL_COLUMNS
+
+    told: dict[str, Any] = {}
+    for name in (*PERSONAL_COLUMNS, "organization_name"):
+        kind = "boolean" if name == "private" else "str"
+        mine, theirs = (
+            dtypes.cast(frame[name], kind) if name in frame else dtypes.nulls(kind, len(frame), frame.index)
+            for frame in (images, others)
+        )
+        theirs = theirs.set_axis(pd.Index(others["path"])).reindex(images["path"]).set_axis(images.index)
+        told[name] = mine.where(mine.notna() | ~rows, theirs)
+    return images.assign(**told)

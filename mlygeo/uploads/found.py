@@ -1,0 +1,362 @@
+"""What lies in an import path: described images in their sequences, archives, and videos with positions."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.pipelines import inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import geopandas as gpd
+
+    from mlygeo.uploads.described import Tree
+    from mlygeo.uploads.items import Owner, Photo, PhotoSequence, WholeFile
+
+log = logging.getLogger("mlygeo.jobs")
+
+VIDEO_FILE_TYPES = {"camm": "mly_camm_video", "blackvue": "mly_blackvue_video"}
+"""Kinds of videos that are uploaded as they are, and what the service calls them."""
+
+
+@dataclass
+class Import:
+    """
+    What is to be uploaded, and what is not.
+
+    Parameters
+    ----------
+    sequences
+        Sequences of images, in the order of folders and times; each has one owner.
+    files
+        Archives and videos.
+    skipped
+        How many were skipped, by reason: "duplicates", "failed", "not processed", "other archives".
+    left_out
+        Archives that are none of a sequence, with the reason, by path.
+    failed
+        Images whose description cannot be used, and archives that are damaged, with the reason, by path.
+    images
+        Frame of the described images that are there.
+    private
+        Whether all of it is to be private.
+    """
+
+    sequences: list[PhotoSequence] = field(default_factory=list)
+    files: list[WholeFile] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    left_out: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    images: gpd.GeoDataFrame | None = None
+    private: bool = False
+
+    @property
+    def paths(self) -> list[str]:
+        """The files of all that is to be uploaded."""
+        return [
+            *(photo.path for sequence in self.sequences for photo in sequence.photos),
+            *(file.path for file in self.files),
+        ]
+
+    @property
+    def bytes(self) -> int:
+        """Their size."""
+        photos = sum(photo.size for sequence in self.sequences for photo in sequence.photos)
+        return photos + sum(file.size for file in self.files)
+
+    @property
+    def owners(self) -> set[Owner]:
+        """For whom the images and files are, as they say."""
+        return {each.owner for each in self._items}
+
+    @property
+    def users(self) -> set[str]:
+        """The users that they name."""
+        return {name for each in self._items for name in each.users}
+
+    @property
+    def without_owner(self) -> int:
+        """How many private images are for no organization."""
+        return sum(each.private for each in self._items if each.organization_key is None)
+
+    @property
+    def _items(self) -> list[PhotoSequence | WholeFile]:
+        return [*self.sequences, *self.files]
+
+
+def gather(
+    import_path: Any, *, desc_path: Any = None, skip_subfolders: bool = False, private: bool = False, whole: bool = True
+) -> Import:
+    """
+    Return what lies in import paths.
+
+    What describes an image is told in `mlygeo.uploads.described`. A sequence whose images are for
+    several organizations becomes one for each of them.
+
+    Parameters
+    ----------
+    import_path
+        A folder, a file, or several of either.
+    desc_path
+        The description file; those of the folders unless given.
+    skip_subfolders
+        Look only at the folders themselves.
+    private
+        Say in each description that the image is private, also in those that are in the images
+        already. Archives have to say it inside, and videos cannot: see `give_owners`.
+    whole
+        Look at archives and videos too.
+
+    Raises
+    ------
+    FileError
+        If a path or the description file does not exist.
+    FormatError
+        If the description file is none, or an archive that is named is none of a sequence.
+    """
+    from mlygeo.jobs._photo_columns import joined
+    from mlygeo.uploads.described import described, trees
+
+    found = Import(private=private)
+    places = _places(import_path)
+    named = {str(place) for place in places}
+    parts = []
+    for tree in trees(places, skip_subfolders=skip_subfolders):
+        images = described(tree, desc_path)
+        parts += [_in_exif(tree, images, found), images]
+        if whole:
+            _add_whole_files(tree, images, found, named=named)
+    kept = [_kept(part, found) for part in parts if part is not None and len(part)]
+    kept = [part for part in kept if len(part)]
+    if kept:
+        found.images = joined(kept).drop_duplicates("path", ignore_index=True)
+        found.sequences = list(_sequences(found.images, found))
+    return found
+
+
+def give_owners(found: Import, keys: Mapping[Owner, str | None]) -> None:
+    """
+    Set for which organizations things are uploaded.
+
+    Where an image names another one, its description is sent with the one that it is uploaded for.
+
+    Parameters
+    ----------
+    found
+        What is to be uploaded; it is changed.
+    keys
+        The key of the organization, or None for none, by what the images say.
+
+    Raises
+    ------
+    InputError
+        If an archive names another one, if a file would go up public that is to be private, or if
+        private images would belong to none: before anything is sent.
+    """
+    changed = [each for each in found.sequences if each.organization_key not in (None, keys[each.owner])]
+    texts: dict[str, str] = {}
+    if changed and found.images is not None and "exif_text" in found.images:
+        texts = dict(zip(found.images["path"], found.images["exif_text"], strict=True))
+    owned = []
+    for sequence in found.sequences:
+        key = keys[sequence.owner]
+        photos = sequence.photos
+        if sequence.organization_key not in (None, key):
+            photos = tuple(_renamed(photo, key, texts.get(photo.path)) for photo in photos)
+        owned.append(replace(sequence, photos=photos, organization_key=key, organization_name=None))
+    for file in found.files:
+        _must_suit(file, keys[file.owner], private=found.private)
+    found.sequences = owned
+    found.files = [replace(file, organization_key=keys[file.owner]) for file in found.files]
+    if number := found.without_owner:
+        raise InputError(
+            f"{number:,} private image{'s belong' if number > 1 else ' belongs'} to no organization",
+            hint="give --organization-key",
+        )
+
+
+def _must_suit(file: WholeFile, key: str | None, *, private: bool) -> None:
+    """Raise where a file, which goes up as it is, says something else than it is uploaded with."""
+    name = os.path.basename(file.path)  # noqa: PTH119 - a str
+    if file.organization_key not in (None, key):
+        raise InputError(
+            f"{name} goes up as it is, and holds images of organization {file.organization_key}",
+            hint="upload it for that one, or make it anew with 'mlygeo zip'",
+        )
+    if private and file.kind == "video":
+        raise InputError(
+            f"{name} goes up as it is, and cannot be marked as private", hint="sample it, or give --file-types image"
+        )
+    if private and file.private < file.images:
+        raise InputError(
+            f"{name} goes up as it is, and {file.images - file.private:,} of its images are not private",
+            hint="make it anew with 'mlygeo zip --private'",
+        )
+
+
+def _renamed(photo: Photo, key: str | None, exif_text: str | None) -> Photo:
+    """Return an image whose description names an organization, or none."""
+    told = dict(json.loads(exif_text or "{}") if photo.description is None else photo.description)
+    if key is None:
+        told.pop("MAPOrganizationKey", None)
+    else:
+        told["MAPOrganizationKey"] = key
+    return replace(photo, description=told)
+
+
+def _places(import_path: Any) -> list[Path]:
+    given = inputs.several(import_path)
+    if not given:
+        raise InputError("nothing says what to upload", hint="name a folder of photos")
+    places = [Path(os.path.abspath(Path(each).expanduser())) for each in given]  # noqa: PTH100 - keeps links
+    for place in places:
+        if not place.exists():
+            raise FileError(f"{place} does not exist", hint="name a folder of photos")
+    return list(dict.fromkeys(places))
+
+
+def _in_exif(tree: Tree, images: gpd.GeoDataFrame | None, found: Import) -> gpd.GeoDataFrame | None:
+    """Return the photos that no file describes, and that have an image description of their own."""
+    from mlygeo.readers.photos import ENDINGS
+    from mlygeo.uploads.described import in_exif
+
+    known = set() if images is None else set(images["path"])
+    photos = [path for path in tree.files if path.lower().endswith(ENDINGS) and path not in known]
+    if not photos:
+        return None
+    described = in_exif(photos)
+    found.skipped["not processed"] += len(photos) - len(described)
+    return described
+
+
+def _kept(images: gpd.GeoDataFrame, found: Import) -> gpd.GeoDataFrame:
+    """Return the images that go up; count the others."""
+    failed = images["error"].notna()
+    twice = images["is_duplicate"].fillna(False).astype(bool) if "is_duplicate" in images else failed & False
+    found.skipped["duplicates"] += int(twice.sum())
+    found.skipped["failed"] += int((failed & ~twice).sum())
+    images = images[~failed & ~twice]
+    if "filetype" in images:
+        images = images[images["filetype"].fillna("image") == "image"]
+    return images
+
+
+def _texts(images: gpd.GeoDataFrame, name: str) -> Any:
+    """Return a column of texts, with nulls for those that are empty, or where there is no such column."""
+    from mlygeo import dtypes
+
+    if name not in images:
+        return dtypes.nulls("str", len(images), images.index)
+    return images[name].where(images[name] != "")
+
+
+def _sequences(images: gpd.GeoDataFrame, found: Import) -> Iterator[PhotoSequence]:
+    """Yield the sequences of images: by their ids, else by their folders, and by their owners; in the order of time."""
+    from mlygeo.uploads.items import Photo, PhotoSequence
+
+    names = images["path"].map(os.path.basename)
+    order = images.assign(_name=names).sort_values(["captured_at", "_name", "path"], kind="stable").index
+    images = images.loc[order]
+    folders = images["path"].map(os.path.dirname)
+    sequence = images["sequence_id"].where(images["sequence_id"].notna(), folders)
+    key = _texts(images, "organization_key")
+    called = _texts(images, "organization_name").where(key.isna())
+    for (name, owner, owner_name), rows in images.groupby([sequence, key.fillna(""), called.fillna("")], sort=False):
+        photos = []
+        number = 0
+        for row in rows.to_dict("records"):
+            path = str(row["path"])
+            try:
+                size = os.stat(path).st_size  # noqa: PTH116 - many paths
+                description = _description(row, private=found.private)
+            except OSError as error:
+                found.failed[path] = error.strerror or str(error)
+                continue
+            except InputError as error:
+                found.failed[path] = str(error)
+                continue
+            number += found.private or row.get("private") is True
+            photos.append(Photo(path, size, description))
+        if photos:
+            users = frozenset(_texts(rows, "user_name").dropna())
+            yield PhotoSequence(str(name), tuple(photos), owner or None, owner_name or None, number, users)
+
+
+def _description(image: Mapping[str, Any], *, private: bool) -> dict[str, Any] | None:
+    """Return the description to send with an image; None where the one that is in it stays."""
+    from mlygeo.photos.descriptions import description_of
+
+    told = image.get("exif_text")
+    if isinstance(told, str):  # NaN for those that a file describes
+        if not private or image.get("private") is True:
+            return None
+        return {**json.loads(told), "MAPPrivate": True}
+    description = description_of(image)
+    return {**description, "MAPPrivate": True} if private else description
+
+
+def _add_whole_files(tree: Tree, images: gpd.GeoDataFrame | None, found: Import, *, named: set[str]) -> None:
+    """Note archives, and videos that the service takes as they are."""
+    from mlygeo.readers import video
+    from mlygeo.uploads.archives import ENDING
+    from mlygeo.uploads.items import WholeFile
+
+    told: dict[str, Any] = {}
+    if images is not None and "filetype" in images:
+        good = images[images["error"].isna()]
+        told = dict(zip(good["path"], good["filetype"], strict=True))
+    for path in tree.files:
+        ending = os.path.splitext(path)[1].lower()  # noqa: PTH122 - many paths
+        if ending == ENDING:
+            _add_archive(path, found, is_named=path in named)
+        elif ending in video.ENDINGS:
+            kind = told.get(path) or _telemetry(path)
+            if kind not in VIDEO_FILE_TYPES:
+                found.skipped["videos to sample first"] += 1
+                continue
+            file_type: Any = VIDEO_FILE_TYPES[kind]
+            found.files.append(WholeFile(path, os.stat(path).st_size, "video", file_type))  # noqa: PTH116
+
+
+def _add_archive(path: str, found: Import, *, is_named: bool) -> None:
+    """Note an archive of a sequence, and whose its images are."""
+    from mlygeo.uploads import archives
+    from mlygeo.uploads.items import WholeFile
+
+    try:
+        images = archives.descriptions_in(Path(path))
+    except archives.NoSequenceError as error:
+        if is_named:
+            raise
+        found.left_out[path] = str(error)
+        found.skipped["other archives"] += 1
+        log.info("left out: %s", error)  # the headline names it
+        return
+    except (FileError, FormatError) as error:
+        found.failed[path] = str(error)
+        return
+    keys = _texts(images, "organization_key").fillna("").unique()
+    if len(keys) > 1:
+        found.failed[path] = "its images belong to several organizations, and it goes up as one"
+        return
+    number = int(images["private"].fillna(False).sum())
+    users = frozenset(_texts(images, "user_name").dropna())
+    size = os.stat(path).st_size  # noqa: PTH116 - a str
+    found.files.append(WholeFile(path, size, "zip", "zip", keys[0] or None, len(images), number, users))
+
+
+def _telemetry(path: str) -> str | None:
+    from mlygeo.readers.video import video_info
+
+    try:
+        return video_info(path).telemetry
+    except (FileError, FormatError):
+        return None

@@ -1,0 +1,363 @@
+"""
+The history of uploads: which content is up, as part of what, in one SQLite file for the user.
+
+Content is known by its MD5, whatever folder it lies in, and separately for each service: what a
+rehearsal uploaded to a stand-in is not uploaded. A row is written as soon as the service has said
+that it has the bytes, and an upload is noted as ready before the service is told to finish it; so
+a process may die at any line, and the next one knows how to go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from mlygeo import config
+from mlygeo.actors._upload_tables import COLUMNS, FIND, SELECT, TABLES
+from mlygeo.downloads.ledger import _told, now_ms
+from mlygeo.errors import FileError, FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import pandas as pd
+
+FILE = "upload_history.sqlite"
+
+PATH_VARIABLE = "MLYGEO_UPLOAD_HISTORY"
+"""Environment variable that names another folder for the history."""
+
+HANDLE_LIFETIME_MS = 24 * 3600 * 1000
+"""How long a handle is believed in; mapillary_tools keeps them for two days."""
+
+VERSION = 1
+
+Kind = Literal["image", "zip", "video"]
+
+
+@dataclass(frozen=True)
+class Known:
+    """
+    What the history says of a file.
+
+    Parameters
+    ----------
+    status
+        "sent": its bytes are up; "ready": they are part of an upload that has only to be
+        finished; "done".
+    handle
+        What the service calls it; None where that is too long ago.
+    upload
+        The upload that it is part of.
+    reason
+        Why it counts as done, where it was not we who uploaded it.
+    """
+
+    status: Literal["sent", "ready", "done"]
+    handle: str | None
+    upload: int | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """An upload that has only to be finished: its number, and what the service needs for that."""
+
+    number: int
+    name: str
+    handle: str
+    file_type: Any
+    organization_key: str | None
+    ready_at: int
+
+
+class UploadLedger:
+    """
+    The history of uploads to one service, open for writing; threads may share it.
+
+    Parameters
+    ----------
+    service
+        Address of the Graph API.
+    folder
+        Where the history is; the user's data folder unless given.
+
+    Raises
+    ------
+    FormatError
+        If the file is no history, or a damaged one.
+    FileError
+        If it cannot be opened.
+    """
+
+    def __init__(self, service: str = config.Endpoints.graph, folder: Path | None = None) -> None:
+        self.service = service
+        self.folder = default_folder() if folder is None else folder
+        self.path = self.folder / FILE
+        self._lock = threading.RLock()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FileError(f"{self.folder}: {error.strerror}") from error
+        with _told(self.path), contextlib.ExitStack() as undone:
+            self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=60)
+            undone.callback(self._db.close)  # of a ledger that is damaged, newer or locked
+            self._db.execute("PRAGMA journal_mode = WAL")
+            # A sequence that is finished twice cannot be taken back, so not even a power cut may forget one.
+            self._db.execute("PRAGMA synchronous = FULL")
+            found = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if found > VERSION:
+                raise FormatError(f"{self.path} was made by a newer mlygeo (version {found} of the tables)")
+            self._db.executescript(TABLES)
+            self._db.execute(f"PRAGMA user_version = {VERSION}")
+            undone.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._db.close()
+
+    def find(self, *, md5: str | None = None, upload_md5: str | None = None) -> Known | None:
+        """
+        Return what is known of content; the furthest it has come, where it was uploaded in several forms.
+
+        Parameters
+        ----------
+        md5
+            MD5 of the file.
+        upload_md5
+            MD5 of the bytes that are sent: the file with its description.
+        """
+        rows = self._rows(FIND, (self.service, md5, self.service, upload_md5))
+        best: Known | None = None
+        for status, of_upload, handle, upload, sent_at, reason in rows:
+            if status == "done":
+                return Known("done", handle, upload, reason)
+            if of_upload == "ready":
+                best = Known("ready", handle, upload)
+            elif best is None:
+                fresh = now_ms() - sent_at < HANDLE_LIFETIME_MS
+                best = Known("sent", handle if fresh else None, None)
+        return best
+
+    def sent(
+        self,
+        *,
+        path: str,
+        kind: Kind,
+        md5: str,
+        upload_md5: str,
+        size: int,
+        handle: str,
+        sequence_id: str | None = None,
+    ) -> None:
+        """Note that the service has the bytes of a file."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM files WHERE service = ? AND path = ? AND status = 'failed'", (self.service, path))
+            db.execute("DELETE FROM files WHERE service = ? AND upload_md5 = ?", (self.service, upload_md5))
+            db.execute(
+                "INSERT INTO files (service, upload_md5, md5, path, kind, sequence_id, status, bytes, handle, sent_at) "
+                "VALUES (?, ?, ?, ?, ?, ?, 'sent', ?, ?, ?)",
+                (self.service, upload_md5, md5, path, kind, sequence_id, size, handle, now_ms()),
+            )
+
+    def found(self, *, path: str, kind: Kind, md5: str, size: int, reason: str, sequence_id: str | None = None) -> None:
+        """Note that a file was uploaded, but not by us, and who says so."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM files WHERE service = ? AND path = ? AND status = 'failed'", (self.service, path))
+            db.execute(
+                "INSERT INTO files (service, md5, path, kind, sequence_id, status, bytes, reason, sent_at) "
+                "VALUES (?, ?, ?, ?, ?, 'done', ?, ?, ?)",
+                (self.service, md5, path, kind, sequence_id, size, reason, now_ms()),
+            )
+
+    def failed(self, *, path: str, kind: Kind, reason: str, sequence_id: str | None = None) -> None:
+        """Note that a file could not be uploaded, and why."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM files WHERE service = ? AND path = ? AND status = 'failed'", (self.service, path))
+            db.execute(
+                "INSERT INTO files (service, path, kind, sequence_id, status, reason, sent_at) "
+                "VALUES (?, ?, ?, ?, 'failed', ?, ?)",
+                (self.service, path, kind, sequence_id, reason[:500], now_ms()),
+            )
+
+    def ready(
+        self,
+        upload_md5s: Sequence[str],
+        *,
+        kind: Literal["sequence", "zip", "video"],
+        name: str,
+        content: str,
+        file_type: str,
+        handle: str,
+        organization_key: str | None,
+        user_key: str | None,
+    ) -> Ready:
+        """Note that all of an upload is there, before the service is told to finish it."""
+        with self._transaction() as db:
+            cursor = db.execute(
+                "INSERT INTO uploads (service, kind, name, content, status, file_type, handle, organization_key, "
+                "user_key, ready_at) VALUES (?, ?, ?, ?, 'ready', ?, ?, ?, ?, ?)",
+                (self.service, kind, name, content, file_type, handle, organization_key, user_key, now_ms()),
+            )
+            number = int(cursor.lastrowid or 0)
+            db.executemany(
+                "UPDATE files SET upload = ? WHERE service = ? AND upload_md5 = ?",
+                [(number, self.service, each) for each in upload_md5s],
+            )
+        return Ready(number, name, handle, file_type, organization_key, now_ms())
+
+    def waiting(self, numbers: Iterable[int]) -> list[Ready]:
+        """Return those of some uploads that have only to be finished."""
+        found = []
+        for number in sorted(set(numbers)):
+            found += self._rows(
+                "SELECT id, name, handle, file_type, organization_key, ready_at FROM uploads "
+                "WHERE id = ? AND status = 'ready'",
+                (number,),
+            )
+        return [Ready(*row) for row in found]
+
+    def done(
+        self,
+        number: int,
+        cluster_id: str,
+        *,
+        organization_key: str | None = None,
+        held: Iterable[tuple[str, int, str]] = (),
+    ) -> None:
+        """
+        Note that an upload is finished.
+
+        Parameters
+        ----------
+        number
+            The upload.
+        cluster_id
+            The number that the service gave it.
+        organization_key
+            Whose it is now.
+        held
+            Files inside of an archive: MD5, size, and name.
+        """
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE uploads SET status = 'done', cluster_id = ?, organization_key = ?, finished_at = ?, "
+                "reason = NULL WHERE id = ?",
+                (cluster_id, organization_key, now_ms(), number),
+            )
+            db.execute("UPDATE files SET status = 'done' WHERE upload = ?", (number,))
+            db.executemany(
+                "INSERT OR IGNORE INTO files (service, upload_md5, md5, path, kind, status, bytes, upload, sent_at) "
+                "VALUES (?, ?, ?, ?, 'image', 'done', ?, ?, ?)",
+                [(self.service, md5, md5, name, size, number, now_ms()) for md5, size, name in held],
+            )
+
+    def dropped(self, number: int, reason: str) -> None:
+        """Note that the service will not finish an upload: its files are to be sent anew."""
+        with self._transaction() as db:
+            db.execute("UPDATE uploads SET status = 'failed', reason = ? WHERE id = ?", (reason[:500], number))
+            db.execute("UPDATE files SET upload = NULL, handle = NULL WHERE upload = ?", (number,))
+
+    def times(self, content: str) -> int:
+        """Return how often this content was uploaded and finished."""
+        return int(
+            self._rows(
+                "SELECT count(*) FROM uploads WHERE service = ? AND content = ? AND status = 'done'",
+                (self.service, content),
+            )[0][0]
+        )
+
+    def rows(self, paths: Iterable[str] | None = None) -> list[tuple[Any, ...]]:
+        """Return the rows of the frame; all, or those of some files."""
+        if paths is None:
+            return self._rows(f"{SELECT} WHERE f.service = ? ORDER BY f.path, f.id", (self.service,))
+        wanted = set(paths)
+        # Far fewer files are asked for than there are, or all of them: one pass does for both.
+        return [
+            row
+            for row in self._rows(f"{SELECT} WHERE f.service = ? ORDER BY f.path, f.id", (self.service,))
+            if row[0] in wanted
+        ]
+
+    def _rows(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        with self._lock, _told(self.path):
+            return self._db.execute(query, values).fetchall()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, _told(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+
+def default_folder() -> Path:
+    """Return the folder of the user's history."""
+    import platformdirs
+
+    named = os.environ.get(PATH_VARIABLE, "").strip()
+    return Path(named).expanduser() if named else Path(platformdirs.user_data_dir("mlygeo", appauthor=False))
+
+
+def upload_history(folder: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+    """
+    Return what was uploaded from this machine.
+
+    Parameters
+    ----------
+    folder
+        Only files in this folder and below it.
+
+    Returns
+    -------
+    uploads
+        A row for each file: path; kind ("image", "zip", "video"); sequence_id; status ("done";
+        "ready" where it has only to be finished; "sent" where others of its sequence are missing;
+        "failed"); md5 of the file and upload_md5 of what was sent; bytes (Int64); cluster_id, the
+        service's number of the upload; organization_key; user_key; service, the address of the
+        Graph API; reason; sent_at and finished_at (datetime64[ms, UTC]).
+
+    Raises
+    ------
+    FormatError
+        If the history is damaged.
+    FileError
+        If it cannot be opened.
+
+    Examples
+    --------
+    >>> upload_history("photos").query("status != 'done'")[["path", "reason"]]
+    """
+    if not (default_folder() / FILE).is_file():
+        return as_frame([])
+    with UploadLedger() as ledger:
+        rows = ledger._rows(f"{SELECT} ORDER BY f.path, f.id", ())  # noqa: SLF001 - its own module
+    if folder is not None:
+        base = os.path.join(os.path.abspath(os.path.expanduser(os.fspath(folder))), "")  # noqa: PTH100, PTH111, PTH118
+        rows = [row for row in rows if row[0].startswith(base)]
+    return as_frame(rows)
+
+
+def as_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    """Return rows of the history as the frame that `upload_history` describes."""
+    import pandas as pd
+
+    frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
+    times = {
+        name: pd.to_datetime(frame[name].astype("Int64"), unit="ms", utc=True).astype("datetime64[ms, UTC]")
+        for name in ("sent_at", "finished_at")
+    }
+    texts = dict.fromkeys((name for name in COLUMNS if name not in {"bytes", *times}), "str")
+    return frame.astype({**texts, "bytes": "Int64"}).assign(**times)

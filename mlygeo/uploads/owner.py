@@ -1,0 +1,229 @@
+"""Whose uploads they are: the token of a user, the user's name, and the organization."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from mlygeo.errors import CredentialsError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from mlygeo.net.http import Service
+    from mlygeo.providers.mapillary.accounts import Credentials, User
+    from mlygeo.uploads.items import Owner
+
+log = logging.getLogger("mlygeo.jobs")
+
+
+@dataclass(frozen=True)
+class Account:
+    """
+    A user at the service.
+
+    Parameters
+    ----------
+    service
+        The service, with the user's token.
+    user_key, user_name
+        Whose it is.
+    user
+        What is kept of the user on this machine; None where nothing is.
+    """
+
+    service: Service
+    user_key: str
+    user_name: str | None
+    user: User | None
+
+
+def account_of(
+    *,
+    service: Service | None,
+    user_name: str | None,
+    token: str | None,
+    token_file: Any,
+    max_attempts: int | None,
+    config_file: Any = None,
+    told: Collection[str] = (),
+) -> Account:
+    """
+    Return the account to upload with; the service is asked whose token it is.
+
+    A service, a token or a user that is given is the one that is meant, whatever images name.
+
+    Parameters
+    ----------
+    service, user_name, token, token_file, max_attempts, config_file
+        Of the call.
+    told
+        Users that the images name. Where the caller names nobody, it has to be one, who has signed in
+        or whose token is in the environment.
+
+    Raises
+    ------
+    CredentialsError
+        If nobody has signed in, or somebody else than the images name.
+    InputError
+        If they name several.
+    ServiceError
+        If the service refuses the token, or is down.
+    """
+    from mlygeo.net.http import Service
+    from mlygeo.providers.mapillary import accounts
+    from mlygeo.providers.mapillary.sign_in import whose
+    from mlygeo.providers.mapillary.uploads import UPLOAD_RETRY
+
+    user, expected, asked = None, None, None
+    if service is None:
+        users = accounts.Credentials(config_file) if token is None and token_file is None else None
+        if users is not None and user_name is None:
+            user_name, expected = _told_user(users, told)
+        elif users is not None and user_name is not None and not users.named(user_name) and users.token_beside():
+            user_name, asked = None, user_name
+        found, user = accounts.upload_token(user_name, token=token, token_file=token_file, credentials=users)
+        if expected is not None and user is not None:  # there is no token but that of somebody else
+            raise _not_signed_in(expected, "who has not signed in")
+        service = Service.from_environment(token=found, retry=UPLOAD_RETRY)
+    if max_attempts is not None:
+        service = replace(service, retry=replace(service.retry, attempts=max_attempts))
+    signed_in = whose(service)
+    if expected is not None and expected != signed_in.user_name:
+        raise _not_signed_in(expected, f"and the access token is that of {signed_in.user_name}")
+    if asked is not None and asked != signed_in.user_name:
+        raise CredentialsError(
+            f"the user {asked!r} is asked for, and the access token in the environment is that of "
+            f"{signed_in.user_name!r}",
+            hint=f"sign in with 'mlygeo authenticate --user-name {asked}', or leave --user-name out",
+        )
+    log.info("uploading as %s (user key %s)", signed_in.user_name, signed_in.user_key)
+    return Account(service, signed_in.user_key, signed_in.user_name, user)
+
+
+def _told_user(users: Credentials, told: Collection[str]) -> tuple[str | None, str | None]:
+    """Return the user that images name: as the one who has signed in, else the name that the token has to be of."""
+    found = {name: users.named(name) for name in sorted(told)}
+    known = {name: None if user is None else user.name for name, user in found.items()}
+    if len({signed_in or name for name, signed_in in known.items()}) > 1:
+        raise InputError(
+            f"the images name several users: {', '.join(known)}",
+            hint="upload what is of each by itself, or give --user-name to upload all as one",
+        )
+    for name, signed_in in known.items():
+        return (None, name) if signed_in is None else (signed_in, None)
+    return None, None
+
+
+def _not_signed_in(name: str, what: str) -> CredentialsError:
+    return CredentialsError(
+        f"the images name the user {name!r}, {what}",
+        hint=f"sign in with 'mlygeo authenticate --user-name {name}', or upload them as another with --user-name",
+    )
+
+
+def organization_of(account: Account, key: str | None, name: str | None) -> str | None:
+    """
+    Return the key of the organization to upload for where images name none; None for none.
+
+    As `organizations_of`, which says more.
+    """
+    from mlygeo.uploads.items import Owner
+
+    return organizations_of(account, key, name, told=[Owner()])[Owner()]
+
+
+def organizations_of(
+    account: Account, key: str | None, name: str | None, *, told: Iterable[Owner]
+) -> dict[Owner, str | None]:
+    """
+    Return for which organizations to upload, after asking the service for each of them.
+
+    What the caller names counts for all images. Else an image is uploaded for the organization that
+    it names; one that names none for the user's own (see 'mlygeo config edit'), and where there is
+    none such either, for nobody but the user.
+
+    Parameters
+    ----------
+    account
+        The account.
+    key, name
+        As the caller names it: by its key, or by a name under which it was used before. An empty
+        key means none, whatever the images say.
+    told
+        What images say.
+
+    Returns
+    -------
+    keys
+        The keys by what images say; None for none.
+
+    Raises
+    ------
+    InputError
+        If something is no key.
+    CredentialsError
+        If there is none of this name, or the service shows this user none of this key: because there
+        is none, or because the user is no member.
+    """
+    user = account.user
+    default = None if user is None else user.organization_key
+    chosen: dict[Owner, str | None]
+    if key is not None:
+        chosen = dict.fromkeys(told, key or None)
+    elif name is not None:
+        chosen = dict.fromkeys(told, _key_of(name, user))
+    else:
+        chosen = {owner: _key_told(owner, user) or default for owner in told}
+    _ask(account, sorted({each for each in chosen.values() if each is not None}))
+    return chosen
+
+
+def _key_told(owner: Owner, user: User | None) -> str | None:
+    if owner.organization_key is None and owner.organization_name is not None:
+        return _key_of(owner.organization_name, user)
+    return owner.organization_key
+
+
+def _ask(account: Account, keys: list[str]) -> None:
+    """Ask the service for organizations, and remember what they are called."""
+    from mlygeo.net.answers import RefusedError
+    from mlygeo.providers.mapillary.graph import Graph
+
+    for key in keys:
+        if not (key.isascii() and key.isdigit()):
+            raise InputError(
+                f"{key[:40]!r} is no key of an organization",
+                hint="keys are whole numbers; --organization-key counts for all images, and an empty one means none",
+            )
+    if not keys:
+        return
+    with Graph(account.service, workers=1) as graph:
+        for key in keys:
+            try:
+                record = graph.organization(key)
+            except RefusedError as error:
+                raise CredentialsError(f"there is no organization {key} for this user ({error})") from None
+            log.info("uploading for the organization %s (%s)", record.get("name"), key)
+            _remember(account.user, key, record)
+
+
+def _key_of(name: str, user: User | None) -> str:
+    known = {} if user is None else {each.casefold(): key for each, key in user.organizations.items()}
+    if name.casefold() in known:
+        return known[name.casefold()]
+    if name.isascii() and name.isdigit():
+        return name
+    raise CredentialsError(
+        f"no organization {name!r} was used before"
+        + (f"; known are {', '.join(sorted(user.organizations))}" if user is not None and user.organizations else ""),
+        hint="the service finds them by key only: give --organization-key once, and the name is known from then",
+    )
+
+
+def _remember(user: User | None, key: str, record: dict[str, Any]) -> None:
+    """Keep the names of an organization, so that it can be named the next time."""
+    from mlygeo.providers.mapillary.accounts import remember_organizations
+
+    remember_organizations(user, {str(record[part]): key for part in ("slug", "name") if record.get(part)})

@@ -1,0 +1,320 @@
+"""
+Upload sequences of images, archives and videos: each content once, and from where it stopped.
+
+Images of a sequence go up side by side, sequences one after another. What the service has is
+noted at once, and that an upload is ready before the service is told to finish it; so wherever a
+run ends, the next one goes on, and finishes nothing twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from mlygeo.actors.upload_finishing import FATAL, OLDER, Finishing, Outcome, short
+from mlygeo.actors.upload_share import Share
+from mlygeo.errors import (
+    FormatError,
+    InputError,
+    ServiceError,
+)
+from mlygeo.net.answers import RefusedError
+from mlygeo.net.http import StoppedError
+from mlygeo.net.workers import Crew
+from mlygeo.providers.mapillary.uploads import manifest_of, session_key
+from mlygeo.uploads.files import FileUpload
+from mlygeo.uploads.items import prepared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mlygeo.actors.upload_turns import Turns
+    from mlygeo.progress import Bar
+    from mlygeo.providers.mapillary.uploads import Uploads
+    from mlygeo.uploads.items import Photo, PhotoSequence, WholeFile
+    from mlygeo.uploads.ledger import UploadLedger
+    from mlygeo.uploads.older import OlderUploads
+
+log = logging.getLogger("mlygeo.upload")
+
+AT_ONCE = 4
+"""Images of a sequence that go up at once; further threads prepare the next ones."""
+
+ROUNDS = 3
+"""How often the images of a sequence are gone through, where the service drops what it had."""
+
+
+class _Sent(NamedTuple):
+    """What came of one image: its handle where it is up, the upload that has it already, or why not."""
+
+    upload_md5: str | None = None
+    handle: str | None = None
+    waiting: int | None = None
+    outcome: Literal["sent", "there", "older", "repeated", "waiting", "failed", "later"] = "sent"
+
+
+class Upload:
+    """
+    Uploads things; used once.
+
+    Parameters
+    ----------
+    uploads
+        The upload service.
+    ledger
+        The history.
+    turns
+        Keeps other runs from the same sequence.
+    stop
+        Ends everything when set.
+    threads
+        Threads that read and prepare images; four of them send at once.
+    bar
+        Shows how far it is, in megabytes.
+    user_key
+        Whose token it is, where that is known.
+    reupload
+        Upload also what was uploaded before.
+    manual_done
+        Leave uploads ready, and finish none.
+    older
+        What older tools uploaded; None looks for nothing of that.
+    """
+
+    def __init__(
+        self,
+        *,
+        uploads: Uploads,
+        ledger: UploadLedger,
+        turns: Turns,
+        stop: threading.Event,
+        threads: int,
+        bar: Bar,
+        user_key: str | None = None,
+        reupload: bool = False,
+        manual_done: bool = False,
+        older: OlderUploads | None = None,
+    ) -> None:
+        self._finishing = Finishing(
+            uploads=uploads, ledger=ledger, user_key=user_key, manual_done=manual_done,
+        )  # fmt: skip
+        self._files = FileUpload(self._finishing, bar=bar, reupload=reupload, older=older)
+        self.outcome = self._finishing.outcome
+        self._uploads, self._ledger, self._turns, self._stop, self._bar = uploads, ledger, turns, stop, bar
+        self._threads = threads
+        self._reupload, self._manual, self._older = reupload, manual_done, older
+        self._sending = threading.Semaphore(AT_ONCE)
+        self._lock = threading.Lock()
+        self._claimed: dict[str, str] = {}
+        self._counted: set[str] = set()
+
+    def run(self, sequences: Iterable[PhotoSequence], files: Iterable[WholeFile] = ()) -> Outcome:
+        """
+        Upload everything.
+
+        Parameters
+        ----------
+        sequences
+            Sequences of images.
+        files
+            Archives and videos.
+
+        Returns
+        -------
+        outcome
+            What was done. It is there also where an error ends the run, as `outcome`.
+
+        Raises
+        ------
+        TokenRejectedError, ThrottledError, NetworkError
+            If the service refuses the token or the address, or cannot be reached.
+        """
+        try:
+            for sequence in sequences:
+                with self._turns.of(sequence.name):
+                    self._sequence(sequence)
+            for file in files:
+                with self._turns.of(file.path):
+                    self._files.upload(file)
+        except BaseException:
+            self._stop.set()  # those that are sending stop with their next piece
+            raise
+        return self.outcome
+
+    def finish(self, numbers: Iterable[int]) -> None:
+        """
+        Finish uploads that were left ready.
+
+        Parameters
+        ----------
+        numbers
+            Their numbers in the history.
+        """
+        for upload in self._ledger.waiting(numbers):
+            self._finishing.tell(upload, organization_key=upload.organization_key)
+            self.outcome.ready.remove(upload.number)
+
+    def _sequence(self, sequence: PhotoSequence) -> None:
+        """Upload the images of a sequence that are not up yet, and finish it."""
+        for _ in range(ROUNDS):
+            results = self._photos(sequence)
+            waiting = {each.waiting for each in results if each.waiting is not None}
+            if not waiting or self._settled(waiting, sequence):
+                break
+        if any(each.outcome == "later" for each in results):
+            self.outcome.unfinished += 1
+            return
+        sent = [(each.upload_md5, each.handle) for each in results if each.outcome == "sent"]
+        handles = [handle for _, handle in sent if handle is not None]
+        md5s = [md5 for md5, _ in sent if md5 is not None]
+        if not handles:
+            return
+        try:
+            self._manifest(sequence, md5s, handles)
+        except FATAL:
+            raise
+        except ServiceError as error:
+            self._not_finished(sequence.name, error)
+
+    def _manifest(self, sequence: PhotoSequence, md5s: list[str], handles: list[str]) -> None:
+        content = hashlib.md5("\n".join(md5s).encode(), usedforsecurity=False).hexdigest()
+        key, manifest = manifest_of(handles, number=1 + self._ledger.times(content))
+        what = f"sequence {short(sequence.name)}"
+        handle = self._uploads.send(key, manifest, what=f"the manifest of {what}")
+        ready = self._finishing.ready(
+            md5s, kind="sequence", name=sequence.name, content=content, file_type="mly_bundle_manifest", handle=handle,
+            organization_key=sequence.organization_key,
+        )  # fmt: skip
+        if self._manual:
+            self.outcome.ready.append(ready.number)
+            return
+        self._finishing.tell(ready, organization_key=sequence.organization_key)
+        self.outcome.sequences += 1
+        log.info("%s: %d images, finished", what, len(handles))
+
+    def _settled(self, waiting: set[int], sequence: PhotoSequence) -> bool:
+        """Finish uploads that an earlier run left ready; return whether all of them could be."""
+        if self._manual:
+            self.outcome.ready += sorted(waiting - set(self.outcome.ready))
+            return True
+        settled = True
+        for upload in self._ledger.waiting(waiting):
+            try:
+                self._finishing.tell(upload, organization_key=sequence.organization_key)
+                self.outcome.sequences += 1
+            except RefusedError as error:
+                log.info("sequence %s is sent anew: %s", short(sequence.name), error)
+                self._ledger.dropped(upload.number, str(error))
+                settled = False
+            except FATAL:
+                raise
+            except ServiceError as error:
+                self._not_finished(sequence.name, error)
+        return settled
+
+    def _not_finished(self, name: str, error: ServiceError) -> None:
+        self.outcome.failed[name] = str(error)
+        self.outcome.unfinished += 1
+        log.warning("%s is not finished: %s", short(name), error)
+
+    def _photos(self, sequence: PhotoSequence) -> list[_Sent]:
+        """Upload the images of a sequence side by side; return what came of each, in their order."""
+        results: dict[int, _Sent] = {}
+
+        def work(number: int) -> _Sent:
+            return self._photo(sequence.photos[number], sequence.name)
+
+        crew = Crew[int, _Sent](work, workers=min(self._threads, len(sequence.photos)), name="upload")
+        for number, result in crew.results(range(len(sequence.photos))):
+            if isinstance(result, Exception):
+                raise result
+            results[number] = result
+            self._count(sequence.photos[number].path, result)
+        return [results[number] for number in range(len(sequence.photos))]
+
+    def _count(self, path: str, result: _Sent) -> None:
+        if path in self._counted:
+            return
+        self._counted.add(path)
+        self.outcome.images += result.outcome in {"sent", "waiting"}
+        self.outcome.there += result.outcome == "there"
+        self.outcome.older += result.outcome == "older"
+        self.outcome.repeated += result.outcome == "repeated"
+
+    def _photo(self, photo: Photo, sequence: str) -> _Sent:
+        """Upload one image, unless it is up."""
+        share = Share(self._bar, photo.size)
+        name = Path(photo.path).name
+        try:
+            content = Path(photo.path).read_bytes()
+            md5 = _md5(content)
+            known = self._ledger.find(md5=md5)
+            if known is not None and known.status == "done" and not self._reupload:
+                share.skip()
+                return _Sent(outcome="there" if known.reason is None else "older")
+            if known is None and self._is_older(photo, len(content), md5, sequence):
+                share.skip()
+                return _Sent(outcome="older")
+            body = prepared(content, photo.description)
+        except (OSError, FormatError, InputError) as error:
+            # FileError is an OSError as well.
+            return self._failed(photo, sequence, getattr(error, "strerror", None) or str(error), share)
+        upload_md5 = _md5(body)
+        exact = self._ledger.find(upload_md5=upload_md5)
+        with self._lock:
+            if self._claimed.setdefault(upload_md5, photo.path) != photo.path:
+                share.skip()
+                return _Sent(outcome="repeated")
+        if exact is not None and exact.status == "done" and not self._reupload:
+            share.skip()
+            return _Sent(outcome="there")
+        ready = next((each for each in (known, exact) if each is not None and each.status == "ready"), None)
+        if ready is not None and not self._reupload:
+            share.skip()
+            return _Sent(upload_md5, None, ready.upload, "waiting")
+        # What was sent with another description is another file; only this very content has its handle.
+        if exact is not None and exact.status == "sent" and exact.handle is not None:
+            share.skip()
+            return _Sent(upload_md5, exact.handle)
+        try:
+            with self._sending:
+                handle = self._uploads.send(session_key(upload_md5, "jpg"), body, what=name, came=share.at)
+        except (*FATAL, StoppedError):
+            raise
+        except RefusedError as error:
+            return self._failed(photo, sequence, str(error), share)
+        except ServiceError as error:
+            self._failed(photo, sequence, str(error), share)
+            return _Sent(outcome="later")
+        self._ledger.sent(
+            path=photo.path, kind="image", md5=md5, upload_md5=upload_md5, size=len(body), handle=handle,
+            sequence_id=sequence,
+        )  # fmt: skip
+        share.at(photo.size)
+        with self._lock:
+            self.outcome.bytes += len(body)
+        return _Sent(upload_md5, handle)
+
+    def _is_older(self, photo: Photo, size: int, md5: str, sequence: str) -> bool:
+        """Return whether an older tool uploaded an image, and note it."""
+        if self._older is None or not self._older.has(photo, md5):
+            return False
+        self._ledger.found(
+            path=photo.path, kind="image", md5=md5, size=size, reason=OLDER, sequence_id=sequence
+        )  # fmt: skip
+        return True
+
+    def _failed(self, photo: Photo, sequence: str, reason: str, share: Share) -> _Sent:
+        share.skip()
+        with self._lock:
+            self.outcome.failed[photo.path] = reason
+        log.warning("%s: %s", Path(photo.path).name, reason)
+        self._ledger.failed(path=photo.path, kind="image", reason=reason, sequence_id=sequence)
+        return _Sent(outcome="failed")
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -1,0 +1,285 @@
+"""
+Single frames out of a video, exactly those that were asked for.
+
+A frame can be decoded only from the key frame before it. Frames are therefore taken in runs, each from a
+key frame to the last one wanted of those that depend on it; what lies between runs is never decoded, nor
+are, inside a run, the frames that no other needs. Runs are decoded side by side.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from mlygeo.actors import _frame_table
+from mlygeo.errors import FileError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from pathlib import Path
+
+    from mlygeo.actors._frame_table import FrameTable, Wholes
+
+log = logging.getLogger("mlygeo.video.frames")
+
+MOST_WORKERS = 4
+"""Runs decoded at once: each decoder holds some twenty pictures, of 13 MB each at 4K."""
+
+CANNOT = "could not be decoded"
+
+
+class Run(NamedTuple):
+    """Frames that are decoded together: rows of the table, from a key frame to the last that is wanted."""
+
+    key: int
+    last: int
+    wanted: Wholes
+
+
+def runs_of(table: FrameTable, rows: Wholes) -> list[Run]:
+    """
+    Return the runs that hold the wanted frames.
+
+    Parameters
+    ----------
+    table
+        The video's frames.
+    rows
+        The wanted ones.
+    """
+    keys = np.flatnonzero(table.key)
+    # A frame that is shown before a key frame though stored behind it depends on the one before that.
+    keys = keys[table.pts[keys] == np.maximum.accumulate(table.pts[keys])] if len(keys) else np.array([0])
+    rows = rows[np.argsort(table.pts[rows], kind="stable")]
+    owner = keys[np.maximum(np.searchsorted(table.pts[keys], table.pts[rows], side="right") - 1, 0)]
+    starts = np.flatnonzero(np.diff(owner, prepend=-1))
+    parts = np.split(rows, starts[1:]) if len(rows) else []
+    return [Run(int(owner[start]), int(part.max()), part) for start, part in zip(starts, parts, strict=True)]
+
+
+def check_hardware(name: str) -> None:
+    """
+    Refuse hardware that PyAV was not built for.
+
+    Parameters
+    ----------
+    name
+        As FFmpeg names it.
+
+    Raises
+    ------
+    InputError
+        If it does not know it.
+    """
+    _frame_table.library()
+    from av.codec.hwaccel import hwdevices_available
+
+    known = hwdevices_available()
+    if name not in known:
+        raise InputError(
+            f"PyAV does not know the hardware {name!r}",
+            hint=f"it knows {', '.join(known) or 'none'}; the program of --decoder ffmpeg may know others",
+        )
+
+
+class Decoder:
+    """
+    An open video, from which runs are decoded.
+
+    Parameters
+    ----------
+    path
+        The video.
+    table
+        Its frames.
+    threads
+        Threads that the decoder may use by itself; 0 lets it choose.
+    hardware
+        Name of the hardware that decodes (as FFmpeg names it, such as "vaapi"); None decodes in software.
+    """
+
+    def __init__(self, path: Path, table: FrameTable, *, threads: int, hardware: str | None = None) -> None:
+        av = _frame_table.library()
+        options: dict[str, Any] = {}
+        if hardware is not None:
+            from av.codec.hwaccel import HWAccel
+
+            options["hwaccel"] = HWAccel(device_type=hardware, allow_software_fallback=True)
+        self._errors = (av.FFmpegError, EOFError)
+        try:
+            self._container = av.open(str(path), metadata_errors="replace", **options)
+        except self._errors as error:
+            if hardware is not None:
+                raise InputError(f"the hardware {hardware!r} does not work here: {error}") from error
+            raise FileError(f"{path.name} cannot be opened: {error}") from error
+        self._stream = self._container.streams[table.stream]
+        if hardware is not None and not self._stream.codec_context.is_hwaccel:
+            log.warning("%s: %s does not decode %s; done in software", path.name, hardware, self._stream.codec.name)
+        for other in self._container.streams:
+            if other is not self._stream:
+                other.discard = av.stream.Discard.all
+        self._stream.codec_context.thread_count = threads
+        self._stream.codec_context.thread_type = "AUTO" if threads != 1 else "NONE"
+        self._table = table
+        self._skipping = hardware is None
+
+    def close(self) -> None:
+        """Close the video."""
+        self._container.close()
+
+    def frames(self, run: Run) -> Iterator[tuple[int, Any]]:
+        """
+        Give the wanted frames of a run with their rows, as far as they can be decoded whole.
+
+        Parameters
+        ----------
+        run
+            One of `runs_of`.
+        """
+        pts = self._table.pts
+        rows = dict(zip(pts[run.wanted].tolist(), run.wanted.tolist(), strict=True))
+        # What a frame before the key frame was decoded to would be shown though its own key frame is missing.
+        earliest = int(pts[run.key])
+        for frame in self._decode(run, rows):
+            if frame.pts is not None and not frame.is_corrupt and frame.pts + self._start >= earliest:
+                row = rows.pop(frame.pts + self._start, None)
+                if row is not None:
+                    yield row, frame
+            if not rows:
+                return
+
+    @property
+    def _start(self) -> int:
+        return self._table.offset
+
+    def _decode(self, run: Run, wanted: dict[int, int]) -> Iterator[Any]:
+        context = self._stream.codec_context
+        last = int(self._table.pts[run.last])
+        for packet in self._packets(run):
+            pts = packet.dts if packet.pts is None else packet.pts
+            needed = pts is not None and pts + self._start in wanted
+            if self._skipping:
+                context.skip_frame = "DEFAULT" if needed else "NONREF"
+            try:
+                yield from context.decode(packet)
+            except self._errors as error:
+                log.debug("a packet could not be decoded: %s", error)
+            if pts is not None and pts + self._start == last:
+                break
+        try:
+            yield from context.decode(None)
+        except self._errors as error:
+            log.debug("the last frames of a run could not be decoded: %s", error)
+
+    def _packets(self, run: Run) -> Iterator[Any]:
+        """Give the packets from a run's key frame on."""
+        first, count = int(self._table.pts[run.key]), run.last - run.key + 1
+        for target in (int(self._table.dts[run.key]) - self._start, None):
+            found = False
+            try:
+                if target is None:
+                    self._container.seek(0)
+                else:
+                    self._container.seek(target, stream=self._stream, backward=True)
+                for packet in self._container.demux(self._stream):
+                    if not packet.size:
+                        continue
+                    pts = packet.dts if packet.pts is None else packet.pts
+                    if not found and pts is not None and pts + self._start > first and packet.is_keyframe:
+                        break  # too far on
+                    found = found or (pts is not None and pts + self._start == first)
+                    if found:
+                        yield packet
+                        count -= 1
+                        if not count:
+                            return
+            except self._errors as error:
+                log.debug("packets could not be read: %s", error)
+            if found:
+                return
+
+
+def decode(
+    path: Path,
+    table: FrameTable,
+    rows: Wholes,
+    take: Callable[[int, Any], None],
+    *,
+    hardware: str | None = None,
+    workers: int | None = None,
+    stop: threading.Event | None = None,
+) -> Generator[int]:
+    """
+    Decode frames, hand each to `take`, and give their rows as they are done.
+
+    Parameters
+    ----------
+    path
+        The video.
+    table
+        Its frames.
+    rows
+        The wanted ones.
+    take
+        Called with row and frame, from several threads at once.
+    hardware
+        As for `Decoder`.
+    workers
+        Runs decoded at once; by default as many as there are processors, four at most.
+    stop
+        Set to end early.
+
+    Yields
+    ------
+    row
+        Rows that are missing in the end could not be decoded.
+    """
+    runs = runs_of(table, rows)
+    stop = stop or threading.Event()
+    workers = workers or min(MOST_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+    # With few runs, the decoder's own threads do better than ours.
+    side_by_side = len(runs) >= 2 * workers and hardware is None
+    local = threading.local()
+    opened: list[Decoder] = []
+
+    def one(run: Run) -> list[int]:
+        if stop.is_set():
+            return []
+        decoder = getattr(local, "decoder", None)
+        if decoder is None:
+            decoder = local.decoder = Decoder(path, table, threads=1 if side_by_side else 0, hardware=hardware)
+            opened.append(decoder)
+        done = []
+        for row, frame in decoder.frames(run):
+            take(row, frame)
+            done.append(row)
+            if stop.is_set():
+                break
+        return done
+
+    with ThreadPoolExecutor(workers if side_by_side else 1, thread_name_prefix="mlygeo-frames") as pool:
+        waiting: set[Future[list[int]]] = set()
+        todo = iter(runs)
+        try:
+            while True:
+                for run in todo:
+                    waiting.add(pool.submit(one, run))
+                    if len(waiting) > 2 * workers:
+                        break
+                if not waiting:
+                    break
+                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    yield from future.result()
+        finally:
+            stop.set()
+            for future in waiting:
+                future.cancel()
+            wait(waiting)
+            for decoder in opened:
+                decoder.close()

@@ -1,0 +1,244 @@
+"""
+Single frames out of a video by the `ffmpeg` program, for hardware and formats that PyAV's wheel was not built for.
+
+One process takes the frames of neighbouring runs: it starts at a key frame, is told the frames by their
+times, and answers with JPEGs, each with its length before it, and on its error stream with the time of each.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import re
+import shutil
+import subprocess
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import numpy as np
+
+from mlygeo.errors import DependencyError, FormatError, InputError
+from mlygeo.video.decoding import CANNOT, Run, runs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import IO
+
+    from mlygeo.actors._frame_table import FrameTable, Wholes
+
+log = logging.getLogger("mlygeo.video.frames")
+
+MOST_FRAMES = 1000
+"""Frames that one process is asked for: each makes its command longer, which Windows ends at 32 KB."""
+
+NEAR_S = 1.0
+"""Seconds of video that are decoded for nothing rather than starting another process."""
+
+BEYOND_S = 30.0
+"""Seconds behind the last wanted frame where a process that still misses one ends."""
+
+_TIME = re.compile(rb"showinfo.*\bn: *\d+ pts: *(-?\d+)")
+
+
+class Program(NamedTuple):
+    """An ffmpeg program: its path, and how it is told to keep every frame and to add none."""
+
+    path: str
+    passthrough: tuple[str, str]
+
+
+def find(name: str, *, hardware: str | None = None) -> Program:
+    """
+    Find the program.
+
+    Parameters
+    ----------
+    name
+        Its name, or the path of it.
+    hardware
+        What it is to decode with.
+
+    Raises
+    ------
+    DependencyError
+        If it is not there, or is no ffmpeg.
+    InputError
+        If it does not know the hardware.
+    """
+    path = shutil.which(name)
+    if path is None:
+        raise DependencyError(
+            f"the program {name} is to decode, and is not there", hint="install FFmpeg, or leave --decoder out"
+        )
+    known = _said(path, "-h", "long")
+    if "-hwaccels" not in known:
+        raise DependencyError(f"{path} is no ffmpeg program")
+    if hardware is not None:
+        names = _said(path, "-hwaccels").split(":", 1)[-1].split()
+        if hardware not in names:
+            raise InputError(
+                f"{path} does not know the hardware {hardware!r}", hint=f"it knows {', '.join(names) or 'none'}"
+            )
+    return Program(path, ("-fps_mode" if "-fps_mode" in known else "-vsync", "passthrough"))
+
+
+def _said(path: str, *words: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603  a program that the user names
+            [path, "-v", "error", *words], capture_output=True, timeout=60, stdin=subprocess.DEVNULL, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DependencyError(f"{path} does not run: {error}") from error
+    return done.stdout.decode("utf-8", "replace")
+
+
+def pictures(
+    program: Program, path: Path, table: FrameTable, rows: Wholes, *, quality: int, hardware: str | None = None
+) -> Iterator[tuple[int, bytes]]:
+    """
+    Give frames as JPEG, upright and in JPEG's colours, as they are done.
+
+    Parameters
+    ----------
+    program
+        The program, of `find`.
+    path
+        The video.
+    table
+        Its frames.
+    rows
+        The wanted ones.
+    quality
+        FFmpeg's quantiser, 1 (best) to 31.
+    hardware
+        As the program names it; None decodes in software.
+
+    Yields
+    ------
+    row, jpeg
+        Rows that are missing in the end could not be decoded.
+
+    Raises
+    ------
+    FormatError
+        If the program gives nothing at all.
+    """
+    count, errors = 0, ""
+    for run in _stretches(table, runs_of(table, rows)):
+        process = subprocess.Popen(  # noqa: S603  as above
+            _command(program, path, table, run, quality=quality, hardware=hardware),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        with process:
+            try:
+                listener = _Listener(cast("IO[bytes]", process.stderr))
+                expected = dict(zip((table.pts[run.wanted] - table.offset).tolist(), run.wanted.tolist(), strict=True))
+                for jpeg in _parts(cast("IO[bytes]", process.stdout)):
+                    row = expected.pop(listener.next_time(), None)
+                    if row is not None:
+                        count += 1
+                        yield row, jpeg
+                    if not expected:
+                        break  # what is behind the last of them is of no use
+            finally:
+                process.kill()
+                listener.join()
+        errors = errors or listener.errors
+    if errors:
+        log.debug("%s: %s", path.name, errors)
+    if len(rows) and not count:
+        raise FormatError(f"{path.name} {CANNOT} by {program.path}: {errors or 'it gave no frame'}")
+
+
+def _stretches(table: FrameTable, runs: list[Run]) -> Iterator[Run]:
+    """Give what one process takes each: several runs where there is little between them, or a part of a long one."""
+    parts = [
+        Run(run.key, int(wanted.max()), wanted)
+        for run in runs
+        for wanted in np.split(run.wanted, range(MOST_FRAMES, len(run.wanted), MOST_FRAMES))
+    ]
+    gathered = parts[:1]
+    for part in parts[1:]:
+        last = gathered[-1]
+        between_s = float((table.pts[part.key] - table.pts[last.last]) * table.time_base)
+        count = len(last.wanted) + len(part.wanted)
+        if last.key < part.key and between_s <= NEAR_S and count <= MOST_FRAMES:
+            gathered[-1] = Run(last.key, part.last, np.concatenate([last.wanted, part.wanted]))
+        else:
+            gathered.append(part)
+    yield from gathered
+
+
+def _command(
+    program: Program, path: Path, table: FrameTable, run: Run, *, quality: int, hardware: str | None
+) -> list[str]:
+    times = table.pts[run.wanted] - table.offset
+    key = int(min(table.pts[run.key], table.dts[run.key])) - table.offset
+    start_s = float(key * table.time_base)
+    length_s = float((int(times.max()) - key) * table.time_base) + BEYOND_S
+    steps = [
+        f"settb=expr={table.time_base}", f"select='{_among(sorted(times.tolist()))}'", "showinfo",
+        "scale=out_color_matrix=bt601:out_range=full", "format=yuvj420p",
+    ]  # fmt: skip
+    seek = ["-noaccurate_seek", "-ss", f"{start_s + 1e-6:.6f}"] if start_s > 0 else []
+    return [
+        program.path, "-hide_banner", "-nostats", "-nostdin", "-v", "level+info", "-copyts",
+        *(["-hwaccel", hardware] if hardware else []), *seek, "-t", f"{length_s:.6f}", "-i", f"file:{path}",
+        "-map", f"0:{table.stream}", "-vf", ",".join(steps), *program.passthrough,
+        "-c:v", "mjpeg", "-q:v", str(quality), "-flags", "+bitexact", "-f", "mpjpeg", "pipe:1",
+    ]  # fmt: skip
+
+
+def _among(times: list[int]) -> str:
+    """Return an expression that is true for these times: a tree, since FFmpeg's parser takes no long sums."""
+    if len(times) == 1:
+        return f"eq(pts,{times[0]})"
+    half = len(times) // 2
+    return f"if(lt(pts,{times[half]}),{_among(times[:half])},{_among(times[half:])})"
+
+
+def _parts(stream: IO[bytes]) -> Iterator[bytes]:
+    """Give the JPEGs of a multipart answer."""
+    length = 0
+    while line := stream.readline(1000):
+        name, _, value = line.strip().partition(b":")
+        if name.lower() == b"content-length" and value.strip().isdigit():
+            length = int(value)
+        elif not line.strip() and length:
+            content = stream.read(length)
+            if len(content) == length:
+                yield content
+            length = 0
+
+
+class _Listener:
+    """Reads the error stream beside the pictures, so that neither waits for the other."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._times: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._told: deque[str] = deque(maxlen=3)
+        self._thread = threading.Thread(target=self._read, args=(stream,), name="mlygeo-ffmpeg", daemon=True)
+        self._thread.start()
+
+    def next_time(self) -> int | None:
+        """Return the time of the next picture, in units of the time base; None when there is no more."""
+        return self._times.get()
+
+    def join(self) -> None:
+        """Wait until the program says no more."""
+        self._thread.join()
+
+    @property
+    def errors(self) -> str:
+        """The last errors that it told."""
+        return "; ".join(self._told)
+
+    def _read(self, stream: IO[bytes]) -> None:
+        for line in stream:
+            if (match := _TIME.search(line)) is not None:
+                self._times.put(int(match[1]))
+            elif b"[error]" in line or b"[fatal]" in line:
+                self._told.append(line.decode("utf-8", "replace").split("] ")[-1].strip())
+        self._times.put(None)

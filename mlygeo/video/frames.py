@@ -1,0 +1,304 @@
+"""
+Frames sampled from videos: JPEG files with time, position and heading, and the images frame of them.
+
+Of a video `VIDEO.mp4` the frames are `FOLDER/VIDEO.mp4/VIDEO_000001.jpg` and so on, as mapillary_tools lays
+them out. A frame appears whole or not at all, so a second run makes only what is missing. Beside them a
+small file says how they were sampled, so that frames of two different samplings never mix.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo import frames, store
+from mlygeo.actors import _frame_jpeg, _frame_table
+from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.progress import Progress
+from mlygeo.readers import video as telemetry
+from mlygeo.video import decoding, ffmpeg
+from mlygeo.video.folder import is_whole, path_of, settle
+from mlygeo.video.sampling import Plan, Sampling, plan_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+
+    import geopandas as gpd
+
+    from mlygeo.actors._frame_table import Wholes
+    from mlygeo.video.ffmpeg import Program
+
+__all__ = ["FOLDER", "Plan", "Sampling", "find_videos", "plan_frames", "sample_frames"]
+
+log = logging.getLogger("mlygeo.video.frames")
+
+FOLDER = "mapillary_sampled_video_frames"
+"""Folder of sampled frames beside the videos, unless another is named."""
+
+PYAV = "pyav"
+"""Name of the decoder that comes with PyAV."""
+
+
+def find_videos(
+    paths: Iterable[str | Path], *, folder: Path | None = None, skip_subfolders: bool = False
+) -> list[tuple[Path, Path]]:
+    """
+    Find the videos that are named, or lie in folders that are, and say where the frames of each go.
+
+    Parameters
+    ----------
+    paths
+        Videos and folders.
+    folder
+        Where frames go; by default the folder `mapillary_sampled_video_frames` beside a video, or in the
+        folder that was searched.
+    skip_subfolders
+        Search only the folders themselves.
+
+    Returns
+    -------
+    videos
+        Each video once, in the order of names, and the folder of its frames: named as the video is, and
+        below the same subfolders.
+
+    Raises
+    ------
+    FileError
+        If a path does not exist.
+    """
+    found: dict[Path, tuple[Path, Path]] = {}
+    for named in paths:
+        path = Path(named).expanduser()
+        if not path.exists():
+            raise FileError(f"{path} does not exist")
+        if path.is_dir():
+            inside = path.glob("*") if skip_subfolders else path.rglob("*")
+            videos = sorted(
+                file for file in inside
+                if file.suffix.lower() in telemetry.ENDINGS and file.is_file() and FOLDER not in file.parts
+            )  # fmt: skip
+        else:
+            videos = [path]
+        base = path if path.is_dir() else path.parent
+        for file in videos:
+            target = (folder or base / FOLDER) / file.relative_to(base)
+            found.setdefault(file.resolve(), (file, target))
+    return list(found.values())
+
+
+def sample_frames(
+    videos: Sequence[tuple[Path, Path]],
+    *,
+    sampling: Sampling,
+    track: gpd.GeoDataFrame | None = None,
+    rerun: bool = False,
+    decoder: str = PYAV,
+    hardware: str | None = None,
+    progress: Progress | None = None,
+) -> gpd.GeoDataFrame:
+    """
+    Sample videos into JPEG files.
+
+    Frames that are there already are not decoded again. The time of a frame is that at which the video
+    shows it, counted from the start of the video; a frame has a position and a heading where the video
+    recorded a track.
+
+    Parameters
+    ----------
+    videos
+        Videos, each with the folder of its frames; see `find_videos`.
+    sampling
+        Which frames, and their times.
+    track
+        Tracks frame that tells where the videos went, by the frames' capture times; None takes what the
+        cameras recorded in them.
+    rerun
+        Make frames anew that an earlier run made.
+    decoder
+        "pyav", or the name or path of an ffmpeg program.
+    hardware
+        Name of the hardware that decodes, as FFmpeg names it (vaapi, cuda, videotoolbox, …); None decodes
+        in software.
+    progress
+        Where progress is shown.
+
+    Returns
+    -------
+    images
+        Local images frame, and the columns `video` (str), `video_time_s` (float64). A video that cannot be
+        sampled, or only in part, has one more row with its own path, and why in `error`.
+
+    Raises
+    ------
+    InputError
+        If two videos would go to one folder, or the decoder does not know the hardware.
+    DependencyError
+        If PyAV or the program is missing.
+    FrameError
+        If the track has no point with a time.
+    """
+    _frame_table.library()
+    program = None if decoder == PYAV else ffmpeg.find(decoder, hardware=hardware)
+    if program is None and hardware is not None:
+        decoding.check_hardware(hardware)
+    targets = [target for _, target in videos]
+    if len(set(targets)) < len(targets):
+        twice = next(target for target in targets if targets.count(target) > 1)
+        raise InputError(f"the frames of two videos would go to {twice}", hint="sample them one by one")
+    shown = progress or Progress()
+    parts: list[dict[str, Any]] = []
+    for number, (video, target) in enumerate(videos, start=1):
+        try:
+            plan = plan_frames(video, sampling=sampling, track=track)
+            settle(target, video, sampling=sampling, track=track, count=len(plan.rows), rerun=rerun)
+        except (FormatError, FileError) as error:
+            parts.append(_row_of_video(video, _told(error)))
+            log.warning("%s", error)
+            continue
+        label = f"video {number} of {len(videos)}" if len(videos) > 1 else "frames"
+        try:
+            lost = _take(video, target, plan, program=program, hardware=hardware, progress=shown, label=label)
+            problem = _loss(plan, lost)
+        except (FormatError, FileError) as error:
+            whole = [is_whole(path_of(target, video, number)) for number in range(len(plan.rows))]
+            lost = np.flatnonzero(~np.array(whole))
+            problem = _told(error)
+            log.warning("%s", error)
+        there = np.setdiff1d(np.arange(len(plan.rows)), lost)
+        parts.append(_rows(video, target, plan, there))
+        if problem:
+            parts.append(_row_of_video(video, problem))
+        log.info("%s: %d of %d frames", video.name, len(there), len(plan.rows))
+    return _frame(parts)
+
+
+def _take(
+    video: Path,
+    target: Path,
+    plan: Plan,
+    *,
+    program: Program | None,
+    hardware: str | None,
+    progress: Progress,
+    label: str,
+) -> Wholes:
+    """Make the frames that are not there yet; return those that could not be made."""
+    paths = [path_of(target, video, number) for number in range(len(plan.rows))]
+    missing = np.array([number for number, path in enumerate(paths) if not is_whole(path)], dtype=np.int64)
+    if len(missing) < len(plan.rows):
+        log.info("%s: %d frames are there already", video.name, len(plan.rows) - len(missing))
+    rows = plan.rows[missing]
+    numbers = dict(zip(rows.tolist(), missing.tolist(), strict=True))
+    local = threading.local()
+
+    def write(row: int, jpeg: bytes) -> None:
+        number = numbers[row]
+        tagged = _frame_jpeg.with_tags(jpeg, _image(plan, number))
+        with store.atomic(paths[number]) as temporary:
+            temporary.write_bytes(tagged)
+
+    def encode(row: int, frame: Any) -> None:
+        encoder = getattr(local, "encoder", None) or _frame_jpeg.JpegEncoder()
+        local.encoder = encoder
+        write(row, encoder.encode(frame))
+
+    def by_program(program: Program) -> Generator[int]:
+        quality = _frame_jpeg.QUALITY
+        for row, jpeg in ffmpeg.pictures(program, video, plan.table, rows, quality=quality, hardware=hardware):
+            write(row, jpeg)
+            yield row
+
+    made = by_program(program) if program else decoding.decode(video, plan.table, rows, encode, hardware=hardware)
+    done = []
+    with progress.bar(label, total=len(missing), unit="frames") as bar, closing(made):
+        for row in made:
+            done.append(numbers[row])
+            bar.advance()
+    return np.setdiff1d(missing, np.array(done, dtype=np.int64))
+
+
+def _image(plan: Plan, number: int) -> dict[str, Any]:
+    return {
+        "captured_at": datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(plan.captured_ms[number])),
+        "lon": float(plan.lon[number]),
+        "lat": float(plan.lat[number]),
+        "altitude": float(plan.altitude[number]),
+        "compass_angle": float(plan.heading[number]),
+        "make": plan.make,
+        "model": plan.model,
+        "is_pano": plan.is_pano,
+    }
+
+
+def _loss(plan: Plan, lost: Wholes) -> str:
+    """Say which frames are missing, and why."""
+    told = []
+    if len(lost):
+        first, last = plan.video_s[lost[0]], plan.video_s[lost[-1]]
+        told.append(f"{len(lost)} of {len(plan.rows)} frames {decoding.CANNOT}, between {first:.1f} s and {last:.1f} s")
+    if plan.problem:
+        told.append(plan.problem)
+    return "; ".join(told)
+
+
+def _told(error: FormatError | FileError) -> str:
+    return f"{error}; {error.hint}" if error.hint else str(error)
+
+
+def _row_of_video(video: Path, error: str) -> dict[str, Any]:
+    return {
+        "path": [str(video)], "folder": [str(video.parent)], "error": [error], "is_pano": [False],
+        "captured_ms": [None], "video": [str(video)], "video_time_s": [np.nan], "compass_angle": [np.nan],
+        "altitude": [np.nan], "make": [None], "model": [None], "width": [None], "height": [None],
+        "time_source": [None], "lon": [np.nan], "lat": [np.nan],
+    }  # fmt: skip
+
+
+def _rows(video: Path, target: Path, plan: Plan, numbers: Wholes) -> dict[str, Any]:
+    def same(value: Any) -> list[Any]:
+        return [value] * len(numbers)
+
+    return {
+        "path": [str(path_of(target, video, number)) for number in numbers.tolist()], "folder": same(str(target)),
+        "error": same(None), "is_pano": same(plan.is_pano), "captured_ms": plan.captured_ms[numbers].tolist(),
+        "video": same(str(video)), "video_time_s": plan.video_s[numbers].tolist(),
+        "compass_angle": plan.heading[numbers].tolist(), "altitude": plan.altitude[numbers].tolist(),
+        "make": same(plan.make), "model": same(plan.model), "width": same(plan.width or None),
+        "height": same(plan.height or None), "time_source": same(plan.time_source),
+        "lon": plan.lon[numbers].tolist(), "lat": plan.lat[numbers].tolist(),
+    }  # fmt: skip
+
+
+def _frame(parts: list[dict[str, Any]]) -> gpd.GeoDataFrame:
+    import geopandas as gpd
+    import pandas as pd
+    from geopandas.array import GeometryArray
+
+    names = list(_row_of_video(Path(), ""))
+    columns: dict[str, list[Any]] = {name: [value for part in parts for value in part[name]] for name in names}
+    lon, lat = (np.array(columns.pop(name), dtype=np.float64) for name in ("lon", "lat"))
+    points = np.full(len(lon), None, dtype=object)
+    placed = np.isfinite(lon)
+    points[placed] = frames.points(lon[placed], lat[placed])
+    times = pd.array(columns.pop("captured_ms"), dtype="Int64")
+    whole = {"width", "height"}
+    texts = {"path", "folder", "error", "video", "make", "model", "time_source"}
+    made = {
+        name: pd.array(values, dtype="Int64" if name in whole else "str" if name in texts else None)
+        for name, values in columns.items()
+    }
+    captured = pd.Series(np.full(len(times), np.datetime64("NaT"), dtype="datetime64[ms]"))
+    known = ~np.asarray(times.isna())
+    captured[known] = times[known].to_numpy(dtype="int64").astype("datetime64[ms]")
+    table = pd.DataFrame({**made, "captured_at": captured.dt.tz_localize("UTC")})
+    table["is_pano"] = table["is_pano"].astype(bool)
+    for name in ("video_time_s", "compass_angle", "altitude"):
+        table[name] = table[name].astype("float64")
+    images = gpd.GeoDataFrame(table, geometry=GeometryArray(points, crs=frames.CRS))
+    return frames.conform(images, frames.LOCAL_IMAGES)
