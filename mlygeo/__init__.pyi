@@ -37,10 +37,10 @@ from .pipelines import zip_sequences as zip_sequences
 from .plotting import explore as explore
 from .providers.mapillary.descriptions import read_descriptions as read_descriptions
 from .providers.mapillary.layers import read_tile as read_tile
+from .providers.mapillary.layers import read_tiles as read_tiles
 from .providers.mapillary.tiles import fetch_tiles as fetch_tiles
 from .readers.photos import read_photos as read_photos
 from .readers.streets import street_network as street_network
-from .readers.tiles import read_tiles as read_tiles
 from .readers.tracks import read_track as read_track
 from .readers.tracks import write_track as write_track
 from .readers.video import read_video as read_video

@@ -69,7 +69,7 @@ def stuttgart():
 @pytest.fixture(scope="session")
 def images():
     """The images frame of the bundled data."""
-    from mlygeo.readers.tiles import read_tiles
+    from mlygeo.providers.mapillary.layers import read_tiles
 
     return read_tiles(STUTTGART / "stuttgart_tile_cache")
 

@@ -13,7 +13,7 @@ from conftest import STUTTGART
 
 import mlygeo
 from mlygeo import cli, pipelines
-from mlygeo.cli import _old_names, twin, verbs
+from mlygeo.cli import old_tools, twin, verbs
 
 CONFIG = STUTTGART / "stuttgart_config.json"
 EDGES = STUTTGART / "stuttgart_osm_edges.gpkg"
@@ -67,7 +67,7 @@ def test_twins_cover_the_public_jobs():
     assert public == {verb.function for verb in verbs.VERBS}
 
 
-@pytest.mark.parametrize(("old", "new"), _old_names.VERBS.items())
+@pytest.mark.parametrize(("old", "new"), old_tools.VERBS.items())
 def test_old_verbs(capsys, old, new):
     assert run(capsys, old, "--help")[1].replace(old, new) == run(capsys, new, "--help")[1]
 
@@ -193,7 +193,7 @@ def test_the_help_of_a_verb_loads_the_module_of_that_verb_alone():
         " and '._' not in name), file=sys.stderr)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stderr.strip() == "['mlygeo.pipelines.job', 'mlygeo.pipelines.region']"
+    assert found.stderr.strip() == "['mlygeo.pipelines.inputs', 'mlygeo.pipelines.job', 'mlygeo.pipelines.region']"
 
 
 def test_a_closed_pipe_is_no_error():

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 import mlygeo
-from mlygeo.actors.folder_lock import FolderLock
 from mlygeo.errors import CredentialsError, FileError, InputError, NetworkError, TokenRejectedError
+from mlygeo.locks import FolderLock
 from mlygeo.net.http import Retry, Service
 from mlygeo.standin import Faults, serve
 from mlygeo.standin.pictures import Pictures
@@ -305,7 +305,7 @@ def test_room_is_watched_as_it_goes(server, images, tmp_path, monkeypatch):
         files = sum(1 for _ in Path(tmp_path).rglob("*.jpg"))
         return usage._replace(free=int(30e9) if files < 10 else int(5e9))
 
-    monkeypatch.setattr("mlygeo.actors.picture_files.shutil.disk_usage", shrinking)
+    monkeypatch.setattr("mlygeo.downloads.files.shutil.disk_usage", shrinking)
     with pytest.raises(FileError, match=r"5\.0 GB are free"):
         fetch(server, images.iloc[:200], tmp_path, required_disk_space=10, workers=4)
     kept = pictures_in(tmp_path)

@@ -15,7 +15,7 @@ import shapely
 from geopandas.testing import assert_geodataframe_equal
 
 import mlygeo
-from mlygeo import _postgis_rows, frames
+from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
 from mlygeo.store import postgis
 
@@ -175,7 +175,7 @@ def test_a_failed_write_leaves_the_old_table(database, every_frame, monkeypatch)
     def broken(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_postgis_rows, "copy_in", broken)
+    monkeypatch.setattr(postgis, "_copy_in", broken)
     with pytest.raises(KeyboardInterrupt):
         mlygeo.write_frame(every_frame["images"], url)
     assert len(mlygeo.read_frame(url)) == len(every_frame["points"])

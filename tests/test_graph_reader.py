@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from mlygeo import frames, store
 from mlygeo.errors import FormatError, FrameError
+from mlygeo.providers.mapillary import records as join
 from mlygeo.providers.mapillary.records import FIELDS, columns_of, field_of, images_frame
-from mlygeo.readers import _graph_join as join
 
 GRAPH = DATA / "graph"
 REAL = [json.loads((GRAPH / f"{number}.json").read_text()) for number in

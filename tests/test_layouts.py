@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlygeo.actors.waiting_line import WaitingLine
 from mlygeo.downloads import layouts
 from mlygeo.errors import FormatError
+from mlygeo.net.workers import WaitingLine
 
 
 @given(st.text(max_size=120))

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import mlygeo
-from mlygeo.actors.folder_lock import FolderLock
 from mlygeo.downloads import ledger
 from mlygeo.downloads.ledger import FAILED, GONE, OTHER, THERE, UNKNOWN, Form, Ledger, Transfer
 from mlygeo.errors import FileError, FormatError
+from mlygeo.locks import FolderLock
 
 FORM = Form()
 
@@ -146,7 +146,7 @@ def test_the_lock_of_a_killed_process_is_stale(tmp_path):
     code = f"""
 import os, signal
 from pathlib import Path
-from mlygeo.actors.folder_lock import FolderLock
+from mlygeo.locks import FolderLock
 FolderLock(Path({str(tmp_path)!r})).__enter__()
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -13,7 +13,7 @@ from conftest import STUTTGART
 import mlygeo
 from mlygeo import cli, frames, plotting
 from mlygeo.errors import FormatError, FrameError, InputError
-from mlygeo.plotting import _columns, page, style
+from mlygeo.plotting import page, style
 from mlygeo.spatial import geodesy
 
 HOSTILE = "</script><script>window.pwned = 1</script><img src=x onerror='window.pwned = 2'>\u2028 &amp; \"quoted\""
@@ -40,14 +40,14 @@ def show(browser, tmp_path, layers, **options):
 
 def at(browser, lon, lat):
     """Where a position is on the screen."""
-    x, y = (float(value[0]) for value in _columns.world(np.array([lon]), np.array([lat])))
+    x, y = (float(value[0]) for value in page.world(np.array([lon]), np.array([lat])))
     state = json.loads(browser.ask("JSON.stringify([mlygeo.state, innerWidth, innerHeight])"))
     unit = 256 * 2 ** state[0]["zoom"] / 2**32
     return state[1] / 2 + (x - state[0]["x"]) * unit, state[2] / 2 + (y - state[0]["y"]) * unit
 
 
 def look_at(browser, lon, lat, zoom=19):
-    x, y = (float(value[0]) for value in _columns.world(np.array([lon]), np.array([lat])))
+    x, y = (float(value[0]) for value in page.world(np.array([lon]), np.array([lat])))
     browser.ask(f"mlygeo.moveTo({x}, {y}, {zoom})")
     browser.next_frame()
 

@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlygeo.errors import CrsError, FrameError, InputError
-from mlygeo.spatial import _unique, geodesy, grid, knn, nearest
-from mlygeo.spatial._pairs import HeadingTest, heading_difference
+from mlygeo.spatial import geodesy, grid, knn, nearest
+from mlygeo.spatial.grid import HeadingTest, heading_difference
 
 DATA = Path(__file__).parent / "data"
 KERNELS = [False, True] if knn.has_kernel() else [False]
@@ -108,7 +108,7 @@ def test_nearest_equals_a_plain_loop(city, max_distance, k, compiled):
 def test_unique_takes_the_shortest_pair_first(city, max_distance, k):
     points, images, ids, test = city
     number = np.unique(ids, return_inverse=True)[1]
-    found = _unique.assign(
+    found = nearest.assign(
         points, images, ids, number=number, place=np.arange(len(points[0])), max_distance=max_distance, k=k,
         test=test, compiled=None,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from upload_folders import USER_TOKEN
 
 import mlygeo
 from mlygeo import cli
-from mlygeo.cli import _old_names, old_tools
+from mlygeo.cli import old_tools
 from mlygeo.errors import InputError
 from mlygeo.providers.mapillary.accounts import Credentials, User
 from mlygeo.standin import serve
@@ -272,8 +272,8 @@ def test_authenticate_takes_a_version(capsys, photos, tmp_path):
 
 def test_each_flag_without_effect_has_its_reason():
     verbs = {verb.name for verb in cli.VERBS}
-    assert {*_old_names.NO_EFFECT, *_old_names.AFTERWARDS} <= verbs
-    assert all(why for options in _old_names.NO_EFFECT.values() for why in options.values())
+    assert {*old_tools.NO_EFFECT, *old_tools.AFTERWARDS} <= verbs
+    assert all(why for options in old_tools.NO_EFFECT.values() for why in options.values())
 
 
 @pytest.mark.parametrize("source", ["camm", "camm_videos", "camm-videos"])

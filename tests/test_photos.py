@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 
 from mlygeo import frames
 from mlygeo.errors import FileError, InputError
+from mlygeo.formats import tiff as exif
+from mlygeo.formats.jpeg import read_head
 from mlygeo.progress import Progress
-from mlygeo.readers import _exif_tags as exif
-from mlygeo.readers import _workers
 from mlygeo.readers import photo as one_photo
-from mlygeo.readers._jpeg_head import read_head
+from mlygeo.readers import photos
 from mlygeo.readers.photo import read_photo
 from mlygeo.readers.photos import find_photos, read_photos
 
@@ -693,10 +693,10 @@ def test_several_processes_give_the_same_frame(many, monkeypatch):
 
 
 def test_processes_that_die_lose_nothing(many, monkeypatch, caplog):
-    monkeypatch.setattr(_workers, "_COMMAND", "import os; os._exit(3)")
+    monkeypatch.setattr(photos, "_COMMAND", "import os; os._exit(3)")
     paths, _ = find_photos(many)
     chunks = [paths[start : start + 10] for start in range(0, 60, 10)]
-    answers = dict(_workers.read_chunks(chunks, local=False, workers=2))
+    answers = dict(photos.read_chunks(chunks, local=False, workers=2))
     assert [answers[number][0] for number in range(6)] == chunks
     assert "read in this one" in caplog.text
 
@@ -717,7 +717,7 @@ def test_a_script_without_a_main_guard_may_use_processes(many, tmp_path):
 def test_stopping_early_leaves_no_process(many):
     paths, _ = find_photos(many)
     chunks = [[path] for path in paths]
-    answers = _workers.read_chunks(chunks, local=False, workers=2)
+    answers = photos.read_chunks(chunks, local=False, workers=2)
     next(answers)
     answers.close()
     if sys.platform == "linux":

@@ -456,7 +456,7 @@ def test_videos_as_the_source_of_positions(tmp_path):
 
 
 def test_a_job_runs_once_in_a_folder(tmp_path):
-    from mlygeo.actors.folder_lock import FolderLock
+    from mlygeo.locks import FolderLock
 
     folder_of(tmp_path / "in", 1)
     with FolderLock(tmp_path / "in"), pytest.raises(FileError, match="another run"):

@@ -16,7 +16,7 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 import mlygeo
 from mlygeo import frames
 from mlygeo.errors import FrameError, InputError
-from mlygeo.spatial import _geodesic, geodesy
+from mlygeo.spatial import geodesy
 from mlygeo.spatial.duplicates import flag_duplicates
 from mlygeo.spatial.sequences import cut_sequences, interpolate_directions, split_sequences, summarise
 
@@ -211,13 +211,13 @@ def test_formula_for_short_lines_is_within_its_tolerance_of_proj(latitude):
     lon, azimuth = rng.uniform(-180, 180, 20_000), rng.uniform(-180, 180, 20_000)
     length = rng.choice([0.1, 1, 10, 600, 1100, 20_000], 20_000)
     there = geodesy.destination(lon, lat, azimuth, length)
-    exact, error = geodesy.distance(lon, lat, *there), _geodesic.TOLERANCE_M
-    assert np.abs(_geodesic.lengths(lon, lat, *there) - exact).max() < error
+    exact, error = geodesy.distance(lon, lat, *there), geodesy.TOLERANCE_M
+    assert np.abs(geodesy.lengths(lon, lat, *there) - exact).max() < error
     for limit in (0.1, 600.0, float(exact[0])):
-        assert (_geodesic.farther(lon, lat, *there, limit) == (exact > limit)).all()
-    turn = (_geodesic.bearings(lon, lat, *there) - geodesy.bearing(lon, lat, *there) + 180) % 360 - 180
+        assert (geodesy.farther(lon, lat, *there, limit) == (exact > limit)).all()
+    turn = (geodesy.bearings(lon, lat, *there) - geodesy.bearing(lon, lat, *there) + 180) % 360 - 180
     # Below a metre, the last digits of a longitude turn a bearing by more than the formula does.
-    assert np.abs(turn[length >= 1]).max() < _geodesic.TOLERANCE_DEGREES
+    assert np.abs(turn[length >= 1]).max() < geodesy.TOLERANCE_DEGREES
 
 
 def test_summary_of_the_bundled_images(images):

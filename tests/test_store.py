@@ -15,9 +15,10 @@ import pytest
 import shapely
 from geopandas.testing import assert_geodataframe_equal
 
-from mlygeo import frames, point_files, store
+from mlygeo import frames, store
 from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.store import parquet
+from mlygeo.store.points import PointFile
 
 BEYOND_FLOATS = 26858300993768843
 FORMATS = [".parquet", ".geojson", ".json", ".geojsonl", ".gpkg", ".fgb", ".sqlite", ".csv", ".tsv"]
@@ -162,7 +163,7 @@ def test_a_box_read_leaves_other_row_groups_alone(many, monkeypatch):
 
 def test_point_files_give_chosen_rows(many):
     frame, path = many
-    file = point_files.PointFile(path)
+    file = PointFile(path)
     lon, lat = file.lonlat
     ids = file.column("id").to_numpy()
     assert np.array_equal(lon, frame.geometry.x.to_numpy()[ids])
@@ -175,18 +176,18 @@ def test_point_files_of_other_writers(tmp_path, images):
     images.to_crs(28992).to_parquet(tmp_path / "rd.parquet")
     images.to_parquet(tmp_path / "native.parquet", geometry_encoding="geoarrow")
     for name, tolerance in (("rd", 1e-8), ("native", 0)):
-        lon, lat = point_files.PointFile(tmp_path / f"{name}.parquet").lonlat
+        lon, lat = PointFile(tmp_path / f"{name}.parquet").lonlat
         assert np.abs(lon - images.geometry.x).max() <= tolerance
         assert np.abs(lat - images.geometry.y).max() <= tolerance
     missing = images.copy()
     missing.loc[2, "geometry"] = None
     missing.to_parquet(tmp_path / "gap.parquet")
-    assert np.isnan(point_files.PointFile(tmp_path / "gap.parquet").lonlat[0]).nonzero()[0].tolist() == [2]
+    assert np.isnan(PointFile(tmp_path / "gap.parquet").lonlat[0]).nonzero()[0].tolist() == [2]
 
 
 def test_lines_are_no_points(tmp_path, edges):
     with pytest.raises(FormatError, match="other geometries than points"):
-        _ = point_files.PointFile(store.write_frame(edges, tmp_path / "x.parquet")).lonlat
+        _ = PointFile(store.write_frame(edges, tmp_path / "x.parquet")).lonlat
 
 
 def test_missing_and_empty_points(tmp_path):
@@ -197,7 +198,7 @@ def test_missing_and_empty_points(tmp_path):
         back = store.read_frame(path)
         assert back.geometry.isna().tolist() == frame.geometry.isna().tolist()
         assert back.geometry.is_empty.tolist() == frame.geometry.is_empty.tolist()
-        assert np.isnan(point_files.PointFile(path).lonlat[0]).tolist() == [row > 0 for row in rows]
+        assert np.isnan(PointFile(path).lonlat[0]).tolist() == [row > 0 for row in rows]
 
 
 def test_heights_are_kept(tmp_path):

@@ -12,7 +12,7 @@ import mlygeo
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError
 from mlygeo.providers.mapillary import layers
-from mlygeo.readers.tiles import images_table, read_tiles
+from mlygeo.providers.mapillary.layers import images_table, read_tiles
 from mlygeo.standin import Imagery
 
 CACHE = STUTTGART / "stuttgart_tile_cache"

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from mlygeo.errors import FormatError
 from mlygeo.formats import gpx, nmea
-from mlygeo.readers import _gpx_runs
 
 TRACKS = DATA / "tracks"
 LOGS = sorted(path for path in TRACKS.iterdir() if ".log" in path.name or ".nmea" in path.name)
@@ -32,8 +31,8 @@ def opened(data):
 
 def outcome(data, *, plain, block=1 << 20):
     """Return what reading comes to, with or without runs."""
-    size, tries = gpx.BLOCK, _gpx_runs._TRIES
-    gpx.BLOCK, _gpx_runs._TRIES = block, tries if plain else 0
+    size, tries = gpx.BLOCK, gpx._TRIES
+    gpx.BLOCK, gpx._TRIES = block, tries if plain else 0
     try:
         if not plain:
             points, damage = gpx._parse(opened(data), None, "x")
@@ -43,7 +42,7 @@ def outcome(data, *, plain, block=1 << 20):
     except FormatError as error:
         return str(error)
     finally:
-        gpx.BLOCK, _gpx_runs._TRIES = size, tries
+        gpx.BLOCK, gpx._TRIES = size, tries
 
 
 def same(one, other):
@@ -167,7 +166,7 @@ def test_mutated_runs_are_what_parsing_gives(data):
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 def test_what_loggers_write_is_read_as_columns(form, encoding):
     values = [(repr(n / 64), repr(n / 32), str(n), f"2024-01-01T00:00:{n % 60:02d}Z") for n in range(500)]
-    rows = _gpx_runs.Finder(gpx._probe).rows(written([([form], values, 500, "")], encoding=encoding))
+    rows = gpx.Finder(gpx._probe).rows(written([([form], values, 500, "")], encoding=encoding))
     if form == "quoted text":
         assert rows is None
         return
@@ -180,13 +179,13 @@ def test_what_loggers_write_is_read_as_columns(form, encoding):
 )
 def test_points_of_real_loggers_are_read_as_columns(name):
     data = content(TRACKS / name)
-    rows = _gpx_runs.Finder(gpx._probe).rows(data)
+    rows = gpx.Finder(gpx._probe).rows(data)
     assert len(rows.lon) > 0.98 * data.count(b"<trkpt")
 
 
 def test_points_of_several_forms_in_turn_are_one_run():
     forms = ["plain", "no elevation", "bare", "extensions"]
-    rows = _gpx_runs.Finder(gpx._probe).rows(written([(forms, FINE, 400, "")]))
+    rows = gpx.Finder(gpx._probe).rows(written([(forms, FINE, 400, "")]))
     assert len(rows.lon) == 400
     assert np.isnan(rows.altitude).tolist() == [False, True, True, False] * 100
     assert np.isnat(rows.time).tolist() == [False, False, True, False] * 100

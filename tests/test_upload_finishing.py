@@ -10,9 +10,8 @@ from conftest import DATA
 from upload_folders import USER_TOKEN, clusters_of, folder_of, log_of, service_of
 
 import mlygeo
-from mlygeo.actors._upload_tables import FIND
 from mlygeo.standin import serve
-from mlygeo.uploads.ledger import FILE, UploadLedger
+from mlygeo.uploads.ledger import FILE, FIND, UploadLedger
 
 
 @pytest.fixture(autouse=True)

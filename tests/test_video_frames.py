@@ -11,12 +11,11 @@ from conftest import DATA
 
 import mlygeo
 from mlygeo import cli, frames
-from mlygeo.actors import _frame_jpeg, _frame_table
 from mlygeo.errors import FileError, InputError
 from mlygeo.spatial import geodesy
 from mlygeo.video import decoding
-from mlygeo.video.frames import FOLDER, Sampling, is_whole
-from mlygeo.video.sampling import _by_distance, _captured, _micros
+from mlygeo.video.frames import FOLDER, JpegEncoder, Sampling, is_whole
+from mlygeo.video.sampling import _by_distance, _captured, _from_headers, _from_packets, _micros, frame_table
 
 av = pytest.importorskip("av", reason="frames need PyAV")
 
@@ -51,7 +50,7 @@ def test_frames_are_those_of_decoding_all_one_after_another(videos, name):
     path = videos[name]
     with av.open(str(path)) as container:
         one_by_one = [(frame.pts, planes(frame)) for frame in container.decode(video=0)]
-    table = _frame_table.frame_table(path)
+    table = frame_table(path)
     order = table.in_order()
     assert (table.pts[order] - table.offset).tolist() == [pts for pts, _ in one_by_one]
     truth = dict(zip(order.tolist(), [picture for _, picture in one_by_one], strict=True))
@@ -73,8 +72,8 @@ def test_tables_of_headers_and_packets_are_the_same(videos, name):
     path = videos[name]
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        headers = _frame_table._from_headers(path, stream)
-        packets = _frame_table._from_packets(av, container, stream)
+        headers = _from_headers(path, stream)
+        packets = _from_packets(av, container, stream)
     assert (headers is None) == (not name.endswith(".mp4"))
     if headers is not None:
         for column in ("pts", "key"):
@@ -83,7 +82,7 @@ def test_tables_of_headers_and_packets_are_the_same(videos, name):
 
 
 def test_few_frames_are_decoded_for_a_few(videos):
-    table = _frame_table.frame_table(videos["plain.mp4"])
+    table = frame_table(videos["plain.mp4"])
     order = table.in_order()
     runs = decoding.runs_of(table, order[[0, 30, 31, 100]])
     assert [len(run.wanted) for run in runs] == [1, 2, 1]
@@ -136,7 +135,7 @@ def test_sampling_by_distance_is_a_walk_along_the_track(videos, tmp_path):
     video = with_track(videos["varying.mp4"], tmp_path)
     images = mlygeo.sample_video(video, video_sample_distance=3)
     track = mlygeo.read_video(video)
-    table = _frame_table.frame_table(video)
+    table = frame_table(video)
     seconds = table.seconds(table.in_order())
     lon, lat = frames.lonlat(track)
     places = [(np.interp(s, track["video_time_s"], lon), np.interp(s, track["video_time_s"], lat)) for s in seconds]
@@ -336,7 +335,7 @@ def test_every_turn_is_the_right_way_round(turn):
         def __getattr__(self, name):
             return getattr(frame, name)
 
-    encoder = _frame_jpeg.JpegEncoder()
+    encoder = JpegEncoder()
     upright = frame if not turn else encoder._turned(frame, turn)
     found = upright.to_ndarray(format="gray")
     corners = {

@@ -15,11 +15,11 @@ from test_video_frames import IPHONE, KINDS, START, with_track
 
 import mlygeo
 from mlygeo import cli, frames
-from mlygeo.actors import _frame_table
 from mlygeo.errors import DependencyError, InputError
 from mlygeo.spatial import geodesy
 from mlygeo.video import ffmpeg as ffmpeg_program
 from mlygeo.video import frames as video_frames
+from mlygeo.video import sampling
 from mlygeo.video.ffmpeg import _stretches, find, pictures, runs_of
 
 pytest.importorskip("av", reason="frames need PyAV")
@@ -63,7 +63,7 @@ def test_the_program_turns_pictures_upright(tmp_path, ffmpeg):
 
 def test_long_runs_are_taken_in_parts(plain, ffmpeg, monkeypatch):
     monkeypatch.setattr(ffmpeg_program, "MOST_FRAMES", 7)
-    table = _frame_table.frame_table(plain)
+    table = sampling.frame_table(plain)
     rows = table.in_order()[::3]
     program = find(ffmpeg)
     found = [row for row, _ in pictures(program, plain, table, rows, quality=2)]
@@ -72,7 +72,7 @@ def test_long_runs_are_taken_in_parts(plain, ffmpeg, monkeypatch):
 
 def test_distant_frames_are_not_reached_by_decoding_all_between(tmp_path, ffmpeg):
     video = made.pictures(tmp_path / "long.mp4", seconds=30, size=(64, 64))
-    table = _frame_table.frame_table(video)
+    table = sampling.frame_table(video)
     rows = table.in_order()[[0, 10, 400, 420, 740]]
     stretches = list(_stretches(table, runs_of(table, rows)))
     assert [len(one.wanted) for one in stretches] == [2, 2, 1]
@@ -161,7 +161,7 @@ def test_a_log_of_another_device_tells_the_places(plain, tmp_path, walk):
 
 def test_sampling_by_distance_along_a_log(plain, tmp_path, walk):
     log, at, lon, lat = walk
-    table = _frame_table.frame_table(plain)
+    table = sampling.frame_table(plain)
     seconds = table.seconds(table.in_order())
     places = list(zip(np.interp(seconds, at, lon), np.interp(seconds, at, lat), strict=True))
     walked = [0]

@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from mlygeo.cli import _old_names, old_tools
+from mlygeo.cli import old_tools
 from mlygeo.cli.verbs import VERBS, Verb
 from mlygeo.errors import InputError, MlygeoError
 
@@ -29,7 +29,7 @@ SOME_FAILED, INTERRUPTED = 3, 130
 
 REGION_OPTIONS = (
     click.Option(
-        ["config", "-c", "--config", *_old_names.OPTIONS["config"]],
+        ["config", "-c", "--config", *old_tools.OPTIONS["config"]],
         metavar="FILE",
         help="Configuration file (JSON or TOML) with bounding_box {west, south, east, north} and tile_cache_dir.",
     ),
@@ -52,7 +52,7 @@ class _Verbs(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         name = cmd_name.replace("_", "-")
-        name = _old_names.VERBS.get(name, name)
+        name = old_tools.VERBS.get(name, name)
         verb = next((verb for verb in VERBS if verb.name == name), None)
         return None if verb is None else _command(verb)
 
@@ -117,12 +117,12 @@ def _command(verb: Verb) -> click.Command:
         own.insert(0, click.Option(["ids_only", "--ids-only"], is_flag=True, help=text))
     if verb.output is not None:
         text = f"{verb.output_help}  [default: {verb.output}]"
-        flags = ("--output", *_old_names.OPTIONS["output"])
+        flags = ("--output", *old_tools.OPTIONS["output"])
         own.insert(0, click.Option(["output", *flags], metavar="PATH", help=text))
-    silent = dict.fromkeys(_old_names.AFTERWARDS.get(verb.name, ()), "As of 'mlygeo post-process'.")
+    silent = dict.fromkeys(old_tools.AFTERWARDS.get(verb.name, ()), "As of 'mlygeo post-process'.")
     own += [
-        click.Option([name, f"--{_dashed(name)}"], is_flag=name not in _old_names.WITH_VALUE, hidden=True, help=text)
-        for name, text in (silent | _old_names.NO_EFFECT.get(verb.name, {})).items()
+        click.Option([name, f"--{_dashed(name)}"], is_flag=name not in old_tools.WITH_VALUE, hidden=True, help=text)
+        for name, text in (silent | old_tools.NO_EFFECT.get(verb.name, {})).items()
     ]
     region = list(REGION_OPTIONS) if verb.takes_region else []
     return click.Command(
@@ -156,13 +156,13 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
             _say(
                 f"warning: {flag} stays in the shell's history and is seen by other users; better {better}", quiet=quiet
             )
-    passed_over = _old_names.NO_EFFECT.get(verb.name, {})
-    for name, why in (_old_names.NO_LONGER | passed_over).items():
+    passed_over = old_tools.NO_EFFECT.get(verb.name, {})
+    for name, why in (old_tools.NO_LONGER | passed_over).items():
         if given.get(name):
             _say(f"warning: --{_dashed(name)} has no effect: {why}", quiet=quiet)
         if name in passed_over:
             del given[name]
-    afterwards = {name: given.pop(name) for name in _old_names.AFTERWARDS.get(verb.name, ())}
+    afterwards = {name: given.pop(name) for name in old_tools.AFTERWARDS.get(verb.name, ())}
     given["progress"] = progress.for_terminal(quiet=quiet)
     target = None
     if verb.acts:

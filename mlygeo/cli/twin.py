@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlygeo.cli import _old_names
-from mlygeo.pipelines import _docstrings
+from mlygeo.cli import old_tools
+from mlygeo.pipelines import options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ def options_of(
 
 def _option(name: str, annotation: str, default: Any, text: str) -> click.Option:
     flag = f"--{name.replace('_', '-')}"
-    others = list(_old_names.OPTIONS.get(name, ()))
+    others = list(old_tools.OPTIONS.get(name, ()))
     kind = annotation.removesuffix(" | None")
     if default is inspect.Parameter.empty:
         return click.Option([name, flag, *others], required=True, metavar=METAVARS.get(kind, "TEXT"), help=text)
@@ -95,7 +95,7 @@ class _Choice(click.Choice[str]):
     """A choice that knows the names of older tools, too; the help shows only ours."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        ours = _old_names.values_of(param.name) if param is not None and param.name is not None else None
+        ours = old_tools.values_of(param.name) if param is not None and param.name is not None else None
         return super().convert(value if ours is None else ours(value), param, ctx)
 
 
@@ -112,7 +112,7 @@ def parameter_texts(function: Callable[..., Any]) -> dict[str, str]:
     function
         A function with a Parameters section.
     """
-    texts = _docstrings.parameter_texts(function)
+    texts = options.parameter_texts(function)
     return {name: " ".join(text.split()).replace("`", "") for name, text in texts.items()}
 
 

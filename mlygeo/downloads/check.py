@@ -41,7 +41,6 @@ _PLAIN_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
-
 _PASSED_OVER = frozenset({*range(0xE0, 0xF0), 0xDD, 0xFE})
 """Segments of applications, restart intervals and comments."""
 

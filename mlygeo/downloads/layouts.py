@@ -3,10 +3,13 @@ Where the file of an image goes: the layouts of an output folder.
 
 Only ids, times and checked sequence ids become names, so nothing that the service says can lead
 out of the folder.
+
+Where the files of a download go, after asking the service for what their names depend on.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,6 +24,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Ids = npt.NDArray[np.int64]
+    from collections.abc import Iterator
+
+    from mlygeo.downloads.ledger import Form
+    from mlygeo.providers.mapillary.graph import Graph
+
 
 LONGEST_SEQUENCE_ID = 100
 """Letters; real ones have 22, and a name of a folder may have 255 bytes."""
@@ -191,3 +199,64 @@ def _stamp(time_ms: int) -> tuple[str, str]:
     # A fixed width for years before 1000, which some platforms' strftime does not give.
     moment = datetime.fromtimestamp(0, UTC) + (np.timedelta64(seconds, "s")).astype(object)
     return f"{moment.year:04d}{moment:%m%d_%H%M%S}", f"{rest:03d}"
+
+
+def layout_of(form: Form, ids: Ids, graph: Graph) -> Layout:
+    """
+    Return the layout of a download.
+
+    Parameters
+    ----------
+    form
+        The form that is wanted.
+    ids
+        The images; shape (n,).
+    graph
+        The Graph API; the layout by time alone asks it.
+    """
+    if form.layout == "sequence":
+        return BySequence(form.format)
+    if form.layout == "flat":
+        return Flat(form.format)
+    return _by_time(np.sort(ids), graph, form.format)
+
+
+def _by_time(ids: Ids, graph: Graph, ending: str) -> Layout:
+    """
+    Return the layout by time of images, whose times and sequences are asked for.
+
+    A name depends on all images of its sequence that share a millisecond, and on the sequence's
+    first image, so these are looked at before the first file is written.
+    """
+    sequences = np.full(len(ids), -1, dtype=np.int32)
+    captured = np.full(len(ids), UNKNOWN_TIME, dtype=np.int64)
+    numbers: dict[str, int] = {}
+    for number, record in _records(graph, ids, ["sequence", "captured_at"]):
+        row = np.searchsorted(ids, number)
+        captured[row] = milliseconds(record.get("captured_at"))
+        if isinstance(sequence := record.get("sequence"), str):
+            sequences[row] = numbers.setdefault(sequence, len(numbers))
+    names = list(numbers)
+    starts = np.full(len(names), UNKNOWN_TIME, dtype=np.int64)
+    firsts: dict[int, list[int]] = {}
+    for number, name in enumerate(names):
+        # One that is no safe name gets no folder, and so needs no time.
+        with contextlib.suppress(OSError):
+            sequence_folder(name)
+            along = graph.image_ids(name)
+            if along:
+                firsts.setdefault(along[0], []).append(number)
+        if graph.ended is not None:
+            raise graph.ended
+    for number, record in _records(graph, np.array(sorted(firsts), dtype=np.int64), ["captured_at"]):
+        starts[firsts[number]] = milliseconds(record.get("captured_at"))
+    # Where the service does not tell of a sequence, its first image at hand has to do.
+    for each in np.flatnonzero(starts == UNKNOWN_TIME):
+        own = captured[(sequences == each) & (captured != UNKNOWN_TIME)]
+        starts[each] = own.min() if len(own) else UNKNOWN_TIME
+    return ByTime(ids, sequences, captured, names, starts, ending=ending)
+
+
+def _records(graph: Graph, ids: Ids, fields: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    for batch in graph.images(ids, fields=fields):
+        yield from batch.found.items()

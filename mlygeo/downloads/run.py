@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.actors.waiting_line import WaitingLine
 from mlygeo.downloads import ledger
 from mlygeo.downloads.files import EXIF_FIELDS, SIDECAR_FIELDS, FinalError, Keeping, Wish
 from mlygeo.downloads.ledger import Ledger, Transfer, now_ms
 from mlygeo.errors import NetworkError, ServiceError, ThrottledError, TokenRejectedError
 from mlygeo.net.http import StoppedError
 from mlygeo.net.pictures import ExpiredError, WaitError, expiry
+from mlygeo.net.workers import WaitingLine
 from mlygeo.providers.mapillary.graph import GONE, GoneError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from mlygeo.actors.picture_files import PictureFiles
+    from mlygeo.downloads.files import PictureFiles
     from mlygeo.downloads.layouts import Layout
     from mlygeo.net.http import Retry
     from mlygeo.net.pictures import Pictures

@@ -1,20 +1,54 @@
-"""What is to be written into a picture, by the names that ExifTool gives the tags, and how each is encoded."""
+"""
+What is to be written into a picture, by the names that ExifTool gives the tags, and how each is encoded.
+
+Times, coordinates and headings as photos write them -> plain numbers.
+
+Times are microseconds since 1970 UTC (int), positions degrees, headings degrees in [0, 360).
+None means that a value is missing, or makes no sense.
+"""
 
 from __future__ import annotations
 
+import math
+import re
 import struct
 from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
 
 Value = str | int | bytes | tuple[tuple[int, int], ...]
 """Text, a whole number, raw bytes, or rationals as (numerator, denominator)."""
 
+
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
 
+
 IFD0, EXIF, GPS = "IFD0", "ExifIFD", "GPS"
+
+_EPOCH = date(1970, 1, 1)
+
+_DAY_US = 86_400_000_000
+
+_DATE = re.compile(r"(\d{4})[:/.-](\d\d?)[:/.-](\d\d?)")
+
+_DATE_TIME = re.compile(
+    r"(\d{4})[:/.-](\d\d?)[:/.-](\d\d?)[T\s]+(\d\d?):(\d\d):(\d\d)(?:[.,](\d+))?\s*(Z|[+-]\d\d?:?\d\d)?"
+)
+
+_CLOCK = re.compile(r"(\d\d?):(\d\d):(\d\d(?:\.\d+)?)\s*Z?")
+
+_OFFSET = re.compile(r"([+-])?(\d\d?):?(\d\d)")
+
+_NAME = re.compile(r"(?<!\d)(\d{4})_(\d\d)_(\d\d)_(\d\d)_(\d\d)_(\d\d)_(\d{1,6})(?!\d)")
+
+# Adobe's form in XMP: degrees, minutes with decimals or minutes and seconds, and the direction.
+_ADOBE = re.compile(r"(\d{1,3}),\s*(\d{1,3}(?:\.\d*)?)(?:,\s*(\d{1,3}(?:\.\d*)?))?\s*([NSEWnsew])?")
+
+_FRACTION = re.compile(r"([+-]?\d+)\s*/\s*(\d+)")
 
 
 class Tag(NamedTuple):
@@ -144,3 +178,203 @@ def encode(name: str, value: Value, order: str) -> Encoded:
         parts = [part for pair in value for part in pair]
         return Encoded(kind, len(value), struct.pack(f"{order}{len(parts)}I", *parts))
     raise TypeError(f"{name} cannot hold {value!r}")
+
+
+def gps_time(day: str | None, clock: Sequence[tuple[int, int]]) -> int | None:
+    """
+    Return the time of a GPS date stamp and time stamp, which are always UTC.
+
+    Receivers without a fix write 1970-01-01: that is no time.
+    """
+    match = _DATE.match(day or "")
+    if match is None or len(clock) < 3 or not all(den for _, den in clock[:3]):
+        return None
+    days = _days(int(match[1]), int(match[2]), int(match[3]))
+    (h, hd), (m, md), (s, sd) = clock[:3]
+    if not days or min(h / hd, m / md, s / sd) < 0 or h > 24 * hd or m > 60 * md or s > 61 * sd:
+        return None
+    # Whole arithmetic, so that 41.03 s are 41,030 ms and not 41,029.999….
+    return days * _DAY_US + _us(h, hd, 3600) + _us(m, md, 60) + _us(s, sd, 1)
+
+
+def _us(numerator: int, denominator: int, seconds: int) -> int:
+    return (2 * numerator * seconds * 1_000_000 + denominator) // (2 * denominator)
+
+
+def gps_clock(text: str | None) -> list[tuple[int, int]]:
+    """Return the fractions of a time of day written as text."""
+    match = _CLOCK.fullmatch((text or "").strip())
+    if match is None:
+        return []
+    whole, _, decimals = match[3].partition(".")
+    return [(int(match[1]), 1), (int(match[2]), 1), (int(whole + decimals[:9]), 10 ** len(decimals[:9]))]
+
+
+def clock_time(
+    text: str | None, subsec: str | None = None, offset: str | None = None, *, local: bool = False
+) -> tuple[int, bool] | None:
+    """
+    Return the time of a camera's clock, and whether its offset from UTC is known.
+
+    Parameters
+    ----------
+    text
+        `2018:06:08 13:24:10`, or ISO 8601 with or without fraction and offset.
+    subsec
+        Digits of the fraction of the second. GoPros write spaces for leading zeros.
+    offset
+        Offset from UTC, `-07:00`.
+    local
+        Without an offset, take the clock as the local time of this machine, and not as UTC.
+    """
+    match = _DATE_TIME.match((text or "").strip())
+    if match is None:
+        return None
+    days = _days(int(match[1]), int(match[2]), int(match[3]))
+    hour, minute, second = int(match[4]), int(match[5]), int(match[6])
+    # 24:00:00 is midnight, and a leap second is the first of the next minute.
+    if days is None or hour > 24 or minute > 59 or second > 60:
+        return None
+    digits = (subsec or "").strip("\0").replace(" ", "0")
+    if not (digits.isascii() and digits.isdigit()):
+        digits = match[7] or ""
+    # Digits beyond the microsecond are cut off, as the official tools do.
+    fraction = int(digits[:6].ljust(6, "0"))
+    seconds = (days * 24 + hour) * 3600 + minute * 60 + second
+    east = _offset_s(offset)
+    if east is None:
+        east = _offset_s(match[8])
+    if east is not None:
+        return (seconds - east) * 1_000_000 + fraction, True
+    if local:
+        utc = local_to_utc(seconds)
+        return None if utc is None else (utc * 1_000_000 + fraction, False)
+    return seconds * 1_000_000 + fraction, False
+
+
+def name_time(stem: str, *, local: bool = False) -> tuple[int, bool] | None:
+    """Return the time that a file's name tells: `2024_06_09_08_07_06_123`."""
+    match = _NAME.search(stem)
+    if match is None:
+        return None
+    year, month, day, hour, minute, second, fraction = match.groups()
+    return clock_time(f"{year}:{month}:{day} {hour}:{minute}:{second}", fraction, local=local)
+
+
+def _days(year: int, month: int, day: int) -> int | None:
+    try:
+        return date(year, month, day).toordinal() - _EPOCH.toordinal()
+    except ValueError:
+        return None
+
+
+def _offset_s(text: str | None) -> int | None:
+    text = (text or "").strip()
+    if text == "Z":
+        return 0
+    match = _OFFSET.fullmatch(text)
+    if match is None:
+        return None
+    seconds = int(match[2]) * 3600 + int(match[3]) * 60
+    # No zone is further from UTC than 14 hours; some cameras write rubbish.
+    if int(match[3]) > 59 or seconds > 15 * 3600:
+        return None
+    return -seconds if match[1] == "-" else seconds
+
+
+def local_to_utc(seconds: int) -> int | None:
+    """Return seconds since 1970 UTC of what a clock on this machine's wall showed; None where none could."""
+    try:
+        wall = datetime(1970, 1, 1) + timedelta(seconds=seconds)  # noqa: DTZ001 - the wall clock is meant
+        return round(wall.timestamp())
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def coordinate(numbers: Sequence[tuple[int, int]], text: str | None, ref: str | None) -> float | None:
+    """
+    Return degrees of a coordinate in EXIF, positive to the north and east.
+
+    Parameters
+    ----------
+    numbers
+        Degrees, minutes and seconds as fractions; some writers give decimal degrees alone.
+    text
+        What stands there as text instead: decimal degrees, or Adobe's form.
+    ref
+        N, S, E or W. Without one it is unknown on which side of the earth the photo lies.
+    """
+    letter = (ref or "").strip()[:1].upper()
+    if text is not None:
+        return text_coordinate(text, letter, signed=False)
+    if letter not in _SIGN or not numbers or not all(den for _, den in numbers[:3]):
+        return None
+    degrees = sum(num / den / 60**place for place, (num, den) in enumerate(numbers[:3]))
+    return _within(degrees * _SIGN[letter], letter)
+
+
+def text_coordinate(text: str | None, ref: str | None, *, signed: bool = True) -> float | None:
+    """
+    Return degrees of a coordinate in XMP: `53,21.5679N`, `53,21,34N`, or decimal degrees.
+
+    Parameters
+    ----------
+    text
+        The coordinate.
+    ref
+        Its direction, where that stands apart.
+    signed
+        Whether decimal degrees without a direction carry their sign themselves.
+    """
+    text = (text or "").strip()
+    letter = (ref or "").strip()[:1].upper()
+    match = _ADOBE.fullmatch(text)
+    if match is not None:
+        letter = (match[4] or letter).upper()
+        if letter not in _SIGN:
+            return None
+        degrees = int(match[1]) + float(match[2]) / 60 + float(match[3] or 0) / 3600
+        return _within(degrees * _SIGN[letter], letter)
+    number = real(text)
+    if number is None or (not letter and not signed) or (letter and letter not in _SIGN):
+        return None
+    return _within(number * _SIGN.get(letter, 1), letter)
+
+
+_SIGN = {"N": 1, "E": 1, "S": -1, "W": -1}
+
+
+def _within(degrees: float, letter: str) -> float | None:
+    return degrees if abs(degrees) <= (90 if letter in {"N", "S"} else 180) else None
+
+
+def position(lon: float | None, lat: float | None) -> tuple[float, float] | None:
+    """Return a position; (0, 0) is what receivers without a fix write."""
+    if lon is None or lat is None or abs(lat) > 90 or (lon == 0 and lat == 0):
+        return None
+    return lon, lat
+
+
+def heading(degrees: float | None) -> float | None:
+    """Return a heading in [0, 360); what lies beyond a full turn either way is no heading."""
+    if degrees is None or not abs(degrees) <= 360:
+        return None
+    return degrees % 360
+
+
+def altitude(metres: float | None, ref: int | None) -> float | None:
+    """Return an altitude; odd references lie below (1: the sea; 3: the sea, and 1: the ellipsoid, in Exif 3)."""
+    if metres is None or not math.isfinite(metres):
+        return None
+    return -metres if ref in (1, 3) else metres
+
+
+def real(text: str | None) -> float | None:
+    """Return a number written as decimal or as a fraction."""
+    text = (text or "").strip()
+    match = _FRACTION.fullmatch(text)
+    try:
+        number = int(match[1]) / int(match[2]) if match else float(text)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

@@ -1,4 +1,12 @@
-"""Boxes in memory, and the sample tables among them: which bytes of a file are shown when."""
+"""
+Boxes in memory, and the sample tables among them: which bytes of a file are shown when.
+
+The boxes inside `moof` boxes -> runs of samples, as columns.
+
+A day of video has hundreds of thousands of fragments, each with a few boxes: what is done here is done
+for all of them at once, box after box and field after field. Format: ISO/IEC 14496-12, sections 8.8.4
+to 8.8.12.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +23,9 @@ if TYPE_CHECKING:
     Wholes = npt.NDArray[np.int64]
     Flags = npt.NDArray[np.bool_]
 
+    Records = npt.NDArray[np.void]
+
+
 MOST_SAMPLES = 4_000_000
 """Samples of one track that are looked at: a whole day of video, or three hours of a gyroscope."""
 
@@ -28,7 +39,31 @@ OF_FRAGMENTS = frozenset({b"moof", b"mdat", b"styp", b"sidx", b"ssix", b"emsg", 
 """Kinds of boxes that a recording in fragments has over and over again."""
 
 _WINDOW = 4096
+
+
 _HEAD, _LONG = struct.Struct(">I4s").unpack_from, struct.Struct(">Q").unpack_from
+
+Defaults = dict[int, tuple[int, int, int]]
+
+MOST_RUNS = 1 << 20
+"""Runs of samples that are looked at: of a day with two fragments a second, six tracks."""
+
+PAD = bytes(64)
+"""What follows the last fragment, so that fields can be looked up before it is known whether they are there."""
+
+
+DURATION, SIZE, FLAGS, LATER, SIGNED = 0x100, 0x200, 0x400, 0x800, 0x1000
+"""What records of samples have: as a run's flags tell it, and whether `later` may be negative."""
+
+_COLUMNS = ((DURATION, "duration", ">u4"), (SIZE, "size", ">u4"), (FLAGS, "flags", ">u4"), (LATER, "later", ">u4"))
+
+_BATCH = 16 << 20
+
+_MOST_INSIDE = _BATCH // 8
+
+_NOWHERE = -(1 << 62)
+
+_LARGEST = 1 << 62
 
 
 class Box(NamedTuple):
@@ -227,3 +262,291 @@ def _offsets(table: memoryview, size: Wholes) -> Wholes:
     before = np.concatenate([[0], np.cumsum(size)])
     offset: Wholes = chunks[chunk] + before[: len(chunk)] - before[(ends - held)[chunk]]
     return offset
+
+
+class Runs(NamedTuple):
+    """
+    Runs of samples, in the order of the file.
+
+    `track` is the number of the track; `start` the byte of the file where the data begin, below 0 where
+    that cannot be; `time` the decoding time of the first sample, -1 where the run follows on; `held`
+    samples are told by records at `at`, whose columns `layout` tells; where it lacks one, `duration`,
+    `size` and `flags` hold for all. `first_flags` are those of the first sample, -1 where it has none of
+    its own.
+    """
+
+    track: Wholes
+    start: Wholes
+    time: Wholes
+    held: Wholes
+    at: Wholes
+    layout: Wholes
+    duration: Wholes
+    size: Wholes
+    flags: Wholes
+    first_flags: Wholes
+
+    def rows(self, which: Wholes | Flags | slice) -> Runs:
+        """Return some of them."""
+        return Runs(*(column[which] for column in self))
+
+
+def tables(content: memoryview, runs: Runs) -> Iterator[tuple[int, Flags, Records]]:
+    """Give, for each layout of records, its runs and the records of all of them."""
+    used = np.where(runs.held > 0, runs.layout, 0)
+    for layout in np.unique(used).tolist():
+        columns = [(name, kind) for bit, name, kind in _COLUMNS if layout & bit]
+        if columns:
+            kind = np.dtype(columns)
+            which = used == layout
+            at = runs.at[which]
+            stop = at + runs.held[which] * kind.itemsize
+            parts = [content[a:b] for a, b in zip(at.tolist(), stop.tolist(), strict=True)]
+            yield layout, which, np.frombuffer(b"".join(parts), dtype=kind)
+
+
+def sums(content: memoryview, runs: Runs, name: str) -> Wholes:
+    """Return the sums of the durations or sizes of runs."""
+    totals: Wholes = runs.held * (runs.duration if name == "duration" else runs.size)
+    bit = DURATION if name == "duration" else SIZE
+    for layout, which, records in tables(content, runs):
+        if layout & bit:
+            count = runs.held[which]
+            totals[which] = np.add.reduceat(records[name], np.cumsum(count) - count, dtype=np.int64)
+    return totals
+
+
+class _Words:
+    """The big-endian numbers that begin at any byte of a content; what lies past its end is looked up as its last."""
+
+    def __init__(self, content: bytearray) -> None:
+        self.content = memoryview(content)
+        # A word at every byte: they overlap, and nothing is copied.
+        self._words = np.ndarray((len(content) - 3,), ">u4", content, 0, (1,))
+
+    def __call__(self, at: Wholes) -> Wholes:
+        return self._words[np.minimum(at, len(self._words) - 1)].astype(np.int64)
+
+    def long(self, at: Wholes) -> Wholes:
+        """Return numbers of eight bytes; what no such file can have is -1."""
+        high = self(at)
+        return np.where(high < 1 << 30, (high << 32) | self(at + 4), -1)
+
+
+class _Inside(NamedTuple):
+    """Boxes inside others: the row of the other, the kind as a number, and where the content starts and stops."""
+
+    parent: Wholes
+    kind: Wholes
+    start: Wholes
+    stop: Wholes
+
+
+def _number(kind: bytes) -> int:
+    return int.from_bytes(kind, "big")
+
+
+def _inside(words: _Words, start: Wholes, stop: Wholes, kinds: tuple[bytes, ...]) -> _Inside:
+    """Return the boxes of some kinds inside boxes, in their order: of all boxes the first, then the second, …"""
+    wanted = np.array([_number(kind) for kind in kinds])
+    parent = np.arange(len(start))
+    found: list[tuple[Wholes, ...]] = []
+    looked_at = 0
+    for _ in range(MOST_BOXES):
+        there = start + 8 <= stop
+        parent, start, stop = parent[there], start[there], stop[there]
+        looked_at += len(parent)
+        if not len(parent) or looked_at > _MOST_INSIDE:
+            break
+        length, kind = words(start), words(start + 4)
+        header = np.where(length == 1, 16, 8)
+        length = np.where(length == 1, words.long(start + 8), np.where(length == 0, stop - start, length))
+        sound = (length >= header) & (start + header <= stop)
+        end = start + np.minimum(length, stop - start)
+        keep = np.flatnonzero(sound & np.isin(kind, wanted))
+        found.append((parent[keep], kind[keep], (start + header)[keep], end[keep]))
+        parent, start, stop = parent[sound], end[sound], stop[sound]
+    if not found:
+        nothing = np.empty(0, dtype=np.int64)
+        return _Inside(nothing, nothing, nothing, nothing)
+    columns = [np.concatenate(column) for column in zip(*found, strict=True)]
+    order = np.argsort(columns[2], kind="stable")
+    return _Inside(*(column[order] for column in columns))
+
+
+def runs(content: bytearray, ends: Wholes, places: Wholes, defaults: Defaults, file_size: int) -> Runs:
+    """
+    Return the runs of samples of fragments.
+
+    Parameters
+    ----------
+    content
+        The contents of all `moof` boxes, one after another, and `PAD`.
+    ends
+        Where each ends there.
+    places
+        The byte of the file where each box begins.
+    defaults
+        Duration, size and flags that hold where a fragment tells none, by the number of the track.
+    file_size
+        Bytes of the file.
+    """
+    words = _Words(content)
+    found, held = [], 0
+    starts = np.append(0, ends)[: len(ends)]
+    # Fragments know nothing of each other: some megabytes of them at a time cost little memory, whatever they claim.
+    for rows in np.split(np.arange(len(ends)), np.flatnonzero(np.diff(starts // _BATCH)) + 1):
+        if held < MOST_RUNS:
+            some = _batch(words, _Bounds(starts[rows], ends[rows], places[rows]), defaults, file_size)
+            found.append(some.rows(slice(MOST_RUNS - held)))
+            held += len(found[-1].track)
+    every = Runs(*(np.concatenate(column) for column in zip(*found, strict=True)))
+    # Samples without a record cost nothing to claim, but all of them have to lie in the file.
+    free = np.where((every.layout & (DURATION | SIZE | FLAGS | LATER)) == 0, np.maximum(every.size, 1), 0)
+    fits = np.cumsum(every.held * free.astype(np.float64)) <= file_size
+    return every._replace(held=_clamped(every.track, np.where(fits | (free == 0), every.held, 0)))
+
+
+class _Bounds(NamedTuple):
+    """Where the contents of `moof` boxes start and stop, and the byte of the file where each box begins."""
+
+    start: Wholes
+    stop: Wholes
+    place: Wholes
+
+
+def _batch(words: _Words, moofs: _Bounds, defaults: Defaults, file_size: int) -> Runs:
+    parts = _inside(words, moofs.start, moofs.stop, (b"traf",))
+    inside = _inside(words, parts.start, parts.stop, (b"tfhd", b"tfdt", b"trun"))
+    heads = _heads(words, inside, len(parts.parent), defaults)
+    moof = parts.parent
+    place = moofs.place[moof]
+    opens = np.diff(moof, prepend=-1) != 0
+    # Where nothing is told, the data of a further track follow on those of the one before: _NOWHERE until it is known.
+    plain = heads.relative | opens
+    base = np.where(heads.based, heads.base, np.where(plain, place, _NOWHERE))
+    follows = ~heads.based & ~plain
+
+    which = (inside.kind == _number(b"trun")) & (inside.start + 8 <= inside.stop) & heads.sound[inside.parent]
+    part, at, stop = inside.parent[which], inside.start[which], inside.stop[which]
+    version, flags, count = words(at) >> 24, words(at) & 0xFFFFFF, words(at + 4)
+    placed = (flags & 1) != 0
+    shift = np.where(placed, (words(at + 8) ^ 0x8000_0000) - 0x8000_0000, 0)
+    at = at + 8 + 4 * placed
+    first_flags = np.where((flags & 4) != 0, words(at), -1)
+    at = at + 4 * ((flags & 4) != 0)
+    record = 4 * sum(((flags & bit) != 0).astype(np.int64) for bit, _, _ in _COLUMNS)
+    size = heads.size[part]
+    most = np.where(
+        record > 0,
+        np.maximum(stop - at, 0) // np.maximum(record, 1),
+        file_size // np.maximum(size, 1),
+    )
+    first = np.diff(part, prepend=-1) != 0
+    time = np.where(first, heads.time[part], -1)
+    layout = (flags & 0xF00) | np.where((version > 0) & ((flags & LATER) != 0), SIGNED, 0)
+    held = np.minimum(count, np.minimum(most, MOST_SAMPLES))
+    found = Runs(heads.track[part], base[part] + shift, time, held, at, layout, heads.duration[part], size,
+                heads.flags[part], first_flags)  # fmt: skip
+    chained = np.flatnonzero(follows[part] | ~(placed | first))
+    if len(chained):
+        opens_moof = np.diff(moof[part], prepend=-1)[chained] != 0
+        links = _Links(chained, part[chained], np.where(opens_moof, place[part[chained]], -1), shift[chained],
+                       (follows[part] & (placed | first))[chained])  # fmt: skip
+        _follow_on(found.start, sums(words.content, found, "size"), links)
+    return found
+
+
+def _clamped(track: Wholes, count: Wholes) -> Wholes:
+    """Return how many samples of each run are looked at, so that no track has too many."""
+    order = np.argsort(track, kind="stable")
+    some = count[order]
+    total = np.cumsum(some)
+    starts = np.diff(track[order], prepend=-1) != 0
+    before = total - some
+    before -= before[np.maximum.accumulate(np.where(starts, np.arange(len(some)), 0))]
+    left: Wholes = np.empty_like(count)
+    left[order] = np.clip(MOST_SAMPLES - before, 0, some)
+    return left
+
+
+class _Links(NamedTuple):
+    """
+    Runs whose place depends on the run before, by row.
+
+    `place` is where the `moof` box begins, -1 where the run before is of the same; `relative` those that
+    lie `shift` bytes from where the first run of their track fragment would follow on.
+    """
+
+    row: Wholes
+    part: Wholes
+    place: Wholes
+    shift: Wholes
+    relative: Flags
+
+
+def _follow_on(start: Wholes, lengths: Wholes, links: _Links) -> None:
+    """
+    Fill in where runs start whose data follow on those of the run before.
+
+    One place depends on the one before it, which itself may have been filled in: this is a loop, though
+    only over those runs.
+    """
+    base_of, base = -1, 0
+    for row, part, place, shift, relative in zip(*(column.tolist() for column in links), strict=True):
+        before = place if place >= 0 else min(int(start[row - 1]) + int(lengths[row - 1]), _LARGEST)
+        if base_of != part:
+            base_of, base = part, before
+        start[row] = base + shift if relative else before
+
+
+class _Heads(NamedTuple):
+    """What the headers of track fragments say; those without are not `sound`."""
+
+    sound: Flags
+    track: Wholes
+    based: Flags
+    base: Wholes
+    relative: Flags
+    duration: Wholes
+    size: Wholes
+    flags: Wholes
+    time: Wholes
+
+
+def _heads(words: _Words, inside: _Inside, count: int, defaults: Defaults) -> _Heads:
+    at, stop = _firsts(inside, b"tfhd", count)
+    sound = (stop - at) >= 8
+    told, track = words(at) & 0xFFFFFF, np.where(sound, words(at + 4), 0)
+    at = at + 8
+    based = (told & 1) != 0
+    base = np.where(at + 8 <= stop, words.long(at), -1)
+    # A place that no file has must stay one, whatever is added to it.
+    base = np.where((base < 0) | (base > _LARGEST), _NOWHERE, base)
+    at = at + 8 * based + 4 * ((told & 2) != 0)
+    numbers = np.array(sorted(defaults), dtype=np.int64)
+    defaults_of = np.array([defaults[number] for number in sorted(defaults)], dtype=np.int64).reshape(-1, 3)
+    row = np.searchsorted(numbers, track)
+    known = np.zeros(count, dtype=bool) if not len(numbers) else numbers[np.minimum(row, len(numbers) - 1)] == track
+    values: list[Wholes] = []
+    for place, bit in enumerate((8, 0x10, 0x20)):
+        value = np.zeros(count, dtype=np.int64)
+        value[known] = defaults_of[row[known], place]
+        there = (told & bit) != 0
+        values.append(np.where(there & (at + 4 <= stop), words(at), value))
+        at = at + 4 * there
+    at, stop = _firsts(inside, b"tfdt", count)
+    long = (words(at) >> 24) == 1
+    time = np.where(long, words.long(at + 4), words(at + 4))
+    time = np.where((stop - at >= np.where(long, 12, 8)) & (time <= _LARGEST), time, -1)
+    duration, size, flags = values
+    return _Heads(sound, track, based, base, (told & 0x20000) != 0, duration, size, flags, time)
+
+
+def _firsts(inside: _Inside, kind: bytes, count: int) -> tuple[Wholes, Wholes]:
+    """Return where the content of the first box of a kind starts and stops in each part; both 0 where there is none."""
+    rows = np.flatnonzero(inside.kind == _number(kind))
+    parents, first = np.unique(inside.parent[rows], return_index=True)
+    start, stop = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    start[parents], stop[parents] = inside.start[rows[first]], inside.stop[rows[first]]
+    return start, stop

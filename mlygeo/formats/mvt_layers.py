@@ -6,51 +6,94 @@ tables of keys and values, and the values. Only their lengths have to be walked 
 other; what they hold is read for all of them at once. `_mvt_numba` has the same functions,
 compiled, and gives the same arrays to the last bit.
 Source: https://github.com/mapbox/vector-tile-spec/tree/master/2.1.
+
+The features of a vector tile's layer as arrays, without a compiler.
+
+A feature is a list of indexes into the layer's tables of keys and values, and a position; the
+fields of many features are read at once.
+
+The values of a vector tile's layer as typed columns.
+
+A value says itself whether it is a string, a float, a double, one of three kinds of integer, or
+a truth value, and services have changed their minds about which one a property has. So every
+column takes every kind that can hold it without loss; what cannot is unknown, never zero.
+
+What both kernels of the vector-tile decoder share: the format's numbers, limits, and their results.
+
+Source: https://github.com/mapbox/vector-tile-spec/tree/master/2.1.
 """
 
 from __future__ import annotations
 
+import re
 from array import array
 from itertools import repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from mlygeo.errors import FormatError
 from mlygeo.formats import protobuf
-from mlygeo.formats.protobuf import signed, varints
-from mlygeo.readers._mvt_features import BLOCK, features
-from mlygeo.readers._mvt_spec import (
-    BOOL,
-    DEFAULT_EXTENT,
-    DOUBLE,
-    EXTENT,
-    FEATURE,
-    FLOAT,
-    INT,
-    KEY,
-    KEY_LIMIT,
-    LIMIT,
-    NAME,
-    NOTHING,
-    ODD,
-    SINT,
-    STRING,
-    VALUE,
-    Index,
-)
-from mlygeo.readers._mvt_values import Values
+from mlygeo.formats.protobuf import OVERLONG, signed, varints
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    import pyarrow as pa
 
-    Integers = npt.NDArray[np.int64]
-    Unsigned = npt.NDArray[np.uint64]
-    Bytes = npt.NDArray[np.uint8]
+    from mlygeo.formats.protobuf import Bytes, Integers, Unsigned
 
-__all__ = ["Values", "features", "index", "values"]
+    Mask = npt.NDArray[np.bool_]
+
+
+NAME, FEATURE, KEY, VALUE, EXTENT = 1, 2, 3, 4, 5
+
 
 _FEATURE_TAG, _VALUE_TAG = FEATURE << 3 | protobuf.BYTES, VALUE << 3 | protobuf.BYTES
+
+BLOCK = 1 << 13
+"""Messages read at a time: their arrays then stay in the processor's cache."""
+
+_BLOCK_BYTES = 1 << 22
+"""Bytes of features read at a time, so that no tile makes gigabytes of temporary arrays."""
+
+_ROUNDS = 16
+"""Fields of a feature that are read for all features at once; four are usual."""
+
+
+EXACT_DOUBLE, EXACT_FLOAT = 2.0**53, 2.0**24
+"""From here on a floating point number no longer holds every whole number."""
+
+LONGEST_TEXT = 64
+"""Bytes of a sequence id; they have 22 today, and had 36 once."""
+
+_WHOLE_NUMBER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
+
+PADDING = bytes(256)
+"""Zeros after a layer: reading a few bytes too far then never leaves the array, and field 0 ends every run."""
+
+LIMIT = 6_000_000
+"""Most features, and most values, of a layer: two million images have about as many values."""
+
+KEY_LIMIT = 1 << 16
+"""Most keys of a layer; eight or nine are usual."""
+
+
+TAGS, TYPE, GEOMETRY = 2, 3, 4
+
+
+POINT, MOVE_TO = 1, 1
+
+
+NOTHING, STRING, FLOAT, DOUBLE, INT, UINT, SINT, BOOL, ODD = range(9)
+"""Kinds of value: the field's number in the message; `ODD` is one to be read by `odd_value`."""
+
+DEFAULT_EXTENT = 4096
+
+FEATURE_LIMIT = 1 << 20
+"""Most bytes of a feature; an image has about forty."""
+
+PROPERTY_LIMIT = 256
+"""Most properties of a feature; seven or eight are usual."""
 
 
 def index(layer: bytes, end: int) -> Index:
@@ -218,3 +261,361 @@ def _values(data: Bytes, starts: Integers, stops: Integers) -> tuple[Bytes, Unsi
     kind[~(number | text | double | single) | (after != stops)] = ODD
     kind[starts == stops] = NOTHING
     return kind, bits
+
+
+def features(
+    layer: bytes,
+    spans: tuple[Integers, Integers],
+    column_of_key: npt.NDArray[np.int8],
+    n_values: int,
+    n_columns: int,
+) -> Features:
+    """
+    Return the positions of a layer's features, and which value each has in each column.
+
+    Parameters
+    ----------
+    layer
+        The layer, and `PADDING` behind it.
+    spans
+        Where the features lie.
+    column_of_key
+        The column of each key of the layer, -1 for keys that nobody asks for.
+    n_values, n_columns
+        Number of values and of columns.
+
+    Returns
+    -------
+    features
+        `value_of` (columns by features) is -1 where a feature does not have the property; given
+        twice, the last one counts. `placed` is False for what is no point or has no position;
+        of several points, the first one counts.
+
+    Raises
+    ------
+    FormatError
+        If a feature is cut off, or points to keys or values that are not there.
+    """
+    starts, stops = spans
+    value_of = np.full((n_columns, len(starts)), -1, dtype=np.int32)
+    placed = np.zeros(len(starts), dtype=np.bool_)
+    px, py = np.zeros((2, len(starts)), dtype=np.int64)
+    low = 0
+    while low < len(starts):
+        high = max(low + 1, int(np.searchsorted(stops[: low + BLOCK], starts[low] + _BLOCK_BYTES)))
+        block, low = slice(low, high), high
+        data, geometry_type, tags, geometry = _messages(layer, starts[block], stops[block])
+        _join(data, tags, column_of_key, n_values, value_of[:, block])
+        placed[block], px[block], py[block] = _positions(data, geometry_type, geometry)
+    return Features(value_of, placed, px, py)
+
+
+def _messages(layer: bytes, starts: Integers, stops: Integers) -> tuple[Bytes, Unsigned, Integers, Integers]:
+    """Return the type of each feature, and where its tags and geometry lie (two rows) in the bytes returned."""
+    data = np.frombuffer(layer, dtype=np.uint8)
+    geometry_type = np.zeros(len(starts), dtype=np.uint64)
+    tags, geometry = np.zeros((2, 2, len(starts)), dtype=np.int64)
+    odd = np.zeros(len(starts), dtype=np.bool_)
+    rows = np.flatnonzero(starts < stops)
+    at, end = starts[rows], stops[rows]
+    for _ in range(_ROUNDS):
+        if not len(rows):
+            break
+        head = at
+        tag, body = varints(data, head)
+        amount, after = varints(data, body)
+        wire = tag & np.uint64(7)
+        whole, sized = wire == protobuf.VARINT, wire == protobuf.BYTES
+        fixed = (wire == protobuf.FIXED64) | (wire == protobuf.FIXED32)
+        at = after + np.where(sized, np.minimum(amount, np.uint64(1 << 40)), np.uint64(0)).astype(np.int64)
+        if fixed.any():
+            at = np.where(fixed, body + np.where(wire == protobuf.FIXED64, 8, 4), at)
+        broken = (at > end) | (tag < 8) | (tag >= 1 << 32) | ~(fixed | ((whole | sized) & (after - body < OVERLONG)))
+        if (broken | (body - head >= OVERLONG)).any():
+            raise FormatError("a feature is cut off, or none")
+        if (here := (tag == (TYPE << 3 | protobuf.VARINT))).any():
+            geometry_type[rows[here]] = amount[here]
+        for number, span in ((TAGS, tags), (GEOMETRY, geometry)):
+            if (here := (tag == (number << 3 | protobuf.BYTES))).any():
+                odd[rows[here]] |= span[1, rows[here]] > 0
+                span[:, rows[here]] = after[here], at[here]
+            odd[rows[tag == (number << 3 | protobuf.VARINT)]] = True
+        rest = at < end
+        rows, at, end = rows[rest], at[rest], end[rest]
+    odd[rows] = True
+    if odd.any():
+        data = _rewrite(layer, np.flatnonzero(odd), (starts, stops), (geometry_type, tags, geometry))
+    return data, geometry_type, tags, geometry
+
+
+def _rewrite(
+    layer: bytes, rows: Integers, spans: tuple[Integers, Integers], parts: tuple[Unsigned, Integers, Integers]
+) -> Bytes:
+    """
+    Append the tags and geometry of features that hold them in pieces, each in one piece.
+
+    Protocol buffers allow a list to come in several packed pieces, or number by number.
+    """
+    geometry_type, tags, geometry = parts
+    behind = bytearray()
+    for row in rows.tolist():
+        pieces = {TAGS: bytearray(), GEOMETRY: bytearray()}
+        at, end = int(spans[0][row]), int(spans[1][row])
+        while at < end:
+            number, wire, value, stop = protobuf.field(layer, at, end)
+            if number == TYPE and wire == protobuf.VARINT:
+                geometry_type[row] = value
+            elif number in pieces and wire == protobuf.BYTES:
+                if stop > value and layer[stop - 1] > 0x7F:
+                    raise FormatError("a feature's list ends within a number")
+                pieces[number] += layer[value:stop]
+            elif number in pieces and wire == protobuf.VARINT:
+                _, value_start = protobuf.varint(layer, at, stop)
+                pieces[number] += layer[value_start:stop]
+            at = stop
+        for number, span in ((TAGS, tags), (GEOMETRY, geometry)):
+            start = len(layer) + len(behind)
+            behind += pieces[number]
+            span[:, row] = start, start + len(pieces[number])
+    return np.frombuffer(b"".join((layer, behind, PADDING)), dtype=np.uint8)
+
+
+def _join(
+    data: Bytes,
+    tags: Integers,
+    column_of_key: npt.NDArray[np.int8],
+    n_values: int,
+    value_of: npt.NDArray[np.int32],
+) -> None:
+    """Enter the values that tags point to: pairs of an index into the keys and one into the values."""
+    rows = np.flatnonzero(tags[1] > tags[0])
+    at, end = tags[:, rows]
+    if (data[end - 1] > 0x7F).any():
+        raise FormatError("a feature's tags end within a number")
+    for _ in range(PROPERTY_LIMIT):
+        if not len(rows):
+            return
+        key, middle = varints(data, at)
+        value, after = varints(data, middle)
+        if (after > end).any():
+            raise FormatError("a feature's tags do not come in pairs")
+        overlong = (middle - at >= OVERLONG) | (after - middle >= OVERLONG)
+        if ((key >= len(column_of_key)) | (value >= n_values) | overlong).any():
+            raise FormatError("a feature points to a key or value that is not there")
+        column = column_of_key[key.astype(np.int64)]
+        wanted = column >= 0
+        if wanted.all():
+            value_of[column, rows] = value
+        else:
+            value_of[column[wanted], rows[wanted]] = value[wanted]
+        at, rest = after, after < end
+        if not rest.all():
+            rows, at, end = rows[rest], at[rest], end[rest]
+    if len(rows):
+        raise FormatError(f"a feature of more than {PROPERTY_LIMIT} properties")
+
+
+def _positions(
+    data: Bytes, geometry_type: Unsigned, geometry: Integers
+) -> tuple[npt.NDArray[np.bool_], Integers, Integers]:
+    command, px, py = np.zeros((3, len(geometry_type)), dtype=np.uint64)
+    rows = np.flatnonzero(geometry[1] > geometry[0])
+    at, stop = geometry[:, rows]
+    if (data[stop - 1] > 0x7F).any():
+        raise FormatError("a feature's geometry ends within a number")
+    for numbers in (command, px, py):
+        number, after = varints(data, at)
+        if (after - at >= OVERLONG).any():
+            raise FormatError("a feature's geometry has a number longer than 64 bits")
+        numbers[rows] = number
+        at, here = after, after < stop
+        if numbers is not py and not here.all():
+            rows, at, stop = rows[here], at[here], stop[here]
+    moves = (geometry_type == POINT) & ((command & np.uint64(7)) == MOVE_TO) & (command > 7)
+    if ((px | py)[moves] >> np.uint64(32)).any():
+        raise FormatError("a feature's position has more than 32 bits")
+    placed = np.zeros(len(moves), dtype=np.bool_)
+    placed[rows] = moves[rows]
+    return placed, signed(px), signed(py)
+
+
+class Values:
+    """
+    The values of a layer, to be gathered into columns.
+
+    Parameters
+    ----------
+    layer
+        The layer's bytes, where the strings are.
+    kind, bits
+        What each value is, as the kernels return it.
+    """
+
+    def __init__(self, layer: bytes, kind: npt.NDArray[np.uint8], bits: npt.NDArray[np.uint64]) -> None:
+        self._layer = layer
+        # One more, so that index -1 (no such property) finds a value that is nothing.
+        self._kind = np.append(kind, np.uint8(NOTHING))
+        self._bits = np.append(bits, np.uint64(0))
+
+    def whole(self, at: npt.NDArray[np.int32], *, floor: bool = False) -> tuple[Integers, Mask]:
+        """
+        Return whole numbers, exact to the last digit, and which of them are known.
+
+        Parameters
+        ----------
+        at
+            Index of the value of each row; -1 for none.
+        floor
+            Take floating point numbers with a fraction too, rounded down.
+
+        Returns
+        -------
+        numbers
+            0 where unknown.
+        known
+            False for what is missing, no number, past 63 bits, or a floating point number so
+            large that it may have lost digits.
+        """
+        kind, bits = self._kind[at], self._bits[at]
+        numbers = bits.view(np.int64)
+        known = (kind == INT) | ((kind == UINT) & (numbers >= 0))
+        if known.all():
+            return numbers, known
+        numbers = np.where(known, numbers, 0)
+        real = (kind == FLOAT) | (kind == DOUBLE)
+        if real.any():
+            values, limit = (
+                self._reals(kind[real], bits[real]),
+                np.where(kind[real] == FLOAT, EXACT_FLOAT, EXACT_DOUBLE),
+            )
+            down = np.floor(values)
+            exact = (np.abs(values) < limit) & ((down == values) | floor)
+            known[real] = exact
+            numbers[real] = np.where(exact, down, 0).astype(np.int64)
+        text = kind == STRING
+        if text.any():
+            strings, which = np.unique(bits[text], return_inverse=True)
+            parsed = [whole_number(self._text(int(string))) for string in strings]
+            known[text] = np.array([number is not None for number in parsed])[which]
+            numbers[text] = np.array([number or 0 for number in parsed], dtype=np.int64)[which]
+        return numbers, known
+
+    def real(self, at: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+        """Return numbers as float64, NaN where there is none or it is not finite."""
+        if not len(at) or at.max() < 0:
+            return np.full(len(at), np.nan)
+        kind, bits = self._kind[at], self._bits[at]
+        if (kind == DOUBLE).all():
+            numbers = bits.view(np.float64)
+        else:
+            numbers = self._reals(kind, bits)
+            numbers[kind == INT] = bits[kind == INT].view(np.int64)
+            numbers[kind == UINT] = bits[kind == UINT]
+        numbers[~np.isfinite(numbers)] = np.nan
+        return numbers
+
+    @staticmethod
+    def _reals(kind: npt.NDArray[np.uint8], bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
+        numbers = np.full(len(kind), np.nan)
+        double, single = kind == DOUBLE, kind == FLOAT
+        numbers[double] = bits[double].view(np.float64)
+        numbers[single] = bits[single].astype(np.uint32).view(np.float32)
+        return numbers
+
+    def truth(self, at: npt.NDArray[np.int32]) -> Mask:
+        """Return truth values: a truth value or number other than zero is true, all else false."""
+        result: Mask = (self._kind[at] >= FLOAT) & (self._bits[at] != 0)
+        return result
+
+    def text(self, at: npt.NDArray[np.int32]) -> pa.Array:
+        """
+        Return strings, null where there is none or it is empty.
+
+        Raises
+        ------
+        FormatError
+            If one is longer than `LONGEST_TEXT`, or not UTF-8.
+        """
+        # Many rows share a string: each is decoded once.
+        used = np.zeros(len(self._kind), dtype=np.bool_)
+        used[at] = True
+        places = np.flatnonzero(used)
+        filled = (self._kind[places] == STRING) & ((self._bits[places] & np.uint64(0xFFFFFFFF)) > 0)
+        places = places[filled]
+        number = np.full(len(used), -1, dtype=np.int32)
+        number[places] = np.arange(len(places), dtype=np.int32)
+        return self._strings(places, number[at])
+
+    def _strings(self, places: Integers, which: npt.NDArray[np.int32]) -> pa.Array:
+        """Return the string at one of some places for each row, null for -1."""
+        import pyarrow as pa
+
+        strings = pa.array([self._text(each) for each in self._bits[places].tolist()], pa.string())
+        gone = which < 0
+        which = pa.array(which, mask=gone if gone.any() else None)
+        return pa.DictionaryArray.from_arrays(which, strings).cast(pa.string())
+
+    def _text(self, bits: int) -> str:
+        start, length = bits >> 32, bits & 0xFFFFFFFF
+        if length > LONGEST_TEXT:
+            raise FormatError(f"a text of {length} bytes where an id should be")
+        try:
+            return self._layer[start : start + length].decode()
+        except UnicodeDecodeError as error:
+            raise FormatError("a text that is not UTF-8") from error
+
+
+def whole_number(value: object) -> int | None:
+    """Return the whole number that a value holds exactly, or None; only 63 bits and a sign count."""
+    if isinstance(value, str):
+        value = int(value) if _WHOLE_NUMBER.fullmatch(value) else None
+    elif isinstance(value, float):
+        value = int(value) if abs(value) < EXACT_DOUBLE and value == int(value) else None
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if -(1 << 63) <= value < 1 << 63 else None
+
+
+def odd_value(layer: bytes, start: int, stop: int) -> tuple[int, int]:
+    """
+    Return the kind and bits of a value whose message is not exactly one field.
+
+    Of several, the last known one counts; fields of other numbers or wire types are passed over.
+
+    Raises
+    ------
+    FormatError
+        If the message is cut off.
+    """
+    wires = {STRING: protobuf.BYTES, FLOAT: protobuf.FIXED32, DOUBLE: protobuf.FIXED64}
+    kind, bits = NOTHING, 0
+    for number, wire, value, end in protobuf.fields(layer, start, stop):
+        if number > BOOL or wire != wires.get(number, protobuf.VARINT):
+            continue
+        kind, bits = number, value
+        if number == STRING:
+            bits = value << 32 | end - value
+        elif number in {FLOAT, DOUBLE}:
+            bits = int.from_bytes(layer[value:end], "little")
+        elif number == SINT:
+            kind, bits = INT, value >> 1 ^ (-(value & 1) & (1 << 64) - 1)
+    return kind, bits
+
+
+class Index(NamedTuple):
+    """Where the parts of a layer lie: arrays of first bytes and of the bytes behind the last."""
+
+    name: bytes
+    extent: int
+    keys: list[bytes]
+    values: tuple[Integers, Integers]
+    features: tuple[Integers, Integers]
+
+
+class Features(NamedTuple):
+    """The features of a layer: positions in tile units, and which value each has in each column."""
+
+    value_of: npt.NDArray[np.int32]
+    placed: npt.NDArray[np.bool_]
+    px: Integers
+    py: Integers

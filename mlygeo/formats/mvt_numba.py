@@ -5,18 +5,23 @@ The functions of `_mvt_numpy` under the same names, and the same arrays to the l
 walk over the bytes in place of many arrays. Compiled code does not look whether an index lies
 inside its array: no read here starts at or behind the end that it was given, and the few bytes
 that it may reach further are the zeros behind every layer.
+
+The values of a vector tile's layer as columns, compiled by Numba (`mlygeo[speed]`).
+
+The columns of `_mvt_values`, and the same to the last bit.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import numba
 import numpy as np
 
 from mlygeo.errors import FormatError
-from mlygeo.formats.protobuf import BYTES, FIXED32, FIXED64, VARINT
-from mlygeo.readers._mvt_spec import (
+from mlygeo.formats import mvt_layers
+from mlygeo.formats.mvt_layers import (  # fmt: skip
     BOOL,
     DEFAULT_EXTENT,
     DOUBLE,
@@ -38,22 +43,30 @@ from mlygeo.readers._mvt_spec import (
     STRING,
     TAGS,
     TYPE,
+    UINT,
     VALUE,
     Features,
     Index,
-)  # fmt: skip
-from mlygeo.readers._mvt_values_numba import Values, compiled
+)
+from mlygeo.formats.protobuf import BYTES, FIXED32, FIXED64, VARINT
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Integers = npt.NDArray[np.int64]
+    from collections.abc import Callable
+
+    import pyarrow as pa
+
 
 __all__ = ["Values", "features", "index", "values"]
 
+
 _FEATURE_TAG, _VALUE_TAG = FEATURE << 3 | BYTES, VALUE << 3 | BYTES
 
+
 _FINE, _CUT_OFF, _TOO_MANY, _NO_PAIRS, _NOT_THERE, _TOO_LARGE = range(6)
+
 _FAULTS = {
     _CUT_OFF: "one of its messages is cut off, or none",
     _TOO_MANY: f"a layer of more than {LIMIT} features or values or {KEY_LIMIT} keys, or a feature of more than "
@@ -63,16 +76,33 @@ _FAULTS = {
     _TOO_LARGE: "a feature's position has more than 32 bits",
 }
 
+
 _U0, _U1, _U3, _U7, _U32 = np.uint64(0), np.uint64(1), np.uint64(3), np.uint64(7), np.uint64(32)
+
 _U14 = np.uint64(14)
+
+
 _LOW7, _MAX32 = np.uint64(0x7F), np.uint64(0xFFFFFFFF)
 
 
+def _compiled(function: Function, *, inline: Any = "never") -> Function:
+    """Compile a function at its first call, and keep the result for the next process if a folder is writable."""
+    try:
+        return cast("Function", numba.njit(cache=True, nogil=True, inline=inline)(function))
+    except RuntimeError:  # no folder for the cache can be written to
+        return cast("Function", numba.njit(nogil=True, inline=inline)(function))
+
+
 # A call that passes an array on costs more than reading a number does.
-_inlined = functools.partial(compiled, inline="always")
+_inlined = functools.partial(_compiled, inline="always")
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
 
 
-@compiled
+_VALUES_U0, _VALUES_MAX32 = np.uint64(0), np.uint64(0xFFFFFFFF)
+
+
+@_compiled
 def _long_varint(low: Any, high: Any) -> Any:
     """Return the number in eight bytes and two more, and how many of them it takes: 0 if more than ten."""
     value = _U0
@@ -112,7 +142,7 @@ def _varint(data: Any, at: Any, end: Any) -> Any:
     return value, at + length
 
 
-@compiled
+@_compiled
 def _field(data: Any, at: Any, end: Any) -> Any:
     """Return number, wire type, value (or first byte), first byte and end of a field: an end of -1 for a fault."""
     tag, start = _varint(data, at, end)
@@ -139,7 +169,7 @@ def _field(data: Any, at: Any, end: Any) -> Any:
     return number, wire, np.uint64(start), start, start + np.int64(length)
 
 
-@compiled
+@_compiled
 def _count(data: Any, end: Any, counts: Any) -> Any:
     """Count the features, keys and values of a layer, by the number of their field."""
     at: Any = 0
@@ -158,7 +188,7 @@ def _count(data: Any, end: Any, counts: Any) -> Any:
     return _FINE
 
 
-@compiled
+@_compiled
 def _note(data: Any, end: Any, features: Any, keys: Any, values: Any, name: Any) -> Any:  # noqa: PLR0917
     """Note where each feature, key and value of a layer lies, and its name; return its extent."""
     extent = np.uint64(DEFAULT_EXTENT)
@@ -205,7 +235,7 @@ def index(layer: bytes, end: int) -> Index:
     )
 
 
-@compiled
+@_compiled
 def _values(data: Any, starts: Any, stops: Any, kind: Any, bits: Any) -> None:
     for place in range(len(starts)):
         start, stop = starts[place], stops[place]
@@ -247,7 +277,7 @@ def values(layer: bytes, spans: tuple[Integers, Integers]) -> tuple[npt.NDArray[
     return kind, bits
 
 
-@compiled
+@_compiled
 def _features(  # noqa: PLR0917
     data: Any, starts: Any, stops: Any, column_of_key: Any, n_values: Any, value_of: Any, placed: Any, position: Any
 ) -> Any:
@@ -337,3 +367,89 @@ def features(
 def _raise(status: int) -> None:
     if status != _FINE:
         raise FormatError(_FAULTS[status])
+
+
+class Values(mvt_layers.Values):
+    """The columns of `_mvt_values.Values`, each in one walk over its rows."""
+
+    def whole(self, at: npt.NDArray[np.int32], *, floor: bool = False) -> tuple[Integers, npt.NDArray[np.bool_]]:
+        """Return whole numbers, and which are known; floating point numbers and texts take the longer way."""
+        numbers, known = np.empty(len(at), dtype=np.int64), np.empty(len(at), dtype=np.bool_)
+        if _whole(self._kind, self._bits, np.ascontiguousarray(at), numbers, known):
+            return numbers, known
+        return super().whole(at, floor=floor)
+
+    def real(self, at: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+        """Return numbers as float64, NaN where there is none or it is not finite."""
+        numbers = np.empty(len(at), dtype=np.float64)
+        singles = self._bits.astype(np.uint32).view(np.float32) if (self._kind == FLOAT).any() else _NO_SINGLES
+        _real(self._kind, self._bits, self._bits.view(np.float64), singles, np.ascontiguousarray(at), numbers)
+        return numbers
+
+    def truth(self, at: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """Return truth values: a truth value or number other than zero is true, all else false."""
+        result = np.empty(len(at), dtype=np.bool_)
+        _truth(self._kind, self._bits, np.ascontiguousarray(at), result)
+        return result
+
+    def text(self, at: npt.NDArray[np.int32]) -> pa.Array:
+        """Return strings, null where there is none or it is empty."""
+        number, which = np.full(len(self._kind), -1, dtype=np.int32), np.empty(len(at), dtype=np.int32)
+        _number_texts(self._kind, self._bits, np.ascontiguousarray(at), number, which)
+        return self._strings(np.flatnonzero(number >= 0), which)
+
+
+_NO_SINGLES = np.empty(0, dtype=np.float32)
+
+
+# Index -1, no such property, finds the last value, which is nothing.
+@_compiled
+def _whole(kind: Any, bits: Any, at: Any, numbers: Any, known: Any) -> Any:
+    """Gather integers; return False where there is a number of another kind, or a text."""
+    for row in range(len(at)):
+        what, number = kind[at[row]], np.int64(bits[at[row]])
+        if what in (FLOAT, DOUBLE, STRING):
+            return False
+        known[row] = what == INT or (what == UINT and number >= 0)
+        numbers[row] = number if known[row] else 0
+    return True
+
+
+@_compiled
+def _real(kind: Any, bits: Any, doubles: Any, singles: Any, at: Any, numbers: Any) -> None:  # noqa: PLR0917
+    for row in range(len(at)):
+        place = at[row]
+        what = kind[place]
+        if what == DOUBLE:
+            number = doubles[place]
+        elif what == FLOAT:
+            number = np.float64(singles[place])
+        elif what == INT:
+            number = np.float64(np.int64(bits[place]))
+        elif what == UINT:
+            number = np.float64(bits[place])
+        else:
+            number = np.nan
+        numbers[row] = number if np.isfinite(number) else np.nan
+
+
+@_compiled
+def _truth(kind: Any, bits: Any, at: Any, result: Any) -> None:
+    for row in range(len(at)):
+        result[row] = kind[at[row]] >= FLOAT and bits[at[row]] != _VALUES_U0
+
+
+@_compiled
+def _number_texts(kind: Any, bits: Any, at: Any, number: Any, which: Any) -> None:
+    """Number the texts that rows use, in their own order, and say which one each row has."""
+    for row in range(len(at)):
+        place = at[row]
+        if kind[place] == STRING and bits[place] & _VALUES_MAX32 > _VALUES_U0:
+            number[place] = 0
+    count = 0
+    for place in range(len(number)):
+        if number[place] == 0:
+            number[place] = count
+            count += 1
+    for row in range(len(at)):
+        which[row] = number[at[row]]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlygeo.readers._photo_values import clock_time
+from mlygeo.formats.exif import clock_time
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -10,8 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from mlygeo.jobs._output import Output, check_output
-from mlygeo.pipelines.job import Job
+from mlygeo.pipelines.job import Job, Output, check_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable

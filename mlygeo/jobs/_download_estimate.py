@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.fetching import counted
+from mlygeo.pipelines.inputs import counted
 from mlygeo.pipelines.job import version
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def of(
     room
         Disk space to leave free, gigabytes.
     """
-    from mlygeo.actors.picture_files import GB
     from mlygeo.downloads import ledger
+    from mlygeo.downloads.files import GB
     from mlygeo.providers.mapillary.graph import calls_for
 
     calls = calls_for(todo) * (2 if form.layout == "time" else 1)

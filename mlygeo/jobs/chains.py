@@ -7,11 +7,11 @@ import os
 from dataclasses import asdict
 from typing import Any
 
+from mlygeo import places
 from mlygeo.errors import FormatError, InputError
-from mlygeo.jobs import _file_types
-from mlygeo.pipelines import inputs
 from mlygeo.pipelines.job import Job
 from mlygeo.pipelines.options import Sorting, source_named, taken
+from mlygeo.uploads import found
 
 
 def process_and_upload(import_path: Any, **options: Any) -> Job:
@@ -20,7 +20,7 @@ def process_and_upload(import_path: Any, **options: Any) -> Job:
 
     sorting = taken(Sorting, options)
     _check_sign_in(options)
-    if _file_types.IMAGE not in _file_types.named(options["file_types"]):
+    if found.IMAGE not in found.named(options["file_types"]):
         return _run(upload.upload, import_path, options | {"output": None})
     # Photos are sorted by what became of their upload, so that comes last.
     first = _run(process.process, import_path, options | asdict(Sorting()))
@@ -61,7 +61,7 @@ def then_sorted(first: Job, import_path: Any, options: dict[str, Any]) -> Job:
     """
     from mlygeo.jobs import post_process
 
-    for folder in inputs.several(import_path):
+    for folder in places.several(import_path):
         first = _joined(first, _run(post_process.post_process, folder, {**options, "output": None}))
     return first
 
@@ -130,7 +130,7 @@ def _sample(videos: Any, options: dict[str, Any]) -> tuple[Job, Any]:
     logged = str(options["geotag_source"]) in ENDINGS
     if options["video_sample_distance"] is not None and options["track"] is None and logged:
         options["track"] = options["geotag_source_path"]
-    named = [*inputs.several(videos), *inputs.several(options["video_import_path"])]
+    named = [*places.several(videos), *places.several(options["video_import_path"])]
     folders = {str(video.frames_folder(path)) for path in named}
     if options["import_path"] is None and len(folders) > 1:
         raise InputError(
@@ -147,7 +147,7 @@ def _sample(videos: Any, options: dict[str, Any]) -> tuple[Job, Any]:
 
 
 def _only(videos: Any) -> Any:
-    named = inputs.several(videos)
+    named = places.several(videos)
     if len(named) != 1:
         raise InputError("--geotag-source-path is needed where there are several videos")
     return named[0]

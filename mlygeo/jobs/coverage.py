@@ -7,8 +7,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import DependencyError, FrameError, InputError, RegionError
-from mlygeo.fetching import Fetching, counted
 from mlygeo.pipelines import inputs
+from mlygeo.pipelines.inputs import Fetching, counted
 from mlygeo.pipelines.job import Job, version
 
 if TYPE_CHECKING:

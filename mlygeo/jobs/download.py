@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from mlygeo import places
+from mlygeo.downloads import layouts
 from mlygeo.errors import FileError, InputError
-from mlygeo.fetching import counted
-from mlygeo.jobs import _download_estimate, _download_layout
+from mlygeo.jobs import _download_estimate
 from mlygeo.pipelines import inputs
+from mlygeo.pipelines.inputs import counted
 from mlygeo.pipelines.job import Job, version
 from mlygeo.pipelines.wanted import Sources, Wanted, nothing_said
 
@@ -153,9 +155,9 @@ class _Work:
 
     def do(self, sources: Sources, *, retry_failed: bool, max_images: int | None, failed_file: Path | None) -> Job:
         """Download the images."""
-        from mlygeo.actors.folder_lock import FolderLock
         from mlygeo.downloads import ledger
         from mlygeo.downloads.run import Outcome
+        from mlygeo.locks import FolderLock
 
         started = time.monotonic()
         stop = threading.Event()
@@ -190,7 +192,7 @@ class _Work:
         place = sources.place
         with contextlib.ExitStack() as stack:
             graph = _Lazy(stack, lambda: self._graph(threading.Event()))
-            known = (self.folder / ledger.STATE_FOLDER / ledger.LEDGER_FILE).is_file()
+            known = (self.folder / places.STATE_FOLDER / ledger.LEDGER_FILE).is_file()
             book = stack.enter_context(ledger.Ledger(self.folder)) if known else None
             asks_tiles = place is not None and sources.is_region_alone and not retry_failed
             if asks_tiles and place is not None and (plan := sources.fetching(place).plan()).missing:
@@ -248,8 +250,8 @@ class _Work:
         graph: Graph,
         stop: threading.Event,
     ) -> None:
-        from mlygeo.actors.picture_files import PictureFiles
         from mlygeo.downloads import ledger
+        from mlygeo.downloads.files import PictureFiles
         from mlygeo.downloads.run import Download
         from mlygeo.net.pictures import Pictures
         from mlygeo.progress import Progress
@@ -263,7 +265,7 @@ class _Work:
         service = self._service()
         retry = replace(service.retry, attempts=self.num_retries + 1)
         progress = self.progress or Progress()
-        layout = _download_layout.layout_of(self.wish.form, ids, graph)
+        layout = layouts.layout_of(self.wish.form, ids, graph)
         with (
             Pictures(service, connections=self.workers, stop=stop) as pictures,
             progress.bar("downloading", total=len(ids), unit="images") as bar,

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import InputError
-from mlygeo.fetching import counted
-from mlygeo.jobs import _geotag_source, _process_summary
+from mlygeo.jobs import _geotag_source
 from mlygeo.pipelines import steps
+from mlygeo.pipelines.inputs import counted
 from mlygeo.pipelines.job import Job, version
 from mlygeo.pipelines.options import Cutting, Geotagging, taken
 
@@ -29,8 +29,8 @@ def geotag_photos(images: Any, **options: Any) -> Job:
     found = found.assign(failed_in=_nothing(found))
     tagged = steps.with_places(found, how, track, by_folder=_geotag_source.is_video(how))
     tagged = tagged.drop(columns=["geotag_angle", "failed_in"])
-    failed = _process_summary.failures(tagged)
-    kinds = tagged["error"].dropna().map(_process_summary.kind_of).value_counts()
+    failed = steps.failures(tagged)
+    kinds = tagged["error"].dropna().map(steps.kind_of).value_counts()
     summary: dict[str, Any] = {
         "photos": len(tagged),
         "placed": len(tagged) - len(failed),

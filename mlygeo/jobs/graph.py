@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FrameError, InputError
-from mlygeo.fetching import counted
-from mlygeo.jobs._records import RECORDS_AT_ONCE, joined
 from mlygeo.pipelines import inputs
-from mlygeo.pipelines.job import Job, version
+from mlygeo.pipelines.inputs import counted
+from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, joined, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,8 +43,8 @@ def metadata(
     """Do what `metadata` says."""
     from mlygeo import frames, store
     from mlygeo.providers.mapillary import graph as protocol
+    from mlygeo.providers.mapillary import records as join
     from mlygeo.providers.mapillary.graph import Graph
-    from mlygeo.readers import _graph_join as join
 
     base, name = _images_named(images)
     ids = join.ids_in(base, name)
@@ -103,9 +102,9 @@ def inspect(
 ) -> Job:
     """Do what `inspect` says."""
     from mlygeo.jobs import _inspection
+    from mlygeo.providers.mapillary import records as join
     from mlygeo.providers.mapillary import records as reader
     from mlygeo.providers.mapillary.graph import Graph
-    from mlygeo.readers import _graph_join as join
 
     numbers = _ids([ids] if isinstance(ids, str | int) else list(ids))
     records: dict[int, Record] = {}

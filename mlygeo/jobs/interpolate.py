@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import FormatError, InputError
-from mlygeo.fetching import counted
-from mlygeo.jobs import _process_summary
 from mlygeo.photos.import_folder import PhotoImport, import_folder
+from mlygeo.pipelines import steps
+from mlygeo.pipelines.inputs import counted
 from mlygeo.pipelines.job import Job, version
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _in_photos(import_path: Any, kind: str, options: dict[str, Any]) -> Job:
         images = images.drop(columns="headed")
         if not dry_run:
             files = [store.write_frame(images, output)]
-    failed = _process_summary.failures(images)
+    failed = steps.failures(images)
     what = "positions" if kind == "missing_gps" else "capture times"
     summary = {
         "photos": len(images),

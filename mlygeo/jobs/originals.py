@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mlygeo.errors import InputError
-from mlygeo.fetching import counted
 from mlygeo.jobs import download as download_job
+from mlygeo.pipelines.inputs import counted
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import FileError, InputError
-from mlygeo.fetching import counted
-from mlygeo.jobs import _uploads
 from mlygeo.photos.import_folder import PhotoImport, import_folder
+from mlygeo.pipelines.inputs import counted
 from mlygeo.pipelines.job import Job, version
 from mlygeo.pipelines.options import Sorting, taken
+from mlygeo.uploads import older
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -150,9 +150,9 @@ def _status(images: gpd.GeoDataFrame, first_paths: pd.Series, place: PhotoImport
     status[images["is_duplicate"].to_numpy(dtype=bool)] = "duplicate"
     if not place.was_processed:
         status[:] = "not_processed"
-    outcomes = _uploads.uploads_of(images, first_paths)
-    status[outcomes == _uploads.FAILED] = "failed_upload"
-    status[outcomes == _uploads.DONE] = "uploaded"
+    outcomes = older.uploads_of(images, first_paths)
+    status[outcomes == older.FAILED] = "failed_upload"
+    status[outcomes == older.DONE] = "uploaded"
     return pd.Series(status, index=images.index, dtype="str")
 
 

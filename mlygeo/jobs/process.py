@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlygeo.errors import InputError
-from mlygeo.jobs import _file_types, _geotag_source, _process_summary, _uploads
+from mlygeo.jobs import _geotag_source
 from mlygeo.photos.import_folder import OWNED, PhotoImport, import_folder
 from mlygeo.pipelines import steps
 from mlygeo.pipelines.job import Job
 from mlygeo.pipelines.options import Cutting, Geotagging, Insertion, MetaData, Sorting, User, taken
+from mlygeo.places import COPIES
+from mlygeo.uploads import found, older
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,9 +23,6 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
 log = logging.getLogger("mlygeo.jobs")
-
-COPIES = "processed_images"
-"""Folder of the copies that --keep-original writes, as in the older tools."""
 
 
 class _Run(NamedTuple):
@@ -55,7 +54,7 @@ class _Run(NamedTuple):
 
 def process(import_path: Any, **options: Any) -> Job:
     """Do what `mlygeo.process` says."""
-    if _file_types.IMAGE not in _file_types.named(options.get("file_types")):
+    if found.IMAGE not in found.named(options.get("file_types")):
         raise InputError("--file-types leaves out photos, and nothing else is processed",
                          hint="'mlygeo upload' takes archives and videos as they are")  # fmt: skip
     user, meta, how = taken(User, options), taken(MetaData, options), taken(Geotagging, options)
@@ -180,8 +179,8 @@ def _done(
         images = work(run)
         if not run.files:
             run.save(images)
-    summary = _process_summary.summary_of(images, passed_over=place.passed_over, files=run.files)
-    said, failed = _process_summary.headline(summary), list(summary["failed_files"])
+    summary = steps.summary_of(images, passed_over=place.passed_over, files=run.files)
+    said, failed = steps.headline(summary), list(summary["failed_files"])
     return place, Job(lambda: images, summary, said, lambda _: run.files, failed)
 
 
@@ -224,8 +223,8 @@ def _inserted(run: _Run, images: gpd.GeoDataFrame, insertion: Insertion) -> gpd.
 
     ready = images["error"].isna().to_numpy() & ~images["is_duplicate"].to_numpy(dtype=bool)
     # The history of uploads knows a photo by its content: one that is up already must not become another.
-    uploaded = _uploads.uploads_of(images, run.photos["first_path"]) >= _uploads.READY
-    uploaded |= _uploads.older_uploads_of(images, ready & ~uploaded)
+    uploaded = older.uploads_of(images, run.photos["first_path"]) >= older.READY
+    uploaded |= older.older_uploads_of(images, ready & ~uploaded)
     if (ready & uploaded).any():
         log.info("%d photos are uploaded already, and stay as they are", int((ready & uploaded).sum()))
     ready &= ~uploaded

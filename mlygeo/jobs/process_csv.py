@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import InputError
-from mlygeo.fetching import counted
-from mlygeo.jobs import _meta_data, _process_summary
 from mlygeo.photos.import_folder import PhotoImport, import_folder
+from mlygeo.pipelines import steps
+from mlygeo.pipelines.inputs import counted
 from mlygeo.pipelines.job import Job, version
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def process_csv(import_path: Any, *, csv_path: Any, **options: Any) -> Job:
             images = _written(images, table, wanted, keep_original=bool(options.get("keep_original")), place=place)
             place.forget(images.loc[images["exif_written"], "path"].tolist())
             files = [store.write_frame(images, output)]
-    failed = _process_summary.failures(images)
+    failed = steps.failures(images)
     unused = table.count - int(images["csv_row"].nunique())
     summary: dict[str, Any] = {
         "photos": len(images),
@@ -100,8 +100,8 @@ def _meta_columns(columns: str | None, names: str | None, types: str | None) -> 
     except ValueError as error:
         raise InputError(f"--meta-columns {columns!r} are no numbers", hint="write them as 7,9,10") from error
     for kind in parts[2]:
-        if kind not in _meta_data.GROUPS:
-            raise InputError(f"there is no type {kind!r} of meta data", hint=f"one of {', '.join(_meta_data.GROUPS)}")
+        if kind not in steps.GROUPS:
+            raise InputError(f"there is no type {kind!r} of meta data", hint=f"one of {', '.join(steps.GROUPS)}")
     return list(zip(numbers, parts[1], parts[2], strict=True))
 
 
@@ -160,8 +160,8 @@ def _with_table(images: gpd.GeoDataFrame, table: ImageTable, meta: list[tuple[in
 def _tags(table: ImageTable, row: int, meta: list[tuple[int, str, str]]) -> tuple[str | None, str | None]:
     """Return the meta tags of a row as JSON, and what is wrong with them."""
     try:
-        tags = _meta_data.grouped(
-            _meta_data.tag_of(name, kind, texts[row])
+        tags = steps.grouped(
+            steps.tag_of(name, kind, texts[row])
             for (_, name, kind), texts in zip(meta, table.meta, strict=True)
             if texts[row]
         )
@@ -185,8 +185,8 @@ def _written(
 
     def tags_of(image: Mapping[str, Any]) -> Any:
         text = image["meta_tags"]
-        told = _meta_data.told(image.get("image_description"))
-        tags = _meta_data.merged(told, json.loads(text)) if isinstance(text, str) else None
+        told = steps.told(image.get("image_description"))
+        tags = steps.merged(told, json.loads(text)) if isinstance(text, str) else None
         return insertion.place_tags(image, kinds, tags)
 
     return insertion.insert_tags(images, tags_of, rows=wanted, keep_original=keep_original, progress=place.progress)

@@ -6,8 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import FrameError, InputError, RegionError
-from mlygeo.fetching import Fetching, counted
 from mlygeo.pipelines import inputs
+from mlygeo.pipelines.inputs import Fetching, counted
 from mlygeo.pipelines.job import Job, version
 
 if TYPE_CHECKING:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import InputError
-from mlygeo.fetching import counted
-from mlygeo.jobs._records import RECORDS_AT_ONCE, joined
 from mlygeo.pipelines import inputs
-from mlygeo.pipelines.job import Job, version
+from mlygeo.pipelines.inputs import counted
+from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, joined, version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.fetching import counted
-from mlygeo.jobs import _at_work
+from mlygeo.pipelines import inputs
+from mlygeo.pipelines.inputs import counted
 from mlygeo.pipelines.job import Job, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mlygeo.actors.upload_finishing import Outcome
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
+    from mlygeo.uploads.files import Outcome
     from mlygeo.uploads.found import Import
     from mlygeo.uploads.items import Photo, WholeFile
     from mlygeo.uploads.ledger import UploadLedger
@@ -40,7 +40,7 @@ NAMED = 5
 """Archives that are left out which the headline names; the summary names all."""
 
 
-@_at_work.held("upload")
+@inputs.held("upload")
 def upload(
     import_path: Any,
     *,
@@ -65,16 +65,15 @@ def upload(
 ) -> Job:
     """Do what `mlygeo.upload` says."""
     from mlygeo import config
-    from mlygeo.jobs import _file_types
-    from mlygeo.uploads.found import gather, give_owners
+    from mlygeo.uploads.found import gather, give_owners, named, only
     from mlygeo.uploads.ledger import UploadLedger
     from mlygeo.uploads.owner import account_of, organizations_of
 
     threads = _setting("number_threads", number_threads, THREADS)
     attempts = _setting("max_attempts", max_attempts, None if service is not None else ATTEMPTS)
-    types = _file_types.named(file_types)
+    types = named(file_types)
     found = gather(import_path, desc_path=desc_path, skip_subfolders=skip_subfolders, private=private)
-    found = _file_types.only(found, types)
+    found = only(found, types)
     if not found.paths:
         return _nothing(found)
     endpoints = config.Endpoints.from_environment() if service is None else service.endpoints
@@ -99,7 +98,7 @@ def upload(
     return _told(found, outcome, rows, written, seconds=time.monotonic() - started)
 
 
-@_at_work.held("archives")
+@inputs.held("archives")
 def zip_sequences(
     import_path: Any,
     *,
@@ -200,12 +199,11 @@ def _run(
     manual_done: bool,
     progress: Progress | None,
 ) -> Outcome:
-    from mlygeo.actors.upload_share import MB
-    from mlygeo.actors.upload_turns import Turns
     from mlygeo.progress import Progress as Silent
     from mlygeo.providers.mapillary.uploads import Uploads
+    from mlygeo.uploads.files import MB
     from mlygeo.uploads.older import OlderUploads
-    from mlygeo.uploads.run import Upload
+    from mlygeo.uploads.run import Turns, Upload
 
     stop = threading.Event()
     total = found.bytes / MB
@@ -264,8 +262,9 @@ def _rehearsed(found: Import, endpoint: str, *, reupload: bool) -> Job:
 
 def _uploaded_before(found: Import, endpoint: str) -> Iterator[tuple[int, bool]]:
     """Yield the size of each file that was uploaded before, and whether it was by us."""
+    from mlygeo.places import default_folder
     from mlygeo.uploads import archives
-    from mlygeo.uploads.ledger import FILE, UploadLedger, default_folder
+    from mlygeo.uploads.ledger import FILE, UploadLedger
     from mlygeo.uploads.older import OlderUploads
 
     older = OlderUploads()

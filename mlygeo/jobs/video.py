@@ -6,9 +6,9 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mlygeo import places
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.fetching import counted
-from mlygeo.pipelines import inputs
+from mlygeo.pipelines.inputs import counted
 from mlygeo.pipelines.job import Job, version
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def _track(path: Path, progress: Progress | None) -> gpd.GeoDataFrame:
 
 
 def _listed(paths: Any) -> list[Path]:
-    return [Path(path).expanduser() for path in inputs.several(paths)]
+    return [Path(path).expanduser() for path in places.several(paths)]
 
 
 def _moment(milliseconds: int | None) -> datetime | None:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import frames, store
-from mlygeo.actors import _image_values as values
 from mlygeo.errors import InputError
+from mlygeo.photos import tags as values
 from mlygeo.photos.exif_writer import DESCRIPTION_COLUMNS, image_description
 from mlygeo.providers.mapillary.descriptions import DUPLICATE, FILE, VIDEO_TYPES
 
@@ -135,12 +135,12 @@ def _plain_numbers(images: gpd.GeoDataFrame, columns: list[str]) -> pd.DataFrame
 
 def _entry(image: Mapping[str, Any]) -> dict[str, Any]:
     """Return the entry of one row."""
-    kind = values.text(image, "filetype") or "image"
+    kind = values.text_of(image, "filetype") or "image"
     entry: dict[str, Any] = {"filename": os.path.abspath(str(image.get("path"))), "filetype": kind}  # noqa: PTH100
-    reason, kind_of_error = values.text(image, "error"), values.text(image, "error_type")
+    reason, kind_of_error = values.text_of(image, "error"), values.text_of(image, "error_type")
     duplicate = image.get("is_duplicate")
     if reason is None and values.known(duplicate) and bool(duplicate):
-        of = values.text(image, "duplicate_of")
+        of = values.text_of(image, "duplicate_of")
         reason, kind_of_error = f"it is a duplicate{f' of {of}' if of else ''}", DUPLICATE
     if reason is None:
         try:
@@ -150,7 +150,7 @@ def _entry(image: Mapping[str, Any]) -> dict[str, Any]:
     if reason is not None:
         return {**entry, "error": {"type": kind_of_error or "MapillaryDescriptionError", "message": reason}}
     entry |= {key: value for key, value in described.items() if key in IN_FILE or key == "MAPGPSTrack"}
-    size, md5 = values.number(image, "filesize"), values.text(image, "md5sum")
+    size, md5 = values.number(image, "filesize"), values.text_of(image, "md5sum")
     return {**entry, "filesize": None if size is None else int(size), "md5sum": md5}
 
 
@@ -160,7 +160,7 @@ def _of_video(image: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError("a video needs a track")
     described: dict[str, Any] = {"MAPGPSTrack": values.plain(track)}
     for column, name in (("make", "MAPDeviceMake"), ("model", "MAPDeviceModel"), ("camera_uuid", "MAPCameraUUID")):
-        if (text := values.text(image, column)) is not None:
+        if (text := values.text_of(image, column)) is not None:
             described[name] = text
     return described
 

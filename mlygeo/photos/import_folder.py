@@ -5,6 +5,10 @@ Two GeoParquet files keep it, in `.mlygeo` in the folder unless another place is
 frame that every unit of `process` reads and writes, and `photos.parquet`, what the photos themselves said. The
 latter is what a unit starts from when it is run again, so that nothing is added twice, even where the tags of a
 photo were overwritten meanwhile.
+
+Columns of the frames of an import: parts put together, earlier values carried over, ids of photos.
+
+Photos whose frames lie in a folder of their own.
 """
 
 from __future__ import annotations
@@ -18,8 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
-from mlygeo.jobs import _photo_columns
-from mlygeo.pipelines import inputs
+from mlygeo.places import STATE_FOLDER, several
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -32,9 +35,10 @@ if TYPE_CHECKING:
 
     Flags = npt.NDArray[np.bool_]
 
+
 log = logging.getLogger("mlygeo.jobs")
 
-STATE_FOLDER = ".mlygeo"
+
 IMAGES_FILE, PHOTOS_FILE, SEQUENCES_FILE = "images.parquet", "photos.parquet", "sequences.parquet"
 
 GONE = "the file is gone; it was there when it was read"
@@ -122,8 +126,7 @@ class PhotoImport:
         if dry_run:
             yield
             return
-        from mlygeo.actors.folder_lock import FolderLock
-        from mlygeo.locks import AtWork
+        from mlygeo.locks import AtWork, FolderLock
 
         place = self.folder.parent if self.folder.name == STATE_FOLDER else self.folder
         with AtWork([self.base, place], "writing"), FolderLock(place):
@@ -171,7 +174,7 @@ class PhotoImport:
         if not parts:
             others = f" ({self.passed_over} pictures of other kinds)" if self.passed_over else ""
             raise FileError(f"there is no photo in {self.root}{others}", hint="JPEG files are taken")
-        photos = _photo_columns.joined(parts)
+        photos = joined(parts)
         photos["folder"] = pd.Series([os.path.dirname(path) for path in photos["first_path"]], dtype="str")  # noqa: PTH120
         photos = photos.sort_values(["folder", "first_path"], kind="stable", ignore_index=True)
         photos.attrs = {}
@@ -214,7 +217,7 @@ class PhotoImport:
         images["geotag_angle"] = photos["compass_angle"]
         images["filename"] = pd.Series([os.path.basename(path) for path in photos["first_path"]], dtype="str")  # noqa: PTH119
         images["failed_in"] = images["failed_in"].mask(images["error"].notna(), "read")
-        images["photo_uuid"] = _photo_columns.uuids(photos)
+        images["photo_uuid"] = _uuids(photos)
         if before is None:
             return images
         place = pd.Index(before["path"]).get_indexer(pd.Index(images["path"]))
@@ -225,7 +228,7 @@ class PhotoImport:
         columns = dict.fromkeys(column for unit in kept for column in OWNED[unit] if column in before.columns)
         if "geotag" not in kept:
             columns.pop("compass_angle", None)
-        return _photo_columns.carried(images, before, place, found, list(columns))
+        return _carried(images, before, place, found, list(columns))
 
     @property
     def was_processed(self) -> bool:
@@ -350,7 +353,7 @@ def import_folder(import_path: Any) -> Path:
     InputError
         If it names none, or several.
     """
-    named = inputs.several(import_path)
+    named = several(import_path)
     if not named:
         raise InputError("no folder of photos", hint="name it behind the verb")
     if len(named) > 1:
@@ -358,3 +361,100 @@ def import_folder(import_path: Any) -> Path:
             f"several folders of photos: {', '.join(map(str, named))}", hint="name one; its subfolders belong to it"
         )
     return Path(named[0])
+
+
+def joined(parts: list[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
+    """Return parts as one frame of local images, whatever columns each of them lacks."""
+    import pandas as pd
+
+    from mlygeo import dtypes, frames
+
+    # Columns that one part lacks or holds no value in would change their dtype.
+    wanted = {column.name: column.dtype for column in frames.LOCAL_IMAGES.columns}
+    filled = []
+    for part in parts:
+        part = part.assign(  # noqa: PLW2901
+            **{
+                name: dtypes.nulls(dtype, len(part), part.index)
+                for name, dtype in wanted.items()
+                if name not in part.columns
+            }
+        )
+        part.attrs = {}
+        filled.append(part)
+    if len(filled) == 1:
+        return frames.conform(filled[0], frames.LOCAL_IMAGES)
+    return frames.conform(pd.concat(filled, ignore_index=True), frames.LOCAL_IMAGES)
+
+
+def _carried(
+    images: gpd.GeoDataFrame, before: gpd.GeoDataFrame, place: Any, found: Flags, columns: list[str]
+) -> gpd.GeoDataFrame:
+    """Return images with columns of an earlier frame, in the rows that it has."""
+    import geopandas as gpd
+
+    from mlygeo import dtypes
+
+    rows = np.flatnonzero(found)
+    values: dict[str, Any] = {}
+    for column in columns:
+        if column == "geometry":
+            points = np.array(images.geometry.values, dtype=object)
+            points[rows] = np.asarray(before.geometry.values, dtype=object)[place[rows]]
+            values[column] = gpd.GeoSeries(points, index=images.index, crs=images.crs)
+        elif column == "error":
+            # What a photo itself is wrong with is known anew; what a track was wrong with is carried.
+            theirs = before["failed_in"].eq("geotag").fillna(value=False).to_numpy(dtype=bool)
+            rows_of = rows[theirs[place[rows]] & images["error"].isna().to_numpy()[rows]]
+            for name, source in (("error", before["error"]), ("failed_in", before["failed_in"])):
+                values[name] = _with(images[name], rows_of, source.iloc[place[rows_of]])
+        else:
+            dtype = str(images[column].dtype)
+            values[column] = _with(images[column], rows, dtypes.cast(before[column].iloc[place[rows]], dtype))
+    values["exif_written"] = _with(images["exif_written"], rows, before["exif_written"].iloc[place[rows]])
+    return images.assign(**values) if len(rows) else images
+
+
+def _with(column: pd.Series, rows: Any, values: pd.Series) -> pd.Series:
+    changed = column.copy()
+    changed.iloc[rows] = values.array
+    return changed
+
+
+def _uuids(photos: gpd.GeoDataFrame) -> Any:
+    """Return an id for each photo: the same on every run, from where it was and when it was taken."""
+    import uuid
+
+    import pandas as pd
+
+    from mlygeo.spatial.sequences import NAMESPACE
+
+    times = photos["captured_at"].astype("str").fillna("")
+    texts = zip(photos["first_path"], times, strict=True)
+    return pd.array([str(uuid.uuid5(NAMESPACE, f"photo\n{path}\n{time}")) for path, time in texts], dtype="str")
+
+
+def photos_of(place: Any) -> Path | None:
+    """
+    Return the folder of the photos whose frames lie in a folder of their own.
+
+    Parameters
+    ----------
+    place
+        A folder: what was named with -o when the photos were processed.
+
+    Returns
+    -------
+    folder
+        Where the photos are; None where it is not such a folder.
+    """
+    from mlygeo import store
+
+    frame = Path(place).expanduser() / PHOTOS_FILE
+    if frame.parent.name == STATE_FOLDER or not frame.is_file():
+        return None
+    try:
+        folders = [os.path.dirname(path) for path in store.read_frame(frame)["path"]]  # noqa: PTH120
+        return Path(os.path.commonpath(folders)) if folders else None
+    except (FileError, FormatError, KeyError, TypeError, ValueError):
+        return None  # a file of this name that is something else

@@ -1,20 +1,32 @@
-"""From what is known of an image, a row of a frame or a record of the Graph API, to the tags that say it."""
+"""
+From what is known of an image, a row of a frame or a record of the Graph API, to the tags that say it.
+
+What a row of a frame or a record of the Graph API holds, each value in one form, whatever form it came in.
+
+What clocks show at a place: the time zone is the real one, by its borders and its rules at that time.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
-from mlygeo.actors import _civil_time
-from mlygeo.actors import _image_values as values
 from mlygeo.errors import InputError
 from mlygeo.formats.exif import Panorama, Tags, Value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from datetime import datetime
+    from datetime import tzinfo
+
 
 LICENCE = "CC BY-SA 4.0, https://creativecommons.org/licenses/by-sa/4.0/"
 
@@ -46,7 +58,13 @@ _SENSOR_MM = 36.0
 """Larger side of the frame that 35 mm equivalents are told for."""
 
 _UNSIGNED = 2**32
+
+
 _EXIF_VERSION, _GPS_VERSION = b"0232", bytes((2, 3, 0, 0))
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+log = logging.getLogger("mlygeo.photos.exif_writer")
 
 
 def picture_tags(image: Mapping[str, Any], *, computed: bool = False) -> Tags:
@@ -79,31 +97,29 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False) -> Tags:
     --------
     >>> insert(jpeg, picture_tags({"id": 1, "geometry": Point(9.17, 48.77), "captured_at": 1720488258913}))
     """
-    position, altitude, heading = values.position(image), values.altitude(image), values.number(image, "compass_angle")
+    position, altitude, heading = _position(image), _altitude(image), number(image, "compass_angle")
     taken = []
     if computed:
-        if (found := values.position(image, "computed_geometry")) is not None:
+        if (found := _position(image, "computed_geometry")) is not None:
             position = found
             taken.append("position")
-        if (found_altitude := values.altitude(image, "computed_altitude")) is not None:
+        if (found_altitude := _altitude(image, "computed_altitude")) is not None:
             altitude = found_altitude
             taken.append("altitude")
-        if (found_heading := values.number(image, "computed_compass_angle")) is not None:
+        if (found_heading := number(image, "computed_compass_angle")) is not None:
             heading = found_heading
             taken.append("heading")
     is_pano = _is_panorama(image)
     exif: dict[str, Value] = {
         **_place(position, altitude),
         **_direction(heading),
-        **_times(values.time_ms(image), position),
+        **_times(_time_ms(image), position),
         **({} if is_pano else _focal_length(image)),
         **_rights(image),
         **_identity(image, taken),
     }
     camera: dict[str, Value] = {
-        name: text
-        for name, key in (("Make", "make"), ("Model", "model"))
-        if (text := values.text(image, key)) is not None
+        name: text for name, key in (("Make", "make"), ("Model", "model")) if (text := text_of(image, key)) is not None
     }
     panorama = Panorama(None if heading is None else heading % 360) if is_pano else None
     return Tags(exif=exif, absent={**camera, **_versions(exif)}, panorama=panorama, measured=True)
@@ -134,8 +150,8 @@ def image_description(image: Mapping[str, Any]) -> dict[str, Any]:
     >>> image_description({"geometry": Point(9.17, 48.77), "captured_at": 1720488258913})["MAPCaptureTime"]
     '2024_07_09_01_24_18_913'
     """
-    position, time_ms = values.position(image), values.time_ms(image)
-    time = None if time_ms is None else _civil_time.utc(time_ms)
+    position, time_ms = _position(image), _time_ms(image)
+    time = None if time_ms is None else _utc(time_ms)
     missing = [name for name, value in (("position", position), ("capture time", time)) if value is None]
     if position is None or time is None:
         raise InputError(f"an image description needs a position and a time; unknown: {', '.join(missing)}")
@@ -144,11 +160,11 @@ def image_description(image: Mapping[str, Any]) -> dict[str, Any]:
         "MAPLongitude": position[0],
         "MAPCaptureTime": f"{time:%Y_%m_%d_%H_%M_%S}_{time.microsecond // 1000:03}".rjust(23, "0"),
     }
-    if (heading := values.number(image, "compass_angle")) is not None:
+    if (heading := number(image, "compass_angle")) is not None:
         described["MAPCompassHeading"] = {"TrueHeading": heading % 360, "MagneticHeading": heading % 360}
     for column, name in DESCRIPTION_COLUMNS.items():
-        if (value := image.get(column)) is not None and values.known(value):
-            described[name] = values.altitude(image) if column == "altitude" else values.plain(value)
+        if (value := image.get(column)) is not None and known(value):
+            described[name] = _altitude(image) if column == "altitude" else plain(value)
     return described
 
 
@@ -197,14 +213,14 @@ def description_tags(
     except (TypeError, ValueError) as error:
         raise InputError(f"the image description cannot be written as JSON: {error}") from error
     exif: dict[str, Value] = {"ImageDescription": text}
-    position = values.position(image)
+    position = _position(image)
     if "time" in asked:
-        exif |= _times(values.time_ms(image), position)
+        exif |= _times(_time_ms(image), position)
     if "gps" in asked:
-        exif |= _place(position, values.altitude(image))
+        exif |= _place(position, _altitude(image))
     if "direction" in asked:
-        exif |= _direction(values.number(image, "compass_angle"))
-    if "orientation" in asked and (orientation := values.number(image, "exif_orientation")) in range(1, 9):
+        exif |= _direction(number(image, "compass_angle"))
+    if "orientation" in asked and (orientation := number(image, "exif_orientation")) in range(1, 9):
         exif["Orientation"] = int(orientation)  # type: ignore[arg-type]
     return Tags(exif=exif, absent=_versions(exif))
 
@@ -245,11 +261,11 @@ def _direction(heading: float | None) -> dict[str, Value]:
 
 
 def _times(time_ms: int | None, position: tuple[float, float] | None) -> dict[str, Value]:
-    time = None if time_ms is None else _civil_time.utc(time_ms)
+    time = None if time_ms is None else _utc(time_ms)
     if time is None:
         return {}
-    there, thousandths = _civil_time.local(time, position), time.microsecond // 1000
-    text, part, offset = _date_time(there), f"{thousandths:03}", _civil_time.offset_text(there)
+    there, thousandths = _local(time, position), time.microsecond // 1000
+    text, part, offset = _date_time(there), f"{thousandths:03}", _offset_text(there)
     return {
         "DateTimeOriginal": text,
         "SubSecTimeOriginal": part,
@@ -280,9 +296,9 @@ def _focal_length(image: Mapping[str, Any]) -> dict[str, Value]:
             parameters = json.loads(parameters)
         except ValueError:
             return {}
-    if not isinstance(parameters, list | tuple | np.ndarray) or not len(parameters) or not values.known(parameters[0]):
+    if not isinstance(parameters, list | tuple | np.ndarray) or not len(parameters) or not known(parameters[0]):
         return {}
-    millimetres = values.real(parameters[0], "camera_parameters") * _SENSOR_MM
+    millimetres = _real(parameters[0], "camera_parameters") * _SENSOR_MM
     if not 0.5 <= millimetres < 65_535:
         return {}
     return {
@@ -294,7 +310,7 @@ def _focal_length(image: Mapping[str, Any]) -> dict[str, Value]:
 
 def _rights(image: Mapping[str, Any]) -> dict[str, Value]:
     creator = image.get("creator")
-    name = values.text(creator, "username") if isinstance(creator, dict) else values.text(image, "creator_username")
+    name = text_of(creator, "username") if isinstance(creator, dict) else text_of(image, "creator_username")
     whose = "Mapillary contributor" if name is None else f"Mapillary contributor {name}"
     found: dict[str, Value] = {"Copyright": f"{whose}, {LICENCE}"}
     return found if name is None else {"Artist": name, **found}
@@ -302,12 +318,12 @@ def _rights(image: Mapping[str, Any]) -> dict[str, Value]:
 
 def _identity(image: Mapping[str, Any], computed: list[str]) -> dict[str, Value]:
     creator, organization = image.get("creator"), image.get("organization")
-    sequence = image.get("sequence_id") if values.known(image.get("sequence_id")) else image.get("sequence")
+    sequence = image.get("sequence_id") if known(image.get("sequence_id")) else image.get("sequence")
     ids = {
-        "image_id": values.id_text(image.get("id")),
-        "sequence_id": values.id_text(sequence),
-        "creator_id": values.id_text(creator.get("id") if isinstance(creator, dict) else image.get("creator_id")),
-        "organization_id": values.id_text(
+        "image_id": _id_text(image.get("id")),
+        "sequence_id": _id_text(sequence),
+        "creator_id": _id_text(creator.get("id") if isinstance(creator, dict) else image.get("creator_id")),
+        "organization_id": _id_text(
             organization.get("id") if isinstance(organization, dict) else image.get("organization_id")
         ),
     }
@@ -319,4 +335,171 @@ def _identity(image: Mapping[str, Any], computed: list[str]) -> dict[str, Value]
 
 def _is_panorama(image: Mapping[str, Any]) -> bool:
     told = image.get("is_pano")
-    return bool(told) if values.known(told) else values.text(image, "camera_type") in {"equirectangular", "spherical"}
+    return bool(told) if known(told) else text_of(image, "camera_type") in {"equirectangular", "spherical"}
+
+
+def _position(image: Mapping[str, Any], name: str = "geometry") -> tuple[float, float] | None:
+    """Return longitude and latitude; None where they are unknown, impossible, or exactly (0, 0)."""
+    geometry = image.get(name)
+    if isinstance(geometry, str):
+        try:
+            geometry = json.loads(geometry)
+        except ValueError as error:
+            raise InputError(f"{name} is no position: {geometry[:60]!r}") from error
+    if isinstance(geometry, dict):
+        coordinates = geometry.get("coordinates")
+        if not isinstance(coordinates, list | tuple) or len(coordinates) < 2:
+            raise InputError(f"{name} is no position: {geometry!r:.60}")
+        lon, lat = coordinates[:2]
+    elif geometry is not None and hasattr(geometry, "is_empty"):
+        lon, lat = (None, None) if geometry.is_empty else (geometry.x, geometry.y)
+    elif name == "geometry":
+        lon, lat = image.get("lon"), image.get("lat")
+    else:
+        lon, lat = None, None
+    if not (known(lon) and known(lat)):
+        return None
+    lon, lat = _real(lon, name), _real(lat, name)
+    return (lon, lat) if abs(lon) <= 180 and abs(lat) <= 90 and (lon, lat) != (0, 0) else None
+
+
+def _altitude(image: Mapping[str, Any], name: str = "altitude") -> float | None:
+    """Return a height in metres, below zero too; None where it is unknown."""
+    found = number(image, name)
+    # Altitudes below zero have come from the service as unsigned numbers of 32 bits.
+    return found - _UNSIGNED if found is not None and 2**31 <= found < _UNSIGNED else found
+
+
+def _time_ms(image: Mapping[str, Any]) -> int | None:
+    """Return `captured_at` in milliseconds since 1970, whatever form it has; None when unknown."""
+    value = image.get("captured_at")
+    if not known(value):
+        return None
+    if isinstance(value, str):
+        if re.fullmatch(r"-?\d{1,20}", value.strip()):
+            return int(value)
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError as error:
+            raise InputError(f"captured_at is no time: {value!r}") from error
+    if isinstance(value, np.datetime64):
+        return int(value.astype("datetime64[ms]").astype(np.int64))
+    if isinstance(value, datetime):
+        return ((value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
+    return _whole(value, "captured_at")
+
+
+def number(image: Mapping[str, Any], name: str) -> float | None:
+    """Return a number; None where it is unknown, or not finite."""
+    value = image.get(name)
+    found = _real(value, name) if known(value) else math.nan
+    return found if math.isfinite(found) else None
+
+
+def text_of(image: Mapping[str, Any], name: str) -> str | None:
+    """Return a text; None where it is unknown, which the service also writes "none"."""
+    value = image.get(name)
+    found = str(value).strip() if known(value) else ""
+    return None if found.lower() in {"", "none", "null"} else found
+
+
+def _id_text(value: Any) -> str | None:
+    """Return an id as text: as a number in JSON, many readers would round it."""
+    if not known(value) or value == "":
+        return None
+    return str(_whole(value, "an id")) if isinstance(value, Real) else str(value)
+
+
+def _real(value: Any, name: str) -> float:
+    """Return a value as a number; InputError where it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{name} is no number: {value!r:.60}") from error
+
+
+def _whole(value: Any, name: str) -> int:
+    if isinstance(value, Integral):
+        return int(value)
+    found = _real(value, name)
+    if not found.is_integer() or abs(found) > 2**53:
+        raise InputError(f"{name} is no whole number: {value!r:.60}")
+    return int(found)
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it; a text that is JSON itself stands for what it says."""
+    if isinstance(value, str) and value[:1] in {"{", "["}:
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
+
+
+def known(value: Any) -> bool:
+    """Return whether a value is there: not None, NaN, NaT or NA."""
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return False
+    if isinstance(value, np.datetime64):
+        return not np.isnat(value)
+    # Whole numbers are asked for first: one of hundreds of digits is no float.
+    return isinstance(value, Integral) or not (isinstance(value, Real) and math.isnan(value))
+
+
+def _utc(time_ms: int) -> datetime | None:
+    """Return a time given in milliseconds since 1970; None where it lies beyond the years 1 to 9999."""
+    try:
+        return _EPOCH + timedelta(milliseconds=time_ms)
+    except OverflowError:
+        return None
+
+
+def _local(time: datetime, position: tuple[float, float] | None) -> datetime:
+    """
+    Return a time as the clocks at a place show it.
+
+    Parameters
+    ----------
+    time
+        The time, with a time zone.
+    position
+        Longitude and latitude, degrees; None when unknown.
+
+    Returns
+    -------
+    time
+        The same moment, with the offset that held there and then; UTC where the place is
+        unknown, or where the offset was no whole number of minutes, which EXIF cannot say.
+    """
+    if position is None:
+        return time
+    # A Rust extension of 5 MB that takes 35 MB once asked, and a microsecond an answer. Borders
+    # are simplified, to within 111 m; the exact ones cost 140 MB and half a second a process.
+    import tzfpy
+
+    try:
+        there = time.astimezone(_zone(tzfpy.get_tz(*position)))
+    except OverflowError:
+        return time
+    offset = there.utcoffset() or timedelta()
+    return time if offset % timedelta(minutes=1) else there
+
+
+def _offset_text(time: datetime) -> str:
+    """Return the offset of a time from UTC, as EXIF writes it: +05:30."""
+    minutes = (time.utcoffset() or timedelta()) // timedelta(minutes=1)
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+@cache
+def _zone(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name) if name else UTC
+    except ZoneInfoNotFoundError:
+        log.warning("the time zone %s is not known here; times there are written in UTC", name)
+        return UTC

@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.jobs import job_of
-from mlygeo.pipelines._docstrings import parameter_texts
+from mlygeo.pipelines.options import parameter_texts
 from mlygeo.pipelines.processing import process
 from mlygeo.pipelines.uploads import upload
 from mlygeo.pipelines.video import sample_video

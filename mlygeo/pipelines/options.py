@@ -1,7 +1,12 @@
-"""The options of processing, in the groups that its units share."""
+"""
+The options of processing, in the groups that its units share.
+
+What docstrings say of parameters: for the help of a verb, and for functions that are made of others.
+"""
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -9,7 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from mlygeo.errors import FileError, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mlygeo.photos.exif_writer import Overwrite
+
 
 Source = Literal["exif", "gpx", "nmea", "csv", "gopro_videos", "blackvue_videos", "camm_videos"]
 """Where times and positions come from."""
@@ -203,3 +211,30 @@ def taken(kind: type[T], options: dict[str, Any]) -> T:
         The options of a call. Settings that several kinds share stay in it.
     """
     return kind(**{field.name: options[field.name] for field in fields(kind) if field.name in options})  # type: ignore[arg-type]
+
+
+def parameter_texts(function: Callable[..., Any]) -> dict[str, str]:
+    """
+    Return what a numpydoc docstring says of each parameter, as it stands there, without empty lines.
+
+    Parameters
+    ----------
+    function
+        A function; without a Parameters section there is nothing to return.
+    """
+    lines = inspect.cleandoc(function.__doc__ or "").splitlines()
+    # A section begins with its title, underlined.
+    titles = [place for place, below in enumerate(lines[1:]) if below.startswith("---")]
+    start = next((place for place in titles if lines[place] == "Parameters"), None)
+    if start is None:
+        return {}
+    end = next((place for place in titles if place > start), len(lines))
+    texts: dict[str, list[str]] = {}
+    name = ""
+    for line in lines[start + 2 : end]:
+        if line and not line.startswith(" "):
+            name = line.strip()
+            texts[name] = []
+        elif line and name:
+            texts[name].append(line)
+    return {name: "\n".join(text) for name, text in texts.items()}

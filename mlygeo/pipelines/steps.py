@@ -1,24 +1,58 @@
-"""The units of processing, each on the frame of an import: the same rows, some columns anew."""
+"""
+The units of processing, each on the frame of an import: the same rows, some columns anew.
+
+What is told of photos beside what they say: names, custom meta data, orientation.
+
+What a run of processing says of itself: counts, reasons, and where things are.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.jobs import _meta_data
+from mlygeo.errors import InputError
+from mlygeo.pipelines.inputs import counted
+from mlygeo.pipelines.job import version
 from mlygeo.pipelines.options import TURNS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import geopandas as gpd
     import pandas as pd
 
     from mlygeo.pipelines.options import Cutting, Geotagging, MetaData, User
 
+    Tags = dict[str, list[dict[str, Any]]]
+    from pathlib import Path
+
+
 NO_TIME = "no capture time in the photo"
+
 NO_POSITION = "no position in the photo"
+
+GROUPS = {"string": "strings", "double": "doubles", "long": "longs", "date": "dates", "boolean": "booleans"}
+"""Types of custom meta data, and the part of MAPMetaTags that holds them."""
+
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+REASONS_SHOWN = 4
+
+FILES_SHOWN = 5
+
+_KINDS = (
+    (re.compile(r"captured .* (before the track starts|after the track ends)"), "outside the track"),
+    (re.compile(r"captured in a gap of"), "in a gap of the track"),
+)
 
 
 def with_user(images: gpd.GeoDataFrame, user: User) -> gpd.GeoDataFrame:
@@ -86,15 +120,13 @@ def with_meta_data(images: gpd.GeoDataFrame, meta: MetaData, *, base: str, now_m
     if meta.gps_accuracy is not None:
         columns["gps_accuracy_m"] = np.full(len(images), float(meta.gps_accuracy))
     if meta.add_file_name:
-        columns["filename"] = pd.array(
-            [_meta_data.shown_name(path, meta, base) for path in images["path"]], dtype="str"
-        )
-    tags = _meta_data.custom(meta.custom_meta_data)
+        columns["filename"] = pd.array([_shown_name(path, meta, base) for path in images["path"]], dtype="str")
+    tags = _custom(meta.custom_meta_data)
     if now_ms is not None:
-        tags = _meta_data.merged({"dates": [{"key": "import_date", "value": now_ms}]}, tags)
+        tags = merged({"dates": [{"key": "import_date", "value": now_ms}]}, tags)
     described = images["image_description"] if "image_description" in images.columns else _all(None, images)
-    known = {text: _meta_data.told(text) for text in described.dropna().unique() if "MAPMetaTags" in text}
-    texts = [_json(_meta_data.merged(known.get(text, {}), tags)) for text in described]
+    known = {text: told(text) for text in described.dropna().unique() if "MAPMetaTags" in text}
+    texts = [_json(merged(known.get(text, {}), tags)) for text in described]
     columns["meta_tags"] = pd.array(texts, dtype="str")
     return images.assign(**columns)
 
@@ -268,3 +300,208 @@ def _all(value: str | None, images: pd.DataFrame) -> Any:
 
 def _json(tags: dict[str, Any]) -> str | None:
     return json.dumps(tags, ensure_ascii=False, separators=(",", ":")) if tags else None
+
+
+def tag_of(name: str, kind: str, text: str) -> tuple[str, dict[str, Any]]:
+    """
+    Return the group of a meta tag, and the tag.
+
+    Parameters
+    ----------
+    name
+        Its key.
+    kind
+        string, double, long, date (milliseconds since 1970, or ISO 8601) or boolean.
+    text
+        Its value.
+
+    Raises
+    ------
+    InputError
+        If there is no such type, or the value is not of it.
+    """
+    if kind not in GROUPS:
+        raise InputError(f"there is no type {kind!r} of meta data ({name})", hint=f"one of {', '.join(GROUPS)}")
+    try:
+        value = _value(kind, text.strip())
+    except (ValueError, KeyError, OverflowError) as error:
+        raise InputError(f"the meta data {name} is no {kind}: {text[:60]!r}") from error
+    return GROUPS[kind], {"key": name, "value": value}
+
+
+def _value(kind: str, text: str) -> Any:
+    if kind == "long":
+        return int(text)
+    if kind == "double":
+        if not math.isfinite(number := float(text)):
+            raise ValueError(text)
+        return number
+    if kind == "boolean":
+        return _TRUTH[text.lower()]
+    if kind == "date":
+        try:
+            return int(text)
+        except ValueError:
+            moment = datetime.fromisoformat(text)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return round((moment - _EPOCH).total_seconds() * 1000)
+    return text
+
+
+def _custom(text: str | None) -> Tags:
+    """
+    Return the meta tags that --custom-meta-data names: "name,type,value;name,type,value".
+
+    Raises
+    ------
+    InputError
+        If it has another form.
+    """
+    entries = [entry for entry in (text or "").split(";") if entry.strip()]
+    tags = []
+    for entry in entries:
+        parts = [part.strip() for part in entry.split(",", 2)]
+        if len(parts) != 3 or not parts[0]:
+            raise InputError(
+                f"--custom-meta-data {entry.strip()!r} has not three parts",
+                hint='write it as "name,type,value;name,type,value"',
+            )
+        tags.append(tag_of(*parts))
+    return grouped(tags)
+
+
+def grouped(tags: Iterable[tuple[str, dict[str, Any]]]) -> Tags:
+    """Return tags by group; of several with one key the last counts."""
+    found: Tags = {}
+    for group, tag in tags:
+        others = [other for other in found.get(group, []) if other["key"] != tag["key"]]
+        found[group] = [*others, tag]
+    return found
+
+
+def merged(*all_tags: Tags) -> Tags:
+    """Return the tags of several; of those with one key the last counts."""
+    return grouped((group, tag) for tags in all_tags for group, several in tags.items() for tag in several)
+
+
+def told(description: Any) -> Tags:
+    """Return the meta tags that an image description in a photo holds; none where it is damaged."""
+    if not isinstance(description, str) or "MAPMetaTags" not in description:
+        return {}
+    try:
+        tags = json.loads(description)["MAPMetaTags"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    if not isinstance(tags, dict):
+        return {}
+    return {
+        group: kept
+        for group in GROUPS.values()
+        if (
+            kept := [
+                tag for tag in _listed(tags.get(group)) if isinstance(tag, dict) and {"key", "value"} <= tag.keys()
+            ]
+        )
+    }
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _shown_name(path: str, meta: MetaData, base: str) -> str:
+    """Return the name that a photo is given: its path, without what is to be left out."""
+    cut = base if meta.exclude_import_path else meta.exclude_path
+    name = path.replace(cut, "").lstrip("/\\") if cut else path
+    return name.replace("/", "\\") if meta.windows_path else name
+
+
+def kind_of(error: str) -> str:
+    """Return the kind of an error: its text without the numbers and names that differ from photo to photo."""
+    for pattern, kind in _KINDS:
+        if pattern.match(error):
+            return kind
+    text = re.sub(r"^\S[^:]{0,80}\.jpe?g?:\s*", "", error, flags=re.IGNORECASE)
+    text = re.sub(r"\s*\(.*\)", "", text.split(";")[0])
+    return re.sub(r"(?<![A-Za-z\d])\d[\d.,]*", "N", text)
+
+
+def summary_of(images: gpd.GeoDataFrame, *, passed_over: int, files: list[Path]) -> dict[str, Any]:
+    """Return the facts of a frame of an import, JSON."""
+    from mlygeo.spatial.sequences import summarise
+
+    errors = images["error"].dropna()
+    ready = images["error"].isna() & ~images["is_duplicate"]
+    sequences = summarise(images[ready]) if ready.any() else None
+    kinds = errors.map(kind_of).value_counts()
+    problems = images["problem"].dropna().map(_kinds_of_problem).explode().value_counts()
+    return {
+        "photos": len(images),
+        "ready": int(ready.sum()),
+        "duplicates": int(images["is_duplicate"].sum()),
+        "failed": len(errors),
+        "reasons": {str(kind): int(count) for kind, count in kinds.items()},
+        "problems": {str(kind): int(count) for kind, count in problems.items()},
+        "sequences": 0 if sequences is None else len(sequences),
+        "length_m": 0.0 if sequences is None else round(float(sequences["length_m"].fillna(0).sum()), 1),
+        "exif_written": int(images["exif_written"].sum()),
+        "warnings": int(images["warning"].notna().sum()) if "warning" in images.columns else 0,
+        "pictures_of_other_kinds": passed_over,
+        "failed_files": failures(images),
+        "files": [str(file) for file in files],
+        "version": version(),
+    }
+
+
+def failures(images: gpd.GeoDataFrame) -> dict[str, str]:
+    """Return the reasons of the photos that cannot be used, by path."""
+    wrong = images[images["error"].notna()]
+    return dict(zip(wrong["path"], wrong["error"], strict=True))
+
+
+def headline(summary: dict[str, Any]) -> str:
+    """Return the facts in a few lines."""
+    text = f"{counted(summary['photos'], 'photo')}: {summary['ready']:,} ready"
+    if summary["sequences"]:
+        text += f" in {counted(summary['sequences'], 'sequence')} ({summary['length_m'] / 1000:,.1f} km)"
+    if summary["duplicates"]:
+        text += f", {counted(summary['duplicates'], 'duplicate')} left out"
+    if summary["exif_written"]:
+        text += f", {summary['exif_written']:,} with their tags written"
+    lines = [text]
+    if summary["failed"]:
+        reasons = list(summary["reasons"].items())
+        shown = ", ".join(f"{count:,} {kind}" for kind, count in reasons[:REASONS_SHOWN])
+        more = (
+            f", {sum(count for _, count in reasons[REASONS_SHOWN:]):,} others" if len(reasons) > REASONS_SHOWN else ""
+        )
+        lines.append(f"{summary['failed']:,} cannot be used: {shown}{more}")
+        lines += [f"  {path}: {error}" for path, error in list(summary["failed_files"].items())[:FILES_SHOWN]]
+        if summary["failed"] > FILES_SHOWN:
+            lines.append(f"  … the others, with their reasons, are in {_first(summary['files'], 'images.parquet')}")
+    if summary["problems"]:
+        shown = ", ".join(f"{count:,} {kind}" for kind, count in summary["problems"].items())
+        lines.append(f"worth a look (column problem): {shown}")
+    if summary["files"]:
+        lines.append("  ".join(summary["files"]))
+    return "\n".join(lines)
+
+
+def _first(files: list[str], name: str) -> str:
+    return next((file for file in files if file.endswith(name)), name)
+
+
+def _kinds_of_problem(text: str) -> list[str]:
+    found = []
+    for part in text.split("; "):
+        if "km/h" in part:
+            found.append("too fast")
+        elif "zig-zag" in part:
+            found.append("zig-zag")
+        elif "have this capture time" in part:
+            found.append("same capture time")
+        elif "(0, 0)" in part:
+            found.append("position (0, 0)")
+        else:
+            found.append(kind_of(part))
+    return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import InputError, RegionError
-from mlygeo.fetching import Fetching, counted
+from mlygeo.pipelines.inputs import Fetching, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

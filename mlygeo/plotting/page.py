@@ -3,15 +3,24 @@ Frames as an interactive map: one HTML file that needs neither network nor serve
 
 The page draws with WebGL 2 by a viewer of its own (viewer.js beside this module), so that nothing
 but the data makes the file large.
+
+The HTML of an interactive map: viewer, data and attribution in one page.
+
+Its content security policy lets no other script run, and no text of a frame becomes HTML.
+
+Columns of a frame as text that a web page unpacks: planes of bytes, differences where neighbours are alike.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
+import json
 import os
 import re
-from functools import cached_property
+import zlib
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -20,15 +29,17 @@ import numpy as np
 
 from mlygeo import store
 from mlygeo.errors import FormatError, InputError
-from mlygeo.plotting import _columns, _document, style
+from mlygeo.plotting import style
 from mlygeo.plotting.layers import attribution, layers_of, links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    import numpy.typing as npt
     import pandas as pd
 
     from mlygeo.plotting.layers import Layer
+
 
 MANY = 200_000
 """Layers with more rows carry only the columns of `FIRST` into popups."""
@@ -48,6 +59,26 @@ EMBEDDED_BYTES = 8_000_000
 UNITS = {"compass_angle": "°", "distance_m": " m", "length_m": " m", "covered_m": " m", "altitude": " m"}
 
 PICTURES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
+
+TYPES: dict[str, Any] = {
+    "u1": np.uint8,
+    "u2": np.uint16,
+    "u4": np.uint32,
+    "i4": np.int32,
+    "f4": np.float32,
+    "i8": np.int64,
+}
+
+UNKNOWN = np.iinfo(np.int64).min
+
+LEVEL = 6
+"""Of zlib; the highest takes four times as long for two hundredths less."""
+
+LONGEST = 500
+"""Letters of a text that a popup shows."""
+
+WORLD = 2.0**32
+"""Width and height of the Web Mercator world."""
 
 
 def explore(
@@ -151,7 +182,7 @@ class Map:
             Turns the path of an image's file into the address of its thumbnail, None for none;
             without it there are no thumbnails.
         """
-        packer = _columns.Packer()
+        packer = Packer()
         layers = [self._layer(packer, layer, picture) for layer in self.layers]
         linked = links(self.layers)
         if len(linked):
@@ -162,7 +193,7 @@ class Map:
             "view": _view(self.layers),
             "basemap": None if self.basemap is None else {"url": self.basemap, "zoom": 19},
         }
-        return _document.page(meta, packer.text(), self.attribution, self.title or "Map", self.basemap)
+        return _page(meta, packer.text(), self.attribution, self.title or "Map", self.basemap)
 
     @cached_property
     def attribution(self) -> list[str]:
@@ -178,9 +209,7 @@ class Map:
             ' style="width: 100%; height: 560px; border: 1px solid #ccc"></iframe>'
         )
 
-    def _layer(
-        self, packer: _columns.Packer, layer: Layer, picture: Callable[[str], str | None] | None
-    ) -> dict[str, Any]:
+    def _layer(self, packer: Packer, layer: Layer, picture: Callable[[str], str | None] | None) -> dict[str, Any]:
         with_gaps = any(other.kind == "gaps" for other in self.layers)
         paint = style.paint(layer, self.colour, with_gaps=with_gaps)
         points = layer.is_points or (layer.kind == "tracks" and not layer.track_order()[1].any())
@@ -204,9 +233,9 @@ def _labels(paint: style.Paint) -> list[str] | None:
     return [text + (unit if text[0].isdigit() else "") for text in paint.labels]
 
 
-def _points(packer: _columns.Packer, layer: Layer, found: dict[str, Any]) -> Any:
-    x, y = _columns.world(*layer.lonlat)
-    order = _columns.near_each_other(x, y)
+def _points(packer: Packer, layer: Layer, found: dict[str, Any]) -> Any:
+    x, y = world(*layer.lonlat)
+    order = _near_each_other(x, y)
     found |= {"x": packer.add(x[order], "u4", differences=True), "y": packer.add(y[order], "u4", differences=True)}
     found["radius"] = 5 if layer.kind == "points" else 4
     heading = layer.headings()
@@ -219,7 +248,7 @@ def _points(packer: _columns.Packer, layer: Layer, found: dict[str, Any]) -> Any
     return order
 
 
-def _lines(packer: _columns.Packer, layer: Layer, found: dict[str, Any]) -> Any:
+def _lines(packer: Packer, layer: Layer, found: dict[str, Any]) -> Any:
     """Add lines; each belongs to a row, and an area is drawn by its border."""
     import shapely
 
@@ -237,7 +266,7 @@ def _lines(packer: _columns.Packer, layer: Layer, found: dict[str, Any]) -> Any:
         geometry = np.where(polygons, shapely.boundary(geometry), geometry) if polygons.any() else geometry
         parts, owners = shapely.get_parts(geometry, return_index=True)
         coordinates, counts = shapely.get_coordinates(parts), shapely.get_num_coordinates(parts)
-    x, y = _columns.world(*coordinates.T)
+    x, y = world(*coordinates.T)
     found |= {
         "x": packer.add(x, "u4", differences=True),
         "y": packer.add(y, "u4", differences=True),
@@ -250,8 +279,8 @@ def _lines(packer: _columns.Packer, layer: Layer, found: dict[str, Any]) -> Any:
     return order
 
 
-def _links(packer: _columns.Packer, links: Any) -> dict[str, Any]:
-    x, y = _columns.world(*links.reshape(-1, 2).T)
+def _links(packer: Packer, links: Any) -> dict[str, Any]:
+    x, y = world(*links.reshape(-1, 2).T)
     return {
         "name": "chosen for",
         "rows": len(links),
@@ -269,7 +298,7 @@ def _links(packer: _columns.Packer, links: Any) -> dict[str, Any]:
 
 
 def _fields(
-    packer: _columns.Packer, layer: Layer, frame: pd.DataFrame, picture: Callable[[str], str | None] | None
+    packer: Packer, layer: Layer, frame: pd.DataFrame, picture: Callable[[str], str | None] | None
 ) -> list[dict[str, Any]]:
     names = [name for name in FIRST if name in frame.columns]
     if len(frame) <= MANY:
@@ -278,12 +307,12 @@ def _fields(
     fields = []
     if picture is not None and "path" in names:
         addresses = frame["path"].map(lambda path: picture(str(path)) if isinstance(path, str) and path else None)
-        if (made := _columns.field(packer, "thumbnail", addresses)) is not None:
+        if (made := _field(packer, "thumbnail", addresses)) is not None:
             fields.append({**made, "role": "thumbnail"})
     for name in names:
         # A map is passed on; the folders of whoever made it are nobody's business.
         values = frame[name].map(_file_name) if name == "path" else frame[name]
-        made = _columns.field(packer, "file" if name == "path" else name, values)
+        made = _field(packer, "file" if name == "path" else name, values)
         if made is None:
             continue
         if name == "id" and layer.kind in {"images", "selection"}:
@@ -338,15 +367,15 @@ class _Embedding:
 def _view(layers: list[Layer]) -> list[float]:
     """Return the box that shows everything: west and north edge, width and height, in units of the world."""
     bounds = np.array([layer.frame.total_bounds for layer in layers])
-    x, y = _columns.world(bounds[:, [0, 2]].ravel(), bounds[:, [1, 3]].ravel())
+    x, y = world(bounds[:, [0, 2]].ravel(), bounds[:, [1, 3]].ravel())
     west, east = float(x.min()), float(x.max())
     if bounds[:, 2].max() - bounds[:, 0].min() > 180:
         import shapely
 
         every = np.concatenate([shapely.get_coordinates(layer.geometry)[:, 0] for layer in layers])
         if not np.any(np.abs(every) < 90):  # on both sides of the antimeridian, and nowhere else
-            turned, _ = _columns.world(np.array([every[every > 0].min(), every[every <= 0].max()]), np.zeros(2))
-            west, east = float(turned[0]), float(turned[1]) + _columns.WORLD
+            turned, _ = world(np.array([every[every > 0].min(), every[every <= 0].max()]), np.zeros(2))
+            west, east = float(turned[0]), float(turned[1]) + WORLD
     north, south = float(y.min()), float(y.max())
     # What has no width or height is shown in the middle of a box of some twenty metres.
     wide, high = max(east - west, 2000.0), max(south - north, 2000.0)
@@ -363,3 +392,154 @@ def _check_basemap(basemap: str | None) -> None:
             f"basemap is no address of map tiles: {basemap[:80]!r}",
             hint="such as https://tile.openstreetmap.org/{z}/{x}/{y}.png",
         )
+
+
+def _page(meta: dict[str, Any], data: str, attribution: list[str], title: str, basemap: str | None) -> str:
+    """Return the page of what the viewer is told (`meta`) and its packed columns (`data`)."""
+    script, style = _asset("viewer.js"), _asset("viewer.css")
+
+    def digest(text: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+    images = "data: blob: file: 'self'" + ("" if basemap is None else f" https://{urlsplit(basemap).netloc}")
+    policy = (
+        f"default-src 'none'; script-src {digest(script)}; style-src {digest(style)}; img-src {images};"
+        " base-uri 'none'; form-action 'none'"
+    )
+    # Inside a script element only "<" could end it; the others are for readers that are not browsers.
+    escaped = json.dumps(meta).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{html.escape(title)}</title>",
+            f"<style>{style}</style></head><body>",
+            '<div id="map" tabindex="0" role="application" aria-label="Map; arrow keys move it, plus and minus zoom">',
+            '<div id="tiles"></div></div>',
+            '<div id="panel" class="box"></div>',
+            '<div id="buttons" class="box"><button id="in" aria-label="Zoom in">+</button>',
+            '<button id="out" aria-label="Zoom out">&minus;</button>',
+            '<button id="all" aria-label="Show everything">&#x2922;</button></div>',
+            '<div id="scale" class="box"><span></span><div></div></div>',
+            f'<div id="attribution" class="box">{html.escape("  ·  ".join(attribution))}</div>',
+            '<div id="popup" class="box" role="dialog" aria-label="What was clicked" hidden></div>',
+            '<div id="problem" class="box" role="alert" hidden></div>',
+            f'<script id="meta" type="application/json">{escaped}</script>',
+            f'<script id="data" type="text/plain">{data}</script>',
+            f"<script>{script}</script>",
+            "</body></html>",
+            "",
+        ]
+    )
+
+
+@lru_cache(maxsize=2)
+def _asset(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+class Packer:
+    """Collects columns, and gives their bytes; what each method returns is how the page finds its column again."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, values: npt.NDArray[Any], kind: str, *, differences: bool = False) -> list[Any]:
+        """
+        Add a column.
+
+        Parameters
+        ----------
+        values
+            Numbers, in the type of that kind.
+        kind
+            One of `TYPES`.
+        differences
+            Store differences from the row before, which are small where neighbours are alike.
+        """
+        values = np.ascontiguousarray(values, dtype=TYPES[kind])
+        if differences and len(values):
+            values = np.concatenate((values[:1], np.diff(values)))
+        planes = values.view(np.uint8).reshape(len(values), values.itemsize).T
+        at, self._size = self._size, self._size + planes.size
+        self._parts.append(planes.tobytes())
+        return [at, len(values), kind, int(differences)]
+
+    def text(self) -> str:
+        """Return everything added, as text."""
+        packer = zlib.compressobj(LEVEL)
+        return base64.b64encode(b"".join([*(packer.compress(part) for part in self._parts), packer.flush()])).decode()
+
+
+def world(lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> tuple[Any, Any]:
+    """Return Web Mercator positions as whole numbers (uint32); latitudes beyond 85° stand at the edge."""
+    x = np.mod(np.rint((lon + 180.0) / 360.0 * WORLD), WORLD)
+    sine = np.sin(np.radians(np.clip(lat, -85.0511, 85.0511)))
+    y = np.rint((0.5 - np.arctanh(sine) / (2 * np.pi)) * WORLD)
+    return x.astype(np.uint32), np.clip(y, 0, WORLD - 1).astype(np.uint32)
+
+
+def _near_each_other(x: npt.NDArray[np.uint32], y: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+    """Return an order in which neighbours follow each other: Morton's curve."""
+
+    def spread(values: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
+        bits = values.astype(np.uint64)
+        for shift, mask in ((16, 0x0000FFFF0000FFFF), (8, 0x00FF00FF00FF00FF), (4, 0x0F0F0F0F0F0F0F0F),
+                            (2, 0x3333333333333333), (1, 0x5555555555555555)):  # fmt: skip
+            bits = (bits | (bits << np.uint64(shift))) & np.uint64(mask)
+        return bits
+
+    return np.argsort(spread(x) | (spread(y) << np.uint64(1)), kind="stable").astype(np.int64)
+
+
+def _field(packer: Packer, name: str, values: pd.Series) -> dict[str, Any] | None:
+    """
+    Add a column that popups show.
+
+    Parameters
+    ----------
+    packer
+        Where to.
+    name
+        Its name.
+    values
+        Its values.
+
+    Returns
+    -------
+    field
+        What the page needs to show it; None for a column that is all null.
+    """
+    import pandas as pd
+
+    if values.isna().all():
+        return None
+    found: dict[str, Any] = {"title": name.replace("_", " ")}
+    if pd.api.types.is_datetime64_any_dtype(values):
+        plain = values.dt.tz_convert(None) if values.dt.tz is not None else values
+        seconds = plain.to_numpy(dtype="datetime64[s]").astype("int64")
+        # 0 is "unknown"; the seconds of an unsigned number reach from 1970 to 2106.
+        seconds = np.where((seconds > 0) & (seconds < 2**32), seconds, 0)
+        return {**found, "kind": "time", "at": packer.add(seconds, "u4")}
+    if pd.api.types.is_bool_dtype(values):
+        truth = values.astype("boolean").to_numpy(dtype=float, na_value=2.0)
+        return {**found, "kind": "truth", "at": packer.add(truth, "u1")}
+    if pd.api.types.is_integer_dtype(values):
+        whole = values.astype("Int64").to_numpy(dtype="int64", na_value=UNKNOWN)
+        return {**found, "kind": "whole", "at": packer.add(whole, "i8")}
+    if pd.api.types.is_float_dtype(values):
+        return {**found, "kind": "number", "at": packer.add(values.to_numpy(dtype=float, na_value=np.nan), "f4")}
+    words = values.map(lambda value: None if _is_null(value) else str(value)[:LONGEST])
+    codes, known = pd.factorize(words)
+    kind = next(kind for kind in ("u1", "u2", "u4") if len(known) < np.iinfo(TYPES[kind]).max)
+    codes = np.where(codes < 0, np.iinfo(TYPES[kind]).max, codes)
+    return {**found, "kind": "text", "at": packer.add(codes, kind), "words": [str(word) for word in known]}
+
+
+def _is_null(value: Any) -> bool:
+    import pandas as pd
+
+    return value is None or (not isinstance(value, list | tuple | dict | np.ndarray) and bool(pd.isna(value)))

@@ -13,10 +13,10 @@ import stat
 import struct
 from typing import NamedTuple
 
-from mlygeo.readers import _exif_tags as exif
-from mlygeo.readers import _photo_values as values
-from mlygeo.readers._jpeg_head import Head, read_head
-from mlygeo.readers._xmp import properties
+from mlygeo.formats import exif as values
+from mlygeo.formats import tiff as exif
+from mlygeo.formats.jpeg import Head, read_head
+from mlygeo.formats.xmp import read_properties
 
 _PROJECTION = re.compile(rb"""ProjectionType\s*(?:=\s*["']|>)\s*(equirectangular|spherical)""", re.IGNORECASE)
 _ZONE = ("clock", "offset")
@@ -259,7 +259,7 @@ class _Xmp:
             if self._properties is None and packet.isascii() and name.partition(":")[2].encode() not in packet:
                 continue
             if self._properties is None:
-                self._properties, self.problem = properties(packet)
+                self._properties, self.problem = read_properties(packet)
             if name in self._properties:
                 return self._properties[name]
         return None

@@ -1,4 +1,10 @@
-"""Street networks: OpenStreetMap online, its files, graphs, and any vector file of lines -> a streets frame."""
+"""
+Street networks: OpenStreetMap online, its files, graphs, and any vector file of lines -> a streets frame.
+
+Vector files of lines -> edges, with nodes where the file has none, cut at the border of a region.
+
+Streets from OpenStreetMap's Overpass service, through OSMnx and its cache.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import frames
-from mlygeo.errors import FileError, FormatError, FrameError, InputError, RegionError
-from mlygeo.readers import _overpass, _street_lines, street_graph
+from mlygeo.errors import FileError, FormatError, FrameError, InputError, NetworkError, RegionError
+from mlygeo.osm import our_osmnx
+from mlygeo.readers import street_graph
+from mlygeo.readers.street_graph import BUFFER_M, TAGS
 
 if TYPE_CHECKING:
     import os
@@ -22,10 +30,14 @@ if TYPE_CHECKING:
 
     from mlygeo.regions import Region
 
+
 log = logging.getLogger("mlygeo.osm")
 
 OTHER_NAMES = {"osm_id": "osmid", "fclass": "highway"}
 """Columns that GDAL and Geofabrik call otherwise."""
+
+EMPTY = ("No data elements in server response", "Found no graph nodes within the requested polygon")
+"""How OSMnx's errors begin where there are no streets."""
 
 
 def street_network(
@@ -74,7 +86,7 @@ def street_network(
         return read_streets(path, region=region, retain_all=retain_all)
     if region is None:
         raise InputError("no region and no file of streets", hint="give a region, or --streets FILE")
-    graphs = [_overpass.download(polygon, retain_all=retain_all) for polygon in _sides(region)]
+    graphs = [_download(polygon, retain_all=retain_all) for polygon in _sides(region)]
     frame = _stacked(graphs)
     if not len(frame):
         raise RegionError(f"OpenStreetMap has no streets in {region.name}", hint=_where(region))
@@ -136,7 +148,7 @@ def read_streets(
     elif ending == ".graphml":
         frame, facts = _read_graphml(path, region)
     else:
-        frame, facts = _street_lines.read_lines(path, region)
+        frame, facts = _read_lines(path, region)
     if not len(frame):
         if region is not None:
             raise RegionError(f"no street of {path.name} lies in {region.name}", hint=_where(region))
@@ -227,7 +239,7 @@ def _read_graphml(path: Path, region: Region | None) -> tuple[gpd.GeoDataFrame, 
             f"{path.name} cannot be read as a graph: {' '.join(str(error).split())}",
             hint="--streets takes GraphML as osmnx.save_graphml writes it",
         ) from error
-    return _street_lines.cut(edges.to_crs(4326), region), {}
+    return _cut(edges.to_crs(4326), region), {}
 
 
 # Columns
@@ -302,3 +314,188 @@ def _sides(region: Region) -> list[Any]:
 def _where(region: Region) -> str:
     lon, lat = region.centre
     return f"the middle of the region is at {lon:.4f}, {lat:.4f} (longitude, latitude); is that where the streets are?"
+
+
+def _read_lines(path: Path, region: Region | None) -> tuple[gpd.GeoDataFrame, dict[str, Any]]:
+    """
+    Read the lines of any vector file, in its order.
+
+    Parameters
+    ----------
+    path
+        A file that `store.read_frame` reads, with one layer of lines.
+    region
+        Where lines are cut; None takes all.
+
+    Returns
+    -------
+    frame, facts
+        Lines in EPSG:4326 with `u`, `v` and `key`, and what was left out.
+
+    Raises
+    ------
+    FormatError
+        If it is damaged, or has no CRS.
+    FrameError
+        If it holds no lines, or several layers of them.
+    """
+    import shapely
+
+    frame = _rows_of_region(path, region)
+    if frame.crs is None:
+        raise FormatError(f"{path.name} has no CRS", hint="write it with one, or as GeoJSON in longitude and latitude")
+    if frame.active_geometry_name != "geometry":
+        frame = frame.rename_geometry("geometry")
+    rows = len(frame)
+    kinds = frame.geom_type
+    lines = kinds.isin(["LineString", "LinearRing", "MultiLineString"]) & ~frame.geometry.is_empty
+    if rows and not lines.any():
+        found = ", ".join(sorted({str(kind) for kind in kinds.dropna()})) or "rows without geometry"
+        raise FrameError(f"{path.name} holds no lines, but {found}", hint="--streets takes a file of lines")
+    frame = frame[lines]
+    if (frame.geom_type == "MultiLineString").any():
+        frame = frame.explode(ignore_index=True)
+    geometry = shapely.force_2d(np.asarray(frame.geometry.values))
+    frame = frame.set_geometry(list(geometry), crs=frame.crs)
+    if frame.crs.to_epsg() != 4326:
+        frame = frame.to_crs(4326)
+    finite = np.isfinite(frame.geometry.bounds.to_numpy()).all(axis=1)
+    frame = frame[finite].reset_index(drop=True)
+    left_out = rows - int(lines.sum()) + int((~finite).sum())
+    if left_out:
+        log.warning("%s: %s of %s rows are no lines and were left out", path.name, f"{left_out:,}", f"{rows:,}")
+    has_nodes = {"u", "v", "key"} <= set(frame.columns)
+    return _cut(_with_nodes(frame), region), {"rows_left_out": left_out, "has_nodes": has_nodes}
+
+
+def _cut(frame: gpd.GeoDataFrame, region: Region | None) -> gpd.GeoDataFrame:
+    """Cut lines at the border of a region; lines wholly inside stay as they are, to the last digit."""
+    import shapely
+
+    if region is None or not len(frame):
+        return frame
+    shapely.prepare(region.geometry)
+    geometry = np.asarray(frame.geometry.values)
+    meets = shapely.intersects(region.geometry, geometry)
+    crossing = np.flatnonzero(meets & ~shapely.covers(region.geometry, geometry))
+    if not len(crossing):
+        return frame[meets].reset_index(drop=True)
+    # a street's two directions must be cut at the same places, to the last digit
+    lines = geometry[crossing]
+    first, last = (shapely.get_coordinates(shapely.get_point(lines, place)) for place in (0, -1))
+    backward = (first[:, 0] > last[:, 0]) | ((first[:, 0] == last[:, 0]) & (first[:, 1] > last[:, 1]))
+    pieces = shapely.intersection(np.where(backward, shapely.reverse(lines), lines), region.geometry)
+    parts, line = shapely.get_parts(pieces, return_index=True)
+    nested, of_part = shapely.get_parts(parts, return_index=True)  # of collections, where a line also touches
+    parts, line = nested, line[of_part]
+    is_line = (shapely.get_type_id(parts) == shapely.GeometryType.LINESTRING) & (shapely.length(parts) > 0)
+    parts, line = parts[is_line], line[is_line]
+    parts = np.where(backward[line], shapely.reverse(parts), parts)
+
+    inside = np.flatnonzero(meets)
+    inside = inside[~np.isin(inside, crossing)]
+    row = np.concatenate((inside, crossing[line]))
+    order = np.argsort(row, kind="stable")
+    new = np.concatenate((geometry[inside], parts))[order]
+    share = np.concatenate((np.ones(len(inside)), shapely.length(parts) / shapely.length(lines)[line]))[order]
+    cut = frame.iloc[row[order]].set_geometry(list(new), crs=frame.crs).reset_index(drop=True)
+    if "length" in cut.columns and str(cut["length"].dtype) == "float64":
+        cut["length"] = np.where(share < 1, cut["length"] * share, cut["length"])
+    return cut
+
+
+def _rows_of_region(path: Path, region: Region | None) -> gpd.GeoDataFrame:
+    """Read the rows whose bounding box meets that of the region; all where it crosses the antimeridian."""
+    from mlygeo import store
+
+    bbox = None if region is None or len(region.boxes) > 1 else region.bounds
+    return store.read_frame(path, bbox=bbox, layer=_layer_of_lines(path))
+
+
+def _layer_of_lines(path: Path) -> str | None:
+    """Return the one layer of lines of a file with several layers, such as the GeoPackages of OSMnx."""
+    import pyogrio
+
+    from mlygeo import store
+
+    if path.suffix.lower() in {*store.PARQUET, ".csv", ".tsv"}:
+        return None
+    try:
+        layers = pyogrio.list_layers(path)
+    except pyogrio.errors.DataSourceError as error:
+        raise FormatError(f"{path.name} cannot be read as a vector file: {error}") from error
+    if len(layers) < 2:
+        return None
+    lines = [str(name) for name, kind in layers if kind is not None and "LineString" in str(kind)]
+    if len(lines) != 1:
+        found = ", ".join(f"{name} ({kind})" for name, kind in layers)
+        raise FrameError(
+            f"{path.name} has {len(lines)} layers of lines: {found}",
+            hint="save the layer of streets to a file of its own",
+        )
+    return lines[0]
+
+
+def _with_nodes(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Add the nodes of each line where the file has none, and number the parallels."""
+    import pandas as pd
+    import shapely
+
+    if not {"u", "v"} <= set(frame.columns):
+        geometry = np.asarray(frame.geometry.values)
+        ends = [shapely.get_coordinates(shapely.get_point(geometry, place)) for place in (0, -1)]
+        # one complex number for each place: factorize takes arrays of one dimension
+        nodes = pd.factorize(np.ascontiguousarray(np.concatenate(ends) + 0.0).view("complex128")[:, 0])[0]
+        frame = frame.drop(columns=["key"], errors="ignore").assign(u=nodes[: len(frame)], v=nodes[len(frame) :])
+    if "key" not in frame.columns:
+        frame = frame.assign(key=frame.groupby(["u", "v"], dropna=False).cumcount())
+    return frame
+
+
+def _download(polygon: Any, *, retain_all: bool) -> nx.MultiDiGraph:
+    """
+    Return OSMnx's graph of a polygon, without edges where OpenStreetMap has none.
+
+    Parameters
+    ----------
+    polygon
+        Polygon or multi-polygon, EPSG:4326, on one side of the antimeridian.
+    retain_all
+        Keep every component, and not only the largest.
+
+    Raises
+    ------
+    NetworkError
+        If the service cannot be reached, or sends something else.
+    """
+    import networkx as nx
+    import osmnx
+
+    hint = "try again later, or give a file of streets with --streets FILE (.osm.pbf, .gpkg, …)"
+    try:
+        with our_osmnx(osmnx.settings.overpass_url, useful_tags_way=list(TAGS)):
+            found: nx.MultiDiGraph = osmnx.graph_from_polygon(
+                _inside_antimeridian(polygon), network_type="all", retain_all=retain_all
+            )
+            return found
+    except OSError as error:  # those of requests among them
+        raise NetworkError("OpenStreetMap's Overpass service cannot be reached for the streets", hint=hint) from error
+    except ValueError as error:
+        if not str(error).startswith(EMPTY):
+            reason = " ".join(str(error).split())[:200]
+            raise NetworkError(f"OpenStreetMap's Overpass service sent no streets: {reason}", hint=hint) from error
+        log.info("OSMnx: %s", error)
+        nothing: nx.MultiDiGraph = nx.MultiDiGraph(crs=frames.CRS)
+        return nothing
+
+
+def _inside_antimeridian(polygon: Any) -> Any:
+    """Take a strip along the antimeridian off a polygon: OSMnx asks for 500 m around it, and cannot ask beyond 180°."""
+    import shapely
+
+    west, south, east, north = polygon.bounds
+    strip = 1.05 * BUFFER_M / 111_000 / np.cos(np.radians(min(max(abs(south), abs(north)), 89)))
+    if west - strip >= -180 and east + strip <= 180:
+        return polygon
+    log.warning("streets within %.4f° of the antimeridian cannot be fetched; a file of streets has them", strip)
+    return shapely.intersection(polygon, shapely.box(-180 + strip, south, 180 - strip, north))

@@ -9,7 +9,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import InputError
-from mlygeo.spatial import _clock, _geodesic, ordering
+from mlygeo.spatial import geodesy, geotag, ordering
 from mlygeo.spatial.geotag import outside_track
 from mlygeo.spatial.sequences import CUTOFF_TIME_S
 
@@ -121,13 +121,13 @@ def check_images(
 
 def _too_fast(order: Order, max_speed: float) -> npt.NDArray[np.object_]:
     texts = np.full(len(order), None, dtype=object)
-    step = _geodesic.lengths(order.lon[:-1], order.lat[:-1], order.lon[1:], order.lat[1:])
+    step = geodesy.lengths(order.lon[:-1], order.lat[:-1], order.lon[1:], order.lat[1:])
     seconds = np.diff(order.time_ms) / 1000
     # A burst of one second has no speed; that its times are the same is flagged for itself.
     speed = np.divide(step, seconds, out=np.zeros(len(step)), where=~order.first[1:] & (seconds > 0)) * 3.6
     for at in np.flatnonzero(speed > max_speed):
         texts[at + 1] = (
-            f"{step[at]:,.0f} m in {_clock.duration(seconds[at])} from the image before, that is"
+            f"{step[at]:,.0f} m in {geotag.duration(seconds[at])} from the image before, that is"
             f" {speed[at]:,.0f} km/h (at most {max_speed:g})"
         )
     return texts
@@ -161,7 +161,7 @@ def _zigzags(order: Order, first: Flags) -> npt.NDArray[np.object_]:
 
 
 def _between(order: Order, first: Any, second: Any) -> npt.NDArray[np.float64]:
-    return _geodesic.lengths(order.lon[first], order.lat[first], order.lon[second], order.lat[second])
+    return geodesy.lengths(order.lon[first], order.lat[first], order.lon[second], order.lat[second])
 
 
 def _same_time(images: gpd.GeoDataFrame, usable: Flags, groups: tuple[str, ...]) -> npt.NDArray[np.object_]:

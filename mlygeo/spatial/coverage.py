@@ -2,18 +2,31 @@
 How much of the streets has imagery near it: by street, class, year, camera and contributor; how new; the gaps.
 
 Lengths and distances are planar, in a projected coordinate reference system (`mlygeo.spatial.geodesy`).
+
+What of some streets has imagery near it: measured once, told in frames, sums and tables.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from mlygeo import frames
-from mlygeo.errors import FrameError, InputError
-from mlygeo.spatial._coverage import BY, CARRIED, VALUE, By, Coverage, check_options, measure
+from mlygeo.errors import CrsError, FrameError, InputError
+from mlygeo.spatial import geodesy, polylines, reach
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import geopandas as gpd
+    import pandas as pd
+
+    from mlygeo.spatial.geodesy import Projection
+    from mlygeo.spatial.polylines import Floats, Ints, Lines
+
 
 __all__ = [
     "BY",
@@ -36,6 +49,8 @@ DISTANCE_M = 20.0
 
 MIN_GAP_M = 20.0
 """Gaps shorter than this lie between two images that see each other."""
+
+CARRIED = ("u", "v", "key", "osmid", "highway", "name")
 
 COVERAGE = frames.Schema(
     "coverage",
@@ -61,6 +76,16 @@ GAPS = frames.Schema(
         frames.Column("length_m", "float64", "its length, metres"),
     ),
 )
+
+log = logging.getLogger("mlygeo.coverage")
+
+By = Literal["year", "pano", "creator"]
+
+BY: dict[str, str] = {"year": "captured_at", "pano": "is_pano", "creator": "creator_id"}
+"""What images are told apart by, and the column that says it."""
+
+VALUE = {"year": "year", "pano": "is_pano", "creator": "creator_id"}
+"""The column of a coverage frame that holds the value."""
 
 
 def street_coverage(
@@ -190,3 +215,312 @@ def coverage_gaps(
 def _attribution(streets: gpd.GeoDataFrame, images: gpd.GeoDataFrame) -> list[str]:
     sources = [*images.attrs.get("attribution", [frames.MAPILLARY]), *streets.attrs.get("attribution", [])]
     return list(dict.fromkeys(sources))
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """
+    What of some streets, each once, has imagery near it.
+
+    Parameters
+    ----------
+    streets
+        The rows of the streets frame that stand for a street each.
+    lonlat, lines
+        Their vertices: degrees, and in the plane.
+    projection
+        From one to the other.
+    distance
+        How near an image must lie, metres.
+    reached
+        What of the lines lies near images.
+    values
+        For each thing that images are told apart by, the value of each class.
+    images
+        How many images lie near some street: of all, and of each class.
+    """
+
+    streets: gpd.GeoDataFrame
+    lonlat: Floats
+    lines: Lines
+    projection: Projection | None
+    distance: float
+    reached: reach.Reached
+    values: dict[str, pd.Series]
+    images: dict[str, Ints]
+
+    @property
+    def covered_m(self) -> Floats:
+        """Covered length of each street, metres."""
+        return reach.covered_m(self.reached.stretches, len(self.streets))
+
+    def frame(self) -> gpd.GeoDataFrame:
+        """Return the coverage frame, a row a street; see `street_coverage`."""
+        newest = self.reached.newest.astype("datetime64[ms]")  # the least int64 is NaT
+        own = self._columns(np.arange(len(self.streets)), self.covered_m, self.reached.points)
+        return self._finish({**own, "newest": _utc(newest)}, np.asarray(self.streets.geometry.values))
+
+    def frame_by(self, name: str) -> gpd.GeoDataFrame:
+        """Return the coverage frame, a row for each street and value; see `street_coverage`."""
+        found = self.reached.groups[name]
+        own = self._columns(found.line, found.covered_m, found.points)
+        value = self.values[name].iloc[found.code].reset_index(drop=True)
+        return self._finish({**own, VALUE[name]: value}, np.asarray(self.streets.geometry.values)[found.line])
+
+    def _columns(self, line: Ints, covered: Floats, images: Ints) -> dict[str, Any]:
+        length = self.lines.length[line]
+        share = np.divide(covered, length, out=np.full(len(line), np.nan), where=length > 0)
+        carried = {name: self.streets[name].array.take(line) for name in CARRIED}
+        return {**carried, "length_m": length, "covered_m": covered, "share_covered": share, "images": images}
+
+    def _finish(self, columns: dict[str, Any], geometry: Any) -> gpd.GeoDataFrame:
+        import geopandas as gpd
+
+        frame = gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries(geometry, crs=frames.CRS))
+        frame.attrs["coverage"] = self.facts()
+        return frame
+
+    def gaps(self, min_length: float) -> gpd.GeoDataFrame:
+        """Return the parts of streets without imagery; see `coverage_gaps`."""
+        import geopandas as gpd
+
+        check_options(distance=self.distance, min_gap=min_length)
+        line, start, stop = self.uncovered(min_length)
+        length = stop - start
+        geometry: Any = []
+        if self.projection is not None:
+            geometry = reach.substrings(self.lines, self.lonlat, self.projection, line, start=start, stop=stop)
+        columns = {
+            "gap_id": np.arange(len(line), dtype="int64"),
+            **{name: self.streets[name].array.take(line) for name in CARRIED},
+            "from_m": start,
+            "to_m": stop,
+            "length_m": length,
+        }
+        gaps = gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries(geometry, crs=frames.CRS))
+        gaps.attrs["coverage"] = self.facts()
+        return gaps
+
+    def uncovered(self, min_length: float = 0.0) -> tuple[Ints, Floats, Floats]:
+        """Return the parts of streets without imagery: the street, and from where to where along it, metres."""
+        line, start, stop = self.reached.stretches
+        real = stop - start > reach.TOUCH_M  # a circle that touches a street does not divide it
+        line, start, stop = reach.complement(line[real], start[real], stop[real], self.lines.length)
+        long = stop - start >= max(min_length - reach.TOUCH_M, reach.TOUCH_M)
+        return line[long], start[long], stop[long]
+
+    def facts(self) -> dict[str, Any]:
+        """Return the sums over all streets."""
+        length = float(self.lines.length.sum())
+        covered = float(self.covered_m.sum())
+        newest = self.reached.newest[self.reached.newest != reach.NEVER]
+        return {
+            "streets": len(self.streets),
+            "streets_with_image": int((self.reached.points > 0).sum()),
+            "length_m": length,
+            "covered_m": covered,
+            "share_covered": covered / length if length else None,
+            "images_near": int(self.images["all"].sum()),
+            "median_newest": None if not len(newest) else str(np.sort(newest)[len(newest) // 2].astype("M8[ms]"))[:10],
+            "distance_m": float(self.distance),
+            "srid": None if self.projection is None else self.projection.srid,
+        }
+
+    def table(self, name: str) -> pd.DataFrame:
+        """
+        Return covered lengths by one thing.
+
+        Parameters
+        ----------
+        name
+            "highway", or one of those that were measured.
+
+        Returns
+        -------
+        table
+            A row for each value: `value` (str, null where unknown), `streets` (with an image of it; for
+            highway, of the class), `images` (near a street, not told for highway), `length_m` (of the
+            class, or of all), `covered_m`, `share_covered`. Most covered first, years in their order.
+        """
+        import pandas as pd
+
+        if name == "highway":
+            frame = pd.DataFrame(
+                {
+                    "value": self.streets["highway"].to_numpy(dtype=object),
+                    "streets": 1,
+                    "length_m": self.lines.length,
+                    "covered_m": self.covered_m,
+                }
+            )
+            table = frame.groupby("value", dropna=False, sort=False).sum().reset_index()
+            table = table.sort_values(["length_m", "value"], ascending=[False, True], kind="stable")
+        else:
+            found, labels = self.reached.groups[name], self.values[name]
+            total = float(self.lines.length.sum())
+            table = pd.DataFrame(
+                {
+                    "value": pd.Series(_text(labels), dtype="str"),
+                    "streets": np.bincount(found.code, minlength=len(labels)),
+                    "images": self.images[name],
+                    "length_m": total,
+                    "covered_m": np.bincount(found.code, found.covered_m, minlength=len(labels)),
+                }
+            )
+            table = table[table["images"] > 0]
+            order = ["value"] if name == "year" else ["covered_m", "value"]
+            table = table.sort_values(order, ascending=[True] if name == "year" else [False, True], kind="stable")
+        share = np.divide(
+            table["covered_m"].to_numpy(dtype=float),
+            table["length_m"].to_numpy(dtype=float),
+            out=np.full(len(table), np.nan),
+            where=table["length_m"].to_numpy(dtype=float) > 0,
+        )
+        return table.assign(share_covered=share).reset_index(drop=True)
+
+
+def measure(
+    streets: gpd.GeoDataFrame,
+    lonlat: tuple[Floats, Floats],
+    columns: Mapping[str, pd.Series],
+    *,
+    srid: int | None,
+    distance: float,
+    by: tuple[str, ...],
+    force_srid: bool,
+) -> Coverage:
+    """
+    Measure coverage; the floor of `street_coverage` and `coverage_gaps`, which explain the options.
+
+    Parameters
+    ----------
+    streets
+        Streets frame, EPSG:4326.
+    lonlat
+        Longitude and latitude of the images, degrees.
+    columns
+        Columns of the images, those of `BY` that `by` asks for and `captured_at` where there is one.
+    srid
+        EPSG code; None for the UTM zone of the streets.
+    distance
+        Metres.
+    by
+        Names out of `BY`.
+    force_srid
+        Do not look at the area of use of `srid`.
+    """
+    check_options(distance=distance)
+    frames.check(streets, frames.STREETS)
+    time = _milliseconds(columns.get("captured_at"), len(lonlat[0]))
+    classes, values = _classes(columns, time, by)
+    once, vertices, first = _each_once(streets)
+    projection = _projection(vertices, srid, force_srid=force_srid)
+    image_x, image_y = lonlat
+    x, y = np.empty(0), np.empty(0)
+    if projection is not None:
+        fitted = projection.fit((vertices[:, 0], vertices[:, 1]), lonlat)
+        # Without a polynomial that is good enough for both, PROJ does both.
+        exact = fitted is projection
+        x, y = fitted.forward(vertices[:, 0], vertices[:, 1], exact=exact)
+        image_x, image_y = fitted.forward(*lonlat, exact=exact)
+    lines = polylines.measure(x, y, first)
+    if projection is not None and not np.isfinite(lines.length).all():
+        raise CrsError(f"EPSG:{projection.srid} has no coordinates for some of the streets", hint="leave --srid out")
+    reached = reach.reach(lines, (image_x, image_y), distance, time=time, classes=classes)
+    near = np.flatnonzero(reached.near)
+    images = {name: np.bincount(kind.codes[near], minlength=kind.count) for name, kind in classes.items()}
+    measured = Coverage(
+        once, vertices, lines, projection, distance, reached, values, {"all": np.array([len(near)]), **images}
+    )
+    facts = measured.facts()
+    log.info(
+        "%.1f of %.1f km of streets (%s) within %g m of an image, %s images near them",
+        facts["covered_m"] / 1000, facts["length_m"] / 1000, f"{facts['streets']:,}", distance, f"{len(near):,}",
+    )  # fmt: skip
+    return measured
+
+
+def check_options(*, distance: float, min_gap: float = 0.0) -> None:
+    """
+    Raise unless the options of a coverage make sense.
+
+    Raises
+    ------
+    InputError
+        Naming the option.
+    """
+    if not (np.isfinite(distance) and distance > 0):
+        raise InputError(
+            f"--distance must be a positive number of metres, not {distance}", hint="leave it out for 20 metres"
+        )
+    if not (np.isfinite(min_gap) and min_gap >= 0):
+        raise InputError(f"--min-gap must be 0 metres or more, not {min_gap}")
+
+
+def _each_once(streets: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, Floats, Ints]:
+    """Return the rows that stand for a street each, in the order of (u, v, key), and their vertices."""
+    vertices, first = polylines.coordinates(streets)
+    if not len(streets):
+        return streets, vertices, first
+    vertex = polylines.hashes(vertices)
+    street, same = polylines.same_lines(vertex, first)
+    rows = polylines.each_once(streets, street, (polylines.directions(vertex, first), same))
+    once = streets.iloc[rows].reset_index(drop=True)
+    return once, *polylines.coordinates(once)
+
+
+def _projection(vertices: Floats, srid: int | None, *, force_srid: bool) -> Projection | None:
+    """Return the projection to measure in; None where there is no street and no code, for then there is no place."""
+    if not len(vertices):
+        return None if srid is None else geodesy.projection(srid)
+    bounds = polylines.bounds(vertices)
+    return geodesy.check_srid(geodesy.utm_srid(*bounds) if srid is None else srid, bounds, force=force_srid)
+
+
+def _milliseconds(times: pd.Series | None, length: int) -> Ints:
+    """Return times as milliseconds since 1970, the least int64 where unknown."""
+    if times is None:
+        return np.full(length, reach.NEVER)
+    if not str(times.dtype).startswith("datetime64"):
+        raise FrameError(
+            f"column 'captured_at' is {times.dtype}, expected {frames.MS_UTC}",
+            hint="mlygeo.read_frame(…, frame='images') brings columns to their dtypes",
+        )
+    # Without a zone, NumPy has the times themselves; NaT is the least int64.
+    plain = times.dt.tz_convert(None) if times.dt.tz is not None else times
+    return plain.to_numpy(dtype="datetime64[ms]").astype("int64")
+
+
+def _classes(
+    columns: Mapping[str, pd.Series], time: Ints, by: tuple[str, ...]
+) -> tuple[dict[str, reach.Classes], dict[str, pd.Series]]:
+    """Number the values that images are told apart by, in their order, those that are unknown last."""
+    import pandas as pd
+
+    classes, values = {}, {}
+    for name in by:
+        column = pd.Series(columns[BY[name]])
+        if name == "year":
+            years = pd.Series(time.astype("M8[ms]").astype("M8[Y]").astype("int64") + 1970, dtype="Int64")
+            column = years.mask(time == reach.NEVER)
+        codes, found = pd.factorize(column, sort=True, use_na_sentinel=True)
+        if unknown := bool((codes < 0).any()):
+            codes = np.where(codes < 0, len(found), codes)
+        labels = pd.Series(found).convert_dtypes() if len(found) == 0 else pd.Series(found)
+        if unknown:
+            labels = pd.concat([labels, pd.Series([None], dtype=labels.dtype)], ignore_index=True)
+        classes[name] = reach.Classes(codes.astype(np.int32), len(labels))
+        values[name] = labels
+    return classes, values
+
+
+def _text(values: pd.Series) -> list[str | None]:
+    import pandas as pd
+
+    return [None if pd.isna(value) else str(value) for value in values]
+
+
+def _utc(times: Any) -> pd.Series:
+    import pandas as pd
+
+    return pd.Series(times, dtype="datetime64[ms]").dt.tz_localize("UTC")

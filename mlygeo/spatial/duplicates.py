@@ -11,7 +11,7 @@ import numpy as np
 from mlygeo import frames
 from mlygeo.arrays import in_threads
 from mlygeo.errors import InputError
-from mlygeo.spatial import _geodesic, geodesy, ordering
+from mlygeo.spatial import geodesy, ordering
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -125,14 +125,14 @@ def _keepers(lon: Array, lat: Array, heading: Array, first: Flags, *, limit_m: f
     candidate = np.zeros(len(lon), dtype=bool)
     candidate[1:] = ~first[1:]
     _turn_within(heading, 2 * angle + 1e-9, candidate)
-    reach = 2 * limit_m + _geodesic.TOLERANCE_M
+    reach = 2 * limit_m + geodesy.TOLERANCE_M
     chosen = np.flatnonzero(candidate)
     if len(chosen) > len(lon) // 4:
         # Measuring all steps is cheaper than gathering many of them.
-        candidate[1:] &= ~_geodesic.farther(lon[:-1], lat[:-1], lon[1:], lat[1:], reach)
+        candidate[1:] &= ~geodesy.farther(lon[:-1], lat[:-1], lon[1:], lat[1:], reach)
     elif len(chosen):
         before = chosen - 1
-        candidate[chosen] = ~_geodesic.farther(lon[before], lat[before], lon[chosen], lat[chosen], reach)
+        candidate[chosen] = ~geodesy.farther(lon[before], lat[before], lon[chosen], lat[chosen], reach)
     edge = np.diff(candidate, prepend=False, append=False)
     bounds = np.flatnonzero(edge)
     begin, end = bounds[::2], bounds[1::2]
@@ -153,7 +153,7 @@ class _Test:
     def __call__(self, kept: Rows, rows: Rows) -> Flags:
         lon, lat = self.lon, self.lat
         same = _turn(self.heading[rows], self.heading[kept]) <= self.angle
-        same &= ~_geodesic.farther(lon[kept], lat[kept], lon[rows], lat[rows], self.limit_m)
+        same &= ~geodesy.farther(lon[kept], lat[kept], lon[rows], lat[rows], self.limit_m)
         return same
 
 
@@ -163,7 +163,7 @@ def _turn_within(heading: Array, angle: float, candidate: Flags) -> None:
     def work(start: int, stop: int) -> None:
         candidate[start + 1 : stop + 1] &= _turn(heading[start + 1 : stop + 1], heading[start:stop]) <= angle
 
-    in_threads(work, len(heading) - 1, _geodesic.CHUNK)
+    in_threads(work, len(heading) - 1, geodesy.CHUNK)
 
 
 def _turn(heading: Array, other: Array) -> Array:
@@ -260,10 +260,10 @@ def _rest_of_run(test: _Test, kept: int, at: int, end: int, keeper: Rows) -> int
 def _scale(lat: float, limit_m: float) -> tuple[float, float, float]:
     """Return metres in a degree of longitude and of latitude, and the error of distances near the limit."""
     sine = math.sin(math.radians(lat))
-    root = 1 - _geodesic.ECCENTRICITY_SQUARE * sine * sine
-    normal = math.radians(_geodesic.SEMI_MAJOR_M) / math.sqrt(root)
-    north = normal * (1 - _geodesic.ECCENTRICITY_SQUARE) / root
+    root = 1 - geodesy.ECCENTRICITY_SQUARE * sine * sine
+    normal = math.radians(geodesy.SEMI_MAJOR_M) / math.sqrt(root)
+    north = normal * (1 - geodesy.ECCENTRICITY_SQUARE) / root
     # A parallel shrinks by its distance over the earth's radius, times the tangent of the latitude.
-    short = abs(lat) <= _geodesic.STEEP_DEGREES and limit_m <= 500
-    slack = _geodesic.TOLERANCE_M + 2e-6 * limit_m * limit_m if short else math.inf
+    short = abs(lat) <= geodesy.STEEP_DEGREES and limit_m <= 500
+    slack = geodesy.TOLERANCE_M + 2e-6 * limit_m * limit_m if short else math.inf
     return normal * math.sqrt(1 - sine * sine), north, slack

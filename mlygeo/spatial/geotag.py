@@ -1,20 +1,24 @@
-"""Positions, headings and altitudes of images from a GPS track, or from the images beside them."""
+"""
+Positions, headings and altitudes of images from a GPS track, or from the images beside them.
+
+What a camera's clock got wrong, from the capture times of its images and the time of a track.
+"""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import InputError
-from mlygeo.spatial import _clock, ordering, times
+from mlygeo.spatial import ordering, times
 from mlygeo.spatial.sequences import checked_number, turned
 from mlygeo.spatial.track import Line, lines
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import geopandas as gpd
     import numpy.typing as npt
@@ -24,13 +28,30 @@ if TYPE_CHECKING:
     from mlygeo.spatial.polynomial import Array
     from mlygeo.spatial.track import Places
 
+
 LOG = logging.getLogger("mlygeo.spatial.geotag")
 
 MAX_EXTRAPOLATION_S = 1.0
+
 MAX_TIME_DELTA_S = 1.0
 
 LONG_GAP_S = 60.0
 """Gaps of the track that are bridged and longer than this are worth a warning."""
+
+
+HOUR_S, DAY_S = 3600, 86_400
+
+ZONES_S = 14 * HOUR_S
+"""No time zone is further from UTC: Kiribati, UTC+14."""
+
+GPS_EPOCH_S = 1024 * 7 * DAY_S
+"""Weeks of GPS are counted modulo 1024; receivers that forget it are off by that."""
+
+MANY = 0.5
+"""A wrong clock is worth naming if at least this share of the images lies outside the track."""
+
+FITTING = 0.9
+"""And if this share of them lies on the track once the clock is put right."""
 
 
 def geotag(
@@ -144,7 +165,7 @@ def geotag(
     if bridged := int(np.count_nonzero(found & (places.gap_s > LONG_GAP_S))):
         LOG.warning(
             "%d images lie in gaps of the track of over %g s, up to %s; --max-gap refuses to bridge them",
-            *(bridged, LONG_GAP_S, _clock.duration(float(places.gap_s[found].max()))),
+            *(bridged, LONG_GAP_S, duration(float(places.gap_s[found].max()))),
         )
     LOG.info("%d of %d images lie on the track", np.count_nonzero(found), len(images))
     return tagged
@@ -204,7 +225,7 @@ def interpolate_positions(images: gpd.GeoDataFrame, *, max_time_delta: float = M
         places = line.locate(time_us[gaps], max_extrapolation=max_time_delta, max_gap=None)
         lost = np.flatnonzero(np.isnan(places.lon))
         errors[rows[gaps[lost]]] = [
-            f"no position, and captured {_clock.duration(outside)}"
+            f"no position, and captured {duration(outside)}"
             f" {'after the last' if outside > 0 else 'before the first'} image of its folder that has one"
             for outside in places.outside_s[lost]
         ]
@@ -293,7 +314,7 @@ def _explain(
         return reasons
     slip = None
     if clock:
-        slip = _clock.find_slip(
+        slip = _find_slip(
             time_us,
             lambda moments: merged.inside(moments, max_extrapolation=max_extrapolation, max_gap=max_gap),
             (time_us < merged.time[0]) | (time_us > merged.time[-1]),
@@ -304,14 +325,14 @@ def _explain(
         LOG.warning("%d of %d images are outside the track%s", np.count_nonzero(lost), len(time_us), remedy)
     start, end = (_text(merged.time[at]) for at in (0, -1))
     for row in np.flatnonzero(lost):
-        outside = _clock.duration(places.outside_s[row])
+        outside = duration(places.outside_s[row])
         if time_us[row] < merged.time[0]:
             reasons[row] = f"captured {outside} before the track starts ({start}){remedy}"
         elif time_us[row] > merged.time[-1]:
             reasons[row] = f"captured {outside} after the track ends ({end}){remedy}"
         else:
             side = "after the last point before it" if places.outside_s[row] > 0 else "before the first point after it"
-            reasons[row] = f"captured in a gap of {_clock.duration(places.gap_s[row])} in the track, {outside} {side}"
+            reasons[row] = f"captured in a gap of {duration(places.gap_s[row])} in the track, {outside} {side}"
     return reasons
 
 
@@ -367,3 +388,81 @@ def _check_options(**options: float | None) -> None:
     for name, value in options.items():
         if value is not None and not value >= 0:
             raise InputError(f"--{name.replace('_', '-')} must be 0 seconds or more, not {value}")
+
+
+class Slip(NamedTuple):
+    """How far a clock is ahead, seconds, what that looks like, and whether other hours fit as well."""
+
+    ahead_s: float
+    cause: str
+    others: int
+
+    def text(self, offset_time: float) -> str:
+        """Return the explanation, and the `--offset-time` that puts it right."""
+        side = "ahead" if self.ahead_s > 0 else "behind"
+        also = f"; {self.others} other whole hours fit too" if self.others else ""
+        total = offset_time + self.ahead_s
+        return (
+            f"the camera's clock seems to be {duration(abs(self.ahead_s))} {side} ({self.cause}{also}):"
+            f" try --offset-time {total:.10g}"
+        )
+
+
+def _find_slip(times_us: Rows, inside: Callable[[Rows], Flags], outside: Flags) -> Slip | None:
+    """
+    Return the likely error of a clock, if many images lie outside a track by one and the same.
+
+    Parameters
+    ----------
+    times_us
+        Capture times, microseconds since 1970.
+    inside
+        Tells of times whether they lie on the track.
+    outside
+        Which images do not.
+
+    Returns
+    -------
+    slip
+        The smallest of the usual errors that brings nine in ten of them onto the track: whole hours
+        first (a time zone, summer time), then half and quarter hours, days, a turn of the GPS weeks.
+        None if few images are outside, or none of these explains it.
+    """
+    if not len(times_us) or np.count_nonzero(outside) < MANY * len(times_us):
+        return None
+    lost = times_us[outside]
+
+    def fits(ahead_s: int) -> bool:
+        return bool(np.count_nonzero(inside(lost - ahead_s * 1_000_000)) >= FITTING * len(lost))
+
+    hours = [ahead for ahead in _around(HOUR_S, ZONES_S) if fits(ahead)]
+    if hours:
+        return Slip(hours[0], "its time zone?", len(hours) - 1)
+    for step, most, cause in (
+        (HOUR_S // 2, ZONES_S, "its time zone?"),
+        (HOUR_S // 4, ZONES_S, "its time zone?"),
+        (DAY_S, 366 * DAY_S, "its date?"),
+        (GPS_EPOCH_S, 2 * GPS_EPOCH_S, "GPS weeks counted modulo 1024?"),
+    ):
+        for ahead in _around(step, most):
+            if fits(ahead):
+                return Slip(ahead, cause, 0)
+    return None
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people say it, in its two largest units."""
+    seconds = abs(seconds)
+    if seconds < 60:
+        return f"{seconds:.3g} s" if seconds < 10 else f"{seconds:.0f} s"
+    whole = round(seconds)
+    for unit, smaller, size, part in (("d", "h", DAY_S, HOUR_S), ("h", "min", HOUR_S, 60), ("min", "s", 60, 1)):
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size} {unit} {rest} {smaller}" if rest else f"{whole // size} {unit}"
+    return f"{whole} s"
+
+
+def _around(step: int, most: int) -> list[int]:
+    """Return multiples of a step, the nearest to 0 first, ahead before behind, without 0."""
+    return [sign * number * step for number in range(1, most // step + 1) for sign in (1, -1)]

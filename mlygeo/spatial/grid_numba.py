@@ -19,8 +19,7 @@ from mlygeo.spatial.grid import SLACK, shape
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from mlygeo.spatial._pairs import HeadingTest
-    from mlygeo.spatial.grid import Array, Box, Rows
+    from mlygeo.spatial.grid import Array, Box, HeadingTest, Rows
 
 CELLS_PER_IMAGE = 0.25
 """Cells of some 12 to 16 m in a city of ten million images: fewer cells stay in the caches, more hold fewer images."""

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from mlygeo.spatial import grid as grids
-from mlygeo.spatial._pairs import HeadingTest
-from mlygeo.spatial.grid import CHUNK_IMAGES, SMALLEST_CELL_M, Box, Search
+from mlygeo.spatial.grid import CHUNK_IMAGES, SMALLEST_CELL_M, Box, HeadingTest, Search
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -1,4 +1,8 @@
-"""Projections that turn degrees into planar metres, by PROJ or by a polynomial that was checked against it."""
+"""
+Projections that turn degrees into planar metres, by PROJ or by a polynomial that was checked against it.
+
+PROJ on arrays, in threads; the only place that transforms coordinates with it.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +13,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.arrays import workers
+from mlygeo.arrays import in_threads, workers
 from mlygeo.errors import CrsError
-from mlygeo.spatial import _proj, areas
+from mlygeo.spatial import areas
 from mlygeo.spatial.polynomial import TOLERANCE, fit
 
 if TYPE_CHECKING:
     from mlygeo.spatial.areas import Bounds
     from mlygeo.spatial.polynomial import Array, Polynomial
 
+
 LOG = logging.getLogger("mlygeo.spatial.geodesy")
 
 MANY = 100_000
 """Number of coordinates from which fitting a polynomial costs less than it saves."""
+
+CHUNK = 50_000
+"""Coordinates that one call of PROJ gets: enough to make the call's own cost vanish."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ class Projection:
         NaN where PROJ has no answer.
         """
         x, y = _coordinates(x, y)
-        return _proj.transform(self.srid, x / self.unit_m, y / self.unit_m, inverse=True)
+        return _transform(self.srid, x / self.unit_m, y / self.unit_m, inverse=True)
 
     def fit(self, *coordinates: tuple[Array, Array]) -> Projection:
         """
@@ -135,14 +143,14 @@ class Projection:
         """
         if not np.isfinite([*bounds, distance_m]).all():
             return None
-        transformer, margin = _proj.transformer(self.srid), distance_m / self.unit_m
+        transformer, margin = _transformer(self.srid), distance_m / self.unit_m
         try:
             west, south, east, north = transformer.transform_bounds(*bounds)
             # A straight border comes out curved; what 21 points on it miss lies far below 1 % of the box.
             margin += 0.01 * max(east - west, north - south)
             planar = (west - margin, south - margin, east + margin, north + margin)
             west, south, east, north = transformer.transform_bounds(*planar, direction="INVERSE")
-        except _proj.error():
+        except _error():
             return None
         if not np.isfinite([west, south, east, north]).all() or max(abs(south), abs(north)) > 89:
             return None
@@ -150,7 +158,7 @@ class Projection:
         return areas.wrap(west - 0.001), south, areas.wrap(east + 0.001), north
 
     def _through_proj(self, lon: Array, lat: Array) -> tuple[Array, Array]:
-        x, y = _proj.transform(self.srid, lon, lat, inverse=False)
+        x, y = _transform(self.srid, lon, lat, inverse=False)
         if self.unit_m != 1.0:
             x *= self.unit_m
             y *= self.unit_m
@@ -167,7 +175,7 @@ def projection(srid: int, bounds: Bounds | None) -> Projection:
         better = f"--srid {areas.suggest(bounds, srid)}"
     try:
         crs = CRS.from_epsg(srid)
-    except _proj.error() as error:
+    except _error() as error:
         raise CrsError(f"EPSG has no coordinate reference system {srid}", hint=f"use {better}") from error
     if crs.is_compound:
         horizontal = crs.sub_crs_list[0].to_epsg() if crs.sub_crs_list else None
@@ -190,3 +198,37 @@ def projection(srid: int, bounds: Bounds | None) -> Projection:
 
 def _coordinates(first: Any, second: Any) -> tuple[Array, Array]:
     return (np.atleast_1d(np.asarray(first, dtype=np.float64)), np.atleast_1d(np.asarray(second, dtype=np.float64)))
+
+
+@lru_cache(maxsize=64)
+def _transformer(srid: int) -> Any:
+    """Return the transformer from longitude and latitude (WGS 84) to a CRS, in its own unit."""
+    from pyproj import Transformer
+
+    # pyproj keeps one PROJ object a thread inside, so that threads may share it.
+    return Transformer.from_crs(4326, srid, always_xy=True)
+
+
+def _error() -> type[Exception]:
+    """Return the class of PROJ's errors."""
+    from pyproj.exceptions import ProjError
+
+    kind: type[Exception] = ProjError
+    return kind
+
+
+def _transform(srid: int, first: Array, second: Array, *, inverse: bool) -> tuple[Array, Array]:
+    """Return new arrays with the coordinates transformed to a CRS, or from it; NaN where PROJ has no answer."""
+    shared = _transformer(srid)
+    first, second = np.array(first), np.array(second)
+    direction = "INVERSE" if inverse else "FORWARD"
+
+    def work(start: int, stop: int) -> None:
+        part = first[start:stop], second[start:stop]
+        shared.transform(*part, inplace=True, direction=direction)
+        failed = ~(np.isfinite(part[0]) & np.isfinite(part[1]))
+        for values in part:
+            values[failed] = np.nan
+
+    in_threads(work, len(first), CHUNK)
+    return first, second

@@ -3,6 +3,8 @@ Stretches of lines that lie within a distance of points, exactly: circles cut se
 
 Points are sorted into a grid once; each segment looks at the cells its surroundings meet. Work goes
 on in chunks of neighbouring lines, so that memory is bounded whatever the number of points.
+
+Parts of lines as lines of their own.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlygeo.arrays import in_threads
+from mlygeo.spatial import polylines
 from mlygeo.spatial.grid import SMALLEST_CELL_M, Box, Grid, build
 
 if TYPE_CHECKING:
@@ -20,7 +23,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from mlygeo.spatial.geodesy import Projection
     from mlygeo.spatial.polylines import Floats, Ints, Lines
+
 
 TOUCH_M = 1e-6
 """Stretches closer than this are one, and one that ends this close to the line's end ends there: rounding."""
@@ -29,6 +34,7 @@ APART_M = 1.0
 """Between the lines of a chunk, laid one after another on one axis."""
 
 CHUNK_SEGMENTS = 4096
+
 CHUNK_PAIRS = 1 << 19
 """Pairs of segments and points looked at together."""
 
@@ -126,7 +132,9 @@ def reach(
 
 
 _NO_ROWS, _NO_METRES = np.empty(0, dtype=np.int64), np.empty(0)
+
 _NO_STRETCHES = Stretches(_NO_ROWS, _NO_METRES, _NO_METRES)
+
 _NO_GROUPS = Groups(_NO_ROWS, _NO_ROWS, _NO_METRES, _NO_ROWS)
 
 
@@ -364,3 +372,74 @@ def _compact(keys: Ints, count: int) -> tuple[Ints, Ints]:
     present[keys] = True
     values = np.flatnonzero(present)
     return values, (np.cumsum(present) - 1)[keys]
+
+
+def complement(line: Ints, start: Floats, stop: Floats, length: Floats) -> tuple[Ints, Floats, Floats]:
+    """
+    Return what is left of lines between stretches.
+
+    Parameters
+    ----------
+    line, start, stop
+        Disjoint stretches, metres along their lines.
+    length
+        Lengths of all lines.
+
+    Returns
+    -------
+    line, start, stop
+        In the order of lines and places; some may have no length.
+    """
+    every = np.arange(len(length))
+    # One more piece is left than there are stretches: each begins where a stretch stops, and the first at 0.
+    left = np.concatenate((every, line))
+    begins, ends = np.concatenate((np.zeros(len(length)), stop)), np.concatenate((start, length))
+    begin_order = np.lexsort((begins, left))
+    end_order = np.lexsort((ends, np.concatenate((line, every))))
+    return left[begin_order], begins[begin_order], ends[end_order]
+
+
+def substrings(
+    lines: Lines, lonlat: Floats, projection: Projection, line: Ints, *, start: Floats, stop: Floats
+) -> npt.NDArray[np.object_]:
+    """
+    Return parts of lines as geometries, EPSG:4326.
+
+    Parameters
+    ----------
+    lines
+        The lines in the plane.
+    lonlat
+        Their vertices, degrees, shape (vertices, 2).
+    projection
+        From one to the other.
+    line
+        The line of each part.
+    start, stop
+        Metres along it, start < stop. A part that begins or ends with its line has the line's own vertex there.
+    """
+    import shapely
+
+    if not len(line):
+        return np.empty(0, dtype=object)
+    head, after = _places(lines, lonlat, projection, line, start)
+    tail, before = _places(lines, lonlat, projection, line, stop)
+    inside = np.maximum(before - after, 0)
+    part = np.repeat(np.arange(len(line)), inside)
+    vertex = np.arange(inside.sum()) + np.repeat(after + 1 - np.cumsum(inside) + inside, inside)
+    between = (lines.along[vertex] > start[part]) & (lines.along[vertex] < stop[part])
+    part, vertex = part[between], vertex[between]
+    owner = np.concatenate((np.arange(len(line)), part, np.arange(len(line))))
+    order = np.argsort(owner, kind="stable")
+    coordinates = np.concatenate((head, lonlat[vertex], tail))[order]
+    return np.asarray(shapely.linestrings(coordinates, indices=owner[order]))
+
+
+def _places(lines: Lines, lonlat: Floats, projection: Projection, line: Ints, distance: Floats) -> tuple[Floats, Any]:
+    """Return places along lines, degrees, and the vertex before each."""
+    x, y, segment = polylines.locate(lines, line, distance)
+    places = np.column_stack(projection.inverse(x, y))
+    first, last = lines.first[line], lines.first[line + 1] - 1
+    at_start, at_end = distance <= 0, distance >= lines.along[last]
+    places[at_start], places[at_end] = lonlat[first[at_start]], lonlat[last[at_end]]
+    return places, segment

@@ -3,6 +3,8 @@ Sequences of images: cut by gaps, split by number, headings along them, and a li
 
 The order is that of the older tools: cut, derive headings, flag duplicates
 (`mlygeo.spatial.duplicates`), split.
+
+What is told of each sequence as a whole: facts of its images, and a line through them.
 """
 
 from __future__ import annotations
@@ -15,19 +17,23 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import InputError
-from mlygeo.spatial import _geodesic, _sequence_facts, ordering
+from mlygeo.spatial import geodesy, ordering
 
 if TYPE_CHECKING:
     import geopandas as gpd
+    import numpy.typing as npt
     import pandas as pd
 
-    from mlygeo.spatial.ordering import Flags, Order
+    from mlygeo.spatial.ordering import Flags, Order, Rows
     from mlygeo.spatial.polynomial import Array
+
 
 LOG = logging.getLogger("mlygeo.spatial.sequences")
 
 CUTOFF_DISTANCE_M = 600.0
+
 CUTOFF_TIME_S = 60.0
+
 MAX_IMAGES = 500
 
 NAMESPACE = uuid.UUID("6d6c7967-656f-5365-9175-656e63650001")
@@ -243,7 +249,7 @@ def summarise(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     ids = members["sequence_id"].iloc[rows[starts]]
     stops = np.append(starts[1:], len(order))[: len(starts)] - 1
     step = np.zeros(len(order))
-    step[1:] = _geodesic.lengths(order.lon[:-1], order.lat[:-1], order.lon[1:], order.lat[1:])
+    step[1:] = geodesy.lengths(order.lon[:-1], order.lat[:-1], order.lon[1:], order.lat[1:])
     step[order.first] = 0.0
     duration = (order.time_ms[stops] - order.time_ms[starts]) / 1000
     length = np.add.reduceat(step, starts) if len(starts) else step
@@ -255,12 +261,12 @@ def summarise(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
             "length_m": length,
             "duration_s": duration,
             "mean_speed_ms": speed,
-            "geometry": _sequence_facts.lines(order, starts),
+            "geometry": _lines(order, starts),
         },
         index=pd.Index(ids, name="sequence_id"),
     )
     placed["start"], placed["end"] = placed["start"].dt.tz_localize("UTC"), placed["end"].dt.tz_localize("UTC")
-    table = _sequence_facts.facts(members, rows).join(placed, how="left")
+    table = _facts(members, rows).join(placed, how="left")
     table = table.reset_index().sort_values(["start", "sequence_id"], ignore_index=True)
     sequences = gpd.GeoDataFrame(
         table.drop(columns="geometry"), geometry=gpd.GeoSeries(table["geometry"], crs=frames.CRS)
@@ -333,14 +339,14 @@ def _cuts(order: Order, cutoff_distance: float, cutoff_time: float) -> Flags:
     """Return which images of an order start a sequence: the array floor of `cut_sequences`."""
     starts = order.first.copy()
     starts[1:] |= order.time_ms[1:] - order.time_ms[:-1] > cutoff_time * 1000
-    starts[1:] |= _geodesic.farther(order.lon[:-1], order.lat[:-1], order.lon[1:], order.lat[1:], cutoff_distance)
+    starts[1:] |= geodesy.farther(order.lon[:-1], order.lat[:-1], order.lon[1:], order.lat[1:], cutoff_distance)
     return starts
 
 
 def _directions(order: Order) -> Array:
     """Return the directions of travel in an order: the array floor of `interpolate_directions`."""
     heading = np.full(len(order), np.nan)
-    heading[:-1] = _geodesic.bearings(order.lon[:-1], order.lat[:-1], order.lon[1:], order.lat[1:])
+    heading[:-1] = geodesy.bearings(order.lon[:-1], order.lat[:-1], order.lon[1:], order.lat[1:])
     heading[:-1][order.first[1:]] = np.nan
     return next_known(heading, order.first)
 
@@ -363,3 +369,59 @@ def _named(images: gpd.GeoDataFrame, order: Order, starts: Flags) -> pd.Series:
     ids = [str(uuid.uuid5(NAMESPACE, "\n".join(map(str, text)))) for text in texts]
     number = order.unsort(np.cumsum(starts) - 1, np.full(len(images), -1))
     return pd.Series(pd.array(ids, dtype="str").take(number, allow_fill=True), index=images.index)
+
+
+def _facts(members: gpd.GeoDataFrame, rows: Rows) -> pd.DataFrame:
+    """Return what the images of each sequence say of it, the first in time first."""
+    import pandas as pd
+
+    columns = ("creator_id", "organization_id", "make", "model", "camera_type", "creator_username", "folder")
+    known = pd.DataFrame({name: members[name] for name in columns if name in members.columns})
+    known["sequence_id"] = members["sequence_id"]
+    rest = np.ones(len(members), dtype=bool)
+    rest[rows] = False
+    groups = known.iloc[np.concatenate([rows, np.flatnonzero(rest)])].groupby("sequence_id", sort=False)
+    table = groups.first()
+    table.insert(0, "images", groups.size())
+    for name, column in (("is_pano", "is_pano"), ("is_duplicate", "duplicates")):
+        if name in members.columns:
+            flags = members[name].astype("bool").groupby(members["sequence_id"], sort=False)
+            table[column] = flags.mean() > 0.5 if name == "is_pano" else flags.sum().astype("int64")
+    if "is_pano" not in table:
+        table["is_pano"] = False
+    return table
+
+
+def _lines(order: Order, starts: Rows) -> npt.NDArray[np.object_]:
+    """Return the lines of the sequences that start at these places of an order, cut at the antimeridian."""
+    import shapely
+
+    count = np.diff(starts, append=len(order))
+    single = count == 1
+    # A line has two ends: a single position is both.
+    repeat = np.ones(len(order), dtype=np.int64)
+    repeat[starts[single]] = 2
+    lon, lat = np.repeat(order.lon, repeat), np.repeat(order.lat, repeat)
+    number = np.repeat(np.arange(len(starts)), np.where(single, 2, count))
+    made = np.asarray(shapely.linestrings(lon, lat, indices=number))
+    crossing = np.flatnonzero((np.abs(np.diff(lon)) > 180) & (np.diff(number) == 0))
+    for which in np.unique(number[crossing]):
+        part = slice(starts[which], starts[which] + count[which])
+        made[which] = _cut_at_antimeridian(order.lon[part], order.lat[part])
+    return made
+
+
+def _cut_at_antimeridian(lon: Array, lat: Array) -> Any:
+    """Return a line as a MultiLineString that ends at the antimeridian on either side."""
+    import shapely
+
+    pieces, piece = [], [(lon[0], lat[0])]
+    for west, south, east, north in zip(lon[:-1], lat[:-1], lon[1:], lat[1:], strict=True):
+        if abs(east - west) > 180:
+            edge = float(np.copysign(180.0, west))
+            span = east + 2 * edge - west
+            height = south + (north - south) * ((edge - west) / span if span else 0.0)
+            pieces.append([*piece, (edge, height)])
+            piece = [(-edge, height)]
+        piece.append((east, north))
+    return shapely.MultiLineString([*pieces, piece])

@@ -9,7 +9,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FrameError
-from mlygeo.spatial import _geodesic
+from mlygeo.spatial import geodesy
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -126,7 +126,7 @@ class Line:
         outside = np.where(bridged, 0, np.where(back, before, -after)) / 1e6
         found = np.abs(outside) <= max_extrapolation
         lon, lat = np.full(len(times), np.nan), np.full(len(times), np.nan)
-        lon[found], lat[found] = _geodesic.along(
+        lon[found], lat[found] = geodesy.along(
             self.lon[start[found]],
             self.lat[start[found]],
             self.lon[stop[found]],
@@ -158,7 +158,7 @@ class Line:
         """Return the bearing of each segment; one that does not move has that of the next that does."""
         from mlygeo.spatial.sequences import next_known
 
-        bearing = _geodesic.bearings(self.lon[:-1], self.lat[:-1], self.lon[1:], self.lat[1:])
+        bearing = geodesy.bearings(self.lon[:-1], self.lat[:-1], self.lon[1:], self.lat[1:])
         bearing[broken] = np.nan
         first = np.ones(len(bearing), dtype=bool)
         first[1:] = broken[:-1] | broken[1:]

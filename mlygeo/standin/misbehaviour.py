@@ -10,7 +10,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.standin.answers import WEB_PAGE, Answer, Request, error_answer, plain
-from mlygeo.standin.picture_routes import JPEG, expired
+from mlygeo.standin.routes import JPEG, expired
 
 if TYPE_CHECKING:
     import threading

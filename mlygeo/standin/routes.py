@@ -3,21 +3,32 @@ The stand-in's routes: which paths it knows, and who answers them when nothing g
 
 A route is a line in `ROUTES`: a name, a method, the form of its path, the parameter without which
 it is not meant, and the function that answers.
+
+How the stand-in answers for vector tiles.
+
+How the stand-in delivers pictures: to whoever has a signed address, and never to a token.
 """
 
 from __future__ import annotations
 
+import gzip
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlygeo.standin import graph_routes, picture_routes, tile_routes, upload_routes
+from mlygeo.standin import graph_routes, upload_routes
+from mlygeo.standin.answers import WEB_PAGE, Answer, Request, plain, refusal
+from mlygeo.standin.imagery import TILESETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
 
-    from mlygeo.standin.answers import Answer, Request
+    from mlygeo.standin.answers import Request
     from mlygeo.standin.backend import Backend
+    from mlygeo.standin.faults import Faults
+
+
+JPEG = "image/jpeg"
 
 
 @dataclass(frozen=True)
@@ -49,19 +60,60 @@ class Route:
     settles: frozenset[str] = frozenset()
 
 
+def _login(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answer:  # noqa: ARG001
+    """Answer for the login page."""
+    return Answer(WEB_PAGE, 200, "text/html")
+
+
+def _picture(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answer:
+    """Answer for a picture."""
+    if request.carries_secret:
+        return plain(400, "Bad request: a token has no place here")
+    faults, number = request.faults, int(parts["id"])
+    signature, expiry = request.query.get("oh", ""), request.query.get("oe", "")
+    if not backend.pictures.is_signed(parts["size"], number, signature, expiry):
+        return expired(faults)
+    row = backend.records.row(number)
+    if row is None or faults.is_gone(number):
+        return plain(404, "Not found")
+    file = backend.pictures.file(number)
+    if file is not None:
+        return Answer(content_type=JPEG, file=file)
+    is_pano = bool(backend.records.images["is_pano"].iloc[row])
+    return Answer(backend.pictures.drawn(number, parts["size"], is_pano=is_pano), content_type=JPEG)
+
+
+def _tile(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answer:
+    """Answer for a tile."""
+    token = request.query.get("access_token")
+    if token is None and "Authorization" in request.headers:
+        # The tile server knows the token in the query alone.
+        return refusal(403)
+    if backend.token is not None and token != backend.token:
+        return refusal(500 if token is None else 400)
+    zoom, x, y = (int(parts[name]) for name in ("zoom", "x", "y"))
+    if parts["tileset"] not in TILESETS or zoom > 14 or max(x, y) >= 2**zoom:
+        return plain(404, "not found")
+    encoded = backend.imagery.tile(parts["tileset"], zoom, x, y)
+    if not encoded:
+        return Answer(b"", 200, "application/x-protobuf")
+    packed = gzip.compress(encoded, mtime=0)
+    return Answer(packed, 200, "application/x-protobuf", (("Content-Encoding", "gzip"),))
+
+
 ROUTES = (
     Route(
         "tiles",
         "GET",
         re.compile(r"/maps/vtp/(?P<tileset>\w+)/2/(?P<zoom>\d{1,2})/(?P<x>\d{1,5})/(?P<y>\d{1,5})/?"),
-        tile_routes.tile,
+        _tile,
     ),
-    Route("login", "GET", re.compile(r"/login/?"), tile_routes.login),
+    Route("login", "GET", re.compile(r"/login/?"), _login),
     Route(
         "thumbs",
         "GET",
         re.compile(r"/thumbs/(?P<size>256|1024|2048|original)/(?P<id>\d{1,19})\.jpg"),
-        picture_routes.picture,
+        _picture,
     ),
     Route("entities", "GET", re.compile(r"/"), graph_routes.entities, needs="ids"),
     Route("images", "GET", re.compile(r"/images/?"), graph_routes.images_by_ids, needs="image_ids"),
@@ -93,3 +145,8 @@ def find_route(method: str, path: str, query: Container[str]) -> tuple[Route, Ma
         if match := route.path.fullmatch(path):
             return route, match.groupdict()
     return None
+
+
+def expired(faults: Faults) -> Answer:
+    """Return what is said of an address that has expired."""
+    return plain(faults.expired_status, "URL signature expired")

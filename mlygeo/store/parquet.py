@@ -3,25 +3,26 @@ GeoParquet 1.1, written for GIS tools and read in parts.
 
 Written files hold WKB, a bounding-box column that readers prune row groups by, zstd compression,
 row groups of 100,000 rows, and rows along a Z-order curve where there is more than one group.
-Points go between arrays and WKB without an object per point; `mlygeo.point_files` reads parts of
+Points go between arrays and WKB without an object per point; `mlygeo.store.points` reads parts of
 such files.
 
 Specification: https://geoparquet.org/releases/v1.1.0/
+
+What is common to reading GeoParquet whole and in parts: opening, metadata, coordinates of points.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlygeo import _parquet, frames
-from mlygeo._parquet import POINT_WKB
-from mlygeo.errors import FrameError
+from mlygeo import frames
+from mlygeo.errors import FileError, FormatError, FrameError
 
 if TYPE_CHECKING:
     import os
@@ -33,11 +34,15 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Rows = npt.NDArray[np.int64]
 
+
 ROWS_PER_GROUP = 100_000
 """Rows in a row group: fewer make whole reads slow, more make reads of a box slow (measured)."""
 
 MOST_BYTES = 2**31 - 1
 """Bytes in a piece of a column: where 32-bit offsets end. Not every reader knows wider ones."""
+
+POINT_WKB: Final = np.dtype([("order", "u1"), ("type", "<u4"), ("x", "<f8"), ("y", "<f8")])
+"""A point in little-endian WKB, 21 bytes."""
 
 
 def read(
@@ -76,10 +81,10 @@ def read(
     import geopandas as gpd
 
     path = Path(path)
-    file = _parquet.open_file(path)
-    geo = _parquet.geo_metadata(file, path)
+    file = open_file(path)
+    geo = geo_metadata(file, path)
     name = geo["primary_column"]
-    attributes = [column for column in file.schema_arrow.names if _parquet.is_attribute(column, geo)]
+    attributes = [column for column in file.schema_arrow.names if is_attribute(column, geo)]
     further = _further(file, geo)
     if columns is not None:
         further = [column for column in further if column in columns]
@@ -88,18 +93,18 @@ def read(
             raise FrameError(f"{path.name} has no column {', '.join(missing)} (it has {', '.join(attributes)})")
         attributes = [column for column in columns if column not in (name, *further)]
     groups = list(range(file.num_row_groups)) if bbox is None else _groups_meeting(file, geo, bbox)
-    table = _parquet.reading(path, lambda: file.read_row_groups(groups, columns=[*attributes, *further, name]))
+    table = reading(path, lambda: file.read_row_groups(groups, columns=[*attributes, *further, name]))
     crs = geo["columns"][name].get("crs", "OGC:CRS84")
     geometry = _geometry(table[name], geo["columns"][name], path)
-    frame = gpd.GeoDataFrame(_restored(table.select(attributes), file), geometry=geometry, crs=_parquet.crs_of(crs))
+    frame = gpd.GeoDataFrame(_restored(table.select(attributes), file), geometry=geometry, crs=_crs_of(crs))
     frame = frame.rename_geometry(name) if name != "geometry" else frame
     for other in further:
-        known_crs = _parquet.crs_of(geo["columns"][other].get("crs", "OGC:CRS84"))
+        known_crs = _crs_of(geo["columns"][other].get("crs", "OGC:CRS84"))
         values = _geometry(table[other], geo["columns"][other], path)
         frame.insert(frame.columns.get_loc(name), other, gpd.GeoSeries(values, index=frame.index, crs=known_crs))
-    frame.attrs = dict(_parquet.pandas_metadata(file).get("attributes") or {})
+    frame.attrs = dict(pandas_metadata(file).get("attributes") or {})
     if bbox is not None:
-        lonlat = frame.geometry if _parquet.is_lonlat(crs) else frame.geometry.to_crs(4326)
+        lonlat = frame.geometry if _is_lonlat(crs) else frame.geometry.to_crs(4326)
         frame = frame[_meets(lonlat.bounds.to_numpy().T, bbox)].reset_index(drop=True)
     return frame
 
@@ -288,7 +293,7 @@ def _groups_meeting(file: pq.ParquetFile, geo: dict[str, Any], bbox: tuple[float
     """Return the row groups whose statistics do not rule out that they hold rows in the box."""
     column = geo["columns"][geo["primary_column"]]
     covering = column.get("covering", {}).get("bbox")
-    if not _parquet.is_lonlat(column.get("crs", "OGC:CRS84")):
+    if not _is_lonlat(column.get("crs", "OGC:CRS84")):
         return list(range(file.num_row_groups))
     if covering:
         leaves = [".".join(covering[side]) for side in ("xmin", "ymin", "xmax", "ymax")]
@@ -326,12 +331,12 @@ def _geometry(values: pa.ChunkedArray, column: dict[str, Any], path: Path) -> An
     if encoding == "wkb":
         array = values.combine_chunks()
         if column.get("geometry_types") == ["Point"] and values.null_count == 0:
-            x, y = _parquet.coordinates(values, path)
+            x, y = coordinates(values, path)
             if np.isfinite(x).all():  # an empty point has no coordinates to make it from
                 return gpd.points_from_xy(x, y)
-        return gpd.array.GeometryArray(_parquet.shapes(array, path))
+        return gpd.array.GeometryArray(_shapes(array, path))
     if encoding == "point":
-        return gpd.points_from_xy(*_parquet.coordinates(values, path))
+        return gpd.points_from_xy(*coordinates(values, path))
     import geopandas.io._geoarrow as native
 
     return gpd.array.GeometryArray(native.construct_shapely_array(values.combine_chunks(), f"geoarrow.{encoding}"))
@@ -340,7 +345,7 @@ def _geometry(values: pa.ChunkedArray, column: dict[str, Any], path: Path) -> An
 def _restored(table: pa.Table, file: pq.ParquetFile) -> Any:
     """Return attributes as pandas columns, in the dtypes that they had when written."""
     data = frames.to_pandas(table)
-    for column in _parquet.pandas_metadata(file).get("columns", []):
+    for column in pandas_metadata(file).get("columns", []):
         name, dtype = column.get("name"), column.get("numpy_type")
         if name in data.columns and dtype in {"Int64", "Int32", "boolean"} and str(data[name].dtype) != dtype:
             data[name] = data[name].astype(dtype)
@@ -380,3 +385,123 @@ def _is_json(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def open_file(path: Path) -> pq.ParquetFile:
+    """Open a Parquet file."""
+    if not path.exists():
+        raise FileError(f"{path} does not exist")
+    return reading(path, lambda: pq.ParquetFile(path))
+
+
+def reading(path: Path, action: Any) -> Any:
+    """Return what an action on a file returns; Arrow's errors become ours."""
+    try:
+        return action()
+    except pa.ArrowInvalid as error:
+        raise FormatError(f"{path.name} is no Parquet file, or a damaged one: {error}") from error
+    except (pa.ArrowException, OSError) as error:
+        raise FileError(f"{path.name} cannot be read: {error}") from error
+
+
+def geo_metadata(file: pq.ParquetFile, path: Path) -> dict[str, Any]:
+    """Return the GeoParquet metadata of a file; FormatError where there are none, or broken ones."""
+    raw = (file.schema_arrow.metadata or {}).get(b"geo")
+    if raw is None:
+        raise FormatError(f"{path.name} is Parquet, but not GeoParquet: it says nothing of a geometry")
+    try:
+        geo = json.loads(raw)
+        if geo["columns"][geo["primary_column"]]["encoding"] and geo["primary_column"] in file.schema_arrow.names:
+            return dict(geo)
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise FormatError(f"the GeoParquet metadata of {path.name} are broken")
+
+
+def pandas_metadata(file: pq.ParquetFile) -> dict[str, Any]:
+    """Return what pandas noted in a file; nothing where another program wrote it."""
+    return dict(file.schema_arrow.pandas_metadata or {})
+
+
+def is_attribute(name: str, geo: dict[str, Any]) -> bool:
+    """Return whether a column is neither geometry nor bounding box nor pandas' index."""
+    coverings = [column.get("covering", {}).get("bbox", {}) for column in geo["columns"].values()]
+    boxes = {path[0] for covering in coverings for path in covering.values()}
+    return name not in geo["columns"] and name not in boxes and not name.startswith("__index_level_")
+
+
+def coordinates(geometry: pa.ChunkedArray, path: Path) -> tuple[Floats, Floats]:
+    """Return the coordinates of points without making an object of each."""
+    parts = [_coordinates(chunk, path) for chunk in geometry.chunks]
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate([np.empty(0), *(x for x, _ in parts)]), np.concatenate([np.empty(0), *(y for _, y in parts)])
+
+
+def _coordinates(array: pa.Array, path: Path) -> tuple[Floats, Floats]:
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    if pa.types.is_struct(array.type):
+        x, y = (array.field(axis).to_numpy(zero_copy_only=False).astype(float) for axis in ("x", "y"))
+        gone = array.is_null().to_numpy(zero_copy_only=False)
+        return np.where(gone, np.nan, x), np.where(gone, np.nan, y)
+    if not (pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type)):
+        raise FormatError(f"the geometry of {path.name} is {array.type}, which is no encoding of points")
+    if not len(array):
+        return np.empty(0), np.empty(0)
+    if array.null_count == 0:
+        wide = np.int64 if pa.types.is_large_binary(array.type) else np.int32
+        offsets = np.frombuffer(array.buffers()[1], dtype=wide)[array.offset : array.offset + len(array) + 1]
+        if (np.diff(offsets) == POINT_WKB.itemsize).all():
+            records = np.frombuffer(array.buffers()[2], dtype=POINT_WKB, count=len(array), offset=int(offsets[0]))
+            if (records["order"] == 1).all() and (records["type"] == 1).all():
+                return records["x"].copy(), records["y"].copy()
+    import shapely
+
+    points = _shapes(array, path)
+    kinds = shapely.get_type_id(points)
+    if ((kinds != 0) & (kinds != -1)).any():
+        raise FormatError(f"{path.name} holds other geometries than points")
+    return frames.coordinates(points)
+
+
+def _shapes(wkb: pa.Array | pa.ChunkedArray, path: Path) -> npt.NDArray[Any]:
+    """Return the geometries of WKB, None where there is none."""
+    import shapely
+
+    try:
+        return np.asarray(shapely.from_wkb(wkb.to_numpy(zero_copy_only=False)))
+    except shapely.errors.GEOSException as error:
+        raise FormatError(f"{path.name} holds a damaged geometry: {error}") from error
+
+
+def to_lonlat(x: Floats, y: Floats, column: dict[str, Any], path: Path) -> tuple[Floats, Floats]:
+    """Return coordinates in the CRS of a geometry column as degrees, NaN where that cannot be."""
+    crs = column.get("crs", "OGC:CRS84")
+    if _is_lonlat(crs):
+        return x, y
+    if crs is None:
+        raise FormatError(f"the geometry of {path.name} has no CRS", hint="write it with one, such as EPSG:4326")
+    from pyproj import Transformer
+
+    lon, lat = Transformer.from_crs(_crs_of(crs), 4326, always_xy=True).transform(x, y)
+    gone = ~(np.isfinite(lon) & np.isfinite(lat))
+    lon[gone] = lat[gone] = np.nan
+    return lon, lat
+
+
+def _is_lonlat(crs: Any) -> bool:
+    """Return whether a CRS of the metadata is longitude and latitude on WGS 84."""
+    if isinstance(crs, dict):
+        identity = crs.get("id", {})
+        return (identity.get("authority"), str(identity.get("code"))) in {("EPSG", "4326"), ("OGC", "CRS84")}
+    return crs in {"OGC:CRS84", "EPSG:4326"}
+
+
+def _crs_of(crs: Any) -> Any:
+    """Return the CRS, with longitude and latitude under their usual name."""
+    from pyproj import CRS
+
+    if crs is None:
+        return None
+    return CRS.from_epsg(4326) if _is_lonlat(crs) else CRS.from_user_input(crs)

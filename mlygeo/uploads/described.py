@@ -27,8 +27,8 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlygeo.errors import FileError, FormatError, FrameError
-from mlygeo.jobs._photos_elsewhere import photos_of
-from mlygeo.photos.import_folder import IMAGES_FILE, STATE_FOLDER
+from mlygeo.photos.import_folder import IMAGES_FILE, photos_of
+from mlygeo.places import COPIES, STATE_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,8 +92,6 @@ def trees(places: Iterable[Path], *, skip_subfolders: bool = False) -> list[Tree
     FileError
         If a folder cannot be read.
     """
-    from mlygeo.jobs.process import COPIES
-
     found: list[Tree] = []
     singles: dict[str, Tree] = {}
     seen: set[str] = set()
@@ -293,7 +291,7 @@ def _real(paths: list[str]) -> list[str]:
 
 def _newest_first(frames: dict[_Source, gpd.GeoDataFrame]) -> gpd.GeoDataFrame | None:
     """Return each photo's row of the newest frame that has it; `of_record` tells whether that is a record."""
-    from mlygeo.jobs._photo_columns import joined
+    from mlygeo.photos.import_folder import joined
 
     order = sorted(frames, key=lambda source: (-source.modified_ns, source.is_record))
     parts = [frames[source].assign(of_record=source.is_record) for source in order]

@@ -1,4 +1,8 @@
-"""What lies in an import path: described images in their sequences, archives, and videos with positions."""
+"""
+What lies in an import path: described images in their sequences, archives, and videos with positions.
+
+The types of files that a call is about, as mapillary_tools names them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.pipelines import inputs
+from mlygeo.places import several
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,10 +25,18 @@ if TYPE_CHECKING:
     from mlygeo.uploads.described import Tree
     from mlygeo.uploads.items import Owner, Photo, PhotoSequence, WholeFile
 
+
 log = logging.getLogger("mlygeo.jobs")
 
 VIDEO_FILE_TYPES = {"camm": "mly_camm_video", "blackvue": "mly_blackvue_video"}
 """Kinds of videos that are uploaded as they are, and what the service calls them."""
+
+TYPES = ("image", "zip", "video", "blackvue", "camm", "gopro")
+
+IMAGE = "image"
+
+_OF_THE_SERVICE = {"zip": {"zip"}, "mly_blackvue_video": {"blackvue", "video"}, "mly_camm_video": {"camm", "video"}}
+"""What the service calls a file that goes up as it is -> the types that it is of."""
 
 
 @dataclass
@@ -122,7 +134,7 @@ def gather(
     FormatError
         If the description file is none, or an archive that is named is none of a sequence.
     """
-    from mlygeo.jobs._photo_columns import joined
+    from mlygeo.photos.import_folder import joined
     from mlygeo.uploads.described import described, trees
 
     found = Import(private=private)
@@ -213,7 +225,7 @@ def _renamed(photo: Photo, key: str | None, exif_text: str | None) -> Photo:
 
 
 def _places(import_path: Any) -> list[Path]:
-    given = inputs.several(import_path)
+    given = several(import_path)
     if not given:
         raise InputError("nothing says what to upload", hint="name a folder of photos")
     places = [Path(os.path.abspath(Path(each).expanduser())) for each in given]  # noqa: PTH100 - keeps links
@@ -360,3 +372,39 @@ def _telemetry(path: str) -> str | None:
         return video_info(path).telemetry
     except (FileError, FormatError):
         return None
+
+
+def named(text: Any) -> frozenset[str]:
+    """
+    Return the types that a call names; all of them where it names none.
+
+    Parameters
+    ----------
+    text
+        Types with commas between, or several of them.
+
+    Raises
+    ------
+    InputError
+        If one is none.
+    """
+    if text is None:
+        return frozenset(TYPES)
+    words = text.split(",") if isinstance(text, str) else [str(word) for word in text]
+    types = frozenset(word.strip().lower() for word in words)
+    if unknown := sorted(types - {*TYPES}):
+        raise InputError(f"{unknown[0]!r} is no type of file", hint=f"--file-types takes {', '.join(TYPES)}")
+    return types
+
+
+def only(found: Import, types: frozenset[str]) -> Import:
+    """Return what lies in import paths, but for what is of other types; that is counted as skipped."""
+    if IMAGE not in types:
+        found.skipped["of another type"] += sum(len(sequence.photos) for sequence in found.sequences)
+        # What has no description is of no interest either.
+        found.skipped["not processed"] = 0
+        found.sequences, found.images = [], None
+    files = [file for file in found.files if _OF_THE_SERVICE[file.file_type] & types]
+    found.skipped["of another type"] += len(found.files) - len(files)
+    found.files = files
+    return found

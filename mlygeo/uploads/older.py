@@ -11,10 +11,13 @@ mapillary_tools of 2018 to 2021 left empty files beside the photos, such as
 `.mapillary/logs/IMG_0001/upload_success`. They know no content. So a photo that was changed after
 them is another one, unless its capture time is still the one in the logs; and so is one whose
 upload was to be finished by hand (`manual_upload`), and was not (`upload_finalized`).
+
+What the history of uploads says of photos.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import logging
@@ -24,13 +27,20 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlygeo.uploads.archives import MARKS
 from mlygeo.uploads.items import Photo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import geopandas as gpd
+    import numpy.typing as npt
+    import pandas as pd
+
     from mlygeo.uploads.items import WholeFile
+
 
 log = logging.getLogger("mlygeo.uploads.older")
 
@@ -46,6 +56,11 @@ TIMES_IN = ("mapillary_image_description.json", "geotag_process.json")
 
 METADATA = 1 << 20
 """Bytes of a photo that may hold its description."""
+
+
+FAILED, READY, DONE = 1, 2, 3
+
+_RANK = {"failed": FAILED, "ready": READY, "done": DONE}
 
 
 class OlderUploads:
@@ -213,3 +228,61 @@ def _says(time: str, path: str, description: Mapping[str, Any] | None) -> bool:
             return bool(time) and time.encode() in file.read(METADATA)
     except OSError:
         return False  # what is wrong with it is said where it is read
+
+
+def uploads_of(images: gpd.GeoDataFrame, first_paths: pd.Series) -> npt.NDArray[np.int64]:
+    """
+    Return what became of photos: DONE where they were uploaded, FAILED where that was tried, 0 elsewhere.
+
+    READY are those that the service has, and that have only to be finished, or were, with the answer lost.
+    What it has of a sequence whose others are missing is nothing yet: nobody can see it.
+
+    Parameters
+    ----------
+    images
+        Frame with `path` and `modified_ns`.
+    first_paths
+        Where each photo was when it was read: one that was moved after its upload is known by that.
+
+    Returns
+    -------
+    outcomes
+        In the order of the rows. A file that was changed after it was sent is another.
+    """
+    from mlygeo.uploads.ledger import upload_history
+
+    history = upload_history()
+    outcomes = np.zeros(len(images), dtype=np.int64)
+    if not len(history):
+        return outcomes
+    history = history.assign(rank=history["status"].map(_RANK).fillna(0).astype("int64"))
+    best = history.sort_values(["rank", "sent_at"]).groupby("path").last()
+    modified_ms = images["modified_ns"].to_numpy() // 1_000_000
+    for paths in (images["path"], first_paths):
+        known = best.reindex(paths)
+        sent_ms = known["sent_at"].to_numpy(dtype="datetime64[ms]").view(np.int64)
+        rank = known["rank"].fillna(0).to_numpy(dtype=np.int64)
+        outcomes = np.maximum(outcomes, np.where(modified_ms <= sent_ms, rank, 0))
+    return outcomes
+
+
+def older_uploads_of(images: gpd.GeoDataFrame, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """
+    Return which photos an older tool uploaded, by the records that it left.
+
+    Parameters
+    ----------
+    images
+        Frame with `path`.
+    rows
+        Those that are asked for; of others nothing is said.
+    """
+    from mlygeo.uploads.archives import md5_of
+
+    older = OlderUploads()
+    found = np.zeros(len(images), dtype=np.bool_)
+    for row in np.flatnonzero(rows):
+        path = str(images["path"].iloc[row])
+        with contextlib.suppress(OSError):  # what cannot be read is said where it is written
+            found[row] = older.has_image(path, md5_of(Path(path)) if older.knows_content else "")
+    return found

@@ -4,18 +4,19 @@ Upload sequences of images, archives and videos: each content once, and from whe
 Images of a sequence go up side by side, sequences one after another. What the service has is
 noted at once, and that an upload is ready before the service is told to finish it; so wherever a
 run ends, the next one goes on, and finishes nothing twice.
+
+One run at a time for each sequence that is uploaded.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from mlygeo.actors.upload_finishing import FATAL, OLDER, Finishing, Outcome, short
-from mlygeo.actors.upload_share import Share
 from mlygeo.errors import (
     FormatError,
     InputError,
@@ -25,18 +26,18 @@ from mlygeo.net.answers import RefusedError
 from mlygeo.net.http import StoppedError
 from mlygeo.net.workers import Crew
 from mlygeo.providers.mapillary.uploads import manifest_of, session_key
-from mlygeo.uploads.files import FileUpload
+from mlygeo.uploads.files import FATAL, OLDER, FileUpload, Finishing, Outcome, Share, short
 from mlygeo.uploads.items import prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from mlygeo.actors.upload_turns import Turns
     from mlygeo.progress import Bar
     from mlygeo.providers.mapillary.uploads import Uploads
     from mlygeo.uploads.items import Photo, PhotoSequence, WholeFile
     from mlygeo.uploads.ledger import UploadLedger
     from mlygeo.uploads.older import OlderUploads
+
 
 log = logging.getLogger("mlygeo.upload")
 
@@ -318,3 +319,43 @@ class Upload:
 
 def _md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+class Turns:
+    """
+    One run at a time for each sequence, whatever folder, terminal or user interface it is started from.
+
+    Parameters
+    ----------
+    folder
+        Where the history is.
+    stop
+        Ends the wait for a turn when set.
+    """
+
+    def __init__(self, folder: Path, stop: threading.Event) -> None:
+        self._folder, self._stop = folder / "locks", stop
+
+    @contextlib.contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Wait until no other run is at work on something of this name, and keep others from it."""
+        import filelock
+
+        # A bounded number of files; two names that share one wait for each other, and no harm is done.
+        stripe = hashlib.md5(name.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()[:2]
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self._folder / f"{stripe}.lock", timeout=0.5)
+        while True:
+            try:
+                lock.acquire()
+                break
+            except filelock.Timeout:
+                if self._stop.is_set():
+                    raise
+            except NotImplementedError:  # a file system without locks
+                break
+        try:
+            yield
+        finally:
+            if lock.is_locked:
+                lock.release()

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mlygeo.actors import _frame_table
 from mlygeo.errors import FileError, InputError
+from mlygeo.video import sampling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
-    from mlygeo.actors._frame_table import FrameTable, Wholes
+    from mlygeo.video.sampling import FrameTable, Wholes
 
 log = logging.getLogger("mlygeo.video.frames")
 
@@ -76,7 +76,7 @@ def check_hardware(name: str) -> None:
     InputError
         If it does not know it.
     """
-    _frame_table.library()
+    sampling.library()
     from av.codec.hwaccel import hwdevices_available
 
     known = hwdevices_available()
@@ -104,7 +104,7 @@ class Decoder:
     """
 
     def __init__(self, path: Path, table: FrameTable, *, threads: int, hardware: str | None = None) -> None:
-        av = _frame_table.library()
+        av = sampling.library()
         options: dict[str, Any] = {}
         if hardware is not None:
             from av.codec.hwaccel import HWAccel

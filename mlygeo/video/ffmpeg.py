@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
-    from mlygeo.actors._frame_table import FrameTable, Wholes
+    from mlygeo.video.sampling import FrameTable, Wholes
 
 log = logging.getLogger("mlygeo.video.frames")
 

@@ -21,7 +21,7 @@ import av
 import numpy as np
 
 import mlygeo
-from mlygeo.actors import _frame_jpeg
+from mlygeo.video import frames
 
 ROUNDS, SECONDS, RATE, SIZE = 3, 60, 30, (1280, 720)
 DATA = Path(__file__).parents[1] / "data" / "video"
@@ -73,7 +73,7 @@ def process(video, folder, interval):
 
 def one_by_one(video, folder, interval):
     folder.mkdir()
-    encoder = _frame_jpeg.JpegEncoder()
+    encoder = frames.JpegEncoder()
     with av.open(str(video)) as container:
         container.streams.video[0].thread_type = "AUTO"
         for number, frame in enumerate(container.decode(video=0)):

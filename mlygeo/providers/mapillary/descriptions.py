@@ -18,8 +18,9 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError
-from mlygeo.readers import _exif_tags, photo
-from mlygeo.readers._jpeg_head import read_head
+from mlygeo.formats import tiff
+from mlygeo.formats.jpeg import read_head
+from mlygeo.readers import photo
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -131,8 +132,8 @@ def description_in(file: BinaryIO) -> dict[str, Any] | None:
     if head.exif is None:
         return None
     try:
-        tags = _exif_tags.Tags(head.exif)
-        text = photo.image_description(tags.text(tags.picture.get(_exif_tags.DESCRIPTION)))
+        tags = tiff.Tags(head.exif)
+        text = photo.image_description(tags.text(tags.picture.get(tiff.DESCRIPTION)))
     except (struct.error, ArithmeticError, LookupError, ValueError):
         return None  # tags that no program understands
     found: dict[str, Any] | None = None if text is None else json.loads(text)

@@ -3,33 +3,45 @@ The Graph API: images by their ids, the images of a sequence, searches, users an
 
 Answers are the service's own JSON records; `mlygeo.providers.mapillary.records` makes frames of them. The token
 goes into the header, to the endpoint's host alone.
+
+Images asked for many at a time: what was found, and why the others are missing.
+
+Records of the Graph API: what its JSON must hold, and ids.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from urllib.parse import urlencode
 
+import numpy as np
+
 from mlygeo.errors import FormatError, InputError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
 from mlygeo.net import answers
-from mlygeo.net.answers import GoneError, QueryTimeoutError, RefusedError, UnknownFieldError
+from mlygeo.net.answers import (
+    GoneError,
+    NotFoundError,
+    QueryTimeoutError,
+    RefusedError,
+    TooMuchDataError,
+    UnknownFieldError,
+)
 from mlygeo.net.http import Client, Service
 from mlygeo.net.workers import Crew
-from mlygeo.service._batches import GONE, IDS_A_CALL, Batch, Batches, calls_for, in_parts
-from mlygeo.service._records import LARGEST_ID, Record, checked_id, data_of, distinct_ids, id_of, with_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    import numpy as np
     import numpy.typing as npt
 
     from mlygeo.net.quota import Pace
     from mlygeo.providers.mapillary.search import Search
     from mlygeo.regions import Region
     from mlygeo.spatial.boxes import Bounds
+
 
 __all__ = [
     "GONE",
@@ -53,8 +65,25 @@ Answer = TypeVar("Answer")
 LONGEST_JSON = 64 << 20
 """Bytes of an answer. The largest real ones, 2,000 images with all fields, have some 6 MB."""
 
+
 FAILURES_IN_A_ROW, UNREACHABLE_IN_A_ROW = 24, 8
 """Requests that fail one after another, each in all its tries, until the run stops: the service is down."""
+
+Way = Literal["images", "ids"]
+
+IDS_A_CALL: dict[Way, int] = {"images": 200, "ids": 50}
+"""
+Ids in one request: `/images?image_ids=` takes 200, as mapillary-js asks for them; `/?ids=` 50, the
+limit of Meta's Graph API.
+"""
+
+GONE = "gone (code 100/33)"
+"""The reason of an image that was removed, or never existed."""
+
+Record = dict[str, Any]
+"""A JSON object of the service."""
+
+LARGEST_ID = 2**63 - 1
 
 
 class Graph:
@@ -163,7 +192,7 @@ class Graph:
         crew = Crew[list[int], Batch](
             lambda some: self._batches.batch(some, fields), workers=self.workers, name="graph"
         )
-        for some, result in crew.results(in_parts(distinct_ids(ids), IDS_A_CALL["images"])):
+        for some, result in crew.results(_in_parts(_distinct_ids(ids), IDS_A_CALL["images"])):
             if isinstance(result, Batch):
                 yield result
             elif isinstance(result, ServiceError) and not isinstance(result, UnknownFieldError) and self.ended is None:
@@ -199,7 +228,7 @@ class Graph:
         """Return `id` and `username` of a user, or of the token's own; raises as `entity` does."""
         if id != "me":
             return self.entity(id, fields=("id", "username"))
-        return self.ask("/me", {"fields": "id,username"}, what="the token's user", read=with_id)
+        return self.ask("/me", {"fields": "id,username"}, what="the token's user", read=_with_id)
 
     def organization(self, id: int | str) -> Record:  # noqa: A002 - the service's word
         """Return `id`, `slug`, `name` and `description` of an organization; raises as `entity` does."""
@@ -328,3 +357,175 @@ class Graph:
                 or self._unreachable >= UNREACHABLE_IN_A_ROW
             ):
                 self.ended = self.ended or error
+
+
+@dataclass
+class Batch:
+    """
+    What came of asking for some images.
+
+    Parameters
+    ----------
+    found
+        Their records, by id.
+    missing
+        Those without a record, and why: "gone (code 100/33)", or what went wrong.
+    """
+
+    found: dict[int, Record] = field(default_factory=dict)
+    missing: dict[int, str] = field(default_factory=dict)
+
+
+class Batches:
+    """
+    Makes batches of a Graph API's images; threads may share it.
+
+    Parameters
+    ----------
+    graph
+        The Graph API.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._way: Way = "images"
+
+    def batch(self, ids: list[int], fields: Sequence[str]) -> Batch:
+        """Ask for images, in the way that last worked; each is in the batch, as found or as missing."""
+        batch = Batch()
+        self._collect(ids, fields, batch, self._way)
+        return batch
+
+    def _collect(self, ids: list[int], fields: Sequence[str], batch: Batch, way: Way) -> None:
+        """Put each id into a batch, as found or as missing."""
+        if len(ids) == 1:
+            self._collect_one(ids[0], fields, batch)
+            return
+        if len(ids) > IDS_A_CALL[way]:
+            for part in _in_parts(np.array(ids), IDS_A_CALL[way]):
+                self._collect(part, fields, batch, way)
+            return
+        try:
+            found = self._graph.ask_with_fields(fields, lambda asked: self._ask_for_many(ids, asked, way))
+        except ServiceError as error:
+            if self._graph.ended is not None or (isinstance(error, UnknownFieldError) and error.of_image):
+                raise
+            log.debug("%d ids at once: %s", len(ids), error)
+            other = isinstance(error, RefusedError | NotFoundError) and not isinstance(
+                error, GoneError | TooMuchDataError | UnknownFieldError
+            )
+            if way == "images" and other:
+                self._collect(ids, fields, batch, "ids")
+                # It stays with the other way where that one brought something.
+                self._way = "ids" if batch.found else self._way
+                return
+            # One of them may spoil the request for all: halves find out which.
+            middle = len(ids) // 2
+            self._collect(ids[:middle], fields, batch, way)
+            self._collect(ids[middle:], fields, batch, way)
+            return
+        batch.found.update(found)
+        left_out = [number for number in ids if number not in found]
+        if way == "images" and len(left_out) == len(ids):
+            self._collect(left_out, fields, batch, "ids")
+            return
+        for number in left_out:
+            self._collect_one(number, fields, batch)
+
+    def _collect_one(self, number: int, fields: Sequence[str], batch: Batch) -> None:
+        try:
+            batch.found[number] = self._graph.entity(number, fields=fields)
+        except GoneError:
+            batch.missing[number] = GONE
+        except UnknownFieldError as error:
+            if error.of_image:
+                raise
+            batch.missing[number] = f"no image, but a {error.node[:40]}" if error.node else str(error)
+        except ServiceError as error:
+            if self._graph.ended is not None:
+                raise
+            batch.missing[number] = str(error)
+
+    def _ask_for_many(self, ids: list[int], fields: str, way: Way) -> dict[int, Record]:
+        wanted = set(ids)
+        listed = ",".join(map(str, ids))
+
+        def read(record: Record) -> dict[int, Record]:
+            values = data_of(record) if way == "images" else record.values()
+            found = {number: value for value in values if (number := id_of(value)) is not None}
+            return {number: value for number, value in found.items() if number in wanted}
+
+        what = f"{len(ids)} images from id {ids[0]} on"
+        if way == "images":
+            return self._graph.ask(
+                "/images", {"image_ids": listed, "fields": fields}, what=what, read=read, pace="search"
+            )
+        return self._graph.ask("/", {"ids": listed, "fields": fields}, what=what, read=read, cost=len(ids))
+
+
+def calls_for(images: int) -> int:
+    """Return how many requests it takes to ask for so many images, if none is gone."""
+    return -(-images // IDS_A_CALL["images"])
+
+
+def _in_parts(ids: npt.NDArray[np.int64], size: int) -> Iterator[list[int]]:
+    """Yield so many ids at a time."""
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size].tolist()
+
+
+def data_of(record: Record) -> list[Any]:
+    """
+    Return the list that an answer holds.
+
+    Raises
+    ------
+    FormatError
+        If it holds none.
+    """
+    values = record.get("data")
+    if not isinstance(values, list):
+        raise FormatError("the JSON that came holds no list `data`")
+    return values
+
+
+def id_of(record: Any) -> int | None:
+    """Return the id of a record; None where it has none, or no record is there."""
+    value = record.get("id") if isinstance(record, dict) else None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
+        value = int(value)
+    return value if type(value) is int and 0 < value <= LARGEST_ID else None
+
+
+def _with_id(record: Record) -> Record:
+    """Return a record, if it has an id."""
+    if id_of(record) is None:
+        raise FormatError("the record that came has no id")
+    return record
+
+
+def checked_id(value: int | str) -> int:
+    """
+    Return an id as a number.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    number = id_of({"id": int(value) if isinstance(value, np.integer) else value})
+    if number is None:
+        raise InputError(f"{str(value)[:40]!r} is no id", hint="ids are whole numbers, such as 498763468214164")
+    return number
+
+
+def _distinct_ids(ids: Iterable[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return each id once, in the order in which they first stand."""
+    if isinstance(ids, np.ndarray) and np.issubdtype(ids.dtype, np.signedinteger):
+        numbers = ids.astype(np.int64)
+        if len(numbers) and numbers.min() <= 0:
+            raise InputError(f"{numbers.min()} is no id", hint="ids are whole numbers, such as 498763468214164")
+    else:
+        numbers = np.fromiter((checked_id(number) for number in ids), dtype=np.int64)
+    _, first = np.unique(numbers, return_index=True)
+    return numbers[np.sort(first)]

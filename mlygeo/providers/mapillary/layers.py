@@ -5,24 +5,32 @@ Mapillary's vector tiles -> images frame. Nothing here touches a file or the net
 table from a tile that was stored as GeoJSON. Only the layer `image` is read; a tile without it
 holds no images. Many steps are done for all images at once; see `_mvt_numpy`, and `_mvt_numba`,
 which is used where Numba is installed (`mlygeo[speed]`).
+
+The Arrow table of the images of a tile, which every way of storing tiles ends in.
+
+Tiles that were stored as GeoJSON -> the table that vector tiles give.
+
+Files of the tile cache -> images frame: raw vector tiles, and the GeoJSON of percept-vsvi-filter.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 import logging
+import os
+import re
 import zlib
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mlygeo import frames
-from mlygeo.errors import FormatError, InputError
+from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import mvt_layers, protobuf
-from mlygeo.readers._geojson_tile import read_geojson_tile
-from mlygeo.readers._image_table import PROPERTIES, Images, images_table
-from mlygeo.readers._mvt_spec import FEATURE_LIMIT, ODD, PADDING
-from mlygeo.readers._mvt_values import odd_value
+from mlygeo.formats.mvt_layers import EXACT_DOUBLE, FEATURE_LIMIT, ODD, PADDING, odd_value, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +41,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     Reals = npt.NDArray[np.float64]
+
+    Whole = tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]
+    from collections.abc import Iterable
+
+    from mlygeo.regions import Region
+
 
 __all__ = ["decode", "read_geojson_tile", "read_tile"]
 
@@ -45,7 +59,20 @@ LARGEST_TILE = 128 << 20
 """Bytes of a tile once inflated: two million images. What is larger is no tile, but a bomb."""
 
 _LAYERS = 3
+
 _GZIP = b"\x1f\x8b"
+
+PROPERTIES = (
+    "id", "sequence_id", "captured_at", "compass_angle", "is_pano", "creator_id", "organization_id", "quality_score",
+)  # fmt: skip
+"""The properties of an image that are read; others are passed over."""
+
+
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""The years 1 to 9999, which is what calendars in Python can show."""
+
+NAME = re.compile(r"(?P<tileset>mly\w*?)_(?P<x>\d+)_(?P<y>\d+)_(?P<zoom>\d+)(\.mvt|\.pbf|\.geojson|\.json)?")
+"""A file of the tile cache: tileset, column, row and zoom level of the tile."""
 
 
 def read_tile(data: bytes, x: int, y: int, zoom: int = 14) -> gpd.GeoDataFrame:
@@ -139,7 +166,7 @@ def _decode(data: bytes, x: int, y: int, zoom: int, *, kernel: ModuleType) -> pa
         raise FormatError(
             f"tile {zoom}/{x}/{y} is {what or f'damaged: {error}'}", hint="fetch the tile again"
         ) from error
-    return images_table([part for part in parts if part is not None], f"tile {zoom}/{x}/{y}")
+    return _images_table([part for part in parts if part is not None], f"tile {zoom}/{x}/{y}")
 
 
 def _inflate(data: bytes) -> bytes:
@@ -276,3 +303,364 @@ def _frame(table: pa.Table) -> gpd.GeoDataFrame:
         frames.MAPILLARY,
         images_without_id=int(table.schema.metadata[b"images_without_id"]),
     )
+
+
+class Images(NamedTuple):
+    """The images of a layer, as arrays; whole numbers come with a mask of which are known."""
+
+    id: npt.NDArray[np.int64]
+    sequence_id: pa.Array
+    captured_at: Whole
+    compass_angle: Reals
+    is_pano: npt.NDArray[np.bool_]
+    creator_id: Whole
+    organization_id: Whole
+    quality_score: Reals
+    lon: Reals
+    lat: Reals
+    without_id: int
+    without_position: int
+
+
+def _images_table(parts: list[Images], where: str) -> pa.Table:
+    """
+    Return the Arrow table of the images of some layers; `mvt.decode` tells its columns.
+
+    Parameters
+    ----------
+    parts
+        The layers; there may be none.
+    where
+        What the log calls the tile.
+
+    Returns
+    -------
+    table
+        With the counts of what was left out in the schema's metadata.
+    """
+    import pyarrow as pa
+
+    tables = [_columns(part) for part in parts or [_no_images()]]
+    table = pa.concat_tables(tables).combine_chunks() if len(tables) > 1 else tables[0]
+    if np.isnan(table["quality_score"].to_numpy()).all():
+        table = table.drop_columns(["quality_score"])
+    without_id, without_position = sum(part.without_id for part in parts), sum(part.without_position for part in parts)
+    if without_id or without_position:
+        log.warning(
+            "%s: %d images, left out %d without a usable id and %d without a position",
+            where, table.num_rows, without_id, without_position,
+        )  # fmt: skip
+    else:
+        log.debug("%s: %d images", where, table.num_rows)
+    return table.replace_schema_metadata(
+        {"images_without_id": str(without_id), "images_without_position": str(without_position)}
+    )
+
+
+def _columns(images: Images) -> pa.Table:
+    import pyarrow as pa
+
+    def nullable(column: Whole, to: pa.DataType) -> pa.Array:
+        numbers, known = column
+        return pa.array(numbers, mask=None if known.all() else ~known).cast(to)
+
+    captured_at, known = images.captured_at
+    known = known & (captured_at >= _FIRST_MS) & (captured_at <= _LAST_MS)
+    angle = images.compass_angle
+    outside = (angle < 0) | (angle >= 360)
+    if outside.any():
+        # Of a tiny negative angle the remainder is 360 itself.
+        angle[outside] = np.mod(angle[outside], 360) % 360
+    return pa.table(
+        {
+            "id": images.id,
+            "sequence_id": images.sequence_id,
+            "captured_at": nullable((captured_at, known), pa.timestamp("ms", tz="UTC")),
+            "compass_angle": angle,
+            "is_pano": images.is_pano,
+            "creator_id": nullable(images.creator_id, pa.int64()),
+            "organization_id": nullable(images.organization_id, pa.int64()),
+            "quality_score": images.quality_score,
+            "lon": images.lon,
+            "lat": images.lat,
+        }
+    )
+
+
+def _no_images() -> Images:
+    import pyarrow as pa
+
+    whole, real, truth = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64), np.empty(0, dtype=np.bool_)
+    return Images(
+        whole,
+        pa.array([], pa.string()),
+        (whole, truth),
+        real,
+        truth,
+        (whole, truth),
+        (whole, truth),
+        real,
+        real,
+        real,
+        0,
+        0,
+    )
+
+
+def read_geojson_tile(data: bytes) -> pa.Table:
+    """
+    Read a tile that was stored as GeoJSON, as percept-vsvi-filter's cache has them.
+
+    Parameters
+    ----------
+    data
+        A GeoJSON FeatureCollection in longitude and latitude, with the properties of the
+        layer `image`.
+
+    Returns
+    -------
+    images
+        The table that `mvt.decode` gives. Ids may be numbers or strings of digits.
+
+    Raises
+    ------
+    FormatError
+        If it is no JSON or no FeatureCollection, or if its ids are floating point numbers past
+        2^53, whose last digits are lost.
+
+    Examples
+    --------
+    >>> read_geojson_tile(Path("mly1_public_8609_5642_14").read_bytes())
+    """
+    hint = "remove the file and fetch the tile again"
+    try:
+        collection = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"the tile is no JSON: {str(error)[:200]}", hint=hint) from error
+    try:
+        part = _decode_features(collection)
+    except FormatError as error:
+        raise FormatError(f"the tile's GeoJSON cannot be used: {error}", hint=hint) from error
+    return _images_table([part], "the tile")
+
+
+def _decode_features(collection: Any) -> Images:
+    import pyarrow as pa
+
+    features = collection.get("features") if isinstance(collection, dict) else None
+    if not isinstance(features, list) or not all(isinstance(feature, dict) for feature in features):
+        raise FormatError("it is no FeatureCollection")
+    points = [_first_point(feature.get("geometry")) for feature in features]
+    properties = [feature.get("properties") or {} for feature in features]
+    if not all(isinstance(each, dict) for each in properties):
+        raise FormatError("a feature's properties are no object")
+    ids = [_exact(each.get("id")) for each in properties]
+    placed = [point is not None for point in points]
+    keep = [id_ is not None and here for id_, here in zip(ids, placed, strict=True)]
+    properties = [each for each, kept in zip(properties, keep, strict=True) if kept]
+    column = {name: [each.get(name) for each in properties] for name in PROPERTIES}
+    lonlat = np.array([point for point, kept in zip(points, keep, strict=True) if kept], dtype=np.float64)
+    lon, lat = lonlat.reshape(-1, 2).T
+    try:
+        sequence_id = pa.array([value if value and isinstance(value, str) else None for value in column["sequence_id"]],
+                               pa.string())  # fmt: skip
+    except UnicodeEncodeError as error:
+        raise FormatError("a sequence_id that is no text") from error
+    return Images(
+        np.array([id_ for id_, kept in zip(ids, keep, strict=True) if kept], dtype=np.int64),
+        sequence_id,
+        _whole([whole_number(_floor(value)) for value in column["captured_at"]]),
+        _real(column["compass_angle"]),
+        np.array([isinstance(value, int | float) and value != 0 for value in column["is_pano"]], dtype=np.bool_),
+        _whole([_exact(value) for value in column["creator_id"]]),
+        _whole([_exact(value) for value in column["organization_id"]]),
+        _real(column["quality_score"]),
+        lon,
+        lat,
+        sum(placed) - sum(keep),
+        len(placed) - sum(placed),
+    )
+
+
+def _first_point(geometry: Any) -> tuple[float, float] | None:
+    if not isinstance(geometry, dict):
+        return None
+    kind, place = geometry.get("type"), geometry.get("coordinates")
+    if kind == "MultiPoint" and isinstance(place, list) and place:
+        place = place[0]
+    elif kind != "Point":
+        return None
+    if place in (None, []):
+        return None
+    if not isinstance(place, list) or len(place) < 2 or not all(isinstance(each, int | float) for each in place[:2]):
+        raise FormatError("a point without two numbers")
+    lon, lat = place[:2]
+    if not (-360 <= lon <= 360 and -90 <= lat <= 90):
+        raise FormatError(f"a point at {str(lon)[:24]}, {str(lat)[:24]}, which are not degrees")
+    return (lon if -180 <= lon <= 180 else (lon + 180) % 360 - 180, lat)
+
+
+def _exact(value: Any) -> int | None:
+    if isinstance(value, float) and abs(value) >= EXACT_DOUBLE:
+        raise FormatError("its ids are floating point numbers past 2^53, whose last digits are lost")
+    return whole_number(value)
+
+
+def _floor(value: Any) -> Any:
+    return value // 1 if isinstance(value, float) and np.isfinite(value) else value
+
+
+def _whole(values: list[int | None]) -> Whole:
+    known = np.array([value is not None for value in values], dtype=np.bool_)
+    return np.array([value or 0 for value in values], dtype=np.int64), known
+
+
+def _real(values: list[Any]) -> Reals:
+    numbers = np.array([value if type(value) in {int, float} else np.nan for value in values], dtype=np.float64)
+    numbers[~np.isfinite(numbers)] = np.nan
+    return numbers
+
+
+def read_tiles(
+    tiles: gpd.GeoDataFrame | Iterable[str | os.PathLike[str]] | str | os.PathLike[str],
+    *,
+    region: Region | None = None,
+    computed: bool = False,
+) -> gpd.GeoDataFrame:
+    """
+    Read files of the tile cache into one images frame.
+
+    Parameters
+    ----------
+    tiles
+        What `fetch_tiles` returned, or paths of tile files, or a folder of them. Raw vector
+        tiles (`mly1_public_X_Y_14.mvt`) and GeoJSON without an ending, as percept-vsvi-filter
+        leaves it (`mly1_public_X_Y_14`).
+    region
+        Keep only images that lie in it, or on its edge. None keeps all.
+    computed
+        Of a folder, read the tiles of computed positions (`mly1_computed_public_…`).
+
+    Returns
+    -------
+    images
+        Images frame, EPSG:4326, each image once even if two neighbouring tiles hold it, sorted
+        by id. `attrs["images_without_id"]` counts what had to be left out for want of an id.
+
+    Raises
+    ------
+    FormatError
+        If a file is no tile; the message names it.
+    FileError
+        If a file cannot be read.
+
+    Examples
+    --------
+    >>> read_tiles("ams-tiles", region=Region.from_bbox(4.88, 52.36, 4.90, 52.38))
+    """
+    table = images_table(_paths(tiles, computed=computed), region=region)
+    images = frames.from_arrow(table, frames.IMAGES)
+    metadata = table.schema.metadata or {}
+    return frames.attribute(
+        images,
+        frames.MAPILLARY,
+        positions=metadata.get(b"positions", b"original").decode(),
+        images_without_id=int(metadata.get(b"images_without_id", b"0")),
+    )
+
+
+def images_table(paths: Iterable[Path], *, region: Region | None = None, damaged: list[Path] | None = None) -> pa.Table:
+    """
+    Read tile files into one Arrow table; the floor below `read_tiles`.
+
+    Parameters
+    ----------
+    paths
+        Tile files.
+    region
+        Keep only images in it.
+    damaged
+        Damaged files are added to this list and passed over; without a list they raise.
+
+    Returns
+    -------
+    table
+        The columns of `mvt.decode`, each id once, sorted by id. The metadata say how many images
+        had no id, and whose positions these are (original or computed).
+    """
+    import pyarrow as pa
+
+    def read(path: Path) -> pa.Table | None:
+        try:
+            return read_table(path)
+        except FormatError:
+            if damaged is None:
+                raise
+            damaged.append(path)
+            return None
+
+    paths = sorted(paths)
+    with ThreadPoolExecutor(2) as pool:
+        parts = [part for part in pool.map(read, paths) if part is not None]
+    without_id = sum(int((part.schema.metadata or {}).get(b"images_without_id", b"0")) for part in parts)
+    positions = {"computed" if "computed" in path.name else "original" for path in paths} or {"original"}
+    parts = [part.replace_schema_metadata(None) for part in parts] or [decode(b"", 0, 0)]
+    table = pa.concat_tables(parts, promote_options="default")
+    if region is not None:
+        table = table.filter(pa.array(region.contains(table["lon"].to_numpy(), table["lat"].to_numpy())))
+    _, first = np.unique(table["id"].to_numpy(), return_index=True)
+    twice = len(table) - len(first)
+    table = table.take(pa.array(first))
+    log.info("%s images in %d tiles (%d stood in two)", f"{len(table):,}", len(paths), twice)
+    return table.replace_schema_metadata(
+        {"images_without_id": str(without_id), "positions": " and ".join(sorted(positions))}
+    )
+
+
+def read_table(path: Path) -> pa.Table:
+    """
+    Read one tile file into an Arrow table.
+
+    Raises
+    ------
+    FormatError
+        If it is no tile, or its name does not say which.
+    FileError
+        If it cannot be read.
+    """
+    match = NAME.fullmatch(path.name)
+    if match is None:
+        raise FormatError(f"{path.name} is no file of a tile cache", hint="its name should be mly1_public_X_Y_14.mvt")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+    try:
+        if data[:1] in (b"{", b"[") or (data[:1].isspace() and data.lstrip()[:1] == b"{"):
+            return read_geojson_tile(data)
+        return decode(data, int(match["x"]), int(match["y"]), int(match["zoom"]))
+    except FormatError as error:
+        raise FormatError(
+            f"the tile {path} is damaged: {error}", hint="delete that file, and it will be fetched again"
+        ) from error
+
+
+def _paths(tiles: Any, *, computed: bool) -> list[Path]:
+    if isinstance(tiles, str | os.PathLike):
+        path = Path(tiles).expanduser()
+        if not path.exists():
+            raise FileError(f"{path} does not exist")
+        return _in_folder(path, "mly1_computed_public" if computed else "mly1_public") if path.is_dir() else [path]
+    if hasattr(tiles, "columns"):
+        return [Path(path) for path in tiles.loc[tiles["status"].isin(["cached", "fetched"]), "path"]]
+    return [Path(path) for path in tiles]
+
+
+def _in_folder(folder: Path, tileset: str) -> list[Path]:
+    """Return the files of a tile set, the raw tile where a tile has both kinds of file."""
+    chosen: dict[str, Path] = {}
+    for file in sorted(folder.iterdir()):
+        match = NAME.fullmatch(file.name)
+        if match is not None and match["tileset"] == tileset:
+            chosen[file.name.partition(".")[0]] = file  # the bare name sorts before the one with an ending
+    return list(chosen.values())

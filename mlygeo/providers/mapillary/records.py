@@ -3,26 +3,35 @@ Records of the Graph API -> images frame. Nothing here touches a file or the net
 
 A record is the JSON object that the service answers for an image: ids as text, times in
 milliseconds, and a field without a value left out.
+
+JSON values of the Graph API -> columns. Each function takes one value of each record, None where a
+record has none, and returns the column with a mask of the values that are of the wrong shape.
+
+What the Graph API said of images, joined to a frame of them.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames
-from mlygeo.errors import FormatError
-from mlygeo.readers import _graph_values as read
+from mlygeo import dtypes, frames
+from mlygeo.errors import FormatError, FrameError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import geopandas as gpd
     import numpy.typing as npt
+    import pandas as pd
 
-    from mlygeo.readers._graph_values import Values, Wrong
+    Values = Sequence[Any]
+    Wrong = npt.NDArray[np.bool_]
+
 
 log = logging.getLogger("mlygeo.providers.mapillary.records")
 
@@ -64,34 +73,115 @@ FIELDS = (*BASE_FIELDS, *MORE_FIELDS, *RARE_FIELDS)
 
 Column = tuple[Any, "Wrong"]
 
+
+def _altitudes(values: Values) -> tuple[npt.NDArray[np.float64], Wrong]:
+    """Return metres; heights below the sea have come as unsigned 32-bit numbers, and are set right."""
+    metres, wrong = _reals(values)
+    wrapped = (metres >= 2.0**31) & (metres < 2.0**32)
+    metres[wrapped] -= 2.0**32
+    return metres, wrong
+
+
+def _angles(values: Values) -> tuple[npt.NDArray[np.float64], Wrong]:
+    """Return degrees in [0, 360); NaN where there is none."""
+    degrees, wrong = _reals(values)
+    outside = (degrees < 0) | (degrees >= 360)
+    if outside.any():
+        # Of a tiny negative angle the remainder is 360 itself.
+        degrees[outside] = np.mod(degrees[outside], 360) % 360
+    return degrees, wrong
+
+
+def _lists(values: Values) -> tuple[pd.Series, Wrong]:
+    """Return lists of numbers; an empty one counts as none."""
+    import pandas as pd
+
+    found, wrong = _each(values, _list)
+    column = np.empty(len(found), dtype=object)
+    column[:] = found
+    return pd.Series(column), wrong
+
+
+def _names(values: Values) -> tuple[pd.Series, Wrong]:
+    """Return texts, of which "none" is what some uploads say for want of a name."""
+    found, wrong = _texts(values)
+    trimmed = found.str.strip()
+    return trimmed.where(trimmed.notna() & ~trimmed.str.lower().isin(["none", ""]), None), wrong
+
+
+def _reals(values: Values) -> tuple[npt.NDArray[np.float64], Wrong]:
+    """Return numbers; NaN where there is none, and where JSON's extensions say NaN or Infinity."""
+    numbers, wrong = _each(values, _real)
+    return np.array([math.nan if number is None else number for number in numbers], dtype=np.float64), wrong
+
+
+def _texts(values: Values) -> tuple[pd.Series, Wrong]:
+    """Return texts; an empty one counts as none."""
+    import pandas as pd
+
+    found, wrong = _each(values, lambda value: (value or None) if isinstance(value, str) else _WRONG)
+    return pd.Series(found, dtype="str"), wrong
+
+
+def _times(values: Values) -> tuple[pd.Series, Wrong]:
+    """Return times, milliseconds since 1970; null outside the years 1 to 9999, which clocks of cameras do say."""
+    import pandas as pd
+
+    numbers, wrong = _wholes(values)
+    numbers = numbers.where(numbers.between(_FIRST_MS, _LAST_MS).fillna(value=False), pd.NA)
+    stamps = numbers.fillna(0).to_numpy(dtype=np.int64).view("datetime64[ms]").copy()
+    stamps[numbers.isna().to_numpy()] = np.datetime64("NaT")
+    return pd.Series(stamps).dt.tz_localize("UTC"), wrong
+
+
+def _wholes(values: Values) -> tuple[pd.Series, Wrong]:
+    """Return whole numbers, which the service writes as numbers or as text, as Int64."""
+    import pandas as pd
+
+    numbers, wrong = _each(values, _whole)
+    return pd.Series(numbers, dtype="Int64"), wrong
+
+
 _SIMPLE: dict[str, tuple[str, Callable[[Values], Column]]] = {
-    "sequence": ("sequence_id", read.texts),
-    "captured_at": ("captured_at", read.times),
-    "compass_angle": ("compass_angle", read.angles),
-    "altitude": ("altitude", read.altitudes),
-    "computed_altitude": ("computed_altitude", read.altitudes),
-    "computed_compass_angle": ("computed_compass_angle", read.angles),
-    "camera_type": ("camera_type", read.texts),
-    "make": ("make", read.names),
-    "model": ("model", read.names),
-    "width": ("width", read.wholes),
-    "height": ("height", read.wholes),
-    "quality_score": ("quality_score", read.reals),
-    "exif_orientation": ("exif_orientation", read.wholes),
-    "camera_parameters": ("camera_parameters", read.lists),
-    "computed_rotation": ("computed_rotation", read.lists),
-    "atomic_scale": ("atomic_scale", read.reals),
-    "merge_cc": ("merge_cc", read.reals),
-    "organization_id": ("organization_id", read.wholes),
-    **{f"thumb_{size}_url": (f"thumb_{size}_url", read.texts) for size in (256, 1024, 2048, "original")},
+    "sequence": ("sequence_id", _texts),
+    "captured_at": ("captured_at", _times),
+    "compass_angle": ("compass_angle", _angles),
+    "altitude": ("altitude", _altitudes),
+    "computed_altitude": ("computed_altitude", _altitudes),
+    "computed_compass_angle": ("computed_compass_angle", _angles),
+    "camera_type": ("camera_type", _texts),
+    "make": ("make", _names),
+    "model": ("model", _names),
+    "width": ("width", _wholes),
+    "height": ("height", _wholes),
+    "quality_score": ("quality_score", _reals),
+    "exif_orientation": ("exif_orientation", _wholes),
+    "camera_parameters": ("camera_parameters", _lists),
+    "computed_rotation": ("computed_rotation", _lists),
+    "atomic_scale": ("atomic_scale", _reals),
+    "merge_cc": ("merge_cc", _reals),
+    "organization_id": ("organization_id", _wholes),
+    **{f"thumb_{size}_url": (f"thumb_{size}_url", _texts) for size in (256, 1024, 2048, "original")},
 }
 """Field -> column and how it is read. `merge_cc` has lost its last digits in the JSON already."""
 
+
+def _ids_as_text(values: Values) -> tuple[pd.Series, Wrong]:
+    """Return ids as text, which the service writes as text or as numbers."""
+    import pandas as pd
+
+    def one(value: Any) -> Any:
+        return value if isinstance(value, str) else str(value) if type(value) is int else _WRONG
+
+    found, wrong = _each(values, one)
+    return pd.Series(found, dtype="str"), wrong
+
+
 _OBJECTS: dict[str, tuple[tuple[str, str, Callable[[Values], Column]], ...]] = {
-    "creator": (("id", "creator_id", read.wholes), ("username", "creator_username", read.texts)),
-    "organization": (("id", "organization_id", read.wholes),),
-    "mesh": (("id", "mesh_id", read.ids_as_text), ("url", "mesh_url", read.texts)),
-    "sfm_cluster": (("id", "sfm_cluster_id", read.ids_as_text), ("url", "sfm_cluster_url", read.texts)),
+    "creator": (("id", "creator_id", _wholes), ("username", "creator_username", _texts)),
+    "organization": (("id", "organization_id", _wholes),),
+    "mesh": (("id", "mesh_id", _ids_as_text), ("url", "mesh_url", _texts)),
+    "sfm_cluster": (("id", "sfm_cluster_id", _ids_as_text), ("url", "sfm_cluster_url", _texts)),
 }
 """Field that holds an object -> its members, each with its column."""
 
@@ -103,6 +193,14 @@ _OWN_COLUMNS = frozenset(
 
 PANORAMAS = ("equirectangular", "spherical")
 """The camera types of panoramas; two words for one."""
+
+
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""The years 1 to 9999, which is what calendars in Python can show."""
+
+_LARGEST = 2**63 - 1
+
+_WRONG = object()
 
 
 def images_frame(
@@ -165,7 +263,7 @@ def images_frame(
         elif name in _OBJECTS:
             table.put_members(name, _OBJECTS[name])
         elif name not in _OWN_COLUMNS:
-            table.put(name, name, *read.others(table.values(name)))
+            table.put(name, name, *_others(table.values(name)))
     columns = {"id": ids, **table.columns, "geometry": table.points("geometry")}
     if "computed_geometry" in names:
         columns["computed_geometry"] = table.points("computed_geometry")
@@ -207,14 +305,14 @@ class _Table:
     def put_members(self, field: str, members: tuple[tuple[str, str, Callable[[Values], Column]], ...]) -> None:
         values = self.values(field)
         for member, column, how in members:
-            inside, wrong = read.members(values, member)
+            inside, wrong = _members(values, member)
             read_values, odd = how(inside)
             self.put(column, field, read_values, wrong | odd)
 
     def points(self, field: str) -> Any:
         import geopandas as gpd
 
-        lonlat, wrong = read.positions(self.values(field))
+        lonlat, wrong = _positions(self.values(field))
         self._note(field, wrong)
         geometry = frames.points(*lonlat.T)
         geometry[np.isnan(lonlat[:, 0])] = None
@@ -222,7 +320,7 @@ class _Table:
 
     def truths(self, known: set[str]) -> None:
         """Make the column `is_pano`, which has no room for "unknown"."""
-        values, wrong = read.truths(self.values("is_pano"))
+        values, wrong = _truths(self.values("is_pano"))
         kinds = self.values("camera_type") if "camera_type" in known else [None] * len(values)
         self.put(
             "is_pano", "is_pano",
@@ -253,7 +351,7 @@ def _ids(records: list[Mapping[str, Any]]) -> npt.NDArray[np.int64]:
     for row, record in enumerate(records):
         if not isinstance(record, dict):
             raise FormatError(f"record {row} is {_shown(record)}, and no object")
-    numbers, wrong = read.wholes([record.get("id") for record in records])
+    numbers, wrong = _wholes([record.get("id") for record in records])
     bad = wrong | numbers.isna().to_numpy() | (numbers.fillna(0) <= 0).to_numpy(dtype=bool)
     if bad.any():
         row = int(np.argmax(bad))
@@ -264,3 +362,164 @@ def _ids(records: list[Mapping[str, Any]]) -> npt.NDArray[np.int64]:
 def _shown(value: Any) -> str:
     text = repr(value) if not isinstance(value, int) or abs(value) < 1 << 200 else "a huge number"
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _truths(values: Values) -> tuple[list[bool | None], Wrong]:
+    """Return truth values; None where there is none."""
+    return _each(values, lambda value: value if isinstance(value, bool) else _WRONG)
+
+
+def _positions(values: Values) -> tuple[npt.NDArray[np.float64], Wrong]:
+    """Return longitude and latitude of GeoJSON points, shape (n, 2); NaN where there is none."""
+    found, wrong = _each(values, _position)
+    lonlat = np.array([(math.nan, math.nan) if place is None else place for place in found], dtype=np.float64)
+    return lonlat.reshape(-1, 2), wrong
+
+
+def _members(values: Values, name: str) -> tuple[list[Any], Wrong]:
+    """Return a member of each object, such as the `id` of a `creator`."""
+
+    def one(value: Any) -> Any:
+        return value.get(name) if isinstance(value, dict) else _WRONG
+
+    return _each(values, one)
+
+
+def _others(values: Values) -> tuple[pd.Series, Wrong]:
+    """Return values of a field that is not known here: of one kind as they are, else as JSON texts."""
+    import pandas as pd
+
+    kinds = {type(value) for value in values if value is not None}
+    none = np.zeros(len(values), dtype=bool)
+    if kinds == {int} and all(value is None or abs(value) <= _LARGEST for value in values):
+        return pd.Series(list(values), dtype="Int64"), none
+    if kinds and kinds <= {int, float}:
+        numbers, wrong = _reals(values)
+        return pd.Series(numbers), wrong
+    if kinds == {bool}:
+        return pd.Series(list(values), dtype="boolean"), none
+    if kinds <= {str}:
+        return pd.Series(list(values), dtype="str"), none
+    written = [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
+    return pd.Series(written, dtype="str"), none
+
+
+def _each(values: Values, convert: Callable[[Any], Any]) -> tuple[list[Any], Wrong]:
+    found = [None if value is None else convert(value) for value in values]
+    wrong = np.fromiter((value is _WRONG for value in found), dtype=bool, count=len(found))
+    return [None if value is _WRONG else value for value in found], wrong
+
+
+def _real(value: Any) -> Any:
+    if type(value) is float:
+        return value if math.isfinite(value) else None
+    if type(value) is int and abs(value) < 1 << 1000:  # beyond it there is no float
+        return float(value)
+    return _WRONG
+
+
+def _whole(value: Any) -> Any:
+    as_text = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19
+    as_float = type(value) is float and abs(value) < 2.0**53 and value.is_integer()
+    number = int(value) if as_text or as_float else value
+    return number if type(number) is int and abs(number) <= _LARGEST else _WRONG
+
+
+def _position(value: Any) -> Any:
+    coordinates = value.get("coordinates") if isinstance(value, dict) and value.get("type") == "Point" else None
+    if not isinstance(coordinates, list) or len(coordinates) < 2:
+        return _WRONG
+    lon, lat = (_real(number) for number in coordinates[:2])
+    if lon is _WRONG or lat is _WRONG:
+        return _WRONG
+    if lon is None or lat is None:
+        return None
+    return (lon, lat) if abs(lon) <= 180 and abs(lat) <= 90 else _WRONG
+
+
+def _list(value: Any) -> Any:
+    if not isinstance(value, list):
+        return _WRONG
+    numbers = [_real(number) for number in value]
+    if any(number is _WRONG or number is None for number in numbers):
+        return _WRONG
+    return numbers or None
+
+
+def ids_in(images: pd.DataFrame, where: str) -> npt.NDArray[np.int64]:
+    """
+    Return the ids of images, 0 where a row has none.
+
+    Parameters
+    ----------
+    images
+        Any frame with a column `id`.
+    where
+        What messages call it.
+
+    Raises
+    ------
+    FrameError
+        If there is no such column, or it holds other things than ids.
+    """
+    if "id" not in images.columns:
+        raise FrameError(f"{where} has no column 'id', so its images cannot be named")
+    try:
+        ids = dtypes.cast(images["id"], "Int64")
+    except (ValueError, TypeError, OverflowError) as error:
+        raise FrameError(f"{where}: column 'id' holds no ids ({error})") from error
+    numbers: npt.NDArray[np.int64] = ids.fillna(0).to_numpy(dtype=np.int64)
+    return np.where(numbers > 0, numbers, 0)
+
+
+def add_fields(
+    images: gpd.GeoDataFrame, found: gpd.GeoDataFrame, *, columns: Iterable[str], errors: Mapping[int, str]
+) -> gpd.GeoDataFrame:
+    """
+    Add columns to images, from records of the same images.
+
+    Parameters
+    ----------
+    images
+        Frame with `id`; an id may stand in several rows, or be null.
+    found
+        Images frame of the records, each id once, in any order.
+    columns
+        The columns to take from it. Where it knows a value that one wins, elsewhere the frame's own
+        stays.
+    errors
+        Why there is no record of an image, or what is wrong with it, by id.
+
+    Returns
+    -------
+    images
+        The same rows and index, with the columns and with `error` (str, null when fine).
+
+    Raises
+    ------
+    FrameError
+        If a column stands in the frame already, in a dtype that does not fit.
+    """
+    import pandas as pd
+
+    numbers = ids_in(images, "the frame")
+    by_id = found.set_index("id")
+    added: dict[str, Any] = {}
+    for name in columns:
+        dtype = str(found[name].dtype)
+        values = by_id[name].reindex(numbers).set_axis(images.index)
+        if name in images.columns:
+            own = images[name]
+            try:
+                own = own if dtype in {"geometry", "object"} else dtypes.cast(own, dtype)
+            except (ValueError, TypeError, OverflowError) as error:
+                raise FrameError(f"column '{name}' of the frame does not fit {dtype} ({error})") from error
+            values = values.where(values.notna(), own)
+        added[name] = values if dtype in {"geometry", "object"} else dtypes.cast(values, dtype)
+    reasons = [errors.get(number) if number else "it has no id" for number in numbers.tolist()]
+    added["error"] = pd.Series(reasons, index=images.index, dtype="str")
+    result = images.assign(**added)
+    if "geometry" in result.columns:  # it stands last, as in every frame
+        result = result[[name for name in result.columns if name != "geometry"] + ["geometry"]]
+    result.attrs = dict(images.attrs)
+    return frames.attribute(result, *found.attrs.get("attribution", ()))

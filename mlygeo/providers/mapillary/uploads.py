@@ -14,9 +14,9 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from mlygeo.errors import FileError, FormatError, ServiceError
+from mlygeo.net import answers
 from mlygeo.net.answers import Trouble, parsed_json
 from mlygeo.net.http import Client, Retry, Service, StoppedError
-from mlygeo.service import upload_answers
 
 if TYPE_CHECKING:
     import threading
@@ -253,7 +253,7 @@ class Uploads(Client):
         if isinstance(came, Trouble):
             return came
         status, told, content = came
-        trouble = upload_answers.judge(status, told, content, what=what, now=self._wall_clock())
+        trouble = answers.judge_upload(status, told, content, what=what, now=self._wall_clock())
         if trouble is None:
             try:
                 return read(parsed_json(content))

@@ -1,0 +1,31 @@
+"""Where things lie: the folder of a folder's state, the user's own folders, and paths as they are given."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+STATE_FOLDER = ".mlygeo"
+"""Folder of what is kept about a folder, inside it."""
+
+COPIES = "processed_images"
+"""Folder of the copies that --keep-original writes, as in the older tools."""
+
+PATH_VARIABLE = "MLYGEO_UPLOAD_HISTORY"
+"""Environment variable that names another folder for the history of uploads."""
+
+
+def default_folder() -> Path:
+    """Return the folder of the user's history."""
+    import platformdirs
+
+    named = os.environ.get(PATH_VARIABLE, "").strip()
+    return Path(named).expanduser() if named else Path(platformdirs.user_data_dir("mlygeo", appauthor=False))
+
+
+def several(given: Any) -> list[Any]:
+    """Return what may be given alone as a list: a path, several of them, or None."""
+    if given is None:
+        return []
+    return [given] if isinstance(given, str | os.PathLike) else list(given)
