@@ -193,7 +193,7 @@ def test_the_help_of_a_verb_loads_the_module_of_that_verb_alone():
         " and '._' not in name), file=sys.stderr)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stderr.strip() == "['mlygeo.pipelines.inputs', 'mlygeo.pipelines.job', 'mlygeo.pipelines.region']"
+    assert found.stderr.strip() == "['mlygeo.pipelines.job', 'mlygeo.pipelines.options', 'mlygeo.pipelines.region']"
 
 
 def test_a_closed_pipe_is_no_error():

@@ -138,6 +138,7 @@ def _command(verb: Verb) -> click.Command:
 def _run(verb: Verb, given: dict[str, Any]) -> int:
     """Run a verb: parse, call one function, write what it returns."""
     from mlygeo import jobs, progress
+    from mlygeo.pipelines.job import check_output
 
     output, as_json, quiet = given.pop("output", None), given.pop("as_json"), given.pop("quiet")
     ids_only = given.pop("ids_only", False)
@@ -169,13 +170,14 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         given["output"] = output
     elif verb.output is not None and (output is not None or not ids_only):
         target = Path(output or verb.output).expanduser()
-        jobs.check_output(verb.writes, target)
+        check_output(verb.writes, target)
     job = jobs.job_of(verb.function)(**given, **({"service": None} if asks_service else {}))
     if any(afterwards.values()):
         from mlygeo.jobs import chains
 
         job = chains.then_sorted(job, given["import_path"], afterwards | given)
     files = job.write(target) if target is not None else []
+    wait = job.wait() if job.wait is not None else None
     _say(job.headline, quiet=quiet)
     if files:
         _say("  ".join(str(file) for file in files), quiet=quiet)
@@ -185,8 +187,8 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         click.echo(job.text())
     if ids_only and job.ids is not None:
         click.echo("".join(f"{value}\n" for value in job.ids()), nl=False)
-    if job.lasts is not None:
-        job.lasts()
+    if wait is not None:
+        wait()
     return SOME_FAILED if job.failed else 0
 
 

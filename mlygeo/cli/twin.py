@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -71,9 +71,7 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
         return click.Option(["pano", "--pano/--flat"], default=None, help=text)
     if kind == "bool":
         return click.Option([name, flag, *others], is_flag=True, default=default, help=text)
-    if kind.startswith("Literal["):
-        choices = re.findall(r"'([^']+)'|\"([^\"]+)\"", kind)
-        values = [single or double for single, double in choices]
+    if values := _choices(kind):
         return click.Option([name, flag, *others], type=_Choice(values), default=default, show_default=True, help=text)
     if "Iterable[" in kind:
         choices = [single or double for single, double in re.findall(r"'([^']+)'|\"([^\"]+)\"", kind)]
@@ -89,6 +87,13 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
         metavar="DIR" if text.startswith("Folder") else METAVARS.get(kind, "TEXT"),
         help=f"{text}  [default: {default:g}]" if isinstance(default, float) else text,
     )
+
+
+def _choices(kind: str) -> list[str]:
+    """Return the values of a closed choice, written out or by its name in `mlygeo.pipelines.options`."""
+    if kind.startswith("Literal["):
+        return [single or double for single, double in re.findall(r"'([^']+)'|\"([^\"]+)\"", kind)]
+    return [str(value) for value in get_args(getattr(options, kind, None))]
 
 
 class _Choice(click.Choice[str]):
@@ -112,7 +117,7 @@ def parameter_texts(function: Callable[..., Any]) -> dict[str, str]:
     function
         A function with a Parameters section.
     """
-    texts = options.parameter_texts(function)
+    texts = options.parameter_texts(function.__doc__ or "")
     return {name: " ".join(text.split()).replace("`", "") for name, text in texts.items()}
 
 

@@ -8,7 +8,7 @@ pays for what only the other needs.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlygeo.pipelines.job import Job, Output, check_output
 
@@ -24,9 +24,6 @@ MODULES = {
     "find_sequences": "sequence_search",
     "info": "info",
     "inspect": "graph",
-    "tiles": "region",
-    "streets": "region",
-    "select": "region",
     "plot": "drawing",
     "process_and_upload": "chains",
     "video_process": "chains",
@@ -55,8 +52,13 @@ MODULES = {
 """The module that holds the job of each public function."""
 
 
-def job_of(function: str) -> Callable[..., Job]:
+def job_of(function: str) -> Callable[..., Job[Any]]:
     """Return the job behind a public function."""
+    if function not in MODULES:
+        from mlygeo import pipelines
+        from mlygeo.pipelines.job import body_of
+
+        return body_of(getattr(pipelines, function))
     module = importlib.import_module(f"mlygeo.jobs.{MODULES[function]}")
-    job: Callable[..., Job] = getattr(module, function)
+    job: Callable[..., Job[Any]] = getattr(module, function)
     return job

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.pipelines.inputs import counted
-from mlygeo.pipelines.job import version
+from mlygeo.pipelines.job import counted, version
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -74,7 +74,7 @@ def track_of(how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.G
     )
     for file in job.failed:
         log.warning("%s is left out: %s", file, job.summary["failed"][file])
-    return job.frame
+    return job.result
 
 
 def is_video(how: Geotagging) -> bool:

@@ -45,7 +45,7 @@ def authenticate(
     token_file: Any,
     service: Service | None,
     progress: Progress | None = None,  # noqa: ARG001 - every job has it
-) -> Job:
+) -> Job[Any]:
     """Do what `mlygeo.authenticate` says."""
     from mlygeo.providers.mapillary.accounts import CLIENT_TOKEN, Credentials, User
     from mlygeo.providers.mapillary.sign_in import sign_in, whose
@@ -90,7 +90,7 @@ def edit_config(
     default: bool,
     config_file: Any,
     progress: Progress | None = None,  # noqa: ARG001 - every job has it
-) -> Job:
+) -> Job[Any]:
     """Do what `mlygeo.edit_config` says."""
     from mlygeo.providers.mapillary.accounts import Credentials
 
@@ -133,7 +133,7 @@ def _changed(user: User, key: str | None, name: str | None) -> User:
     return replace(user, organization_key=key or None, organizations=organizations)
 
 
-def _job(credentials: Credentials, text: str, *, shown: bool = False) -> Job:
+def _job(credentials: Credentials, text: str, *, shown: bool = False) -> Job[Any]:
     users = credentials.users
     summary = {
         "users": sorted(users), "default": credentials.default, "file": str(credentials.path), "version": version(),

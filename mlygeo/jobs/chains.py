@@ -14,7 +14,7 @@ from mlygeo.pipelines.options import Sorting, source_named, taken
 from mlygeo.uploads import found
 
 
-def process_and_upload(import_path: Any, **options: Any) -> Job:
+def process_and_upload(import_path: Any, **options: Any) -> Job[Any]:
     """Do what `mlygeo.process_and_upload` says."""
     from mlygeo.jobs import process, upload
 
@@ -31,7 +31,7 @@ def process_and_upload(import_path: Any, **options: Any) -> Job:
     return _sorted(done, import_path, options) if sorting.asked else done
 
 
-def video_process(videos: Any, **options: Any) -> Job:
+def video_process(videos: Any, **options: Any) -> Job[Any]:
     """Do what `mlygeo.video_process` says."""
     from mlygeo.jobs import process
 
@@ -39,14 +39,14 @@ def video_process(videos: Any, **options: Any) -> Job:
     return _joined(sampled, _run(process.process, folder, options))
 
 
-def video_process_and_upload(videos: Any, **options: Any) -> Job:
+def video_process_and_upload(videos: Any, **options: Any) -> Job[Any]:
     """Do what `mlygeo.video_process_and_upload` says."""
     _check_sign_in(options)
     sampled, folder = _sample(videos, options)
     return _joined(sampled, process_and_upload(folder, **options))
 
 
-def then_sorted(first: Job, import_path: Any, options: dict[str, Any]) -> Job:
+def then_sorted(first: Job[Any], import_path: Any, options: dict[str, Any]) -> Job[Any]:
     """
     Return a job with the post-processing of its folders after it.
 
@@ -75,13 +75,13 @@ def _described_in(import_path: Any, output: Any) -> Any:
     return import_path if output is None or os.access(base, os.W_OK) else output
 
 
-def _sorted(done: Job, import_path: Any, options: dict[str, Any]) -> Job:
+def _sorted(done: Job[Any], import_path: Any, options: dict[str, Any]) -> Job[Any]:
     """Return a chain with the post-processing of its folder after it; its frame stays that of the upload."""
     from mlygeo.jobs import post_process
 
     last = _run(post_process.post_process, import_path, options | {"video_import_path": None})
     return Job(
-        lambda: done.frame,
+        lambda: done.result,
         {**done.summary, "post_process": last.summary, "failed": [*map(str, [*done.failed, *last.failed])]},
         f"{done.headline}\n{last.headline}",
         lambda path: [*done.write(path), *last.write(path)],
@@ -114,7 +114,7 @@ def _check_sign_in(options: dict[str, Any]) -> None:
         raise InputError("private images belong to an organization", hint="give --organization-key")
 
 
-def _sample(videos: Any, options: dict[str, Any]) -> tuple[Job, Any]:
+def _sample(videos: Any, options: dict[str, Any]) -> tuple[Job[Any], Any]:
     """Sample videos; return the job, and the one folder of all frames."""
     from mlygeo.jobs import video
     from mlygeo.jobs._geotag_source import ENDINGS
@@ -153,21 +153,21 @@ def _only(videos: Any) -> Any:
     return named[0]
 
 
-def _run(job: Any, subject: Any, options: dict[str, Any]) -> Job:
+def _run(job: Any, subject: Any, options: dict[str, Any]) -> Job[Any]:
     """Run a job on a folder or file with those of the options that it has."""
     first, *others = inspect.signature(job).parameters.values()
     # A job that sorts its options by itself takes what it knows and passes over the rest.
     sorts = any(parameter.kind is parameter.VAR_KEYWORD for parameter in others)
     names = options.keys() - {first.name} if sorts else [parameter.name for parameter in others]
-    done: Job = job(**{first.name: subject}, **{name: options[name] for name in names})
+    done: Job[Any] = job(**{first.name: subject}, **{name: options[name] for name in names})
     return done
 
 
-def _joined(first: Job, second: Job) -> Job:
+def _joined(first: Job[Any], second: Job[Any]) -> Job[Any]:
     """Return two jobs as one: the frame is the second's, and what it says is of both."""
     summary = {**first.summary, **second.summary, "failed": [*map(str, first.failed), *map(str, second.failed)]}
     return Job(
-        lambda: second.frame,
+        lambda: second.result,
         summary,
         f"{first.headline}\n{second.headline}",
         second.write,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import DependencyError, FrameError, InputError, RegionError
 from mlygeo.pipelines import inputs
-from mlygeo.pipelines.inputs import Fetching, counted
-from mlygeo.pipelines.job import Job, version
+from mlygeo.pipelines.inputs import Fetching
+from mlygeo.pipelines.job import Job, counted, version
+from mlygeo.pipelines.options import Access, TileOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +49,7 @@ def coverage(
     force_srid: bool,
     progress: Progress | None,
     **options: Any,
-) -> Job:
+) -> Job[Any]:
     """Do what `coverage` says."""
     from mlygeo import frames, regions
     from mlygeo.spatial import coverage as step
@@ -65,7 +66,18 @@ def coverage(
 
     fetching = None
     if at_hand is None:
-        fetching = Fetching(_around(place, network, distance), config, progress=progress, **options)
+        fetching = Fetching(
+            _around(place, network, distance),
+            config,
+            progress=progress,
+            tiles=TileOptions(
+                **{
+                    name: options[name]
+                    for name in ("tile_list_file", "tile_cache", "computed", "overwrite", "max_age", "workers")
+                }
+            ),
+            access=Access(token=options["token"], token_file=options["token_file"], service=options["service"]),
+        )
         at_hand = points.TablePoints(fetching.images(), "the images", fetching.attrs)
     # An image beyond the region's border may look into it, so images are not cut there.
     candidates = points.keep(at_hand, region=None, conditions=conditions)

@@ -17,9 +17,9 @@ from mlygeo.downloads import layouts
 from mlygeo.errors import FileError, InputError
 from mlygeo.jobs import _download_estimate
 from mlygeo.pipelines import inputs
-from mlygeo.pipelines.inputs import counted
-from mlygeo.pipelines.job import Job, version
-from mlygeo.pipelines.wanted import Sources, Wanted, nothing_said
+from mlygeo.pipelines.job import Job, counted, version
+from mlygeo.pipelines.options import Access, TileOptions
+from mlygeo.pipelines.wanted import TILE_WORKERS, Sources, Wanted, nothing_said
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlygeo.jobs")
 
 DEFAULT_FOLDER = "downloads"
-
-TILE_OPTIONS = ("tile_list_file", "tile_cache", "max_age", "token", "token_file")
 
 GRAPH_WORKERS = 4
 """Requests for metadata at once; each brings 200 images, more than pictures come in meanwhile."""
@@ -70,24 +68,28 @@ def download(
     service: Service | None,
     progress: Progress | None,
     **options: Any,
-) -> Job:
+) -> Job[Any]:
     """Do what `mlygeo.download` says."""
     from mlygeo import frames, regions
 
     place, config = regions.settle(region)
     if tiles_only:
-        from mlygeo.jobs import region as region_jobs
+        from mlygeo.pipelines.job import body_of
+        from mlygeo.pipelines.region import tiles
 
         how = {**options, "workers": GRAPH_WORKERS, "computed": False, "overwrite": overwrite, "service": service}
-        return region_jobs.tiles(region, tiles_only=True, dry_run=dry_run, progress=progress, **how)
+        return body_of(tiles)(region, tiles_only=True, dry_run=dry_run, progress=progress, **how)
     _check(workers=workers, num_retries=num_retries, quality=quality, max_images=max_images, room=required_disk_space)
     images = None if isinstance(images, tuple) and not images else images
     conditions = frames.conditions_of(**{name: options.pop(name) for name in inputs.FILTERS})
-    tiles = {name: options[name] for name in TILE_OPTIONS}
     sources = Sources(
         images=images, imgid_file=imgid_file, sequence=sequence or None, sequence_file=sequence_file, user=user,
         conditions=conditions, place=place, config=config, progress=progress,
-        tiles={**tiles, "computed": False, "overwrite": False, "service": service},
+        tiles=TileOptions(
+            tile_list_file=options["tile_list_file"], tile_cache=options["tile_cache"], computed=False, overwrite=False,
+            max_age=options["max_age"], workers=TILE_WORKERS,
+        ),
+        access=Access(token=options["token"], token_file=options["token_file"], service=service),
     )  # fmt: skip
     folder = Path(output or (config and config.seqdir) or DEFAULT_FOLDER).expanduser()
     if folder.exists() and not folder.is_dir():
@@ -153,7 +155,7 @@ class _Work:
     overwrite: bool
     progress: Progress | None
 
-    def do(self, sources: Sources, *, retry_failed: bool, max_images: int | None, failed_file: Path | None) -> Job:
+    def do(self, sources: Sources, *, retry_failed: bool, max_images: int | None, failed_file: Path | None) -> Job[Any]:
         """Download the images."""
         from mlygeo.downloads import ledger
         from mlygeo.downloads.run import Outcome
@@ -185,7 +187,7 @@ class _Work:
                     id_lists.merge_failed(failed_file, {**outcome.gone, **outcome.failed}, np.sort(wanted.ids))
         return self._told(wanted, standing, todo, outcome, failed_file=failed_file, seconds=time.monotonic() - started)
 
-    def rehearse(self, sources: Sources, *, retry_failed: bool, max_images: int | None) -> Job:
+    def rehearse(self, sources: Sources, *, retry_failed: bool, max_images: int | None) -> Job[Any]:
         """Say what would be done, and do nothing."""
         from mlygeo.downloads import ledger
 
@@ -291,7 +293,7 @@ class _Work:
 
         return Graph(self._service(), workers=GRAPH_WORKERS, stop=stop)
 
-    def _nothing(self, wanted: Wanted) -> Job:
+    def _nothing(self, wanted: Wanted) -> Job[Any]:
         """Return the job of a list without images: nothing is fetched, and never everything."""
         summary = {"images": 0, "source": wanted.source, "warnings": wanted.warnings, "version": version()}
         text = f"no image to download: {wanted.source} names none"
@@ -306,7 +308,7 @@ class _Work:
         *,
         failed_file: Path | None,
         seconds: float,
-    ) -> Job:
+    ) -> Job[Any]:
         from mlygeo.downloads import ledger
 
         there = int((~todo & (standing == ledger.THERE)).sum())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import InputError
 from mlygeo.pipelines.job import Job
@@ -25,7 +25,7 @@ def plot(
     dpi: int,
     basemap: str | None,
     progress: Progress | None = None,  # noqa: ARG001 - drawing takes no time to speak of
-) -> Job:
+) -> Job[Any]:
     """Do what `mlygeo.plot` and `mlygeo.explore` say, for the verb `map`."""
     from mlygeo import plotting, store
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlygeo.errors import InputError
 from mlygeo.jobs import _geotag_source
 from mlygeo.pipelines import steps
-from mlygeo.pipelines.inputs import counted
-from mlygeo.pipelines.job import Job, version
+from mlygeo.pipelines.job import Job, counted, version
 from mlygeo.pipelines.options import Cutting, Geotagging, taken
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from mlygeo.progress import Progress
 
 
-def geotag_photos(images: Any, **options: Any) -> Job:
+def geotag_photos(images: Any, **options: Any) -> Job[Any]:
     """Do what `mlygeo.geotag_photos` says."""
     from mlygeo import store
 
@@ -45,7 +44,7 @@ def geotag_photos(images: Any, **options: Any) -> Job:
     return Job(lambda: tagged, summary, headline, lambda path: [store.write_frame(tagged, path)], list(failed))
 
 
-def cut(images: Any, **options: Any) -> Job:
+def cut(images: Any, **options: Any) -> Job[Any]:
     """Do what `mlygeo.cut` says."""
     from mlygeo import store
     from mlygeo.spatial.sequences import summarise

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FrameError, InputError
 from mlygeo.pipelines import inputs
-from mlygeo.pipelines.inputs import counted
-from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, joined, version
+from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, counted, joined, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,7 +38,7 @@ def metadata(
     token_file: Any,
     service: Service | None,
     progress: Progress | None,
-) -> Job:
+) -> Job[Any]:
     """Do what `metadata` says."""
     from mlygeo import frames, store
     from mlygeo.providers.mapillary import graph as protocol
@@ -99,7 +98,7 @@ def inspect(
     token_file: Any,
     service: Service | None,
     progress: Progress | None,  # noqa: ARG001 - a few images are there at once; kept for the twin
-) -> Job:
+) -> Job[Any]:
     """Do what `inspect` says."""
     from mlygeo.jobs import _inspection
     from mlygeo.providers.mapillary import records as join

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mlygeo.progress import Progress
 
 
-def info(*, packages: str, progress: Progress | None = None) -> Job:  # noqa: ARG001 - it takes no time
+def info(*, packages: str, progress: Progress | None = None) -> Job[Any]:  # noqa: ARG001 - it takes no time
     """Do what `mlygeo.info` says."""
     summary = facts(packages=packages)
     return Job(_no_frame, summary, "versions of mlygeo and what it stands on", text=lambda: _listed(summary))

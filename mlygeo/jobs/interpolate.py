@@ -13,8 +13,7 @@ import numpy as np
 from mlygeo.errors import FormatError, InputError
 from mlygeo.photos.import_folder import PhotoImport, import_folder
 from mlygeo.pipelines import steps
-from mlygeo.pipelines.inputs import counted
-from mlygeo.pipelines.job import Job, version
+from mlygeo.pipelines.job import Job, counted, version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +29,7 @@ SUFFIX = "_processed"
 """What stands behind the name of a table that was written anew beside the old one."""
 
 
-def interpolate(import_path: Any, *, data: str, **options: Any) -> Job:
+def interpolate(import_path: Any, *, data: str, **options: Any) -> Job[Any]:
     """Do what `mlygeo.interpolate` says."""
     kind = data.replace("-", "_")
     if kind not in KINDS:
@@ -47,7 +46,7 @@ def interpolate(import_path: Any, *, data: str, **options: Any) -> Job:
     return _in_photos(import_path, kind, options)
 
 
-def _in_photos(import_path: Any, kind: str, options: dict[str, Any]) -> Job:
+def _in_photos(import_path: Any, kind: str, options: dict[str, Any]) -> Job[Any]:
     from mlygeo import store
     from mlygeo.photos import insertion
     from mlygeo.readers import photos
@@ -108,7 +107,7 @@ def _in_photos(import_path: Any, kind: str, options: dict[str, Any]) -> Job:
     return Job(lambda: images, summary, headline, lambda _: files, list(failed))
 
 
-def _in_table(path: Path, options: dict[str, Any]) -> Job:
+def _in_table(path: Path, options: dict[str, Any]) -> Job[Any]:
     from mlygeo import store
     from mlygeo.readers import image_tables
 

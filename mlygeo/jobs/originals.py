@@ -11,7 +11,7 @@ import numpy as np
 
 from mlygeo.errors import InputError
 from mlygeo.jobs import download as download_job
-from mlygeo.pipelines.inputs import counted
+from mlygeo.pipelines.job import counted
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -47,7 +47,7 @@ def download_originals(
     config_file: Any,
     service: Service | None,
     progress: Progress | None,
-) -> Job:
+) -> Job[Any]:
     """Do what `mlygeo.download_originals` says."""
     from mlygeo import frames
     from mlygeo.uploads.owner import account_of

@@ -14,8 +14,7 @@ import numpy as np
 
 from mlygeo.errors import FileError, InputError
 from mlygeo.photos.import_folder import PhotoImport, import_folder
-from mlygeo.pipelines.inputs import counted
-from mlygeo.pipelines.job import Job, version
+from mlygeo.pipelines.job import Job, counted, version
 from mlygeo.pipelines.options import Sorting, taken
 from mlygeo.uploads import older
 
@@ -47,7 +46,7 @@ LISTED = {
 """Headings of the status list; all but the last are those of the older tools."""
 
 
-def post_process(import_path: Any, **options: Any) -> Job:
+def post_process(import_path: Any, **options: Any) -> Job[Any]:
     """Do what `mlygeo.post_process` says."""
     sorting = taken(Sorting, options)
     place = PhotoImport(
@@ -65,7 +64,9 @@ def post_process(import_path: Any, **options: Any) -> Job:
     return sorted_job(place, sorting, dry_run=dry_run)
 
 
-def sorted_job(place: PhotoImport, sorting: Sorting, *, after: Job | None = None, dry_run: bool = False) -> Job:
+def sorted_job(
+    place: PhotoImport, sorting: Sorting, *, after: Job[Any] | None = None, dry_run: bool = False
+) -> Job[Any]:
     """
     Return the job of summing up, listing and moving.
 
@@ -123,7 +124,7 @@ def sorted_job(place: PhotoImport, sorting: Sorting, *, after: Job | None = None
         return Job(lambda: images, facts, said, lambda _: files, list(failed), text=text)
     facts = {**after.summary, "post_process": facts}
     return Job(
-        lambda: after.frame, facts, f"{after.headline}\n{said}", lambda _: files, [*after.failed, *failed], text=text
+        lambda: after.result, facts, f"{after.headline}\n{said}", lambda _: files, [*after.failed, *failed], text=text
     )
 
 
@@ -219,7 +220,7 @@ def _follow(place: PhotoImport, moved: dict[str, str]) -> None:
         write_descriptions(entries.assign(path=paths.astype("str")), described)
 
 
-def _undone(place: PhotoImport, *, dry_run: bool) -> Job:
+def _undone(place: PhotoImport, *, dry_run: bool) -> Job[Any]:
     from mlygeo.photos.moves import JOURNAL, read_moves, undo_moves
 
     journal = place.folder / JOURNAL

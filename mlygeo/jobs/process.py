@@ -52,7 +52,7 @@ class _Run(NamedTuple):
         self.files.append(write_descriptions(steps.uploadable(images), place))
 
 
-def process(import_path: Any, **options: Any) -> Job:
+def process(import_path: Any, **options: Any) -> Job[Any]:
     """Do what `mlygeo.process` says."""
     if found.IMAGE not in found.named(options.get("file_types")):
         raise InputError("--file-types leaves out photos, and nothing else is processed",
@@ -80,19 +80,19 @@ def process(import_path: Any, **options: Any) -> Job:
     return job
 
 
-def extract_user_data(import_path: Any, **options: Any) -> Job:
+def extract_user_data(import_path: Any, **options: Any) -> Job[Any]:
     """Do what `mlygeo.extract_user_data` says."""
     user = taken(User, options)
     return _unit(import_path, options, lambda run: steps.with_user(run.images, user), again=("user",))
 
 
-def extract_import_meta_data(import_path: Any, **options: Any) -> Job:
+def extract_import_meta_data(import_path: Any, **options: Any) -> Job[Any]:
     """Do what `mlygeo.extract_import_meta_data` says."""
     meta = taken(MetaData, options)
     return _unit(import_path, options, lambda run: _with_meta_data(run.images, meta, run.place), again=("meta-data",))
 
 
-def extract_geotag_data(import_path: Any, **options: Any) -> Job:
+def extract_geotag_data(import_path: Any, **options: Any) -> Job[Any]:
     """Do what `mlygeo.extract_geotag_data` says."""
     how = taken(Geotagging, options)
 
@@ -104,7 +104,7 @@ def extract_geotag_data(import_path: Any, **options: Any) -> Job:
     return _unit(import_path, options, work, again=("geotag", "sequence"))
 
 
-def extract_sequence_data(import_path: Any, **options: Any) -> Job:
+def extract_sequence_data(import_path: Any, **options: Any) -> Job[Any]:
     """Do what `mlygeo.extract_sequence_data` says."""
     cutting = taken(Cutting, options)
     return _unit(
@@ -115,7 +115,7 @@ def extract_sequence_data(import_path: Any, **options: Any) -> Job:
     )
 
 
-def extract_upload_params(import_path: Any, **options: Any) -> Job:
+def extract_upload_params(import_path: Any, **options: Any) -> Job[Any]:
     """Do what `mlygeo.extract_upload_params` says."""
 
     def work(run: _Run) -> gpd.GeoDataFrame:
@@ -127,7 +127,7 @@ def extract_upload_params(import_path: Any, **options: Any) -> Job:
     return _unit(import_path, options, work, again=(), goes_on=True)
 
 
-def exif_insert(import_path: Any, **options: Any) -> Job:
+def exif_insert(import_path: Any, **options: Any) -> Job[Any]:
     """Do what `mlygeo.exif_insert` says."""
     insertion = taken(Insertion, options)
     return _unit(import_path, options, lambda run: _inserted(run, run.images, insertion), again=(), goes_on=True)
@@ -140,7 +140,7 @@ def _unit(
     *,
     again: tuple[str, ...],
     goes_on: bool = False,
-) -> Job:
+) -> Job[Any]:
     return _done(import_path, options, work, again=again, goes_on=goes_on)[1]
 
 
@@ -151,7 +151,7 @@ def _done(
     *,
     again: tuple[str, ...],
     goes_on: bool = False,
-) -> tuple[PhotoImport, Job]:
+) -> tuple[PhotoImport, Job[Any]]:
     """
     Run units on a folder of photos, and keep what they make.
 

@@ -12,8 +12,7 @@ import numpy as np
 from mlygeo.errors import InputError
 from mlygeo.photos.import_folder import PhotoImport, import_folder
 from mlygeo.pipelines import steps
-from mlygeo.pipelines.inputs import counted
-from mlygeo.pipelines.job import Job, version
+from mlygeo.pipelines.job import Job, counted, version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +26,7 @@ log = logging.getLogger("mlygeo.jobs")
 FRAME = "process_csv.parquet"
 
 
-def process_csv(import_path: Any, *, csv_path: Any, **options: Any) -> Job:
+def process_csv(import_path: Any, *, csv_path: Any, **options: Any) -> Job[Any]:
     """Do what `mlygeo.process_csv` says."""
     from mlygeo import store
     from mlygeo.readers import image_tables, photos

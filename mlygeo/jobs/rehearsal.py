@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlygeo.store import FrameLike
 
 
-def run_standin(*, progress: Progress | None = None, **options: Any) -> Job:  # noqa: ARG001
+def run_standin(*, progress: Progress | None = None, **options: Any) -> Job[Any]:  # noqa: ARG001
     """Do what `mlygeo.run_standin` says, until the process is told to stop."""
     server = started(**options)
     summary = {"url": server.url, "images": server.images, "photos": server.photos, "version": version()}
@@ -30,7 +30,7 @@ def run_standin(*, progress: Progress | None = None, **options: Any) -> Job:  # 
         summary,
         f"standing in for Mapillary with {counts}; Ctrl-C stops it",
         text=lambda: server.url,
-        lasts=_until_stopped(server),
+        wait=lambda: _until_stopped(server),
     )
 
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import InputError
 from mlygeo.pipelines import inputs
-from mlygeo.pipelines.inputs import counted
-from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, joined, version
+from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, counted, joined, version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +34,7 @@ def find_sequences(
     token_file: Any,
     service: Service | None,
     progress: Progress | None,
-) -> Job:
+) -> Job[Any]:
     """Do what `find_sequences` says."""
     from mlygeo import frames, regions
     from mlygeo.actors import sequence_list

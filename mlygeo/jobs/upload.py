@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.pipelines import inputs
-from mlygeo.pipelines.inputs import counted
-from mlygeo.pipelines.job import Job, version
+from mlygeo.pipelines.job import Job, counted, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -62,7 +61,7 @@ def upload(
     config_file: Any,
     service: Service | None,
     progress: Progress | None,
-) -> Job:
+) -> Job[Any]:
     """Do what `mlygeo.upload` says."""
     from mlygeo import config
     from mlygeo.uploads.found import gather, give_owners, named, only
@@ -107,7 +106,7 @@ def zip_sequences(
     skip_subfolders: bool,
     private: bool,
     progress: Progress | None,
-) -> Job:
+) -> Job[Any]:
     """Do what `mlygeo.zip_sequences` says."""
     import pandas as pd
 
@@ -237,7 +236,7 @@ def _ask_to_finish(run: Upload, progress: Progress | None) -> None:
         run.outcome.sequences += len(ready)
 
 
-def _rehearsed(found: Import, endpoint: str, *, reupload: bool) -> Job:
+def _rehearsed(found: Import, endpoint: str, *, reupload: bool) -> Job[Any]:
     """Say what would be uploaded; files are read, and nothing is asked of the service."""
     there = older = 0
     todo = found.bytes
@@ -283,7 +282,7 @@ def _uploaded_before(found: Import, endpoint: str) -> Iterator[tuple[int, bool]]
                     yield each.size, False
 
 
-def _nothing(found: Import) -> Job:
+def _nothing(found: Import) -> Job[Any]:
     if found.skipped["not processed"]:
         raise InputError(
             f"{counted(found.skipped['not processed'], 'photo')} without a description, and nothing else to upload",
@@ -297,7 +296,7 @@ def _nothing(found: Import) -> Job:
     return Job(_no_frame, summary, headline, failed=sorted(found.failed))
 
 
-def _told(found: Import, outcome: Outcome, rows: list[Any], written: Path | None, *, seconds: float) -> Job:
+def _told(found: Import, outcome: Outcome, rows: list[Any], written: Path | None, *, seconds: float) -> Job[Any]:
     failed = {**found.failed, **outcome.failed}
     summary = {
         "images": outcome.images,

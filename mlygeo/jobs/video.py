@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo import places
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.pipelines.inputs import counted
-from mlygeo.pipelines.job import Job, version
+from mlygeo.pipelines.job import Job, counted, version
 
 if TYPE_CHECKING:
     import os
@@ -37,7 +36,7 @@ def tracks(
     video_start_time: int | None,
     skip_subfolders: bool,
     progress: Progress | None,
-) -> Job:
+) -> Job[Any]:
     """Do what `tracks` says."""
     from mlygeo import store
     from mlygeo.progress import Progress
@@ -104,7 +103,7 @@ def sample_video(
     decoder: str,
     hardware: str | None,
     progress: Progress | None,
-) -> Job:
+) -> Job[Any]:
     """Do what `sample_video` says."""
     from mlygeo import store
     from mlygeo.video.frames import Sampling, find_videos, sample_frames
@@ -203,7 +202,7 @@ def _track(path: Path, progress: Progress | None) -> gpd.GeoDataFrame:
         skip_subfolders=False,
         progress=progress,
     )
-    return job.frame
+    return job.result
 
 
 def _listed(paths: Any) -> list[Path]:

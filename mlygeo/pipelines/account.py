@@ -90,7 +90,7 @@ def authenticate(
     --------
     >>> authenticate(user_name="jane", user_email="jane@example.org", user_password=getpass())
     """
-    users: pd.DataFrame = job_of("authenticate")(**locals()).frame
+    users: pd.DataFrame = job_of("authenticate")(**locals()).result
     return users
 
 
@@ -141,5 +141,5 @@ def edit_config(
     --------
     >>> edit_config("edit", user_name="jane", organization_key="1234567890", organization_name="city")
     """
-    users: pd.DataFrame = job_of("edit_config")(**locals()).frame
+    users: pd.DataFrame = job_of("edit_config")(**locals()).result
     return users

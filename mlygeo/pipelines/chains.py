@@ -38,14 +38,14 @@ def _chain(name: str, text: str, *steps: Callable[..., Any], example: str) -> Ca
         for key, parameter in inspect.signature(step).parameters.items():
             if key not in parameters:
                 parameters[key] = parameter if not parameters else parameter.replace(kind=parameter.KEYWORD_ONLY)
-        texts = parameter_texts(step) | texts
+        texts = parameter_texts(step.__doc__ or "") | texts
     signature = inspect.Signature(list(parameters.values()))
     does, returns = text.split("\n\nReturns\n")
 
     def chained(*words: Any, **options: Any) -> Any:
         bound = signature.bind(*words, **options)
         bound.apply_defaults()
-        return job_of(name)(**bound.arguments).frame
+        return job_of(name)(**bound.arguments).result
 
     chained.__name__ = chained.__qualname__ = name
     chained.__signature__ = signature  # type: ignore[attr-defined]

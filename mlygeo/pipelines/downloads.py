@@ -168,5 +168,5 @@ def download(
     --------
     >>> download("out/selection.parquet", output="pictures", size="2048", exif=True)
     """
-    transfers: pd.DataFrame = job_of("download")(**locals()).frame
+    transfers: pd.DataFrame = job_of("download")(**locals()).result
     return transfers

@@ -86,7 +86,7 @@ def geotag_photos(
     --------
     >>> geotag_photos("DCIM", geotag_source="gpx", geotag_source_path="ride.gpx", offset_time=2)
     """
-    return job_of("geotag_photos")(**locals()).frame
+    return job_of("geotag_photos")(**locals()).result
 
 
 def cut(
@@ -155,7 +155,7 @@ def cut(
     --------
     >>> cut("images.parquet", cutoff_distance=100, cutoff_time=120).groupby("sequence_id").size()
     """
-    return job_of("cut")(**locals()).frame
+    return job_of("cut")(**locals()).result
 
 
 def extract_geotag_data(
@@ -237,7 +237,7 @@ def extract_geotag_data(
     --------
     >>> extract_geotag_data("DCIM", geotag_source="gpx", geotag_source_path="ride.gpx")
     """
-    return job_of("extract_geotag_data")(**locals()).frame
+    return job_of("extract_geotag_data")(**locals()).result
 
 
 def extract_sequence_data(
@@ -315,4 +315,4 @@ def extract_sequence_data(
     --------
     >>> extract_sequence_data("DCIM", cutoff_distance=100, cutoff_time=120)
     """
-    return job_of("extract_sequence_data")(**locals()).frame
+    return job_of("extract_sequence_data")(**locals()).result

@@ -83,7 +83,7 @@ def metadata(
     --------
     >>> metadata("selection.parquet", fields="altitude,camera_type,computed_geometry")
     """
-    return job_of("metadata")(**locals()).frame
+    return job_of("metadata")(**locals()).result
 
 
 def find_sequences(
@@ -157,7 +157,7 @@ def find_sequences(
     --------
     >>> find_sequences("irvinfly", filter="360", max_pages=5)
     """
-    return job_of("find_sequences")(**locals()).frame
+    return job_of("find_sequences")(**locals()).result
 
 
 def inspect(
@@ -209,4 +209,4 @@ def inspect(
     --------
     >>> inspect([498763468214164])["error"]
     """
-    return job_of("inspect")(**locals()).frame
+    return job_of("inspect")(**locals()).result

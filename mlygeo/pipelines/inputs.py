@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo import places
 from mlygeo.errors import CredentialsError, FormatError, FrameError, RegionError
+from mlygeo.pipelines.job import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mlygeo.locks import Doing
     from mlygeo.net.http import Service
     from mlygeo.pipelines.job import Job
+    from mlygeo.pipelines.options import Access, TileOptions
     from mlygeo.progress import Progress
     from mlygeo.providers.mapillary.tile_cache import Plan
     from mlygeo.regions import Region
@@ -158,32 +160,26 @@ class Fetching:
         region: Region,
         config: Config | None,
         *,
-        tile_list_file: Any,
-        tile_cache: Any,
-        computed: bool,
-        overwrite: bool,
-        max_age: float | None,
-        workers: int,
-        token: str | None,
-        token_file: Any,
-        service: Service | None,
+        tiles: TileOptions,
+        access: Access,
         progress: Progress | None,
     ) -> None:
         from mlygeo.providers.mapillary import layers
         from mlygeo.providers.mapillary import tile_cache as files
 
         self.region = region
-        self.cache = Path(tile_cache or (config and config.tile_cache_dir) or files.default_tile_cache()).expanduser()
+        configured = config and config.tile_cache_dir
+        self.cache = Path(tiles.tile_cache or configured or files.default_tile_cache()).expanduser()
         self._which: dict[str, Any] = {
             "tile_cache": self.cache,
-            "computed": computed,
-            "overwrite": overwrite,
-            "max_age": max_age,
-            "tile_list_file": tile_list_file,
+            "computed": tiles.computed,
+            "overwrite": tiles.overwrite,
+            "max_age": tiles.max_age,
+            "tile_list_file": tiles.tile_list_file,
         }
         self._how: dict[str, Any] = {
-            "workers": workers,
-            "service": service or _service(token, token_file or (config and config.token_file)),
+            "workers": tiles.workers,
+            "service": access.service or _service(access.token, access.token_file or (config and config.token_file)),
             "validate": layers.decode,
             "progress": progress,
         }
@@ -264,12 +260,7 @@ def _service(token: str | None, token_file: Any) -> Service | None:
     return Service.from_environment(token=token, token_file=token_file)
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, such as "1 tile" or "1,298 images"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def held(doing: Doing) -> Callable[[Callable[..., Job]], Callable[..., Job]]:
+def held(doing: Doing) -> Callable[[Callable[..., Job[Any]]], Callable[..., Job[Any]]]:
     """
     Return a decorator of jobs with an import path, which holds its photos while the job is at work.
 
@@ -281,9 +272,9 @@ def held(doing: Doing) -> Callable[[Callable[..., Job]], Callable[..., Job]]:
         What the job does to the photos; see `mlygeo.locks.AtWork`.
     """
 
-    def decorated(job: Callable[..., Job]) -> Callable[..., Job]:
+    def decorated(job: Callable[..., Job[Any]]) -> Callable[..., Job[Any]]:
         @functools.wraps(job)
-        def holding(import_path: Any, **options: Any) -> Job:
+        def holding(import_path: Any, **options: Any) -> Job[Any]:
             from mlygeo.locks import AtWork
             from mlygeo.photos.import_folder import photos_of
             from mlygeo.progress import Progress

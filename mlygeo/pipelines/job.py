@@ -1,17 +1,13 @@
-"""
-What a job made, for the function and the verb that share it.
-
-Where a verb may write: checked before any work is done.
-
-Records of the service as frames, in parts that fit the memory.
-"""
+"""What the body of a public function makes, and the one way from there to the function and to its verb."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar
 
 from mlygeo.errors import FileError, FormatError
 
@@ -20,6 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import geopandas as gpd
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Output = Literal["frame", "folder", "picture", "track"]
 """What a verb writes under the path of -o."""
@@ -31,45 +30,88 @@ RECORDS_AT_ONCE = 20_000
 
 
 @dataclass
-class Job:
+class Job(Generic[T]):
     """
-    What a job made: its main frame, made on first use, and what a verb says and writes.
+    What the body of a public function made: its result, made on first use, and what the verb says and writes.
 
     Parameters
     ----------
-    make_frame
-        Makes the main frame.
+    make
+        Makes the result: a frame, in most cases.
     summary
         Facts about it, JSON.
     headline
         The facts in a sentence.
     write
-        Writes the results under a path, and returns the files; nothing where the job did so itself.
+        Writes the results under a path, and returns the files; nothing where the body did so itself.
     failed
         Names of the items that failed.
     ids
         The ids of images in it, for verbs that can print just those.
     text
         What the verb prints to standard output, where that is its result.
-    lasts
-        What goes on once the verb has said all that; it returns when it is told to stop.
+    wait
+        Begins what goes on after the verb has said all that, and returns the function that waits for its end.
     """
 
-    make_frame: Callable[[], gpd.GeoDataFrame]
+    make: Callable[[], T]
     summary: dict[str, Any]
     headline: str
     write: Callable[[Path], list[Path]] = lambda _: []
     failed: list[str] = field(default_factory=list)
     ids: Callable[[], list[int]] | None = None
     text: Callable[[], str] | None = None
-    lasts: Callable[[], None] | None = None
+    wait: Callable[[], Callable[[], None]] | None = None
 
     @cached_property
-    def frame(self) -> gpd.GeoDataFrame:
-        """The main frame, with the summary in its `attrs`."""
-        frame = self.make_frame()
-        frame.attrs["summary"] = self.summary
-        return frame
+    def result(self) -> T:
+        """What the public function returns; a frame has the summary in its `attrs`."""
+        made = self.make()
+        if isinstance(attrs := getattr(made, "attrs", None), dict):
+            attrs["summary"] = self.summary
+        return made
+
+
+def public(body: Callable[P, Job[T]]) -> Callable[P, T]:
+    """
+    Return the public function of a body: the same options, and the result alone.
+
+    Parameters that the docstring of the body does not describe are options, whose text stands once, in
+    `mlygeo.pipelines.options`.
+
+    Parameters
+    ----------
+    body
+        Makes the job; the command line calls it as it is, see `body_of`.
+    """
+
+    @functools.wraps(body)
+    def function(*args: P.args, **kwargs: P.kwargs) -> T:
+        return body(*args, **kwargs).result
+
+    signature = inspect.signature(body)
+    returned = str(signature.return_annotation).removeprefix("Job[").removesuffix("]")
+    function.__signature__ = signature.replace(return_annotation=returned)  # type: ignore[attr-defined]
+    function.__annotations__ = {**body.__annotations__, "return": returned}
+    function.__doc__ = _documented(inspect.cleandoc(body.__doc__ or ""), list(signature.parameters))
+    return function
+
+
+def body_of(function: Callable[..., Any]) -> Callable[..., Job[Any]]:
+    """Return the body of a public function."""
+    body: Callable[..., Job[Any]] = inspect.unwrap(function)
+    return body
+
+
+def _documented(docstring: str, names: list[str]) -> str:
+    """Return a docstring in which every parameter is described, in the order of the signature."""
+    from mlygeo.pipelines.options import TEXTS, parameter_texts
+
+    own = parameter_texts(docstring)
+    does, _, rest = docstring.partition("\n\nReturns\n")
+    does = does.partition("\n\nParameters\n")[0]
+    section = "\n".join(f"{name}\n{own[name] if name in own else TEXTS[name]}" for name in names)
+    return f"{does}\n\nParameters\n----------\n{section}\n\nReturns\n{rest}"
 
 
 def version() -> str:
@@ -77,6 +119,11 @@ def version() -> str:
     from importlib.metadata import version
 
     return version("mlygeo")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as "1 tile" or "1,298 images"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def check_output(kind: Output, path: Path) -> None:

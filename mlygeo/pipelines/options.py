@@ -1,7 +1,9 @@
 """
-The options of processing, in the groups that its units share.
+The options that several functions take, in typed groups; the text of each stands here once.
 
-What docstrings say of parameters: for the help of a verb, and for functions that are made of others.
+A function names its options in its signature, makes the groups from them by name, and hands the groups on.
+Every field of a group is required, so that the type checker sees an option that is left out, and the linter
+one that nobody takes. Where a text does not suit a function, its own docstring has another.
 """
 
 from __future__ import annotations
@@ -14,10 +16,19 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from mlygeo.errors import FileError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import os
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from mlygeo.net.http import Service
+
+    PathLike = str | os.PathLike[str]
 
     from mlygeo.photos.exif_writer import Overwrite
 
+
+Method = Literal["even", "percept"]
+"""How points are laid along streets."""
 
 Source = Literal["exif", "gpx", "nmea", "csv", "gopro_videos", "blackvue_videos", "camm_videos"]
 """Where times and positions come from."""
@@ -36,6 +47,195 @@ TURNS = {0: 1, 90: 8, 180: 3, 270: 6}
 """EXIF's orientation for degrees that a picture is stored turned by, clockwise, as the older tools have it."""
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shared:
+    """
+    Options that belong to no group.
+
+    Parameters
+    ----------
+    region
+        A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon
+        file or a shapely polygon. Without one, the streets or points say where.
+    streets
+        Streets frame, or a file of streets: .osm.pbf, .osm, .osm.gz, .osm.bz2, .graphml or any
+        vector file of lines. Default: OpenStreetMap, asked over the network.
+    images
+        Images frame, or a file of images with an `id`, instead of the region's vector tiles.
+    retain_all
+        Keep street networks that are not connected with the largest one.
+    progress
+        Where progress is shown; None shows none.
+    """
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filters:
+    """
+    Which images are taken.
+
+    Parameters
+    ----------
+    pano
+        Take only panoramas, or only flat pictures.
+    since
+        Take images captured at or after this time (ISO 8601, UTC).
+    until
+        Take images captured before this time; a date without a time includes that day.
+    creator
+        Take images of this creator (id); may be given several times.
+    organization
+        Take images of this organization (id); may be given several times.
+    min_quality
+        Take images of at least this quality score, 0 to 1.
+    """
+
+    pano: bool | None
+    since: str | datetime | None
+    until: str | datetime | None
+    creator: int | str | Iterable[int | str] | None
+    organization: int | str | Iterable[int | str] | None
+    min_quality: float | None
+
+    def conditions(self) -> dict[str, Any]:
+        """Return those that were given, checked; see `mlygeo.filters.conditions_of`."""
+        from mlygeo import filters
+
+        return filters.conditions_of(
+            pano=self.pano,
+            since=self.since,
+            until=self.until,
+            creator=self.creator,
+            organization=self.organization,
+            min_quality=self.min_quality,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TileOptions:
+    """
+    How the vector tiles of a region are fetched.
+
+    Parameters
+    ----------
+    tile_list_file
+        Work only on the tiles named in this file, a cache file name a line.
+    tile_cache
+        Folder of the tile cache; raw vector tiles, or the GeoJSON files that
+        percept-vsvi-filter left. Default: the configuration file's, else the user's cache folder.
+    computed
+        Take positions after 3D reconstruction instead of the original ones.
+    overwrite
+        Fetch every tile anew.
+    max_age
+        Fetch tiles anew that are older than so many days.
+    workers
+        How many tiles to fetch at once.
+    """
+
+    tile_list_file: PathLike | None
+    tile_cache: PathLike | None
+    computed: bool
+    overwrite: bool
+    max_age: float | None
+    workers: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Access:
+    """
+    How the service is reached.
+
+    Parameters
+    ----------
+    token
+        Access token. Better in a file or in the environment, where no other user can see it.
+    token_file
+        File with the access token. Default: the environment (MAPILLARY_ACCESS_TOKEN), then
+        token.txt here, then token.txt in the user's configuration folder.
+    service
+        The service to speak to; made from the above unless given.
+    """
+
+    token: str | None
+    token_file: PathLike | None
+    service: Service | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plane:
+    """
+    The plane that distances are measured in.
+
+    Parameters
+    ----------
+    srid
+        EPSG code of the projected CRS to measure in. Default: the UTM zone of the region.
+    force_srid
+        Go on although the region lies outside the CRS's area of use.
+    """
+
+    srid: int | None
+    force_srid: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StreetPoints:
+    """
+    Where points are laid along streets.
+
+    Parameters
+    ----------
+    interval
+        Distance between street points, metres.
+    method
+        "even": points in the middles of equal parts of every street, so that every place on a
+        street is within the interval of a point. "percept": as percept-vsvi-filter makes them,
+        which leaves out streets shorter than the interval.
+    """
+
+    interval: float
+    method: Method
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Matching:
+    """
+    Which images are near enough to a point.
+
+    Parameters
+    ----------
+    max_distance
+        Largest distance from point to image, metres; an image just there counts. None ("inf" on
+        the command line) sets no limit.
+    k
+        How many images for each point.
+    unique
+        Let each image serve one point only.
+    max_heading_difference
+        Largest angle between camera and street, degrees, either way along the street;
+        panoramas look every way and always pass.
+    """
+
+    max_distance: float | None
+    k: int
+    unique: bool
+    max_heading_difference: float | None
+
+    def __post_init__(self) -> None:
+        """Raise for what makes no sense."""
+        from mlygeo.spatial import nearest
+
+        nearest.check_options(
+            max_distance=self.max_distance, k=self.k, max_heading_difference=self.max_heading_difference
+        )
+
+    @property
+    def limit(self) -> float | None:
+        """The largest distance, metres; None where there is none."""
+        return None if self.max_distance == float("inf") else self.max_distance
 
 
 @dataclass(frozen=True)
@@ -213,16 +413,16 @@ def taken(kind: type[T], options: dict[str, Any]) -> T:
     return kind(**{field.name: options[field.name] for field in fields(kind) if field.name in options})  # type: ignore[arg-type]
 
 
-def parameter_texts(function: Callable[..., Any]) -> dict[str, str]:
+def parameter_texts(docstring: str) -> dict[str, str]:
     """
     Return what a numpydoc docstring says of each parameter, as it stands there, without empty lines.
 
     Parameters
     ----------
-    function
-        A function; without a Parameters section there is nothing to return.
+    docstring
+        Without a Parameters section there is nothing to return.
     """
-    lines = inspect.cleandoc(function.__doc__ or "").splitlines()
+    lines = inspect.cleandoc(docstring).splitlines()
     # A section begins with its title, underlined.
     titles = [place for place, below in enumerate(lines[1:]) if below.startswith("---")]
     start = next((place for place in titles if lines[place] == "Parameters"), None)
@@ -238,3 +438,15 @@ def parameter_texts(function: Callable[..., Any]) -> dict[str, str]:
         elif line and name:
             texts[name].append(line)
     return {name: "\n".join(text) for name, text in texts.items()}
+
+
+def _texts() -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for kind in list(globals().values()):
+        if isinstance(kind, type) and kind.__module__ == __name__:
+            texts |= parameter_texts(kind.__doc__ or "")
+    return texts
+
+
+TEXTS = _texts()
+"""What is said of each option, in docstrings and in the help of verbs."""

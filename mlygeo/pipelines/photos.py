@@ -94,7 +94,7 @@ def interpolate(
     --------
     >>> interpolate("DCIM", data="missing_gps", max_time_delta=5)
     """
-    return job_of("interpolate")(**locals()).frame
+    return job_of("interpolate")(**locals()).result
 
 
 def process_csv(
@@ -194,7 +194,7 @@ def process_csv(
     --------
     >>> process_csv("DCIM", csv_path="log.csv", filename_column=1, latitude_column=2, longitude_column=3)
     """
-    return job_of("process_csv")(**locals()).frame
+    return job_of("process_csv")(**locals()).result
 
 
 def post_process(
@@ -278,4 +278,4 @@ def post_process(
     --------
     >>> post_process("DCIM", summarize=True)["status"].value_counts()
     """
-    return job_of("post_process")(**locals()).frame
+    return job_of("post_process")(**locals()).result

@@ -74,7 +74,7 @@ def extract_user_data(
     --------
     >>> extract_user_data("DCIM", user_name="mapillary_user")
     """
-    return job_of("extract_user_data")(**locals()).frame
+    return job_of("extract_user_data")(**locals()).result
 
 
 def extract_import_meta_data(
@@ -158,7 +158,7 @@ def extract_import_meta_data(
     --------
     >>> extract_import_meta_data("DCIM", device_make="GoPro", device_model="HERO11 Black")
     """
-    return job_of("extract_import_meta_data")(**locals()).frame
+    return job_of("extract_import_meta_data")(**locals()).result
 
 
 def extract_upload_params(
@@ -214,7 +214,7 @@ def extract_upload_params(
     --------
     >>> extract_upload_params("DCIM", user_name="mapillary_user")
     """
-    return job_of("extract_upload_params")(**locals()).frame
+    return job_of("extract_upload_params")(**locals()).result
 
 
 def exif_insert(
@@ -286,4 +286,4 @@ def exif_insert(
     --------
     >>> exif_insert("DCIM", overwrite_exif_gps_tag=True)
     """
-    return job_of("exif_insert")(**locals()).frame
+    return job_of("exif_insert")(**locals()).result

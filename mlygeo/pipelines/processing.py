@@ -234,4 +234,4 @@ def process(
     --------
     >>> process("DCIM", geotag_source="gpx", geotag_source_path="ride.gpx", offset_time=2)["error"].isna().sum()
     """
-    return job_of("process")(**locals()).frame
+    return job_of("process")(**locals()).result

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
-from mlygeo.jobs import job_of
+from mlygeo.errors import FrameError, InputError, RegionError
+from mlygeo.pipelines.job import Job, counted, public, version
+from mlygeo.pipelines.options import Access, Filters, Matching, Plane, StreetPoints, TileOptions
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
     from datetime import datetime
+    from pathlib import Path
 
     import geopandas as gpd
 
     from mlygeo.net.http import Service
+    from mlygeo.pipelines.options import Method
     from mlygeo.progress import Progress
-    from mlygeo.regions import RegionLike
+    from mlygeo.regions import Region, RegionLike
     from mlygeo.store import FrameLike
+    from mlygeo.store.points import Points
 
     PathLike = str | os.PathLike[str]
 
 
+@public
 def tiles(
     region: RegionLike,
     *,
@@ -42,7 +48,7 @@ def tiles(
     token_file: PathLike | None = None,
     service: Service | None = None,
     progress: Progress | None = None,
-) -> gpd.GeoDataFrame:
+) -> Job[gpd.GeoDataFrame]:
     """
     Fetch the vector tiles of a region, and return the images in them.
 
@@ -55,44 +61,10 @@ def tiles(
     region
         A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon
         file or a shapely polygon.
-    tile_list_file
-        Work only on the tiles named in this file, a cache file name a line.
-    tile_cache
-        Folder of the tile cache; raw vector tiles, or the GeoJSON files that
-        percept-vsvi-filter left. Default: the configuration file's, else the user's cache folder.
-    computed
-        Take positions after 3D reconstruction instead of the original ones.
-    overwrite
-        Fetch every tile anew.
-    max_age
-        Fetch tiles anew that are older than so many days.
-    workers
-        How many tiles to fetch at once.
     tiles_only
         Only fill the cache; return the tiles with their status instead of the images.
     dry_run
         Fetch nothing; say what would be fetched, and how long it would take.
-    pano
-        Keep only panoramas, or only flat pictures.
-    since
-        Keep images captured at or after this time (ISO 8601, UTC).
-    until
-        Keep images captured before this time; a date without a time includes that day.
-    creator
-        Keep images of this creator (id); may be given several times.
-    organization
-        Keep images of this organization (id); may be given several times.
-    min_quality
-        Keep images of at least this quality score, 0 to 1.
-    token
-        Access token. Better in a file or in the environment, where no other user can see it.
-    token_file
-        File with the access token. Default: the environment (MAPILLARY_ACCESS_TOKEN), then
-        token.txt here, then token.txt in the user's configuration folder.
-    service
-        The service to speak to; made from the above unless given.
-    progress
-        Where progress is shown; None shows none.
 
     Returns
     -------
@@ -115,20 +87,71 @@ def tiles(
     --------
     >>> tiles((9.16, 48.76, 9.18, 48.78), since="2024-01-01")
     """
-    return job_of("tiles")(**locals()).frame
+    from mlygeo import frames, regions, store
+    from mlygeo.pipelines import inputs
+    from mlygeo.store.points import TablePoints, as_frame, keep
+
+    filters = Filters(
+        pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
+    )
+    tile_options = TileOptions(
+        tile_list_file=tile_list_file,
+        tile_cache=tile_cache,
+        computed=computed,
+        overwrite=overwrite,
+        max_age=max_age,
+        workers=workers,
+    )
+    access = Access(token=token, token_file=token_file, service=service)
+    place, config = regions.settle(region)
+    if place is None:
+        raise RegionError("no region", hint=inputs.NO_REGION)
+    conditions = filters.conditions()
+    fetching = inputs.Fetching(place, config, tiles=tile_options, access=access, progress=progress)
+    if dry_run:
+        plan = fetching.plan()
+        return _tiles_listed(fetching.fetch(dry_run=True), f"{plan}; nothing was fetched", [])
+    if tiles_only:
+        listed = fetching.fetch()
+        return _tiles_listed(
+            listed, f"{counted(len(listed), 'tile')} in {fetching.cache}{fetching.warning}", fetching.failed
+        )
+    everything = TablePoints(fetching.images(), "the images", fetching.attrs)
+    kept = keep(everything, region=None, conditions=conditions)
+    summary = {
+        "region": inputs.region_summary(place),
+        "tiles": fetching.summary,
+        "images": len(kept),
+        "images_filtered_out": len(everything) - len(kept),
+        **fetching.attrs,
+        "version": version(),
+    }
+
+    def make_frame() -> gpd.GeoDataFrame:
+        images = as_frame(kept, frames.IMAGES)
+        images.attrs = dict(fetching.attrs)
+        return images
+
+    def write(path: Path) -> list[Path]:
+        files = [store.write_frame(make_frame(), path)]
+        return files + inputs.write_failed(fetching.failed, path.parent)
+
+    headline = f"{counted(len(kept), 'image')} in {counted(fetching.summary['tiles'], 'tile')}{fetching.warning}"
+    return Job(make_frame, summary, headline, write, fetching.failed)
 
 
+@public
 def streets(
     region: RegionLike | None = None,
     *,
     streets: FrameLike | None = None,
     interval: float = 50.0,
     srid: int | None = None,
-    method: Literal["even", "percept"] = "even",
+    method: Method = "even",
     retain_all: bool = False,
     force_srid: bool = False,
-    progress: Progress | None = None,
-) -> gpd.GeoDataFrame:
+    progress: Progress | None = None,  # noqa: ARG001 - OSMnx shows none; every verb has it
+) -> Job[gpd.GeoDataFrame]:
     """
     Lay a point every so many metres along every street of a region.
 
@@ -137,23 +160,8 @@ def streets(
     region
         A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon
         file or a shapely polygon. Not needed where the file of streets is all that is wanted.
-    streets
-        Streets frame, or a file of streets: .osm.pbf, .osm, .osm.gz, .osm.bz2, .graphml or any
-        vector file of lines. Default: OpenStreetMap, asked over the network.
     interval
         Distance between points, metres.
-    srid
-        EPSG code of the projected CRS to measure in. Default: the UTM zone of the region.
-    method
-        "even": points in the middles of equal parts of every street, so that every place on a
-        street is within the interval of a point. "percept": as percept-vsvi-filter makes them,
-        which leaves out streets shorter than the interval.
-    retain_all
-        Keep street networks that are not connected with the largest one.
-    force_srid
-        Go on although the region lies outside the CRS's area of use.
-    progress
-        Where progress is shown; None shows none.
 
     Returns
     -------
@@ -172,9 +180,28 @@ def streets(
     --------
     >>> streets("myconfig.json", interval=50, srid=28992, method="percept")
     """
-    return job_of("streets")(**locals()).frame
+    from mlygeo import regions, store
+    from mlygeo.pipelines import inputs
+
+    laid = StreetPoints(interval=interval, method=method)
+    plane = Plane(srid=srid, force_srid=force_srid)
+    place, _ = regions.settle(region)
+    if place is None and streets is None:
+        raise RegionError("no region", hint=inputs.NO_REGION)
+    network = inputs.network(place, streets, retain_all=retain_all)
+    points = _street_points(network, laid, plane)
+    facts = points.attrs["street_points"]
+    summary = {
+        "region": None if place is None else inputs.region_summary(place),
+        "streets": network.attrs.get("streets", {}),
+        "street_points": facts,
+        "attribution": points.attrs.get("attribution", []),
+        "version": version(),
+    }
+    return Job(lambda: points, summary, _points_headline(facts), lambda path: [store.write_frame(points, path)])
 
 
+@public
 def select(
     region: RegionLike | None = None,
     *,
@@ -183,7 +210,7 @@ def select(
     images: FrameLike | None = None,
     interval: float = 50.0,
     srid: int | None = None,
-    method: Literal["even", "percept"] = "even",
+    method: Method = "even",
     max_distance: float | None = 100.0,
     k: int = 1,
     unique: bool = False,
@@ -206,79 +233,15 @@ def select(
     token_file: PathLike | None = None,
     service: Service | None = None,
     progress: Progress | None = None,
-) -> gpd.GeoDataFrame:
+) -> Job[gpd.GeoDataFrame]:
     """
     Select the nearest image for a point every so many metres along every street.
 
     Parameters
     ----------
-    region
-        A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon
-        file or a shapely polygon. Without one, the streets or points say where.
-    streets
-        Streets frame, or a file of streets: .osm.pbf, .osm, .osm.gz, .osm.bz2, .graphml or any
-        vector file of lines. Default: OpenStreetMap, asked over the network.
     points
         Points frame, or a file of points of your own instead of street points: any vector file
         or GPX.
-    images
-        Images frame, or a file of images with an `id`, instead of the region's vector tiles.
-    interval
-        Distance between street points, metres.
-    srid
-        EPSG code of the projected CRS to measure in. Default: the UTM zone of the region.
-    method
-        "even": points in the middles of equal parts of every street, so that every place on a
-        street is within the interval of a point. "percept": as percept-vsvi-filter makes them,
-        which leaves out streets shorter than the interval.
-    max_distance
-        Largest distance from point to image, metres; an image just there counts. None ("inf" on
-        the command line) sets no limit.
-    k
-        How many images for each point.
-    unique
-        Let each image serve one point only.
-    max_heading_difference
-        Largest angle between camera and street, degrees, either way along the street;
-        panoramas look every way and always pass.
-    pano
-        Take only panoramas, or only flat pictures.
-    since
-        Take images captured at or after this time (ISO 8601, UTC).
-    until
-        Take images captured before this time; a date without a time includes that day.
-    creator
-        Take images of this creator (id); may be given several times.
-    organization
-        Take images of this organization (id); may be given several times.
-    min_quality
-        Take images of at least this quality score, 0 to 1.
-    tile_list_file
-        Work only on the tiles named in this file, a cache file name a line.
-    tile_cache
-        Folder of the tile cache; raw vector tiles, or the GeoJSON files that
-        percept-vsvi-filter left. Default: the configuration file's, else the user's cache folder.
-    computed
-        Take positions after 3D reconstruction instead of the original ones.
-    overwrite
-        Fetch every tile anew.
-    max_age
-        Fetch tiles anew that are older than so many days.
-    workers
-        How many tiles to fetch at once.
-    retain_all
-        Keep street networks that are not connected with the largest one.
-    force_srid
-        Go on although the region lies outside the CRS's area of use.
-    token
-        Access token. Better in a file or in the environment, where no other user can see it.
-    token_file
-        File with the access token. Default: the environment (MAPILLARY_ACCESS_TOKEN), then
-        token.txt here, then token.txt in the user's configuration folder.
-    service
-        The service to speak to; made from the above unless given.
-    progress
-        Where progress is shown; None shows none.
 
     Returns
     -------
@@ -301,4 +264,116 @@ def select(
     --------
     >>> select("stuttgart_config.json", streets="edges.gpkg", interval=50, srid=25832)
     """
-    return job_of("select")(**locals()).frame
+    from mlygeo import regions
+    from mlygeo.pipelines import inputs
+    from mlygeo.pipelines.selection import Selection
+    from mlygeo.store.points import FramePoints, TablePoints, keep
+
+    matching = Matching(max_distance=max_distance, k=k, unique=unique, max_heading_difference=max_heading_difference)
+    filters = Filters(
+        pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
+    )
+    tile_options = TileOptions(
+        tile_list_file=tile_list_file,
+        tile_cache=tile_cache,
+        computed=computed,
+        overwrite=overwrite,
+        max_age=max_age,
+        workers=workers,
+    )
+    access = Access(token=token, token_file=token_file, service=service)
+    laid = StreetPoints(interval=interval, method=method)
+    plane = Plane(srid=srid, force_srid=force_srid)
+    if points is not None and streets is not None:
+        raise InputError("--points and --streets both say where to look", hint="give one of them")
+    conditions = filters.conditions()
+    place, config = regions.settle(region)
+    if place is None and points is None and streets is None:
+        raise RegionError("no region", hint=inputs.NO_REGION)
+
+    at_hand: Points | None = None if images is None else inputs.open_images(images, conditions)
+    network_facts: dict[str, Any] = {}
+    target: Points
+    if points is not None:
+        target = _open_points(points, place)
+    else:
+        network = inputs.network(place, streets, retain_all=retain_all)
+        street_points = _street_points(network, laid, plane)
+        network_facts = {
+            "streets": network.attrs.get("streets", {}),
+            "street_points": street_points.attrs["street_points"],
+        }
+        target = FramePoints(street_points, "the street points")
+    projection = inputs.projection(place, target, srid=srid, force_srid=force_srid)
+
+    fetching = None
+    if at_hand is None:
+        around = place or inputs.surroundings(target, matching.limit)
+        fetching = inputs.Fetching(around, config, tiles=tile_options, access=access, progress=progress)
+        at_hand = TablePoints(fetching.images(), "the images", fetching.attrs)
+    candidates = keep(at_hand, region=place, conditions=conditions)
+    if not len(candidates):
+        inputs.warn_of_nothing(at_hand, place)
+    selection = Selection.match(target, candidates, projection=projection, matching=matching)
+    summary = {
+        "region": None if place is None else inputs.region_summary(place),
+        "srid": projection.srid,
+        "interval_m": None if points is not None else interval,
+        "method": None if points is not None else method,
+        "max_distance_m": matching.limit,
+        **selection.facts,
+        "images_considered": len(candidates),
+        "tiles": None if fetching is None else fetching.summary,
+        **network_facts,
+        "attribution": selection.attribution(),
+        "version": version(),
+    }
+    failed = [] if fetching is None else fetching.failed
+    headline = selection.headline(matching.limit, of_streets=points is None)
+    if network_facts.get("street_points", {}).get("share_without_point"):
+        headline += f"; {network_facts['street_points']['share_without_point']:.1%} of the street length got no point"
+    if fetching is not None:
+        headline += fetching.warning
+
+    def write(folder: Path) -> list[Path]:
+        return selection.write(folder, summary) + inputs.write_failed(failed, folder)
+
+    return Job(selection.frame, summary, headline, write, failed, selection.ids)
+
+
+def _tiles_listed(tiles: gpd.GeoDataFrame, headline: str, failed: list[str]) -> Job[gpd.GeoDataFrame]:
+    from mlygeo.pipelines import inputs
+
+    counts = {str(status): int(count) for status, count in tiles["status"].value_counts().items()}
+    summary = {"tiles": len(tiles), **counts, "failed_tiles": failed}
+    return Job(lambda: tiles, summary, headline, lambda path: inputs.write_failed(failed, path.parent), failed)
+
+
+def _street_points(network: gpd.GeoDataFrame, laid: StreetPoints, plane: Plane) -> gpd.GeoDataFrame:
+    from mlygeo.spatial import streets as step
+
+    return step.street_points(
+        network, interval=laid.interval, srid=plane.srid, method=laid.method, force_srid=plane.force_srid
+    )
+
+
+def _points_headline(facts: dict[str, Any]) -> str:
+    share = facts["share_without_point"]
+    text = f"{counted(facts['points'], 'street point')} on {facts['length_m'] / 1000:,.1f} km of streets"
+    return text if not share else f"{text}; {share:.1%} of the street length got no point"
+
+
+def _open_points(points: FrameLike, region: Region | None) -> Points:
+    """Open a user's own points; those outside the region are left out."""
+    from mlygeo import regions
+    from mlygeo.spatial import geodesy
+    from mlygeo.store.points import keep, open_points
+
+    everything = open_points(points, name="the points")
+    if not len(everything):
+        raise FrameError(f"{everything.name} holds no point")
+    kept = keep(everything, region=region, conditions={})
+    if not len(kept) and region is not None:
+        hint = regions.elsewhere(region, geodesy.bounds(*everything.lonlat))
+        raise RegionError(f"no point of {everything.name} lies in {region.name}", hint=hint)
+    return kept

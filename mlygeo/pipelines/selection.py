@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from mlygeo.pipelines.options import Matching
+    from mlygeo.spatial.geodesy import Projection
     from mlygeo.spatial.nearest import Matches
     from mlygeo.store.points import Points
 
@@ -55,7 +57,7 @@ class Selection:
     heading_difference: npt.NDArray[np.float64]
 
     @classmethod
-    def match(cls, points: Points, images: Points, **options: Any) -> Selection:
+    def match(cls, points: Points, images: Points, *, projection: Projection, matching: Matching) -> Selection:
         """
         Match images to points.
 
@@ -65,8 +67,10 @@ class Selection:
             Points; without a `point_id` they are numbered from 0.
         images
             Images with an `id`.
-        **options
-            Those of `mlygeo.spatial.nearest.match`.
+        projection
+            The plane that distances are measured in.
+        matching
+            Which images are near enough.
 
         Raises
         ------
@@ -85,11 +89,12 @@ class Selection:
             floats_of(images, "compass_angle") if bearing is not None and "compass_angle" in images.columns else None
         )
         pano = None
-        if options.get("max_heading_difference") is not None and "is_pano" in images.columns:
+        if matching.max_heading_difference is not None and "is_pano" in images.columns:
             pano = truths_of(images, "is_pano")
         matches = nearest.match(
-            *points.lonlat, *images.lonlat, image_ids, point_id=point_ids, point_bearing=bearing, image_heading=heading,
-            image_is_pano=pano, **options
+            *points.lonlat, *images.lonlat, image_ids, projection=projection, max_distance=matching.limit, k=matching.k,
+            unique=matching.unique, max_heading_difference=matching.max_heading_difference, point_id=point_ids,
+            point_bearing=bearing, image_heading=heading, image_is_pano=pano,
         )  # fmt: skip
         unknown = np.full(len(matches.point_row), np.nan)
         difference = unknown

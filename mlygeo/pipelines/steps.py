@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import InputError
-from mlygeo.pipelines.inputs import counted
-from mlygeo.pipelines.job import version
+from mlygeo.pipelines.job import counted, version
 from mlygeo.pipelines.options import TURNS
 
 if TYPE_CHECKING:

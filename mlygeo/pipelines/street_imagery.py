@@ -137,4 +137,4 @@ def coverage(
     --------
     >>> coverage("stuttgart_config.json", streets="edges.gpkg", distance=15, by=["year"])
     """
-    return job_of("coverage")(**locals()).frame
+    return job_of("coverage")(**locals()).result

@@ -137,7 +137,7 @@ def upload(
     --------
     >>> upload("photos", user_name="jane").query("status == 'failed'")[["path", "reason"]]
     """
-    uploads: pd.DataFrame = job_of("upload")(**locals()).frame
+    uploads: pd.DataFrame = job_of("upload")(**locals()).result
     return uploads
 
 
@@ -189,7 +189,7 @@ def zip_sequences(
     --------
     >>> zip_sequences("photos", output="zips")["path"]
     """
-    archives: pd.DataFrame = job_of("zip_sequences")(**locals()).frame
+    archives: pd.DataFrame = job_of("zip_sequences")(**locals()).result
     return archives
 
 
@@ -272,5 +272,5 @@ def download_originals(
     --------
     >>> download_originals("photos", output="originals", organization_key="1234567890")
     """
-    transfers: pd.DataFrame = job_of("download_originals")(**locals()).frame
+    transfers: pd.DataFrame = job_of("download_originals")(**locals()).result
     return transfers

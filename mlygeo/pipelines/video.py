@@ -72,7 +72,7 @@ def tracks(
     --------
     >>> tracks(["GH010042.MP4", "walk.gpx"]).groupby("track_id")["time"].agg(["min", "max"])
     """
-    return jobs.tracks(**locals()).frame
+    return jobs.tracks(**locals()).result
 
 
 def sample_video(
@@ -152,4 +152,4 @@ def sample_video(
     --------
     >>> sample_video("GH010042.MP4", video_sample_distance=3)[["path", "captured_at", "compass_angle"]]
     """
-    return jobs.sample_video(**locals()).frame
+    return jobs.sample_video(**locals()).result

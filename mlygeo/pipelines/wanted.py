@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import InputError, RegionError
-from mlygeo.pipelines.inputs import Fetching, counted
+from mlygeo.pipelines.inputs import Fetching
+from mlygeo.pipelines.job import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mlygeo.config import Config
+    from mlygeo.pipelines.options import Access, TileOptions
     from mlygeo.progress import Progress
     from mlygeo.providers.mapillary.graph import Graph
     from mlygeo.regions import Region
@@ -66,8 +68,8 @@ class Sources:
         The filters given, from `frames.conditions_of`.
     place, config
         The region and the configuration file, where there are such.
-    tiles
-        Options of the region's tiles.
+    tiles, access
+        How the tiles of the region are fetched.
     progress
         Where progress is shown.
     """
@@ -80,7 +82,8 @@ class Sources:
     conditions: dict[str, Any]
     place: Region | None
     config: Config | None
-    tiles: dict[str, Any]
+    tiles: TileOptions
+    access: Access
     progress: Progress | None
 
     def find(self, graph: Callable[[], Graph]) -> Wanted | None:
@@ -229,7 +232,7 @@ class Sources:
 
     def fetching(self, place: Region) -> Fetching:
         """Return what fetches the region's tiles."""
-        return Fetching(place, self.config, progress=self.progress, workers=TILE_WORKERS, **self.tiles)
+        return Fetching(place, self.config, tiles=self.tiles, access=self.access, progress=self.progress)
 
 
 def _ids_of_frame(value: Any, conditions: dict[str, Any]) -> tuple[Ids, str]:

@@ -41,7 +41,7 @@ STAGES = """
 import json, sys, time
 started = time.perf_counter()
 from mlygeo import point_files, sources
-from mlygeo.jobs import region as jobs
+from mlygeo.pipelines import region as jobs
 from mlygeo.pipelines.selection import Selection
 from mlygeo.spatial import geodesy, nearest
 spent, open_now = {"imports": time.perf_counter() - started}, []
