@@ -8,7 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from test_cli import run
+from helpers.command_line import run
+from helpers.tokens import TOKEN as CLIENT
 from upload_folders import QUICK, USER_TOKEN, folder_of
 
 import mlygeo
@@ -19,7 +20,6 @@ from mlygeo.providers.mapillary.accounts import Credentials, User, upload_token
 from mlygeo.providers.mapillary.sign_in import sign_in
 from mlygeo.standin import Faults, serve
 
-CLIENT = "MLY|1234567890|0123456789abcdef0123456789abcdef"
 PASSWORD = "a pass phrase 4711"
 
 

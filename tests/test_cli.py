@@ -10,6 +10,8 @@ from pathlib import Path
 import click
 import pytest
 from conftest import STUTTGART
+from helpers.command_line import run
+from helpers.tokens import TOKEN
 
 import mlygeo
 from mlygeo import cli, pipelines
@@ -17,13 +19,6 @@ from mlygeo.cli import old_tools, twin, verbs
 
 CONFIG = STUTTGART / "stuttgart_config.json"
 EDGES = STUTTGART / "stuttgart_osm_edges.gpkg"
-TOKEN = "MLY|1234567890|0123456789abcdef0123456789abcdef"
-
-
-def run(capsys, *arguments):
-    status = cli.main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return status, out, err
 
 
 @pytest.mark.parametrize("verb", verbs.VERBS, ids=lambda verb: verb.name)

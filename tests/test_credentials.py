@@ -13,9 +13,9 @@ from pathlib import Path
 
 import filelock
 import pytest
+from helpers.command_line import run
+from helpers.tokens import TOKEN as CLIENT
 from mapillary_tools_oracle import program
-from test_authenticate import CLIENT
-from test_cli import run
 from upload_folders import USER_TOKEN, folder_of
 
 import mlygeo

@@ -12,38 +12,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.picture_downloads import expected, fetch, pictures_in, service_of
+from helpers.tokens import TOKEN
 from PIL import Image
 
 import mlygeo
 from mlygeo.errors import CredentialsError, FileError, InputError, NetworkError, TokenRejectedError
 from mlygeo.locks import FolderLock
-from mlygeo.net.http import Retry, Service
 from mlygeo.standin import Faults, serve
 from mlygeo.standin.pictures import Pictures
-
-TOKEN = "MLY|1234567890|0123456789abcdef0123456789abcdef"
-QUICK = Retry(attempts=5, first_wait=0.02, longest_wait=0.2, rate_wait=0.1, patience=5)
-
-
-def service_of(server, **more):
-    return Service(endpoints=server.endpoints, token=TOKEN, retry=QUICK, **more)
-
-
-def fetch(server, images, folder, **options):
-    options = {"size": "256", "required_disk_space": 0, "service": service_of(server), **options}
-    return mlygeo.download(images, output=folder, **options)
-
-
-def pictures_in(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in Path(folder).rglob("*.jpg")}
-
-
-def expected(images, size="256"):
-    """The pictures that the service has of images, under the names of the default layout."""
-    drawn = Pictures()
-    return {
-        f"{row.sequence_id}/{row.id}.jpg": drawn.drawn(row.id, size, is_pano=row.is_pano) for row in images.itertuples()
-    }
 
 
 @pytest.fixture

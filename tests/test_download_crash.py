@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from test_download import TOKEN, expected, pictures_in
+from helpers.picture_downloads import expected, pictures_in
+from helpers.tokens import TOKEN
 
 import mlygeo
 from mlygeo.standin import Faults, serve

@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from test_download import TOKEN, fetch, pictures_in
+from helpers.picture_downloads import fetch, pictures_in
+from helpers.tokens import TOKEN
 
 import mlygeo
 from mlygeo.config import Endpoints

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 from conftest import STUTTGART
-from test_download import TOKEN, pictures_in, service_of
+from helpers.picture_downloads import pictures_in, service_of
+from helpers.tokens import TOKEN
 
 import mlygeo
 from mlygeo import cli

@@ -11,10 +11,10 @@ import traceback
 import numpy as np
 import pytest
 from conftest import DATA
+from helpers.scripted_server import QUICK, reply, scripted
+from helpers.tokens import SECRET, TOKEN
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_http import SECRET, TOKEN, scripted
-from test_search import QUICK, reply
 
 from mlygeo.config import Endpoints
 from mlygeo.errors import InputError, NetworkError, ServiceError, ThrottledError, TokenRejectedError

@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 import shapely
 from conftest import DATA
-from test_cli import run
-from test_http import SECRET, TOKEN, scripted
-from test_search import QUICK, reply
+from helpers.command_line import run
+from helpers.scripted_server import QUICK, reply, scripted
+from helpers.tokens import SECRET, TOKEN
 
 import mlygeo
 from mlygeo import frames, store

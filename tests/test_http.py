@@ -11,9 +11,10 @@ import threading
 import time
 import traceback
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from helpers.scripted_server import scripted
+from helpers.tokens import QUOTED, SECRET, TOKEN
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,10 +32,6 @@ from mlygeo.net.answers import Broken, NotFoundError, TooMuchDataError
 from mlygeo.net.http import Client, Retry, Service, StoppedError, redact
 from mlygeo.net.quota import Pace, TileQuota
 
-TOKEN = "MLY|1234567890|0123456789abcdef0123456789abcdef"
-QUOTED = TOKEN.replace("|", "%7C")
-SECRET = TOKEN.rsplit("|", 1)[-1]
-
 
 class Clock:
     """A clock that only sleeping moves."""
@@ -48,50 +45,6 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.now += seconds
-
-
-@contextlib.contextmanager
-def scripted(*script):
-    """A server that plays a script, one function or answer (status, headers, body) a request, the last for ever."""
-    left, asked = list(script), []
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1
-
-        def do_GET(self):
-            asked.append((self.path, dict(self.headers.items())))
-            step = left.pop(0) if len(left) > 1 else left[0]
-            if callable(step):
-                self.close_connection = True
-                with contextlib.suppress(OSError):
-                    step(self)
-                return
-            status, headers, body = step
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    class Quiet(ThreadingHTTPServer):
-        daemon_threads = True
-        block_on_close = False
-
-        def handle_error(self, *_):
-            pass
-
-    with Quiet(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/x", asked
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def ask(url, *, clock=None, stop=None, check=None, **settings):

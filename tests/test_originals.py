@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_cli import run
+from helpers.command_line import run
 from upload_folders import USER_TOKEN, photo, service_of, with_description
 
 import mlygeo

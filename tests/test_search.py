@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from helpers.scripted_server import QUICK, reply, scripted
+from helpers.tokens import SECRET, TOKEN
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_http import SECRET, TOKEN, scripted
 
 from mlygeo import frames
 from mlygeo.config import Endpoints
@@ -23,8 +24,6 @@ from mlygeo.providers.mapillary.graph import Graph
 from mlygeo.providers.mapillary.search import CELL, MARGIN, SPLITS, Cell, cells
 from mlygeo.regions import Region
 from mlygeo.standin import Faults, serve
-
-QUICK = Retry(attempts=4, first_wait=0.001, longest_wait=0.01, rate_wait=0.01)
 
 
 def images_at(lon, lat, **columns):
@@ -251,15 +250,6 @@ class TestCells:
         with pytest.raises(RegionError, match="too many") as caught:
             cells(Region.from_bbox(5.0, 47.0, 15.0, 55.0))
         assert "mlygeo tiles" in caught.value.hint
-
-
-def reply(handler, value, status=200):
-    body = json.dumps(value).encode()
-    handler.send_response(status)
-    handler.send_header("Content-Length", str(len(body)))
-    handler.send_header("Connection", "close")  # which is what comes next
-    handler.end_headers()
-    handler.wfile.write(body)
 
 
 def run(url, **options):

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from conftest import DATA, STUTTGART
 from geopandas.testing import assert_geodataframe_equal
+from helpers.tokens import TOKEN
 
 import mlygeo
 from mlygeo import cli
 from mlygeo.standin import Faults, Imagery, serve
 
-TOKEN = "MLY|1234567890|0123456789abcdef0123456789abcdef"
 BBOX = "9.1616,48.7624,9.1759,48.7789"
 EDGES = STUTTGART / "stuttgart_osm_edges.gpkg"
 SELECT = ["select", "--bbox", BBOX, "--streets", str(EDGES), "--interval", "50", "--srid", "25832"]

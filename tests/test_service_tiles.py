@@ -20,6 +20,7 @@ import mercantile
 import numpy as np
 import pytest
 import shapely
+from helpers.tokens import TOKEN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mercantile import Tile
@@ -45,7 +46,6 @@ from mlygeo.providers.mapillary.tiles import fetch_tiles, plan_tiles
 from mlygeo.regions import Region
 from mlygeo.standin import Faults, Imagery, serve
 
-TOKEN = "MLY|1234567890|0123456789abcdef0123456789abcdef"
 SECRET = TOKEN.rsplit("|", 1)[-1]
 WEST, SOUTH, EAST, NORTH = 9.08, 48.736, 9.20, 48.80
 QUICK = Retry(attempts=5, first_wait=0.01, longest_wait=0.02, rate_wait=0.05)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import shapely
 from conftest import DATA
+from helpers.tokens import TOKEN
 from plain_client import ask
 from pyproj import Geod
 
@@ -19,7 +20,6 @@ from mlygeo.providers.mapillary.records import FIELDS, images_frame
 from mlygeo.standin import Faults, serve
 from mlygeo.standin.records import IMAGE_FIELDS, THUMBS
 
-TOKEN = "MLY|1234567890|0123456789abcdef0123456789abcdef"
 IDS = (135511895288847, 148137757289079, 308609047601518, 311681117131457)
 RECORDED = [DATA / "graph" / f"{number}.json" for number in IDS]
 

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from helpers.tokens import TOKEN
 from PIL import Image
 from plain_client import ask
 
@@ -20,8 +21,6 @@ from mlygeo.errors import FileError, InputError
 from mlygeo.standin import Faults, Pictures, serve
 from mlygeo.standin.faults import GRAPH, PASSING, ROUTE_NAMES, SHARES
 from mlygeo.standin.routes import ROUTES
-
-TOKEN = "MLY|1234567890|0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture(scope="module")

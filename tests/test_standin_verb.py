@@ -11,13 +11,12 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from helpers.tokens import TOKEN
 from plain_client import ask
 
 import mlygeo
 from mlygeo import cli, store
 from mlygeo.errors import FileError, InputError
-
-TOKEN = "MLY|1234567890|0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import geopandas as gpd
 import pandas as pd
 import pytest
 from conftest import DATA
-from test_cli import run
+from helpers.command_line import run
 from upload_folders import (
     QUICK,
     USER_TOKEN,

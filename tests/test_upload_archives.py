@@ -4,8 +4,8 @@ import json
 import zipfile
 
 import pytest
+from helpers.command_line import run
 from mapillary_tools_oracle import Official
-from test_cli import run
 from upload_folders import USER_TOKEN, clusters_of, folder_of, log_of, photo, service_of, with_description
 
 import mlygeo

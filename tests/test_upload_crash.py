@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from helpers.tokens import TOKEN
 from upload_folders import USER_TOKEN, clusters_of, described, folder_of, hashes, in_exif, log_of
 
 import mlygeo
@@ -129,8 +130,7 @@ def test_no_secret_in_anything_that_is_left_or_said(tmp_path, environment):
     """Not in what it prints, however much; not in the history, files, names; not in the process's title."""
     photos, home, password = tmp_path / "photos", tmp_path / "config", "a pass phrase 4711"
     folder_of(photos, 12, a_sequence=4)
-    client = "MLY|1234567890|0123456789abcdef0123456789abcdef"
-    more = {"XDG_CONFIG_HOME": str(home), "MAPILLARY_CLIENT_TOKEN": client}
+    more = {"XDG_CONFIG_HOME": str(home), "MAPILLARY_CLIENT_TOKEN": TOKEN}
     said, titles = [], []
 
     def run(*words, given=None, status=0):
@@ -165,7 +165,7 @@ def test_no_secret_in_anything_that_is_left_or_said(tmp_path, environment):
     assert kept.stat().st_mode & 0o777 == 0o600
     left = [path for path in tmp_path.rglob("*") if path.is_file() and path != kept]
     assert {"upload_history.sqlite", "upload_history.parquet"} <= {path.name for path in left}
-    secrets = [USER_TOKEN, password, client.rpartition("|")[2]]
+    secrets = [USER_TOKEN, password, TOKEN.rpartition("|")[2]]
     for secret in secrets:
         assert not any(secret in text for text in [*said, *titles])
         assert not any(secret.encode() in path.read_bytes() for path in left)

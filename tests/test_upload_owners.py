@@ -7,8 +7,8 @@ import shutil
 import pandas as pd
 import pytest
 from conftest import DATA
+from helpers.command_line import run
 from photo_folders import folder_of as camera_folder
-from test_cli import run
 from upload_folders import (
     USER_TOKEN,
     clusters_of,

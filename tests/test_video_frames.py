@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import video_files as made
 from conftest import DATA
+from video_files import IPHONE, KINDS, START, with_track
 
 import mlygeo
 from mlygeo import cli, frames
@@ -18,21 +19,6 @@ from mlygeo.video.frames import FOLDER, JpegEncoder, Sampling, is_whole
 from mlygeo.video.sampling import _by_distance, _captured, _from_headers, _from_packets, _micros, frame_table
 
 av = pytest.importorskip("av", reason="frames need PyAV")
-
-IPHONE = DATA / "video" / "iphone6_one_position.mov"
-START = pd.Timestamp("2024-05-05T10:00:00Z")
-
-KINDS = {
-    "plain.mp4": {},
-    "one_key.mp4": {"gop": 1000, "b_frames": 0},
-    "open_gop.mp4": {"options": {"x264-params": "open-gop=1:keyint=20:bframes=3"}},
-    "varying.mp4": {"drop": {7, 8, 9, 40, 41, 77}},
-    "hevc.mp4": {"codec": "libx265", "options": {"x265-params": "log-level=none:keyint=20:open-gop=1:bframes=4"}},
-    "mpeg4.avi": {"codec": "mpeg4", "b_frames": 0},
-    "matroska.mkv": {},
-    "fragmented.mp4": {"container_options": {"movflags": "frag_keyframe+empty_moov"}},
-    "broadcast.ts": {},
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -113,22 +99,6 @@ def test_pictures_are_close_to_the_frames(videos, tmp_path):
         found = np.asarray(Image.open(path).convert("L"), dtype=float)
         # Video has a narrower range of brightness than JPEG, which to_ndarray has stretched already.
         assert np.abs(found - truth[round(seconds * 25)]).mean() < 3, path
-
-
-def with_track(video, tmp_path, speed=10.0, seconds=6.0, name="drive.mp4", step=1.0):
-    """Append a BlackVue box to a video: north-east at a speed, with GPS times that contradict the creation time."""
-    first = START.timestamp() + 3600
-    count = int(seconds / step) + 1
-    lon, lat = geodesy.destination(9.17, 48.77, 45.0, np.arange(count) * speed * step)
-    sentences = []
-    for x, y, moment in zip(lon, lat, first + np.arange(count) * step, strict=True):
-        clock = pd.Timestamp(moment, unit="s")
-        words = (f"$GPRMC,{clock:%H%M%S}.{clock.microsecond // 10000:02d},A,{int(y):02d}{y % 1 * 60:09.6f},N,"
-                 f"{int(x):03d}{x % 1 * 60:09.6f},E,{speed * 3600 / 1852:.3f},45.0,{clock:%d%m%y},,,A")  # fmt: skip
-        sentences.append(f"[{round(moment * 1000)}]{words}")
-    target = tmp_path / name
-    target.write_bytes(Path(video).read_bytes() + made.box(b"free", made.box(b"gps ", "\n".join(sentences).encode())))
-    return target
 
 
 def test_sampling_by_distance_is_a_walk_along_the_track(videos, tmp_path):

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import video_files as made
 from PIL import Image
-from test_video_frames import IPHONE, KINDS, START, with_track
+from video_files import IPHONE, KINDS, START, with_track
 
 import mlygeo
 from mlygeo import cli, frames

@@ -3,12 +3,30 @@
 import struct
 from contextlib import contextmanager
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from conftest import DATA
 
 from mlygeo.progress import Progress
+from mlygeo.spatial import geodesy
 
 EPOCH_1904 = 2_082_844_800
+IPHONE = DATA / "video" / "iphone6_one_position.mov"
+START = pd.Timestamp("2024-05-05T10:00:00Z")
+
+KINDS = {
+    "plain.mp4": {},
+    "one_key.mp4": {"gop": 1000, "b_frames": 0},
+    "open_gop.mp4": {"options": {"x264-params": "open-gop=1:keyint=20:bframes=3"}},
+    "varying.mp4": {"drop": {7, 8, 9, 40, 41, 77}},
+    "hevc.mp4": {"codec": "libx265", "options": {"x265-params": "log-level=none:keyint=20:open-gop=1:bframes=4"}},
+    "mpeg4.avi": {"codec": "mpeg4", "b_frames": 0},
+    "matroska.mkv": {},
+    "fragmented.mp4": {"container_options": {"movflags": "frag_keyframe+empty_moov"}},
+    "broadcast.ts": {},
+}  # fmt: skip
 
 
 def box(kind, *parts):
@@ -165,3 +183,19 @@ class Impatient(Progress):
                 raise KeyboardInterrupt
 
         yield Bar()
+
+
+def with_track(video, tmp_path, speed=10.0, seconds=6.0, name="drive.mp4", step=1.0):
+    """Append a BlackVue box to a video: north-east at a speed, with GPS times that contradict the creation time."""
+    first = START.timestamp() + 3600
+    count = int(seconds / step) + 1
+    lon, lat = geodesy.destination(9.17, 48.77, 45.0, np.arange(count) * speed * step)
+    sentences = []
+    for x, y, moment in zip(lon, lat, first + np.arange(count) * step, strict=True):
+        clock = pd.Timestamp(moment, unit="s")
+        words = (f"$GPRMC,{clock:%H%M%S}.{clock.microsecond // 10000:02d},A,{int(y):02d}{y % 1 * 60:09.6f},N,"
+                 f"{int(x):03d}{x % 1 * 60:09.6f},E,{speed * 3600 / 1852:.3f},45.0,{clock:%d%m%y},,,A")  # fmt: skip
+        sentences.append(f"[{round(moment * 1000)}]{words}")
+    target = tmp_path / name
+    target.write_bytes(Path(video).read_bytes() + box(b"free", box(b"gps ", "\n".join(sentences).encode())))
+    return target
