@@ -25,9 +25,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import postgis_server
 import pytest
 from conftest import DATA, ROOT, STUTTGART
+from helpers import postgis_server
 from helpers.page_commands import FENCE, check_options, inline_commands
 from helpers.tokens import TOKEN
 

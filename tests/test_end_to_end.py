@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, STUTTGART
-from exiftool_oracle import ExifTool
+from helpers.exiftool_oracle import ExifTool
 from helpers.tokens import TOKEN
 from PIL import Image
 

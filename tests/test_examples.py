@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import postgis_server
 import pyogrio
 import pytest
 import shapely
 from conftest import DATA, ROOT
+from helpers import postgis_server
 from helpers.page_commands import check_options, inline_commands
 
 import mlygeo
