@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from mlygeo.pipelines.options import Geotagging
     from mlygeo.progress import Progress
+    from mlygeo.readers.video import Source as Telemetry
 
 log = logging.getLogger("mlygeo.jobs")
 
@@ -23,7 +24,7 @@ ENDINGS = {
 }
 """Endings of logs that are taken where a folder is searched."""
 
-VIDEOS = {"gopro_videos": "gopro", "blackvue_videos": "blackvue", "camm_videos": "camm"}
+VIDEOS: dict[str, Telemetry] = {"gopro_videos": "gopro", "blackvue_videos": "blackvue", "camm_videos": "camm"}
 """Sources that are videos, and what `read_video` calls their telemetry."""
 
 
@@ -47,7 +48,7 @@ def track_of(how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.G
     InputError
         If the source has no such name.
     """
-    from mlygeo.jobs import video as video_jobs
+    from mlygeo.pipelines.video import tracks_of
     from mlygeo.readers import video
 
     source = str(how.geotag_source)
@@ -63,15 +64,7 @@ def track_of(how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.G
     if not files:
         hint = "name it with --geotag-source-path" if how.geotag_source_path is None else None
         raise FileError(f"there is no file {', '.join(sorted(endings)[:4])} in {path}", hint=hint)
-    job = video_jobs.tracks(
-        [*files],
-        source=VIDEOS.get(source, "auto"),  # type: ignore[arg-type]
-        max_dop=video.MAX_DOP,
-        keep_outliers=False,
-        video_start_time=None,
-        skip_subfolders=False,
-        progress=progress,
-    )
+    job = tracks_of(files, source=VIDEOS.get(source, "auto"), progress=progress)
     for file in job.failed:
         log.warning("%s is left out: %s", file, job.summary["failed"][file])
     return job.result

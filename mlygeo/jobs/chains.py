@@ -5,29 +5,32 @@ from __future__ import annotations
 import inspect
 import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from mlygeo import places
 from mlygeo.errors import FormatError, InputError
-from mlygeo.pipelines.job import Job
+from mlygeo.pipelines.job import Job, body_of
 from mlygeo.pipelines.options import Sorting, source_named, taken
+from mlygeo.pipelines.uploads import upload
+from mlygeo.pipelines.video import frames_folder, read_track, sample_video
 from mlygeo.uploads import found
 
 
 def process_and_upload(import_path: Any, **options: Any) -> Job[Any]:
     """Do what `mlygeo.process_and_upload` says."""
-    from mlygeo.jobs import process, upload
+    from mlygeo.jobs import process
 
     sorting = taken(Sorting, options)
     _check_sign_in(options)
     if found.IMAGE not in found.named(options["file_types"]):
-        return _run(upload.upload, import_path, options | {"output": None})
+        return _run(body_of(upload), import_path, options | {"output": None})
     # Photos are sorted by what became of their upload, so that comes last.
     first = _run(process.process, import_path, options | asdict(Sorting()))
     if options["dry_run"]:
         return first
     described = _described_in(import_path, options["output"])
-    done = _joined(first, _run(upload.upload, described, options | {"output": None}))
+    done = _joined(first, _run(body_of(upload), described, options | {"output": None}))
     return _sorted(done, import_path, options) if sorting.asked else done
 
 
@@ -116,7 +119,6 @@ def _check_sign_in(options: dict[str, Any]) -> None:
 
 def _sample(videos: Any, options: dict[str, Any]) -> tuple[Job[Any], Any]:
     """Sample videos; return the job, and the one folder of all frames."""
-    from mlygeo.jobs import video
     from mlygeo.jobs._geotag_source import ENDINGS
 
     options["geotag_source"] = source_named(options["geotag_source"])
@@ -131,19 +133,31 @@ def _sample(videos: Any, options: dict[str, Any]) -> tuple[Job[Any], Any]:
     if options["video_sample_distance"] is not None and options["track"] is None and logged:
         options["track"] = options["geotag_source_path"]
     named = [*places.several(videos), *places.several(options["video_import_path"])]
-    folders = {str(video.frames_folder(path)) for path in named}
+    folders = {str(frames_folder(path)) for path in named}
     if options["import_path"] is None and len(folders) > 1:
         raise InputError(
             f"the videos lie in {len(folders)} folders, and so would their frames",
             hint="name one folder for all frames with --import-path",
         )
     if options["use_gps_start_time"] and options["video_start_time"] is None and logged:
-        options["video_start_time"] = video.start_of_track(options["geotag_source_path"], named)
-    sampled = _run(video.sample_video, videos, options)
+        options["video_start_time"] = _start_of_track(options["geotag_source_path"], named)
+    sampled = _run(body_of(sample_video), videos, options)
     if not sampled.summary["frames"]:
         raise FormatError("; ".join(map(str, sampled.summary["failed"].values())) or "the videos show no frames")
     folder = options.pop("import_path") or folders.pop()
     return sampled, folder
+
+
+def _start_of_track(track: Any, videos: list[Any]) -> int | None:
+    """
+    Return when a track starts, for a video whose own clock does not count; milliseconds since 1970.
+
+    None where there are several videos: they did not all start with the track.
+    """
+    if track is None or len(videos) != 1 or Path(videos[0]).expanduser().is_dir():
+        return None
+    times = read_track(track, progress=None)["time"].dropna()
+    return int(times.min().timestamp() * 1000) if len(times) else None
 
 
 def _only(videos: Any) -> Any:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     PathLike = str | os.PathLike[str]
 
     from mlygeo.photos.exif_writer import Overwrite
+    from mlygeo.readers.video import Source as Telemetry
+    from mlygeo.store import FrameLike
 
 
 Method = Literal["even", "percept"]
@@ -66,6 +68,9 @@ class Shared:
         Images frame, or a file of images with an `id`, instead of the region's vector tiles.
     retain_all
         Keep street networks that are not connected with the largest one.
+    config_file
+        Credentials file; one of mapillary_tools stays one. Default: the one that MAPILLARY_CONFIG_PATH
+        of the environment names, else credentials.json in the user's configuration folder.
     progress
         Where progress is shown; None shows none.
     """
@@ -413,6 +418,150 @@ def taken(kind: type[T], options: dict[str, Any]) -> T:
     return kind(**{field.name: options[field.name] for field in fields(kind) if field.name in options})  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recorded:
+    """
+    Which positions are taken of those that cameras recorded in their videos.
+
+    Parameters
+    ----------
+    source
+        Where the positions of a video are taken from. "auto": the first that has any of a GoPro's
+        metadata track (gopro), a camera motion track (camm), BlackVue's box of NMEA sentences
+        (blackvue), and a text track of such sentences (nmea).
+    max_dop
+        Leave out positions of a video whose dilution of precision is above this.
+    keep_outliers
+        Keep positions of a video that lie far from the others.
+    """
+
+    source: Telemetry
+    max_dop: float
+    keep_outliers: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VideoSampling:
+    """
+    Which frames are taken of videos, with which times and positions.
+
+    Parameters
+    ----------
+    video_sample_interval
+        Seconds of the video from one frame to the next.
+    video_sample_distance
+        Metres along the track from one frame to the next, instead of seconds.
+    video_start_time
+        Time of the start of the video, milliseconds since 1970 (UTC). Default: the time of the GPS in
+        the video, else the creation time in the file.
+    video_duration_ratio
+        Seconds of the video to one second of time: 0.5 for a video that runs twice as fast as life.
+    track
+        Where the videos went, by the times of their frames: a GPX, NMEA or CSV log, a tracks frame, or
+        another video. Default: what the camera recorded in the video.
+    """
+
+    video_sample_interval: float
+    video_sample_distance: float | None
+    video_start_time: int | None
+    video_duration_ratio: float
+    track: FrameLike | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VideoFrames:
+    """
+    Where the frames of videos go, and what decodes them.
+
+    Parameters
+    ----------
+    import_path
+        Folder for the frames, VIDEO.mp4/VIDEO_000001.jpg and so on. Default:
+        mapillary_sampled_video_frames beside the videos.
+    decoder
+        "pyav" decodes by itself; "ffmpeg", or the path of such a program, has that program decode, for
+        hardware and formats that PyAV was not built for.
+    hardware
+        Hardware that decodes, as the decoder names it: vaapi, cuda, videotoolbox, d3d11va, … Default: none.
+    """
+
+    import_path: PathLike | None
+    rerun: bool
+    decoder: str
+    hardware: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignedIn:
+    """
+    The user who asks the service, and how it is reached.
+
+    Parameters
+    ----------
+    token
+        Access token of the user. Better sign in, or use a file.
+    token_file
+        File with the access token. Default: of the user that signed in last.
+    config_file
+        Credentials file; only users in it are meant then. Default: the one that MAPILLARY_CONFIG_PATH
+        of the environment names, else credentials.json in the user's configuration folder.
+    service
+        The service to speak to, with the token of a user; made from the above unless given.
+    """
+
+    token: str | None
+    token_file: PathLike | None
+    config_file: PathLike | None
+    service: Service | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Described:
+    """
+    Which images of a folder are meant: those that a description file names.
+
+    Parameters
+    ----------
+    desc_path
+        Description file. Default: those of the folder and its subfolders.
+    skip_subfolders
+        Look only at the folder itself.
+    """
+
+    desc_path: PathLike | None
+    skip_subfolders: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Uploading:
+    """
+    What goes up, and how.
+
+    Parameters
+    ----------
+    reupload
+        Upload also what was uploaded before.
+    manual_done
+        Upload everything, but do not tell the service that it is done: at a terminal it is asked
+        for at the end, elsewhere the same command without this option does it.
+    file_types
+        Only files of these types, with commas between: image, zip, blackvue, camm, and video for the
+        last two. Default: all.
+    number_threads
+        Threads that prepare and send images; four of them send at once. Default: NUMBER_THREADS of
+        the environment, else 5.
+    max_attempts
+        How often a request is tried until it counts as failed, tries in which bytes got through
+        apart. Default: MAX_ATTEMPTS of the environment, else 50.
+    """
+
+    reupload: bool
+    manual_done: bool
+    file_types: str | None
+    number_threads: int | None
+    max_attempts: int | None
+
+
 def parameter_texts(docstring: str) -> dict[str, str]:
     """
     Return what a numpydoc docstring says of each parameter, as it stands there, without empty lines.
@@ -444,7 +593,8 @@ def _texts() -> dict[str, str]:
     texts: dict[str, str] = {}
     for kind in list(globals().values()):
         if isinstance(kind, type) and kind.__module__ == __name__:
-            texts |= parameter_texts(kind.__doc__ or "")
+            # The groups are in the order of how common they are; what a later one says else, functions ask for.
+            texts = parameter_texts(kind.__doc__ or "") | texts
     return texts
 
 
