@@ -149,7 +149,9 @@ def upload(
         number_threads=number_threads,
         max_attempts=max_attempts,
     )
-    return send(import_path, described, user, signed_in, uploading, output=output, dry_run=dry_run, progress=progress)
+    return run_upload(
+        import_path, described, user, signed_in, uploading, output=output, dry_run=dry_run, progress=progress
+    )
 
 
 @public_with(Described)
@@ -310,7 +312,7 @@ def download_originals(
     return transfers
 
 
-def send(
+def run_upload(
     import_path: PathLike | Iterable[PathLike],
     described: Described,
     user: User,

@@ -146,7 +146,7 @@ def sample_video(
     )
     made = VideoFrames(import_path=import_path, rerun=rerun, decoder=decoder, hardware=hardware)
     named = listed(videos) + listed(video_import_path)
-    return sample(named, sampling, made, skip_subfolders=skip_subfolders, progress=progress)
+    return run_sampling(named, sampling, made, skip_subfolders=skip_subfolders, progress=progress)
 
 
 def tracks_of(files: list[Path], *, source: Telemetry = "auto", progress: Progress | None) -> Job[gpd.GeoDataFrame]:
@@ -223,7 +223,7 @@ def _read(
     return Job(lambda: joined, summary, headline, write, list(failed))
 
 
-def sample(
+def run_sampling(
     named: list[Path],
     sampling: VideoSampling,
     made: VideoFrames,
