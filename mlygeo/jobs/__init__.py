@@ -22,9 +22,7 @@ MODULES = {
     "download": "download",
     "metadata": "graph",
     "find_sequences": "sequence_search",
-    "info": "info",
     "inspect": "graph",
-    "plot": "drawing",
     "process_and_upload": "chains",
     "video_process": "chains",
     "video_process_and_upload": "chains",
@@ -47,7 +45,6 @@ MODULES = {
     "interpolate": "interpolate",
     "process_csv": "process_csv",
     "post_process": "post_process",
-    "run_standin": "rehearsal",
 }
 """The module that holds the job of each public function."""
 
