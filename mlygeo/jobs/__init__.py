@@ -20,9 +20,6 @@ __all__ = ["Job", "Output", "check_output", "job_of"]
 MODULES = {
     "coverage": "coverage",
     "download": "download",
-    "metadata": "graph",
-    "find_sequences": "sequence_search",
-    "inspect": "graph",
     "process_and_upload": "chains",
     "video_process": "chains",
     "video_process_and_upload": "chains",
