@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Output", "check_output", "job_of"]
 
 MODULES = {
-    "coverage": "coverage",
     "download": "download",
     "process_and_upload": "chains",
     "video_process": "chains",
