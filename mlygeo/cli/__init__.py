@@ -75,9 +75,9 @@ def _dashed(name: str) -> str:
 
 def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked and not ctx.resilient_parsing:
-        from mlygeo.jobs import info
+        from mlygeo.pipelines import versions
 
-        click.echo(info.line())
+        click.echo(versions.line())
         ctx.exit()
 
 

@@ -18,13 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Output", "check_output", "job_of"]
 
 MODULES = {
-    "coverage": "coverage",
     "download": "download",
-    "metadata": "graph",
-    "find_sequences": "sequence_search",
-    "info": "info",
-    "inspect": "graph",
-    "plot": "drawing",
     "process_and_upload": "chains",
     "video_process": "chains",
     "video_process_and_upload": "chains",
@@ -41,7 +35,6 @@ MODULES = {
     "interpolate": "interpolate",
     "process_csv": "process_csv",
     "post_process": "post_process",
-    "run_standin": "rehearsal",
 }
 """The module that holds the job of each public function."""
 

@@ -9,7 +9,6 @@ from .geotagging import cut as cut
 from .geotagging import extract_geotag_data as extract_geotag_data
 from .geotagging import extract_sequence_data as extract_sequence_data
 from .geotagging import geotag_photos as geotag_photos
-from .graph import find_sequences as find_sequences
 from .graph import inspect as inspect
 from .graph import metadata as metadata
 from .photos import interpolate as interpolate
@@ -24,6 +23,7 @@ from .region import select as select
 from .region import streets as streets
 from .region import tiles as tiles
 from .rehearsal import run_standin as run_standin
+from .sequence_search import find_sequences as find_sequences
 from .street_imagery import coverage as coverage
 from .uploads import download_originals as download_originals
 from .uploads import upload as upload

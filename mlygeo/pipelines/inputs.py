@@ -49,22 +49,6 @@ FAILED_TILES = "failed_tiles.txt"
 """Names the tiles that could not be fetched; `--tile-list-file` takes it."""
 
 
-def service_for(service: Service | None, token: str | None, token_file: Any, config: Config | None = None) -> Service:
-    """
-    Return the service that was given, else the one of the environment with the token named.
-
-    Raises
-    ------
-    CredentialsError
-        If there is no token.
-    """
-    from mlygeo.net.http import Service
-
-    if service is not None:
-        return service
-    return Service.from_environment(token=token, token_file=token_file or (config.token_file if config else None))
-
-
 def network(region: Region | None, streets: FrameLike | None, *, retain_all: bool) -> gpd.GeoDataFrame:
     """Return the streets of a region, or those at hand in it."""
     from mlygeo import frames, regions

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from mlygeo.config import Config
     from mlygeo.net.http import Service
 
     PathLike = str | os.PathLike[str]
@@ -167,6 +168,22 @@ class Access:
     token: str | None
     token_file: PathLike | None
     service: Service | None
+
+    def opened(self, config: Config | None = None) -> Service:
+        """
+        Return the service that was given, else the one of the environment with the token named.
+
+        Raises
+        ------
+        CredentialsError
+            If there is no token.
+        """
+        from mlygeo.net.http import Service
+
+        if self.service is not None:
+            return self.service
+        token_file = self.token_file or (config.token_file if config else None)
+        return Service.from_environment(token=self.token, token_file=token_file)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
