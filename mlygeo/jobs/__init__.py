@@ -35,18 +35,6 @@ MODULES = {
     "authenticate": "account",
     "edit_config": "account",
     "download_originals": "originals",
-    "process": "process",
-    "extract_user_data": "process",
-    "extract_import_meta_data": "process",
-    "extract_geotag_data": "process",
-    "extract_sequence_data": "process",
-    "extract_upload_params": "process",
-    "exif_insert": "process",
-    "geotag_photos": "geotagging",
-    "cut": "geotagging",
-    "interpolate": "interpolate",
-    "process_csv": "process_csv",
-    "post_process": ".pipelines.sorting",
     "run_standin": "rehearsal",
 }
 """The module that holds the job of each public function."""
@@ -59,6 +47,6 @@ def job_of(function: str) -> Callable[..., Job[Any]]:
         from mlygeo.pipelines.job import body_of
 
         return body_of(getattr(pipelines, function))
-    module = importlib.import_module(f".{MODULES[function]}", "mlygeo.jobs")
+    module = importlib.import_module(f"mlygeo.jobs.{MODULES[function]}")
     job: Callable[..., Job[Any]] = getattr(module, function)
     return job

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mlygeo import places
 from mlygeo.errors import FileError, FormatError, InputError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from mlygeo.pipelines.options import Telemetry
     from mlygeo.progress import Progress
 
     PathLike = str | os.PathLike[str]
@@ -30,7 +31,7 @@ LOGS = frozenset({".gpx", ".nmea", ".csv", ".log"})
 def tracks(
     paths: PathLike | Iterable[PathLike],
     *,
-    source: Literal["auto", "gopro", "camm", "blackvue", "nmea"],
+    source: Telemetry,
     max_dop: float,
     keep_outliers: bool,
     video_start_time: int | None,

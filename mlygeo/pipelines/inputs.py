@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from mlygeo.config import Config
     from mlygeo.locks import Doing
     from mlygeo.net.http import Service
+    from mlygeo.photos.import_folder import PhotoImport
     from mlygeo.pipelines.job import Job
-    from mlygeo.pipelines.options import Access, TileOptions
+    from mlygeo.pipelines.options import Access, PhotoFolder, TileOptions
     from mlygeo.progress import Progress
     from mlygeo.providers.mapillary.tile_cache import Plan
     from mlygeo.regions import Region
@@ -61,6 +62,19 @@ def service_for(service: Service | None, token: str | None, token_file: Any, con
     if service is not None:
         return service
     return Service.from_environment(token=token, token_file=token_file or (config.token_file if config else None))
+
+
+def photo_import(root: Path, folder: PhotoFolder) -> PhotoImport:
+    """Return the import of a folder of photos, or of one photo, as the options say."""
+    from mlygeo.photos.import_folder import PhotoImport
+
+    return PhotoImport(
+        root,
+        None if folder.output is None else Path(folder.output),
+        skip_subfolders=folder.skip_subfolders,
+        rerun=folder.rerun,
+        progress=folder.progress,
+    )
 
 
 def network(region: Region | None, streets: FrameLike | None, *, retain_all: bool) -> gpd.GeoDataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from mlygeo.jobs import video as jobs
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from mlygeo.pipelines.options import Telemetry
     from mlygeo.progress import Progress
 
     PathLike = str | os.PathLike[str]
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def tracks(
     paths: PathLike | Iterable[PathLike],
     *,
-    source: Literal["auto", "gopro", "camm", "blackvue", "nmea"] = "auto",
+    source: Telemetry = "auto",
     max_dop: float = 10.0,
     keep_outliers: bool = False,
     video_start_time: int | None = None,
