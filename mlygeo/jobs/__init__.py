@@ -23,18 +23,6 @@ MODULES = {
     "video_process": "chains",
     "video_process_and_upload": "chains",
     "download_originals": "originals",
-    "process": "process",
-    "extract_user_data": "process",
-    "extract_import_meta_data": "process",
-    "extract_geotag_data": "process",
-    "extract_sequence_data": "process",
-    "extract_upload_params": "process",
-    "exif_insert": "process",
-    "geotag_photos": "geotagging",
-    "cut": "geotagging",
-    "interpolate": "interpolate",
-    "process_csv": "process_csv",
-    "post_process": "post_process",
 }
 """The module that holds the job of each public function."""
 

@@ -6,16 +6,15 @@ from .chains import video_process_and_upload as video_process_and_upload
 from .downloads import download as download
 from .drawing import plot as plot
 from .geotagging import cut as cut
-from .geotagging import extract_geotag_data as extract_geotag_data
-from .geotagging import extract_sequence_data as extract_sequence_data
 from .geotagging import geotag_photos as geotag_photos
 from .graph import inspect as inspect
 from .graph import metadata as metadata
 from .photos import interpolate as interpolate
-from .photos import post_process as post_process
 from .photos import process_csv as process_csv
 from .process_units import exif_insert as exif_insert
+from .process_units import extract_geotag_data as extract_geotag_data
 from .process_units import extract_import_meta_data as extract_import_meta_data
+from .process_units import extract_sequence_data as extract_sequence_data
 from .process_units import extract_upload_params as extract_upload_params
 from .process_units import extract_user_data as extract_user_data
 from .processing import process as process
@@ -24,6 +23,7 @@ from .region import streets as streets
 from .region import tiles as tiles
 from .rehearsal import run_standin as run_standin
 from .sequence_search import find_sequences as find_sequences
+from .sorting import post_process as post_process
 from .street_imagery import coverage as coverage
 from .uploads import download_originals as download_originals
 from .uploads import upload as upload

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from mlygeo.config import Config
     from mlygeo.locks import Doing
     from mlygeo.net.http import Service
-    from mlygeo.pipelines.options import Access, TileOptions
+    from mlygeo.photos.import_folder import PhotoImport
+    from mlygeo.pipelines.options import Access, PhotoFolder, TileOptions
     from mlygeo.progress import Progress
     from mlygeo.providers.mapillary.tile_cache import Plan
     from mlygeo.regions import Region
@@ -47,6 +48,19 @@ NO_REGION = "give -c FILE, --bbox W,S,E,N, --region FILE or --place NAME"
 
 FAILED_TILES = "failed_tiles.txt"
 """Names the tiles that could not be fetched; `--tile-list-file` takes it."""
+
+
+def photo_import(root: Path, folder: PhotoFolder) -> PhotoImport:
+    """Return the import of a folder of photos, or of one photo, as the options say."""
+    from mlygeo.photos.import_folder import PhotoImport
+
+    return PhotoImport(
+        root,
+        None if folder.output is None else Path(folder.output),
+        skip_subfolders=folder.skip_subfolders,
+        rerun=folder.rerun,
+        progress=folder.progress,
+    )
 
 
 def network(region: Region | None, streets: FrameLike | None, *, retain_all: bool) -> gpd.GeoDataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mlygeo import places
 from mlygeo.errors import FileError, FormatError, InputError
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from mlygeo.pipelines.options import Telemetry
     from mlygeo.progress import Progress
-    from mlygeo.readers.video import Source as Telemetry
     from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]
@@ -34,7 +34,7 @@ LOGS = frozenset({".gpx", ".nmea", ".csv", ".log"})
 def tracks(
     paths: PathLike | Iterable[PathLike],
     *,
-    source: Literal["auto", "gopro", "camm", "blackvue", "nmea"] = "auto",
+    source: Telemetry = "auto",
     max_dop: float = 10.0,
     keep_outliers: bool = False,
     video_start_time: int | None = None,
