@@ -16,13 +16,16 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlygeo.cli import old_tools
 from mlygeo.cli.verbs import VERBS, Verb
 from mlygeo.errors import InputError, MlygeoError
+
+if TYPE_CHECKING:
+    from mlygeo.pipelines.job import Job
 
 log = logging.getLogger("mlygeo")
 
@@ -175,9 +178,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         check_output(verb.writes, target)
     job = jobs.job_of(verb.function)(**given, **({"service": None} if asks_service else {}))
     if any(afterwards.values()):
-        from mlygeo.jobs import chains
-
-        job = chains.then_sorted(job, given["import_path"], afterwards | given)
+        job = _then_sorted(job, given, afterwards)
     files = job.write(target) if target is not None else []
     wait = job.wait() if job.wait is not None else None
     _say(job.headline, quiet=quiet)
@@ -192,6 +193,18 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     if wait is not None:
         wait()
     return SOME_FAILED if job.failed else 0
+
+
+def _then_sorted(job: Job[Any], given: dict[str, Any], afterwards: dict[str, Any]) -> Job[Any]:
+    """Run post-process on the folders of a verb after it, with the options that older tools took there."""
+    from mlygeo import pipelines
+    from mlygeo.pipelines.job import body_of, one_after_another
+
+    post_process = body_of(pipelines.post_process)
+    shared = {name: given[name] for name in ("skip_subfolders", "dry_run", "progress")}
+    for folder in given["import_path"]:
+        job = one_after_another(job, post_process(folder, **shared, **afterwards))
+    return job
 
 
 def _region(named: dict[str, Any]) -> Any:

@@ -19,9 +19,6 @@ __all__ = ["Job", "Output", "check_output", "job_of"]
 
 MODULES = {
     "download": "download",
-    "process_and_upload": "chains",
-    "video_process": "chains",
-    "video_process_and_upload": "chains",
     "download_originals": "originals",
 }
 """The module that holds the job of each public function."""

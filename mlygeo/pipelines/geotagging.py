@@ -219,6 +219,9 @@ def track_of(how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.G
         raise InputError(
             f"there is no geotag source {source!r}", hint=f"one of exif, {', '.join([*LOG_ENDINGS, *VIDEO_SOURCES])}"
         )
+    if not isinstance(how.geotag_source_path, str | os.PathLike | None):
+        track: gpd.GeoDataFrame = how.geotag_source_path
+        return track
     path = base if how.geotag_source_path is None else Path(how.geotag_source_path).expanduser()
     if not path.exists():
         raise FileError(f"{path} does not exist", hint="--geotag-source-path names a file, or a folder of them")

@@ -404,7 +404,7 @@ class Geotagging:
     """
 
     geotag_source: GeotagSource
-    geotag_source_path: PathLike | None
+    geotag_source_path: FrameLike | None
     local_time: bool
     sub_second_interval: float
     offset_time: float
