@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Output", "check_output", "job_of"]
 
 MODULES = {
-    "download": "download",
     "process_and_upload": "chains",
     "video_process": "chains",
     "video_process_and_upload": "chains",
@@ -28,7 +27,6 @@ MODULES = {
     "zip_sequences": "upload",
     "authenticate": "account",
     "edit_config": "account",
-    "download_originals": "originals",
     "process": "process",
     "extract_user_data": "process",
     "extract_import_meta_data": "process",

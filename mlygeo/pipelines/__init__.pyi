@@ -11,6 +11,7 @@ from .geotagging import extract_sequence_data as extract_sequence_data
 from .geotagging import geotag_photos as geotag_photos
 from .graph import inspect as inspect
 from .graph import metadata as metadata
+from .originals import download_originals as download_originals
 from .photos import interpolate as interpolate
 from .photos import post_process as post_process
 from .photos import process_csv as process_csv
@@ -25,7 +26,6 @@ from .region import tiles as tiles
 from .rehearsal import run_standin as run_standin
 from .sequence_search import find_sequences as find_sequences
 from .street_imagery import coverage as coverage
-from .uploads import download_originals as download_originals
 from .uploads import upload as upload
 from .uploads import zip_sequences as zip_sequences
 from .versions import info as info
