@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "Output", "check_output", "job_of"]
 
-MODULES = {
-    "download": "download",
-    "download_originals": "originals",
-}
+MODULES = {}
 """The module that holds the job of each public function."""
 
 

@@ -9,6 +9,7 @@ from .geotagging import cut as cut
 from .geotagging import geotag_photos as geotag_photos
 from .graph import inspect as inspect
 from .graph import metadata as metadata
+from .originals import download_originals as download_originals
 from .photos import interpolate as interpolate
 from .photos import process_csv as process_csv
 from .process_units import exif_insert as exif_insert
@@ -25,7 +26,6 @@ from .rehearsal import run_standin as run_standin
 from .sequence_search import find_sequences as find_sequences
 from .sorting import post_process as post_process
 from .street_imagery import coverage as coverage
-from .uploads import download_originals as download_originals
 from .uploads import upload as upload
 from .uploads import zip_sequences as zip_sequences
 from .versions import info as info

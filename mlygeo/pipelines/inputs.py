@@ -39,10 +39,7 @@ if TYPE_CHECKING:
     PathLike = str | os.PathLike[str]
 
 
-log = logging.getLogger("mlygeo.jobs")
-
-FILTERS = ("pano", "since", "until", "creator", "organization", "min_quality")
-"""The options that filter images; see `mlygeo.filter_images`."""
+log = logging.getLogger("mlygeo.pipelines")
 
 NO_REGION = "give -c FILE, --bbox W,S,E,N, --region FILE or --place NAME"
 

@@ -120,9 +120,9 @@ def _public(body: Callable[P, Job[T]], described: tuple[object, ...]) -> Callabl
     return function
 
 
-def body_of(function: Callable[..., Any]) -> Callable[..., Job[Any]]:
+def body_of(function: Callable[P, T]) -> Callable[P, Job[T]]:
     """Return the body of a public function."""
-    body: Callable[..., Job[Any]] = inspect.unwrap(function)
+    body: Callable[P, Job[T]] = inspect.unwrap(function)
     return body
 
 
