@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import InputError
-from mlygeo.pipelines.job import Job, counted, public
-from mlygeo.pipelines.options import Downloading, PictureForm
+from mlygeo.pipelines.job import Job, counted, public_with
+from mlygeo.pipelines.options import Downloading, PictureForm, SignedIn
 
 if TYPE_CHECKING:
     import os
@@ -42,7 +42,7 @@ REQUIRED_GB = 1.0
 AS_SENT = PictureForm(size="original", layout="sequence", exif=False, computed=False, quality=None, format="jpg")
 
 
-@public
+@public_with(SignedIn)
 def download_originals(
     import_path: Any = None,
     *,
@@ -92,15 +92,6 @@ def download_originals(
         How many pictures to fetch at once.
     dry_run
         Fetch nothing; say how many it would be.
-    token
-        Access token of the user. Better sign in, or use a file.
-    token_file
-        File with the access token. Default: of the user that signed in last.
-    config_file
-        Credentials file; only users in it are meant then. Default: the one that MAPILLARY_CONFIG_PATH
-        of the environment names, else credentials.json in the user's configuration folder.
-    service
-        The service to speak to, with the token of a user; made from the above unless given.
 
     Returns
     -------
