@@ -1,5 +1,5 @@
 """
-What jobs take in: files, the service, a region's streets and images; and what they say of failed tiles.
+What pipelines take in: files, the service, a region's streets and images; and what they say of failed tiles.
 
 The images of a region, by way of its vector tiles: fetched, read, and fetched anew where damaged.
 

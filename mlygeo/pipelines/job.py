@@ -148,9 +148,9 @@ def one_after_another(first: Job[object], second: Job[T]) -> Job[T]:
 
 def version() -> str:
     """Return the version of mlygeo, for summaries."""
-    from importlib.metadata import version
+    import mlygeo
 
-    return version("mlygeo")
+    return mlygeo.__version__
 
 
 def counted(number: int, noun: str) -> str:

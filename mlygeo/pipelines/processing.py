@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     PathLike = str | os.PathLike[str]
 
-log = logging.getLogger("mlygeo.jobs")
+log = logging.getLogger("mlygeo.pipelines")
 
 
 @public

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     PathLike = str | os.PathLike[str]
 
-log = logging.getLogger("mlygeo.jobs")
+log = logging.getLogger("mlygeo.pipelines")
 
 SUMMARY_FILE, LIST_FILE = "mapillary_import_summary.json", "mapillary_import_image_status_list.json"
 MAPPING_SUFFIX = "_mapillary_image_uuid_to_local_path_mapping.csv"

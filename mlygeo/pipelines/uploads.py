@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     PathLike = str | os.PathLike[str]
 
-log = logging.getLogger("mlygeo.jobs")
+log = logging.getLogger("mlygeo.pipelines")
 
 THREADS, ATTEMPTS = 5, 50
 
