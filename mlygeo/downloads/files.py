@@ -187,10 +187,11 @@ class Keeping:
         if not wish.exif and wish.quality is None and wish.form.format == "jpg":
             return body
         from mlygeo.photos import exif_writer
+        from mlygeo.photos.tags import picture_tags
 
         try:
             if wish.exif:
-                body = exif_writer.insert(body, exif_writer.picture_tags(record, computed=wish.computed))
+                body = exif_writer.insert(body, picture_tags(record, computed=wish.computed))
             if wish.quality is not None or wish.form.format != "jpg":
                 body = exif_writer.recode(body, quality=wish.quality, format=wish.form.format)  # type: ignore[arg-type]
         except (FormatError, InputError) as error:

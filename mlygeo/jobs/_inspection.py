@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from mlygeo.formats.exif import signed_altitude
+
 if TYPE_CHECKING:
     from mlygeo.providers.mapillary.graph import Record
 
@@ -76,8 +78,7 @@ def _shown(name: str, value: Any) -> str:
         case list():
             return ", ".join(map(str, value))
         case int() | float() if name.endswith("altitude"):
-            # Below the sea it has come as an unsigned number.
-            return f"{value - 2**32 if 2**31 <= value < 2**32 else value} m"
+            return f"{signed_altitude(value)} m"
         case int() | float() if name.endswith("angle"):
             return f"{value}°"
     return str(value)

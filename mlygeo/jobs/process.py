@@ -218,8 +218,8 @@ def _inserted(run: _Run, images: gpd.GeoDataFrame, insertion: Insertion) -> gpd.
     if insertion.skip_exif_insert or run.dry_run:
         return images
     from mlygeo.photos.descriptions import description_of
-    from mlygeo.photos.exif_writer import description_tags
     from mlygeo.photos.insertion import insert_tags
+    from mlygeo.photos.tags import description_tags
 
     ready = images["error"].isna().to_numpy() & ~images["is_duplicate"].to_numpy(dtype=bool)
     # The history of uploads knows a photo by its content: one that is up already must not become another.

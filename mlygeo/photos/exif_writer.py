@@ -23,28 +23,13 @@ from mlygeo import store
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import jpeg as segments
 from mlygeo.formats import tiff, xmp
-from mlygeo.formats.exif import TABLE, Encoded, Panorama, Tags, encode
-from mlygeo.photos.tags import DESCRIPTION_COLUMNS, Overwrite, description_tags, image_description, picture_tags
+from mlygeo.formats.exif import TABLE, Encoded, Tags, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mlygeo.formats.exif import Value
-
-
-__all__ = [
-    "DESCRIPTION_COLUMNS",
-    "ORIGINAL",
-    "Overwrite",
-    "Panorama",
-    "Tags",
-    "description_tags",
-    "image_description",
-    "insert",
-    "picture_tags",
-    "recode",
-    "write_exif",
-]
+    from mlygeo.formats.xmp import Panorama
 
 log = logging.getLogger("mlygeo.photos.exif_writer")
 
@@ -232,13 +217,13 @@ def _set_panorama(
     replaced: dict[segments.Segment, bytes],
     added: list[tuple[int, bytes]],
 ) -> None:
-    wanted = xmp.properties(panorama, found.width, found.height)
+    wanted = panorama.properties(found.width, found.height)
     there = segments.named(jpeg, found, segments.APP1, segments.XMP_NAME)
     if not there:
-        added.append((segments.APP1, segments.XMP_NAME + xmp.packet(wanted, None)))
+        added.append((segments.APP1, segments.XMP_NAME + xmp.with_panorama(None, wanted)))
         return
     old = segments.payload(jpeg, there[0])
-    new = segments.XMP_NAME + xmp.packet(wanted, old[len(segments.XMP_NAME) :])
+    new = segments.XMP_NAME + xmp.with_panorama(old[len(segments.XMP_NAME) :], wanted)
     if new != old:
         replaced[there[0]] = new
 

@@ -21,7 +21,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from mlygeo.errors import InputError
-from mlygeo.formats.exif import Panorama, Tags, Value
+from mlygeo.formats import exif
+from mlygeo.formats.exif import Tags, Value
+from mlygeo.formats.xmp import Panorama
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -51,20 +53,14 @@ DESCRIPTION_COLUMNS = {
 }
 """The optional parts of an image description, by the column each is taken from."""
 
-_SECONDS = 10**7
-"""Parts of a second of arc in a position: 3 micrometres on the ground."""
-
 _SENSOR_MM = 36.0
 """Larger side of the frame that 35 mm equivalents are told for."""
-
-_UNSIGNED = 2**32
-
 
 _EXIF_VERSION, _GPS_VERSION = b"0232", bytes((2, 3, 0, 0))
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-log = logging.getLogger("mlygeo.photos.exif_writer")
+log = logging.getLogger("mlygeo.photos.tags")
 
 
 def picture_tags(image: Mapping[str, Any], *, computed: bool = False) -> Tags:
@@ -233,53 +229,19 @@ def _versions(exif: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def _place(position: tuple[float, float] | None, altitude: float | None) -> dict[str, Value]:
-    found: dict[str, Value] = {}
-    if position is not None:
-        lon, lat = position
-        found |= {
-            "GPSLatitudeRef": "S" if lat < 0 else "N",
-            "GPSLatitude": _degrees(lat),
-            "GPSLongitudeRef": "W" if lon < 0 else "E",
-            "GPSLongitude": _degrees(lon),
-            "GPSMapDatum": "WGS-84",
-        }
-    if altitude is not None and abs(millimetres := round(altitude * 1000)) < _UNSIGNED:
-        found |= {"GPSAltitudeRef": bytes((millimetres < 0,)), "GPSAltitude": ((abs(millimetres), 1000),)}
-    return found
-
-
-def _degrees(angle: float) -> tuple[tuple[int, int], ...]:
-    # One rounding, of the whole angle: parts that are rounded one by one end in 60 seconds.
-    minutes, parts = divmod(round(abs(angle) * 3600 * _SECONDS), 60 * _SECONDS)
-    return (minutes // 60, 1), (minutes % 60, 1), (parts, _SECONDS)
+    return {
+        **({} if position is None else exif.position_tags(*position)),
+        **({} if altitude is None else exif.altitude_tags(altitude)),
+    }
 
 
 def _direction(heading: float | None) -> dict[str, Value]:
-    if heading is None:
-        return {}
-    return {"GPSImgDirectionRef": "T", "GPSImgDirection": ((round(heading % 360 * 10_000) % 3_600_000, 10_000),)}
+    return {} if heading is None else exif.heading_tags(heading)
 
 
 def _times(time_ms: int | None, position: tuple[float, float] | None) -> dict[str, Value]:
     time = None if time_ms is None else _utc(time_ms)
-    if time is None:
-        return {}
-    there, thousandths = _local(time, position), time.microsecond // 1000
-    text, part, offset = _date_time(there), f"{thousandths:03}", _offset_text(there)
-    return {
-        "DateTimeOriginal": text,
-        "SubSecTimeOriginal": part,
-        "OffsetTimeOriginal": offset,
-        "CreateDate": text,
-        "SubSecTimeDigitized": part,
-        "OffsetTimeDigitized": offset,
-        "GPSDateStamp": _date_time(time)[:10],
-        "GPSTimeStamp": ((time.hour, 1), (time.minute, 1), (time.second * 1000 + thousandths, 1000)),
-    }
-
-
-def _date_time(time: datetime) -> str:
-    return f"{time:%Y:%m:%d %H:%M:%S}".rjust(19, "0")  # the C library leaves the zeros of early years out
+    return {} if time is None else exif.time_tags(time, _local(time, position))
 
 
 def _focal_length(image: Mapping[str, Any]) -> dict[str, Value]:
@@ -366,8 +328,7 @@ def _position(image: Mapping[str, Any], name: str = "geometry") -> tuple[float, 
 def _altitude(image: Mapping[str, Any], name: str = "altitude") -> float | None:
     """Return a height in metres, below zero too; None where it is unknown."""
     found = number(image, name)
-    # Altitudes below zero have come from the service as unsigned numbers of 32 bits.
-    return found - _UNSIGNED if found is not None and 2**31 <= found < _UNSIGNED else found
+    return None if found is None else exif.signed_altitude(found)
 
 
 def _time_ms(image: Mapping[str, Any]) -> int | None:
@@ -488,12 +449,6 @@ def _local(time: datetime, position: tuple[float, float] | None) -> datetime:
         return time
     offset = there.utcoffset() or timedelta()
     return time if offset % timedelta(minutes=1) else there
-
-
-def _offset_text(time: datetime) -> str:
-    """Return the offset of a time from UTC, as EXIF writes it: +05:30."""
-    minutes = (time.utcoffset() or timedelta()) // timedelta(minutes=1)
-    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
 @cache

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     PathLike = str | os.PathLike[str]
 
-    from mlygeo.photos.exif_writer import Overwrite
+    from mlygeo.photos.tags import Overwrite
 
 
 Method = Literal["even", "percept"]

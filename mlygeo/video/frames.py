@@ -23,7 +23,8 @@ import numpy as np
 
 from mlygeo import frames, store
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.photos import exif_writer
+from mlygeo.photos.exif_writer import insert
+from mlygeo.photos.tags import picture_tags
 from mlygeo.progress import Progress
 from mlygeo.readers import video as telemetry
 from mlygeo.video import decoding, ffmpeg, sampling
@@ -394,6 +395,6 @@ def _with_tags(jpeg: bytes, image: Mapping[str, Any]) -> bytes:
     image
         A row of an images frame.
     """
-    tags = exif_writer.picture_tags(image)
+    tags = picture_tags(image)
     kept = {name: value for name, value in tags.exif.items() if name not in _NOT_OURS}
-    return exif_writer.insert(jpeg, replace(tags, exif=kept))
+    return insert(jpeg, replace(tags, exif=kept))
