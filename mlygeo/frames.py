@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from mlygeo.arrays import Floats
+
 __all__ = [
     "CRS",
     "IDS",
@@ -225,7 +227,7 @@ def from_arrow(table: pa.Table, schema: Schema | None = None) -> gpd.GeoDataFram
     return frame if schema is None else conform(frame, schema)
 
 
-def points(lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> npt.NDArray[np.object_]:
+def points(lon: Floats, lat: Floats) -> npt.NDArray[np.object_]:
     """Return points of longitudes and latitudes, degrees."""
     import shapely
 
@@ -256,14 +258,14 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     return pd.DataFrame(parts, index=pd.RangeIndex(table.num_rows))
 
 
-def lonlat(frame: gpd.GeoDataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def lonlat(frame: gpd.GeoDataFrame) -> tuple[Floats, Floats]:
     """Return the coordinates of a frame of points, as two arrays; NaN where there is no point."""
     return coordinates(np.asarray(frame.geometry.values))
 
 
 def coordinates(
     points: npt.NDArray[np.object_],
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+) -> tuple[Floats, Floats]:
     """Return the coordinates of an array of points, as two arrays; NaN where a point is missing or empty."""
     import shapely
 

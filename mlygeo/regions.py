@@ -22,11 +22,10 @@ from mlygeo.spatial import boxes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
     from shapely.geometry.base import BaseGeometry
 
+    from mlygeo.arrays import Bounds, Flags, Floats
     from mlygeo.config import Config
-    from mlygeo.spatial.boxes import Bounds
 
 
 @dataclass(frozen=True)
@@ -170,7 +169,7 @@ class Region:
         lon = (west + east) / 2 if west <= east else (west + east + 360) / 2
         return (lon - 360 if lon > 180 else lon), (south + north) / 2
 
-    def contains(self, lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    def contains(self, lon: Floats, lat: Floats) -> Flags:
         """
         Return which points lie in the region or on its edge.
 

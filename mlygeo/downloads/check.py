@@ -23,7 +23,7 @@ from mlygeo.formats import jpeg
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy.typing as npt
+    from mlygeo.arrays import Indices
 
 MOST_PIXELS = 400_000_000
 """Pixels; the largest panoramas that cameras make have half as many."""
@@ -152,7 +152,7 @@ def _walk(content: bytes) -> tuple[int, int]:
 def _segments(content: bytes) -> Iterator[jpeg.Segment]:
     """Give the segments of a whole file: those of the walk, and of one more behind the data of each scan."""
     segment: jpeg.Segment | None = None
-    markers: npt.NDArray[np.intp] | None = None
+    markers: Indices | None = None
     position = 2
     while True:
         for segment in jpeg.walk(content, position):
@@ -171,7 +171,7 @@ def _segments(content: bytes) -> Iterator[jpeg.Segment]:
         segment = None
 
 
-def _markers(content: bytes) -> npt.NDArray[np.intp]:
+def _markers(content: bytes) -> Indices:
     """
     Return where markers may stand in the data of scans, ascending.
 
@@ -180,9 +180,7 @@ def _markers(content: bytes) -> npt.NDArray[np.intp]:
     values = np.frombuffer(content, dtype=np.uint8)
     starts = np.flatnonzero(values[:-1] == 0xFF)
     following = values[starts + 1]
-    found: npt.NDArray[np.intp] = starts[
-        (following != 0) & (following != 0xFF) & ((following < 0xD0) | (following > 0xD7))
-    ]
+    found: Indices = starts[(following != 0) & (following != 0xFF) & ((following < 0xD0) | (following > 0xD7))]
     return found
 
 

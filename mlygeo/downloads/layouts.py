@@ -19,13 +19,11 @@ import numpy as np
 from mlygeo.errors import FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import numpy.typing as npt
 
-    Ids = npt.NDArray[np.int64]
-    from collections.abc import Iterator
-
+    from mlygeo.arrays import Ids
     from mlygeo.downloads.ledger import Form
     from mlygeo.providers.mapillary.graph import Graph
 

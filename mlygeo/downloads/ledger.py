@@ -27,13 +27,12 @@ from mlygeo.errors import FileError, FormatError
 from mlygeo.places import STATE_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import numpy.typing as npt
     import pandas as pd
 
-    Ids = npt.NDArray[np.int64]
-    from collections.abc import Iterable
+    from mlygeo.arrays import Ids
 
 
 __all__ = [

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from mlygeo.arrays import Flags, Ids
     from mlygeo.downloads.files import PictureFiles
     from mlygeo.downloads.layouts import Layout
     from mlygeo.net.http import Retry
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from mlygeo.progress import Bar
     from mlygeo.providers.mapillary.graph import Graph
 
-    Ids = npt.NDArray[np.int64]
     Record = Mapping[str, Any]
 
 __all__ = ["EXIF_FIELDS", "SIDECAR_FIELDS", "Download", "Outcome", "Wish"]
@@ -192,7 +192,7 @@ class Download:
             raise self._error
         return self.outcome
 
-    def _note_missing(self, missing: Mapping[int, str], by_id: Ids, trusted: npt.NDArray[np.bool_]) -> None:
+    def _note_missing(self, missing: Mapping[int, str], by_id: Ids, trusted: Flags) -> None:
         gone = []
         for number, reason in missing.items():
             item = _Item(number, bool(trusted[np.searchsorted(by_id, number)]), reason=reason, tries=1)

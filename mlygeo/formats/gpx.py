@@ -40,10 +40,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    Flags = npt.NDArray[np.bool_]
-    Reals = npt.NDArray[np.float64]
-    Wholes = npt.NDArray[np.int64]
-    Words = npt.NDArray[np.uint64]
+    from mlygeo.arrays import Flags, Floats, Whole, Words
 
 
 KINDS = ("track", "route", "waypoint")
@@ -107,9 +104,9 @@ _SPACE = b" \t\r\n"
 class Points(NamedTuple):
     """Points in the order of the file, each with the number of its segment, and what those are called."""
 
-    lon: npt.NDArray[np.float64]
-    lat: npt.NDArray[np.float64]
-    altitude: npt.NDArray[np.float64]
+    lon: Floats
+    lat: Floats
+    altitude: Floats
     time: npt.NDArray[np.datetime64]
     segment: npt.NDArray[np.int32]
     segments: list[Segment]
@@ -467,12 +464,12 @@ class _Gathered:
 class Rows(NamedTuple):
     """Points of a block: where they start and stop, whether each follows the one before without anything between."""
 
-    start: Wholes
-    stop: Wholes
+    start: Whole
+    stop: Whole
     joined: Flags
-    lon: Reals
-    lat: Reals
-    altitude: Reals
+    lon: Floats
+    lat: Floats
+    altitude: Floats
     time: npt.NDArray[np.datetime64]
     senseless: int
 
@@ -490,8 +487,8 @@ class _Block(NamedTuple):
 
     text: bytes
     words: Words  # the eight bytes from each byte on, as one number
-    marks: Wholes
-    first: Wholes  # for each <trkpt, its place among the marks
+    marks: Whole
+    first: Whole  # for each <trkpt, its place among the marks
 
 
 class Finder:
@@ -627,7 +624,7 @@ def _slots(text: bytes, start: int, quote: bytes) -> list[tuple[int, int]] | Non
     return [(start + one, start + other) for one, other in [*slots, (at, at)]]
 
 
-def _stands(words: Words, places: Wholes, literal: bytes) -> Flags:
+def _stands(words: Words, places: Whole, literal: bytes) -> Flags:
     """Return at which of the places a text stands."""
     same = np.ones(len(places), dtype=bool)
     for offset in range(0, len(literal), 8):
@@ -639,7 +636,7 @@ def _stands(words: Words, places: Wholes, literal: bytes) -> Flags:
     return same
 
 
-def _fill(template: _Template, block: _Block, rows: Wholes, stop: Wholes, spans: Wholes) -> Wholes:
+def _fill(template: _Template, block: _Block, rows: Whole, stop: Whole, spans: Whole) -> Whole:
     """Set where those of the points stop that repeat a template, and where their values are; return the others."""
     if not len(rows):
         return rows
@@ -663,7 +660,7 @@ def _fill(template: _Template, block: _Block, rows: Wholes, stop: Wholes, spans:
     return rows[~fine]
 
 
-def _clean(text: bytes, start: Wholes) -> Flags:
+def _clean(text: bytes, start: Whole) -> Flags:
     """
     Return which points hold nothing but what means the same in every encoding, and nothing to XML.
 
@@ -681,7 +678,7 @@ def _clean(text: bytes, start: Wholes) -> Flags:
     return clean[:-1]
 
 
-def _joined(block: _Block, start: Wholes, stop: Wholes) -> Flags:
+def _joined(block: _Block, start: Whole, stop: Whole) -> Flags:
     """Return which points follow the one before, with nothing or the white space between that most have there."""
     joined = np.zeros(len(start), dtype=bool)
     gap = start[1:] - stop[:-1]

@@ -40,7 +40,8 @@ from mlygeo.formats.mp4_tables import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mlygeo.formats.mp4_tables import Defaults, Runs, Wholes
+    from mlygeo.arrays import Whole
+    from mlygeo.formats.mp4_tables import Defaults, Runs
 
 
 __all__ = ["BUFFER", "Box", "Movie", "Samples", "Track", "boxes", "child", "file_boxes", "read_movie", "read_samples"]
@@ -373,7 +374,7 @@ def _keyed_texts(meta: memoryview) -> dict[str, str]:
     return found
 
 
-def read_samples(file: BinaryIO, track: Track, rows: Wholes, *, largest: int) -> Iterator[tuple[int, bytes]]:
+def read_samples(file: BinaryIO, track: Track, rows: Whole, *, largest: int) -> Iterator[tuple[int, bytes]]:
     """
     Give the bytes of samples, by row, one after another.
 
@@ -441,16 +442,16 @@ class Fragments:
         return bool((last.start + of.sums(self.content, last, "size") > self.file_size).any())
 
     @cached_property
-    def _lasting(self) -> Wholes:
+    def _lasting(self) -> Whole:
         return of.sums(self.content, self.runs, "duration")
 
-    def _begins(self, rows: Wholes, after: Callable[[], int]) -> Wholes:
+    def _begins(self, rows: Whole, after: Callable[[], int]) -> Whole:
         """Return the decoding times of the first samples of all runs of a track."""
         told, lasting = self.runs.time[rows], self._lasting[rows]
         before = np.cumsum(lasting) - lasting
         last = np.maximum.accumulate(np.where(told >= 0, np.arange(len(rows)), -1))
         first = after() if len(rows) and last[0] < 0 else 0
-        begins: Wholes = np.where(last < 0, first, told[last] - before[last]) + before
+        begins: Whole = np.where(last < 0, first, told[last] - before[last]) + before
         return begins
 
     def span(self, number: int, after: Callable[[], int]) -> tuple[int, int] | None:
@@ -501,7 +502,7 @@ class Fragments:
         there = (found.offset >= 0) & (found.offset + found.size <= self.file_size)
         return found if there.all() else found.rows(there)
 
-    def _samples(self, runs: Runs, begins: Wholes) -> Samples:
+    def _samples(self, runs: Runs, begins: Whole) -> Samples:
         count = runs.held
         firsts = np.cumsum(count) - count
         size, duration = np.repeat(runs.size, count), np.repeat(runs.duration, count)
@@ -543,9 +544,9 @@ def _whole_duration(extends: memoryview | None) -> int:
     return 0 if duration in {0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF} else duration
 
 
-def _from_starts(starts: Wholes, steps: Wholes, count: Wholes) -> Wholes:
+def _from_starts(starts: Whole, steps: Whole, count: Whole) -> Whole:
     """Return for each sample the sum of what its run starts at and of the steps of those before it in the run."""
-    total: Wholes = np.cumsum(steps)
+    total: Whole = np.cumsum(steps)
     total -= steps
     some = count > 0
     firsts = (np.cumsum(count) - count)[some]

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    Wholes = npt.NDArray[np.int64]
-    Flags = npt.NDArray[np.bool_]
+    from mlygeo.arrays import Flags, Whole
 
     Records = npt.NDArray[np.void]
 
@@ -85,11 +84,11 @@ class Samples(NamedTuple):
     decoded without others.
     """
 
-    offset: Wholes
-    size: Wholes
-    time: Wholes
-    shown: Wholes
-    duration: Wholes
+    offset: Whole
+    size: Whole
+    time: Whole
+    shown: Whole
+    duration: Whole
     key: Flags
 
     def rows(self, which: Flags) -> Samples:
@@ -216,13 +215,13 @@ def _count(content: memoryview, at: int) -> int:
     return int(struct.unpack(">I", content[at : at + 4])[0]) if len(content) >= at + 4 else 0
 
 
-def _numbers(content: memoryview, kind: str, count: int) -> Wholes:
+def _numbers(content: memoryview, kind: str, count: int) -> Whole:
     """Return up to so many numbers, as many as there are."""
     there = len(content) // np.dtype(kind).itemsize
     return np.frombuffer(content, dtype=kind, count=min(count, there)).astype(np.int64)
 
 
-def _sizes(content: memoryview | None, file_size: int) -> Wholes:
+def _sizes(content: memoryview | None, file_size: int) -> Whole:
     if content is None or len(content) < 12:
         return np.empty(0, dtype=np.int64)
     same, count = _count(content, 4), min(_count(content, 8), MOST_SAMPLES)
@@ -231,7 +230,7 @@ def _sizes(content: memoryview | None, file_size: int) -> Wholes:
     return np.full(min(count, file_size // same), same, dtype=np.int64)
 
 
-def _runs(content: memoryview | None, most: int, value: str) -> Wholes:
+def _runs(content: memoryview | None, most: int, value: str) -> Whole:
     """Return the values of a table of (count, value) written out, up to so many."""
     if content is None:
         return np.empty(0, dtype=np.int64)
@@ -241,7 +240,7 @@ def _runs(content: memoryview | None, most: int, value: str) -> Wholes:
     return np.repeat(table["value"].astype(np.int64), np.diff(ends, prepend=0))
 
 
-def _offsets(table: memoryview, size: Wholes) -> Wholes:
+def _offsets(table: memoryview, size: Whole) -> Whole:
     """Return where in the file each sample starts, as far as the chunks go."""
     short, long = child(table, b"stco"), child(table, b"co64")
     content, kind = (short, ">u4") if short is not None else (long, ">u8")
@@ -260,7 +259,7 @@ def _offsets(table: memoryview, size: Wholes) -> Wholes:
     held = np.diff(ends, prepend=0)
     chunk = np.repeat(np.arange(len(chunks)), held)
     before = np.concatenate([[0], np.cumsum(size)])
-    offset: Wholes = chunks[chunk] + before[: len(chunk)] - before[(ends - held)[chunk]]
+    offset: Whole = chunks[chunk] + before[: len(chunk)] - before[(ends - held)[chunk]]
     return offset
 
 
@@ -275,18 +274,18 @@ class Runs(NamedTuple):
     its own.
     """
 
-    track: Wholes
-    start: Wholes
-    time: Wholes
-    held: Wholes
-    at: Wholes
-    layout: Wholes
-    duration: Wholes
-    size: Wholes
-    flags: Wholes
-    first_flags: Wholes
+    track: Whole
+    start: Whole
+    time: Whole
+    held: Whole
+    at: Whole
+    layout: Whole
+    duration: Whole
+    size: Whole
+    flags: Whole
+    first_flags: Whole
 
-    def rows(self, which: Wholes | Flags | slice) -> Runs:
+    def rows(self, which: Whole | Flags | slice) -> Runs:
         """Return some of them."""
         return Runs(*(column[which] for column in self))
 
@@ -305,9 +304,9 @@ def tables(content: memoryview, runs: Runs) -> Iterator[tuple[int, Flags, Record
             yield layout, which, np.frombuffer(b"".join(parts), dtype=kind)
 
 
-def sums(content: memoryview, runs: Runs, name: str) -> Wholes:
+def sums(content: memoryview, runs: Runs, name: str) -> Whole:
     """Return the sums of the durations or sizes of runs."""
-    totals: Wholes = runs.held * (runs.duration if name == "duration" else runs.size)
+    totals: Whole = runs.held * (runs.duration if name == "duration" else runs.size)
     bit = DURATION if name == "duration" else SIZE
     for layout, which, records in tables(content, runs):
         if layout & bit:
@@ -324,10 +323,10 @@ class _Words:
         # A word at every byte: they overlap, and nothing is copied.
         self._words = np.ndarray((len(content) - 3,), ">u4", content, 0, (1,))
 
-    def __call__(self, at: Wholes) -> Wholes:
+    def __call__(self, at: Whole) -> Whole:
         return self._words[np.minimum(at, len(self._words) - 1)].astype(np.int64)
 
-    def long(self, at: Wholes) -> Wholes:
+    def long(self, at: Whole) -> Whole:
         """Return numbers of eight bytes; what no such file can have is -1."""
         high = self(at)
         return np.where(high < 1 << 30, (high << 32) | self(at + 4), -1)
@@ -336,21 +335,21 @@ class _Words:
 class _Inside(NamedTuple):
     """Boxes inside others: the row of the other, the kind as a number, and where the content starts and stops."""
 
-    parent: Wholes
-    kind: Wholes
-    start: Wholes
-    stop: Wholes
+    parent: Whole
+    kind: Whole
+    start: Whole
+    stop: Whole
 
 
 def _number(kind: bytes) -> int:
     return int.from_bytes(kind, "big")
 
 
-def _inside(words: _Words, start: Wholes, stop: Wholes, kinds: tuple[bytes, ...]) -> _Inside:
+def _inside(words: _Words, start: Whole, stop: Whole, kinds: tuple[bytes, ...]) -> _Inside:
     """Return the boxes of some kinds inside boxes, in their order: of all boxes the first, then the second, …"""
     wanted = np.array([_number(kind) for kind in kinds])
     parent = np.arange(len(start))
-    found: list[tuple[Wholes, ...]] = []
+    found: list[tuple[Whole, ...]] = []
     looked_at = 0
     for _ in range(MOST_BOXES):
         there = start + 8 <= stop
@@ -374,7 +373,7 @@ def _inside(words: _Words, start: Wholes, stop: Wholes, kinds: tuple[bytes, ...]
     return _Inside(*(column[order] for column in columns))
 
 
-def runs(content: bytearray, ends: Wholes, places: Wholes, defaults: Defaults, file_size: int) -> Runs:
+def runs(content: bytearray, ends: Whole, places: Whole, defaults: Defaults, file_size: int) -> Runs:
     """
     Return the runs of samples of fragments.
 
@@ -410,9 +409,9 @@ def runs(content: bytearray, ends: Wholes, places: Wholes, defaults: Defaults, f
 class _Bounds(NamedTuple):
     """Where the contents of `moof` boxes start and stop, and the byte of the file where each box begins."""
 
-    start: Wholes
-    stop: Wholes
-    place: Wholes
+    start: Whole
+    stop: Whole
+    place: Whole
 
 
 def _batch(words: _Words, moofs: _Bounds, defaults: Defaults, file_size: int) -> Runs:
@@ -457,7 +456,7 @@ def _batch(words: _Words, moofs: _Bounds, defaults: Defaults, file_size: int) ->
     return found
 
 
-def _clamped(track: Wholes, count: Wholes) -> Wholes:
+def _clamped(track: Whole, count: Whole) -> Whole:
     """Return how many samples of each run are looked at, so that no track has too many."""
     order = np.argsort(track, kind="stable")
     some = count[order]
@@ -465,7 +464,7 @@ def _clamped(track: Wholes, count: Wholes) -> Wholes:
     starts = np.diff(track[order], prepend=-1) != 0
     before = total - some
     before -= before[np.maximum.accumulate(np.where(starts, np.arange(len(some)), 0))]
-    left: Wholes = np.empty_like(count)
+    left: Whole = np.empty_like(count)
     left[order] = np.clip(MOST_SAMPLES - before, 0, some)
     return left
 
@@ -478,14 +477,14 @@ class _Links(NamedTuple):
     lie `shift` bytes from where the first run of their track fragment would follow on.
     """
 
-    row: Wholes
-    part: Wholes
-    place: Wholes
-    shift: Wholes
+    row: Whole
+    part: Whole
+    place: Whole
+    shift: Whole
     relative: Flags
 
 
-def _follow_on(start: Wholes, lengths: Wholes, links: _Links) -> None:
+def _follow_on(start: Whole, lengths: Whole, links: _Links) -> None:
     """
     Fill in where runs start whose data follow on those of the run before.
 
@@ -504,14 +503,14 @@ class _Heads(NamedTuple):
     """What the headers of track fragments say; those without are not `sound`."""
 
     sound: Flags
-    track: Wholes
+    track: Whole
     based: Flags
-    base: Wholes
+    base: Whole
     relative: Flags
-    duration: Wholes
-    size: Wholes
-    flags: Wholes
-    time: Wholes
+    duration: Whole
+    size: Whole
+    flags: Whole
+    time: Whole
 
 
 def _heads(words: _Words, inside: _Inside, count: int, defaults: Defaults) -> _Heads:
@@ -528,7 +527,7 @@ def _heads(words: _Words, inside: _Inside, count: int, defaults: Defaults) -> _H
     defaults_of = np.array([defaults[number] for number in sorted(defaults)], dtype=np.int64).reshape(-1, 3)
     row = np.searchsorted(numbers, track)
     known = np.zeros(count, dtype=bool) if not len(numbers) else numbers[np.minimum(row, len(numbers) - 1)] == track
-    values: list[Wholes] = []
+    values: list[Whole] = []
     for place, bit in enumerate((8, 0x10, 0x20)):
         value = np.zeros(count, dtype=np.int64)
         value[known] = defaults_of[row[known], place]
@@ -543,7 +542,7 @@ def _heads(words: _Words, inside: _Inside, count: int, defaults: Defaults) -> _H
     return _Heads(sound, track, based, base, (told & 0x20000) != 0, duration, size, flags, time)
 
 
-def _firsts(inside: _Inside, kind: bytes, count: int) -> tuple[Wholes, Wholes]:
+def _firsts(inside: _Inside, kind: bytes, count: int) -> tuple[Whole, Whole]:
     """Return where the content of the first box of a kind starts and stops in each part; both 0 where there is none."""
     rows = np.flatnonzero(inside.kind == _number(kind))
     parents, first = np.unique(inside.parent[rows], return_index=True)

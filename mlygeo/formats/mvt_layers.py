@@ -40,9 +40,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from mlygeo.formats.protobuf import Bytes, Integers, Unsigned
-
-    Mask = npt.NDArray[np.bool_]
+    from mlygeo.arrays import Bytes, Flags, Floats, Whole, Words
 
 
 NAME, FEATURE, KEY, VALUE, EXTENT = 1, 2, 3, 4, 5
@@ -168,7 +166,7 @@ def _run(layer: bytes, data: Bytes, at: int, end: int, heads: array[int]) -> int
     return at
 
 
-def _chain(data: Bytes, at: int, limit: int) -> tuple[Integers, int]:
+def _chain(data: Bytes, at: int, limit: int) -> tuple[Whole, int]:
     """
     Follow a run of messages through a window, and return where they start and what comes next.
 
@@ -197,14 +195,14 @@ def _chain(data: Bytes, at: int, limit: int) -> tuple[Integers, int]:
         start, link = target, next_link
 
 
-def _spans(data: Bytes, heads: array[int]) -> tuple[Integers, Integers]:
+def _spans(data: Bytes, heads: array[int]) -> tuple[Whole, Whole]:
     at = np.frombuffer(heads, dtype=np.uint64).astype(np.int64)
     _, at = varints(data, at)
     length, start = varints(data, at)
     return start, start + length.astype(np.int64)
 
 
-def values(layer: bytes, spans: tuple[Integers, Integers]) -> tuple[Bytes, Unsigned]:
+def values(layer: bytes, spans: tuple[Whole, Whole]) -> tuple[Bytes, Words]:
     """
     Return what the values of a layer are.
 
@@ -233,7 +231,7 @@ def values(layer: bytes, spans: tuple[Integers, Integers]) -> tuple[Bytes, Unsig
     return kind, bits
 
 
-def _values(data: Bytes, starts: Integers, stops: Integers) -> tuple[Bytes, Unsigned]:
+def _values(data: Bytes, starts: Whole, stops: Whole) -> tuple[Bytes, Words]:
     tag = data[starts]
     kind = (tag >> 3).astype(np.uint8)
     wire = tag & 7
@@ -265,7 +263,7 @@ def _values(data: Bytes, starts: Integers, stops: Integers) -> tuple[Bytes, Unsi
 
 def features(
     layer: bytes,
-    spans: tuple[Integers, Integers],
+    spans: tuple[Whole, Whole],
     column_of_key: npt.NDArray[np.int8],
     n_values: int,
     n_columns: int,
@@ -310,7 +308,7 @@ def features(
     return Features(value_of, placed, px, py)
 
 
-def _messages(layer: bytes, starts: Integers, stops: Integers) -> tuple[Bytes, Unsigned, Integers, Integers]:
+def _messages(layer: bytes, starts: Whole, stops: Whole) -> tuple[Bytes, Words, Whole, Whole]:
     """Return the type of each feature, and where its tags and geometry lie (two rows) in the bytes returned."""
     data = np.frombuffer(layer, dtype=np.uint8)
     geometry_type = np.zeros(len(starts), dtype=np.uint64)
@@ -348,9 +346,7 @@ def _messages(layer: bytes, starts: Integers, stops: Integers) -> tuple[Bytes, U
     return data, geometry_type, tags, geometry
 
 
-def _rewrite(
-    layer: bytes, rows: Integers, spans: tuple[Integers, Integers], parts: tuple[Unsigned, Integers, Integers]
-) -> Bytes:
+def _rewrite(layer: bytes, rows: Whole, spans: tuple[Whole, Whole], parts: tuple[Words, Whole, Whole]) -> Bytes:
     """
     Append the tags and geometry of features that hold them in pieces, each in one piece.
 
@@ -382,7 +378,7 @@ def _rewrite(
 
 def _join(
     data: Bytes,
-    tags: Integers,
+    tags: Whole,
     column_of_key: npt.NDArray[np.int8],
     n_values: int,
     value_of: npt.NDArray[np.int32],
@@ -415,9 +411,7 @@ def _join(
         raise FormatError(f"a feature of more than {PROPERTY_LIMIT} properties")
 
 
-def _positions(
-    data: Bytes, geometry_type: Unsigned, geometry: Integers
-) -> tuple[npt.NDArray[np.bool_], Integers, Integers]:
+def _positions(data: Bytes, geometry_type: Words, geometry: Whole) -> tuple[Flags, Whole, Whole]:
     command, px, py = np.zeros((3, len(geometry_type)), dtype=np.uint64)
     rows = np.flatnonzero(geometry[1] > geometry[0])
     at, stop = geometry[:, rows]
@@ -451,13 +445,13 @@ class Values:
         What each value is, as the kernels return it.
     """
 
-    def __init__(self, layer: bytes, kind: npt.NDArray[np.uint8], bits: npt.NDArray[np.uint64]) -> None:
+    def __init__(self, layer: bytes, kind: Bytes, bits: Words) -> None:
         self._layer = layer
         # One more, so that index -1 (no such property) finds a value that is nothing.
         self._kind = np.append(kind, np.uint8(NOTHING))
         self._bits = np.append(bits, np.uint64(0))
 
-    def whole(self, at: npt.NDArray[np.int32], *, floor: bool = False) -> tuple[Integers, Mask]:
+    def whole(self, at: npt.NDArray[np.int32], *, floor: bool = False) -> tuple[Whole, Flags]:
         """
         Return whole numbers, exact to the last digit, and which of them are known.
 
@@ -500,7 +494,7 @@ class Values:
             numbers[text] = np.array([number or 0 for number in parsed], dtype=np.int64)[which]
         return numbers, known
 
-    def real(self, at: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+    def real(self, at: npt.NDArray[np.int32]) -> Floats:
         """Return numbers as float64, NaN where there is none or it is not finite."""
         if not len(at) or at.max() < 0:
             return np.full(len(at), np.nan)
@@ -515,16 +509,16 @@ class Values:
         return numbers
 
     @staticmethod
-    def _reals(kind: npt.NDArray[np.uint8], bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
+    def _reals(kind: Bytes, bits: Words) -> Floats:
         numbers = np.full(len(kind), np.nan)
         double, single = kind == DOUBLE, kind == FLOAT
         numbers[double] = bits[double].view(np.float64)
         numbers[single] = bits[single].astype(np.uint32).view(np.float32)
         return numbers
 
-    def truth(self, at: npt.NDArray[np.int32]) -> Mask:
+    def truth(self, at: npt.NDArray[np.int32]) -> Flags:
         """Return truth values: a truth value or number other than zero is true, all else false."""
-        result: Mask = (self._kind[at] >= FLOAT) & (self._bits[at] != 0)
+        result: Flags = (self._kind[at] >= FLOAT) & (self._bits[at] != 0)
         return result
 
     def text(self, at: npt.NDArray[np.int32]) -> pa.Array:
@@ -546,7 +540,7 @@ class Values:
         number[places] = np.arange(len(places), dtype=np.int32)
         return self._strings(places, number[at])
 
-    def _strings(self, places: Integers, which: npt.NDArray[np.int32]) -> pa.Array:
+    def _strings(self, places: Whole, which: npt.NDArray[np.int32]) -> pa.Array:
         """Return the string at one of some places for each row, null for -1."""
         import pyarrow as pa
 
@@ -608,14 +602,14 @@ class Index(NamedTuple):
     name: bytes
     extent: int
     keys: list[bytes]
-    values: tuple[Integers, Integers]
-    features: tuple[Integers, Integers]
+    values: tuple[Whole, Whole]
+    features: tuple[Whole, Whole]
 
 
 class Features(NamedTuple):
     """The features of a layer: positions in tile units, and which value each has in each column."""
 
     value_of: npt.NDArray[np.int32]
-    placed: npt.NDArray[np.bool_]
-    px: Integers
-    py: Integers
+    placed: Flags
+    px: Whole
+    py: Whole

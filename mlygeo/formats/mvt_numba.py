@@ -51,12 +51,12 @@ from mlygeo.formats.mvt_layers import (  # fmt: skip
 from mlygeo.formats.protobuf import BYTES, FIXED32, FIXED64, VARINT
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Integers = npt.NDArray[np.int64]
     from collections.abc import Callable
 
+    import numpy.typing as npt
     import pyarrow as pa
+
+    from mlygeo.arrays import Bytes, Flags, Floats, Whole, Words
 
 
 __all__ = ["Values", "features", "index", "values"]
@@ -269,7 +269,7 @@ def _values(data: Any, starts: Any, stops: Any, kind: Any, bits: Any) -> None:
                 bits[place] = (np.uint64(after) << _U32) | length
 
 
-def values(layer: bytes, spans: tuple[Integers, Integers]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint64]]:
+def values(layer: bytes, spans: tuple[Whole, Whole]) -> tuple[Bytes, Words]:
     """Return what the values of a layer are; see `_mvt_numpy.values`."""
     kind = np.empty(len(spans[0]), dtype=np.uint8)
     bits = np.empty(len(spans[0]), dtype=np.uint64)
@@ -350,7 +350,7 @@ def _features(  # noqa: PLR0917
 
 def features(
     layer: bytes,
-    spans: tuple[Integers, Integers],
+    spans: tuple[Whole, Whole],
     column_of_key: npt.NDArray[np.int8],
     n_values: int,
     n_columns: int,
@@ -372,21 +372,21 @@ def _raise(status: int) -> None:
 class Values(mvt_layers.Values):
     """The columns of `_mvt_values.Values`, each in one walk over its rows."""
 
-    def whole(self, at: npt.NDArray[np.int32], *, floor: bool = False) -> tuple[Integers, npt.NDArray[np.bool_]]:
+    def whole(self, at: npt.NDArray[np.int32], *, floor: bool = False) -> tuple[Whole, Flags]:
         """Return whole numbers, and which are known; floating point numbers and texts take the longer way."""
         numbers, known = np.empty(len(at), dtype=np.int64), np.empty(len(at), dtype=np.bool_)
         if _whole(self._kind, self._bits, np.ascontiguousarray(at), numbers, known):
             return numbers, known
         return super().whole(at, floor=floor)
 
-    def real(self, at: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+    def real(self, at: npt.NDArray[np.int32]) -> Floats:
         """Return numbers as float64, NaN where there is none or it is not finite."""
         numbers = np.empty(len(at), dtype=np.float64)
         singles = self._bits.astype(np.uint32).view(np.float32) if (self._kind == FLOAT).any() else _NO_SINGLES
         _real(self._kind, self._bits, self._bits.view(np.float64), singles, np.ascontiguousarray(at), numbers)
         return numbers
 
-    def truth(self, at: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    def truth(self, at: npt.NDArray[np.int32]) -> Flags:
         """Return truth values: a truth value or number other than zero is true, all else false."""
         result = np.empty(len(at), dtype=np.bool_)
         _truth(self._kind, self._bits, np.ascontiguousarray(at), result)

@@ -17,11 +17,8 @@ from mlygeo.errors import FormatError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy.typing as npt
+    from mlygeo.arrays import Bytes, Whole, Words
 
-    Integers = npt.NDArray[np.int64]
-    Unsigned = npt.NDArray[np.uint64]
-    Bytes = npt.NDArray[np.uint8]
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 """Wire types. Groups (3 and 4) left the format before vector tiles came to be."""
@@ -100,7 +97,7 @@ def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]
         at = stop
 
 
-def varints(data: Bytes, at: Integers) -> tuple[Unsigned, Integers]:
+def varints(data: Bytes, at: Whole) -> tuple[Words, Whole]:
     """
     Return the numbers that start at the given bytes, and where each one's next byte lies.
 
@@ -134,7 +131,7 @@ def varints(data: Bytes, at: Integers) -> tuple[Unsigned, Integers]:
     return number.astype(np.uint64, copy=False), at + length
 
 
-def signed(zigzag: Unsigned) -> Integers:
+def signed(zigzag: Words) -> Whole:
     """Return the numbers that a zigzag encoding holds: 0, -1, 1, -2 and so on."""
     return (zigzag >> _ONE).astype(np.int64) ^ -(zigzag & _ONE).astype(np.int64)
 
@@ -142,7 +139,7 @@ def signed(zigzag: Unsigned) -> Integers:
 _ONE = np.uint64(1)
 
 
-def words(data: Bytes) -> Unsigned:
+def words(data: Bytes) -> Words:
     """Return the eight bytes from each byte on, as one number, without a copy."""
     return np.ndarray((len(data) - 7,), dtype="<u8", buffer=data, strides=(1,))
 

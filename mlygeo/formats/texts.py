@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    Wholes = npt.NDArray[np.int64]
+    from mlygeo.arrays import Floats, Whole
 
 
-def cells(block: bytes, starts: Wholes, stops: Wholes) -> pa.Array:
+def cells(block: bytes, starts: Whole, stops: Whole) -> pa.Array:
     """
     Return the texts that stand between places of a block; null where there is nothing between them.
 
@@ -48,14 +48,14 @@ def cells(block: bytes, starts: Wholes, stops: Wholes) -> pa.Array:
     return both.take(pa.array(np.arange(0, 2 * count, 2, dtype=np.int32), mask=empty if empty.any() else None))
 
 
-def cell_reals(texts: pa.Array) -> npt.NDArray[np.float64]:
+def cell_reals(texts: pa.Array) -> Floats:
     """Return numbers; NaN where a text is none, or null."""
     import pyarrow as pa
 
     if texts.null_count == len(texts):
         return np.full(len(texts), np.nan)
     try:
-        numbers: npt.NDArray[np.float64] = texts.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        numbers: Floats = texts.cast(pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
         numbers = reals(texts.fill_null("").to_pylist())
     return numbers
@@ -75,14 +75,14 @@ def cell_moments(texts: pa.Array) -> tuple[npt.NDArray[np.datetime64], int]:
     return moments([text.replace("\r\n", "\n").replace("\r", "\n") for text in texts.fill_null("").to_pylist()])
 
 
-def reals(texts: list[str]) -> npt.NDArray[np.float64]:
+def reals(texts: list[str]) -> Floats:
     """Return numbers; NaN where a text is none."""
     import pyarrow as pa
 
     if not any(texts):
         return np.full(len(texts), np.nan)
     try:
-        numbers: npt.NDArray[np.float64] = pa.array(texts, pa.string()).cast(pa.float64()).to_numpy()
+        numbers: Floats = pa.array(texts, pa.string()).cast(pa.float64()).to_numpy()
     except pa.ArrowInvalid:  # an empty text, spaces, or none at all: Python tells which
         numbers = np.fromiter(map(_real, texts), np.float64, len(texts))
     return numbers

@@ -28,12 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     import geopandas as gpd
-    import numpy.typing as npt
     import pandas as pd
 
+    from mlygeo.arrays import Flags, Whole
     from mlygeo.progress import Progress
-
-    Flags = npt.NDArray[np.bool_]
 
 
 log = logging.getLogger("mlygeo.jobs")
@@ -309,7 +307,7 @@ class PhotoImport:
         except (FormatError, FrameError) as error:
             raise FileError(f"{path} is damaged: {error}", hint="delete it, and everything is read anew") from error
 
-    def _still_true(self, known: gpd.GeoDataFrame, modified: npt.NDArray[np.int64]) -> Flags:
+    def _still_true(self, known: gpd.GeoDataFrame, modified: Whole) -> Flags:
         """Return which photos are as they were read, but for what we wrote into them ourselves."""
         inserted = known["inserted"].to_numpy(dtype=bool)
         same = known["modified_ns"].to_numpy() == modified

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import numpy.typing as npt
 
+    from mlygeo.arrays import Flags, Whole
     from mlygeo.photos.tags import Overwrite
 
 log = logging.getLogger("mlygeo.photos.insertion")
@@ -44,7 +45,7 @@ def insert_tags(
     images: gpd.GeoDataFrame,
     tags_of: Callable[[Mapping[str, Any]], Tags],
     *,
-    rows: npt.NDArray[np.bool_] | None = None,
+    rows: Flags | None = None,
     keep_original: bool = False,
     copies: tuple[Path, Path] | None = None,
     workers: int = WORKERS,
@@ -189,7 +190,7 @@ def sweep(folders: Collection[str], photos: Collection[str]) -> int:
 
 def _in_threads(
     records: list[dict[Any, Any]],
-    places: npt.NDArray[np.int64],
+    places: Whole,
     work: Callable[[Mapping[Any, Any]], bool | str],
     note: Callable[[int, bool | str], None],
     workers: int,

@@ -16,15 +16,13 @@ from mlygeo.pipelines.job import counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    import numpy.typing as npt
-
+    from mlygeo.arrays import Ids
     from mlygeo.config import Config
     from mlygeo.pipelines.options import Access, TileOptions
     from mlygeo.progress import Progress
     from mlygeo.providers.mapillary.graph import Graph
     from mlygeo.regions import Region
 
-    Ids = npt.NDArray[np.int64]
 
 TILE_WORKERS = 4
 """Vector tiles fetched at once; the pace of an address allows for no more."""

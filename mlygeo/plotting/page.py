@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from mlygeo.arrays import Floats, Whole, Words
     from mlygeo.plotting.layers import Layer
 
 
@@ -474,7 +475,7 @@ class Packer:
         return base64.b64encode(b"".join([*(packer.compress(part) for part in self._parts), packer.flush()])).decode()
 
 
-def world(lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> tuple[Any, Any]:
+def world(lon: Floats, lat: Floats) -> tuple[Any, Any]:
     """Return Web Mercator positions as whole numbers (uint32); latitudes beyond 85° stand at the edge."""
     x = np.mod(np.rint((lon + 180.0) / 360.0 * WORLD), WORLD)
     sine = np.sin(np.radians(np.clip(lat, -85.0511, 85.0511)))
@@ -482,10 +483,10 @@ def world(lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> tuple[A
     return x.astype(np.uint32), np.clip(y, 0, WORLD - 1).astype(np.uint32)
 
 
-def _near_each_other(x: npt.NDArray[np.uint32], y: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+def _near_each_other(x: npt.NDArray[np.uint32], y: npt.NDArray[np.uint32]) -> Whole:
     """Return an order in which neighbours follow each other: Morton's curve."""
 
-    def spread(values: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
+    def spread(values: npt.NDArray[np.uint32]) -> Words:
         bits = values.astype(np.uint64)
         for shift, mask in ((16, 0x0000FFFF0000FFFF), (8, 0x00FF00FF00FF00FF), (4, 0x0F0F0F0F0F0F0F0F),
                             (2, 0x3333333333333333), (1, 0x5555555555555555)):  # fmt: skip

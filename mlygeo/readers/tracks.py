@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from mlygeo.arrays import Floats
+
 
 log = logging.getLogger("mlygeo.readers.tracks")
 
@@ -369,9 +371,9 @@ def _name(track_id: object) -> str:
 class Rows(NamedTuple):
     """The rows of a table that have a position."""
 
-    lon: npt.NDArray[np.float64]
-    lat: npt.NDArray[np.float64]
-    altitude: npt.NDArray[np.float64]
+    lon: Floats
+    lat: Floats
+    altitude: Floats
     time: npt.NDArray[np.datetime64]
     track: list[str] | None
     problems: list[str]

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import numpy.typing as npt
 
-    from mlygeo.spatial.ordering import Flags, Order
+    from mlygeo.arrays import Flags, Floats
+    from mlygeo.spatial.ordering import Order
 
 LOG = logging.getLogger("mlygeo.spatial.checks")
 
@@ -160,7 +161,7 @@ def _zigzags(order: Order, first: Flags) -> npt.NDArray[np.object_]:
     return texts
 
 
-def _between(order: Order, first: Any, second: Any) -> npt.NDArray[np.float64]:
+def _between(order: Order, first: Any, second: Any) -> Floats:
     return geodesy.lengths(order.lon[first], order.lat[first], order.lon[second], order.lat[second])
 
 

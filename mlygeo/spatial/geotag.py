@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from mlygeo.spatial.ordering import Flags, Rows
-    from mlygeo.spatial.polynomial import Array
+    from mlygeo.arrays import Flags, Floats, Rows
     from mlygeo.spatial.track import Places
 
 
@@ -343,7 +342,7 @@ def _usable(images: gpd.GeoDataFrame) -> Flags:
     return np.asarray(usable)
 
 
-def _placed(images: gpd.GeoDataFrame, rows: Rows, lon: Array, lat: Array) -> gpd.GeoDataFrame:
+def _placed(images: gpd.GeoDataFrame, rows: Rows, lon: Floats, lat: Floats) -> gpd.GeoDataFrame:
     """Return images with the positions of some rows replaced; NaN is no position."""
     geometry = np.array(images.geometry.values, dtype=object)
     points = frames.points(lon, lat)
@@ -358,7 +357,7 @@ def _series(geometry: npt.NDArray[np.object_], images: gpd.GeoDataFrame) -> gpd.
     return gpd.GeoSeries(geometry, index=images.index, crs=images.crs, name=images.active_geometry_name)
 
 
-def _numbers(images: gpd.GeoDataFrame, name: str, rows: Rows | None = None, values: Array | None = None) -> Array:
+def _numbers(images: gpd.GeoDataFrame, name: str, rows: Rows | None = None, values: Floats | None = None) -> Floats:
     """Return a column of numbers (NaN where the frame has none), with the values of some rows replaced."""
     column = np.full(len(images), np.nan)
     if name in images.columns:

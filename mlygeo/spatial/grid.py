@@ -25,10 +25,8 @@ from mlygeo.arrays import in_threads, workers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mlygeo.arrays import Bytes, Flags, Floats, Rows
 
-Array: TypeAlias = npt.NDArray[np.float64]
-
-Rows: TypeAlias = npt.NDArray[np.int64]
 
 CELLS_PER_IMAGE = 2
 
@@ -53,7 +51,7 @@ CHUNK_PAIRS = 1 << 17
 SLACK = 1e-3
 """Windows are this share of a cell wider than asked, so that rounding loses nothing at their edges."""
 
-PairTest: TypeAlias = "Callable[[Rows, Rows, Array], npt.NDArray[np.bool_]]"
+PairTest: TypeAlias = "Callable[[Rows, Rows, Floats], Flags]"
 """Tells of pairs (point row, image row, squared distance) whether they may match."""
 
 
@@ -77,8 +75,8 @@ class Grid:
     columns: int
     lines: int
     starts: npt.NDArray[np.int32]
-    x: Array
-    y: Array
+    x: Floats
+    y: Floats
     rows: npt.NDArray[np.int32]
 
     @property
@@ -98,7 +96,7 @@ def shape(
     return width, height, int(wide / width) + 2, int(high / height) + 2
 
 
-def build(positions: tuple[Array, Array], chosen: npt.NDArray[np.int32] | None, box: Box, *, at_least: float) -> Grid:
+def build(positions: tuple[Floats, Floats], chosen: npt.NDArray[np.int32] | None, box: Box, *, at_least: float) -> Grid:
     """
     Sort positions into a grid.
 
@@ -166,7 +164,7 @@ class Occupancy:
     per_line: int
     short: float
     long: float
-    rings: npt.NDArray[np.uint8]
+    rings: Bytes
 
 
 def occupancy(grid: Grid, limit: float) -> Occupancy:
@@ -233,8 +231,8 @@ class Search:
         self,
         grid: Grid,
         ids: Rows,
-        points: tuple[Array, Array],
-        squares: Array,
+        points: tuple[Floats, Floats],
+        squares: Floats,
         rows: Rows,
         *,
         limit: float,
@@ -260,7 +258,7 @@ class Search:
         chunk = min(CHUNK_POINTS, max(1024, -(-len(points) // workers())))
         in_threads(lambda start, stop: self._chunk(points[start:stop], ring[start:stop]), len(points), chunk)
 
-    def _chunk(self, points: Rows, ring: npt.NDArray[np.uint8]) -> None:
+    def _chunk(self, points: Rows, ring: Bytes) -> None:
         """Widen the windows of some points until each has its images, or the limit is reached."""
         surely = np.minimum((ring + 1.0) * self.map.long, self.limit)
         first = self.grid.height * 0.5 * np.sqrt(self.k)
@@ -279,7 +277,7 @@ class Search:
             points, surely = points[short], surely[short]
             radius = np.minimum(np.maximum(2 * radius[short], surely), self.limit)
 
-    def _windows(self, points: Rows, radius: Array) -> Windows:
+    def _windows(self, points: Rows, radius: Floats) -> Windows:
         """Return the runs of grid entries in windows around points."""
         x, y = self.x[points], self.y[points]
         grid, slack = self.grid, self.grid.slack
@@ -308,7 +306,7 @@ class Search:
         begin = grid.starts[first].astype(np.int64)
         return Windows(begin, grid.starts[last + 1] - begin, ranges)
 
-    def _compare(self, points: Rows, radius: Array, windows: Windows) -> Rows:
+    def _compare(self, points: Rows, radius: Floats, windows: Windows) -> Rows:
         """Compare points with the entries in their windows, note the nearest, and return how many each has."""
         begin, lengths = windows.begin, windows.lengths
         per_point = np.add.reduceat(lengths, windows.first[:-1])
@@ -350,7 +348,7 @@ class Search:
         return found
 
 
-def heading_difference(heading: Array, bearing: Array) -> Array:
+def heading_difference(heading: Floats, bearing: Floats) -> Floats:
     """Return the angle between a camera and the line of a street, both ways counted: 0 to 90°, NaN if unknown."""
     # fmod is exact, and the compiled kernel uses the same, so that both agree to the last bit.
     with np.errstate(invalid="ignore"):
@@ -375,15 +373,15 @@ class HeadingTest:
         Largest difference, degrees.
     """
 
-    bearing: Array
-    heading: Array
-    pano: npt.NDArray[np.bool_]
+    bearing: Floats
+    heading: Floats
+    pano: Flags
     most: float
 
-    def __call__(self, points: Rows, images: Rows, squares: Array) -> npt.NDArray[np.bool_]:  # noqa: ARG002 - other tests need it
+    def __call__(self, points: Rows, images: Rows, squares: Floats) -> Flags:  # noqa: ARG002 - other tests need it
         """Tell which pairs pass."""
         difference = heading_difference(self.heading[images], self.bearing[points])
-        passes: npt.NDArray[np.bool_] = (difference <= self.most) | self.pano[images]
+        passes: Flags = (difference <= self.most) | self.pano[images]
         return passes
 
 
@@ -405,18 +403,16 @@ class HoldTest:
     """
 
     number: Rows
-    held_square: Array
+    held_square: Floats
     held_by: Rows
     place: Rows
     test: PairTest | None
 
-    def __call__(self, points: Rows, images: Rows, squares: Array) -> npt.NDArray[np.bool_]:
+    def __call__(self, points: Rows, images: Rows, squares: Floats) -> Flags:
         """Tell which pairs pass."""
         number = self.number[images]
         held = self.held_square[number]
-        passes: npt.NDArray[np.bool_] = (squares < held) | (
-            (squares == held) & (self.place[points] < self.held_by[number])
-        )
+        passes: Flags = (squares < held) | ((squares == held) & (self.place[points] < self.held_by[number]))
         if self.test is not None:
             passes &= self.test(points, images, squares)
         return passes

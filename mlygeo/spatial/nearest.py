@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
+    from mlygeo.arrays import Floats, Rows
     from mlygeo.spatial.geodesy import Projection
-    from mlygeo.spatial.grid import Array, PairTest, Rows
+    from mlygeo.spatial.grid import PairTest
 
 
 __all__ = ["Matches", "check_options", "choose_projection", "heading_difference", "match", "select_nearest"]
@@ -60,7 +61,7 @@ class Matches:
 
     point_row: Rows
     image_row: Rows
-    distance_m: Array
+    distance_m: Floats
     rank: Rows
 
     def __len__(self) -> int:
@@ -163,10 +164,10 @@ def select_nearest(
 
 
 def match(
-    point_lon: Array,
-    point_lat: Array,
-    image_lon: Array,
-    image_lat: Array,
+    point_lon: Floats,
+    point_lat: Floats,
+    image_lon: Floats,
+    image_lat: Floats,
     image_id: Rows,
     *,
     projection: Projection,
@@ -174,8 +175,8 @@ def match(
     k: int = 1,
     unique: bool = False,
     max_heading_difference: float | None = None,
-    point_bearing: Array | None = None,
-    image_heading: Array | None = None,
+    point_bearing: Floats | None = None,
+    image_heading: Floats | None = None,
     image_is_pano: Any = None,
     point_id: Rows | None = None,
     compiled: bool | None = None,
@@ -295,7 +296,7 @@ def check_options(*, max_distance: float | None, k: int, max_heading_difference:
         )
 
 
-def choose_projection(lon: Array, lat: Array, *, srid: int | None, force_srid: bool = False) -> Projection | None:
+def choose_projection(lon: Floats, lat: Floats, *, srid: int | None, force_srid: bool = False) -> Projection | None:
     """
     Return the projection to measure in around some positions.
 
@@ -327,7 +328,7 @@ def choose_projection(lon: Array, lat: Array, *, srid: int | None, force_srid: b
 
 
 def _within_reach(
-    points: tuple[Array, Array], images: tuple[Array, Array], projection: Projection, limit: float
+    points: tuple[Floats, Floats], images: tuple[Floats, Floats], projection: Projection, limit: float
 ) -> Rows | None:
     """
     Return the rows of the images around the points; None for all.
@@ -349,7 +350,7 @@ def _within_reach(
     return np.flatnonzero(beside)
 
 
-def _known(degrees: Array | None, length: int) -> Array:
+def _known(degrees: Floats | None, length: int) -> Floats:
     return np.full(length, np.nan) if degrees is None else np.ascontiguousarray(degrees, dtype=np.float64)
 
 
@@ -367,7 +368,7 @@ def _check_unique(point_id: Rows) -> None:
         )
 
 
-def _positions(frame: gpd.GeoDataFrame, name: str) -> tuple[Array, Array]:
+def _positions(frame: gpd.GeoDataFrame, name: str) -> tuple[Floats, Floats]:
     import shapely
 
     kinds = shapely.get_type_id(np.asarray(frame.geometry.values))
@@ -381,13 +382,13 @@ def _positions(frame: gpd.GeoDataFrame, name: str) -> tuple[Array, Array]:
     return frames.lonlat(frame)
 
 
-def _numbers(frame: gpd.GeoDataFrame, column: str) -> Array:
+def _numbers(frame: gpd.GeoDataFrame, column: str) -> Floats:
     """Return a column as float64, NaN throughout if there is none that holds numbers."""
     import pandas as pd
 
     if column not in frame.columns or not pd.api.types.is_numeric_dtype(frame[column]):
         return np.full(len(frame), np.nan)
-    values: Array = frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
+    values: Floats = frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
     return values
 
 
@@ -406,8 +407,8 @@ def _selection(columns: dict[str, Any], images: gpd.GeoDataFrame, rows: Rows) ->
 
 
 def assign(
-    points: tuple[Array, Array],
-    images: tuple[Array, Array],
+    points: tuple[Floats, Floats],
+    images: tuple[Floats, Floats],
     ids: Rows,
     *,
     number: Rows,
@@ -416,7 +417,7 @@ def assign(
     k: int,
     test: PairTest | None,
     compiled: bool | None,
-) -> tuple[Rows, Rows, Array]:
+) -> tuple[Rows, Rows, Floats]:
     """
     Return the pairs that taking the shortest pair first, again and again, would give.
 

@@ -19,8 +19,8 @@ from mlygeo.spatial import areas
 from mlygeo.spatial.polynomial import TOLERANCE, fit
 
 if TYPE_CHECKING:
-    from mlygeo.spatial.areas import Bounds
-    from mlygeo.spatial.polynomial import Array, Polynomial
+    from mlygeo.arrays import Bounds, Floats
+    from mlygeo.spatial.polynomial import Polynomial
 
 
 LOG = logging.getLogger("mlygeo.spatial.geodesy")
@@ -59,7 +59,7 @@ class Projection:
     area_name: str = ""
     _polynomial: Polynomial | None = field(default=None, repr=False, compare=False)
 
-    def forward(self, lon: Any, lat: Any, *, exact: bool = False) -> tuple[Array, Array]:
+    def forward(self, lon: Any, lat: Any, *, exact: bool = False) -> tuple[Floats, Floats]:
         """
         Project longitudes and latitudes.
 
@@ -87,7 +87,7 @@ class Projection:
             x[outside], y[outside] = self._through_proj(lon[outside], lat[outside])
         return x, y
 
-    def inverse(self, x: Any, y: Any) -> tuple[Array, Array]:
+    def inverse(self, x: Any, y: Any) -> tuple[Floats, Floats]:
         """
         Return longitudes and latitudes (degrees, WGS 84) of planar positions in metres, as PROJ has them.
 
@@ -96,7 +96,7 @@ class Projection:
         x, y = _coordinates(x, y)
         return _transform(self.srid, x / self.unit_m, y / self.unit_m, inverse=True)
 
-    def fit(self, *coordinates: tuple[Array, Array]) -> Projection:
+    def fit(self, *coordinates: tuple[Floats, Floats]) -> Projection:
         """
         Return the same projection, with a polynomial for the box of these coordinates if that is good enough.
 
@@ -157,7 +157,7 @@ class Projection:
         south, north = max(south - 0.001, -90.0), min(north + 0.001, 90.0)
         return areas.wrap(west - 0.001), south, areas.wrap(east + 0.001), north
 
-    def _through_proj(self, lon: Array, lat: Array) -> tuple[Array, Array]:
+    def _through_proj(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
         x, y = _transform(self.srid, lon, lat, inverse=False)
         if self.unit_m != 1.0:
             x *= self.unit_m
@@ -196,7 +196,7 @@ def projection(srid: int, bounds: Bounds | None) -> Projection:
     )
 
 
-def _coordinates(first: Any, second: Any) -> tuple[Array, Array]:
+def _coordinates(first: Any, second: Any) -> tuple[Floats, Floats]:
     return (np.atleast_1d(np.asarray(first, dtype=np.float64)), np.atleast_1d(np.asarray(second, dtype=np.float64)))
 
 
@@ -217,7 +217,7 @@ def _error() -> type[Exception]:
     return kind
 
 
-def _transform(srid: int, first: Array, second: Array, *, inverse: bool) -> tuple[Array, Array]:
+def _transform(srid: int, first: Floats, second: Floats, *, inverse: bool) -> tuple[Floats, Floats]:
     """Return new arrays with the coordinates transformed to a CRS, or from it; NaN where PROJ has no answer."""
     shared = _transformer(srid)
     first, second = np.array(first), np.array(second)

@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import numpy.typing as npt
 
-    Floats = npt.NDArray[np.float64]
-    Rows = npt.NDArray[np.int64]
+    from mlygeo.arrays import Flags, Floats, Rows
 
 
 ROWS_PER_GROUP = 100_000
@@ -206,7 +205,7 @@ def _write(
     name: str,
     further: dict[str, Any] | None = None,
 ) -> None:
-    known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(bounds).all(axis=0))
+    known: Flags = np.asarray(np.isfinite(bounds).all(axis=0))
     # A table without columns has no rows either, whatever its frame has.
     table = table.append_column(name, wkb) if table.num_columns else pa.table({name: wkb})
     table = table.append_column("bbox", _bbox_column(bounds, known))
@@ -261,7 +260,7 @@ def _further(file: pq.ParquetFile, geo: dict[str, Any]) -> list[str]:
     ]
 
 
-def _bbox_column(bounds: Floats, known: npt.NDArray[np.bool_]) -> pa.StructArray:
+def _bbox_column(bounds: Floats, known: Flags) -> pa.StructArray:
     """Return boxes as float32, rounded outwards so that a box never fails to hold its geometry."""
     sides = {}
     for side, values, outwards in zip(
@@ -317,7 +316,7 @@ def _groups_meeting(file: pq.ParquetFile, geo: dict[str, Any], bbox: tuple[float
     return kept
 
 
-def _meets(bounds: Floats, bbox: tuple[float, float, float, float]) -> npt.NDArray[np.bool_]:
+def _meets(bounds: Floats, bbox: tuple[float, float, float, float]) -> Flags:
     xmin, ymin, xmax, ymax = bounds
     west, south, east, north = bbox
     in_lon = (xmax >= west) & (xmin <= east) if west <= east else (xmax >= west) | (xmin <= east)

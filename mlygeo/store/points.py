@@ -29,12 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import geopandas as gpd
-    import numpy.typing as npt
     import pandas as pd
 
-    Floats = npt.NDArray[np.float64]
-    Flags = npt.NDArray[np.bool_]
-    Rows = npt.NDArray[np.int64]
+    from mlygeo.arrays import Flags, Floats, Rows, Whole
 
 
 THREADS = 2
@@ -274,7 +271,7 @@ def open_points(value: store.FrameLike, *, name: str) -> Points:
     return FramePoints(value if value.crs.equals(frames.CRS) else value.to_crs(4326), name)
 
 
-def ids_of(points: Points, column: str) -> npt.NDArray[np.int64]:
+def ids_of(points: Points, column: str) -> Whole:
     """
     Return a column of ids as int64.
 
@@ -309,7 +306,7 @@ def floats_of(points: Points, column: str) -> Floats:
         raise FrameError(f"{points.name}: column '{column}' holds no numbers ({error})") from error
 
 
-def truths_of(points: Points, column: str) -> npt.NDArray[np.bool_]:
+def truths_of(points: Points, column: str) -> Flags:
     """
     Return a column of truth values, False where it has gaps.
 

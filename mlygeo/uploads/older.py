@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import geopandas as gpd
-    import numpy.typing as npt
     import pandas as pd
 
+    from mlygeo.arrays import Flags, Whole
     from mlygeo.uploads.items import WholeFile
 
 
@@ -230,7 +230,7 @@ def _says(time: str, path: str, description: Mapping[str, Any] | None) -> bool:
         return False  # what is wrong with it is said where it is read
 
 
-def uploads_of(images: gpd.GeoDataFrame, first_paths: pd.Series) -> npt.NDArray[np.int64]:
+def uploads_of(images: gpd.GeoDataFrame, first_paths: pd.Series) -> Whole:
     """
     Return what became of photos: DONE where they were uploaded, FAILED where that was tried, 0 elsewhere.
 
@@ -266,7 +266,7 @@ def uploads_of(images: gpd.GeoDataFrame, first_paths: pd.Series) -> npt.NDArray[
     return outcomes
 
 
-def older_uploads_of(images: gpd.GeoDataFrame, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def older_uploads_of(images: gpd.GeoDataFrame, rows: Flags) -> Flags:
     """
     Return which photos an older tool uploaded, by the records that it left.
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
-    from mlygeo.video.sampling import FrameTable, Wholes
+    from mlygeo.arrays import Whole
+    from mlygeo.video.sampling import FrameTable
 
 log = logging.getLogger("mlygeo.video.frames")
 
@@ -38,10 +39,10 @@ class Run(NamedTuple):
 
     key: int
     last: int
-    wanted: Wholes
+    wanted: Whole
 
 
-def runs_of(table: FrameTable, rows: Wholes) -> list[Run]:
+def runs_of(table: FrameTable, rows: Whole) -> list[Run]:
     """
     Return the runs that hold the wanted frames.
 
@@ -207,7 +208,7 @@ class Decoder:
 def decode(
     path: Path,
     table: FrameTable,
-    rows: Wholes,
+    rows: Whole,
     take: Callable[[int, Any], None],
     *,
     hardware: str | None = None,

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
-    from mlygeo.video.sampling import FrameTable, Wholes
+    from mlygeo.arrays import Whole
+    from mlygeo.video.sampling import FrameTable
 
 log = logging.getLogger("mlygeo.video.frames")
 
@@ -95,7 +96,7 @@ def _said(path: str, *words: str) -> str:
 
 
 def pictures(
-    program: Program, path: Path, table: FrameTable, rows: Wholes, *, quality: int, hardware: str | None = None
+    program: Program, path: Path, table: FrameTable, rows: Whole, *, quality: int, hardware: str | None = None
 ) -> Iterator[tuple[int, bytes]]:
     """
     Give frames as JPEG, upright and in JPEG's colours, as they are done.

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from mlygeo.arrays import Whole
     from mlygeo.video.ffmpeg import Program
-    from mlygeo.video.sampling import Wholes
 
 
 __all__ = ["FOLDER", "Plan", "Sampling", "find_videos", "plan_frames", "sample_frames"]
@@ -202,7 +202,7 @@ def _take(
     hardware: str | None,
     progress: Progress,
     label: str,
-) -> Wholes:
+) -> Whole:
     """Make the frames that are not there yet; return those that could not be made."""
     paths = [path_of(target, video, number) for number in range(len(plan.rows))]
     missing = np.array([number for number, path in enumerate(paths) if not is_whole(path)], dtype=np.int64)
@@ -251,7 +251,7 @@ def _image(plan: Plan, number: int) -> dict[str, Any]:
     }
 
 
-def _loss(plan: Plan, lost: Wholes) -> str:
+def _loss(plan: Plan, lost: Whole) -> str:
     """Say which frames are missing, and why."""
     told = []
     if len(lost):
@@ -275,7 +275,7 @@ def _row_of_video(video: Path, error: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _rows(video: Path, target: Path, plan: Plan, numbers: Wholes) -> dict[str, Any]:
+def _rows(video: Path, target: Path, plan: Plan, numbers: Whole) -> dict[str, Any]:
     def same(value: Any) -> list[Any]:
         return [value] * len(numbers)
 

@@ -23,12 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import geopandas as gpd
-    import numpy.typing as npt
 
-    Reals = npt.NDArray[np.float64]
-
-    Wholes = npt.NDArray[np.int64]
-    Flags = npt.NDArray[np.bool_]
+    from mlygeo.arrays import Flags, Floats, Whole
 
 
 INTERVAL_S = 2.0
@@ -87,13 +83,13 @@ class Plan:
     """The frames to take of a video: rows of its table, and what is known of each; by time."""
 
     table: FrameTable
-    rows: Wholes
-    video_s: Reals
-    captured_ms: Wholes
-    lon: Reals
-    lat: Reals
-    altitude: Reals
-    heading: Reals
+    rows: Whole
+    video_s: Floats
+    captured_ms: Whole
+    lon: Floats
+    lat: Floats
+    altitude: Floats
+    heading: Floats
     time_source: str
     make: str | None
     model: str | None
@@ -174,7 +170,7 @@ def _track(video: Path) -> gpd.GeoDataFrame | None:
     return track if len(track) else None
 
 
-def _micros(seconds: Reals) -> Wholes:
+def _micros(seconds: Floats) -> Whole:
     return np.round(seconds * 1e6).astype(np.int64)
 
 
@@ -188,7 +184,7 @@ def _line(track: gpd.GeoDataFrame) -> Line:
     return Line(times[order], lon[order], lat[order], altitude[order], number).once()
 
 
-def _by_time(video_s: Reals, interval: float) -> Wholes:
+def _by_time(video_s: Floats, interval: float) -> Whole:
     """Return the frames nearest to each multiple of the interval, from the first frame to the end of the last."""
     lasts = float(np.median(np.diff(video_s))) if len(video_s) > 1 else 0.0
     targets = video_s[0] + interval * np.arange(int(np.ceil((video_s[-1] + lasts - video_s[0]) / interval - 1e-6)) or 1)
@@ -209,7 +205,7 @@ def _only_line(track: gpd.GeoDataFrame) -> Line:
     return line
 
 
-def _when(line: Line, captured_ms: Wholes, track: gpd.GeoDataFrame | None) -> str | None:
+def _when(line: Line, captured_ms: Whole, track: gpd.GeoDataFrame | None) -> str | None:
     """Return when the track and the video were recorded, in words."""
     if track is None:
         return None
@@ -220,7 +216,7 @@ def _when(line: Line, captured_ms: Wholes, track: gpd.GeoDataFrame | None) -> st
     return f"the track is of {told[0]}, the video of {told[1]}; --video-start-time sets the video's start"
 
 
-def _by_distance(line: Line, moments: Wholes, distance: float) -> Wholes:
+def _by_distance(line: Line, moments: Whole, distance: float) -> Whole:
     """Return the frames of a walk along the track: the first on it, then each so far from the last one taken."""
     places = line.locate(moments, max_extrapolation=MAX_EXTRAPOLATION_S, max_gap=None)
     on_track = np.flatnonzero(np.isfinite(places.lon))
@@ -242,8 +238,8 @@ def _by_distance(line: Line, moments: Wholes, distance: float) -> Wholes:
 
 
 def _captured(
-    video_s: Reals, sampling: Sampling, track: gpd.GeoDataFrame | None, info: telemetry.VideoInfo, video: Path
-) -> tuple[Wholes, str]:
+    video_s: Floats, sampling: Sampling, track: gpd.GeoDataFrame | None, info: telemetry.VideoInfo, video: Path
+) -> tuple[Whole, str]:
     """
     Return the capture times, milliseconds since 1970, and where they come from.
 
@@ -289,18 +285,18 @@ class FrameTable:
 
     stream: int
     time_base: Fraction
-    pts: Wholes
-    dts: Wholes
+    pts: Whole
+    dts: Whole
     key: Flags
     shown: Flags
     offset: int = 0
 
-    def seconds(self, rows: Wholes) -> npt.NDArray[np.float64]:
+    def seconds(self, rows: Whole) -> Floats:
         """Return the times of frames, seconds from the start of the video."""
-        seconds: npt.NDArray[np.float64] = np.multiply(self.pts[rows], float(self.time_base), dtype=np.float64)
+        seconds: Floats = np.multiply(self.pts[rows], float(self.time_base), dtype=np.float64)
         return seconds
 
-    def in_order(self) -> Wholes:
+    def in_order(self) -> Whole:
         """Return the rows of the frames that are shown, in the order of time, each moment once."""
         rows = np.flatnonzero(self.shown)
         rows = rows[np.argsort(self.pts[rows], kind="stable")]

@@ -10,17 +10,11 @@ from __future__ import annotations
 import json
 import re
 from datetime import date
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlygeo.formats import nmea
 from mlygeo.readers.cameras.positions import Points
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Reals = npt.NDArray[np.float64]
 
 LARGEST_BOX = 64 << 20
 """Bytes of a box of sentences that are read at most."""
