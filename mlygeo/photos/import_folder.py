@@ -124,10 +124,10 @@ class PhotoImport:
         if dry_run:
             yield
             return
-        from mlygeo.locks import AtWork, FolderLock
+        from mlygeo.locks import FolderLock, PhotoLock
 
         place = self.folder.parent if self.folder.name == STATE_FOLDER else self.folder
-        with AtWork([self.base, place], "writing"), FolderLock(place):
+        with PhotoLock([self.base, place], "writing"), FolderLock(place):
             yield
 
     def photos(self, *, dry_run: bool = False) -> gpd.GeoDataFrame:

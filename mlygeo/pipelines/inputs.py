@@ -269,13 +269,13 @@ def held(doing: Doing) -> Callable[[Callable[..., Job[Any]]], Callable[..., Job[
     Parameters
     ----------
     doing
-        What the job does to the photos; see `mlygeo.locks.AtWork`.
+        What the job does to the photos; see `mlygeo.locks.PhotoLock`.
     """
 
     def decorated(job: Callable[..., Job[Any]]) -> Callable[..., Job[Any]]:
         @functools.wraps(job)
         def holding(import_path: Any, **options: Any) -> Job[Any]:
-            from mlygeo.locks import AtWork
+            from mlygeo.locks import PhotoLock
             from mlygeo.photos.import_folder import photos_of
             from mlygeo.progress import Progress
 
@@ -283,7 +283,7 @@ def held(doing: Doing) -> Callable[[Callable[..., Job[Any]]], Callable[..., Job[
                 return job(import_path, **options)
             named = places.several(import_path)
             held_places = [*named, *(photos for each in named if (photos := photos_of(each)) is not None)]
-            with AtWork(held_places, doing, waiting=(options.get("progress") or Progress()).note):
+            with PhotoLock(held_places, doing, waiting=(options.get("progress") or Progress()).note):
                 return job(import_path, **options)
 
         return holding

@@ -10,7 +10,6 @@ One run at a time for each sequence that is uploaded.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import threading
@@ -30,8 +29,9 @@ from mlygeo.uploads.files import FATAL, OLDER, FileUpload, Finishing, Outcome, S
 from mlygeo.uploads.items import prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
+    from mlygeo.locks import NameLocks
     from mlygeo.progress import Bar
     from mlygeo.providers.mapillary.uploads import Uploads
     from mlygeo.uploads.items import Photo, PhotoSequence, WholeFile
@@ -67,7 +67,7 @@ class Upload:
         The upload service.
     ledger
         The history.
-    turns
+    locks
         Keeps other runs from the same sequence.
     stop
         Ends everything when set.
@@ -90,7 +90,7 @@ class Upload:
         *,
         uploads: Uploads,
         ledger: UploadLedger,
-        turns: Turns,
+        locks: NameLocks,
         stop: threading.Event,
         threads: int,
         bar: Bar,
@@ -104,7 +104,7 @@ class Upload:
         )  # fmt: skip
         self._files = FileUpload(self._finishing, bar=bar, reupload=reupload, older=older)
         self.outcome = self._finishing.outcome
-        self._uploads, self._ledger, self._turns, self._stop, self._bar = uploads, ledger, turns, stop, bar
+        self._uploads, self._ledger, self._locks, self._stop, self._bar = uploads, ledger, locks, stop, bar
         self._threads = threads
         self._reupload, self._manual, self._older = reupload, manual_done, older
         self._sending = threading.Semaphore(AT_ONCE)
@@ -135,10 +135,10 @@ class Upload:
         """
         try:
             for sequence in sequences:
-                with self._turns.of(sequence.name):
+                with self._locks.of(sequence.name):
                     self._sequence(sequence)
             for file in files:
-                with self._turns.of(file.path):
+                with self._locks.of(file.path):
                     self._files.upload(file)
         except BaseException:
             self._stop.set()  # those that are sending stop with their next piece
@@ -319,43 +319,3 @@ class Upload:
 
 def _md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
-class Turns:
-    """
-    One run at a time for each sequence, whatever folder, terminal or user interface it is started from.
-
-    Parameters
-    ----------
-    folder
-        Where the history is.
-    stop
-        Ends the wait for a turn when set.
-    """
-
-    def __init__(self, folder: Path, stop: threading.Event) -> None:
-        self._folder, self._stop = folder / "locks", stop
-
-    @contextlib.contextmanager
-    def of(self, name: str) -> Iterator[None]:
-        """Wait until no other run is at work on something of this name, and keep others from it."""
-        import filelock
-
-        # A bounded number of files; two names that share one wait for each other, and no harm is done.
-        stripe = hashlib.md5(name.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()[:2]
-        self._folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(self._folder / f"{stripe}.lock", timeout=0.5)
-        while True:
-            try:
-                lock.acquire()
-                break
-            except filelock.Timeout:
-                if self._stop.is_set():
-                    raise
-            except NotImplementedError:  # a file system without locks
-                break
-        try:
-            yield
-        finally:
-            if lock.is_locked:
-                lock.release()
