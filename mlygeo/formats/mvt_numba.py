@@ -77,10 +77,7 @@ _FAULTS = {
 }
 
 
-_U0, _U1, _U3, _U7, _U32 = np.uint64(0), np.uint64(1), np.uint64(3), np.uint64(7), np.uint64(32)
-
-_U14 = np.uint64(14)
-
+_U0, _U1, _U3, _U7, _U14, _U32 = (np.uint64(number) for number in (0, 1, 3, 7, 14, 32))
 
 _LOW7, _MAX32 = np.uint64(0x7F), np.uint64(0xFFFFFFFF)
 
@@ -97,9 +94,6 @@ def _compiled(function: Function, *, inline: Any = "never") -> Function:
 _inlined = functools.partial(_compiled, inline="always")
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
-
-
-_VALUES_U0, _VALUES_MAX32 = np.uint64(0), np.uint64(0xFFFFFFFF)
 
 
 @_compiled
@@ -436,7 +430,7 @@ def _real(kind: Any, bits: Any, doubles: Any, singles: Any, at: Any, numbers: An
 @_compiled
 def _truth(kind: Any, bits: Any, at: Any, result: Any) -> None:
     for row in range(len(at)):
-        result[row] = kind[at[row]] >= FLOAT and bits[at[row]] != _VALUES_U0
+        result[row] = kind[at[row]] >= FLOAT and bits[at[row]] != _U0
 
 
 @_compiled
@@ -444,7 +438,7 @@ def _number_texts(kind: Any, bits: Any, at: Any, number: Any, which: Any) -> Non
     """Number the texts that rows use, in their own order, and say which one each row has."""
     for row in range(len(at)):
         place = at[row]
-        if kind[place] == STRING and bits[place] & _VALUES_MAX32 > _VALUES_U0:
+        if kind[place] == STRING and bits[place] & _MAX32 > _U0:
             number[place] = 0
     count = 0
     for place in range(len(number)):
