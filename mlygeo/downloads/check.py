@@ -43,23 +43,6 @@ _PASSED_OVER = frozenset({*range(0xE0, 0xF0), jpeg.DRI, jpeg.COM})
 """Segments of applications, restart intervals and comments."""
 
 
-class BombError(FormatError):
-    """A picture that claims to be larger than any camera makes them."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What a check found: the kind of picture ("jpg", "webp"), and its width and height in pixels."""
-
-    format: str
-    width: int
-    height: int
-
-
-class _UnusualError(Exception):
-    """The walk cannot tell: ask the decoder."""
-
-
 def check_picture(content: bytes, *, format: str = "jpg") -> Picture:  # noqa: A002 - the word for it
     """
     Raise unless bytes are a whole picture.
@@ -98,6 +81,23 @@ def check_picture(content: bytes, *, format: str = "jpg") -> Picture:  # noqa: A
     except _UnusualError:
         return _decoded(content, "jpg")
     return Picture("jpg", width, height)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a check found: the kind of picture ("jpg", "webp"), and its width and height in pixels."""
+
+    format: str
+    width: int
+    height: int
+
+
+class BombError(FormatError):
+    """A picture that claims to be larger than any camera makes them."""
+
+
+class _UnusualError(Exception):
+    """The walk cannot tell: ask the decoder."""
 
 
 def _walk(content: bytes) -> tuple[int, int]:
