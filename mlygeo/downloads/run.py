@@ -59,30 +59,6 @@ SOON_S = 60.0
 LONGEST_REASON = 500
 
 
-@dataclass
-class Outcome:
-    """What a run did: images fetched, found in files, gone and failed with their reasons, and bytes."""
-
-    fetched: int = 0
-    found: int = 0
-    gone: dict[int, str] = field(default_factory=dict)
-    failed: dict[int, str] = field(default_factory=dict)
-    bytes: int = 0
-
-
-@dataclass
-class _Item:
-    """An image on its way."""
-
-    number: int
-    may_be_there: bool
-    record: Record | None = None
-    tries: int = 0
-    renewed: bool = False
-    reason: str = ""
-    started_at: int = field(default_factory=now_ms)
-
-
 class Download:
     """
     Downloads images into a folder; used once.
@@ -349,3 +325,27 @@ class Download:
                 self._error = error
         self._stop.set()
         self._line.close()
+
+
+@dataclass
+class Outcome:
+    """What a run did: images fetched, found in files, gone and failed with their reasons, and bytes."""
+
+    fetched: int = 0
+    found: int = 0
+    gone: dict[int, str] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)
+    bytes: int = 0
+
+
+@dataclass
+class _Item:
+    """An image on its way."""
+
+    number: int
+    may_be_there: bool
+    record: Record | None = None
+    tries: int = 0
+    renewed: bool = False
+    reason: str = ""
+    started_at: int = field(default_factory=now_ms)
