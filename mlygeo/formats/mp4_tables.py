@@ -1,11 +1,7 @@
 """
 Boxes in memory, and the sample tables among them: which bytes of a file are shown when.
 
-The boxes inside `moof` boxes -> runs of samples, as columns.
-
-A day of video has hundreds of thousands of fragments, each with a few boxes: what is done here is done
-for all of them at once, box after box and field after field. Format: ISO/IEC 14496-12, sections 8.8.4
-to 8.8.12.
+Format: ISO/IEC 14496-12; of fragments, sections 8.8.4 to 8.8.12.
 """
 
 from __future__ import annotations
@@ -24,7 +20,6 @@ if TYPE_CHECKING:
 
     Records = npt.NDArray[np.void]
 
-
 MOST_SAMPLES = 4_000_000
 """Samples of one track that are looked at: a whole day of video, or three hours of a gyroscope."""
 
@@ -39,7 +34,6 @@ OF_FRAGMENTS = frozenset({b"moof", b"mdat", b"styp", b"sidx", b"ssix", b"emsg", 
 
 _WINDOW = 4096
 
-
 _HEAD, _LONG = struct.Struct(">I4s").unpack_from, struct.Struct(">Q").unpack_from
 
 Defaults = dict[int, tuple[int, int, int]]
@@ -49,7 +43,6 @@ MOST_RUNS = 1 << 20
 
 PAD = bytes(64)
 """What follows the last fragment, so that fields can be looked up before it is known whether they are there."""
-
 
 DURATION, SIZE, FLAGS, LATER, SIGNED = 0x100, 0x200, 0x400, 0x800, 0x1000
 """What records of samples have: as a run's flags tell it, and whether `later` may be negative."""
@@ -263,6 +256,10 @@ def _offsets(table: memoryview, size: Whole) -> Whole:
     return offset
 
 
+# Boxes inside `moof` boxes, as columns of runs of samples. A day of video has hundreds of thousands of fragments,
+# each with a few boxes: what is done here is done for all of them at once, box after box and field after field.
+
+
 class Runs(NamedTuple):
     """
     Runs of samples, in the order of the file.
@@ -313,6 +310,39 @@ def sums(content: memoryview, runs: Runs, name: str) -> Whole:
             count = runs.held[which]
             totals[which] = np.add.reduceat(records[name], np.cumsum(count) - count, dtype=np.int64)
     return totals
+
+
+def runs(content: bytearray, ends: Whole, places: Whole, defaults: Defaults, file_size: int) -> Runs:
+    """
+    Return the runs of samples of fragments.
+
+    Parameters
+    ----------
+    content
+        The contents of all `moof` boxes, one after another, and `PAD`.
+    ends
+        Where each ends there.
+    places
+        The byte of the file where each box begins.
+    defaults
+        Duration, size and flags that hold where a fragment tells none, by the number of the track.
+    file_size
+        Bytes of the file.
+    """
+    words = _Words(content)
+    found, held = [], 0
+    starts = np.append(0, ends)[: len(ends)]
+    # Fragments know nothing of each other: some megabytes of them at a time cost little memory, whatever they claim.
+    for rows in np.split(np.arange(len(ends)), np.flatnonzero(np.diff(starts // _BATCH)) + 1):
+        if held < MOST_RUNS:
+            some = _batch(words, _Bounds(starts[rows], ends[rows], places[rows]), defaults, file_size)
+            found.append(some.rows(slice(MOST_RUNS - held)))
+            held += len(found[-1].track)
+    every = Runs(*(np.concatenate(column) for column in zip(*found, strict=True)))
+    # Samples without a record cost nothing to claim, but all of them have to lie in the file.
+    free = np.where((every.layout & (DURATION | SIZE | FLAGS | LATER)) == 0, np.maximum(every.size, 1), 0)
+    fits = np.cumsum(every.held * free.astype(np.float64)) <= file_size
+    return every._replace(held=_clamped(every.track, np.where(fits | (free == 0), every.held, 0)))
 
 
 class _Words:
@@ -371,39 +401,6 @@ def _inside(words: _Words, start: Whole, stop: Whole, kinds: tuple[bytes, ...]) 
     columns = [np.concatenate(column) for column in zip(*found, strict=True)]
     order = np.argsort(columns[2], kind="stable")
     return _Inside(*(column[order] for column in columns))
-
-
-def runs(content: bytearray, ends: Whole, places: Whole, defaults: Defaults, file_size: int) -> Runs:
-    """
-    Return the runs of samples of fragments.
-
-    Parameters
-    ----------
-    content
-        The contents of all `moof` boxes, one after another, and `PAD`.
-    ends
-        Where each ends there.
-    places
-        The byte of the file where each box begins.
-    defaults
-        Duration, size and flags that hold where a fragment tells none, by the number of the track.
-    file_size
-        Bytes of the file.
-    """
-    words = _Words(content)
-    found, held = [], 0
-    starts = np.append(0, ends)[: len(ends)]
-    # Fragments know nothing of each other: some megabytes of them at a time cost little memory, whatever they claim.
-    for rows in np.split(np.arange(len(ends)), np.flatnonzero(np.diff(starts // _BATCH)) + 1):
-        if held < MOST_RUNS:
-            some = _batch(words, _Bounds(starts[rows], ends[rows], places[rows]), defaults, file_size)
-            found.append(some.rows(slice(MOST_RUNS - held)))
-            held += len(found[-1].track)
-    every = Runs(*(np.concatenate(column) for column in zip(*found, strict=True)))
-    # Samples without a record cost nothing to claim, but all of them have to lie in the file.
-    free = np.where((every.layout & (DURATION | SIZE | FLAGS | LATER)) == 0, np.maximum(every.size, 1), 0)
-    fits = np.cumsum(every.held * free.astype(np.float64)) <= file_size
-    return every._replace(held=_clamped(every.track, np.where(fits | (free == 0), every.held, 0)))
 
 
 class _Bounds(NamedTuple):
