@@ -1,25 +1,10 @@
 """
 The layers of a vector tile as arrays, without a compiler.
 
-A layer is a long row of small messages: features, each a list of indexes into the layer's
-tables of keys and values, and the values. Only their lengths have to be walked one after the
-other; what they hold is read for all of them at once. `_mvt_numba` has the same functions,
-compiled, and gives the same arrays to the last bit.
-Source: https://github.com/mapbox/vector-tile-spec/tree/master/2.1.
-
-The features of a vector tile's layer as arrays, without a compiler.
-
-A feature is a list of indexes into the layer's tables of keys and values, and a position; the
-fields of many features are read at once.
-
-The values of a vector tile's layer as typed columns.
-
-A value says itself whether it is a string, a float, a double, one of three kinds of integer, or
-a truth value, and services have changed their minds about which one a property has. So every
-column takes every kind that can hold it without loss; what cannot is unknown, never zero.
-
-What both kernels of the vector-tile decoder share: the format's numbers, limits, and their results.
-
+A layer is a long row of small messages: features, each a list of indexes into the layer's tables of keys
+and values, and the values. Only their lengths have to be walked one after the other; what they hold is
+read for all of them at once. `mvt_numba` has the same functions, compiled, gives the same arrays to the
+last bit, and takes numbers and limits from here.
 Source: https://github.com/mapbox/vector-tile-spec/tree/master/2.1.
 """
 
@@ -42,9 +27,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Bytes, Flags, Floats, Whole, Words
 
-
 NAME, FEATURE, KEY, VALUE, EXTENT = 1, 2, 3, 4, 5
-
 
 _FEATURE_TAG, _VALUE_TAG = FEATURE << 3 | protobuf.BYTES, VALUE << 3 | protobuf.BYTES
 
@@ -56,7 +39,6 @@ _BLOCK_BYTES = 1 << 22
 
 _ROUNDS = 16
 """Fields of a feature that are read for all features at once; four are usual."""
-
 
 EXACT_DOUBLE, EXACT_FLOAT = 2.0**53, 2.0**24
 """From here on a floating point number no longer holds every whole number."""
@@ -75,12 +57,9 @@ LIMIT = 6_000_000
 KEY_LIMIT = 1 << 16
 """Most keys of a layer; eight or nine are usual."""
 
-
 TAGS, TYPE, GEOMETRY = 2, 3, 4
 
-
 POINT, MOVE_TO = 1, 1
-
 
 NOTHING, STRING, FLOAT, DOUBLE, INT, UINT, SINT, BOOL, ODD = range(9)
 """Kinds of value: the field's number in the message; `ODD` is one to be read by `odd_value`."""
@@ -92,6 +71,16 @@ FEATURE_LIMIT = 1 << 20
 
 PROPERTY_LIMIT = 256
 """Most properties of a feature; seven or eight are usual."""
+
+
+class Index(NamedTuple):
+    """Where the parts of a layer lie: arrays of first bytes and of the bytes behind the last."""
+
+    name: bytes
+    extent: int
+    keys: list[bytes]
+    values: tuple[Whole, Whole]
+    features: tuple[Whole, Whole]
 
 
 def index(layer: bytes, end: int) -> Index:
@@ -148,6 +137,91 @@ def index(layer: bytes, end: int) -> Index:
     return Index(name, extent, keys, _spans(data, runs[_VALUE_TAG]), _spans(data, runs[_FEATURE_TAG]))
 
 
+def values(layer: bytes, spans: tuple[Whole, Whole]) -> tuple[Bytes, Words]:
+    """
+    Return what the values of a layer are.
+
+    Parameters
+    ----------
+    layer
+        The layer, and `PADDING` behind it.
+    spans
+        Where the values lie.
+
+    Returns
+    -------
+    kind
+        Which of the seven kinds each is; `ODD` where it takes a second look (`odd_value`).
+    bits
+        The number's 64 bits (a float's 32); of a string its first byte << 32 | its length.
+        Signed integers of both encodings are `INT`.
+    """
+    starts, stops = spans
+    data = np.frombuffer(layer, dtype=np.uint8)
+    kind = np.empty(len(starts), dtype=np.uint8)
+    bits = np.empty(len(starts), dtype=np.uint64)
+    for low in range(0, len(starts), BLOCK):
+        block = slice(low, low + BLOCK)
+        kind[block], bits[block] = _values(data, starts[block], stops[block])
+    return kind, bits
+
+
+class Features(NamedTuple):
+    """The features of a layer: positions in tile units, and which value each has in each column."""
+
+    value_of: npt.NDArray[np.int32]
+    placed: Flags
+    px: Whole
+    py: Whole
+
+
+def features(
+    layer: bytes,
+    spans: tuple[Whole, Whole],
+    column_of_key: npt.NDArray[np.int8],
+    n_values: int,
+    n_columns: int,
+) -> Features:
+    """
+    Return the positions of a layer's features, and which value each has in each column.
+
+    Parameters
+    ----------
+    layer
+        The layer, and `PADDING` behind it.
+    spans
+        Where the features lie.
+    column_of_key
+        The column of each key of the layer, -1 for keys that nobody asks for.
+    n_values, n_columns
+        Number of values and of columns.
+
+    Returns
+    -------
+    features
+        `value_of` (columns by features) is -1 where a feature does not have the property; given
+        twice, the last one counts. `placed` is False for what is no point or has no position;
+        of several points, the first one counts.
+
+    Raises
+    ------
+    FormatError
+        If a feature is cut off, or points to keys or values that are not there.
+    """
+    starts, stops = spans
+    value_of = np.full((n_columns, len(starts)), -1, dtype=np.int32)
+    placed = np.zeros(len(starts), dtype=np.bool_)
+    px, py = np.zeros((2, len(starts)), dtype=np.int64)
+    low = 0
+    while low < len(starts):
+        high = max(low + 1, int(np.searchsorted(stops[: low + BLOCK], starts[low] + _BLOCK_BYTES)))
+        block, low = slice(low, high), high
+        data, geometry_type, tags, geometry = _messages(layer, starts[block], stops[block])
+        _join(data, tags, column_of_key, n_values, value_of[:, block])
+        placed[block], px[block], py[block] = _positions(data, geometry_type, geometry)
+    return Features(value_of, placed, px, py)
+
+
 def _run(layer: bytes, data: Bytes, at: int, end: int, heads: array[int]) -> int:
     """Note where the messages of a run start whose tag and length take a byte each; return where it ends."""
     tag, append = layer[at], heads.append
@@ -202,35 +276,6 @@ def _spans(data: Bytes, heads: array[int]) -> tuple[Whole, Whole]:
     return start, start + length.astype(np.int64)
 
 
-def values(layer: bytes, spans: tuple[Whole, Whole]) -> tuple[Bytes, Words]:
-    """
-    Return what the values of a layer are.
-
-    Parameters
-    ----------
-    layer
-        The layer, and `PADDING` behind it.
-    spans
-        Where the values lie.
-
-    Returns
-    -------
-    kind
-        Which of the seven kinds each is; `ODD` where it takes a second look (`odd_value`).
-    bits
-        The number's 64 bits (a float's 32); of a string its first byte << 32 | its length.
-        Signed integers of both encodings are `INT`.
-    """
-    starts, stops = spans
-    data = np.frombuffer(layer, dtype=np.uint8)
-    kind = np.empty(len(starts), dtype=np.uint8)
-    bits = np.empty(len(starts), dtype=np.uint64)
-    for low in range(0, len(starts), BLOCK):
-        block = slice(low, low + BLOCK)
-        kind[block], bits[block] = _values(data, starts[block], stops[block])
-    return kind, bits
-
-
 def _values(data: Bytes, starts: Whole, stops: Whole) -> tuple[Bytes, Words]:
     tag = data[starts]
     kind = (tag >> 3).astype(np.uint8)
@@ -259,53 +304,6 @@ def _values(data: Bytes, starts: Whole, stops: Whole) -> tuple[Bytes, Words]:
     kind[~(number | text | double | single) | (after != stops)] = ODD
     kind[starts == stops] = NOTHING
     return kind, bits
-
-
-def features(
-    layer: bytes,
-    spans: tuple[Whole, Whole],
-    column_of_key: npt.NDArray[np.int8],
-    n_values: int,
-    n_columns: int,
-) -> Features:
-    """
-    Return the positions of a layer's features, and which value each has in each column.
-
-    Parameters
-    ----------
-    layer
-        The layer, and `PADDING` behind it.
-    spans
-        Where the features lie.
-    column_of_key
-        The column of each key of the layer, -1 for keys that nobody asks for.
-    n_values, n_columns
-        Number of values and of columns.
-
-    Returns
-    -------
-    features
-        `value_of` (columns by features) is -1 where a feature does not have the property; given
-        twice, the last one counts. `placed` is False for what is no point or has no position;
-        of several points, the first one counts.
-
-    Raises
-    ------
-    FormatError
-        If a feature is cut off, or points to keys or values that are not there.
-    """
-    starts, stops = spans
-    value_of = np.full((n_columns, len(starts)), -1, dtype=np.int32)
-    placed = np.zeros(len(starts), dtype=np.bool_)
-    px, py = np.zeros((2, len(starts)), dtype=np.int64)
-    low = 0
-    while low < len(starts):
-        high = max(low + 1, int(np.searchsorted(stops[: low + BLOCK], starts[low] + _BLOCK_BYTES)))
-        block, low = slice(low, high), high
-        data, geometry_type, tags, geometry = _messages(layer, starts[block], stops[block])
-        _join(data, tags, column_of_key, n_values, value_of[:, block])
-        placed[block], px[block], py[block] = _positions(data, geometry_type, geometry)
-    return Features(value_of, placed, px, py)
 
 
 def _messages(layer: bytes, starts: Whole, stops: Whole) -> tuple[Bytes, Words, Whole, Whole]:
@@ -431,6 +429,11 @@ def _positions(data: Bytes, geometry_type: Words, geometry: Whole) -> tuple[Flag
     placed = np.zeros(len(moves), dtype=np.bool_)
     placed[rows] = moves[rows]
     return placed, signed(px), signed(py)
+
+
+# Values as typed columns. A value says itself whether it is a string, a float, a double, one of three kinds of
+# integer, or a truth value, and services have changed their minds about which one a property has. So every column
+# takes every kind that can hold it without loss; what cannot is unknown, never zero.
 
 
 class Values:
@@ -594,22 +597,3 @@ def odd_value(layer: bytes, start: int, stop: int) -> tuple[int, int]:
         elif number == SINT:
             kind, bits = INT, value >> 1 ^ (-(value & 1) & (1 << 64) - 1)
     return kind, bits
-
-
-class Index(NamedTuple):
-    """Where the parts of a layer lie: arrays of first bytes and of the bytes behind the last."""
-
-    name: bytes
-    extent: int
-    keys: list[bytes]
-    values: tuple[Whole, Whole]
-    features: tuple[Whole, Whole]
-
-
-class Features(NamedTuple):
-    """The features of a layer: positions in tile units, and which value each has in each column."""
-
-    value_of: npt.NDArray[np.int32]
-    placed: Flags
-    px: Whole
-    py: Whole
