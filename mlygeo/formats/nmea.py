@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Bytes, Flags, Floats, Whole
 
-
 STRETCH = 1 << 20
 """Bytes decoded at a time."""
 
@@ -55,6 +54,14 @@ _WEEKS = 1024 * 7
 _FIRST_ROLLOVER = np.datetime64("1999-08-22").astype("datetime64[D]").astype(np.int64).item()
 _DOUBTFUL = np.datetime64("2007-01-01").astype("datetime64[D]").astype(np.int64).item()
 
+_CAPITAL = (np.arange(256) >= ord("A")) & (np.arange(256) <= ord("Z"))
+_HEX = np.full(256, -1)
+_HEX[np.frombuffer(b"0123456789ABCDEFabcdef", dtype=np.uint8)] = [*range(16), *range(10, 16)]
+_ASCII = bytes(range(128)) + b"?" * 128
+
+_NUMBER = re.compile(r"\s*-?(?:\d+\.?\d*|\.\d+)\s*", re.ASCII)
+_HMS = re.compile(r"(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?", re.ASCII)
+
 
 class Fixes(NamedTuple):
     """Points in the order of time; altitude in metres, NaN when unknown; time NaT where no date is known."""
@@ -64,6 +71,62 @@ class Fixes(NamedTuple):
     altitude: Floats
     time: npt.NDArray[np.datetime64]
     problems: list[str]
+
+
+def decode(text: bytes, *, date: np.datetime64 | None = None) -> Fixes:
+    """
+    Decode an NMEA log.
+
+    A point is one moment: its position from the first GGA or RMC of that moment that has one, its altitude
+    from GGA. A moment that RMC calls void has no position. Sentences with a wrong checksum are left out,
+    those without one are taken. GGA has no date: it is that of the RMC or ZDA of the same moment, or of the
+    last one before, or the first one after, one day on where the clock has passed midnight in between.
+
+    Parameters
+    ----------
+    text
+        The log. What is not NMEA in it is passed over.
+    date
+        The day of the first sentence, for logs that hold no date.
+
+    Returns
+    -------
+    fixes
+        Sorted by time.
+    """
+    problems: list[str] = []
+    parts, wrong = [], 0
+    for stretch in _stretches(text):
+        sentences, wrong_here = _sentences(stretch)
+        parts.append(sentences)
+        wrong += wrong_here
+    if wrong:
+        problems.append(f"{wrong:,} sentences with a wrong checksum were left out")
+    if not any(len(part.kind) for part in parts):
+        return Fixes(np.empty(0), np.empty(0), np.empty(0), np.empty(0, dtype="datetime64[us]"), problems)
+    sentences = _Sentences(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    moment, dated = _moments(sentences, date, problems)
+    _, _, _, _, lon, lat, altitude, valid, void = sentences
+
+    # One point a moment: sort by time, keeping the order within, and take the first of each group.
+    order = np.argsort(moment, kind="stable")
+    starts = np.flatnonzero(np.diff(moment[order], prepend=moment[order[0]] - 1))
+    group = np.empty(len(order), dtype=np.int64)
+    group[order] = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
+    usable = valid & ~np.isin(group, group[void])
+    first = _first(group[usable], np.flatnonzero(usable), len(starts))
+    heights = usable & np.isfinite(altitude)
+    high = _first(group[heights], np.flatnonzero(heights), len(starts))
+    kept = np.flatnonzero(first >= 0)
+    rows, heights_at = first[kept], high[kept]
+    lost = len(starts) - len(kept)
+    if lost:
+        problems.append(f"{lost:,} moments without a fix were left out")
+    time = moment[rows].astype("datetime64[us]")
+    if not dated:
+        time[:] = np.datetime64("NaT")
+        problems.append("no sentence tells the date; the day of the first one can be given")
+    return Fixes(lon[rows], lat[rows], np.where(heights_at >= 0, altitude[heights_at], np.nan), time, problems)
 
 
 class _Sentences(NamedTuple):
@@ -134,62 +197,6 @@ class _Stretch(NamedTuple):
         values: Whole = np.array([function(text) for text in coded.dictionary.to_pylist()], dtype=np.int64)
         said: Whole = values[coded.indices.to_numpy()][np.cumsum(changed) - 1]
         return said
-
-
-def decode(text: bytes, *, date: np.datetime64 | None = None) -> Fixes:
-    """
-    Decode an NMEA log.
-
-    A point is one moment: its position from the first GGA or RMC of that moment that has one, its altitude
-    from GGA. A moment that RMC calls void has no position. Sentences with a wrong checksum are left out,
-    those without one are taken. GGA has no date: it is that of the RMC or ZDA of the same moment, or of the
-    last one before, or the first one after, one day on where the clock has passed midnight in between.
-
-    Parameters
-    ----------
-    text
-        The log. What is not NMEA in it is passed over.
-    date
-        The day of the first sentence, for logs that hold no date.
-
-    Returns
-    -------
-    fixes
-        Sorted by time.
-    """
-    problems: list[str] = []
-    parts, wrong = [], 0
-    for stretch in _stretches(text):
-        sentences, wrong_here = _sentences(stretch)
-        parts.append(sentences)
-        wrong += wrong_here
-    if wrong:
-        problems.append(f"{wrong:,} sentences with a wrong checksum were left out")
-    if not any(len(part.kind) for part in parts):
-        return Fixes(np.empty(0), np.empty(0), np.empty(0), np.empty(0, dtype="datetime64[us]"), problems)
-    sentences = _Sentences(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-    moment, dated = _moments(sentences, date, problems)
-    _, _, _, _, lon, lat, altitude, valid, void = sentences
-
-    # One point a moment: sort by time, keeping the order within, and take the first of each group.
-    order = np.argsort(moment, kind="stable")
-    starts = np.flatnonzero(np.diff(moment[order], prepend=moment[order[0]] - 1))
-    group = np.empty(len(order), dtype=np.int64)
-    group[order] = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
-    usable = valid & ~np.isin(group, group[void])
-    first = _first(group[usable], np.flatnonzero(usable), len(starts))
-    heights = usable & np.isfinite(altitude)
-    high = _first(group[heights], np.flatnonzero(heights), len(starts))
-    kept = np.flatnonzero(first >= 0)
-    rows, heights_at = first[kept], high[kept]
-    lost = len(starts) - len(kept)
-    if lost:
-        problems.append(f"{lost:,} moments without a fix were left out")
-    time = moment[rows].astype("datetime64[us]")
-    if not dated:
-        time[:] = np.datetime64("NaT")
-        problems.append("no sentence tells the date; the day of the first one can be given")
-    return Fixes(lon[rows], lat[rows], np.where(heights_at >= 0, altitude[heights_at], np.nan), time, problems)
 
 
 def _first(groups: Whole, rows: Whole, count: int) -> Whole:
@@ -283,12 +290,6 @@ def _cut(text: bytes) -> tuple[_Stretch, Whole, int]:
     return _Stretch(text, letters, marks, first[right], stop[right]), kind[right], int((~right).sum())
 
 
-_CAPITAL = (np.arange(256) >= ord("A")) & (np.arange(256) <= ord("Z"))
-_HEX = np.full(256, -1)
-_HEX[np.frombuffer(b"0123456789ABCDEFabcdef", dtype=np.uint8)] = [*range(16), *range(10, 16)]
-_ASCII = bytes(range(128)) + b"?" * 128
-
-
 def _among(letters: Bytes, which: bytes) -> Flags:
     among: Flags = letters == which[0]
     for letter in which[1:]:
@@ -308,10 +309,6 @@ def _reals(texts: pa.Array) -> Floats:
     return np.array(
         [float(text) if text and _NUMBER.fullmatch(text) else np.nan for text in texts.to_pylist()], dtype=np.float64
     )
-
-
-_NUMBER = re.compile(r"\s*-?(?:\d+\.?\d*|\.\d+)\s*", re.ASCII)
-_HMS = re.compile(r"(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?", re.ASCII)
 
 
 def _clock(stretch: _Stretch) -> Whole:
