@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Bytes, Whole, Words
 
-
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 """Wire types. Groups (3 and 4) left the format before vector tiles came to be."""
 
@@ -28,6 +27,8 @@ LONGEST_VARINT = 10
 
 OVERLONG = LONGEST_VARINT + 1
 """The length that `varints` gives to what is no number."""
+
+_ONE = np.uint64(1)
 
 
 def varint(data: bytes, at: int, end: int) -> tuple[int, int]:
@@ -134,9 +135,6 @@ def varints(data: Bytes, at: Whole) -> tuple[Words, Whole]:
 def signed(zigzag: Words) -> Whole:
     """Return the numbers that a zigzag encoding holds: 0, -1, 1, -2 and so on."""
     return (zigzag >> _ONE).astype(np.int64) ^ -(zigzag & _ONE).astype(np.int64)
-
-
-_ONE = np.uint64(1)
 
 
 def words(data: Bytes) -> Words:
