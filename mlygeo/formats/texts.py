@@ -88,13 +88,6 @@ def reals(texts: list[str]) -> Floats:
     return numbers
 
 
-def _real(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
 def moments(texts: list[str]) -> tuple[npt.NDArray[np.datetime64], int]:
     """Return times in UTC, and how many are none although something stands there. Without a zone they are UTC."""
     import pandas as pd
@@ -107,6 +100,13 @@ def moments(texts: list[str]) -> tuple[npt.NDArray[np.datetime64], int]:
     for row in np.flatnonzero(np.isnat(times) & given).tolist():
         times[row] = _odd_time(texts[row])
     return times, int((np.isnat(times) & given).sum())
+
+
+def _real(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _odd_time(text: str) -> np.datetime64:
