@@ -1,11 +1,9 @@
 """
-Write EXIF into pictures: what Mapillary says of them, or an image description for Mapillary.
+JPEG files changed: EXIF and a panorama's XMP written into them, or the picture encoded anew.
 
-The image data and every other segment stay byte for byte what they were, and inside the EXIF
-block nothing is moved: maker notes, thumbnails and unknown tags lie where they lay. A file is
-replaced only by a new one that has been read back from the disk and found whole.
-
-Pictures encoded anew, smaller or as WebP, with what they say of themselves.
+Where tags are written, the image data and every other segment stay byte for byte what they were, and
+inside the EXIF block nothing is moved: maker notes, thumbnails and unknown tags lie where they lay. A file
+is replaced only by a new one that has been read back from the disk and found whole.
 """
 
 from __future__ import annotations
@@ -284,6 +282,9 @@ def _keep(path: Path) -> None:
         except OSError:
             with store.atomic(kept) as copy:
                 shutil.copy2(path, copy)
+
+
+# Encoded anew, smaller or as WebP, with what the picture says of itself.
 
 
 def recode(data: bytes, *, quality: int | None = None, format: Literal["jpg", "webp"] = "jpg") -> bytes:  # noqa: A002
