@@ -1,9 +1,8 @@
 """
 From what is known of an image, a row of a frame or a record of the Graph API, to the tags that say it.
 
-What a row of a frame or a record of the Graph API holds, each value in one form, whatever form it came in.
-
-What clocks show at a place: the time zone is the real one, by its borders and its rules at that time.
+A value is taken in whatever form it came. Times are written as the clocks at the place show them: the time
+zone is the real one, by its borders and its rules at that time.
 """
 
 from __future__ import annotations
@@ -28,7 +27,6 @@ from mlygeo.formats.xmp import Panorama
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import tzinfo
-
 
 LICENCE = "CC BY-SA 4.0, https://creativecommons.org/licenses/by-sa/4.0/"
 
@@ -350,20 +348,6 @@ def _time_ms(image: Mapping[str, Any]) -> int | None:
     return _whole(value, "captured_at")
 
 
-def number(image: Mapping[str, Any], name: str) -> float | None:
-    """Return a number; None where it is unknown, or not finite."""
-    value = image.get(name)
-    found = _real(value, name) if known(value) else math.nan
-    return found if math.isfinite(found) else None
-
-
-def text_of(image: Mapping[str, Any], name: str) -> str | None:
-    """Return a text; None where it is unknown, which the service also writes "none"."""
-    value = image.get(name)
-    found = str(value).strip() if known(value) else ""
-    return None if found.lower() in {"", "none", "null"} else found
-
-
 def _id_text(value: Any) -> str | None:
     """Return an id as text: as a number in JSON, many readers would round it."""
     if not known(value) or value == "":
@@ -386,30 +370,6 @@ def _whole(value: Any, name: str) -> int:
     if not found.is_integer() or abs(found) > 2**53:
         raise InputError(f"{name} is no whole number: {value!r:.60}")
     return int(found)
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON has it; a text that is JSON itself stands for what it says."""
-    if isinstance(value, str) and value[:1] in {"{", "["}:
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, Integral):
-        return int(value)
-    return float(value) if isinstance(value, Real) else value
-
-
-def known(value: Any) -> bool:
-    """Return whether a value is there: not None, NaN, NaT or NA."""
-    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
-        return False
-    if isinstance(value, np.datetime64):
-        return not np.isnat(value)
-    # Whole numbers are asked for first: one of hundreds of digits is no float.
-    return isinstance(value, Integral) or not (isinstance(value, Real) and math.isnan(value))
 
 
 def _utc(time_ms: int) -> datetime | None:
@@ -458,3 +418,44 @@ def _zone(name: str) -> tzinfo:
     except ZoneInfoNotFoundError:
         log.warning("the time zone %s is not known here; times there are written in UTC", name)
         return UTC
+
+
+# Values of a row or record, each in one form.
+
+
+def number(image: Mapping[str, Any], name: str) -> float | None:
+    """Return a number; None where it is unknown, or not finite."""
+    value = image.get(name)
+    found = _real(value, name) if known(value) else math.nan
+    return found if math.isfinite(found) else None
+
+
+def text_of(image: Mapping[str, Any], name: str) -> str | None:
+    """Return a text; None where it is unknown, which the service also writes "none"."""
+    value = image.get(name)
+    found = str(value).strip() if known(value) else ""
+    return None if found.lower() in {"", "none", "null"} else found
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it; a text that is JSON itself stands for what it says."""
+    if isinstance(value, str) and value[:1] in {"{", "["}:
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
+
+
+def known(value: Any) -> bool:
+    """Return whether a value is there: not None, NaN, NaT or NA."""
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return False
+    if isinstance(value, np.datetime64):
+        return not np.isnat(value)
+    # Whole numbers are asked for first: one of hundreds of digits is no float.
+    return isinstance(value, Integral) or not (isinstance(value, Real) and math.isnan(value))
