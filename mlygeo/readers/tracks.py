@@ -1,9 +1,8 @@
 """
 Tracks of GPS loggers -> tracks frame: GPX, NMEA and tables; and tracks frames -> GPX.
 
-Tables with a track -> points: columns of longitude, latitude and time, found by their names.
-
-Separators are commas, semicolons or tabs; times ISO 8601, EXIF's form, or numbers since 1970.
+The columns of a table are found by their names. Separators are commas, semicolons or tabs; times ISO 8601,
+EXIF's form, or numbers since 1970.
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlygeo.arrays import Floats
-
 
 log = logging.getLogger("mlygeo.readers.tracks")
 
@@ -368,17 +366,6 @@ def _name(track_id: object) -> str:
     return f"<name>{escape(''.join(letter if letter.isprintable() else ' ' for letter in track_id))}</name>"
 
 
-class Rows(NamedTuple):
-    """The rows of a table that have a position."""
-
-    lon: Floats
-    lat: Floats
-    altitude: Floats
-    time: npt.NDArray[np.datetime64]
-    track: list[str] | None
-    problems: list[str]
-
-
 def _decode(text: bytes, name: str) -> Rows:
     """
     Decode a table with a track.
@@ -468,3 +455,17 @@ def _times(texts: list[str]) -> tuple[npt.NDArray[np.datetime64], int]:
         times[given] = np.where(np.abs(micro) < 2**62, np.round(micro), np.nan).astype("int64").astype("datetime64[us]")
     senseless = int((~given & np.fromiter(map(bool, texts), bool, len(texts))).sum())
     return times, senseless
+
+
+# Tables.
+
+
+class Rows(NamedTuple):
+    """The rows of a table that have a position."""
+
+    lon: Floats
+    lat: Floats
+    altitude: Floats
+    time: npt.NDArray[np.datetime64]
+    track: list[str] | None
+    problems: list[str]
