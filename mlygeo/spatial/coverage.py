@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from mlygeo.spatial.geodesy import Projection
     from mlygeo.spatial.polylines import Lines
 
-
 __all__ = [
     "BY",
     "CARRIED",
@@ -211,11 +210,6 @@ def coverage_gaps(
     gaps = measured.gaps(min_length)
     gaps.attrs["attribution"] = _attribution(streets, images)
     return gaps
-
-
-def _attribution(streets: gpd.GeoDataFrame, images: gpd.GeoDataFrame) -> list[str]:
-    sources = [*images.attrs.get("attribution", [frames.MAPILLARY]), *streets.attrs.get("attribution", [])]
-    return list(dict.fromkeys(sources))
 
 
 @dataclass(frozen=True)
@@ -456,6 +450,11 @@ def check_options(*, distance: float, min_gap: float = 0.0) -> None:
         )
     if not (np.isfinite(min_gap) and min_gap >= 0):
         raise InputError(f"--min-gap must be 0 metres or more, not {min_gap}")
+
+
+def _attribution(streets: gpd.GeoDataFrame, images: gpd.GeoDataFrame) -> list[str]:
+    sources = [*images.attrs.get("attribution", [frames.MAPILLARY]), *streets.attrs.get("attribution", [])]
+    return list(dict.fromkeys(sources))
 
 
 def _each_once(streets: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, Floats, Whole]:
