@@ -1,11 +1,6 @@
 """
 Distances and bearings on the WGS 84 ellipsoid, and projections that turn degrees into planar metres.
 
-A `Projection` takes arrays of longitude and latitude to metres, with PROJ in several threads or, for
-many coordinates, with a polynomial that was checked against PROJ (`mlygeo.spatial.polynomial`).
-
-Geodesics between many pairs of positions: short ones by a formula, the others by PROJ.
-
 Most steps between images are some metres long. There the mid-latitude formula of Gauss (first order:
 radii of curvature and convergence of meridians at the middle of the line) agrees with PROJ within
 `TOLERANCE_M` and `TOLERANCE_DEGREES`, at a tenth of its price. Whoever compares a distance with a limit
@@ -30,7 +25,6 @@ from mlygeo.spatial.projection import MANY, Projection
 if TYPE_CHECKING:
     from mlygeo.arrays import Bounds, Flags, Floats
 
-
 __all__ = [
     "MANY",
     "Projection",
@@ -51,7 +45,6 @@ TRUE_SCALE = 0.01
 
 SEAM_M = 1.0
 """Two points on both sides of the antimeridian, 2 cm apart, must come out closer than this, in metres."""
-
 
 SEMI_MAJOR_M, FLATTENING = 6_378_137.0, 1 / 298.257223563
 
@@ -301,6 +294,9 @@ def _scale(candidate: Projection, lon: float, lat: float) -> float:
     if not np.isfinite(ratio).all():
         return 1.0
     return float(ratio[np.argmax(np.abs(np.log(np.maximum(ratio, 1e-9))))])
+
+
+# Geodesics between many pairs of positions: short ones by the formula, the others by PROJ.
 
 
 def lengths(lon1: Floats, lat1: Floats, lon2: Floats, lat2: Floats) -> Floats:
