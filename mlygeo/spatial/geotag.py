@@ -1,7 +1,7 @@
 """
 Positions, headings and altitudes of images from a GPS track, or from the images beside them.
 
-What a camera's clock got wrong, from the capture times of its images and the time of a track.
+What a camera's clock got wrong is found from the capture times of its images and the time of the track.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Flags, Floats, Rows
     from mlygeo.spatial.track import Places
 
-
 LOG = logging.getLogger("mlygeo.spatial.geotag")
 
 MAX_EXTRAPOLATION_S = 1.0
@@ -36,7 +35,6 @@ MAX_TIME_DELTA_S = 1.0
 
 LONG_GAP_S = 60.0
 """Gaps of the track that are bridged and longer than this are worth a warning."""
-
 
 HOUR_S, DAY_S = 3600, 86_400
 
@@ -389,24 +387,6 @@ def _check_options(**options: float | None) -> None:
             raise InputError(f"--{name.replace('_', '-')} must be 0 seconds or more, not {value}")
 
 
-class Slip(NamedTuple):
-    """How far a clock is ahead, seconds, what that looks like, and whether other hours fit as well."""
-
-    ahead_s: float
-    cause: str
-    others: int
-
-    def text(self, offset_time: float) -> str:
-        """Return the explanation, and the `--offset-time` that puts it right."""
-        side = "ahead" if self.ahead_s > 0 else "behind"
-        also = f"; {self.others} other whole hours fit too" if self.others else ""
-        total = offset_time + self.ahead_s
-        return (
-            f"the camera's clock seems to be {duration(abs(self.ahead_s))} {side} ({self.cause}{also}):"
-            f" try --offset-time {total:.10g}"
-        )
-
-
 def _find_slip(times_us: Rows, inside: Callable[[Rows], Flags], outside: Flags) -> Slip | None:
     """
     Return the likely error of a clock, if many images lie outside a track by one and the same.
@@ -449,6 +429,32 @@ def _find_slip(times_us: Rows, inside: Callable[[Rows], Flags], outside: Flags) 
     return None
 
 
+def _around(step: int, most: int) -> list[int]:
+    """Return multiples of a step, the nearest to 0 first, ahead before behind, without 0."""
+    return [sign * number * step for number in range(1, most // step + 1) for sign in (1, -1)]
+
+
+# The clocks of cameras: what one got wrong.
+
+
+class Slip(NamedTuple):
+    """How far a clock is ahead, seconds, what that looks like, and whether other hours fit as well."""
+
+    ahead_s: float
+    cause: str
+    others: int
+
+    def text(self, offset_time: float) -> str:
+        """Return the explanation, and the `--offset-time` that puts it right."""
+        side = "ahead" if self.ahead_s > 0 else "behind"
+        also = f"; {self.others} other whole hours fit too" if self.others else ""
+        total = offset_time + self.ahead_s
+        return (
+            f"the camera's clock seems to be {duration(abs(self.ahead_s))} {side} ({self.cause}{also}):"
+            f" try --offset-time {total:.10g}"
+        )
+
+
 def duration(seconds: float) -> str:
     """Return a duration as people say it, in its two largest units."""
     seconds = abs(seconds)
@@ -460,8 +466,3 @@ def duration(seconds: float) -> str:
             rest = whole % size // part
             return f"{whole // size} {unit} {rest} {smaller}" if rest else f"{whole // size} {unit}"
     return f"{whole} s"
-
-
-def _around(step: int, most: int) -> list[int]:
-    """Return multiples of a step, the nearest to 0 first, ahead before behind, without 0."""
-    return [sign * number * step for number in range(1, most // step + 1) for sign in (1, -1)]
