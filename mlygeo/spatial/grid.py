@@ -8,8 +8,6 @@ image in reach cost nothing, and the others look into one or two windows of the 
 
 Comparisons are made on the squared distance dx * dx + dy * dy in float64, here and in the compiled
 kernel (`mlygeo.spatial.grid_numba`), so that both give the same bits and the same ties.
-
-Which pairs of points and images may match, tested before the nearest are taken.
 """
 
 from __future__ import annotations
@@ -27,9 +25,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Bytes, Flags, Floats, Rows
 
-
 CELLS_PER_IMAGE = 2
-
 
 LEAST_CELLS, MOST_CELLS = 1 << 18, 1 << 25
 
@@ -348,12 +344,7 @@ class Search:
         return found
 
 
-def heading_difference(heading: Floats, bearing: Floats) -> Floats:
-    """Return the angle between a camera and the line of a street, both ways counted: 0 to 90°, NaN if unknown."""
-    # fmod is exact, and the compiled kernel uses the same, so that both agree to the last bit.
-    with np.errstate(invalid="ignore"):
-        difference = np.fmod(np.abs(heading - bearing), 180.0)
-    return np.minimum(difference, 180.0 - difference)
+# Which pairs of points and images may match, tested before the nearest are taken.
 
 
 @dataclass(frozen=True)
@@ -416,3 +407,11 @@ class HoldTest:
         if self.test is not None:
             passes &= self.test(points, images, squares)
         return passes
+
+
+def heading_difference(heading: Floats, bearing: Floats) -> Floats:
+    """Return the angle between a camera and the line of a street, both ways counted: 0 to 90°, NaN if unknown."""
+    # fmod is exact, and the compiled kernel uses the same, so that both agree to the last bit.
+    with np.errstate(invalid="ignore"):
+        difference = np.fmod(np.abs(heading - bearing), 180.0)
+    return np.minimum(difference, 180.0 - difference)
