@@ -2,8 +2,6 @@
 The nearest images of points: `select_nearest` on frames, and `match`, its array floor.
 
 Distances are planar, in a projected coordinate reference system (`mlygeo.spatial.geodesy`).
-
-Hand each image to one point: the stable matching of points and images by distance.
 """
 
 from __future__ import annotations
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from mlygeo.spatial.geodesy import Projection
     from mlygeo.spatial.grid import PairTest
 
-
 __all__ = ["Matches", "check_options", "choose_projection", "heading_difference", "match", "select_nearest"]
 
 LOG = logging.getLogger("mlygeo.spatial.nearest")
@@ -42,30 +39,6 @@ BEARING_POINTS = replace(frames.POINTS, columns=frames.STREET_POINTS.only("point
 
 BATCH = 4
 """Images that a point asks for at once, beside the k it wants: more than that is seldom refused."""
-
-
-@dataclass(frozen=True)
-class Matches:
-    """
-    Pairs of points and images, sorted by point row and rank; arrays of equal length.
-
-    Parameters
-    ----------
-    point_row, image_row
-        Rows in the arrays that were matched (int64).
-    distance_m
-        Planar distance, metres (float64).
-    rank
-        1 for a point's nearest image, 2 for the next (int64).
-    """
-
-    point_row: Rows
-    image_row: Rows
-    distance_m: Floats
-    rank: Rows
-
-    def __len__(self) -> int:
-        return len(self.point_row)
 
 
 def select_nearest(
@@ -161,6 +134,30 @@ def select_nearest(
         "heading_difference": heading_difference(heading[image], bearing[point]),
     }
     return _selection(columns, images, image)
+
+
+@dataclass(frozen=True)
+class Matches:
+    """
+    Pairs of points and images, sorted by point row and rank; arrays of equal length.
+
+    Parameters
+    ----------
+    point_row, image_row
+        Rows in the arrays that were matched (int64).
+    distance_m
+        Planar distance, metres (float64).
+    rank
+        1 for a point's nearest image, 2 for the next (int64).
+    """
+
+    point_row: Rows
+    image_row: Rows
+    distance_m: Floats
+    rank: Rows
+
+    def __len__(self) -> int:
+        return len(self.point_row)
 
 
 def match(
@@ -406,6 +403,16 @@ def _selection(columns: dict[str, Any], images: gpd.GeoDataFrame, rows: Rows) ->
     return selection
 
 
+def _places(point_id: Rows) -> Rows:
+    """Return the place of each point in the order of their ids."""
+    place = np.empty(len(point_id), dtype=np.int64)
+    place[np.argsort(point_id, kind="stable")] = np.arange(len(point_id))
+    return place
+
+
+# Each image to one point: the stable matching of points and images by distance.
+
+
 def assign(
     points: tuple[Floats, Floats],
     images: tuple[Floats, Floats],
@@ -482,10 +489,3 @@ def assign(
         hold = HoldTest(number, held_square, held_by, place, test)
     taken = np.flatnonzero(holder >= 0)
     return holder[taken], held_image[taken], held_square[taken]
-
-
-def _places(point_id: Rows) -> Rows:
-    """Return the place of each point in the order of their ids."""
-    place = np.empty(len(point_id), dtype=np.int64)
-    place[np.argsort(point_id, kind="stable")] = np.arange(len(point_id))
-    return place
