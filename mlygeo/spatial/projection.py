@@ -1,7 +1,7 @@
 """
 Projections that turn degrees into planar metres, by PROJ or by a polynomial that was checked against it.
 
-PROJ on arrays, in threads; the only place that transforms coordinates with it.
+The only file that transforms coordinates with PROJ: on arrays, in threads.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Bounds, Floats
     from mlygeo.spatial.polynomial import Polynomial
 
-
 LOG = logging.getLogger("mlygeo.spatial.geodesy")
 
 MANY = 100_000
@@ -30,6 +29,37 @@ MANY = 100_000
 
 CHUNK = 50_000
 """Coordinates that one call of PROJ gets: enough to make the call's own cost vanish."""
+
+
+@lru_cache(maxsize=64)
+def projection(srid: int, bounds: Bounds | None) -> Projection:
+    """Return the projection of an EPSG code; an error names a better one for the bounds."""
+    from pyproj import CRS
+
+    better = "a projected one, such as that of the region's UTM zone"
+    if bounds is not None:
+        better = f"--srid {areas.suggest(bounds, srid)}"
+    try:
+        crs = CRS.from_epsg(srid)
+    except _error() as error:
+        raise CrsError(f"EPSG has no coordinate reference system {srid}", hint=f"use {better}") from error
+    if crs.is_compound:
+        horizontal = crs.sub_crs_list[0].to_epsg() if crs.sub_crs_list else None
+        better = f"--srid {horizontal}, its horizontal part" if horizontal else better
+    if crs.is_geographic and not crs.is_compound:
+        raise CrsError(
+            f"EPSG:{srid} ({crs.name}) is geographic: it counts in degrees, not in metres", hint=f"use {better}"
+        )
+    if not crs.is_projected or crs.is_vertical:
+        raise CrsError(f"EPSG:{srid} ({crs.name}) is a {crs.type_name}, not a projected one", hint=f"use {better}")
+    area = crs.area_of_use
+    return Projection(
+        srid=srid,
+        name=crs.name,
+        unit_m=float(crs.axis_info[0].unit_conversion_factor),
+        area=None if area is None else area.bounds,
+        area_name="" if area is None else area.name,
+    )
 
 
 @dataclass(frozen=True)
@@ -163,37 +193,6 @@ class Projection:
             x *= self.unit_m
             y *= self.unit_m
         return x, y
-
-
-@lru_cache(maxsize=64)
-def projection(srid: int, bounds: Bounds | None) -> Projection:
-    """Return the projection of an EPSG code; an error names a better one for the bounds."""
-    from pyproj import CRS
-
-    better = "a projected one, such as that of the region's UTM zone"
-    if bounds is not None:
-        better = f"--srid {areas.suggest(bounds, srid)}"
-    try:
-        crs = CRS.from_epsg(srid)
-    except _error() as error:
-        raise CrsError(f"EPSG has no coordinate reference system {srid}", hint=f"use {better}") from error
-    if crs.is_compound:
-        horizontal = crs.sub_crs_list[0].to_epsg() if crs.sub_crs_list else None
-        better = f"--srid {horizontal}, its horizontal part" if horizontal else better
-    if crs.is_geographic and not crs.is_compound:
-        raise CrsError(
-            f"EPSG:{srid} ({crs.name}) is geographic: it counts in degrees, not in metres", hint=f"use {better}"
-        )
-    if not crs.is_projected or crs.is_vertical:
-        raise CrsError(f"EPSG:{srid} ({crs.name}) is a {crs.type_name}, not a projected one", hint=f"use {better}")
-    area = crs.area_of_use
-    return Projection(
-        srid=srid,
-        name=crs.name,
-        unit_m=float(crs.axis_info[0].unit_conversion_factor),
-        area=None if area is None else area.bounds,
-        area_name="" if area is None else area.name,
-    )
 
 
 def _coordinates(first: Any, second: Any) -> tuple[Floats, Floats]:
