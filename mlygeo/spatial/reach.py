@@ -3,8 +3,6 @@ Stretches of lines that lie within a distance of points, exactly: circles cut se
 
 Points are sorted into a grid once; each segment looks at the cells its surroundings meet. Work goes
 on in chunks of neighbouring lines, so that memory is bounded whatever the number of points.
-
-Parts of lines as lines of their own.
 """
 
 from __future__ import annotations
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from mlygeo.spatial.geodesy import Projection
     from mlygeo.spatial.polylines import Lines
 
-
 TOUCH_M = 1e-6
 """Stretches closer than this are one, and one that ends this close to the line's end ends there: rounding."""
 
@@ -45,56 +42,7 @@ NEIGHBOURHOOD_M = 500.0
 NEVER = np.iinfo(np.int64).min
 """The time of no point."""
 
-
-@dataclass(frozen=True)
-class Classes:
-    """A class for each point, as a number from 0."""
-
-    codes: npt.NDArray[np.int32]
-    count: int
-
-
-class Stretches(NamedTuple):
-    """Parts of lines, from start to stop (metres along the line), in the order of lines and places."""
-
-    line: Whole
-    start: Floats
-    stop: Floats
-
-
-class Groups(NamedTuple):
-    """For pairs of lines and classes: how much of the line lies near points of the class, and how many they are."""
-
-    line: Whole
-    code: Whole
-    covered_m: Floats
-    points: Whole
-
-
-@dataclass(frozen=True)
-class Reached:
-    """
-    What of some lines lies within a distance of points.
-
-    Parameters
-    ----------
-    stretches
-        The parts of lines that do.
-    points
-        Number of points within the distance of each line.
-    newest
-        Latest time among them, `NEVER` where there is none.
-    groups
-        The same for each class, by the names of the classes.
-    near
-        Which of all points lie within the distance of some line.
-    """
-
-    stretches: Stretches
-    points: Whole
-    newest: Whole
-    groups: dict[str, Groups]
-    near: Flags
+_NO_ROWS, _NO_METRES = np.empty(0, dtype=np.int64), np.empty(0)
 
 
 def reach(
@@ -132,21 +80,61 @@ def reach(
     return Reached(Stretches(*_rows(stretches, order)), counts, newest, groups, search.near)
 
 
-_NO_ROWS, _NO_METRES = np.empty(0, dtype=np.int64), np.empty(0)
+@dataclass(frozen=True)
+class Classes:
+    """A class for each point, as a number from 0."""
+
+    codes: npt.NDArray[np.int32]
+    count: int
+
+
+@dataclass(frozen=True)
+class Reached:
+    """
+    What of some lines lies within a distance of points.
+
+    Parameters
+    ----------
+    stretches
+        The parts of lines that do.
+    points
+        Number of points within the distance of each line.
+    newest
+        Latest time among them, `NEVER` where there is none.
+    groups
+        The same for each class, by the names of the classes.
+    near
+        Which of all points lie within the distance of some line.
+    """
+
+    stretches: Stretches
+    points: Whole
+    newest: Whole
+    groups: dict[str, Groups]
+    near: Flags
+
+
+class Stretches(NamedTuple):
+    """Parts of lines, from start to stop (metres along the line), in the order of lines and places."""
+
+    line: Whole
+    start: Floats
+    stop: Floats
+
 
 _NO_STRETCHES = Stretches(_NO_ROWS, _NO_METRES, _NO_METRES)
 
+
+class Groups(NamedTuple):
+    """For pairs of lines and classes: how much of the line lies near points of the class, and how many they are."""
+
+    line: Whole
+    code: Whole
+    covered_m: Floats
+    points: Whole
+
+
 _NO_GROUPS = Groups(_NO_ROWS, _NO_ROWS, _NO_METRES, _NO_ROWS)
-
-
-def _together(parts: Sequence[tuple[Any, ...]], nothing: tuple[Any, ...]) -> list[Any]:
-    """Put tables, given as tuples of columns, one below the other."""
-    return [np.concatenate(columns) for columns in zip(nothing, *parts, strict=True)]
-
-
-def _rows(table: tuple[Any, ...], rows: Whole) -> list[Any]:
-    """Take rows of a table that is given as a tuple of columns."""
-    return [column[rows] for column in table]
 
 
 def join(owner: Whole, start: Floats, stop: Floats, length: Floats) -> Stretches:
@@ -185,6 +173,16 @@ def covered_m(stretches: Stretches, lines: int) -> Floats:
     """Return the length of the stretches on each of so many lines, metres."""
     metres = np.bincount(stretches.line, stretches.stop - stretches.start, minlength=lines)
     return metres.astype(np.float64)
+
+
+def _together(parts: Sequence[tuple[Any, ...]], nothing: tuple[Any, ...]) -> list[Any]:
+    """Put tables, given as tuples of columns, one below the other."""
+    return [np.concatenate(columns) for columns in zip(nothing, *parts, strict=True)]
+
+
+def _rows(table: tuple[Any, ...], rows: Whole) -> list[Any]:
+    """Take rows of a table that is given as a tuple of columns."""
+    return [column[rows] for column in table]
 
 
 class _Part(NamedTuple):
@@ -373,6 +371,9 @@ def _compact(keys: Whole, count: int) -> tuple[Whole, Whole]:
     present[keys] = True
     values = np.flatnonzero(present)
     return values, (np.cumsum(present) - 1)[keys]
+
+
+# Parts of lines as lines of their own.
 
 
 def complement(line: Whole, start: Floats, stop: Floats, length: Floats) -> tuple[Whole, Floats, Floats]:
