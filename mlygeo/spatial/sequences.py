@@ -3,8 +3,6 @@ Sequences of images: cut by gaps, split by number, headings along them, and a li
 
 The order is that of the older tools: cut, derive headings, flag duplicates
 (`mlygeo.spatial.duplicates`), split.
-
-What is told of each sequence as a whole: facts of its images, and a line through them.
 """
 
 from __future__ import annotations
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Flags, Floats, Rows
     from mlygeo.spatial.ordering import Order
-
 
 LOG = logging.getLogger("mlygeo.spatial.sequences")
 
