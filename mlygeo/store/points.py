@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Flags, Floats, Rows, Whole
 
-
 THREADS = 2
 """Row groups decoded at once: more gain little and hold more memory (measured on 2 cores)."""
 
@@ -63,6 +62,43 @@ class Points(Protocol):
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """Return attributes of chosen rows."""
+
+
+def open_points(value: store.FrameLike, *, name: str) -> Points:
+    """
+    Return the points of a frame or file.
+
+    Parameters
+    ----------
+    value
+        A GeoDataFrame of points, or the path of any file of them. GeoParquet is read column by
+        column as needed.
+    name
+        What messages call a frame; a file goes by its own name.
+
+    Returns
+    -------
+    points
+        A view of it.
+
+    Raises
+    ------
+    FrameError
+        If it holds other geometries than points, or has no CRS.
+    """
+    if isinstance(value, str | os.PathLike):
+        path = Path(value).expanduser()
+        if path.suffix.lower() in store.PARQUET and path.is_file():
+            return PointFile(path)
+        return open_points(store.read_frame(path), name=path.name)
+    if not hasattr(value, "geometry") or value.active_geometry_name is None:
+        raise FrameError(f"{name} has no geometry: expected a GeoDataFrame of points or a file of them")
+    if value.crs is None:
+        raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
+    kinds = set(value.geom_type.dropna())
+    if kinds - {"Point"}:
+        raise FrameError(f"{name} holds {', '.join(sorted(kinds))}, and points are needed")
+    return FramePoints(value if value.crs.equals(frames.CRS) else value.to_crs(4326), name)
 
 
 @dataclass(frozen=True)
@@ -318,41 +354,48 @@ class SomeOf:
         return self.points.take(self.rows[rows], columns)
 
 
-def open_points(value: store.FrameLike, *, name: str) -> Points:
+def keep(points: Points, *, region: Area | None, conditions: dict[str, Any]) -> Points:
     """
-    Return the points of a frame or file.
+    Return the points that lie in a region and meet all conditions of `frames.conditions_of`.
 
     Parameters
     ----------
-    value
-        A GeoDataFrame of points, or the path of any file of them. GeoParquet is read column by
-        column as needed.
-    name
-        What messages call a frame; a file goes by its own name.
-
-    Returns
-    -------
     points
-        A view of it.
+        Any points.
+    region
+        None is the whole earth.
+    conditions
+        See `frames.filter_images`; none keeps all.
 
     Raises
     ------
     FrameError
-        If it holds other geometries than points, or has no CRS.
+        If a condition asks for a column that is not there.
     """
-    if isinstance(value, str | os.PathLike):
-        path = Path(value).expanduser()
-        if path.suffix.lower() in store.PARQUET and path.is_file():
-            return PointFile(path)
-        return open_points(store.read_frame(path), name=path.name)
-    if not hasattr(value, "geometry") or value.active_geometry_name is None:
-        raise FrameError(f"{name} has no geometry: expected a GeoDataFrame of points or a file of them")
-    if value.crs is None:
-        raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
-    kinds = set(value.geom_type.dropna())
-    if kinds - {"Point"}:
-        raise FrameError(f"{name} holds {', '.join(sorted(kinds))}, and points are needed")
-    return FramePoints(value if value.crs.equals(frames.CRS) else value.to_crs(4326), name)
+    kept = np.ones(len(points), dtype=bool)
+    if conditions:
+        names = frames.columns_for(conditions, points.columns)
+        columns = {name: _of_schema(name, _series(points.arrow(name)), points.name) for name in names}
+        kept &= frames.conditions_mask(columns, conditions)
+    if region is not None:
+        kept &= region.contains(*points.lonlat)
+    return points if kept.all() else SomeOf(points, np.flatnonzero(kept))
+
+
+class Area(Protocol):
+    """A part of the earth, such as a `Region`."""
+
+    def contains(self, lon: Floats, lat: Floats) -> Flags:
+        """Return which points lie in it or on its edge."""
+        ...
+
+
+def as_frame(points: Points, schema: frames.Schema) -> gpd.GeoDataFrame:
+    """Return points as a frame of a schema."""
+    lon, lat = points.lonlat
+    own = points.take(np.arange(len(points)))
+    table = pa.table({**{name: own[name] for name in own.column_names}, "lon": lon, "lat": lat})
+    return frames.from_arrow(table, schema)
 
 
 def ids_of(points: Points, column: str) -> Whole:
@@ -401,50 +444,6 @@ def truths_of(points: Points, column: str) -> Flags:
         return np.asarray(dtypes.cast(_series(points.arrow(column)), "bool").to_numpy(dtype=bool))
     except (ValueError, TypeError) as error:
         raise FrameError(f"{points.name}: column '{column}' holds no truth values ({error})") from error
-
-
-class Area(Protocol):
-    """A part of the earth, such as a `Region`."""
-
-    def contains(self, lon: Floats, lat: Floats) -> Flags:
-        """Return which points lie in it or on its edge."""
-        ...
-
-
-def keep(points: Points, *, region: Area | None, conditions: dict[str, Any]) -> Points:
-    """
-    Return the points that lie in a region and meet all conditions of `frames.conditions_of`.
-
-    Parameters
-    ----------
-    points
-        Any points.
-    region
-        None is the whole earth.
-    conditions
-        See `frames.filter_images`; none keeps all.
-
-    Raises
-    ------
-    FrameError
-        If a condition asks for a column that is not there.
-    """
-    kept = np.ones(len(points), dtype=bool)
-    if conditions:
-        names = frames.columns_for(conditions, points.columns)
-        columns = {name: _of_schema(name, _series(points.arrow(name)), points.name) for name in names}
-        kept &= frames.conditions_mask(columns, conditions)
-    if region is not None:
-        kept &= region.contains(*points.lonlat)
-    return points if kept.all() else SomeOf(points, np.flatnonzero(kept))
-
-
-def as_frame(points: Points, schema: frames.Schema) -> gpd.GeoDataFrame:
-    """Return points as a frame of a schema."""
-    lon, lat = points.lonlat
-    own = points.take(np.arange(len(points)))
-    table = pa.table({**{name: own[name] for name in own.column_names}, "lon": lon, "lat": lat})
-    return frames.from_arrow(table, schema)
 
 
 def _of_schema(name: str, values: pd.Series, where: str) -> pd.Series:
