@@ -1,11 +1,9 @@
 """
-Upload sequences of images, archives and videos: each content once, and from where it stopped.
+A run of uploads: sequences of images, archives and videos, each content once, and from where it stopped.
 
 Images of a sequence go up side by side, sequences one after another. What the service has is
 noted at once, and that an upload is ready before the service is told to finish it; so wherever a
 run ends, the next one goes on, and finishes nothing twice.
-
-One run at a time for each sequence that is uploaded.
 """
 
 from __future__ import annotations
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
     from mlygeo.uploads.ledger import UploadLedger
     from mlygeo.uploads.older import OlderUploads
 
-
 log = logging.getLogger("mlygeo.upload")
 
 AT_ONCE = 4
@@ -46,15 +43,6 @@ AT_ONCE = 4
 
 ROUNDS = 3
 """How often the images of a sequence are gone through, where the service drops what it had."""
-
-
-class _Sent(NamedTuple):
-    """What came of one image: its handle where it is up, the upload that has it already, or why not."""
-
-    upload_md5: str | None = None
-    handle: str | None = None
-    waiting: int | None = None
-    outcome: Literal["sent", "there", "older", "repeated", "waiting", "failed", "later"] = "sent"
 
 
 class Upload:
@@ -315,6 +303,15 @@ class Upload:
         log.warning("%s: %s", Path(photo.path).name, reason)
         self._ledger.failed(path=photo.path, kind="image", reason=reason, sequence_id=sequence)
         return _Sent(outcome="failed")
+
+
+class _Sent(NamedTuple):
+    """What came of one image: its handle where it is up, the upload that has it already, or why not."""
+
+    upload_md5: str | None = None
+    handle: str | None = None
+    waiting: int | None = None
+    outcome: Literal["sent", "there", "older", "repeated", "waiting", "failed", "later"] = "sent"
 
 
 def _md5(content: bytes) -> str:
