@@ -4,8 +4,6 @@ Frames sampled from videos: JPEG files with time, position and heading, and the 
 Of a video `VIDEO.mp4` the frames are `FOLDER/VIDEO.mp4/VIDEO_000001.jpg` and so on, as mapillary_tools lays
 them out. A frame appears whole or not at all, so a second run makes only what is missing. Beside them a
 small file says how they were sampled, so that frames of two different samplings never mix.
-
-Decoded frames as JPEG: upright, in the colours that JPEG viewers expect, with their tags.
 """
 
 from __future__ import annotations
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Whole
     from mlygeo.video.ffmpeg import Program
-
 
 __all__ = ["FOLDER", "Plan", "Sampling", "find_videos", "plan_frames", "sample_frames"]
 
@@ -319,6 +316,25 @@ def _frame(parts: list[dict[str, Any]]) -> gpd.GeoDataFrame:
     return frames.conform(images, frames.LOCAL_IMAGES)
 
 
+def _with_tags(jpeg: bytes, image: Mapping[str, Any]) -> bytes:
+    """
+    Return a JPEG with what is known of it in EXIF: time, position, heading, camera.
+
+    Parameters
+    ----------
+    jpeg
+        The picture.
+    image
+        A row of an images frame.
+    """
+    tags = picture_tags(image)
+    kept = {name: value for name, value in tags.exif.items() if name not in _NOT_OURS}
+    return insert(jpeg, replace(tags, exif=kept))
+
+
+# Decoded frames as JPEG: upright, in the colours that JPEG viewers expect, with their tags.
+
+
 class JpegEncoder:
     """Makes JPEGs of frames; not for several threads at once."""
 
@@ -382,19 +398,3 @@ class JpegEncoder:
         graph.link_nodes(source, *steps, graph.add("buffersink")).configure()
         graph.push(frame)
         return graph.pull()
-
-
-def _with_tags(jpeg: bytes, image: Mapping[str, Any]) -> bytes:
-    """
-    Return a JPEG with what is known of it in EXIF: time, position, heading, camera.
-
-    Parameters
-    ----------
-    jpeg
-        The picture.
-    image
-        A row of an images frame.
-    """
-    tags = picture_tags(image)
-    kept = {name: value for name, value in tags.exif.items() if name not in _NOT_OURS}
-    return insert(jpeg, replace(tags, exif=kept))
