@@ -1,8 +1,4 @@
-"""
-Which frames of a video to take, and the time and place of each, before any is decoded.
-
-Which frames a video has, in the order they are stored and with the time each is shown, without decoding one.
-"""
+"""Which frames of a video to take, and the time and place of each, before any is decoded."""
 
 from __future__ import annotations
 
@@ -26,7 +22,6 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Flags, Floats, Whole
 
-
 INTERVAL_S = 2.0
 
 MAX_EXTRAPOLATION_S = 1.0
@@ -34,69 +29,6 @@ MAX_EXTRAPOLATION_S = 1.0
 
 STEADY_S = 1.0
 """Seconds by which the time of the GPS may drift against the video's, and the two still run alike."""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """
-    How a video is sampled.
-
-    Parameters
-    ----------
-    interval
-        Seconds of the video between two frames; used unless `distance` is given.
-    distance
-        Metres along the track between two frames; None samples by time.
-    start_time_ms
-        Time of the start of the video, milliseconds since 1970 (UTC); None takes that of the GPS, else
-        the creation time in the file.
-    duration_ratio
-        Seconds of the video to one second of time.
-
-    Raises
-    ------
-    InputError
-        If a value makes no sense.
-    """
-
-    interval: float = INTERVAL_S
-    distance: float | None = None
-    start_time_ms: int | None = None
-    duration_ratio: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Check the values."""
-        if not (np.isfinite(self.interval) and self.interval > 0):
-            raise InputError(f"--video-sample-interval must be above 0 s, not {self.interval}")
-        if self.distance is not None and not (np.isfinite(self.distance) and self.distance > 0):
-            raise InputError(f"--video-sample-distance must be above 0 m, not {self.distance}")
-        if not (np.isfinite(self.duration_ratio) and self.duration_ratio > 0):
-            raise InputError(f"--video-duration-ratio must be above 0, not {self.duration_ratio}")
-        if self.start_time_ms is not None and not 0 < self.start_time_ms < 2**43:
-            raise InputError(
-                f"--video-start-time {self.start_time_ms} is no time", hint="give milliseconds since 1970, UTC"
-            )
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The frames to take of a video: rows of its table, and what is known of each; by time."""
-
-    table: FrameTable
-    rows: Whole
-    video_s: Floats
-    captured_ms: Whole
-    lon: Floats
-    lat: Floats
-    altitude: Floats
-    heading: Floats
-    time_source: str
-    make: str | None
-    model: str | None
-    is_pano: bool
-    width: int
-    height: int
-    problem: str | None
 
 
 def plan_frames(video: Path, *, sampling: Sampling, track: gpd.GeoDataFrame | None = None) -> Plan:
@@ -160,6 +92,69 @@ def plan_frames(video: Path, *, sampling: Sampling, track: gpd.GeoDataFrame | No
         table, rows, video_s, captured_ms, lon, lat, altitude, heading, source, info.make, info.model, info.is_pano,
         *size, info.problem,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """
+    How a video is sampled.
+
+    Parameters
+    ----------
+    interval
+        Seconds of the video between two frames; used unless `distance` is given.
+    distance
+        Metres along the track between two frames; None samples by time.
+    start_time_ms
+        Time of the start of the video, milliseconds since 1970 (UTC); None takes that of the GPS, else
+        the creation time in the file.
+    duration_ratio
+        Seconds of the video to one second of time.
+
+    Raises
+    ------
+    InputError
+        If a value makes no sense.
+    """
+
+    interval: float = INTERVAL_S
+    distance: float | None = None
+    start_time_ms: int | None = None
+    duration_ratio: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if not (np.isfinite(self.interval) and self.interval > 0):
+            raise InputError(f"--video-sample-interval must be above 0 s, not {self.interval}")
+        if self.distance is not None and not (np.isfinite(self.distance) and self.distance > 0):
+            raise InputError(f"--video-sample-distance must be above 0 m, not {self.distance}")
+        if not (np.isfinite(self.duration_ratio) and self.duration_ratio > 0):
+            raise InputError(f"--video-duration-ratio must be above 0, not {self.duration_ratio}")
+        if self.start_time_ms is not None and not 0 < self.start_time_ms < 2**43:
+            raise InputError(
+                f"--video-start-time {self.start_time_ms} is no time", hint="give milliseconds since 1970, UTC"
+            )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The frames to take of a video: rows of its table, and what is known of each; by time."""
+
+    table: FrameTable
+    rows: Whole
+    video_s: Floats
+    captured_ms: Whole
+    lon: Floats
+    lat: Floats
+    altitude: Floats
+    heading: Floats
+    time_source: str
+    make: str | None
+    model: str | None
+    is_pano: bool
+    width: int
+    height: int
+    problem: str | None
 
 
 def _track(video: Path) -> gpd.GeoDataFrame | None:
@@ -273,6 +268,49 @@ def _has_gps_time(track: gpd.GeoDataFrame, info: telemetry.VideoInfo) -> bool:
     return bool(track.attrs["gps_time"]) or info.start_time is None
 
 
+# Which frames a video has, in the order they are stored, with the time each is shown, without decoding one.
+
+
+def frame_table(path: Path) -> FrameTable:
+    """
+    Return the frames of a video: from the tables in its headers, or by reading through its packets.
+
+    Parameters
+    ----------
+    path
+        The video.
+
+    Raises
+    ------
+    DependencyError
+        If PyAV is missing.
+    FileError
+        If the file cannot be read.
+    FormatError
+        If it holds no pictures, or nothing says where they are.
+    """
+    av = library()
+    try:
+        with av.open(str(path), metadata_errors="replace") as container:
+            streams = [stream for stream in container.streams.video if stream.codec_context is not None]
+            if not streams:
+                raise FormatError(f"{path.name} holds no pictures that can be decoded")
+            stream = max(streams, key=lambda found: (found.width * found.height, -found.index))
+            for other in container.streams:
+                if other is not stream:
+                    other.discard = av.stream.Discard.all
+            table = _from_headers(path, stream) or _from_packets(av, container, stream)
+    except (av.FFmpegError, OSError) as error:
+        if isinstance(error, FileError):
+            raise
+        lost = isinstance(error, av.InvalidDataError)
+        why = "it is no video, or its headers are lost" if lost else str(getattr(error, "strerror", error))
+        raise (FormatError if lost else FileError)(f"{path.name} cannot be opened: {why}") from error
+    if not len(table.pts):
+        raise FormatError(f"{path.name} holds no frames")
+    return table
+
+
 @dataclass(frozen=True)
 class FrameTable:
     """
@@ -319,46 +357,6 @@ def library() -> Any:
     except ImportError as error:
         raise DependencyError("videos are decoded with PyAV, which is missing", hint="pip install av") from error
     return av
-
-
-def frame_table(path: Path) -> FrameTable:
-    """
-    Return the frames of a video: from the tables in its headers, or by reading through its packets.
-
-    Parameters
-    ----------
-    path
-        The video.
-
-    Raises
-    ------
-    DependencyError
-        If PyAV is missing.
-    FileError
-        If the file cannot be read.
-    FormatError
-        If it holds no pictures, or nothing says where they are.
-    """
-    av = library()
-    try:
-        with av.open(str(path), metadata_errors="replace") as container:
-            streams = [stream for stream in container.streams.video if stream.codec_context is not None]
-            if not streams:
-                raise FormatError(f"{path.name} holds no pictures that can be decoded")
-            stream = max(streams, key=lambda found: (found.width * found.height, -found.index))
-            for other in container.streams:
-                if other is not stream:
-                    other.discard = av.stream.Discard.all
-            table = _from_headers(path, stream) or _from_packets(av, container, stream)
-    except (av.FFmpegError, OSError) as error:
-        if isinstance(error, FileError):
-            raise
-        lost = isinstance(error, av.InvalidDataError)
-        why = "it is no video, or its headers are lost" if lost else str(getattr(error, "strerror", error))
-        raise (FormatError if lost else FileError)(f"{path.name} cannot be opened: {why}") from error
-    if not len(table.pts):
-        raise FormatError(f"{path.name} holds no frames")
-    return table
 
 
 def _from_headers(path: Path, stream: Any) -> FrameTable | None:
