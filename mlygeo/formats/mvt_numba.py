@@ -79,7 +79,7 @@ _NO_SINGLES = np.empty(0, dtype=np.float32)
 
 
 def index(layer: bytes, end: int) -> Index:
-    """Return where the parts of a layer lie; see `_mvt_numpy.index`."""
+    """Return where the parts of a layer lie; see `mvt_layers.index`."""
     data = np.frombuffer(layer, dtype=np.uint8)
     counts = np.zeros(VALUE + 1, dtype=np.int64)
     _raise(_count(data, end, counts))
@@ -96,7 +96,7 @@ def index(layer: bytes, end: int) -> Index:
 
 
 def values(layer: bytes, spans: tuple[Whole, Whole]) -> tuple[Bytes, Words]:
-    """Return what the values of a layer are; see `_mvt_numpy.values`."""
+    """Return what the values of a layer are; see `mvt_layers.values`."""
     kind = np.empty(len(spans[0]), dtype=np.uint8)
     bits = np.empty(len(spans[0]), dtype=np.uint64)
     _values(np.frombuffer(layer, dtype=np.uint8), *spans, kind, bits)
@@ -110,7 +110,7 @@ def features(
     n_values: int,
     n_columns: int,
 ) -> Features:
-    """Return positions and value indexes of a layer's features; see `_mvt_numpy.features`."""
+    """Return positions and value indexes of a layer's features; see `mvt_layers.features`."""
     data = np.frombuffer(layer, dtype=np.uint8)
     value_of = np.full((n_columns, len(spans[0])), -1, dtype=np.int32)
     placed = np.zeros(len(spans[0]), dtype=np.bool_)
@@ -120,7 +120,7 @@ def features(
 
 
 class Values(mvt_layers.Values):
-    """The columns of `_mvt_values.Values`, each in one walk over its rows."""
+    """The columns of `mvt_layers.Values`, each in one walk over its rows."""
 
     def whole(self, at: npt.NDArray[np.int32], *, floor: bool = False) -> tuple[Whole, Flags]:
         """Return whole numbers, and which are known; floating point numbers and texts take the longer way."""
