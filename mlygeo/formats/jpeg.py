@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlygeo.errors import FormatError
+from mlygeo.formats.tiff import HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -350,7 +351,7 @@ def _index_edits(jpeg: bytes, found: Layout, edits: list[tuple[int, int, bytes]]
 
 
 def _moved_pictures(index: bytes, base: int, growth: int) -> list[tuple[int, int, bytes]]:
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(index[:4])
+    order = HEADERS.get(index[:4])
     if order is None:
         return []
     try:

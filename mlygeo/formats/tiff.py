@@ -33,7 +33,8 @@ SIZES = {ASCII: 1, UTF8: 1, **{kind: struct.calcsize(f"<{letters}") for kind, le
 
 _IFD, _FLOATS = 13, (11, 12)
 
-_HEADERS = {b"II*\0": "<", b"MM\0*": ">"}
+HEADERS = {b"II*\0": "<", b"MM\0*": ">"}
+"""The first four bytes, and the byte order that they stand for."""
 
 _INTEROP = TABLE["InteropOffset"].number
 
@@ -96,7 +97,7 @@ class Block:
     """
 
     def __init__(self, data: bytes) -> None:
-        order = _HEADERS.get(data[:4])
+        order = HEADERS.get(data[:4])
         if order is None or len(data) < 8:
             raise FormatError(f"its EXIF is damaged: it begins with {data[:4].hex(' ') or 'nothing'}")
         self.order = order
@@ -265,8 +266,7 @@ def fresh(wanted: Mapping[str, Mapping[int, Encoded]], order: str) -> bytes:
     for name in others:
         first[POINTERS[name]] = _long(offset, order)
         offset += _length(wanted[name])
-    header = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8)
-    data = header
+    data = next(name for name, known in HEADERS.items() if known == order) + struct.pack(f"{order}I", 8)
     for values in (first, *(wanted[name] for name in others)):
         data += _table(values, len(data), order)
     return data
@@ -329,7 +329,7 @@ class Fields:
         self.broken = True
         self.picture: dict[str, Field] = {}
         self.gps: dict[str, Field] = {}
-        self._order = _HEADERS.get(data[:4], "")
+        self._order = HEADERS.get(data[:4], "")
         if not self._order or len(data) < 8:
             self.problem = "the EXIF segment does not start as one" if data else "the EXIF segment is empty"
             return

@@ -177,7 +177,7 @@ def write_exif(
 
 def _exif_segment(jpeg: bytes, found: segments.Layout) -> segments.Segment | None:
     blocks = segments.named(jpeg, found, segments.APP1, segments.EXIF_NAME)
-    if len(blocks) > 1 and not jpeg.startswith((b"II*\0", b"MM\0*"), blocks[1].start + 4 + len(_NEW_BLOCK)):
+    if len(blocks) > 1 and not jpeg.startswith(tuple(tiff.HEADERS), blocks[1].start + 4 + len(_NEW_BLOCK)):
         raise FormatError("its EXIF goes on over several segments, and cannot be extended")
     return blocks[0] if blocks else None
 
