@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -13,7 +14,7 @@ from helpers.upload_folders import USER_TOKEN, clusters_of, described, log_of
 
 import mlygeo
 from mlygeo.errors import FileError
-from mlygeo.locks import PhotoLock
+from mlygeo.locks import HeldError, Lock, NameLocks, PhotoLock
 from mlygeo.standin import Faults, serve
 
 
@@ -155,7 +156,7 @@ class TestUploads:
         assert lengths(server) == [12]
 
 
-class TestAtWork:
+class TestPhotoLock:
     def at(self, tmp_path, doing, *places, **more):
         return PhotoLock([tmp_path / place for place in places], doing, folder=tmp_path / "locks", **more)
 
@@ -212,3 +213,43 @@ class TestAtWork:
         (tmp_path / "file").write_text("")
         with PhotoLock([tmp_path], "writing", folder=tmp_path / "file" / "locks"):
             pass
+
+
+class TestNameLocks:
+    def test_one_name_is_held_by_one_and_another_by_others(self, tmp_path):
+        stop, held = threading.Event(), []
+        stop.set()
+        first, second = NameLocks(tmp_path, stop), NameLocks(tmp_path, stop)
+        with first.of("a"):
+            with pytest.raises(HeldError), second.of("a"):
+                held.append("a")
+            with second.of("b"):
+                held.append("b")
+        with second.of("a"):
+            held.append("a")
+        assert held == ["b", "a"]
+
+    def test_a_name_is_waited_for(self, tmp_path):
+        locks = NameLocks(tmp_path, threading.Event())
+        order = []
+
+        def hold():
+            with locks.of("a"):
+                order.append("second")
+
+        with locks.of("a"):
+            waiting = threading.Thread(target=hold)
+            waiting.start()
+            order.append("first")
+        waiting.join()
+        assert order == ["first", "second"]
+
+
+def test_a_lock_is_taken_given_up_and_its_file_removed(tmp_path):
+    lock = Lock(tmp_path / "x.lock")
+    with lock, pytest.raises(HeldError):
+        Lock(tmp_path / "x.lock").take()
+    lock.take()
+    lock.give_up(remove=True)
+    lock.give_up()
+    assert list(tmp_path.iterdir()) == []
