@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
     Floats: TypeAlias = npt.NDArray[np.float64]
     Whole: TypeAlias = npt.NDArray[np.int64]
+    Whole32: TypeAlias = npt.NDArray[np.int32]
     Flags: TypeAlias = npt.NDArray[np.bool_]
     Bytes: TypeAlias = npt.NDArray[np.uint8]
     Words: TypeAlias = npt.NDArray[np.uint64]  # eight bytes at once, or a hash
     Indices: TypeAlias = npt.NDArray[np.intp]  # as np.flatnonzero and np.argsort give them
+    Times: TypeAlias = npt.NDArray[np.datetime64]
+    Objects: TypeAlias = npt.NDArray[np.object_]
     Rows: TypeAlias = Whole  # row numbers
     Ids: TypeAlias = Whole
 

@@ -39,11 +39,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import geopandas as gpd
-    import numpy.typing as npt
     import pandas as pd
     import pyarrow as pa
 
-    from mlygeo.arrays import Floats
+    from mlygeo.arrays import Floats, Objects
 
 __all__ = [
     "CRS",
@@ -227,7 +226,7 @@ def from_arrow(table: pa.Table, schema: Schema | None = None) -> gpd.GeoDataFram
     return frame if schema is None else conform(frame, schema)
 
 
-def points(lon: Floats, lat: Floats) -> npt.NDArray[np.object_]:
+def points(lon: Floats, lat: Floats) -> Objects:
     """Return points of longitudes and latitudes, degrees."""
     import shapely
 
@@ -264,7 +263,7 @@ def lonlat(frame: gpd.GeoDataFrame) -> tuple[Floats, Floats]:
 
 
 def coordinates(
-    points: npt.NDArray[np.object_],
+    points: Objects,
 ) -> tuple[Floats, Floats]:
     """Return the coordinates of an array of points, as two arrays; NaN where a point is missing or empty."""
     import shapely

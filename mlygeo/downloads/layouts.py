@@ -19,9 +19,7 @@ from mlygeo.errors import FormatError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import numpy.typing as npt
-
-    from mlygeo.arrays import Ids
+    from mlygeo.arrays import Ids, Whole32
     from mlygeo.downloads.ledger import Form
     from mlygeo.providers.mapillary.graph import Graph
 
@@ -138,7 +136,7 @@ class ByTime:
     def __init__(
         self,
         ids: Ids,
-        sequences: npt.NDArray[np.int32],
+        sequences: Whole32,
         captured: Ids,
         names: list[str],
         starts: Ids,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from mlygeo.arrays import Flags, Floats, Whole, Words
+    from mlygeo.arrays import Flags, Floats, Times, Whole, Whole32, Words
 
 KINDS = ("track", "route", "waypoint")
 
@@ -139,8 +139,8 @@ class Points(NamedTuple):
     lon: Floats
     lat: Floats
     altitude: Floats
-    time: npt.NDArray[np.datetime64]
-    segment: npt.NDArray[np.int32]
+    time: Times
+    segment: Whole32
     segments: list[Segment]
     problems: list[str]
 
@@ -567,7 +567,7 @@ class Rows(NamedTuple):
     lon: Floats
     lat: Floats
     altitude: Floats
-    time: npt.NDArray[np.datetime64]
+    time: Times
     senseless: int
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from mlygeo.arrays import Bytes, Flags, Floats, Whole, Words
+    from mlygeo.arrays import Bytes, Flags, Floats, Whole, Whole32, Words
 
 NAME, FEATURE, KEY, VALUE, EXTENT = 1, 2, 3, 4, 5
 
@@ -169,7 +169,7 @@ def values(layer: bytes, spans: tuple[Whole, Whole]) -> tuple[Bytes, Words]:
 class Features(NamedTuple):
     """The features of a layer: positions in tile units, and which value each has in each column."""
 
-    value_of: npt.NDArray[np.int32]
+    value_of: Whole32
     placed: Flags
     px: Whole
     py: Whole
@@ -379,7 +379,7 @@ def _join(
     tags: Whole,
     column_of_key: npt.NDArray[np.int8],
     n_values: int,
-    value_of: npt.NDArray[np.int32],
+    value_of: Whole32,
 ) -> None:
     """Enter the values that tags point to: pairs of an index into the keys and one into the values."""
     rows = np.flatnonzero(tags[1] > tags[0])
@@ -454,7 +454,7 @@ class Values:
         self._kind = np.append(kind, np.uint8(NOTHING))
         self._bits = np.append(bits, np.uint64(0))
 
-    def whole(self, at: npt.NDArray[np.int32], *, floor: bool = False) -> tuple[Whole, Flags]:
+    def whole(self, at: Whole32, *, floor: bool = False) -> tuple[Whole, Flags]:
         """
         Return whole numbers, exact to the last digit, and which of them are known.
 
@@ -497,7 +497,7 @@ class Values:
             numbers[text] = np.array([number or 0 for number in parsed], dtype=np.int64)[which]
         return numbers, known
 
-    def real(self, at: npt.NDArray[np.int32]) -> Floats:
+    def real(self, at: Whole32) -> Floats:
         """Return numbers as float64, NaN where there is none or it is not finite."""
         if not len(at) or at.max() < 0:
             return np.full(len(at), np.nan)
@@ -519,12 +519,12 @@ class Values:
         numbers[single] = bits[single].astype(np.uint32).view(np.float32)
         return numbers
 
-    def truth(self, at: npt.NDArray[np.int32]) -> Flags:
+    def truth(self, at: Whole32) -> Flags:
         """Return truth values: a truth value or number other than zero is true, all else false."""
         result: Flags = (self._kind[at] >= FLOAT) & (self._bits[at] != 0)
         return result
 
-    def text(self, at: npt.NDArray[np.int32]) -> pa.Array:
+    def text(self, at: Whole32) -> pa.Array:
         """
         Return strings, null where there is none or it is empty.
 
@@ -543,7 +543,7 @@ class Values:
         number[places] = np.arange(len(places), dtype=np.int32)
         return self._strings(places, number[at])
 
-    def _strings(self, places: Whole, which: npt.NDArray[np.int32]) -> pa.Array:
+    def _strings(self, places: Whole, which: Whole32) -> pa.Array:
         """Return the string at one of some places for each row, null for -1."""
         import pyarrow as pa
 

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from mlygeo.arrays import Bytes, Flags, Floats, Whole, Words
+    from mlygeo.arrays import Bytes, Flags, Floats, Whole, Whole32, Words
 
 __all__ = ["Values", "features", "index", "values"]
 
@@ -122,27 +122,27 @@ def features(
 class Values(mvt_layers.Values):
     """The columns of `mvt_layers.Values`, each in one walk over its rows."""
 
-    def whole(self, at: npt.NDArray[np.int32], *, floor: bool = False) -> tuple[Whole, Flags]:
+    def whole(self, at: Whole32, *, floor: bool = False) -> tuple[Whole, Flags]:
         """Return whole numbers, and which are known; floating point numbers and texts take the longer way."""
         numbers, known = np.empty(len(at), dtype=np.int64), np.empty(len(at), dtype=np.bool_)
         if _whole(self._kind, self._bits, np.ascontiguousarray(at), numbers, known):
             return numbers, known
         return super().whole(at, floor=floor)
 
-    def real(self, at: npt.NDArray[np.int32]) -> Floats:
+    def real(self, at: Whole32) -> Floats:
         """Return numbers as float64, NaN where there is none or it is not finite."""
         numbers = np.empty(len(at), dtype=np.float64)
         singles = self._bits.astype(np.uint32).view(np.float32) if (self._kind == FLOAT).any() else _NO_SINGLES
         _real(self._kind, self._bits, self._bits.view(np.float64), singles, np.ascontiguousarray(at), numbers)
         return numbers
 
-    def truth(self, at: npt.NDArray[np.int32]) -> Flags:
+    def truth(self, at: Whole32) -> Flags:
         """Return truth values: a truth value or number other than zero is true, all else false."""
         result = np.empty(len(at), dtype=np.bool_)
         _truth(self._kind, self._bits, np.ascontiguousarray(at), result)
         return result
 
-    def text(self, at: npt.NDArray[np.int32]) -> pa.Array:
+    def text(self, at: Whole32) -> pa.Array:
         """Return strings, null where there is none or it is empty."""
         number, which = np.full(len(self._kind), -1, dtype=np.int32), np.empty(len(at), dtype=np.int32)
         _number_texts(self._kind, self._bits, np.ascontiguousarray(at), number, which)

@@ -19,10 +19,9 @@ from mlygeo.formats.texts import cell_reals, cells
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import numpy.typing as npt
     import pyarrow as pa
 
-    from mlygeo.arrays import Bytes, Flags, Floats, Whole
+    from mlygeo.arrays import Bytes, Flags, Floats, Times, Whole
 
 STRETCH = 1 << 20
 """Bytes decoded at a time."""
@@ -69,7 +68,7 @@ class Fixes(NamedTuple):
     lon: Floats
     lat: Floats
     altitude: Floats
-    time: npt.NDArray[np.datetime64]
+    time: Times
     problems: list[str]
 
 

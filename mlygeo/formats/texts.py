@@ -11,10 +11,9 @@ import numpy as np
 from mlygeo.formats.exif import clock_time
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
     import pyarrow as pa
 
-    from mlygeo.arrays import Floats, Whole
+    from mlygeo.arrays import Floats, Times, Whole
 
 
 def cells(block: bytes, starts: Whole, stops: Whole) -> pa.Array:
@@ -61,7 +60,7 @@ def cell_reals(texts: pa.Array) -> Floats:
     return numbers
 
 
-def cell_moments(texts: pa.Array) -> tuple[npt.NDArray[np.datetime64], int]:
+def cell_moments(texts: pa.Array) -> tuple[Times, int]:
     """Return times in UTC, and how many are none although something stands there. Without a zone they are UTC."""
     import pyarrow as pa
 
@@ -88,7 +87,7 @@ def reals(texts: list[str]) -> Floats:
     return numbers
 
 
-def moments(texts: list[str]) -> tuple[npt.NDArray[np.datetime64], int]:
+def moments(texts: list[str]) -> tuple[Times, int]:
     """Return times in UTC, and how many are none although something stands there. Without a zone they are UTC."""
     import pandas as pd
 

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     import geopandas as gpd
-    import numpy.typing as npt
 
-    from mlygeo.arrays import Flags, Whole
+    from mlygeo.arrays import Flags, Objects, Whole
     from mlygeo.photos.tags import Overwrite
 
 log = logging.getLogger("mlygeo.photos.insertion")
@@ -232,7 +231,7 @@ def _write(
         return str(error)
 
 
-def _column(errors: npt.NDArray[np.object_], images: gpd.GeoDataFrame) -> Any:
+def _column(errors: Objects, images: gpd.GeoDataFrame) -> Any:
     import pandas as pd
 
     return pd.Series(errors, index=images.index, dtype="str")

@@ -14,9 +14,8 @@ from mlygeo.errors import FrameError
 
 if TYPE_CHECKING:
     import geopandas as gpd
-    import numpy.typing as npt
 
-    from mlygeo.arrays import Flags, Floats, Whole
+    from mlygeo.arrays import Flags, Floats, Objects, Whole
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Layer:
     frame: gpd.GeoDataFrame
 
     @property
-    def geometry(self) -> npt.NDArray[np.object_]:
+    def geometry(self) -> Objects:
         """The geometries."""
         return np.asarray(self.frame.geometry.values)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from mlygeo.arrays import Floats
+    from mlygeo.arrays import Floats, Times
 
 log = logging.getLogger("mlygeo.readers.tracks")
 
@@ -441,7 +441,7 @@ def _rows(columns: dict[str, list[str]], count: int) -> Rows:
     return Rows(lon[placed], lat[placed], altitude[placed], time[placed], track, problems)
 
 
-def _times(texts: list[str]) -> tuple[npt.NDArray[np.datetime64], int]:
+def _times(texts: list[str]) -> tuple[Times, int]:
     numbers = reals(texts)
     given = np.isfinite(numbers)
     if not given.any():
@@ -466,6 +466,6 @@ class Rows(NamedTuple):
     lon: Floats
     lat: Floats
     altitude: Floats
-    time: npt.NDArray[np.datetime64]
+    time: Times
     track: list[str] | None
     problems: list[str]

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import geopandas as gpd
-    import numpy.typing as npt
     import pandas as pd
 
-    from mlygeo.arrays import Flags, Floats, Rows
+    from mlygeo.arrays import Flags, Floats, Objects, Rows
     from mlygeo.spatial.track import Places
 
 LOG = logging.getLogger("mlygeo.spatial.geotag")
@@ -252,7 +251,7 @@ def outside_track(
     *,
     max_extrapolation: float = MAX_EXTRAPOLATION_S,
     max_gap: float | None = None,
-) -> npt.NDArray[np.object_]:
+) -> Objects:
     """
     Say of moments that lie outside a track how far outside, and what the clock may have got wrong.
 
@@ -304,7 +303,7 @@ def _explain(
     *,
     offset_time: float,
     clock: bool,
-) -> npt.NDArray[np.object_]:
+) -> Objects:
     reasons = np.full(len(time_us), None, dtype=object)
     lost = np.isnan(places.lon)
     if not lost.any():
@@ -349,7 +348,7 @@ def _placed(images: gpd.GeoDataFrame, rows: Rows, lon: Floats, lat: Floats) -> g
     return images.set_geometry(_series(geometry, images))
 
 
-def _series(geometry: npt.NDArray[np.object_], images: gpd.GeoDataFrame) -> gpd.GeoSeries:
+def _series(geometry: Objects, images: gpd.GeoDataFrame) -> gpd.GeoSeries:
     import geopandas as gpd
 
     return gpd.GeoSeries(geometry, index=images.index, crs=images.crs, name=images.active_geometry_name)
@@ -365,7 +364,7 @@ def _numbers(images: gpd.GeoDataFrame, name: str, rows: Rows | None = None, valu
     return column
 
 
-def _errors(images: gpd.GeoDataFrame, rows: Rows, reasons: npt.NDArray[np.object_]) -> pd.Series:
+def _errors(images: gpd.GeoDataFrame, rows: Rows, reasons: Objects) -> pd.Series:
     """Return the column `error` with the reasons of some rows."""
     import pandas as pd
 

@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from mlygeo.arrays import in_threads, workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mlygeo.arrays import Bytes, Flags, Floats, Rows
+    from mlygeo.arrays import Bytes, Flags, Floats, Rows, Whole32
 
 CELLS_PER_IMAGE = 2
 
@@ -70,10 +69,10 @@ class Grid:
     height: float
     columns: int
     lines: int
-    starts: npt.NDArray[np.int32]
+    starts: Whole32
     x: Floats
     y: Floats
-    rows: npt.NDArray[np.int32]
+    rows: Whole32
 
     @property
     def slack(self) -> float:
@@ -92,7 +91,7 @@ def shape(
     return width, height, int(wide / width) + 2, int(high / height) + 2
 
 
-def build(positions: tuple[Floats, Floats], chosen: npt.NDArray[np.int32] | None, box: Box, *, at_least: float) -> Grid:
+def build(positions: tuple[Floats, Floats], chosen: Whole32 | None, box: Box, *, at_least: float) -> Grid:
     """
     Sort positions into a grid.
 

@@ -17,9 +17,7 @@ from mlygeo.arrays import in_threads, workers
 from mlygeo.spatial.grid import SLACK, shape
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from mlygeo.arrays import Floats, Rows
+    from mlygeo.arrays import Floats, Rows, Whole32
     from mlygeo.spatial.grid import Box, HeadingTest
 
 CELLS_PER_IMAGE = 0.25
@@ -154,7 +152,7 @@ def search(
     ids: Rows,
     *,
     only: Rows,
-    chosen: npt.NDArray[np.int32] | None,
+    chosen: Whole32 | None,
     box: Box,
     limit_square: float,
     test: HeadingTest | None,

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from mlygeo.arrays import Flags, Floats, Indices, Rows
+    from mlygeo.arrays import Flags, Floats, Indices, Rows, Whole32
     from mlygeo.spatial.grid import PairTest
 
-    Chosen: TypeAlias = npt.NDArray[np.int32] | None
+    Chosen: TypeAlias = Whole32 | None
 
 LOG = logging.getLogger("mlygeo.spatial.nearest")
 
@@ -292,7 +292,7 @@ def _grown(box: Box, limit: float) -> Box:
     return Box(box.west - by, box.south - by, box.east + by, box.north + by)
 
 
-def _inside(x: Floats, y: Floats, chosen: npt.NDArray[np.integer] | None, box: Box) -> npt.NDArray[np.int32] | None:
+def _inside(x: Floats, y: Floats, chosen: npt.NDArray[np.integer] | None, box: Box) -> Whole32 | None:
     """Return which of the chosen positions a box holds; None if no choice was made and it holds all."""
     tight = _tight(x, y, chosen)
     if tight[:2] >= box[:2] and tight.south >= box.south and tight.east <= box.east and tight.north <= box.north:

@@ -19,9 +19,7 @@ from mlygeo.spatial.grid import SMALLEST_CELL_M, Box, Grid, build
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy.typing as npt
-
-    from mlygeo.arrays import Flags, Floats, Whole
+    from mlygeo.arrays import Flags, Floats, Objects, Whole, Whole32
     from mlygeo.spatial.geodesy import Projection
     from mlygeo.spatial.polylines import Lines
 
@@ -84,7 +82,7 @@ def reach(
 class Classes:
     """A class for each point, as a number from 0."""
 
-    codes: npt.NDArray[np.int32]
+    codes: Whole32
     count: int
 
 
@@ -403,7 +401,7 @@ def complement(line: Whole, start: Floats, stop: Floats, length: Floats) -> tupl
 
 def substrings(
     lines: Lines, lonlat: Floats, projection: Projection, line: Whole, *, start: Floats, stop: Floats
-) -> npt.NDArray[np.object_]:
+) -> Objects:
     """
     Return parts of lines as geometries, EPSG:4326.
 

@@ -19,10 +19,9 @@ from mlygeo.spatial import geodesy, ordering
 
 if TYPE_CHECKING:
     import geopandas as gpd
-    import numpy.typing as npt
     import pandas as pd
 
-    from mlygeo.arrays import Flags, Floats, Rows
+    from mlygeo.arrays import Flags, Floats, Objects, Rows
     from mlygeo.spatial.ordering import Order
 
 LOG = logging.getLogger("mlygeo.spatial.sequences")
@@ -389,7 +388,7 @@ def _facts(members: gpd.GeoDataFrame, rows: Rows) -> pd.DataFrame:
     return table
 
 
-def _lines(order: Order, starts: Rows) -> npt.NDArray[np.object_]:
+def _lines(order: Order, starts: Rows) -> Objects:
     """Return the lines of the sequences that start at these places of an order, cut at the antimeridian."""
     import shapely
 

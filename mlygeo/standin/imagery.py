@@ -18,11 +18,10 @@ from mlygeo import frames
 
 if TYPE_CHECKING:
     import geopandas as gpd
-    import numpy.typing as npt
     import pandas as pd
     from shapely.geometry.base import BaseGeometry
 
-    from mlygeo.arrays import Floats, Indices
+    from mlygeo.arrays import Floats, Indices, Objects
 
 
 EXTENT = 4096
@@ -216,7 +215,7 @@ def _on_map(images: gpd.GeoDataFrame) -> Floats:
     return np.column_stack([lon / 360 + 0.5, 0.5 - np.arcsinh(np.tan(np.radians(lat))) / (2 * math.pi)])
 
 
-def _lines(places: Floats, sequences: pd.Series) -> tuple[npt.NDArray[np.object_], Indices]:
+def _lines(places: Floats, sequences: pd.Series) -> tuple[Objects, Indices]:
     """Return the line of each sequence of two images or more, and the row of its first image."""
     import shapely
 
@@ -227,7 +226,7 @@ def _lines(places: Floats, sequences: pd.Series) -> tuple[npt.NDArray[np.object_
     rows, codes = rows[long_enough], codes[long_enough]
     # The rows stand sequence by sequence, so the numbers grow and each one's first row is its start.
     _, starts, numbers = np.unique(codes, return_index=True, return_inverse=True)
-    lines: npt.NDArray[np.object_] = np.asarray(shapely.linestrings(places[rows], indices=numbers))
+    lines: Objects = np.asarray(shapely.linestrings(places[rows], indices=numbers))
     return lines, rows[starts]
 
 
