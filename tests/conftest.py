@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
 STUTTGART = ROOT / "examples" / "stuttgart"
@@ -17,6 +18,16 @@ DATA = Path(__file__).parent / "data"
 # A shell starts what runs in the background with Ctrl-C ignored, and so would every program that a test starts be.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+settings.register_profile(
+    "mlygeo",
+    deadline=None,  # how long an example takes depends on what else the machine does,
+    suppress_health_check=[HealthCheck.too_slow],  # and so does how fast examples are made
+    derandomize="CI" in os.environ,  # what CI says of a commit does not change; elsewhere each run tries others
+    print_blob=True,
+)
+settings.load_profile("mlygeo")
 
 
 @pytest.fixture(autouse=True)
