@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from helpers.processes import end_all
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +41,13 @@ def clean_environment(monkeypatch, tmp_path_factory):
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(home / name.lower()))
     monkeypatch.setenv("MAPILLARY_TILES_ENDPOINT", "http://127.0.0.1:9")
+
+
+@pytest.fixture(autouse=True)
+def no_program_left():
+    """A program that a failed test left running does no harm to the tests after it."""
+    yield
+    end_all()
 
 
 @pytest.fixture(autouse=True)

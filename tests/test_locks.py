@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from helpers.photo_folders import folder_of
-from helpers.processes import HANGS_S, wait_for
+from helpers.processes import HANGS_S, start, wait_for
 from helpers.upload_folders import USER_TOKEN, clusters_of, described, log_of
 
 import mlygeo
@@ -44,7 +44,7 @@ def verb(server, *words):
         "MAPILLARY_ACCESS_TOKEN": USER_TOKEN,
     }
     command = [sys.executable, "-m", "mlygeo", *map(str, words)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return start(command, env=environment)
 
 
 def told(process):

@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import textwrap
 import time
@@ -21,7 +20,7 @@ import numpy as np
 import pytest
 import shapely
 from conftest import STUTTGART
-from helpers.processes import HANGS_S, ended, wait_for
+from helpers.processes import HANGS_S, ended, start, wait_for
 from helpers.tokens import TOKEN
 from helpers.work import at_most, connections, little_memory
 from hypothesis import given, settings
@@ -610,7 +609,7 @@ PROGRAM = """
 
 def started(server, cache, state, *, limit=0):
     command = [sys.executable, "-c", textwrap.dedent(PROGRAM), server.url, str(cache), str(state), str(limit)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    return start(command)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
