@@ -385,8 +385,8 @@ def _run(
     ):
         bar = stack.enter_context((progress or Silent()).bar("uploading", total=total, unit="MB"))
         run = Upload(
-            uploads=uploads, ledger=ledger, locks=NameLocks(ledger.folder / "locks", stop), stop=stop, threads=threads, bar=bar,
-            user_key=account.user_key, reupload=reupload, manual_done=manual_done,
+            uploads=uploads, ledger=ledger, locks=NameLocks(ledger.folder / "locks", stop), stop=stop, threads=threads,
+            bar=bar, user_key=account.user_key, reupload=reupload, manual_done=manual_done,
             older=None if reupload else OlderUploads(),
         )  # fmt: skip
         outcome = run.run(found.sequences, found.files)

@@ -435,7 +435,7 @@ EXTREMES = [
 ]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(image=images)
 @example(image=EXTREMES[0])
 @example(image=EXTREMES[1])
@@ -465,7 +465,7 @@ def test_what_is_written_is_what_exiftool_and_pillow_read(exiftool, scratch, ima
     assert np.array_equal(pixels_of(written), pixels_of(SMALL))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(first=images, second=images, name=st.text(max_size=30), path=st.sampled_from(WHOLE))
 def test_writing_again_replaces_and_does_not_grow(first, second, name, path):
     jpeg = path.read_bytes()
@@ -482,7 +482,7 @@ def test_writing_again_replaces_and_does_not_grow(first, second, name, path):
     assert len(insert(once, first | Tags(exif={"GPSImgDirection": ((1, 1),)}))) == len(once)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_no_bytes_make_it_crash(data):
     path = data.draw(st.sampled_from([path for path in [*WHOLE, *READABLE] if path.stat().st_size < 60_000]))

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import DATA
+from helpers.work import at_most
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -277,7 +278,7 @@ def test_frame(bundled):
     lat=st.floats(-90, 90), lon=st.floats(-180, 180), heading=st.integers(0, 35_999), height=st.integers(-400_000, 8_000_000),
     when=st.datetimes(datetime(1980, 1, 6), datetime(2100, 1, 1)), order=st.sampled_from("<>"),
 )  # fmt: skip
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @example(lat=0.0, lon=9.0, heading=0, height=0, when=datetime(2024, 2, 29, 23, 59, 59, 999_999), order=">")
 def test_tags_come_back(lat, lon, heading, height, when, order):
     gps = dms(lat, lon) | {
@@ -562,7 +563,7 @@ def test_cut_off_anywhere(shot, cut):
 
 
 @given(data=st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_mutated_photos_never_raise_and_never_hang(data):
     sources = [path for path in sorted(PHOTOS.rglob("*.jpg")) if path.stat().st_size < 50_000]
     photo = bytearray(data.draw(st.sampled_from(sources)).read_bytes())
@@ -577,16 +578,15 @@ def test_mutated_photos_never_raise_and_never_hang(data):
             photo[at:at] = data.draw(st.binary(max_size=20))
         elif at > 4:
             del photo[at:]
-    started = time.perf_counter()
-    row = one_photo._photo("x.jpg", read_head(io.BytesIO(bytes(photo))), len(photo), local=False)
-    assert time.perf_counter() - started < 1
+    with at_most():
+        row = one_photo._photo("x.jpg", read_head(io.BytesIO(bytes(photo))), len(photo), local=False)
     assert row.lat is None or (abs(row.lat) <= 90 and abs(row.lon) <= 180)
     assert row.compass_angle is None or 0 <= row.compass_angle < 360
     assert row.exif_orientation in {None, *range(1, 9)}
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_as_exif(data):
     for start in (b"", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"):
         head = read_head(io.BytesIO(jpeg(start + data)))
@@ -731,7 +731,8 @@ def test_stopping_early_leaves_no_process(many):
         assert not any(b"_workers" in command for command in commands)
 
 
-def test_a_thousand_photos_a_second(tmp_path):
+def test_a_photo_takes_few_steps(tmp_path):
+    """A thousand a second, on one core of some years ago."""
     source = PHOTOS / "DSC00001_cut.jpg"
     names = []
     for number in range(300):
@@ -739,12 +740,8 @@ def test_a_thousand_photos_a_second(tmp_path):
             tmp_path / f"{number}.jpg"
         ).write_bytes(source.read_bytes())
         names.append(str(tmp_path / f"{number}.jpg"))
-    best = math.inf
-    for _ in range(5):
-        started = time.process_time()
+    with at_most(300 * 1500):
         one_photo.read_photos(names, local=False)
-        best = min(best, time.process_time() - started)
-    assert 300 / best > 1000
 
 
 def test_coordinates_keep_every_digit(shot):
