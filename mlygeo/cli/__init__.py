@@ -9,6 +9,7 @@ imported until a verb needs it.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import logging
 import os
@@ -137,7 +138,7 @@ def _command(verb: Verb) -> click.Command:
 
 def _run(verb: Verb, given: dict[str, Any]) -> int:
     """Run a verb: parse, call one function, write what it returns."""
-    from mlygeo import jobs, progress
+    from mlygeo import jobs, pipelines, progress
     from mlygeo.pipelines.job import check_output
 
     output, as_json, quiet = given.pop("output", None), given.pop("as_json"), given.pop("quiet")
@@ -164,7 +165,8 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         if name in passed_over:
             del given[name]
     afterwards = {name: given.pop(name) for name in old_tools.AFTERWARDS.get(verb.name, ())}
-    given["progress"] = progress.for_terminal(quiet=quiet)
+    if "progress" in inspect.signature(getattr(pipelines, verb.function)).parameters:
+        given["progress"] = progress.for_terminal(quiet=quiet)
     target = None
     if verb.acts:
         given["output"] = output
