@@ -71,7 +71,7 @@ def expired(faults: Faults) -> Answer:
     return plain(faults.expired_status, "URL signature expired")
 
 
-def _login(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answer:  # noqa: ARG001
+def _login(_backend: Backend, _request: Request, _parts: Mapping[str, str]) -> Answer:
     """Answer for the login page."""
     return Answer(WEB_PAGE, 200, "text/html")
 

@@ -10,7 +10,7 @@ import logging
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, TypeAlias, overload
 
 from mlygeo import dtypes, frames
 from mlygeo.errors import FileError, FormatError, FrameError
@@ -42,7 +42,7 @@ __all__ = [
 
 log = logging.getLogger("mlygeo.store")
 
-FrameLike = Any
+FrameLike: TypeAlias = "gpd.GeoDataFrame | str | os.PathLike[str]"
 """What stands for a frame in a call: a GeoDataFrame, or the path of a file that holds one."""
 
 PARQUET = (".parquet", ".geoparquet", ".pq")
