@@ -3,13 +3,13 @@
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 from helpers.picture_downloads import expected, pictures_in
+from helpers.processes import HANGS_S, ended, start, wait_for
 from helpers.tokens import TOKEN
 
 import mlygeo
@@ -20,7 +20,7 @@ WORKERS = 4
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has neither kill -9 nor Ctrl-C for another process")
 
 
-def start(server, folder, ids, *options):
+def download(server, folder, ids, *options):
     environment = {
         **os.environ,
         "MAPILLARY_GRAPH_API_ENDPOINT": server.url,
@@ -30,9 +30,7 @@ def start(server, folder, ids, *options):
         sys.executable, "-m", "mlygeo", "download", "--imgid-file", ids, "--size", "256", "--workers", WORKERS,
         "--required-disk-space", 0, "-o", folder, *options,
     ]  # fmt: skip
-    return subprocess.Popen(
-        [str(word) for word in command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return start(command, env=environment)
 
 
 @pytest.fixture
@@ -42,20 +40,15 @@ def id_file(images, tmp_path):
     return path
 
 
-def wait_for(server, requests, process):
-    deadline = time.monotonic() + 30
-    while server.count("thumbs") < requests and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)
-
-
 def test_kill_at_twenty_moments(images, tmp_path, id_file):
     """After each kill no file is broken; in the end all are there, and only what was in flight came twice."""
     folder, chance, kills = tmp_path / "pictures", random.Random(3), 0
     right = expected(images.iloc[:400])
-    with serve(images, token=TOKEN, faults=Faults(latency=0.005)) as server:
+    with serve(images, token=TOKEN, faults=Faults(latency=0.05)) as server:
         while kills < 20:
-            process = start(server, folder, id_file)
-            wait_for(server, server.count("thumbs") + chance.randint(1, 30), process)
+            process = download(server, folder, id_file)
+            goal = server.count("thumbs") + chance.randint(1, 15)
+            wait_for(lambda goal=goal: server.count("thumbs") >= goal, process)
             time.sleep(chance.uniform(0, 0.01))
             process.kill()
             assert process.wait() == -signal.SIGKILL, process.stderr.read()
@@ -65,8 +58,8 @@ def test_kill_at_twenty_moments(images, tmp_path, id_file):
             there = pictures_in(folder)
             assert all(right[name] == content for name, content in there.items())
         assert len(there) < 400, "all was there before the last kill: nothing was tested"
-        last = start(server, folder, id_file)
-        _, err = last.communicate(timeout=60)
+        last = download(server, folder, id_file)
+        _, err = last.communicate(timeout=HANGS_S)
         assert last.returncode == 0, err
         assert pictures_in(folder) == right
         assert server.count("thumbs") <= 400 + kills * WORKERS
@@ -76,33 +69,33 @@ def test_kill_at_twenty_moments(images, tmp_path, id_file):
     assert not list((folder / ".mlygeo" / "parts").iterdir())
 
 
-@pytest.mark.parametrize("fault", [{"latency": 0.05}, {"stall": 1.0, "only": ("thumbs",)}, {"latency": 30.0}])
-def test_ctrl_c_ends_within_two_seconds_and_keeps_what_is_done(images, tmp_path, id_file, fault):
-    folder = tmp_path / "pictures"
-    with serve(images, token=TOKEN, faults=Faults(**fault)) as server:
-        process = start(server, folder, id_file)
-        deadline = time.monotonic() + 30
-        wanted = 12 if fault.get("latency") == 0.05 else 1
-        while server.count("thumbs" if wanted > 1 else None) < wanted and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(0.3)
-        pressed = time.monotonic()
+@pytest.mark.parametrize("fault", [{"latency": 2.0}, {"stall": 1.0, "only": ("thumbs",)}, {"latency": 600.0}])
+def test_ctrl_c_waits_for_nothing_and_keeps_what_is_done(images, tmp_path, id_file, fault):
+    """Whether answers come slowly, never, or not even to the first request; the run would go on for minutes."""
+    folder, at_work = tmp_path / "pictures", fault.get("latency") == 2.0
+    with serve(images, token=TOKEN, faults=Faults() if at_work else Faults(**fault)) as server:
+        process = download(server, folder, id_file)
+        if at_work:
+            wait_for(lambda: len(pictures_in(folder)) >= 8, process)
+            server.faults = Faults(**fault)
+            asked = server.count("thumbs")
+            wait_for(lambda: server.count("thumbs") > asked, process)
+        else:
+            wait_for(lambda: server.count(*fault.get("only", ())) > 0, process)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
-        passed = time.monotonic() - pressed
+        _, err = ended(process)
         assert process.returncode == 130, err
-        assert passed < 2, err
         assert "Traceback" not in err
         assert "goes on from there" in err
-        if wanted == 1:
+        if not at_work:
             return
         right, there = expected(images.iloc[:400]), pictures_in(folder)
-        assert there
+        assert 8 <= len(there) < 400
         assert all(right[name] == content for name, content in there.items())
         assert len(mlygeo.transfers(folder)) == len(there)
         server.faults = Faults()
-        again = start(server, folder, id_file)
-        _, err = again.communicate(timeout=60)
+        again = download(server, folder, id_file)
+        _, err = again.communicate(timeout=HANGS_S)
         assert again.returncode == 0, err
         assert pictures_in(folder) == right
 
@@ -112,13 +105,13 @@ def test_no_token_in_anything_that_is_left_or_said(images, tmp_path, id_file):
     folder, failed = tmp_path / "pictures", tmp_path / "failed.txt"
     faults = Faults(seed=2, gone=frozenset(images["id"].tolist()[:5])).spread(0.4)
     with serve(images, token=TOKEN, faults=faults) as server:
-        process = start(
+        process = download(
             server, folder, id_file, "-vv", "--json", "--num-retries", 0, "--max-images", 60,
             "--failed-imgid-file", failed, "--layout", "flat", "--exif",
         )  # fmt: skip
         title = Path(f"/proc/{process.pid}/cmdline")
         title = title.read_bytes() if title.exists() else b""
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=HANGS_S)
         assert process.returncode == 3, err
         assert server.leaks == 0
     secret = TOKEN.rpartition("|")[2]
@@ -132,12 +125,12 @@ def test_no_token_in_anything_that_is_left_or_said(images, tmp_path, id_file):
 def test_exit_status_and_words_of_a_download_with_failures(images, tmp_path, id_file):
     gone = images["id"].tolist()[3]
     with serve(images, token=TOKEN, faults=Faults(gone=frozenset({gone}))) as server:
-        process = start(server, tmp_path / "p", id_file, "--max-images", 20)
-        out, err = process.communicate(timeout=60)
+        process = download(server, tmp_path / "p", id_file, "--max-images", 20)
+        out, err = process.communicate(timeout=HANGS_S)
         assert process.returncode == 3
         assert out == ""
         assert "20 images of ids.txt: 19 fetched" in err
         assert "1 gone" in err
-        quiet = start(server, tmp_path / "p", id_file, "--max-images", 3, "--quiet")
-        assert quiet.communicate(timeout=60) == ("", "")
+        quiet = download(server, tmp_path / "p", id_file, "--max-images", 3, "--quiet")
+        assert quiet.communicate(timeout=HANGS_S) == ("", "")
         assert quiet.returncode == 0

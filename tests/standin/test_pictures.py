@@ -113,7 +113,7 @@ class TestPictures:
             url = urlsplit(address(server, number))
 
             def fetch(_):
-                connection = http.client.HTTPConnection(url.hostname, url.port, timeout=10)
+                connection = http.client.HTTPConnection(url.hostname, url.port, timeout=60)
                 for _ in range(5):
                     connection.request("GET", f"{url.path}?{url.query}")
                     assert connection.getresponse().read() == body
@@ -128,10 +128,11 @@ class TestPictures:
 class TestAddresses:
     def test_they_expire(self, server, few):
         number = few["id"].iloc[0]
-        server.faults = Faults(url_lifetime=1)
+        server.faults = Faults(url_lifetime=5)
+        before = time.time()
         url = address(server, number)
         expiry = int(parse_qs(urlsplit(url).query)["oe"][0], 16)
-        assert 0 <= expiry - time.time() <= 2
+        assert before + 4 <= expiry <= time.time() + 6
         assert ask(url).status == 200
         time.sleep(expiry - time.time() + 0.05)
         assert ask(url).status == 403
@@ -141,7 +142,7 @@ class TestAddresses:
 
     def test_after_thirty_days_unless_told_otherwise(self, server, few):
         expiry = int(parse_qs(urlsplit(address(server, few["id"].iloc[0])).query)["oe"][0], 16)
-        assert expiry - time.time() == pytest.approx(30 * 86_400, abs=3)
+        assert expiry - time.time() == pytest.approx(30 * 86_400, abs=60)
 
     def test_nothing_in_them_can_be_changed(self, server, few):
         url = address(server, few["id"].iloc[0])
@@ -216,7 +217,7 @@ class TestFaults:
         whole = ask(url).body
         server.faults = Faults(endless=1)
         parts = urlsplit(url)
-        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=5)
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
         connection.request("GET", f"{parts.path}?{parts.query}")
         body = connection.getresponse().read(2_000_000)
         connection.close()
@@ -306,13 +307,13 @@ class TestRoutes:
             server.faults = faults
             assert ask(url).status == 404
             assert ask(f"{server.url}/me").status == 200
+        server.faults = Faults(temporary=1, latency=600, only=("graph",))
+        assert ask(url).status == 200
         server.faults = Faults(temporary=1, latency=0.2, only=("graph",))
         started = time.monotonic()
-        assert ask(url).status == 200
-        assert time.monotonic() - started < 0.2
         for path in ("/me", "/5", "/?ids=5", "/image_ids?sequence_id=x", "/images?image_ids=5", "/images?fields=id"):
             assert ask(server.url + path).status == 500
-        assert time.monotonic() - started > 1.2
+        assert time.monotonic() - started >= 6 * 0.2
         server.faults = Faults(routes={"search": Faults(too_much=1), "graph": Faults(temporary=1)})
         assert ask(f"{server.url}/images?bbox=1,1,1.01,1.01").error == (1, None)
         assert ask(f"{server.url}/images?image_ids=5").error == (2, None)
@@ -392,7 +393,7 @@ class TestConnections:
     )
     def test_odd_requests(self, server, sent, status):
         parts = urlsplit(server.url)
-        with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
+        with socket.create_connection((parts.hostname, parts.port), timeout=60) as connection:
             connection.sendall(sent)
             assert connection.recv(4096).split()[1] == status
 

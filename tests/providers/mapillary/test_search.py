@@ -74,7 +74,7 @@ def clusters(draw):
 
 
 class TestNothingIsLost:
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(clusters(), st.integers(5, 40), st.sampled_from([10, 20_000]))
     def test_of_dense_clusters(self, places, limit, densest):
         """Whatever fits into the smallest boxes is found once; where more lies, the place is told."""
