@@ -77,7 +77,7 @@ class Selection:
         FrameError
             If ids are missing or no numbers, or `point_id` is not unique.
         """
-        from mlygeo.spatial import nearest
+        from mlygeo.spatial import grid, nearest
         from mlygeo.store.points import floats_of, ids_of, truths_of
 
         point_ids = ids_of(points, "point_id") if "point_id" in points.columns else np.arange(len(points))
@@ -99,7 +99,7 @@ class Selection:
         unknown = np.full(len(matches.point_row), np.nan)
         difference = unknown
         if bearing is not None and heading is not None:
-            difference = nearest.heading_difference(heading[matches.image_row], bearing[matches.point_row])
+            difference = grid.heading_difference(heading[matches.image_row], bearing[matches.point_row])
         return cls(points, point_ids, images, image_ids, matches, difference)
 
     @cached_property

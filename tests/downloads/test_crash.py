@@ -103,7 +103,7 @@ def test_ctrl_c_waits_for_nothing_and_keeps_what_is_done(images, tmp_path, id_fi
 def test_no_token_in_anything_that_is_left_or_said(images, tmp_path, id_file):
     """Not in what it prints, however much; not in the ledger, files, names; not in the process's title."""
     folder, failed = tmp_path / "pictures", tmp_path / "failed.txt"
-    faults = Faults.spread(0.4, seed=2, gone=frozenset(images["id"].tolist()[:5]))
+    faults = Faults(seed=2, gone=frozenset(images["id"].tolist()[:5])).spread(0.4)
     with serve(images, token=TOKEN, faults=faults) as server:
         process = download(
             server, folder, id_file, "-vv", "--json", "--num-retries", 0, "--max-images", 60,

@@ -345,11 +345,11 @@ class TestRoutes:
 
 class TestChoice:
     def test_a_share_is_spread(self):
-        faults = Faults.spread(0.26, seed=5, latency=0.1)
+        faults = Faults(seed=5, latency=0.1).spread(0.26)
         assert (faults.seed, faults.latency) == (5, 0.1)
         assert {name: getattr(faults, name) for name in PASSING} == dict.fromkeys(PASSING, pytest.approx(0.02))
         assert sum(getattr(faults, name) for name in SHARES) == pytest.approx(0.26)
-        faults = Faults.spread(0.5, "drop", "stall")
+        faults = Faults().spread(0.5, "drop", "stall")
         assert (faults.drop, faults.stall, faults.html) == (0.25, 0.25, 0)
 
     def test_the_question_decides_and_not_the_signature(self, server, few):
@@ -368,7 +368,7 @@ class TestChoice:
         assert ask(f"{server.url}/images", image_ids="5").status == 200
 
     def test_the_order_of_requests_plays_no_part(self, few, photos):
-        faults = Faults.spread(0.6, "temporary", "not_found", "server_error", seed=3)
+        faults = Faults(seed=3).spread(0.6, "temporary", "not_found", "server_error")
         paths = [f"/{number}?fields=sequence" for number in few["id"]]
         found = []
         for order in (paths, paths[::-1]):

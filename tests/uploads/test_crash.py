@@ -53,8 +53,8 @@ def test_kill_at_twenty_moments_through_a_bad_line(tmp_path, environment):
     photos, store, chance = tmp_path / "photos", tmp_path / "store", random.Random(4)
     entries = folder_of(photos, 300, a_sequence=60)
     before = hashes(photos)
-    faults = Faults.spread(
-        0.3, *PASSING_UPLOADS, seed=7, only=("uploads",), cut_after=700, backoff_ms=10, latency=0.005
+    faults = Faults(seed=7, only=("uploads",), cut_after=700, backoff_ms=10, latency=0.005).spread(
+        0.3, *PASSING_UPLOADS
     )
     kills = 0
     with serve(store=store, token=USER_TOKEN, faults=faults) as server:
@@ -135,7 +135,7 @@ def test_no_secret_in_anything_that_is_left_or_said(tmp_path, environment):
         said.append(out + err)
         assert process.returncode == status, err
 
-    faults = Faults.spread(0.3, *PASSING_UPLOADS, seed=3, only=("uploads",), backoff_ms=10)
+    faults = Faults(seed=3, only=("uploads",), backoff_ms=10).spread(0.3, *PASSING_UPLOADS)
     with serve(store=tmp_path / "store", token=USER_TOKEN, faults=faults) as server:
         run("authenticate", "--user-name", "jane", "--user-email", "jane@example.org", "--user-password", "-", "-vv",
             given=f"{password}\n")  # fmt: skip

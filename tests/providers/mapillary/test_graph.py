@@ -124,9 +124,7 @@ class TestManyImages:
     @given(st.sets(st.integers(0, 299), max_size=40), st.integers(0, 2**31), st.sampled_from([0.0, 0.3]))
     def test_every_id_is_found_or_missing_whatever_goes_wrong(self, images, ids, gone, seed, share):
         gone = {ids[place] for place in gone}
-        faults = Faults.spread(share, "server_error", "temporary", "query_timeout", "html", "error_object", "empty", "drop",
-                               "truncate", "truncate_quietly", "hang_up", "garbage", "odd_json", "too_much", "redirect",
-                               seed=seed, gone=gone)  # fmt: skip
+        faults = Faults(seed=seed, gone=gone).spread(share, "server_error", "temporary", "query_timeout", "html", "error_object", "empty", "drop", "truncate", "truncate_quietly", "hang_up", "garbage", "odd_json", "too_much", "redirect")  # fmt: skip
         with serve(images, faults=faults) as server:
             retry = Retry(attempts=15, first_wait=0.0005, longest_wait=0.005)
             with graph_of(server, retry=retry) as graph:
@@ -142,7 +140,7 @@ class TestManyImages:
             assert record["id"] == str(number)
 
     def test_while_a_third_of_all_requests_fails_none_is_missing(self, images, ids):
-        faults = Faults.spread(0.3, only=("graph",))
+        faults = Faults(only=("graph",)).spread(0.3)
         with serve(images, faults=faults, token=TOKEN) as server:
             retry = Retry(attempts=12, first_wait=0.001, longest_wait=0.01)
             with graph_of(server, retry=retry) as graph:
