@@ -28,17 +28,10 @@ from shapely import Point
 
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import jpeg as segments
-from mlygeo.formats.exif import TABLE
+from mlygeo.formats.exif import TABLE, Tags
 from mlygeo.photos import exif_writer
-from mlygeo.photos.exif_writer import (
-    Tags,
-    description_tags,
-    image_description,
-    insert,
-    picture_tags,
-    recode,
-    write_exif,
-)
+from mlygeo.photos.exif_writer import insert, recode, write_exif
+from mlygeo.photos.tags import description_tags, image_description, picture_tags
 
 PHOTOS = DATA / "photos"
 WHOLE = [
@@ -953,7 +946,8 @@ CRASH = """
 import os, sys
 from pathlib import Path
 import tzfpy
-from mlygeo.photos.exif_writer import insert, picture_tags, write_exif
+from mlygeo.photos.exif_writer import insert, write_exif
+from mlygeo.photos.tags import picture_tags
 folder, source, keep = Path(sys.argv[1]), Path(sys.argv[2]), bool(int(sys.argv[3]))
 tags = picture_tags({"id": 1, "captured_at": 1720488258913, "compass_angle": 0.0})
 old = source.read_bytes()
@@ -1015,7 +1009,8 @@ def test_a_crash_at_any_line_leaves_the_old_file_or_the_new_one(tmp_path, keep):
 KILLED = """
 import sys
 from pathlib import Path
-from mlygeo.photos.exif_writer import picture_tags, write_exif
+from mlygeo.photos.exif_writer import write_exif
+from mlygeo.photos.tags import picture_tags
 print("ready", flush=True)
 heading = 0
 while True:

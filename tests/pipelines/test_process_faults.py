@@ -48,7 +48,7 @@ def whole(path, old, pictures, known):
 CODE = """
 import os, sys
 from mlygeo.photos import insertion
-from mlygeo.photos.exif_writer import description_tags
+from mlygeo.photos.tags import description_tags
 from mlygeo.readers.photos import read_photos
 images = read_photos(sys.argv[1])
 description_tags(images.iloc[0].to_dict(), overwrite=("all",))  # what is loaded once is loaded

@@ -164,7 +164,7 @@ def test_point_files_give_chosen_rows(many):
     frame, path = many
     file = PointFile(path)
     lon, lat = file.lonlat
-    ids = file.column("id").to_numpy()
+    ids = file.arrow("id").to_numpy()
     assert np.array_equal(lon, frame.geometry.x.to_numpy()[ids])
     assert np.array_equal(lat, frame.geometry.y.to_numpy()[ids])
     rows = np.random.default_rng(2).integers(0, len(file), 1000)

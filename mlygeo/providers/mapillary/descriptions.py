@@ -18,9 +18,10 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError
-from mlygeo.formats import tiff
 from mlygeo.formats.jpeg import read_head
+from mlygeo.formats.tiff import Fields
 from mlygeo.readers import photo
+from mlygeo.readers.cameras import CAMERAS
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -34,7 +35,7 @@ FILE = "mapillary_image_description.json"
 DUPLICATE = "MapillaryDuplicationError"
 """The type of error under which mapillary_tools notes duplicates."""
 
-VIDEO_TYPES = ("video", "gopro", "blackvue", "camm")
+VIDEO_TYPES = ("video", *(name for camera in CAMERAS.values() for name in camera.older_names))
 
 TEXT_COLUMNS = {
     "sequence_id": "MAPSequenceUUID",
@@ -132,8 +133,8 @@ def description_in(file: BinaryIO) -> dict[str, Any] | None:
     if head.exif is None:
         return None
     try:
-        tags = tiff.Tags(head.exif)
-        text = photo.image_description(tags.text(tags.picture.get(tiff.DESCRIPTION)))
+        tags = Fields(head.exif)
+        text = photo.image_description(tags.text(tags.picture.get("ImageDescription")))
     except (struct.error, ArithmeticError, LookupError, ValueError):
         return None  # tags that no program understands
     found: dict[str, Any] | None = None if text is None else json.loads(text)

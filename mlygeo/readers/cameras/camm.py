@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from mlygeo.formats import mp4
-from mlygeo.readers.cameras.positions import Points
+from mlygeo.readers.cameras.positions import Points, Recorded
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import numpy.typing as npt
+    from mlygeo.arrays import Floats
 
-    Reals = npt.NDArray[np.float64]
 
 _POSITION, _GPS = 5, 6
 _HEAD = [("reserved", "<u2"), ("type", "<u2")]
@@ -39,6 +38,16 @@ _LEAP_SECONDS = 18
 
 _UNIX_SINCE_S = 1_480_000_000
 """November 2016 counted from 1970, November 2026 counted from 1980: a time that is not told which it is."""
+
+
+def recorded(file: BinaryIO, _: int, movie: mp4.Movie | None, *, first_only: bool = False) -> Recorded | None:  # noqa: ARG001 - read at once
+    """Return the positions of the first camera motion track that has any; see `mlygeo.readers.cameras.Reader`."""
+    for track in () if movie is None else movie.tracks:
+        if movie is not None and b"camm" in track.formats:
+            found = read(file, track, movie.created).possible()
+            if len(found):
+                return Recorded(found, movie.texts.get("make"), movie.texts.get("model"))
+    return None
 
 
 def read(file: BinaryIO, track: mp4.Track, created: datetime | None) -> Points:
@@ -83,7 +92,7 @@ def read(file: BinaryIO, track: mp4.Track, created: datetime | None) -> Points:
     return Points.of(video_s, lon, lat, altitude=altitude, speed=speed, fix=fix, epoch_s=epoch_s).timed()
 
 
-def _unix(time: npt.NDArray[np.float64], video_s: Reals, created: datetime | None) -> Reals:
+def _unix(time: Floats, video_s: Floats, created: datetime | None) -> Floats:
     """
     Return seconds since 1970 from a time that should count from 1980, but in many files does from 1970.
 

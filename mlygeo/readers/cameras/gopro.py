@@ -11,18 +11,18 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
-from mlygeo.readers.cameras.positions import Points
+from mlygeo.formats import mp4
+from mlygeo.readers.cameras.positions import Points, Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy.typing as npt
+    from mlygeo.arrays import Floats
 
-    Reals = npt.NDArray[np.float64]
 
 LARGEST_PAYLOAD = 16 << 20
 """Bytes of a payload that are read at most; cameras write some hundred kilobytes a second."""
@@ -52,10 +52,27 @@ class Stream(NamedTuple):
 
     key: bytes
     device: str
-    values: Reals
+    values: Floats
     epoch_s: float
     fix: float
     dop: float
+
+
+def recorded(file: BinaryIO, _: int, movie: mp4.Movie | None, *, first_only: bool = False) -> Recorded | None:
+    """Return the positions of the first metadata track that has any; see `mlygeo.readers.cameras.Reader`."""
+    for track in () if movie is None else movie.tracks:
+        if b"gpmd" not in track.formats:
+            continue
+        gathered = Payloads()
+        samples, scale = track.samples, track.timescale
+        for row, content in mp4.read_samples(file, track, np.arange(len(samples.size)), largest=LARGEST_PAYLOAD):
+            start_s = samples.time[row] / scale + track.shift_s
+            gathered.add(content, float(start_s), float(samples.duration[row]) / scale)
+            if first_only and gathered.parts:
+                break
+        if len(found := gathered.points().possible()):
+            return Recorded(found, "GoPro", gathered.model())
+    return None
 
 
 @dataclass
@@ -156,7 +173,7 @@ def _stream(content: memoryview, device: str) -> Stream | None:
     )
 
 
-def _matrix(entry: Entry, types: Entry | None) -> Reals | None:
+def _matrix(entry: Entry, types: Entry | None) -> Floats | None:
     """Return the values of an entry, a row each; None where their type is unknown."""
     kinds = [entry.type]
     if entry.type == "?":
@@ -194,7 +211,7 @@ def _expanded(kinds: str) -> list[str]:
     return letters
 
 
-def _column(entry: Entry | None) -> Reals:
+def _column(entry: Entry | None) -> Floats:
     if entry is None or entry.type not in _TYPES:
         return np.empty(0)
     kind = np.dtype(_TYPES[entry.type])
