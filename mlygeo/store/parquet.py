@@ -14,7 +14,6 @@ What is common to reading GeoParquet whole and in parts: opening, metadata, coor
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -27,6 +26,7 @@ from mlygeo.errors import FileError, FormatError, FrameError
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+    from pathlib import Path
 
     import geopandas as gpd
     import numpy.typing as npt
@@ -46,10 +46,11 @@ POINT_WKB: Final = np.dtype([("order", "u1"), ("type", "<u4"), ("x", "<f8"), ("y
 
 
 def read(
-    path: str | os.PathLike[str],
+    path: Path,
     *,
     bbox: tuple[float, float, float, float] | None = None,
     columns: Sequence[str] | None = None,
+    layer: str | None = None,  # noqa: ARG001 - such a file has one
 ) -> gpd.GeoDataFrame:
     """
     Read a GeoParquet file into a frame.
@@ -63,6 +64,8 @@ def read(
         whose own box meets it, and only the row groups that can hold such rows.
     columns
         Attribute columns to read, further geometry columns among them; None reads all.
+    layer
+        Not used: a GeoParquet file has one.
 
     Returns
     -------
@@ -80,7 +83,6 @@ def read(
     """
     import geopandas as gpd
 
-    path = Path(path)
     file = open_file(path)
     geo = geo_metadata(file, path)
     name = geo["primary_column"]
