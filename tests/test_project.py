@@ -37,7 +37,7 @@ def test_no_module_has_the_name_of_a_public_function(package):
     """Whoever imported it would find the module where the function was."""
     modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
     assert "pipelines" in modules or "region" in modules
-    assert modules.isdisjoint(package.__all__)
+    assert modules.isdisjoint(mlygeo.__all__)
 
 
 @pytest.mark.parametrize("name", mlygeo.__all__)

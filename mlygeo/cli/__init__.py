@@ -103,10 +103,10 @@ def program() -> None:
 
 
 def _command(verb: Verb) -> click.Command:
-    from mlygeo import pipelines
+    import mlygeo
     from mlygeo.cli import twin
 
-    function = getattr(pipelines, verb.function)
+    function = getattr(mlygeo, verb.function)
     own = [
         click.Option(["as_json", "--json"], is_flag=True, help="Print the summary as JSON to standard output."),
         click.Option(["quiet", "-q", "--quiet"], is_flag=True, help="Say nothing but errors."),

@@ -22,7 +22,7 @@ class Verb:
     name
         What is typed.
     function
-        The public function, in `mlygeo.pipelines`.
+        The public function, in `mlygeo`.
     does
         One line for the list of verbs.
     example

@@ -55,10 +55,10 @@ MODULES = {
 def job_of(function: str) -> Callable[..., Job[Any]]:
     """Return the job behind a public function."""
     if function not in MODULES:
-        from mlygeo import pipelines
+        import mlygeo
         from mlygeo.pipelines.job import body_of
 
-        return body_of(getattr(pipelines, function))
+        return body_of(getattr(mlygeo, function))
     module = importlib.import_module(f"mlygeo.jobs.{MODULES[function]}")
     job: Callable[..., Job[Any]] = getattr(module, function)
     return job
