@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from helpers.tokens import TOKEN
 
 from mlygeo import config
 from mlygeo.config import Endpoints
 from mlygeo.errors import ConfigError, CredentialsError
 
-TOKEN = "MLY|1234567890|0123456789abcdef0123456789abcdef"
 PERCEPT = {
     "bounding_box": {"west": 9.1616, "south": 48.7624, "east": 9.1759, "north": 48.7789},
     "tile_cache_dir": "stuttgart_tile_cache",

@@ -23,16 +23,16 @@ import sys
 import textwrap
 from pathlib import Path
 
-import click
 import numpy as np
 import pandas as pd
-import postgis_server
 import pytest
 from conftest import DATA, ROOT, STUTTGART
+from helpers import postgis_server
+from helpers.page_commands import FENCE, check_options, inline_commands
+from helpers.tokens import TOKEN
 
 import mlygeo
-from mlygeo import cli, standin
-from mlygeo.cli import old_tools
+from mlygeo import standin
 from mlygeo.cli.verbs import VERBS
 
 database = postgis_server.database
@@ -40,10 +40,8 @@ PAGES = sorted(
     str(path.relative_to(ROOT))
     for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("README.md"))
 )
-FENCE = re.compile(r"^(?P<indent>[ \t]*)```(?P<kind>\w+)\n(?P<text>.*?)^[ \t]*```[ \t]*$", re.MULTILINE | re.DOTALL)
 NOT_RUN = ("make", "pip", "conda", "git")
 """Programs that set up or test the project itself, which other tests and CI do."""
-TOKEN = "MLY|1234567890|0123456789abcdef0123456789abcdef"
 
 
 def blocks(text):
@@ -63,33 +61,6 @@ def commands(block):
             assert found, f"output without a command: {line}"
             found[-1][1].append(line)
     return found
-
-
-def inline_commands(text):
-    """Return the commands in running text and tables: `mlygeo …`."""
-    outside = FENCE.sub("", text)
-    return [match for match in re.findall(r"`(mlygeo [^`]+)`", outside) if "…" not in match]
-
-
-def check_options(command):
-    """Raise unless a command names a verb, and options and values that it takes."""
-    words = shlex.split(re.split(r"[|>&;]", command)[0], comments=True)
-    while "=" in words[0] and not words[0].startswith("-"):
-        words = words[1:]
-    assert words[0] == "mlygeo", command
-    if words[1:] in (["--help"], ["--version"], []) or words[1] == "VERB":
-        return
-    if len(words) == 2:  # a verb by its name
-        assert cli.program.get_command(click.Context(cli.program), words[1]) is not None, command
-        return
-    words = old_tools.translated(words[1:])
-    context = click.Context(cli.program, info_name="mlygeo")
-    try:
-        _, verb, rest = cli.program.resolve_command(context, words)
-        if not {"--help", "-h"} & set(rest):
-            verb.make_context(verb.name, rest, parent=context)
-    except click.ClickException as error:
-        raise AssertionError(f"{command}: {error.format_message()}") from error
 
 
 @pytest.fixture(scope="module")

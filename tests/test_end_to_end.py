@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, STUTTGART
-from exiftool_oracle import ExifTool
+from helpers.exiftool_oracle import ExifTool
+from helpers.tokens import TOKEN
 from PIL import Image
 
 import mlygeo
 from mlygeo import cli
 from mlygeo.spatial import geodesy
 from mlygeo.standin import serve
-
-TOKEN = "MLY|1234567890|0123456789abcdef0123456789abcdef"
 
 
 def test_select_then_download(tmp_path, monkeypatch):

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import postgis_server
 import pyogrio
 import pytest
 import shapely
 from conftest import DATA, ROOT
+from helpers import postgis_server
+from helpers.page_commands import check_options, inline_commands
 
 import mlygeo
 
@@ -141,8 +142,6 @@ def test_from_percept_vsvi_filter(tmp_path):
 
 def test_commands_of_the_tables_are_ours():
     """Every new command in the tables for movers is a verb with options that exist."""
-    from test_documentation import check_options, inline_commands
-
     for name in ("from_percept_vsvi_filter", "from_mapillary_tools"):
         commands = inline_commands((EXAMPLES / name / "README.md").read_text(encoding="utf-8"))
         assert len(commands) >= 4

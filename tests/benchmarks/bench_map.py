@@ -25,7 +25,7 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import chromium  # beside the tests
+from helpers import chromium
 
 from mlygeo import frames, plotting
 

@@ -25,8 +25,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from mapillary_tools_oracle import program
-from photo_folders import LAT, LON, START_MS, picture, tagged
+from helpers.mapillary_tools_oracle import program
+from helpers.photo_folders import LAT, LON, START_MS, picture, tagged
 
 from mlygeo.photos import insertion
 from mlygeo.photos.exif_writer import description_tags

@@ -1,0 +1,238 @@
+import inspect
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+from conftest import STUTTGART
+from helpers.command_line import run
+from helpers.tokens import TOKEN
+
+import mlygeo
+from mlygeo import cli
+from mlygeo.cli import old_tools, twin, verbs
+
+CONFIG = STUTTGART / "stuttgart_config.json"
+EDGES = STUTTGART / "stuttgart_osm_edges.gpkg"
+
+
+@pytest.mark.parametrize("verb", verbs.VERBS, ids=lambda verb: verb.name)
+def test_every_verb_is_the_twin_of_a_public_function(verb):
+    function = getattr(mlygeo, verb.function)
+    command = cli._command(verb)
+    options = {option.name: option for option in command.params}
+    context = click.Context(command)
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in twin.PYTHON_ONLY:
+            continue
+        assert name in options, f"{verb.name} has no option for {name}"
+        default = parameter.default
+        if default is not inspect.Parameter.empty:
+            found = options[name].get_default(context)
+            assert (None if options[name].multiple else found) == default, name
+        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY or name in (verb.arguments, "region")
+    own = {"output", "as_json", "quiet", "verbose", "ids_only", *cli.REGION_NAMES}
+    own |= {name for name, option in options.items() if getattr(option, "hidden", False)}
+    assert set(options) - own <= set(inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize("verb", verbs.VERBS, ids=lambda verb: verb.name)
+def test_every_option_has_help_and_every_verb_an_example(capsys, verb):
+    status, out, _ = run(capsys, verb.name, "--help")
+    assert status == 0
+    assert f"Example:\n    {verb.example}" in out
+    for option in cli._command(verb).params:
+        assert getattr(option, "help", "file") or option.name == verb.arguments
+
+
+def test_help_lists_all_verbs(capsys):
+    status, out, _ = run(capsys, "--help")
+    assert status == 0
+    for verb in verbs.VERBS:
+        assert f"  {verb.name} " in out
+
+
+def test_twins_cover_the_public_jobs():
+    public = {name for name in mlygeo.__all__ if getattr(mlygeo, name).__module__.startswith("mlygeo.pipelines.")}
+    assert public == {verb.function for verb in verbs.VERBS}
+
+
+@pytest.mark.parametrize(("old", "new"), old_tools.VERBS.items())
+def test_old_verbs(capsys, old, new):
+    assert run(capsys, old, "--help")[1].replace(old, new) == run(capsys, new, "--help")[1]
+
+
+def test_old_options(capsys, tmp_path):
+    """The words of make_street_points.py, and underscores for dashes."""
+    status, _, err = run(capsys, "make_street_points", "-c", CONFIG, "-S", 25832, "-I", 50, "--streets", EDGES,
+                         "--method", "percept", "-o", tmp_path / "grid.geojson")  # fmt: skip
+    assert status == 0, err
+    assert len(json.loads((tmp_path / "grid.geojson").read_text())["features"]) == 94
+    status, _, err = run(
+        capsys,
+        "tiles",
+        "--configfile",
+        CONFIG,
+        "--tile_cache_dir",
+        STUTTGART / "stuttgart_tile_cache",
+        "--tiles_only",
+        "-q",
+    )
+    assert status == 0, err
+
+
+STREETS = ["--streets", EDGES]
+BOX = ["--bbox", "9.1616,48.7624,9.1759,48.7789"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["select", *BOX, *STREETS, "--srid", 99999], 2, ["EPSG", "99999"]),
+        (["select", *BOX, *STREETS, "--srid", 4326], 2, ["4326", "degrees"]),
+        (["streets", *BOX, *STREETS, "--srid", 28992], 2, ["covers the Netherlands", "--srid 25832"]),
+        (["streets", "--bbox", "9.16,48.76,9.16,48.78", *STREETS], 2, ["no width"]),
+        (["streets", "--bbox", "9.2,48.76,9.1,48.78", *STREETS], 2, ["wide", "--bbox 9.1,48.76,9.2,48.78"]),
+        (["streets", "--bbox", "48.76,9.16,48.78,9.18", *STREETS], 2, ["no street", "swapped"]),
+        (["streets", "--bbox", "9.16,95,9.18,96", *STREETS], 2, ["latitude", "95"]),
+        (["streets", *BOX, *STREETS, "--interval", 0], 2, ["interval", "0"]),
+        (["streets", *BOX, *STREETS, "--interval", -5], 2, ["interval", "-5"]),
+        (["streets", *BOX, *STREETS, "--interval", "nan"], 2, ["interval"]),
+        (["select", *BOX, *STREETS, "--max-distance", -1], 2, ["max-distance", "-1"]),
+        (["select", *BOX, *STREETS, "--k", 0], 2, ["k"]),
+        (["streets", "-c", "missing.json", *STREETS], 2, ["missing.json"]),
+        (["streets", "-c", "broken.json", *STREETS], 2, ["broken.json"]),
+        (["streets"], 2, ["no region"]),
+        (["select", *BOX, "--streets", "missing.osm.pbf"], 1, ["missing.osm.pbf", "does not exist"]),
+        (["select", *BOX, "--streets", "points.geojson"], 2, ["points.geojson"]),
+        (["select", *BOX, "--streets", "broken.osm.pbf"], 1, ["broken.osm.pbf"]),
+        (["select", "--region", "points.geojson", *STREETS], 2, ["no polygon"]),
+        (["select", *BOX, *STREETS, "--images", "points.geojson"], 2, ["no column 'id'"]),
+        (["select", *BOX, *STREETS, "--images", "missing.parquet"], 1, ["missing.parquet"]),
+        (["tiles", *BOX], 2, ["6 of 6 tiles", "token"]),
+        (["tiles", *BOX, "--token-file", "nowhere.txt"], 2, ["nowhere.txt"]),
+        (["tiles", *BOX, "--token", TOKEN, "--tile-cache", "cache"], 1, ["could not", "127.0.0.1"]),
+        (["tiles", *BOX, "--tile-list-file", "empty.txt"], 2, ["empty.txt"]),
+        (["tiles", *BOX, "--since", "never"], 2, ["never"]),
+        (["tiles", "--bbox", "1,2,3"], 2, ["1,2,3"]),
+        (["tiles", *BOX, "--region", "points.geojson"], 2, ["both name a region"]),
+        (["tiles", *BOX, "--workers", "0"], 2, ["workers"]),
+        (["streets", *BOX, *STREETS, "-o", "x.shp"], 1, ["shapefile"]),
+        (["select", *BOX, *STREETS, "-o", "broken.json"], 1, ["folder"]),
+        (["map", "points.geojson", "-o", "x.doc"], 1, [".png"]),
+        (["fly"], 2, ["no verb 'fly'"]),
+        (["select", "--wrong"], 2, ["--wrong"]),
+        (["select", *BOX, *STREETS, "--json", "--ids-only"], 2, ["--json"]),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_clear_line_and_touches_nothing(capsys, tmp_path, monkeypatch, arguments, status, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLYGEO_NO_PROGRESS", "1")
+    Path("broken.json").write_text('{"bounding_box": {"west": 9.1,')
+    Path("broken.osm.pbf").write_bytes(b"\x00\x00\x00\x0d garbage that is no OSM data")
+    Path("empty.txt").write_text("\n")
+    Path("points.geojson").write_text('{"type":"FeatureCollection","features":[{"type":"Feature","properties":{},'
+                                      '"geometry":{"type":"Point","coordinates":[9.17,48.77]}}]}')  # fmt: skip
+    before = sorted(path.name for path in tmp_path.iterdir())
+    found, out, err = run(capsys, *arguments)
+    lines = [line for line in err.splitlines() if line and not line.startswith(("hint:", "warning: --token"))]
+    assert found == status, err
+    assert out == ""
+    assert len(lines) == 1, err
+    assert lines[0].startswith("error: ")
+    for word in words:
+        assert word in err
+    assert TOKEN not in err
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "cache") == before
+    assert not list(tmp_path.glob("cache/*mly*"))
+
+
+def test_a_damaged_tile_is_named_where_it_cannot_be_fetched_anew(capsys, tmp_path):
+    import shutil
+
+    cache = tmp_path / "cache"
+    shutil.copytree(STUTTGART / "stuttgart_tile_cache", cache)
+    (cache / "mly1_public_8609_5642_14").write_text('{"type": "FeatureCollection", "features": [')
+    status, _, err = run(capsys, "tiles", "-c", CONFIG, "--tile-cache", cache, "-o", tmp_path / "x.parquet")
+    assert status == 1
+    assert "mly1_public_8609_5642_14" in err
+    assert not (tmp_path / "x.parquet").exists()
+
+
+def test_running_as_a_module_and_version():
+    found = subprocess.run([sys.executable, "-m", "mlygeo", "--version"], capture_output=True, text=True, check=True)
+    assert found.stdout.startswith("mlygeo, version 0.1.0 (GDAL ")
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from mlygeo import cli; cli.main(['--help']);"
+        "[cli.main([verb.name, '--help']) for verb in cli.VERBS];"
+        "heavy = {'numpy', 'pandas', 'geopandas', 'osmnx', 'pyogrio', 'numba', 'requests', 'shapely', 'rich', 'pyarrow',"
+        " 'PIL', 'av', 'urllib3', 'matplotlib', 'sqlite3', 'email', 'socket', 'zipfile', 'http', 'importlib.metadata'};"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stderr.strip() == "[]"
+
+
+def test_the_help_of_a_verb_loads_the_module_of_that_verb_alone():
+    code = (
+        "import sys; from mlygeo import cli; cli.main(['select', '--help']);"
+        "print(sorted(name for name in sys.modules if name.startswith(('mlygeo.pipelines.', 'mlygeo.jobs.'))"
+        " and '._' not in name), file=sys.stderr)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stderr.strip() == "['mlygeo.pipelines.job', 'mlygeo.pipelines.options', 'mlygeo.pipelines.region']"
+
+
+def test_a_closed_pipe_is_no_error():
+    command = f"{sys.executable} -m mlygeo select -c {CONFIG} --streets {EDGES} --interval 5 --ids-only -q | head -n 1"
+    found = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert found.stderr == ""
+    assert found.stdout.strip().isdigit()
+
+
+def test_control_c(tmp_path):
+    """Interrupted while it waits for a tile: status 130 within two seconds, and a line that says how to go on."""
+    import http.server
+    import threading
+
+    reached = threading.Event()
+
+    class Silent(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            reached.set()
+            time.sleep(30)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    environment = {
+        **os.environ,
+        "MAPILLARY_TILES_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+        "MAPILLARY_ACCESS_TOKEN": TOKEN,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlygeo", "tiles", "-c", str(CONFIG), "--tile-cache", str(tmp_path / "cache"), "-o", str(tmp_path / "x.parquet")],
+        env=environment, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert reached.wait(30)
+        started = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+        assert time.monotonic() - started < 2.5
+    finally:
+        process.kill()
+        server.shutdown()
+        server.server_close()
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert TOKEN not in err
+    assert not (tmp_path / "x.parquet").exists()

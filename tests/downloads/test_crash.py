@@ -1,0 +1,143 @@
+"""Downloads that are killed, interrupted, and looked at for secrets, as processes of their own."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from helpers.picture_downloads import expected, pictures_in
+from helpers.tokens import TOKEN
+
+import mlygeo
+from mlygeo.standin import Faults, serve
+
+WORKERS = 4
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has neither kill -9 nor Ctrl-C for another process")
+
+
+def start(server, folder, ids, *options):
+    environment = {
+        **os.environ,
+        "MAPILLARY_GRAPH_API_ENDPOINT": server.url,
+        "MAPILLARY_ACCESS_TOKEN": TOKEN,
+    }
+    command = [
+        sys.executable, "-m", "mlygeo", "download", "--imgid-file", ids, "--size", "256", "--workers", WORKERS,
+        "--required-disk-space", 0, "-o", folder, *options,
+    ]  # fmt: skip
+    return subprocess.Popen(
+        [str(word) for word in command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.fixture
+def id_file(images, tmp_path):
+    path = tmp_path / "ids.txt"
+    path.write_text("".join(f"{number}\n" for number in images["id"].iloc[:400]))
+    return path
+
+
+def wait_for(server, requests, process):
+    deadline = time.monotonic() + 30
+    while server.count("thumbs") < requests and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
+def test_kill_at_twenty_moments(images, tmp_path, id_file):
+    """After each kill no file is broken; in the end all are there, and only what was in flight came twice."""
+    folder, chance, kills = tmp_path / "pictures", random.Random(3), 0
+    right = expected(images.iloc[:400])
+    with serve(images, token=TOKEN, faults=Faults(latency=0.005)) as server:
+        while kills < 20:
+            process = start(server, folder, id_file)
+            wait_for(server, server.count("thumbs") + chance.randint(1, 30), process)
+            time.sleep(chance.uniform(0, 0.01))
+            process.kill()
+            assert process.wait() == -signal.SIGKILL, process.stderr.read()
+            process.stdout.close()
+            process.stderr.close()
+            kills += 1
+            there = pictures_in(folder)
+            assert all(right[name] == content for name, content in there.items())
+        assert len(there) < 400, "all was there before the last kill: nothing was tested"
+        last = start(server, folder, id_file)
+        _, err = last.communicate(timeout=60)
+        assert last.returncode == 0, err
+        assert pictures_in(folder) == right
+        assert server.count("thumbs") <= 400 + kills * WORKERS
+    frame = mlygeo.transfers(folder)
+    assert len(frame) == 400
+    assert set(frame["status"]) <= {"done", "found"}
+    assert not list((folder / ".mlygeo" / "parts").iterdir())
+
+
+@pytest.mark.parametrize("fault", [{"latency": 0.05}, {"stall": 1.0, "only": ("thumbs",)}, {"latency": 30.0}])
+def test_ctrl_c_ends_within_two_seconds_and_keeps_what_is_done(images, tmp_path, id_file, fault):
+    folder = tmp_path / "pictures"
+    with serve(images, token=TOKEN, faults=Faults(**fault)) as server:
+        process = start(server, folder, id_file)
+        deadline = time.monotonic() + 30
+        wanted = 12 if fault.get("latency") == 0.05 else 1
+        while server.count("thumbs" if wanted > 1 else None) < wanted and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        pressed = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        passed = time.monotonic() - pressed
+        assert process.returncode == 130, err
+        assert passed < 2, err
+        assert "Traceback" not in err
+        assert "goes on from there" in err
+        if wanted == 1:
+            return
+        right, there = expected(images.iloc[:400]), pictures_in(folder)
+        assert there
+        assert all(right[name] == content for name, content in there.items())
+        assert len(mlygeo.transfers(folder)) == len(there)
+        server.faults = Faults()
+        again = start(server, folder, id_file)
+        _, err = again.communicate(timeout=60)
+        assert again.returncode == 0, err
+        assert pictures_in(folder) == right
+
+
+def test_no_token_in_anything_that_is_left_or_said(images, tmp_path, id_file):
+    """Not in what it prints, however much; not in the ledger, files, names; not in the process's title."""
+    folder, failed = tmp_path / "pictures", tmp_path / "failed.txt"
+    faults = Faults.spread(0.4, seed=2, gone=frozenset(images["id"].tolist()[:5]))
+    with serve(images, token=TOKEN, faults=faults) as server:
+        process = start(
+            server, folder, id_file, "-vv", "--json", "--num-retries", 0, "--max-images", 60,
+            "--failed-imgid-file", failed, "--layout", "flat", "--exif",
+        )  # fmt: skip
+        title = Path(f"/proc/{process.pid}/cmdline")
+        title = title.read_bytes() if title.exists() else b""
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 3, err
+        assert server.leaks == 0
+    secret = TOKEN.rpartition("|")[2]
+    left = [path for path in [*folder.rglob("*"), failed] if path.is_file()]
+    assert {"ledger.sqlite", "failed.txt"} <= {path.name for path in left}
+    for what in (out.encode(), err.encode(), title, *[path.read_bytes() for path in left]):
+        assert secret.encode() not in what
+    assert not any(secret in str(path) for path in left)
+
+
+def test_exit_status_and_words_of_a_download_with_failures(images, tmp_path, id_file):
+    gone = images["id"].tolist()[3]
+    with serve(images, token=TOKEN, faults=Faults(gone=frozenset({gone}))) as server:
+        process = start(server, tmp_path / "p", id_file, "--max-images", 20)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 3
+        assert out == ""
+        assert "20 images of ids.txt: 19 fetched" in err
+        assert "1 gone" in err
+        quiet = start(server, tmp_path / "p", id_file, "--max-images", 3, "--quiet")
+        assert quiet.communicate(timeout=60) == ("", "")
+        assert quiet.returncode == 0

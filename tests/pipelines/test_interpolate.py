@@ -1,0 +1,162 @@
+import csv
+
+import numpy as np
+import pytest
+from helpers.photo_folders import LAT, LON, START_MS, STEP, folder_of, picture, pixels, tagged
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mlygeo
+from mlygeo import cli
+from mlygeo.errors import FormatError, InputError
+from mlygeo.readers.photos import read_photos
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    monkeypatch.setenv("MLYGEO_NO_PROGRESS", "1")
+
+
+def test_missing_positions(tmp_path, capsys):
+    gone = {2, 3, 7, 11}
+    paths = folder_of(
+        tmp_path / "in", 12, seconds=1, altitude=lambda n: 100.0 + n, lon=lambda n: None if n in gone else LON
+    )
+    before = {path: pixels(path) for path in paths}
+    old = {number: paths[number].read_bytes() for number in (0, 5)}
+    status = cli.main(["interpolate", "--data", "missing_gps", "--import_path", str(tmp_path / "in"), "--advanced"])
+    assert status == 0, capsys.readouterr().err
+    read = read_photos(tmp_path / "in")
+    np.testing.assert_allclose(read.geometry.y, LAT + np.arange(12) * STEP, atol=1e-8)
+    np.testing.assert_allclose(read["altitude"], 100 + np.arange(12), atol=1e-3)
+    np.testing.assert_allclose(read["compass_angle"].iloc[sorted(gone)] % 360, 0, atol=1e-3)
+    assert read["captured_at"].astype("int64").tolist() == [START_MS + n * 1000 for n in range(12)]
+    for path in paths:
+        assert pixels(path) == before[path]
+    for number, content in old.items():
+        assert paths[number].read_bytes() == content
+    frame = mlygeo.read_frame(tmp_path / "in" / ".mlygeo" / "interpolated.parquet")
+    assert set(np.flatnonzero(frame["interpolated"])) == gone
+
+
+def test_max_time_delta(tmp_path):
+    """Past the last photo with a position the way goes on for so many seconds, and no further."""
+    folder_of(tmp_path / "in", 8, seconds=1, lon=lambda n: LON if n < 4 else None)
+    images = mlygeo.interpolate(tmp_path / "in", data="missing_gps", dry_run=True)
+    assert images["interpolated"].tolist() == [False] * 4 + [True] + [False] * 3
+    assert images["error"].notna().tolist() == [False] * 5 + [True] * 3
+    images = mlygeo.interpolate(tmp_path / "in", data="missing_gps", max_time_delta=3, keep_original=True)
+    assert images["interpolated"].sum() == 3
+    assert read_photos(tmp_path / "in").geometry.notna().sum() == 7
+    assert len(list((tmp_path / "in").glob("*_original"))) == 3
+    # What was interpolated is what process goes by from then on.
+    assert mlygeo.process(tmp_path / "in")["error"].isna().sum() == 7
+
+
+def test_identical_timestamps(tmp_path):
+    """0, 0, 0, 0, 1, 1, 3 → quarters, halves, and the last as it was."""
+    seconds = [0, 0, 0, 0, 1, 1, 3]
+    folder_of(tmp_path / "in", 7, ms=lambda n: START_MS + seconds[n] * 1000, whole_second=True)
+    images = mlygeo.interpolate(tmp_path / "in", data="identical_timestamps")
+    expected = [0, 250, 500, 750, 1000, 2000, 3000]
+    assert images["captured_at"].astype("int64").tolist() == [START_MS + ms for ms in expected]
+    assert read_photos(tmp_path / "in")["captured_at"].astype("int64").tolist() == [START_MS + ms for ms in expected]
+    again = mlygeo.interpolate(tmp_path / "in", data="identical-timestamps")
+    assert not again["interpolated"].any()
+
+
+def test_processed_photos_are_read_anew(tmp_path):
+    folder_of(tmp_path / "in", 6, ms=lambda n: START_MS + n // 3 * 60_000, whole_second=True)
+    mlygeo.process(tmp_path / "in")
+    mlygeo.interpolate(tmp_path / "in", data="identical_timestamps")
+    images = mlygeo.process(tmp_path / "in")
+    assert images["captured_at"].astype("int64").tolist() == [START_MS + n * 20_000 for n in range(6)]
+
+
+def test_a_photo_without_a_time_is_told(tmp_path):
+    folder_of(tmp_path / "in", 2)
+    (tmp_path / "in" / "z.jpg").write_bytes(tagged(picture(3)))
+    assert cli.main(["interpolate", str(tmp_path / "in"), "--data", "identical_timestamps", "-q"]) == 3
+
+
+def rows_of(path, delimiter=","):
+    with path.open(newline="") as file:
+        return list(csv.reader(file, delimiter=delimiter))
+
+
+def test_a_table(tmp_path, capsys):
+    table = tmp_path / "log.csv"
+    lines = ["name,time,note", *(f'{n}.jpg,2024-06-10T06:13:{20 + n // 2}Z,"a, {n}"' for n in range(6))]
+    table.write_text("\n".join(lines) + "\n")
+    words = [
+        "interpolate",
+        "--data",
+        "identical_timestamps",
+        "--file_in_path",
+        str(table),
+        "--time_column",
+        "1",
+        "--header",
+    ]
+    assert cli.main([*words, "--keep_original"]) == 0, capsys.readouterr().err
+    assert table.read_text() == "\n".join(lines) + "\n"
+    rows = rows_of(tmp_path / "log_processed.csv")
+    assert rows[0] == ["name", "time", "note"]
+    assert [row[1] for row in rows[1:]] == [
+        "2024-06-10T06:13:20Z", "2024-06-10T06:13:20.500Z", "2024-06-10T06:13:21Z", "2024-06-10T06:13:21.500Z",
+        "2024-06-10T06:13:22Z", "2024-06-10T06:13:22.500Z",
+    ]  # fmt: skip
+    assert [row[2] for row in rows[1:]] == [f"a, {n}" for n in range(6)]
+    assert cli.main(words) == 0
+    assert rows_of(table) == rows
+
+
+def test_epochs_in_a_table(tmp_path):
+    table = tmp_path / "log.csv"
+    table.write_text("\n".join(f"{time};x" for time in (1_718_000_000, 1_718_000_000, 1_718_000_001)))
+    mlygeo.interpolate(data="identical_timestamps", file_in_path=table, time_utc=True, delimiter=";")
+    assert [row[0] for row in rows_of(table, ";")] == ["1718000000", "1718000000500", "1718000001"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=40))
+def test_times_of_a_table_equal_a_plain_loop(steps):
+    """n rows of one time, and then one at t', get t + k (t' - t) / n; the last ones take the interval before theirs."""
+    from mlygeo.jobs.interpolate import _table_frame
+
+    times = (START_MS + np.cumsum(steps) * 1000).tolist()
+    runs = []
+    for time in times:
+        if runs and runs[-1][0] == time:
+            runs[-1][1] += 1
+        else:
+            runs.append([time, 1])
+    expected = []
+    for at, (time, count) in enumerate(runs):
+        lone = time - runs[at - 1][0] if at else 1000
+        room = runs[at + 1][0] - time if at + 1 < len(runs) else lone
+        expected += [time + k * room // count for k in range(count)]
+    from pathlib import Path
+
+    found = _table_frame(Path("log.csv"), np.array(times, dtype=np.int64))
+    assert found["captured_at"].astype("int64").tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "word"),
+    [
+        ({"data": "colours"}, InputError, "colours"),
+        ({"data": "missing_gps"}, InputError, "not in a table"),
+        ({"file_format": "xls"}, InputError, "xls"),
+        ({"time_column": 7}, FormatError, "no column 7"),
+        ({"time_format": "%d.%m.%Y"}, FormatError, "row 1"),
+        ({"delimiter": ""}, FormatError, "row 1"),
+    ],
+)
+def test_calls_that_make_no_sense(tmp_path, options, kind, word):
+    table = tmp_path / "log.csv"
+    table.write_text("x,2024-06-10T06:13:20Z\n")
+    with pytest.raises(kind, match=word):
+        mlygeo.interpolate(**{"data": "identical_timestamps", "file_in_path": table, **options})
+    with pytest.raises(InputError, match="no folder"):
+        mlygeo.interpolate(data="missing_gps")

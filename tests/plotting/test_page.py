@@ -1,0 +1,313 @@
+import html
+import json
+import re
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+from conftest import STUTTGART
+from helpers import chromium
+
+import mlygeo
+from mlygeo import cli, frames, plotting
+from mlygeo.errors import FormatError, FrameError, InputError
+from mlygeo.plotting import page, style
+from mlygeo.spatial import geodesy
+
+HOSTILE = "</script><script>window.pwned = 1</script><img src=x onerror='window.pwned = 2'>\u2028 &amp; \"quoted\""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    started = chromium.Browser()
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def selection(images, edges):
+    points = mlygeo.street_points(edges, interval=50, srid=25832)
+    return edges, points, mlygeo.select_nearest(points, images, srid=25832)
+
+
+def show(browser, tmp_path, layers, **options):
+    path = plotting.explore(layers, **options).save(tmp_path / "a map.html")
+    browser.open(path.as_uri())
+    return path
+
+
+def at(browser, lon, lat):
+    """Where a position is on the screen."""
+    x, y = (float(value[0]) for value in page.world(np.array([lon]), np.array([lat])))
+    state = json.loads(browser.ask("JSON.stringify([mlygeo.state, innerWidth, innerHeight])"))
+    unit = 256 * 2 ** state[0]["zoom"] / 2**32
+    return state[1] / 2 + (x - state[0]["x"]) * unit, state[2] / 2 + (y - state[0]["y"]) * unit
+
+
+def look_at(browser, lon, lat, zoom=19):
+    x, y = (float(value[0]) for value in page.world(np.array([lon]), np.array([lat])))
+    browser.ask(f"mlygeo.moveTo({x}, {y}, {zoom})")
+    browser.next_frame()
+
+
+def middle(picture, half):
+    """The square in the middle of a picture."""
+    y, x = picture.shape[0] // 2, picture.shape[1] // 2
+    return picture[y - half : y + half, x - half : x + half]
+
+
+def share_of(picture, colour):
+    """How much of a picture has about this colour."""
+    wanted = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+    return (np.abs(picture.astype(int) - wanted).max(axis=2) < 8).mean()
+
+
+def test_a_selection_is_drawn_offline(browser, tmp_path, selection):
+    show(browser, tmp_path, selection, title="Stuttgart")
+    picture = browser.screenshot()
+    for colour in (style.GREY, style.BLUE, style.VERMILION, style.BLACK):
+        assert share_of(picture[:, :700], colour) > 1e-4, colour
+    assert browser.problems() == []
+    assert all(url.startswith(("file:", "data:", "blob:")) for url in browser.requests())
+    assert not re.search(r"(?:src|href)=.https?:|@import|url\(", (tmp_path / "a map.html").read_text())
+    text = browser.ask("document.body.innerText")
+    for words in ("Stuttgart", "selection (147)", "points (151)", "streets (190)", "chosen for (147)"):
+        assert words in text
+    assert browser.ask("document.getElementById('attribution').textContent") == (
+        f"{frames.OPENSTREETMAP}  ·  {frames.MAPILLARY}"
+    )
+
+
+def test_a_click_shows_the_picture_the_date_and_the_way_to_mapillary(browser, tmp_path, images):
+    from PIL import Image
+
+    (tmp_path / "my pictures").mkdir()
+    file = tmp_path / "my pictures" / "a #1?.jpg"
+    Image.new("RGB", (64, 48), "#123456").save(file)
+    first = images.iloc[[0]].assign(path=pd.Series([str(file)], dtype="str", index=images.index[:1]), id=2**62 + 1)
+    show(browser, tmp_path, first)
+    lon, lat = first.geometry.iloc[0].x, first.geometry.iloc[0].y
+    browser.click(*at(browser, lon, lat))
+    browser.ask(
+        "new Promise(done => { const i = document.querySelector('#popup img'); i.complete ? done(1) : i.onload = done; })"
+    )
+    assert browser.ask("document.querySelector('#popup img').naturalWidth") == 64
+    text = browser.ask("document.getElementById('popup').innerText")
+    assert first["captured_at"].iloc[0].strftime("%Y-%m-%d %H:%M:%S") in text
+    assert str(2**62 + 1) in text, "every digit of an id is shown"
+    href = browser.ask("document.querySelector('#popup a').href")
+    assert href == f"https://www.mapillary.com/app/?pKey={2**62 + 1}&focus=photo"
+    assert share_of(browser.screenshot(), "#123456") > 1e-3
+    assert "a #1?.jpg" in text
+    assert str(tmp_path) not in text
+    assert str(tmp_path) not in (tmp_path / "a map.html").read_text(encoding="utf-8"), "nobody's folders are passed on"
+    browser.click(20, 600)
+    assert browser.ask("document.getElementById('popup').hidden")
+    assert browser.problems() == []
+
+
+def test_a_click_on_a_street_tells_its_name(browser, tmp_path, edges):
+    show(browser, tmp_path, edges)
+    line = edges.geometry.iloc[5]
+    middle = line.interpolate(0.5, normalized=True)
+    look_at(browser, middle.x, middle.y)
+    browser.click(*at(browser, middle.x, middle.y))
+    text = browser.ask("document.getElementById('popup').innerText")
+    assert edges["highway"].iloc[5] in text
+    assert str(edges["u"].iloc[5]) in text
+
+
+def test_hostile_text_stays_text(browser, tmp_path, images):
+    one = images.iloc[[0]].assign(
+        creator_username=pd.Series([HOSTILE], dtype="str", index=images.index[:1]),
+        sequence_id=pd.Series(["<b>bold</b>"], dtype="str", index=images.index[:1]),
+        path=pd.Series(["javascript:window.pwned=3//.jpg"], dtype="str", index=images.index[:1]),
+    )
+    one = one.rename(columns={"organization_id": HOSTILE})
+    one[HOSTILE] = 1
+    one.attrs["attribution"] = [HOSTILE]
+    path = show(browser, tmp_path, one, title=HOSTILE)
+    browser.click(*at(browser, one.geometry.iloc[0].x, one.geometry.iloc[0].y))
+    browser.ask("new Promise(done => setTimeout(done, 200))")
+    assert browser.ask("typeof window.pwned") == "undefined"
+    assert browser.ask("document.querySelectorAll('script').length") == 2
+    assert browser.ask("document.querySelectorAll('b').length") == 0
+    assert browser.ask("document.querySelector('#panel h1').textContent") == HOSTILE
+    assert browser.ask("document.getElementById('attribution').textContent").startswith(HOSTILE)
+    cells = json.loads(
+        browser.ask("JSON.stringify([...document.querySelectorAll('#popup td, #popup th')].map(c => c.textContent))")
+    )
+    assert {HOSTILE, "<b>bold</b>"} <= set(cells)
+    assert "javascript:" not in re.sub(r"<script id=.meta.*?</script>", "", path.read_text(), flags=re.DOTALL)
+    browser.ask("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.pwned = 4\">')")
+    browser.ask("new Promise(done => setTimeout(done, 200))")
+    assert browser.ask("typeof window.pwned") == "undefined", "the page's policy lets no other script run"
+
+
+def test_dragging_wheel_and_keys_move_the_map(browser, tmp_path, images):
+    show(browser, tmp_path, images)
+    lon, lat = images.geometry.iloc[0].x, images.geometry.iloc[0].y
+    before, where = browser.screenshot(), at(browser, lon, lat)
+    browser.drag((500, 350), (600, 300))
+    after = at(browser, lon, lat)
+    assert (after[0] - where[0], after[1] - where[1]) == pytest.approx((100, -50), abs=0.01)
+    assert (browser.screenshot() != before).any()
+    cursor = round(after[0]), round(after[1])
+    browser.mouse("mouseWheel", *cursor, deltaX=0, deltaY=-400)
+    browser.next_frame()
+    assert browser.ask("mlygeo.state.zoom") > 14
+    assert at(browser, lon, lat) == pytest.approx(after, abs=1), "what is under the cursor stays there"
+    zoom = browser.ask("mlygeo.state.zoom")
+    browser.ask("document.getElementById('map').focus()")
+    for key in ("+", "ArrowLeft"):
+        browser.send("Input.dispatchKeyEvent", type="keyDown", key=key)
+    browser.next_frame()
+    assert browser.ask("mlygeo.state.zoom") == pytest.approx(zoom + 1)
+    browser.ask("document.activeElement.blur(); document.getElementById('all').click()")
+    browser.next_frame()
+    assert (browser.screenshot() == before).mean() > 0.999
+
+
+def test_a_layer_can_be_hidden(browser, tmp_path, edges, images):
+    show(browser, tmp_path, [edges, images])
+    assert share_of(browser.screenshot()[:, :700], style.VERMILION) > 1e-4
+    browser.ask("document.querySelector('#panel input').click()")
+    assert share_of(browser.screenshot()[:, :700], style.VERMILION) == 0
+    assert share_of(browser.screenshot()[:, :700], style.GREY) > 1e-4
+
+
+def test_positions_and_headings_are_right(browser, tmp_path):
+    """Each image alone on the screen: where it is, and which way its arrow points."""
+    places = [(9.17, 48.77, 90.0), (-179.9998, -16.5, 0.0), (179.9998, -16.5, 225.0), (151.2, -33.87, 180.0)]
+    lon, lat, heading = (np.array(values) for values in zip(*places, strict=True))
+    images = gpd.GeoDataFrame(
+        {"id": np.arange(4), "compass_angle": heading}, geometry=gpd.points_from_xy(lon, lat), crs=4326
+    )
+    show(browser, tmp_path, images)
+    for x, y, angle in places:
+        look_at(browser, x, y, zoom=20)
+        picture = middle(browser.screenshot(), 100).astype(int)
+        dot = (np.abs(picture - [0xD5, 0x5E, 0x00]).max(axis=2) < 12).nonzero()
+        assert np.mean(dot, axis=1) == pytest.approx([99.5, 99.5], abs=1.5)
+        dark = (picture.sum(axis=2) < 520).nonzero()
+        turned = np.degrees(np.arctan2(np.mean(dark[1]) - 99.5, 99.5 - np.mean(dark[0]))) % 360
+        assert abs((turned - angle + 180) % 360 - 180) < 8
+
+
+def test_both_sides_of_the_antimeridian_are_neighbours(browser, tmp_path):
+    line = gpd.GeoDataFrame({"u": [1]}, geometry=[shapely.LineString([(179.999, -16.5), (-179.999, -16.5)])], crs=4326)
+    show(browser, tmp_path, line)
+    assert browser.ask("mlygeo.state.zoom") > 15
+    row = middle(browser.screenshot(), 10)
+    assert share_of(row, style.GREY) > 0.05
+
+
+def test_the_scale_bar_is_true_to_latitude(browser, tmp_path, images):
+    for move in (0.0, 15.0):
+        moved = images.set_geometry(gpd.points_from_xy(images.geometry.x, images.geometry.y + move, crs=4326))
+        show(browser, tmp_path, moved)
+        metres, wide = json.loads(browser.ask(
+            "JSON.stringify([+document.getElementById('scale').dataset.metres,"
+            " parseFloat(document.getElementById('scale').lastChild.style.width)])"
+        ))  # fmt: skip
+        lat, lon = moved.geometry.y.mean(), moved.geometry.x.mean()
+        degrees = wide * 360 / (256 * 2 ** browser.ask("mlygeo.state.zoom"))
+        assert float(geodesy.distance(lon, lat, lon + degrees, lat)[0]) == pytest.approx(metres, rel=0.005)
+
+
+def test_a_notebook_shows_it_in_a_frame(browser, tmp_path, images):
+    shown = plotting.explore(images.iloc[:50])._repr_html_()
+    assert 'sandbox="allow-scripts allow-popups"' in shown
+    assert "<script" not in shown, "the page is an attribute, escaped"
+    assert html.unescape(shown.split('srcdoc="')[1].split('"')[0]).startswith("<!DOCTYPE html>")
+    (tmp_path / "notebook.html").write_text(f"<!DOCTYPE html><body>{shown}</body>", encoding="utf-8")
+    browser.send("Page.navigate", url=(tmp_path / "notebook.html").as_uri())
+    for _ in range(50):
+        browser.ask("new Promise(done => setTimeout(done, 100))")
+        if share_of(browser.screenshot(), style.VERMILION) > 1e-4:
+            break
+    else:
+        pytest.fail("nothing was drawn in the frame")
+
+
+def test_pictures_are_embedded_in_a_notebook_up_to_a_limit(tmp_path, images, monkeypatch):
+    for name in "abc":
+        (tmp_path / f"{name}.jpg").write_bytes(name.encode() * 1000)
+    paths = pd.Series([str(tmp_path / f"{name}.jpg") for name in "abc"] + [str(tmp_path / "missing.jpg")], dtype="str")
+    four = images.iloc[:4].reset_index(drop=True).assign(path=paths)
+    monkeypatch.setattr(page, "EMBEDDED_BYTES", 2500)
+    assert html.unescape(plotting.explore(four)._repr_html_()).count("data:image/jpeg;base64") == 2
+
+
+@pytest.mark.parametrize(
+    "kind", ["streets", "points", "images", "selection", "tracks", "sequences", "coverage", "gaps", "areas"]
+)
+def test_every_frame_is_drawn(browser, tmp_path, kind, every_frame):
+    show(browser, tmp_path, every_frame[kind])
+    background = np.array([0xF6, 0xF7, 0xF8])
+    picture = browser.screenshot()[60:600, 60:650]
+    assert (np.abs(picture.astype(int) - background).max(axis=2) > 60).mean() > 2e-4
+    assert browser.problems() == []
+
+
+def test_many_points_open_and_pan(browser, tmp_path):
+    random = np.random.default_rng(1)
+    count = 200_001
+    images = gpd.GeoDataFrame(
+        {"id": np.arange(count) + 10**15, "compass_angle": random.uniform(0, 360, count)},
+        geometry=gpd.points_from_xy(random.normal(9, 0.1, count), random.normal(48, 0.1, count), crs=4326),
+    )  # fmt: skip
+    path = show(browser, tmp_path, images)
+    assert path.stat().st_size < 20 * count
+    before = browser.screenshot()
+    browser.drag((500, 350), (300, 350))
+    browser.ask("new Promise(done => setTimeout(done, 400))")
+    moved = browser.screenshot()
+    same = (before[100:600, 300:700] == moved[100:600, 100:500]).mean()
+    assert same > 0.9, "the picture moved along with the mouse, and is whole again once it rests"
+    shown = []
+    for rest in (1_000_000, 1):
+        browser.ask(
+            f"mlygeo.state.slow = true; mlygeo.state.rest = {rest}; mlygeo.moveTo(mlygeo.state.x + 1, mlygeo.state.y, mlygeo.state.zoom)"
+        )
+        browser.ask("new Promise(done => setTimeout(done, 400))")
+        shown.append(browser.screenshot())
+    drawn = [share_of(one[:, :700], style.VERMILION) for one in shown]
+    assert 0 < drawn[0] < drawn[1], "where that is slow, only a part is drawn while it moves"
+
+
+def test_the_verb_writes_a_map_or_a_picture(capsys, tmp_path, selection):
+    files = [
+        mlygeo.write_frame(frame, tmp_path / f"{name}.parquet") for name, frame in zip("abc", selection, strict=True)
+    ]
+    for ending, start in ((".html", b"<!DOCTYPE html>"), (".png", b"\x89PNG"), (".pdf", b"%PDF")):
+        status = cli.main(["map", *map(str, files), "--title", "T", "-o", str(tmp_path / f"map{ending}")])
+        assert status == 0, capsys.readouterr().err
+        assert (tmp_path / f"map{ending}").read_bytes().startswith(start)
+    assert cli.main(["map", str(files[0]), "--basemap", "https://a/{z}/{x}/{y}", "-o", str(tmp_path / "x.png")]) == 2
+    assert "--basemap" in capsys.readouterr().err
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_a_base_map_is_asked_for_by_name_only(tmp_path, images):
+    address = "https://tiles.example.org/{z}/{x}/{y}.png"
+    text = plotting.explore(images, basemap=address).html()
+    assert "img-src data: blob: file: &#x27;self&#x27; https://tiles.example.org" in text
+    assert "base map: tiles.example.org" in text
+    assert "https://tiles.example.org" not in plotting.explore(images).html()
+    for wrong in ("http://a/{z}/{x}/{y}", "https://a/b.png", "https://a/{z}/{x}/{y}' onload='", "javascript:{z}{x}{y}"):
+        with pytest.raises(InputError, match="no address of map tiles"):
+            plotting.explore(images, basemap=wrong)
+    with pytest.raises(FormatError, match="written as"):
+        plotting.explore(images).save(tmp_path / "map.png")
+    with pytest.raises(FrameError, match="nothing to draw"):
+        plotting.explore([images.iloc[:0]])
+    with pytest.raises(InputError, match="figure has no base map"):
+        mlygeo.plot(images, basemap=address)
+
+
+def test_the_bundled_data_is_shown_whole(tmp_path):
+    path = mlygeo.explore(STUTTGART / "stuttgart_osm_edges.gpkg").save(tmp_path / "x.html")
+    assert "stuttgart osm edges" in path.read_text(encoding="utf-8")

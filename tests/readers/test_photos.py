@@ -1,0 +1,750 @@
+"""Photos -> images frame: the values that ExifTool reads, the rules on made tags, damage, folders, processes."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import re
+import struct
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import DATA
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from mlygeo import frames
+from mlygeo.errors import FileError, InputError
+from mlygeo.formats import tiff as exif
+from mlygeo.formats.jpeg import read_head
+from mlygeo.progress import Progress
+from mlygeo.readers import photo as one_photo
+from mlygeo.readers import photos
+from mlygeo.readers.photo import read_photo
+from mlygeo.readers.photos import find_photos, read_photos
+
+PHOTOS = DATA / "photos"
+EXPECTED = {entry["SourceFile"][2:]: entry for entry in json.loads((PHOTOS / "exiftool_expected.json").read_text())}
+
+
+# Made photos: a TIFF of any tags, in either byte order, around nothing but a start of frame.
+
+
+def field(kind, *values):
+    """A TIFF value: kind 2 text, 3 and 4 whole numbers, 5 and 10 fractions, 12 doubles."""
+    return kind, values
+
+
+def text(value):
+    return field(2, value.encode() + b"\0")
+
+
+def encode(order, kind, values):
+    if kind in {1, 2, 7}:
+        data = b"".join(value if isinstance(value, bytes) else bytes([value]) for value in values)
+        return len(data), data
+    letter = {3: "H", 4: "I", 5: "II", 9: "i", 10: "ii", 11: "f", 12: "d"}[kind]
+    flat = [number for value in values for number in (value if isinstance(value, tuple) else (value,))]
+    return len(values), struct.pack(order + letter * len(values), *flat)
+
+
+def tiff(picture=(), exif_tags=(), gps=(), *, order="<"):
+    """Return a TIFF of three directories."""
+    directories = [dict(picture), dict(exif_tags), dict(gps)]
+    sizes = [2 + 12 * (len(tags) + (2 if number == 0 else 0)) + 4 for number, tags in enumerate(directories)]
+    offsets = [8, 8 + sizes[0], 8 + sizes[0] + sizes[1]]
+    directories[0] |= {0x8769: field(4, offsets[1]), 0x8825: field(4, offsets[2])}
+    at, heads, values = 8 + sum(sizes), b"", b""
+    for tags in directories:
+        heads += struct.pack(order + "H", len(tags))
+        for tag, (kind, given_values) in sorted(tags.items()):
+            count, data = encode(order, kind, given_values)
+            if len(data) <= 4:
+                place = data.ljust(4, b"\0")
+            else:
+                place = struct.pack(order + "I", at + len(values))
+                values += data + b"\0" * (len(data) % 2)
+            heads += struct.pack(order + "HHI", tag, kind, count) + place
+        heads += b"\0\0\0\0"
+    return {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", 8) + heads + values
+
+
+def segment(marker, payload):
+    return bytes([0xFF, marker]) + struct.pack(">H", len(payload) + 2) + payload
+
+
+FRAME = segment(0xC0, struct.pack(">BHHB", 8, 480, 640, 1) + b"\x01\x11\x00")
+
+
+def jpeg(*parts, xmp=None, frame=FRAME):
+    segments = [segment(0xE1, b"Exif\0\0" + part) for part in parts]
+    if xmp is not None:
+        segments.append(segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp))
+    return b"\xff\xd8" + b"".join(segments) + frame + b"\xff\xda\x00\x02"
+
+
+def packet(attributes="", elements=""):
+    return (
+        '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""'
+        ' xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"'
+        ' xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:aux="http://ns.adobe.com/exif/1.0/aux/"'
+        f' xmlns:GPano="http://ns.google.com/photos/1.0/panorama/" {attributes}>{elements}</rdf:Description>'
+        '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+    ).encode()
+
+
+def dms(lat, lon):
+    """GPS tags of a position, to 1e-7 seconds."""
+
+    def parts(degrees):
+        units = round(abs(degrees) * 3600 * 10**7)
+        minutes, seconds = divmod(units, 60 * 10**7)
+        return field(5, (minutes // 60, 1), (minutes % 60, 1), (seconds, 10**7))
+
+    return {
+        exif.LATITUDE_REF: text("N" if lat >= 0 else "S"),
+        exif.LATITUDE: parts(lat),
+        exif.LONGITUDE_REF: text("E" if lon >= 0 else "W"),
+        exif.LONGITUDE: parts(lon),
+    }
+
+
+@pytest.fixture
+def shot(tmp_path):
+    """Write bytes as a photo and read them."""
+    numbers = iter(range(10_000))
+
+    def read(data, *, name=None, local=False):
+        path = tmp_path / (name or f"{next(numbers)}.jpg")
+        path.write_bytes(data)
+        return read_photo(str(path), local=local)
+
+    return read
+
+
+def moment(photo):
+    return (
+        None
+        if photo.captured_ms is None
+        else datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=photo.captured_ms)
+    )
+
+
+# What ExifTool says
+
+
+@pytest.fixture(scope="module")
+def bundled():
+    images = read_photos(PHOTOS)
+    return images.assign(name=[Path(path).relative_to(PHOTOS).as_posix() for path in images["path"]]).set_index("name")
+
+
+def exiftool_time(entry):
+    """The rules, once more, over what ExifTool prints."""
+
+    def parsed(value, subsec=None, offset=None):
+        match = re.fullmatch(r"(\d{4}:\d\d:\d\d \d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)?", str(value))
+        if match is None:
+            return None
+        try:
+            when = datetime.strptime(match[1], "%Y:%m:%d %H:%M:%S")
+        except ValueError:
+            return None
+        when += timedelta(seconds=float(f"0.{subsec}" if subsec is not None else match[2] or 0))
+        zone = offset or match[3]
+        if zone and zone != "Z":
+            when -= int(zone[0] + "1") * timedelta(hours=int(zone[1:3]), minutes=int(zone[4:6]))
+        return when.replace(tzinfo=UTC)
+
+    picture = lambda name: entry.get(f"ExifIFD:{name}", entry.get(f"IFD0:{name}"))
+    candidates = [parsed(f"{entry.get('GPS:GPSDateStamp')} {entry.get('GPS:GPSTimeStamp')}")]
+    for name, subsec, offset in (
+        ("DateTimeOriginal", "SubSecTimeOriginal", "OffsetTimeOriginal"),
+        ("CreateDate", "SubSecTimeDigitized", "OffsetTimeDigitized"),
+        ("ModifyDate", "SubSecTime", "OffsetTime"),
+    ):
+        candidates.append(parsed(picture(name), picture(subsec), picture(offset)))
+    candidates += [parsed(entry.get(name)) for name in ("XMP-exif:DateTimeOriginal", "XMP-xmp:CreateDate")]
+    return next((when for when in candidates if when is not None), None)
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_agrees_with_exiftool(bundled, name):
+    entry, row = EXPECTED[name], bundled.loc[name]
+    when = exiftool_time(entry)
+    assert (when is None) == pd.isna(row.captured_at)
+    assert when is None or abs(row.captured_at - when) <= timedelta(milliseconds=1)
+
+    lat, lon = entry.get("GPS:GPSLatitude"), entry.get("GPS:GPSLongitude")
+    if entry.get("GPS:GPSLatitudeRef") and entry.get("GPS:GPSLongitudeRef") and (lat or lon):
+        lat *= -1 if entry["GPS:GPSLatitudeRef"] == "S" else 1
+        lon *= -1 if entry["GPS:GPSLongitudeRef"] == "W" else 1
+        assert row.geometry.y == pytest.approx(lat, abs=1e-7)
+        assert row.geometry.x == pytest.approx(lon, abs=1e-7)
+    else:
+        assert row.geometry is None
+
+    heading = entry.get("GPS:GPSImgDirection", entry.get("GPS:GPSTrack", math.nan))
+    assert row.compass_angle == pytest.approx(heading, abs=0.01, nan_ok=True)
+    altitude = entry.get("GPS:GPSAltitude", math.nan)
+    assert row.altitude == pytest.approx(altitude, abs=0.001, nan_ok=True)
+    assert row.is_pano == ("XMP-GPano:ProjectionType" in entry)
+    for column, tag in (("width", "File:ImageWidth"), ("height", "File:ImageHeight")):
+        assert (None if pd.isna(row[column]) else row[column]) == entry.get(tag)
+    orientation = entry.get("IFD0:Orientation", entry.get("XMP-tiff:Orientation"))
+    assert (None if pd.isna(row.exif_orientation) else row.exif_orientation) == orientation
+    if entry.get("File:FileType") == "JPEG" and not name.startswith("berlin"):
+        for column in ("make", "model"):
+            expected = str(entry.get(f"IFD0:{column.title()}", "")).strip()
+            assert ("" if pd.isna(row[column]) else row[column]) == expected
+
+
+def test_the_bundled_photos_are_enough_for_that(bundled):
+    assert len(EXPECTED) == len(bundled) > 35
+    assert bundled.geometry.notna().sum() >= 12
+    assert bundled["compass_angle"].notna().sum() >= 4
+    assert bundled["exif_orientation"].isin([6]).any()
+    assert set(bundled["time_source"].dropna()) == {"gps", "clock", "offset"}
+    assert bundled["is_pano"].sum() == 1
+
+
+def test_live_exiftool_agrees_on_all_that_the_expectations_leave_out(bundled):
+    from helpers.exiftool_oracle import program
+
+    answer = subprocess.run(
+        [program(), "-j", "-n", "-r", "-FileSize", "-Orientation", "-ImageSize", "-ext", "jpg", "."],
+        cwd=PHOTOS, capture_output=True, check=False,
+    )  # fmt: skip
+    for entry in json.loads(answer.stdout):
+        row = bundled.loc[entry["SourceFile"][2:]]
+        assert row.filesize == entry["FileSize"]
+        if not pd.isna(row.width):
+            assert [row.width, row.height] == [int(part) for part in entry["ImageSize"].split()]
+
+
+BROKEN = {
+    "exiv2-bug1247": "ends before its picture",
+    "issue_1881_poc": "ends before its picture",
+    "issue_2320_poc": "not a JPEG, but a TIFF",
+    "pocIssue283": "not a JPEG",
+    "issue_2027_poc": "",
+    "issue_853_poc": "",
+}
+
+
+@pytest.mark.parametrize("stem", sorted(BROKEN))
+def test_a_broken_file_is_a_row_with_its_reason(bundled, stem):
+    row = bundled.loc[f"broken/{stem}.jpg"]
+    assert BROKEN[stem] in row.error
+    assert row.geometry is None
+
+
+def test_damage_that_does_not_matter_is_a_warning(bundled):
+    assert "GPS tags" in bundled.loc["broken/exif_gps_typeerror.jpg"].warning
+    assert "EXIF tags" in bundled.loc["broken/30-type_error_cut.jpg"].warning
+    assert "does not start as one" in bundled.loc["broken/invalid-exif.jpg"].warning
+    assert "lacks its side" in bundled.loc["broken/exif_gps.jpg"].warning
+    assert "(0, 0)" in bundled.loc["Samsung_GT-I9000_Galaxy_S.jpg"].warning
+    fine = bundled.loc["DSC00001_cut.jpg"]
+    assert pd.isna(fine.error)
+    assert pd.isna(fine.warning)
+
+
+def test_frame(bundled):
+    frames.check(bundled, frames.LOCAL_IMAGES)
+    for column in ("id", "sequence_id", "creator_id", "organization_id"):
+        assert bundled[column].isna().all()
+    description = json.loads(bundled.loc["berlin_02_cut.jpg"].image_description)
+    assert description["MAPCaptureTime"] == "2014_05_26_12_56_11_489"
+    assert pd.isna(bundled.loc["long_description.jpg"].image_description)
+    assert bundled.loc["broken/exif_gps.jpg"].folder == str(PHOTOS / "broken")
+
+
+# The rules, on made tags
+
+
+@given(
+    lat=st.floats(-90, 90), lon=st.floats(-180, 180), heading=st.integers(0, 35_999), height=st.integers(-400_000, 8_000_000),
+    when=st.datetimes(datetime(1980, 1, 6), datetime(2100, 1, 1)), order=st.sampled_from("<>"),
+)  # fmt: skip
+@settings(max_examples=150, deadline=None)
+@example(lat=0.0, lon=9.0, heading=0, height=0, when=datetime(2024, 2, 29, 23, 59, 59, 999_999), order=">")
+def test_tags_come_back(lat, lon, heading, height, when, order):
+    gps = dms(lat, lon) | {
+        exif.DIRECTION: field(5, (heading, 100)),
+        exif.ALTITUDE: field(5, (abs(height), 1000)),
+        exif.ALTITUDE_REF: field(1, int(height < 0)),
+        exif.GPS_DATE: text(when.strftime("%Y:%m:%d")),
+        exif.GPS_TIME: field(
+            5, (when.hour, 1), (when.minute, 1), (when.second * 1_000_000 + when.microsecond, 1_000_000)
+        ),
+    }
+    photo = one_photo._photo("", read_head(io.BytesIO(jpeg(tiff(gps=gps, order=order)))), 0, local=False)
+    if round(abs(lat) * 3600e7) == round(abs(lon) * 3600e7) == 0:  # as they are written
+        assert photo.lat is None
+    else:
+        assert photo.lat == pytest.approx(lat, abs=1e-10)
+        assert photo.lon == pytest.approx(lon, abs=1e-10)
+    assert photo.compass_angle == heading / 100
+    assert photo.altitude == height / 1000
+    assert photo.time_source == "gps"
+    floor = when.replace(tzinfo=UTC, microsecond=when.microsecond // 1000 * 1000)
+    assert moment(photo) == floor
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {exif.LATITUDE_REF: None},
+        {exif.LONGITUDE_REF: None},
+        {exif.LATITUDE_REF: text("X")},
+        {exif.LATITUDE: field(5, (0, 0), (0, 0), (0, 0))},
+        {exif.LATITUDE: field(5, (48, 1), (30, 1), (0, 0))},
+        {exif.LATITUDE: field(12, math.nan, 0.0, 0.0)},
+        {exif.LATITUDE: field(5, (91, 1), (0, 1), (0, 1))},
+        {exif.LONGITUDE: field(5, (181, 1), (0, 1), (0, 1))},
+        {exif.LATITUDE: field(5, (0, 1), (0, 1), (0, 1)), exif.LONGITUDE: field(5, (0, 1), (0, 1), (0, 1))},
+        {exif.LATITUDE: text("somewhere")},
+    ],
+)
+def test_what_is_no_position(shot, change):
+    gps = {tag: value for tag, value in (dms(48.5, 9.25) | change).items() if value is not None}
+    photo = shot(jpeg(tiff(gps=gps)))
+    assert photo.lon is None
+    assert photo.error is None
+    if exif.LATITUDE_REF in gps and exif.LONGITUDE_REF in gps:
+        assert "position" in photo.warning
+
+
+@pytest.mark.parametrize(
+    ("lat", "lon", "ref", "expected"),
+    [
+        (field(5, (485, 10)), field(5, (925, 100)), ("N", "E"), (48.5, 9.25)),
+        (field(5, (48, 1), (30, 1)), field(5, (9, 1), (15, 1)), ("n", "west"), (48.5, -9.25)),
+        (field(12, 48.5), field(12, 9.25), ("S", "E"), (-48.5, 9.25)),
+        (field(10, (48, 1), (30, 1), (0, 1)), field(10, (9, 1), (15, 1), (0, 1)), ("N", "E"), (48.5, 9.25)),
+        (text("48.5"), text("9.25"), ("N", "W"), (48.5, -9.25)),
+        (text("48,30.0N"), text("9,15,0W"), (None, None), (48.5, -9.25)),
+    ],
+)
+def test_positions_of_odd_writers(shot, lat, lon, ref, expected):
+    gps = {exif.LATITUDE: lat, exif.LONGITUDE: lon}
+    gps |= {tag: text(value) for tag, value in zip((exif.LATITUDE_REF, exif.LONGITUDE_REF), ref, strict=True) if value}
+    photo = shot(jpeg(tiff(gps=gps)))
+    assert (photo.lat, photo.lon) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({exif.DIRECTION: field(5, (0, 1)), exif.TRACK: field(5, (90, 1))}, 0),
+        ({exif.DIRECTION: field(5, (0, 0)), exif.TRACK: field(5, (90, 1))}, 90),
+        ({exif.TRACK: field(5, (35_999, 100))}, 359.99),
+        ({exif.DIRECTION: field(5, (360, 1))}, 0),
+        ({exif.DIRECTION: field(10, (-90, 1))}, 270),
+        ({exif.DIRECTION: field(5, (65_535, 1)), exif.TRACK: field(5, (90, 1))}, 90),
+        ({exif.DIRECTION: field(12, math.inf)}, None),
+    ],
+)
+def test_headings(shot, tags, expected):
+    assert shot(jpeg(tiff(gps=tags))).compass_angle == expected
+
+
+@pytest.mark.parametrize(
+    ("ref", "sign"), [(None, 1), (field(1, 0), 1), (field(1, 1), -1), (field(3, 1), -1), (field(2, b"1\0"), -1)]
+)
+def test_altitudes_below_the_sea(shot, ref, sign):
+    gps = {exif.ALTITUDE: field(5, (25, 10))} | ({} if ref is None else {exif.ALTITUDE_REF: ref})
+    assert shot(jpeg(tiff(gps=gps))).altitude == sign * 2.5
+
+
+GPS_TIMES = {exif.GPS_DATE: text("2018:06:08"), exif.GPS_TIME: field(5, (20, 1), (24, 1), (4103, 100))}
+CLOCK = {
+    exif.ORIGINAL: text("2018:06:08 13:24:10"),
+    exif.SUBSEC_ORIGINAL: text("0259"),
+    exif.OFFSET_ORIGINAL: text("-07:00"),
+}
+SECOND = {exif.DIGITIZED: text("2017:01:02 03:04:05"), exif.SUBSEC_DIGITIZED: text("5")}
+
+
+@pytest.mark.parametrize(
+    ("gps", "tags", "expected", "source"),
+    [
+        (GPS_TIMES, CLOCK, "2018-06-08T20:24:41.030", "gps"),
+        (GPS_TIMES | {exif.GPS_DATE: text("1970:01:01")}, CLOCK, "2018-06-08T20:24:10.025", "offset"),
+        (GPS_TIMES | {exif.GPS_DATE: text("1999:99:99")}, CLOCK, "2018-06-08T20:24:10.025", "offset"),
+        ({exif.GPS_DATE: text("2018:06:08")}, CLOCK, "2018-06-08T20:24:10.025", "offset"),
+        (GPS_TIMES | {exif.GPS_TIME: field(5, (1, 0), (1, 1), (1, 1))}, CLOCK, "2018-06-08T20:24:10.025", "offset"),
+        (GPS_TIMES | {exif.GPS_DATE: text("2018-06-08")}, {}, "2018-06-08T20:24:41.030", "gps"),
+        (GPS_TIMES | {exif.GPS_TIME: field(5, (23, 1), (59, 1), (60, 1))}, {}, "2018-06-09T00:00:00", "gps"),
+        (GPS_TIMES | {exif.GPS_TIME: text("20:24:41.03")}, {}, "2018-06-08T20:24:41.030", "gps"),
+        ({}, {**CLOCK, **SECOND}, "2018-06-08T20:24:10.025", "offset"),
+        ({}, {exif.ORIGINAL: text("    :  :     :  :  "), **SECOND}, "2017-01-02T03:04:05.500", "clock"),
+        ({}, {exif.ORIGINAL: text("0000:00:00 00:00:00"), **SECOND}, "2017-01-02T03:04:05.500", "clock"),
+        ({}, {exif.DATE_TIME: text("2016:01:02 24:00:00"), exif.SUBSEC: text("  7")}, "2016-01-03T00:00:00.007", "clock"),
+        ({}, {exif.DATE_TIME: text("2016:12:31 23:59:60")}, "2017-01-01T00:00:00", "clock"),
+        ({}, {exif.ORIGINAL: text("2016-01-02T03:04:05.25+02:00")}, "2016-01-02T01:04:05.250", "offset"),
+        ({}, {exif.ORIGINAL: text("2016:01:02 03:04:05"), exif.OFFSET_ORIGINAL: text("+99:00")}, "2016-01-02T03:04:05", "clock"),
+        ({}, {exif.ORIGINAL: text("2016:01:02 03:04:05"), exif.OFFSET_TIME: text("+02:00")}, "2016-01-02T03:04:05", "clock"),
+        ({}, {exif.ORIGINAL: text("2016:01:02 03:04:05"), exif.SUBSEC_ORIGINAL: text("9999999")}, "2016-01-02T03:04:05.999", "clock"),
+        ({}, {exif.ORIGINAL: text("2016:02:30 03:04:05")}, None, None),
+        ({}, {exif.ORIGINAL: field(4, 7)}, None, None),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("order", "<>")
+def test_times(shot, gps, tags, expected, source, order):
+    photo = shot(jpeg(tiff(exif_tags=tags, gps=gps, order=order)))
+    assert moment(photo) == (None if expected is None else datetime.fromisoformat(expected).replace(tzinfo=UTC))
+    assert photo.time_source == source
+
+
+def test_local_time_is_for_clocks_without_an_offset(shot, monkeypatch):
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    time.tzset()
+    try:
+        naive = {exif.ORIGINAL: text("2018:06:08 13:24:10")}
+        assert moment(shot(jpeg(tiff(exif_tags=naive)), local=True)).isoformat() == "2018-06-08T20:24:10+00:00"
+        assert moment(shot(jpeg(tiff(exif_tags=naive)))).isoformat() == "2018-06-08T13:24:10+00:00"
+        offset = naive | {exif.OFFSET_ORIGINAL: text("+02:00")}
+        assert moment(shot(jpeg(tiff(exif_tags=offset)), local=True)).hour == 11
+        assert moment(shot(jpeg(tiff(gps=GPS_TIMES)), local=True)).hour == 20
+        winter = shot(jpeg(), name="2018_01_08_13_24_10_500.jpg", local=True)
+        assert moment(winter).isoformat() == "2018-01-08T21:24:10.500000+00:00"
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("2024_06_09_08_07_06_123.jpg", "2024-06-09T08:07:06.123"),
+        ("cam1_2024_06_09_08_07_06_5_left.jpg", "2024-06-09T08:07:06.500"),
+        ("2024_13_09_08_07_06_123.jpg", None),
+        ("12024_06_09_08_07_06_123.jpg", None),
+        ("IMG_20240609_080706.jpg", None),
+    ],
+)
+def test_the_name_tells_the_time_last_of_all(shot, name, expected):
+    photo = shot(jpeg(), name=name)
+    assert moment(photo) == (None if expected is None else datetime.fromisoformat(expected).replace(tzinfo=UTC))
+    assert shot(jpeg(tiff(exif_tags=CLOCK)), name=name).time_source == "offset"
+
+
+def test_xmp_answers_where_exif_does_not(shot):
+    xmp = packet(
+        'exif:GPSLatitude="53,21.5679N" exif:GPSLongitude="6,15.4939W" exif:GPSAltitude="3580/100" exif:GPSAltitudeRef="1"'
+        ' exif:GPSImgDirection="9150/100" tiff:Make="Nokia" tiff:Orientation="6" aux:SerialNumber="A-12" aux:LensSerialNumber="7"',
+        "<tiff:Model>Lumia 800</tiff:Model><exif:DateTimeOriginal>2012-06-09T21:23:38.25+01:00</exif:DateTimeOriginal>",
+    )
+    photo = shot(jpeg(xmp=xmp))
+    assert (photo.lat, photo.lon) == pytest.approx((53.359465, -6.25823166666667))
+    assert (photo.altitude, photo.compass_angle, photo.make, photo.model) == (-35.8, 91.5, "Nokia", "Lumia 800")
+    assert (photo.exif_orientation, photo.camera_uuid, photo.time_source) == (6, "A12_7", "offset")
+    assert moment(photo).isoformat() == "2012-06-09T20:23:38.250000+00:00"
+
+    both = shot(jpeg(tiff({exif.MAKE: text("SONY")}, CLOCK, dms(1, 2)), xmp=xmp))
+    assert (both.lat, both.lon, both.make, both.model) == (1, 2, "SONY", "Lumia 800")
+    assert moment(both).year == 2018
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ('exif:GPSLatitude="48.5" exif:GPSLongitude="-9.25"', (48.5, -9.25)),
+        (
+            'exif:GPSLatitude="48.5" exif:GPSLatitudeRef="S" exif:GPSLongitude="9.25" exif:GPSLongitudeRef="W"',
+            (-48.5, -9.25),
+        ),
+        ('exif:GPSLatitude="48,30,0N" exif:GPSLongitude="9,15,0E"', (48.5, 9.25)),
+        ('exif:GPSLatitude="0" exif:GPSLongitude="0"', None),
+        ('exif:GPSLatitude="nan" exif:GPSLongitude="9"', None),
+        ('exif:GPSLatitude="48,30" exif:GPSLongitude="9,15"', None),
+    ],
+)
+def test_positions_in_xmp(shot, attributes, expected):
+    photo = shot(jpeg(xmp=packet(attributes)))
+    assert (None if photo.lat is None else (photo.lat, photo.lon)) == expected
+
+
+def test_gps_time_in_xmp(shot):
+    assert (
+        moment(shot(jpeg(xmp=packet('exif:GPSTimeStamp="2021-07-15T05:37:30Z"')))).isoformat()
+        == "2021-07-15T05:37:30+00:00"
+    )
+    apart = packet('exif:GPSDateStamp="2021:07:15" exif:GPSTimeStamp="17:22:05.999"')
+    assert moment(shot(jpeg(xmp=apart))).isoformat() == "2021-07-15T17:22:05.999000+00:00"
+
+
+def test_xmp_that_declares_entities_is_not_read(shot):
+    bomb = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>' + packet(
+        'exif:GPSLatitude="1" exif:GPSLongitude="2"'
+    )
+    photo = shot(jpeg(xmp=bomb))
+    assert photo.lat is None
+    assert "entities" in photo.warning
+
+
+def test_damaged_xmp_keeps_what_comes_before(shot):
+    photo = shot(jpeg(xmp=packet('exif:GPSLatitude="1" exif:GPSLongitude="2"')[:-40]))
+    assert (photo.lat, photo.lon) == (1, 2)
+    assert "damaged" in photo.warning
+
+
+def test_serial_numbers_and_lens(shot):
+    tags = {exif.BODY_SERIAL: text("AB 12/3"), exif.LENS_SERIAL: text("007"), exif.LENS_MAKE: text("Apple")}
+    photo = shot(jpeg(tiff(exif_tags=tags)))
+    assert (photo.camera_uuid, photo.make) == ("AB123_007", "Apple")
+
+
+# Damage
+
+
+def test_not_pictures(shot, tmp_path):
+    assert shot(b"").error == "the file is empty"
+    assert "PNG" in shot(b"\x89PNG\r\n\x1a\n").error
+    assert "web page" in shot(b"<!DOCTYPE html>").error
+    assert "HEIF" in shot(b"\0\0\0\x18ftypheic").error
+    assert "no picture" in shot(b"\xff\xd8\xff\xd9" + b"\0" * 20).error
+    assert read_photo(str(tmp_path)).error == "not a file"
+    assert "No such file" in read_photo(str(tmp_path / "gone.jpg")).error
+    assert "NUL" in read_photo("a\0b.jpg").error or "null" in read_photo("a\0b.jpg").error
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes with names")
+def test_a_pipe_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert read_photos(tmp_path)["error"].tolist() == ["not a file"]
+
+
+def test_only_the_head_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "large.jpg"
+    path.write_bytes(jpeg(tiff(exif_tags=CLOCK)) + b"\0" * 10_000_000)
+    read = []
+
+    class Counted(io.FileIO):
+        def read(self, size=-1):
+            data = super().read(size)
+            read.append(len(data))
+            return data
+
+    with Counted(path) as file:
+        assert read_head(file).width == 640
+    assert sum(read) <= 1 << 16
+
+
+def test_segments_beyond_the_first_read(shot):
+    preview = segment(0xE2, b"\x5a" * 65_000)
+    data = jpeg(frame=preview * 3 + segment(0xE1, b"Exif\0\0" + tiff(exif_tags=CLOCK)) + FRAME)
+    photo = shot(data)
+    assert (photo.width, photo.height) == (640, 480)
+    assert moment(photo).year == 2018
+
+
+@pytest.mark.parametrize("cut", [3, 20, 60, 100, 150, -30])
+def test_cut_off_anywhere(shot, cut):
+    photo = shot(jpeg(tiff({exif.MAKE: text("SONY")}, CLOCK, dms(1, 2)))[:cut])
+    assert "before its picture" in photo.error
+
+
+@given(data=st.data())
+@settings(max_examples=400, deadline=None)
+def test_mutated_photos_never_raise_and_never_hang(data):
+    sources = [path for path in sorted(PHOTOS.rglob("*.jpg")) if path.stat().st_size < 50_000]
+    photo = bytearray(data.draw(st.sampled_from(sources)).read_bytes())
+    for _ in range(data.draw(st.integers(1, 8))):
+        at = min(int(data.draw(st.floats(0, 1)) ** 3 * len(photo)), len(photo) - 1)
+        kind = data.draw(st.sampled_from(["byte", "cut", "insert", "ff"]))
+        if kind == "byte":
+            photo[at] = data.draw(st.integers(0, 255))
+        elif kind == "ff":
+            photo[at : at + 4] = b"\xff\xff\xff\xff"
+        elif kind == "insert":
+            photo[at:at] = data.draw(st.binary(max_size=20))
+        elif at > 4:
+            del photo[at:]
+    started = time.perf_counter()
+    row = one_photo._photo("x.jpg", read_head(io.BytesIO(bytes(photo))), len(photo), local=False)
+    assert time.perf_counter() - started < 1
+    assert row.lat is None or (abs(row.lat) <= 90 and abs(row.lon) <= 180)
+    assert row.compass_angle is None or 0 <= row.compass_angle < 360
+    assert row.exif_orientation in {None, *range(1, 9)}
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_as_exif(data):
+    for start in (b"", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"):
+        head = read_head(io.BytesIO(jpeg(start + data)))
+        one_photo._photo("x.jpg", head, 0, local=False)
+
+
+# Folders and processes
+
+
+@pytest.fixture
+def folders(tmp_path):
+    source = (PHOTOS / "Fujifilm_FinePix_E500.jpg").read_bytes()
+    names = ["b/2.JPG", "b/10.jpg", "a.jpeg", "z.jpg", "b/c/d.jpg", ".hidden.jpg", ".mlygeo/x.jpg", ".mapillary/logs/y.jpg",
+             "ünïcode ☃.jpg", "new\nline.jpg", "note.txt", "b/raw.dng", "b/old.TIF"]  # fmt: skip
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(source)
+    return tmp_path
+
+
+def test_folders_in_a_stable_order(folders):
+    images = read_photos(folders)
+    found = [Path(path).relative_to(folders).as_posix() for path in images["path"]]
+    assert found == ["a.jpeg", "new\nline.jpg", "z.jpg", "ünïcode ☃.jpg", "b/10.jpg", "b/2.JPG", "b/c/d.jpg"]
+    assert images["error"].isna().all()
+    assert (images["make"] == "FUJIFILM").all()
+    assert images.attrs["pictures_passed_over"] == 2
+    flat = read_photos(folders, skip_subfolders=True)
+    assert [Path(path).name for path in flat["path"]] == ["a.jpeg", "new\nline.jpg", "z.jpg", "ünïcode ☃.jpg"]
+
+
+def test_files_and_folders_together_each_once(folders, monkeypatch):
+    monkeypatch.chdir(folders)
+    images = read_photos([Path("z.jpg"), "b", str(folders / "z.jpg"), "missing.jpg"])
+    assert [Path(path).name for path in images["path"]] == ["z.jpg", "10.jpg", "2.JPG", "d.jpg", "missing.jpg"]
+    assert images["error"].notna().tolist() == [False] * 4 + [True]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_text(tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9.jpg")).write_bytes(jpeg())
+    (tmp_path / "fine.jpg").write_bytes(jpeg())
+    images = read_photos(tmp_path).set_index("path")
+    assert images.loc[str(tmp_path / "caf\\xe9.jpg"), "error"] == "its name is not UTF-8; rename the file"
+    assert pd.isna(images.loc[str(tmp_path / "fine.jpg"), "error"])
+
+
+def test_a_file_without_rights_is_a_row(folders):
+    if os.geteuid() == 0:
+        code = (
+            "import os, sys; os.setgid(65534); os.setuid(65534);"
+            "from mlygeo.readers.photo import read_photo; print(read_photo(sys.argv[1]).error)"
+        )
+        (folders / "z.jpg").chmod(0)
+        for parent in [folders, *folders.parents][:3]:
+            parent.chmod(0o755)
+        run = subprocess.run([sys.executable, "-c", code, str(folders / "z.jpg")], capture_output=True, text=True)
+        if run.returncode == 0:
+            assert "Permission denied" in run.stdout
+    else:
+        (folders / "z.jpg").chmod(0)
+        assert "Permission denied" in read_photo(str(folders / "z.jpg")).error
+
+
+def test_no_photos_and_no_folder(tmp_path):
+    images = read_photos(tmp_path)
+    assert len(images) == 0
+    frames.check(images, frames.LOCAL_IMAGES)
+    with pytest.raises(FileError, match="does not exist"):
+        read_photos(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="--workers"):
+        read_photos(tmp_path, workers=0)
+
+
+class Counting(Progress):
+    """Counts what it is told."""
+
+    def bar(self, label, *, total=None, unit=""):
+        from contextlib import contextmanager
+
+        self.total, self.done = total, 0
+
+        @contextmanager
+        def bar():
+            yield self
+
+        return bar()
+
+    def advance(self, n=1):
+        self.done += n
+
+
+@pytest.fixture
+def many(tmp_path):
+    source = (PHOTOS / "DSC00001_cut.jpg").read_bytes()[:30_000]
+    for number in range(60):
+        folder = tmp_path / f"{number % 3}"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{number:03d}.jpg").write_bytes(source if number % 7 else b"rubbish")
+    return tmp_path
+
+
+def test_several_processes_give_the_same_frame(many, monkeypatch):
+    monkeypatch.setattr("mlygeo.readers.photos.CHUNK", 9)
+    alone, progress = read_photos(many), Counting()
+    together = read_photos(many, workers=3, progress=progress)
+    pd.testing.assert_frame_equal(pd.DataFrame(alone), pd.DataFrame(together))
+    assert (progress.done, progress.total) == (60, 60)
+
+
+def test_processes_that_die_lose_nothing(many, monkeypatch, caplog):
+    monkeypatch.setattr(photos, "_COMMAND", "import os; os._exit(3)")
+    paths, _ = find_photos(many)
+    chunks = [paths[start : start + 10] for start in range(0, 60, 10)]
+    answers = dict(photos.read_chunks(chunks, local=False, workers=2))
+    assert [answers[number][0] for number in range(6)] == chunks
+    assert "read in this one" in caplog.text
+
+
+def test_a_script_without_a_main_guard_may_use_processes(many, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"print('once')\nimport mlygeo, mlygeo.readers.photos as e\ne.CHUNK = 9\n"
+        f"print(len(mlygeo.read_photos({str(many)!r}, workers=2)))\n"
+    )
+    (tmp_path / "struct.py").write_text("raise SystemExit('a file beside the photos was imported')\n")
+    (tmp_path / "elsewhere").mkdir()
+    script = script.rename(tmp_path / "elsewhere" / "script.py")
+    run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path)
+    assert run.stdout.split() == ["once", "60"], run.stderr
+
+
+def test_stopping_early_leaves_no_process(many):
+    paths, _ = find_photos(many)
+    chunks = [[path] for path in paths]
+    answers = photos.read_chunks(chunks, local=False, workers=2)
+    next(answers)
+    answers.close()
+    if sys.platform == "linux":
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        commands = [Path(f"/proc/{child}/cmdline").read_bytes() for child in children]
+        assert not any(b"_workers" in command for command in commands)
+
+
+def test_a_thousand_photos_a_second(tmp_path):
+    source = PHOTOS / "DSC00001_cut.jpg"
+    names = []
+    for number in range(300):
+        os.link(source, tmp_path / f"{number}.jpg") if source.stat().st_dev == tmp_path.stat().st_dev else (
+            tmp_path / f"{number}.jpg"
+        ).write_bytes(source.read_bytes())
+        names.append(str(tmp_path / f"{number}.jpg"))
+    best = math.inf
+    for _ in range(5):
+        started = time.process_time()
+        one_photo.read_photos(names, local=False)
+        best = min(best, time.process_time() - started)
+    assert 300 / best > 1000
+
+
+def test_coordinates_keep_every_digit(shot):
+    rng = np.random.default_rng(4)
+    for lat, lon in zip(rng.uniform(-90, 90, 50), rng.uniform(-180, 180, 50), strict=True):
+        photo = shot(jpeg(tiff(gps=dms(lat, lon))))
+        assert abs(photo.lat - lat) < 1e-10
+        assert abs(photo.lon - lon) < 1e-10

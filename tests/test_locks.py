@@ -1,0 +1,214 @@
+"""Runs on the same photos at the same time, as processes of their own: kept apart, and never blocked by the dead."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from helpers.photo_folders import folder_of
+from helpers.upload_folders import USER_TOKEN, clusters_of, described, log_of
+
+import mlygeo
+from mlygeo.errors import FileError
+from mlygeo.locks import AtWork
+from mlygeo.standin import Faults, serve
+
+
+@pytest.fixture(autouse=True)
+def history(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLYGEO_UPLOAD_HISTORY", str(tmp_path / "history"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def server(tmp_path):
+    with serve(store=tmp_path / "store", token=USER_TOKEN) as server:
+        yield server
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder_of(tmp_path / "trip" / "photos", 12)
+    mlygeo.process(tmp_path / "trip" / "photos")
+    return tmp_path / "trip" / "photos"
+
+
+def verb(server, *words):
+    environment = {
+        **os.environ,
+        "MAPILLARY_GRAPH_API_ENDPOINT": server.url,
+        "MAPILLARY_UPLOAD_ENDPOINT": server.endpoints.upload,
+        "MAPILLARY_ACCESS_TOKEN": USER_TOKEN,
+    }
+    command = [sys.executable, "-m", "mlygeo", *map(str, words)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def told(process):
+    out, err = process.communicate(timeout=60)
+    assert "Traceback" not in err, err
+    return process.returncode, out + err
+
+
+def until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def in_the_middle(server, *words):
+    """Start an upload, and hold it once the service has some of its images."""
+    server.faults = Faults(latency=0.5, only=("upload",))
+    upload = verb(server, "upload", *words)
+    until(lambda: [line for line in log_of(server.store) if line["event"] == "whole"])
+    server.faults = Faults(rate=1.0, backoff_ms=500, only=("upload",))
+    return upload
+
+
+def lengths(server):
+    return sorted(len(cluster["images"]) for cluster in clusters_of(server.store))
+
+
+class TestUploads:
+    def test_what_writes_into_photos_does_not_come_between(self, server, photos, tmp_path):
+        """Half of the photos would be sent as they were, and all of them once more as they are now."""
+        others = [
+            lambda: mlygeo.process(photos, offset_time=100, rerun=True),
+            lambda: mlygeo.exif_insert(photos),
+            lambda: mlygeo.process(photos, output=tmp_path / "elsewhere", offset_time=100),
+            lambda: mlygeo.process(photos.parent, offset_time=100),
+            lambda: mlygeo.process(photos / "img_00003.jpg", offset_time=100),
+            lambda: mlygeo.post_process(photos, move_uploaded=True),
+            lambda: mlygeo.interpolate(photos, data="missing_gps"),
+        ]
+        upload = in_the_middle(server, photos)
+        for other in others:
+            with pytest.raises(FileError, match=rf"an upload is at work in {photos} \(process {upload.pid} on "):
+                other()
+        mlygeo.process(photos, dry_run=True)
+        server.faults = Faults()
+        assert told(upload)[0] == 0
+        for other in others[:3]:
+            other()
+        status, said = told(verb(server, "upload", photos))
+        assert status == 0, said
+        assert lengths(server) == [12]
+
+    def test_a_second_upload_waits_and_says_so(self, server, photos):
+        first = in_the_middle(server, photos)
+        second = verb(server, "upload", photos.parent)
+        assert "an upload is at work in" in (line := second.stderr.readline())
+        assert "waiting until it is done" in line
+        server.faults = Faults()
+        assert told(first)[0] == 0
+        status, said = told(second)
+        assert status == 0
+        assert "12 uploaded before" in said
+        assert lengths(server) == [12]
+
+    def test_an_upload_waits_for_what_writes_into_photos(self, server, photos):
+        with AtWork([photos], "writing"):
+            upload = verb(server, "upload", photos)
+            line = upload.stderr.readline()
+            assert f"another run is at work in {photos} (process {os.getpid()} " in line
+            assert server.count("upload") == 0
+        assert told(upload)[0] == 0
+        assert lengths(server) == [12]
+
+    def test_archives_are_made_beside_an_upload_but_not_beside_a_writer(self, server, photos, tmp_path):
+        with AtWork([photos], "upload"):
+            assert told(verb(server, "zip", photos, "-o", tmp_path / "zips"))[0] == 0
+        with AtWork([photos], "writing"):
+            archives = verb(server, "zip", photos, "-o", tmp_path / "zips")
+            assert "waiting" in archives.stderr.readline()
+        assert told(archives)[0] == 0
+
+    def test_a_killed_upload_blocks_nobody_and_what_it_sent_is_not_sent_twice(self, server, photos):
+        upload = in_the_middle(server, photos)
+        upload.kill()
+        upload.communicate()
+        assert upload.returncode == -signal.SIGKILL
+        server.faults = Faults()
+        status, said = told(verb(server, "process", photos, "--offset-time", 100, "--rerun"))
+        assert status == 0, said
+        assert told(verb(server, "upload", photos))[0] == 0
+        assert lengths(server) == [12]
+        # Nothing was published before, so that all of it says what was asked for last.
+        [cluster] = clusters_of(server.store)
+        entries = json.loads((photos / "mapillary_image_description.json").read_text())
+        assert [each["MAPCaptureTime"] for each in described(cluster)] == [each["MAPCaptureTime"] for each in entries]
+
+    def test_what_has_only_to_be_finished_is_not_made_another_photo(self, server, photos):
+        """The service may have finished it already, and only the answer have been lost."""
+        server.faults = Faults(drop=1.0, only=("finish_upload",))
+        assert told(verb(server, "upload", photos, "--max-attempts", 1))[0] == 1
+        assert set(mlygeo.upload_history(photos)["status"]) == {"ready"}
+        server.faults = Faults()
+        before = {path: path.read_bytes() for path in photos.glob("*.jpg")}
+        assert told(verb(server, "process", photos, "--offset-time", 100, "--rerun"))[0] == 0
+        assert {path: path.read_bytes() for path in photos.glob("*.jpg")} == before
+        assert told(verb(server, "upload", photos))[0] == 0
+        assert lengths(server) == [12]
+
+
+class TestAtWork:
+    def at(self, tmp_path, doing, *places, **more):
+        return AtWork([tmp_path / place for place in places], doing, folder=tmp_path / "locks", **more)
+
+    @pytest.mark.parametrize(
+        ("mine", "theirs", "apart"),
+        [
+            ("writing", "writing", True),
+            ("writing", "upload", True),
+            ("upload", "writing", True),
+            ("upload", "upload", True),
+            ("archives", "writing", True),
+            ("archives", "upload", False),
+            ("upload", "archives", False),
+            ("archives", "archives", False),
+        ],
+    )
+    def test_who_is_kept_off(self, tmp_path, mine, theirs, apart):
+        with self.at(tmp_path, theirs, "a"):
+            for place in ("a", "a/b/c.jpg", "."):
+                if apart:
+                    with pytest.raises(FileError, match="is at work in"), self.at(tmp_path, mine, place):
+                        pass
+                else:
+                    with self.at(tmp_path, mine, place):
+                        pass
+            with self.at(tmp_path, mine, "ab", "b"):
+                pass
+        with self.at(tmp_path, mine, "a"):
+            pass
+        assert [path.name for path in (tmp_path / "locks").iterdir()] in ([], ["door.lock"])
+
+    def test_links_lead_to_the_same_photos(self, tmp_path):
+        (tmp_path / "a").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "a")
+        with self.at(tmp_path, "upload", "link"), pytest.raises(FileError), self.at(tmp_path, "writing", "a"):
+            pass
+
+    def test_the_dead_are_cleared_away(self, tmp_path):
+        script = (
+            "import sys, os; from mlygeo.locks import AtWork; from pathlib import Path\n"
+            "with AtWork([sys.argv[1]], 'writing', folder=Path(sys.argv[2])): os._exit(9)"
+        )
+        subprocess.run([sys.executable, "-c", script, tmp_path / "a", tmp_path / "locks"], check=False)
+        assert len(list((tmp_path / "locks").glob("*.json"))) == 1
+        with self.at(tmp_path, "writing", "a"):
+            assert len(list((tmp_path / "locks").glob("*.json"))) == 1
+        assert not list((tmp_path / "locks").glob("*.json"))
+
+    def test_damaged_notes_and_folders_that_cannot_be_written_are_no_obstacle(self, tmp_path):
+        (tmp_path / "locks").mkdir()
+        (tmp_path / "locks" / "x.json").write_text("[]")
+        with self.at(tmp_path, "writing", "a"):
+            pass
+        (tmp_path / "file").write_text("")
+        with AtWork([tmp_path], "writing", folder=tmp_path / "file" / "locks"):
+            pass
