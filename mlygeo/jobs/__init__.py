@@ -46,7 +46,7 @@ MODULES = {
     "cut": "geotagging",
     "interpolate": "interpolate",
     "process_csv": "process_csv",
-    "post_process": "post_process",
+    "post_process": ".pipelines.sorting",
     "run_standin": "rehearsal",
 }
 """The module that holds the job of each public function."""
@@ -59,6 +59,6 @@ def job_of(function: str) -> Callable[..., Job[Any]]:
         from mlygeo.pipelines.job import body_of
 
         return body_of(getattr(mlygeo, function))
-    module = importlib.import_module(f"mlygeo.jobs.{MODULES[function]}")
+    module = importlib.import_module(f".{MODULES[function]}", "mlygeo.jobs")
     job: Callable[..., Job[Any]] = getattr(module, function)
     return job

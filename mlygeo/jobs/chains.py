@@ -59,10 +59,10 @@ def then_sorted(first: Job[Any], import_path: Any, options: dict[str, Any]) -> J
     options
         What is asked of `post_process`; other options are passed over.
     """
-    from mlygeo.jobs import post_process
+    from mlygeo.pipelines import sorting
 
     for folder in places.several(import_path):
-        first = _joined(first, _run(post_process.post_process, folder, {**options, "output": None}))
+        first = _joined(first, _run(sorting.post_process, folder, {**options, "output": None}))
     return first
 
 
@@ -77,9 +77,9 @@ def _described_in(import_path: Any, output: Any) -> Any:
 
 def _sorted(done: Job[Any], import_path: Any, options: dict[str, Any]) -> Job[Any]:
     """Return a chain with the post-processing of its folder after it; its frame stays that of the upload."""
-    from mlygeo.jobs import post_process
+    from mlygeo.pipelines import sorting
 
-    last = _run(post_process.post_process, import_path, options | {"video_import_path": None})
+    last = _run(sorting.post_process, import_path, options | {"video_import_path": None})
     return Job(
         lambda: done.result,
         {**done.summary, "post_process": last.summary, "failed": [*map(str, [*done.failed, *last.failed])]},

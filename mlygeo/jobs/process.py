@@ -74,7 +74,7 @@ def process(import_path: Any, **options: Any) -> Job[Any]:
 
     place, job = _done(import_path, options, work, again=tuple(OWNED))
     if sorting.asked and not options.get("dry_run"):
-        from mlygeo.jobs.post_process import sorted_job
+        from mlygeo.pipelines.sorting import sorted_job
 
         return sorted_job(place, sorting, after=job)
     return job

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.places import several
+from mlygeo.readers.cameras import CAMERAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,14 +29,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlygeo.jobs")
 
-VIDEO_FILE_TYPES = {"camm": "mly_camm_video", "blackvue": "mly_blackvue_video"}
+VIDEO_FILE_TYPES = {name: f"mly_{name}_video" for name, camera in CAMERAS.items() if camera.uploaded_whole}
 """Kinds of videos that are uploaded as they are, and what the service calls them."""
 
-TYPES = ("image", "zip", "video", "blackvue", "camm", "gopro")
+TYPES = ("image", "zip", "video", *sorted(name for camera in CAMERAS.values() for name in camera.older_names))
 
 IMAGE = "image"
 
-_OF_THE_SERVICE = {"zip": {"zip"}, "mly_blackvue_video": {"blackvue", "video"}, "mly_camm_video": {"camm", "video"}}
+_OF_THE_SERVICE = {"zip": {"zip"}} | {file_type: {name, "video"} for name, file_type in VIDEO_FILE_TYPES.items()}
 """What the service calls a file that goes up as it is -> the types that it is of."""
 
 
