@@ -9,6 +9,7 @@ imported until a verb needs it.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import logging
 import os
@@ -74,9 +75,9 @@ def _dashed(name: str) -> str:
 
 def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked and not ctx.resilient_parsing:
-        from mlygeo.jobs import info
+        from mlygeo.pipelines import versions
 
-        click.echo(info.line())
+        click.echo(versions.line())
         ctx.exit()
 
 
@@ -137,6 +138,7 @@ def _command(verb: Verb) -> click.Command:
 
 def _run(verb: Verb, given: dict[str, Any]) -> int:
     """Run a verb: parse, call one function, write what it returns."""
+    import mlygeo
     from mlygeo import jobs, progress
     from mlygeo.pipelines.job import check_output
 
@@ -164,7 +166,8 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         if name in passed_over:
             del given[name]
     afterwards = {name: given.pop(name) for name in old_tools.AFTERWARDS.get(verb.name, ())}
-    given["progress"] = progress.for_terminal(quiet=quiet)
+    if "progress" in inspect.signature(getattr(mlygeo, verb.function)).parameters:
+        given["progress"] = progress.for_terminal(quiet=quiet)
     target = None
     if verb.acts:
         given["output"] = output

@@ -18,36 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Output", "check_output", "job_of"]
 
 MODULES = {
-    "coverage": "coverage",
     "download": "download",
-    "metadata": "graph",
-    "find_sequences": "sequence_search",
-    "info": "info",
-    "inspect": "graph",
-    "plot": "drawing",
     "process_and_upload": "chains",
     "video_process": "chains",
     "video_process_and_upload": "chains",
-    "tracks": "video",
-    "sample_video": "video",
-    "upload": "upload",
-    "zip_sequences": "upload",
-    "authenticate": "account",
-    "edit_config": "account",
     "download_originals": "originals",
-    "process": "process",
-    "extract_user_data": "process",
-    "extract_import_meta_data": "process",
-    "extract_geotag_data": "process",
-    "extract_sequence_data": "process",
-    "extract_upload_params": "process",
-    "exif_insert": "process",
-    "geotag_photos": "geotagging",
-    "cut": "geotagging",
-    "interpolate": "interpolate",
-    "process_csv": "process_csv",
-    "post_process": ".pipelines.sorting",
-    "run_standin": "rehearsal",
 }
 """The module that holds the job of each public function."""
 

@@ -285,7 +285,7 @@ class _Work:
 
     def _service(self) -> Service:
         if self.service is None:
-            self.service = inputs.service_for(None, *self.token, self.config)
+            self.service = Access(token=self.token[0], token_file=self.token[1], service=None).opened(self.config)
         return self.service
 
     def _graph(self, stop: threading.Event) -> Graph:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+from collections import ChainMap
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar
@@ -84,6 +85,24 @@ def public(body: Callable[P, Job[T]]) -> Callable[P, T]:
     body
         Makes the job; the command line calls it as it is, see `body_of`.
     """
+    return _public(body, ())
+
+
+def public_with(*described: object) -> Callable[[Callable[P, Job[T]]], Callable[P, T]]:
+    """
+    Return `public` for a body whose options are described elsewhere.
+
+    Parameters
+    ----------
+    described
+        Public functions, or groups of options. The text of a parameter is that of the body, else that of the
+        first of these that has one, else the common one.
+    """
+    return lambda body: _public(body, described)
+
+
+def _public(body: Callable[P, Job[T]], described: tuple[object, ...]) -> Callable[P, T]:
+    from mlygeo.pipelines.options import TEXTS, parameter_texts
 
     @functools.wraps(body)
     def function(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -93,7 +112,10 @@ def public(body: Callable[P, Job[T]]) -> Callable[P, T]:
     returned = str(signature.return_annotation).removeprefix("Job[").removesuffix("]")
     function.__signature__ = signature.replace(return_annotation=returned)  # type: ignore[attr-defined]
     function.__annotations__ = {**body.__annotations__, "return": returned}
-    function.__doc__ = _documented(inspect.cleandoc(body.__doc__ or ""), list(signature.parameters))
+    texts = ChainMap(*(parameter_texts(each.__doc__ or "") for each in (body, *described)), TEXTS)
+    function.__doc__ = _documented(
+        inspect.cleandoc(body.__doc__ or ""), {name: texts[name] for name in signature.parameters}
+    )
     return function
 
 
@@ -103,14 +125,11 @@ def body_of(function: Callable[..., Any]) -> Callable[..., Job[Any]]:
     return body
 
 
-def _documented(docstring: str, names: list[str]) -> str:
-    """Return a docstring in which every parameter is described, in the order of the signature."""
-    from mlygeo.pipelines.options import TEXTS, parameter_texts
-
-    own = parameter_texts(docstring)
+def _documented(docstring: str, texts: dict[str, str]) -> str:
+    """Return a docstring with the texts of all parameters in place of those that it has itself."""
     does, _, rest = docstring.partition("\n\nReturns\n")
     does = does.partition("\n\nParameters\n")[0]
-    section = "\n".join(f"{name}\n{own[name] if name in own else TEXTS[name]}" for name in names)
+    section = "\n".join(f"{name}\n{text}" for name, text in texts.items())
     return f"{does}\n\nParameters\n----------\n{section}\n\nReturns\n{rest}"
 
 

@@ -45,7 +45,7 @@ class Camera(NamedTuple):
     uploaded_whole: bool = False
 
 
-CAMERAS: dict[str, Camera] = {
+CAMERAS: dict[Telemetry, Camera] = {
     "gopro": Camera("a GoPro's metadata track", "gopro", "gopro_videos", ("gopro",)),
     "camm": Camera("a camera motion track", "camm", "camm_videos", ("camm",), uploaded_whole=True),
     "blackvue": Camera(
@@ -55,7 +55,7 @@ CAMERAS: dict[str, Camera] = {
 }
 """The cameras by name, in the order in which a video is searched for their telemetry."""
 
-VIDEO_SOURCES: dict[str, str] = {
+VIDEO_SOURCES: dict[str, Telemetry] = {
     camera.geotag_source: name for name, camera in CAMERAS.items() if camera.geotag_source is not None
 }
 """Sources of photos' positions that are videos -> the camera."""
@@ -83,7 +83,7 @@ class Reader(Protocol):
         """
 
 
-def reader_of(name: str) -> Reader:
+def reader_of(name: Telemetry) -> Reader:
     """Return what reads the telemetry of a camera; its file is loaded now, so that the table needs no NumPy."""
     reader: Reader = importlib.import_module(f"{__name__}.{CAMERAS[name].module}").recorded
     return reader
