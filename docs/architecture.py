@@ -115,9 +115,9 @@ def layers() -> list[list[str]]:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
     listed = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
-    rows = [[name.strip().removeprefix("mlygeo.") for name in re.split(r"[:|]", layer)] for layer in listed]
-    # A layer in parentheses may be missing.
-    return [row for row in ([part for part in row if part != "__main__" and part[0] != "("] for row in rows) if row]
+    rows = [[name.strip(" ()").removeprefix("mlygeo.") for name in re.split(r"[:|]", layer)] for layer in listed]
+    there = {path.stem for path in (ROOT / "mlygeo").iterdir()} - {"__main__"}
+    return [row for row in ([part for part in row if part in there] for row in rows) if row]
 
 
 def drawn(rows: list[list[str]]) -> str:

@@ -10,7 +10,7 @@ angles degrees clockwise from true north in [0, 360), times UTC.
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -331,7 +331,7 @@ def filter_images(
     return images[conditions_mask({name: images[name] for name in images.columns}, conditions)]
 
 
-def attribute(frame: gpd.GeoDataFrame, *sources: str, **facts: Any) -> gpd.GeoDataFrame:
+def attribute(frame: gpd.GeoDataFrame, *sources: str, **facts: object) -> gpd.GeoDataFrame:
     """
     Note in `attrs` whose data a frame holds, and facts about it such as the positions used.
 

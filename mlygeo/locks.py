@@ -16,7 +16,7 @@ import contextlib
 import json
 import logging
 import os
-import socket
+import platform
 import time
 import uuid
 from datetime import UTC, datetime
@@ -272,12 +272,12 @@ class FolderLock:
 
 def _myself() -> dict[str, Any]:
     """Return what tells this process from others: number, machine, and the time."""
-    return {"pid": os.getpid(), "host": socket.gethostname(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
+    return {"pid": os.getpid(), "host": platform.node(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
 
 
 def _is_alive(holder: dict[str, Any]) -> bool:
     """Return whether a holder may still run; one on another machine may."""
-    if holder["host"] != socket.gethostname():
+    if holder["host"] != platform.node():
         return True
     if os.name == "nt":
         return True  # a signal of 0 would end the process there

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -17,7 +17,7 @@ REACH_TIMEOUT_S = 10.0
 
 
 @contextmanager
-def our_osmnx(url: str, **settings: Any) -> Iterator[None]:
+def our_osmnx(url: str, **settings: object) -> Iterator[None]:
     """
     Let OSMnx keep its answers in the user's cache, not in the working directory.
 

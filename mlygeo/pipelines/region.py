@@ -150,7 +150,6 @@ def streets(
     method: Method = "even",
     retain_all: bool = False,
     force_srid: bool = False,
-    progress: Progress | None = None,  # noqa: ARG001 - OSMnx shows none; every verb has it
 ) -> Job[gpd.GeoDataFrame]:
     """
     Lay a point every so many metres along every street of a region.

@@ -122,7 +122,7 @@ def json_answer(value: Any) -> Answer:
     return Answer(json.dumps(value, separators=(",", ":"), allow_nan=False).encode())
 
 
-def error_answer(status: int, code: int, message: str, *, kind: str = "MLYApiException", **more: Any) -> Answer:
+def error_answer(status: int, code: int, message: str, *, kind: str = "MLYApiException", **more: object) -> Answer:
     """Return an error in the service's form."""
     error = {"message": message, "type": kind, "code": code, **more, "fbtrace_id": "A0standin"}
     return Answer(json.dumps({"error": error}).encode(), status)

@@ -31,28 +31,28 @@ def entity(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answ
     return _answered(lambda: _entity(backend, request, parts["id"], _fields(request)))
 
 
-def entities(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answer:  # noqa: ARG001
+def entities(backend: Backend, request: Request, _parts: Mapping[str, str]) -> Answer:
     """Answer for several entities in one call: an object keyed by id."""
     if (refused := _refused(backend, request)) is not None:
         return refused
     return _answered(lambda: _keyed(backend, request))
 
 
-def images_by_ids(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answer:  # noqa: ARG001
+def images_by_ids(backend: Backend, request: Request, _parts: Mapping[str, str]) -> Answer:
     """Answer for a list of images."""
     if (refused := _refused(backend, request)) is not None:
         return refused
     return _answered(lambda: _by_ids(backend, request))
 
 
-def search_images(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answer:  # noqa: ARG001
+def search_images(backend: Backend, request: Request, _parts: Mapping[str, str]) -> Answer:
     """Answer for the images that a search asks for."""
     if (refused := _refused(backend, request)) is not None:
         return refused
     return _answered(lambda: _found(backend, request))
 
 
-def image_ids(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answer:  # noqa: ARG001
+def image_ids(backend: Backend, request: Request, _parts: Mapping[str, str]) -> Answer:
     """Answer for the images of a sequence, in the order in which they were taken."""
     if (refused := _refused(backend, request)) is not None:
         return refused
@@ -62,7 +62,7 @@ def image_ids(backend: Backend, request: Request, parts: Mapping[str, str]) -> A
     return json_answer({"data": [{"id": str(number)} for number in backend.records.ids[rows].tolist()]})
 
 
-def me(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answer:  # noqa: ARG001
+def me(backend: Backend, request: Request, _parts: Mapping[str, str]) -> Answer:
     """Answer for whose token it is: the person with most images."""
     if (refused := _refused(backend, request)) is not None:
         return refused

@@ -60,7 +60,7 @@ class Route:
     settles: frozenset[str] = frozenset()
 
 
-def _login(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answer:  # noqa: ARG001
+def _login(_backend: Backend, _request: Request, _parts: Mapping[str, str]) -> Answer:
     """Answer for the login page."""
     return Answer(WEB_PAGE, 200, "text/html")
 

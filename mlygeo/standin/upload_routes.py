@@ -26,7 +26,7 @@ WRONG_PASSWORD = "wrong"  # noqa: S105 - the one password that the stand-in does
 SUBCODE_WRONG_PASSWORD = 1348092
 
 
-def sign_in(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answer:  # noqa: ARG001
+def sign_in(backend: Backend, request: Request, _parts: Mapping[str, str]) -> Answer:
     """Answer with the token of a person: any email does, and any password but `WRONG_PASSWORD`."""
     if (fault := _fault(request)) is not None:
         return fault
@@ -88,12 +88,12 @@ def finish(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answ
     return json_answer({"cluster_id": cluster})
 
 
-def statistics(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answer:  # noqa: ARG001
+def statistics(_backend: Backend, _request: Request, _parts: Mapping[str, str]) -> Answer:
     """Take the statistics that the official client sends, and forget them."""
     return json_answer({"success": True})
 
 
-def trouble(status: int, kind: str, message: str, *, retriable: bool = False, **more: Any) -> Answer:
+def trouble(status: int, kind: str, message: str, *, retriable: bool = False, **more: object) -> Answer:
     """Return an error in the upload service's form."""
     told = {"debug_info": {"retriable": retriable, "type": kind, "message": message}, **more}
     return Answer(json.dumps(told).encode(), status)

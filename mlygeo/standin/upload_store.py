@@ -272,7 +272,7 @@ class UploadStore:
         known: dict[str, Any] = json.loads(path.read_text("utf-8"))
         return known
 
-    def _log(self, event: str, **more: Any) -> None:
+    def _log(self, event: str, **more: object) -> None:
         line = {"time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}Z", "event": event, **more}
         with self._lock, (self._made(".") / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

@@ -10,7 +10,7 @@ import logging
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, overload
+from typing import TYPE_CHECKING, Protocol, TypeAlias, overload
 
 from mlygeo import dtypes, frames
 from mlygeo.errors import FileError, FormatError, FrameError
@@ -43,7 +43,7 @@ __all__ = [
 
 log = logging.getLogger("mlygeo.store")
 
-FrameLike = Any
+FrameLike: TypeAlias = "gpd.GeoDataFrame | str | os.PathLike[str]"
 """What stands for a frame in a call: a GeoDataFrame, or the path of a file that holds one."""
 
 PARQUET = (".parquet", ".geoparquet", ".pq")
@@ -54,16 +54,11 @@ class Format(Protocol):
     What the module of a format has.
 
     `read` returns the rows that meet the box (degrees) and the columns asked for, or all where these are
-    None; where a file has several layers, `layer` names one. `write` need not be atomic.
+    None. `write` need not be atomic.
     """
 
     def read(
-        self,
-        path: Path,
-        *,
-        bbox: tuple[float, float, float, float] | None,
-        columns: Sequence[str] | None,
-        layer: str | None,
+        self, path: Path, *, bbox: tuple[float, float, float, float] | None, columns: Sequence[str] | None
     ) -> gpd.GeoDataFrame:
         """Return the frame in a file."""
 
@@ -258,7 +253,9 @@ def _read_file(
     path: Path, bbox: tuple[float, float, float, float] | None, columns: Sequence[str] | None, layer: str | None
 ) -> gpd.GeoDataFrame:
     _must_exist(path)
-    return _format(path).read(path, bbox=bbox, columns=columns, layer=layer)
+    if has_layers(path):
+        return gdal.read(path, bbox=bbox, columns=columns, layer=layer)
+    return _format(path).read(path, bbox=bbox, columns=columns)
 
 
 def _format(path: Path) -> Format:

@@ -33,7 +33,11 @@ DRIVERS = {
 
 
 def read(
-    path: Path, *, bbox: tuple[float, float, float, float] | None, columns: Sequence[str] | None, layer: str | None
+    path: Path,
+    *,
+    bbox: tuple[float, float, float, float] | None,
+    columns: Sequence[str] | None,
+    layer: str | None = None,
 ) -> gpd.GeoDataFrame:
     """Return the frame of a layer, whole numbers exactly; only rows that meet the box, where there is one."""
     import geopandas as gpd

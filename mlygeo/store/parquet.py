@@ -50,7 +50,6 @@ def read(
     *,
     bbox: tuple[float, float, float, float] | None = None,
     columns: Sequence[str] | None = None,
-    layer: str | None = None,  # noqa: ARG001 - such a file has one
 ) -> gpd.GeoDataFrame:
     """
     Read a GeoParquet file into a frame.
@@ -64,8 +63,6 @@ def read(
         whose own box meets it, and only the row groups that can hold such rows.
     columns
         Attribute columns to read, further geometry columns among them; None reads all.
-    layer
-        Not used: a GeoParquet file has one.
 
     Returns
     -------

@@ -25,11 +25,7 @@ WKT_NAMES = ("geometry", "wkt", "geom")
 
 
 def read(
-    path: Path,
-    *,
-    bbox: tuple[float, float, float, float] | None,
-    columns: Sequence[str] | None,
-    layer: str | None,  # noqa: ARG001 - a table has none
+    path: Path, *, bbox: tuple[float, float, float, float] | None, columns: Sequence[str] | None
 ) -> gpd.GeoDataFrame:
     """Return the frame of a table, with these columns or with all; only rows that meet the box, where there is one."""
     import geopandas as gpd
