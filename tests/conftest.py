@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 from pathlib import Path
 
@@ -12,6 +13,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 STUTTGART = ROOT / "examples" / "stuttgart"
 DATA = Path(__file__).parent / "data"
+
+# A shell starts what runs in the background with Ctrl-C ignored, and so would every program that a test starts be.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

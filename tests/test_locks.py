@@ -5,10 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from helpers.photo_folders import folder_of
+from helpers.processes import HANGS_S, wait_for
 from helpers.upload_folders import USER_TOKEN, clusters_of, described, log_of
 
 import mlygeo
@@ -48,23 +48,16 @@ def verb(server, *words):
 
 
 def told(process):
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=HANGS_S)
     assert "Traceback" not in err, err
     return process.returncode, out + err
-
-
-def until(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def in_the_middle(server, *words):
     """Start an upload, and hold it once the service has some of its images."""
     server.faults = Faults(latency=0.5, only=("upload",))
     upload = verb(server, "upload", *words)
-    until(lambda: [line for line in log_of(server.store) if line["event"] == "whole"])
+    wait_for(lambda: [line for line in log_of(server.store) if line["event"] == "whole"])
     server.faults = Faults(rate=1.0, backoff_ms=500, only=("upload",))
     return upload
 

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import os
 import pkgutil
 import re
 import subprocess
@@ -114,3 +115,13 @@ def test_no_secrets_or_places_of_a_machine():
             text = path.read_text(encoding="utf-8", errors="ignore")
             assert not re.search(r"MLY\|\d{5,}\|[0-9a-f]{32}(?<!0123456789abcdef0123456789abcdef)", text), name
             assert not re.search(r"/(root|home)/\w+/", text), name
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+def test_programs_of_tests_get_ctrl_c_wherever_the_tests_run():
+    """A shell starts what runs in the background with Ctrl-C ignored; conftest takes that back."""
+    child = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    parent = f"import conftest, subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    command = ["sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, parent]
+    found = subprocess.run(command, cwd=ROOT / "tests", capture_output=True, text=True)
+    assert found.stdout == "True\n", found.stderr

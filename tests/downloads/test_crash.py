@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from helpers.picture_downloads import expected, pictures_in
+from helpers.processes import HANGS_S, ended, wait_for
 from helpers.tokens import TOKEN
 
 import mlygeo
@@ -42,20 +43,15 @@ def id_file(images, tmp_path):
     return path
 
 
-def wait_for(server, requests, process):
-    deadline = time.monotonic() + 30
-    while server.count("thumbs") < requests and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)
-
-
 def test_kill_at_twenty_moments(images, tmp_path, id_file):
     """After each kill no file is broken; in the end all are there, and only what was in flight came twice."""
     folder, chance, kills = tmp_path / "pictures", random.Random(3), 0
     right = expected(images.iloc[:400])
-    with serve(images, token=TOKEN, faults=Faults(latency=0.005)) as server:
+    with serve(images, token=TOKEN, faults=Faults(latency=0.05)) as server:
         while kills < 20:
             process = start(server, folder, id_file)
-            wait_for(server, server.count("thumbs") + chance.randint(1, 30), process)
+            goal = server.count("thumbs") + chance.randint(1, 15)
+            wait_for(lambda goal=goal: server.count("thumbs") >= goal, process)
             time.sleep(chance.uniform(0, 0.01))
             process.kill()
             assert process.wait() == -signal.SIGKILL, process.stderr.read()
@@ -66,7 +62,7 @@ def test_kill_at_twenty_moments(images, tmp_path, id_file):
             assert all(right[name] == content for name, content in there.items())
         assert len(there) < 400, "all was there before the last kill: nothing was tested"
         last = start(server, folder, id_file)
-        _, err = last.communicate(timeout=60)
+        _, err = last.communicate(timeout=HANGS_S)
         assert last.returncode == 0, err
         assert pictures_in(folder) == right
         assert server.count("thumbs") <= 400 + kills * WORKERS
@@ -76,33 +72,33 @@ def test_kill_at_twenty_moments(images, tmp_path, id_file):
     assert not list((folder / ".mlygeo" / "parts").iterdir())
 
 
-@pytest.mark.parametrize("fault", [{"latency": 0.05}, {"stall": 1.0, "only": ("thumbs",)}, {"latency": 30.0}])
-def test_ctrl_c_ends_within_two_seconds_and_keeps_what_is_done(images, tmp_path, id_file, fault):
-    folder = tmp_path / "pictures"
-    with serve(images, token=TOKEN, faults=Faults(**fault)) as server:
+@pytest.mark.parametrize("fault", [{"latency": 2.0}, {"stall": 1.0, "only": ("thumbs",)}, {"latency": 600.0}])
+def test_ctrl_c_waits_for_nothing_and_keeps_what_is_done(images, tmp_path, id_file, fault):
+    """Whether answers come slowly, never, or not even to the first request; the run would go on for minutes."""
+    folder, at_work = tmp_path / "pictures", fault.get("latency") == 2.0
+    with serve(images, token=TOKEN, faults=Faults() if at_work else Faults(**fault)) as server:
         process = start(server, folder, id_file)
-        deadline = time.monotonic() + 30
-        wanted = 12 if fault.get("latency") == 0.05 else 1
-        while server.count("thumbs" if wanted > 1 else None) < wanted and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(0.3)
-        pressed = time.monotonic()
+        if at_work:
+            wait_for(lambda: len(pictures_in(folder)) >= 8, process)
+            server.faults = Faults(**fault)
+            asked = server.count("thumbs")
+            wait_for(lambda: server.count("thumbs") > asked, process)
+        else:
+            wait_for(lambda: server.count(*fault.get("only", ())) > 0, process)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
-        passed = time.monotonic() - pressed
+        _, err = ended(process)
         assert process.returncode == 130, err
-        assert passed < 2, err
         assert "Traceback" not in err
         assert "goes on from there" in err
-        if wanted == 1:
+        if not at_work:
             return
         right, there = expected(images.iloc[:400]), pictures_in(folder)
-        assert there
+        assert 8 <= len(there) < 400
         assert all(right[name] == content for name, content in there.items())
         assert len(mlygeo.transfers(folder)) == len(there)
         server.faults = Faults()
         again = start(server, folder, id_file)
-        _, err = again.communicate(timeout=60)
+        _, err = again.communicate(timeout=HANGS_S)
         assert again.returncode == 0, err
         assert pictures_in(folder) == right
 
@@ -118,7 +114,7 @@ def test_no_token_in_anything_that_is_left_or_said(images, tmp_path, id_file):
         )  # fmt: skip
         title = Path(f"/proc/{process.pid}/cmdline")
         title = title.read_bytes() if title.exists() else b""
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=HANGS_S)
         assert process.returncode == 3, err
         assert server.leaks == 0
     secret = TOKEN.rpartition("|")[2]
@@ -133,11 +129,11 @@ def test_exit_status_and_words_of_a_download_with_failures(images, tmp_path, id_
     gone = images["id"].tolist()[3]
     with serve(images, token=TOKEN, faults=Faults(gone=frozenset({gone}))) as server:
         process = start(server, tmp_path / "p", id_file, "--max-images", 20)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=HANGS_S)
         assert process.returncode == 3
         assert out == ""
         assert "20 images of ids.txt: 19 fetched" in err
         assert "1 gone" in err
         quiet = start(server, tmp_path / "p", id_file, "--max-images", 3, "--quiet")
-        assert quiet.communicate(timeout=60) == ("", "")
+        assert quiet.communicate(timeout=HANGS_S) == ("", "")
         assert quiet.returncode == 0

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from helpers.photo_folders import folder_of, pixels
+from helpers.processes import ended, wait_for
 from PIL import Image
 
 import mlygeo
@@ -110,9 +111,7 @@ def test_a_killed_run_is_gone_on_with(tmp_path):
         [sys.executable, "-m", "mlygeo", "process", str(folder), "--overwrite-all-exif-tags", "--offset-angle", "90"],
         stderr=subprocess.DEVNULL, env={**os.environ, "MLYGEO_NO_PROGRESS": "1"},
     )  # fmt: skip
-    deadline = time.monotonic() + 30
-    while not (folder / ".mlygeo" / "images.parquet").exists() and time.monotonic() < deadline:
-        time.sleep(0.002)
+    wait_for((folder / ".mlygeo" / "images.parquet").exists)
     time.sleep(0.05)
     process.kill()
     process.wait()
@@ -133,11 +132,9 @@ def test_interrupted(tmp_path):
         [sys.executable, "-m", "mlygeo", "process", str(folder)], stderr=subprocess.PIPE, text=True,
         env={**os.environ, "MLYGEO_NO_PROGRESS": "1"},
     )  # fmt: skip
-    deadline = time.monotonic() + 30
-    while not (folder / ".mlygeo" / "images.parquet").exists() and time.monotonic() < deadline:
-        time.sleep(0.002)
+    wait_for((folder / ".mlygeo" / "images.parquet").exists)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = ended(process)
     if process.returncode == 130:  # else it was quicker
         assert "goes on from there" in err
     assert not [path for path in folder.iterdir() if path.name.endswith(".part")]

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from helpers.processes import HANGS_S, ended, wait_for
 from helpers.tokens import TOKEN
 from helpers.upload_folders import USER_TOKEN, clusters_of, described, folder_of, hashes, in_exif, log_of
 
@@ -53,16 +54,14 @@ def test_kill_at_twenty_moments_through_a_bad_line(tmp_path, environment):
     entries = folder_of(photos, 300, a_sequence=60)
     before = hashes(photos)
     faults = Faults.spread(
-        0.3, *PASSING_UPLOADS, seed=7, only=("uploads",), cut_after=700, backoff_ms=10, latency=0.001
+        0.3, *PASSING_UPLOADS, seed=7, only=("uploads",), cut_after=700, backoff_ms=10, latency=0.005
     )
     kills = 0
     with serve(store=store, token=USER_TOKEN, faults=faults) as server:
         while kills < 20:
             process = quickly(server, environment, photos)
             goal = server.count() + chance.randint(10, 55)
-            deadline = time.monotonic() + 30
-            while server.count() < goal and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.001)
+            wait_for(lambda goal=goal: server.count() >= goal, process)
             time.sleep(chance.uniform(0, 0.02))
             process.kill()
             ended = process.wait()
@@ -72,11 +71,11 @@ def test_kill_at_twenty_moments_through_a_bad_line(tmp_path, environment):
             process.stderr.close()
         assert len(clusters_of(store)) < 5, "all was there before the last kill: nothing was tested"
         last = quickly(server, environment, photos)
-        _, err = last.communicate(timeout=120)
+        _, err = last.communicate(timeout=HANGS_S)
         assert last.returncode == 0, err
         requests = server.count()
         again = quickly(server, environment, photos)
-        assert again.communicate(timeout=60)[1] == ""
+        assert again.communicate(timeout=HANGS_S)[1] == ""
         assert server.count() == requests + 1, "one question whose token it is, and no upload"
 
     assert hashes(photos) == before
@@ -102,26 +101,22 @@ def verb(server, environment, *words, **more):
     )
 
 
-@pytest.mark.parametrize("fault", [{"read_rate": 20_000.0}, {"stall": 1.0}, {"latency": 30.0}])
-def test_ctrl_c_ends_within_two_seconds(tmp_path, environment, fault):
+@pytest.mark.parametrize("fault", [{"read_rate": 20_000.0}, {"stall": 1.0}, {"latency": 600.0}])
+def test_ctrl_c_waits_for_nothing(tmp_path, environment, fault):
     photos = tmp_path / "photos"
     folder_of(photos, 30, a_sequence=10, sizes=(200, 150))
     with serve(store=tmp_path / "store", token=USER_TOKEN, faults=Faults(only=("uploads",), **fault)) as server:
         process = verb(server, environment, "upload", photos, MAPILLARY_ACCESS_TOKEN=USER_TOKEN)
-        deadline = time.monotonic() + 30
-        while server.count() < 2 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(0.4)
-        pressed = time.monotonic()
+        wait_for(lambda: server.count() >= 2, process)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = ended(process)
         assert process.returncode == 130, err
-        assert time.monotonic() - pressed < 2, err
+        assert not clusters_of(tmp_path / "store"), "all was there before the signal: nothing was tested"
         assert "goes on from there" in err
         assert "Traceback" not in err
         server.faults = Faults()
         again = verb(server, environment, "upload", photos, MAPILLARY_ACCESS_TOKEN=USER_TOKEN)
-        _, err = again.communicate(timeout=60)
+        _, err = again.communicate(timeout=HANGS_S)
         assert again.returncode == 0, err
     assert [len(cluster["images"]) for cluster in clusters_of(tmp_path / "store")] == [10, 10, 10]
 
@@ -141,7 +136,7 @@ def test_no_secret_in_anything_that_is_left_or_said(tmp_path, environment):
         )  # fmt: skip
         title = Path(f"/proc/{process.pid}/cmdline")
         titles.append(title.read_text() if title.exists() else "")
-        out, err = process.communicate(given, timeout=120)
+        out, err = process.communicate(given, timeout=HANGS_S)
         said.append(out + err)
         assert process.returncode == status, err
 

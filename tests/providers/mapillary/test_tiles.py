@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import shapely
 from conftest import STUTTGART
+from helpers.processes import HANGS_S, ended, wait_for
 from helpers.tokens import TOKEN
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -617,22 +618,15 @@ def started(server, cache, state, *, limit=0):
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 @pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
 class TestInterruption:
     def test_a_killed_run_leaves_whole_files_and_the_next_one_goes_on(
         self, images, imagery, region, tmp_path, service_of
     ):
         cache = tmp_path / "c"
-        with serve(imagery, faults=Faults(latency=0.05)) as server:
+        with serve(imagery, faults=Faults(latency=0.5)) as server:
             process = started(server, cache, tmp_path / "s")
-            wait_for(lambda: len(list(cache.glob("*.mvt"))) >= 6)
+            wait_for(lambda: len(list(cache.glob("*.mvt"))) >= 6, process)
             process.kill()
             process.communicate()
             left = list(cache.glob("*.mvt"))
@@ -646,16 +640,15 @@ class TestInterruption:
         assert tiles["status"].value_counts().to_dict() == {"fetched": 30 - len(left), "cached": len(left)}
         assert ids_in(cache) == sorted(images["id"])
 
-    @pytest.mark.parametrize("faults", [Faults(latency=0.05), Faults(stall=1)], ids=["at work", "silent socket"])
-    def test_ctrl_c_ends_within_two_seconds(self, imagery, tmp_path, faults):
+    @pytest.mark.parametrize("faults", [Faults(latency=3), Faults(stall=1)], ids=["at work", "silent socket"])
+    def test_ctrl_c_waits_for_nothing(self, imagery, tmp_path, faults):
         cache = tmp_path / "c"
         with serve(imagery, faults=faults) as server:
             process = started(server, cache, tmp_path / "s")
-            wait_for(lambda: server.count() >= 4)
+            wait_for(lambda: server.count() >= 4, process)
             process.send_signal(signal.SIGINT)
-            interrupted = time.monotonic()
-            _, error = process.communicate(timeout=10)
-            assert time.monotonic() - interrupted < 2
+            _, error = ended(process)
+            assert server.count() < 30, "the tiles that were left were fetched all the same"
         assert process.returncode == 130
         assert error == ""
         assert not list(cache.glob(".*"))
@@ -669,7 +662,7 @@ class TestInterruption:
         old.write_bytes(b"\x1a\x00")
         with serve(imagery) as server:
             process = started(server, cache, tmp_path / "s", limit=1000)
-            _, error = process.communicate(timeout=20)
+            _, error = process.communicate(timeout=HANGS_S)
         assert process.returncode == 1
         assert error.startswith("FileError: ")
         assert os.strerror(errno.EFBIG) in error

@@ -1,0 +1,45 @@
+"""Programs that a test starts, waits for and interrupts; a test waits for a state, never for a time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+HANGS_S = 120.0
+"""Seconds after which what a test waits for will not come any more, on the slowest machine."""
+
+WAITS_S = 45.0
+"""
+Seconds that a program may take to end when it is told to.
+
+A program that waited for an answer of a silent service would take longer: until the client gives up
+after 60 s (`Service.read_timeout`). On a busy machine, ending at once may take some seconds.
+"""
+
+
+def wait_for(reached: Callable[[], object], process: subprocess.Popen[str] | None = None) -> None:
+    """Return when something is so; fail if it never is, or if the process that should bring it about has ended."""
+    until = time.monotonic() + HANGS_S
+    while not reached():
+        if process is not None and process.poll() is not None:
+            _, err = process.communicate()
+            pytest.fail(f"the process ended too early, with status {process.returncode}: {err}")
+        if time.monotonic() > until:
+            pytest.fail("what the test waits for does not come")
+        time.sleep(0.002)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Return what a program wrote that was told to end; fail if it goes on waiting or working."""
+    try:
+        return process.communicate(timeout=WAITS_S)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
