@@ -5,19 +5,18 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from mlygeo.errors import FileError, InputError
 from mlygeo.pipelines.job import Job, counted, public, public_with, version
 from mlygeo.pipelines.options import Cutting, Geotagging
-from mlygeo.readers.cameras import VIDEO_SOURCES
+from mlygeo.readers.cameras import VIDEO_SOURCES, GeotagSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import geopandas as gpd
 
-    from mlygeo.pipelines.options import GeotagSource
     from mlygeo.progress import Progress
     from mlygeo.store import FrameLike
 
@@ -216,9 +215,7 @@ def track_of(how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.G
     if source == "exif":
         return None
     if source not in LOG_ENDINGS and source not in VIDEO_SOURCES:
-        raise InputError(
-            f"there is no geotag source {source!r}", hint=f"one of exif, {', '.join([*LOG_ENDINGS, *VIDEO_SOURCES])}"
-        )
+        raise InputError(f"there is no geotag source {source!r}", hint=f"one of {', '.join(get_args(GeotagSource))}")
     path = base if how.geotag_source_path is None else Path(how.geotag_source_path).expanduser()
     if not path.exists():
         raise FileError(f"{path} does not exist", hint="--geotag-source-path names a file, or a folder of them")
