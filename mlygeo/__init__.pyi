@@ -12,6 +12,7 @@ from .pipelines.geotagging import cut as cut
 from .pipelines.geotagging import geotag_photos as geotag_photos
 from .pipelines.graph import inspect as inspect
 from .pipelines.graph import metadata as metadata
+from .pipelines.originals import download_originals as download_originals
 from .pipelines.photos import interpolate as interpolate
 from .pipelines.photos import process_csv as process_csv
 from .pipelines.process_units import exif_insert as exif_insert
@@ -28,7 +29,6 @@ from .pipelines.rehearsal import run_standin as run_standin
 from .pipelines.sequence_search import find_sequences as find_sequences
 from .pipelines.sorting import post_process as post_process
 from .pipelines.street_imagery import coverage as coverage
-from .pipelines.uploads import download_originals as download_originals
 from .pipelines.uploads import upload as upload
 from .pipelines.uploads import zip_sequences as zip_sequences
 from .pipelines.versions import info as info
@@ -65,71 +65,4 @@ from .store import read_frame as read_frame
 from .store import write_frame as write_frame
 from .uploads.ledger import upload_history as upload_history
 
-__all__ = [
-    "Region",
-    "authenticate",
-    "check_images",
-    "coverage",
-    "coverage_gaps",
-    "cut",
-    "cut_sequences",
-    "download",
-    "download_originals",
-    "edit_config",
-    "estimate_subseconds",
-    "exif_insert",
-    "explore",
-    "extract_geotag_data",
-    "extract_import_meta_data",
-    "extract_sequence_data",
-    "extract_upload_params",
-    "extract_user_data",
-    "fetch_tiles",
-    "filter_images",
-    "find_sequences",
-    "flag_duplicates",
-    "geotag",
-    "geotag_photos",
-    "info",
-    "inspect",
-    "interpolate",
-    "interpolate_directions",
-    "interpolate_positions",
-    "interpolate_times",
-    "metadata",
-    "plot",
-    "post_process",
-    "process",
-    "process_and_upload",
-    "process_csv",
-    "read_descriptions",
-    "read_frame",
-    "read_photos",
-    "read_tile",
-    "read_tiles",
-    "read_track",
-    "read_video",
-    "run_standin",
-    "sample_video",
-    "select",
-    "select_nearest",
-    "split_sequences",
-    "spread_subseconds",
-    "street_coverage",
-    "street_network",
-    "street_points",
-    "streets",
-    "summarise",
-    "tiles",
-    "tracks",
-    "transfers",
-    "upload",
-    "upload_history",
-    "video_info",
-    "video_process",
-    "video_process_and_upload",
-    "write_descriptions",
-    "write_frame",
-    "write_track",
-    "zip_sequences",
-]
+__version__: str

@@ -52,6 +52,10 @@ def test_public_names_are_there_and_documented(name):
         assert documented == set(inspect.signature(value).parameters), name
 
 
+def test_the_version_is_that_of_the_project():
+    assert mlygeo.__version__ == PROJECT["project"]["version"]
+
+
 def test_the_changelog_knows_this_version():
     assert f"## {PROJECT['project']['version']} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"version: {PROJECT['project']['version']}" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")

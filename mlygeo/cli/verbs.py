@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mlygeo.jobs import Output
+    from mlygeo.pipelines.job import Output
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """
-What a user can type: the public functions behind the verbs, an area a file, with the same names, options and defaults.
+What a user can type: the function behind each verb, a file for each area, and what the files share.
 
-A function returns a frame, where its verb writes files; its body joins readers, steps and what acts for
-both. `mlygeo` has them all by name. No module here has the name of a function: imported, it would take
-the function's place.
+The body of a function is all that its verb does, too: it makes groups of its options, and joins readers, spatial
+steps and what acts on files and the network. No module here has the name of a public function: imported,
+`mlygeo` would have the module in the function's place.
 """

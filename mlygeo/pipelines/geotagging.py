@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     PathLike = str | os.PathLike[str]
 
-log = logging.getLogger("mlygeo.jobs")
+log = logging.getLogger("mlygeo.pipelines")
 
 LOG_ENDINGS = {
     "gpx": (".gpx", ".gpx.gz"),
@@ -216,6 +216,9 @@ def track_of(how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.G
         return None
     if source not in LOG_ENDINGS and source not in VIDEO_SOURCES:
         raise InputError(f"there is no geotag source {source!r}", hint=f"one of {', '.join(get_args(GeotagSource))}")
+    if not isinstance(how.geotag_source_path, str | os.PathLike | None):
+        track: gpd.GeoDataFrame = how.geotag_source_path
+        return track
     path = base if how.geotag_source_path is None else Path(how.geotag_source_path).expanduser()
     if not path.exists():
         raise FileError(f"{path} does not exist", hint="--geotag-source-path names a file, or a folder of them")

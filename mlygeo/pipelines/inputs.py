@@ -1,5 +1,5 @@
 """
-What jobs take in: files, the service, a region's streets and images; and what they say of failed tiles.
+What pipelines take in: files, the service, a region's streets and images; and what they say of failed tiles.
 
 The images of a region, by way of its vector tiles: fetched, read, and fetched anew where damaged.
 
@@ -39,10 +39,7 @@ if TYPE_CHECKING:
     PathLike = str | os.PathLike[str]
 
 
-log = logging.getLogger("mlygeo.jobs")
-
-FILTERS = ("pano", "since", "until", "creator", "organization", "min_quality")
-"""The options that filter images; see `mlygeo.filter_images`."""
+log = logging.getLogger("mlygeo.pipelines")
 
 NO_REGION = "give -c FILE, --bbox W,S,E,N, --region FILE or --place NAME"
 

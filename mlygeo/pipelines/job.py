@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 Output = Literal["frame", "folder", "picture", "track"]
 """What a verb writes under the path of -o."""
@@ -31,7 +32,7 @@ RECORDS_AT_ONCE = 20_000
 
 
 @dataclass
-class Job(Generic[T]):
+class Job(Generic[T_co]):
     """
     What the body of a public function made: its result, made on first use, and what the verb says and writes.
 
@@ -55,7 +56,7 @@ class Job(Generic[T]):
         Begins what goes on after the verb has said all that, and returns the function that waits for its end.
     """
 
-    make: Callable[[], T]
+    make: Callable[[], T_co]
     summary: dict[str, Any]
     headline: str
     write: Callable[[Path], list[Path]] = lambda _: []
@@ -65,7 +66,7 @@ class Job(Generic[T]):
     wait: Callable[[], Callable[[], None]] | None = None
 
     @cached_property
-    def result(self) -> T:
+    def result(self) -> T_co:
         """What the public function returns; a frame has the summary in its `attrs`."""
         made = self.make()
         if isinstance(attrs := getattr(made, "attrs", None), dict):
@@ -119,9 +120,9 @@ def _public(body: Callable[P, Job[T]], described: tuple[object, ...]) -> Callabl
     return function
 
 
-def body_of(function: Callable[..., Any]) -> Callable[..., Job[Any]]:
+def body_of(function: Callable[P, T]) -> Callable[P, Job[T]]:
     """Return the body of a public function."""
-    body: Callable[..., Job[Any]] = inspect.unwrap(function)
+    body: Callable[P, Job[T]] = inspect.unwrap(function)
     return body
 
 
@@ -133,11 +134,23 @@ def _documented(docstring: str, texts: dict[str, str]) -> str:
     return f"{does}\n\nParameters\n----------\n{section}\n\nReturns\n{rest}"
 
 
+def one_after_another(first: Job[object], second: Job[T]) -> Job[T]:
+    """Return two jobs as one: the result is the second's, and what it says is of both."""
+    return Job(
+        lambda: second.result,
+        {**first.summary, **second.summary, "failed": [*map(str, first.failed), *map(str, second.failed)]},
+        f"{first.headline}\n{second.headline}",
+        second.write,
+        [*first.failed, *second.failed],
+        text=second.text,
+    )
+
+
 def version() -> str:
     """Return the version of mlygeo, for summaries."""
-    from importlib.metadata import version
+    import mlygeo
 
-    return version("mlygeo")
+    return mlygeo.__version__
 
 
 def counted(number: int, noun: str) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mlygeo.config import Config
+    from mlygeo.downloads.files import Wish
     from mlygeo.net.http import Service
     from mlygeo.photos.exif_writer import Overwrite
     from mlygeo.progress import Progress
@@ -296,6 +297,90 @@ class PhotoFolder:
     progress: Progress | None
 
 
+Size = Literal["256", "1024", "2048", "original"]
+"""How large pictures are downloaded."""
+
+Layout = Literal["sequence", "time", "flat"]
+"""How the files of a download are named and put into folders."""
+
+PictureFormat = Literal["jpg", "webp"]
+"""How downloaded pictures are encoded."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictureForm:
+    """
+    In which form pictures are downloaded.
+
+    Parameters
+    ----------
+    size
+        "256", "1024" or "2048": pixels of the longer side. "original": as large as the service
+        has it.
+    layout
+        "sequence": SEQUENCE/ID.jpg. "time": YYYYMMDD_HHMMSS_SEQUENCE/YYYYMMDD_HHMMSS_mmm.jpg, UTC.
+        "flat": images/ID.jpg with jsons/ID.json.
+    exif
+        Write position, time, heading, camera, creator, licence and ids into the files; the image
+        data stay as they are.
+    quality
+        Encode the pictures anew with this quality, 1 to 100. Default: as they come.
+    format
+        "jpg": as they come. "webp": encoded anew.
+    """
+
+    size: Size
+    layout: Layout
+    exif: bool
+    computed: bool
+    quality: int | None
+    format: PictureFormat
+
+    def __post_init__(self) -> None:
+        """Raise for what makes no sense."""
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise InputError(f"--quality lies between 1 and 100, not at {self.quality}")
+        if self.computed and not self.exif:
+            raise InputError("--computed says which position goes into the files", hint="use it with --exif")
+
+    def wish(self) -> Wish:
+        """Return what a download asks of each image."""
+        from mlygeo.downloads.files import Wish
+        from mlygeo.downloads.ledger import Form
+
+        said = {"exif": self.exif, "computed": self.computed, f"quality={self.quality}": self.quality is not None}
+        form = Form(self.size, self.format, self.layout, " ".join(name for name, is_so in said.items() if is_so))
+        return Wish(form, exif=self.exif, computed=self.computed, quality=self.quality)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Downloading:
+    """
+    How pictures are downloaded.
+
+    Parameters
+    ----------
+    num_retries
+        How often to try again before an image counts as failed.
+    required_disk_space
+        Gigabytes that stay free on the disk; below that the download stops.
+    """
+
+    overwrite: bool
+    workers: int
+    num_retries: int
+    required_disk_space: float
+
+    def __post_init__(self) -> None:
+        """Raise for what makes no sense."""
+        if self.workers < 1:
+            raise InputError(f"--workers must be 1 or more, not {self.workers}")
+        if self.num_retries < 0:
+            raise InputError(f"--num-retries must be 0 or more, not {self.num_retries}")
+        if not 0 <= self.required_disk_space < float("inf"):
+            raise InputError(f"--required-disk-space must be 0 or more, not {self.required_disk_space}")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class User:
     """
@@ -404,7 +489,7 @@ class Geotagging:
     """
 
     geotag_source: GeotagSource
-    geotag_source_path: PathLike | None
+    geotag_source_path: FrameLike | None
     local_time: bool
     sub_second_interval: float
     offset_time: float

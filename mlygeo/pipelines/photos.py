@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     PathLike = str | os.PathLike[str]
 
-log = logging.getLogger("mlygeo.jobs")
+log = logging.getLogger("mlygeo.pipelines")
 
 INTERPOLATED, FROM_TABLE = "interpolated.parquet", "process_csv.parquet"
 """Files of the frames of photos that were interpolated, and that a table was written into."""

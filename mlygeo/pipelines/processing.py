@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     PathLike = str | os.PathLike[str]
 
-log = logging.getLogger("mlygeo.jobs")
+log = logging.getLogger("mlygeo.pipelines")
 
 
 @public
@@ -247,7 +247,7 @@ def run_process(
     from mlygeo.photos.import_folder import OWNED
     from mlygeo.pipelines import steps
     from mlygeo.pipelines.geotagging import track_of
-    from mlygeo.pipelines.sorting import run_sorting
+    from mlygeo.pipelines.sorting import then_sorted
 
     def work(run: Run) -> gpd.GeoDataFrame:
         track = track_of(how, run.place.base, progress=folder.progress)
@@ -263,7 +263,7 @@ def run_process(
 
     job = run_units(import_path, work, folder=folder, again=tuple(OWNED))
     if sorting is not None and sorting.asked and not folder.dry_run:
-        return run_sorting(import_path, folder=folder, sorting=sorting, after=job)
+        return then_sorted(job, import_path, folder=folder, sorting=sorting)
     return job
 
 

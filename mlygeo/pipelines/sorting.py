@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlygeo.photos.import_folder import PhotoImport
+    from mlygeo.pipelines.job import T
     from mlygeo.progress import Progress
 
     PathLike = str | os.PathLike[str]
 
-log = logging.getLogger("mlygeo.jobs")
+log = logging.getLogger("mlygeo.pipelines")
 
 SUMMARY_FILE, LIST_FILE = "mapillary_import_summary.json", "mapillary_import_image_status_list.json"
 MAPPING_SUFFIX = "_mapillary_image_uuid_to_local_path_mapping.csv"
@@ -129,9 +130,33 @@ def post_process(
         return _undone(place, dry_run=dry_run)
 
 
-def run_sorting(
-    import_path: PathLike, *, folder: PhotoFolder, sorting: Sorting, after: Job[gpd.GeoDataFrame] | None = None
-) -> Job[gpd.GeoDataFrame]:
+def then_sorted(first: Job[T], import_path: PathLike, *, folder: PhotoFolder, sorting: Sorting) -> Job[T]:
+    """
+    Return a job with the sorting of its folder after it; the result stays that of the job.
+
+    Parameters
+    ----------
+    first
+        What was done to the photos.
+    import_path
+        The folder of photos, or one photo.
+    folder
+        The options of the folder.
+    sorting
+        What is asked for.
+    """
+    last = run_sorting(import_path, folder=folder, sorting=sorting)
+    return Job(
+        lambda: first.result,
+        {**first.summary, "post_process": last.summary},
+        f"{first.headline}\n{last.headline}",
+        lambda path: [*first.write(path), *last.write(path)],
+        [*first.failed, *last.failed],
+        text=last.text,
+    )
+
+
+def run_sorting(import_path: PathLike, *, folder: PhotoFolder, sorting: Sorting) -> Job[gpd.GeoDataFrame]:
     """
     Sum up, list and move the photos of a folder.
 
@@ -143,8 +168,6 @@ def run_sorting(
         The options of the folder; photos are not read anew for this.
     sorting
         What is asked for.
-    after
-        The job of processing that came before, whose words come first.
     """
     from mlygeo.photos.import_folder import import_folder
     from mlygeo.pipelines import inputs
@@ -190,12 +213,7 @@ def run_sorting(
     text = (
         (lambda: "\n".join(json.dumps(content, indent=4, ensure_ascii=False) for content in shown)) if shown else None
     )
-    if after is None:
-        return Job(lambda: images, facts, said, lambda _: files, list(failed), text=text)
-    facts = {**after.summary, "post_process": facts}
-    return Job(
-        lambda: after.result, facts, f"{after.headline}\n{said}", lambda _: files, [*after.failed, *failed], text=text
-    )
+    return Job(lambda: images, facts, said, lambda _: files, list(failed), text=text)
 
 
 def _folder(import_path: PathLike | None, video_import_path: PathLike | None) -> Path:

@@ -10,17 +10,15 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.jobs import job_of
 from mlygeo.pipelines import inputs
 from mlygeo.pipelines.job import Job, counted, public_with, version
 from mlygeo.pipelines.options import Described, SignedIn, Uploading, User
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from datetime import datetime
 
     import pandas as pd
 
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
 
     PathLike = str | os.PathLike[str]
 
-log = logging.getLogger("mlygeo.jobs")
+log = logging.getLogger("mlygeo.pipelines")
 
 THREADS, ATTEMPTS = 5, 50
 
@@ -227,89 +225,6 @@ def zip_sequences(
     headline = f"{counted(len(rows), 'archive')} of {counted(images, 'image')} in {folder}"
     headline += _skipped(found)
     return Job(lambda: frame, summary, headline, failed=sorted(found.failed))
-
-
-def download_originals(
-    import_path: Any = None,
-    *,
-    output: PathLike | None = None,
-    user_name: str | None = None,
-    by_property: Literal["uuid", "key"] = "uuid",
-    organization_key: str | Iterable[str] | None = None,
-    start_date: str | datetime | None = None,
-    end_date: str | datetime | None = None,
-    skip_subfolders: bool = False,
-    number_threads: int = 10,
-    dry_run: bool = False,
-    token: str | None = None,
-    token_file: PathLike | None = None,
-    config_file: PathLike | None = None,
-    service: Service | None = None,
-    progress: Progress | None = None,
-) -> pd.DataFrame:
-    """
-    Download the blurred originals of one's own images, private ones too.
-
-    Of an import path, those that Mapillary has of its images; without one, all images of the
-    organizations, or of the user.
-
-    Parameters
-    ----------
-    import_path
-        Folder with images that were uploaded, and their descriptions.
-    output
-        Folder for the pictures. Default: downloads.
-    user_name
-        The user to ask as, where several have signed in.
-    by_property
-        How the images of the import path are known. "uuid": by what their descriptions say; since
-        the service does not tell UUIDs any more, by time (to the millisecond) and place. "key": by
-        their ids, from the descriptions' frame or from files whose whole name is one.
-    organization_key
-        Images of this organization; may be given several times. Default: those that the
-        descriptions name, else the user's own images.
-    start_date
-        Images captured at or after this time (ISO 8601, UTC, or milliseconds since 1970).
-    end_date
-        Images captured before this time; a date without a time includes that day.
-    skip_subfolders
-        Look only at the import path itself.
-    number_threads
-        How many pictures to fetch at once.
-    dry_run
-        Fetch nothing; say how many it would be.
-    token
-        Access token of the user. Better sign in, or use a file.
-    token_file
-        File with the access token. Default: of the user that signed in last.
-    config_file
-        Credentials file; only users in it are meant then. Default: the one that MAPILLARY_CONFIG_PATH
-        of the environment names, else credentials.json in the user's configuration folder.
-    service
-        The service to speak to, with the token of a user; made from the above unless given.
-    progress
-        Where progress is shown; None shows none.
-
-    Returns
-    -------
-    transfers
-        The rows of these images in the folder's ledger, as `transfers` returns them.
-
-    Raises
-    ------
-    InputError
-        If no image of the import path has a description, or an option makes no sense.
-    CredentialsError
-        If nobody has signed in.
-    ServiceError
-        If the service refuses the token or the address, or is down.
-
-    Examples
-    --------
-    >>> download_originals("photos", output="originals", organization_key="1234567890")
-    """
-    transfers: pd.DataFrame = job_of("download_originals")(**locals()).result
-    return transfers
 
 
 def run_upload(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     PathLike = str | os.PathLike[str]
 
-log = logging.getLogger("mlygeo.jobs")
+log = logging.getLogger("mlygeo.pipelines")
 
 LOGS = frozenset({".gpx", ".nmea", ".csv", ".log"})
 """Endings of files that are taken for tracks where a folder is searched; those of GPS loggers."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from mlygeo.errors import InputError, RegionError
 from mlygeo.pipelines.inputs import Fetching
 from mlygeo.pipelines.job import counted
+from mlygeo.pipelines.options import Access, TileOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,12 +21,15 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mlygeo.config import Config
-    from mlygeo.pipelines.options import Access, TileOptions
+    from mlygeo.downloads.ledger import Ledger
+    from mlygeo.net.http import Service
     from mlygeo.progress import Progress
     from mlygeo.providers.mapillary.graph import Graph
     from mlygeo.regions import Region
 
     Ids = npt.NDArray[np.int64]
+
+log = logging.getLogger("mlygeo.pipelines")
 
 TILE_WORKERS = 4
 """Vector tiles fetched at once; the pace of an address allows for no more."""
@@ -55,21 +60,21 @@ class Wanted:
     warnings: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Sources:
     """
     What a caller gave to say which images are meant; see `mlygeo.download`.
 
     Parameters
     ----------
-    images, imgid_file, sequence, sequence_file, user
+    images, imgid_file, sequence, sequence_file, user, retry_failed, max_images
         As given.
     conditions
-        The filters given, from `frames.conditions_of`.
+        The filters given, from `Filters.conditions`.
     place, config
         The region and the configuration file, where there are such.
     tiles, access
-        How the tiles of the region are fetched.
+        How the tiles of the region are fetched, and the service is reached.
     progress
         Where progress is shown.
     """
@@ -79,6 +84,8 @@ class Sources:
     sequence: Iterable[str] | None
     sequence_file: Any
     user: str | None
+    retry_failed: bool
+    max_images: int | None
     conditions: dict[str, Any]
     place: Region | None
     config: Config | None
@@ -86,9 +93,47 @@ class Sources:
     access: Access
     progress: Progress | None
 
-    def find(self, graph: Callable[[], Graph]) -> Wanted | None:
+    def __post_init__(self) -> None:
+        """Raise for what makes no sense."""
+        if self.max_images is not None and self.max_images < 0:
+            raise InputError(f"--max-images must be 0 or more, not {self.max_images}")
+
+    @classmethod
+    def of_ids(cls, ids: Ids, *, service: Service, progress: Progress | None) -> Sources:
         """
-        Return the images that are meant; None where nothing was said.
+        Return the sources where ids alone say which images are meant.
+
+        Parameters
+        ----------
+        ids
+            int64, shape (n,).
+        service
+            The service to ask.
+        progress
+            Where progress is shown.
+        """
+        tiles = TileOptions(
+            tile_list_file=None, tile_cache=None, computed=False, overwrite=False, max_age=None, workers=TILE_WORKERS
+        )
+        return cls(
+            images=ids,
+            imgid_file=None,
+            sequence=None,
+            sequence_file=None,
+            user=None,
+            retry_failed=False,
+            max_images=None,
+            conditions={},
+            place=None,
+            config=None,
+            tiles=tiles,
+            access=Access(token=None, token_file=None, service=service),
+            progress=progress,
+        )
+
+    def find(self, graph: Callable[[], Graph], ledger: Ledger | None) -> Wanted:
+        """
+        Return the images that are meant.
 
         Lists of images and lists of sequences narrow one another where both are given. A region
         that stands beside a list is not asked: the list says which.
@@ -97,7 +142,34 @@ class Sources:
         ----------
         graph
             Returns the Graph API, where it is needed.
+        ledger
+            Says which images failed before, where only those are meant; None where there was no download yet.
+
+        Raises
+        ------
+        RegionError
+            If nothing says which images are meant.
         """
+        if not self.retry_failed:
+            wanted = self._said(graph)
+        elif ledger is None:
+            wanted = Wanted(np.zeros(0, dtype=np.int64), "the ledger")
+        else:
+            wanted = self._failed(self._said(graph), ledger.failed_ids())
+        if wanted is None:
+            raise RegionError("nothing says which images to download", hint=NOTHING_SAID)
+        for warning in wanted.warnings:
+            log.warning("%s", warning)
+        return wanted if self.max_images is None else replace(wanted, ids=wanted.ids[: self.max_images])
+
+    def _failed(self, said: Wanted | None, failed: Ids) -> Wanted:
+        if said is None:
+            return Wanted(failed, "those that failed")
+        kept = said.ids[np.isin(said.ids, failed)]
+        return replace(said, ids=kept, source=f"those of {said.source} that failed")
+
+    def _said(self, graph: Callable[[], Graph]) -> Wanted | None:
+        """Return the images that the caller named; None where nothing was said."""
         listed, sequences = self._listed(), self._sequences()
         organization = self.conditions.get("organization")
         searched = self.user is not None or (organization is not None and self.place is None and not self._has_frame)
@@ -288,8 +360,3 @@ def _is_id_file(path: Path) -> bool:
         except OSError:
             return False
     return ending in {"", ".txt", ".lst", ".list"}
-
-
-def nothing_said() -> RegionError:
-    """Return the error of a call that does not say which images are meant."""
-    return RegionError("nothing says which images to download", hint=NOTHING_SAID)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mlygeo.uploads.items import Owner, Photo, PhotoSequence, WholeFile
 
 
-log = logging.getLogger("mlygeo.jobs")
+log = logging.getLogger("mlygeo.uploads")
 
 VIDEO_FILE_TYPES = {name: f"mly_{name}_video" for name, camera in CAMERAS.items() if camera.uploaded_whole}
 """Kinds of videos that are uploaded as they are, and what the service calls them."""

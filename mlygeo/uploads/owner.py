@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mlygeo.providers.mapillary.accounts import Credentials, User
     from mlygeo.uploads.items import Owner
 
-log = logging.getLogger("mlygeo.jobs")
+log = logging.getLogger("mlygeo.uploads")
 
 
 @dataclass(frozen=True)
