@@ -162,11 +162,9 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
                 f"warning: {flag} stays in the shell's history and is seen by other users; better {better}", quiet=quiet
             )
     passed_over = old_tools.NO_EFFECT.get(verb.name, {})
-    for name, why in (old_tools.NO_LONGER | passed_over).items():
-        if given.get(name):
+    for name, why in passed_over.items():
+        if given.pop(name):
             _say(f"warning: --{_dashed(name)} has no effect: {why}", quiet=quiet)
-        if name in passed_over:
-            del given[name]
     afterwards = {name: given.pop(name) for name in old_tools.AFTERWARDS.get(verb.name, ())}
     body = body_of(getattr(mlygeo, verb.function))
     if "progress" in inspect.signature(body).parameters:

@@ -141,9 +141,6 @@ NO_EFFECT = {
 WITH_VALUE = frozenset({"api_version", "num_processes", "video_geotag_source"})
 """Those of them that have a value."""
 
-NO_LONGER = {"push_images": "uploads are finished as they are made"}
-"""Options of ours that are there for older command lines alone, and why."""
-
 
 def translated(words: list[str]) -> list[str]:
     """

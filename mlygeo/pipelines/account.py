@@ -81,8 +81,6 @@ def authenticate(
         variable MAPILLARY_CLIENT_TOKEN, or in a file.
     token_file
         File with the token of an application. Default: as for other verbs.
-    service
-        The service to speak to; made from the above unless given.
 
     Returns
     -------

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlygeo.net.http import Service
-    from mlygeo.pipelines.options import GeotagSource
     from mlygeo.progress import Progress
+    from mlygeo.readers.cameras import GeotagSource
 
     PathLike = str | os.PathLike[str]
 
@@ -615,6 +615,7 @@ def _process_and_upload(
             path, described, user, signed_in, uploading, output=None, dry_run=folder.dry_run, progress=folder.progress
         )
 
+    sorting.warn()
     _check_sign_in(user, signed_in, uploading, dry_run=folder.dry_run)
     if found.IMAGE not in found.named(uploading.file_types):
         return upload_from(import_path)

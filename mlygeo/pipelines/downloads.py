@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mlygeo.progress import Progress
     from mlygeo.providers.mapillary.graph import Graph
     from mlygeo.regions import RegionLike
+    from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]
     Ids = npt.NDArray[np.int64]
@@ -59,7 +60,7 @@ ENTITIES_A_MINUTE = 60_000
 
 @public
 def download(
-    images: Any = None,
+    images: FrameLike | int | str | Iterable[FrameLike | int | str] | None = None,
     *,
     region: RegionLike | None = None,
     output: PathLike | None = None,

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from mlygeo.errors import FrameError, InputError
-from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, counted, joined, public, version
-from mlygeo.pipelines.options import Access
+from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, counted, joined, public_with, version
+from mlygeo.pipelines.options import Access, Asking
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,7 +42,7 @@ PATH_SHOWN = 24
 """Letters of an address's path; it is an opaque word of some two hundred."""
 
 
-@public
+@public_with(Asking)
 def metadata(
     images: FrameLike | Iterable[int | str],
     *,
@@ -69,8 +69,6 @@ def metadata(
         heading, position and creator where the images lack them, and altitude, camera_type,
         camera_parameters, make, model, width, height, quality_score, exif_orientation and the
         computed position, altitude and heading.
-    workers
-        How many requests to make at once.
     dry_run
         Ask for nothing; say how many requests it would take.
 
@@ -102,6 +100,7 @@ def metadata(
     from mlygeo.providers.mapillary.graph import Graph
 
     access = Access(token=token, token_file=token_file, service=service)
+    asking = Asking(workers=workers)
     base, name = _images_named(images)
     ids = reader.ids_in(base, name)
     if not (ids > 0).any():
@@ -117,7 +116,7 @@ def metadata(
             f"more, {seconds:,.0f} s at the service's limit; nothing was asked"
         )
         return Job(lambda: base, {**facts, "version": version()}, headline)
-    with Graph(access.opened(), workers=workers) as graph:
+    with Graph(access.opened(), workers=asking.workers) as graph:
         try:
             found, errors, missing = _ask(graph, ids[ids > 0], wanted, progress=progress, strict=fields is not None)
         except protocol.UnknownFieldError as error:
@@ -147,7 +146,7 @@ def metadata(
     return Job(lambda: result, summary, headline, write, [str(number) for number in errors])
 
 
-@public
+@public_with(Asking)
 def inspect(
     ids: Iterable[int | str],
     *,
@@ -155,7 +154,6 @@ def inspect(
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
-    progress: Progress | None = None,  # noqa: ARG001 - a few images are there at once
 ) -> Job[gpd.GeoDataFrame]:
     """
     Show all that the service says of single images, where something is odd about them.
@@ -166,8 +164,6 @@ def inspect(
     ----------
     ids
         Ids of images.
-    workers
-        How many requests to make at once.
 
     Returns
     -------
@@ -193,10 +189,11 @@ def inspect(
     from mlygeo.providers.mapillary.graph import Graph
 
     access = Access(token=token, token_file=token_file, service=service)
+    asking = Asking(workers=workers)
     numbers = _ids([ids] if isinstance(ids, str | int) else list(ids))
     records: dict[int, Record] = {}
     missing: dict[int, str] = {}
-    with Graph(access.opened(), workers=workers) as graph:
+    with Graph(access.opened(), workers=asking.workers) as graph:
         for batch in graph.images(numbers, fields=reader.FIELDS):
             records |= batch.found
             missing |= batch.missing

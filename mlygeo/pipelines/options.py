@@ -9,6 +9,7 @@ one that nobody takes. Where a text does not suit a function, its own docstring 
 from __future__ import annotations
 
 import inspect
+import logging
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mlygeo.errors import FileError, InputError
 from mlygeo.readers import cameras
+from mlygeo.readers.cameras import GeotagSource, Telemetry
 
 if TYPE_CHECKING:
     import os
@@ -32,14 +34,10 @@ if TYPE_CHECKING:
     PathLike = str | os.PathLike[str]
 
 
+log = logging.getLogger("mlygeo.pipelines")
+
 Method = Literal["even", "percept"]
 """How points are laid along streets."""
-
-GeotagSource = cameras.GeotagSource
-"""Where times and positions of photos come from."""
-
-Telemetry = cameras.Telemetry
-"""Where the positions of a video are taken from."""
 
 OTHER_SOURCES: dict[str, str] = {
     "native": "exif",
@@ -197,6 +195,20 @@ class Access:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Asking:
+    """
+    How images are asked for.
+
+    Parameters
+    ----------
+    workers
+        How many requests to make at once.
+    """
+
+    workers: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plane:
     """
     The plane that distances are measured in.
@@ -286,8 +298,6 @@ class PhotoFolder:
         Leave out photos in subfolders.
     dry_run
         Say what would be done; write nothing, neither frames nor tags.
-    progress
-        Where progress is shown; None shows none.
     """
 
     output: PathLike | None
@@ -678,6 +688,11 @@ class Sorting:
     def asked(self) -> bool:
         """Whether there is anything to do."""
         return self.moves or self.summarize or self.list_file_status or self.save_local_mapping
+
+    def warn(self) -> None:
+        """Say what was asked for and has no effect."""
+        if self.push_images:
+            log.warning("--push-images has no effect: uploads are finished as they are made")
 
 
 def source_named(name: str) -> GeotagSource:

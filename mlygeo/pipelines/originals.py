@@ -44,7 +44,7 @@ AS_SENT = PictureForm(size="original", layout="sequence", exif=False, computed=F
 
 @public_with(SignedIn)
 def download_originals(
-    import_path: Any = None,
+    import_path: PathLike | Iterable[PathLike] | None = None,
     *,
     output: PathLike | None = None,
     user_name: str | None = None,

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
-    from mlygeo.pipelines.options import GeotagSource
     from mlygeo.pipelines.processing import Run
     from mlygeo.progress import Progress
+    from mlygeo.readers.cameras import GeotagSource
 
     PathLike = str | os.PathLike[str]
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
     from mlygeo.photos.import_folder import PhotoImport
-    from mlygeo.pipelines.options import GeotagSource
     from mlygeo.progress import Progress
+    from mlygeo.readers.cameras import GeotagSource
 
     PathLike = str | os.PathLike[str]
 
@@ -261,6 +261,8 @@ def run_process(
         run.describe(images, insertion.desc_path)
         return images
 
+    if sorting is not None:
+        sorting.warn()
     job = run_units(import_path, work, folder=folder, again=tuple(OWNED))
     if sorting is not None and sorting.asked and not folder.dry_run:
         return then_sorted(job, import_path, folder=folder, sorting=sorting)

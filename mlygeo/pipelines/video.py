@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
-    from mlygeo.pipelines.options import Telemetry
     from mlygeo.progress import Progress
+    from mlygeo.readers.cameras import Telemetry
     from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]

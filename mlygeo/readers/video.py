@@ -225,7 +225,7 @@ def record_of(
     """
     for name in CAMERAS:
         if source in {"auto", name}:
-            recorded = reader_of(name)(file, size, movie, first_only=first_only)
+            recorded = reader_of(name)(file, size, movie, first_only)
             if recorded is not None:
                 return name, recorded
     return None, Recorded(Points.joined([]), None, None)

@@ -64,9 +64,7 @@ VIDEO_SOURCES: dict[str, Telemetry] = {
 class Reader(Protocol):
     """The function `recorded` of a camera's file."""
 
-    def __call__(
-        self, file: BinaryIO, size: int, movie: mp4.Movie | None, *, first_only: bool = False
-    ) -> Recorded | None:
+    def __call__(self, file: BinaryIO, size: int, movie: mp4.Movie | None, first_only: bool, /) -> Recorded | None:
         """
         Return the positions in an open video as they were recorded, unfiltered; None where there are none.
 

@@ -30,7 +30,7 @@ _KNOT = 1852 / 3600
 _KINDS = (b"RMC", b"GGA", b"GLL")
 
 
-def recorded(file: BinaryIO, size: int, movie: mp4.Movie | None, *, first_only: bool = False) -> Recorded | None:  # noqa: ARG001 - one box
+def recorded(file: BinaryIO, size: int, movie: mp4.Movie | None, _first_only: bool) -> Recorded | None:
     """Return the positions and the model in a file's `free` boxes; see `mlygeo.readers.cameras.Reader`."""
     sentences, name = b"", None
     for outer in mp4.file_boxes(file, size) if movie is None else movie.boxes:

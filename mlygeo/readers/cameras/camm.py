@@ -41,7 +41,7 @@ _UNIX_SINCE_S = 1_480_000_000
 """November 2016 counted from 1970, November 2026 counted from 1980: a time that is not told which it is."""
 
 
-def recorded(file: BinaryIO, _: int, movie: mp4.Movie | None, *, first_only: bool = False) -> Recorded | None:  # noqa: ARG001 - read at once
+def recorded(file: BinaryIO, _: int, movie: mp4.Movie | None, _first_only: bool) -> Recorded | None:
     """Return the positions of the first camera motion track that has any; see `mlygeo.readers.cameras.Reader`."""
     for track in () if movie is None else movie.tracks:
         if movie is not None and b"camm" in track.formats:

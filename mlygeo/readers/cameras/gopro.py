@@ -59,7 +59,7 @@ class Stream(NamedTuple):
     dop: float
 
 
-def recorded(file: BinaryIO, _: int, movie: mp4.Movie | None, *, first_only: bool = False) -> Recorded | None:
+def recorded(file: BinaryIO, _: int, movie: mp4.Movie | None, first_only: bool) -> Recorded | None:
     """Return the positions of the first metadata track that has any; see `mlygeo.readers.cameras.Reader`."""
     for track in () if movie is None else movie.tracks:
         if b"gpmd" not in track.formats:

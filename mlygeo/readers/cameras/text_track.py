@@ -17,7 +17,7 @@ LARGEST_SAMPLE = 65_536
 """Bytes of a sample that is read."""
 
 
-def recorded(file: BinaryIO, _: int, movie: mp4.Movie | None, *, first_only: bool = False) -> Recorded | None:  # noqa: ARG001 - a log is read whole
+def recorded(file: BinaryIO, _: int, movie: mp4.Movie | None, _first_only: bool) -> Recorded | None:
     """Return the positions of the first track that holds sentences; see `mlygeo.readers.cameras.Reader`."""
     for track in () if movie is None else movie.tracks:
         if track.handler in HANDLERS and b"gpmd" not in track.formats:
