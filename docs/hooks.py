@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import griffe
 from mkdocs.structure.files import File
 
 import mlygeo
@@ -79,6 +80,18 @@ def api() -> str:
         area = module.__name__.split(".")[1]
         groups[TITLES.get(area, TITLES["store"])].append(f"::: {module.__name__}.{value.__name__}\n")
     return "\n".join(f"## {title}\n\n" + "\n".join(entries) for title, entries in groups.items() if entries)
+
+
+class PublicFunctions(griffe.Extension):
+    """Show the functions of pipelines as users call them: the texts of their options are filled in at run time."""
+
+    def on_function_instance(self, *, func: griffe.Function, **_: Any) -> None:
+        """Take docstring and result from the function itself."""
+        public = getattr(mlygeo, func.name, None) if func.name in mlygeo.__all__ else None
+        if public is None or func.docstring is None or func.path != f"{public.__module__}.{func.name}":
+            return
+        func.docstring.value = inspect.getdoc(public) or ""
+        func.returns = str(inspect.signature(public).return_annotation)
 
 
 TITLES = {

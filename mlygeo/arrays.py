@@ -1,13 +1,35 @@
-"""Work on long arrays, chunk by chunk, in as many threads as there are processors."""
+"""
+Arrays: the names of their types, and work on long ones, chunk by chunk, in as many threads as there are processors.
+
+The names of types are for annotations; they are imported under TYPE_CHECKING, and NumPy is not loaded for them.
+"""
 
 from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats: TypeAlias = npt.NDArray[np.float64]
+    Whole: TypeAlias = npt.NDArray[np.int64]
+    Whole32: TypeAlias = npt.NDArray[np.int32]
+    Flags: TypeAlias = npt.NDArray[np.bool_]
+    Bytes: TypeAlias = npt.NDArray[np.uint8]
+    Words: TypeAlias = npt.NDArray[np.uint64]  # eight bytes at once, or a hash
+    Indices: TypeAlias = npt.NDArray[np.intp]  # as np.flatnonzero and np.argsort give them
+    Times: TypeAlias = npt.NDArray[np.datetime64]
+    Objects: TypeAlias = npt.NDArray[np.object_]
+    Rows: TypeAlias = Whole  # row numbers
+    Ids: TypeAlias = Whole
+
+Bounds: TypeAlias = tuple[float, float, float, float]
+"""West, south, east, north in degrees; west > east where the antimeridian lies between."""
 
 
 def workers() -> int:

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    import numpy.typing as npt
     import pandas as pd
+
+    from mlygeo.arrays import Flags
 
 
 def conditions_of(
@@ -77,7 +78,7 @@ def columns_for(conditions: Mapping[str, Any], available: Iterable[str]) -> list
     return sorted(columns)
 
 
-def conditions_mask(columns: Mapping[str, pd.Series], conditions: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
+def conditions_mask(columns: Mapping[str, pd.Series], conditions: Mapping[str, Any]) -> Flags:
     """Return which rows meet all conditions of `conditions_of`."""
     import pandas as pd
 
@@ -98,9 +99,7 @@ def conditions_mask(columns: Mapping[str, pd.Series], conditions: Mapping[str, A
         masks.append(columns["organization_id"].isin(conditions["organization"]))
     if "min_quality" in conditions:
         masks.append(columns["quality_score"] >= conditions["min_quality"])
-    met: npt.NDArray[np.bool_] = np.logical_and.reduce(
-        [pd.Series(mask).fillna(value=False).to_numpy(dtype=bool) for mask in masks]
-    )
+    met: Flags = np.logical_and.reduce([pd.Series(mask).fillna(value=False).to_numpy(dtype=bool) for mask in masks])
     return met
 
 

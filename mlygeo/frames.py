@@ -39,9 +39,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import geopandas as gpd
-    import numpy.typing as npt
     import pandas as pd
     import pyarrow as pa
+
+    from mlygeo.arrays import Floats, Objects
 
 __all__ = [
     "CRS",
@@ -225,7 +226,7 @@ def from_arrow(table: pa.Table, schema: Schema | None = None) -> gpd.GeoDataFram
     return frame if schema is None else conform(frame, schema)
 
 
-def points(lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> npt.NDArray[np.object_]:
+def points(lon: Floats, lat: Floats) -> Objects:
     """Return points of longitudes and latitudes, degrees."""
     import shapely
 
@@ -256,14 +257,14 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     return pd.DataFrame(parts, index=pd.RangeIndex(table.num_rows))
 
 
-def lonlat(frame: gpd.GeoDataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def lonlat(frame: gpd.GeoDataFrame) -> tuple[Floats, Floats]:
     """Return the coordinates of a frame of points, as two arrays; NaN where there is no point."""
     return coordinates(np.asarray(frame.geometry.values))
 
 
 def coordinates(
-    points: npt.NDArray[np.object_],
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    points: Objects,
+) -> tuple[Floats, Floats]:
     """Return the coordinates of an array of points, as two arrays; NaN where a point is missing or empty."""
     import shapely
 

@@ -1,18 +1,14 @@
 """
-Who is at work on which photos of this machine: what would disturb each other is kept apart.
+Runs kept apart that would disturb each other: in an output folder, on the same photos, on one sequence.
 
-A run that writes into photos, or anew what is known of them, keeps all others off; uploads keep
-each other off; archives are made beside anything that only reads. It is told by the paths, so
-a folder and one inside of it are the same photos, and read-only folders need nothing written
-into them. Each run has a lock of the operating system in the user's data folder, which dies
-with its process however that dies; what it left is cleared away by the next one.
-
-One run at a time in an output folder: a lock that says who holds it, and dies with its process.
+All locks are the operating system's, on a file: it takes them back when a process dies, however it dies.
+Beside a lock stands who holds it, where others are to be told.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
 import os
@@ -28,172 +24,105 @@ from mlygeo.errors import FileError
 from mlygeo.places import STATE_FOLDER, default_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    import threading
+    from collections.abc import Callable, Iterable, Iterator
 
     import filelock
-
 
 log = logging.getLogger("mlygeo.locks")
 
 Doing = Literal["writing", "upload", "archives"]
-
-
-FOLDER, DOOR = "at_work", "door.lock"
+"""What a run does to photos: see `PhotoLock`."""
 
 SHOWN: dict[str, str] = {"writing": "another run", "upload": "an upload", "archives": "a run that makes archives"}
+"""What messages call a run, by what it does."""
+
+PHOTO_LOCKS, ENTRY_FILE = "at_work", "entry.lock"
+"""Folder of the locks on photos, in the user's data folder, and the lock under which they are changed."""
+
+LOCK_FILE, HOLDER_FILE = "lock", "run.json"
+"""Lock of an output folder, and who holds it."""
 
 ASK_AGAIN_S = 0.5
 
 
-LOCK_FILE, HOLDER_FILE = "lock", "run.json"
+class HeldError(TimeoutError):
+    """Another process holds a lock."""
 
 
-class AtWork:
+class Lock:
     """
-    Keeps runs off some photos that would disturb this one, as a context manager.
+    A lock on a file, for one process at a time.
 
     Parameters
     ----------
-    places
-        Folders or files; what is inside of a folder belongs to it.
-    doing
-        "writing" into photos or what is known of them, next to which nothing else may be; "upload",
-        one at a time; "archives", next to uploads too.
-    waiting
-        Called once with who is at work where this run has to wait; without it that is an error.
-    folder
-        Where the locks are; in the user's data folder unless given.
-
-    Raises
-    ------
-    FileError
-        If another run is at work on them, and nobody waits; it says which one.
-
-    Examples
-    --------
-    >>> with AtWork(["photos"], "upload", waiting=print):
-    ...     ...
+    path
+        The file; made where it is missing.
+    wait_s
+        Seconds to wait for the process that holds it; None waits as long as it takes.
+    mode
+        Rights of the file; those of any new file unless given.
     """
 
-    def __init__(
-        self,
-        places: Iterable[str | os.PathLike[str]],
-        doing: Doing,
-        *,
-        waiting: Callable[[str], object] | None = None,
-        folder: Path | None = None,
-    ) -> None:
-        self._places = sorted({_plain(place) for place in places})
-        self._doing, self._waiting = doing, waiting
-        self._folder = default_folder() / FOLDER if folder is None else folder
-        self._name = uuid.uuid4().hex
+    def __init__(self, path: Path, *, wait_s: float | None = 0, mode: int | None = None) -> None:
+        self.path = path
+        self._timeout = -1 if wait_s is None else wait_s
+        self._mode: dict[str, Any] = {} if mode is None else {"mode": mode}
         self._lock: filelock.BaseFileLock | None = None
 
-    def __enter__(self) -> Self:
-        told = False
-        while (other := self._entered()) is not None:
-            found = f"{SHOWN.get(other['doing'], SHOWN['writing'])} is at work in {self._shared(other)} ({_who(other)})"
-            if self._waiting is None:
-                raise FileError(found, hint="wait until it is done, or end it: what it did is kept")
-            if not told:
-                log.info("waiting: %s", found)
-                self._waiting(f"{found}; waiting until it is done")
-                told = True
-            time.sleep(ASK_AGAIN_S)
-        return self
+    def take(self, *, soft: bool = False) -> None:
+        """
+        Take the lock.
 
-    def __exit__(self, *_: object) -> None:
-        if self._lock is None:
-            return
-        with contextlib.suppress(OSError):
-            self._told(self._name).unlink()
-        self._lock.release()
-        with contextlib.suppress(OSError):  # Windows keeps a file that another run looks at: the next one clears it
-            Path(self._lock.lock_file).unlink()
+        Parameters
+        ----------
+        soft
+            Let the mere existence of the file be the lock, for file systems that have none. It
+            outlives a process that is killed.
 
-    def _entered(self) -> dict[str, Any] | None:
-        """Note that this run is at work, unless another one is in its way: that one is returned."""
+        Raises
+        ------
+        HeldError
+            If another process holds it, still after the wait.
+        NotImplementedError
+            If the file system has no locks.
+        OSError
+            If the file cannot be made.
+        """
         import filelock
 
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with filelock.FileLock(self._folder / DOOR):
-                for path in self._folder.glob("*.json"):
-                    other = self._alive(path)
-                    if other is not None and self._in_the_way(other):
-                        return other
-                self._lock = filelock.FileLock(self._lock_of(self._name), timeout=0)
-                self._lock.acquire()
-                told = {**_myself(), "doing": self._doing, "places": self._places}
-                self._told(self._name).write_text(json.dumps(told), encoding="utf-8")
-        except (OSError, NotImplementedError) as error:
-            # Where nothing can be noted, a run is better off without than not at all.
-            log.info("other runs are not looked for: %s", error)
-        return None
-
-    def _alive(self, path: Path) -> dict[str, Any] | None:
-        """Return what a run has noted, where it still runs; what is left of one that does not is removed."""
-        import filelock
-
-        lock = filelock.FileLock(self._lock_of(path.stem), timeout=0)
+        kind = filelock.SoftFileLock if soft else filelock.FileLock
+        lock = kind(self.path, timeout=self._timeout, **self._mode)
         try:
             lock.acquire()
         except filelock.Timeout:
-            with contextlib.suppress(OSError, ValueError):
-                return _checked(json.loads(path.read_text(encoding="utf-8")))
-            return None  # it has just ended
-        with contextlib.suppress(OSError):
-            path.unlink()
-        lock.release()
-        with contextlib.suppress(OSError):
-            Path(lock.lock_file).unlink()
-        return None
+            raise HeldError from None
+        self._lock = lock
 
-    def _in_the_way(self, other: dict[str, Any]) -> bool:
-        doings = {self._doing, other["doing"]}
-        return ("writing" in doings or doings == {"upload"}) and self._shared(other) is not None
+    def give_up(self, *, remove: bool = False) -> None:
+        """Give the lock up, if it was taken, and remove its file on request."""
+        if self._lock is None:
+            return
+        self._lock.release()
+        self._lock = None
+        if remove:
+            with contextlib.suppress(OSError):  # Windows keeps a file that another run looks at: the next one clears it
+                self.path.unlink()
 
-    def _shared(self, other: dict[str, Any]) -> str | None:
-        """Return the place that another run is at work in, where that is one of ours, or in or around one."""
-        for theirs in map(str, other["places"]):
-            for mine in self._places:
-                if _holds(mine, theirs) or _holds(theirs, mine):
-                    return theirs
-        return None
+    def __enter__(self) -> Self:
+        self.take()
+        return self
 
-    def _told(self, name: str) -> Path:
-        return self._folder / f"{name}.json"
-
-    def _lock_of(self, name: str) -> Path:
-        return self._folder / f"{name}.lock"
-
-
-def _plain(place: str | os.PathLike[str]) -> str:
-    return os.path.normcase(os.path.realpath(Path(place).expanduser()))
-
-
-def _holds(folder: str, path: str) -> bool:
-    return folder == path or path.startswith(os.path.join(folder, ""))  # noqa: PTH118
-
-
-def _who(other: dict[str, Any]) -> str:
-    return f"process {other['pid']} on {other['host']}, since {other['since']}"
-
-
-def _checked(told: Any) -> dict[str, Any]:
-    """Return what a run has noted of itself; ValueError where it is not that."""
-    if not isinstance(told, dict) or not {"pid", "host", "since", "doing", "places"} <= told.keys():
-        raise ValueError("no note of a run")
-    return told
+    def __exit__(self, *_: object) -> None:
+        self.give_up()
 
 
 class FolderLock:
     """
     Holds an output folder for this process, as a context manager.
 
-    The lock is the operating system's, which takes it back when the process dies however it
-    dies. On file systems that have none, the file itself is the lock, and counts as stale where
-    its holder was on this machine and runs no more.
+    On file systems without locks the file itself is the lock, and counts as stale where its
+    holder was on this machine and runs no more.
 
     Parameters
     ----------
@@ -209,29 +138,28 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._state = folder / STATE_FOLDER
-        self._lock: filelock.BaseFileLock | None = None
+        self._lock = Lock(self._state / LOCK_FILE)
 
     def __enter__(self) -> Self:
-        import filelock
-
         try:
             self._state.mkdir(parents=True, exist_ok=True)
             try:
-                self._lock = self._taken(filelock.FileLock)
+                self._lock.take()
             except NotImplementedError:
                 self._drop_stale()
-                self._lock = self._taken(filelock.SoftFileLock)
+                self._lock.take(soft=True)
             left = self._holder()
             if left is not None and not _is_alive(left):
                 log.info("the run of process %s ended before it was done; this one goes on from there", left["pid"])
-            store.write_text(json.dumps(_myself()) + "\n", self._state / HOLDER_FILE)
-        except filelock.Timeout:
+            store.write_text(json.dumps(_this_process()) + "\n", self._state / HOLDER_FILE)
+        except HeldError:
+            holder = self._holder()
             raise FileError(
-                f"another run is at work in {self._folder}{self._described()}",
+                f"another run is at work in {self._folder}{f' ({_described(holder)})' if holder else ''}",
                 hint="wait until it is done, or name another folder with -o",
             ) from None
         except OSError as error:
-            self._release()
+            self._lock.give_up()
             if isinstance(error, FileError):
                 raise
             raise store.file_error(error, self._state) from error
@@ -240,39 +168,195 @@ class FolderLock:
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):
             (self._state / HOLDER_FILE).unlink()
-        self._release()
-
-    def _taken(self, kind: type[filelock.BaseFileLock]) -> filelock.BaseFileLock:
-        lock = kind(self._state / LOCK_FILE, timeout=0)
-        lock.acquire()
-        return lock
-
-    def _release(self) -> None:
-        if self._lock is not None:
-            self._lock.release()
+        self._lock.give_up()
 
     def _holder(self) -> dict[str, Any] | None:
-        """Return who holds, or held, the folder; None where nothing tells."""
-        try:
-            holder = json.loads((self._state / HOLDER_FILE).read_text(encoding="utf-8"))
-            return {"pid": int(holder["pid"]), "host": str(holder["host"])[:200], "since": str(holder["since"])[:40]}
-        except (OSError, ValueError, TypeError, KeyError):
-            return None
-
-    def _described(self) -> str:
-        holder = self._holder()
-        return "" if holder is None else f" (process {holder['pid']} on {holder['host']}, since {holder['since']})"
+        return _read_holder(self._state / HOLDER_FILE)
 
     def _drop_stale(self) -> None:
         holder = self._holder()
         if holder is not None and not _is_alive(holder):
             with contextlib.suppress(OSError):
-                (self._state / LOCK_FILE).unlink()
+                self._lock.path.unlink()
 
 
-def _myself() -> dict[str, Any]:
-    """Return what tells this process from others: number, machine, and the time."""
+class PhotoLock:
+    """
+    Keeps runs off some photos that would disturb this one, as a context manager.
+
+    A run that writes into photos, or anew what is known of them, keeps all others off; uploads
+    keep each other off; archives are made beside anything that only reads. Paths tell, so a folder
+    and one inside of it are the same photos, and read-only folders need nothing written into them.
+    Each run has a lock in the user's data folder; what a killed run left there is cleared away by
+    the next one.
+
+    Parameters
+    ----------
+    places
+        Folders or files; what is inside of a folder belongs to it.
+    doing
+        "writing" into photos or what is known of them, next to which nothing else may be; "upload",
+        one at a time; "archives", next to uploads too.
+    waiting
+        Called once with who holds the photos where this run has to wait; without it that is an error.
+    folder
+        Where the locks are; in the user's data folder unless given.
+
+    Raises
+    ------
+    FileError
+        If another run holds them, and nobody waits; it says which one.
+
+    Examples
+    --------
+    >>> with PhotoLock(["photos"], "upload", waiting=print):
+    ...     ...
+    """
+
+    def __init__(
+        self,
+        places: Iterable[str | os.PathLike[str]],
+        doing: Doing,
+        *,
+        waiting: Callable[[str], object] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self._places = sorted({_real_path(place) for place in places})
+        self._doing, self._waiting = doing, waiting
+        self._folder = default_folder() / PHOTO_LOCKS if folder is None else folder
+        name = uuid.uuid4().hex
+        self._holder_file, self._lock = self._folder / f"{name}.json", self._lock_of(name)
+
+    def __enter__(self) -> Self:
+        said = False
+        while (other := self._taken_unless_held()) is not None:
+            who = f"{SHOWN.get(other['doing'], SHOWN['writing'])} is at work in {self._shared(other)}"
+            found = f"{who} ({_described(other)})"
+            if self._waiting is None:
+                raise FileError(found, hint="wait until it is done, or end it: what it did is kept")
+            if not said:
+                log.info("waiting: %s", found)
+                self._waiting(f"{found}; waiting until it is done")
+                said = True
+            time.sleep(ASK_AGAIN_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._holder_file.unlink()
+        self._lock.give_up(remove=True)
+
+    def _taken_unless_held(self) -> dict[str, Any] | None:
+        """Take the lock, unless a run is in the way of this one: that run is returned."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with Lock(self._folder / ENTRY_FILE, wait_s=None):
+                for path in self._folder.glob("*.json"):
+                    other = self._running(path)
+                    if other is not None and self._in_the_way(other):
+                        return other
+                self._lock.take()
+                holder = {**_this_process(), "doing": self._doing, "places": self._places}
+                self._holder_file.write_text(json.dumps(holder), encoding="utf-8")
+        except (OSError, NotImplementedError) as error:
+            # Where no lock can be taken, a run is better off without than not at all.
+            log.info("other runs are not looked for: %s", error)
+        return None
+
+    def _running(self, path: Path) -> dict[str, Any] | None:
+        """Return the holder that a file names, where it still runs; what is left of one that does not is removed."""
+        lock = self._lock_of(path.stem)
+        try:
+            lock.take()
+        except HeldError:
+            return _read_holder(path)  # None: it has just ended
+        with contextlib.suppress(OSError):
+            path.unlink()
+        lock.give_up(remove=True)
+        return None
+
+    def _in_the_way(self, other: dict[str, Any]) -> bool:
+        doings = {self._doing, other["doing"]}
+        return ("writing" in doings or doings == {"upload"}) and self._shared(other) is not None
+
+    def _shared(self, other: dict[str, Any]) -> str | None:
+        """Return the place that another run holds, where that is one of this run's, or in or around one."""
+        for theirs in map(str, other["places"]):
+            for mine in self._places:
+                if _holds(mine, theirs) or _holds(theirs, mine):
+                    return theirs
+        return None
+
+    def _lock_of(self, name: str) -> Lock:
+        return Lock(self._folder / f"{name}.lock")
+
+
+class NameLocks:
+    """
+    Keeps runs apart by a name, such as a sequence's, whatever folder or terminal they are started from.
+
+    Parameters
+    ----------
+    folder
+        Where the locks are.
+    stop
+        Ends the wait for a lock when set.
+    """
+
+    def __init__(self, folder: Path, stop: threading.Event) -> None:
+        self._folder, self._stop = folder, stop
+
+    @contextlib.contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """
+        Wait until no other run holds this name, and hold it.
+
+        Raises
+        ------
+        HeldError
+            If another run holds it when the wait ends.
+        """
+        # A bounded number of files; two names that share one wait for each other, and no harm is done.
+        stripe = hashlib.md5(name.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()[:2]
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = Lock(self._folder / f"{stripe}.lock", wait_s=ASK_AGAIN_S)
+        while True:
+            try:
+                lock.take()
+                break
+            except HeldError:
+                if self._stop.is_set():
+                    raise
+            except NotImplementedError:  # a file system without locks
+                break
+        try:
+            yield
+        finally:
+            lock.give_up()
+
+
+def _this_process() -> dict[str, Any]:
+    """Return what tells a holder from others: number, machine, and the time."""
     return {"pid": os.getpid(), "host": platform.node(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
+
+
+def _read_holder(path: Path) -> dict[str, Any] | None:
+    """Return who holds a lock, or held it; None where that cannot be read."""
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            "pid": int(holder["pid"]),
+            "host": str(holder["host"])[:200],
+            "since": str(holder["since"])[:40],
+            "doing": str(holder.get("doing", "writing")),
+            "places": list(holder.get("places", ())),
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _described(holder: dict[str, Any]) -> str:
+    return f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
 
 
 def _is_alive(holder: dict[str, Any]) -> bool:
@@ -288,3 +372,11 @@ def _is_alive(holder: dict[str, Any]) -> bool:
     except (OSError, OverflowError):
         return True
     return True
+
+
+def _real_path(place: str | os.PathLike[str]) -> str:
+    return os.path.normcase(os.path.realpath(Path(place).expanduser()))
+
+
+def _holds(folder: str, path: str) -> bool:
+    return folder == path or path.startswith(os.path.join(folder, ""))  # noqa: PTH118

@@ -1,9 +1,8 @@
 """
 Regions: a bounding box, a polygon file, the name of a place or a configuration file -> one `Region`.
 
-The shapes of regions, as polygons in longitude and latitude.
-
-No longitude leaves [-180, 180]: what crosses the antimeridian is cut there in two.
+Its shape is one of polygons in longitude and latitude, none of which leaves [-180, 180]: what crosses the
+antimeridian is cut there in two.
 """
 
 from __future__ import annotations
@@ -22,11 +21,46 @@ from mlygeo.spatial import boxes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
     from shapely.geometry.base import BaseGeometry
 
+    from mlygeo.arrays import Bounds, Flags, Floats
     from mlygeo.config import Config
-    from mlygeo.spatial.boxes import Bounds
+
+
+def as_region(value: Any) -> Region:
+    """
+    Return the region that a caller means.
+
+    Parameters
+    ----------
+    value
+        A `Region`; four numbers west, south, east, north, or a text of them; a shapely polygon; a
+        frame of polygons; or the path of a configuration file (.json, .toml) or of a polygon file.
+
+    Raises
+    ------
+    RegionError
+        If it is none of these.
+    """
+    if isinstance(value, Region):
+        return value
+    if isinstance(value, Configured):
+        return value.region
+    if isinstance(value, str) and len(value.split(",")) == 4 and not Path(value).exists():
+        return Region.from_bbox(*boxes.parse(value))
+    if isinstance(value, str | os.PathLike):
+        return _region_of_file(Path(value))
+    if hasattr(value, "geom_type") and hasattr(value, "bounds") and not hasattr(value, "crs"):
+        return Region.from_geometry(value)
+    if hasattr(value, "geometry") and hasattr(value, "to_crs"):
+        return Region.from_geometry(value.to_crs(4326).union_all())
+    try:
+        sides = tuple(float(number) for number in value)
+    except (TypeError, ValueError) as error:
+        raise RegionError(f"{value!r} is no region", hint=boxes.FORM) from error
+    if len(sides) != 4:
+        raise RegionError(f"{value!r} has {len(sides)} numbers", hint=boxes.FORM)
+    return Region.from_bbox(*sides)
 
 
 @dataclass(frozen=True)
@@ -170,7 +204,7 @@ class Region:
         lon = (west + east) / 2 if west <= east else (west + east + 360) / 2
         return (lon - 360 if lon > 180 else lon), (south + north) / 2
 
-    def contains(self, lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    def contains(self, lon: Floats, lat: Floats) -> Flags:
         """
         Return which points lie in the region or on its edge.
 
@@ -196,54 +230,6 @@ class Region:
         return inside
 
 
-@dataclass(frozen=True)
-class Configured:
-    """A region, and the configuration that it came from or goes with."""
-
-    region: Region
-    config: Config
-
-
-RegionLike = Region | Configured | str | os.PathLike[str] | tuple[float, float, float, float]
-"""What stands for a region in a call: a `Region`, a bounding box, or the path of a file."""
-
-
-def as_region(value: Any) -> Region:
-    """
-    Return the region that a caller means.
-
-    Parameters
-    ----------
-    value
-        A `Region`; four numbers west, south, east, north, or a text of them; a shapely polygon; a
-        frame of polygons; or the path of a configuration file (.json, .toml) or of a polygon file.
-
-    Raises
-    ------
-    RegionError
-        If it is none of these.
-    """
-    if isinstance(value, Region):
-        return value
-    if isinstance(value, Configured):
-        return value.region
-    if isinstance(value, str) and len(value.split(",")) == 4 and not Path(value).exists():
-        return Region.from_bbox(*boxes.parse(value))
-    if isinstance(value, str | os.PathLike):
-        return _region_of_file(Path(value))
-    if hasattr(value, "geom_type") and hasattr(value, "bounds") and not hasattr(value, "crs"):
-        return Region.from_geometry(value)
-    if hasattr(value, "geometry") and hasattr(value, "to_crs"):
-        return Region.from_geometry(value.to_crs(4326).union_all())
-    try:
-        sides = tuple(float(number) for number in value)
-    except (TypeError, ValueError) as error:
-        raise RegionError(f"{value!r} is no region", hint=boxes.FORM) from error
-    if len(sides) != 4:
-        raise RegionError(f"{value!r} has {len(sides)} numbers", hint=boxes.FORM)
-    return Region.from_bbox(*sides)
-
-
 def settle(value: Any) -> tuple[Region | None, Config | None]:
     """Return the region that a caller means, and its configuration where it came from one."""
     if value is None:
@@ -260,23 +246,16 @@ def settle(value: Any) -> tuple[Region | None, Config | None]:
     return as_region(value), None
 
 
-def _is_geojson(path: Path) -> bool:
-    import json
+@dataclass(frozen=True)
+class Configured:
+    """A region, and the configuration that it came from or goes with."""
 
-    if path.suffix.lower() != ".json":
-        return False
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, dict) and "type" in content
+    region: Region
+    config: Config
 
 
-def _region_of_file(path: Path) -> Region:
-    path = path.expanduser()
-    if path.suffix.lower() in {".json", ".toml"} and not _is_geojson(path):
-        return Region.from_config(path)
-    return Region.from_file(path)
+RegionLike = Region | Configured | str | os.PathLike[str] | tuple[float, float, float, float]
+"""What stands for a region in a call: a `Region`, a bounding box, or the path of a file."""
 
 
 def from_parts(
@@ -397,6 +376,25 @@ def widened(bounds: Bounds, margin_m: float, *, name: str) -> Region:
     east = east - 360 if east > 180 else east
     bounds = (west, south, east, north)
     return Region(_of_box(bounds), bounds, name, is_box=True)
+
+
+def _is_geojson(path: Path) -> bool:
+    import json
+
+    if path.suffix.lower() != ".json":
+        return False
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and "type" in content
+
+
+def _region_of_file(path: Path) -> Region:
+    path = path.expanduser()
+    if path.suffix.lower() in {".json", ".toml"} and not _is_geojson(path):
+        return Region.from_config(path)
+    return Region.from_file(path)
 
 
 def _of_box(bounds: Bounds) -> BaseGeometry:

@@ -1,11 +1,10 @@
-import time
-
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 from geopandas.testing import assert_geodataframe_equal
+from helpers.work import at_most, little_memory
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -263,7 +262,5 @@ def test_times_that_milliseconds_cannot_hold_are_named():
 def test_frames_that_are_right_cost_nothing(images):
     many = images.iloc[np.zeros(1_000_000, dtype=int)]
     assert frames.check(many, frames.IMAGES) is many
-    start = time.perf_counter()
-    for _ in range(20):
+    with at_most(10_000), little_memory(500_000):  # a look at the rows would need a mask of a million bytes
         frames.check(many, frames.IMAGES)
-    assert time.perf_counter() - start < 1, "the rows of a million images cannot be looked at so fast"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import graphlib
 import inspect
 import os
 import re
@@ -19,6 +18,7 @@ from collections import defaultdict
 from functools import cache
 
 import grimp
+import networkx as nx
 import pytest
 from conftest import ROOT
 
@@ -113,14 +113,10 @@ def test_no_two_files_import_each_other_in_a_circle():
     """Imports inside functions and those for the type checker alone count, too."""
     graph = grimp.build_graph("mlygeo", cache_dir=None)
     assert len(graph.modules) >= len(FILES)
-    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
-    try:
-        graphlib.TopologicalSorter(imports).prepare()
-    except graphlib.CycleError as error:
-        circle = " <- ".join(error.args[1])
-    else:
-        circle = None
-    assert circle is None
+    imports = nx.DiGraph(
+        (module, of) for module in graph.modules for of in graph.find_modules_directly_imported_by(module)
+    )
+    no(" <-> ".join(sorted(circle)) for circle in nx.strongly_connected_components(imports) if len(circle) > 1)
 
 
 def imported(node):
@@ -165,6 +161,26 @@ def test_what_a_rule_forbids_is_not_allowed_again():
     spared = {code for code in codes if re.match(r"(ARG|F\d|D1|D4?1[67])|[A-Z]$", code)} - {"D105"}  # magic methods
     no(spared)
     assert PROJECT["tool"]["numpydoc_validation"]["exclude"] == [r"\._"]
+
+
+def test_every_public_name_has_a_docstring():
+    """The linter takes a name that is not in `__all__` for a private one."""
+
+    def bare(node, name):
+        for each in node.body:
+            if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not each.name.startswith(
+                "_"
+            ):
+                again = {"overload", "setter", "deleter"} & {
+                    dotted(word).split(".")[-1] for word in each.decorator_list
+                }
+                if not ast.get_docstring(each) and not again:
+                    yield f"{name}:{each.lineno}: {each.name}"
+                if isinstance(each, ast.ClassDef):
+                    yield from bare(each, name)
+
+    no(found for path in FILES for found in bare(tree(path), path.relative_to(ROOT)))
+    no(path.relative_to(ROOT) for path in FILES if not ast.get_docstring(tree(path)))
 
 
 # Names -------------------------------------------------------------------------

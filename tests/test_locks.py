@@ -5,15 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 from helpers.photo_folders import folder_of
-from helpers.processes import HANGS_S, wait_for
+from helpers.processes import HANGS_S, start, wait_for
 from helpers.upload_folders import USER_TOKEN, clusters_of, described, log_of
 
 import mlygeo
 from mlygeo.errors import FileError
-from mlygeo.locks import AtWork
+from mlygeo.locks import HeldError, Lock, NameLocks, PhotoLock
 from mlygeo.standin import Faults, serve
 
 
@@ -44,7 +45,7 @@ def verb(server, *words):
         "MAPILLARY_ACCESS_TOKEN": USER_TOKEN,
     }
     command = [sys.executable, "-m", "mlygeo", *map(str, words)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return start(command, env=environment)
 
 
 def told(process):
@@ -104,7 +105,7 @@ class TestUploads:
         assert lengths(server) == [12]
 
     def test_an_upload_waits_for_what_writes_into_photos(self, server, photos):
-        with AtWork([photos], "writing"):
+        with PhotoLock([photos], "writing"):
             upload = verb(server, "upload", photos)
             line = upload.stderr.readline()
             assert f"another run is at work in {photos} (process {os.getpid()} " in line
@@ -113,9 +114,9 @@ class TestUploads:
         assert lengths(server) == [12]
 
     def test_archives_are_made_beside_an_upload_but_not_beside_a_writer(self, server, photos, tmp_path):
-        with AtWork([photos], "upload"):
+        with PhotoLock([photos], "upload"):
             assert told(verb(server, "zip", photos, "-o", tmp_path / "zips"))[0] == 0
-        with AtWork([photos], "writing"):
+        with PhotoLock([photos], "writing"):
             archives = verb(server, "zip", photos, "-o", tmp_path / "zips")
             assert "waiting" in archives.stderr.readline()
         assert told(archives)[0] == 0
@@ -148,9 +149,9 @@ class TestUploads:
         assert lengths(server) == [12]
 
 
-class TestAtWork:
+class TestPhotoLock:
     def at(self, tmp_path, doing, *places, **more):
-        return AtWork([tmp_path / place for place in places], doing, folder=tmp_path / "locks", **more)
+        return PhotoLock([tmp_path / place for place in places], doing, folder=tmp_path / "locks", **more)
 
     @pytest.mark.parametrize(
         ("mine", "theirs", "apart"),
@@ -178,7 +179,7 @@ class TestAtWork:
                 pass
         with self.at(tmp_path, mine, "a"):
             pass
-        assert [path.name for path in (tmp_path / "locks").iterdir()] in ([], ["door.lock"])
+        assert [path.name for path in (tmp_path / "locks").iterdir()] in ([], ["entry.lock"])
 
     def test_links_lead_to_the_same_photos(self, tmp_path):
         (tmp_path / "a").mkdir()
@@ -188,8 +189,8 @@ class TestAtWork:
 
     def test_the_dead_are_cleared_away(self, tmp_path):
         script = (
-            "import sys, os; from mlygeo.locks import AtWork; from pathlib import Path\n"
-            "with AtWork([sys.argv[1]], 'writing', folder=Path(sys.argv[2])): os._exit(9)"
+            "import sys, os; from mlygeo.locks import PhotoLock; from pathlib import Path\n"
+            "with PhotoLock([sys.argv[1]], 'writing', folder=Path(sys.argv[2])): os._exit(9)"
         )
         subprocess.run([sys.executable, "-c", script, tmp_path / "a", tmp_path / "locks"], check=False)
         assert len(list((tmp_path / "locks").glob("*.json"))) == 1
@@ -203,5 +204,45 @@ class TestAtWork:
         with self.at(tmp_path, "writing", "a"):
             pass
         (tmp_path / "file").write_text("")
-        with AtWork([tmp_path], "writing", folder=tmp_path / "file" / "locks"):
+        with PhotoLock([tmp_path], "writing", folder=tmp_path / "file" / "locks"):
             pass
+
+
+class TestNameLocks:
+    def test_one_name_is_held_by_one_and_another_by_others(self, tmp_path):
+        stop, held = threading.Event(), []
+        stop.set()
+        first, second = NameLocks(tmp_path, stop), NameLocks(tmp_path, stop)
+        with first.of("a"):
+            with pytest.raises(HeldError), second.of("a"):
+                held.append("a")
+            with second.of("b"):
+                held.append("b")
+        with second.of("a"):
+            held.append("a")
+        assert held == ["b", "a"]
+
+    def test_a_name_is_waited_for(self, tmp_path):
+        locks = NameLocks(tmp_path, threading.Event())
+        order = []
+
+        def hold():
+            with locks.of("a"):
+                order.append("second")
+
+        with locks.of("a"):
+            waiting = threading.Thread(target=hold)
+            waiting.start()
+            order.append("first")
+        waiting.join()
+        assert order == ["first", "second"]
+
+
+def test_a_lock_is_taken_given_up_and_its_file_removed(tmp_path):
+    lock = Lock(tmp_path / "x.lock")
+    with lock, pytest.raises(HeldError):
+        Lock(tmp_path / "x.lock").take()
+    lock.take()
+    lock.give_up(remove=True)
+    lock.give_up()
+    assert list(tmp_path.iterdir()) == []

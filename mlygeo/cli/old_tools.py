@@ -1,7 +1,7 @@
 """
 Command lines of older tools whose words stand in another order than ours, said in ours.
 
-Where only a name differs, `_old_names` has it. What such a tool always did (a layout, metadata in
+Where only a name differs, `VERBS` and `OPTIONS` have it. What such a tool always did (a layout, metadata in
 the files) is added, and can be overridden by giving the option.
 
 What older tools called things: every spelling here is accepted beside ours.

@@ -1,16 +1,15 @@
 """
 Whether bytes are a whole picture: JPEG by its structure, everything else by decoding it.
 
-A JPEG of half a megabyte takes 20 milliseconds to decode and half of one to walk over. The walk
-goes from marker to marker, through every scan to the end of the image, and looks at what a decoder
-would refuse: so it finds what was cut short, and what is no picture. Where a file is unusual it
-does not judge, and the decoder does.
+A JPEG of half a megabyte takes 20 milliseconds to decode and half of one to walk over, segment by
+segment and through every scan to the end of the image, looking at what a decoder would refuse: so
+what was cut short is found, and what is no picture. Where a file is unusual the walk does not
+judge, and the decoder does.
 """
 
 from __future__ import annotations
 
 import io
-import re
 import threading
 import warnings
 from dataclasses import dataclass
@@ -19,9 +18,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlygeo.errors import FormatError
+from mlygeo.formats import jpeg
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    from collections.abc import Iterator
+
+    from mlygeo.arrays import Indices
 
 MOST_PIXELS = 400_000_000
 """Pixels; the largest panoramas that cameras make have half as many."""
@@ -31,35 +33,14 @@ MANY_PIXELS = 50_000_000
 
 _one_at_a_time = threading.Lock()
 
-_MARKER = re.compile(rb"\xff+([^\x00\xff])")
-
 MOST_BLOCKS = 10
 """Blocks of one unit of a scan of several components, from the specification (ITU-T T.81, B.2.3)."""
 
 _PLAIN_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 """Baseline, extended and progressive frames with Huffman coding: what every decoder knows."""
 
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-
-_PASSED_OVER = frozenset({*range(0xE0, 0xF0), 0xDD, 0xFE})
+_PASSED_OVER = frozenset({*range(0xE0, 0xF0), jpeg.DRI, jpeg.COM})
 """Segments of applications, restart intervals and comments."""
-
-
-class BombError(FormatError):
-    """A picture that claims to be larger than any camera makes them."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What a check found: the kind of picture ("jpg", "webp"), and its width and height in pixels."""
-
-    format: str
-    width: int
-    height: int
-
-
-class _UnusualError(Exception):
-    """The walk cannot tell: ask the decoder."""
 
 
 def check_picture(content: bytes, *, format: str = "jpg") -> Picture:  # noqa: A002 - the word for it
@@ -102,67 +83,95 @@ def check_picture(content: bytes, *, format: str = "jpg") -> Picture:  # noqa: A
     return Picture("jpg", width, height)
 
 
+@dataclass(frozen=True)
+class Picture:
+    """What a check found: the kind of picture ("jpg", "webp"), and its width and height in pixels."""
+
+    format: str
+    width: int
+    height: int
+
+
+class BombError(FormatError):
+    """A picture that claims to be larger than any camera makes them."""
+
+
+class _UnusualError(Exception):
+    """The walk cannot tell: ask the decoder."""
+
+
 def _walk(content: bytes) -> tuple[int, int]:
-    """Go over the markers of a JPEG to its end; return width and height."""
-    position, end = 2, len(content)
+    """Go over the segments of a JPEG to its end; return width and height."""
+    position, size = 2, len(content)
     dimensions: tuple[int, int] | None = None
     components: dict[int, tuple[int, int]] = {}
     progressive = False
     tables: set[tuple[str, int]] = set()
-    markers: npt.NDArray[np.intp] | None = None
     scans = 0
-    while True:
-        match = _MARKER.match(content, position)
-        if match is None:
-            if position >= end - 1:
-                raise FormatError("it is cut short")
-            raise _UnusualError  # bytes between two segments: decoders look for the next one
-        marker, position = content[match.end() - 1], match.end()
-        if marker == 0xD9:
+    for marker, start, position, rubbish in _segments(content):
+        if rubbish:
+            raise _UnusualError  # decoders look for the next marker
+        if marker == jpeg.EOI:
             break
-        if marker == 0x01:
+        if marker == jpeg.TEM:
             continue
-        if marker < 0xC0 or marker == 0xD8:
+        if marker < 0xC0 or marker in jpeg.ALONE:
             raise _UnusualError
-        length = int.from_bytes(content[position : position + 2])
-        segment = content[position + 2 : position + length]
-        if position + max(length, 2) > end:
+        if max(position, start + 4) > size:
             raise FormatError("it is cut short")
-        if length < 2:
+        if position < start + 4:
             raise FormatError("a segment of it is damaged")
-        position += length
-        if marker in _FRAMES:
+        segment = content[start + 4 : position]
+        if marker in jpeg.FRAMES:
             if dimensions is not None or marker not in _PLAIN_FRAMES:
                 raise _UnusualError
             dimensions, components = _frame(segment)
             progressive = marker == 0xC2
-        elif marker == 0xC4:
+        elif marker == jpeg.DHT:
             tables |= _huffman_tables(segment)
-        elif marker == 0xDB:
+        elif marker == jpeg.DQT:
             tables |= _quantisation_tables(segment)
-        elif marker == 0xDA:
+        elif marker == jpeg.SOS:
             _check_scan(segment, components, tables, progressive=progressive)
             scans += 1
-            if markers is None:
-                markers = _markers(content)
-            following = int(np.searchsorted(markers, position))
-            if following == len(markers):
-                raise FormatError("it is cut short")
-            if markers[following] == position:
-                raise _UnusualError  # a scan without data
-            position = int(markers[following])
-        elif marker == 0xDD and len(segment) != 2:
+        elif marker == jpeg.DRI and len(segment) != 2:
             raise FormatError("a segment of it is damaged")
         elif marker not in _PASSED_OVER:
             raise _UnusualError
+    else:
+        if position >= size - 1:
+            raise FormatError("it is cut short")
+        raise _UnusualError
     if dimensions is None or not scans:
         raise FormatError("it holds no picture")
-    if position < end and content[position:].strip(b"\x00\xff"):
+    if position < size and content[position:].strip(b"\x00\xff"):
         raise _UnusualError  # more after its end: some cameras append a second picture
     return dimensions
 
 
-def _markers(content: bytes) -> npt.NDArray[np.intp]:
+def _segments(content: bytes) -> Iterator[jpeg.Segment]:
+    """Give the segments of a whole file: those of the walk, and of one more behind the data of each scan."""
+    segment: jpeg.Segment | None = None
+    markers: Indices | None = None
+    position = 2
+    while True:
+        for segment in jpeg.walk(content, position):
+            yield segment
+            position = segment.end
+        if segment is None or segment.marker != jpeg.SOS:
+            return
+        if markers is None:
+            markers = _markers(content)
+        following = int(np.searchsorted(markers, position))
+        if following == len(markers):
+            raise FormatError("it is cut short")
+        if markers[following] == position:
+            raise _UnusualError  # a scan without data
+        position = int(markers[following])
+        segment = None
+
+
+def _markers(content: bytes) -> Indices:
     """
     Return where markers may stand in the data of scans, ascending.
 
@@ -171,9 +180,7 @@ def _markers(content: bytes) -> npt.NDArray[np.intp]:
     values = np.frombuffer(content, dtype=np.uint8)
     starts = np.flatnonzero(values[:-1] == 0xFF)
     following = values[starts + 1]
-    found: npt.NDArray[np.intp] = starts[
-        (following != 0) & (following != 0xFF) & ((following < 0xD0) | (following > 0xD7))
-    ]
+    found: Indices = starts[(following != 0) & (following != 0xFF) & ((following < 0xD0) | (following > 0xD7))]
     return found
 
 

@@ -1,8 +1,4 @@
-"""
-From the bytes of a picture to its file: seen to be whole, with metadata or encoded anew, under its name.
-
-Picture files: written whole or not at all, and the room that is left on the disk.
-"""
+"""From the bytes of a picture to its file: checked, with metadata or encoded anew, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -29,7 +25,6 @@ if TYPE_CHECKING:
 
     Record = Mapping[str, Any]
     from pathlib import Path
-
 
 EXIF_FIELDS = (
     "geometry",
@@ -60,10 +55,6 @@ FATAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 """Errors of the disk itself, which every other file would meet too."""
 
 GB = 1e9
-
-
-class FinalError(Exception):
-    """The image cannot be had, however often it is tried."""
 
 
 @dataclass(frozen=True)
@@ -187,10 +178,11 @@ class Keeping:
         if not wish.exif and wish.quality is None and wish.form.format == "jpg":
             return body
         from mlygeo.photos import exif_writer
+        from mlygeo.photos.tags import picture_tags
 
         try:
             if wish.exif:
-                body = exif_writer.insert(body, exif_writer.picture_tags(record, computed=wish.computed))
+                body = exif_writer.insert(body, picture_tags(record, computed=wish.computed))
             if wish.quality is not None or wish.form.format != "jpg":
                 body = exif_writer.recode(body, quality=wish.quality, format=wish.form.format)  # type: ignore[arg-type]
         except (FormatError, InputError) as error:
@@ -208,8 +200,11 @@ class Keeping:
         self._files.write(sidecar, (json.dumps(told, ensure_ascii=False, indent=1) + "\n").encode())
 
 
-class DiskSpaceError(FileError):
-    """There is less room on the disk than shall be kept free."""
+class FinalError(Exception):
+    """The image cannot be had, however often it is tried."""
+
+
+# Files on the disk, and the room that is left there.
 
 
 class PictureFiles:
@@ -307,3 +302,7 @@ class PictureFiles:
                 raise store.file_error(error, target) from error
             self._made.discard(path.rpartition("/")[0])
             raise
+
+
+class DiskSpaceError(FileError):
+    """There is less room on the disk than shall be kept free."""

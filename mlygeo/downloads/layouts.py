@@ -2,9 +2,7 @@
 Where the file of an image goes: the layouts of an output folder.
 
 Only ids, times and checked sequence ids become names, so nothing that the service says can lead
-out of the folder.
-
-Where the files of a download go, after asking the service for what their names depend on.
+out of the folder. What names depend on is asked of the service first.
 """
 
 from __future__ import annotations
@@ -19,16 +17,11 @@ import numpy as np
 from mlygeo.errors import FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    import numpy.typing as npt
-
-    Ids = npt.NDArray[np.int64]
-    from collections.abc import Iterator
-
+    from mlygeo.arrays import Ids, Whole32
     from mlygeo.downloads.ledger import Form
     from mlygeo.providers.mapillary.graph import Graph
-
 
 LONGEST_SEQUENCE_ID = 100
 """Letters; real ones have 22, and a name of a folder may have 255 bytes."""
@@ -40,6 +33,26 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])", re.IGNORECASE)
 
 UNKNOWN_TIME = np.iinfo(np.int64).min
 """Stands for a capture time that nobody told."""
+
+
+def layout_of(form: Form, ids: Ids, graph: Graph) -> Layout:
+    """
+    Return the layout of a download.
+
+    Parameters
+    ----------
+    form
+        The form that is wanted.
+    ids
+        The images; shape (n,).
+    graph
+        The Graph API; the layout by time alone asks it.
+    """
+    if form.layout == "sequence":
+        return BySequence(form.format)
+    if form.layout == "flat":
+        return Flat(form.format)
+    return _by_time(np.sort(ids), graph, form.format)
 
 
 class Layout(Protocol):
@@ -123,7 +136,7 @@ class ByTime:
     def __init__(
         self,
         ids: Ids,
-        sequences: npt.NDArray[np.int32],
+        sequences: Whole32,
         captured: Ids,
         names: list[str],
         starts: Ids,
@@ -199,26 +212,6 @@ def _stamp(time_ms: int) -> tuple[str, str]:
     # A fixed width for years before 1000, which some platforms' strftime does not give.
     moment = datetime.fromtimestamp(0, UTC) + (np.timedelta64(seconds, "s")).astype(object)
     return f"{moment.year:04d}{moment:%m%d_%H%M%S}", f"{rest:03d}"
-
-
-def layout_of(form: Form, ids: Ids, graph: Graph) -> Layout:
-    """
-    Return the layout of a download.
-
-    Parameters
-    ----------
-    form
-        The form that is wanted.
-    ids
-        The images; shape (n,).
-    graph
-        The Graph API; the layout by time alone asks it.
-    """
-    if form.layout == "sequence":
-        return BySequence(form.format)
-    if form.layout == "flat":
-        return Flat(form.format)
-    return _by_time(np.sort(ids), graph, form.format)
 
 
 def _by_time(ids: Ids, graph: Graph, ending: str) -> Layout:

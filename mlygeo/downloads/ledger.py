@@ -4,8 +4,6 @@ The ledger of a folder of downloads: what happened to each image, in one SQLite 
 A row is written as soon as its file has its name, in a transaction of its own that survives the
 death of the process at any line. What a ledger says is believed only where the file it names is
 there with the size it had.
-
-The rows of a ledger of downloads: what happened to one image, and many of them as a frame.
 """
 
 from __future__ import annotations
@@ -27,14 +25,12 @@ from mlygeo.errors import FileError, FormatError
 from mlygeo.places import STATE_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import numpy.typing as npt
     import pandas as pd
 
-    Ids = npt.NDArray[np.int64]
-    from collections.abc import Iterable
-
+    from mlygeo.arrays import Ids
 
 __all__ = [
     "COLUMNS", "FAILED", "GONE", "LEDGER_FILE", "OTHER", "THERE", "UNKNOWN",
@@ -44,7 +40,6 @@ __all__ = [
 log = logging.getLogger("mlygeo.download")
 
 LEDGER_FILE = "ledger.sqlite"
-
 
 UNKNOWN, THERE, GONE, FAILED, OTHER = range(5)
 """
@@ -267,93 +262,6 @@ class Ledger:
             yield
 
 
-def transfers(folder: str | os.PathLike[str]) -> pd.DataFrame:
-    """
-    Return the ledger of a folder that `download` filled.
-
-    It can be read while a download is at work.
-
-    Parameters
-    ----------
-    folder
-        The output folder.
-
-    Returns
-    -------
-    transfers
-        A row for each image, by id (int64): status ("done", "found" where an older tool had left
-        the file, "gone", "failed"), path relative to the folder, sequence_id, size, format,
-        layout, options, bytes (Int64), checksum (SHA-256), tries (int64), reason, started_at and
-        finished_at (datetime64[ms, UTC]).
-
-    Raises
-    ------
-    FileError
-        If the folder has no ledger.
-    FormatError
-        If the ledger is damaged.
-
-    Examples
-    --------
-    >>> transfers("pictures").query("status == 'failed'")[["id", "reason"]]
-    """
-    path = Path(folder).expanduser() / STATE_FOLDER / LEDGER_FILE
-    if not path.is_file():
-        raise FileError(f"{folder} has no ledger ({STATE_FOLDER}/{LEDGER_FILE})", hint="mlygeo download -o makes one")
-    query = f"SELECT {', '.join(COLUMNS)} FROM transfers ORDER BY id"  # noqa: S608 - our own names
-    with _told(path):
-        try:
-            rows = _read(path, query, "mode=ro")
-        except sqlite3.OperationalError:  # a medium that cannot be written has no place for SQLite's own files
-            rows = _read(path, query, "mode=ro&immutable=1")
-    return as_frame([rows])
-
-
-def _read(path: Path, query: str, mode: str) -> list[tuple[Any, ...]]:
-    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=30)) as db:
-        return db.execute(query).fetchall()
-
-
-@contextlib.contextmanager
-def _opened(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """
-    Give what paths in a folder begin with, and the options to look at them.
-
-    Paths from an open folder on are a fifth faster to look up than whole ones, where the system
-    has such.
-    """
-    if os.stat not in os.supports_dir_fd:
-        yield f"{folder}{os.sep}", {}
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        yield "", {"dir_fd": descriptor}
-    finally:
-        os.close(descriptor)
-
-
-def _json(ids: Ids) -> str:
-    return json.dumps(ids.tolist())
-
-
-@contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorname", "") or ""
-        if "FULL" in code:
-            raise FileError(
-                f"the disk is full: {path} was not written", hint="free some space; what is done is kept"
-            ) from error
-        if "NOTADB" in code or "CORRUPT" in code or "no such table" in str(error) or "no such column" in str(error):
-            raise FormatError(
-                f"{path} is damaged ({error})",
-                hint="move it away: images that are there are then recognised by their files",
-            ) from error
-        raise FileError(f"{path}: {error}") from error
-
-
 @dataclass(frozen=True)
 class Form:
     """
@@ -436,12 +344,104 @@ class Transfer:
         )
 
 
+def transfers(folder: str | os.PathLike[str]) -> pd.DataFrame:
+    """
+    Return the ledger of a folder that `download` filled.
+
+    It can be read while a download is at work.
+
+    Parameters
+    ----------
+    folder
+        The output folder.
+
+    Returns
+    -------
+    transfers
+        A row for each image, by id (int64): status ("done", "found" where an older tool had left
+        the file, "gone", "failed"), path relative to the folder, sequence_id, size, format,
+        layout, options, bytes (Int64), checksum (SHA-256), tries (int64), reason, started_at and
+        finished_at (datetime64[ms, UTC]).
+
+    Raises
+    ------
+    FileError
+        If the folder has no ledger.
+    FormatError
+        If the ledger is damaged.
+
+    Examples
+    --------
+    >>> transfers("pictures").query("status == 'failed'")[["id", "reason"]]
+    """
+    path = Path(folder).expanduser() / STATE_FOLDER / LEDGER_FILE
+    if not path.is_file():
+        raise FileError(f"{folder} has no ledger ({STATE_FOLDER}/{LEDGER_FILE})", hint="mlygeo download -o makes one")
+    query = f"SELECT {', '.join(COLUMNS)} FROM transfers ORDER BY id"  # noqa: S608 - our own names
+    with _told(path):
+        try:
+            rows = _read(path, query, "mode=ro")
+        except sqlite3.OperationalError:  # a medium that cannot be written has no place for SQLite's own files
+            rows = _read(path, query, "mode=ro&immutable=1")
+    return as_frame([rows])
+
+
 def as_frame(batches: Iterable[list[tuple[Any, ...]]]) -> pd.DataFrame:
     """Return rows of a ledger as the frame that `transfers` describes."""
     import pandas as pd
 
     parts = [_part(rows) for rows in batches if rows]
     return pd.concat(parts, ignore_index=True) if parts else _part([])
+
+
+def now_ms() -> int:
+    """Return the time, milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def _read(path: Path, query: str, mode: str) -> list[tuple[Any, ...]]:
+    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=30)) as db:
+        return db.execute(query).fetchall()
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """
+    Give what paths in a folder begin with, and the options to look at them.
+
+    Paths from an open folder on are a fifth faster to look up than whole ones, where the system
+    has such.
+    """
+    if os.stat not in os.supports_dir_fd:
+        yield f"{folder}{os.sep}", {}
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield "", {"dir_fd": descriptor}
+    finally:
+        os.close(descriptor)
+
+
+def _json(ids: Ids) -> str:
+    return json.dumps(ids.tolist())
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorname", "") or ""
+        if "FULL" in code:
+            raise FileError(
+                f"the disk is full: {path} was not written", hint="free some space; what is done is kept"
+            ) from error
+        if "NOTADB" in code or "CORRUPT" in code or "no such table" in str(error) or "no such column" in str(error):
+            raise FormatError(
+                f"{path} is damaged ({error})",
+                hint="move it away: images that are there are then recognised by their files",
+            ) from error
+        raise FileError(f"{path}: {error}") from error
 
 
 def _part(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
@@ -456,8 +456,3 @@ def _part(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
         for name in ("started_at", "finished_at")
     }
     return frame.astype(kinds).assign(**times)
-
-
-def now_ms() -> int:
-    """Return the time, milliseconds since 1970."""
-    return time.time_ns() // 1_000_000

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from mlygeo.arrays import Flags, Ids
     from mlygeo.downloads.files import PictureFiles
     from mlygeo.downloads.layouts import Layout
     from mlygeo.net.http import Retry
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from mlygeo.progress import Bar
     from mlygeo.providers.mapillary.graph import Graph
 
-    Ids = npt.NDArray[np.int64]
     Record = Mapping[str, Any]
 
 __all__ = ["EXIF_FIELDS", "SIDECAR_FIELDS", "Download", "Outcome", "Wish"]
@@ -57,30 +57,6 @@ SOON_S = 60.0
 """An address that expires in less than so many seconds is asked for anew at once."""
 
 LONGEST_REASON = 500
-
-
-@dataclass
-class Outcome:
-    """What a run did: images fetched, found in files, gone and failed with their reasons, and bytes."""
-
-    fetched: int = 0
-    found: int = 0
-    gone: dict[int, str] = field(default_factory=dict)
-    failed: dict[int, str] = field(default_factory=dict)
-    bytes: int = 0
-
-
-@dataclass
-class _Item:
-    """An image on its way."""
-
-    number: int
-    may_be_there: bool
-    record: Record | None = None
-    tries: int = 0
-    renewed: bool = False
-    reason: str = ""
-    started_at: int = field(default_factory=now_ms)
 
 
 class Download:
@@ -192,7 +168,7 @@ class Download:
             raise self._error
         return self.outcome
 
-    def _note_missing(self, missing: Mapping[int, str], by_id: Ids, trusted: npt.NDArray[np.bool_]) -> None:
+    def _note_missing(self, missing: Mapping[int, str], by_id: Ids, trusted: Flags) -> None:
         gone = []
         for number, reason in missing.items():
             item = _Item(number, bool(trusted[np.searchsorted(by_id, number)]), reason=reason, tries=1)
@@ -349,3 +325,27 @@ class Download:
                 self._error = error
         self._stop.set()
         self._line.close()
+
+
+@dataclass
+class Outcome:
+    """What a run did: images fetched, found in files, gone and failed with their reasons, and bytes."""
+
+    fetched: int = 0
+    found: int = 0
+    gone: dict[int, str] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)
+    bytes: int = 0
+
+
+@dataclass
+class _Item:
+    """An image on its way."""
+
+    number: int
+    may_be_there: bool
+    record: Record | None = None
+    tries: int = 0
+    renewed: bool = False
+    reason: str = ""
+    started_at: int = field(default_factory=now_ms)

@@ -1,10 +1,8 @@
 """
-What is to be written into a picture, by the names that ExifTool gives the tags, and how each is encoded.
+EXIF: one table of tags, and their values as files hold them and as plain numbers.
 
-Times, coordinates and headings as photos write them -> plain numbers.
-
-Times are microseconds since 1970 UTC (int), positions degrees, headings degrees in [0, 360).
-None means that a value is missing, or makes no sense.
+Times are microseconds since 1970 UTC (int), positions degrees, headings degrees in [0, 360), altitudes
+metres. None means that a value is missing, or makes no sense. Only the standard library is imported here.
 """
 
 from __future__ import annotations
@@ -14,20 +12,96 @@ import re
 import struct
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mlygeo.formats.xmp import Panorama
 
 Value = str | int | bytes | tuple[tuple[int, int], ...]
 """Text, a whole number, raw bytes, or rationals as (numerator, denominator)."""
 
+Number = TypeVar("Number")
 
-BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
-
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, UTF8 = 1, 2, 3, 4, 5, 7, 129
 
 IFD0, EXIF, GPS = "IFD0", "ExifIFD", "GPS"
+
+
+class Tag(NamedTuple):
+    """Where a tag stands, under which number, and its type."""
+
+    directory: str
+    number: int
+    type: int
+
+
+TABLE = {
+    "ImageWidth": Tag(IFD0, 0x0100, LONG),
+    "ImageHeight": Tag(IFD0, 0x0101, LONG),
+    "ImageDescription": Tag(IFD0, 0x010E, ASCII),
+    "Make": Tag(IFD0, 0x010F, ASCII),
+    "Model": Tag(IFD0, 0x0110, ASCII),
+    "Orientation": Tag(IFD0, 0x0112, SHORT),
+    "ModifyDate": Tag(IFD0, 0x0132, ASCII),
+    "Artist": Tag(IFD0, 0x013B, ASCII),
+    "Copyright": Tag(IFD0, 0x8298, ASCII),
+    "ExifOffset": Tag(IFD0, 0x8769, LONG),
+    "GPSInfo": Tag(IFD0, 0x8825, LONG),
+    "CameraSerialNumber": Tag(IFD0, 0xC62F, ASCII),
+    "ExifVersion": Tag(EXIF, 0x9000, UNDEFINED),
+    "DateTimeOriginal": Tag(EXIF, 0x9003, ASCII),
+    "CreateDate": Tag(EXIF, 0x9004, ASCII),
+    "OffsetTime": Tag(EXIF, 0x9010, ASCII),
+    "OffsetTimeOriginal": Tag(EXIF, 0x9011, ASCII),
+    "OffsetTimeDigitized": Tag(EXIF, 0x9012, ASCII),
+    "FocalLength": Tag(EXIF, 0x920A, RATIONAL),
+    "UserComment": Tag(EXIF, 0x9286, UNDEFINED),
+    "SubSecTime": Tag(EXIF, 0x9290, ASCII),
+    "SubSecTimeOriginal": Tag(EXIF, 0x9291, ASCII),
+    "SubSecTimeDigitized": Tag(EXIF, 0x9292, ASCII),
+    "ExifImageWidth": Tag(EXIF, 0xA002, LONG),
+    "ExifImageHeight": Tag(EXIF, 0xA003, LONG),
+    "InteropOffset": Tag(EXIF, 0xA005, LONG),
+    "FocalPlaneXResolution": Tag(EXIF, 0xA20E, RATIONAL),
+    "FocalPlaneYResolution": Tag(EXIF, 0xA20F, RATIONAL),
+    "FocalPlaneResolutionUnit": Tag(EXIF, 0xA210, SHORT),
+    "FocalLengthIn35mmFormat": Tag(EXIF, 0xA405, SHORT),
+    "SerialNumber": Tag(EXIF, 0xA431, ASCII),
+    "LensMake": Tag(EXIF, 0xA433, ASCII),
+    "LensModel": Tag(EXIF, 0xA434, ASCII),
+    "LensSerialNumber": Tag(EXIF, 0xA435, ASCII),
+    "GPSVersionID": Tag(GPS, 0x0000, BYTE),
+    "GPSLatitudeRef": Tag(GPS, 0x0001, ASCII),
+    "GPSLatitude": Tag(GPS, 0x0002, RATIONAL),
+    "GPSLongitudeRef": Tag(GPS, 0x0003, ASCII),
+    "GPSLongitude": Tag(GPS, 0x0004, RATIONAL),
+    "GPSAltitudeRef": Tag(GPS, 0x0005, BYTE),
+    "GPSAltitude": Tag(GPS, 0x0006, RATIONAL),
+    "GPSTimeStamp": Tag(GPS, 0x0007, RATIONAL),
+    "GPSTrack": Tag(GPS, 0x000F, RATIONAL),
+    "GPSImgDirectionRef": Tag(GPS, 0x0010, ASCII),
+    "GPSImgDirection": Tag(GPS, 0x0011, RATIONAL),
+    "GPSMapDatum": Tag(GPS, 0x0012, ASCII),
+    "GPSDateStamp": Tag(GPS, 0x001D, ASCII),
+}
+"""All tags that are read or written, by the names that ExifTool gives them (Exif 2.32, CIPA DC-008, 4.6)."""
+
+READ = frozenset({
+    "ImageWidth", "ImageHeight", "ImageDescription", "Make", "Model", "Orientation", "ModifyDate", "ExifOffset",
+    "GPSInfo", "CameraSerialNumber", "DateTimeOriginal", "CreateDate", "OffsetTime", "OffsetTimeOriginal",
+    "OffsetTimeDigitized", "SubSecTime", "SubSecTimeOriginal", "SubSecTimeDigitized", "ExifImageWidth",
+    "ExifImageHeight", "SerialNumber", "LensMake", "LensModel", "LensSerialNumber", "GPSLatitudeRef", "GPSLatitude",
+    "GPSLongitudeRef", "GPSLongitude", "GPSAltitudeRef", "GPSAltitude", "GPSTimeStamp", "GPSTrack", "GPSImgDirection",
+    "GPSDateStamp",
+})  # fmt: skip
+"""The tags that are read from photos; damage in others does not matter."""
+
+UNSIGNED = 2**32
+
+ARC_PARTS = 10**7
+"""Parts of a second of arc in a position that is written: 3 micrometres on the ground."""
 
 _EPOCH = date(1970, 1, 1)
 
@@ -50,58 +124,10 @@ _ADOBE = re.compile(r"(\d{1,3}),\s*(\d{1,3}(?:\.\d*)?)(?:,\s*(\d{1,3}(?:\.\d*)?)
 
 _FRACTION = re.compile(r"([+-]?\d+)\s*/\s*(\d+)")
 
-
-class Tag(NamedTuple):
-    """Where a tag stands, under which number, and its type."""
-
-    directory: str
-    number: int
-    type: int
+_SIGN = {"N": 1, "E": 1, "S": -1, "W": -1}
 
 
-TABLE = {
-    "ImageDescription": Tag(IFD0, 0x010E, ASCII),
-    "Make": Tag(IFD0, 0x010F, ASCII),
-    "Model": Tag(IFD0, 0x0110, ASCII),
-    "Orientation": Tag(IFD0, 0x0112, SHORT),
-    "Artist": Tag(IFD0, 0x013B, ASCII),
-    "Copyright": Tag(IFD0, 0x8298, ASCII),
-    "ExifVersion": Tag(EXIF, 0x9000, UNDEFINED),
-    "DateTimeOriginal": Tag(EXIF, 0x9003, ASCII),
-    "CreateDate": Tag(EXIF, 0x9004, ASCII),
-    "OffsetTimeOriginal": Tag(EXIF, 0x9011, ASCII),
-    "OffsetTimeDigitized": Tag(EXIF, 0x9012, ASCII),
-    "FocalLength": Tag(EXIF, 0x920A, RATIONAL),
-    "UserComment": Tag(EXIF, 0x9286, UNDEFINED),
-    "SubSecTimeOriginal": Tag(EXIF, 0x9291, ASCII),
-    "SubSecTimeDigitized": Tag(EXIF, 0x9292, ASCII),
-    "ExifImageWidth": Tag(EXIF, 0xA002, LONG),
-    "ExifImageHeight": Tag(EXIF, 0xA003, LONG),
-    "FocalPlaneXResolution": Tag(EXIF, 0xA20E, RATIONAL),
-    "FocalPlaneYResolution": Tag(EXIF, 0xA20F, RATIONAL),
-    "FocalPlaneResolutionUnit": Tag(EXIF, 0xA210, SHORT),
-    "FocalLengthIn35mmFormat": Tag(EXIF, 0xA405, SHORT),
-    "GPSVersionID": Tag(GPS, 0x0000, BYTE),
-    "GPSLatitudeRef": Tag(GPS, 0x0001, ASCII),
-    "GPSLatitude": Tag(GPS, 0x0002, RATIONAL),
-    "GPSLongitudeRef": Tag(GPS, 0x0003, ASCII),
-    "GPSLongitude": Tag(GPS, 0x0004, RATIONAL),
-    "GPSAltitudeRef": Tag(GPS, 0x0005, BYTE),
-    "GPSAltitude": Tag(GPS, 0x0006, RATIONAL),
-    "GPSTimeStamp": Tag(GPS, 0x0007, RATIONAL),
-    "GPSImgDirectionRef": Tag(GPS, 0x0010, ASCII),
-    "GPSImgDirection": Tag(GPS, 0x0011, RATIONAL),
-    "GPSMapDatum": Tag(GPS, 0x0012, ASCII),
-    "GPSDateStamp": Tag(GPS, 0x001D, ASCII),
-}
-
-
-@dataclass(frozen=True)
-class Panorama:
-    """A picture that shows a sphere, or a part of one, in equirectangular projection."""
-
-    heading: float | None = None
-    """Heading of its centre, degrees clockwise from true north; None when unknown."""
+# What is to be written into a picture, and how files hold it.
 
 
 @dataclass(frozen=True)
@@ -180,6 +206,75 @@ def encode(name: str, value: Value, order: str) -> Encoded:
     raise TypeError(f"{name} cannot hold {value!r}")
 
 
+def position_tags(lon: float, lat: float) -> dict[str, Value]:
+    """Return the tags of a position, degrees (WGS 84); the other way round, see `coordinate`."""
+    return {
+        "GPSLatitudeRef": "S" if lat < 0 else "N",
+        "GPSLatitude": _rationals(lat),
+        "GPSLongitudeRef": "W" if lon < 0 else "E",
+        "GPSLongitude": _rationals(lon),
+        "GPSMapDatum": "WGS-84",
+    }
+
+
+def altitude_tags(metres: float) -> dict[str, Value]:
+    """Return the tags of an altitude, to a millimetre; none where it is too large to be written."""
+    millimetres = round(metres * 1000)
+    if abs(millimetres) >= UNSIGNED:
+        return {}
+    return {"GPSAltitudeRef": bytes((millimetres < 0,)), "GPSAltitude": ((abs(millimetres), 1000),)}
+
+
+def heading_tags(degrees: float) -> dict[str, Value]:
+    """Return the tags of a heading, clockwise from true north."""
+    return {"GPSImgDirectionRef": "T", "GPSImgDirection": ((round(degrees % 360 * 10_000) % 3_600_000, 10_000),)}
+
+
+def time_tags(utc: datetime, there: datetime) -> dict[str, Value]:
+    """
+    Return the tags of a capture time, to a millisecond.
+
+    Parameters
+    ----------
+    utc
+        The time in UTC, for the GPS time stamp.
+    there
+        The same time as clocks at the place show it, with its offset from UTC.
+    """
+    thousandths = utc.microsecond // 1000
+    text, part, offset = _date_time(there), f"{thousandths:03}", _offset_text(there)
+    return {
+        "DateTimeOriginal": text,
+        "SubSecTimeOriginal": part,
+        "OffsetTimeOriginal": offset,
+        "CreateDate": text,
+        "SubSecTimeDigitized": part,
+        "OffsetTimeDigitized": offset,
+        "GPSDateStamp": _date_time(utc)[:10],
+        "GPSTimeStamp": ((utc.hour, 1), (utc.minute, 1), (utc.second * 1000 + thousandths, 1000)),
+    }
+
+
+def _rationals(angle: float) -> tuple[tuple[int, int], ...]:
+    """Return the degrees, minutes and seconds of an angle, without its sign."""
+    # One rounding, of the whole angle: parts that are rounded one by one end in 60 seconds.
+    minutes, parts = divmod(round(abs(angle) * 3600 * ARC_PARTS), 60 * ARC_PARTS)
+    return (minutes // 60, 1), (minutes % 60, 1), (parts, ARC_PARTS)
+
+
+def _date_time(time: datetime) -> str:
+    return f"{time:%Y:%m:%d %H:%M:%S}".rjust(19, "0")  # the C library leaves the zeros of early years out
+
+
+def _offset_text(time: datetime) -> str:
+    """Return the offset of a time from UTC: +05:30."""
+    minutes = (time.utcoffset() or timedelta()) // timedelta(minutes=1)
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+# What files hold, as plain numbers: times, positions, headings, altitudes.
+
+
 def gps_time(day: str | None, clock: Sequence[tuple[int, int]]) -> int | None:
     """
     Return the time of a GPS date stamp and time stamp, which are always UTC.
@@ -195,10 +290,6 @@ def gps_time(day: str | None, clock: Sequence[tuple[int, int]]) -> int | None:
         return None
     # Whole arithmetic, so that 41.03 s are 41,030 ms and not 41,029.999….
     return days * _DAY_US + _us(h, hd, 3600) + _us(m, md, 60) + _us(s, sd, 1)
-
-
-def _us(numerator: int, denominator: int, seconds: int) -> int:
-    return (2 * numerator * seconds * 1_000_000 + denominator) // (2 * denominator)
 
 
 def gps_clock(text: str | None) -> list[tuple[int, int]]:
@@ -261,27 +352,6 @@ def name_time(stem: str, *, local: bool = False) -> tuple[int, bool] | None:
     return clock_time(f"{year}:{month}:{day} {hour}:{minute}:{second}", fraction, local=local)
 
 
-def _days(year: int, month: int, day: int) -> int | None:
-    try:
-        return date(year, month, day).toordinal() - _EPOCH.toordinal()
-    except ValueError:
-        return None
-
-
-def _offset_s(text: str | None) -> int | None:
-    text = (text or "").strip()
-    if text == "Z":
-        return 0
-    match = _OFFSET.fullmatch(text)
-    if match is None:
-        return None
-    seconds = int(match[2]) * 3600 + int(match[3]) * 60
-    # No zone is further from UTC than 14 hours; some cameras write rubbish.
-    if int(match[3]) > 59 or seconds > 15 * 3600:
-        return None
-    return -seconds if match[1] == "-" else seconds
-
-
 def local_to_utc(seconds: int) -> int | None:
     """Return seconds since 1970 UTC of what a clock on this machine's wall showed; None where none could."""
     try:
@@ -341,13 +411,6 @@ def text_coordinate(text: str | None, ref: str | None, *, signed: bool = True) -
     return _within(number * _SIGN.get(letter, 1), letter)
 
 
-_SIGN = {"N": 1, "E": 1, "S": -1, "W": -1}
-
-
-def _within(degrees: float, letter: str) -> float | None:
-    return degrees if abs(degrees) <= (90 if letter in {"N", "S"} else 180) else None
-
-
 def position(lon: float | None, lat: float | None) -> tuple[float, float] | None:
     """Return a position; (0, 0) is what receivers without a fix write."""
     if lon is None or lat is None or abs(lat) > 90 or (lon == 0 and lat == 0):
@@ -369,6 +432,15 @@ def altitude(metres: float | None, ref: int | None) -> float | None:
     return -metres if ref in (1, 3) else metres
 
 
+def signed_altitude(metres: Number) -> Number:
+    """
+    Return an altitude, or an array of them, as it was meant.
+
+    Mapillary has sent altitudes below zero as unsigned numbers of 32 bits.
+    """
+    return metres - UNSIGNED * ((metres >= UNSIGNED // 2) & (metres < UNSIGNED))  # type: ignore[operator, return-value]
+
+
 def real(text: str | None) -> float | None:
     """Return a number written as decimal or as a fraction."""
     text = (text or "").strip()
@@ -378,3 +450,32 @@ def real(text: str | None) -> float | None:
     except (ValueError, ZeroDivisionError, OverflowError):
         return None
     return number if math.isfinite(number) else None
+
+
+def _us(numerator: int, denominator: int, seconds: int) -> int:
+    return (2 * numerator * seconds * 1_000_000 + denominator) // (2 * denominator)
+
+
+def _days(year: int, month: int, day: int) -> int | None:
+    try:
+        return date(year, month, day).toordinal() - _EPOCH.toordinal()
+    except ValueError:
+        return None
+
+
+def _offset_s(text: str | None) -> int | None:
+    text = (text or "").strip()
+    if text == "Z":
+        return 0
+    match = _OFFSET.fullmatch(text)
+    if match is None:
+        return None
+    seconds = int(match[2]) * 3600 + int(match[3]) * 60
+    # No zone is further from UTC than 14 hours; some cameras write rubbish.
+    if int(match[3]) > 59 or seconds > 15 * 3600:
+        return None
+    return -seconds if match[1] == "-" else seconds
+
+
+def _within(degrees: float, letter: str) -> float | None:
+    return degrees if abs(degrees) <= (90 if letter in {"N", "S"} else 180) else None

@@ -1,22 +1,14 @@
 """
-GPX -> points, in one pass over the file, in bounded memory.
+GPX: points, in one pass over the file, in bounded memory.
 
-expat parses the file. Where runs of track points stand in it that a logger wrote all alike, `_gpx_runs`
-reads them as columns, and expat gets what stands between, and the first point of each run: if it is a track
-point to expat too, so are those that follow it. That gives the same points as parsing all of them, some
-thirty times as fast.
+expat parses the file. Where runs of track points stand in it that a logger wrote all alike, they are read
+as columns, and expat gets what stands between, and the first point of each run: if it is a track point to
+expat too, so are those that follow it. That gives the same points as parsing all of them, some thirty
+times as fast.
 
 Nothing outside the file is ever opened, and a file that declares entities is refused: GPX needs none, and
 they are how a small file is made to fill the memory. Format: GPX 1.0 and 1.1 (topografix.com); namespaces
 and prefixes are passed over, since loggers write them wrongly more often than anything else.
-
-Track points that loggers write all alike, read as columns without parsing each of them.
-
-A logger writes thousands of points that differ in their numbers only. One of them is a template: what
-stands between its values is text that others repeat to the byte. The template itself goes through the
-parser of all GPX, with marks in place of its values, so that nobody but that parser says which of them is
-the latitude, and whether it is well-formed. A point that repeats the template, and whose values hold
-nothing that means anything in XML, then is well-formed too, and its values are where the template's are.
 """
 
 from __future__ import annotations
@@ -40,11 +32,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    Flags = npt.NDArray[np.bool_]
-    Reals = npt.NDArray[np.float64]
-    Wholes = npt.NDArray[np.int64]
-    Words = npt.NDArray[np.uint64]
-
+    from mlygeo.arrays import Flags, Floats, Times, Whole, Whole32, Words
 
 KINDS = ("track", "route", "waypoint")
 
@@ -104,41 +92,6 @@ _MARK = re.compile(r"v(\d+);")
 _SPACE = b" \t\r\n"
 
 
-class Points(NamedTuple):
-    """Points in the order of the file, each with the number of its segment, and what those are called."""
-
-    lon: npt.NDArray[np.float64]
-    lat: npt.NDArray[np.float64]
-    altitude: npt.NDArray[np.float64]
-    time: npt.NDArray[np.datetime64]
-    segment: npt.NDArray[np.int32]
-    segments: list[Segment]
-    problems: list[str]
-
-
-class Segment(NamedTuple):
-    """A track segment, a route, or the way points."""
-
-    kind: int
-    parent: int
-    name: str
-
-
-class _Damage(NamedTuple):
-    """Where and why a file could not be read to its end."""
-
-    what: str
-    invalid_token: bool = False
-
-
-class _RefusedError(Exception):
-    """The file declares entities."""
-
-
-class _NotPlainError(Exception):
-    """The file is not of the form that can be read without parsing all of it."""
-
-
 def read(open_file: Callable[[], BufferedIOBase], name: str) -> Points:
     """
     Read the points of a GPX file.
@@ -178,6 +131,41 @@ def read(open_file: Callable[[], BufferedIOBase], name: str) -> Points:
             raise FormatError(f"{name} is no GPX file, or a damaged one ({damage.what})")
         points.problems.append(f"it is damaged ({damage.what}); the {len(points.lon):,} points before that were kept")
     return points
+
+
+class Points(NamedTuple):
+    """Points in the order of the file, each with the number of its segment, and what those are called."""
+
+    lon: Floats
+    lat: Floats
+    altitude: Floats
+    time: Times
+    segment: Whole32
+    segments: list[Segment]
+    problems: list[str]
+
+
+class Segment(NamedTuple):
+    """A track segment, a route, or the way points."""
+
+    kind: int
+    parent: int
+    name: str
+
+
+class _Damage(NamedTuple):
+    """Where and why a file could not be read to its end."""
+
+    what: str
+    invalid_token: bool = False
+
+
+class _RefusedError(Exception):
+    """The file declares entities."""
+
+
+class _NotPlainError(Exception):
+    """The file is not of the form that can be read without parsing all of it."""
 
 
 def _parse(
@@ -464,34 +452,11 @@ class _Gathered:
         return Points(lon, lat, altitude, time, segment, segments, problems)
 
 
-class Rows(NamedTuple):
-    """Points of a block: where they start and stop, whether each follows the one before without anything between."""
-
-    start: Wholes
-    stop: Wholes
-    joined: Flags
-    lon: Reals
-    lat: Reals
-    altitude: Reals
-    time: npt.NDArray[np.datetime64]
-    senseless: int
-
-
-class _Template(NamedTuple):
-    """What a point consists of."""
-
-    literals: tuple[bytes, ...]  # the text before, between and behind its values
-    marks: tuple[int, ...]  # how many `<` and quotes of the point stand before each of them
-    values: tuple[int, ...]  # the literal behind which lon, lat, elevation and time stand; -1 for none
-
-
-class _Block(NamedTuple):
-    """A block of the file, and where the `<` and the quotes in it are."""
-
-    text: bytes
-    words: Words  # the eight bytes from each byte on, as one number
-    marks: Wholes
-    first: Wholes  # for each <trkpt, its place among the marks
+# Runs of points that a logger wrote all alike. They differ in their numbers only, so one of them is a template:
+# what stands between its values is text that others repeat to the byte. The template itself goes through the
+# parser of all GPX, with marks in place of its values, so that nobody but that parser says which of them is
+# the latitude, and whether it is well-formed. A point that repeats the template, and whose values hold nothing
+# that means anything in XML, then is well-formed too, and its values are where the template's are.
 
 
 class Finder:
@@ -593,6 +558,36 @@ class Finder:
         return _Template(tuple(literals), (0, *np.cumsum(counts)[:-1].tolist()), tuple(places))
 
 
+class Rows(NamedTuple):
+    """Points of a block: where they start and stop, whether each follows the one before without anything between."""
+
+    start: Whole
+    stop: Whole
+    joined: Flags
+    lon: Floats
+    lat: Floats
+    altitude: Floats
+    time: Times
+    senseless: int
+
+
+class _Template(NamedTuple):
+    """What a point consists of."""
+
+    literals: tuple[bytes, ...]  # the text before, between and behind its values
+    marks: tuple[int, ...]  # how many `<` and quotes of the point stand before each of them
+    values: tuple[int, ...]  # the literal behind which lon, lat, elevation and time stand; -1 for none
+
+
+class _Block(NamedTuple):
+    """A block of the file, and where the `<` and the quotes in it are."""
+
+    text: bytes
+    words: Words  # the eight bytes from each byte on, as one number
+    marks: Whole
+    first: Whole  # for each <trkpt, its place among the marks
+
+
 def _longer(slot: tuple[int, int]) -> bool:
     return slot[1] - slot[0] > _LONGEST_VALUE
 
@@ -627,7 +622,7 @@ def _slots(text: bytes, start: int, quote: bytes) -> list[tuple[int, int]] | Non
     return [(start + one, start + other) for one, other in [*slots, (at, at)]]
 
 
-def _stands(words: Words, places: Wholes, literal: bytes) -> Flags:
+def _stands(words: Words, places: Whole, literal: bytes) -> Flags:
     """Return at which of the places a text stands."""
     same = np.ones(len(places), dtype=bool)
     for offset in range(0, len(literal), 8):
@@ -639,7 +634,7 @@ def _stands(words: Words, places: Wholes, literal: bytes) -> Flags:
     return same
 
 
-def _fill(template: _Template, block: _Block, rows: Wholes, stop: Wholes, spans: Wholes) -> Wholes:
+def _fill(template: _Template, block: _Block, rows: Whole, stop: Whole, spans: Whole) -> Whole:
     """Set where those of the points stop that repeat a template, and where their values are; return the others."""
     if not len(rows):
         return rows
@@ -663,7 +658,7 @@ def _fill(template: _Template, block: _Block, rows: Wholes, stop: Wholes, spans:
     return rows[~fine]
 
 
-def _clean(text: bytes, start: Wholes) -> Flags:
+def _clean(text: bytes, start: Whole) -> Flags:
     """
     Return which points hold nothing but what means the same in every encoding, and nothing to XML.
 
@@ -681,7 +676,7 @@ def _clean(text: bytes, start: Wholes) -> Flags:
     return clean[:-1]
 
 
-def _joined(block: _Block, start: Wholes, stop: Wholes) -> Flags:
+def _joined(block: _Block, start: Whole, stop: Whole) -> Flags:
     """Return which points follow the one before, with nothing or the white space between that most have there."""
     joined = np.zeros(len(start), dtype=bool)
     gap = start[1:] - stop[:-1]

@@ -1,29 +1,37 @@
 """
-The segments of a JPEG file: found up to the image data, replaced and added without touching another byte.
+The segments of a JPEG file: one walk over its markers, to read its head, to rebuild it, to check it.
 
-The head of a JPEG file: its EXIF and XMP segments, and the size of the picture.
-
-Only segments before the picture's data are looked at, and only those wanted are read; a photo of
-30 MB costs one read of 64 kB. Markers: ITU-T T.81, annex B; APP1: Exif 2.32, 4.7.2, and XMP part 3, 1.1.3.
+A segment is found by its marker and its length, and only those wanted are read; a photo of 30 MB costs
+one read of 64 kB. Rebuilt files keep every byte of what is not replaced.
+Markers: ITU-T T.81, annex B; APP1: Exif 2.32, 4.7.2, and XMP part 3, 1.1.3.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlygeo.errors import FormatError
+from mlygeo.formats.tiff import HEADERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import BinaryIO
 
+TEM, DHT, SOI, EOI, SOS, DQT, DRI, COM = 0x01, 0xC4, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD, 0xFE
 
 APP0, APP1, APP2 = 0xE0, 0xE1, 0xE2
 
+FRAMES = frozenset(range(0xC0, 0xD0)) - {DHT, 0xC8, 0xCC}
+"""Markers of frame headers, which tell the size of the picture."""
 
-SOS, EOI, TEM = 0xDA, 0xD9, 0x01
+ALONE = frozenset({TEM, *range(0xD0, 0xD8), SOI, EOI})
+"""Markers that no length and no payload follow."""
+
+LAST = frozenset({SOS, EOI})
+"""Markers behind which no segments follow: image data, or nothing."""
 
 EXIF_NAME = b"Exif\0"
 
@@ -36,10 +44,6 @@ JFIF_NAMES = (b"JFIF\0", b"JFXX\0")
 LONGEST_PAYLOAD = 65_533
 """Bytes that a segment holds: its length is 16 bits wide and counts itself."""
 
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-
-_ALONE = frozenset((*range(0xD0, 0xD9), TEM))
-
 FIRST_READ = 1 << 16
 """Bytes read at once: the EXIF segment comes first and cannot be longer than this."""
 
@@ -50,17 +54,11 @@ MOST_SEGMENTS = 4096
 """A head of more segments is none; ICC profiles, extended XMP and previews make a few hundred at most."""
 
 LONGEST_GAP = 1 << 16
-"""Bytes of rubbish between two segments that are passed over."""
+"""Bytes of rubbish between two segments of a file that are passed over."""
 
-_EXIF = b"Exif\0"
+_MARKER = re.compile(rb"\xff+[^\x00\xff]")  # any number of fill bytes may stand before a marker
 
-_XMP = b"http://ns.adobe.com/xap/1.0/\0"
-
-
-_APP1, _SOS, _EOI = 0xE1, 0xDA, 0xD9
-
-# These stand alone: no length and no payload follow.
-_ALONE_IN_HEAD = frozenset({0x01, *range(0xD0, 0xD9)})
+_LATER_MARKER = re.compile(rb"\xff[\xc0-\xfe]")  # in rubbish, those that the standard leaves free are none
 
 _OTHERS = (
     (b"\x89PNG", "a PNG picture"),
@@ -75,13 +73,143 @@ _OTHERS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A segment: its marker, and where it lies, marker included."""
+class Segment(NamedTuple):
+    """A segment: its marker, where it lies with its marker, and the bytes of rubbish that stand before it."""
 
     marker: int
     start: int
     end: int
+    rubbish: int = 0
+
+
+def walk(jpeg: bytes, position: int = 2, more: Callable[[int, int], bytes] | None = None) -> Iterator[Segment]:
+    """
+    Give the segments of a JPEG file, up to its first scan or its end.
+
+    Bytes between two segments that belong to none are passed over, as decoders do: cameras leave
+    some. A segment may reach past the end of the file, and one whose length is missing or too
+    short ends before its payload would start.
+
+    Parameters
+    ----------
+    jpeg
+        The file, or its first bytes.
+    position
+        Where to begin: behind the first marker of the file, or where the data of a scan end.
+    more
+        Gives the bytes of the file from a position on, as many as asked for or as there are; without
+        it there are no others.
+
+    Yields
+    ------
+    segment
+        Markers that stand alone too. The last is `SOS` or `EOI`, unless no marker follows.
+    """
+    base, buffer = 0, jpeg
+    while True:
+        at = position - base
+        if more is not None and at + 4 > len(buffer):
+            base, buffer, at = position, more(position, LATER_READ), 0
+        if at + 2 > len(buffer):
+            return
+        marker, rubbish = buffer[at + 1], 0
+        if buffer[at] != 0xFF or marker == 0xFF or not marker:
+            if more is not None:
+                base, buffer, at = position, more(position, LONGEST_GAP), 0
+            match = _MARKER.match(buffer, at) or _LATER_MARKER.search(buffer, at)
+            if match is None:
+                return
+            if match.re is _LATER_MARKER:
+                rubbish = match.start() - at
+            position = base + match.end() - 2
+            if more is not None and match.end() + 2 > len(buffer):
+                base, buffer = position, more(position, LATER_READ)
+            at = position - base
+            marker = buffer[at + 1]
+        end = position + 2
+        if marker not in ALONE and at + 4 <= len(buffer):
+            end += buffer[at + 2] << 8 | buffer[at + 3]
+        yield Segment(marker, position, end, rubbish)
+        if marker in LAST:
+            return
+        position = end if end >= position + 4 else position + 2
+
+
+# To read a head: from an open file, with as few reads as can be.
+
+
+class Head(NamedTuple):
+    """What the head of a JPEG holds; None for what it does not."""
+
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    width: int | None = None
+    height: int | None = None
+    problem: str | None = None
+    error: str | None = None
+
+
+def read_head(file: BinaryIO) -> Head:
+    """
+    Read the head of a JPEG file.
+
+    Parameters
+    ----------
+    file
+        A file open for reading, unbuffered, at its start.
+
+    Returns
+    -------
+    head
+        `exif` starts with the TIFF header, `xmp` is the packet; `problem` tells what is odd but
+        could be passed over, `error` why this is no picture.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+
+    def more(position: int, size: int) -> bytes:
+        file.seek(position)
+        return file.read(size) or b""
+
+    first = file.read(FIRST_READ) or b""
+    if first[:2] != b"\xff\xd8":
+        return Head(error=_not_a_jpeg(first))
+    exif = xmp = problem = error = None
+    position = 2
+    for count, (marker, start, end, rubbish) in enumerate(walk(first, more=more)):
+        if rubbish:
+            problem = problem or f"rubbish ({rubbish} bytes) stands between two segments"
+        if count == MOST_SEGMENTS or marker in LAST:
+            position, error = start, "the file holds no picture"
+            break
+        if end < start + 4 and marker not in ALONE:
+            position, error = start, "a segment before its picture has no length"
+            break
+        if marker in FRAMES:
+            frame = first[start : start + 9] if start + 9 <= len(first) else more(start, 9)
+            if len(frame) < 9:
+                position = start + len(frame)
+                break
+            height, width = frame[5] << 8 | frame[6], frame[7] << 8 | frame[8]
+            return Head(exif, xmp, width or None, height or None, problem)
+        if marker == APP1 and (exif is None or xmp is None):
+            payload = first[start + 4 : end] if end <= len(first) else more(start + 4, end - start - 4)
+            if exif is None and payload.startswith(EXIF_NAME):
+                exif = payload[6:]
+                if len(payload) < end - start - 4:
+                    problem = problem or "the EXIF segment is cut off"
+            elif xmp is None and payload.startswith(XMP_NAME):
+                xmp = payload[len(XMP_NAME) :]
+        position = end
+    if len(more(position, 4)) < 4:
+        error = "the file ends before its picture starts"
+    return Head(exif, xmp, problem=problem, error=error or "rubbish stands where its picture should start")
+
+
+# To rebuild a file: from its bytes, without touching any that stay.
 
 
 @dataclass(frozen=True)
@@ -109,9 +237,6 @@ def layout(jpeg: bytes) -> Layout:
     """
     Return where everything lies in a JPEG file.
 
-    Bytes between two segments that belong to none are passed over, as decoders do: cameras
-    leave some.
-
     Raises
     ------
     FormatError
@@ -120,30 +245,29 @@ def layout(jpeg: bytes) -> Layout:
     if jpeg[:2] != b"\xff\xd8":
         raise FormatError(f"no JPEG: it begins with {jpeg[:4].hex(' ') or 'nothing'}")
     found: list[Segment] = []
-    width = height = position = 0
-    position, framed = 2, False
-    while True:
-        position, marker = _next_marker(jpeg, position)
-        if marker == SOS:
+    width = height = 0
+    framed = False
+    for segment in walk(jpeg):
+        marker, start, end, _ = segment
+        if start + 4 > len(jpeg):
             break
+        if marker == SOS:
+            if not framed:
+                raise FormatError("a damaged JPEG: image data without a frame header")
+            return Layout(tuple(found), start, width, height)
         if marker == EOI:
-            raise FormatError(f"a JPEG without image data: it ends at byte {position:,}")
-        if marker in _ALONE:
-            position += 2
+            raise FormatError(f"a JPEG without image data: it ends at byte {start:,}")
+        if marker in ALONE:
             continue
-        end = position + 2 + int.from_bytes(jpeg[position + 2 : position + 4], "big")
-        if end < position + 4 or end > len(jpeg):
-            raise FormatError(f"a JPEG cut short or damaged: the segment at byte {position:,} reaches past its end")
-        found.append(Segment(marker, position, end))
-        if marker in _FRAMES:
-            if end - position < 10:
-                raise FormatError(f"a damaged JPEG: the frame header at byte {position:,} is too short")
-            height, width = struct.unpack(">HH", jpeg[position + 5 : position + 9])
+        if end < start + 4 or end > len(jpeg):
+            raise FormatError(f"a JPEG cut short or damaged: the segment at byte {start:,} reaches past its end")
+        found.append(segment)
+        if marker in FRAMES:
+            if end - start < 10:
+                raise FormatError(f"a damaged JPEG: the frame header at byte {start:,} is too short")
+            height, width = struct.unpack(">HH", jpeg[start + 5 : start + 9])
             framed = True
-        position = end
-    if not framed:
-        raise FormatError("a damaged JPEG: image data without a frame header")
-    return Layout(tuple(found), position, width, height)
+    raise FormatError("a JPEG cut short: it ends before its image data")
 
 
 def named(jpeg: bytes, found: Layout, marker: int, name: bytes) -> list[Segment]:
@@ -210,16 +334,6 @@ def _segment(marker: int, new: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(new) + 2) + new
 
 
-def _next_marker(jpeg: bytes, position: int) -> tuple[int, int]:
-    while True:
-        position = jpeg.find(b"\xff", position)
-        if position < 0 or position + 4 > len(jpeg):
-            raise FormatError("a JPEG cut short: it ends before its image data")
-        if jpeg[position + 1] not in {0x00, 0xFF}:
-            return position, jpeg[position + 1]
-        position += 1
-
-
 def _index_edits(jpeg: bytes, found: Layout, edits: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
     """
     Return what to change in the index of further pictures (CIPA DC-007, MPF).
@@ -237,7 +351,7 @@ def _index_edits(jpeg: bytes, found: Layout, edits: list[tuple[int, int, bytes]]
 
 
 def _moved_pictures(index: bytes, base: int, growth: int) -> list[tuple[int, int, bytes]]:
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(index[:4])
+    order = HEADERS.get(index[:4])
     if order is None:
         return []
     try:
@@ -256,104 +370,6 @@ def _moved_pictures(index: bytes, base: int, growth: int) -> list[tuple[int, int
     except struct.error as error:
         raise FormatError("the index of further pictures (MPF) is damaged, and would have to be changed") from error
     return changes
-
-
-class Head(NamedTuple):
-    """What the head of a JPEG holds; None for what it does not."""
-
-    exif: bytes | None = None
-    xmp: bytes | None = None
-    width: int | None = None
-    height: int | None = None
-    problem: str | None = None
-    error: str | None = None
-
-
-def read_head(file: BinaryIO) -> Head:
-    """
-    Read the head of a JPEG file.
-
-    Parameters
-    ----------
-    file
-        A file open for reading, unbuffered, at its start.
-
-    Returns
-    -------
-    head
-        `exif` starts with the TIFF header, `xmp` is the packet; `problem` tells what is odd but
-        could be passed over, `error` why this is no picture.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    """
-    buffer = file.read(FIRST_READ) or b""
-    if buffer[:2] != b"\xff\xd8":
-        return Head(error=_not_a_jpeg(buffer))
-    base, position = 0, 2
-    exif = xmp = problem = None
-    for _ in range(MOST_SEGMENTS):
-        if position + 12 > base + len(buffer):
-            base, buffer = position, _read_at(file, position, LATER_READ)
-        at = position - base
-        if at + 4 > len(buffer):
-            return Head(exif, xmp, problem=problem, error="the file ends before its picture starts")
-        if buffer[at] != 0xFF:
-            gap = _next_marker_in(file, position)
-            if gap is None:
-                return Head(exif, xmp, problem=problem, error="rubbish stands where its picture should start")
-            problem = problem or f"rubbish ({gap} bytes) stands between two segments"
-            position += gap
-            continue
-        marker = buffer[at + 1]
-        if marker == 0xFF:  # a fill byte
-            position += 1
-            continue
-        if marker in _ALONE_IN_HEAD:
-            position += 2
-            continue
-        if marker in (_SOS, _EOI):
-            break
-        length = buffer[at + 2] << 8 | buffer[at + 3]
-        if length < 2:
-            return Head(exif, xmp, problem=problem, error="a segment before its picture has no length")
-        if marker in _FRAMES:
-            if at + 9 > len(buffer):
-                return Head(exif, xmp, problem=problem, error="the file ends before its picture starts")
-            height = buffer[at + 5] << 8 | buffer[at + 6]
-            width = buffer[at + 7] << 8 | buffer[at + 8]
-            return Head(exif, xmp, width or None, height or None, problem)
-        if marker == _APP1 and (exif is None or xmp is None):
-            if at + 2 + length > len(buffer):
-                base, at = position, 0
-                buffer = _read_at(file, position, length + 2 + LATER_READ)
-            payload = buffer[at + 4 : at + 2 + length]
-            if exif is None and payload.startswith(_EXIF):
-                exif = payload[6:]
-                if len(payload) < length - 2:
-                    problem = problem or "the EXIF segment is cut off"
-            elif xmp is None and payload.startswith(_XMP):
-                xmp = payload[len(_XMP) :]
-        position += 2 + length
-    return Head(exif, xmp, problem=problem, error="the file holds no picture")
-
-
-def _read_at(file: BinaryIO, position: int, size: int) -> bytes:
-    file.seek(position)
-    return file.read(size) or b""
-
-
-def _next_marker_in(file: BinaryIO, position: int) -> int | None:
-    """Return how many bytes from a position the next marker is; None if there is none near."""
-    rubbish = _read_at(file, position, LONGEST_GAP)
-    at = rubbish.find(b"\xff")
-    while at >= 0:
-        if at + 1 < len(rubbish) and rubbish[at + 1] >= 0xC0 and rubbish[at + 1] != 0xFF:
-            return at
-        at = rubbish.find(b"\xff", at + 1)
-    return None
 
 
 def _not_a_jpeg(start: bytes) -> str:

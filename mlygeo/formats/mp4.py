@@ -1,14 +1,10 @@
 """
-Boxes and sample tables of MP4 and QuickTime files, read within bounds whatever they claim.
+MP4 and QuickTime files: their tracks, what they say of the video, and samples, within bounds whatever they claim.
 
 Only headers and tables are read, never the pictures, so that a video of many gigabytes costs no more
-than a short one. Format: ISO/IEC 14496-12, and Apple's QuickTime File Format Specification for what
-cameras keep of it.
-
-The fragments of MP4 files: what `moof` boxes say of samples that the tables in `moov` do not list.
-
-A recording that must survive a loss of power, or is sent while it goes on, has its tables in pieces, each
-before the media that it is about. Format: ISO/IEC 14496-12, sections 8.8.1 to 8.8.12.
+than a short one. A recording that must survive a loss of power, or is sent while it goes on, has its
+tables in fragments, each before the media that it is about. Format: ISO/IEC 14496-12 (fragments: 8.8.1 to
+8.8.12), and Apple's QuickTime File Format Specification for what cameras keep of it.
 """
 
 from __future__ import annotations
@@ -40,8 +36,8 @@ from mlygeo.formats.mp4_tables import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mlygeo.formats.mp4_tables import Defaults, Runs, Wholes
-
+    from mlygeo.arrays import Whole
+    from mlygeo.formats.mp4_tables import Defaults, Runs
 
 __all__ = ["BUFFER", "Box", "Movie", "Samples", "Track", "boxes", "child", "file_boxes", "read_movie", "read_samples"]
 
@@ -64,6 +60,90 @@ LARGEST_FRAGMENTS = 160 << 20
 
 _NEEDS_OTHERS = 0x0101_0000
 """Flags of a sample: it is no sync sample, or it depends on others."""
+
+
+def read_movie(file: BinaryIO, size: int) -> Movie | None:
+    """
+    Read the headers of a file.
+
+    Parameters
+    ----------
+    file
+        Open for reading.
+    size
+        Its bytes.
+
+    Returns
+    -------
+    movie
+        None where there is no movie box, as in a recording that was cut off.
+    """
+    movie: Movie | None = None
+    extends: memoryview | None = None
+    moofs = Moofs()
+    others: list[Box] = []
+    fragmented, damage = False, None
+    for number, box in enumerate(file_boxes(file, size), 1):
+        kind, start, stop, whole, _ = box
+        if not whole:
+            damage = f"the file ends inside its '{_printable(kind)}' box"
+        elif number == MOST_FILE_BOXES and stop < size:
+            damage = f"only the first {number:,} of its boxes are read"
+        if kind == b"moof":
+            fragmented = True
+            moofs.take(file, box)
+        elif kind not in OF_FRAGMENTS:
+            others.append(box)
+            if kind == b"moov" and (movie is None or not movie.tracks):
+                if stop - start > LARGEST_MOOV:
+                    damage = f"its headers claim {stop - start:,} bytes"
+                    continue
+                file.seek(start)
+                content = memoryview(file.read(stop - start))
+                found = _movie(content, size)
+                if found is not None:
+                    movie, extends = found, child(content, b"mvex")
+    if movie is None:
+        return None
+    if moofs.full:
+        damage = f"only its first {len(moofs.places):,} fragments are read"
+    if moofs.places:
+        fragments = moofs.fragments(_defaults_of(extends), size)
+        if fragments.cut:
+            damage = damage or "the file ends inside the media of its last fragment"
+        # What the headers claim of the whole holds only if the whole is there.
+        duration = 0 if damage else _whole_duration(extends)
+        movie = replace(movie, duration=duration, tracks=_with_fragments(movie, fragments))
+    fragmented = fragmented or extends is not None
+    return replace(movie, boxes=tuple(others), fragmented=fragmented, damage=damage)
+
+
+@dataclass(frozen=True)
+class Movie:
+    """What the headers of a file say; `boxes` are those that are no fragments, nor media."""
+
+    created: datetime | None
+    timescale: int
+    duration: int
+    tracks: tuple[Track, ...]
+    texts: dict[str, str]
+    boxes: tuple[Box, ...] = ()
+    fragmented: bool = False
+    damage: str | None = None
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds; NaN when unknown."""
+        if self.timescale and self.duration:
+            return self.duration / self.timescale
+        lasting = ((track.lasting, track.timescale) for track in self.tracks)
+        return max((units / timescale for units, timescale in lasting if units > 0), default=float("nan"))
+
+    @property
+    def video(self) -> Track | None:
+        """The track with the largest pictures; None where there is none."""
+        found = [track for track in self.tracks if track.is_video]
+        return max(found, key=lambda track: track.width * track.height, default=None)
 
 
 @dataclass(frozen=True)
@@ -145,88 +225,29 @@ class Track:
         return span[1] - (span[0] if self.start else 0) + max(self.delay or 0, 0)
 
 
-@dataclass(frozen=True)
-class Movie:
-    """What the headers of a file say; `boxes` are those that are no fragments, nor media."""
-
-    created: datetime | None
-    timescale: int
-    duration: int
-    tracks: tuple[Track, ...]
-    texts: dict[str, str]
-    boxes: tuple[Box, ...] = ()
-    fragmented: bool = False
-    damage: str | None = None
-
-    @property
-    def duration_s(self) -> float:
-        """Seconds; NaN when unknown."""
-        if self.timescale and self.duration:
-            return self.duration / self.timescale
-        lasting = ((track.lasting, track.timescale) for track in self.tracks)
-        return max((units / timescale for units, timescale in lasting if units > 0), default=float("nan"))
-
-    @property
-    def video(self) -> Track | None:
-        """The track with the largest pictures; None where there is none."""
-        found = [track for track in self.tracks if track.is_video]
-        return max(found, key=lambda track: track.width * track.height, default=None)
-
-
-def read_movie(file: BinaryIO, size: int) -> Movie | None:
+def read_samples(file: BinaryIO, track: Track, rows: Whole, *, largest: int) -> Iterator[tuple[int, bytes]]:
     """
-    Read the headers of a file.
+    Give the bytes of samples, by row, one after another.
 
     Parameters
     ----------
     file
         Open for reading.
-    size
-        Its bytes.
-
-    Returns
-    -------
-    movie
-        None where there is no movie box, as in a recording that was cut off.
+    track
+        The track.
+    rows
+        Which of its samples.
+    largest
+        Samples that claim more bytes are passed over, as are those that the file ends before.
     """
-    movie: Movie | None = None
-    extends: memoryview | None = None
-    moofs = Moofs()
-    others: list[Box] = []
-    fragmented, damage = False, None
-    for number, box in enumerate(file_boxes(file, size), 1):
-        kind, start, stop, whole, _ = box
-        if not whole:
-            damage = f"the file ends inside its '{_printable(kind)}' box"
-        elif number == MOST_FILE_BOXES and stop < size:
-            damage = f"only the first {number:,} of its boxes are read"
-        if kind == b"moof":
-            fragmented = True
-            moofs.take(file, box)
-        elif kind not in OF_FRAGMENTS:
-            others.append(box)
-            if kind == b"moov" and (movie is None or not movie.tracks):
-                if stop - start > LARGEST_MOOV:
-                    damage = f"its headers claim {stop - start:,} bytes"
-                    continue
-                file.seek(start)
-                content = memoryview(file.read(stop - start))
-                found = _movie(content, size)
-                if found is not None:
-                    movie, extends = found, child(content, b"mvex")
-    if movie is None:
-        return None
-    if moofs.full:
-        damage = f"only its first {len(moofs.places):,} fragments are read"
-    if moofs.places:
-        fragments = moofs.fragments(_defaults_of(extends), size)
-        if fragments.cut:
-            damage = damage or "the file ends inside the media of its last fragment"
-        # What the headers claim of the whole holds only if the whole is there.
-        duration = 0 if damage else _whole_duration(extends)
-        movie = replace(movie, duration=duration, tracks=_with_fragments(movie, fragments))
-    fragmented = fragmented or extends is not None
-    return replace(movie, boxes=tuple(others), fragmented=fragmented, damage=damage)
+    found = track.samples
+    for row in rows.tolist():
+        offset, size = int(found.offset[row]), int(found.size[row])
+        if 0 < size <= largest and offset >= 0 and offset + size <= track.file_size:
+            file.seek(offset)
+            content = file.read(size)
+            if len(content) == size:
+                yield row, content
 
 
 def _with_fragments(movie: Movie, fragments: Fragments) -> tuple[Track, ...]:
@@ -373,57 +394,26 @@ def _keyed_texts(meta: memoryview) -> dict[str, str]:
     return found
 
 
-def read_samples(file: BinaryIO, track: Track, rows: Wholes, *, largest: int) -> Iterator[tuple[int, bytes]]:
-    """
-    Give the bytes of samples, by row, one after another.
-
-    Parameters
-    ----------
-    file
-        Open for reading.
-    track
-        The track.
-    rows
-        Which of its samples.
-    largest
-        Samples that claim more bytes are passed over, as are those that the file ends before.
-    """
-    found = track.samples
-    for row in rows.tolist():
-        offset, size = int(found.offset[row]), int(found.size[row])
-        if 0 < size <= largest and offset >= 0 and offset + size <= track.file_size:
-            file.seek(offset)
-            content = file.read(size)
-            if len(content) == size:
-                yield row, content
+def _defaults_of(extends: memoryview | None) -> Defaults:
+    """Return duration, size and flags that hold where a fragment tells none, by the number of the track (mvex box)."""
+    found: Defaults = {}
+    for kind, inside in boxes(extends or memoryview(b"")):
+        if kind == b"trex" and len(inside) >= 24:
+            number, _, duration, size, flags = struct.unpack(">5I", inside[4:24])
+            found.setdefault(number, (duration, size, flags))
+    return found
 
 
-@dataclass
-class Moofs:
-    """The contents of a file's `moof` boxes one after another, and where each ends here and begins in the file."""
+def _whole_duration(extends: memoryview | None) -> int:
+    """Return the duration that a file claims with all its fragments, units of the movie's timescale; 0 if none."""
+    header = None if extends is None else child(extends, b"mehd")
+    if header is None or len(header) < 8 or (header[0] == 1 and len(header) < 12):
+        return 0
+    duration: int = struct.unpack(">Q", header[4:12])[0] if header[0] == 1 else struct.unpack(">I", header[4:8])[0]
+    return 0 if duration in {0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF} else duration
 
-    content: bytearray = field(default_factory=bytearray)
-    ends: list[int] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
-    full: bool = False
 
-    def take(self, file: BinaryIO, box: Box) -> None:
-        """Take in a box, as long as there is room."""
-        _, start, stop, _, begin = box
-        self.full = self.full or len(self.content) + stop - start > LARGEST_FRAGMENTS
-        if not self.full and stop > start:
-            file.seek(start)
-            self.content += file.read(stop - start)
-            self.ends.append(len(self.content))
-            self.places.append(begin)
-
-    def fragments(self, defaults: Defaults, file_size: int) -> Fragments:
-        """Return what they say; nothing may be taken in any more."""
-        self.content += of.PAD
-        runs = of.runs(
-            self.content, np.array(self.ends, np.int64), np.array(self.places, np.int64), defaults, file_size
-        )
-        return Fragments(memoryview(self.content), runs, file_size)
+# Fragments: what `moof` boxes say of samples that the tables in `moov` do not list.
 
 
 @dataclass(frozen=True, eq=False)
@@ -441,16 +431,16 @@ class Fragments:
         return bool((last.start + of.sums(self.content, last, "size") > self.file_size).any())
 
     @cached_property
-    def _lasting(self) -> Wholes:
+    def _lasting(self) -> Whole:
         return of.sums(self.content, self.runs, "duration")
 
-    def _begins(self, rows: Wholes, after: Callable[[], int]) -> Wholes:
+    def _begins(self, rows: Whole, after: Callable[[], int]) -> Whole:
         """Return the decoding times of the first samples of all runs of a track."""
         told, lasting = self.runs.time[rows], self._lasting[rows]
         before = np.cumsum(lasting) - lasting
         last = np.maximum.accumulate(np.where(told >= 0, np.arange(len(rows)), -1))
         first = after() if len(rows) and last[0] < 0 else 0
-        begins: Wholes = np.where(last < 0, first, told[last] - before[last]) + before
+        begins: Whole = np.where(last < 0, first, told[last] - before[last]) + before
         return begins
 
     def span(self, number: int, after: Callable[[], int]) -> tuple[int, int] | None:
@@ -501,7 +491,7 @@ class Fragments:
         there = (found.offset >= 0) & (found.offset + found.size <= self.file_size)
         return found if there.all() else found.rows(there)
 
-    def _samples(self, runs: Runs, begins: Wholes) -> Samples:
+    def _samples(self, runs: Runs, begins: Whole) -> Samples:
         count = runs.held
         firsts = np.cumsum(count) - count
         size, duration = np.repeat(runs.size, count), np.repeat(runs.duration, count)
@@ -524,28 +514,37 @@ class Fragments:
         return Samples(offset, size, time, later, duration, key)
 
 
-def _defaults_of(extends: memoryview | None) -> Defaults:
-    """Return duration, size and flags that hold where a fragment tells none, by the number of the track (mvex box)."""
-    found: Defaults = {}
-    for kind, inside in boxes(extends or memoryview(b"")):
-        if kind == b"trex" and len(inside) >= 24:
-            number, _, duration, size, flags = struct.unpack(">5I", inside[4:24])
-            found.setdefault(number, (duration, size, flags))
-    return found
+@dataclass
+class Moofs:
+    """The contents of a file's `moof` boxes one after another, and where each ends here and begins in the file."""
+
+    content: bytearray = field(default_factory=bytearray)
+    ends: list[int] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    full: bool = False
+
+    def take(self, file: BinaryIO, box: Box) -> None:
+        """Take in a box, as long as there is room."""
+        _, start, stop, _, begin = box
+        self.full = self.full or len(self.content) + stop - start > LARGEST_FRAGMENTS
+        if not self.full and stop > start:
+            file.seek(start)
+            self.content += file.read(stop - start)
+            self.ends.append(len(self.content))
+            self.places.append(begin)
+
+    def fragments(self, defaults: Defaults, file_size: int) -> Fragments:
+        """Return what they say; nothing may be taken in any more."""
+        self.content += of.PAD
+        runs = of.runs(
+            self.content, np.array(self.ends, np.int64), np.array(self.places, np.int64), defaults, file_size
+        )
+        return Fragments(memoryview(self.content), runs, file_size)
 
 
-def _whole_duration(extends: memoryview | None) -> int:
-    """Return the duration that a file claims with all its fragments, units of the movie's timescale; 0 if none."""
-    header = None if extends is None else child(extends, b"mehd")
-    if header is None or len(header) < 8 or (header[0] == 1 and len(header) < 12):
-        return 0
-    duration: int = struct.unpack(">Q", header[4:12])[0] if header[0] == 1 else struct.unpack(">I", header[4:8])[0]
-    return 0 if duration in {0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF} else duration
-
-
-def _from_starts(starts: Wholes, steps: Wholes, count: Wholes) -> Wholes:
+def _from_starts(starts: Whole, steps: Whole, count: Whole) -> Whole:
     """Return for each sample the sum of what its run starts at and of the steps of those before it in the run."""
-    total: Wholes = np.cumsum(steps)
+    total: Whole = np.cumsum(steps)
     total -= steps
     some = count > 0
     firsts = (np.cumsum(count) - count)[some]

@@ -1,11 +1,7 @@
 """
 Boxes in memory, and the sample tables among them: which bytes of a file are shown when.
 
-The boxes inside `moof` boxes -> runs of samples, as columns.
-
-A day of video has hundreds of thousands of fragments, each with a few boxes: what is done here is done
-for all of them at once, box after box and field after field. Format: ISO/IEC 14496-12, sections 8.8.4
-to 8.8.12.
+Format: ISO/IEC 14496-12; of fragments, sections 8.8.4 to 8.8.12.
 """
 
 from __future__ import annotations
@@ -20,11 +16,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    Wholes = npt.NDArray[np.int64]
-    Flags = npt.NDArray[np.bool_]
+    from mlygeo.arrays import Flags, Whole
 
     Records = npt.NDArray[np.void]
-
 
 MOST_SAMPLES = 4_000_000
 """Samples of one track that are looked at: a whole day of video, or three hours of a gyroscope."""
@@ -40,7 +34,6 @@ OF_FRAGMENTS = frozenset({b"moof", b"mdat", b"styp", b"sidx", b"ssix", b"emsg", 
 
 _WINDOW = 4096
 
-
 _HEAD, _LONG = struct.Struct(">I4s").unpack_from, struct.Struct(">Q").unpack_from
 
 Defaults = dict[int, tuple[int, int, int]]
@@ -50,7 +43,6 @@ MOST_RUNS = 1 << 20
 
 PAD = bytes(64)
 """What follows the last fragment, so that fields can be looked up before it is known whether they are there."""
-
 
 DURATION, SIZE, FLAGS, LATER, SIGNED = 0x100, 0x200, 0x400, 0x800, 0x1000
 """What records of samples have: as a run's flags tell it, and whether `later` may be negative."""
@@ -85,11 +77,11 @@ class Samples(NamedTuple):
     decoded without others.
     """
 
-    offset: Wholes
-    size: Wholes
-    time: Wholes
-    shown: Wholes
-    duration: Wholes
+    offset: Whole
+    size: Whole
+    time: Whole
+    shown: Whole
+    duration: Whole
     key: Flags
 
     def rows(self, which: Flags) -> Samples:
@@ -216,13 +208,13 @@ def _count(content: memoryview, at: int) -> int:
     return int(struct.unpack(">I", content[at : at + 4])[0]) if len(content) >= at + 4 else 0
 
 
-def _numbers(content: memoryview, kind: str, count: int) -> Wholes:
+def _numbers(content: memoryview, kind: str, count: int) -> Whole:
     """Return up to so many numbers, as many as there are."""
     there = len(content) // np.dtype(kind).itemsize
     return np.frombuffer(content, dtype=kind, count=min(count, there)).astype(np.int64)
 
 
-def _sizes(content: memoryview | None, file_size: int) -> Wholes:
+def _sizes(content: memoryview | None, file_size: int) -> Whole:
     if content is None or len(content) < 12:
         return np.empty(0, dtype=np.int64)
     same, count = _count(content, 4), min(_count(content, 8), MOST_SAMPLES)
@@ -231,7 +223,7 @@ def _sizes(content: memoryview | None, file_size: int) -> Wholes:
     return np.full(min(count, file_size // same), same, dtype=np.int64)
 
 
-def _runs(content: memoryview | None, most: int, value: str) -> Wholes:
+def _runs(content: memoryview | None, most: int, value: str) -> Whole:
     """Return the values of a table of (count, value) written out, up to so many."""
     if content is None:
         return np.empty(0, dtype=np.int64)
@@ -241,7 +233,7 @@ def _runs(content: memoryview | None, most: int, value: str) -> Wholes:
     return np.repeat(table["value"].astype(np.int64), np.diff(ends, prepend=0))
 
 
-def _offsets(table: memoryview, size: Wholes) -> Wholes:
+def _offsets(table: memoryview, size: Whole) -> Whole:
     """Return where in the file each sample starts, as far as the chunks go."""
     short, long = child(table, b"stco"), child(table, b"co64")
     content, kind = (short, ">u4") if short is not None else (long, ">u8")
@@ -260,8 +252,12 @@ def _offsets(table: memoryview, size: Wholes) -> Wholes:
     held = np.diff(ends, prepend=0)
     chunk = np.repeat(np.arange(len(chunks)), held)
     before = np.concatenate([[0], np.cumsum(size)])
-    offset: Wholes = chunks[chunk] + before[: len(chunk)] - before[(ends - held)[chunk]]
+    offset: Whole = chunks[chunk] + before[: len(chunk)] - before[(ends - held)[chunk]]
     return offset
+
+
+# Boxes inside `moof` boxes, as columns of runs of samples. A day of video has hundreds of thousands of fragments,
+# each with a few boxes: what is done here is done for all of them at once, box after box and field after field.
 
 
 class Runs(NamedTuple):
@@ -275,18 +271,18 @@ class Runs(NamedTuple):
     its own.
     """
 
-    track: Wholes
-    start: Wholes
-    time: Wholes
-    held: Wholes
-    at: Wholes
-    layout: Wholes
-    duration: Wholes
-    size: Wholes
-    flags: Wholes
-    first_flags: Wholes
+    track: Whole
+    start: Whole
+    time: Whole
+    held: Whole
+    at: Whole
+    layout: Whole
+    duration: Whole
+    size: Whole
+    flags: Whole
+    first_flags: Whole
 
-    def rows(self, which: Wholes | Flags | slice) -> Runs:
+    def rows(self, which: Whole | Flags | slice) -> Runs:
         """Return some of them."""
         return Runs(*(column[which] for column in self))
 
@@ -305,9 +301,9 @@ def tables(content: memoryview, runs: Runs) -> Iterator[tuple[int, Flags, Record
             yield layout, which, np.frombuffer(b"".join(parts), dtype=kind)
 
 
-def sums(content: memoryview, runs: Runs, name: str) -> Wholes:
+def sums(content: memoryview, runs: Runs, name: str) -> Whole:
     """Return the sums of the durations or sizes of runs."""
-    totals: Wholes = runs.held * (runs.duration if name == "duration" else runs.size)
+    totals: Whole = runs.held * (runs.duration if name == "duration" else runs.size)
     bit = DURATION if name == "duration" else SIZE
     for layout, which, records in tables(content, runs):
         if layout & bit:
@@ -316,65 +312,7 @@ def sums(content: memoryview, runs: Runs, name: str) -> Wholes:
     return totals
 
 
-class _Words:
-    """The big-endian numbers that begin at any byte of a content; what lies past its end is looked up as its last."""
-
-    def __init__(self, content: bytearray) -> None:
-        self.content = memoryview(content)
-        # A word at every byte: they overlap, and nothing is copied.
-        self._words = np.ndarray((len(content) - 3,), ">u4", content, 0, (1,))
-
-    def __call__(self, at: Wholes) -> Wholes:
-        return self._words[np.minimum(at, len(self._words) - 1)].astype(np.int64)
-
-    def long(self, at: Wholes) -> Wholes:
-        """Return numbers of eight bytes; what no such file can have is -1."""
-        high = self(at)
-        return np.where(high < 1 << 30, (high << 32) | self(at + 4), -1)
-
-
-class _Inside(NamedTuple):
-    """Boxes inside others: the row of the other, the kind as a number, and where the content starts and stops."""
-
-    parent: Wholes
-    kind: Wholes
-    start: Wholes
-    stop: Wholes
-
-
-def _number(kind: bytes) -> int:
-    return int.from_bytes(kind, "big")
-
-
-def _inside(words: _Words, start: Wholes, stop: Wholes, kinds: tuple[bytes, ...]) -> _Inside:
-    """Return the boxes of some kinds inside boxes, in their order: of all boxes the first, then the second, …"""
-    wanted = np.array([_number(kind) for kind in kinds])
-    parent = np.arange(len(start))
-    found: list[tuple[Wholes, ...]] = []
-    looked_at = 0
-    for _ in range(MOST_BOXES):
-        there = start + 8 <= stop
-        parent, start, stop = parent[there], start[there], stop[there]
-        looked_at += len(parent)
-        if not len(parent) or looked_at > _MOST_INSIDE:
-            break
-        length, kind = words(start), words(start + 4)
-        header = np.where(length == 1, 16, 8)
-        length = np.where(length == 1, words.long(start + 8), np.where(length == 0, stop - start, length))
-        sound = (length >= header) & (start + header <= stop)
-        end = start + np.minimum(length, stop - start)
-        keep = np.flatnonzero(sound & np.isin(kind, wanted))
-        found.append((parent[keep], kind[keep], (start + header)[keep], end[keep]))
-        parent, start, stop = parent[sound], end[sound], stop[sound]
-    if not found:
-        nothing = np.empty(0, dtype=np.int64)
-        return _Inside(nothing, nothing, nothing, nothing)
-    columns = [np.concatenate(column) for column in zip(*found, strict=True)]
-    order = np.argsort(columns[2], kind="stable")
-    return _Inside(*(column[order] for column in columns))
-
-
-def runs(content: bytearray, ends: Wholes, places: Wholes, defaults: Defaults, file_size: int) -> Runs:
+def runs(content: bytearray, ends: Whole, places: Whole, defaults: Defaults, file_size: int) -> Runs:
     """
     Return the runs of samples of fragments.
 
@@ -407,12 +345,70 @@ def runs(content: bytearray, ends: Wholes, places: Wholes, defaults: Defaults, f
     return every._replace(held=_clamped(every.track, np.where(fits | (free == 0), every.held, 0)))
 
 
+class _Words:
+    """The big-endian numbers that begin at any byte of a content; what lies past its end is looked up as its last."""
+
+    def __init__(self, content: bytearray) -> None:
+        self.content = memoryview(content)
+        # A word at every byte: they overlap, and nothing is copied.
+        self._words = np.ndarray((len(content) - 3,), ">u4", content, 0, (1,))
+
+    def __call__(self, at: Whole) -> Whole:
+        return self._words[np.minimum(at, len(self._words) - 1)].astype(np.int64)
+
+    def long(self, at: Whole) -> Whole:
+        """Return numbers of eight bytes; what no such file can have is -1."""
+        high = self(at)
+        return np.where(high < 1 << 30, (high << 32) | self(at + 4), -1)
+
+
+class _Inside(NamedTuple):
+    """Boxes inside others: the row of the other, the kind as a number, and where the content starts and stops."""
+
+    parent: Whole
+    kind: Whole
+    start: Whole
+    stop: Whole
+
+
+def _number(kind: bytes) -> int:
+    return int.from_bytes(kind, "big")
+
+
+def _inside(words: _Words, start: Whole, stop: Whole, kinds: tuple[bytes, ...]) -> _Inside:
+    """Return the boxes of some kinds inside boxes, in their order: of all boxes the first, then the second, …"""
+    wanted = np.array([_number(kind) for kind in kinds])
+    parent = np.arange(len(start))
+    found: list[tuple[Whole, ...]] = []
+    looked_at = 0
+    for _ in range(MOST_BOXES):
+        there = start + 8 <= stop
+        parent, start, stop = parent[there], start[there], stop[there]
+        looked_at += len(parent)
+        if not len(parent) or looked_at > _MOST_INSIDE:
+            break
+        length, kind = words(start), words(start + 4)
+        header = np.where(length == 1, 16, 8)
+        length = np.where(length == 1, words.long(start + 8), np.where(length == 0, stop - start, length))
+        sound = (length >= header) & (start + header <= stop)
+        end = start + np.minimum(length, stop - start)
+        keep = np.flatnonzero(sound & np.isin(kind, wanted))
+        found.append((parent[keep], kind[keep], (start + header)[keep], end[keep]))
+        parent, start, stop = parent[sound], end[sound], stop[sound]
+    if not found:
+        nothing = np.empty(0, dtype=np.int64)
+        return _Inside(nothing, nothing, nothing, nothing)
+    columns = [np.concatenate(column) for column in zip(*found, strict=True)]
+    order = np.argsort(columns[2], kind="stable")
+    return _Inside(*(column[order] for column in columns))
+
+
 class _Bounds(NamedTuple):
     """Where the contents of `moof` boxes start and stop, and the byte of the file where each box begins."""
 
-    start: Wholes
-    stop: Wholes
-    place: Wholes
+    start: Whole
+    stop: Whole
+    place: Whole
 
 
 def _batch(words: _Words, moofs: _Bounds, defaults: Defaults, file_size: int) -> Runs:
@@ -457,7 +453,7 @@ def _batch(words: _Words, moofs: _Bounds, defaults: Defaults, file_size: int) ->
     return found
 
 
-def _clamped(track: Wholes, count: Wholes) -> Wholes:
+def _clamped(track: Whole, count: Whole) -> Whole:
     """Return how many samples of each run are looked at, so that no track has too many."""
     order = np.argsort(track, kind="stable")
     some = count[order]
@@ -465,7 +461,7 @@ def _clamped(track: Wholes, count: Wholes) -> Wholes:
     starts = np.diff(track[order], prepend=-1) != 0
     before = total - some
     before -= before[np.maximum.accumulate(np.where(starts, np.arange(len(some)), 0))]
-    left: Wholes = np.empty_like(count)
+    left: Whole = np.empty_like(count)
     left[order] = np.clip(MOST_SAMPLES - before, 0, some)
     return left
 
@@ -478,14 +474,14 @@ class _Links(NamedTuple):
     lie `shift` bytes from where the first run of their track fragment would follow on.
     """
 
-    row: Wholes
-    part: Wholes
-    place: Wholes
-    shift: Wholes
+    row: Whole
+    part: Whole
+    place: Whole
+    shift: Whole
     relative: Flags
 
 
-def _follow_on(start: Wholes, lengths: Wholes, links: _Links) -> None:
+def _follow_on(start: Whole, lengths: Whole, links: _Links) -> None:
     """
     Fill in where runs start whose data follow on those of the run before.
 
@@ -504,14 +500,14 @@ class _Heads(NamedTuple):
     """What the headers of track fragments say; those without are not `sound`."""
 
     sound: Flags
-    track: Wholes
+    track: Whole
     based: Flags
-    base: Wholes
+    base: Whole
     relative: Flags
-    duration: Wholes
-    size: Wholes
-    flags: Wholes
-    time: Wholes
+    duration: Whole
+    size: Whole
+    flags: Whole
+    time: Whole
 
 
 def _heads(words: _Words, inside: _Inside, count: int, defaults: Defaults) -> _Heads:
@@ -528,7 +524,7 @@ def _heads(words: _Words, inside: _Inside, count: int, defaults: Defaults) -> _H
     defaults_of = np.array([defaults[number] for number in sorted(defaults)], dtype=np.int64).reshape(-1, 3)
     row = np.searchsorted(numbers, track)
     known = np.zeros(count, dtype=bool) if not len(numbers) else numbers[np.minimum(row, len(numbers) - 1)] == track
-    values: list[Wholes] = []
+    values: list[Whole] = []
     for place, bit in enumerate((8, 0x10, 0x20)):
         value = np.zeros(count, dtype=np.int64)
         value[known] = defaults_of[row[known], place]
@@ -543,7 +539,7 @@ def _heads(words: _Words, inside: _Inside, count: int, defaults: Defaults) -> _H
     return _Heads(sound, track, based, base, (told & 0x20000) != 0, duration, size, flags, time)
 
 
-def _firsts(inside: _Inside, kind: bytes, count: int) -> tuple[Wholes, Wholes]:
+def _firsts(inside: _Inside, kind: bytes, count: int) -> tuple[Whole, Whole]:
     """Return where the content of the first box of a kind starts and stops in each part; both 0 where there is none."""
     rows = np.flatnonzero(inside.kind == _number(kind))
     parents, first = np.unique(inside.parent[rows], return_index=True)

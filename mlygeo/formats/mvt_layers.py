@@ -1,25 +1,10 @@
 """
 The layers of a vector tile as arrays, without a compiler.
 
-A layer is a long row of small messages: features, each a list of indexes into the layer's
-tables of keys and values, and the values. Only their lengths have to be walked one after the
-other; what they hold is read for all of them at once. `_mvt_numba` has the same functions,
-compiled, and gives the same arrays to the last bit.
-Source: https://github.com/mapbox/vector-tile-spec/tree/master/2.1.
-
-The features of a vector tile's layer as arrays, without a compiler.
-
-A feature is a list of indexes into the layer's tables of keys and values, and a position; the
-fields of many features are read at once.
-
-The values of a vector tile's layer as typed columns.
-
-A value says itself whether it is a string, a float, a double, one of three kinds of integer, or
-a truth value, and services have changed their minds about which one a property has. So every
-column takes every kind that can hold it without loss; what cannot is unknown, never zero.
-
-What both kernels of the vector-tile decoder share: the format's numbers, limits, and their results.
-
+A layer is a long row of small messages: features, each a list of indexes into the layer's tables of keys
+and values, and the values. Only their lengths have to be walked one after the other; what they hold is
+read for all of them at once. `mvt_numba` has the same functions, compiled, gives the same arrays to the
+last bit, and takes numbers and limits from here.
 Source: https://github.com/mapbox/vector-tile-spec/tree/master/2.1.
 """
 
@@ -40,13 +25,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from mlygeo.formats.protobuf import Bytes, Integers, Unsigned
-
-    Mask = npt.NDArray[np.bool_]
-
+    from mlygeo.arrays import Bytes, Flags, Floats, Whole, Whole32, Words
 
 NAME, FEATURE, KEY, VALUE, EXTENT = 1, 2, 3, 4, 5
-
 
 _FEATURE_TAG, _VALUE_TAG = FEATURE << 3 | protobuf.BYTES, VALUE << 3 | protobuf.BYTES
 
@@ -58,7 +39,6 @@ _BLOCK_BYTES = 1 << 22
 
 _ROUNDS = 16
 """Fields of a feature that are read for all features at once; four are usual."""
-
 
 EXACT_DOUBLE, EXACT_FLOAT = 2.0**53, 2.0**24
 """From here on a floating point number no longer holds every whole number."""
@@ -77,12 +57,9 @@ LIMIT = 6_000_000
 KEY_LIMIT = 1 << 16
 """Most keys of a layer; eight or nine are usual."""
 
-
 TAGS, TYPE, GEOMETRY = 2, 3, 4
 
-
 POINT, MOVE_TO = 1, 1
-
 
 NOTHING, STRING, FLOAT, DOUBLE, INT, UINT, SINT, BOOL, ODD = range(9)
 """Kinds of value: the field's number in the message; `ODD` is one to be read by `odd_value`."""
@@ -94,6 +71,16 @@ FEATURE_LIMIT = 1 << 20
 
 PROPERTY_LIMIT = 256
 """Most properties of a feature; seven or eight are usual."""
+
+
+class Index(NamedTuple):
+    """Where the parts of a layer lie: arrays of first bytes and of the bytes behind the last."""
+
+    name: bytes
+    extent: int
+    keys: list[bytes]
+    values: tuple[Whole, Whole]
+    features: tuple[Whole, Whole]
 
 
 def index(layer: bytes, end: int) -> Index:
@@ -150,61 +137,7 @@ def index(layer: bytes, end: int) -> Index:
     return Index(name, extent, keys, _spans(data, runs[_VALUE_TAG]), _spans(data, runs[_FEATURE_TAG]))
 
 
-def _run(layer: bytes, data: Bytes, at: int, end: int, heads: array[int]) -> int:
-    """Note where the messages of a run start whose tag and length take a byte each; return where it ends."""
-    tag, append = layer[at], heads.append
-    window = 1 << 14
-    while len(heads) <= LIMIT:
-        # Short runs, and the seams between windows, message by message.
-        for _ in repeat(None, 64):
-            length = layer[at + 1]
-            if layer[at] != tag or length > 0x7F:
-                return at
-            append(at)
-            at += length + 2
-        found, at = _chain(data, at, min(at + window, end))
-        heads.frombytes(found.astype(np.uint64).tobytes())
-        window = min(4 * window, 1 << 20)
-    return at
-
-
-def _chain(data: Bytes, at: int, limit: int) -> tuple[Integers, int]:
-    """
-    Follow a run of messages through a window, and return where they start and what comes next.
-
-    Every byte that equals the tag may start a message, if the byte behind that message does
-    too. Nearly all that pass this test do, and each leads to the next one of them; only where
-    it leads elsewhere does the chain have to be followed link by link.
-    """
-    heads = np.flatnonzero(data[at:limit] == data[at]) + at
-    lengths = data[heads + 1]
-    following = heads + 2 + lengths
-    linked = (lengths <= 0x7F) & (data[following] == data[at])
-    heads, following = heads[linked], following[linked]
-    if not len(heads) or heads[0] != at:
-        return heads[:0], at
-    breaks = np.append(np.flatnonzero(following[:-1] != heads[1:]), len(heads) - 1)
-    targets = np.searchsorted(heads, following[breaks])
-    inside = heads[np.minimum(targets, len(heads) - 1)] == following[breaks]
-    links = zip(*(part.tolist() for part in (breaks, targets, inside, np.searchsorted(breaks, targets))), strict=True)
-    chain = list(links)
-    pieces, start, link = [], 0, 0
-    while True:
-        stop, target, goes_on, next_link = chain[link]
-        pieces.append(heads[start : stop + 1])
-        if not goes_on:
-            return np.concatenate(pieces), int(following[stop])
-        start, link = target, next_link
-
-
-def _spans(data: Bytes, heads: array[int]) -> tuple[Integers, Integers]:
-    at = np.frombuffer(heads, dtype=np.uint64).astype(np.int64)
-    _, at = varints(data, at)
-    length, start = varints(data, at)
-    return start, start + length.astype(np.int64)
-
-
-def values(layer: bytes, spans: tuple[Integers, Integers]) -> tuple[Bytes, Unsigned]:
+def values(layer: bytes, spans: tuple[Whole, Whole]) -> tuple[Bytes, Words]:
     """
     Return what the values of a layer are.
 
@@ -233,39 +166,18 @@ def values(layer: bytes, spans: tuple[Integers, Integers]) -> tuple[Bytes, Unsig
     return kind, bits
 
 
-def _values(data: Bytes, starts: Integers, stops: Integers) -> tuple[Bytes, Unsigned]:
-    tag = data[starts]
-    kind = (tag >> 3).astype(np.uint8)
-    wire = tag & 7
-    bits, after = varints(data, starts + 1)
+class Features(NamedTuple):
+    """The features of a layer: positions in tile units, and which value each has in each column."""
 
-    text = tag == (STRING << 3 | protobuf.BYTES)
-    if text.any():
-        length = np.minimum(bits[text], np.uint64(1 << 31))
-        bits[text] = (after[text].astype(np.uint64) << np.uint64(32)) | length
-        after[text] += length.astype(np.int64)
-    double = tag == (DOUBLE << 3 | protobuf.FIXED64)
-    if double.any():
-        bits[double] = protobuf.words(data)[starts[double] + 1]
-        after[double] = starts[double] + 9
-    single = tag == (FLOAT << 3 | protobuf.FIXED32)
-    if single.any():
-        bits[single] = protobuf.words(data)[starts[single] + 1] & np.uint64(0xFFFFFFFF)
-        after[single] = starts[single] + 5
-    zigzag = kind == SINT
-    if zigzag.any():
-        bits[zigzag] = signed(bits[zigzag]).view(np.uint64)
-        kind[zigzag] = INT
-
-    number = (wire == protobuf.VARINT) & (kind >= INT) & (kind <= BOOL)
-    kind[~(number | text | double | single) | (after != stops)] = ODD
-    kind[starts == stops] = NOTHING
-    return kind, bits
+    value_of: Whole32
+    placed: Flags
+    px: Whole
+    py: Whole
 
 
 def features(
     layer: bytes,
-    spans: tuple[Integers, Integers],
+    spans: tuple[Whole, Whole],
     column_of_key: npt.NDArray[np.int8],
     n_values: int,
     n_columns: int,
@@ -310,7 +222,91 @@ def features(
     return Features(value_of, placed, px, py)
 
 
-def _messages(layer: bytes, starts: Integers, stops: Integers) -> tuple[Bytes, Unsigned, Integers, Integers]:
+def _run(layer: bytes, data: Bytes, at: int, end: int, heads: array[int]) -> int:
+    """Note where the messages of a run start whose tag and length take a byte each; return where it ends."""
+    tag, append = layer[at], heads.append
+    window = 1 << 14
+    while len(heads) <= LIMIT:
+        # Short runs, and the seams between windows, message by message.
+        for _ in repeat(None, 64):
+            length = layer[at + 1]
+            if layer[at] != tag or length > 0x7F:
+                return at
+            append(at)
+            at += length + 2
+        found, at = _chain(data, at, min(at + window, end))
+        heads.frombytes(found.astype(np.uint64).tobytes())
+        window = min(4 * window, 1 << 20)
+    return at
+
+
+def _chain(data: Bytes, at: int, limit: int) -> tuple[Whole, int]:
+    """
+    Follow a run of messages through a window, and return where they start and what comes next.
+
+    Every byte that equals the tag may start a message, if the byte behind that message does
+    too. Nearly all that pass this test do, and each leads to the next one of them; only where
+    it leads elsewhere does the chain have to be followed link by link.
+    """
+    heads = np.flatnonzero(data[at:limit] == data[at]) + at
+    lengths = data[heads + 1]
+    following = heads + 2 + lengths
+    linked = (lengths <= 0x7F) & (data[following] == data[at])
+    heads, following = heads[linked], following[linked]
+    if not len(heads) or heads[0] != at:
+        return heads[:0], at
+    breaks = np.append(np.flatnonzero(following[:-1] != heads[1:]), len(heads) - 1)
+    targets = np.searchsorted(heads, following[breaks])
+    inside = heads[np.minimum(targets, len(heads) - 1)] == following[breaks]
+    links = zip(*(part.tolist() for part in (breaks, targets, inside, np.searchsorted(breaks, targets))), strict=True)
+    chain = list(links)
+    pieces, start, link = [], 0, 0
+    while True:
+        stop, target, goes_on, next_link = chain[link]
+        pieces.append(heads[start : stop + 1])
+        if not goes_on:
+            return np.concatenate(pieces), int(following[stop])
+        start, link = target, next_link
+
+
+def _spans(data: Bytes, heads: array[int]) -> tuple[Whole, Whole]:
+    at = np.frombuffer(heads, dtype=np.uint64).astype(np.int64)
+    _, at = varints(data, at)
+    length, start = varints(data, at)
+    return start, start + length.astype(np.int64)
+
+
+def _values(data: Bytes, starts: Whole, stops: Whole) -> tuple[Bytes, Words]:
+    tag = data[starts]
+    kind = (tag >> 3).astype(np.uint8)
+    wire = tag & 7
+    bits, after = varints(data, starts + 1)
+
+    text = tag == (STRING << 3 | protobuf.BYTES)
+    if text.any():
+        length = np.minimum(bits[text], np.uint64(1 << 31))
+        bits[text] = (after[text].astype(np.uint64) << np.uint64(32)) | length
+        after[text] += length.astype(np.int64)
+    double = tag == (DOUBLE << 3 | protobuf.FIXED64)
+    if double.any():
+        bits[double] = protobuf.words(data)[starts[double] + 1]
+        after[double] = starts[double] + 9
+    single = tag == (FLOAT << 3 | protobuf.FIXED32)
+    if single.any():
+        bits[single] = protobuf.words(data)[starts[single] + 1] & np.uint64(0xFFFFFFFF)
+        after[single] = starts[single] + 5
+    zigzag = kind == SINT
+    if zigzag.any():
+        bits[zigzag] = signed(bits[zigzag]).view(np.uint64)
+        kind[zigzag] = INT
+
+    number = (wire == protobuf.VARINT) & (kind >= INT) & (kind <= BOOL)
+    kind[~(number | text | double | single) | (after != stops)] = ODD
+    kind[starts == stops] = NOTHING
+    return kind, bits
+
+
+def _messages(layer: bytes, starts: Whole, stops: Whole) -> tuple[Bytes, Words, Whole, Whole]:
     """Return the type of each feature, and where its tags and geometry lie (two rows) in the bytes returned."""
     data = np.frombuffer(layer, dtype=np.uint8)
     geometry_type = np.zeros(len(starts), dtype=np.uint64)
@@ -348,9 +344,7 @@ def _messages(layer: bytes, starts: Integers, stops: Integers) -> tuple[Bytes, U
     return data, geometry_type, tags, geometry
 
 
-def _rewrite(
-    layer: bytes, rows: Integers, spans: tuple[Integers, Integers], parts: tuple[Unsigned, Integers, Integers]
-) -> Bytes:
+def _rewrite(layer: bytes, rows: Whole, spans: tuple[Whole, Whole], parts: tuple[Words, Whole, Whole]) -> Bytes:
     """
     Append the tags and geometry of features that hold them in pieces, each in one piece.
 
@@ -382,10 +376,10 @@ def _rewrite(
 
 def _join(
     data: Bytes,
-    tags: Integers,
+    tags: Whole,
     column_of_key: npt.NDArray[np.int8],
     n_values: int,
-    value_of: npt.NDArray[np.int32],
+    value_of: Whole32,
 ) -> None:
     """Enter the values that tags point to: pairs of an index into the keys and one into the values."""
     rows = np.flatnonzero(tags[1] > tags[0])
@@ -415,9 +409,7 @@ def _join(
         raise FormatError(f"a feature of more than {PROPERTY_LIMIT} properties")
 
 
-def _positions(
-    data: Bytes, geometry_type: Unsigned, geometry: Integers
-) -> tuple[npt.NDArray[np.bool_], Integers, Integers]:
+def _positions(data: Bytes, geometry_type: Words, geometry: Whole) -> tuple[Flags, Whole, Whole]:
     command, px, py = np.zeros((3, len(geometry_type)), dtype=np.uint64)
     rows = np.flatnonzero(geometry[1] > geometry[0])
     at, stop = geometry[:, rows]
@@ -439,6 +431,11 @@ def _positions(
     return placed, signed(px), signed(py)
 
 
+# Values as typed columns. A value says itself whether it is a string, a float, a double, one of three kinds of
+# integer, or a truth value, and services have changed their minds about which one a property has. So every column
+# takes every kind that can hold it without loss; what cannot is unknown, never zero.
+
+
 class Values:
     """
     The values of a layer, to be gathered into columns.
@@ -451,13 +448,13 @@ class Values:
         What each value is, as the kernels return it.
     """
 
-    def __init__(self, layer: bytes, kind: npt.NDArray[np.uint8], bits: npt.NDArray[np.uint64]) -> None:
+    def __init__(self, layer: bytes, kind: Bytes, bits: Words) -> None:
         self._layer = layer
         # One more, so that index -1 (no such property) finds a value that is nothing.
         self._kind = np.append(kind, np.uint8(NOTHING))
         self._bits = np.append(bits, np.uint64(0))
 
-    def whole(self, at: npt.NDArray[np.int32], *, floor: bool = False) -> tuple[Integers, Mask]:
+    def whole(self, at: Whole32, *, floor: bool = False) -> tuple[Whole, Flags]:
         """
         Return whole numbers, exact to the last digit, and which of them are known.
 
@@ -500,7 +497,7 @@ class Values:
             numbers[text] = np.array([number or 0 for number in parsed], dtype=np.int64)[which]
         return numbers, known
 
-    def real(self, at: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+    def real(self, at: Whole32) -> Floats:
         """Return numbers as float64, NaN where there is none or it is not finite."""
         if not len(at) or at.max() < 0:
             return np.full(len(at), np.nan)
@@ -515,19 +512,19 @@ class Values:
         return numbers
 
     @staticmethod
-    def _reals(kind: npt.NDArray[np.uint8], bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
+    def _reals(kind: Bytes, bits: Words) -> Floats:
         numbers = np.full(len(kind), np.nan)
         double, single = kind == DOUBLE, kind == FLOAT
         numbers[double] = bits[double].view(np.float64)
         numbers[single] = bits[single].astype(np.uint32).view(np.float32)
         return numbers
 
-    def truth(self, at: npt.NDArray[np.int32]) -> Mask:
+    def truth(self, at: Whole32) -> Flags:
         """Return truth values: a truth value or number other than zero is true, all else false."""
-        result: Mask = (self._kind[at] >= FLOAT) & (self._bits[at] != 0)
+        result: Flags = (self._kind[at] >= FLOAT) & (self._bits[at] != 0)
         return result
 
-    def text(self, at: npt.NDArray[np.int32]) -> pa.Array:
+    def text(self, at: Whole32) -> pa.Array:
         """
         Return strings, null where there is none or it is empty.
 
@@ -546,7 +543,7 @@ class Values:
         number[places] = np.arange(len(places), dtype=np.int32)
         return self._strings(places, number[at])
 
-    def _strings(self, places: Integers, which: npt.NDArray[np.int32]) -> pa.Array:
+    def _strings(self, places: Whole, which: Whole32) -> pa.Array:
         """Return the string at one of some places for each row, null for -1."""
         import pyarrow as pa
 
@@ -600,22 +597,3 @@ def odd_value(layer: bytes, start: int, stop: int) -> tuple[int, int]:
         elif number == SINT:
             kind, bits = INT, value >> 1 ^ (-(value & 1) & (1 << 64) - 1)
     return kind, bits
-
-
-class Index(NamedTuple):
-    """Where the parts of a layer lie: arrays of first bytes and of the bytes behind the last."""
-
-    name: bytes
-    extent: int
-    keys: list[bytes]
-    values: tuple[Integers, Integers]
-    features: tuple[Integers, Integers]
-
-
-class Features(NamedTuple):
-    """The features of a layer: positions in tile units, and which value each has in each column."""
-
-    value_of: npt.NDArray[np.int32]
-    placed: npt.NDArray[np.bool_]
-    px: Integers
-    py: Integers

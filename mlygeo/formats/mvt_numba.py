@@ -1,14 +1,10 @@
 """
-The layers of a vector tile as arrays, compiled by Numba (`mlygeo[speed]`).
+The layers of a vector tile as arrays and typed columns, compiled by Numba (`mlygeo[speed]`).
 
-The functions of `_mvt_numpy` under the same names, and the same arrays to the last bit: one
-walk over the bytes in place of many arrays. Compiled code does not look whether an index lies
-inside its array: no read here starts at or behind the end that it was given, and the few bytes
-that it may reach further are the zeros behind every layer.
-
-The values of a vector tile's layer as columns, compiled by Numba (`mlygeo[speed]`).
-
-The columns of `_mvt_values`, and the same to the last bit.
+The functions of `mvt_layers` under the same names, and the same arrays to the last bit: one walk over the
+bytes in place of many arrays. Compiled code does not look whether an index lies inside its array: no read
+here starts at or behind the end that it was given, and the few bytes that it may reach further are the
+zeros behind every layer.
 """
 
 from __future__ import annotations
@@ -51,19 +47,16 @@ from mlygeo.formats.mvt_layers import (  # fmt: skip
 from mlygeo.formats.protobuf import BYTES, FIXED32, FIXED64, VARINT
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Integers = npt.NDArray[np.int64]
     from collections.abc import Callable
 
+    import numpy.typing as npt
     import pyarrow as pa
 
+    from mlygeo.arrays import Bytes, Flags, Floats, Whole, Whole32, Words
 
 __all__ = ["Values", "features", "index", "values"]
 
-
 _FEATURE_TAG, _VALUE_TAG = FEATURE << 3 | BYTES, VALUE << 3 | BYTES
-
 
 _FINE, _CUT_OFF, _TOO_MANY, _NO_PAIRS, _NOT_THERE, _TOO_LARGE = range(6)
 
@@ -76,13 +69,84 @@ _FAULTS = {
     _TOO_LARGE: "a feature's position has more than 32 bits",
 }
 
-
-_U0, _U1, _U3, _U7, _U32 = np.uint64(0), np.uint64(1), np.uint64(3), np.uint64(7), np.uint64(32)
-
-_U14 = np.uint64(14)
-
+_U0, _U1, _U3, _U7, _U14, _U32 = (np.uint64(number) for number in (0, 1, 3, 7, 14, 32))
 
 _LOW7, _MAX32 = np.uint64(0x7F), np.uint64(0xFFFFFFFF)
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
+
+_NO_SINGLES = np.empty(0, dtype=np.float32)
+
+
+def index(layer: bytes, end: int) -> Index:
+    """Return where the parts of a layer lie; see `mvt_layers.index`."""
+    data = np.frombuffer(layer, dtype=np.uint8)
+    counts = np.zeros(VALUE + 1, dtype=np.int64)
+    _raise(_count(data, end, counts))
+    features, keys, values = (np.empty((2, counts[part]), dtype=np.int64) for part in (FEATURE, KEY, VALUE))
+    name = np.zeros(2, dtype=np.int64)
+    extent = int(_note(data, end, features, keys, values, name))
+    return Index(
+        layer[name[0] : name[1]],
+        extent,
+        [layer[start:stop] for start, stop in keys.T.tolist()],
+        (values[0], values[1]),
+        (features[0], features[1]),
+    )
+
+
+def values(layer: bytes, spans: tuple[Whole, Whole]) -> tuple[Bytes, Words]:
+    """Return what the values of a layer are; see `mvt_layers.values`."""
+    kind = np.empty(len(spans[0]), dtype=np.uint8)
+    bits = np.empty(len(spans[0]), dtype=np.uint64)
+    _values(np.frombuffer(layer, dtype=np.uint8), *spans, kind, bits)
+    return kind, bits
+
+
+def features(
+    layer: bytes,
+    spans: tuple[Whole, Whole],
+    column_of_key: npt.NDArray[np.int8],
+    n_values: int,
+    n_columns: int,
+) -> Features:
+    """Return positions and value indexes of a layer's features; see `mvt_layers.features`."""
+    data = np.frombuffer(layer, dtype=np.uint8)
+    value_of = np.full((n_columns, len(spans[0])), -1, dtype=np.int32)
+    placed = np.zeros(len(spans[0]), dtype=np.bool_)
+    position = np.zeros((2, len(spans[0])), dtype=np.int64)
+    _raise(_features(data, *spans, column_of_key, n_values, value_of, placed, position))
+    return Features(value_of, placed, position[0], position[1])
+
+
+class Values(mvt_layers.Values):
+    """The columns of `mvt_layers.Values`, each in one walk over its rows."""
+
+    def whole(self, at: Whole32, *, floor: bool = False) -> tuple[Whole, Flags]:
+        """Return whole numbers, and which are known; floating point numbers and texts take the longer way."""
+        numbers, known = np.empty(len(at), dtype=np.int64), np.empty(len(at), dtype=np.bool_)
+        if _whole(self._kind, self._bits, np.ascontiguousarray(at), numbers, known):
+            return numbers, known
+        return super().whole(at, floor=floor)
+
+    def real(self, at: Whole32) -> Floats:
+        """Return numbers as float64, NaN where there is none or it is not finite."""
+        numbers = np.empty(len(at), dtype=np.float64)
+        singles = self._bits.astype(np.uint32).view(np.float32) if (self._kind == FLOAT).any() else _NO_SINGLES
+        _real(self._kind, self._bits, self._bits.view(np.float64), singles, np.ascontiguousarray(at), numbers)
+        return numbers
+
+    def truth(self, at: Whole32) -> Flags:
+        """Return truth values: a truth value or number other than zero is true, all else false."""
+        result = np.empty(len(at), dtype=np.bool_)
+        _truth(self._kind, self._bits, np.ascontiguousarray(at), result)
+        return result
+
+    def text(self, at: Whole32) -> pa.Array:
+        """Return strings, null where there is none or it is empty."""
+        number, which = np.full(len(self._kind), -1, dtype=np.int32), np.empty(len(at), dtype=np.int32)
+        _number_texts(self._kind, self._bits, np.ascontiguousarray(at), number, which)
+        return self._strings(np.flatnonzero(number >= 0), which)
 
 
 def _compiled(function: Function, *, inline: Any = "never") -> Function:
@@ -95,11 +159,6 @@ def _compiled(function: Function, *, inline: Any = "never") -> Function:
 
 # A call that passes an array on costs more than reading a number does.
 _inlined = functools.partial(_compiled, inline="always")
-
-Function = TypeVar("Function", bound="Callable[..., Any]")
-
-
-_VALUES_U0, _VALUES_MAX32 = np.uint64(0), np.uint64(0xFFFFFFFF)
 
 
 @_compiled
@@ -218,23 +277,6 @@ def _note(data: Any, end: Any, features: Any, keys: Any, values: Any, name: Any)
     return extent
 
 
-def index(layer: bytes, end: int) -> Index:
-    """Return where the parts of a layer lie; see `_mvt_numpy.index`."""
-    data = np.frombuffer(layer, dtype=np.uint8)
-    counts = np.zeros(VALUE + 1, dtype=np.int64)
-    _raise(_count(data, end, counts))
-    features, keys, values = (np.empty((2, counts[part]), dtype=np.int64) for part in (FEATURE, KEY, VALUE))
-    name = np.zeros(2, dtype=np.int64)
-    extent = int(_note(data, end, features, keys, values, name))
-    return Index(
-        layer[name[0] : name[1]],
-        extent,
-        [layer[start:stop] for start, stop in keys.T.tolist()],
-        (values[0], values[1]),
-        (features[0], features[1]),
-    )
-
-
 @_compiled
 def _values(data: Any, starts: Any, stops: Any, kind: Any, bits: Any) -> None:
     for place in range(len(starts)):
@@ -267,14 +309,6 @@ def _values(data: Any, starts: Any, stops: Any, kind: Any, bits: Any) -> None:
             if after >= 0 and length == np.uint64(stop - after):
                 kind[place] = STRING
                 bits[place] = (np.uint64(after) << _U32) | length
-
-
-def values(layer: bytes, spans: tuple[Integers, Integers]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint64]]:
-    """Return what the values of a layer are; see `_mvt_numpy.values`."""
-    kind = np.empty(len(spans[0]), dtype=np.uint8)
-    bits = np.empty(len(spans[0]), dtype=np.uint64)
-    _values(np.frombuffer(layer, dtype=np.uint8), *spans, kind, bits)
-    return kind, bits
 
 
 @_compiled
@@ -348,58 +382,9 @@ def _features(  # noqa: PLR0917
     return _FINE
 
 
-def features(
-    layer: bytes,
-    spans: tuple[Integers, Integers],
-    column_of_key: npt.NDArray[np.int8],
-    n_values: int,
-    n_columns: int,
-) -> Features:
-    """Return positions and value indexes of a layer's features; see `_mvt_numpy.features`."""
-    data = np.frombuffer(layer, dtype=np.uint8)
-    value_of = np.full((n_columns, len(spans[0])), -1, dtype=np.int32)
-    placed = np.zeros(len(spans[0]), dtype=np.bool_)
-    position = np.zeros((2, len(spans[0])), dtype=np.int64)
-    _raise(_features(data, *spans, column_of_key, n_values, value_of, placed, position))
-    return Features(value_of, placed, position[0], position[1])
-
-
 def _raise(status: int) -> None:
     if status != _FINE:
         raise FormatError(_FAULTS[status])
-
-
-class Values(mvt_layers.Values):
-    """The columns of `_mvt_values.Values`, each in one walk over its rows."""
-
-    def whole(self, at: npt.NDArray[np.int32], *, floor: bool = False) -> tuple[Integers, npt.NDArray[np.bool_]]:
-        """Return whole numbers, and which are known; floating point numbers and texts take the longer way."""
-        numbers, known = np.empty(len(at), dtype=np.int64), np.empty(len(at), dtype=np.bool_)
-        if _whole(self._kind, self._bits, np.ascontiguousarray(at), numbers, known):
-            return numbers, known
-        return super().whole(at, floor=floor)
-
-    def real(self, at: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
-        """Return numbers as float64, NaN where there is none or it is not finite."""
-        numbers = np.empty(len(at), dtype=np.float64)
-        singles = self._bits.astype(np.uint32).view(np.float32) if (self._kind == FLOAT).any() else _NO_SINGLES
-        _real(self._kind, self._bits, self._bits.view(np.float64), singles, np.ascontiguousarray(at), numbers)
-        return numbers
-
-    def truth(self, at: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """Return truth values: a truth value or number other than zero is true, all else false."""
-        result = np.empty(len(at), dtype=np.bool_)
-        _truth(self._kind, self._bits, np.ascontiguousarray(at), result)
-        return result
-
-    def text(self, at: npt.NDArray[np.int32]) -> pa.Array:
-        """Return strings, null where there is none or it is empty."""
-        number, which = np.full(len(self._kind), -1, dtype=np.int32), np.empty(len(at), dtype=np.int32)
-        _number_texts(self._kind, self._bits, np.ascontiguousarray(at), number, which)
-        return self._strings(np.flatnonzero(number >= 0), which)
-
-
-_NO_SINGLES = np.empty(0, dtype=np.float32)
 
 
 # Index -1, no such property, finds the last value, which is nothing.
@@ -436,7 +421,7 @@ def _real(kind: Any, bits: Any, doubles: Any, singles: Any, at: Any, numbers: An
 @_compiled
 def _truth(kind: Any, bits: Any, at: Any, result: Any) -> None:
     for row in range(len(at)):
-        result[row] = kind[at[row]] >= FLOAT and bits[at[row]] != _VALUES_U0
+        result[row] = kind[at[row]] >= FLOAT and bits[at[row]] != _U0
 
 
 @_compiled
@@ -444,7 +429,7 @@ def _number_texts(kind: Any, bits: Any, at: Any, number: Any, which: Any) -> Non
     """Number the texts that rows use, in their own order, and say which one each row has."""
     for row in range(len(at)):
         place = at[row]
-        if kind[place] == STRING and bits[place] & _VALUES_MAX32 > _VALUES_U0:
+        if kind[place] == STRING and bits[place] & _MAX32 > _U0:
             number[place] = 0
     count = 0
     for place in range(len(number)):

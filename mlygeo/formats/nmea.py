@@ -19,13 +19,9 @@ from mlygeo.formats.texts import cell_reals, cells
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import numpy.typing as npt
     import pyarrow as pa
 
-    Bytes = npt.NDArray[np.uint8]
-    Reals = npt.NDArray[np.float64]
-    Wholes = npt.NDArray[np.int64]
-    Flags = npt.NDArray[np.bool_]
+    from mlygeo.arrays import Bytes, Flags, Floats, Times, Whole
 
 STRETCH = 1 << 20
 """Bytes decoded at a time."""
@@ -57,85 +53,23 @@ _WEEKS = 1024 * 7
 _FIRST_ROLLOVER = np.datetime64("1999-08-22").astype("datetime64[D]").astype(np.int64).item()
 _DOUBTFUL = np.datetime64("2007-01-01").astype("datetime64[D]").astype(np.int64).item()
 
+_CAPITAL = (np.arange(256) >= ord("A")) & (np.arange(256) <= ord("Z"))
+_HEX = np.full(256, -1)
+_HEX[np.frombuffer(b"0123456789ABCDEFabcdef", dtype=np.uint8)] = [*range(16), *range(10, 16)]
+_ASCII = bytes(range(128)) + b"?" * 128
+
+_NUMBER = re.compile(r"\s*-?(?:\d+\.?\d*|\.\d+)\s*", re.ASCII)
+_HMS = re.compile(r"(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?", re.ASCII)
+
 
 class Fixes(NamedTuple):
     """Points in the order of time; altitude in metres, NaN when unknown; time NaT where no date is known."""
 
-    lon: Reals
-    lat: Reals
-    altitude: Reals
-    time: npt.NDArray[np.datetime64]
+    lon: Floats
+    lat: Floats
+    altitude: Floats
+    time: Times
     problems: list[str]
-
-
-class _Sentences(NamedTuple):
-    """
-    What the sentences say, in the order of the log.
-
-    Clock and day are microseconds and days since 1970, `_NO_DAY` where there is none. A position is `valid` where
-    it can be used; `void` are those that say that there is none at their moment; `trusted` those with a fix.
-    """
-
-    kind: Wholes
-    clock: Wholes
-    day: Wholes
-    trusted: Flags
-    lon: Reals
-    lat: Reals
-    altitude: Reals
-    valid: Flags
-    void: Flags
-
-
-class _Stretch(NamedTuple):
-    """Sentences of a stretch of the log, and where their fields are."""
-
-    text: bytes
-    letters: Bytes
-    marks: Wholes  # where commas and ends of sentences are
-    first: Wholes  # for each sentence, which of the marks is the comma before its first field
-    end: Wholes  # where its last field ends
-
-    def of(self, rows: Wholes) -> _Stretch:
-        """Return some of the sentences."""
-        return self._replace(first=self.first[rows], end=self.end[rows])
-
-    def long(self, fields: int) -> Flags:
-        """Return which sentences have so many fields."""
-        whole: Flags = self.marks[self.first + fields - 1] < self.end
-        return whole
-
-    def field(self, number: int, last: int = 0) -> tuple[Wholes, Wholes]:
-        """Return where a field starts and stops, or several up to the last; an empty one where there is none."""
-        before = np.minimum(self.marks[self.first + number], self.end)
-        stop = np.minimum(self.marks[self.first + max(number, last) + 1], self.end)
-        return np.minimum(before + 1, stop), stop
-
-    def cells(self, number: int, last: int = 0) -> pa.Array:
-        """Return the texts of a field."""
-        return cells(self.text, *self.field(number, last))
-
-    def letter(self, number: int) -> Bytes:
-        """Return the first letter of a field; 0 where it is empty."""
-        start, stop = self.field(number)
-        return np.where(stop > start, self.letters[start], 0)
-
-    def each(self, function: Callable[[str], int], number: int, last: int = 0) -> Wholes:
-        """Return what a function says about each text of a field, most of which are like the one before."""
-        start, stop = self.field(number, last)
-        width = stop - start
-        if not len(width):
-            return width
-        changed = np.zeros(len(width), dtype=bool)
-        changed[1:] = width[1:] != width[:-1]
-        for place in range(int(width.max())):
-            letter = np.where(width > place, self.letters[np.minimum(start + place, len(self.text))], 0)
-            changed[1:] |= letter[1:] != letter[:-1]
-        changed[0] = True
-        coded = cells(self.text, start[changed], stop[changed]).fill_null("").dictionary_encode()
-        values: Wholes = np.array([function(text) for text in coded.dictionary.to_pylist()], dtype=np.int64)
-        said: Wholes = values[coded.indices.to_numpy()][np.cumsum(changed) - 1]
-        return said
 
 
 def decode(text: bytes, *, date: np.datetime64 | None = None) -> Fixes:
@@ -194,7 +128,77 @@ def decode(text: bytes, *, date: np.datetime64 | None = None) -> Fixes:
     return Fixes(lon[rows], lat[rows], np.where(heights_at >= 0, altitude[heights_at], np.nan), time, problems)
 
 
-def _first(groups: Wholes, rows: Wholes, count: int) -> Wholes:
+class _Sentences(NamedTuple):
+    """
+    What the sentences say, in the order of the log.
+
+    Clock and day are microseconds and days since 1970, `_NO_DAY` where there is none. A position is `valid` where
+    it can be used; `void` are those that say that there is none at their moment; `trusted` those with a fix.
+    """
+
+    kind: Whole
+    clock: Whole
+    day: Whole
+    trusted: Flags
+    lon: Floats
+    lat: Floats
+    altitude: Floats
+    valid: Flags
+    void: Flags
+
+
+class _Stretch(NamedTuple):
+    """Sentences of a stretch of the log, and where their fields are."""
+
+    text: bytes
+    letters: Bytes
+    marks: Whole  # where commas and ends of sentences are
+    first: Whole  # for each sentence, which of the marks is the comma before its first field
+    end: Whole  # where its last field ends
+
+    def of(self, rows: Whole) -> _Stretch:
+        """Return some of the sentences."""
+        return self._replace(first=self.first[rows], end=self.end[rows])
+
+    def long(self, fields: int) -> Flags:
+        """Return which sentences have so many fields."""
+        whole: Flags = self.marks[self.first + fields - 1] < self.end
+        return whole
+
+    def field(self, number: int, last: int = 0) -> tuple[Whole, Whole]:
+        """Return where a field starts and stops, or several up to the last; an empty one where there is none."""
+        before = np.minimum(self.marks[self.first + number], self.end)
+        stop = np.minimum(self.marks[self.first + max(number, last) + 1], self.end)
+        return np.minimum(before + 1, stop), stop
+
+    def cells(self, number: int, last: int = 0) -> pa.Array:
+        """Return the texts of a field."""
+        return cells(self.text, *self.field(number, last))
+
+    def letter(self, number: int) -> Bytes:
+        """Return the first letter of a field; 0 where it is empty."""
+        start, stop = self.field(number)
+        return np.where(stop > start, self.letters[start], 0)
+
+    def each(self, function: Callable[[str], int], number: int, last: int = 0) -> Whole:
+        """Return what a function says about each text of a field, most of which are like the one before."""
+        start, stop = self.field(number, last)
+        width = stop - start
+        if not len(width):
+            return width
+        changed = np.zeros(len(width), dtype=bool)
+        changed[1:] = width[1:] != width[:-1]
+        for place in range(int(width.max())):
+            letter = np.where(width > place, self.letters[np.minimum(start + place, len(self.text))], 0)
+            changed[1:] |= letter[1:] != letter[:-1]
+        changed[0] = True
+        coded = cells(self.text, start[changed], stop[changed]).fill_null("").dictionary_encode()
+        values: Whole = np.array([function(text) for text in coded.dictionary.to_pylist()], dtype=np.int64)
+        said: Whole = values[coded.indices.to_numpy()][np.cumsum(changed) - 1]
+        return said
+
+
+def _first(groups: Whole, rows: Whole, count: int) -> Whole:
     """Return the first row of each group; -1 where it has none."""
     first = np.full(count, -1, dtype=np.int64)
     first[groups[::-1]] = rows[::-1]
@@ -249,7 +253,7 @@ def _sentences(text: bytes) -> tuple[_Sentences, int]:
     return _Sentences(kind, clock, day, trusted, lon, lat, altitude, valid, void), wrong
 
 
-def _cut(text: bytes) -> tuple[_Stretch, Wholes, int]:
+def _cut(text: bytes) -> tuple[_Stretch, Whole, int]:
     """Return the sentences of a stretch and their kinds, and how many were left out for their checksum."""
     letters = np.frombuffer(text + bytes(_AHEAD), dtype=np.uint8)
     # Commas and what ends a sentence are the places that count; most other signs come later in ASCII.
@@ -285,12 +289,6 @@ def _cut(text: bytes) -> tuple[_Stretch, Wholes, int]:
     return _Stretch(text, letters, marks, first[right], stop[right]), kind[right], int((~right).sum())
 
 
-_CAPITAL = (np.arange(256) >= ord("A")) & (np.arange(256) <= ord("Z"))
-_HEX = np.full(256, -1)
-_HEX[np.frombuffer(b"0123456789ABCDEFabcdef", dtype=np.uint8)] = [*range(16), *range(10, 16)]
-_ASCII = bytes(range(128)) + b"?" * 128
-
-
 def _among(letters: Bytes, which: bytes) -> Flags:
     among: Flags = letters == which[0]
     for letter in which[1:]:
@@ -302,7 +300,7 @@ def _has_fix(quality: str) -> bool:
     return quality.strip(_SPACE) not in ("", "0", str(_SIMULATED))
 
 
-def _reals(texts: pa.Array) -> Reals:
+def _reals(texts: pa.Array) -> Floats:
     """Return numbers in plain digits; NaN where a text is none."""
     letters = np.frombuffer(texts.buffers()[2] or b"", dtype=np.uint8)
     if ((letters >= ord("-")) & (letters <= ord("9")) & (letters != ord("/"))).all():
@@ -312,11 +310,7 @@ def _reals(texts: pa.Array) -> Reals:
     )
 
 
-_NUMBER = re.compile(r"\s*-?(?:\d+\.?\d*|\.\d+)\s*", re.ASCII)
-_HMS = re.compile(r"(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?", re.ASCII)
-
-
-def _clock(stretch: _Stretch) -> Wholes:
+def _clock(stretch: _Stretch) -> Whole:
     """Return times of day, microseconds; -1 where there is none. A leap second ends the day."""
     start, stop = stretch.field(0)
     width = stop - start
@@ -333,7 +327,7 @@ def _clock(stretch: _Stretch) -> Wholes:
     h, m, s = (10 * digits[place] + digits[place + 1] for place in (0, 2, 4))
     seconds = (h * np.int32(60) + m) * np.int32(60) + s
     plain_clock = seconds * np.int64(1_000_000) + fraction
-    clocks: Wholes = np.where(plain & (h < 24) & (m < 60) & (s <= 60), plain_clock, -1)
+    clocks: Whole = np.where(plain & (h < 24) & (m < 60) & (s <= 60), plain_clock, -1)
     odd = np.flatnonzero(~plain & (width > 0))
     clocks[odd] = [_odd_clock(text) for text in stretch.of(odd).cells(0).to_pylist()]
     return clocks
@@ -348,7 +342,7 @@ def _odd_clock(text: str) -> int:
     return ((h * 60 + m) * 60 + s) * 1_000_000 + fraction if h < 24 and m < 60 and s <= 60 else -1
 
 
-def _moments(sentences: _Sentences, date: np.datetime64 | None, problems: list[str]) -> tuple[Wholes, bool]:
+def _moments(sentences: _Sentences, date: np.datetime64 | None, problems: list[str]) -> tuple[Whole, bool]:
     """Return the time of each sentence, microseconds since 1970, and whether the days are known."""
     clock, day, trusted = sentences.clock, sentences.day, sentences.trusted
     # Without a fix, receivers tell dates of their own; they are asked only where nothing better is there.
@@ -394,7 +388,7 @@ def _day(year: int, month: int, day: int) -> int:
         return _NO_DAY
 
 
-def _rolled_over(day: Wholes, problems: list[str]) -> Wholes:
+def _rolled_over(day: Whole, problems: list[str]) -> Whole:
     """
     Return days with those moved that a receiver cannot have seen.
 
@@ -413,9 +407,9 @@ def _rolled_over(day: Wholes, problems: list[str]) -> Wholes:
     return day
 
 
-def _degrees(value: Reals) -> Reals:
+def _degrees(value: Floats) -> Floats:
     """Return degrees from degrees and minutes written as one number, dddmm.mmmm."""
     whole = np.floor(value / 100)
     with np.errstate(invalid="ignore"):  # of digits without end
-        degrees: Reals = whole + (value - 100 * whole) / 60
+        degrees: Floats = whole + (value - 100 * whole) / 60
     return degrees

@@ -17,11 +17,7 @@ from mlygeo.errors import FormatError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy.typing as npt
-
-    Integers = npt.NDArray[np.int64]
-    Unsigned = npt.NDArray[np.uint64]
-    Bytes = npt.NDArray[np.uint8]
+    from mlygeo.arrays import Bytes, Whole, Words
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 """Wire types. Groups (3 and 4) left the format before vector tiles came to be."""
@@ -31,6 +27,8 @@ LONGEST_VARINT = 10
 
 OVERLONG = LONGEST_VARINT + 1
 """The length that `varints` gives to what is no number."""
+
+_ONE = np.uint64(1)
 
 
 def varint(data: bytes, at: int, end: int) -> tuple[int, int]:
@@ -100,7 +98,7 @@ def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]
         at = stop
 
 
-def varints(data: Bytes, at: Integers) -> tuple[Unsigned, Integers]:
+def varints(data: Bytes, at: Whole) -> tuple[Words, Whole]:
     """
     Return the numbers that start at the given bytes, and where each one's next byte lies.
 
@@ -134,15 +132,12 @@ def varints(data: Bytes, at: Integers) -> tuple[Unsigned, Integers]:
     return number.astype(np.uint64, copy=False), at + length
 
 
-def signed(zigzag: Unsigned) -> Integers:
+def signed(zigzag: Words) -> Whole:
     """Return the numbers that a zigzag encoding holds: 0, -1, 1, -2 and so on."""
     return (zigzag >> _ONE).astype(np.int64) ^ -(zigzag & _ONE).astype(np.int64)
 
 
-_ONE = np.uint64(1)
-
-
-def words(data: Bytes) -> Unsigned:
+def words(data: Bytes) -> Words:
     """Return the eight bytes from each byte on, as one number, without a copy."""
     return np.ndarray((len(data) - 7,), dtype="<u8", buffer=data, strides=(1,))
 

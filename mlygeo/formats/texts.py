@@ -11,13 +11,12 @@ import numpy as np
 from mlygeo.formats.exif import clock_time
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
     import pyarrow as pa
 
-    Wholes = npt.NDArray[np.int64]
+    from mlygeo.arrays import Floats, Times, Whole
 
 
-def cells(block: bytes, starts: Wholes, stops: Wholes) -> pa.Array:
+def cells(block: bytes, starts: Whole, stops: Whole) -> pa.Array:
     """
     Return the texts that stand between places of a block; null where there is nothing between them.
 
@@ -48,20 +47,20 @@ def cells(block: bytes, starts: Wholes, stops: Wholes) -> pa.Array:
     return both.take(pa.array(np.arange(0, 2 * count, 2, dtype=np.int32), mask=empty if empty.any() else None))
 
 
-def cell_reals(texts: pa.Array) -> npt.NDArray[np.float64]:
+def cell_reals(texts: pa.Array) -> Floats:
     """Return numbers; NaN where a text is none, or null."""
     import pyarrow as pa
 
     if texts.null_count == len(texts):
         return np.full(len(texts), np.nan)
     try:
-        numbers: npt.NDArray[np.float64] = texts.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        numbers: Floats = texts.cast(pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
         numbers = reals(texts.fill_null("").to_pylist())
     return numbers
 
 
-def cell_moments(texts: pa.Array) -> tuple[npt.NDArray[np.datetime64], int]:
+def cell_moments(texts: pa.Array) -> tuple[Times, int]:
     """Return times in UTC, and how many are none although something stands there. Without a zone they are UTC."""
     import pyarrow as pa
 
@@ -75,27 +74,20 @@ def cell_moments(texts: pa.Array) -> tuple[npt.NDArray[np.datetime64], int]:
     return moments([text.replace("\r\n", "\n").replace("\r", "\n") for text in texts.fill_null("").to_pylist()])
 
 
-def reals(texts: list[str]) -> npt.NDArray[np.float64]:
+def reals(texts: list[str]) -> Floats:
     """Return numbers; NaN where a text is none."""
     import pyarrow as pa
 
     if not any(texts):
         return np.full(len(texts), np.nan)
     try:
-        numbers: npt.NDArray[np.float64] = pa.array(texts, pa.string()).cast(pa.float64()).to_numpy()
+        numbers: Floats = pa.array(texts, pa.string()).cast(pa.float64()).to_numpy()
     except pa.ArrowInvalid:  # an empty text, spaces, or none at all: Python tells which
         numbers = np.fromiter(map(_real, texts), np.float64, len(texts))
     return numbers
 
 
-def _real(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-def moments(texts: list[str]) -> tuple[npt.NDArray[np.datetime64], int]:
+def moments(texts: list[str]) -> tuple[Times, int]:
     """Return times in UTC, and how many are none although something stands there. Without a zone they are UTC."""
     import pandas as pd
 
@@ -107,6 +99,13 @@ def moments(texts: list[str]) -> tuple[npt.NDArray[np.datetime64], int]:
     for row in np.flatnonzero(np.isnat(times) & given).tolist():
         times[row] = _odd_time(texts[row])
     return times, int((np.isnat(times) & given).sum())
+
+
+def _real(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _odd_time(text: str) -> np.datetime64:

@@ -1,17 +1,14 @@
 """
-The block of an EXIF segment: a TIFF structure of directories, extended in place.
+The directories of tags in an EXIF segment, a TIFF structure: extended in place, and read.
 
-What is there stays where it is. Maker notes hold offsets of their own, from the start of the
-block, that only their maker knows; thumbnails and unknown tags are reached by offsets too. So
-nothing is moved: new values and longer directories are appended at the end, and a value that
-fits into the place of the one before is written there, so that writing twice does not grow a
-file twice.
+To extend one, what is there stays where it is. Maker notes hold offsets of their own, from the start
+of the block, that only their maker knows; thumbnails and unknown tags are reached by offsets too. So
+nothing is moved: new values and longer directories are appended at the end, and a value that fits into
+the place of the one before is written there, so that writing twice does not grow a file twice.
 
-The EXIF tags that a photo's place and time stand in: a walk over its TIFF directories.
-
-Three directories at most are read: the first, and the EXIF and GPS directories it points to. Each is
-walked once, nothing else is followed, so that no file can make the walk long. Format: TIFF 6.0, section 2;
-tags: Exif 2.32 (CIPA DC-008), 4.6.
+To read one, three directories at most are walked: the first, and the EXIF and GPS directories it points
+to. Each is walked once, nothing else is followed, so that no file can make the walk long.
+Format: TIFF 6.0, section 2.
 """
 
 from __future__ import annotations
@@ -20,75 +17,41 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlygeo.errors import FormatError
-from mlygeo.formats.exif import EXIF, GPS, IFD0, LONG, Encoded
+from mlygeo.formats.exif import ASCII, BYTE, EXIF, GPS, IFD0, LONG, READ, TABLE, UNDEFINED, UTF8, Encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-
-POINTERS = {EXIF: 0x8769, GPS: 0x8825}
+POINTERS = {EXIF: TABLE["ExifOffset"].number, GPS: TABLE["GPSInfo"].number}
 """The tags of the first directory that tell where the others are."""
 
-_INTEROP = 0xA005
+LETTERS = {1: "B", 3: "H", 4: "I", 5: "II", 6: "b", 7: "B", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I"}
+"""How the numbers of each type are unpacked."""
 
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+SIZES = {ASCII: 1, UTF8: 1, **{kind: struct.calcsize(f"<{letters}") for kind, letters in LETTERS.items()}}
+"""Bytes of a value of each type."""
+
+_IFD, _FLOATS = 13, (11, 12)
+
+HEADERS = {b"II*\0": "<", b"MM\0*": ">"}
+"""The first four bytes, and the byte order that they stand for."""
+
+_INTEROP = TABLE["InteropOffset"].number
 
 _BLOBS = ((0x0201, 0x0202), (0x0111, 0x0117))  # offset and length of a thumbnail, of a strip
 
-_IFD = 13
-
-_HEADERS = {b"II*\0": "<", b"MM\0*": ">"}
-
-
-DESCRIPTION, MAKE, MODEL, ORIENTATION = 0x010E, 0x010F, 0x0110, 0x0112
-
-
-IMAGE_WIDTH, IMAGE_HEIGHT, PIXEL_WIDTH, PIXEL_HEIGHT = 0x0100, 0x0101, 0xA002, 0xA003
-
-
-DATE_TIME, ORIGINAL, DIGITIZED = 0x0132, 0x9003, 0x9004
-
-
-OFFSET_TIME, OFFSET_ORIGINAL, OFFSET_DIGITIZED = 0x9010, 0x9011, 0x9012
-
-
-SUBSEC, SUBSEC_ORIGINAL, SUBSEC_DIGITIZED = 0x9290, 0x9291, 0x9292
-
-
-BODY_SERIAL, LENS_SERIAL, CAMERA_SERIAL = 0xA431, 0xA435, 0xC62F
-
-
-LENS_MAKE, LENS_MODEL = 0xA433, 0xA434
-
-
-EXIF_DIRECTORY, GPS_DIRECTORY = 0x8769, 0x8825
-
-
-LATITUDE_REF, LATITUDE, LONGITUDE_REF, LONGITUDE, ALTITUDE_REF, ALTITUDE = range(1, 7)
-
-
-GPS_TIME, TRACK, DIRECTION, GPS_DATE = 7, 15, 17, 29
-
 # Some phones write tags of the EXIF directory into the first one, so both are searched for all.
-_PICTURE_TAGS = frozenset({
-    DESCRIPTION, MAKE, MODEL, ORIENTATION, IMAGE_WIDTH, IMAGE_HEIGHT, PIXEL_WIDTH, PIXEL_HEIGHT,
-    DATE_TIME, ORIGINAL, DIGITIZED, OFFSET_TIME, OFFSET_ORIGINAL, OFFSET_DIGITIZED,
-    SUBSEC, SUBSEC_ORIGINAL, SUBSEC_DIGITIZED, BODY_SERIAL, LENS_SERIAL, CAMERA_SERIAL,
-    LENS_MAKE, LENS_MODEL, EXIF_DIRECTORY, GPS_DIRECTORY,
-})  # fmt: skip
+_PICTURE_TAGS = {TABLE[name].number: name for name in READ if TABLE[name].directory != GPS}
 
-_GPS_TAGS = frozenset({
-    LATITUDE_REF, LATITUDE, LONGITUDE_REF, LONGITUDE, ALTITUDE_REF, ALTITUDE, GPS_TIME, TRACK, DIRECTION, GPS_DATE,
-})  # fmt: skip
+_GPS_TAGS = {TABLE[name].number: name for name in READ if TABLE[name].directory == GPS}
+
+# These belong into the first directory, and an EXIF directory that repeats them is the odd one.
+_FIRST_TAGS = ("Make", "Model", "Orientation", "ImageDescription", "ModifyDate", "ImageWidth", "ImageHeight")
+
+_MOST_NUMBERS = 8  # the longest list of numbers that any tag read holds is four
 
 
-_ASCII, _UNDEFINED, _UTF8 = 2, 7, 129
-
-_VALUE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 129: 1}
-
-_LETTERS = {1: "B", 3: "H", 4: "I", 5: "II", 6: "b", 7: "B", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I"}
-
-_MOST_NUMBERS = 8  # the longest list of numbers that any tag above holds is four
+# To extend.
 
 
 class Entry(NamedTuple):
@@ -102,7 +65,7 @@ class Entry(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes of its value; 0 where the type is unknown."""
-        return _SIZES.get(self.type, 0) * self.number
+        return SIZES.get(self.type, 0) * self.number
 
 
 class Directory(NamedTuple):
@@ -134,7 +97,7 @@ class Block:
     """
 
     def __init__(self, data: bytes) -> None:
-        order = _HEADERS.get(data[:4])
+        order = HEADERS.get(data[:4])
         if order is None or len(data) < 8:
             raise FormatError(f"its EXIF is damaged: it begins with {data[:4].hex(' ') or 'nothing'}")
         self.order = order
@@ -303,8 +266,7 @@ def fresh(wanted: Mapping[str, Mapping[int, Encoded]], order: str) -> bytes:
     for name in others:
         first[POINTERS[name]] = _long(offset, order)
         offset += _length(wanted[name])
-    header = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8)
-    data = header
+    data = next(name for name, known in HEADERS.items() if known == order) + struct.pack(f"{order}I", 8)
     for values in (first, *(wanted[name] for name in others)):
         data += _table(values, len(data), order)
     return data
@@ -331,6 +293,9 @@ def _long(number: int, order: str) -> Encoded:
     return Encoded(LONG, 1, struct.pack(f"{order}I", number))
 
 
+# To read.
+
+
 class Field(NamedTuple):
     """A tag's value before it is decoded: TIFF type, number of values, and where its bytes start."""
 
@@ -339,9 +304,9 @@ class Field(NamedTuple):
     start: int
 
 
-class Tags:
+class Fields:
     """
-    The tags of an EXIF segment.
+    The tags of an EXIF segment, by their names in `TABLE`.
 
     Parameters
     ----------
@@ -362,64 +327,26 @@ class Tags:
         self._data = data
         self.problem: str | None = None
         self.broken = True
-        self.picture: dict[int, Field] = {}
-        self.gps: dict[int, Field] = {}
-        self._order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4], "")
+        self.picture: dict[str, Field] = {}
+        self.gps: dict[str, Field] = {}
+        self._order = HEADERS.get(data[:4], "")
         if not self._order or len(data) < 8:
             self.problem = "the EXIF segment does not start as one" if data else "the EXIF segment is empty"
             return
         first = self._directory(struct.unpack_from(f"{self._order}I", data, 4)[0], _PICTURE_TAGS)
         self.broken = not first
-        pointed = self._pointed(first, EXIF_DIRECTORY, _PICTURE_TAGS)
+        pointed = self._pointed(first, "ExifOffset", _PICTURE_TAGS)
         self.picture = {**first, **pointed}
-        self.gps = self._pointed(first if GPS_DIRECTORY in first else pointed, GPS_DIRECTORY, _GPS_TAGS)
-        for name in (MAKE, MODEL, ORIENTATION, DESCRIPTION, DATE_TIME, IMAGE_WIDTH, IMAGE_HEIGHT):
-            if name in first:  # these belong there, and an EXIF directory that repeats them is the odd one
+        self.gps = self._pointed(first if "GPSInfo" in first else pointed, "GPSInfo", _GPS_TAGS)
+        for name in _FIRST_TAGS:
+            if name in first:
                 self.picture[name] = first[name]
-
-    def _pointed(self, directory: dict[int, Field], tag: int, wanted: frozenset[int]) -> dict[int, Field]:
-        field = directory.get(tag)
-        if field is None:
-            return {}
-        if field.type not in (4, 13) or not field.length:
-            return self._complain(f"the pointer to the {_NAMES[tag]} tags is of the wrong type")
-        return self._directory(struct.unpack_from(f"{self._order}I", self._data, field.start)[0], wanted)
-
-    def _directory(self, offset: int, wanted: frozenset[int]) -> dict[int, Field]:
-        data = self._data
-        if not 8 <= offset <= len(data) - 2:
-            return self._complain("a directory of tags lies outside the EXIF segment")
-        (count,) = struct.unpack_from(f"{self._order}H", data, offset)
-        room = (len(data) - offset - 2) // 12
-        if count > room:
-            self._complain("a directory of tags is cut off")
-            count = room
-        fields: dict[int, Field] = {}
-        start = offset + 2
-        entries = data[start : start + 12 * count]
-        for tag, kind, number, value in struct.iter_unpack(f"{self._order}HHII", entries):
-            if tag in wanted and tag not in fields:
-                size = _VALUE_SIZES.get(kind)
-                if size is None:
-                    self._complain(f"tag 0x{tag:04x} is of an unknown type ({kind})")
-                elif size * number <= 4:
-                    fields[tag] = Field(kind, number, start + 8)
-                elif value + size * number <= len(data):
-                    fields[tag] = Field(kind, number, value)
-                else:
-                    self._complain(f"the value of tag 0x{tag:04x} lies outside the EXIF segment")
-            start += 12
-        return fields
-
-    def _complain(self, problem: str) -> dict[int, Field]:
-        self.problem = self.problem or problem
-        return {}
 
     def text(self, field: Field | None, *, strip: bool = True) -> str | None:
         """Return a text up to its first NUL, without spaces around it; None where there is none."""
         if field is None:
             return None
-        if field.type not in (_ASCII, _UNDEFINED, _UTF8, 1):
+        if field.type not in (ASCII, UNDEFINED, UTF8, BYTE):
             numbers = self.numbers(field)
             return str(numbers[0][0]) if len(numbers) == 1 and numbers[0][1] == 1 else None
         raw = self._data[field.start : field.start + field.length].partition(b"\0")[0]
@@ -433,14 +360,14 @@ class Tags:
 
     def numbers(self, field: Field | None) -> list[tuple[int, int]]:
         """Return numbers as fractions (numerator, denominator); (0, 0) where a float is none."""
-        if field is None or field.type not in _LETTERS:
+        if field is None or field.type not in LETTERS:
             return []
         count = min(field.length, _MOST_NUMBERS)
-        letters = _LETTERS[field.type]
+        letters = LETTERS[field.type]
         values = struct.unpack_from(self._order + letters * count, self._data, field.start)
         if len(letters) == 2:
             return list(zip(values[::2], values[1::2], strict=True))
-        if field.type in (11, 12):
+        if field.type in _FLOATS:
             return [value.as_integer_ratio() if abs(value) < float("inf") else (0, 0) for value in values]
         return [(value, 1) for value in values]
 
@@ -454,5 +381,43 @@ class Tags:
         numbers = self.numbers(field)
         return numbers[0][0] / numbers[0][1] if numbers and numbers[0][1] else None
 
+    def _pointed(self, directory: dict[str, Field], name: str, wanted: Mapping[int, str]) -> dict[str, Field]:
+        field = directory.get(name)
+        if field is None:
+            return {}
+        if field.type not in (LONG, _IFD) or not field.length:
+            return self._complain(
+                f"the pointer to the {'GPS' if name == 'GPSInfo' else 'EXIF'} tags is of the wrong type"
+            )
+        return self._directory(struct.unpack_from(f"{self._order}I", self._data, field.start)[0], wanted)
 
-_NAMES = {EXIF_DIRECTORY: "EXIF", GPS_DIRECTORY: "GPS"}
+    def _directory(self, offset: int, wanted: Mapping[int, str]) -> dict[str, Field]:
+        data = self._data
+        if not 8 <= offset <= len(data) - 2:
+            return self._complain("a directory of tags lies outside the EXIF segment")
+        (count,) = struct.unpack_from(f"{self._order}H", data, offset)
+        room = (len(data) - offset - 2) // 12
+        if count > room:
+            self._complain("a directory of tags is cut off")
+            count = room
+        fields: dict[str, Field] = {}
+        start = offset + 2
+        entries = data[start : start + 12 * count]
+        for tag, kind, number, value in struct.iter_unpack(f"{self._order}HHII", entries):
+            name = wanted.get(tag)
+            if name is not None and name not in fields:
+                size = SIZES.get(kind)
+                if size is None:
+                    self._complain(f"tag 0x{tag:04x} is of an unknown type ({kind})")
+                elif size * number <= 4:
+                    fields[name] = Field(kind, number, start + 8)
+                elif value + size * number <= len(data):
+                    fields[name] = Field(kind, number, value)
+                else:
+                    self._complain(f"the value of tag 0x{tag:04x} lies outside the EXIF segment")
+            start += 12
+        return fields
+
+    def _complain(self, problem: str) -> dict[str, Field]:
+        self.problem = self.problem or problem
+        return {}

@@ -1,18 +1,16 @@
 """
-The XMP packet that makes viewers open a picture as a panorama (GPano, Google's photo sphere schema).
+XMP packets: the properties of a photo read, and those set that make viewers open it as a panorama.
 
-A packet that is there keeps its every byte but for the values that are set anew.
-
-The XMP properties that a photo's place and time stand in.
-
-A packet is parsed only as far as simple properties go: attributes and plain elements of an
-`rdf:Description`. A packet that declares entities is refused, nothing outside it is ever opened, and of
-a damaged one what comes before the damage is kept. Format: ISO 16684-1; EXIF in XMP: CIPA DC-010.
+Read are simple properties: attributes and plain elements of an `rdf:Description`. A packet that declares
+entities is refused, nothing outside it is ever opened, and of a damaged one what comes before the damage
+is kept. A packet that is written keeps its every byte but for the values that are set anew.
+Format: ISO 16684-1; EXIF in XMP: CIPA DC-010; GPano: Google's photo sphere schema.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.parsers import expat
 
@@ -21,12 +19,19 @@ from mlygeo.errors import FormatError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlygeo.formats.exif import Panorama
-
-
 GPANO = "http://ns.google.com/photos/1.0/panorama/"
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+
+PREFIXES = {
+    "http://ns.adobe.com/exif/1.0/": "exif",
+    "http://ns.adobe.com/tiff/1.0/": "tiff",
+    "http://ns.adobe.com/xap/1.0/": "xmp",
+    "http://ns.adobe.com/exif/1.0/aux/": "aux",
+    "http://cipa.jp/exif/1.0/": "exifEX",
+    GPANO: "GPano",
+}
+"""The namespaces that are read, and what they are called in the names of properties."""
 
 _PACKET = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
@@ -35,60 +40,159 @@ _PACKET = (
     '<?xpacket end="w"?>'
 )
 
-_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-
-_PREFIXES = {
-    "http://ns.adobe.com/exif/1.0/": "exif",
-    "http://ns.adobe.com/tiff/1.0/": "tiff",
-    "http://ns.adobe.com/xap/1.0/": "xmp",
-    "http://ns.adobe.com/exif/1.0/aux/": "aux",
-    "http://cipa.jp/exif/1.0/": "exifEX",
-    "http://ns.google.com/photos/1.0/panorama/": "GPano",
-}
-
-_DESCRIPTION = f"{_RDF} Description"
+_DESCRIPTION = f"{RDF} Description"
 
 _LONGEST = 4096  # characters of a property; all those wanted are short
 
+_PROJECTION = re.compile(rb"""ProjectionType\s*(?:=\s*["']|>)\s*(equirectangular|spherical)""", re.IGNORECASE)
 
-def properties(panorama: Panorama, width: int, height: int) -> dict[str, str]:
+
+class Properties:
     """
-    Return the GPano properties of a panorama.
-
-    A picture of two to one shows the whole sphere. One that is lower is taken for a full turn of
-    which the same angle is missing above and below; one that is higher, for the full height of
-    which the same angle is missing left and right.
+    The properties of an XMP packet, parsed when the first of them is asked for that stands in it.
 
     Parameters
     ----------
-    panorama
-        What is known of it.
-    width, height
-        Pixels of the picture.
+    packet
+        The packet; None where a photo has none.
+
+    Attributes
+    ----------
+    problem
+        What is wrong with it; None where nothing is, or nothing was parsed.
+    """
+
+    def __init__(self, packet: bytes | None) -> None:
+        self._packet = packet
+        self._properties: dict[str, str] | None = None
+        self.problem: str | None = None
+
+    def text(self, *names: str) -> str | None:
+        """Return the first of some properties, such as `exif:GPSLatitude`, that is there."""
+        packet = self._packet
+        if packet is None:
+            return None
+        for name in names:
+            # Most packets hold none of what is asked for; to search them is far cheaper than to parse.
+            if self._properties is None and packet.isascii() and name.partition(":")[2].encode() not in packet:
+                continue
+            if self._properties is None:
+                self._properties, self.problem = read_properties(packet)
+            if name in self._properties:
+                return self._properties[name]
+        return None
+
+    def is_panorama(self) -> bool:
+        """Return whether they say that the picture is an equirectangular panorama."""
+        packet = self._packet
+        return packet is not None and b"ProjectionType" in packet and _PROJECTION.search(packet) is not None
+
+
+def read_properties(packet: bytes) -> tuple[dict[str, str], str | None]:
+    """
+    Return the simple properties of an XMP packet, and what is wrong with it.
+
+    Parameters
+    ----------
+    packet
+        The packet, as it stands in the file.
 
     Returns
     -------
     properties
-        Values by their names in the schema.
+        Text by name, such as `exif:GPSLatitude`; the first of each name.
+    problem
+        None where nothing is wrong.
     """
-    full_width = max(width, 2 * height)
-    full_height = (full_width + 1) // 2
-    found = {
-        "UsePanoramaViewer": "True",
-        "ProjectionType": "equirectangular",
-        "FullPanoWidthPixels": full_width,
-        "FullPanoHeightPixels": full_height,
-        "CroppedAreaImageWidthPixels": width,
-        "CroppedAreaImageHeightPixels": height,
-        "CroppedAreaLeftPixels": (full_width - width) // 2,
-        "CroppedAreaTopPixels": (full_height - height) // 2,
-    }
-    if panorama.heading is not None:
-        found["PoseHeadingDegrees"] = f"{round(panorama.heading, 4) % 360:.4f}".rstrip("0").rstrip(".")
-    return {name: str(value) for name, value in found.items()}
+    found: dict[str, str] = {}
+    path: list[str] = []
+    text: list[str] = []
+
+    def keep(name: str, value: str) -> None:
+        space, _, local = name.rpartition(" ")
+        if space in PREFIXES and value.strip():
+            found.setdefault(f"{PREFIXES[space]}:{local}", value.strip()[:_LONGEST])
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        if name == _DESCRIPTION:
+            for key, value in attributes.items():
+                keep(key, value)
+        path.append(name)
+        text.clear()
+
+    def end(name: str) -> None:
+        path.pop()
+        if path and path[-1] == _DESCRIPTION and text:
+            keep(name, "".join(text))
+        text.clear()
+
+    def characters(piece: str) -> None:
+        if len(path) > 1 and path[-2] == _DESCRIPTION and sum(map(len, text)) < _LONGEST:
+            text.append(piece)
+
+    def refuse(*_: object) -> None:
+        raise _RefusedError
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = characters
+    parser.EntityDeclHandler = refuse
+    try:
+        parser.Parse(packet.strip(b"\0 \r\n\t"), True)
+    except expat.ExpatError as error:
+        return found, f"the XMP packet is damaged ({expat.errors.messages.get(error.code, 'no XML')})"
+    except _RefusedError:
+        return {}, "the XMP packet declares entities and was not read"
+    except (LookupError, ValueError):  # an encoding that Python does not know, or that maps several bytes
+        return found, "the XMP packet is in an unknown encoding"
+    return found, None
 
 
-def packet(wanted: Mapping[str, str], existing: bytes | None) -> bytes:
+@dataclass(frozen=True)
+class Panorama:
+    """A picture that shows a sphere, or a part of one, in equirectangular projection."""
+
+    heading: float | None = None
+    """Heading of its centre, degrees clockwise from true north; None when unknown."""
+
+    def properties(self, width: int, height: int) -> dict[str, str]:
+        """
+        Return its GPano properties.
+
+        A picture of two to one shows the whole sphere. One that is lower is taken for a full turn of
+        which the same angle is missing above and below; one that is higher, for the full height of
+        which the same angle is missing left and right.
+
+        Parameters
+        ----------
+        width, height
+            Pixels of the picture.
+
+        Returns
+        -------
+        properties
+            Values by their names in the schema.
+        """
+        full_width = max(width, 2 * height)
+        full_height = (full_width + 1) // 2
+        found = {
+            "UsePanoramaViewer": "True",
+            "ProjectionType": "equirectangular",
+            "FullPanoWidthPixels": full_width,
+            "FullPanoHeightPixels": full_height,
+            "CroppedAreaImageWidthPixels": width,
+            "CroppedAreaImageHeightPixels": height,
+            "CroppedAreaLeftPixels": (full_width - width) // 2,
+            "CroppedAreaTopPixels": (full_height - height) // 2,
+        }
+        if self.heading is not None:
+            found["PoseHeadingDegrees"] = f"{round(self.heading, 4) % 360:.4f}".rstrip("0").rstrip(".")
+        return {name: str(value) for name, value in found.items()}
+
+
+def with_panorama(existing: bytes | None, wanted: Mapping[str, str]) -> bytes:
     """
     Return an XMP packet with GPano properties.
 
@@ -97,10 +201,10 @@ def packet(wanted: Mapping[str, str], existing: bytes | None) -> bytes:
 
     Parameters
     ----------
-    wanted
-        The properties, by name.
     existing
         The packet that the picture has; None where it has none.
+    wanted
+        The properties, from `Panorama.properties`.
 
     Raises
     ------
@@ -171,65 +275,3 @@ def _refuse(*_: object) -> None:
 
 class _RefusedError(Exception):
     """The packet declares entities."""
-
-
-def read_properties(packet: bytes) -> tuple[dict[str, str], str | None]:
-    """
-    Return the simple properties of an XMP packet, and what is wrong with it.
-
-    Parameters
-    ----------
-    packet
-        The packet, as it stands in the file.
-
-    Returns
-    -------
-    properties
-        Text by name, such as `exif:GPSLatitude`; the first of each name.
-    problem
-        None where nothing is wrong.
-    """
-    found: dict[str, str] = {}
-    path: list[str] = []
-    text: list[str] = []
-
-    def keep(name: str, value: str) -> None:
-        space, _, local = name.rpartition(" ")
-        if space in _PREFIXES and value.strip():
-            found.setdefault(f"{_PREFIXES[space]}:{local}", value.strip()[:_LONGEST])
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        if name == _DESCRIPTION:
-            for key, value in attributes.items():
-                keep(key, value)
-        path.append(name)
-        text.clear()
-
-    def end(name: str) -> None:
-        path.pop()
-        if path and path[-1] == _DESCRIPTION and text:
-            keep(name, "".join(text))
-        text.clear()
-
-    def characters(piece: str) -> None:
-        if len(path) > 1 and path[-2] == _DESCRIPTION and sum(map(len, text)) < _LONGEST:
-            text.append(piece)
-
-    def refuse(*_: object) -> None:
-        raise _RefusedError
-
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.buffer_text = True
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = characters
-    parser.EntityDeclHandler = refuse
-    try:
-        parser.Parse(packet.strip(b"\0 \r\n\t"), True)
-    except expat.ExpatError as error:
-        return found, f"the XMP packet is damaged ({expat.errors.messages.get(error.code, 'no XML')})"
-    except _RefusedError:
-        return {}, "the XMP packet declares entities and was not read"
-    except (LookupError, ValueError):  # an encoding that Python does not know, or that maps several bytes
-        return found, "the XMP packet is in an unknown encoding"
-    return found, None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mlygeo import frames, store
 from mlygeo.errors import InputError
 from mlygeo.photos import tags as values
-from mlygeo.photos.exif_writer import DESCRIPTION_COLUMNS, image_description
+from mlygeo.photos.tags import DESCRIPTION_COLUMNS, image_description
 from mlygeo.providers.mapillary.descriptions import DUPLICATE, FILE, VIDEO_TYPES
 
 if TYPE_CHECKING:

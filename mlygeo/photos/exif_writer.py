@@ -1,11 +1,9 @@
 """
-Write EXIF into pictures: what Mapillary says of them, or an image description for Mapillary.
+JPEG files changed: EXIF and a panorama's XMP written into them, or the picture encoded anew.
 
-The image data and every other segment stay byte for byte what they were, and inside the EXIF
-block nothing is moved: maker notes, thumbnails and unknown tags lie where they lay. A file is
-replaced only by a new one that has been read back from the disk and found whole.
-
-Pictures encoded anew, smaller or as WebP, with what they say of themselves.
+Where tags are written, the image data and every other segment stay byte for byte what they were, and
+inside the EXIF block nothing is moved: maker notes, thumbnails and unknown tags lie where they lay. A file
+is replaced only by a new one that has been read back from the disk and found whole.
 """
 
 from __future__ import annotations
@@ -23,28 +21,13 @@ from mlygeo import store
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import jpeg as segments
 from mlygeo.formats import tiff, xmp
-from mlygeo.formats.exif import TABLE, Encoded, Panorama, Tags, encode
-from mlygeo.photos.tags import DESCRIPTION_COLUMNS, Overwrite, description_tags, image_description, picture_tags
+from mlygeo.formats.exif import TABLE, Encoded, Tags, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mlygeo.formats.exif import Value
-
-
-__all__ = [
-    "DESCRIPTION_COLUMNS",
-    "ORIGINAL",
-    "Overwrite",
-    "Panorama",
-    "Tags",
-    "description_tags",
-    "image_description",
-    "insert",
-    "picture_tags",
-    "recode",
-    "write_exif",
-]
+    from mlygeo.formats.xmp import Panorama
 
 log = logging.getLogger("mlygeo.photos.exif_writer")
 
@@ -194,7 +177,7 @@ def write_exif(
 
 def _exif_segment(jpeg: bytes, found: segments.Layout) -> segments.Segment | None:
     blocks = segments.named(jpeg, found, segments.APP1, segments.EXIF_NAME)
-    if len(blocks) > 1 and not jpeg.startswith((b"II*\0", b"MM\0*"), blocks[1].start + 4 + len(_NEW_BLOCK)):
+    if len(blocks) > 1 and not jpeg.startswith(tuple(tiff.HEADERS), blocks[1].start + 4 + len(_NEW_BLOCK)):
         raise FormatError("its EXIF goes on over several segments, and cannot be extended")
     return blocks[0] if blocks else None
 
@@ -232,13 +215,13 @@ def _set_panorama(
     replaced: dict[segments.Segment, bytes],
     added: list[tuple[int, bytes]],
 ) -> None:
-    wanted = xmp.properties(panorama, found.width, found.height)
+    wanted = panorama.properties(found.width, found.height)
     there = segments.named(jpeg, found, segments.APP1, segments.XMP_NAME)
     if not there:
-        added.append((segments.APP1, segments.XMP_NAME + xmp.packet(wanted, None)))
+        added.append((segments.APP1, segments.XMP_NAME + xmp.with_panorama(None, wanted)))
         return
     old = segments.payload(jpeg, there[0])
-    new = segments.XMP_NAME + xmp.packet(wanted, old[len(segments.XMP_NAME) :])
+    new = segments.XMP_NAME + xmp.with_panorama(old[len(segments.XMP_NAME) :], wanted)
     if new != old:
         replaced[there[0]] = new
 
@@ -299,6 +282,9 @@ def _keep(path: Path) -> None:
         except OSError:
             with store.atomic(kept) as copy:
                 shutil.copy2(path, copy)
+
+
+# Encoded anew, smaller or as WebP, with what the picture says of itself.
 
 
 def recode(data: bytes, *, quality: int | None = None, format: Literal["jpg", "webp"] = "jpg") -> bytes:  # noqa: A002

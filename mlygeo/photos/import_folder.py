@@ -5,10 +5,6 @@ Two GeoParquet files keep it, in `.mlygeo` in the folder unless another place is
 frame that every unit of `process` reads and writes, and `photos.parquet`, what the photos themselves said. The
 latter is what a unit starts from when it is run again, so that nothing is added twice, even where the tags of a
 photo were overwritten meanwhile.
-
-Columns of the frames of an import: parts put together, earlier values carried over, ids of photos.
-
-Photos whose frames lie in a folder of their own.
 """
 
 from __future__ import annotations
@@ -28,16 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     import geopandas as gpd
-    import numpy.typing as npt
     import pandas as pd
 
+    from mlygeo.arrays import Flags, Whole
     from mlygeo.progress import Progress
 
-    Flags = npt.NDArray[np.bool_]
-
-
 log = logging.getLogger("mlygeo.photos")
-
 
 IMAGES_FILE, PHOTOS_FILE, SEQUENCES_FILE = "images.parquet", "photos.parquet", "sequences.parquet"
 
@@ -126,10 +118,10 @@ class PhotoImport:
         if dry_run:
             yield
             return
-        from mlygeo.locks import AtWork, FolderLock
+        from mlygeo.locks import FolderLock, PhotoLock
 
         place = self.folder.parent if self.folder.name == STATE_FOLDER else self.folder
-        with AtWork([self.base, place], "writing"), FolderLock(place):
+        with PhotoLock([self.base, place], "writing"), FolderLock(place):
             yield
 
     def photos(self, *, dry_run: bool = False) -> gpd.GeoDataFrame:
@@ -309,7 +301,7 @@ class PhotoImport:
         except (FormatError, FrameError) as error:
             raise FileError(f"{path} is damaged: {error}", hint="delete it, and everything is read anew") from error
 
-    def _still_true(self, known: gpd.GeoDataFrame, modified: npt.NDArray[np.int64]) -> Flags:
+    def _still_true(self, known: gpd.GeoDataFrame, modified: Whole) -> Flags:
         """Return which photos are as they were read, but for what we wrote into them ourselves."""
         inserted = known["inserted"].to_numpy(dtype=bool)
         same = known["modified_ns"].to_numpy() == modified
@@ -324,24 +316,6 @@ class PhotoImport:
         unlisted = stored[~stored["path"].isin(listed)]
         gone = unlisted[~unlisted["path"].map(os.path.lexists).astype("bool")]
         return [gone] if len(gone) else []
-
-
-def _shown(path: str) -> str:
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _modified_ns(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns  # noqa: PTH116 - many paths
-    except OSError:
-        return -1
-
-
-def _size(path: str) -> int:
-    try:
-        return os.path.getsize(path)  # noqa: PTH202 - many paths
-    except OSError:
-        return -2
 
 
 def import_folder(import_path: Any) -> Path:
@@ -385,6 +359,50 @@ def joined(parts: list[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
     if len(filled) == 1:
         return frames.conform(filled[0], frames.LOCAL_IMAGES)
     return frames.conform(pd.concat(filled, ignore_index=True), frames.LOCAL_IMAGES)
+
+
+def photos_of(place: Any) -> Path | None:
+    """
+    Return the folder of the photos whose frames lie in a folder of their own.
+
+    Parameters
+    ----------
+    place
+        A folder: what was named with -o when the photos were processed.
+
+    Returns
+    -------
+    folder
+        Where the photos are; None where it is not such a folder.
+    """
+    from mlygeo import store
+
+    frame = Path(place).expanduser() / PHOTOS_FILE
+    if frame.parent.name == STATE_FOLDER or not frame.is_file():
+        return None
+    try:
+        folders = [os.path.dirname(path) for path in store.read_frame(frame)["path"]]  # noqa: PTH120
+        return Path(os.path.commonpath(folders)) if folders else None
+    except (FileError, FormatError, KeyError, TypeError, ValueError):
+        return None  # a file of this name that is something else
+
+
+def _shown(path: str) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _modified_ns(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns  # noqa: PTH116 - many paths
+    except OSError:
+        return -1
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)  # noqa: PTH202 - many paths
+    except OSError:
+        return -2
 
 
 def _carried(
@@ -432,29 +450,3 @@ def _uuids(photos: gpd.GeoDataFrame) -> Any:
     times = photos["captured_at"].astype("str").fillna("")
     texts = zip(photos["first_path"], times, strict=True)
     return pd.array([str(uuid.uuid5(NAMESPACE, f"photo\n{path}\n{time}")) for path, time in texts], dtype="str")
-
-
-def photos_of(place: Any) -> Path | None:
-    """
-    Return the folder of the photos whose frames lie in a folder of their own.
-
-    Parameters
-    ----------
-    place
-        A folder: what was named with -o when the photos were processed.
-
-    Returns
-    -------
-    folder
-        Where the photos are; None where it is not such a folder.
-    """
-    from mlygeo import store
-
-    frame = Path(place).expanduser() / PHOTOS_FILE
-    if frame.parent.name == STATE_FOLDER or not frame.is_file():
-        return None
-    try:
-        folders = [os.path.dirname(path) for path in store.read_frame(frame)["path"]]  # noqa: PTH120
-        return Path(os.path.commonpath(folders)) if folders else None
-    except (FileError, FormatError, KeyError, TypeError, ValueError):
-        return None  # a file of this name that is something else

@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.photos import exif_writer
+from mlygeo.formats.exif import Tags
+from mlygeo.photos.exif_writer import write_exif
+from mlygeo.photos.tags import description_tags
 from mlygeo.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     import geopandas as gpd
-    import numpy.typing as npt
 
-    from mlygeo.photos.exif_writer import Overwrite, Tags
+    from mlygeo.arrays import Flags, Objects, Whole
+    from mlygeo.photos.tags import Overwrite
 
 log = logging.getLogger("mlygeo.photos.insertion")
 
@@ -42,7 +44,7 @@ def insert_tags(
     images: gpd.GeoDataFrame,
     tags_of: Callable[[Mapping[str, Any]], Tags],
     *,
-    rows: npt.NDArray[np.bool_] | None = None,
+    rows: Flags | None = None,
     keep_original: bool = False,
     copies: tuple[Path, Path] | None = None,
     workers: int = WORKERS,
@@ -85,7 +87,7 @@ def insert_tags(
 
     Examples
     --------
-    >>> insert_tags(images, exif_writer.description_tags)["exif_written"].sum()
+    >>> insert_tags(images, description_tags)["exif_written"].sum()
     """
     chosen = images["error"].isna().to_numpy()
     chosen = chosen if rows is None else chosen & rows
@@ -137,13 +139,11 @@ def place_tags(
     meta_tags
         MAPMetaTags to keep in the photo, for `process` to find.
     """
-    tags = exif_writer.description_tags(
-        image, description={} if meta_tags is None else {"MAPMetaTags": meta_tags}, overwrite=kinds
-    )
+    tags = description_tags(image, description={} if meta_tags is None else {"MAPMetaTags": meta_tags}, overwrite=kinds)
     if meta_tags is not None:
         return tags
     exif = {name: value for name, value in tags.exif.items() if name != "ImageDescription"}
-    return exif_writer.Tags(exif=exif, absent=tags.absent if exif else {})
+    return Tags(exif=exif, absent=tags.absent if exif else {})
 
 
 def sweep(folders: Collection[str], photos: Collection[str]) -> int:
@@ -189,7 +189,7 @@ def sweep(folders: Collection[str], photos: Collection[str]) -> int:
 
 def _in_threads(
     records: list[dict[Any, Any]],
-    places: npt.NDArray[np.int64],
+    places: Whole,
     work: Callable[[Mapping[Any, Any]], bool | str],
     note: Callable[[int, bool | str], None],
     workers: int,
@@ -224,14 +224,14 @@ def _write(
     path = record["path"]
     try:
         target = None if copies is None else copies[1] / os.path.relpath(path, copies[0])
-        return exif_writer.write_exif(path, tags_of(record), keep_original=keep_original, target=target)
+        return write_exif(path, tags_of(record), keep_original=keep_original, target=target)
     except (FileError, FormatError, InputError) as error:
         if "disk is full" in str(error) or "quota" in str(error):
             raise
         return str(error)
 
 
-def _column(errors: npt.NDArray[np.object_], images: gpd.GeoDataFrame) -> Any:
+def _column(errors: Objects, images: gpd.GeoDataFrame) -> Any:
     import pandas as pd
 
     return pd.Series(errors, index=images.index, dtype="str")

@@ -1,9 +1,8 @@
 """
 From what is known of an image, a row of a frame or a record of the Graph API, to the tags that say it.
 
-What a row of a frame or a record of the Graph API holds, each value in one form, whatever form it came in.
-
-What clocks show at a place: the time zone is the real one, by its borders and its rules at that time.
+A value is taken in whatever form it came. Times are written as the clocks at the place show them: the time
+zone is the real one, by its borders and its rules at that time.
 """
 
 from __future__ import annotations
@@ -21,12 +20,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from mlygeo.errors import InputError
-from mlygeo.formats.exif import Panorama, Tags, Value
+from mlygeo.formats import exif
+from mlygeo.formats.exif import Tags, Value
+from mlygeo.formats.xmp import Panorama
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import tzinfo
-
 
 LICENCE = "CC BY-SA 4.0, https://creativecommons.org/licenses/by-sa/4.0/"
 
@@ -51,20 +51,14 @@ DESCRIPTION_COLUMNS = {
 }
 """The optional parts of an image description, by the column each is taken from."""
 
-_SECONDS = 10**7
-"""Parts of a second of arc in a position: 3 micrometres on the ground."""
-
 _SENSOR_MM = 36.0
 """Larger side of the frame that 35 mm equivalents are told for."""
-
-_UNSIGNED = 2**32
-
 
 _EXIF_VERSION, _GPS_VERSION = b"0232", bytes((2, 3, 0, 0))
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-log = logging.getLogger("mlygeo.photos.exif_writer")
+log = logging.getLogger("mlygeo.photos.tags")
 
 
 def picture_tags(image: Mapping[str, Any], *, computed: bool = False) -> Tags:
@@ -233,53 +227,19 @@ def _versions(exif: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def _place(position: tuple[float, float] | None, altitude: float | None) -> dict[str, Value]:
-    found: dict[str, Value] = {}
-    if position is not None:
-        lon, lat = position
-        found |= {
-            "GPSLatitudeRef": "S" if lat < 0 else "N",
-            "GPSLatitude": _degrees(lat),
-            "GPSLongitudeRef": "W" if lon < 0 else "E",
-            "GPSLongitude": _degrees(lon),
-            "GPSMapDatum": "WGS-84",
-        }
-    if altitude is not None and abs(millimetres := round(altitude * 1000)) < _UNSIGNED:
-        found |= {"GPSAltitudeRef": bytes((millimetres < 0,)), "GPSAltitude": ((abs(millimetres), 1000),)}
-    return found
-
-
-def _degrees(angle: float) -> tuple[tuple[int, int], ...]:
-    # One rounding, of the whole angle: parts that are rounded one by one end in 60 seconds.
-    minutes, parts = divmod(round(abs(angle) * 3600 * _SECONDS), 60 * _SECONDS)
-    return (minutes // 60, 1), (minutes % 60, 1), (parts, _SECONDS)
+    return {
+        **({} if position is None else exif.position_tags(*position)),
+        **({} if altitude is None else exif.altitude_tags(altitude)),
+    }
 
 
 def _direction(heading: float | None) -> dict[str, Value]:
-    if heading is None:
-        return {}
-    return {"GPSImgDirectionRef": "T", "GPSImgDirection": ((round(heading % 360 * 10_000) % 3_600_000, 10_000),)}
+    return {} if heading is None else exif.heading_tags(heading)
 
 
 def _times(time_ms: int | None, position: tuple[float, float] | None) -> dict[str, Value]:
     time = None if time_ms is None else _utc(time_ms)
-    if time is None:
-        return {}
-    there, thousandths = _local(time, position), time.microsecond // 1000
-    text, part, offset = _date_time(there), f"{thousandths:03}", _offset_text(there)
-    return {
-        "DateTimeOriginal": text,
-        "SubSecTimeOriginal": part,
-        "OffsetTimeOriginal": offset,
-        "CreateDate": text,
-        "SubSecTimeDigitized": part,
-        "OffsetTimeDigitized": offset,
-        "GPSDateStamp": _date_time(time)[:10],
-        "GPSTimeStamp": ((time.hour, 1), (time.minute, 1), (time.second * 1000 + thousandths, 1000)),
-    }
-
-
-def _date_time(time: datetime) -> str:
-    return f"{time:%Y:%m:%d %H:%M:%S}".rjust(19, "0")  # the C library leaves the zeros of early years out
+    return {} if time is None else exif.time_tags(time, _local(time, position))
 
 
 def _focal_length(image: Mapping[str, Any]) -> dict[str, Value]:
@@ -366,8 +326,7 @@ def _position(image: Mapping[str, Any], name: str = "geometry") -> tuple[float, 
 def _altitude(image: Mapping[str, Any], name: str = "altitude") -> float | None:
     """Return a height in metres, below zero too; None where it is unknown."""
     found = number(image, name)
-    # Altitudes below zero have come from the service as unsigned numbers of 32 bits.
-    return found - _UNSIGNED if found is not None and 2**31 <= found < _UNSIGNED else found
+    return None if found is None else exif.signed_altitude(found)
 
 
 def _time_ms(image: Mapping[str, Any]) -> int | None:
@@ -387,20 +346,6 @@ def _time_ms(image: Mapping[str, Any]) -> int | None:
     if isinstance(value, datetime):
         return ((value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
     return _whole(value, "captured_at")
-
-
-def number(image: Mapping[str, Any], name: str) -> float | None:
-    """Return a number; None where it is unknown, or not finite."""
-    value = image.get(name)
-    found = _real(value, name) if known(value) else math.nan
-    return found if math.isfinite(found) else None
-
-
-def text_of(image: Mapping[str, Any], name: str) -> str | None:
-    """Return a text; None where it is unknown, which the service also writes "none"."""
-    value = image.get(name)
-    found = str(value).strip() if known(value) else ""
-    return None if found.lower() in {"", "none", "null"} else found
 
 
 def _id_text(value: Any) -> str | None:
@@ -425,30 +370,6 @@ def _whole(value: Any, name: str) -> int:
     if not found.is_integer() or abs(found) > 2**53:
         raise InputError(f"{name} is no whole number: {value!r:.60}")
     return int(found)
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON has it; a text that is JSON itself stands for what it says."""
-    if isinstance(value, str) and value[:1] in {"{", "["}:
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, Integral):
-        return int(value)
-    return float(value) if isinstance(value, Real) else value
-
-
-def known(value: Any) -> bool:
-    """Return whether a value is there: not None, NaN, NaT or NA."""
-    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
-        return False
-    if isinstance(value, np.datetime64):
-        return not np.isnat(value)
-    # Whole numbers are asked for first: one of hundreds of digits is no float.
-    return isinstance(value, Integral) or not (isinstance(value, Real) and math.isnan(value))
 
 
 def _utc(time_ms: int) -> datetime | None:
@@ -490,12 +411,6 @@ def _local(time: datetime, position: tuple[float, float] | None) -> datetime:
     return time if offset % timedelta(minutes=1) else there
 
 
-def _offset_text(time: datetime) -> str:
-    """Return the offset of a time from UTC, as EXIF writes it: +05:30."""
-    minutes = (time.utcoffset() or timedelta()) // timedelta(minutes=1)
-    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
-
-
 @cache
 def _zone(name: str) -> tzinfo:
     try:
@@ -503,3 +418,44 @@ def _zone(name: str) -> tzinfo:
     except ZoneInfoNotFoundError:
         log.warning("the time zone %s is not known here; times there are written in UTC", name)
         return UTC
+
+
+# Values of a row or record, each in one form.
+
+
+def number(image: Mapping[str, Any], name: str) -> float | None:
+    """Return a number; None where it is unknown, or not finite."""
+    value = image.get(name)
+    found = _real(value, name) if known(value) else math.nan
+    return found if math.isfinite(found) else None
+
+
+def text_of(image: Mapping[str, Any], name: str) -> str | None:
+    """Return a text; None where it is unknown, which the service also writes "none"."""
+    value = image.get(name)
+    found = str(value).strip() if known(value) else ""
+    return None if found.lower() in {"", "none", "null"} else found
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it; a text that is JSON itself stands for what it says."""
+    if isinstance(value, str) and value[:1] in {"{", "["}:
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
+
+
+def known(value: Any) -> bool:
+    """Return whether a value is there: not None, NaN, NaT or NA."""
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return False
+    if isinstance(value, np.datetime64):
+        return not np.isnat(value)
+    # Whole numbers are asked for first: one of hundreds of digits is no float.
+    return isinstance(value, Integral) or not (isinstance(value, Real) and math.isnan(value))

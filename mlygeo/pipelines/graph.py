@@ -388,6 +388,8 @@ def _text(facts: dict[str, Any]) -> str:
 
 
 def _shown(name: str, value: Any) -> str:
+    from mlygeo.formats.exif import signed_altitude
+
     match value:
         case int() if name == "captured_at" and not isinstance(value, bool):
             return _time(value)
@@ -400,8 +402,7 @@ def _shown(name: str, value: Any) -> str:
         case list():
             return ", ".join(map(str, value))
         case int() | float() if name.endswith("altitude"):
-            # Below the sea it has come as an unsigned number.
-            return f"{value - 2**32 if 2**31 <= value < 2**32 else value} m"
+            return f"{signed_altitude(value)} m"
         case int() | float() if name.endswith("angle"):
             return f"{value}°"
     return str(value)

@@ -269,13 +269,13 @@ def held(
     import_path
         The folder of photos, or files of it.
     doing
-        What is done to the photos; see `mlygeo.locks.AtWork`.
+        What is done to the photos; see `mlygeo.locks.PhotoLock`.
     dry_run
         Whether nothing is done to them: then nothing is held.
     progress
         Where it is said that another run is at work; None says nothing.
     """
-    from mlygeo.locks import AtWork
+    from mlygeo.locks import PhotoLock
     from mlygeo.photos.import_folder import photos_of
     from mlygeo.progress import Progress
 
@@ -284,5 +284,5 @@ def held(
         return
     named = places.several(import_path)
     held_places = [*named, *(photos for each in named if (photos := photos_of(each)) is not None)]
-    with AtWork(held_places, doing, waiting=(progress or Progress()).note):
+    with PhotoLock(held_places, doing, waiting=(progress or Progress()).note):
         yield

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mlygeo.config import Config
     from mlygeo.downloads.files import Wish
     from mlygeo.net.http import Service
-    from mlygeo.photos.exif_writer import Overwrite
+    from mlygeo.photos.tags import Overwrite
     from mlygeo.progress import Progress
     from mlygeo.store import FrameLike
 

@@ -310,8 +310,8 @@ class Run(NamedTuple):
         if insertion.skip_exif_insert or self.dry_run:
             return images
         from mlygeo.photos.descriptions import description_of
-        from mlygeo.photos.exif_writer import description_tags
         from mlygeo.photos.insertion import insert_tags
+        from mlygeo.photos.tags import description_tags
         from mlygeo.places import COPIES
         from mlygeo.uploads import older
 

@@ -96,7 +96,7 @@ def run_standin(
     for name, seconds in (("latency", latency), ("url-lifetime", lifetime)):
         if not 0 <= seconds < float("inf"):
             raise InputError(f"--{name} is a number of seconds, not {seconds:g}")
-    faults = standin.Faults.spread(fail, seed=seed, latency=latency, missing=missing, url_lifetime=lifetime)
+    faults = standin.Faults(seed=seed, latency=latency, missing=missing, url_lifetime=lifetime).spread(fail)
     frame = None if images is None else files.as_frame(images, frame="images")
     server = standin.start(frame, photos=photos, faults=faults, port=port, token=token, store=store)
     summary = {"url": server.url, "images": server.images, "photos": server.photos, "version": version()}

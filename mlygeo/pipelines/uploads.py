@@ -370,11 +370,12 @@ def _run(
     manual_done: bool,
     progress: Progress | None,
 ) -> Outcome:
+    from mlygeo.locks import NameLocks
     from mlygeo.progress import Progress as Silent
     from mlygeo.providers.mapillary.uploads import Uploads
     from mlygeo.uploads.files import MB
     from mlygeo.uploads.older import OlderUploads
-    from mlygeo.uploads.run import Turns, Upload
+    from mlygeo.uploads.run import Upload
 
     stop = threading.Event()
     total = found.bytes / MB
@@ -384,8 +385,8 @@ def _run(
     ):
         bar = stack.enter_context((progress or Silent()).bar("uploading", total=total, unit="MB"))
         run = Upload(
-            uploads=uploads, ledger=ledger, turns=Turns(ledger.folder, stop), stop=stop, threads=threads, bar=bar,
-            user_key=account.user_key, reupload=reupload, manual_done=manual_done,
+            uploads=uploads, ledger=ledger, locks=NameLocks(ledger.folder / "locks", stop), stop=stop, threads=threads,
+            bar=bar, user_key=account.user_key, reupload=reupload, manual_done=manual_done,
             older=None if reupload else OlderUploads(),
         )  # fmt: skip
         outcome = run.run(found.sequences, found.files)

@@ -18,8 +18,7 @@ from mlygeo.pipelines.options import Access, TileOptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    import numpy.typing as npt
-
+    from mlygeo.arrays import Ids
     from mlygeo.config import Config
     from mlygeo.downloads.ledger import Ledger
     from mlygeo.net.http import Service
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from mlygeo.providers.mapillary.graph import Graph
     from mlygeo.regions import Region
 
-    Ids = npt.NDArray[np.int64]
 
 log = logging.getLogger("mlygeo.pipelines")
 

@@ -14,9 +14,8 @@ from mlygeo.errors import FrameError
 
 if TYPE_CHECKING:
     import geopandas as gpd
-    import numpy.typing as npt
 
-    Floats = npt.NDArray[np.float64]
+    from mlygeo.arrays import Flags, Floats, Objects, Whole
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Layer:
     frame: gpd.GeoDataFrame
 
     @property
-    def geometry(self) -> npt.NDArray[np.object_]:
+    def geometry(self) -> Objects:
         """The geometries."""
         return np.asarray(self.frame.geometry.values)
 
@@ -59,13 +58,13 @@ class Layer:
             return None
         return np.asarray(self.frame["compass_angle"].to_numpy(dtype=float, na_value=np.nan))
 
-    def panoramas(self) -> npt.NDArray[np.bool_]:
+    def panoramas(self) -> Flags:
         """Return which images are panoramas."""
         if "is_pano" not in self.frame.columns:
             return np.zeros(len(self.frame), dtype=bool)
         return np.asarray(self.frame["is_pano"].fillna(value=False).to_numpy(dtype=bool))
 
-    def track_order(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    def track_order(self) -> tuple[Whole, Flags]:
         """Return the rows of a track in the order of time, and which of them go on from the row before."""
         order = np.lexsort((self.frame["time"].to_numpy(dtype="datetime64[us]"), self._track_numbers()))
         number = self._track_numbers()[order]
@@ -73,7 +72,7 @@ class Layer:
         follows[1:] = number[1:] == number[:-1]
         return order, follows
 
-    def _track_numbers(self) -> npt.NDArray[np.int64]:
+    def _track_numbers(self) -> Whole:
         import pandas as pd
 
         return np.asarray(pd.factorize(self.frame["track_id"])[0], dtype=np.int64)

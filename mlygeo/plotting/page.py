@@ -1,14 +1,9 @@
 """
 Frames as an interactive map: one HTML file that needs neither network nor server.
 
-The page draws with WebGL 2 by a viewer of its own (viewer.js beside this module), so that nothing
-but the data makes the file large.
-
-The HTML of an interactive map: viewer, data and attribution in one page.
-
-Its content security policy lets no other script run, and no text of a frame becomes HTML.
-
-Columns of a frame as text that a web page unpacks: planes of bytes, differences where neighbours are alike.
+The page draws with WebGL 2 by a viewer of its own (viewer.js beside this module), so that nothing but the
+data makes the file large. Its content security policy lets no other script run, and no text of a frame
+becomes HTML.
 """
 
 from __future__ import annotations
@@ -38,8 +33,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from mlygeo.arrays import Floats, Whole, Words
     from mlygeo.plotting.layers import Layer
-
 
 MANY = 200_000
 """Layers with more rows carry only the columns of `FIRST` into popups."""
@@ -440,52 +435,10 @@ def _asset(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
-class Packer:
-    """Collects columns, and gives their bytes; what each method returns is how the page finds its column again."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def add(self, values: npt.NDArray[Any], kind: str, *, differences: bool = False) -> list[Any]:
-        """
-        Add a column.
-
-        Parameters
-        ----------
-        values
-            Numbers, in the type of that kind.
-        kind
-            One of `TYPES`.
-        differences
-            Store differences from the row before, which are small where neighbours are alike.
-        """
-        values = np.ascontiguousarray(values, dtype=TYPES[kind])
-        if differences and len(values):
-            values = np.concatenate((values[:1], np.diff(values)))
-        planes = values.view(np.uint8).reshape(len(values), values.itemsize).T
-        at, self._size = self._size, self._size + planes.size
-        self._parts.append(planes.tobytes())
-        return [at, len(values), kind, int(differences)]
-
-    def text(self) -> str:
-        """Return everything added, as text."""
-        packer = zlib.compressobj(LEVEL)
-        return base64.b64encode(b"".join([*(packer.compress(part) for part in self._parts), packer.flush()])).decode()
-
-
-def world(lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> tuple[Any, Any]:
-    """Return Web Mercator positions as whole numbers (uint32); latitudes beyond 85° stand at the edge."""
-    x = np.mod(np.rint((lon + 180.0) / 360.0 * WORLD), WORLD)
-    sine = np.sin(np.radians(np.clip(lat, -85.0511, 85.0511)))
-    y = np.rint((0.5 - np.arctanh(sine) / (2 * np.pi)) * WORLD)
-    return x.astype(np.uint32), np.clip(y, 0, WORLD - 1).astype(np.uint32)
-
-
-def _near_each_other(x: npt.NDArray[np.uint32], y: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+def _near_each_other(x: npt.NDArray[np.uint32], y: npt.NDArray[np.uint32]) -> Whole:
     """Return an order in which neighbours follow each other: Morton's curve."""
 
-    def spread(values: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
+    def spread(values: npt.NDArray[np.uint32]) -> Words:
         bits = values.astype(np.uint64)
         for shift, mask in ((16, 0x0000FFFF0000FFFF), (8, 0x00FF00FF00FF00FF), (4, 0x0F0F0F0F0F0F0F0F),
                             (2, 0x3333333333333333), (1, 0x5555555555555555)):  # fmt: skip
@@ -543,3 +496,48 @@ def _is_null(value: Any) -> bool:
     import pandas as pd
 
     return value is None or (not isinstance(value, list | tuple | dict | np.ndarray) and bool(pd.isna(value)))
+
+
+# Columns as text that the page unpacks: planes of bytes, differences where neighbours are alike.
+
+
+class Packer:
+    """Collects columns, and gives their bytes; what each method returns is how the page finds its column again."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, values: npt.NDArray[Any], kind: str, *, differences: bool = False) -> list[Any]:
+        """
+        Add a column.
+
+        Parameters
+        ----------
+        values
+            Numbers, in the type of that kind.
+        kind
+            One of `TYPES`.
+        differences
+            Store differences from the row before, which are small where neighbours are alike.
+        """
+        values = np.ascontiguousarray(values, dtype=TYPES[kind])
+        if differences and len(values):
+            values = np.concatenate((values[:1], np.diff(values)))
+        planes = values.view(np.uint8).reshape(len(values), values.itemsize).T
+        at, self._size = self._size, self._size + planes.size
+        self._parts.append(planes.tobytes())
+        return [at, len(values), kind, int(differences)]
+
+    def text(self) -> str:
+        """Return everything added, as text."""
+        packer = zlib.compressobj(LEVEL)
+        return base64.b64encode(b"".join([*(packer.compress(part) for part in self._parts), packer.flush()])).decode()
+
+
+def world(lon: Floats, lat: Floats) -> tuple[Any, Any]:
+    """Return Web Mercator positions as whole numbers (uint32); latitudes beyond 85° stand at the edge."""
+    x = np.mod(np.rint((lon + 180.0) / 360.0 * WORLD), WORLD)
+    sine = np.sin(np.radians(np.clip(lat, -85.0511, 85.0511)))
+    y = np.rint((0.5 - np.arctanh(sine) / (2 * np.pi)) * WORLD)
+    return x.astype(np.uint32), np.clip(y, 0, WORLD - 1).astype(np.uint32)

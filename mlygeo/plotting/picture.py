@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mlygeo import store
-    from mlygeo.plotting.layers import Floats, Layer
+    from mlygeo.arrays import Floats
+    from mlygeo.plotting.layers import Layer
     from mlygeo.plotting.style import Paint
 
 SIZE_INCHES, LEAST_INCHES = 7.5, 6.0

@@ -11,9 +11,9 @@ import numpy as np
 from mlygeo.errors import FrameError
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
     import pandas as pd
 
+    from mlygeo.arrays import Bytes, Floats
     from mlygeo.plotting.layers import Layer
 
 GREY, BLUE, VERMILION, GREEN, PURPLE = "#6b7075", "#0072b2", "#d55e00", "#009e73", "#882255"
@@ -63,7 +63,7 @@ class Paint:
 
     colours: tuple[str, ...]
     labels: tuple[str, ...] | None = None
-    index: npt.NDArray[np.uint8] | None = None
+    index: Bytes | None = None
     title: str = ""
 
 
@@ -125,7 +125,7 @@ def _ordered(values: pd.Series, name: str) -> Paint:
     )
 
 
-def scaled(numbers: npt.NDArray[np.float64], name: str) -> Paint:
+def scaled(numbers: Floats, name: str) -> Paint:
     """
     Colour numbers from low to high in equal steps; the outermost hundredths share the outermost colours.
 
@@ -166,7 +166,7 @@ def _categories(values: pd.Series, name: str) -> Paint:
     return Paint(tuple(colours), tuple(labels), codes.astype(np.uint8), name)
 
 
-def _with_unknown(colours: Any, labels: list[str], index: Any, numbers: npt.NDArray[np.float64], name: str) -> Paint:
+def _with_unknown(colours: Any, labels: list[str], index: Any, numbers: Floats, name: str) -> Paint:
     unknown = ~np.isfinite(numbers)
     if unknown.any():
         index = np.where(unknown, len(labels), index)

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
 
-    import numpy.typing as npt
+    from mlygeo.arrays import Ids
 
-    Ids = npt.NDArray[np.int64]
 
 LARGEST_ID = 2**63 - 1
 

@@ -21,7 +21,7 @@ from mlygeo.formats.texts import reals
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
+    from mlygeo.arrays import Flags, Floats, Whole
 
 LARGEST_TABLE = 1 << 30
 MILLISECONDS_FROM = 1e10
@@ -73,8 +73,8 @@ class ImageTable:
 
     count: int
     names: list[str] | None
-    time_ms: npt.NDArray[np.int64] | None
-    numbers: dict[str, npt.NDArray[np.float64]]
+    time_ms: Whole | None
+    numbers: dict[str, Floats]
     meta: list[list[str]]
     problems: list[str | None] = field(default_factory=list)
 
@@ -176,7 +176,7 @@ def read_table(
         return [row[number - 1].strip() for row in rows]
 
     problems: list[str | None] = [None] * len(rows)
-    numbers: dict[str, npt.NDArray[np.float64]] = {}
+    numbers: dict[str, Floats] = {}
     for name in ("latitude", "longitude", "heading", "altitude"):
         if name in asked:
             numbers[name] = _numbers(name, column(asked[name]), problems)
@@ -195,7 +195,7 @@ def read_table(
     )
 
 
-def rows_of(paths: Sequence[str], names: Sequence[str]) -> tuple[npt.NDArray[np.int64], list[str | None]]:
+def rows_of(paths: Sequence[str], names: Sequence[str]) -> tuple[Whole, list[str | None]]:
     """
     Find the row of a table that each photo belongs to.
 
@@ -244,9 +244,7 @@ def rows_of(paths: Sequence[str], names: Sequence[str]) -> tuple[npt.NDArray[np.
     return rows, reasons
 
 
-def times_of(
-    texts: Sequence[str], *, utc_time: bool, time_format: str
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+def times_of(texts: Sequence[str], *, utc_time: bool, time_format: str) -> tuple[Whole, Flags]:
     """
     Return times in milliseconds since 1970, and which texts are none.
 
@@ -277,12 +275,12 @@ def times_of(
     return plain.view(np.int64), np.isnat(plain)
 
 
-def gps_to_utc_ms(gps_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def gps_to_utc_ms(gps_ms: Whole) -> Whole:
     """Return times of GPS (milliseconds since 6 January 1980, without leap seconds) as milliseconds since 1970 UTC."""
     days = np.array([np.datetime64(day, "ms").astype(np.int64) for day in LEAPS])
     # In GPS time, the n-th leap second ends n seconds after that day begins.
     ends = days - GPS_EPOCH_MS + 1000 * np.arange(1, len(days) + 1)
-    utc: npt.NDArray[np.int64] = gps_ms + GPS_EPOCH_MS - 1000 * np.searchsorted(ends, gps_ms, side="right")
+    utc: Whole = gps_ms + GPS_EPOCH_MS - 1000 * np.searchsorted(ends, gps_ms, side="right")
     return utc
 
 
@@ -302,7 +300,7 @@ def _check(columns: TableColumns) -> None:
         raise InputError("there is nothing to take from the table", hint="name columns, such as --timestamp-column 4")
 
 
-def _numbers(name: str, texts: list[str], problems: list[str | None]) -> npt.NDArray[np.float64]:
+def _numbers(name: str, texts: list[str], problems: list[str | None]) -> Floats:
     numbers = reals(texts).copy()
     for row in np.flatnonzero(~np.isfinite(numbers)):
         if texts[row]:
@@ -326,9 +324,7 @@ def _check_positions(numbers: dict[str, Any], problems: list[str | None]) -> Non
         numbers["heading"] = np.mod(numbers["heading"], 360.0)
 
 
-def _times(
-    texts: list[str], weeks: list[str] | None, columns: TableColumns, problems: list[str | None]
-) -> npt.NDArray[np.int64]:
+def _times(texts: list[str], weeks: list[str] | None, columns: TableColumns, problems: list[str | None]) -> Whole:
     if not columns.gps_time:
         time_ms, wrong = times_of(texts, utc_time=columns.utc_time, time_format=columns.time_format)
     else:

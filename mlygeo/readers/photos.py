@@ -1,8 +1,7 @@
 """
 Photos on disk -> images frame: what their EXIF and XMP say of time, place, heading and camera.
 
-Several processes for large folders: plain interpreters that read photos and answer with columns.
-
+Large folders are read by several processes: plain interpreters that read photos and answer with columns.
 They are started afresh with a command of their own, so that they inherit no threads or locks, and a
 script without a `__main__` guard, a notebook and a frozen program work alike; `multiprocessing` would
 run the caller's main module once more in each of them.
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
     import pyarrow as pa
-
 
 log = logging.getLogger("mlygeo.readers.photos")
 
@@ -142,42 +140,6 @@ def read_photos(
     return images
 
 
-def in_local_time(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """
-    Take the times of photos that do not tell their offset from UTC as local time of this machine.
-
-    What `read_photos(…, local_time=True)` does, for photos that were read without it.
-
-    Parameters
-    ----------
-    images
-        From `read_photos`, with `captured_at` and `time_source`.
-
-    Returns
-    -------
-    images
-        The same rows with `captured_at` changed where `time_source` is "clock" or "filename"; null where
-        there is no such local time.
-
-    Examples
-    --------
-    >>> in_local_time(read_photos("DCIM"))["captured_at"]
-    """
-    import pandas as pd
-
-    from mlygeo.formats.exif import local_to_utc
-
-    rows = np.flatnonzero(images["time_source"].isin(["clock", "filename"]) & images["captured_at"].notna())
-    times = images["captured_at"].to_numpy(dtype="datetime64[ms]").copy()
-    wall_ms = times[rows].view(np.int64)
-    utc = [local_to_utc(second) for second in (wall_ms // 1000).tolist()]
-    times[rows] = [
-        np.datetime64("NaT") if seconds is None else np.datetime64(seconds * 1000 + part, "ms")
-        for seconds, part in zip(utc, (wall_ms % 1000).tolist(), strict=True)
-    ]
-    return images.assign(captured_at=pd.Series(times, index=images.index).dt.tz_localize("UTC"))
-
-
 def find_photos(
     photos: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, skip_subfolders: bool = False
 ) -> tuple[list[str], int]:
@@ -219,6 +181,42 @@ def find_photos(
             elif file.lower().endswith(OTHER_PICTURES):
                 passed_over += 1
     return list(paths), passed_over
+
+
+def in_local_time(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """
+    Take the times of photos that do not tell their offset from UTC as local time of this machine.
+
+    What `read_photos(…, local_time=True)` does, for photos that were read without it.
+
+    Parameters
+    ----------
+    images
+        From `read_photos`, with `captured_at` and `time_source`.
+
+    Returns
+    -------
+    images
+        The same rows with `captured_at` changed where `time_source` is "clock" or "filename"; null where
+        there is no such local time.
+
+    Examples
+    --------
+    >>> in_local_time(read_photos("DCIM"))["captured_at"]
+    """
+    import pandas as pd
+
+    from mlygeo.formats.exif import local_to_utc
+
+    rows = np.flatnonzero(images["time_source"].isin(["clock", "filename"]) & images["captured_at"].notna())
+    times = images["captured_at"].to_numpy(dtype="datetime64[ms]").copy()
+    wall_ms = times[rows].view(np.int64)
+    utc = [local_to_utc(second) for second in (wall_ms // 1000).tolist()]
+    times[rows] = [
+        np.datetime64("NaT") if seconds is None else np.datetime64(seconds * 1000 + part, "ms")
+        for seconds, part in zip(utc, (wall_ms % 1000).tolist(), strict=True)
+    ]
+    return images.assign(captured_at=pd.Series(times, index=images.index).dt.tz_localize("UTC"))
 
 
 def _walk(folder: str, *, skip_subfolders: bool) -> Iterator[str]:
@@ -295,6 +293,9 @@ def _frame(parts: list[Any]) -> gpd.GeoDataFrame:
     return frames.conform(images, frames.LOCAL_IMAGES)
 
 
+# The processes.
+
+
 def read_chunks(chunks: list[list[str]], *, local: bool, workers: int) -> Iterator[tuple[int, list[list[object]]]]:
     """
     Read chunks of photos in several processes, and yield the columns of each with its number, as they come.
@@ -324,6 +325,21 @@ def read_chunks(chunks: list[list[str]], *, local: bool, workers: int) -> Iterat
         stop.set()
         for thread in threads:
             thread.join()
+
+
+def serve() -> None:
+    """Answer requests on standard input until it is closed; what a worker process runs."""
+    import signal
+
+    # Ctrl-C reaches the whole group; the parent closes our input when it stops.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    while True:
+        try:
+            paths, local = _receive(requests)
+        except EOFError:
+            return
+        _send(answers, photo.read_photos(paths, local=local))
 
 
 def _feed(
@@ -372,21 +388,6 @@ def _start() -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         env=environment,
     )
-
-
-def serve() -> None:
-    """Answer requests on standard input until it is closed; what a worker process runs."""
-    import signal
-
-    # Ctrl-C reaches the whole group; the parent closes our input when it stops.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    requests, answers = sys.stdin.buffer, sys.stdout.buffer
-    while True:
-        try:
-            paths, local = _receive(requests)
-        except EOFError:
-            return
-        _send(answers, photo.read_photos(paths, local=local))
 
 
 def _send(stream: BinaryIO, message: Any) -> None:

@@ -1,9 +1,8 @@
 """
 Street networks: OpenStreetMap online, its files, graphs, and any vector file of lines -> a streets frame.
 
-Vector files of lines -> edges, with nodes where the file has none, cut at the border of a region.
-
-Streets from OpenStreetMap's Overpass service, through OSMnx and its cache.
+Files of lines get nodes where they have none, and are cut at the border of a region. OpenStreetMap's
+Overpass service is asked through OSMnx and its cache.
 """
 
 from __future__ import annotations
@@ -316,6 +315,9 @@ def _where(region: Region) -> str:
     return f"the middle of the region is at {lon:.4f}, {lat:.4f} (longitude, latitude); is that where the streets are?"
 
 
+# Vector files of lines
+
+
 def _read_lines(path: Path, region: Region | None) -> tuple[gpd.GeoDataFrame, dict[str, Any]]:
     """
     Read the lines of any vector file, in its order.
@@ -450,6 +452,9 @@ def _with_nodes(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     if "key" not in frame.columns:
         frame = frame.assign(key=frame.groupby(["u", "v"], dropna=False).cumcount())
     return frame
+
+
+# OpenStreetMap's Overpass service
 
 
 def _download(polygon: Any, *, retain_all: bool) -> nx.MultiDiGraph:

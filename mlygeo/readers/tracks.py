@@ -1,9 +1,8 @@
 """
 Tracks of GPS loggers -> tracks frame: GPX, NMEA and tables; and tracks frames -> GPX.
 
-Tables with a track -> points: columns of longitude, latitude and time, found by their names.
-
-Separators are commas, semicolons or tabs; times ISO 8601, EXIF's form, or numbers since 1970.
+The columns of a table are found by their names. Separators are commas, semicolons or tabs; times ISO 8601,
+EXIF's form, or numbers since 1970.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from mlygeo.arrays import Floats, Times
 
 log = logging.getLogger("mlygeo.readers.tracks")
 
@@ -369,17 +369,6 @@ def _name(track_id: object) -> str:
     return f"<name>{escape(''.join(letter if letter.isprintable() else ' ' for letter in track_id))}</name>"
 
 
-class Rows(NamedTuple):
-    """The rows of a table that have a position."""
-
-    lon: npt.NDArray[np.float64]
-    lat: npt.NDArray[np.float64]
-    altitude: npt.NDArray[np.float64]
-    time: npt.NDArray[np.datetime64]
-    track: list[str] | None
-    problems: list[str]
-
-
 def _decode(text: bytes, name: str) -> Rows:
     """
     Decode a table with a track.
@@ -455,7 +444,7 @@ def _rows(columns: dict[str, list[str]], count: int) -> Rows:
     return Rows(lon[placed], lat[placed], altitude[placed], time[placed], track, problems)
 
 
-def _times(texts: list[str]) -> tuple[npt.NDArray[np.datetime64], int]:
+def _times(texts: list[str]) -> tuple[Times, int]:
     numbers = reals(texts)
     given = np.isfinite(numbers)
     if not given.any():
@@ -469,3 +458,17 @@ def _times(texts: list[str]) -> tuple[npt.NDArray[np.datetime64], int]:
         times[given] = np.where(np.abs(micro) < 2**62, np.round(micro), np.nan).astype("int64").astype("datetime64[us]")
     senseless = int((~given & np.fromiter(map(bool, texts), bool, len(texts))).sum())
     return times, senseless
+
+
+# Tables.
+
+
+class Rows(NamedTuple):
+    """The rows of a table that have a position."""
+
+    lon: Floats
+    lat: Floats
+    altitude: Floats
+    time: Times
+    track: list[str] | None
+    problems: list[str]

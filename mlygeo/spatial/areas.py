@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import re
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlygeo.errors import CrsError
 
-Bounds: TypeAlias = tuple[float, float, float, float]
-"""West, south, east, north in degrees; west > east where the box crosses the antimeridian."""
+if TYPE_CHECKING:
+    from mlygeo.arrays import Bounds
 
 LOG = logging.getLogger("mlygeo.spatial.geodesy")
 

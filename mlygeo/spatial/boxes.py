@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 from mlygeo.errors import RegionError
 
-Bounds: TypeAlias = tuple[float, float, float, float]
-"""West, south, east, north in degrees; west > east where the antimeridian lies between."""
+if TYPE_CHECKING:
+    from mlygeo.arrays import Bounds
 
 FORM = "a bounding box is west, south, east, north in degrees, such as 9.16,48.76,9.18,48.78"
 

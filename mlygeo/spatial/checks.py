@@ -15,9 +15,9 @@ from mlygeo.spatial.sequences import CUTOFF_TIME_S
 
 if TYPE_CHECKING:
     import geopandas as gpd
-    import numpy.typing as npt
 
-    from mlygeo.spatial.ordering import Flags, Order
+    from mlygeo.arrays import Flags, Floats, Objects
+    from mlygeo.spatial.ordering import Order
 
 LOG = logging.getLogger("mlygeo.spatial.checks")
 
@@ -86,7 +86,7 @@ def check_images(
     images = frames.check(images, ordering.TIMED)
     if not max_speed > 0:
         raise InputError(f"--max-speed must be above 0 km/h, not {max_speed}")
-    problems: list[npt.NDArray[np.object_]] = []
+    problems: list[Objects] = []
     lon, lat = frames.lonlat(images)
     usable = np.ones(len(images), dtype=bool)
     if "error" in images.columns:
@@ -119,7 +119,7 @@ def check_images(
     return images.assign(problem=problem)
 
 
-def _too_fast(order: Order, max_speed: float) -> npt.NDArray[np.object_]:
+def _too_fast(order: Order, max_speed: float) -> Objects:
     texts = np.full(len(order), None, dtype=object)
     step = geodesy.lengths(order.lon[:-1], order.lat[:-1], order.lon[1:], order.lat[1:])
     seconds = np.diff(order.time_ms) / 1000
@@ -133,7 +133,7 @@ def _too_fast(order: Order, max_speed: float) -> npt.NDArray[np.object_]:
     return texts
 
 
-def _zigzags(order: Order, first: Flags) -> npt.NDArray[np.object_]:
+def _zigzags(order: Order, first: Flags) -> Objects:
     """Return a text for each image that was away from the way; `first` starts a group or ends a pause."""
     window, texts = ZIGZAG_WINDOW, np.full(len(order), None, dtype=object)
     if len(order) <= window:
@@ -160,11 +160,11 @@ def _zigzags(order: Order, first: Flags) -> npt.NDArray[np.object_]:
     return texts
 
 
-def _between(order: Order, first: Any, second: Any) -> npt.NDArray[np.float64]:
+def _between(order: Order, first: Any, second: Any) -> Floats:
     return geodesy.lengths(order.lon[first], order.lat[first], order.lon[second], order.lat[second])
 
 
-def _same_time(images: gpd.GeoDataFrame, usable: Flags, groups: tuple[str, ...]) -> npt.NDArray[np.object_]:
+def _same_time(images: gpd.GeoDataFrame, usable: Flags, groups: tuple[str, ...]) -> Objects:
     texts = np.full(len(images), None, dtype=object)
     rows = np.flatnonzero(usable)
     order = ordering.by_time(images.iloc[rows], groups, placed=False)
@@ -178,7 +178,7 @@ def _same_time(images: gpd.GeoDataFrame, usable: Flags, groups: tuple[str, ...])
     return texts
 
 
-def _joined(problems: list[npt.NDArray[np.object_]]) -> npt.NDArray[np.object_]:
+def _joined(problems: list[Objects]) -> Objects:
     """Return the texts of each row, joined; None where there are none."""
     joined = np.full(len(problems[0]), None, dtype=object)
     for column in problems:

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
+    from mlygeo.arrays import Floats, Whole
     from mlygeo.spatial.geodesy import Projection
-    from mlygeo.spatial.polylines import Floats, Ints, Lines
-
+    from mlygeo.spatial.polylines import Lines
 
 __all__ = [
     "BY",
@@ -212,11 +212,6 @@ def coverage_gaps(
     return gaps
 
 
-def _attribution(streets: gpd.GeoDataFrame, images: gpd.GeoDataFrame) -> list[str]:
-    sources = [*images.attrs.get("attribution", [frames.MAPILLARY]), *streets.attrs.get("attribution", [])]
-    return list(dict.fromkeys(sources))
-
-
 @dataclass(frozen=True)
 class Coverage:
     """
@@ -247,7 +242,7 @@ class Coverage:
     distance: float
     reached: reach.Reached
     values: dict[str, pd.Series]
-    images: dict[str, Ints]
+    images: dict[str, Whole]
 
     @property
     def covered_m(self) -> Floats:
@@ -267,7 +262,7 @@ class Coverage:
         value = self.values[name].iloc[found.code].reset_index(drop=True)
         return self._finish({**own, VALUE[name]: value}, np.asarray(self.streets.geometry.values)[found.line])
 
-    def _columns(self, line: Ints, covered: Floats, images: Ints) -> dict[str, Any]:
+    def _columns(self, line: Whole, covered: Floats, images: Whole) -> dict[str, Any]:
         length = self.lines.length[line]
         share = np.divide(covered, length, out=np.full(len(line), np.nan), where=length > 0)
         carried = {name: self.streets[name].array.take(line) for name in CARRIED}
@@ -301,7 +296,7 @@ class Coverage:
         gaps.attrs["coverage"] = self.facts()
         return gaps
 
-    def uncovered(self, min_length: float = 0.0) -> tuple[Ints, Floats, Floats]:
+    def uncovered(self, min_length: float = 0.0) -> tuple[Whole, Floats, Floats]:
         """Return the parts of streets without imagery: the street, and from where to where along it, metres."""
         line, start, stop = self.reached.stretches
         real = stop - start > reach.TOUCH_M  # a circle that touches a street does not divide it
@@ -457,7 +452,12 @@ def check_options(*, distance: float, min_gap: float = 0.0) -> None:
         raise InputError(f"--min-gap must be 0 metres or more, not {min_gap}")
 
 
-def _each_once(streets: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, Floats, Ints]:
+def _attribution(streets: gpd.GeoDataFrame, images: gpd.GeoDataFrame) -> list[str]:
+    sources = [*images.attrs.get("attribution", [frames.MAPILLARY]), *streets.attrs.get("attribution", [])]
+    return list(dict.fromkeys(sources))
+
+
+def _each_once(streets: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, Floats, Whole]:
     """Return the rows that stand for a street each, in the order of (u, v, key), and their vertices."""
     vertices, first = polylines.coordinates(streets)
     if not len(streets):
@@ -477,7 +477,7 @@ def _projection(vertices: Floats, srid: int | None, *, force_srid: bool) -> Proj
     return geodesy.check_srid(geodesy.utm_srid(*bounds) if srid is None else srid, bounds, force=force_srid)
 
 
-def _milliseconds(times: pd.Series | None, length: int) -> Ints:
+def _milliseconds(times: pd.Series | None, length: int) -> Whole:
     """Return times as milliseconds since 1970, the least int64 where unknown."""
     if times is None:
         return np.full(length, reach.NEVER)
@@ -492,7 +492,7 @@ def _milliseconds(times: pd.Series | None, length: int) -> Ints:
 
 
 def _classes(
-    columns: Mapping[str, pd.Series], time: Ints, by: tuple[str, ...]
+    columns: Mapping[str, pd.Series], time: Whole, by: tuple[str, ...]
 ) -> tuple[dict[str, reach.Classes], dict[str, pd.Series]]:
     """Number the values that images are told apart by, in their order, those that are unknown last."""
     import pandas as pd

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
-    from mlygeo.spatial.ordering import Flags, Rows
-    from mlygeo.spatial.polynomial import Array
+    from mlygeo.arrays import Flags, Floats, Rows
+
 
 LOG = logging.getLogger("mlygeo.spatial.duplicates")
 
@@ -104,7 +104,7 @@ def flag_duplicates(
     return images.assign(is_duplicate=duplicate, duplicate_of=original)
 
 
-def _keepers(lon: Array, lat: Array, heading: Array, first: Flags, *, limit_m: float, angle: float) -> Rows:
+def _keepers(lon: Floats, lat: Floats, heading: Floats, first: Flags, *, limit_m: float, angle: float) -> Rows:
     """
     Return the row that each row is a duplicate of, -1 where it is kept: the array floor of `flag_duplicates`.
 
@@ -146,7 +146,7 @@ def _keepers(lon: Array, lat: Array, heading: Array, first: Flags, *, limit_m: f
 class _Test:
     """Tells of pairs of rows whether the second is a duplicate of the first."""
 
-    def __init__(self, lon: Array, lat: Array, heading: Array, limit_m: float, angle: float) -> None:
+    def __init__(self, lon: Floats, lat: Floats, heading: Floats, limit_m: float, angle: float) -> None:
         self.lon, self.lat, self.heading = lon, lat, heading
         self.limit_m, self.angle = limit_m, angle
 
@@ -157,7 +157,7 @@ class _Test:
         return same
 
 
-def _turn_within(heading: Array, angle: float, candidate: Flags) -> None:
+def _turn_within(heading: Floats, angle: float, candidate: Flags) -> None:
     """Keep as candidates the rows whose heading is that near to the one before, NaN being near to nothing."""
 
     def work(start: int, stop: int) -> None:
@@ -166,7 +166,7 @@ def _turn_within(heading: Array, angle: float, candidate: Flags) -> None:
     in_threads(work, len(heading) - 1, geodesy.CHUNK)
 
 
-def _turn(heading: Array, other: Array) -> Array:
+def _turn(heading: Floats, other: Floats) -> Floats:
     """Return angles between headings, the shorter way round, degrees; NaN where one is unknown."""
     turn = np.abs(heading - other)
     # A remainder is dear, and headings from 0 to 360 need none.

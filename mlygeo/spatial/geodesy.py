@@ -1,11 +1,6 @@
 """
 Distances and bearings on the WGS 84 ellipsoid, and projections that turn degrees into planar metres.
 
-A `Projection` takes arrays of longitude and latitude to metres, with PROJ in several threads or, for
-many coordinates, with a polynomial that was checked against PROJ (`mlygeo.spatial.polynomial`).
-
-Geodesics between many pairs of positions: short ones by a formula, the others by PROJ.
-
 Most steps between images are some metres long. There the mid-latitude formula of Gauss (first order:
 radii of curvature and convergence of meridians at the middle of the line) agrees with PROJ within
 `TOLERANCE_M` and `TOLERANCE_DEGREES`, at a tenth of its price. Whoever compares a distance with a limit
@@ -16,25 +11,22 @@ from __future__ import annotations
 
 import logging
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from mlygeo.arrays import in_threads
 from mlygeo.errors import CrsError
 from mlygeo.spatial import areas
 from mlygeo.spatial import projection as projections
-from mlygeo.spatial.areas import Bounds, bounds
+from mlygeo.spatial.areas import bounds
 from mlygeo.spatial.projection import MANY, Projection
 
 if TYPE_CHECKING:
-    from mlygeo.spatial.polynomial import Array
-
+    from mlygeo.arrays import Bounds, Flags, Floats
 
 __all__ = [
     "MANY",
-    "Bounds",
     "Projection",
     "bearing",
     "bounds",
@@ -53,9 +45,6 @@ TRUE_SCALE = 0.01
 
 SEAM_M = 1.0
 """Two points on both sides of the antimeridian, 2 cm apart, must come out closer than this, in metres."""
-
-Flags: TypeAlias = npt.NDArray[np.bool_]
-
 
 SEMI_MAJOR_M, FLATTENING = 6_378_137.0, 1 / 298.257223563
 
@@ -76,7 +65,7 @@ CHUNK = 1 << 15
 """Pairs worked on at once: the arrays of this length stay in the caches."""
 
 
-def distance(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> Array:
+def distance(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> Floats:
     """
     Return the geodesic distances between pairs of positions.
 
@@ -101,7 +90,7 @@ def distance(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> Array:
     return inverse(lon1, lat1, lon2, lat2)[1]
 
 
-def bearing(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> Array:
+def bearing(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> Floats:
     """
     Return the bearings from positions to other positions.
 
@@ -129,7 +118,7 @@ def bearing(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> Array:
     return np.where(azimuth == 360.0, 0.0, azimuth)
 
 
-def inverse(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> tuple[Array, Array]:
+def inverse(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> tuple[Floats, Floats]:
     """
     Return direction and length of the geodesics between pairs of positions.
 
@@ -153,7 +142,7 @@ def inverse(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> tuple[Array, Array]:
     return azimuth, length
 
 
-def destination(lon: Any, lat: Any, azimuth: Any, distance_m: Any) -> tuple[Array, Array]:
+def destination(lon: Any, lat: Any, azimuth: Any, distance_m: Any) -> tuple[Floats, Floats]:
     """
     Return the positions that lie in a direction, at a distance.
 
@@ -307,7 +296,10 @@ def _scale(candidate: Projection, lon: float, lat: float) -> float:
     return float(ratio[np.argmax(np.abs(np.log(np.maximum(ratio, 1e-9))))])
 
 
-def lengths(lon1: Array, lat1: Array, lon2: Array, lat2: Array) -> Array:
+# Geodesics between many pairs of positions: short ones by the formula, the others by PROJ.
+
+
+def lengths(lon1: Floats, lat1: Floats, lon2: Floats, lat2: Floats) -> Floats:
     """Return the lengths of lines between pairs of positions, metres; NaN where a coordinate is."""
     found = np.empty(len(lon1))
 
@@ -325,7 +317,7 @@ def lengths(lon1: Array, lat1: Array, lon2: Array, lat2: Array) -> Array:
     return found
 
 
-def bearings(lon1: Array, lat1: Array, lon2: Array, lat2: Array) -> Array:
+def bearings(lon1: Floats, lat1: Floats, lon2: Floats, lat2: Floats) -> Floats:
     """Return the bearings of lines where they start, degrees in [0, 360); NaN where positions coincide."""
     found = np.empty(len(lon1))
 
@@ -345,7 +337,7 @@ def bearings(lon1: Array, lat1: Array, lon2: Array, lat2: Array) -> Array:
     return found
 
 
-def farther(lon1: Array, lat1: Array, lon2: Array, lat2: Array, limit_m: float) -> Flags:
+def farther(lon1: Floats, lat1: Floats, lon2: Floats, lat2: Floats, limit_m: float) -> Flags:
     """
     Return which pairs lie farther apart than a limit, as PROJ has it.
 
@@ -372,7 +364,7 @@ def farther(lon1: Array, lat1: Array, lon2: Array, lat2: Array, limit_m: float) 
     return found
 
 
-def along(lon1: Array, lat1: Array, lon2: Array, lat2: Array, share: Array) -> tuple[Array, Array]:
+def along(lon1: Floats, lat1: Floats, lon2: Floats, lat2: Floats, share: Floats) -> tuple[Floats, Floats]:
     """
     Return positions on the geodesics through pairs of positions, as PROJ has them.
 
@@ -397,7 +389,7 @@ def along(lon1: Array, lat1: Array, lon2: Array, lat2: Array, share: Array) -> t
     return lon, lat
 
 
-def _offsets(lon1: Array, lat1: Array, lon2: Array, lat2: Array) -> tuple[Array, Array, Array, Flags]:
+def _offsets(lon1: Floats, lat1: Floats, lon2: Floats, lat2: Floats) -> tuple[Floats, Floats, Floats, Flags]:
     """
     Return metres east and north, turn of the meridians (radians), and which lines are not short.
 

@@ -1,7 +1,7 @@
 """
 Positions, headings and altitudes of images from a GPS track, or from the images beside them.
 
-What a camera's clock got wrong, from the capture times of its images and the time of a track.
+What a camera's clock got wrong is found from the capture times of its images and the time of the track.
 """
 
 from __future__ import annotations
@@ -21,13 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import geopandas as gpd
-    import numpy.typing as npt
     import pandas as pd
 
-    from mlygeo.spatial.ordering import Flags, Rows
-    from mlygeo.spatial.polynomial import Array
+    from mlygeo.arrays import Flags, Floats, Objects, Rows
     from mlygeo.spatial.track import Places
-
 
 LOG = logging.getLogger("mlygeo.spatial.geotag")
 
@@ -37,7 +34,6 @@ MAX_TIME_DELTA_S = 1.0
 
 LONG_GAP_S = 60.0
 """Gaps of the track that are bridged and longer than this are worth a warning."""
-
 
 HOUR_S, DAY_S = 3600, 86_400
 
@@ -255,7 +251,7 @@ def outside_track(
     *,
     max_extrapolation: float = MAX_EXTRAPOLATION_S,
     max_gap: float | None = None,
-) -> npt.NDArray[np.object_]:
+) -> Objects:
     """
     Say of moments that lie outside a track how far outside, and what the clock may have got wrong.
 
@@ -307,7 +303,7 @@ def _explain(
     *,
     offset_time: float,
     clock: bool,
-) -> npt.NDArray[np.object_]:
+) -> Objects:
     reasons = np.full(len(time_us), None, dtype=object)
     lost = np.isnan(places.lon)
     if not lost.any():
@@ -343,7 +339,7 @@ def _usable(images: gpd.GeoDataFrame) -> Flags:
     return np.asarray(usable)
 
 
-def _placed(images: gpd.GeoDataFrame, rows: Rows, lon: Array, lat: Array) -> gpd.GeoDataFrame:
+def _placed(images: gpd.GeoDataFrame, rows: Rows, lon: Floats, lat: Floats) -> gpd.GeoDataFrame:
     """Return images with the positions of some rows replaced; NaN is no position."""
     geometry = np.array(images.geometry.values, dtype=object)
     points = frames.points(lon, lat)
@@ -352,13 +348,13 @@ def _placed(images: gpd.GeoDataFrame, rows: Rows, lon: Array, lat: Array) -> gpd
     return images.set_geometry(_series(geometry, images))
 
 
-def _series(geometry: npt.NDArray[np.object_], images: gpd.GeoDataFrame) -> gpd.GeoSeries:
+def _series(geometry: Objects, images: gpd.GeoDataFrame) -> gpd.GeoSeries:
     import geopandas as gpd
 
     return gpd.GeoSeries(geometry, index=images.index, crs=images.crs, name=images.active_geometry_name)
 
 
-def _numbers(images: gpd.GeoDataFrame, name: str, rows: Rows | None = None, values: Array | None = None) -> Array:
+def _numbers(images: gpd.GeoDataFrame, name: str, rows: Rows | None = None, values: Floats | None = None) -> Floats:
     """Return a column of numbers (NaN where the frame has none), with the values of some rows replaced."""
     column = np.full(len(images), np.nan)
     if name in images.columns:
@@ -368,7 +364,7 @@ def _numbers(images: gpd.GeoDataFrame, name: str, rows: Rows | None = None, valu
     return column
 
 
-def _errors(images: gpd.GeoDataFrame, rows: Rows, reasons: npt.NDArray[np.object_]) -> pd.Series:
+def _errors(images: gpd.GeoDataFrame, rows: Rows, reasons: Objects) -> pd.Series:
     """Return the column `error` with the reasons of some rows."""
     import pandas as pd
 
@@ -388,24 +384,6 @@ def _check_options(**options: float | None) -> None:
     for name, value in options.items():
         if value is not None and not value >= 0:
             raise InputError(f"--{name.replace('_', '-')} must be 0 seconds or more, not {value}")
-
-
-class Slip(NamedTuple):
-    """How far a clock is ahead, seconds, what that looks like, and whether other hours fit as well."""
-
-    ahead_s: float
-    cause: str
-    others: int
-
-    def text(self, offset_time: float) -> str:
-        """Return the explanation, and the `--offset-time` that puts it right."""
-        side = "ahead" if self.ahead_s > 0 else "behind"
-        also = f"; {self.others} other whole hours fit too" if self.others else ""
-        total = offset_time + self.ahead_s
-        return (
-            f"the camera's clock seems to be {duration(abs(self.ahead_s))} {side} ({self.cause}{also}):"
-            f" try --offset-time {total:.10g}"
-        )
 
 
 def _find_slip(times_us: Rows, inside: Callable[[Rows], Flags], outside: Flags) -> Slip | None:
@@ -450,6 +428,32 @@ def _find_slip(times_us: Rows, inside: Callable[[Rows], Flags], outside: Flags) 
     return None
 
 
+def _around(step: int, most: int) -> list[int]:
+    """Return multiples of a step, the nearest to 0 first, ahead before behind, without 0."""
+    return [sign * number * step for number in range(1, most // step + 1) for sign in (1, -1)]
+
+
+# The clocks of cameras: what one got wrong.
+
+
+class Slip(NamedTuple):
+    """How far a clock is ahead, seconds, what that looks like, and whether other hours fit as well."""
+
+    ahead_s: float
+    cause: str
+    others: int
+
+    def text(self, offset_time: float) -> str:
+        """Return the explanation, and the `--offset-time` that puts it right."""
+        side = "ahead" if self.ahead_s > 0 else "behind"
+        also = f"; {self.others} other whole hours fit too" if self.others else ""
+        total = offset_time + self.ahead_s
+        return (
+            f"the camera's clock seems to be {duration(abs(self.ahead_s))} {side} ({self.cause}{also}):"
+            f" try --offset-time {total:.10g}"
+        )
+
+
 def duration(seconds: float) -> str:
     """Return a duration as people say it, in its two largest units."""
     seconds = abs(seconds)
@@ -461,8 +465,3 @@ def duration(seconds: float) -> str:
             rest = whole % size // part
             return f"{whole // size} {unit} {rest} {smaller}" if rest else f"{whole // size} {unit}"
     return f"{whole} s"
-
-
-def _around(step: int, most: int) -> list[int]:
-    """Return multiples of a step, the nearest to 0 first, ahead before behind, without 0."""
-    return [sign * number * step for number in range(1, most // step + 1) for sign in (1, -1)]

@@ -8,8 +8,6 @@ image in reach cost nothing, and the others look into one or two windows of the 
 
 Comparisons are made on the squared distance dx * dx + dy * dy in float64, here and in the compiled
 kernel (`mlygeo.spatial.grid_numba`), so that both give the same bits and the same ties.
-
-Which pairs of points and images may match, tested before the nearest are taken.
 """
 
 from __future__ import annotations
@@ -18,20 +16,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from mlygeo.arrays import in_threads, workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
-Array: TypeAlias = npt.NDArray[np.float64]
-
-Rows: TypeAlias = npt.NDArray[np.int64]
+    from mlygeo.arrays import Bytes, Flags, Floats, Rows, Whole32
 
 CELLS_PER_IMAGE = 2
-
 
 LEAST_CELLS, MOST_CELLS = 1 << 18, 1 << 25
 
@@ -53,7 +46,7 @@ CHUNK_PAIRS = 1 << 17
 SLACK = 1e-3
 """Windows are this share of a cell wider than asked, so that rounding loses nothing at their edges."""
 
-PairTest: TypeAlias = "Callable[[Rows, Rows, Array], npt.NDArray[np.bool_]]"
+PairTest: TypeAlias = "Callable[[Rows, Rows, Floats], Flags]"
 """Tells of pairs (point row, image row, squared distance) whether they may match."""
 
 
@@ -76,10 +69,10 @@ class Grid:
     height: float
     columns: int
     lines: int
-    starts: npt.NDArray[np.int32]
-    x: Array
-    y: Array
-    rows: npt.NDArray[np.int32]
+    starts: Whole32
+    x: Floats
+    y: Floats
+    rows: Whole32
 
     @property
     def slack(self) -> float:
@@ -98,7 +91,7 @@ def shape(
     return width, height, int(wide / width) + 2, int(high / height) + 2
 
 
-def build(positions: tuple[Array, Array], chosen: npt.NDArray[np.int32] | None, box: Box, *, at_least: float) -> Grid:
+def build(positions: tuple[Floats, Floats], chosen: Whole32 | None, box: Box, *, at_least: float) -> Grid:
     """
     Sort positions into a grid.
 
@@ -166,7 +159,7 @@ class Occupancy:
     per_line: int
     short: float
     long: float
-    rings: npt.NDArray[np.uint8]
+    rings: Bytes
 
 
 def occupancy(grid: Grid, limit: float) -> Occupancy:
@@ -233,8 +226,8 @@ class Search:
         self,
         grid: Grid,
         ids: Rows,
-        points: tuple[Array, Array],
-        squares: Array,
+        points: tuple[Floats, Floats],
+        squares: Floats,
         rows: Rows,
         *,
         limit: float,
@@ -260,7 +253,7 @@ class Search:
         chunk = min(CHUNK_POINTS, max(1024, -(-len(points) // workers())))
         in_threads(lambda start, stop: self._chunk(points[start:stop], ring[start:stop]), len(points), chunk)
 
-    def _chunk(self, points: Rows, ring: npt.NDArray[np.uint8]) -> None:
+    def _chunk(self, points: Rows, ring: Bytes) -> None:
         """Widen the windows of some points until each has its images, or the limit is reached."""
         surely = np.minimum((ring + 1.0) * self.map.long, self.limit)
         first = self.grid.height * 0.5 * np.sqrt(self.k)
@@ -279,7 +272,7 @@ class Search:
             points, surely = points[short], surely[short]
             radius = np.minimum(np.maximum(2 * radius[short], surely), self.limit)
 
-    def _windows(self, points: Rows, radius: Array) -> Windows:
+    def _windows(self, points: Rows, radius: Floats) -> Windows:
         """Return the runs of grid entries in windows around points."""
         x, y = self.x[points], self.y[points]
         grid, slack = self.grid, self.grid.slack
@@ -308,7 +301,7 @@ class Search:
         begin = grid.starts[first].astype(np.int64)
         return Windows(begin, grid.starts[last + 1] - begin, ranges)
 
-    def _compare(self, points: Rows, radius: Array, windows: Windows) -> Rows:
+    def _compare(self, points: Rows, radius: Floats, windows: Windows) -> Rows:
         """Compare points with the entries in their windows, note the nearest, and return how many each has."""
         begin, lengths = windows.begin, windows.lengths
         per_point = np.add.reduceat(lengths, windows.first[:-1])
@@ -350,12 +343,7 @@ class Search:
         return found
 
 
-def heading_difference(heading: Array, bearing: Array) -> Array:
-    """Return the angle between a camera and the line of a street, both ways counted: 0 to 90°, NaN if unknown."""
-    # fmod is exact, and the compiled kernel uses the same, so that both agree to the last bit.
-    with np.errstate(invalid="ignore"):
-        difference = np.fmod(np.abs(heading - bearing), 180.0)
-    return np.minimum(difference, 180.0 - difference)
+# Which pairs of points and images may match, tested before the nearest are taken.
 
 
 @dataclass(frozen=True)
@@ -375,15 +363,15 @@ class HeadingTest:
         Largest difference, degrees.
     """
 
-    bearing: Array
-    heading: Array
-    pano: npt.NDArray[np.bool_]
+    bearing: Floats
+    heading: Floats
+    pano: Flags
     most: float
 
-    def __call__(self, points: Rows, images: Rows, squares: Array) -> npt.NDArray[np.bool_]:  # noqa: ARG002 - other tests need it
+    def __call__(self, points: Rows, images: Rows, squares: Floats) -> Flags:  # noqa: ARG002 - other tests need it
         """Tell which pairs pass."""
         difference = heading_difference(self.heading[images], self.bearing[points])
-        passes: npt.NDArray[np.bool_] = (difference <= self.most) | self.pano[images]
+        passes: Flags = (difference <= self.most) | self.pano[images]
         return passes
 
 
@@ -405,18 +393,24 @@ class HoldTest:
     """
 
     number: Rows
-    held_square: Array
+    held_square: Floats
     held_by: Rows
     place: Rows
     test: PairTest | None
 
-    def __call__(self, points: Rows, images: Rows, squares: Array) -> npt.NDArray[np.bool_]:
+    def __call__(self, points: Rows, images: Rows, squares: Floats) -> Flags:
         """Tell which pairs pass."""
         number = self.number[images]
         held = self.held_square[number]
-        passes: npt.NDArray[np.bool_] = (squares < held) | (
-            (squares == held) & (self.place[points] < self.held_by[number])
-        )
+        passes: Flags = (squares < held) | ((squares == held) & (self.place[points] < self.held_by[number]))
         if self.test is not None:
             passes &= self.test(points, images, squares)
         return passes
+
+
+def heading_difference(heading: Floats, bearing: Floats) -> Floats:
+    """Return the angle between a camera and the line of a street, both ways counted: 0 to 90°, NaN if unknown."""
+    # fmod is exact, and the compiled kernel uses the same, so that both agree to the last bit.
+    with np.errstate(invalid="ignore"):
+        difference = np.fmod(np.abs(heading - bearing), 180.0)
+    return np.minimum(difference, 180.0 - difference)

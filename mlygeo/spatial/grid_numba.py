@@ -17,9 +17,8 @@ from mlygeo.arrays import in_threads, workers
 from mlygeo.spatial.grid import SLACK, shape
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from mlygeo.spatial.grid import Array, Box, HeadingTest, Rows
+    from mlygeo.arrays import Floats, Rows, Whole32
+    from mlygeo.spatial.grid import Box, HeadingTest
 
 CELLS_PER_IMAGE = 0.25
 """Cells of some 12 to 16 m in a city of ten million images: fewer cells stay in the caches, more hold fewer images."""
@@ -148,16 +147,16 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
 
 
 def search(
-    points: tuple[Array, Array],
-    images: tuple[Array, Array],
+    points: tuple[Floats, Floats],
+    images: tuple[Floats, Floats],
     ids: Rows,
     *,
     only: Rows,
-    chosen: npt.NDArray[np.int32] | None,
+    chosen: Whole32 | None,
     box: Box,
     limit_square: float,
     test: HeadingTest | None,
-    squares: Array,
+    squares: Floats,
     rows: Rows,
 ) -> None:
     """

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from mlygeo.spatial.grid import Array, PairTest, Rows
+    from mlygeo.arrays import Flags, Floats, Indices, Rows, Whole32
+    from mlygeo.spatial.grid import PairTest
 
-    Chosen: TypeAlias = npt.NDArray[np.int32] | None
+    Chosen: TypeAlias = Whole32 | None
 
 LOG = logging.getLogger("mlygeo.spatial.nearest")
 
@@ -45,8 +46,8 @@ HISTOGRAM, SAMPLE, MOST_HALVINGS = 64, 20_000, 16
 
 
 def search(
-    points: tuple[Array, Array],
-    images: tuple[Array, Array],
+    points: tuple[Floats, Floats],
+    images: tuple[Floats, Floats],
     ids: Rows,
     *,
     max_distance: float,
@@ -54,7 +55,7 @@ def search(
     test: PairTest | None = None,
     only: Rows | None = None,
     compiled: bool | None = None,
-) -> tuple[Array, Rows]:
+) -> tuple[Floats, Rows]:
     """
     Return the nearest images of points.
 
@@ -110,15 +111,15 @@ def search(
 
 
 def search_distinct(
-    points: tuple[Array, Array],
-    images: tuple[Array, Array],
+    points: tuple[Floats, Floats],
+    images: tuple[Floats, Floats],
     ids: Rows,
     *,
     max_distance: float,
     k: int,
     test: PairTest | None,
     compiled: bool | None,
-) -> tuple[Rows, Rows, Array]:
+) -> tuple[Rows, Rows, Floats]:
     """
     Return the pairs of points and their k nearest images, each id counted once for a point.
 
@@ -134,7 +135,7 @@ def search_distinct(
     """
     repeated = k > 1 and len(np.unique(ids)) < len(ids)
     ask, todo = k, None
-    parts: list[tuple[Rows, Rows, Array]] = []
+    parts: list[tuple[Rows, Rows, Floats]] = []
     while True:
         squares, rows = search(
             points, images, ids, max_distance=max_distance, k=ask, test=test, only=todo, compiled=compiled
@@ -194,13 +195,13 @@ def _kernel(images: int, *, compiled: bool | None) -> ModuleType | None:
 class _Task:
     """One pass of a search, up to a limit; squares and rows are filled in place."""
 
-    points: tuple[Array, Array]
-    images: tuple[Array, Array]
+    points: tuple[Floats, Floats]
+    images: tuple[Floats, Floats]
     ids: Rows
     limit: float
     test: PairTest | None
     kernel: ModuleType | None
-    squares: Array
+    squares: Floats
     rows: Rows
 
     def divide(self, only: Rows, chosen: Chosen, halvings: int = 0) -> None:
@@ -246,7 +247,7 @@ class _Task:
         if size <= 16 * self.limit or len(only) * HISTOGRAM**2 < CROWDED_WORK:
             return False
 
-        def histogram(x: Array, y: Array) -> npt.NDArray[np.intp]:
+        def histogram(x: Floats, y: Floats) -> Indices:
             column = ((x - box.west) * (HISTOGRAM / (size * 1.001))).astype(np.intp)
             line = ((y - box.south) * (HISTOGRAM / (size * 1.001))).astype(np.intp)
             return np.bincount(line * HISTOGRAM + column, minlength=HISTOGRAM**2)
@@ -261,13 +262,13 @@ class _Task:
         return density > CROWDED and density * len(only) > CROWDED_WORK
 
 
-def _usable(x: Array, y: Array) -> npt.NDArray[np.bool_]:
+def _usable(x: Floats, y: Floats) -> Flags:
     with np.errstate(invalid="ignore"):
-        usable: npt.NDArray[np.bool_] = (np.abs(x) < FARTHEST_M) & (np.abs(y) < FARTHEST_M)
+        usable: Flags = (np.abs(x) < FARTHEST_M) & (np.abs(y) < FARTHEST_M)
     return usable
 
 
-def _tight(x: Array, y: Array, chosen: npt.NDArray[np.integer] | None) -> Box:
+def _tight(x: Floats, y: Floats, chosen: npt.NDArray[np.integer] | None) -> Box:
     """Return the box of the chosen positions."""
     count = len(x) if chosen is None else len(chosen)
     if not count:
@@ -291,7 +292,7 @@ def _grown(box: Box, limit: float) -> Box:
     return Box(box.west - by, box.south - by, box.east + by, box.north + by)
 
 
-def _inside(x: Array, y: Array, chosen: npt.NDArray[np.integer] | None, box: Box) -> npt.NDArray[np.int32] | None:
+def _inside(x: Floats, y: Floats, chosen: npt.NDArray[np.integer] | None, box: Box) -> Whole32 | None:
     """Return which of the chosen positions a box holds; None if no choice was made and it holds all."""
     tight = _tight(x, y, chosen)
     if tight[:2] >= box[:2] and tight.south >= box.south and tight.east <= box.east and tight.north <= box.north:

@@ -2,8 +2,6 @@
 The nearest images of points: `select_nearest` on frames, and `match`, its array floor.
 
 Distances are planar, in a projected coordinate reference system (`mlygeo.spatial.geodesy`).
-
-Hand each image to one point: the stable matching of points and images by distance.
 """
 
 from __future__ import annotations
@@ -24,9 +22,9 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
+    from mlygeo.arrays import Floats, Rows
     from mlygeo.spatial.geodesy import Projection
-    from mlygeo.spatial.grid import Array, PairTest, Rows
-
+    from mlygeo.spatial.grid import PairTest
 
 __all__ = ["Matches", "check_options", "choose_projection", "heading_difference", "match", "select_nearest"]
 
@@ -41,30 +39,6 @@ BEARING_POINTS = replace(frames.POINTS, columns=frames.STREET_POINTS.only("point
 
 BATCH = 4
 """Images that a point asks for at once, beside the k it wants: more than that is seldom refused."""
-
-
-@dataclass(frozen=True)
-class Matches:
-    """
-    Pairs of points and images, sorted by point row and rank; arrays of equal length.
-
-    Parameters
-    ----------
-    point_row, image_row
-        Rows in the arrays that were matched (int64).
-    distance_m
-        Planar distance, metres (float64).
-    rank
-        1 for a point's nearest image, 2 for the next (int64).
-    """
-
-    point_row: Rows
-    image_row: Rows
-    distance_m: Array
-    rank: Rows
-
-    def __len__(self) -> int:
-        return len(self.point_row)
 
 
 def select_nearest(
@@ -162,11 +136,35 @@ def select_nearest(
     return _selection(columns, images, image)
 
 
+@dataclass(frozen=True)
+class Matches:
+    """
+    Pairs of points and images, sorted by point row and rank; arrays of equal length.
+
+    Parameters
+    ----------
+    point_row, image_row
+        Rows in the arrays that were matched (int64).
+    distance_m
+        Planar distance, metres (float64).
+    rank
+        1 for a point's nearest image, 2 for the next (int64).
+    """
+
+    point_row: Rows
+    image_row: Rows
+    distance_m: Floats
+    rank: Rows
+
+    def __len__(self) -> int:
+        return len(self.point_row)
+
+
 def match(
-    point_lon: Array,
-    point_lat: Array,
-    image_lon: Array,
-    image_lat: Array,
+    point_lon: Floats,
+    point_lat: Floats,
+    image_lon: Floats,
+    image_lat: Floats,
     image_id: Rows,
     *,
     projection: Projection,
@@ -174,8 +172,8 @@ def match(
     k: int = 1,
     unique: bool = False,
     max_heading_difference: float | None = None,
-    point_bearing: Array | None = None,
-    image_heading: Array | None = None,
+    point_bearing: Floats | None = None,
+    image_heading: Floats | None = None,
     image_is_pano: Any = None,
     point_id: Rows | None = None,
     compiled: bool | None = None,
@@ -295,7 +293,7 @@ def check_options(*, max_distance: float | None, k: int, max_heading_difference:
         )
 
 
-def choose_projection(lon: Array, lat: Array, *, srid: int | None, force_srid: bool = False) -> Projection | None:
+def choose_projection(lon: Floats, lat: Floats, *, srid: int | None, force_srid: bool = False) -> Projection | None:
     """
     Return the projection to measure in around some positions.
 
@@ -327,7 +325,7 @@ def choose_projection(lon: Array, lat: Array, *, srid: int | None, force_srid: b
 
 
 def _within_reach(
-    points: tuple[Array, Array], images: tuple[Array, Array], projection: Projection, limit: float
+    points: tuple[Floats, Floats], images: tuple[Floats, Floats], projection: Projection, limit: float
 ) -> Rows | None:
     """
     Return the rows of the images around the points; None for all.
@@ -349,7 +347,7 @@ def _within_reach(
     return np.flatnonzero(beside)
 
 
-def _known(degrees: Array | None, length: int) -> Array:
+def _known(degrees: Floats | None, length: int) -> Floats:
     return np.full(length, np.nan) if degrees is None else np.ascontiguousarray(degrees, dtype=np.float64)
 
 
@@ -367,7 +365,7 @@ def _check_unique(point_id: Rows) -> None:
         )
 
 
-def _positions(frame: gpd.GeoDataFrame, name: str) -> tuple[Array, Array]:
+def _positions(frame: gpd.GeoDataFrame, name: str) -> tuple[Floats, Floats]:
     import shapely
 
     kinds = shapely.get_type_id(np.asarray(frame.geometry.values))
@@ -381,13 +379,13 @@ def _positions(frame: gpd.GeoDataFrame, name: str) -> tuple[Array, Array]:
     return frames.lonlat(frame)
 
 
-def _numbers(frame: gpd.GeoDataFrame, column: str) -> Array:
+def _numbers(frame: gpd.GeoDataFrame, column: str) -> Floats:
     """Return a column as float64, NaN throughout if there is none that holds numbers."""
     import pandas as pd
 
     if column not in frame.columns or not pd.api.types.is_numeric_dtype(frame[column]):
         return np.full(len(frame), np.nan)
-    values: Array = frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
+    values: Floats = frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
     return values
 
 
@@ -405,9 +403,19 @@ def _selection(columns: dict[str, Any], images: gpd.GeoDataFrame, rows: Rows) ->
     return selection
 
 
+def _places(point_id: Rows) -> Rows:
+    """Return the place of each point in the order of their ids."""
+    place = np.empty(len(point_id), dtype=np.int64)
+    place[np.argsort(point_id, kind="stable")] = np.arange(len(point_id))
+    return place
+
+
+# Each image to one point: the stable matching of points and images by distance.
+
+
 def assign(
-    points: tuple[Array, Array],
-    images: tuple[Array, Array],
+    points: tuple[Floats, Floats],
+    images: tuple[Floats, Floats],
     ids: Rows,
     *,
     number: Rows,
@@ -416,7 +424,7 @@ def assign(
     k: int,
     test: PairTest | None,
     compiled: bool | None,
-) -> tuple[Rows, Rows, Array]:
+) -> tuple[Rows, Rows, Floats]:
     """
     Return the pairs that taking the shortest pair first, again and again, would give.
 
@@ -481,10 +489,3 @@ def assign(
         hold = HoldTest(number, held_square, held_by, place, test)
     taken = np.flatnonzero(holder >= 0)
     return holder[taken], held_image[taken], held_square[taken]
-
-
-def _places(point_id: Rows) -> Rows:
-    """Return the place of each point in the order of their ids."""
-    place = np.empty(len(point_id), dtype=np.int64)
-    place[np.argsort(point_id, kind="stable")] = np.arange(len(point_id))
-    return place

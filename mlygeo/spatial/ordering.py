@@ -8,7 +8,7 @@ with an `error`, have no place in the order.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
-    from mlygeo.spatial.polynomial import Array
+    from mlygeo.arrays import Flags, Floats, Rows
 
-Rows: TypeAlias = npt.NDArray[np.int64]
-Flags: TypeAlias = npt.NDArray[np.bool_]
 
 CHUNK = 1 << 13
 
@@ -59,8 +57,8 @@ class Order:
     rows: Rows | None
     first: Flags
     time_ms: Rows
-    lon: Array
-    lat: Array
+    lon: Floats
+    lat: Floats
 
     def __len__(self) -> int:
         """Return the number of images that have a place."""
@@ -150,7 +148,7 @@ def names(paths: pd.Series) -> pd.Series:
     return paths.str.rsplit("/", n=1).str[-1].str.rsplit("\\", n=1).str[-1]
 
 
-def _positions(images: gpd.GeoDataFrame) -> tuple[Array, Array]:
+def _positions(images: gpd.GeoDataFrame) -> tuple[Floats, Floats]:
     points = np.asarray(images.geometry.values)
     lon, lat = np.empty(len(points)), np.empty(len(points))
 
@@ -193,8 +191,8 @@ def _contiguous(code: Rows) -> bool:
 
 
 def _by_name(
-    images: gpd.GeoDataFrame, rows: Rows | None, *, tied: Flags, code: Rows, time: Rows, position: tuple[Array, Array]
-) -> tuple[Rows, Array, Array]:
+    images: gpd.GeoDataFrame, rows: Rows | None, *, tied: Flags, code: Rows, time: Rows, position: tuple[Floats, Floats]
+) -> tuple[Rows, Floats, Floats]:
     """Sort the rows that tie in time by name, path and id; all others stay where they are."""
     import pandas as pd
 

@@ -17,13 +17,10 @@ from mlygeo.spatial import geodesy
 
 if TYPE_CHECKING:
     import geopandas as gpd
-    import numpy.typing as npt
 
+    from mlygeo.arrays import Flags, Floats, Whole, Words
     from mlygeo.spatial.geodesy import Projection
 
-    Floats = npt.NDArray[np.float64]
-    Ints = npt.NDArray[np.int64]
-    Hashes = npt.NDArray[np.uint64]
 
 CHUNK = 20_000
 """Bearings that a thread works out at a time."""
@@ -35,7 +32,7 @@ class Lines:
 
     x: Floats
     y: Floats
-    first: Ints
+    first: Whole
     step: Floats
     """Distance from the vertex before, at each vertex; 0 at the first of a line."""
     along: Floats
@@ -51,7 +48,7 @@ class Lines:
         return self.along[self.first[1:] - 1]
 
 
-def coordinates(streets: gpd.GeoDataFrame) -> tuple[Floats, Ints]:
+def coordinates(streets: gpd.GeoDataFrame) -> tuple[Floats, Whole]:
     """
     Return the vertices of a frame of lines, degrees, shape (vertices, 2), and the first of each line (and one more).
 
@@ -84,7 +81,7 @@ def bounds(lonlat: Floats) -> tuple[float, float, float, float]:
     return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
 
 
-def each_once(streets: gpd.GeoDataFrame, street: Ints, hashes: tuple[Hashes, Hashes]) -> Ints:
+def each_once(streets: gpd.GeoDataFrame, street: Whole, hashes: tuple[Words, Words]) -> Whole:
     """Return one row for each street, the lowest (u, v, key), in that order whatever the order of the rows."""
     u, v, key = (streets[name].to_numpy() for name in ("u", "v", "key"))
     order = np.lexsort((*hashes, key, v, u))
@@ -92,7 +89,7 @@ def each_once(streets: gpd.GeoDataFrame, street: Ints, hashes: tuple[Hashes, Has
     return order[first]
 
 
-def measure(x: Floats, y: Floats, first: Ints) -> Lines:
+def measure(x: Floats, y: Floats, first: Whole) -> Lines:
     """Return lines with the lengths that GEOS has for them, to the last digit."""
     step = np.zeros(len(x))
     step[1:] = np.sqrt(np.diff(x) ** 2 + np.diff(y) ** 2)
@@ -103,7 +100,7 @@ def measure(x: Floats, y: Floats, first: Ints) -> Lines:
     return Lines(x, y, first, step, along, before, along + np.repeat(before, np.diff(first)))
 
 
-def project(lonlat: Floats, first: Ints, projection: Projection) -> Lines:
+def project(lonlat: Floats, first: Whole, projection: Projection) -> Lines:
     """
     Project and measure lines, within a micrometre or two of PROJ where there are very many.
 
@@ -113,7 +110,7 @@ def project(lonlat: Floats, first: Ints, projection: Projection) -> Lines:
     return measure(*projection.fit((lon, lat)).forward(lon, lat), first)
 
 
-def exactly(lines: Lines, which: Ints, lonlat: Floats, projection: Projection) -> None:
+def exactly(lines: Lines, which: Whole, lonlat: Floats, projection: Projection) -> None:
     """Put what PROJ itself says in the place of the vertices and lengths of these lines."""
     chosen = np.zeros(len(lines.first) - 1, dtype=bool)
     chosen[which] = True
@@ -124,7 +121,7 @@ def exactly(lines: Lines, which: Ints, lonlat: Floats, projection: Projection) -
     lines.x[here], lines.y[here], lines.step[here], lines.along[here] = exact.x, exact.y, exact.step, exact.along
 
 
-def _running_length(step: Floats, first: Ints) -> Floats:
+def _running_length(step: Floats, first: Whole) -> Floats:
     """
     Cumulate steps along each line, from 0 and one after another, as GEOS does.
 
@@ -144,7 +141,7 @@ def _running_length(step: Floats, first: Ints) -> Floats:
     return along
 
 
-def locate(lines: Lines, line: Ints, distance: Floats) -> tuple[Floats, Floats, Ints]:
+def locate(lines: Lines, line: Whole, distance: Floats) -> tuple[Floats, Floats, Whole]:
     """
     Return the places at distances along lines, and the vertex where the segment of each starts.
 
@@ -167,7 +164,7 @@ def locate(lines: Lines, line: Ints, distance: Floats) -> tuple[Floats, Floats, 
     return x, y, segment
 
 
-def bearings(lines: Lines, lonlat: Floats, vertex: Hashes, segment: Ints) -> Floats:
+def bearings(lines: Lines, lonlat: Floats, vertex: Words, segment: Whole) -> Floats:
     """Return the geodesic bearing of segments; one without length takes that of the nearest one before, or after."""
     vertices = np.arange(len(lonlat))
     moves = _moves(vertex, lines.first)
@@ -189,13 +186,13 @@ def bearings(lines: Lines, lonlat: Floats, vertex: Hashes, segment: Ints) -> Flo
     return bearing
 
 
-def hashes(lonlat: Floats) -> Hashes:
+def hashes(lonlat: Floats) -> Words:
     """Return a 64-bit hash of each vertex."""
     lon, lat = (np.ascontiguousarray(values + 0.0).view("uint64") for values in lonlat.T)  # -0.0 is 0.0
     return _mix(_mix(lon) + lat)
 
 
-def same_lines(vertex: Hashes, first: Ints) -> tuple[Ints, Hashes]:
+def same_lines(vertex: Words, first: Whole) -> tuple[Whole, Words]:
     """
     Number lines so that those along the same places, either way round, have the same number.
 
@@ -213,19 +210,19 @@ def same_lines(vertex: Hashes, first: Ints) -> tuple[Ints, Hashes]:
     return pd.factorize(sums)[0], sums
 
 
-def directions(vertex: Hashes, first: Ints) -> Hashes:
+def directions(vertex: Words, first: Whole) -> Words:
     """Return a hash of each line that tells its two directions apart."""
     return _sum_over_segments(vertex, np.roll(vertex, -1) << np.uint64(1), first)
 
 
-def _sum_over_segments(vertex: Hashes, after: Hashes, first: Ints) -> Hashes:
+def _sum_over_segments(vertex: Words, after: Words, first: Whole) -> Words:
     segment = _mix(vertex + after)
     segment[~_moves(vertex, first)] = 0
     sums = np.add.reduceat(segment, first[:-1])
     return np.where(sums == 0, vertex[first[:-1]], sums)  # lines without length: their place
 
 
-def _moves(vertex: Hashes, first: Ints) -> npt.NDArray[np.bool_]:
+def _moves(vertex: Words, first: Whole) -> Flags:
     """Return at which vertices a segment with length starts."""
     moves = np.zeros(len(vertex), dtype=bool)
     moves[:-1] = vertex[1:] != vertex[:-1]
@@ -233,7 +230,7 @@ def _moves(vertex: Hashes, first: Ints) -> npt.NDArray[np.bool_]:
     return moves
 
 
-def _mix(values: Hashes) -> Hashes:
+def _mix(values: Words) -> Words:
     """Spread 64-bit numbers (the finalizer of SplitMix64; Steele, Lea and Flood 2014)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-Array: TypeAlias = npt.NDArray[np.float64]
+    from mlygeo.arrays import Floats, Indices
+
 
 TOLERANCE = 1e-6
 """Largest difference to PROJ that is accepted, metres."""
@@ -54,7 +54,7 @@ class Polynomial:
 
     centre: tuple[float, float]
     half: tuple[float, float]
-    coefficients: Array
+    coefficients: Floats
     error_m: float
 
     @property
@@ -62,7 +62,7 @@ class Polynomial:
         """Total degree."""
         return int(self.coefficients.shape[1]) - 1
 
-    def evaluate(self, lon: Array, lat: Array, threads: int = 1) -> tuple[Array, Array, npt.NDArray[np.intp]]:
+    def evaluate(self, lon: Floats, lat: Floats, threads: int = 1) -> tuple[Floats, Floats, Indices]:
         """
         Return x and y in metres, and the positions of the coordinates that it cannot serve.
 
@@ -71,7 +71,7 @@ class Polynomial:
         x, y = np.empty(len(lon)), np.empty(len(lon))
         chunk = max(BLOCK, -(-len(lon) // max(threads, 1)))
 
-        def work(start: int) -> list[npt.NDArray[np.intp]]:
+        def work(start: int) -> list[Indices]:
             buffers = np.empty((3, BLOCK))
             stop = min(start + chunk, len(lon))
             return [
@@ -88,8 +88,8 @@ class Polynomial:
         return x, y, np.concatenate(outside) if outside else np.empty(0, dtype=np.intp)
 
     def _block(
-        self, degrees: tuple[Array, Array], metres: tuple[Array, Array], block: slice, buffers: Array
-    ) -> npt.NDArray[np.intp]:
+        self, degrees: tuple[Floats, Floats], metres: tuple[Floats, Floats], block: slice, buffers: Floats
+    ) -> Indices:
         u, v, part = (buffer[: block.stop - block.start] for buffer in buffers)
         np.subtract(degrees[0][block], self.centre[0], out=u)
         np.multiply(u, 1 / self.half[0], out=u)
@@ -102,12 +102,12 @@ class Polynomial:
                 _horner(coefficients, (u, v), part, out[block])
             edge = 1 + 1e-9
             outside = ~((u >= -edge) & (u <= edge) & (v >= -edge) & (v <= edge))
-        rows: npt.NDArray[np.intp] = np.flatnonzero(outside) + block.start
+        rows: Indices = np.flatnonzero(outside) + block.start
         return rows
 
 
 def fit(
-    project: Callable[[Array, Array], tuple[Array, Array]], coordinates: Sequence[tuple[Array, Array]]
+    project: Callable[[Floats, Floats], tuple[Floats, Floats]], coordinates: Sequence[tuple[Floats, Floats]]
 ) -> Polynomial | None:
     """
     Return a polynomial for the box of some coordinates, or None if none is good enough.
@@ -155,7 +155,7 @@ def fit(
     return None
 
 
-def _horner(coefficients: Array, scaled: tuple[Array, Array], part: Array, out: Array) -> None:
+def _horner(coefficients: Floats, scaled: tuple[Floats, Floats], part: Floats, out: Floats) -> None:
     """Evaluate sum c[i, j] u^i v^j with i + j <= degree: in v for each power of u, then in u."""
     u, v = scaled
     degree = len(coefficients) - 1
@@ -170,7 +170,7 @@ def _horner(coefficients: Array, scaled: tuple[Array, Array], part: Array, out: 
         np.add(out, part, out=out)
 
 
-def _power_coefficients(values: Array, degree: int) -> Array:
+def _power_coefficients(values: Floats, degree: int) -> Floats:
     """Return coefficients of u^i v^j from values at Chebyshev nodes, cut to a total degree."""
     order = np.arange(degree + 1)
     basis = np.cos(np.outer(order, np.pi * (np.arange(NODES) + 0.5) / NODES)) * (2 / NODES)
@@ -181,11 +181,11 @@ def _power_coefficients(values: Array, degree: int) -> Array:
     for i in order:
         one = np.polynomial.chebyshev.cheb2poly(np.eye(degree + 1)[i, : i + 1])
         to_powers[i, : len(one)] = one
-    powers: Array = to_powers.T @ chebyshev @ to_powers
+    powers: Floats = to_powers.T @ chebyshev @ to_powers
     return powers
 
 
-def _box(coordinates: Sequence[tuple[Array, Array]]) -> tuple[float, float, float, float] | None:
+def _box(coordinates: Sequence[tuple[Floats, Floats]]) -> tuple[float, float, float, float] | None:
     lows, highs = [], []
     for pair in coordinates:
         if not len(pair[0]):
@@ -207,11 +207,11 @@ def _box(coordinates: Sequence[tuple[Array, Array]]) -> tuple[float, float, floa
     return float(west), float(south), float(east), float(north)
 
 
-def _share(coordinates: Sequence[tuple[Array, Array]]) -> float:
+def _share(coordinates: Sequence[tuple[Floats, Floats]]) -> float:
     return SAMPLE / max(sum(len(lon) for lon, _ in coordinates), 1)
 
 
-def _sample(lon: Array, lat: Array, box: tuple[float, float, float, float], share: float) -> tuple[Array, Array]:
+def _sample(lon: Floats, lat: Floats, box: tuple[float, float, float, float], share: float) -> tuple[Floats, Floats]:
     """
     Return a share of the coordinates inside a box, chosen by a hash of their bits.
 

@@ -1,7 +1,7 @@
 """
 Projections that turn degrees into planar metres, by PROJ or by a polynomial that was checked against it.
 
-PROJ on arrays, in threads; the only place that transforms coordinates with it.
+The only file that transforms coordinates with PROJ: on arrays, in threads.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from mlygeo.spatial import areas
 from mlygeo.spatial.polynomial import TOLERANCE, fit
 
 if TYPE_CHECKING:
-    from mlygeo.spatial.areas import Bounds
-    from mlygeo.spatial.polynomial import Array, Polynomial
-
+    from mlygeo.arrays import Bounds, Floats
+    from mlygeo.spatial.polynomial import Polynomial
 
 LOG = logging.getLogger("mlygeo.spatial.geodesy")
 
@@ -30,6 +29,37 @@ MANY = 100_000
 
 CHUNK = 50_000
 """Coordinates that one call of PROJ gets: enough to make the call's own cost vanish."""
+
+
+@lru_cache(maxsize=64)
+def projection(srid: int, bounds: Bounds | None) -> Projection:
+    """Return the projection of an EPSG code; an error names a better one for the bounds."""
+    from pyproj import CRS
+
+    better = "a projected one, such as that of the region's UTM zone"
+    if bounds is not None:
+        better = f"--srid {areas.suggest(bounds, srid)}"
+    try:
+        crs = CRS.from_epsg(srid)
+    except _error() as error:
+        raise CrsError(f"EPSG has no coordinate reference system {srid}", hint=f"use {better}") from error
+    if crs.is_compound:
+        horizontal = crs.sub_crs_list[0].to_epsg() if crs.sub_crs_list else None
+        better = f"--srid {horizontal}, its horizontal part" if horizontal else better
+    if crs.is_geographic and not crs.is_compound:
+        raise CrsError(
+            f"EPSG:{srid} ({crs.name}) is geographic: it counts in degrees, not in metres", hint=f"use {better}"
+        )
+    if not crs.is_projected or crs.is_vertical:
+        raise CrsError(f"EPSG:{srid} ({crs.name}) is a {crs.type_name}, not a projected one", hint=f"use {better}")
+    area = crs.area_of_use
+    return Projection(
+        srid=srid,
+        name=crs.name,
+        unit_m=float(crs.axis_info[0].unit_conversion_factor),
+        area=None if area is None else area.bounds,
+        area_name="" if area is None else area.name,
+    )
 
 
 @dataclass(frozen=True)
@@ -59,7 +89,7 @@ class Projection:
     area_name: str = ""
     _polynomial: Polynomial | None = field(default=None, repr=False, compare=False)
 
-    def forward(self, lon: Any, lat: Any, *, exact: bool = False) -> tuple[Array, Array]:
+    def forward(self, lon: Any, lat: Any, *, exact: bool = False) -> tuple[Floats, Floats]:
         """
         Project longitudes and latitudes.
 
@@ -87,7 +117,7 @@ class Projection:
             x[outside], y[outside] = self._through_proj(lon[outside], lat[outside])
         return x, y
 
-    def inverse(self, x: Any, y: Any) -> tuple[Array, Array]:
+    def inverse(self, x: Any, y: Any) -> tuple[Floats, Floats]:
         """
         Return longitudes and latitudes (degrees, WGS 84) of planar positions in metres, as PROJ has them.
 
@@ -96,7 +126,7 @@ class Projection:
         x, y = _coordinates(x, y)
         return _transform(self.srid, x / self.unit_m, y / self.unit_m, inverse=True)
 
-    def fit(self, *coordinates: tuple[Array, Array]) -> Projection:
+    def fit(self, *coordinates: tuple[Floats, Floats]) -> Projection:
         """
         Return the same projection, with a polynomial for the box of these coordinates if that is good enough.
 
@@ -157,7 +187,7 @@ class Projection:
         south, north = max(south - 0.001, -90.0), min(north + 0.001, 90.0)
         return areas.wrap(west - 0.001), south, areas.wrap(east + 0.001), north
 
-    def _through_proj(self, lon: Array, lat: Array) -> tuple[Array, Array]:
+    def _through_proj(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
         x, y = _transform(self.srid, lon, lat, inverse=False)
         if self.unit_m != 1.0:
             x *= self.unit_m
@@ -165,38 +195,7 @@ class Projection:
         return x, y
 
 
-@lru_cache(maxsize=64)
-def projection(srid: int, bounds: Bounds | None) -> Projection:
-    """Return the projection of an EPSG code; an error names a better one for the bounds."""
-    from pyproj import CRS
-
-    better = "a projected one, such as that of the region's UTM zone"
-    if bounds is not None:
-        better = f"--srid {areas.suggest(bounds, srid)}"
-    try:
-        crs = CRS.from_epsg(srid)
-    except _error() as error:
-        raise CrsError(f"EPSG has no coordinate reference system {srid}", hint=f"use {better}") from error
-    if crs.is_compound:
-        horizontal = crs.sub_crs_list[0].to_epsg() if crs.sub_crs_list else None
-        better = f"--srid {horizontal}, its horizontal part" if horizontal else better
-    if crs.is_geographic and not crs.is_compound:
-        raise CrsError(
-            f"EPSG:{srid} ({crs.name}) is geographic: it counts in degrees, not in metres", hint=f"use {better}"
-        )
-    if not crs.is_projected or crs.is_vertical:
-        raise CrsError(f"EPSG:{srid} ({crs.name}) is a {crs.type_name}, not a projected one", hint=f"use {better}")
-    area = crs.area_of_use
-    return Projection(
-        srid=srid,
-        name=crs.name,
-        unit_m=float(crs.axis_info[0].unit_conversion_factor),
-        area=None if area is None else area.bounds,
-        area_name="" if area is None else area.name,
-    )
-
-
-def _coordinates(first: Any, second: Any) -> tuple[Array, Array]:
+def _coordinates(first: Any, second: Any) -> tuple[Floats, Floats]:
     return (np.atleast_1d(np.asarray(first, dtype=np.float64)), np.atleast_1d(np.asarray(second, dtype=np.float64)))
 
 
@@ -217,7 +216,7 @@ def _error() -> type[Exception]:
     return kind
 
 
-def _transform(srid: int, first: Array, second: Array, *, inverse: bool) -> tuple[Array, Array]:
+def _transform(srid: int, first: Floats, second: Floats, *, inverse: bool) -> tuple[Floats, Floats]:
     """Return new arrays with the coordinates transformed to a CRS, or from it; NaN where PROJ has no answer."""
     shared = _transformer(srid)
     first, second = np.array(first), np.array(second)

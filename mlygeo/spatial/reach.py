@@ -3,8 +3,6 @@ Stretches of lines that lie within a distance of points, exactly: circles cut se
 
 Points are sorted into a grid once; each segment looks at the cells its surroundings meet. Work goes
 on in chunks of neighbouring lines, so that memory is bounded whatever the number of points.
-
-Parts of lines as lines of their own.
 """
 
 from __future__ import annotations
@@ -21,11 +19,9 @@ from mlygeo.spatial.grid import SMALLEST_CELL_M, Box, Grid, build
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy.typing as npt
-
+    from mlygeo.arrays import Flags, Floats, Objects, Whole, Whole32
     from mlygeo.spatial.geodesy import Projection
-    from mlygeo.spatial.polylines import Floats, Ints, Lines
-
+    from mlygeo.spatial.polylines import Lines
 
 TOUCH_M = 1e-6
 """Stretches closer than this are one, and one that ends this close to the line's end ends there: rounding."""
@@ -44,60 +40,11 @@ NEIGHBOURHOOD_M = 500.0
 NEVER = np.iinfo(np.int64).min
 """The time of no point."""
 
-
-@dataclass(frozen=True)
-class Classes:
-    """A class for each point, as a number from 0."""
-
-    codes: npt.NDArray[np.int32]
-    count: int
-
-
-class Stretches(NamedTuple):
-    """Parts of lines, from start to stop (metres along the line), in the order of lines and places."""
-
-    line: Ints
-    start: Floats
-    stop: Floats
-
-
-class Groups(NamedTuple):
-    """For pairs of lines and classes: how much of the line lies near points of the class, and how many they are."""
-
-    line: Ints
-    code: Ints
-    covered_m: Floats
-    points: Ints
-
-
-@dataclass(frozen=True)
-class Reached:
-    """
-    What of some lines lies within a distance of points.
-
-    Parameters
-    ----------
-    stretches
-        The parts of lines that do.
-    points
-        Number of points within the distance of each line.
-    newest
-        Latest time among them, `NEVER` where there is none.
-    groups
-        The same for each class, by the names of the classes.
-    near
-        Which of all points lie within the distance of some line.
-    """
-
-    stretches: Stretches
-    points: Ints
-    newest: Ints
-    groups: dict[str, Groups]
-    near: npt.NDArray[np.bool_]
+_NO_ROWS, _NO_METRES = np.empty(0, dtype=np.int64), np.empty(0)
 
 
 def reach(
-    lines: Lines, points: tuple[Floats, Floats], distance: float, *, time: Ints, classes: Mapping[str, Classes]
+    lines: Lines, points: tuple[Floats, Floats], distance: float, *, time: Whole, classes: Mapping[str, Classes]
 ) -> Reached:
     """
     Return what of lines lies within a distance of points; a point just there counts.
@@ -131,24 +78,64 @@ def reach(
     return Reached(Stretches(*_rows(stretches, order)), counts, newest, groups, search.near)
 
 
-_NO_ROWS, _NO_METRES = np.empty(0, dtype=np.int64), np.empty(0)
+@dataclass(frozen=True)
+class Classes:
+    """A class for each point, as a number from 0."""
+
+    codes: Whole32
+    count: int
+
+
+@dataclass(frozen=True)
+class Reached:
+    """
+    What of some lines lies within a distance of points.
+
+    Parameters
+    ----------
+    stretches
+        The parts of lines that do.
+    points
+        Number of points within the distance of each line.
+    newest
+        Latest time among them, `NEVER` where there is none.
+    groups
+        The same for each class, by the names of the classes.
+    near
+        Which of all points lie within the distance of some line.
+    """
+
+    stretches: Stretches
+    points: Whole
+    newest: Whole
+    groups: dict[str, Groups]
+    near: Flags
+
+
+class Stretches(NamedTuple):
+    """Parts of lines, from start to stop (metres along the line), in the order of lines and places."""
+
+    line: Whole
+    start: Floats
+    stop: Floats
+
 
 _NO_STRETCHES = Stretches(_NO_ROWS, _NO_METRES, _NO_METRES)
+
+
+class Groups(NamedTuple):
+    """For pairs of lines and classes: how much of the line lies near points of the class, and how many they are."""
+
+    line: Whole
+    code: Whole
+    covered_m: Floats
+    points: Whole
+
 
 _NO_GROUPS = Groups(_NO_ROWS, _NO_ROWS, _NO_METRES, _NO_ROWS)
 
 
-def _together(parts: Sequence[tuple[Any, ...]], nothing: tuple[Any, ...]) -> list[Any]:
-    """Put tables, given as tuples of columns, one below the other."""
-    return [np.concatenate(columns) for columns in zip(nothing, *parts, strict=True)]
-
-
-def _rows(table: tuple[Any, ...], rows: Ints) -> list[Any]:
-    """Take rows of a table that is given as a tuple of columns."""
-    return [column[rows] for column in table]
-
-
-def join(owner: Ints, start: Floats, stop: Floats, length: Floats) -> Stretches:
+def join(owner: Whole, start: Floats, stop: Floats, length: Floats) -> Stretches:
     """
     Join stretches that overlap or touch.
 
@@ -186,23 +173,33 @@ def covered_m(stretches: Stretches, lines: int) -> Floats:
     return metres.astype(np.float64)
 
 
+def _together(parts: Sequence[tuple[Any, ...]], nothing: tuple[Any, ...]) -> list[Any]:
+    """Put tables, given as tuples of columns, one below the other."""
+    return [np.concatenate(columns) for columns in zip(nothing, *parts, strict=True)]
+
+
+def _rows(table: tuple[Any, ...], rows: Whole) -> list[Any]:
+    """Take rows of a table that is given as a tuple of columns."""
+    return [column[rows] for column in table]
+
+
 class _Part(NamedTuple):
     """What a chunk of lines gave; `stretches` and `groups` speak of lines by their number among all."""
 
-    lines: Ints
+    lines: Whole
     stretches: Stretches
-    points: Ints
-    newest: Ints
+    points: Whole
+    newest: Whole
     groups: dict[str, Groups]
 
 
 class _Hits(NamedTuple):
     """Stretches that single points give, by the line's number in its chunk, and the grid entry of the point."""
 
-    line: Ints
+    line: Whole
     start: Floats
     stop: Floats
-    entry: Ints
+    entry: Whole
 
 
 class _Search:
@@ -213,7 +210,7 @@ class _Search:
         lines: Lines,
         points: tuple[Floats, Floats],
         distance: float,
-        time: Ints,
+        time: Whole,
         classes: Mapping[str, Classes],
     ) -> None:
         self.lines, self.distance, self.time, self.classes = lines, distance, time, classes
@@ -254,7 +251,7 @@ class _Search:
         in_threads(work, len(chunks), 1)
         return [part for part in parts if part is not None]
 
-    def _part(self, chosen: Ints) -> _Part:
+    def _part(self, chosen: Whole) -> _Part:
         lines, grid = self.lines, self.grid
         assert grid is not None  # noqa: S101 - `run` asks before
         counts = np.diff(lines.first)[chosen] - 1
@@ -288,7 +285,7 @@ class _Search:
         stretches = Stretches(chosen[found.line], found.start, found.stop)
         return _Part(chosen, stretches, np.bincount(line, minlength=len(chosen)), newest, groups)
 
-    def _hits(self, grid: Grid, vertex: Ints, owner: Ints) -> _Hits:
+    def _hits(self, grid: Grid, vertex: Whole, owner: Whole) -> _Hits:
         """Cut the segments that start at these vertices with the circles around all points."""
         segment, begin, lengths = self._windows(grid, vertex)
         pairs = np.cumsum(lengths)
@@ -301,7 +298,7 @@ class _Search:
             cut = stop
         return _Hits(*_together(parts, _Hits(_NO_ROWS, _NO_METRES, _NO_METRES, _NO_ROWS)))
 
-    def _windows(self, grid: Grid, vertex: Ints) -> tuple[Ints, Ints, Ints]:
+    def _windows(self, grid: Grid, vertex: Whole) -> tuple[Whole, Whole, Whole]:
         """Return runs of grid entries around segments: the segment, the first entry, and the number of entries."""
         x0, y0 = self.lines.x[vertex], self.lines.y[vertex]
         x1, y1 = self.lines.x[vertex + 1], self.lines.y[vertex + 1]
@@ -334,7 +331,7 @@ class _Search:
         return segment[filled], begin[filled], lengths[filled]
 
     def _cut(  # noqa: PLR0917 - arrays that belong together
-        self, grid: Grid, vertex: Ints, owner: Ints, segment: Ints, begin: Ints, lengths: Ints
+        self, grid: Grid, vertex: Whole, owner: Whole, segment: Whole, begin: Whole, lengths: Whole
     ) -> _Hits:
         lines = self.lines
         at = vertex[segment]
@@ -363,7 +360,7 @@ class _Search:
         return _Hits(owner[segment[window]], lines.along[at] + start, stop, entry[met])
 
 
-def _compact(keys: Ints, count: int) -> tuple[Ints, Ints]:
+def _compact(keys: Whole, count: int) -> tuple[Whole, Whole]:
     """Return the sorted distinct values among keys below a count, and the place of each key among them."""
     if count > max(8 * len(keys), 1 << 16):
         values, places = np.unique(keys, return_inverse=True)
@@ -374,7 +371,10 @@ def _compact(keys: Ints, count: int) -> tuple[Ints, Ints]:
     return values, (np.cumsum(present) - 1)[keys]
 
 
-def complement(line: Ints, start: Floats, stop: Floats, length: Floats) -> tuple[Ints, Floats, Floats]:
+# Parts of lines as lines of their own.
+
+
+def complement(line: Whole, start: Floats, stop: Floats, length: Floats) -> tuple[Whole, Floats, Floats]:
     """
     Return what is left of lines between stretches.
 
@@ -400,8 +400,8 @@ def complement(line: Ints, start: Floats, stop: Floats, length: Floats) -> tuple
 
 
 def substrings(
-    lines: Lines, lonlat: Floats, projection: Projection, line: Ints, *, start: Floats, stop: Floats
-) -> npt.NDArray[np.object_]:
+    lines: Lines, lonlat: Floats, projection: Projection, line: Whole, *, start: Floats, stop: Floats
+) -> Objects:
     """
     Return parts of lines as geometries, EPSG:4326.
 
@@ -435,7 +435,7 @@ def substrings(
     return np.asarray(shapely.linestrings(coordinates, indices=owner[order]))
 
 
-def _places(lines: Lines, lonlat: Floats, projection: Projection, line: Ints, distance: Floats) -> tuple[Floats, Any]:
+def _places(lines: Lines, lonlat: Floats, projection: Projection, line: Whole, distance: Floats) -> tuple[Floats, Any]:
     """Return places along lines, degrees, and the vertex before each."""
     x, y, segment = polylines.locate(lines, line, distance)
     places = np.column_stack(projection.inverse(x, y))

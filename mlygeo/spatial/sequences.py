@@ -3,8 +3,6 @@ Sequences of images: cut by gaps, split by number, headings along them, and a li
 
 The order is that of the older tools: cut, derive headings, flag duplicates
 (`mlygeo.spatial.duplicates`), split.
-
-What is told of each sequence as a whole: facts of its images, and a line through them.
 """
 
 from __future__ import annotations
@@ -21,12 +19,10 @@ from mlygeo.spatial import geodesy, ordering
 
 if TYPE_CHECKING:
     import geopandas as gpd
-    import numpy.typing as npt
     import pandas as pd
 
-    from mlygeo.spatial.ordering import Flags, Order, Rows
-    from mlygeo.spatial.polynomial import Array
-
+    from mlygeo.arrays import Flags, Floats, Objects, Rows
+    from mlygeo.spatial.ordering import Order
 
 LOG = logging.getLogger("mlygeo.spatial.sequences")
 
@@ -291,7 +287,7 @@ def checked_number(option: str, value: float) -> float:
     return float(value)
 
 
-def turned(heading: Array, offset_angle: float) -> Array:
+def turned(heading: Floats, offset_angle: float) -> Floats:
     """Return headings turned clockwise by an angle, in [0, 360)."""
     if offset_angle:
         heading = np.mod(heading + offset_angle, 360.0)
@@ -299,7 +295,7 @@ def turned(heading: Array, offset_angle: float) -> Array:
     return np.where(heading == 360.0, 0.0, heading)
 
 
-def next_known(values: Array, first: Flags) -> Array:
+def next_known(values: Floats, first: Flags) -> Floats:
     """
     Fill gaps of each group by the next known value, those at its end by the last one known.
 
@@ -343,7 +339,7 @@ def _cuts(order: Order, cutoff_distance: float, cutoff_time: float) -> Flags:
     return starts
 
 
-def _directions(order: Order) -> Array:
+def _directions(order: Order) -> Floats:
     """Return the directions of travel in an order: the array floor of `interpolate_directions`."""
     heading = np.full(len(order), np.nan)
     heading[:-1] = geodesy.bearings(order.lon[:-1], order.lat[:-1], order.lon[1:], order.lat[1:])
@@ -392,7 +388,7 @@ def _facts(members: gpd.GeoDataFrame, rows: Rows) -> pd.DataFrame:
     return table
 
 
-def _lines(order: Order, starts: Rows) -> npt.NDArray[np.object_]:
+def _lines(order: Order, starts: Rows) -> Objects:
     """Return the lines of the sequences that start at these places of an order, cut at the antimeridian."""
     import shapely
 
@@ -411,7 +407,7 @@ def _lines(order: Order, starts: Rows) -> npt.NDArray[np.object_]:
     return made
 
 
-def _cut_at_antimeridian(lon: Array, lat: Array) -> Any:
+def _cut_at_antimeridian(lon: Floats, lat: Floats) -> Any:
     """Return a line as a MultiLineString that ends at the antimeridian on either side."""
     import shapely
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from mlygeo.arrays import Floats, Whole
     from mlygeo.spatial.geodesy import Projection
-    from mlygeo.spatial.polylines import Floats, Ints, Lines
+    from mlygeo.spatial.polylines import Lines
 
 log = logging.getLogger("mlygeo.streets")
 
@@ -182,7 +183,7 @@ def _facts(interval: float, srid: int | None, method: str) -> dict[str, Any]:
 
 
 def _finish(
-    streets: gpd.GeoDataFrame, lonlat: tuple[Floats, Floats], row: Ints, bearing: Floats, facts: dict[str, Any]
+    streets: gpd.GeoDataFrame, lonlat: tuple[Floats, Floats], row: Whole, bearing: Floats, facts: dict[str, Any]
 ) -> gpd.GeoDataFrame:
     """Return the frame of points on these rows of streets."""
     import geopandas as gpd
@@ -203,7 +204,7 @@ def _finish(
     return points
 
 
-def _spread(parts: Floats, each: int) -> tuple[Ints, Ints]:
+def _spread(parts: Floats, each: int) -> tuple[Whole, Whole]:
     """Number `parts + each` points on each line: the line of each point, and its number there."""
     if parts.sum() > MOST_POINTS:
         raise InputError(
@@ -217,7 +218,7 @@ def _spread(parts: Floats, each: int) -> tuple[Ints, Ints]:
 
 def _percept_points(
     lines: Lines, parts: Floats, interval: float, lonlat: Floats, projection: Projection
-) -> tuple[Ints, Floats, Floats, Ints]:
+) -> tuple[Whole, Floats, Floats, Whole]:
     import pandas as pd
     from pyproj import Transformer
 
@@ -225,7 +226,7 @@ def _percept_points(
     # as GeoPandas goes: PROJ's inverse of the way there rounds otherwise in the last digit
     back = Transformer.from_crs(projection.srid, 4326, always_xy=True)
 
-    def located(which: Any) -> tuple[Floats, Floats, Ints]:
+    def located(which: Any) -> tuple[Floats, Floats, Whole]:
         length, count = lines.length[row[which]], parts[row[which]]
         # the last point is the end itself, whatever the quotient was rounded to
         distance = np.where(number[which] == count, length, number[which] * (length / count))
@@ -272,7 +273,7 @@ def _stored(
     return x, y
 
 
-def _even_points(lines: Lines, edges: Ints, parts: Floats, interval: float) -> tuple[Ints, Floats, Floats, Ints]:
+def _even_points(lines: Lines, edges: Whole, parts: Floats, interval: float) -> tuple[Whole, Floats, Floats, Whole]:
     place, number = _spread(parts[edges], 0)
     row = edges[place]
     distance = (number + 0.5) * (lines.length / parts)[row]
@@ -281,7 +282,7 @@ def _even_points(lines: Lines, edges: Ints, parts: Floats, interval: float) -> t
     return row[kept], x[kept], y[kept], segment[kept]
 
 
-def _thin(x: Floats, y: Floats, apart: float) -> Ints:
+def _thin(x: Floats, y: Floats, apart: float) -> Whole:
     """
     Keep each point that is not closer than `apart` to one kept before.
 

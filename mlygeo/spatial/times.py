@@ -14,7 +14,8 @@ from mlygeo.spatial import ordering
 if TYPE_CHECKING:
     import geopandas as gpd
 
-    from mlygeo.spatial.ordering import Order, Rows
+    from mlygeo.arrays import Rows
+    from mlygeo.spatial.ordering import Order
 
 LOG = logging.getLogger("mlygeo.spatial.times")
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import numpy.typing as npt
 
-    from mlygeo.spatial.ordering import Flags, Rows
-    from mlygeo.spatial.polynomial import Array
+    from mlygeo.arrays import Flags, Floats, Rows
+
 
 KINDS = ("track", "route", "waypoint")
 """What a file may hold, the best first: a way point may have been placed at a desk."""
@@ -42,12 +42,12 @@ class Places:
         Seconds outside the track or inside a gap that was not bridged; negative before, 0 inside.
     """
 
-    lon: Array
-    lat: Array
-    altitude: Array
-    bearing: Array
-    gap_s: Array
-    outside_s: Array
+    lon: Floats
+    lat: Floats
+    altitude: Floats
+    bearing: Floats
+    gap_s: Floats
+    outside_s: Floats
 
     def replace(self, rows: Rows, other: Places, chosen: Flags) -> None:
         """Take the chosen ones of other places, in their order, for some rows."""
@@ -71,9 +71,9 @@ class Line:
     """
 
     time: Rows
-    lon: Array
-    lat: Array
-    altitude: Array
+    lon: Floats
+    lat: Floats
+    altitude: Floats
     track: Rows
 
     def take(self, chosen: Flags) -> Line:
@@ -154,7 +154,7 @@ class Line:
         within[within] = ~self.breaks(max_gap)[left[within]]
         return near | within
 
-    def _bearings(self, broken: Flags) -> Array:
+    def _bearings(self, broken: Flags) -> Floats:
         """Return the bearing of each segment; one that does not move has that of the next that does."""
         from mlygeo.spatial.sequences import next_known
 
@@ -211,7 +211,7 @@ def lines(track: gpd.GeoDataFrame) -> tuple[Line, list[Line]]:
     return merged, [part.once() for at in range(number) if len((part := whole.take(whole.track == at)).time)]
 
 
-def _between(first: Array, second: Array, share: Array) -> Array:
+def _between(first: Floats, second: Floats, share: Floats) -> Floats:
     """Return values between two, linear; where one is unknown it is the other."""
     value = first + (second - first) * share
     value = np.where(np.isnan(second), first, value)

@@ -246,10 +246,9 @@ class Faults:
         if unknown := sorted({*(self.only or ()), *self.routes} - ROUTE_NAMES):
             raise ValueError(f"no route is called {', '.join(unknown)}; there are {', '.join(sorted(ROUTE_NAMES))}")
 
-    @classmethod
-    def spread(cls, share: float, *names: Fault, **more: Any) -> Self:
+    def spread(self, share: float, *names: Fault) -> Self:
         """
-        Return faults that meet a share of requests, each kind as often as the other.
+        Return the same with faults that meet a share of requests, each kind as often as the other.
 
         Parameters
         ----------
@@ -257,12 +256,10 @@ class Faults:
             Share of requests, 0 to 1.
         *names
             The faults; those that a client overcomes by asking again soon, `PASSING`, unless given.
-        **more
-            Further fields.
         """
         chosen = names or PASSING
         shares: dict[str, Any] = {name: share / len(chosen) for name in chosen}
-        return cls(**shares, **more)
+        return replace(self, **shares)
 
     def of(self, route: str) -> Faults:
         """Return what goes wrong on a route."""

@@ -18,12 +18,11 @@ from mlygeo import frames
 
 if TYPE_CHECKING:
     import geopandas as gpd
-    import numpy.typing as npt
     import pandas as pd
     from shapely.geometry.base import BaseGeometry
 
-    Floats = npt.NDArray[np.float64]
-    Rows = npt.NDArray[np.intp]
+    from mlygeo.arrays import Floats, Indices, Objects
+
 
 EXTENT = 4096
 
@@ -139,7 +138,7 @@ class Imagery:
         encoded: bytes = mapbox_vector_tile.encode(full, default_options={"y_coord_down": True, "extents": EXTENT})
         return encoded
 
-    def _points(self, rows: Rows, units: Floats, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    def _points(self, rows: Indices, units: Floats, names: tuple[str, ...]) -> list[dict[str, Any]]:
         import shapely
 
         points = np.asarray(shapely.points(units))
@@ -168,7 +167,7 @@ class Imagery:
                 features.append({"geometry": line, "properties": image})
         return features
 
-    def _properties(self, rows: Rows, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    def _properties(self, rows: Indices, names: tuple[str, ...]) -> list[dict[str, Any]]:
         """Return the properties of images as plain values; what is unknown is left out."""
         chosen = self._images[[name for name in names if name in self._images]].iloc[rows]
         columns = {}
@@ -216,7 +215,7 @@ def _on_map(images: gpd.GeoDataFrame) -> Floats:
     return np.column_stack([lon / 360 + 0.5, 0.5 - np.arcsinh(np.tan(np.radians(lat))) / (2 * math.pi)])
 
 
-def _lines(places: Floats, sequences: pd.Series) -> tuple[npt.NDArray[np.object_], Rows]:
+def _lines(places: Floats, sequences: pd.Series) -> tuple[Objects, Indices]:
     """Return the line of each sequence of two images or more, and the row of its first image."""
     import shapely
 
@@ -227,7 +226,7 @@ def _lines(places: Floats, sequences: pd.Series) -> tuple[npt.NDArray[np.object_
     rows, codes = rows[long_enough], codes[long_enough]
     # The rows stand sequence by sequence, so the numbers grow and each one's first row is its start.
     _, starts, numbers = np.unique(codes, return_index=True, return_inverse=True)
-    lines: npt.NDArray[np.object_] = np.asarray(shapely.linestrings(places[rows], indices=numbers))
+    lines: Objects = np.asarray(shapely.linestrings(places[rows], indices=numbers))
     return lines, rows[starts]
 
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     import geopandas as gpd
-    import numpy.typing as npt
     import pandas as pd
 
-    Rows = npt.NDArray[np.intp]
+    from mlygeo.arrays import Indices, Whole
+
     Field = Callable[[int], Any]
 
 SIZES = ("256", "1024", "2048", "original")
@@ -62,12 +62,12 @@ class Records:
 
     def __init__(self, images: gpd.GeoDataFrame) -> None:
         self.images = images
-        self.ids: npt.NDArray[np.int64] = images["id"].to_numpy(dtype="int64")
+        self.ids: Whole = images["id"].to_numpy(dtype="int64")
         self.lon, self.lat = frames.lonlat(images)
         self._order = np.argsort(self.ids, kind="stable")
         self._sorted = self.ids[self._order]
         self._fields: dict[str, Field | None] = {}
-        self._groups: dict[str, Mapping[Any, Rows]] = {}
+        self._groups: dict[str, Mapping[Any, Indices]] = {}
         self._lock = threading.Lock()
         self.users = _names(images)
         organizations = images["organization_id"].dropna().unique()
@@ -82,7 +82,7 @@ class Records:
             return int(self._order[place])
         return None
 
-    def rows(self, column: str, values: Iterable[Any]) -> Rows:
+    def rows(self, column: str, values: Iterable[Any]) -> Indices:
         """Return the rows with any of these values in a column, in the frame's order."""
         with self._lock:
             if column not in self._groups:

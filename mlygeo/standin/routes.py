@@ -2,11 +2,8 @@
 The stand-in's routes: which paths it knows, and who answers them when nothing goes wrong.
 
 A route is a line in `ROUTES`: a name, a method, the form of its path, the parameter without which
-it is not meant, and the function that answers.
-
-How the stand-in answers for vector tiles.
-
-How the stand-in delivers pictures: to whoever has a signed address, and never to a token.
+it is not meant, and the function that answers. Vector tiles and pictures are answered here: pictures to
+whoever has a signed address, and never to a token.
 """
 
 from __future__ import annotations
@@ -27,8 +24,17 @@ if TYPE_CHECKING:
     from mlygeo.standin.backend import Backend
     from mlygeo.standin.faults import Faults
 
-
 JPEG = "image/jpeg"
+
+
+def find_route(method: str, path: str, query: Container[str]) -> tuple[Route, Mapping[str, str]] | None:
+    """Return the route of a request and the parts of its path, or None where there is none."""
+    for route in ROUTES:
+        if route.method != method or (route.needs is not None and route.needs not in query):
+            continue
+        if match := route.path.fullmatch(path):
+            return route, match.groupdict()
+    return None
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,11 @@ class Route:
     answer: Callable[[Backend, Request, Mapping[str, str]], Answer]
     needs: str | None = None
     settles: frozenset[str] = frozenset()
+
+
+def expired(faults: Faults) -> Answer:
+    """Return what is said of an address that has expired."""
+    return plain(faults.expired_status, "URL signature expired")
 
 
 def _login(_backend: Backend, _request: Request, _parts: Mapping[str, str]) -> Answer:
@@ -135,18 +146,3 @@ ROUTES = (
     Route("me", "GET", re.compile(r"/me/?"), graph_routes.me),
     Route("entity", "GET", re.compile(r"/(?P<id>\d+)/?"), graph_routes.entity),
 )
-
-
-def find_route(method: str, path: str, query: Container[str]) -> tuple[Route, Mapping[str, str]] | None:
-    """Return the route of a request and the parts of its path, or None where there is none."""
-    for route in ROUTES:
-        if route.method != method or (route.needs is not None and route.needs not in query):
-            continue
-        if match := route.path.fullmatch(path):
-            return route, match.groupdict()
-    return None
-
-
-def expired(faults: Faults) -> Answer:
-    """Return what is said of an address that has expired."""
-    return plain(faults.expired_status, "URL signature expired")

@@ -20,12 +20,9 @@ from mlygeo.spatial import geodesy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy.typing as npt
-
+    from mlygeo.arrays import Flags, Floats, Indices
     from mlygeo.standin.records import Records
 
-    Rows = npt.NDArray[np.intp]
-    Mask = npt.NDArray[np.bool_]
 
 LARGEST_BOX = 0.01
 """Square degrees; a box of this area or more is refused."""
@@ -63,7 +60,7 @@ class Found:
         Whether a further page follows.
     """
 
-    rows: Rows
+    rows: Indices
     after: str | None = None
     more: bool = False
 
@@ -110,7 +107,7 @@ def search(
     return Found(page, _cursor(start + len(page)) if len(page) else None, start + limit < len(rows))
 
 
-def _in_box(records: Records, text: str, overhang: float) -> tuple[Rows, npt.NDArray[np.float64]]:
+def _in_box(records: Records, text: str, overhang: float) -> tuple[Indices, Floats]:
     """Return the images in a box, and how far from its edge each lies, degrees."""
     try:
         west, south, east, north = (float(side) for side in text.split(","))
@@ -127,7 +124,7 @@ def _in_box(records: Records, text: str, overhang: float) -> tuple[Rows, npt.NDA
     return rows, depth[rows]
 
 
-def _around(records: Records, query: Mapping[str, str]) -> Rows:
+def _around(records: Records, query: Mapping[str, str]) -> Indices:
     """Return the images around a place, the nearest first."""
     try:
         lat, lon, radius = (float(query[name]) for name in ("lat", "lng", "radius"))
@@ -143,7 +140,7 @@ def _around(records: Records, query: Mapping[str, str]) -> Rows:
     return near[order][distance[order] <= radius]
 
 
-def _chosen(records: Records, query: Mapping[str, str]) -> Rows:
+def _chosen(records: Records, query: Mapping[str, str]) -> Indices:
     """Return the images of a person, an organization or sequences; of all that are named, those in each."""
     parts = []
     if "creator_username" in query:
@@ -164,7 +161,7 @@ def _chosen(records: Records, query: Mapping[str, str]) -> Rows:
     return rows
 
 
-def _conditions(records: Records, query: Mapping[str, str], rows: Rows) -> Mask:
+def _conditions(records: Records, query: Mapping[str, str], rows: Indices) -> Flags:
     """Return which rows meet the conditions beside the place."""
     images = records.images
     met = np.ones(len(rows), dtype=bool)

@@ -1,9 +1,8 @@
 """
 The stand-in's server: what it serves, what goes wrong, and what it remembers of the requests it got.
 
-It listens on the loopback address only.
-
-Another host: where redirects and other people's links lead, and which must never get a token.
+It listens on the loopback address only. A second host stands for where redirects and other people's links
+lead, and must never get a token.
 """
 
 from __future__ import annotations
@@ -43,11 +42,70 @@ if TYPE_CHECKING:
 
     from mlygeo.standin.connection import Connection
 
-
 log = logging.getLogger("mlygeo.standin")
 
 REQUESTS_KEPT = 50_000
 """Requests remembered at least, the last ones; they are counted for ever."""
+
+
+@contextmanager
+def serve(
+    images: gpd.GeoDataFrame | Imagery | None = None,
+    *,
+    photos: str | os.PathLike[str] | Pictures | None = None,
+    faults: Faults | None = None,
+    port: int = 0,
+    token: str | None = None,
+    buffer: int = 0,
+    store: str | os.PathLike[str] | None = None,
+) -> Iterator[Server]:
+    """
+    Run a stand-in of the Mapillary service on this machine.
+
+    Parameters
+    ----------
+    images
+        Images frame: all the images it has; or the `Imagery` made of one, to encode its tiles once
+        for several servers. None unless given.
+    photos
+        Folder with pictures `ID.jpg`, at any depth, or the `Pictures` made of one; what is not
+        there is drawn.
+    faults
+        What it does wrong; nothing unless given.
+    port
+        Its port; 0 for a free one.
+    token
+        The one token it takes; any, or none, unless given.
+    buffer
+        How far images of the neighbours reach into a tile, in units of 4096 a side; an `Imagery`
+        has its own.
+    store
+        Folder for what is uploaded.
+
+    Yields
+    ------
+    server
+        The running server; its `endpoints` lead a client here.
+
+    Raises
+    ------
+    FrameError
+        If `images` is no images frame.
+    FileError
+        If there is no folder of photos, or the store cannot be made.
+    InputError
+        If the port is taken, or none.
+
+    Examples
+    --------
+    >>> with serve(images, faults=Faults(server_error=0.1)) as server:
+    ...     service = Service(endpoints=server.endpoints, token="any")
+    """
+    server = start(images, photos=photos, faults=faults, port=port, token=token, buffer=buffer, store=store)
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 class Server:
@@ -296,64 +354,7 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-@contextmanager
-def serve(
-    images: gpd.GeoDataFrame | Imagery | None = None,
-    *,
-    photos: str | os.PathLike[str] | Pictures | None = None,
-    faults: Faults | None = None,
-    port: int = 0,
-    token: str | None = None,
-    buffer: int = 0,
-    store: str | os.PathLike[str] | None = None,
-) -> Iterator[Server]:
-    """
-    Run a stand-in of the Mapillary service on this machine.
-
-    Parameters
-    ----------
-    images
-        Images frame: all the images it has; or the `Imagery` made of one, to encode its tiles once
-        for several servers. None unless given.
-    photos
-        Folder with pictures `ID.jpg`, at any depth, or the `Pictures` made of one; what is not
-        there is drawn.
-    faults
-        What it does wrong; nothing unless given.
-    port
-        Its port; 0 for a free one.
-    token
-        The one token it takes; any, or none, unless given.
-    buffer
-        How far images of the neighbours reach into a tile, in units of 4096 a side; an `Imagery`
-        has its own.
-    store
-        Folder for what is uploaded.
-
-    Yields
-    ------
-    server
-        The running server; its `endpoints` lead a client here.
-
-    Raises
-    ------
-    FrameError
-        If `images` is no images frame.
-    FileError
-        If there is no folder of photos, or the store cannot be made.
-    InputError
-        If the port is taken, or none.
-
-    Examples
-    --------
-    >>> with serve(images, faults=Faults(server_error=0.1)) as server:
-    ...     service = Service(endpoints=server.endpoints, token="any")
-    """
-    server = start(images, photos=photos, faults=faults, port=port, token=token, buffer=buffer, store=store)
-    try:
-        yield server
-    finally:
-        server.stop()
+# The other host.
 
 
 class Elsewhere:

@@ -1,14 +1,10 @@
 """
-GeoParquet 1.1, written for GIS tools and read in parts.
+GeoParquet 1.1, written for GIS tools, and read whole or in parts.
 
-Written files hold WKB, a bounding-box column that readers prune row groups by, zstd compression,
-row groups of 100,000 rows, and rows along a Z-order curve where there is more than one group.
-Points go between arrays and WKB without an object per point; `mlygeo.store.points` reads parts of
-such files.
-
-Specification: https://geoparquet.org/releases/v1.1.0/
-
-What is common to reading GeoParquet whole and in parts: opening, metadata, coordinates of points.
+Written files hold WKB, a bounding-box column that readers prune row groups by, zstd compression, row
+groups of 100,000 rows, and rows along a Z-order curve where there is more than one group. Points go
+between arrays and WKB without an object per point; `mlygeo.store.points` reads parts of such files.
+Specification: https://geoparquet.org/releases/v1.1.0/.
 """
 
 from __future__ import annotations
@@ -31,9 +27,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import numpy.typing as npt
 
-    Floats = npt.NDArray[np.float64]
-    Rows = npt.NDArray[np.int64]
-
+    from mlygeo.arrays import Flags, Floats, Rows
 
 ROWS_PER_GROUP = 100_000
 """Rows in a row group: fewer make whole reads slow, more make reads of a box slow (measured)."""
@@ -205,7 +199,7 @@ def _write(
     name: str,
     further: dict[str, Any] | None = None,
 ) -> None:
-    known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(bounds).all(axis=0))
+    known: Flags = np.asarray(np.isfinite(bounds).all(axis=0))
     # A table without columns has no rows either, whatever its frame has.
     table = table.append_column(name, wkb) if table.num_columns else pa.table({name: wkb})
     table = table.append_column("bbox", _bbox_column(bounds, known))
@@ -260,7 +254,7 @@ def _further(file: pq.ParquetFile, geo: dict[str, Any]) -> list[str]:
     ]
 
 
-def _bbox_column(bounds: Floats, known: npt.NDArray[np.bool_]) -> pa.StructArray:
+def _bbox_column(bounds: Floats, known: Flags) -> pa.StructArray:
     """Return boxes as float32, rounded outwards so that a box never fails to hold its geometry."""
     sides = {}
     for side, values, outwards in zip(
@@ -316,7 +310,7 @@ def _groups_meeting(file: pq.ParquetFile, geo: dict[str, Any], bbox: tuple[float
     return kept
 
 
-def _meets(bounds: Floats, bbox: tuple[float, float, float, float]) -> npt.NDArray[np.bool_]:
+def _meets(bounds: Floats, bbox: tuple[float, float, float, float]) -> Flags:
     xmin, ymin, xmax, ymax = bounds
     west, south, east, north = bbox
     in_lon = (xmax >= west) & (xmin <= east) if west <= east else (xmax >= west) | (xmin <= east)
@@ -386,6 +380,36 @@ def _is_json(value: Any) -> bool:
     return True
 
 
+def _shapes(wkb: pa.Array | pa.ChunkedArray, path: Path) -> npt.NDArray[Any]:
+    """Return the geometries of WKB, None where there is none."""
+    import shapely
+
+    try:
+        return np.asarray(shapely.from_wkb(wkb.to_numpy(zero_copy_only=False)))
+    except shapely.errors.GEOSException as error:
+        raise FormatError(f"{path.name} holds a damaged geometry: {error}") from error
+
+
+def _is_lonlat(crs: Any) -> bool:
+    """Return whether a CRS of the metadata is longitude and latitude on WGS 84."""
+    if isinstance(crs, dict):
+        identity = crs.get("id", {})
+        return (identity.get("authority"), str(identity.get("code"))) in {("EPSG", "4326"), ("OGC", "CRS84")}
+    return crs in {"OGC:CRS84", "EPSG:4326"}
+
+
+def _crs_of(crs: Any) -> Any:
+    """Return the CRS, with longitude and latitude under their usual name."""
+    from pyproj import CRS
+
+    if crs is None:
+        return None
+    return CRS.from_epsg(4326) if _is_lonlat(crs) else CRS.from_user_input(crs)
+
+
+# What reading whole and in parts has in common: opening, metadata, coordinates of points.
+
+
 def open_file(path: Path) -> pq.ParquetFile:
     """Open a Parquet file."""
     if not path.exists():
@@ -437,6 +461,21 @@ def coordinates(geometry: pa.ChunkedArray, path: Path) -> tuple[Floats, Floats]:
     return np.concatenate([np.empty(0), *(x for x, _ in parts)]), np.concatenate([np.empty(0), *(y for _, y in parts)])
 
 
+def to_lonlat(x: Floats, y: Floats, column: dict[str, Any], path: Path) -> tuple[Floats, Floats]:
+    """Return coordinates in the CRS of a geometry column as degrees, NaN where that cannot be."""
+    crs = column.get("crs", "OGC:CRS84")
+    if _is_lonlat(crs):
+        return x, y
+    if crs is None:
+        raise FormatError(f"the geometry of {path.name} has no CRS", hint="write it with one, such as EPSG:4326")
+    from pyproj import Transformer
+
+    lon, lat = Transformer.from_crs(_crs_of(crs), 4326, always_xy=True).transform(x, y)
+    gone = ~(np.isfinite(lon) & np.isfinite(lat))
+    lon[gone] = lat[gone] = np.nan
+    return lon, lat
+
+
 def _coordinates(array: pa.Array, path: Path) -> tuple[Floats, Floats]:
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
@@ -462,45 +501,3 @@ def _coordinates(array: pa.Array, path: Path) -> tuple[Floats, Floats]:
     if ((kinds != 0) & (kinds != -1)).any():
         raise FormatError(f"{path.name} holds other geometries than points")
     return frames.coordinates(points)
-
-
-def _shapes(wkb: pa.Array | pa.ChunkedArray, path: Path) -> npt.NDArray[Any]:
-    """Return the geometries of WKB, None where there is none."""
-    import shapely
-
-    try:
-        return np.asarray(shapely.from_wkb(wkb.to_numpy(zero_copy_only=False)))
-    except shapely.errors.GEOSException as error:
-        raise FormatError(f"{path.name} holds a damaged geometry: {error}") from error
-
-
-def to_lonlat(x: Floats, y: Floats, column: dict[str, Any], path: Path) -> tuple[Floats, Floats]:
-    """Return coordinates in the CRS of a geometry column as degrees, NaN where that cannot be."""
-    crs = column.get("crs", "OGC:CRS84")
-    if _is_lonlat(crs):
-        return x, y
-    if crs is None:
-        raise FormatError(f"the geometry of {path.name} has no CRS", hint="write it with one, such as EPSG:4326")
-    from pyproj import Transformer
-
-    lon, lat = Transformer.from_crs(_crs_of(crs), 4326, always_xy=True).transform(x, y)
-    gone = ~(np.isfinite(lon) & np.isfinite(lat))
-    lon[gone] = lat[gone] = np.nan
-    return lon, lat
-
-
-def _is_lonlat(crs: Any) -> bool:
-    """Return whether a CRS of the metadata is longitude and latitude on WGS 84."""
-    if isinstance(crs, dict):
-        identity = crs.get("id", {})
-        return (identity.get("authority"), str(identity.get("code"))) in {("EPSG", "4326"), ("OGC", "CRS84")}
-    return crs in {"OGC:CRS84", "EPSG:4326"}
-
-
-def _crs_of(crs: Any) -> Any:
-    """Return the CRS, with longitude and latitude under their usual name."""
-    from pyproj import CRS
-
-    if crs is None:
-        return None
-    return CRS.from_epsg(4326) if _is_lonlat(crs) else CRS.from_user_input(crs)

@@ -1,10 +1,8 @@
 """
-Points to work on, from a frame or from a file, column by column.
+Points to work on, from a frame, a table or a GeoParquet file: column by column, and only what is asked for.
 
 A selection from ten million images needs their coordinates and ids, and everything else of the
 few that are chosen. `open_points` gives that view of a GeoDataFrame and of a file alike.
-
-GeoParquet files of points, of which only what is asked for is read.
 """
 
 from __future__ import annotations
@@ -29,13 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import geopandas as gpd
-    import numpy.typing as npt
     import pandas as pd
 
-    Floats = npt.NDArray[np.float64]
-    Flags = npt.NDArray[np.bool_]
-    Rows = npt.NDArray[np.int64]
-
+    from mlygeo.arrays import Flags, Floats, Rows, Whole
 
 THREADS = 2
 """Row groups decoded at once: more gain little and hold more memory (measured on 2 cores)."""
@@ -68,6 +62,43 @@ class Points(Protocol):
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """Return attributes of chosen rows."""
+
+
+def open_points(value: store.FrameLike, *, name: str) -> Points:
+    """
+    Return the points of a frame or file.
+
+    Parameters
+    ----------
+    value
+        A GeoDataFrame of points, or the path of any file of them. GeoParquet is read column by
+        column as needed.
+    name
+        What messages call a frame; a file goes by its own name.
+
+    Returns
+    -------
+    points
+        A view of it.
+
+    Raises
+    ------
+    FrameError
+        If it holds other geometries than points, or has no CRS.
+    """
+    if isinstance(value, str | os.PathLike):
+        path = Path(value).expanduser()
+        if path.suffix.lower() in store.PARQUET and path.is_file():
+            return PointFile(path)
+        return open_points(store.read_frame(path), name=path.name)
+    if not hasattr(value, "geometry") or value.active_geometry_name is None:
+        raise FrameError(f"{name} has no geometry: expected a GeoDataFrame of points or a file of them")
+    if value.crs is None:
+        raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
+    kinds = set(value.geom_type.dropna())
+    if kinds - {"Point"}:
+        raise FrameError(f"{name} holds {', '.join(sorted(kinds))}, and points are needed")
+    return FramePoints(value if value.crs.equals(frames.CRS) else value.to_crs(4326), name)
 
 
 @dataclass(frozen=True)
@@ -107,55 +138,141 @@ class FramePoints:
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
-        import pyarrow as pa
-
         _must_have(name, self.columns, self.name)
         return pa.chunked_array([pa.Array.from_pandas(self.frame[name])])
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """Return attributes of chosen rows."""
-        import pyarrow as pa
-
         names = self.columns if columns is None else [name for name in columns if name in self.columns]
         chosen = self.frame[names].iloc[rows]
         return pa.Table.from_pandas(chosen, preserve_index=False).replace_schema_metadata(None)
 
 
-@dataclass(frozen=True)
-class FilePoints:
-    """The points of a GeoParquet file, of which only what is asked for is read."""
+class PointFile:
+    """
+    The points of a GeoParquet file, of which only what is asked for is read.
 
-    file: Any
-    name: str
+    Parameters
+    ----------
+    path
+        GeoParquet with points, as WKB or in the native encoding, in any CRS.
+
+    Attributes
+    ----------
+    name
+        What messages call it: the name of the file.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read.
+    FormatError
+        If it is no GeoParquet.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.name = self.path.name
+        self._file = parquet.open_file(self.path)
+        self.geo = parquet.geo_metadata(self._file, self.path)
+        self._local = threading.local()
+        self.geometry_name: str = self.geo["primary_column"]
+        self._groups = [self._file.metadata.row_group(i).num_rows for i in range(self._file.num_row_groups)]
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self.file)
+        return int(self._file.metadata.num_rows)
 
     @property
     def columns(self) -> list[str]:
-        """Names of the attributes."""
-        return list(self.file.columns)
+        """Names of the attribute columns: neither geometry nor bounding box nor pandas' index."""
+        return [name for name in self._file.schema_arrow.names if parquet.is_attribute(name, self.geo)]
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """Attribution and the like."""
-        return dict(self.file.attrs)
+        """What the frame carried in `attrs` when it was written."""
+        return dict(parquet.pandas_metadata(self._file).get("attributes") or {})
 
-    @property
+    @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
-        """Longitude and latitude, degrees; NaN where there is no point."""
-        lon, lat = self.file.lonlat
-        return lon, lat
+        """
+        Longitude and latitude, degrees; NaN where there is no point.
+
+        Raises
+        ------
+        FormatError
+            If the file holds other geometries than points.
+        """
+        lon, lat = np.empty(len(self)), np.empty(len(self))
+        ends = np.cumsum(self._groups)
+
+        def decode(group: int) -> None:
+            part = slice(ends[group] - self._groups[group], ends[group])
+            lon[part], lat[part] = parquet.coordinates(
+                self._row_group(group, [self.geometry_name]).column(0), self.path
+            )
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            for _ in pool.map(decode, range(len(self._groups))):
+                pass
+        return parquet.to_lonlat(lon, lat, self.geo["columns"][self.geometry_name], self.path)
 
     def arrow(self, name: str) -> pa.ChunkedArray:
-        """Return an attribute of all rows."""
+        """
+        Return an attribute of all rows.
+
+        Raises
+        ------
+        FrameError
+            If there is no such column.
+        """
         _must_have(name, self.columns, self.name)
-        return self.file.column(name)
+        return parquet.reading(self.path, lambda: self._file.read(columns=[name])).column(0)
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
-        """Return attributes of chosen rows."""
-        return self.file.take(rows, columns)
+        """
+        Return chosen rows, in the order asked for.
+
+        Parameters
+        ----------
+        rows
+            Row numbers, int64, in any order, repeated or not.
+        columns
+            Attribute columns; None takes all.
+
+        Returns
+        -------
+        table
+            A row for each of `rows`; a table without columns has none.
+        """
+        names = self.columns if columns is None else [name for name in columns if name in self.columns]
+        if not names:
+            return pa.table({})
+        order = np.argsort(rows, kind="stable")
+        ordered = rows[order]
+        ends = np.cumsum(self._groups)
+        limits = np.searchsorted(ordered, np.concatenate([[0], ends]))
+
+        def pick(group: int) -> pa.Table | None:
+            wanted = ordered[limits[group] : limits[group + 1]] - (ends[group] - self._groups[group])
+            if not len(wanted):
+                return None
+            return self._row_group(group, names).take(pa.array(wanted))
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            parts = [part for part in pool.map(pick, range(len(self._groups))) if part is not None]
+        if not parts:
+            return self._file.schema_arrow.empty_table().select(names)
+        back = np.empty(len(order), dtype=np.int64)
+        back[order] = np.arange(len(order))
+        return pa.concat_tables(parts).select(names).take(pa.array(back)).replace_schema_metadata(None)
+
+    def _row_group(self, group: int, columns: list[str]) -> pa.Table:
+        # One reader a thread: Arrow does not promise that threads may share one.
+        if not hasattr(self._local, "file"):
+            self._local.file = pq.ParquetFile(self.path, metadata=self._file.metadata)
+        file: pq.ParquetFile = self._local.file
+        return parquet.reading(self.path, lambda: file.read_row_group(group, columns=columns, use_threads=False))
 
 
 @dataclass(frozen=True)
@@ -237,101 +354,6 @@ class SomeOf:
         return self.points.take(self.rows[rows], columns)
 
 
-def open_points(value: store.FrameLike, *, name: str) -> Points:
-    """
-    Return the points of a frame or file.
-
-    Parameters
-    ----------
-    value
-        A GeoDataFrame of points, or the path of any file of them. GeoParquet is read column by
-        column as needed.
-    name
-        What messages call a frame; a file goes by its own name.
-
-    Returns
-    -------
-    points
-        A view of it.
-
-    Raises
-    ------
-    FrameError
-        If it holds other geometries than points, or has no CRS.
-    """
-    if isinstance(value, str | os.PathLike):
-        path = Path(value).expanduser()
-        if path.suffix.lower() in store.PARQUET and path.is_file():
-            return FilePoints(PointFile(path), path.name)
-        return open_points(store.read_frame(path), name=path.name)
-    if not hasattr(value, "geometry") or value.active_geometry_name is None:
-        raise FrameError(f"{name} has no geometry: expected a GeoDataFrame of points or a file of them")
-    if value.crs is None:
-        raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
-    kinds = set(value.geom_type.dropna())
-    if kinds - {"Point"}:
-        raise FrameError(f"{name} holds {', '.join(sorted(kinds))}, and points are needed")
-    return FramePoints(value if value.crs.equals(frames.CRS) else value.to_crs(4326), name)
-
-
-def ids_of(points: Points, column: str) -> npt.NDArray[np.int64]:
-    """
-    Return a column of ids as int64.
-
-    Raises
-    ------
-    FrameError
-        If it is not there, has gaps or holds other things than whole numbers.
-    """
-    import pyarrow as pa
-
-    values = points.arrow(column)
-    if pa.types.is_integer(values.type) and not values.null_count:
-        return np.ascontiguousarray(values.to_numpy().astype(np.int64, copy=False))
-    try:
-        return np.ascontiguousarray(dtypes.cast(_series(values), "int64").to_numpy())
-    except (ValueError, TypeError, OverflowError) as error:
-        raise FrameError(f"{points.name}: column '{column}' holds no ids ({error})") from error
-
-
-def floats_of(points: Points, column: str) -> Floats:
-    """
-    Return a column of numbers as float64, NaN where it has gaps.
-
-    Raises
-    ------
-    FrameError
-        If it is not there, or holds other things than numbers.
-    """
-    try:
-        return np.asarray(dtypes.cast(_series(points.arrow(column)), "float64").to_numpy(dtype=float, na_value=np.nan))
-    except (ValueError, TypeError) as error:
-        raise FrameError(f"{points.name}: column '{column}' holds no numbers ({error})") from error
-
-
-def truths_of(points: Points, column: str) -> npt.NDArray[np.bool_]:
-    """
-    Return a column of truth values, False where it has gaps.
-
-    Raises
-    ------
-    FrameError
-        If it is not there, or holds other things.
-    """
-    try:
-        return np.asarray(dtypes.cast(_series(points.arrow(column)), "bool").to_numpy(dtype=bool))
-    except (ValueError, TypeError) as error:
-        raise FrameError(f"{points.name}: column '{column}' holds no truth values ({error})") from error
-
-
-class Area(Protocol):
-    """A part of the earth, such as a `Region`."""
-
-    def contains(self, lon: Floats, lat: Floats) -> Flags:
-        """Return which points lie in it or on its edge."""
-        ...
-
-
 def keep(points: Points, *, region: Area | None, conditions: dict[str, Any]) -> Points:
     """
     Return the points that lie in a region and meet all conditions of `frames.conditions_of`.
@@ -360,14 +382,68 @@ def keep(points: Points, *, region: Area | None, conditions: dict[str, Any]) -> 
     return points if kept.all() else SomeOf(points, np.flatnonzero(kept))
 
 
+class Area(Protocol):
+    """A part of the earth, such as a `Region`."""
+
+    def contains(self, lon: Floats, lat: Floats) -> Flags:
+        """Return which points lie in it or on its edge."""
+        ...
+
+
 def as_frame(points: Points, schema: frames.Schema) -> gpd.GeoDataFrame:
     """Return points as a frame of a schema."""
-    import pyarrow as pa
-
     lon, lat = points.lonlat
     own = points.take(np.arange(len(points)))
     table = pa.table({**{name: own[name] for name in own.column_names}, "lon": lon, "lat": lat})
     return frames.from_arrow(table, schema)
+
+
+def ids_of(points: Points, column: str) -> Whole:
+    """
+    Return a column of ids as int64.
+
+    Raises
+    ------
+    FrameError
+        If it is not there, has gaps or holds other things than whole numbers.
+    """
+    values = points.arrow(column)
+    if pa.types.is_integer(values.type) and not values.null_count:
+        return np.ascontiguousarray(values.to_numpy().astype(np.int64, copy=False))
+    try:
+        return np.ascontiguousarray(dtypes.cast(_series(values), "int64").to_numpy())
+    except (ValueError, TypeError, OverflowError) as error:
+        raise FrameError(f"{points.name}: column '{column}' holds no ids ({error})") from error
+
+
+def floats_of(points: Points, column: str) -> Floats:
+    """
+    Return a column of numbers as float64, NaN where it has gaps.
+
+    Raises
+    ------
+    FrameError
+        If it is not there, or holds other things than numbers.
+    """
+    try:
+        return np.asarray(dtypes.cast(_series(points.arrow(column)), "float64").to_numpy(dtype=float, na_value=np.nan))
+    except (ValueError, TypeError) as error:
+        raise FrameError(f"{points.name}: column '{column}' holds no numbers ({error})") from error
+
+
+def truths_of(points: Points, column: str) -> Flags:
+    """
+    Return a column of truth values, False where it has gaps.
+
+    Raises
+    ------
+    FrameError
+        If it is not there, or holds other things.
+    """
+    try:
+        return np.asarray(dtypes.cast(_series(points.arrow(column)), "bool").to_numpy(dtype=bool))
+    except (ValueError, TypeError) as error:
+        raise FrameError(f"{points.name}: column '{column}' holds no truth values ({error})") from error
 
 
 def _of_schema(name: str, values: pd.Series, where: str) -> pd.Series:
@@ -378,133 +454,9 @@ def _of_schema(name: str, values: pd.Series, where: str) -> pd.Series:
 
 
 def _series(values: pa.ChunkedArray) -> pd.Series:
-    import pyarrow as pa
-
     return frames.to_pandas(pa.table({"values": values}))["values"]
 
 
 def _must_have(name: str, columns: list[str], where: str) -> None:
     if name not in columns:
         raise FrameError(f"{where} has no column '{name}' (it has {', '.join(columns) or 'none but the geometry'})")
-
-
-class PointFile:
-    """
-    A GeoParquet file of points, read column by column as they are needed.
-
-    Parameters
-    ----------
-    path
-        GeoParquet with points, as WKB or in the native encoding, in any CRS.
-
-    Raises
-    ------
-    FileError
-        If it cannot be read.
-    FormatError
-        If it is no GeoParquet.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self._file = parquet.open_file(self.path)
-        self.geo = parquet.geo_metadata(self._file, self.path)
-        self._local = threading.local()
-        self.geometry_name: str = self.geo["primary_column"]
-        self._groups = [self._file.metadata.row_group(i).num_rows for i in range(self._file.num_row_groups)]
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return int(self._file.metadata.num_rows)
-
-    @property
-    def columns(self) -> list[str]:
-        """Names of the attribute columns: neither geometry nor bounding box nor pandas' index."""
-        return [name for name in self._file.schema_arrow.names if parquet.is_attribute(name, self.geo)]
-
-    @property
-    def attrs(self) -> dict[str, Any]:
-        """What the frame carried in `attrs` when it was written."""
-        return dict(parquet.pandas_metadata(self._file).get("attributes") or {})
-
-    @cached_property
-    def lonlat(self) -> tuple[Floats, Floats]:
-        """
-        Longitude and latitude, degrees; NaN where there is no point.
-
-        Raises
-        ------
-        FormatError
-            If the file holds other geometries than points.
-        """
-        lon, lat = np.empty(len(self)), np.empty(len(self))
-        ends = np.cumsum(self._groups)
-
-        def decode(group: int) -> None:
-            part = slice(ends[group] - self._groups[group], ends[group])
-            lon[part], lat[part] = parquet.coordinates(
-                self._row_group(group, [self.geometry_name]).column(0), self.path
-            )
-
-        with ThreadPoolExecutor(THREADS) as pool:
-            for _ in pool.map(decode, range(len(self._groups))):
-                pass
-        return parquet.to_lonlat(lon, lat, self.geo["columns"][self.geometry_name], self.path)
-
-    def column(self, name: str) -> pa.ChunkedArray:
-        """
-        Return a column, whole.
-
-        Raises
-        ------
-        FrameError
-            If there is no such column.
-        """
-        if name not in self.columns:
-            raise FrameError(f"{self.path.name} has no column '{name}' (it has {', '.join(self.columns)})")
-        return parquet.reading(self.path, lambda: self._file.read(columns=[name])).column(0)
-
-    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
-        """
-        Return chosen rows, in the order asked for.
-
-        Parameters
-        ----------
-        rows
-            Row numbers, int64, in any order, repeated or not.
-        columns
-            Attribute columns; None takes all.
-
-        Returns
-        -------
-        table
-            A row for each of `rows`; a table without columns has none.
-        """
-        names = self.columns if columns is None else [name for name in columns if name in self.columns]
-        if not names:
-            return pa.table({})
-        order = np.argsort(rows, kind="stable")
-        ordered = rows[order]
-        ends = np.cumsum(self._groups)
-        limits = np.searchsorted(ordered, np.concatenate([[0], ends]))
-
-        def pick(group: int) -> pa.Table | None:
-            wanted = ordered[limits[group] : limits[group + 1]] - (ends[group] - self._groups[group])
-            if not len(wanted):
-                return None
-            return self._row_group(group, names).take(pa.array(wanted))
-
-        with ThreadPoolExecutor(THREADS) as pool:
-            parts = [part for part in pool.map(pick, range(len(self._groups))) if part is not None]
-        if not parts:
-            return self._file.schema_arrow.empty_table().select(names)
-        back = np.empty(len(order), dtype=np.int64)
-        back[order] = np.arange(len(order))
-        return pa.concat_tables(parts).select(names).take(pa.array(back)).replace_schema_metadata(None)
-
-    def _row_group(self, group: int, columns: list[str]) -> pa.Table:
-        # One reader a thread: Arrow does not promise that threads may share one.
-        if not hasattr(self._local, "file"):
-            self._local.file = pq.ParquetFile(self.path, metadata=self._file.metadata)
-        file: pq.ParquetFile = self._local.file
-        return parquet.reading(self.path, lambda: file.read_row_group(group, columns=columns, use_threads=False))

@@ -1,11 +1,9 @@
 """
 Frames as tables of a PostGIS database: written in one transaction, read back with their dtypes.
 
-A table is named by a URL: `postgresql://user@host:5432/database?table=schema.table`. Whatever else
-libpq understands may stand in it, and its environment variables and password file are used; the
-URL and the password appear in no message and no log.
-
-Rows between frames and tables of PostGIS: types of columns, and COPY's text in either direction.
+A table is named by a URL: `postgresql://user@host:5432/database?table=schema.table`. Whatever else libpq
+understands may stand in it, and its environment variables and password file are used; the URL and the
+password appear in no message and no log. Rows travel as the text of COPY, in both directions.
 """
 
 from __future__ import annotations
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from psycopg import sql
 
-
 __all__ = ["KEY", "LONGEST_NAME", "PREFIXES", "ROWS_AT_ONCE", "Table", "is_url", "read", "table_of", "write"]
 
 log = logging.getLogger("mlygeo.store.postgis")
@@ -55,6 +52,8 @@ READ_AS = {
     "bool": "({})::int",
 }
 """How a type is asked for, so that it comes exactly: times as microseconds since 1970."""
+
+_FORM = "postgresql://user@host/database?table=schema.table"
 
 
 @dataclass(frozen=True)
@@ -119,9 +118,6 @@ def table_of(url: str) -> Table:
             raise InputError(f"{identifier[:80]!r} is too long for the name of a table ({LONGEST_NAME} bytes)")
     rest = urlencode([(word, value) for word, value in words if word != "table"])
     return Table(urlunsplit(("postgresql", parts.netloc, parts.path, rest, "")), schema or None, name)
-
-
-_FORM = "postgresql://user@host/database?table=schema.table"
 
 
 def write(frame: gpd.GeoDataFrame, url: str) -> None:

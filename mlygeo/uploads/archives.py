@@ -37,10 +37,6 @@ _DAMAGED = (zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, Run
 """What reading a damaged archive raises, beside BadZipFile; RuntimeError: one with a password."""
 
 
-class NoSequenceError(FormatError):
-    """It is an archive, but none of a sequence: somebody's pictures, or something else altogether."""
-
-
 def write_zip(images: Iterable[tuple[str, bytes]], folder: Path) -> Path:
     """
     Write a sequence into an archive, as mapillary_tools does.
@@ -173,6 +169,16 @@ def images_in(path: Path) -> Iterator[tuple[str, int, str]]:
         raise _unreadable(path, error) from error
 
 
+def md5_of(path: Path) -> str:
+    """Return the MD5 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+class NoSequenceError(FormatError):
+    """It is an archive, but none of a sequence: somebody's pictures, or something else altogether."""
+
+
 def _pictures(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
     """Return the entries of an archive of a sequence."""
     if not _is_marked(archive.comment):
@@ -200,12 +206,6 @@ def _is_marked(comment: bytes) -> bool:
 
 def _unreadable(path: Path, error: Exception) -> FormatError:
     return FormatError(f"{path.name} is no archive that can be read: {error}")
-
-
-def md5_of(path: Path) -> str:
-    """Return the MD5 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _write(file: object, images: Iterable[tuple[str, bytes]]) -> None:

@@ -36,41 +36,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
-
 log = logging.getLogger("mlygeo.uploads")
-
-
-@dataclass(frozen=True)
-class Tree:
-    """
-    An import path: a folder with what lies below it, or some files of one folder.
-
-    Parameters
-    ----------
-    base
-        The folder.
-    folders
-        Folders whose descriptions count.
-    files
-        Files that count, hidden ones apart; folders before their subfolders.
-    whole
-        Whether it is the folder, and not only some of its files.
-    """
-
-    base: str
-    folders: list[str]
-    files: list[str]
-    whole: bool
-
-
-class _Source(NamedTuple):
-    """A file that describes photos: those of its folder, of which those below `scope` are meant."""
-
-    path: Path
-    base: str
-    is_record: bool
-    modified_ns: int
-    scope: str
 
 
 def trees(places: Iterable[Path], *, skip_subfolders: bool = False) -> list[Tree]:
@@ -115,19 +81,27 @@ def trees(places: Iterable[Path], *, skip_subfolders: bool = False) -> list[Tree
     return found
 
 
-def _walked(root: str, *, skip_subfolders: bool) -> tuple[list[str], list[str]]:
-    """Return a folder and its subfolders, and their files, but for hidden ones."""
+@dataclass(frozen=True)
+class Tree:
+    """
+    An import path: a folder with what lies below it, or some files of one folder.
 
-    def failed(error: OSError) -> None:
-        raise FileError(f"the folder {error.filename} cannot be read: {error.strerror or error}") from error
+    Parameters
+    ----------
+    base
+        The folder.
+    folders
+        Folders whose descriptions count.
+    files
+        Files that count, hidden ones apart; folders before their subfolders.
+    whole
+        Whether it is the folder, and not only some of its files.
+    """
 
-    folders: list[str] = []
-    files: list[str] = []
-    for folder, subfolders, names in os.walk(root, onerror=failed):
-        subfolders[:] = [] if skip_subfolders else sorted(name for name in subfolders if not name.startswith("."))
-        folders.append(folder)
-        files += (os.path.join(folder, name) for name in sorted(names) if not name.startswith("."))  # noqa: PTH118
-    return folders, files
+    base: str
+    folders: list[str]
+    files: list[str]
+    whole: bool
 
 
 def described(tree: Tree, desc_path: Any = None) -> gpd.GeoDataFrame | None:
@@ -202,6 +176,31 @@ def in_exif(files: Iterable[str]) -> gpd.GeoDataFrame:
             entries.append({**found, "filename": path, "filetype": "image"})
             texts.append(json.dumps(found))
     return descriptions.described_images(entries, Path("/")).assign(exif_text=pd.Series(texts, dtype="str"))
+
+
+class _Source(NamedTuple):
+    """A file that describes photos: those of its folder, of which those below `scope` are meant."""
+
+    path: Path
+    base: str
+    is_record: bool
+    modified_ns: int
+    scope: str
+
+
+def _walked(root: str, *, skip_subfolders: bool) -> tuple[list[str], list[str]]:
+    """Return a folder and its subfolders, and their files, but for hidden ones."""
+
+    def failed(error: OSError) -> None:
+        raise FileError(f"the folder {error.filename} cannot be read: {error.strerror or error}") from error
+
+    folders: list[str] = []
+    files: list[str] = []
+    for folder, subfolders, names in os.walk(root, onerror=failed):
+        subfolders[:] = [] if skip_subfolders else sorted(name for name in subfolders if not name.startswith("."))
+        folders.append(folder)
+        files += (os.path.join(folder, name) for name in sorted(names) if not name.startswith("."))  # noqa: PTH118
+    return folders, files
 
 
 def _sources(tree: Tree) -> list[list[_Source]]:

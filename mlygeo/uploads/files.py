@@ -1,10 +1,4 @@
-"""
-Upload archives and videos, each as the one file that it is.
-
-What a run of uploads did, and how the service is told that one of them is whole.
-
-How much of the whole progress of an upload one file is.
-"""
+"""Archives and videos uploaded, each as the one file that it is; and what any run of uploads did."""
 
 from __future__ import annotations
 
@@ -27,7 +21,6 @@ if TYPE_CHECKING:
     from mlygeo.uploads.items import WholeFile
     from mlygeo.uploads.ledger import Known, Ready, UploadLedger
     from mlygeo.uploads.older import OlderUploads
-
 
 log = logging.getLogger("mlygeo.upload")
 
@@ -147,6 +140,9 @@ class FileUpload:
         )  # fmt: skip
 
 
+# What a run did, and how the service is asked to finish an upload.
+
+
 @dataclass
 class Outcome:
     """
@@ -254,6 +250,9 @@ class Finishing:
 def short(name: str) -> str:
     """Return a name, or the end of a long one."""
     return name if len(name) <= 60 else f"…{name[-59:]}"
+
+
+# How much of the progress of a run one file is.
 
 
 class Share:

@@ -1,7 +1,7 @@
 """
 What lies in an import path: described images in their sequences, archives, and videos with positions.
 
-The types of files that a call is about, as mapillary_tools names them.
+The types of files that a call is about are named as mapillary_tools names them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from mlygeo.uploads.described import Tree
     from mlygeo.uploads.items import Owner, Photo, PhotoSequence, WholeFile
 
-
 log = logging.getLogger("mlygeo.uploads")
 
 VIDEO_FILE_TYPES = {name: f"mly_{name}_video" for name, camera in CAMERAS.items() if camera.uploaded_whole}
@@ -38,6 +37,56 @@ IMAGE = "image"
 
 _OF_THE_SERVICE = {"zip": {"zip"}} | {file_type: {name, "video"} for name, file_type in VIDEO_FILE_TYPES.items()}
 """What the service calls a file that goes up as it is -> the types that it is of."""
+
+
+def gather(
+    import_path: Any, *, desc_path: Any = None, skip_subfolders: bool = False, private: bool = False, whole: bool = True
+) -> Import:
+    """
+    Return what lies in import paths.
+
+    What describes an image is told in `mlygeo.uploads.described`. A sequence whose images are for
+    several organizations becomes one for each of them.
+
+    Parameters
+    ----------
+    import_path
+        A folder, a file, or several of either.
+    desc_path
+        The description file; those of the folders unless given.
+    skip_subfolders
+        Look only at the folders themselves.
+    private
+        Say in each description that the image is private, also in those that are in the images
+        already. Archives have to say it inside, and videos cannot: see `give_owners`.
+    whole
+        Look at archives and videos too.
+
+    Raises
+    ------
+    FileError
+        If a path or the description file does not exist.
+    FormatError
+        If the description file is none, or an archive that is named is none of a sequence.
+    """
+    from mlygeo.photos.import_folder import joined
+    from mlygeo.uploads.described import described, trees
+
+    found = Import(private=private)
+    places = _places(import_path)
+    named = {str(place) for place in places}
+    parts = []
+    for tree in trees(places, skip_subfolders=skip_subfolders):
+        images = described(tree, desc_path)
+        parts += [_in_exif(tree, images, found), images]
+        if whole:
+            _add_whole_files(tree, images, found, named=named)
+    kept = [_kept(part, found) for part in parts if part is not None and len(part)]
+    kept = [part for part in kept if len(part)]
+    if kept:
+        found.images = joined(kept).drop_duplicates("path", ignore_index=True)
+        found.sequences = list(_sequences(found.images, found))
+    return found
 
 
 @dataclass
@@ -103,56 +152,6 @@ class Import:
     @property
     def _items(self) -> list[PhotoSequence | WholeFile]:
         return [*self.sequences, *self.files]
-
-
-def gather(
-    import_path: Any, *, desc_path: Any = None, skip_subfolders: bool = False, private: bool = False, whole: bool = True
-) -> Import:
-    """
-    Return what lies in import paths.
-
-    What describes an image is told in `mlygeo.uploads.described`. A sequence whose images are for
-    several organizations becomes one for each of them.
-
-    Parameters
-    ----------
-    import_path
-        A folder, a file, or several of either.
-    desc_path
-        The description file; those of the folders unless given.
-    skip_subfolders
-        Look only at the folders themselves.
-    private
-        Say in each description that the image is private, also in those that are in the images
-        already. Archives have to say it inside, and videos cannot: see `give_owners`.
-    whole
-        Look at archives and videos too.
-
-    Raises
-    ------
-    FileError
-        If a path or the description file does not exist.
-    FormatError
-        If the description file is none, or an archive that is named is none of a sequence.
-    """
-    from mlygeo.photos.import_folder import joined
-    from mlygeo.uploads.described import described, trees
-
-    found = Import(private=private)
-    places = _places(import_path)
-    named = {str(place) for place in places}
-    parts = []
-    for tree in trees(places, skip_subfolders=skip_subfolders):
-        images = described(tree, desc_path)
-        parts += [_in_exif(tree, images, found), images]
-        if whole:
-            _add_whole_files(tree, images, found, named=named)
-    kept = [_kept(part, found) for part in parts if part is not None and len(part)]
-    kept = [part for part in kept if len(part)]
-    if kept:
-        found.images = joined(kept).drop_duplicates("path", ignore_index=True)
-        found.sequences = list(_sequences(found.images, found))
-    return found
 
 
 def give_owners(found: Import, keys: Mapping[Owner, str | None]) -> None:
@@ -373,6 +372,9 @@ def _telemetry(path: str) -> str | None:
         return video_info(path).telemetry
     except (FileError, FormatError):
         return None
+
+
+# Types of files.
 
 
 def named(text: Any) -> frozenset[str]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mlygeo.errors import FormatError
-from mlygeo.photos import exif_writer
+from mlygeo.photos.exif_writer import insert
+from mlygeo.photos.tags import description_tags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,4 +136,4 @@ def prepared(content: bytes, description: Mapping[str, Any] | None) -> bytes:
         if not content.startswith(b"\xff\xd8"):
             raise FormatError("it is no JPEG")
         return content
-    return exif_writer.insert(content, exif_writer.description_tags({}, description=description))
+    return insert(content, description_tags({}, description=description))

@@ -5,8 +5,6 @@ Content is known by its MD5, whatever folder it lies in, and separately for each
 rehearsal uploaded to a stand-in is not uploaded. A row is written as soon as the service has said
 that it has the bytes, and an upload is noted as ready before the service is told to finish it; so
 a process may die at any line, and the next one knows how to go on.
-
-The tables of the history of uploads, and what is asked of them.
 """
 
 from __future__ import annotations
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-
 
 FILE = "upload_history.sqlite"
 
@@ -101,42 +98,6 @@ SELECT f.status, u.status, f.handle, f.upload, f.sent_at, f.reason
 FROM files f LEFT JOIN uploads u ON u.id = f.upload
 WHERE f.service = ? AND f.status != 'failed' AND f.upload_md5 = ?
 """
-
-
-@dataclass(frozen=True)
-class Known:
-    """
-    What the history says of a file.
-
-    Parameters
-    ----------
-    status
-        "sent": its bytes are up; "ready": they are part of an upload that has only to be
-        finished; "done".
-    handle
-        What the service calls it; None where that is too long ago.
-    upload
-        The upload that it is part of.
-    reason
-        Why it counts as done, where it was not we who uploaded it.
-    """
-
-    status: Literal["sent", "ready", "done"]
-    handle: str | None
-    upload: int | None
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Ready:
-    """An upload that has only to be finished: its number, and what the service needs for that."""
-
-    number: int
-    name: str
-    handle: str
-    file_type: Any
-    organization_key: str | None
-    ready_at: int
 
 
 class UploadLedger:
@@ -364,6 +325,42 @@ class UploadLedger:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
+
+
+@dataclass(frozen=True)
+class Known:
+    """
+    What the history says of a file.
+
+    Parameters
+    ----------
+    status
+        "sent": its bytes are up; "ready": they are part of an upload that has only to be
+        finished; "done".
+    handle
+        What the service calls it; None where that is too long ago.
+    upload
+        The upload that it is part of.
+    reason
+        Why it counts as done, where it was not we who uploaded it.
+    """
+
+    status: Literal["sent", "ready", "done"]
+    handle: str | None
+    upload: int | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """An upload that has only to be finished: its number, and what the service needs for that."""
+
+    number: int
+    name: str
+    handle: str
+    file_type: Any
+    organization_key: str | None
+    ready_at: int
 
 
 def upload_history(folder: str | os.PathLike[str] | None = None) -> pd.DataFrame:

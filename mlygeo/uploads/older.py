@@ -1,5 +1,5 @@
 """
-What older tools noted as uploaded, so that it does not go up once more.
+What was uploaded before: what older tools noted, so that it does not go up once more, and what the history says.
 
 mapillary_tools since 2021 keeps a JSON file for each sequence, archive and video in its user data
 folder, called by an MD5: of a video, its content; of a sequence or an archive, the MD5s of its
@@ -11,8 +11,6 @@ mapillary_tools of 2018 to 2021 left empty files beside the photos, such as
 `.mapillary/logs/IMG_0001/upload_success`. They know no content. So a photo that was changed after
 them is another one, unless its capture time is still the one in the logs; and so is one whose
 upload was to be finished by hand (`manual_upload`), and was not (`upload_finalized`).
-
-What the history of uploads says of photos.
 """
 
 from __future__ import annotations
@@ -36,11 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import geopandas as gpd
-    import numpy.typing as npt
     import pandas as pd
 
+    from mlygeo.arrays import Flags, Whole
     from mlygeo.uploads.items import WholeFile
-
 
 log = logging.getLogger("mlygeo.uploads.older")
 
@@ -56,7 +53,6 @@ TIMES_IN = ("mapillary_image_description.json", "geotag_process.json")
 
 METADATA = 1 << 20
 """Bytes of a photo that may hold its description."""
-
 
 FAILED, READY, DONE = 1, 2, 3
 
@@ -230,7 +226,10 @@ def _says(time: str, path: str, description: Mapping[str, Any] | None) -> bool:
         return False  # what is wrong with it is said where it is read
 
 
-def uploads_of(images: gpd.GeoDataFrame, first_paths: pd.Series) -> npt.NDArray[np.int64]:
+# Of photos: what the history of uploads and the older tools say.
+
+
+def uploads_of(images: gpd.GeoDataFrame, first_paths: pd.Series) -> Whole:
     """
     Return what became of photos: DONE where they were uploaded, FAILED where that was tried, 0 elsewhere.
 
@@ -266,7 +265,7 @@ def uploads_of(images: gpd.GeoDataFrame, first_paths: pd.Series) -> npt.NDArray[
     return outcomes
 
 
-def older_uploads_of(images: gpd.GeoDataFrame, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def older_uploads_of(images: gpd.GeoDataFrame, rows: Flags) -> Flags:
     """
     Return which photos an older tool uploaded, by the records that it left.
 

@@ -18,27 +18,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlygeo.uploads")
 
 
-@dataclass(frozen=True)
-class Account:
-    """
-    A user at the service.
-
-    Parameters
-    ----------
-    service
-        The service, with the user's token.
-    user_key, user_name
-        Whose it is.
-    user
-        What is kept of the user on this machine; None where nothing is.
-    """
-
-    service: Service
-    user_key: str
-    user_name: str | None
-    user: User | None
-
-
 def account_of(
     *,
     service: Service | None,
@@ -102,25 +81,25 @@ def account_of(
     return Account(service, signed_in.user_key, signed_in.user_name, user)
 
 
-def _told_user(users: Credentials, told: Collection[str]) -> tuple[str | None, str | None]:
-    """Return the user that images name: as the one who has signed in, else the name that the token has to be of."""
-    found = {name: users.named(name) for name in sorted(told)}
-    known = {name: None if user is None else user.name for name, user in found.items()}
-    if len({signed_in or name for name, signed_in in known.items()}) > 1:
-        raise InputError(
-            f"the images name several users: {', '.join(known)}",
-            hint="upload what is of each by itself, or give --user-name to upload all as one",
-        )
-    for name, signed_in in known.items():
-        return (None, name) if signed_in is None else (signed_in, None)
-    return None, None
+@dataclass(frozen=True)
+class Account:
+    """
+    A user at the service.
 
+    Parameters
+    ----------
+    service
+        The service, with the user's token.
+    user_key, user_name
+        Whose it is.
+    user
+        What is kept of the user on this machine; None where nothing is.
+    """
 
-def _not_signed_in(name: str, what: str) -> CredentialsError:
-    return CredentialsError(
-        f"the images name the user {name!r}, {what}",
-        hint=f"sign in with 'mlygeo authenticate --user-name {name}', or upload them as another with --user-name",
-    )
+    service: Service
+    user_key: str
+    user_name: str | None
+    user: User | None
 
 
 def organization_of(account: Account, key: str | None, name: str | None) -> str | None:
@@ -178,6 +157,27 @@ def organizations_of(
         chosen = {owner: _key_told(owner, user) or default for owner in told}
     _ask(account, sorted({each for each in chosen.values() if each is not None}))
     return chosen
+
+
+def _told_user(users: Credentials, told: Collection[str]) -> tuple[str | None, str | None]:
+    """Return the user that images name: as the one who has signed in, else the name that the token has to be of."""
+    found = {name: users.named(name) for name in sorted(told)}
+    known = {name: None if user is None else user.name for name, user in found.items()}
+    if len({signed_in or name for name, signed_in in known.items()}) > 1:
+        raise InputError(
+            f"the images name several users: {', '.join(known)}",
+            hint="upload what is of each by itself, or give --user-name to upload all as one",
+        )
+    for name, signed_in in known.items():
+        return (None, name) if signed_in is None else (signed_in, None)
+    return None, None
+
+
+def _not_signed_in(name: str, what: str) -> CredentialsError:
+    return CredentialsError(
+        f"the images name the user {name!r}, {what}",
+        hint=f"sign in with 'mlygeo authenticate --user-name {name}', or upload them as another with --user-name",
+    )
 
 
 def _key_told(owner: Owner, user: User | None) -> str | None:

@@ -1,16 +1,13 @@
 """
-Upload sequences of images, archives and videos: each content once, and from where it stopped.
+A run of uploads: sequences of images, archives and videos, each content once, and from where it stopped.
 
 Images of a sequence go up side by side, sequences one after another. What the service has is
 noted at once, and that an upload is ready before the service is told to finish it; so wherever a
 run ends, the next one goes on, and finishes nothing twice.
-
-One run at a time for each sequence that is uploaded.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import threading
@@ -30,14 +27,14 @@ from mlygeo.uploads.files import FATAL, OLDER, FileUpload, Finishing, Outcome, S
 from mlygeo.uploads.items import prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
+    from mlygeo.locks import NameLocks
     from mlygeo.progress import Bar
     from mlygeo.providers.mapillary.uploads import Uploads
     from mlygeo.uploads.items import Photo, PhotoSequence, WholeFile
     from mlygeo.uploads.ledger import UploadLedger
     from mlygeo.uploads.older import OlderUploads
-
 
 log = logging.getLogger("mlygeo.upload")
 
@@ -46,15 +43,6 @@ AT_ONCE = 4
 
 ROUNDS = 3
 """How often the images of a sequence are gone through, where the service drops what it had."""
-
-
-class _Sent(NamedTuple):
-    """What came of one image: its handle where it is up, the upload that has it already, or why not."""
-
-    upload_md5: str | None = None
-    handle: str | None = None
-    waiting: int | None = None
-    outcome: Literal["sent", "there", "older", "repeated", "waiting", "failed", "later"] = "sent"
 
 
 class Upload:
@@ -67,7 +55,7 @@ class Upload:
         The upload service.
     ledger
         The history.
-    turns
+    locks
         Keeps other runs from the same sequence.
     stop
         Ends everything when set.
@@ -90,7 +78,7 @@ class Upload:
         *,
         uploads: Uploads,
         ledger: UploadLedger,
-        turns: Turns,
+        locks: NameLocks,
         stop: threading.Event,
         threads: int,
         bar: Bar,
@@ -104,7 +92,7 @@ class Upload:
         )  # fmt: skip
         self._files = FileUpload(self._finishing, bar=bar, reupload=reupload, older=older)
         self.outcome = self._finishing.outcome
-        self._uploads, self._ledger, self._turns, self._stop, self._bar = uploads, ledger, turns, stop, bar
+        self._uploads, self._ledger, self._locks, self._stop, self._bar = uploads, ledger, locks, stop, bar
         self._threads = threads
         self._reupload, self._manual, self._older = reupload, manual_done, older
         self._sending = threading.Semaphore(AT_ONCE)
@@ -135,10 +123,10 @@ class Upload:
         """
         try:
             for sequence in sequences:
-                with self._turns.of(sequence.name):
+                with self._locks.of(sequence.name):
                     self._sequence(sequence)
             for file in files:
-                with self._turns.of(file.path):
+                with self._locks.of(file.path):
                     self._files.upload(file)
         except BaseException:
             self._stop.set()  # those that are sending stop with their next piece
@@ -317,45 +305,14 @@ class Upload:
         return _Sent(outcome="failed")
 
 
+class _Sent(NamedTuple):
+    """What came of one image: its handle where it is up, the upload that has it already, or why not."""
+
+    upload_md5: str | None = None
+    handle: str | None = None
+    waiting: int | None = None
+    outcome: Literal["sent", "there", "older", "repeated", "waiting", "failed", "later"] = "sent"
+
+
 def _md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
-class Turns:
-    """
-    One run at a time for each sequence, whatever folder, terminal or user interface it is started from.
-
-    Parameters
-    ----------
-    folder
-        Where the history is.
-    stop
-        Ends the wait for a turn when set.
-    """
-
-    def __init__(self, folder: Path, stop: threading.Event) -> None:
-        self._folder, self._stop = folder / "locks", stop
-
-    @contextlib.contextmanager
-    def of(self, name: str) -> Iterator[None]:
-        """Wait until no other run is at work on something of this name, and keep others from it."""
-        import filelock
-
-        # A bounded number of files; two names that share one wait for each other, and no harm is done.
-        stripe = hashlib.md5(name.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()[:2]
-        self._folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(self._folder / f"{stripe}.lock", timeout=0.5)
-        while True:
-            try:
-                lock.acquire()
-                break
-            except filelock.Timeout:
-                if self._stop.is_set():
-                    raise
-            except NotImplementedError:  # a file system without locks
-                break
-        try:
-            yield
-        finally:
-            if lock.is_locked:
-                lock.release()

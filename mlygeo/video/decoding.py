@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
-    from mlygeo.video.sampling import FrameTable, Wholes
+    from mlygeo.arrays import Whole
+    from mlygeo.video.sampling import FrameTable
 
 log = logging.getLogger("mlygeo.video.frames")
 
@@ -33,15 +34,96 @@ MOST_WORKERS = 4
 CANNOT = "could not be decoded"
 
 
+def decode(
+    path: Path,
+    table: FrameTable,
+    rows: Whole,
+    take: Callable[[int, Any], None],
+    *,
+    hardware: str | None = None,
+    workers: int | None = None,
+    stop: threading.Event | None = None,
+) -> Generator[int]:
+    """
+    Decode frames, hand each to `take`, and give their rows as they are done.
+
+    Parameters
+    ----------
+    path
+        The video.
+    table
+        Its frames.
+    rows
+        The wanted ones.
+    take
+        Called with row and frame, from several threads at once.
+    hardware
+        As for `Decoder`.
+    workers
+        Runs decoded at once; by default as many as there are processors, four at most.
+    stop
+        Set to end early.
+
+    Yields
+    ------
+    row
+        Rows that are missing in the end could not be decoded.
+    """
+    runs = runs_of(table, rows)
+    stop = stop or threading.Event()
+    workers = workers or min(MOST_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+    # With few runs, the decoder's own threads do better than ours.
+    side_by_side = len(runs) >= 2 * workers and hardware is None
+    local = threading.local()
+    opened: list[Decoder] = []
+
+    def one(run: Run) -> list[int]:
+        if stop.is_set():
+            return []
+        decoder = getattr(local, "decoder", None)
+        if decoder is None:
+            decoder = local.decoder = Decoder(path, table, threads=1 if side_by_side else 0, hardware=hardware)
+            opened.append(decoder)
+        done = []
+        for row, frame in decoder.frames(run):
+            take(row, frame)
+            done.append(row)
+            if stop.is_set():
+                break
+        return done
+
+    with ThreadPoolExecutor(workers if side_by_side else 1, thread_name_prefix="mlygeo-frames") as pool:
+        waiting: set[Future[list[int]]] = set()
+        todo = iter(runs)
+        try:
+            while True:
+                for run in todo:
+                    waiting.add(pool.submit(one, run))
+                    if len(waiting) > 2 * workers:
+                        break
+                if not waiting:
+                    break
+                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    yield from future.result()
+        finally:
+            stop.set()
+            for future in waiting:
+                future.cancel()
+            wait(waiting)
+            for decoder in opened:
+                decoder.close()
+
+
 class Run(NamedTuple):
     """Frames that are decoded together: rows of the table, from a key frame to the last that is wanted."""
 
     key: int
     last: int
-    wanted: Wholes
+    wanted: Whole
 
 
-def runs_of(table: FrameTable, rows: Wholes) -> list[Run]:
+def runs_of(table: FrameTable, rows: Whole) -> list[Run]:
     """
     Return the runs that hold the wanted frames.
 
@@ -60,31 +142,6 @@ def runs_of(table: FrameTable, rows: Wholes) -> list[Run]:
     starts = np.flatnonzero(np.diff(owner, prepend=-1))
     parts = np.split(rows, starts[1:]) if len(rows) else []
     return [Run(int(owner[start]), int(part.max()), part) for start, part in zip(starts, parts, strict=True)]
-
-
-def check_hardware(name: str) -> None:
-    """
-    Refuse hardware that PyAV was not built for.
-
-    Parameters
-    ----------
-    name
-        As FFmpeg names it.
-
-    Raises
-    ------
-    InputError
-        If it does not know it.
-    """
-    sampling.library()
-    from av.codec.hwaccel import hwdevices_available
-
-    known = hwdevices_available()
-    if name not in known:
-        raise InputError(
-            f"PyAV does not know the hardware {name!r}",
-            hint=f"it knows {', '.join(known) or 'none'}; the program of --decoder ffmpeg may know others",
-        )
 
 
 class Decoder:
@@ -204,82 +261,26 @@ class Decoder:
                 return
 
 
-def decode(
-    path: Path,
-    table: FrameTable,
-    rows: Wholes,
-    take: Callable[[int, Any], None],
-    *,
-    hardware: str | None = None,
-    workers: int | None = None,
-    stop: threading.Event | None = None,
-) -> Generator[int]:
+def check_hardware(name: str) -> None:
     """
-    Decode frames, hand each to `take`, and give their rows as they are done.
+    Refuse hardware that PyAV was not built for.
 
     Parameters
     ----------
-    path
-        The video.
-    table
-        Its frames.
-    rows
-        The wanted ones.
-    take
-        Called with row and frame, from several threads at once.
-    hardware
-        As for `Decoder`.
-    workers
-        Runs decoded at once; by default as many as there are processors, four at most.
-    stop
-        Set to end early.
+    name
+        As FFmpeg names it.
 
-    Yields
+    Raises
     ------
-    row
-        Rows that are missing in the end could not be decoded.
+    InputError
+        If it does not know it.
     """
-    runs = runs_of(table, rows)
-    stop = stop or threading.Event()
-    workers = workers or min(MOST_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
-    # With few runs, the decoder's own threads do better than ours.
-    side_by_side = len(runs) >= 2 * workers and hardware is None
-    local = threading.local()
-    opened: list[Decoder] = []
+    sampling.library()
+    from av.codec.hwaccel import hwdevices_available
 
-    def one(run: Run) -> list[int]:
-        if stop.is_set():
-            return []
-        decoder = getattr(local, "decoder", None)
-        if decoder is None:
-            decoder = local.decoder = Decoder(path, table, threads=1 if side_by_side else 0, hardware=hardware)
-            opened.append(decoder)
-        done = []
-        for row, frame in decoder.frames(run):
-            take(row, frame)
-            done.append(row)
-            if stop.is_set():
-                break
-        return done
-
-    with ThreadPoolExecutor(workers if side_by_side else 1, thread_name_prefix="mlygeo-frames") as pool:
-        waiting: set[Future[list[int]]] = set()
-        todo = iter(runs)
-        try:
-            while True:
-                for run in todo:
-                    waiting.add(pool.submit(one, run))
-                    if len(waiting) > 2 * workers:
-                        break
-                if not waiting:
-                    break
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    yield from future.result()
-        finally:
-            stop.set()
-            for future in waiting:
-                future.cancel()
-            wait(waiting)
-            for decoder in opened:
-                decoder.close()
+    known = hwdevices_available()
+    if name not in known:
+        raise InputError(
+            f"PyAV does not know the hardware {name!r}",
+            hint=f"it knows {', '.join(known) or 'none'}; the program of --decoder ffmpeg may know others",
+        )

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
-    from mlygeo.video.sampling import FrameTable, Wholes
+    from mlygeo.arrays import Whole
+    from mlygeo.video.sampling import FrameTable
 
 log = logging.getLogger("mlygeo.video.frames")
 
@@ -40,13 +41,6 @@ BEYOND_S = 30.0
 """Seconds behind the last wanted frame where a process that still misses one ends."""
 
 _TIME = re.compile(rb"showinfo.*\bn: *\d+ pts: *(-?\d+)")
-
-
-class Program(NamedTuple):
-    """An ffmpeg program: its path, and how it is told to keep every frame and to add none."""
-
-    path: str
-    passthrough: tuple[str, str]
 
 
 def find(name: str, *, hardware: str | None = None) -> Program:
@@ -84,18 +78,15 @@ def find(name: str, *, hardware: str | None = None) -> Program:
     return Program(path, ("-fps_mode" if "-fps_mode" in known else "-vsync", "passthrough"))
 
 
-def _said(path: str, *words: str) -> str:
-    try:
-        done = subprocess.run(  # noqa: S603  a program that the user names
-            [path, "-v", "error", *words], capture_output=True, timeout=60, stdin=subprocess.DEVNULL, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise DependencyError(f"{path} does not run: {error}") from error
-    return done.stdout.decode("utf-8", "replace")
+class Program(NamedTuple):
+    """An ffmpeg program: its path, and how it is told to keep every frame and to add none."""
+
+    path: str
+    passthrough: tuple[str, str]
 
 
 def pictures(
-    program: Program, path: Path, table: FrameTable, rows: Wholes, *, quality: int, hardware: str | None = None
+    program: Program, path: Path, table: FrameTable, rows: Whole, *, quality: int, hardware: str | None = None
 ) -> Iterator[tuple[int, bytes]]:
     """
     Give frames as JPEG, upright and in JPEG's colours, as they are done.
@@ -150,6 +141,16 @@ def pictures(
         log.debug("%s: %s", path.name, errors)
     if len(rows) and not count:
         raise FormatError(f"{path.name} {CANNOT} by {program.path}: {errors or 'it gave no frame'}")
+
+
+def _said(path: str, *words: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603  a program that the user names
+            [path, "-v", "error", *words], capture_output=True, timeout=60, stdin=subprocess.DEVNULL, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DependencyError(f"{path} does not run: {error}") from error
+    return done.stdout.decode("utf-8", "replace")
 
 
 def _stretches(table: FrameTable, runs: list[Run]) -> Iterator[Run]:

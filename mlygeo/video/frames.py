@@ -4,8 +4,6 @@ Frames sampled from videos: JPEG files with time, position and heading, and the 
 Of a video `VIDEO.mp4` the frames are `FOLDER/VIDEO.mp4/VIDEO_000001.jpg` and so on, as mapillary_tools lays
 them out. A frame appears whole or not at all, so a second run makes only what is missing. Beside them a
 small file says how they were sampled, so that frames of two different samplings never mix.
-
-Decoded frames as JPEG: upright, in the colours that JPEG viewers expect, with their tags.
 """
 
 from __future__ import annotations
@@ -23,7 +21,8 @@ import numpy as np
 
 from mlygeo import frames, store
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.photos import exif_writer
+from mlygeo.photos.exif_writer import insert
+from mlygeo.photos.tags import picture_tags
 from mlygeo.progress import Progress
 from mlygeo.readers import video as telemetry
 from mlygeo.video import decoding, ffmpeg, sampling
@@ -35,9 +34,8 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from mlygeo.arrays import Whole
     from mlygeo.video.ffmpeg import Program
-    from mlygeo.video.sampling import Wholes
-
 
 __all__ = ["FOLDER", "Plan", "Sampling", "find_videos", "plan_frames", "sample_frames"]
 
@@ -201,7 +199,7 @@ def _take(
     hardware: str | None,
     progress: Progress,
     label: str,
-) -> Wholes:
+) -> Whole:
     """Make the frames that are not there yet; return those that could not be made."""
     paths = [path_of(target, video, number) for number in range(len(plan.rows))]
     missing = np.array([number for number, path in enumerate(paths) if not is_whole(path)], dtype=np.int64)
@@ -250,7 +248,7 @@ def _image(plan: Plan, number: int) -> dict[str, Any]:
     }
 
 
-def _loss(plan: Plan, lost: Wholes) -> str:
+def _loss(plan: Plan, lost: Whole) -> str:
     """Say which frames are missing, and why."""
     told = []
     if len(lost):
@@ -274,7 +272,7 @@ def _row_of_video(video: Path, error: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _rows(video: Path, target: Path, plan: Plan, numbers: Wholes) -> dict[str, Any]:
+def _rows(video: Path, target: Path, plan: Plan, numbers: Whole) -> dict[str, Any]:
     def same(value: Any) -> list[Any]:
         return [value] * len(numbers)
 
@@ -316,6 +314,25 @@ def _frame(parts: list[dict[str, Any]]) -> gpd.GeoDataFrame:
         table[name] = table[name].astype("float64")
     images = gpd.GeoDataFrame(table, geometry=GeometryArray(points, crs=frames.CRS))
     return frames.conform(images, frames.LOCAL_IMAGES)
+
+
+def _with_tags(jpeg: bytes, image: Mapping[str, Any]) -> bytes:
+    """
+    Return a JPEG with what is known of it in EXIF: time, position, heading, camera.
+
+    Parameters
+    ----------
+    jpeg
+        The picture.
+    image
+        A row of an images frame.
+    """
+    tags = picture_tags(image)
+    kept = {name: value for name, value in tags.exif.items() if name not in _NOT_OURS}
+    return insert(jpeg, replace(tags, exif=kept))
+
+
+# Decoded frames as JPEG: upright, in the colours that JPEG viewers expect, with their tags.
 
 
 class JpegEncoder:
@@ -381,19 +398,3 @@ class JpegEncoder:
         graph.link_nodes(source, *steps, graph.add("buffersink")).configure()
         graph.push(frame)
         return graph.pull()
-
-
-def _with_tags(jpeg: bytes, image: Mapping[str, Any]) -> bytes:
-    """
-    Return a JPEG with what is known of it in EXIF: time, position, heading, camera.
-
-    Parameters
-    ----------
-    jpeg
-        The picture.
-    image
-        A row of an images frame.
-    """
-    tags = exif_writer.picture_tags(image)
-    kept = {name: value for name, value in tags.exif.items() if name not in _NOT_OURS}
-    return exif_writer.insert(jpeg, replace(tags, exif=kept))

@@ -1,8 +1,4 @@
-"""
-Which frames of a video to take, and the time and place of each, before any is decoded.
-
-Which frames a video has, in the order they are stored and with the time each is shown, without decoding one.
-"""
+"""Which frames of a video to take, and the time and place of each, before any is decoded."""
 
 from __future__ import annotations
 
@@ -23,13 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import geopandas as gpd
-    import numpy.typing as npt
 
-    Reals = npt.NDArray[np.float64]
-
-    Wholes = npt.NDArray[np.int64]
-    Flags = npt.NDArray[np.bool_]
-
+    from mlygeo.arrays import Flags, Floats, Whole
 
 INTERVAL_S = 2.0
 
@@ -38,69 +29,6 @@ MAX_EXTRAPOLATION_S = 1.0
 
 STEADY_S = 1.0
 """Seconds by which the time of the GPS may drift against the video's, and the two still run alike."""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """
-    How a video is sampled.
-
-    Parameters
-    ----------
-    interval
-        Seconds of the video between two frames; used unless `distance` is given.
-    distance
-        Metres along the track between two frames; None samples by time.
-    start_time_ms
-        Time of the start of the video, milliseconds since 1970 (UTC); None takes that of the GPS, else
-        the creation time in the file.
-    duration_ratio
-        Seconds of the video to one second of time.
-
-    Raises
-    ------
-    InputError
-        If a value makes no sense.
-    """
-
-    interval: float = INTERVAL_S
-    distance: float | None = None
-    start_time_ms: int | None = None
-    duration_ratio: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Check the values."""
-        if not (np.isfinite(self.interval) and self.interval > 0):
-            raise InputError(f"--video-sample-interval must be above 0 s, not {self.interval}")
-        if self.distance is not None and not (np.isfinite(self.distance) and self.distance > 0):
-            raise InputError(f"--video-sample-distance must be above 0 m, not {self.distance}")
-        if not (np.isfinite(self.duration_ratio) and self.duration_ratio > 0):
-            raise InputError(f"--video-duration-ratio must be above 0, not {self.duration_ratio}")
-        if self.start_time_ms is not None and not 0 < self.start_time_ms < 2**43:
-            raise InputError(
-                f"--video-start-time {self.start_time_ms} is no time", hint="give milliseconds since 1970, UTC"
-            )
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The frames to take of a video: rows of its table, and what is known of each; by time."""
-
-    table: FrameTable
-    rows: Wholes
-    video_s: Reals
-    captured_ms: Wholes
-    lon: Reals
-    lat: Reals
-    altitude: Reals
-    heading: Reals
-    time_source: str
-    make: str | None
-    model: str | None
-    is_pano: bool
-    width: int
-    height: int
-    problem: str | None
 
 
 def plan_frames(video: Path, *, sampling: Sampling, track: gpd.GeoDataFrame | None = None) -> Plan:
@@ -166,6 +94,69 @@ def plan_frames(video: Path, *, sampling: Sampling, track: gpd.GeoDataFrame | No
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """
+    How a video is sampled.
+
+    Parameters
+    ----------
+    interval
+        Seconds of the video between two frames; used unless `distance` is given.
+    distance
+        Metres along the track between two frames; None samples by time.
+    start_time_ms
+        Time of the start of the video, milliseconds since 1970 (UTC); None takes that of the GPS, else
+        the creation time in the file.
+    duration_ratio
+        Seconds of the video to one second of time.
+
+    Raises
+    ------
+    InputError
+        If a value makes no sense.
+    """
+
+    interval: float = INTERVAL_S
+    distance: float | None = None
+    start_time_ms: int | None = None
+    duration_ratio: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if not (np.isfinite(self.interval) and self.interval > 0):
+            raise InputError(f"--video-sample-interval must be above 0 s, not {self.interval}")
+        if self.distance is not None and not (np.isfinite(self.distance) and self.distance > 0):
+            raise InputError(f"--video-sample-distance must be above 0 m, not {self.distance}")
+        if not (np.isfinite(self.duration_ratio) and self.duration_ratio > 0):
+            raise InputError(f"--video-duration-ratio must be above 0, not {self.duration_ratio}")
+        if self.start_time_ms is not None and not 0 < self.start_time_ms < 2**43:
+            raise InputError(
+                f"--video-start-time {self.start_time_ms} is no time", hint="give milliseconds since 1970, UTC"
+            )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The frames to take of a video: rows of its table, and what is known of each; by time."""
+
+    table: FrameTable
+    rows: Whole
+    video_s: Floats
+    captured_ms: Whole
+    lon: Floats
+    lat: Floats
+    altitude: Floats
+    heading: Floats
+    time_source: str
+    make: str | None
+    model: str | None
+    is_pano: bool
+    width: int
+    height: int
+    problem: str | None
+
+
 def _track(video: Path) -> gpd.GeoDataFrame | None:
     try:
         track = telemetry.read_video(video)
@@ -174,7 +165,7 @@ def _track(video: Path) -> gpd.GeoDataFrame | None:
     return track if len(track) else None
 
 
-def _micros(seconds: Reals) -> Wholes:
+def _micros(seconds: Floats) -> Whole:
     return np.round(seconds * 1e6).astype(np.int64)
 
 
@@ -188,7 +179,7 @@ def _line(track: gpd.GeoDataFrame) -> Line:
     return Line(times[order], lon[order], lat[order], altitude[order], number).once()
 
 
-def _by_time(video_s: Reals, interval: float) -> Wholes:
+def _by_time(video_s: Floats, interval: float) -> Whole:
     """Return the frames nearest to each multiple of the interval, from the first frame to the end of the last."""
     lasts = float(np.median(np.diff(video_s))) if len(video_s) > 1 else 0.0
     targets = video_s[0] + interval * np.arange(int(np.ceil((video_s[-1] + lasts - video_s[0]) / interval - 1e-6)) or 1)
@@ -209,7 +200,7 @@ def _only_line(track: gpd.GeoDataFrame) -> Line:
     return line
 
 
-def _when(line: Line, captured_ms: Wholes, track: gpd.GeoDataFrame | None) -> str | None:
+def _when(line: Line, captured_ms: Whole, track: gpd.GeoDataFrame | None) -> str | None:
     """Return when the track and the video were recorded, in words."""
     if track is None:
         return None
@@ -220,7 +211,7 @@ def _when(line: Line, captured_ms: Wholes, track: gpd.GeoDataFrame | None) -> st
     return f"the track is of {told[0]}, the video of {told[1]}; --video-start-time sets the video's start"
 
 
-def _by_distance(line: Line, moments: Wholes, distance: float) -> Wholes:
+def _by_distance(line: Line, moments: Whole, distance: float) -> Whole:
     """Return the frames of a walk along the track: the first on it, then each so far from the last one taken."""
     places = line.locate(moments, max_extrapolation=MAX_EXTRAPOLATION_S, max_gap=None)
     on_track = np.flatnonzero(np.isfinite(places.lon))
@@ -242,8 +233,8 @@ def _by_distance(line: Line, moments: Wholes, distance: float) -> Wholes:
 
 
 def _captured(
-    video_s: Reals, sampling: Sampling, track: gpd.GeoDataFrame | None, info: telemetry.VideoInfo, video: Path
-) -> tuple[Wholes, str]:
+    video_s: Floats, sampling: Sampling, track: gpd.GeoDataFrame | None, info: telemetry.VideoInfo, video: Path
+) -> tuple[Whole, str]:
     """
     Return the capture times, milliseconds since 1970, and where they come from.
 
@@ -277,52 +268,7 @@ def _has_gps_time(track: gpd.GeoDataFrame, info: telemetry.VideoInfo) -> bool:
     return bool(track.attrs["gps_time"]) or info.start_time is None
 
 
-@dataclass(frozen=True)
-class FrameTable:
-    """
-    The frames of the largest video stream of a file.
-
-    `pts` (when a frame is shown) and `dts` (when it is decoded) count units of `time_base`; `key` marks
-    frames that need no others; `shown` those that the video's edit list leaves in. All are in the order
-    of the file. `stream` is the index of the stream, `offset` what was added to its own times.
-    """
-
-    stream: int
-    time_base: Fraction
-    pts: Wholes
-    dts: Wholes
-    key: Flags
-    shown: Flags
-    offset: int = 0
-
-    def seconds(self, rows: Wholes) -> npt.NDArray[np.float64]:
-        """Return the times of frames, seconds from the start of the video."""
-        seconds: npt.NDArray[np.float64] = np.multiply(self.pts[rows], float(self.time_base), dtype=np.float64)
-        return seconds
-
-    def in_order(self) -> Wholes:
-        """Return the rows of the frames that are shown, in the order of time, each moment once."""
-        rows = np.flatnonzero(self.shown)
-        rows = rows[np.argsort(self.pts[rows], kind="stable")]
-        first = np.ones(len(rows), dtype=bool)
-        first[1:] = np.diff(self.pts[rows]) > 0
-        return rows[first]
-
-
-def library() -> Any:
-    """
-    Return PyAV.
-
-    Raises
-    ------
-    DependencyError
-        If it is not installed.
-    """
-    try:
-        import av
-    except ImportError as error:
-        raise DependencyError("videos are decoded with PyAV, which is missing", hint="pip install av") from error
-    return av
+# Which frames a video has, in the order they are stored, with the time each is shown, without decoding one.
 
 
 def frame_table(path: Path) -> FrameTable:
@@ -363,6 +309,54 @@ def frame_table(path: Path) -> FrameTable:
     if not len(table.pts):
         raise FormatError(f"{path.name} holds no frames")
     return table
+
+
+@dataclass(frozen=True)
+class FrameTable:
+    """
+    The frames of the largest video stream of a file.
+
+    `pts` (when a frame is shown) and `dts` (when it is decoded) count units of `time_base`; `key` marks
+    frames that need no others; `shown` those that the video's edit list leaves in. All are in the order
+    of the file. `stream` is the index of the stream, `offset` what was added to its own times.
+    """
+
+    stream: int
+    time_base: Fraction
+    pts: Whole
+    dts: Whole
+    key: Flags
+    shown: Flags
+    offset: int = 0
+
+    def seconds(self, rows: Whole) -> Floats:
+        """Return the times of frames, seconds from the start of the video."""
+        seconds: Floats = np.multiply(self.pts[rows], float(self.time_base), dtype=np.float64)
+        return seconds
+
+    def in_order(self) -> Whole:
+        """Return the rows of the frames that are shown, in the order of time, each moment once."""
+        rows = np.flatnonzero(self.shown)
+        rows = rows[np.argsort(self.pts[rows], kind="stable")]
+        first = np.ones(len(rows), dtype=bool)
+        first[1:] = np.diff(self.pts[rows]) > 0
+        return rows[first]
+
+
+def library() -> Any:
+    """
+    Return PyAV.
+
+    Raises
+    ------
+    DependencyError
+        If it is not installed.
+    """
+    try:
+        import av
+    except ImportError as error:
+        raise DependencyError("videos are decoded with PyAV, which is missing", hint="pip install av") from error
+    return av
 
 
 def _from_headers(path: Path, stream: Any) -> FrameTable | None:

@@ -29,7 +29,7 @@ from helpers.mapillary_tools_oracle import program
 from helpers.photo_folders import LAT, LON, START_MS, picture, tagged
 
 from mlygeo.photos import insertion
-from mlygeo.photos.exif_writer import description_tags
+from mlygeo.photos.tags import description_tags
 from mlygeo.readers.photos import read_photos
 
 MEGABYTES = 3

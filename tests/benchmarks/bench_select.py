@@ -40,7 +40,7 @@ OURS = "import sys; from mlygeo.cli import main; sys.exit(main(sys.argv[1:]))"
 STAGES = """
 import json, sys, time
 started = time.perf_counter()
-from mlygeo import point_files, sources
+from mlygeo.store import points as sources
 from mlygeo.pipelines import region as jobs
 from mlygeo.pipelines.selection import Selection
 from mlygeo.spatial import geodesy, nearest
@@ -60,11 +60,11 @@ def timed(holder, name, stage):
                 open_now[-1] += took
     setattr(holder, name, outer)
 
-timed(point_files.PointFile.__dict__["lonlat"], "func", "read coordinates")
+timed(sources.PointFile.__dict__["lonlat"], "func", "read coordinates")
 timed(sources, "ids_of", "read ids")
 timed(geodesy.Projection, "forward", "reproject")
 timed(nearest, "match", "nearest")
-timed(point_files.PointFile, "take", "gather")
+timed(sources.PointFile, "take", "gather")
 timed(Selection, "write", "write")
 images, points, output = sys.argv[1:]
 from mlygeo import cli

@@ -10,7 +10,7 @@ import click
 import pytest
 from conftest import STUTTGART
 from helpers.command_line import run
-from helpers.processes import ended, wait_for
+from helpers.processes import ended, start, wait_for
 from helpers.tokens import TOKEN
 
 import mlygeo
@@ -217,9 +217,9 @@ def test_control_c(tmp_path):
         "MAPILLARY_TILES_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
         "MAPILLARY_ACCESS_TOKEN": TOKEN,
     }
-    process = subprocess.Popen(
+    process = start(
         [sys.executable, "-m", "mlygeo", "tiles", "-c", str(CONFIG), "--tile-cache", str(tmp_path / "cache"), "-o", str(tmp_path / "x.parquet")],
-        env=environment, stderr=subprocess.PIPE, text=True,
+        env=environment,
     )  # fmt: skip
     try:
         wait_for(reached.is_set, process)

@@ -3,14 +3,13 @@
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 from helpers.picture_downloads import expected, pictures_in
-from helpers.processes import HANGS_S, ended, wait_for
+from helpers.processes import HANGS_S, ended, start, wait_for
 from helpers.tokens import TOKEN
 
 import mlygeo
@@ -21,7 +20,7 @@ WORKERS = 4
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has neither kill -9 nor Ctrl-C for another process")
 
 
-def start(server, folder, ids, *options):
+def download(server, folder, ids, *options):
     environment = {
         **os.environ,
         "MAPILLARY_GRAPH_API_ENDPOINT": server.url,
@@ -31,9 +30,7 @@ def start(server, folder, ids, *options):
         sys.executable, "-m", "mlygeo", "download", "--imgid-file", ids, "--size", "256", "--workers", WORKERS,
         "--required-disk-space", 0, "-o", folder, *options,
     ]  # fmt: skip
-    return subprocess.Popen(
-        [str(word) for word in command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return start(command, env=environment)
 
 
 @pytest.fixture
@@ -49,7 +46,7 @@ def test_kill_at_twenty_moments(images, tmp_path, id_file):
     right = expected(images.iloc[:400])
     with serve(images, token=TOKEN, faults=Faults(latency=0.05)) as server:
         while kills < 20:
-            process = start(server, folder, id_file)
+            process = download(server, folder, id_file)
             goal = server.count("thumbs") + chance.randint(1, 15)
             wait_for(lambda goal=goal: server.count("thumbs") >= goal, process)
             time.sleep(chance.uniform(0, 0.01))
@@ -61,7 +58,7 @@ def test_kill_at_twenty_moments(images, tmp_path, id_file):
             there = pictures_in(folder)
             assert all(right[name] == content for name, content in there.items())
         assert len(there) < 400, "all was there before the last kill: nothing was tested"
-        last = start(server, folder, id_file)
+        last = download(server, folder, id_file)
         _, err = last.communicate(timeout=HANGS_S)
         assert last.returncode == 0, err
         assert pictures_in(folder) == right
@@ -77,7 +74,7 @@ def test_ctrl_c_waits_for_nothing_and_keeps_what_is_done(images, tmp_path, id_fi
     """Whether answers come slowly, never, or not even to the first request; the run would go on for minutes."""
     folder, at_work = tmp_path / "pictures", fault.get("latency") == 2.0
     with serve(images, token=TOKEN, faults=Faults() if at_work else Faults(**fault)) as server:
-        process = start(server, folder, id_file)
+        process = download(server, folder, id_file)
         if at_work:
             wait_for(lambda: len(pictures_in(folder)) >= 8, process)
             server.faults = Faults(**fault)
@@ -97,7 +94,7 @@ def test_ctrl_c_waits_for_nothing_and_keeps_what_is_done(images, tmp_path, id_fi
         assert all(right[name] == content for name, content in there.items())
         assert len(mlygeo.transfers(folder)) == len(there)
         server.faults = Faults()
-        again = start(server, folder, id_file)
+        again = download(server, folder, id_file)
         _, err = again.communicate(timeout=HANGS_S)
         assert again.returncode == 0, err
         assert pictures_in(folder) == right
@@ -106,9 +103,9 @@ def test_ctrl_c_waits_for_nothing_and_keeps_what_is_done(images, tmp_path, id_fi
 def test_no_token_in_anything_that_is_left_or_said(images, tmp_path, id_file):
     """Not in what it prints, however much; not in the ledger, files, names; not in the process's title."""
     folder, failed = tmp_path / "pictures", tmp_path / "failed.txt"
-    faults = Faults.spread(0.4, seed=2, gone=frozenset(images["id"].tolist()[:5]))
+    faults = Faults(seed=2, gone=frozenset(images["id"].tolist()[:5])).spread(0.4)
     with serve(images, token=TOKEN, faults=faults) as server:
-        process = start(
+        process = download(
             server, folder, id_file, "-vv", "--json", "--num-retries", 0, "--max-images", 60,
             "--failed-imgid-file", failed, "--layout", "flat", "--exif",
         )  # fmt: skip
@@ -128,12 +125,12 @@ def test_no_token_in_anything_that_is_left_or_said(images, tmp_path, id_file):
 def test_exit_status_and_words_of_a_download_with_failures(images, tmp_path, id_file):
     gone = images["id"].tolist()[3]
     with serve(images, token=TOKEN, faults=Faults(gone=frozenset({gone}))) as server:
-        process = start(server, tmp_path / "p", id_file, "--max-images", 20)
+        process = download(server, tmp_path / "p", id_file, "--max-images", 20)
         out, err = process.communicate(timeout=HANGS_S)
         assert process.returncode == 3
         assert out == ""
         assert "20 images of ids.txt: 19 fetched" in err
         assert "1 gone" in err
-        quiet = start(server, tmp_path / "p", id_file, "--max-images", 3, "--quiet")
+        quiet = download(server, tmp_path / "p", id_file, "--max-images", 3, "--quiet")
         assert quiet.communicate(timeout=HANGS_S) == ("", "")
         assert quiet.returncode == 0

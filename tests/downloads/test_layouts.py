@@ -3,6 +3,7 @@ import time
 
 import numpy as np
 import pytest
+from helpers.processes import HANGS_S, wait_for
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,10 +75,11 @@ def test_a_line_is_bounded_and_keeps_what_waits():
 
     filler = threading.Thread(target=fill)
     filler.start()
+    wait_for(lambda: len(put) == 3)
     time.sleep(0.1)
     assert put == [0, 1, 2]
-    first = line.get()
-    line.again(first, after=0.3)  # it stays in the line: no room for another
+    first, again = line.get(), time.monotonic()
+    line.again(first, after=1.5)  # it stays in the line: no room for another
     time.sleep(0.05)
     assert put == [0, 1, 2]
     while len(taken) < 6:
@@ -86,7 +88,7 @@ def test_a_line_is_bounded_and_keeps_what_waits():
     filler.join()
     line.wait()
     assert [number for number, _ in taken] == [1, 2, 3, 4, 5, 0]
-    assert taken[-1][1] - taken[0][1] > 0.2
+    assert taken[-1][1] - again >= 1.5
     assert line.unsettled == 0
 
 
@@ -104,5 +106,5 @@ def test_a_closed_line_lets_everyone_go():
     time.sleep(0.05)
     line.close()
     for thread in waiting:
-        thread.join(2)
+        thread.join(HANGS_S)
     assert sorted(map(str, ended)) == ["False", "None", "None"]

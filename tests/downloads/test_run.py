@@ -120,7 +120,7 @@ def test_faults_of_a_third_of_all_requests(images, tmp_path):
     """500 images come complete and byte for byte equal, none twice in the ledger, and no token leaks."""
     wanted = images.iloc[:500]
     folder = tmp_path / "pictures"
-    with serve(images, token=TOKEN, faults=Faults.spread(0.3, seed=4)) as server:
+    with serve(images, token=TOKEN, faults=Faults(seed=4).spread(0.3)) as server:
         frame = fetch(server, wanted, folder, num_retries=12)
         assert pictures_in(folder) == expected(wanted)
         assert frame["status"].unique().tolist() == ["done"]

@@ -451,7 +451,7 @@ def tiles(draw):
     return draw(st.booleans()), layer(keys, values, features, extent=extent, order=order), extent
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(tiles())
 def test_the_same_images_as_mapbox_vector_tile(tile):
     before, data, extent = tile
@@ -582,7 +582,7 @@ EXCERPT = layer(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     changes=st.lists(st.tuples(st.integers(0, len(EXCERPT) - 1), st.integers(0, 255)), min_size=1, max_size=4),
     cut=st.one_of(st.none(), st.integers(0, len(EXCERPT))),
@@ -594,7 +594,7 @@ def test_changed_bytes_give_a_table_or_a_format_error(changes, cut):
     assert same(*(outcome(bytes(data[:cut]), kernel) for kernel in KERNELS))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     changes=st.lists(st.tuples(st.integers(0, len(DIETIKON) - 1), st.integers(0, 255)), min_size=1, max_size=30),
     cut=st.one_of(st.none(), st.integers(0, len(DIETIKON))),
@@ -609,7 +609,7 @@ def test_changed_bytes_of_a_real_tile(changes, cut):
         frames.check(layers._frame(results[0]), frames.IMAGES)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=200))
 def test_any_bytes(data):
     assert same(*(outcome(data, kernel) for kernel in KERNELS))
@@ -698,7 +698,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(JSON, st.lists(JSON, max_size=3), st.dictionaries(st.sampled_from(layers.PROPERTIES), JSON))
 def test_any_json_gives_a_table_or_a_format_error(anything, features, properties):
     for content in (anything, {"features": features}, {"features": [stored(**properties)]}):

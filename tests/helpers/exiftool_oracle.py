@@ -40,7 +40,7 @@ class ExifTool:
     def __exit__(self, *_):
         self._process.stdin.write(b"-stay_open\nFalse\n")
         self._process.stdin.close()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=60)
         self._process.stdout.close()
 
     def run(self, *arguments) -> bytes:

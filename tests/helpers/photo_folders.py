@@ -9,7 +9,9 @@ import numpy as np
 from PIL import Image
 from shapely.geometry import Point
 
-from mlygeo.photos.exif_writer import Tags, description_tags, insert
+from mlygeo.formats.exif import Tags
+from mlygeo.photos.exif_writer import insert
+from mlygeo.photos.tags import description_tags
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,7 +25,7 @@ class Reply:
         return error["code"], error.get("error_subcode")
 
 
-def ask(url, *, token=None, headers=None, timeout=5, **query):
+def ask(url, *, token=None, headers=None, timeout=60, **query):
     """Ask once; nothing is followed, nothing decompressed, nothing tried again."""
     parts = urlsplit(url)
     given = f"{parts.query}&{urlencode(query)}".strip("&") if query else parts.query

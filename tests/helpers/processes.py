@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
 
 HANGS_S = 120.0
@@ -23,13 +23,36 @@ after 60 s (`Service.read_timeout`). On a busy machine, ending at once may take 
 """
 
 
+_started: list[subprocess.Popen[str]] = []
+
+
+def start(command: list[Any], **options: Any) -> subprocess.Popen[str]:
+    """Start a program that writes into pipes; what is left of it after the test, `end_all` ends."""
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
+    process = subprocess.Popen([str(word) for word in command], **options)
+    _started.append(process)
+    return process
+
+
+def end_all() -> None:
+    """End the programs of a test that failed: left open, their pipes would be warnings in the tests after it."""
+    while _started:
+        process = _started.pop()
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
 def wait_for(reached: Callable[[], object], process: subprocess.Popen[str] | None = None) -> None:
     """Return when something is so; fail if it never is, or if the process that should bring it about has ended."""
     until = time.monotonic() + HANGS_S
     while not reached():
         if process is not None and process.poll() is not None:
-            _, err = process.communicate()
-            pytest.fail(f"the process ended too early, with status {process.returncode}: {err}")
+            said = process.stderr.read() if process.stderr else ""
+            pytest.fail(f"the process ended too early, with status {process.returncode}: {said}")
         if time.monotonic() > until:
             pytest.fail("what the test waits for does not come")
         time.sleep(0.002)
@@ -37,9 +60,4 @@ def wait_for(reached: Callable[[], object], process: subprocess.Popen[str] | Non
 
 def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
     """Return what a program wrote that was told to end; fail if it goes on waiting or working."""
-    try:
-        return process.communicate(timeout=WAITS_S)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+    return process.communicate(timeout=WAITS_S)

@@ -28,17 +28,10 @@ from shapely import Point
 
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import jpeg as segments
-from mlygeo.formats.exif import TABLE
+from mlygeo.formats.exif import TABLE, Tags
 from mlygeo.photos import exif_writer
-from mlygeo.photos.exif_writer import (
-    Tags,
-    description_tags,
-    image_description,
-    insert,
-    picture_tags,
-    recode,
-    write_exif,
-)
+from mlygeo.photos.exif_writer import insert, recode, write_exif
+from mlygeo.photos.tags import description_tags, image_description, picture_tags
 
 PHOTOS = DATA / "photos"
 WHOLE = [
@@ -442,7 +435,7 @@ EXTREMES = [
 ]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(image=images)
 @example(image=EXTREMES[0])
 @example(image=EXTREMES[1])
@@ -472,7 +465,7 @@ def test_what_is_written_is_what_exiftool_and_pillow_read(exiftool, scratch, ima
     assert np.array_equal(pixels_of(written), pixels_of(SMALL))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(first=images, second=images, name=st.text(max_size=30), path=st.sampled_from(WHOLE))
 def test_writing_again_replaces_and_does_not_grow(first, second, name, path):
     jpeg = path.read_bytes()
@@ -489,7 +482,7 @@ def test_writing_again_replaces_and_does_not_grow(first, second, name, path):
     assert len(insert(once, first | Tags(exif={"GPSImgDirection": ((1, 1),)}))) == len(once)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_no_bytes_make_it_crash(data):
     path = data.draw(st.sampled_from([path for path in [*WHOLE, *READABLE] if path.stat().st_size < 60_000]))
@@ -953,7 +946,8 @@ CRASH = """
 import os, sys
 from pathlib import Path
 import tzfpy
-from mlygeo.photos.exif_writer import insert, picture_tags, write_exif
+from mlygeo.photos.exif_writer import insert, write_exif
+from mlygeo.photos.tags import picture_tags
 folder, source, keep = Path(sys.argv[1]), Path(sys.argv[2]), bool(int(sys.argv[3]))
 tags = picture_tags({"id": 1, "captured_at": 1720488258913, "compass_angle": 0.0})
 old = source.read_bytes()
@@ -1015,7 +1009,8 @@ def test_a_crash_at_any_line_leaves_the_old_file_or_the_new_one(tmp_path, keep):
 KILLED = """
 import sys
 from pathlib import Path
-from mlygeo.photos.exif_writer import picture_tags, write_exif
+from mlygeo.photos.exif_writer import write_exif
+from mlygeo.photos.tags import picture_tags
 print("ready", flush=True)
 heading = 0
 while True:

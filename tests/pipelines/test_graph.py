@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 
 import geopandas as gpd
@@ -15,7 +14,7 @@ import pytest
 import shapely
 from conftest import DATA
 from helpers.command_line import run
-from helpers.processes import ended, wait_for
+from helpers.processes import ended, start, wait_for
 from helpers.scripted_server import QUICK, reply, scripted
 from helpers.tokens import SECRET, TOKEN
 
@@ -393,9 +392,9 @@ def test_control_c(rich, tmp_path):
     path = store.write_frame(rich[TILE_COLUMNS], tmp_path / "images.parquet")
     with serve(rich, faults=Faults(stall=1.0)) as server:
         environment = {**os.environ, "MAPILLARY_GRAPH_API_ENDPOINT": server.url, "MAPILLARY_ACCESS_TOKEN": TOKEN}
-        process = subprocess.Popen(
+        process = start(
             [sys.executable, "-m", "mlygeo", "metadata", str(path), "-o", str(tmp_path / "x.parquet")],
-            env=environment, stderr=subprocess.PIPE, text=True,
+            env=environment,
         )  # fmt: skip
         wait_for(server.count, process)
         process.send_signal(signal.SIGINT)

@@ -118,7 +118,7 @@ def test_epochs_in_a_table(tmp_path):
     assert [row[0] for row in rows_of(table, ";")] == ["1718000000", "1718000000500", "1718000001"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=40))
 def test_times_of_a_table_equal_a_plain_loop(steps):
     """n rows of one time, and then one at t', get t + k (t' - t) / n; the last ones take the interval before theirs."""

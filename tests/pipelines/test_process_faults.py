@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from helpers.photo_folders import folder_of, pixels
-from helpers.processes import ended, wait_for
+from helpers.processes import ended, start, wait_for
 from PIL import Image
 
 import mlygeo
@@ -48,7 +48,7 @@ def whole(path, old, pictures, known):
 CODE = """
 import os, sys
 from mlygeo.photos import insertion
-from mlygeo.photos.exif_writer import description_tags
+from mlygeo.photos.tags import description_tags
 from mlygeo.readers.photos import read_photos
 images = read_photos(sys.argv[1])
 description_tags(images.iloc[0].to_dict(), overwrite=("all",))  # what is loaded once is loaded
@@ -107,7 +107,7 @@ def test_kill_9_at_fifty_moments(tmp_path):
 def test_a_killed_run_is_gone_on_with(tmp_path):
     folder = tmp_path / "in"
     paths = folder_of(folder, 300)
-    process = subprocess.Popen(
+    process = start(
         [sys.executable, "-m", "mlygeo", "process", str(folder), "--overwrite-all-exif-tags", "--offset-angle", "90"],
         stderr=subprocess.DEVNULL, env={**os.environ, "MLYGEO_NO_PROGRESS": "1"},
     )  # fmt: skip
@@ -128,9 +128,8 @@ def test_interrupted(tmp_path):
     paths = folder_of(folder, 200)
     pictures = {path.name: pixels(path) for path in paths}
     old = {path.name: hashlib.sha256(path.read_bytes()).digest() for path in paths}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlygeo", "process", str(folder)], stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "MLYGEO_NO_PROGRESS": "1"},
+    process = start(
+        [sys.executable, "-m", "mlygeo", "process", str(folder)], env={**os.environ, "MLYGEO_NO_PROGRESS": "1"},
     )  # fmt: skip
     wait_for((folder / ".mlygeo" / "images.parquet").exists)
     process.send_signal(signal.SIGINT)

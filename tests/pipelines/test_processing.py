@@ -11,7 +11,8 @@ from pandas.testing import assert_frame_equal
 import mlygeo
 from mlygeo import cli
 from mlygeo.errors import FileError, InputError
-from mlygeo.photos.exif_writer import Tags, insert
+from mlygeo.formats.exif import Tags
+from mlygeo.photos.exif_writer import insert
 from mlygeo.providers.mapillary.descriptions import read_descriptions
 from mlygeo.readers.photos import read_photos
 from mlygeo.spatial import geodesy

@@ -124,7 +124,7 @@ def test_a_polygon_region_drops_what_lies_outside(images):
     assert selection["id"].nunique() < mlygeo.select(CONFIG, images=images, streets=EDGES)["id"].nunique()
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_order_of_the_input_does_not_matter(images, edges, seed):
     def shuffled(frame):

@@ -1,11 +1,11 @@
 import itertools
-import time
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from helpers.work import at_most
 
 import mlygeo
 from mlygeo import frames, plotting
@@ -233,17 +233,17 @@ def test_chosen_images_are_joined_to_their_points(every_frame):
     assert lengths == pytest.approx(every_frame["selection"]["distance_m"].tolist(), rel=0.01)
 
 
-def test_a_million_images_in_seconds():
+def test_a_million_images_take_no_step_each():
     random = np.random.default_rng(1)
     count = 1_000_000
     images = gpd.GeoDataFrame(
         {"id": np.arange(count)},
         geometry=frames.points(random.normal(9, 0.1, count), random.normal(48, 0.1, count)), crs=4326,
     )  # fmt: skip
-    started = time.perf_counter()
-    figure = plotting.draw(images)
-    seen = pixels(figure)
-    assert time.perf_counter() - started < 10
+    pixels(plotting.draw(images.iloc[:10]))  # with all that is imported for it
+    with at_most(count // 2):
+        figure = plotting.draw(images)
+        seen = pixels(figure)
     counts = figure.axes[0].images[0].get_array()
     assert np.nansum(counts) == count, "every image is counted"
     assert (np.abs(seen - 255).max(axis=2) > 60).mean() > 0.1

@@ -18,12 +18,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import DATA
+from helpers.work import at_most
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlygeo import frames
 from mlygeo.errors import FileError, InputError
-from mlygeo.formats import tiff as exif
+from mlygeo.formats.exif import TABLE
 from mlygeo.formats.jpeg import read_head
 from mlygeo.progress import Progress
 from mlygeo.readers import photo as one_photo
@@ -31,6 +32,7 @@ from mlygeo.readers import photos
 from mlygeo.readers.photo import read_photo
 from mlygeo.readers.photos import find_photos, read_photos
 
+TAG = {name: tag.number for name, tag in TABLE.items()}
 PHOTOS = DATA / "photos"
 EXPECTED = {entry["SourceFile"][2:]: entry for entry in json.loads((PHOTOS / "exiftool_expected.json").read_text())}
 
@@ -111,10 +113,10 @@ def dms(lat, lon):
         return field(5, (minutes // 60, 1), (minutes % 60, 1), (seconds, 10**7))
 
     return {
-        exif.LATITUDE_REF: text("N" if lat >= 0 else "S"),
-        exif.LATITUDE: parts(lat),
-        exif.LONGITUDE_REF: text("E" if lon >= 0 else "W"),
-        exif.LONGITUDE: parts(lon),
+        TAG["GPSLatitudeRef"]: text("N" if lat >= 0 else "S"),
+        TAG["GPSLatitude"]: parts(lat),
+        TAG["GPSLongitudeRef"]: text("E" if lon >= 0 else "W"),
+        TAG["GPSLongitude"]: parts(lon),
     }
 
 
@@ -276,15 +278,15 @@ def test_frame(bundled):
     lat=st.floats(-90, 90), lon=st.floats(-180, 180), heading=st.integers(0, 35_999), height=st.integers(-400_000, 8_000_000),
     when=st.datetimes(datetime(1980, 1, 6), datetime(2100, 1, 1)), order=st.sampled_from("<>"),
 )  # fmt: skip
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @example(lat=0.0, lon=9.0, heading=0, height=0, when=datetime(2024, 2, 29, 23, 59, 59, 999_999), order=">")
 def test_tags_come_back(lat, lon, heading, height, when, order):
     gps = dms(lat, lon) | {
-        exif.DIRECTION: field(5, (heading, 100)),
-        exif.ALTITUDE: field(5, (abs(height), 1000)),
-        exif.ALTITUDE_REF: field(1, int(height < 0)),
-        exif.GPS_DATE: text(when.strftime("%Y:%m:%d")),
-        exif.GPS_TIME: field(
+        TAG["GPSImgDirection"]: field(5, (heading, 100)),
+        TAG["GPSAltitude"]: field(5, (abs(height), 1000)),
+        TAG["GPSAltitudeRef"]: field(1, int(height < 0)),
+        TAG["GPSDateStamp"]: text(when.strftime("%Y:%m:%d")),
+        TAG["GPSTimeStamp"]: field(
             5, (when.hour, 1), (when.minute, 1), (when.second * 1_000_000 + when.microsecond, 1_000_000)
         ),
     }
@@ -304,16 +306,16 @@ def test_tags_come_back(lat, lon, heading, height, when, order):
 @pytest.mark.parametrize(
     "change",
     [
-        {exif.LATITUDE_REF: None},
-        {exif.LONGITUDE_REF: None},
-        {exif.LATITUDE_REF: text("X")},
-        {exif.LATITUDE: field(5, (0, 0), (0, 0), (0, 0))},
-        {exif.LATITUDE: field(5, (48, 1), (30, 1), (0, 0))},
-        {exif.LATITUDE: field(12, math.nan, 0.0, 0.0)},
-        {exif.LATITUDE: field(5, (91, 1), (0, 1), (0, 1))},
-        {exif.LONGITUDE: field(5, (181, 1), (0, 1), (0, 1))},
-        {exif.LATITUDE: field(5, (0, 1), (0, 1), (0, 1)), exif.LONGITUDE: field(5, (0, 1), (0, 1), (0, 1))},
-        {exif.LATITUDE: text("somewhere")},
+        {TAG["GPSLatitudeRef"]: None},
+        {TAG["GPSLongitudeRef"]: None},
+        {TAG["GPSLatitudeRef"]: text("X")},
+        {TAG["GPSLatitude"]: field(5, (0, 0), (0, 0), (0, 0))},
+        {TAG["GPSLatitude"]: field(5, (48, 1), (30, 1), (0, 0))},
+        {TAG["GPSLatitude"]: field(12, math.nan, 0.0, 0.0)},
+        {TAG["GPSLatitude"]: field(5, (91, 1), (0, 1), (0, 1))},
+        {TAG["GPSLongitude"]: field(5, (181, 1), (0, 1), (0, 1))},
+        {TAG["GPSLatitude"]: field(5, (0, 1), (0, 1), (0, 1)), TAG["GPSLongitude"]: field(5, (0, 1), (0, 1), (0, 1))},
+        {TAG["GPSLatitude"]: text("somewhere")},
     ],
 )
 def test_what_is_no_position(shot, change):
@@ -321,7 +323,7 @@ def test_what_is_no_position(shot, change):
     photo = shot(jpeg(tiff(gps=gps)))
     assert photo.lon is None
     assert photo.error is None
-    if exif.LATITUDE_REF in gps and exif.LONGITUDE_REF in gps:
+    if TAG["GPSLatitudeRef"] in gps and TAG["GPSLongitudeRef"] in gps:
         assert "position" in photo.warning
 
 
@@ -337,8 +339,12 @@ def test_what_is_no_position(shot, change):
     ],
 )
 def test_positions_of_odd_writers(shot, lat, lon, ref, expected):
-    gps = {exif.LATITUDE: lat, exif.LONGITUDE: lon}
-    gps |= {tag: text(value) for tag, value in zip((exif.LATITUDE_REF, exif.LONGITUDE_REF), ref, strict=True) if value}
+    gps = {TAG["GPSLatitude"]: lat, TAG["GPSLongitude"]: lon}
+    gps |= {
+        tag: text(value)
+        for tag, value in zip((TAG["GPSLatitudeRef"], TAG["GPSLongitudeRef"]), ref, strict=True)
+        if value
+    }
     photo = shot(jpeg(tiff(gps=gps)))
     assert (photo.lat, photo.lon) == pytest.approx(expected, abs=1e-12)
 
@@ -346,13 +352,13 @@ def test_positions_of_odd_writers(shot, lat, lon, ref, expected):
 @pytest.mark.parametrize(
     ("tags", "expected"),
     [
-        ({exif.DIRECTION: field(5, (0, 1)), exif.TRACK: field(5, (90, 1))}, 0),
-        ({exif.DIRECTION: field(5, (0, 0)), exif.TRACK: field(5, (90, 1))}, 90),
-        ({exif.TRACK: field(5, (35_999, 100))}, 359.99),
-        ({exif.DIRECTION: field(5, (360, 1))}, 0),
-        ({exif.DIRECTION: field(10, (-90, 1))}, 270),
-        ({exif.DIRECTION: field(5, (65_535, 1)), exif.TRACK: field(5, (90, 1))}, 90),
-        ({exif.DIRECTION: field(12, math.inf)}, None),
+        ({TAG["GPSImgDirection"]: field(5, (0, 1)), TAG["GPSTrack"]: field(5, (90, 1))}, 0),
+        ({TAG["GPSImgDirection"]: field(5, (0, 0)), TAG["GPSTrack"]: field(5, (90, 1))}, 90),
+        ({TAG["GPSTrack"]: field(5, (35_999, 100))}, 359.99),
+        ({TAG["GPSImgDirection"]: field(5, (360, 1))}, 0),
+        ({TAG["GPSImgDirection"]: field(10, (-90, 1))}, 270),
+        ({TAG["GPSImgDirection"]: field(5, (65_535, 1)), TAG["GPSTrack"]: field(5, (90, 1))}, 90),
+        ({TAG["GPSImgDirection"]: field(12, math.inf)}, None),
     ],
 )
 def test_headings(shot, tags, expected):
@@ -363,41 +369,41 @@ def test_headings(shot, tags, expected):
     ("ref", "sign"), [(None, 1), (field(1, 0), 1), (field(1, 1), -1), (field(3, 1), -1), (field(2, b"1\0"), -1)]
 )
 def test_altitudes_below_the_sea(shot, ref, sign):
-    gps = {exif.ALTITUDE: field(5, (25, 10))} | ({} if ref is None else {exif.ALTITUDE_REF: ref})
+    gps = {TAG["GPSAltitude"]: field(5, (25, 10))} | ({} if ref is None else {TAG["GPSAltitudeRef"]: ref})
     assert shot(jpeg(tiff(gps=gps))).altitude == sign * 2.5
 
 
-GPS_TIMES = {exif.GPS_DATE: text("2018:06:08"), exif.GPS_TIME: field(5, (20, 1), (24, 1), (4103, 100))}
+GPS_TIMES = {TAG["GPSDateStamp"]: text("2018:06:08"), TAG["GPSTimeStamp"]: field(5, (20, 1), (24, 1), (4103, 100))}
 CLOCK = {
-    exif.ORIGINAL: text("2018:06:08 13:24:10"),
-    exif.SUBSEC_ORIGINAL: text("0259"),
-    exif.OFFSET_ORIGINAL: text("-07:00"),
+    TAG["DateTimeOriginal"]: text("2018:06:08 13:24:10"),
+    TAG["SubSecTimeOriginal"]: text("0259"),
+    TAG["OffsetTimeOriginal"]: text("-07:00"),
 }
-SECOND = {exif.DIGITIZED: text("2017:01:02 03:04:05"), exif.SUBSEC_DIGITIZED: text("5")}
+SECOND = {TAG["CreateDate"]: text("2017:01:02 03:04:05"), TAG["SubSecTimeDigitized"]: text("5")}
 
 
 @pytest.mark.parametrize(
     ("gps", "tags", "expected", "source"),
     [
         (GPS_TIMES, CLOCK, "2018-06-08T20:24:41.030", "gps"),
-        (GPS_TIMES | {exif.GPS_DATE: text("1970:01:01")}, CLOCK, "2018-06-08T20:24:10.025", "offset"),
-        (GPS_TIMES | {exif.GPS_DATE: text("1999:99:99")}, CLOCK, "2018-06-08T20:24:10.025", "offset"),
-        ({exif.GPS_DATE: text("2018:06:08")}, CLOCK, "2018-06-08T20:24:10.025", "offset"),
-        (GPS_TIMES | {exif.GPS_TIME: field(5, (1, 0), (1, 1), (1, 1))}, CLOCK, "2018-06-08T20:24:10.025", "offset"),
-        (GPS_TIMES | {exif.GPS_DATE: text("2018-06-08")}, {}, "2018-06-08T20:24:41.030", "gps"),
-        (GPS_TIMES | {exif.GPS_TIME: field(5, (23, 1), (59, 1), (60, 1))}, {}, "2018-06-09T00:00:00", "gps"),
-        (GPS_TIMES | {exif.GPS_TIME: text("20:24:41.03")}, {}, "2018-06-08T20:24:41.030", "gps"),
+        (GPS_TIMES | {TAG["GPSDateStamp"]: text("1970:01:01")}, CLOCK, "2018-06-08T20:24:10.025", "offset"),
+        (GPS_TIMES | {TAG["GPSDateStamp"]: text("1999:99:99")}, CLOCK, "2018-06-08T20:24:10.025", "offset"),
+        ({TAG["GPSDateStamp"]: text("2018:06:08")}, CLOCK, "2018-06-08T20:24:10.025", "offset"),
+        (GPS_TIMES | {TAG["GPSTimeStamp"]: field(5, (1, 0), (1, 1), (1, 1))}, CLOCK, "2018-06-08T20:24:10.025", "offset"),
+        (GPS_TIMES | {TAG["GPSDateStamp"]: text("2018-06-08")}, {}, "2018-06-08T20:24:41.030", "gps"),
+        (GPS_TIMES | {TAG["GPSTimeStamp"]: field(5, (23, 1), (59, 1), (60, 1))}, {}, "2018-06-09T00:00:00", "gps"),
+        (GPS_TIMES | {TAG["GPSTimeStamp"]: text("20:24:41.03")}, {}, "2018-06-08T20:24:41.030", "gps"),
         ({}, {**CLOCK, **SECOND}, "2018-06-08T20:24:10.025", "offset"),
-        ({}, {exif.ORIGINAL: text("    :  :     :  :  "), **SECOND}, "2017-01-02T03:04:05.500", "clock"),
-        ({}, {exif.ORIGINAL: text("0000:00:00 00:00:00"), **SECOND}, "2017-01-02T03:04:05.500", "clock"),
-        ({}, {exif.DATE_TIME: text("2016:01:02 24:00:00"), exif.SUBSEC: text("  7")}, "2016-01-03T00:00:00.007", "clock"),
-        ({}, {exif.DATE_TIME: text("2016:12:31 23:59:60")}, "2017-01-01T00:00:00", "clock"),
-        ({}, {exif.ORIGINAL: text("2016-01-02T03:04:05.25+02:00")}, "2016-01-02T01:04:05.250", "offset"),
-        ({}, {exif.ORIGINAL: text("2016:01:02 03:04:05"), exif.OFFSET_ORIGINAL: text("+99:00")}, "2016-01-02T03:04:05", "clock"),
-        ({}, {exif.ORIGINAL: text("2016:01:02 03:04:05"), exif.OFFSET_TIME: text("+02:00")}, "2016-01-02T03:04:05", "clock"),
-        ({}, {exif.ORIGINAL: text("2016:01:02 03:04:05"), exif.SUBSEC_ORIGINAL: text("9999999")}, "2016-01-02T03:04:05.999", "clock"),
-        ({}, {exif.ORIGINAL: text("2016:02:30 03:04:05")}, None, None),
-        ({}, {exif.ORIGINAL: field(4, 7)}, None, None),
+        ({}, {TAG["DateTimeOriginal"]: text("    :  :     :  :  "), **SECOND}, "2017-01-02T03:04:05.500", "clock"),
+        ({}, {TAG["DateTimeOriginal"]: text("0000:00:00 00:00:00"), **SECOND}, "2017-01-02T03:04:05.500", "clock"),
+        ({}, {TAG["ModifyDate"]: text("2016:01:02 24:00:00"), TAG["SubSecTime"]: text("  7")}, "2016-01-03T00:00:00.007", "clock"),
+        ({}, {TAG["ModifyDate"]: text("2016:12:31 23:59:60")}, "2017-01-01T00:00:00", "clock"),
+        ({}, {TAG["DateTimeOriginal"]: text("2016-01-02T03:04:05.25+02:00")}, "2016-01-02T01:04:05.250", "offset"),
+        ({}, {TAG["DateTimeOriginal"]: text("2016:01:02 03:04:05"), TAG["OffsetTimeOriginal"]: text("+99:00")}, "2016-01-02T03:04:05", "clock"),
+        ({}, {TAG["DateTimeOriginal"]: text("2016:01:02 03:04:05"), TAG["OffsetTime"]: text("+02:00")}, "2016-01-02T03:04:05", "clock"),
+        ({}, {TAG["DateTimeOriginal"]: text("2016:01:02 03:04:05"), TAG["SubSecTimeOriginal"]: text("9999999")}, "2016-01-02T03:04:05.999", "clock"),
+        ({}, {TAG["DateTimeOriginal"]: text("2016:02:30 03:04:05")}, None, None),
+        ({}, {TAG["DateTimeOriginal"]: field(4, 7)}, None, None),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("order", "<>")
@@ -411,10 +417,10 @@ def test_local_time_is_for_clocks_without_an_offset(shot, monkeypatch):
     monkeypatch.setenv("TZ", "America/Los_Angeles")
     time.tzset()
     try:
-        naive = {exif.ORIGINAL: text("2018:06:08 13:24:10")}
+        naive = {TAG["DateTimeOriginal"]: text("2018:06:08 13:24:10")}
         assert moment(shot(jpeg(tiff(exif_tags=naive)), local=True)).isoformat() == "2018-06-08T20:24:10+00:00"
         assert moment(shot(jpeg(tiff(exif_tags=naive)))).isoformat() == "2018-06-08T13:24:10+00:00"
-        offset = naive | {exif.OFFSET_ORIGINAL: text("+02:00")}
+        offset = naive | {TAG["OffsetTimeOriginal"]: text("+02:00")}
         assert moment(shot(jpeg(tiff(exif_tags=offset)), local=True)).hour == 11
         assert moment(shot(jpeg(tiff(gps=GPS_TIMES)), local=True)).hour == 20
         winter = shot(jpeg(), name="2018_01_08_13_24_10_500.jpg", local=True)
@@ -452,7 +458,7 @@ def test_xmp_answers_where_exif_does_not(shot):
     assert (photo.exif_orientation, photo.camera_uuid, photo.time_source) == (6, "A12_7", "offset")
     assert moment(photo).isoformat() == "2012-06-09T20:23:38.250000+00:00"
 
-    both = shot(jpeg(tiff({exif.MAKE: text("SONY")}, CLOCK, dms(1, 2)), xmp=xmp))
+    both = shot(jpeg(tiff({TAG["Make"]: text("SONY")}, CLOCK, dms(1, 2)), xmp=xmp))
     assert (both.lat, both.lon, both.make, both.model) == (1, 2, "SONY", "Lumia 800")
     assert moment(both).year == 2018
 
@@ -501,7 +507,7 @@ def test_damaged_xmp_keeps_what_comes_before(shot):
 
 
 def test_serial_numbers_and_lens(shot):
-    tags = {exif.BODY_SERIAL: text("AB 12/3"), exif.LENS_SERIAL: text("007"), exif.LENS_MAKE: text("Apple")}
+    tags = {TAG["SerialNumber"]: text("AB 12/3"), TAG["LensSerialNumber"]: text("007"), TAG["LensMake"]: text("Apple")}
     photo = shot(jpeg(tiff(exif_tags=tags)))
     assert (photo.camera_uuid, photo.make) == ("AB123_007", "Apple")
 
@@ -552,12 +558,12 @@ def test_segments_beyond_the_first_read(shot):
 
 @pytest.mark.parametrize("cut", [3, 20, 60, 100, 150, -30])
 def test_cut_off_anywhere(shot, cut):
-    photo = shot(jpeg(tiff({exif.MAKE: text("SONY")}, CLOCK, dms(1, 2)))[:cut])
+    photo = shot(jpeg(tiff({TAG["Make"]: text("SONY")}, CLOCK, dms(1, 2)))[:cut])
     assert "before its picture" in photo.error
 
 
 @given(data=st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_mutated_photos_never_raise_and_never_hang(data):
     sources = [path for path in sorted(PHOTOS.rglob("*.jpg")) if path.stat().st_size < 50_000]
     photo = bytearray(data.draw(st.sampled_from(sources)).read_bytes())
@@ -572,16 +578,15 @@ def test_mutated_photos_never_raise_and_never_hang(data):
             photo[at:at] = data.draw(st.binary(max_size=20))
         elif at > 4:
             del photo[at:]
-    started = time.perf_counter()
-    row = one_photo._photo("x.jpg", read_head(io.BytesIO(bytes(photo))), len(photo), local=False)
-    assert time.perf_counter() - started < 1
+    with at_most():
+        row = one_photo._photo("x.jpg", read_head(io.BytesIO(bytes(photo))), len(photo), local=False)
     assert row.lat is None or (abs(row.lat) <= 90 and abs(row.lon) <= 180)
     assert row.compass_angle is None or 0 <= row.compass_angle < 360
     assert row.exif_orientation in {None, *range(1, 9)}
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_as_exif(data):
     for start in (b"", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"):
         head = read_head(io.BytesIO(jpeg(start + data)))
@@ -726,7 +731,8 @@ def test_stopping_early_leaves_no_process(many):
         assert not any(b"_workers" in command for command in commands)
 
 
-def test_a_thousand_photos_a_second(tmp_path):
+def test_a_photo_takes_few_steps(tmp_path):
+    """A thousand a second, on one core of some years ago."""
     source = PHOTOS / "DSC00001_cut.jpg"
     names = []
     for number in range(300):
@@ -734,12 +740,8 @@ def test_a_thousand_photos_a_second(tmp_path):
             tmp_path / f"{number}.jpg"
         ).write_bytes(source.read_bytes())
         names.append(str(tmp_path / f"{number}.jpg"))
-    best = math.inf
-    for _ in range(5):
-        started = time.process_time()
+    with at_most(300 * 1500):
         one_photo.read_photos(names, local=False)
-        best = min(best, time.process_time() - started)
-    assert 300 / best > 1000
 
 
 def test_coordinates_keep_every_digit(shot):

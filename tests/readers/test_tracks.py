@@ -7,7 +7,6 @@ import gzip
 import io
 import json
 import operator
-import time
 import tracemalloc
 import xml.etree.ElementTree as ET
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import DATA
+from helpers.work import at_most, little_memory
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -147,7 +147,7 @@ PIECES = [
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=25), st.integers(40, 400))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example([PIECES[0], PIECES[12], PIECES[0]], 40)
 def test_taking_points_out_changes_nothing(pieces, block):
     data = gpx(f"<trk><trkseg>{''.join(pieces)}</trkseg></trk>")
@@ -261,10 +261,8 @@ QUADRATIC = f'<!DOCTYPE gpx [<!ENTITY a "{"a" * 100_000}">]>'
 def test_entities_are_refused(given_file, doctype, plain):
     names = "&j;" if "billion" in doctype or doctype is BOMB else "&a;" * 5000 if doctype is QUADRATIC else "&x;"
     body = f"<trk><name>{names}</name><trkseg>{point(1, 2) * 3 if plain else ''}</trkseg></trk>"
-    started = time.perf_counter()
-    with pytest.raises(FormatError, match="declares entities"):
+    with at_most(), little_memory(10e6), pytest.raises(FormatError, match="declares entities"):
         given_file(gpx(body, head=f'<?xml version="1.0"?>{doctype}'))
-    assert time.perf_counter() - started < 1
 
 
 def test_an_external_dtd_is_not_opened(given_file):
@@ -345,7 +343,7 @@ def test_calls_that_make_no_sense(tmp_path, given_file):
 
 
 @given(data=st.data())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_mutated_tracks_fail_cleanly(data, tmp_path_factory):
     name = data.draw(st.sampled_from([name for name in sorted(EXPECTED) if (TRACKS / name).stat().st_size < 60_000]))
     text = (TRACKS / name).read_bytes()
@@ -367,13 +365,11 @@ def test_mutated_tracks_fail_cleanly(data, tmp_path_factory):
             return
     path = tmp_path_factory.getbasetemp() / "mutated"
     path.write_bytes(text)
-    started = time.perf_counter()
     try:
-        tracks = read_track(path, points="all", format="gpx" if ".gpx" in name else "nmea")
+        with at_most():
+            tracks = read_track(path, points="all", format="gpx" if ".gpx" in name else "nmea")
     except FormatError:
         return
-    finally:
-        assert time.perf_counter() - started < 1
     x, y = tracks.geometry.x, tracks.geometry.y
     assert ((x.abs() <= 180) & (y.abs() <= 90)).all()
 
@@ -474,7 +470,7 @@ FIXES = st.lists(
 @given(
     FIXES, st.datetimes(datetime(2007, 1, 1), datetime(2079, 1, 1)), st.booleans(), st.sampled_from(["both", "rmc", "swapped"]),
 )  # fmt: skip
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @example([(48.5, -9.25, 3000, 500)] * 8, datetime(2024, 2, 28, 23, 59, 58, 500_000), True, "swapped")
 def test_nmea_comes_back(fixes, start, gga_first, which):
     when = start.replace(microsecond=start.microsecond // 1000 * 1000)
@@ -563,7 +559,7 @@ def test_dates_of_receivers_without_a_fix_do_not_count():
 
 
 @given(st.binary(max_size=400))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @example(b"$GPRMC,123519,A,4807.038,N,01131.000,E,022.4,084.4,230394,003.1,W")
 @example(b"$GPGGA,1" + b"9" * 500)
 def test_any_bytes_as_nmea(noise):
@@ -639,7 +635,7 @@ NAME = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), mi
 
 
 @given(st.dictionaries(NAME, st.lists(POINT, min_size=1, max_size=12), max_size=5), st.sampled_from(["track", "route"]))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @example({"<a> & 'b' \"c\"]]>": [(datetime(2024, 1, 1, tzinfo=UTC), 0.1, 1e-7, -0.0)]}, "track")
 def test_gpx_comes_back(tmp_path_factory, named, kind):
     rows = [(name, when, height, kind, lon, lat) for name, points in named.items() for when, height, lon, lat in points]

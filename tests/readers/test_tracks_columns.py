@@ -126,7 +126,7 @@ FINE = [("1.5", "2.5", "3", "2024-01-01T00:00:00Z")]
     st.sampled_from(["utf-8", "utf-8", "latin-1", "utf-16"]),
     st.sampled_from([60, 700, 5000, 1 << 20]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @example([(["plain"], FINE, 9, "<x a='"), (["plain"], FINE, 9, "'/>")], "", "utf-8", 1 << 20)
 @example([(["plain"], FINE, 9, "<name>"), (["plain"], FINE, 9, "</name>")], "", "utf-8", 1 << 20)
 @example([(["plain"], FINE, 9, "</trkseg><name>"), (["plain"], FINE, 9, "</name><trkseg>")], "", "utf-8", 1 << 20)
@@ -143,7 +143,7 @@ def test_runs_are_what_parsing_gives(runs, head, encoding, block):
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_mutated_runs_are_what_parsing_gives(data):
     form = FORMS[data.draw(st.sampled_from(sorted(FORMS)[:-1]))]
     body = "".join(form.format(lat=n / 8, lon=n, ele=n, time=f"2024-01-01T00:00:{n:02d}Z", n=n) for n in range(12))
@@ -228,7 +228,7 @@ ODD = [
 
 
 @given(st.data())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_mutated_logs_are_what_a_plain_loop_reads(data):
     log = content(data.draw(st.sampled_from(LOGS)))
     at = data.draw(st.integers(0, len(log) - 1))

@@ -5,8 +5,6 @@ import shutil
 import struct
 import subprocess
 import sys
-import time
-import tracemalloc
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -15,6 +13,7 @@ import pandas as pd
 import pytest
 from conftest import DATA
 from helpers import video_files as made
+from helpers.work import at_most, little_memory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -290,7 +289,7 @@ def plainly_kept(points):
     return sorted(max(merged.values(), key=len))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(3, 60))
 def test_outliers_are_those_of_a_plain_loop(seed, count):
     random = np.random.default_rng(seed)
@@ -302,15 +301,11 @@ def test_outliers_are_those_of_a_plain_loop(seed, count):
 
 @pytest.mark.parametrize("path", sorted((VIDEOS / "broken").iterdir()), ids=lambda path: path.stem)
 def test_broken_files_are_named_and_nothing_else(path):
-    tracemalloc.start()
-    started = time.perf_counter()
-    with pytest.raises(FormatError, match=path.stem):
-        read_video(path)
-    with contextlib.suppress(FormatError):
-        video_info(path)
-    assert time.perf_counter() - started < 1
-    assert tracemalloc.get_traced_memory()[1] < 50e6
-    tracemalloc.stop()
+    with at_most(), little_memory(50e6):
+        with pytest.raises(FormatError, match=path.stem):
+            read_video(path)
+        with contextlib.suppress(FormatError):
+            video_info(path)
 
 
 def told_alone(at, data, samples, lasting, time):
@@ -542,7 +537,7 @@ SEEDS += [made.fragmented(b"camm", b"camm", camm_samples(40), [1000] * 40, style
           for style, options in STYLES.items()]  # fmt: skip
 
 
-@settings(max_examples=150, deadline=1000, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_mutated_files_never_crash(tmp_path, data):
     content = bytearray(data.draw(st.sampled_from(SEEDS)))
@@ -562,7 +557,7 @@ def test_mutated_files_never_crash(tmp_path, data):
         assert not movie.duration_s < 0
 
 
-@settings(max_examples=200, deadline=1000)
+@settings(max_examples=200)
 @given(st.binary(max_size=400))
 def test_any_bytes_as_payload_and_sentences(content):
     list(streams(b"DEVC\0\1" + struct.pack(">H", len(content)) + content))
@@ -587,13 +582,8 @@ def test_claims_of_billions_cost_nothing(tmp_path, table):
         content = b"\0\0\0\x08free" * 2_000_000 + content
     video = tmp_path / "claims.mp4"
     video.write_bytes(content)
-    tracemalloc.start()
-    started = time.perf_counter()
-    with contextlib.suppress(FormatError):
+    with at_most(), little_memory(200e6), contextlib.suppress(FormatError):
         read_video(video)
-    assert time.perf_counter() - started < 2
-    assert tracemalloc.get_traced_memory()[1] < 200e6
-    tracemalloc.stop()
 
 
 HOSTILE = {
@@ -616,18 +606,12 @@ def test_claims_of_fragments_cost_nothing(tmp_path, name):
     video = tmp_path / "claims.mp4"
     video.write_bytes(made.movie(b"tx3g", b"sbtl", [b"x"], [1000], udta=made.extends(1)) + HOSTILE[name])
     movie = listed(video.read_bytes(), tmp_path)
-    tracemalloc.start()
-    with contextlib.suppress(FormatError):
+    with little_memory(300e6), contextlib.suppress(FormatError):
         read_video(video)
     assert movie.duration_s >= 0
     assert len(movie.tracks[0].samples.size) <= video.stat().st_size + 1  # which moov lists
-    assert tracemalloc.get_traced_memory()[1] < 300e6
-    tracemalloc.stop()
-    # What tracing costs, and what others do on the machine, is left out.
-    started = time.process_time()
-    with contextlib.suppress(FormatError):
+    with at_most(3_000_000), contextlib.suppress(FormatError):  # some steps for each of 200,000 boxes
         read_video(video)
-    assert time.process_time() - started < 1
 
 
 def test_a_day_of_fragments_is_read_whole(tmp_path):

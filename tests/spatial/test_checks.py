@@ -11,9 +11,6 @@ from mlygeo.errors import InputError
 from mlygeo.spatial import geodesy
 from mlygeo.spatial.checks import check_images
 
-settings.register_profile("checks", max_examples=60, deadline=None)
-settings.load_profile("checks")
-
 
 def along(metres, seconds=None, **columns):
     """Return images on a line due east, so many metres from its start."""
@@ -99,12 +96,14 @@ def loop_zigzags(x, window=5, share=0.8, jump=30.0):
     return sorted(found)
 
 
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 30), max_size=60))
 def test_zigzags_are_those_of_a_loop(tens):
     metres = [ten * 13.0 + at * 0.37 for at, ten in enumerate(tens)]
     assert flagged(along(metres, seconds=np.arange(len(metres)) * 60), "zig-zag") == loop_zigzags(metres)
 
 
+@settings(max_examples=60)
 @given(loops.images(), st.integers(0, 2**31))
 def test_order_of_rows_does_not_matter(images, seed):
     shuffled = check_images(images.sample(frac=1, random_state=seed))["problem"].reindex(images.index)

@@ -130,7 +130,7 @@ coordinates = st.integers(0, 300).map(float) | st.floats(0, 300, allow_nan=False
 place = st.tuples(coordinates, coordinates)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     lines=st.lists(st.lists(place, min_size=2, max_size=6), min_size=1, max_size=6),
     points=st.lists(place, max_size=25),
@@ -147,7 +147,7 @@ def test_any_streets_and_images(lines, points, distance):
     check_against_the_loop(streets, images_of(places[:, 0], places[:, 1]), distance)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(pieces=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 100), st.integers(0, 100)), min_size=1, max_size=40))
 def test_joining_stretches(pieces):
     """Against marks on a line of single metres."""
@@ -352,7 +352,7 @@ def test_function_and_verb_are_twins(capsys, tmp_path):
     assert_geodataframe_equal(frame[written.columns], written)
 
 
-@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(distance=st.floats(1, 60))
 def test_more_distance_covers_more(edges, images, distance):
     less, more = (mlygeo.street_coverage(edges, images, srid=SRID, distance=d) for d in (distance, distance + 1))

@@ -13,9 +13,6 @@ from mlygeo.spatial import duplicates, geodesy
 from mlygeo.spatial.duplicates import flag_duplicates
 from mlygeo.spatial.sequences import cut_sequences, interpolate_directions
 
-settings.register_profile("duplicates", max_examples=60, deadline=None)
-settings.load_profile("duplicates")
-
 
 def in_one_sequence(rows):
     return loops.frame(
@@ -27,6 +24,7 @@ def north(metres):
     return float(geodesy.destination(9.0, 48.0, 0.0, metres)[1][0])
 
 
+@settings(max_examples=60)
 @given(loops.images(max_size=120), st.sampled_from([0.0, 0.1, 0.5, 40.0]), st.sampled_from([0.0, 1.0, 5.0, 180.0]))
 def test_duplicates_are_those_of_a_loop(images, distance, angle):
     cut = cut_sequences(images)
@@ -37,6 +35,7 @@ def test_duplicates_are_those_of_a_loop(images, distance, angle):
     assert_frame_equal(flagged[cut.columns.tolist()], cut)
 
 
+@settings(max_examples=60)
 @given(st.data())
 def test_every_way_to_advance_a_chain_gives_the_same(data):
     """Few and many chains, long and short runs, blocks of any length: all are the loop."""

@@ -20,9 +20,6 @@ from mlygeo.spatial.geotag import geotag, interpolate_positions
 from mlygeo.spatial.sequences import cut_sequences, interpolate_directions
 from mlygeo.spatial.times import estimate_subseconds, interpolate_times, spread_subseconds
 
-settings.register_profile("geotag", max_examples=35, deadline=None)
-settings.load_profile("geotag")
-
 HOUR = 3600
 
 
@@ -85,6 +82,7 @@ def points_of(track):
     return [*zip(seconds, table.geometry.x, table.geometry.y, table["altitude"], strict=True)]
 
 
+@settings(max_examples=35)
 @given(tracks(), st.lists(st.integers(-3000, 200_000), min_size=1, max_size=40, unique=True))
 def test_places_are_those_of_a_loop_over_the_points(track, moments):
     moments = [moment / 1000 for moment in moments]
@@ -105,6 +103,7 @@ def test_places_are_those_of_a_loop_over_the_points(track, moments):
         assert pd.isna(row["error"])
 
 
+@settings(max_examples=35)
 @given(tracks(missing=False), st.lists(st.integers(-500, 100_000), min_size=1, max_size=20), st.integers(0, 2**31))
 def test_order_of_points_does_not_matter_nor_that_of_images(track, moments, seed):
     images = photos(*(moment / 1000 for moment in moments))
@@ -113,6 +112,7 @@ def test_order_of_points_does_not_matter_nor_that_of_images(track, moments, seed
     assert_frame_equal(shuffled.loc[images.index], expected)
 
 
+@settings(max_examples=35)
 @given(tracks(missing=False), st.integers(-(10**8), 10**8))
 def test_one_shift_of_both_clocks_moves_no_image(track, shift_ms):
     images = photos(*np.arange(0, 100, 7.3))
@@ -336,6 +336,7 @@ def test_720_images_a_second_apart_on_a_moving_track_have_no_duplicate():
 # Times.
 
 
+@settings(max_examples=35)
 @given(loops.images())
 def test_spreading_keeps_order_stays_in_the_second_and_is_done_once(images):
     spread = spread_subseconds(images)
@@ -386,6 +387,7 @@ def test_times_of_a_steady_camera_are_found_within_their_seconds():
 # Images between images.
 
 
+@settings(max_examples=35)
 @given(loops.images(), st.integers(0, 2**31))
 def test_missing_positions_lie_where_the_other_images_of_the_folder_say(images, seed):
     rng = np.random.default_rng(seed)

@@ -94,7 +94,7 @@ def plain_test(test):
 
 
 @pytest.mark.parametrize("compiled", KERNELS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(city=cities(), max_distance=distances, k=st.integers(1, 6))
 def test_nearest_equals_a_plain_loop(city, max_distance, k, compiled):
     points, images, ids, test = city
@@ -102,7 +102,7 @@ def test_nearest_equals_a_plain_loop(city, max_distance, k, compiled):
     assert searched(points, images, ids, max_distance=max_distance, k=k, test=test, compiled=compiled) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(city=cities(), max_distance=distances, k=st.integers(1, 4))
 def test_unique_takes_the_shortest_pair_first(city, max_distance, k):
     points, images, ids, test = city

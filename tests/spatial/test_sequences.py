@@ -20,9 +20,6 @@ from mlygeo.spatial import geodesy
 from mlygeo.spatial.duplicates import flag_duplicates
 from mlygeo.spatial.sequences import cut_sequences, interpolate_directions, split_sequences, summarise
 
-settings.register_profile("sequences", max_examples=40, deadline=None)
-settings.load_profile("sequences")
-
 
 def partition(images):
     """Return the sequences of a frame as a set of sets of labels."""
@@ -48,6 +45,7 @@ def geolife():
     return loops.frame(rows)
 
 
+@settings(max_examples=40)
 @given(loops.images(), st.sampled_from([0, 50, 100, 600, 1000]), st.sampled_from([0, 0.5, 60, 120]))
 def test_cutting_is_what_a_loop_over_sorted_images_does(images, distance, time):
     cut = cut_sequences(images, cutoff_distance=distance, cutoff_time=time)
@@ -55,6 +53,7 @@ def test_cutting_is_what_a_loop_over_sorted_images_does(images, distance, time):
     assert_frame_equal(cut.drop(columns="sequence_id"), images.drop(columns="sequence_id"))
 
 
+@settings(max_examples=40)
 @given(loops.images(), st.integers(0, 2**31))
 def test_order_of_rows_does_not_matter(images, seed):
     shuffled = images.sample(frac=1, random_state=seed)
@@ -67,12 +66,14 @@ def test_order_of_rows_does_not_matter(images, seed):
         assert_frame_equal(step(shuffled).loc[images.index], step(images))
 
 
+@settings(max_examples=40)
 @given(loops.images(), st.integers(-(10**9), 10**9))
 def test_shift_in_time_moves_no_cut(images, shift_ms):
     shifted = images.assign(captured_at=images["captured_at"] + np.timedelta64(shift_ms, "ms"))
     assert partition(cut_sequences(shifted)) == partition(cut_sequences(images))
 
 
+@settings(max_examples=40)
 @given(loops.images())
 def test_world_turned_to_the_antimeridian_gives_the_same(images):
     lon, lat = frames.lonlat(images)
@@ -92,6 +93,7 @@ def test_world_turned_to_the_antimeridian_gives_the_same(images):
     assert (difference[moved].abs().dropna() < 1e-3).all()
 
 
+@settings(max_examples=40)
 @given(loops.images())
 def test_each_folder_alone_gives_what_all_give_together(images):
     whole = mlygeo.split_sequences(flag_duplicates(interpolate_directions(cut_sequences(images))), max_images=4)
@@ -158,6 +160,7 @@ def test_example_of_the_older_tools_cuts_at_100_m_and_120_s():
     assert np.isnan(turned["compass_angle"][5])
 
 
+@settings(max_examples=40)
 @given(loops.images(), st.integers(1, 5))
 def test_splitting_is_what_a_loop_does(images, most):
     flagged = flag_duplicates(cut_sequences(images))
@@ -173,6 +176,7 @@ def test_1201_images_make_three_sequences_and_the_first_keeps_its_id():
     assert_frame_equal(split_sequences(split), split)
 
 
+@settings(max_examples=40)
 @given(loops.images(), st.sampled_from([0.0, 90.0, -45.0]), st.booleans())
 def test_headings_are_those_of_a_loop(images, offset, overwrite):
     cut = cut_sequences(images, cutoff_distance=10_000)

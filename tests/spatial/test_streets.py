@@ -193,7 +193,7 @@ tiny = st.builds(
 network = st.lists(st.one_of(line, tiny), min_size=1, max_size=25)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(lines=network, interval=st.sampled_from([3, 10, 50, 1000]), seed=st.integers(0, 2**32 - 1))
 def test_even_keeps_its_promise_on_any_network_in_any_order(lines, interval, seed):
     rng = np.random.default_rng(seed)

@@ -113,7 +113,7 @@ class TestPictures:
             url = urlsplit(address(server, number))
 
             def fetch(_):
-                connection = http.client.HTTPConnection(url.hostname, url.port, timeout=10)
+                connection = http.client.HTTPConnection(url.hostname, url.port, timeout=60)
                 for _ in range(5):
                     connection.request("GET", f"{url.path}?{url.query}")
                     assert connection.getresponse().read() == body
@@ -128,10 +128,11 @@ class TestPictures:
 class TestAddresses:
     def test_they_expire(self, server, few):
         number = few["id"].iloc[0]
-        server.faults = Faults(url_lifetime=1)
+        server.faults = Faults(url_lifetime=5)
+        before = time.time()
         url = address(server, number)
         expiry = int(parse_qs(urlsplit(url).query)["oe"][0], 16)
-        assert 0 <= expiry - time.time() <= 2
+        assert before + 4 <= expiry <= time.time() + 6
         assert ask(url).status == 200
         time.sleep(expiry - time.time() + 0.05)
         assert ask(url).status == 403
@@ -141,7 +142,7 @@ class TestAddresses:
 
     def test_after_thirty_days_unless_told_otherwise(self, server, few):
         expiry = int(parse_qs(urlsplit(address(server, few["id"].iloc[0])).query)["oe"][0], 16)
-        assert expiry - time.time() == pytest.approx(30 * 86_400, abs=3)
+        assert expiry - time.time() == pytest.approx(30 * 86_400, abs=60)
 
     def test_nothing_in_them_can_be_changed(self, server, few):
         url = address(server, few["id"].iloc[0])
@@ -216,7 +217,7 @@ class TestFaults:
         whole = ask(url).body
         server.faults = Faults(endless=1)
         parts = urlsplit(url)
-        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=5)
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
         connection.request("GET", f"{parts.path}?{parts.query}")
         body = connection.getresponse().read(2_000_000)
         connection.close()
@@ -306,13 +307,13 @@ class TestRoutes:
             server.faults = faults
             assert ask(url).status == 404
             assert ask(f"{server.url}/me").status == 200
+        server.faults = Faults(temporary=1, latency=600, only=("graph",))
+        assert ask(url).status == 200
         server.faults = Faults(temporary=1, latency=0.2, only=("graph",))
         started = time.monotonic()
-        assert ask(url).status == 200
-        assert time.monotonic() - started < 0.2
         for path in ("/me", "/5", "/?ids=5", "/image_ids?sequence_id=x", "/images?image_ids=5", "/images?fields=id"):
             assert ask(server.url + path).status == 500
-        assert time.monotonic() - started > 1.2
+        assert time.monotonic() - started >= 6 * 0.2
         server.faults = Faults(routes={"search": Faults(too_much=1), "graph": Faults(temporary=1)})
         assert ask(f"{server.url}/images?bbox=1,1,1.01,1.01").error == (1, None)
         assert ask(f"{server.url}/images?image_ids=5").error == (2, None)
@@ -344,11 +345,11 @@ class TestRoutes:
 
 class TestChoice:
     def test_a_share_is_spread(self):
-        faults = Faults.spread(0.26, seed=5, latency=0.1)
+        faults = Faults(seed=5, latency=0.1).spread(0.26)
         assert (faults.seed, faults.latency) == (5, 0.1)
         assert {name: getattr(faults, name) for name in PASSING} == dict.fromkeys(PASSING, pytest.approx(0.02))
         assert sum(getattr(faults, name) for name in SHARES) == pytest.approx(0.26)
-        faults = Faults.spread(0.5, "drop", "stall")
+        faults = Faults().spread(0.5, "drop", "stall")
         assert (faults.drop, faults.stall, faults.html) == (0.25, 0.25, 0)
 
     def test_the_question_decides_and_not_the_signature(self, server, few):
@@ -367,7 +368,7 @@ class TestChoice:
         assert ask(f"{server.url}/images", image_ids="5").status == 200
 
     def test_the_order_of_requests_plays_no_part(self, few, photos):
-        faults = Faults.spread(0.6, "temporary", "not_found", "server_error", seed=3)
+        faults = Faults(seed=3).spread(0.6, "temporary", "not_found", "server_error")
         paths = [f"/{number}?fields=sequence" for number in few["id"]]
         found = []
         for order in (paths, paths[::-1]):
@@ -392,7 +393,7 @@ class TestConnections:
     )
     def test_odd_requests(self, server, sent, status):
         parts = urlsplit(server.url)
-        with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
+        with socket.create_connection((parts.hostname, parts.port), timeout=60) as connection:
             connection.sendall(sent)
             assert connection.recv(4096).split()[1] == status
 

@@ -16,6 +16,7 @@ import mercantile
 import numpy as np
 import pytest
 from conftest import STUTTGART
+from helpers.work import without_waiting
 
 from mlygeo import frames
 from mlygeo.errors import FrameError
@@ -38,7 +39,7 @@ def street_images():
     return frames.conform(frame, frames.IMAGES)
 
 
-def fetch(server, path=TILE, *, token="any", headers=None, timeout=5):
+def fetch(server, path=TILE, *, token="any", headers=None, timeout=60):
     """Return status, headers and body; nothing is followed, nothing decompressed."""
     parts = urlsplit(server.url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
@@ -261,7 +262,7 @@ class TestFaults:
     def test_an_endless_body(self, street_images):
         with (
             serve(street_images, faults=Faults(endless=1)) as server,
-            urllib.request.urlopen(server.url + TILE, timeout=5) as response,
+            urllib.request.urlopen(server.url + TILE, timeout=60) as response,
         ):
             assert len(response.read(5_000_000)) == 5_000_000
 
@@ -269,8 +270,7 @@ class TestFaults:
         with serve(street_images, faults=Faults(stall=1)) as server:
             with pytest.raises(TimeoutError):
                 fetch(server, timeout=0.2)
-            started = time.monotonic()
-        assert time.monotonic() - started < 2
+            without_waiting(server.stop)
 
     def test_latency(self, street_images):
         with serve(street_images, faults=Faults(latency=0.2)) as server:

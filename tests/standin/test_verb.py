@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 from helpers.plain_client import ask
-from helpers.processes import HANGS_S, ended
+from helpers.processes import HANGS_S, ended, start
 from helpers.tokens import TOKEN
 
 import mlygeo
@@ -28,7 +28,7 @@ def file(images, tmp_path_factory):
 @contextmanager
 def standing_in(*arguments):
     command = [sys.executable, "-m", "mlygeo", "standin", *map(str, arguments)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = start(command)
     try:
         yield process
     finally:

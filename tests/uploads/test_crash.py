@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from helpers.processes import HANGS_S, ended, wait_for
+from helpers.processes import HANGS_S, ended, start, wait_for
 from helpers.tokens import TOKEN
 from helpers.upload_folders import USER_TOKEN, clusters_of, described, folder_of, hashes, in_exif, log_of
 
@@ -45,7 +45,7 @@ def environment(tmp_path, monkeypatch):
 
 def quickly(server, environment, folder):
     command = [sys.executable, "-c", QUICKLY, str(folder), USER_TOKEN]
-    return subprocess.Popen(command, env=environment(server), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return start(command, env=environment(server))
 
 
 def test_kill_at_twenty_moments_through_a_bad_line(tmp_path, environment):
@@ -53,8 +53,8 @@ def test_kill_at_twenty_moments_through_a_bad_line(tmp_path, environment):
     photos, store, chance = tmp_path / "photos", tmp_path / "store", random.Random(4)
     entries = folder_of(photos, 300, a_sequence=60)
     before = hashes(photos)
-    faults = Faults.spread(
-        0.3, *PASSING_UPLOADS, seed=7, only=("uploads",), cut_after=700, backoff_ms=10, latency=0.005
+    faults = Faults(seed=7, only=("uploads",), cut_after=700, backoff_ms=10, latency=0.005).spread(
+        0.3, *PASSING_UPLOADS
     )
     kills = 0
     with serve(store=store, token=USER_TOKEN, faults=faults) as server:
@@ -96,9 +96,7 @@ def test_kill_at_twenty_moments_through_a_bad_line(tmp_path, environment):
 
 def verb(server, environment, *words, **more):
     command = [sys.executable, "-m", "mlygeo", *map(str, words)]
-    return subprocess.Popen(
-        command, env={**environment(server), **more}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return start(command, env={**environment(server), **more})
 
 
 @pytest.mark.parametrize("fault", [{"read_rate": 20_000.0}, {"stall": 1.0}, {"latency": 600.0}])
@@ -130,17 +128,14 @@ def test_no_secret_in_anything_that_is_left_or_said(tmp_path, environment):
 
     def run(*words, given=None, status=0):
         command = [sys.executable, "-m", "mlygeo", *map(str, words)]
-        process = subprocess.Popen(
-            command, env={**environment(server), **more}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        process = start(command, env={**environment(server), **more}, stdin=subprocess.PIPE)
         title = Path(f"/proc/{process.pid}/cmdline")
         titles.append(title.read_text() if title.exists() else "")
         out, err = process.communicate(given, timeout=HANGS_S)
         said.append(out + err)
         assert process.returncode == status, err
 
-    faults = Faults.spread(0.3, *PASSING_UPLOADS, seed=3, only=("uploads",), backoff_ms=10)
+    faults = Faults(seed=3, only=("uploads",), backoff_ms=10).spread(0.3, *PASSING_UPLOADS)
     with serve(store=tmp_path / "store", token=USER_TOKEN, faults=faults) as server:
         run("authenticate", "--user-name", "jane", "--user-email", "jane@example.org", "--user-password", "-", "-vv",
             given=f"{password}\n")  # fmt: skip

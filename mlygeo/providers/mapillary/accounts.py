@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo import config, store
 from mlygeo.errors import CredentialsError, DependencyError, FileError, InputError
+from mlygeo.locks import HeldError, Lock
 from mlygeo.store.atomic import atomic
 
 if TYPE_CHECKING:
@@ -256,18 +257,16 @@ class Credentials:
     @contextmanager
     def _changing(self) -> Iterator[tuple[dict[str, User], str | None]]:
         """Keep other processes off the file, and give what stands in it now: the users, and who is meant."""
-        import filelock
-
         path = self._real_path()
         made = not path.parent.exists()
-        lock = filelock.FileLock(path.parent / f".{path.name}.lock", timeout=LOCK_S, mode=0o600)
+        lock = Lock(path.parent / f".{path.name}.lock", wait_s=LOCK_S, mode=0o600)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if made:
                 with suppress(OSError):
                     path.parent.chmod(0o700)
-            lock.acquire()
-        except filelock.Timeout:
+            lock.take()
+        except HeldError:
             raise FileError(f"another process is writing {self.path}", hint="wait until it is done") from None
         except NotImplementedError:
             # A file system without locks; a change by another process in these milliseconds would be lost.
@@ -278,7 +277,7 @@ class Credentials:
             self._kept = _read(self.path)
             yield dict(self._kept.users), self._kept.default
         finally:
-            lock.release()
+            lock.give_up()
 
     def _write(self, users: dict[str, User], default: str | None) -> None:
         path = self._real_path()

@@ -18,8 +18,8 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError
-from mlygeo.formats import tiff
 from mlygeo.formats.jpeg import read_head
+from mlygeo.formats.tiff import Fields
 from mlygeo.readers import photo
 from mlygeo.readers.cameras import CAMERAS
 
@@ -133,8 +133,8 @@ def description_in(file: BinaryIO) -> dict[str, Any] | None:
     if head.exif is None:
         return None
     try:
-        tags = tiff.Tags(head.exif)
-        text = photo.image_description(tags.text(tags.picture.get(tiff.DESCRIPTION)))
+        tags = Fields(head.exif)
+        text = photo.image_description(tags.text(tags.picture.get("ImageDescription")))
     except (struct.error, ArithmeticError, LookupError, ValueError):
         return None  # tags that no program understands
     found: dict[str, Any] | None = None if text is None else json.loads(text)

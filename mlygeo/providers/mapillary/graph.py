@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from mlygeo.arrays import Bounds
     from mlygeo.net.quota import Pace
     from mlygeo.providers.mapillary.search import Search
     from mlygeo.regions import Region
-    from mlygeo.spatial.boxes import Bounds
 
 
 __all__ = [

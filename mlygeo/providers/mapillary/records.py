@@ -21,6 +21,7 @@ import numpy as np
 
 from mlygeo import dtypes, frames
 from mlygeo.errors import FormatError, FrameError
+from mlygeo.formats.exif import signed_altitude
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -77,9 +78,7 @@ Column = tuple[Any, "Wrong"]
 def _altitudes(values: Values) -> tuple[npt.NDArray[np.float64], Wrong]:
     """Return metres; heights below the sea have come as unsigned 32-bit numbers, and are set right."""
     metres, wrong = _reals(values)
-    wrapped = (metres >= 2.0**31) & (metres < 2.0**32)
-    metres[wrapped] -= 2.0**32
-    return metres, wrong
+    return signed_altitude(metres), wrong
 
 
 def _angles(values: Values) -> tuple[npt.NDArray[np.float64], Wrong]:

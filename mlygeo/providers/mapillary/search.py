@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
+    from mlygeo.arrays import Bounds
     from mlygeo.progress import Bar, Progress
     from mlygeo.providers.mapillary.graph import Graph, Record
-    from mlygeo.spatial.boxes import Bounds
 
 
 __all__ = [

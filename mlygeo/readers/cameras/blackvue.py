@@ -10,17 +10,12 @@ from __future__ import annotations
 import json
 import re
 from datetime import date
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 from mlygeo.formats import mp4, nmea
 from mlygeo.readers.cameras.positions import Points, Recorded
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Reals = npt.NDArray[np.float64]
 
 LARGEST_BOX = 64 << 20
 """Bytes of a box of sentences that are read at most."""

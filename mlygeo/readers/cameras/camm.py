@@ -18,9 +18,8 @@ from mlygeo.readers.cameras.positions import Points, Recorded
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import numpy.typing as npt
+    from mlygeo.arrays import Floats
 
-    Reals = npt.NDArray[np.float64]
 
 _POSITION, _GPS = 5, 6
 _HEAD = [("reserved", "<u2"), ("type", "<u2")]
@@ -93,7 +92,7 @@ def read(file: BinaryIO, track: mp4.Track, created: datetime | None) -> Points:
     return Points.of(video_s, lon, lat, altitude=altitude, speed=speed, fix=fix, epoch_s=epoch_s).timed()
 
 
-def _unix(time: npt.NDArray[np.float64], video_s: Reals, created: datetime | None) -> Reals:
+def _unix(time: Floats, video_s: Floats, created: datetime | None) -> Floats:
     """
     Return seconds since 1970 from a time that should count from 1980, but in many files does from 1970.
 

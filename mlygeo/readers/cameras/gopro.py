@@ -21,9 +21,8 @@ from mlygeo.readers.cameras.positions import Points, Recorded
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy.typing as npt
+    from mlygeo.arrays import Floats
 
-    Reals = npt.NDArray[np.float64]
 
 LARGEST_PAYLOAD = 16 << 20
 """Bytes of a payload that are read at most; cameras write some hundred kilobytes a second."""
@@ -53,7 +52,7 @@ class Stream(NamedTuple):
 
     key: bytes
     device: str
-    values: Reals
+    values: Floats
     epoch_s: float
     fix: float
     dop: float
@@ -174,7 +173,7 @@ def _stream(content: memoryview, device: str) -> Stream | None:
     )
 
 
-def _matrix(entry: Entry, types: Entry | None) -> Reals | None:
+def _matrix(entry: Entry, types: Entry | None) -> Floats | None:
     """Return the values of an entry, a row each; None where their type is unknown."""
     kinds = [entry.type]
     if entry.type == "?":
@@ -212,7 +211,7 @@ def _expanded(kinds: str) -> list[str]:
     return letters
 
 
-def _column(entry: Entry | None) -> Reals:
+def _column(entry: Entry | None) -> Floats:
     if entry is None or entry.type not in _TYPES:
         return np.empty(0)
     kind = np.dtype(_TYPES[entry.type])

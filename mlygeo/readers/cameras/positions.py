@@ -10,10 +10,8 @@ import numpy as np
 from mlygeo.spatial import geodesy
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    from mlygeo.arrays import Flags, Floats, Whole
 
-    Reals = npt.NDArray[np.float64]
-    Flags = npt.NDArray[np.bool_]
 
 PRECISION_M = 15.0
 """Metres that a position of a camera's GPS is trusted to; steps up to twice that are never outliers."""
@@ -31,17 +29,17 @@ class Points:
     metres, `speed` metres a second over ground, `dop` the dilution of precision.
     """
 
-    video_s: Reals
-    epoch_s: Reals
-    lon: Reals
-    lat: Reals
-    altitude: Reals
-    speed: Reals
-    dop: Reals
-    fix: Reals
+    video_s: Floats
+    epoch_s: Floats
+    lon: Floats
+    lat: Floats
+    altitude: Floats
+    speed: Floats
+    dop: Floats
+    fix: Floats
 
     @classmethod
-    def of(cls, video_s: Reals, lon: Reals, lat: Reals, **known: Reals) -> Points:
+    def of(cls, video_s: Floats, lon: Floats, lat: Floats, **known: Floats) -> Points:
         """Return points, with columns that are not given unknown."""
         unknown = np.full(len(video_s), np.nan)
         columns = {column.name: unknown for column in fields(cls)} | {"fix": np.full(len(video_s), -1.0)}
@@ -59,7 +57,7 @@ class Points:
     def __len__(self) -> int:
         return len(self.video_s)
 
-    def take(self, rows: npt.NDArray[np.int64] | Flags) -> Points:
+    def take(self, rows: Whole | Flags) -> Points:
         """Return some of the points."""
         return replace(self, **{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
@@ -153,9 +151,7 @@ def _majority(points: Points) -> Flags:
     return np.repeat(group == int(np.argmax(sizes)), ends - starts + 1)
 
 
-def _linked(
-    points: Points, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], fastest: float
-) -> npt.NDArray[np.int64]:
+def _linked(points: Points, starts: Whole, ends: Whole, fastest: float) -> Whole:
     """Return the group of each piece: each takes the first later piece that is free and can be reached."""
     group = np.arange(len(starts))
     taken = np.zeros(len(starts), dtype=bool)
@@ -175,7 +171,7 @@ def _linked(
     return group
 
 
-def _upper_whisker(values: Reals) -> float:
+def _upper_whisker(values: Floats) -> float:
     """Return the third quartile and half as much again of the range between the quartiles (Tukey's hinges)."""
     values = np.sort(values)
     low, high = values[: len(values) // 2], values[(len(values) + 1) // 2 :]

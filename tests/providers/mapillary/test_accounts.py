@@ -15,6 +15,7 @@ import filelock
 import pytest
 from helpers.command_line import run
 from helpers.mapillary_tools_oracle import program
+from helpers.processes import HANGS_S
 from helpers.tokens import TOKEN as CLIENT
 from helpers.upload_folders import USER_TOKEN, folder_of
 
@@ -65,7 +66,7 @@ def started(*words, text=None, **more):
 
 
 def finished(process):
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=HANGS_S)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
@@ -329,7 +330,7 @@ class TestSignIn:
             while b"sign in anew? [y/N]" not in shown:
                 shown += os.read(primary, 1000)
             os.write(primary, answer)
-            assert process.wait(30) == status, shown
+            assert process.wait(HANGS_S) == status, shown
             os.close(primary)
             assert Credentials().find("rehearsal").token == token
 
@@ -365,7 +366,7 @@ class TestSignIn:
         except OSError:  # how Linux says that nobody is at the other end
             pass
         os.close(primary)
-        assert process.wait(60) == 0, shown
+        assert process.wait(HANGS_S) == 0, shown
         assert b"Traceback" not in shown
         assert b"1 upload ready" in shown
 

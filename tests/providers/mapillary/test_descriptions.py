@@ -134,7 +134,7 @@ entries = st.lists(
 
 
 @given(entries)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_whatever_json_says_becomes_rows(tmp_path_factory, told):
     folder = tmp_path_factory.mktemp("fuzz")
     images = read_descriptions(write(folder, told))
@@ -147,7 +147,7 @@ def test_whatever_json_says_becomes_rows(tmp_path_factory, told):
 
 
 @given(st.floats(-90, 90), st.floats(-180, 180), st.floats(0, 360, exclude_max=True), st.integers(0, 4_102_444_800_000))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_positions_are_right_to_a_centimetre_and_times_to_the_millisecond(lat, lon, heading, ms):
     if (lat, lon) == (0, 0):
         return

@@ -11,8 +11,10 @@ import traceback
 import numpy as np
 import pytest
 from conftest import DATA
+from helpers.processes import HANGS_S
 from helpers.scripted_server import QUICK, reply, scripted
 from helpers.tokens import SECRET, TOKEN
+from helpers.work import without_waiting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -118,13 +120,11 @@ class TestManyImages:
                 list(graph.images(ids, fields=("altitud",)))
             assert server.count() < 10
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=10)
     @given(st.sets(st.integers(0, 299), max_size=40), st.integers(0, 2**31), st.sampled_from([0.0, 0.3]))
     def test_every_id_is_found_or_missing_whatever_goes_wrong(self, images, ids, gone, seed, share):
         gone = {ids[place] for place in gone}
-        faults = Faults.spread(share, "server_error", "temporary", "query_timeout", "html", "error_object", "empty", "drop",
-                               "truncate", "truncate_quietly", "hang_up", "garbage", "odd_json", "too_much", "redirect",
-                               seed=seed, gone=gone)  # fmt: skip
+        faults = Faults(seed=seed, gone=gone).spread(share, "server_error", "temporary", "query_timeout", "html", "error_object", "empty", "drop", "truncate", "truncate_quietly", "hang_up", "garbage", "odd_json", "too_much", "redirect")  # fmt: skip
         with serve(images, faults=faults) as server:
             retry = Retry(attempts=15, first_wait=0.0005, longest_wait=0.005)
             with graph_of(server, retry=retry) as graph:
@@ -140,7 +140,7 @@ class TestManyImages:
             assert record["id"] == str(number)
 
     def test_while_a_third_of_all_requests_fails_none_is_missing(self, images, ids):
-        faults = Faults.spread(0.3, only=("graph",))
+        faults = Faults(only=("graph",)).spread(0.3)
         with serve(images, faults=faults, token=TOKEN) as server:
             retry = Retry(attempts=12, first_wait=0.001, longest_wait=0.01)
             with graph_of(server, retry=retry) as graph:
@@ -284,22 +284,22 @@ class TestEverythingStops:
 
     def test_a_caller_that_calls_it_off(self, images, ids):
         stop = threading.Event()
-        slow = Retry(attempts=9, first_wait=60.0)
+        slow = Retry(attempts=9, first_wait=60.0, longest_wait=60.0)
         with serve(images, faults=Faults(temporary=1.0)) as server, graph_of(server, retry=slow, stop=stop) as graph:
             threading.Timer(0.2, stop.set).start()
-            started = time.monotonic()
             with pytest.raises(StoppedError):
-                list(graph.images(ids, fields=FIELDS))
-            assert time.monotonic() - started < 2
+                without_waiting(lambda: list(graph.images(ids, fields=FIELDS)))
 
     def test_one_that_stops_reading_leaves_no_requests_behind(self, images, ids):
         with serve(images, faults=Faults(latency=0.02)) as server:
             with graph_of(server, workers=2) as graph:
                 next(graph.images(ids, fields=FIELDS))
-            time.sleep(0.1)
-            asked = server.count()
-            time.sleep(0.2)
-            assert server.count() == asked <= 5
+            # What was on its way when the reading stopped may still arrive; then nothing comes any more.
+            asked, before = server.count(), None
+            while asked != before:
+                time.sleep(0.3)
+                asked, before = server.count(), asked
+            assert asked <= 5
 
     def test_nor_do_those_that_would_be_tried_again(self, images, ids):
         with serve(images, faults=Faults(temporary=1.0)) as server:
@@ -313,7 +313,7 @@ class TestEverythingStops:
                 worker.start()
                 time.sleep(0.1)
             asked = server.count()
-            worker.join(2)
+            worker.join(HANGS_S)
             assert not worker.is_alive()
             assert server.count() <= asked + 1
 
@@ -327,7 +327,8 @@ class TestEverythingStops:
             started = time.monotonic()
             with graph_of(server, search_pace=Pace(600, 1), entity_pace=Pace(600, 1)) as graph:
                 list(graph.images(ids[:800], fields=FIELDS))  # four searches at ten a second
-                assert 0.3 <= time.monotonic() - started < 1
+                assert time.monotonic() - started >= 0.3
+                assert server.count() == 4
                 for number in ids[:3]:
                     graph.entity(number, fields=FIELDS)
                 assert time.monotonic() - started >= 0.5

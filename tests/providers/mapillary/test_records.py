@@ -238,7 +238,7 @@ class TestWrongShapes:
         max_leaves=6,
     )
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(
         st.lists(
             st.dictionaries(st.sampled_from([*FIELDS, *COLUMNS]) | st.text(max_size=5), json_values, max_size=8),

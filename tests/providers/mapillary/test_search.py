@@ -74,7 +74,7 @@ def clusters(draw):
 
 
 class TestNothingIsLost:
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(clusters(), st.integers(5, 40), st.sampled_from([10, 20_000]))
     def test_of_dense_clusters(self, places, limit, densest):
         """Whatever fits into the smallest boxes is found once; where more lies, the place is told."""
@@ -144,7 +144,7 @@ class TestNothingIsLost:
     def test_while_a_third_of_all_requests_fails(self):
         noise = np.random.default_rng(4)
         images = images_at(noise.uniform(9.16, 9.18, 800), noise.uniform(48.76, 48.78, 800))
-        faults = Faults.spread(0.3, largest_page=60)
+        faults = Faults(largest_page=60).spread(0.3)
         with serve(images, faults=faults) as server:
             retry = Retry(attempts=12, first_wait=0.001, longest_wait=0.01)
             found, search = searched(server, retry=retry, bbox=(9.16, 48.76, 9.18, 48.78), limit=60)

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from helpers.command_line import run
+from helpers.processes import HANGS_S
 from helpers.tokens import TOKEN as CLIENT
 from helpers.upload_folders import QUICK, USER_TOKEN, folder_of
 
@@ -227,7 +228,7 @@ def test_at_a_terminal_the_password_is_asked_for_and_not_shown(server):
     except OSError:  # how Linux says that nobody is at the other end
         pass
     os.close(primary)
-    assert process.wait(30) == 0, shown
+    assert process.wait(HANGS_S) == 0, shown
     assert b"signed in as rehearsal" in shown
     assert PASSWORD.encode() not in shown
     assert Credentials().find("jane").token == USER_TOKEN

@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import textwrap
 import time
@@ -21,8 +20,9 @@ import numpy as np
 import pytest
 import shapely
 from conftest import STUTTGART
-from helpers.processes import HANGS_S, ended, wait_for
+from helpers.processes import HANGS_S, ended, start, wait_for
 from helpers.tokens import TOKEN
+from helpers.work import at_most, connections, little_memory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mercantile import Tile
@@ -122,7 +122,7 @@ def whole(tiles, images, cache):
 
 class TestRegionTiles:
     @given(st.floats(-180, 179.9), st.floats(-85, 84.9), st.floats(0.0001, 0.3), st.floats(0.0001, 0.3))
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=80)
     def test_a_box_has_the_tiles_that_mercantile_names(self, west, south, width, height):
         box = (west, south, min(west + width, 180.0), south + height)
         expected = sorted(mercantile.tiles(*box, zooms=14))
@@ -155,10 +155,8 @@ class TestRegionTiles:
             assert caught.value.exit_status == 2
 
     def test_the_world_is_too_much(self):
-        started = time.monotonic()
-        with pytest.raises(RegionError, match="tiles"):
+        with at_most(), little_memory(20e6), pytest.raises(RegionError, match="tiles"):
             region_tiles(Region.from_bbox(-180, -80, 180, 80))
-        assert time.monotonic() - started < 5
 
     def test_outlines(self):
         addresses = np.array([[0, 0], [8609, 5642], [16383, 16383]])
@@ -290,12 +288,9 @@ class TestFetch:
             assert set(fetch_tiles(small, tile_cache=tmp_path / "c")["status"]) == {"cached"}
 
     def test_several_at_a_time(self, imagery, region, tmp_path, service_of):
-        with serve(imagery, faults=Faults(latency=0.1)) as server:
-            started = time.monotonic()
+        with serve(imagery, faults=Faults(latency=0.3)) as server:
             fetch_tiles(region, tile_cache=tmp_path / "c", service=service_of(server), workers=6)
-            elapsed = time.monotonic() - started
             assert server.most_at_once == 6
-        assert elapsed < 30 * 0.1 / 2
         with serve(imagery) as server:
             fetch_tiles(region, tile_cache=tmp_path / "d", service=service_of(server), workers=1)
             assert server.most_at_once == 1
@@ -317,7 +312,7 @@ class TestFetch:
             fetch_tiles(small, tile_cache=tmp_path / "c", service=service_of(server, pace=Pace(600, 2)))
             assert time.monotonic() - started >= 0.4
             times = sorted(request.started for request in server.requests)
-        assert np.diff(times[1:]).min() > 0.05
+        assert (np.array(times) - started >= [0, 0, 0.1, 0.2, 0.3, 0.4]).all()
 
 
 class TestCache:
@@ -523,10 +518,9 @@ class TestFaults:
             endpoints=Endpoints(tiles=f"http://127.0.0.1:{port}"), token=TOKEN, retry=QUICK, state_dir=tmp_path / "s"
         )
         for place in (small, region):
-            started = time.monotonic()
-            with pytest.raises(NetworkError, match="refused") as caught:
+            with connections() as attempts, pytest.raises(NetworkError, match="refused") as caught:
                 fetch_tiles(place, tile_cache=tmp_path / "c", service=nowhere)
-            assert time.monotonic() - started < 5
+            assert 0 < len(attempts) < 100
             assert caught.value.exit_status == 1
 
     def test_a_service_that_is_down_is_not_asked_for_every_tile(self, imagery, region, tmp_path, service_of):
@@ -615,7 +609,7 @@ PROGRAM = """
 
 def started(server, cache, state, *, limit=0):
     command = [sys.executable, "-c", textwrap.dedent(PROGRAM), server.url, str(cache), str(state), str(limit)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    return start(command)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
