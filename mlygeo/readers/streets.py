@@ -420,7 +420,7 @@ def _layer_of_lines(path: Path) -> str | None:
 
     from mlygeo import store
 
-    if path.suffix.lower() in {*store.PARQUET, ".csv", ".tsv"}:
+    if not store.has_layers(path):
         return None
     try:
         layers = pyogrio.list_layers(path)

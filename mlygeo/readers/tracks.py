@@ -13,7 +13,7 @@ import logging
 import os
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Floats, Times
 
 log = logging.getLogger("mlygeo.readers.tracks")
+
+Format = Literal["gpx", "nmea", "csv"]
+"""What logs are read."""
 
 LARGEST_LOG = 2 << 30
 """Bytes of an NMEA log or a table once inflated; larger ones are no tracks, but bombs."""
@@ -57,7 +60,7 @@ _UNITS = ((1e10, 1_000_000), (1e13, 1_000), (1e16, 1))
 def read_track(
     path: str | os.PathLike[str],
     *,
-    format: Literal["auto", "gpx", "nmea", "csv"] = "auto",  # noqa: A002 - the word of the command line
+    format: Literal["auto"] | Format = "auto",  # noqa: A002 - the word of the command line
     points: Literal["auto", "tracks", "routes", "waypoints", "all"] = "auto",
     date: str | date | None = None,
 ) -> gpd.GeoDataFrame:
@@ -103,8 +106,8 @@ def read_track(
     >>> read_track("ride.gpx")[["track_id", "time", "altitude"]]
     """
     path = Path(path).expanduser()
-    if format not in ("auto", "gpx", "nmea", "csv"):
-        raise InputError(f"there is no format {format!r}", hint="one of auto, gpx, nmea, csv")
+    if format not in ("auto", *get_args(Format)):
+        raise InputError(f"there is no format {format!r}", hint=f"one of auto, {', '.join(get_args(Format))}")
     if points not in ("auto", "tracks", "routes", "waypoints", "all"):
         raise InputError(f"there are no points {points!r}", hint="one of auto, tracks, routes, waypoints, all")
     day = _day(date)
@@ -195,7 +198,7 @@ def _open(path: Path) -> io.BufferedIOBase:
     return file
 
 
-def _kind(path: Path) -> Literal["gpx", "nmea", "csv"]:
+def _kind(path: Path) -> Format:
     """Return what a file is, from its first bytes."""
     with _open(path) as file:
         start = file.read1(_SNIFFED)

@@ -10,31 +10,32 @@ import logging
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, overload
+from typing import TYPE_CHECKING, Protocol, TypeAlias, overload
 
 from mlygeo import dtypes, frames
 from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.store import gdal, postgis, text
 from mlygeo.store.atomic import atomic, file_error, write_text
-from mlygeo.store.gdal import WRITABLE
 from mlygeo.store.text import LAT_NAMES, LON_NAMES, WKT_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import geopandas as gpd
 
 __all__ = [
+    "FORMATS",
     "LAT_NAMES",
     "LON_NAMES",
     "PARQUET",
     "WKT_NAMES",
-    "WRITABLE",
+    "Format",
     "FrameLike",
     "as_frame",
     "atomic",
     "check_writable",
     "file_error",
+    "has_layers",
     "read_frame",
     "write_frame",
     "write_text",
@@ -46,6 +47,45 @@ FrameLike: TypeAlias = "gpd.GeoDataFrame | str | os.PathLike[str]"
 """What stands for a frame in a call: a GeoDataFrame, or the path of a file that holds one."""
 
 PARQUET = (".parquet", ".geoparquet", ".pq")
+
+
+class Format(Protocol):
+    """
+    What the module of a format has.
+
+    `read` returns the rows that meet the box (degrees) and the columns asked for, or all where these are
+    None. `write` need not be atomic.
+    """
+
+    def read(
+        self, path: Path, *, bbox: tuple[float, float, float, float] | None, columns: Sequence[str] | None
+    ) -> gpd.GeoDataFrame:
+        """Return the frame in a file."""
+
+    def write(self, frame: gpd.GeoDataFrame, path: Path) -> None:
+        """Write a frame to a file."""
+
+
+def _geoparquet() -> Format:
+    from mlygeo.store import parquet
+
+    return parquet
+
+
+def _table_of_text() -> Format:
+    return text
+
+
+def _format_of_gdal() -> Format:
+    return gdal
+
+
+FORMATS: dict[str, Callable[[], Format]] = {
+    **dict.fromkeys(PARQUET, _geoparquet),
+    **dict.fromkeys(text.SEPARATORS, _table_of_text),
+    **dict.fromkeys(gdal.DRIVERS, _format_of_gdal),
+}
+"""The format of each ending that frames can be written to; its module is imported when a file needs it."""
 
 
 def read_frame(
@@ -159,16 +199,8 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
         return path
     path = Path(path).expanduser()
     check_writable(path)
-    ending = path.suffix.lower()
     with atomic(path) as temporary:
-        if ending in PARQUET:
-            from mlygeo.store import parquet
-
-            parquet.write(frame, temporary)
-        elif ending in {".csv", ".tsv"}:
-            text.write(frame, temporary)
-        else:
-            gdal.write(frame, temporary)
+        FORMATS[path.suffix.lower()]().write(frame, temporary)
     log.info("wrote %s rows to %s", f"{len(frame):,}", path.name)
     return path
 
@@ -195,13 +227,18 @@ def check_writable(path: Path) -> None:
             f"{path.name}: a shapefile cuts column names at ten letters and cannot hold ids past 2^53",
             hint="write .gpkg, which every GIS opens",
         )
-    if ending not in PARQUET and ending not in WRITABLE:
+    if ending not in FORMATS:
         raise FormatError(
             f"{path.name}: frames cannot be written as {ending or 'a file without an ending'!r}",
-            hint=f"use one of .parquet {' '.join(sorted(WRITABLE))}",
+            hint=f"use one of .parquet {' '.join(sorted(FORMATS.keys() - {*PARQUET}))}",
         )
     if path.is_dir():
         raise FileError(f"{path} is a folder", hint="name a file in it")
+
+
+def has_layers(path: Path) -> bool:
+    """Return whether a file may hold several layers: whether GDAL reads it."""
+    return _format(path) is gdal
 
 
 def _schema(name: str | None) -> frames.Schema | None:
@@ -216,14 +253,14 @@ def _read_file(
     path: Path, bbox: tuple[float, float, float, float] | None, columns: Sequence[str] | None, layer: str | None
 ) -> gpd.GeoDataFrame:
     _must_exist(path)
-    ending = path.suffix.lower()
-    if ending in PARQUET:
-        from mlygeo.store import parquet
+    if has_layers(path):
+        return gdal.read(path, bbox=bbox, columns=columns, layer=layer)
+    return _format(path).read(path, bbox=bbox, columns=columns)
 
-        return parquet.read(path, bbox=bbox, columns=columns)
-    if ending in {".csv", ".tsv"}:
-        return _clip(text.read(path, columns), bbox)
-    return gdal.read(path, bbox, columns, layer)
+
+def _format(path: Path) -> Format:
+    """Return the format of a file to read; GDAL knows more than it is asked to write."""
+    return FORMATS.get(path.suffix.lower(), _format_of_gdal)()
 
 
 def _must_exist(path: Path) -> None:
@@ -231,10 +268,6 @@ def _must_exist(path: Path) -> None:
         raise FileError(f"{path} does not exist")
     if path.is_dir() and path.suffix.lower() not in {".gdb", ".zarr"}:
         raise FileError(f"{path} is a folder, not a file")
-
-
-def _clip(frame: gpd.GeoDataFrame, bbox: tuple[float, float, float, float] | None) -> gpd.GeoDataFrame:
-    return frame if bbox is None else frame.cx[bbox[0] : bbox[2], bbox[1] : bbox[3]].reset_index(drop=True)
 
 
 def _with_whole_ids(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

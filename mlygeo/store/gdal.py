@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
-WRITABLE = {
+DRIVERS = {
     ".geojson": "GeoJSON",
     ".json": "GeoJSON",
     ".geojsonl": "GeoJSONSeq",
@@ -28,14 +28,16 @@ WRITABLE = {
     ".gpkg": "GPKG",
     ".fgb": "FlatGeobuf",
     ".sqlite": "SQLite",
-    ".csv": "CSV",
-    ".tsv": "CSV",
 }
-"""GDAL's driver for each ending that frames can be written to, beside GeoParquet: those that keep every id."""
+"""The driver for each ending that frames can be written to: those that keep every id."""
 
 
 def read(
-    path: Path, bbox: tuple[float, float, float, float] | None, columns: Sequence[str] | None, layer: str | None
+    path: Path,
+    *,
+    bbox: tuple[float, float, float, float] | None,
+    columns: Sequence[str] | None,
+    layer: str | None = None,
 ) -> gpd.GeoDataFrame:
     """Return the frame of a layer, whole numbers exactly; only rows that meet the box, where there is one."""
     import geopandas as gpd
@@ -75,7 +77,7 @@ def write(frame: gpd.GeoDataFrame, path: Path) -> None:
     """Write a frame in the format that the ending tells."""
     import pyogrio
 
-    driver = WRITABLE[path.suffix.lower()]
+    driver = DRIVERS[path.suffix.lower()]
     options: dict[str, Any] = {}
     if driver == "FlatGeobuf":
         options["SPATIAL_INDEX"] = "NO"  # with the index GDAL reorders the rows

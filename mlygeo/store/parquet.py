@@ -10,7 +10,6 @@ Specification: https://geoparquet.org/releases/v1.1.0/.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -23,6 +22,7 @@ from mlygeo.errors import FileError, FormatError, FrameError
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+    from pathlib import Path
 
     import geopandas as gpd
     import numpy.typing as npt
@@ -40,7 +40,7 @@ POINT_WKB: Final = np.dtype([("order", "u1"), ("type", "<u4"), ("x", "<f8"), ("y
 
 
 def read(
-    path: str | os.PathLike[str],
+    path: Path,
     *,
     bbox: tuple[float, float, float, float] | None = None,
     columns: Sequence[str] | None = None,
@@ -74,7 +74,6 @@ def read(
     """
     import geopandas as gpd
 
-    path = Path(path)
     file = open_file(path)
     geo = geo_metadata(file, path)
     name = geo["primary_column"]

@@ -16,13 +16,18 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pyarrow as pa
 
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+"""Of the columns, by the file's ending."""
+
 LON_NAMES = ("lon", "longitude", "lng", "long", "x")
 LAT_NAMES = ("lat", "latitude", "y")
 WKT_NAMES = ("geometry", "wkt", "geom")
 
 
-def read(path: Path, columns: Sequence[str] | None) -> gpd.GeoDataFrame:
-    """Return the frame of a table, with these columns or with all."""
+def read(
+    path: Path, *, bbox: tuple[float, float, float, float] | None, columns: Sequence[str] | None
+) -> gpd.GeoDataFrame:
+    """Return the frame of a table, with these columns or with all; only rows that meet the box, where there is one."""
     import geopandas as gpd
     import pyarrow as pa
     from pyarrow import csv
@@ -30,7 +35,7 @@ def read(path: Path, columns: Sequence[str] | None) -> gpd.GeoDataFrame:
     try:
         table = csv.read_csv(
             path,
-            parse_options=csv.ParseOptions(delimiter="\t" if path.suffix.lower() == ".tsv" else ","),
+            parse_options=csv.ParseOptions(delimiter=SEPARATORS[path.suffix.lower()]),
             convert_options=csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False),
         )
     except (pa.ArrowException, OSError) as error:
@@ -53,7 +58,8 @@ def read(path: Path, columns: Sequence[str] | None) -> gpd.GeoDataFrame:
         _must_have(columns, kept, path)
         kept = list(columns)
     plain = frames.to_pandas(table.select(kept))
-    return gpd.GeoDataFrame(plain, geometry=gpd.GeoSeries(geometry, crs=frames.CRS, index=plain.index))
+    frame = gpd.GeoDataFrame(plain, geometry=gpd.GeoSeries(geometry, crs=frames.CRS, index=plain.index))
+    return frame if bbox is None else frame.cx[bbox[0] : bbox[2], bbox[1] : bbox[3]].reset_index(drop=True)
 
 
 def write(frame: gpd.GeoDataFrame, path: Path) -> None:
@@ -70,9 +76,7 @@ def write(frame: gpd.GeoDataFrame, path: Path) -> None:
         table = table.assign(lon=lon, lat=lat)
     further = [column for column in table.columns if str(table[column].dtype) == "geometry"]
     table = table.assign(**{name: shapely.to_wkt(np.asarray(table[name]), rounding_precision=-1) for name in further})
-    table.to_csv(
-        path, index=False, sep="\t" if path.suffix.lower() == ".tsv" else ",", date_format="%Y-%m-%dT%H:%M:%S.%fZ"
-    )
+    table.to_csv(path, index=False, sep=SEPARATORS[path.suffix.lower()], date_format="%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _points_of(table: pa.Table, lon: str, lat: str, path: Path) -> Any:

@@ -1,1 +1,0 @@
-"""The Mapillary service, one module per protocol."""
