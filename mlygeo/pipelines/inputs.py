@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mlygeo.progress import Progress
     from mlygeo.providers.mapillary.tile_cache import Plan
     from mlygeo.regions import Region
-    from mlygeo.spatial.geodesy import Projection
+    from mlygeo.spatial.projection import Projection
     from mlygeo.store import FrameLike
     from mlygeo.store.points import Points
 
@@ -64,7 +64,7 @@ def network(region: Region | None, streets: FrameLike | None, *, retain_all: boo
     """Return the streets of a region, or those at hand in it."""
     from mlygeo import frames, regions
     from mlygeo.readers.streets import street_network
-    from mlygeo.spatial import geodesy
+    from mlygeo.spatial import areas
 
     if streets is not None and hasattr(streets, "geometry"):
         frames.check(streets, frames.STREETS)
@@ -74,7 +74,7 @@ def network(region: Region | None, streets: FrameLike | None, *, retain_all: boo
     except RegionError as error:
         if region is None or streets is None:
             raise
-        whole = geodesy.bounds(*all_coordinates(street_network(path=streets, retain_all=True)))
+        whole = areas.bounds(*all_coordinates(street_network(path=streets, retain_all=True)))
         raise RegionError(str(error), hint=regions.elsewhere(region, whole)) from error
 
 
@@ -96,9 +96,9 @@ def open_images(images: FrameLike, conditions: dict[str, Any]) -> Points:
 def surroundings(points: Points, max_distance: float | None) -> Region:
     """Return the box around points, as far as an image may lie."""
     from mlygeo import regions
-    from mlygeo.spatial import geodesy
+    from mlygeo.spatial import areas
 
-    bounds = geodesy.bounds(*points.lonlat)
+    bounds = areas.bounds(*points.lonlat)
     if bounds is None:
         raise FrameError(f"{points.name} holds no point with coordinates")
     return regions.widened(bounds, max_distance or 0.0, name=f"the surroundings of {points.name}")
@@ -106,9 +106,9 @@ def surroundings(points: Points, max_distance: float | None) -> Region:
 
 def projection(region: Region | None, points: Points, *, srid: int | None, force_srid: bool) -> Projection:
     """Return the projection to measure in."""
-    from mlygeo.spatial import geodesy
+    from mlygeo.spatial import areas, geodesy
 
-    bounds = geodesy.bounds(*points.lonlat) if region is None else region.bounds
+    bounds = areas.bounds(*points.lonlat) if region is None else region.bounds
     if bounds is None:
         raise FrameError(f"{points.name} holds no point with coordinates")
     if srid is None:
@@ -119,13 +119,13 @@ def projection(region: Region | None, points: Points, *, srid: int | None, force
 def warn_of_nothing(images: Points, region: Region | None) -> None:
     """Say why there is no image to choose from; an error where the cause is a mistake in the call."""
     from mlygeo import regions
-    from mlygeo.spatial import geodesy
+    from mlygeo.spatial import areas
 
     if not len(images):
         log.warning("there is no image in %s", "the region" if region is None else region.name)
         return
     if region is not None and not region.contains(*images.lonlat).any():
-        hint = regions.elsewhere(region, geodesy.bounds(*images.lonlat))
+        hint = regions.elsewhere(region, areas.bounds(*images.lonlat))
         raise RegionError(f"no image of {images.name} lies in {region.name}", hint=hint)
     log.warning("no image of %s passes the filters", images.name)
 

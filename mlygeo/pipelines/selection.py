@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Floats, Whole
     from mlygeo.pipelines.options import Matching
-    from mlygeo.spatial.geodesy import Projection
     from mlygeo.spatial.nearest import Matches
+    from mlygeo.spatial.projection import Projection
     from mlygeo.store.points import Points
 
 LEADING = ("point_id", "id", "distance_m", "rank", "heading_difference")

@@ -15,7 +15,8 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FrameError, InputError
-from mlygeo.spatial import geodesy, knn
+from mlygeo.spatial import areas, geodesy, knn
+from mlygeo.spatial import projection as projections
 from mlygeo.spatial.grid import HeadingTest, HoldTest, heading_difference
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlygeo.arrays import Floats, Rows
-    from mlygeo.spatial.geodesy import Projection
     from mlygeo.spatial.grid import PairTest
+    from mlygeo.spatial.projection import Projection
 
 __all__ = ["Matches", "check_options", "choose_projection", "match", "select_nearest"]
 
@@ -316,7 +317,7 @@ def choose_projection(lon: Floats, lat: Floats, *, srid: int | None, force_srid:
     CrsError
         As `mlygeo.spatial.geodesy.check_srid`.
     """
-    bounds = geodesy.bounds(lon, lat)
+    bounds = areas.bounds(lon, lat)
     if bounds is None:
         return None if srid is None else geodesy.projection(srid)
     if srid is None:
@@ -332,8 +333,8 @@ def _within_reach(
 
     Images of a country for the points of a city need not all be projected.
     """
-    bounds, (image_lon, image_lat) = geodesy.bounds(*points), images
-    if len(image_lon) <= geodesy.MANY or bounds is None or not np.isfinite(limit):
+    bounds, (image_lon, image_lat) = areas.bounds(*points), images
+    if len(image_lon) <= projections.MANY or bounds is None or not np.isfinite(limit):
         return None
     reach = projection.reach(bounds, limit)
     if reach is None:
