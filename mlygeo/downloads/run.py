@@ -22,7 +22,7 @@ from mlygeo.downloads.ledger import Ledger, Transfer, now_ms
 from mlygeo.errors import NetworkError, ServiceError, ThrottledError, TokenRejectedError
 from mlygeo.net.http import StoppedError
 from mlygeo.net.pictures import ExpiredError, WaitError, expiry
-from mlygeo.net.workers import WaitingLine
+from mlygeo.net.workers import RetryQueue
 from mlygeo.providers.mapillary.graph import GONE, GoneError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ __all__ = ["EXIF_FIELDS", "SIDECAR_FIELDS", "Download", "Outcome", "Wish"]
 log = logging.getLogger("mlygeo.download")
 
 ITEMS_A_WORKER = 8
-"""Images a worker in the line: those on their way, those waiting for another try, and the next ones."""
+"""Images a worker in the queue: those on their way, those waiting for another try, and the next ones."""
 
 LEAVE_S = 1.2
 """Seconds that workers get to leave when the work is called off; Ctrl-C shall take two at most."""
@@ -126,7 +126,7 @@ class Download:
         self._keeping = Keeping(wish, layout=layout, files=files, ledger=ledger)
         self._graph, self._pictures, self._stop, self._retry, self._bar = graph, pictures, stop, retry, bar
         self._workers = workers
-        self._line: WaitingLine[_Item] = WaitingLine(capacity=workers * ITEMS_A_WORKER)
+        self._queue: RetryQueue[_Item] = RetryQueue(capacity=workers * ITEMS_A_WORKER)
         self._lock = threading.Lock()
         self._error: Exception | None = None
         self._in_a_row = 0
@@ -172,17 +172,17 @@ class Download:
                 self._note_missing(batch.missing, by_id, trusted)
                 for number, record in sorted(batch.found.items()):
                     place = np.searchsorted(by_id, number)
-                    if not self._line.put(_Item(number, bool(trusted[place]), record)):
+                    if not self._queue.put(_Item(number, bool(trusted[place]), record)):
                         break
                 if self._error is not None:
                     break
-            self._line.wait()
+            self._queue.wait()
         except StoppedError:
             if self._error is None:
                 raise
         finally:
-            self._line.close()
-            if any(thread.is_alive() for thread in threads) and (self._error is not None or self._line.unsettled):
+            self._queue.close()
+            if any(thread.is_alive() for thread in threads) and (self._error is not None or self._queue.unsettled):
                 self._stop.set()
                 self._pictures.interrupt()
             deadline = time.monotonic() + LEAVE_S
@@ -201,13 +201,13 @@ class Download:
             elif reason.startswith("no image"):
                 gone.append(self._settled(item, "failed", reason))
             else:
-                self._line.put(item)
+                self._queue.put(item)
         if gone:
             self._ledger.record(*gone)
 
     def _work(self) -> None:
-        """Take images from the line, until it is closed."""
-        while (item := self._line.get()) is not None:
+        """Take images from the queue, until it is closed."""
+        while (item := self._queue.get()) is not None:
             try:
                 self._wait_while_held()
                 self._take_up(item)
@@ -218,7 +218,7 @@ class Download:
                 return
 
     def _take_up(self, item: _Item) -> None:
-        """Try once to get an image; then it is settled, or back in the line."""
+        """Try once to get an image; then it is settled, or back in the queue."""
         item.tries += 1
         try:
             transfer = self._transfer(item)
@@ -249,7 +249,7 @@ class Download:
                     self.outcome.fetched += 1
                     self.outcome.bytes += transfer.bytes or 0
                 self._bar.advance(1, transfer.bytes or 0)
-        self._line.done()
+        self._queue.done()
 
     def _transfer(self, item: _Item) -> Transfer:
         """Get an image's bytes, see that they are whole, and give them their name."""
@@ -306,16 +306,16 @@ class Download:
         )
 
     def _try_again(self, item: _Item, error: Exception) -> None:
-        """Put an image back into the line, or settle it where it was tried often enough."""
+        """Put an image back into the queue, or settle it where it was tried often enough."""
         retry = self._retry
         if item.tries < retry.attempts:
             wait = 0.0 if isinstance(error, ExpiredError) and not item.renewed else retry.wait_after(item.tries)
             log.debug("%s; again in %.1f s", error, wait)
-            self._line.again(item, after=wait)
+            self._queue.again(item, after=wait)
             return
         reason = f"{error}, in {item.tries} {'try' if item.tries == 1 else 'tries'}"
         self._ledger.record(self._settled(item, "failed", reason))
-        self._line.done()
+        self._queue.done()
         with self._lock:
             self._in_a_row = self._in_a_row + 1 if isinstance(error, NetworkError | WaitError) else 0
             down = self._in_a_row >= FAILED_IN_A_ROW
@@ -348,4 +348,4 @@ class Download:
             if self._error is None:
                 self._error = error
         self._stop.set()
-        self._line.close()
+        self._queue.close()

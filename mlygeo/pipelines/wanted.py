@@ -168,15 +168,15 @@ class Sources:
         return list(dict.fromkeys(found))
 
     def _along(self, sequences: list[str], graph: Graph) -> Wanted:
-        from mlygeo.net.workers import Crew
+        from mlygeo.net.workers import WorkerPool
         from mlygeo.progress import Progress
         from mlygeo.readers import id_lists
 
-        crew = Crew[str, "list[int]"](graph.image_ids, workers=min(graph.workers, 8), name="sequences")
+        pool = WorkerPool[str, "list[int]"](graph.image_ids, workers=min(graph.workers, 8), name="sequences")
         found: dict[str, list[int]] = {}
         warnings = []
         with (self.progress or Progress()).bar("sequences", total=len(sequences), unit="sequences") as bar:
-            for sequence, result in crew.results(iter(sequences)):
+            for sequence, result in pool.results(iter(sequences)):
                 bar.advance()
                 if isinstance(result, Exception):
                     if graph.ended is not None or not isinstance(result, OSError):

@@ -24,7 +24,7 @@ from mlygeo.errors import (
 )
 from mlygeo.net.answers import RefusedError
 from mlygeo.net.http import StoppedError
-from mlygeo.net.workers import Crew
+from mlygeo.net.workers import WorkerPool
 from mlygeo.providers.mapillary.uploads import manifest_of, session_key
 from mlygeo.uploads.files import FATAL, OLDER, FileUpload, Finishing, Outcome, Share, short
 from mlygeo.uploads.items import prepared
@@ -228,8 +228,8 @@ class Upload:
         def work(number: int) -> _Sent:
             return self._photo(sequence.photos[number], sequence.name)
 
-        crew = Crew[int, _Sent](work, workers=min(self._threads, len(sequence.photos)), name="upload")
-        for number, result in crew.results(range(len(sequence.photos))):
+        pool = WorkerPool[int, _Sent](work, workers=min(self._threads, len(sequence.photos)), name="upload")
+        for number, result in pool.results(range(len(sequence.photos))):
             if isinstance(result, Exception):
                 raise result
             results[number] = result

@@ -30,7 +30,7 @@ from mlygeo.net.answers import (
     UnknownFieldError,
 )
 from mlygeo.net.http import Client, Service
-from mlygeo.net.workers import Crew
+from mlygeo.net.workers import WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -189,10 +189,10 @@ class Graph:
         UnknownFieldError
             If images have none of the fields.
         """
-        crew = Crew[list[int], Batch](
+        pool = WorkerPool[list[int], Batch](
             lambda some: self._batches.batch(some, fields), workers=self.workers, name="graph"
         )
-        for some, result in crew.results(_in_parts(_distinct_ids(ids), IDS_A_CALL["images"])):
+        for some, result in pool.results(_in_parts(_distinct_ids(ids), IDS_A_CALL["images"])):
             if isinstance(result, Batch):
                 yield result
             elif isinstance(result, ServiceError) and not isinstance(result, UnknownFieldError) and self.ended is None:

@@ -23,7 +23,7 @@ import numpy as np
 
 from mlygeo.errors import FormatError, InputError, RegionError, ServiceError, TokenRejectedError
 from mlygeo.net.answers import QueryTimeoutError, TooMuchDataError
-from mlygeo.net.workers import Crew
+from mlygeo.net.workers import WorkerPool
 from mlygeo.providers.mapillary.graph import data_of, id_of
 from mlygeo.regions import Region
 from mlygeo.spatial import boxes
@@ -230,11 +230,11 @@ class Search:
     def _in_boxes(self) -> Iterator[list[Record]]:
         from mlygeo.progress import Progress
 
-        crew = Crew[Cell, Found](self._ask_box, workers=self._graph.workers, name="search")
+        pool = WorkerPool[Cell, Found](self._ask_box, workers=self._graph.workers, name="search")
         with (self._progress or Progress()).bar("searching", total=len(self._cells), unit="cells") as bar:
-            for cell, answer in crew.results(iter(self._cells)):
+            for cell, answer in pool.results(iter(self._cells)):
                 if isinstance(answer, Found):
-                    self._take_in(cell, answer, crew, bar)
+                    self._take_in(cell, answer, pool, bar)
                     yield self._new(answer.records)
                 elif isinstance(answer, ServiceError) and not self._graph.ended:
                     log.warning("%s", answer)
@@ -249,7 +249,7 @@ class Search:
             len(self._ids), self.requests, len(self.truncated), len(self.failed),
         )  # fmt: skip
 
-    def _take_in(self, cell: Cell, answer: Found, crew: Crew[Cell, Found], bar: Bar) -> None:
+    def _take_in(self, cell: Cell, answer: Found, pool: WorkerPool[Cell, Found], bar: Bar) -> None:
         self.requests += 1
         quarters = cell.quarters() if answer.full else []
         self._refused = 0 if not answer.refused else self._refused + (not quarters)
@@ -260,7 +260,7 @@ class Search:
         if answer.full and not quarters:
             log.warning("%s holds more images than the service tells of", _text(cell.bounds))
             self.truncated.append(cell.bounds)
-        crew.add(quarters)
+        pool.add(quarters)
         if not quarters:
             bar.advance(0.25**cell.depth)
 
