@@ -1,6 +1,5 @@
 from .downloads.ledger import transfers as transfers
 from .frames import filter_images as filter_images
-from .photos.descriptions import write_descriptions as write_descriptions
 from .pipelines import authenticate as authenticate
 from .pipelines import coverage as coverage
 from .pipelines import cut as cut
@@ -36,6 +35,7 @@ from .pipelines import video_process_and_upload as video_process_and_upload
 from .pipelines import zip_sequences as zip_sequences
 from .plotting import explore as explore
 from .providers.mapillary.descriptions import read_descriptions as read_descriptions
+from .providers.mapillary.descriptions import write_descriptions as write_descriptions
 from .providers.mapillary.layers import read_tile as read_tile
 from .providers.mapillary.layers import read_tiles as read_tiles
 from .providers.mapillary.tiles import fetch_tiles as fetch_tiles

@@ -29,3 +29,22 @@ def several(given: Any) -> list[Any]:
     if given is None:
         return []
     return [given] if isinstance(given, str | os.PathLike) else list(given)
+
+
+def find_moved(name: str, base: str) -> str | None:
+    """
+    Return the file under a folder whose path ends as this one does; None where there is none.
+
+    Parameters
+    ----------
+    name
+        Where the file was.
+    base
+        The folder that may hold it now.
+    """
+    parts = name.replace("\\", "/").split("/")
+    for number in range(1, len(parts)):
+        path = os.path.join(base, *parts[number:])  # noqa: PTH118
+        if ".." not in parts[number:] and os.path.lexists(path):
+            return os.path.normpath(path)
+    return None

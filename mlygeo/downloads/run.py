@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.downloads import ledger
-from mlygeo.downloads.files import EXIF_FIELDS, SIDECAR_FIELDS, FinalError, Keeping, Wish
+from mlygeo.downloads.files import FinalError, Keeping, Wish
 from mlygeo.downloads.ledger import Ledger, Transfer, now_ms
 from mlygeo.errors import NetworkError, ServiceError, ThrottledError, TokenRejectedError
+from mlygeo.net.answers import GoneError
 from mlygeo.net.http import StoppedError
-from mlygeo.net.pictures import ExpiredError, WaitError, expiry
+from mlygeo.net.pictures import ExpiredError, WaitError
 from mlygeo.net.workers import RetryQueue
-from mlygeo.providers.mapillary.graph import GONE, GoneError
+from mlygeo.providers import needed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,12 +36,12 @@ if TYPE_CHECKING:
     from mlygeo.net.http import Retry
     from mlygeo.net.pictures import Pictures
     from mlygeo.progress import Bar
-    from mlygeo.providers.mapillary.graph import Graph
+    from mlygeo.providers import Batch, Provider, Session
 
     Ids = npt.NDArray[np.int64]
     Record = Mapping[str, Any]
 
-__all__ = ["EXIF_FIELDS", "SIDECAR_FIELDS", "Download", "Outcome", "Wish"]
+__all__ = ["Download", "Outcome", "Wish"]
 
 log = logging.getLogger("mlygeo.download")
 
@@ -95,7 +96,9 @@ class Download:
         Where files go.
     files, ledger
         The folder and its ledger.
-    graph, pictures
+    provider
+        Who has the images.
+    session, pictures
         Where metadata and bytes come from; they share `stop`.
     stop
         Ends everything when set.
@@ -114,7 +117,8 @@ class Download:
         layout: Layout,
         files: PictureFiles,
         ledger: Ledger,
-        graph: Graph,
+        provider: Provider,
+        session: Session,
         pictures: Pictures,
         stop: threading.Event,
         retry: Retry,
@@ -123,8 +127,11 @@ class Download:
     ) -> None:
         self.outcome = Outcome()
         self._wish, self._ledger = wish, ledger
-        self._keeping = Keeping(wish, layout=layout, files=files, ledger=ledger)
-        self._graph, self._pictures, self._stop, self._retry, self._bar = graph, pictures, stop, retry, bar
+        self._keeping = Keeping(wish, layout=layout, files=files, ledger=ledger, provider=provider)
+        self._session, self._pictures, self._stop, self._retry, self._bar = session, pictures, stop, retry, bar
+        self._addresses = needed(provider.pictures, provider, "pictures")
+        self._records = needed(provider.records, provider, "images by id")
+        self._fields = self._addresses.fields(wish.form.size, metadata=wish.metadata)
         self._workers = workers
         self._queue: RetryQueue[_Item] = RetryQueue(capacity=workers * ITEMS_A_WORKER)
         self._lock = threading.Lock()
@@ -168,8 +175,8 @@ class Download:
         for thread in threads:
             thread.start()
         try:
-            for batch in self._graph.images(ids, fields=self._wish.fields):
-                self._note_missing(batch.missing, by_id, trusted)
+            for batch in self._session.images(ids, fields=self._fields):
+                self._note_missing(batch, by_id, trusted)
                 for number, record in sorted(batch.found.items()):
                     place = np.searchsorted(by_id, number)
                     if not self._queue.put(_Item(number, bool(trusted[place]), record)):
@@ -192,13 +199,13 @@ class Download:
             raise self._error
         return self.outcome
 
-    def _note_missing(self, missing: Mapping[int, str], by_id: Ids, trusted: npt.NDArray[np.bool_]) -> None:
+    def _note_missing(self, batch: Batch, by_id: Ids, trusted: npt.NDArray[np.bool_]) -> None:
         gone = []
-        for number, reason in missing.items():
+        for number, reason in batch.missing.items():
             item = _Item(number, bool(trusted[np.searchsorted(by_id, number)]), reason=reason, tries=1)
-            if reason == GONE:
+            if reason == self._records.gone:
                 gone.append(self._settled(item, "gone", reason))
-            elif reason.startswith("no image"):
+            elif number in batch.final:
                 gone.append(self._settled(item, "failed", reason))
             else:
                 self._queue.put(item)
@@ -223,7 +230,7 @@ class Download:
         try:
             transfer = self._transfer(item)
         except GoneError:
-            self._ledger.record(self._settled(item, "gone", GONE))
+            self._ledger.record(self._settled(item, "gone", self._records.gone))
         except FinalError as error:
             self._ledger.record(self._settled(item, "failed", str(error)))
         except WaitError as error:
@@ -233,8 +240,8 @@ class Download:
         except (TokenRejectedError, ThrottledError):
             raise
         except ServiceError as error:
-            if self._graph.ended is not None:
-                raise self._graph.ended from None
+            if self._session.ended is not None:
+                raise self._session.ended from None
             if not isinstance(error, NetworkError):
                 item.record = None  # a new address may do better
             self._try_again(item, error)
@@ -255,17 +262,17 @@ class Download:
         """Get an image's bytes, see that they are whole, and give them their name."""
         record = item.record
         if record is None:
-            record = item.record = self._graph.entity(item.number, fields=self._wish.fields)
+            record = item.record = self._session.entity(item.number, fields=self._fields)
             item.renewed = True
         path = self._keeping.path(item.number, record)
         if item.may_be_there and (content := self._keeping.found(item.number, record, path)) is not None:
             return self._done(item, "found", record, path, content)
         item.may_be_there = False
-        url = record.get(self._wish.thumb)
-        if not isinstance(url, str) or not url:
+        url = self._addresses.address(record, self._wish.form.size)
+        if url is None:
             item.record = None
             raise ServiceError(f"image {item.number}: the service gives no address of its picture")
-        if not item.renewed and (ends := expiry(url)) is not None and ends < time.time() + SOON_S:
+        if not item.renewed and (ends := self._addresses.expires(url)) is not None and ends < time.time() + SOON_S:
             # Once only: where the clock of this machine is wrong, every address seems to have expired.
             item.record = None
             return self._transfer(item)
@@ -274,7 +281,7 @@ class Download:
         return self._done(item, "done", record, path, content)
 
     def _done(self, item: _Item, status: str, record: Record, path: str, content: bytes) -> Transfer:
-        sequence = record.get("sequence")
+        sequence = self._records.row_of(record).get("sequence_id")
         return Transfer(
             item.number,
             status,

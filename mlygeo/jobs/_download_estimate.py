@@ -14,15 +14,13 @@ if TYPE_CHECKING:
 
     from mlygeo.downloads.ledger import Form
     from mlygeo.pipelines.wanted import Wanted
+    from mlygeo.providers import Records
 
 TYPICAL_BYTES = {"256": 14_000, "1024": 130_000, "2048": 420_000, "original": 2_500_000}
 """Mean size of a picture, for estimates before the first ones are there."""
 
 SECONDS_A_PICTURE = 0.5
 """Time that a picture takes from request to file over an ordinary line, for estimates."""
-
-ENTITIES_A_MINUTE = 60_000
-"""Images that the Graph API lets be asked for in a minute."""
 
 
 def of(
@@ -35,6 +33,7 @@ def of(
     folder: Path,
     workers: int,
     room: float,
+    records: Records,
 ) -> tuple[dict[str, Any], str]:
     """
     Return the summary and the headline of a download that is only rehearsed.
@@ -55,14 +54,15 @@ def of(
         Pictures fetched at once.
     room
         Disk space to leave free, gigabytes.
+    records
+        Who tells of the images.
     """
     from mlygeo.downloads import ledger
     from mlygeo.downloads.files import GB
-    from mlygeo.providers.mapillary.graph import calls_for
 
-    calls = calls_for(todo) * (2 if form.layout == "time" else 1)
+    calls = records.calls_for(todo) * (2 if form.layout == "time" else 1)
     expected, free = todo * (mean_bytes or TYPICAL_BYTES[form.size]), _free(folder)
-    seconds = max(todo * SECONDS_A_PICTURE / workers, calls / (ENTITIES_A_MINUTE / 60))
+    seconds = max(todo * SECONDS_A_PICTURE / workers, calls / (records.images_a_minute / 60))
     summary = {
         "images": len(wanted.ids),
         "there": int((standing == ledger.THERE).sum()),
@@ -80,7 +80,7 @@ def of(
     }
     headline = (
         f"{counted(len(wanted.ids), 'image')} of {wanted.source}: {summary['there']:,} there, {todo:,} to fetch, "
-        f"in {counted(calls, 'request')} for metadata (the limit is {ENTITIES_A_MINUTE:,} a minute) and "
+        f"in {counted(calls, 'request')} for metadata (the limit is {records.images_a_minute:,} a minute) and "
         f"{counted(todo, 'request')} for pictures; about {in_units(expected)} and {_duration(seconds)} with "
         f"{counted(workers, 'worker')}; {in_units(free)} are free"
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import textwrap
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from mlygeo.providers.mapillary.graph import Record
+    from mlygeo.keys import Key
+    from mlygeo.providers import Provider, Record
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -19,18 +20,20 @@ PATH_SHOWN = 24
 """Letters of an address's path; it is an opaque word of some two hundred."""
 
 
-def facts(number: int, record: Record | None, problem: str | None) -> dict[str, Any]:
+def facts(key: Key, record: Record | None, problem: str | None, who: Provider) -> dict[str, Any]:
     """
     Return what is known of an image, as JSON.
 
     Parameters
     ----------
-    number
+    key
         Its id.
     record
         The service's record; None where there is none.
     problem
         Why there is none, or what is wrong with it.
+    who
+        The provider.
 
     Returns
     -------
@@ -38,14 +41,14 @@ def facts(number: int, record: Record | None, problem: str | None) -> dict[str, 
         id (text), `problem` where there is one, `record` without the signatures of addresses, and
         the `fields` that have no value.
     """
-    from mlygeo.providers.mapillary.records import FIELDS
-
-    told: dict[str, Any] = {"id": str(number)}
+    told: dict[str, Any] = {"id": str(key)}
     if problem is not None:
         told["problem"] = problem
     if record is not None:
-        told["record"] = {name: _without_signatures(value) for name, value in sorted(record.items()) if name != "id"}
-        told["without_value"] = [name for name in FIELDS if name not in record and name != "detections"]
+        shown = ((name, value) for name, value in sorted(record.items()) if name != "id")
+        told["record"] = {name: _without_signatures(value, who) for name, value in shown}
+        fields = () if who.records is None else who.records.fields
+        told["without_value"] = [name for name in fields if name not in record and name != "detections"]
     return told
 
 
@@ -91,27 +94,30 @@ def _time(milliseconds: int) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC"
 
 
-def _without_signatures(value: Any) -> Any:
+def _without_signatures(value: Any, who: Provider) -> Any:
     """Return a value in which each address is short, and signed no more."""
     if isinstance(value, dict):
-        return {key: _without_signatures(part) for key, part in value.items()}
+        return {key: _without_signatures(part, who) for key, part in value.items()}
     if isinstance(value, list):
-        return [_without_signatures(part) for part in value]
+        return [_without_signatures(part, who) for part in value]
     if isinstance(value, str) and "://" in value[:12]:
-        return _short(value)
+        return _short(value, who)
     return value
 
 
-def _short(url: str) -> str:
+def _short(url: str, who: Provider) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
         return "an address that is none"
     path = parts.path if len(parts.path) <= PATH_SHOWN else f"{parts.path[:PATH_SHOWN]}…"
     short = f"{parts.scheme}://{parts.netloc.rsplit('@', 1)[-1]}{path}"
+    seconds = None if who.pictures is None else who.pictures.expires(url)
+    if seconds is None:
+        return short
     try:
-        until = EPOCH + timedelta(seconds=int(parse_qs(parts.query)["oe"][0], 16))
-    except (KeyError, ValueError, OverflowError):
+        until = EPOCH + timedelta(seconds=seconds)
+    except OverflowError:
         return short
     return f"{short} (until {until:%Y-%m-%d %H:%M} UTC)"
 

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from mlygeo.downloads.ledger import Ledger
     from mlygeo.downloads.run import Outcome, Wish
+    from mlygeo.keys import Ids
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
-    from mlygeo.providers.mapillary.graph import Graph
+    from mlygeo.providers import Provider, Records, Session
 
-    Ids = npt.NDArray[np.int64]
     Standing = npt.NDArray[np.int8]
 
 log = logging.getLogger("mlygeo.jobs")
@@ -164,22 +164,24 @@ class _Work:
         started = time.monotonic()
         stop = threading.Event()
         with contextlib.ExitStack() as stack:
-            graph = _Lazy(stack, lambda: self._graph(stop))
-            wanted = self._wanted(sources, graph, retry_failed=retry_failed, max_images=max_images, book=None)
+            session = _Lazy(stack, lambda: self._session(stop))
+            wanted = self._wanted(sources, session, retry_failed=retry_failed, max_images=max_images, book=None)
             if wanted is not None and not len(wanted.ids):
                 return self._nothing(wanted)
             stack.enter_context(FolderLock(self.folder))
             book = stack.enter_context(ledger.Ledger(self.folder))
             if wanted is None:
-                wanted = self._wanted(sources, graph, retry_failed=True, max_images=max_images, book=book)
+                wanted = self._wanted(sources, session, retry_failed=True, max_images=max_images, book=book)
                 if wanted is None or not len(wanted.ids):
-                    return self._nothing(wanted or Wanted(np.zeros(0, dtype=np.int64), "the ledger"))
+                    return self._nothing(wanted or Wanted(self._provider.keys.array(()), "the ledger"))
             standing = self._standing(book, wanted.ids)
             todo = self._todo(standing)
-            outcome = Outcome(gone=dict.fromkeys(wanted.ids[~todo & (standing == ledger.GONE)].tolist(), _gone()))
+            gone = wanted.ids[~todo & (standing == ledger.GONE)].tolist()
+            outcome = Outcome(gone=dict.fromkeys(gone, self._records.gone))
             try:
                 if todo.any():
-                    self._run(wanted.ids[todo], standing[todo], outcome=outcome, book=book, graph=graph(), stop=stop)
+                    ids = wanted.ids[todo]
+                    self._run(ids, standing[todo], outcome=outcome, book=book, session=session(), stop=stop)
             finally:
                 if failed_file is not None:
                     from mlygeo.readers import id_lists
@@ -193,31 +195,31 @@ class _Work:
 
         place = sources.place
         with contextlib.ExitStack() as stack:
-            graph = _Lazy(stack, lambda: self._graph(threading.Event()))
+            session = _Lazy(stack, lambda: self._session(threading.Event()))
             known = (self.folder / places.STATE_FOLDER / ledger.LEDGER_FILE).is_file()
             book = stack.enter_context(ledger.Ledger(self.folder)) if known else None
             asks_tiles = place is not None and sources.is_region_alone and not retry_failed
             if asks_tiles and place is not None and (plan := sources.fetching(place).plan()).missing:
                 text = f"{plan}; which images there are is known once the tiles are here; nothing was fetched"
                 return Job(_no_frame, {"tiles_to_fetch": len(plan.missing), "version": version()}, text)
-            wanted = self._wanted(sources, graph, retry_failed=retry_failed, max_images=max_images, book=book)
-            wanted = wanted or Wanted(np.zeros(0, dtype=np.int64), "the ledger")
+            wanted = self._wanted(sources, session, retry_failed=retry_failed, max_images=max_images, book=book)
+            wanted = wanted or Wanted(self._provider.keys.array(()), "the ledger")
             standing = np.zeros(len(wanted.ids), dtype=np.int8) if book is None else self._standing(book, wanted.ids)
             todo = int(self._todo(standing).sum())
             mean = book.mean_bytes(self.wish.form) if book is not None else None
         summary, headline = _download_estimate.of(
             wanted, standing, todo, mean_bytes=mean, form=self.wish.form, folder=self.folder, workers=self.workers,
-            room=self.room,
+            room=self.room, records=self._records,
         )  # fmt: skip
         return Job(_no_frame, summary, f"{headline}; nothing was fetched")
 
     def _wanted(
-        self, sources: Sources, graph: _Lazy, *, retry_failed: bool, max_images: int | None, book: Ledger | None
+        self, sources: Sources, session: _Lazy, *, retry_failed: bool, max_images: int | None, book: Ledger | None
     ) -> Wanted | None:
         """Return the images that are meant; None where only the ledger, not yet open, can tell."""
         if retry_failed and book is None:
             return None
-        wanted = sources.find(graph)
+        wanted = sources.find(session)
         if retry_failed and book is not None:
             failed = book.failed_ids()
             if wanted is None:
@@ -249,7 +251,7 @@ class _Work:
         *,
         outcome: Outcome,
         book: Ledger,
-        graph: Graph,
+        session: Session,
         stop: threading.Event,
     ) -> None:
         from mlygeo.downloads import ledger
@@ -267,14 +269,14 @@ class _Work:
         service = self._service()
         retry = replace(service.retry, attempts=self.num_retries + 1)
         progress = self.progress or Progress()
-        layout = layouts.layout_of(self.wish.form, ids, graph)
+        layout = layouts.layout_of(self.wish.form, ids, session, self._records)
         with (
             Pictures(service, connections=self.workers, stop=stop) as pictures,
             progress.bar("downloading", total=len(ids), unit="images") as bar,
         ):
             run = Download(
-                self.wish, layout=layout, files=files, ledger=book, graph=graph, pictures=pictures, stop=stop,
-                retry=retry, workers=self.workers, bar=bar,
+                self.wish, layout=layout, files=files, ledger=book, provider=self._provider, session=session,
+                pictures=pictures, stop=stop, retry=retry, workers=self.workers, bar=bar,
             )  # fmt: skip
             run.outcome = outcome
             run.run(ids, standing, overwrite=self.overwrite)
@@ -288,10 +290,20 @@ class _Work:
             self.service = inputs.service_for(None, *self.token, self.config)
         return self.service
 
-    def _graph(self, stop: threading.Event) -> Graph:
-        from mlygeo.providers.mapillary.graph import Graph
+    @property
+    def _provider(self) -> Provider:
+        from mlygeo.providers import provider_of
 
-        return Graph(self._service(), workers=GRAPH_WORKERS, stop=stop)
+        return provider_of(self.service)
+
+    @property
+    def _records(self) -> Records:
+        from mlygeo.providers import needed
+
+        return needed(self._provider.records, self._provider, "images by id")
+
+    def _session(self, stop: threading.Event) -> Session:
+        return self._records.open(self._service(), workers=GRAPH_WORKERS, stop=stop)
 
     def _nothing(self, wanted: Wanted) -> Job[Any]:
         """Return the job of a list without images: nothing is fetched, and never everything."""
@@ -328,7 +340,7 @@ class _Work:
             "format": self.wish.form.format,
             "layout": self.wish.form.layout,
             "warnings": wanted.warnings,
-            "attribution": ["Mapillary, CC BY-SA 4.0"],
+            "attribution": [self._provider.attribution],
             "version": version(),
         }
         parts = [
@@ -353,22 +365,16 @@ class _Work:
 
 
 class _Lazy:
-    """The Graph API, opened when it is first asked for: what is all there needs no token."""
+    """What asks the service, opened when it is first needed: what is all there needs no token."""
 
     def __init__(self, stack: contextlib.ExitStack, make: Any) -> None:
         self._stack, self._make = stack, make
-        self._graph: Graph | None = None
+        self._session: Session | None = None
 
-    def __call__(self) -> Graph:
-        if self._graph is None:
-            self._graph = self._stack.enter_context(self._make())
-        return self._graph
-
-
-def _gone() -> str:
-    from mlygeo.providers.mapillary.graph import GONE
-
-    return GONE
+    def __call__(self) -> Session:
+        if self._session is None:
+            self._session = self._stack.enter_context(self._make())
+        return self._session
 
 
 def _no_frame() -> Any:

@@ -40,7 +40,7 @@ class _Run(NamedTuple):
             self.files[:] = self.place.save(images)
 
     def describe(self, images: gpd.GeoDataFrame, desc_path: Any) -> None:
-        from mlygeo.photos.descriptions import write_descriptions
+        from mlygeo.providers import descriptions
 
         if self.dry_run:
             return
@@ -49,7 +49,7 @@ class _Run(NamedTuple):
             place = self.place.folder  # with -o, where the frames are; without it, the reason is said
         if place == self.place.base:
             self.place.save_beside(images)
-        self.files.append(write_descriptions(steps.uploadable(images), place))
+        self.files.append(descriptions().write(steps.uploadable(images), place))
 
 
 def process(import_path: Any, **options: Any) -> Job[Any]:
@@ -217,9 +217,9 @@ def _inserted(run: _Run, images: gpd.GeoDataFrame, insertion: Insertion) -> gpd.
     """Write the image descriptions of the images that are ready into their photos, or copies of them."""
     if insertion.skip_exif_insert or run.dry_run:
         return images
-    from mlygeo.photos.descriptions import description_of
     from mlygeo.photos.exif_writer import description_tags
     from mlygeo.photos.insertion import insert_tags
+    from mlygeo.providers import descriptions
 
     ready = images["error"].isna().to_numpy() & ~images["is_duplicate"].to_numpy(dtype=bool)
     # The history of uploads knows a photo by its content: one that is up already must not become another.
@@ -236,7 +236,7 @@ def _inserted(run: _Run, images: gpd.GeoDataFrame, insertion: Insertion) -> gpd.
     asked = insertion.overwrite
 
     def tags_of(image: Any) -> Any:
-        return description_tags(image, description=description_of(image), overwrite=asked)
+        return description_tags(image, description=descriptions().of(image), overwrite=asked)
 
     written = insert_tags(images, tags_of, rows=ready, copies=copies, progress=run.place.progress)
     failed = written["error"].notna() & images["error"].isna()

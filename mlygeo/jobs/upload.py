@@ -63,7 +63,7 @@ def upload(
     progress: Progress | None,
 ) -> Job[Any]:
     """Do what `mlygeo.upload` says."""
-    from mlygeo import config
+    from mlygeo.providers import needed, provider_of
     from mlygeo.uploads.found import gather, give_owners, named, only
     from mlygeo.uploads.ledger import UploadLedger
     from mlygeo.uploads.owner import account_of, organizations_of
@@ -71,13 +71,18 @@ def upload(
     threads = _setting("number_threads", number_threads, THREADS)
     attempts = _setting("max_attempts", max_attempts, None if service is not None else ATTEMPTS)
     types = named(file_types)
-    found = gather(import_path, desc_path=desc_path, skip_subfolders=skip_subfolders, private=private)
-    found = only(found, types)
+    who = provider_of(service)
+    uploads = needed(who.uploads, who, "uploads")
+    found = gather(
+        import_path, desc_path=desc_path, skip_subfolders=skip_subfolders, private=private,
+        file_types=uploads.file_types,
+    )  # fmt: skip
+    found = only(found, types, uploads.file_types)
     if not found.paths:
         return _nothing(found)
-    endpoints = config.Endpoints.from_environment() if service is None else service.endpoints
+    place = uploads.place(service)
     if dry_run:
-        return _rehearsed(found, endpoints.graph, reupload=reupload)
+        return _rehearsed(found, place, reupload=reupload)
     account = account_of(
         service=service, user_name=user_name, token=token, token_file=token_file, max_attempts=attempts,
         config_file=config_file, told=found.users,
@@ -85,7 +90,7 @@ def upload(
     keys = organizations_of(account, organization_key, organization_name, told=found.owners)
     give_owners(found, keys)
     started = time.monotonic()
-    with UploadLedger(endpoints.graph) as ledger:
+    with UploadLedger(place) as ledger:
         try:
             outcome = _run(
                 found, ledger, account, threads=threads or THREADS, reupload=reupload, manual_done=manual_done,
@@ -117,7 +122,7 @@ def zip_sequences(
     folder = Path(output or ZIP_FOLDER).expanduser()
     if folder.exists() and not folder.is_dir():
         raise FileError(f"{folder} is a file, and -o names a folder here")
-    found = gather(import_path, desc_path=desc_path, skip_subfolders=skip_subfolders, private=private, whole=False)
+    found = gather(import_path, desc_path=desc_path, skip_subfolders=skip_subfolders, private=private)
     if not found.paths:
         return _nothing(found)
     _must_have_keys(found)
@@ -199,20 +204,22 @@ def _run(
     progress: Progress | None,
 ) -> Outcome:
     from mlygeo.progress import Progress as Silent
-    from mlygeo.providers.mapillary.uploads import Uploads
+    from mlygeo.providers import needed
     from mlygeo.uploads.files import MB
     from mlygeo.uploads.older import OlderUploads
     from mlygeo.uploads.run import Turns, Upload
 
+    service = needed(account.provider.uploads, account.provider, "uploads")
     stop = threading.Event()
     total = found.bytes / MB
     with (
-        Uploads(account.service, connections=threads, stop=stop) as uploads,
+        service.open(account.service, connections=threads, stop=stop) as uploads,
         contextlib.ExitStack() as stack,
     ):
         bar = stack.enter_context((progress or Silent()).bar("uploading", total=total, unit="MB"))
         run = Upload(
-            uploads=uploads, ledger=ledger, turns=Turns(ledger.folder, stop), stop=stop, threads=threads, bar=bar,
+            uploads=uploads, sequence_type=service.file_types["sequence"], ledger=ledger,
+            turns=Turns(ledger.folder, stop), stop=stop, threads=threads, bar=bar,
             user_key=account.user_key, reupload=reupload, manual_done=manual_done,
             older=None if reupload else OlderUploads(),
         )  # fmt: skip
@@ -236,11 +243,11 @@ def _ask_to_finish(run: Upload, progress: Progress | None) -> None:
         run.outcome.sequences += len(ready)
 
 
-def _rehearsed(found: Import, endpoint: str, *, reupload: bool) -> Job[Any]:
+def _rehearsed(found: Import, place: str, *, reupload: bool) -> Job[Any]:
     """Say what would be uploaded; files are read, and nothing is asked of the service."""
     there = older = 0
     todo = found.bytes
-    for size, by_us in () if reupload else _uploaded_before(found, endpoint):
+    for size, by_us in () if reupload else _uploaded_before(found, place):
         there += by_us
         older += not by_us
         todo -= size
@@ -259,7 +266,7 @@ def _rehearsed(found: Import, endpoint: str, *, reupload: bool) -> Job[Any]:
     return Job(_no_frame, summary, headline, failed=sorted(found.failed))
 
 
-def _uploaded_before(found: Import, endpoint: str) -> Iterator[tuple[int, bool]]:
+def _uploaded_before(found: Import, place: str) -> Iterator[tuple[int, bool]]:
     """Yield the size of each file that was uploaded before, and whether it was by us."""
     from mlygeo.places import default_folder
     from mlygeo.uploads import archives
@@ -270,7 +277,7 @@ def _uploaded_before(found: Import, endpoint: str) -> Iterator[tuple[int, bool]]
     with contextlib.ExitStack() as stack:
         ledger = None
         if (default_folder() / FILE).is_file():
-            ledger = stack.enter_context(UploadLedger(endpoint))
+            ledger = stack.enter_context(UploadLedger(place))
         items: list[Photo | WholeFile] = [photo for sequence in found.sequences for photo in sequence.photos]
         for each in [*items, *found.files]:
             with contextlib.suppress(OSError):

@@ -1,5 +1,5 @@
 """
-Write EXIF into pictures: what Mapillary says of them, or an image description for Mapillary.
+Write EXIF into pictures: what their provider says of them, or an image description for it.
 
 The image data and every other segment stay byte for byte what they were, and inside the EXIF
 block nothing is moved: maker notes, thumbnails and unknown tags lie where they lay. A file is
@@ -24,7 +24,7 @@ from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import jpeg as segments
 from mlygeo.formats import tiff, xmp
 from mlygeo.formats.exif import TABLE, Encoded, Panorama, Tags, encode
-from mlygeo.photos.tags import DESCRIPTION_COLUMNS, Overwrite, description_tags, image_description, picture_tags
+from mlygeo.photos.tags import Overwrite, description_tags, picture_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,13 +33,11 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "DESCRIPTION_COLUMNS",
     "ORIGINAL",
     "Overwrite",
     "Panorama",
     "Tags",
     "description_tags",
-    "image_description",
     "insert",
     "picture_tags",
     "recode",

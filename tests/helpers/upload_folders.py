@@ -8,8 +8,9 @@ import json
 
 from PIL import Image
 
-from mlygeo.net.http import Retry, Service
+from mlygeo.net.http import Retry
 from mlygeo.photos.exif_writer import description_tags, insert
+from mlygeo.providers.mapillary.service import Service
 
 USER_TOKEN = "MLYA-0123456789abcdef-of-a-user"
 QUICK = Retry(attempts=50, first_wait=0.005, longest_wait=0.05, rate_wait=0.02, patience=5)

@@ -33,12 +33,12 @@ from mlygeo.photos import exif_writer
 from mlygeo.photos.exif_writer import (
     Tags,
     description_tags,
-    image_description,
     insert,
     picture_tags,
     recode,
     write_exif,
 )
+from mlygeo.providers.mapillary.descriptions import image_description
 
 PHOTOS = DATA / "photos"
 WHOLE = [

@@ -23,7 +23,6 @@ import numpy as np
 from mercantile import Tile
 
 from mlygeo import store
-from mlygeo.config import TOKEN_HINT
 from mlygeo.errors import (
     CredentialsError,
     FileError,
@@ -55,8 +54,9 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
-    from mlygeo.net.http import Client, Service
+    from mlygeo.net.http import Client
     from mlygeo.progress import Bar, Progress
+    from mlygeo.providers.mapillary.service import Service
     from mlygeo.regions import Region
 
 
@@ -225,13 +225,12 @@ def plan_tiles(
     InputError
         If an option makes no sense.
     """
-    from mlygeo import config
-    from mlygeo.net.http import Service
+    from mlygeo.providers.mapillary.service import TOKENS, Service
 
     cache = default_tile_cache() if tile_cache is None else Path(tile_cache).expanduser()
     wanted = _listed(region_tiles(region), region, tile_list_file, computed=computed)
     work = plan(wanted, cache, computed=computed, overwrite=overwrite, max_age=max_age)
-    service = Service(token=config.find_token()) if service is None else service
+    service = Service(token=TOKENS.find()) if service is None else service
     quota = TileQuota(service.token or "", pace=service.pace, limit=service.tiles_a_day, folder=service.state_dir)
     try:
         return with_costs(work, service, quota)
@@ -253,7 +252,7 @@ def _listed(
 
 def _with_token(service: Service | None, work: Plan) -> tuple[Service, str]:
     """Return the service to ask and its token, which it must have."""
-    from mlygeo.net.http import Service
+    from mlygeo.providers.mapillary.service import Service
 
     needed = f"{len(work.missing):,} of {len(work.tiles):,} tiles are not in the tile cache"
     if service is None:
@@ -262,7 +261,7 @@ def _with_token(service: Service | None, work: Plan) -> tuple[Service, str]:
         except CredentialsError as error:
             raise CredentialsError(f"{needed}: {error}", hint=error.hint) from None
     if service.token is None:
-        raise CredentialsError(f"{needed}, and the service was given without an access token", hint=TOKEN_HINT)
+        raise CredentialsError(f"{needed}, and the service was given without an access token", hint=service.token_hint)
     return service, service.token
 
 

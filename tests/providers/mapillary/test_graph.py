@@ -16,12 +16,13 @@ from helpers.tokens import SECRET, TOKEN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlygeo.config import Endpoints
 from mlygeo.errors import InputError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
-from mlygeo.net.http import Retry, Service, StoppedError
+from mlygeo.keys import WHOLE_NUMBERS
+from mlygeo.net.http import Retry, StoppedError
 from mlygeo.net.quota import Pace
 from mlygeo.net.workers import WorkerPool
-from mlygeo.providers.mapillary.graph import GONE, GoneError, Graph, UnknownFieldError, calls_for, checked_id
+from mlygeo.providers.mapillary.graph import GONE, GoneError, Graph, UnknownFieldError, calls_for
+from mlygeo.providers.mapillary.service import Endpoints, Service
 from mlygeo.standin import Faults, serve
 
 FIELDS = ("captured_at", "sequence")
@@ -495,6 +496,10 @@ def test_how_many_calls_it_takes(images, calls):
 
 
 def test_ids_are_whole_numbers():
-    assert checked_id("26858300993768842") == checked_id(np.int64(26858300993768842)) == 26858300993768842
+    assert (
+        WHOLE_NUMBERS.parse("26858300993768842")
+        == WHOLE_NUMBERS.parse(np.int64(26858300993768842))
+        == 26858300993768842
+    )
     with pytest.raises(InputError, match="workers"):
         Graph(Service(token=TOKEN), workers=0)
