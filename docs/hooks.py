@@ -12,7 +12,6 @@ import click
 from mkdocs.structure.files import File
 
 import mlygeo
-from mlygeo import pipelines
 from mlygeo.cli import program
 from mlygeo.cli.verbs import VERBS
 from mlygeo.frames import SCHEMAS
@@ -77,7 +76,7 @@ def api() -> str:
         module = inspect.getmodule(value)
         if module is None:
             raise LookupError(name)
-        area = "pipelines" if name in pipelines.__all__ else module.__name__.split(".")[1]
+        area = module.__name__.split(".")[1]
         groups[TITLES.get(area, TITLES["store"])].append(f"::: {module.__name__}.{value.__name__}\n")
     return "\n".join(f"## {title}\n\n" + "\n".join(entries) for title, entries in groups.items() if entries)
 

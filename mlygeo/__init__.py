@@ -9,6 +9,15 @@ import logging
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_public_name, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":  # metadata takes longer to read than all else here
+        from importlib.metadata import version
+
+        return version("mlygeo")
+    return _public_name(name)
+
 
 logging.getLogger("mlygeo").addHandler(logging.NullHandler())

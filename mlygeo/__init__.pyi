@@ -1,38 +1,38 @@
 from .downloads.ledger import transfers as transfers
 from .frames import filter_images as filter_images
-from .pipelines import authenticate as authenticate
-from .pipelines import coverage as coverage
-from .pipelines import cut as cut
-from .pipelines import download as download
-from .pipelines import download_originals as download_originals
-from .pipelines import edit_config as edit_config
-from .pipelines import exif_insert as exif_insert
-from .pipelines import extract_geotag_data as extract_geotag_data
-from .pipelines import extract_import_meta_data as extract_import_meta_data
-from .pipelines import extract_sequence_data as extract_sequence_data
-from .pipelines import extract_upload_params as extract_upload_params
-from .pipelines import extract_user_data as extract_user_data
-from .pipelines import find_sequences as find_sequences
-from .pipelines import geotag_photos as geotag_photos
-from .pipelines import info as info
-from .pipelines import inspect as inspect
-from .pipelines import interpolate as interpolate
-from .pipelines import metadata as metadata
-from .pipelines import plot as plot
-from .pipelines import post_process as post_process
-from .pipelines import process as process
-from .pipelines import process_and_upload as process_and_upload
-from .pipelines import process_csv as process_csv
-from .pipelines import run_standin as run_standin
-from .pipelines import sample_video as sample_video
-from .pipelines import select as select
-from .pipelines import streets as streets
-from .pipelines import tiles as tiles
-from .pipelines import tracks as tracks
-from .pipelines import upload as upload
-from .pipelines import video_process as video_process
-from .pipelines import video_process_and_upload as video_process_and_upload
-from .pipelines import zip_sequences as zip_sequences
+from .pipelines.account import authenticate as authenticate
+from .pipelines.account import edit_config as edit_config
+from .pipelines.chains import process_and_upload as process_and_upload
+from .pipelines.chains import video_process as video_process
+from .pipelines.chains import video_process_and_upload as video_process_and_upload
+from .pipelines.downloads import download as download
+from .pipelines.drawing import plot as plot
+from .pipelines.geotagging import cut as cut
+from .pipelines.geotagging import geotag_photos as geotag_photos
+from .pipelines.graph import inspect as inspect
+from .pipelines.graph import metadata as metadata
+from .pipelines.originals import download_originals as download_originals
+from .pipelines.photos import interpolate as interpolate
+from .pipelines.photos import process_csv as process_csv
+from .pipelines.process_units import exif_insert as exif_insert
+from .pipelines.process_units import extract_geotag_data as extract_geotag_data
+from .pipelines.process_units import extract_import_meta_data as extract_import_meta_data
+from .pipelines.process_units import extract_sequence_data as extract_sequence_data
+from .pipelines.process_units import extract_upload_params as extract_upload_params
+from .pipelines.process_units import extract_user_data as extract_user_data
+from .pipelines.processing import process as process
+from .pipelines.region import select as select
+from .pipelines.region import streets as streets
+from .pipelines.region import tiles as tiles
+from .pipelines.rehearsal import run_standin as run_standin
+from .pipelines.sequence_search import find_sequences as find_sequences
+from .pipelines.sorting import post_process as post_process
+from .pipelines.street_imagery import coverage as coverage
+from .pipelines.uploads import upload as upload
+from .pipelines.uploads import zip_sequences as zip_sequences
+from .pipelines.versions import info as info
+from .pipelines.video import sample_video as sample_video
+from .pipelines.video import tracks as tracks
 from .plotting import explore as explore
 from .providers.mapillary.descriptions import read_descriptions as read_descriptions
 from .providers.mapillary.descriptions import write_descriptions as write_descriptions
@@ -65,71 +65,4 @@ from .store import read_frame as read_frame
 from .store import write_frame as write_frame
 from .uploads.ledger import upload_history as upload_history
 
-__all__ = [
-    "Region",
-    "authenticate",
-    "check_images",
-    "coverage",
-    "coverage_gaps",
-    "cut",
-    "cut_sequences",
-    "download",
-    "download_originals",
-    "edit_config",
-    "estimate_subseconds",
-    "exif_insert",
-    "explore",
-    "extract_geotag_data",
-    "extract_import_meta_data",
-    "extract_sequence_data",
-    "extract_upload_params",
-    "extract_user_data",
-    "fetch_tiles",
-    "filter_images",
-    "find_sequences",
-    "flag_duplicates",
-    "geotag",
-    "geotag_photos",
-    "info",
-    "inspect",
-    "interpolate",
-    "interpolate_directions",
-    "interpolate_positions",
-    "interpolate_times",
-    "metadata",
-    "plot",
-    "post_process",
-    "process",
-    "process_and_upload",
-    "process_csv",
-    "read_descriptions",
-    "read_frame",
-    "read_photos",
-    "read_tile",
-    "read_tiles",
-    "read_track",
-    "read_video",
-    "run_standin",
-    "sample_video",
-    "select",
-    "select_nearest",
-    "split_sequences",
-    "spread_subseconds",
-    "street_coverage",
-    "street_network",
-    "street_points",
-    "streets",
-    "summarise",
-    "tiles",
-    "tracks",
-    "transfers",
-    "upload",
-    "upload_history",
-    "video_info",
-    "video_process",
-    "video_process_and_upload",
-    "write_descriptions",
-    "write_frame",
-    "write_track",
-    "zip_sequences",
-]
+__version__: str

@@ -37,7 +37,7 @@ def test_no_module_has_the_name_of_a_public_function(package):
     """Whoever imported it would find the module where the function was."""
     modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
     assert "pipelines" in modules or "region" in modules
-    assert modules.isdisjoint(package.__all__)
+    assert modules.isdisjoint(mlygeo.__all__)
 
 
 @pytest.mark.parametrize("name", mlygeo.__all__)
@@ -49,6 +49,10 @@ def test_public_names_are_there_and_documented(name):
             assert f"\n{section}\n" in inspect.cleandoc(value.__doc__), f"{name} has no section {section}"
         documented = {part for key in twin.parameter_texts(value) for part in key.split(", ")}
         assert documented == set(inspect.signature(value).parameters), name
+
+
+def test_the_version_is_that_of_the_project():
+    assert mlygeo.__version__ == PROJECT["project"]["version"]
 
 
 def test_the_changelog_knows_this_version():

@@ -9,19 +9,24 @@ imported until a verb needs it.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import logging
 import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+import mlygeo
 from mlygeo.cli import old_tools
 from mlygeo.cli.verbs import VERBS, Verb
 from mlygeo.errors import InputError, MlygeoError
+
+if TYPE_CHECKING:
+    from mlygeo.pipelines.job import Job
 
 log = logging.getLogger("mlygeo")
 
@@ -74,9 +79,9 @@ def _dashed(name: str) -> str:
 
 def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked and not ctx.resilient_parsing:
-        from mlygeo.jobs import info
+        from mlygeo.pipelines import versions
 
-        click.echo(info.line())
+        click.echo(versions.line())
         ctx.exit()
 
 
@@ -103,10 +108,9 @@ def program() -> None:
 
 
 def _command(verb: Verb) -> click.Command:
-    from mlygeo import pipelines
     from mlygeo.cli import twin
 
-    function = getattr(pipelines, verb.function)
+    function = getattr(mlygeo, verb.function)
     own = [
         click.Option(["as_json", "--json"], is_flag=True, help="Print the summary as JSON to standard output."),
         click.Option(["quiet", "-q", "--quiet"], is_flag=True, help="Say nothing but errors."),
@@ -137,8 +141,8 @@ def _command(verb: Verb) -> click.Command:
 
 def _run(verb: Verb, given: dict[str, Any]) -> int:
     """Run a verb: parse, call one function, write what it returns."""
-    from mlygeo import jobs, progress
-    from mlygeo.pipelines.job import check_output
+    from mlygeo import progress
+    from mlygeo.pipelines.job import body_of, check_output
 
     output, as_json, quiet = given.pop("output", None), given.pop("as_json"), given.pop("quiet")
     ids_only = given.pop("ids_only", False)
@@ -164,18 +168,18 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         if name in passed_over:
             del given[name]
     afterwards = {name: given.pop(name) for name in old_tools.AFTERWARDS.get(verb.name, ())}
-    given["progress"] = progress.for_terminal(quiet=quiet)
+    body = body_of(getattr(mlygeo, verb.function))
+    if "progress" in inspect.signature(body).parameters:
+        given["progress"] = progress.for_terminal(quiet=quiet)
     target = None
     if verb.acts:
         given["output"] = output
     elif verb.output is not None and (output is not None or not ids_only):
         target = Path(output or verb.output).expanduser()
         check_output(verb.writes, target)
-    job = jobs.job_of(verb.function)(**given, **({"service": None} if asks_service else {}))
+    job = body(**given)
     if any(afterwards.values()):
-        from mlygeo.jobs import chains
-
-        job = chains.then_sorted(job, given["import_path"], afterwards | given)
+        job = _then_sorted(job, given, afterwards)
     files = job.write(target) if target is not None else []
     wait = job.wait() if job.wait is not None else None
     _say(job.headline, quiet=quiet)
@@ -190,6 +194,17 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     if wait is not None:
         wait()
     return SOME_FAILED if job.failed else 0
+
+
+def _then_sorted(job: Job[Any], given: dict[str, Any], afterwards: dict[str, Any]) -> Job[Any]:
+    """Run post-process on the folders of a verb after it, with the options that older tools took there."""
+    from mlygeo.pipelines.job import body_of, one_after_another
+
+    post_process = body_of(mlygeo.post_process)
+    shared = {name: given[name] for name in ("skip_subfolders", "dry_run", "progress")}
+    for folder in given["import_path"]:
+        job = one_after_another(job, post_process(folder, **shared, **afterwards))
+    return job
 
 
 def _region(named: dict[str, Any]) -> Any:

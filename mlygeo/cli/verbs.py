@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mlygeo.jobs import Output
+    from mlygeo.pipelines.job import Output
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Verb:
     name
         What is typed.
     function
-        The public function, in `mlygeo.pipelines`.
+        The public function, in `mlygeo`.
     does
         One line for the list of verbs.
     example

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Flags = npt.NDArray[np.bool_]
 
 
-log = logging.getLogger("mlygeo.jobs")
+log = logging.getLogger("mlygeo.photos")
 
 
 IMAGES_FILE, PHOTOS_FILE, SEQUENCES_FILE = "images.parquet", "photos.parquet", "sequences.parquet"

@@ -1,11 +1,7 @@
 """
-The jobs behind the verbs, as functions: the same names, options and defaults.
+What a user can type: the function behind each verb, a file for each area, and what the files share.
 
-Each returns a frame, where its verb writes files; what joins readers, spatial steps and actors
-for both is in `mlygeo.jobs`. The functions are bound on first use, so that a verb loads its own
-module alone. No module here has the name of a function: imported, it would take the function's place.
+The body of a function is all that its verb does, too: it makes groups of its options, and joins readers, spatial
+steps and what acts on files and the network. No module here has the name of a public function: imported,
+`mlygeo` would have the module in the function's place.
 """
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import getpass
+import re
+import sys
 from typing import TYPE_CHECKING
 
-from mlygeo.jobs import job_of
+from mlygeo.errors import CredentialsError, InputError
+from mlygeo.pipelines.job import Job, public, version
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import pandas as pd
 
     from mlygeo.net.http import Service
+    from mlygeo.providers import Accounts, Credentials, User
 
     PathLike = str | os.PathLike[str]
 
+FROM_STDIN = "-"
+"""In place of a secret: read it from standard input, where no other user sees it."""
 
+ACTIONS = ("list", "edit", "remove")
+
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""Keys of users: numbers today, and 22 letters and digits in 2019."""
+
+
+@public
 def authenticate(
     *,
     user_name: str | None = None,
@@ -30,7 +44,7 @@ def authenticate(
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
-) -> pd.DataFrame:
+) -> Job[pd.DataFrame]:
     """
     Sign in, so that images can be uploaded.
 
@@ -58,9 +72,6 @@ def authenticate(
     force_overwrite
         Replace a user of this name without asking. Unless a name is given, the same account signs in
         anew without it.
-    config_file
-        Credentials file; one of mapillary_tools stays one. Default: the one that MAPILLARY_CONFIG_PATH
-        of the environment names, else credentials.json in the user's configuration folder.
     token
         Token of an application, which a sign-in with a password needs. Better in the environment
         variable MAPILLARY_CLIENT_TOKEN, or in a file.
@@ -90,10 +101,37 @@ def authenticate(
     --------
     >>> authenticate(user_name="jane", user_email="jane@example.org", user_password=getpass())
     """
-    users: pd.DataFrame = job_of("authenticate")(**locals()).result
-    return users
+    accounts = _accounts(service)
+    credentials = accounts.credentials(config_file)
+    if user_name is not None and user_name in credentials.users and not force_overwrite:
+        _may_replace(user_name)
+    if jwt is not None:
+        secret = _secret(jwt, "--jwt")
+        if accounts.is_application(secret):
+            raise CredentialsError(
+                "this is the token of an application, which reads, and cannot upload",
+                hint="give the token of a user, or leave --jwt out to sign in with email and password",
+            )
+        signed_in = accounts.whose(accounts.with_token(service, secret), user_key)
+    else:
+        asked = accounts.with_token(service, accounts.application_token(token, token_file, service))
+        email = user_email or _asked("email: ", "--user-email")
+        password = _secret(user_password, "--user-password") if user_password is not None else _asked_secretly()
+        signed_in = accounts.sign_in(asked, email.strip(), password)
+        if user_key is not None and signed_in.user_key != user_key:
+            raise CredentialsError(f"this is user {signed_in.user_key}, not {user_key}")
+    name = user_name or signed_in.user_name or signed_in.user_key
+    before = credentials.users.get(name)
+    if user_name is None and before is not None and before.user_key != signed_in.user_key and not force_overwrite:
+        # The same account signs in anew without a question: only a token that may have run out is replaced.
+        _may_replace(name)
+    credentials.sign_in(name, signed_in, keyring=keyring)
+    place = "the system's keyring" if keyring else str(credentials.path)
+    text = f"signed in as {signed_in.user_name or name} (user key {signed_in.user_key}); the token is in {place}"
+    return _job(credentials, text)
 
 
+@public
 def edit_config(
     action: str | Iterable[str] | None = None,
     *,
@@ -103,7 +141,7 @@ def edit_config(
     organization_name: str | None = None,
     default: bool = False,
     config_file: PathLike | None = None,
-) -> pd.DataFrame:
+) -> Job[pd.DataFrame]:
     """
     List, change or forget the users that have signed in.
 
@@ -121,9 +159,6 @@ def edit_config(
         What to call it.
     default
         Make the user the one that is meant where none is named.
-    config_file
-        Credentials file; one of mapillary_tools stays one. Default: the one that MAPILLARY_CONFIG_PATH
-        of the environment names, else credentials.json in the user's configuration folder.
 
     Returns
     -------
@@ -141,5 +176,129 @@ def edit_config(
     --------
     >>> edit_config("edit", user_name="jane", organization_key="1234567890", organization_name="city")
     """
-    users: pd.DataFrame = job_of("edit_config")(**locals()).result
-    return users
+    words = [action] if isinstance(action, str) else list(action or ["list"])
+    if len(words) != 1 or words[0] not in ACTIONS:
+        raise InputError(f"{' '.join(map(str, words))[:60]!r} is nothing to do", hint=f"one of {', '.join(ACTIONS)}")
+    accounts = _accounts(None)
+    credentials = accounts.credentials(config_file)
+    if words[0] == "list":
+        return _job(credentials, f"{len(credentials.users)} users have signed in", shown=True)
+    if words[0] == "remove":
+        if user_name is None:
+            raise InputError("nothing says who is to be forgotten", hint="give --user-name")
+        credentials.remove(user_name)
+        return _job(credentials, f"user {user_name} and the token are forgotten")
+    if user_key is None and organization_key is None and organization_name is None and not default:
+        raise InputError("nothing says what to change", hint="give --organization-key, --user-key or --default")
+    if user_key is not None and not _KEY.fullmatch(user_key):
+        raise InputError(f"{user_key[:40]!r} is no key of a user", hint="keys are letters and digits")
+
+    def organization(user: User) -> tuple[str | None, Mapping[str, str]]:
+        return _organization(user, organization_key, organization_name, accounts)
+
+    user = credentials.edit(user_name, user_key=user_key, organization=organization, default=default)
+    return _job(credentials, f"user {user.name} was changed")
+
+
+def _organization(
+    user: User, key: str | None, name: str | None, accounts: Accounts
+) -> tuple[str | None, Mapping[str, str]]:
+    """Return the organization that a user uploads for from now on, and all that are known, by their names."""
+    organizations = dict(user.organizations)
+    if key is not None and key != "" and not accounts.is_organization(key):
+        raise InputError(f"{key[:40]!r} is no key of an organization", hint="keys are whole numbers")
+    if name is not None and key:
+        organizations[name] = key
+    elif name is not None:
+        known = {each.casefold(): each_key for each, each_key in organizations.items()}
+        if name.casefold() not in known:
+            raise InputError(f"no organization {name!r} is known", hint="give --organization-key with it")
+        key = known[name.casefold()]
+    if key is None:
+        return user.organization_key, user.organizations
+    return key or None, organizations
+
+
+def _job(credentials: Credentials, text: str, *, shown: bool = False) -> Job[pd.DataFrame]:
+    users = credentials.users
+    summary = {
+        "users": sorted(users), "default": credentials.default, "file": str(credentials.path), "version": version(),
+    }  # fmt: skip
+    lines = "\n".join(_line(user, is_default=user.name == credentials.default) for user in users.values())
+    return Job(lambda: _frame(credentials), summary, text, text=(lambda: lines) if shown and users else None)
+
+
+def _line(user: User, *, is_default: bool) -> str:
+    parts = [user.name, f"user key {user.user_key or 'unknown'}"]
+    parts += [f"organization {user.organization_key}"] * bool(user.organization_key)
+    parts += ["token in the keyring"] * user.in_keyring + ["default"] * is_default
+    return f"{', '.join(parts)} ({user.source})"
+
+
+def _frame(credentials: Credentials) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = [
+        (user.name, user.user_name, user.user_key, user.organization_key, user.name == credentials.default,
+         user.in_keyring, None if user.source is None else str(user.source))
+        for user in credentials.users.values()
+    ]  # fmt: skip
+    names = ["name", "user_name", "user_key", "organization_key", "is_default", "in_keyring", "source"]
+    frame: pd.DataFrame = pd.DataFrame.from_records(rows, columns=names)
+    return frame.astype({name: "bool" if name.startswith(("is_", "in_")) else "str" for name in names})
+
+
+def _accounts(service: Service | None) -> Accounts:
+    from mlygeo.providers import needed, provider_of
+
+    who = provider_of(service)
+    return needed(who.accounts, who, "users that sign in")
+
+
+def _title() -> str:
+    from mlygeo.providers import provider
+
+    return provider().title
+
+
+def _may_prompt() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def _asked(prompt: str, flag: str) -> str:
+    if not _may_prompt():
+        raise InputError(f"{flag} is missing, and there is no terminal to ask at", hint=f"give {flag}")
+    sys.stderr.write(f"{_title()} {prompt}")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
+def _asked_secretly() -> str:
+    if not _may_prompt():
+        raise InputError(
+            "--user-password is missing, and there is no terminal to ask at",
+            hint="give '--user-password -' and the password on standard input",
+        )
+    return getpass.getpass(f"{_title()} password: ")
+
+
+def _secret(given: str, flag: str) -> str:
+    """Return a secret; from standard input where a dash stands for it."""
+    if given == FROM_STDIN and sys.stdin is None:
+        raise InputError(
+            f"{flag} - reads standard input, which is closed", hint=f"give it there: '{flag} -' with '< FILE'"
+        )
+    secret = sys.stdin.readline().rstrip("\r\n") if given == FROM_STDIN else given
+    if not secret:
+        raise InputError(f"{flag} is empty")
+    return secret
+
+
+def _may_replace(name: str) -> None:
+    if not _may_prompt():
+        raise InputError(f"user {name} has signed in before", hint="give --force-overwrite to sign in anew")
+    if _asked(f"user {name} has signed in before; sign in anew? [y/N] ", "--force-overwrite").lower() not in {
+        "y",
+        "yes",
+    }:
+        raise InputError(f"user {name} stays as before", hint="give another --user-name")

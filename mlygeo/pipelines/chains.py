@@ -1,105 +1,729 @@
-"""Jobs one after another: from videos to photos, from photos to sequences, from sequences to an upload."""
+"""One after another: from videos to photos, from photos to sequences, from sequences to an upload."""
 
 from __future__ import annotations
 
-import inspect
-from typing import TYPE_CHECKING, Any
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlygeo.jobs import job_of
-from mlygeo.pipelines.options import parameter_texts
-from mlygeo.pipelines.processing import process
-from mlygeo.pipelines.uploads import upload
-from mlygeo.pipelines.video import sample_video
+from mlygeo import places
+from mlygeo.errors import FormatError, InputError
+from mlygeo.pipelines.job import Job, one_after_another, public_with
+from mlygeo.pipelines.options import (
+    Cutting,
+    Described,
+    Geotagging,
+    Insertion,
+    MetaData,
+    PhotoFolder,
+    SignedIn,
+    Sorting,
+    Uploading,
+    User,
+    VideoFrames,
+    VideoSampling,
+)
+from mlygeo.pipelines.processing import check_file_types, process, run_process
+from mlygeo.pipelines.uploads import run_upload, upload
+from mlygeo.pipelines.video import frames_folder, listed, read_track, run_sampling, sample_video
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
-__all__ = ["process_and_upload", "video_process", "video_process_and_upload"]
+    import geopandas as gpd
+    import pandas as pd
+
+    from mlygeo.net.http import Service
+    from mlygeo.pipelines.options import GeotagSource
+    from mlygeo.progress import Progress
+
+    PathLike = str | os.PathLike[str]
 
 
-def _chain(name: str, text: str, *steps: Callable[..., Any], example: str) -> Callable[..., Any]:
+@public_with(process, upload)
+def process_and_upload(
+    import_path: PathLike,
+    *,
+    output: PathLike | None = None,
+    rerun: bool = False,
+    skip_subfolders: bool = False,
+    file_types: str | None = None,
+    user_name: str | None = None,
+    organization_name: str | None = None,
+    organization_key: str | None = None,
+    private: bool = False,
+    device_make: str | None = None,
+    device_model: str | None = None,
+    add_file_name: bool = False,
+    exclude_import_path: bool = False,
+    exclude_path: str | None = None,
+    windows_path: bool = False,
+    add_import_date: bool = False,
+    orientation: int | None = None,
+    gps_accuracy: float | None = None,
+    camera_uuid: str | None = None,
+    custom_meta_data: str | None = None,
+    geotag_source: GeotagSource = "exif",
+    geotag_source_path: PathLike | None = None,
+    local_time: bool = False,
+    sub_second_interval: float = 0.0,
+    offset_time: float = 0.0,
+    offset_angle: float = 0.0,
+    interpolation_offset_time: float = 0.0,
+    use_gps_start_time: bool = False,
+    max_gap: float | None = None,
+    cutoff_distance: float = 600.0,
+    cutoff_time: float = 60.0,
+    max_images: int = 500,
+    interpolate_directions: bool = False,
+    keep_duplicates: bool = False,
+    duplicate_distance: float = 0.1,
+    duplicate_angle: float = 5.0,
+    max_speed: float = 400.0,
+    skip_exif_insert: bool = False,
+    keep_original: bool = False,
+    overwrite_all_exif_tags: bool = False,
+    overwrite_exif_time_tag: bool = False,
+    overwrite_exif_gps_tag: bool = False,
+    overwrite_exif_direction_tag: bool = False,
+    overwrite_exif_orientation_tag: bool = False,
+    desc_path: PathLike | None = None,
+    summarize: bool = False,
+    list_file_status: bool = False,
+    save_as_json: bool = False,
+    save_local_mapping: bool = False,
+    move_all_images: bool = False,
+    move_duplicates: bool = False,
+    move_uploaded: bool = False,
+    move_sequences: bool = False,
+    split_import_path: PathLike | None = None,
+    push_images: bool = False,
+    dry_run: bool = False,
+    reupload: bool = False,
+    manual_done: bool = False,
+    number_threads: int | None = None,
+    max_attempts: int | None = None,
+    token: str | None = None,
+    token_file: PathLike | None = None,
+    config_file: PathLike | None = None,
+    service: Service | None = None,
+    progress: Progress | None = None,
+) -> Job[pd.DataFrame]:
     """
-    Return a function that does several jobs one after another, with the options of all of them.
+    Process photos, and upload what was made of them.
 
-    Parameters
-    ----------
-    name
-        Its name, which is its job's, too.
-    text
-        What it does, and what it returns.
-    steps
-        The functions it is made of. An option that several have is given to each of them.
-    example
-        A call.
+    The same as `process` and then `upload`, with the options of both. With `dry_run` nothing is written
+    and nothing sent.
+
+    Returns
+    -------
+    uploads
+        What `upload` returns.
+
+    Raises
+    ------
+    InputError
+        If an option makes no sense.
+    FileError
+        If a path does not exist.
+    CredentialsError
+        If an upload belongs to it and nobody is signed in.
+
+    Examples
+    --------
+    >>> process_and_upload("DCIM", user_name="jane")  # doctest: +SKIP
     """
-    parameters: dict[str, inspect.Parameter] = {}
-    texts: dict[str, str] = {}
-    for step in steps:
-        for key, parameter in inspect.signature(step).parameters.items():
-            if key not in parameters:
-                parameters[key] = parameter if not parameters else parameter.replace(kind=parameter.KEYWORD_ONLY)
-        texts = parameter_texts(step.__doc__ or "") | texts
-    signature = inspect.Signature(list(parameters.values()))
-    does, returns = text.split("\n\nReturns\n")
-
-    def chained(*words: Any, **options: Any) -> Any:
-        bound = signature.bind(*words, **options)
-        bound.apply_defaults()
-        return job_of(name)(**bound.arguments).result
-
-    chained.__name__ = chained.__qualname__ = name
-    chained.__signature__ = signature  # type: ignore[attr-defined]
-    options = "\n".join(f"{key}\n{texts[key]}" for key in parameters)
-    chained.__doc__ = (
-        f"{does}\n\nParameters\n----------\n{options}\n\nReturns\n-------\n{returns}\n\n"
-        "Raises\n------\nInputError\n    If an option makes no sense.\nFileError\n    If a path does not exist.\n"
-        "CredentialsError\n    If an upload belongs to it and nobody is signed in.\n\n"
-        f"Examples\n--------\n>>> {example}  # doctest: +SKIP\n"
+    folder = PhotoFolder(
+        output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
     )
-    return chained
+    user = User(
+        user_name=user_name, organization_name=organization_name, organization_key=organization_key, private=private
+    )
+    meta = MetaData(
+        device_make=device_make,
+        device_model=device_model,
+        add_file_name=add_file_name,
+        exclude_import_path=exclude_import_path,
+        exclude_path=exclude_path,
+        windows_path=windows_path,
+        add_import_date=add_import_date,
+        orientation=orientation,
+        gps_accuracy=gps_accuracy,
+        camera_uuid=camera_uuid,
+        custom_meta_data=custom_meta_data,
+    )
+    how = Geotagging(
+        geotag_source=geotag_source,
+        geotag_source_path=geotag_source_path,
+        local_time=local_time,
+        sub_second_interval=sub_second_interval,
+        offset_time=offset_time,
+        offset_angle=offset_angle,
+        interpolation_offset_time=interpolation_offset_time,
+        use_gps_start_time=use_gps_start_time,
+        max_gap=max_gap,
+    )
+    cutting = Cutting(
+        cutoff_distance=cutoff_distance,
+        cutoff_time=cutoff_time,
+        max_images=max_images,
+        interpolate_directions=interpolate_directions,
+        offset_angle=offset_angle,
+        keep_duplicates=keep_duplicates,
+        duplicate_distance=duplicate_distance,
+        duplicate_angle=duplicate_angle,
+        max_speed=max_speed,
+    )
+    insertion = Insertion(
+        skip_exif_insert=skip_exif_insert,
+        keep_original=keep_original,
+        overwrite_all_exif_tags=overwrite_all_exif_tags,
+        overwrite_exif_time_tag=overwrite_exif_time_tag,
+        overwrite_exif_gps_tag=overwrite_exif_gps_tag,
+        overwrite_exif_direction_tag=overwrite_exif_direction_tag,
+        overwrite_exif_orientation_tag=overwrite_exif_orientation_tag,
+        desc_path=desc_path,
+    )
+    sorting = Sorting(
+        summarize=summarize,
+        list_file_status=list_file_status,
+        save_as_json=save_as_json,
+        save_local_mapping=save_local_mapping,
+        move_all_images=move_all_images,
+        move_duplicates=move_duplicates,
+        move_uploaded=move_uploaded,
+        move_sequences=move_sequences,
+        split_import_path=split_import_path,
+        push_images=push_images,
+    )
+    described = Described(desc_path=desc_path, skip_subfolders=skip_subfolders)
+    signed_in = SignedIn(token=token, token_file=token_file, config_file=config_file, service=service)
+    uploading = Uploading(
+        reupload=reupload,
+        manual_done=manual_done,
+        file_types=file_types,
+        number_threads=number_threads,
+        max_attempts=max_attempts,
+    )
+    return _process_and_upload(
+        import_path,
+        folder=folder,
+        user=user,
+        meta=meta,
+        how=how,
+        cutting=cutting,
+        insertion=insertion,
+        sorting=sorting,
+        described=described,
+        signed_in=signed_in,
+        uploading=uploading,
+    )
 
 
-process_and_upload = _chain(
-    "process_and_upload",
-    """Process photos, and upload what was made of them.
+@public_with(sample_video, process)
+def video_process(
+    videos: PathLike | Iterable[PathLike] | None = None,
+    *,
+    video_import_path: PathLike | None = None,
+    import_path: PathLike | None = None,
+    video_sample_interval: float = 2.0,
+    video_sample_distance: float | None = None,
+    video_start_time: int | None = None,
+    video_duration_ratio: float = 1.0,
+    skip_subfolders: bool = False,
+    track: PathLike | None = None,
+    rerun: bool = False,
+    decoder: str = "pyav",
+    hardware: str | None = None,
+    output: PathLike | None = None,
+    file_types: str | None = None,
+    user_name: str | None = None,
+    organization_name: str | None = None,
+    organization_key: str | None = None,
+    private: bool = False,
+    device_make: str | None = None,
+    device_model: str | None = None,
+    add_file_name: bool = False,
+    exclude_import_path: bool = False,
+    exclude_path: str | None = None,
+    windows_path: bool = False,
+    add_import_date: bool = False,
+    orientation: int | None = None,
+    gps_accuracy: float | None = None,
+    camera_uuid: str | None = None,
+    custom_meta_data: str | None = None,
+    geotag_source: GeotagSource = "exif",
+    geotag_source_path: PathLike | None = None,
+    local_time: bool = False,
+    sub_second_interval: float = 0.0,
+    offset_time: float = 0.0,
+    offset_angle: float = 0.0,
+    interpolation_offset_time: float = 0.0,
+    use_gps_start_time: bool = False,
+    max_gap: float | None = None,
+    cutoff_distance: float = 600.0,
+    cutoff_time: float = 60.0,
+    max_images: int = 500,
+    interpolate_directions: bool = False,
+    keep_duplicates: bool = False,
+    duplicate_distance: float = 0.1,
+    duplicate_angle: float = 5.0,
+    max_speed: float = 400.0,
+    skip_exif_insert: bool = False,
+    keep_original: bool = False,
+    overwrite_all_exif_tags: bool = False,
+    overwrite_exif_time_tag: bool = False,
+    overwrite_exif_gps_tag: bool = False,
+    overwrite_exif_direction_tag: bool = False,
+    overwrite_exif_orientation_tag: bool = False,
+    desc_path: PathLike | None = None,
+    summarize: bool = False,
+    list_file_status: bool = False,
+    save_as_json: bool = False,
+    save_local_mapping: bool = False,
+    move_all_images: bool = False,
+    move_duplicates: bool = False,
+    move_uploaded: bool = False,
+    move_sequences: bool = False,
+    split_import_path: PathLike | None = None,
+    push_images: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Job[gpd.GeoDataFrame]:
+    """
+    Sample videos into photos, and process those.
 
-The same as `process` and then `upload`, with the options of both. With `dry_run` nothing is written
-and nothing sent.
+    The same as `sample_video` and then `process` on the folder of the frames, with the options of both.
+    Frames of a video with a track have their positions already; another track is named as in `process`.
 
-Returns
-uploads
-    What `upload` returns.""",
-    process,
-    upload,
-    example='process_and_upload("DCIM", user_name="jane")',
-)
+    Returns
+    -------
+    images
+        What `process` returns.
 
-video_process = _chain(
-    "video_process",
-    """Sample videos into photos, and process those.
+    Raises
+    ------
+    InputError
+        If an option makes no sense.
+    FileError
+        If a path does not exist.
+    CredentialsError
+        If an upload belongs to it and nobody is signed in.
 
-The same as `sample_video` and then `process` on the folder of the frames, with the options of both.
-Frames of a video with a track have their positions already; another track is named as in `process`.
+    Examples
+    --------
+    >>> video_process("GH010042.MP4", video_sample_distance=3)  # doctest: +SKIP
+    """
+    sampling = VideoSampling(
+        video_sample_interval=video_sample_interval,
+        video_sample_distance=video_sample_distance,
+        video_start_time=video_start_time,
+        video_duration_ratio=video_duration_ratio,
+        track=track,
+    )
+    made = VideoFrames(import_path=import_path, rerun=rerun, decoder=decoder, hardware=hardware)
+    folder = PhotoFolder(
+        output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
+    )
+    user = User(
+        user_name=user_name, organization_name=organization_name, organization_key=organization_key, private=private
+    )
+    meta = MetaData(
+        device_make=device_make,
+        device_model=device_model,
+        add_file_name=add_file_name,
+        exclude_import_path=exclude_import_path,
+        exclude_path=exclude_path,
+        windows_path=windows_path,
+        add_import_date=add_import_date,
+        orientation=orientation,
+        gps_accuracy=gps_accuracy,
+        camera_uuid=camera_uuid,
+        custom_meta_data=custom_meta_data,
+    )
+    how = Geotagging(
+        geotag_source=geotag_source,
+        geotag_source_path=geotag_source_path,
+        local_time=local_time,
+        sub_second_interval=sub_second_interval,
+        offset_time=offset_time,
+        offset_angle=offset_angle,
+        interpolation_offset_time=interpolation_offset_time,
+        use_gps_start_time=use_gps_start_time,
+        max_gap=max_gap,
+    )
+    cutting = Cutting(
+        cutoff_distance=cutoff_distance,
+        cutoff_time=cutoff_time,
+        max_images=max_images,
+        interpolate_directions=interpolate_directions,
+        offset_angle=offset_angle,
+        keep_duplicates=keep_duplicates,
+        duplicate_distance=duplicate_distance,
+        duplicate_angle=duplicate_angle,
+        max_speed=max_speed,
+    )
+    insertion = Insertion(
+        skip_exif_insert=skip_exif_insert,
+        keep_original=keep_original,
+        overwrite_all_exif_tags=overwrite_all_exif_tags,
+        overwrite_exif_time_tag=overwrite_exif_time_tag,
+        overwrite_exif_gps_tag=overwrite_exif_gps_tag,
+        overwrite_exif_direction_tag=overwrite_exif_direction_tag,
+        overwrite_exif_orientation_tag=overwrite_exif_orientation_tag,
+        desc_path=desc_path,
+    )
+    sorting = Sorting(
+        summarize=summarize,
+        list_file_status=list_file_status,
+        save_as_json=save_as_json,
+        save_local_mapping=save_local_mapping,
+        move_all_images=move_all_images,
+        move_duplicates=move_duplicates,
+        move_uploaded=move_uploaded,
+        move_sequences=move_sequences,
+        split_import_path=split_import_path,
+        push_images=push_images,
+    )
+    check_file_types(file_types)
+    sampled, frames, how = _sample(videos, video_import_path, sampling=sampling, made=made, folder=folder, how=how)
+    processed = run_process(
+        frames, folder=folder, user=user, meta=meta, how=how, cutting=cutting, insertion=insertion, sorting=sorting
+    )
+    return one_after_another(sampled, processed)
 
-Returns
-images
-    What `process` returns.""",
-    sample_video,
-    process,
-    example='video_process("GH010042.MP4", video_sample_distance=3)',
-)
 
-video_process_and_upload = _chain(
-    "video_process_and_upload",
-    """Sample videos into photos, process those, and upload what was made of them.
+@public_with(sample_video, process, upload)
+def video_process_and_upload(
+    videos: PathLike | Iterable[PathLike] | None = None,
+    *,
+    video_import_path: PathLike | None = None,
+    import_path: PathLike | None = None,
+    video_sample_interval: float = 2.0,
+    video_sample_distance: float | None = None,
+    video_start_time: int | None = None,
+    video_duration_ratio: float = 1.0,
+    skip_subfolders: bool = False,
+    track: PathLike | None = None,
+    rerun: bool = False,
+    decoder: str = "pyav",
+    hardware: str | None = None,
+    output: PathLike | None = None,
+    file_types: str | None = None,
+    user_name: str | None = None,
+    organization_name: str | None = None,
+    organization_key: str | None = None,
+    private: bool = False,
+    device_make: str | None = None,
+    device_model: str | None = None,
+    add_file_name: bool = False,
+    exclude_import_path: bool = False,
+    exclude_path: str | None = None,
+    windows_path: bool = False,
+    add_import_date: bool = False,
+    orientation: int | None = None,
+    gps_accuracy: float | None = None,
+    camera_uuid: str | None = None,
+    custom_meta_data: str | None = None,
+    geotag_source: GeotagSource = "exif",
+    geotag_source_path: PathLike | None = None,
+    local_time: bool = False,
+    sub_second_interval: float = 0.0,
+    offset_time: float = 0.0,
+    offset_angle: float = 0.0,
+    interpolation_offset_time: float = 0.0,
+    use_gps_start_time: bool = False,
+    max_gap: float | None = None,
+    cutoff_distance: float = 600.0,
+    cutoff_time: float = 60.0,
+    max_images: int = 500,
+    interpolate_directions: bool = False,
+    keep_duplicates: bool = False,
+    duplicate_distance: float = 0.1,
+    duplicate_angle: float = 5.0,
+    max_speed: float = 400.0,
+    skip_exif_insert: bool = False,
+    keep_original: bool = False,
+    overwrite_all_exif_tags: bool = False,
+    overwrite_exif_time_tag: bool = False,
+    overwrite_exif_gps_tag: bool = False,
+    overwrite_exif_direction_tag: bool = False,
+    overwrite_exif_orientation_tag: bool = False,
+    desc_path: PathLike | None = None,
+    summarize: bool = False,
+    list_file_status: bool = False,
+    save_as_json: bool = False,
+    save_local_mapping: bool = False,
+    move_all_images: bool = False,
+    move_duplicates: bool = False,
+    move_uploaded: bool = False,
+    move_sequences: bool = False,
+    split_import_path: PathLike | None = None,
+    push_images: bool = False,
+    dry_run: bool = False,
+    reupload: bool = False,
+    manual_done: bool = False,
+    number_threads: int | None = None,
+    max_attempts: int | None = None,
+    token: str | None = None,
+    token_file: PathLike | None = None,
+    config_file: PathLike | None = None,
+    service: Service | None = None,
+    progress: Progress | None = None,
+) -> Job[pd.DataFrame]:
+    """
+    Sample videos into photos, process those, and upload what was made of them.
 
-The same as `sample_video`, then `process`, then `upload`, with the options of all three.
+    The same as `sample_video`, then `process`, then `upload`, with the options of all three.
 
-Returns
-uploads
-    What `upload` returns.""",
-    sample_video,
-    process,
-    upload,
-    example='video_process_and_upload("GH010042.MP4", user_name="jane")',
-)
+    Returns
+    -------
+    uploads
+        What `upload` returns.
+
+    Raises
+    ------
+    InputError
+        If an option makes no sense.
+    FileError
+        If a path does not exist.
+    CredentialsError
+        If an upload belongs to it and nobody is signed in.
+
+    Examples
+    --------
+    >>> video_process_and_upload("GH010042.MP4", user_name="jane")  # doctest: +SKIP
+    """
+    sampling = VideoSampling(
+        video_sample_interval=video_sample_interval,
+        video_sample_distance=video_sample_distance,
+        video_start_time=video_start_time,
+        video_duration_ratio=video_duration_ratio,
+        track=track,
+    )
+    made = VideoFrames(import_path=import_path, rerun=rerun, decoder=decoder, hardware=hardware)
+    folder = PhotoFolder(
+        output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
+    )
+    user = User(
+        user_name=user_name, organization_name=organization_name, organization_key=organization_key, private=private
+    )
+    meta = MetaData(
+        device_make=device_make,
+        device_model=device_model,
+        add_file_name=add_file_name,
+        exclude_import_path=exclude_import_path,
+        exclude_path=exclude_path,
+        windows_path=windows_path,
+        add_import_date=add_import_date,
+        orientation=orientation,
+        gps_accuracy=gps_accuracy,
+        camera_uuid=camera_uuid,
+        custom_meta_data=custom_meta_data,
+    )
+    how = Geotagging(
+        geotag_source=geotag_source,
+        geotag_source_path=geotag_source_path,
+        local_time=local_time,
+        sub_second_interval=sub_second_interval,
+        offset_time=offset_time,
+        offset_angle=offset_angle,
+        interpolation_offset_time=interpolation_offset_time,
+        use_gps_start_time=use_gps_start_time,
+        max_gap=max_gap,
+    )
+    cutting = Cutting(
+        cutoff_distance=cutoff_distance,
+        cutoff_time=cutoff_time,
+        max_images=max_images,
+        interpolate_directions=interpolate_directions,
+        offset_angle=offset_angle,
+        keep_duplicates=keep_duplicates,
+        duplicate_distance=duplicate_distance,
+        duplicate_angle=duplicate_angle,
+        max_speed=max_speed,
+    )
+    insertion = Insertion(
+        skip_exif_insert=skip_exif_insert,
+        keep_original=keep_original,
+        overwrite_all_exif_tags=overwrite_all_exif_tags,
+        overwrite_exif_time_tag=overwrite_exif_time_tag,
+        overwrite_exif_gps_tag=overwrite_exif_gps_tag,
+        overwrite_exif_direction_tag=overwrite_exif_direction_tag,
+        overwrite_exif_orientation_tag=overwrite_exif_orientation_tag,
+        desc_path=desc_path,
+    )
+    sorting = Sorting(
+        summarize=summarize,
+        list_file_status=list_file_status,
+        save_as_json=save_as_json,
+        save_local_mapping=save_local_mapping,
+        move_all_images=move_all_images,
+        move_duplicates=move_duplicates,
+        move_uploaded=move_uploaded,
+        move_sequences=move_sequences,
+        split_import_path=split_import_path,
+        push_images=push_images,
+    )
+    described = Described(desc_path=desc_path, skip_subfolders=skip_subfolders)
+    signed_in = SignedIn(token=token, token_file=token_file, config_file=config_file, service=service)
+    uploading = Uploading(
+        reupload=reupload,
+        manual_done=manual_done,
+        file_types=file_types,
+        number_threads=number_threads,
+        max_attempts=max_attempts,
+    )
+    _check_sign_in(user, signed_in, uploading, dry_run=dry_run)
+    sampled, frames, how = _sample(videos, video_import_path, sampling=sampling, made=made, folder=folder, how=how)
+    uploaded = _process_and_upload(
+        frames,
+        folder=folder,
+        user=user,
+        meta=meta,
+        how=how,
+        cutting=cutting,
+        insertion=insertion,
+        sorting=sorting,
+        described=described,
+        signed_in=signed_in,
+        uploading=uploading,
+    )
+    return one_after_another(sampled, uploaded)
+
+
+def _process_and_upload(
+    import_path: PathLike,
+    *,
+    folder: PhotoFolder,
+    user: User,
+    meta: MetaData,
+    how: Geotagging,
+    cutting: Cutting,
+    insertion: Insertion,
+    sorting: Sorting,
+    described: Described,
+    signed_in: SignedIn,
+    uploading: Uploading,
+) -> Job[pd.DataFrame]:
+    from mlygeo.pipelines.sorting import then_sorted
+    from mlygeo.uploads import found
+
+    def upload_from(path: PathLike) -> Job[pd.DataFrame]:
+        return run_upload(
+            path, described, user, signed_in, uploading, output=None, dry_run=folder.dry_run, progress=folder.progress
+        )
+
+    _check_sign_in(user, signed_in, uploading, dry_run=folder.dry_run)
+    if found.IMAGE not in found.named(uploading.file_types):
+        return upload_from(import_path)
+    # Photos are sorted by what became of their upload, so that comes last.
+    processed = run_process(
+        import_path, folder=folder, user=user, meta=meta, how=how, cutting=cutting, insertion=insertion, sorting=None
+    )
+    if folder.dry_run:
+        return processed
+    done = one_after_another(processed, upload_from(_described_in(import_path, folder.output)))
+    if not sorting.asked:
+        return done
+    done = then_sorted(done, import_path, folder=folder, sorting=sorting)
+    return replace(done, summary={**done.summary, "failed": [*map(str, done.failed)]})
+
+
+def _described_in(import_path: PathLike, output: PathLike | None) -> PathLike:
+    """Return the folder by which photos are uploaded: that of their frames where nothing can be written beside them."""
+    from mlygeo.photos.import_folder import import_folder
+
+    folder = import_folder(import_path).expanduser()
+    base = folder if folder.is_dir() else folder.parent
+    return import_path if output is None or os.access(base, os.W_OK) else output
+
+
+def _check_sign_in(user: User, signed_in: SignedIn, uploading: Uploading, *, dry_run: bool) -> None:
+    """
+    Find out whether there is somebody to upload as, and the organization, before any photo is touched.
+
+    Raises
+    ------
+    CredentialsError
+        If nobody has signed in, or there is no such organization.
+    InputError
+        If private images are to belong to nobody.
+    """
+    from mlygeo.uploads import owner
+
+    if dry_run:
+        return
+    account = owner.account_of(
+        service=signed_in.service, user_name=user.user_name, token=signed_in.token, token_file=signed_in.token_file,
+        config_file=signed_in.config_file, max_attempts=uploading.max_attempts,
+    )  # fmt: skip
+    organization = owner.organization_of(account, user.organization_key, user.organization_name)
+    if user.private and organization is None:
+        raise InputError("private images belong to an organization", hint="give --organization-key")
+
+
+def _sample(
+    videos: PathLike | Iterable[PathLike] | None,
+    video_import_path: PathLike | None,
+    *,
+    sampling: VideoSampling,
+    made: VideoFrames,
+    folder: PhotoFolder,
+    how: Geotagging,
+) -> tuple[Job[gpd.GeoDataFrame], PathLike, Geotagging]:
+    """Sample videos; return the job, the one folder of all frames, and how these are geotagged."""
+    from mlygeo.pipelines.geotagging import LOG_ENDINGS
+
+    if folder.dry_run:
+        raise InputError(
+            "--dry-run cannot tell what becomes of frames that are not there", hint="run mlygeo sample-video first"
+        )
+    if how.geotag_source_path is None and how.is_video:
+        # The older tools geotag from the videos themselves unless told otherwise.
+        how = replace(how, geotag_source_path=video_import_path or _only(videos))
+    named = listed(videos) + listed(video_import_path)
+    folders = {frames_folder(path) for path in named}
+    if made.import_path is None and len(folders) > 1:
+        raise InputError(
+            f"the videos lie in {len(folders)} folders, and so would their frames",
+            hint="name one folder for all frames with --import-path",
+        )
+    if how.geotag_source in LOG_ENDINGS and how.geotag_source_path is not None:
+        sampling, how = _along(Path(how.geotag_source_path).expanduser(), sampling, how, named, folder.progress)
+    sampled = run_sampling(named, sampling, made, skip_subfolders=folder.skip_subfolders, progress=folder.progress)
+    if not sampled.summary["frames"]:
+        raise FormatError("; ".join(map(str, sampled.summary["failed"].values())) or "the videos show no frames")
+    return sampled, made.import_path or folders.pop(), how
+
+
+def _along(
+    log: Path, sampling: VideoSampling, how: Geotagging, videos: list[Path], progress: Progress | None
+) -> tuple[VideoSampling, Geotagging]:
+    """
+    Return the sampling of videos along the log that their frames are geotagged with, and the geotagging.
+
+    A video whose own clock does not count starts with the log; several videos did not all start with it.
+    A log that is needed here is read once, for both.
+    """
+    by_distance = sampling.video_sample_distance is not None and sampling.track is None
+    by_start = how.use_gps_start_time and sampling.video_start_time is None
+    by_start = by_start and len(videos) == 1 and not videos[0].is_dir()
+    if not by_distance and not by_start:
+        return sampling, how
+    track = read_track(log, progress=progress)
+    if by_start and len(times := track["time"].dropna()):
+        sampling = replace(sampling, video_start_time=int(times.min().timestamp() * 1000))
+    if by_distance:
+        sampling = replace(sampling, track=track)
+    if not log.is_dir():
+        how = replace(how, geotag_source_path=track)
+    return sampling, how
+
+
+def _only(videos: PathLike | Iterable[PathLike] | None) -> PathLike:
+    named: list[PathLike] = places.several(videos)
+    if len(named) != 1:
+        raise InputError("--geotag-source-path is needed where there are several videos")
+    return named[0]

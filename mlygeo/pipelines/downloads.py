@@ -2,24 +2,59 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+import contextlib
+import logging
+import threading
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from mlygeo.jobs import job_of
+from mlygeo import places
+from mlygeo.errors import FileError, RegionError
+from mlygeo.pipelines.job import Job, body_of, counted, public, version
+from mlygeo.pipelines.options import Access, Downloading, Filters, PictureForm, TileOptions
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
     from datetime import datetime
 
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
+    from mlygeo.downloads.files import Wish
+    from mlygeo.downloads.ledger import Ledger
+    from mlygeo.downloads.run import Outcome
+    from mlygeo.keys import Ids
     from mlygeo.net.http import Service
+    from mlygeo.pipelines.options import Layout, PictureFormat, Size
+    from mlygeo.pipelines.wanted import Sources, Wanted
     from mlygeo.progress import Progress
+    from mlygeo.providers import Session
     from mlygeo.regions import RegionLike
 
     PathLike = str | os.PathLike[str]
+    Standing = npt.NDArray[np.int8]
+    Flags = npt.NDArray[np.bool_]
+
+log = logging.getLogger("mlygeo.pipelines")
+
+DEFAULT_FOLDER = "downloads"
+
+GRAPH_WORKERS = 4
+"""Requests for metadata at once; each brings 200 images, more than pictures come in meanwhile."""
+
+TYPICAL_BYTES = {"256": 14_000, "1024": 130_000, "2048": 420_000, "original": 2_500_000}
+"""Mean size of a picture, for estimates before the first ones are there."""
+
+SECONDS_A_PICTURE = 0.5
+"""Time that a picture takes from request to file over an ordinary line, for estimates."""
 
 
+@public
 def download(
     images: Any = None,
     *,
@@ -30,12 +65,12 @@ def download(
     sequence_file: PathLike | None = None,
     user: str | None = None,
     retry_failed: bool = False,
-    size: Literal["256", "1024", "2048", "original"] = "original",
-    layout: Literal["sequence", "time", "flat"] = "sequence",
+    size: Size = "original",
+    layout: Layout = "sequence",
     exif: bool = False,
     computed: bool = False,
     quality: int | None = None,
-    format: Literal["jpg", "webp"] = "jpg",  # noqa: A002 - the verb's option
+    format: PictureFormat = "jpg",  # noqa: A002 - the verb's option
     overwrite: bool = False,
     max_images: int | None = None,
     workers: int = 16,
@@ -57,7 +92,7 @@ def download(
     token_file: PathLike | None = None,
     service: Service | None = None,
     progress: Progress | None = None,
-) -> pd.DataFrame:
+) -> Job[pd.DataFrame]:
     """
     Download the pictures of images: of a selection, a list, sequences, a user, or a region.
 
@@ -86,43 +121,22 @@ def download(
         All images of the user with this name.
     retry_failed
         Take up only images that failed before.
-    size
-        "256", "1024" or "2048": pixels of the longer side. "original": as large as the service
-        has it.
-    layout
-        "sequence": SEQUENCE/ID.jpg. "time": YYYYMMDD_HHMMSS_SEQUENCE/YYYYMMDD_HHMMSS_mmm.jpg, UTC.
-        "flat": images/ID.jpg with jsons/ID.json.
-    exif
-        Write position, time, heading, camera, creator, licence and ids into the files; the image
-        data stay as they are.
     computed
         With exif, take the position after 3D reconstruction where there is one.
-    quality
-        Encode the pictures anew with this quality, 1 to 100. Default: as they come.
-    format
-        "jpg": as they come. "webp": encoded anew.
     overwrite
         Fetch everything anew, also what is there.
     max_images
         Take at most so many images, the first ones.
     workers
         How many pictures to fetch at once.
-    num_retries
-        How often to try again before an image counts as failed.
     failed_imgid_file
         File to name the images that failed or are gone, with the reasons; imgid_file takes it.
-    required_disk_space
-        Gigabytes that stay free on the disk; below that the download stops.
     dry_run
         Fetch nothing; say how many images and requests it would be, how large, how long.
     tiles_only
         Only fetch the region's vector tiles, as the verb tiles does.
     pano
         Take only panoramas, or only flat pictures, of a frame, a region or a user.
-    since
-        Take images captured at or after this time (ISO 8601, UTC).
-    until
-        Take images captured before this time; a date without a time includes that day.
     creator
         Take images of this creator (id) in a frame or region; may be given several times.
     organization
@@ -137,15 +151,6 @@ def download(
         cache folder.
     max_age
         Fetch tiles of the region anew that are older than so many days.
-    token
-        Access token. Better in a file or in the environment, where no other user can see it.
-    token_file
-        File with the access token. Default: the environment (MAPILLARY_ACCESS_TOKEN), then
-        token.txt here, then token.txt in the user's configuration folder.
-    service
-        The service to speak to; made from the above unless given.
-    progress
-        Where progress is shown; None shows none.
 
     Returns
     -------
@@ -168,5 +173,358 @@ def download(
     --------
     >>> download("out/selection.parquet", output="pictures", size="2048", exif=True)
     """
-    transfers: pd.DataFrame = job_of("download")(**locals()).result
-    return transfers
+    from mlygeo import regions
+    from mlygeo.pipelines.wanted import TILE_WORKERS, Sources
+
+    place, config = regions.settle(region)
+    if tiles_only:
+        from mlygeo.pipelines.inputs import NO_REGION
+        from mlygeo.pipelines.region import tiles
+
+        if region is None:
+            raise RegionError("no region", hint=NO_REGION)
+        listed: Job[Any] = body_of(tiles)(
+            region,
+            tile_list_file=tile_list_file,
+            tile_cache=tile_cache,
+            overwrite=overwrite,
+            max_age=max_age,
+            workers=TILE_WORKERS,
+            tiles_only=True,
+            dry_run=dry_run,
+            pano=pano,
+            since=since,
+            until=until,
+            creator=creator,
+            organization=organization,
+            min_quality=min_quality,
+            token=token,
+            token_file=token_file,
+            service=service,
+            progress=progress,
+        )
+        return listed
+    downloading = Downloading(
+        overwrite=overwrite, workers=workers, num_retries=num_retries, required_disk_space=required_disk_space
+    )
+    form = PictureForm(size=size, layout=layout, exif=exif, computed=computed, quality=quality, format=format)
+    filters = Filters(
+        pano=pano, since=since, until=until, creator=creator, organization=organization, min_quality=min_quality
+    )
+    tile_options = TileOptions(
+        tile_list_file=tile_list_file,
+        tile_cache=tile_cache,
+        computed=False,
+        overwrite=False,
+        max_age=max_age,
+        workers=TILE_WORKERS,
+    )
+    sources = Sources(
+        images=None if isinstance(images, tuple) and not images else images,
+        imgid_file=imgid_file,
+        sequence=sequence or None,
+        sequence_file=sequence_file,
+        user=user,
+        retry_failed=retry_failed,
+        max_images=max_images,
+        conditions=filters.conditions(),
+        place=place,
+        config=config,
+        tiles=tile_options,
+        access=Access(token=token, token_file=token_file, service=service),
+        progress=progress,
+    )
+    task = Task(
+        sources=sources,
+        folder=folder_at(output or (config and config.seqdir) or DEFAULT_FOLDER),
+        wish=form.wish(),
+        downloading=downloading,
+        failed_file=None if failed_imgid_file is None else Path(failed_imgid_file).expanduser(),
+    )
+    return task.rehearse() if dry_run else task.run()
+
+
+def folder_at(path: PathLike) -> Path:
+    """Return the folder of a download; an error where a file has its place."""
+    folder = Path(path).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise FileError(f"{folder} is a file, and -o names a folder here")
+    return folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """
+    A download, from the question which images to the last file.
+
+    Parameters
+    ----------
+    sources
+        What says which images.
+    folder
+        Where the pictures go.
+    wish
+        What is wanted of each image.
+    downloading
+        How the pictures are downloaded.
+    failed_file
+        File to name the images that failed or are gone; None names them nowhere.
+    """
+
+    sources: Sources
+    folder: Path
+    wish: Wish
+    downloading: Downloading
+    failed_file: Path | None
+
+    def run(self) -> Job[pd.DataFrame]:
+        """Download the images."""
+        import numpy as np
+
+        from mlygeo.downloads.ledger import GONE, Ledger
+        from mlygeo.downloads.run import Outcome
+        from mlygeo.locks import FolderLock
+
+        started = time.monotonic()
+        stop = threading.Event()
+        with contextlib.ExitStack() as stack:
+            session = _Lazy(stack, lambda: self._session(stop))
+            # Which images failed before is known once the ledger is open.
+            wanted = None if self.sources.retry_failed else self.sources.find(session, None)
+            if wanted is not None and not len(wanted.ids):
+                return _nothing(wanted)
+            stack.enter_context(FolderLock(self.folder))
+            ledger = stack.enter_context(Ledger(self.folder))
+            wanted = wanted or self.sources.find(session, ledger)
+            if not len(wanted.ids):
+                return _nothing(wanted)
+            standing = self._standing(ledger, wanted.ids)
+            todo = self._todo(standing)
+            gone = wanted.ids[~todo & (standing == GONE)].tolist()
+            outcome = Outcome(gone=dict.fromkeys(gone, self.sources.access.records.gone))
+            try:
+                if todo.any():
+                    ids = wanted.ids[todo]
+                    self._fetch(ids, standing[todo], outcome=outcome, ledger=ledger, session=session(), stop=stop)
+            finally:
+                if self.failed_file is not None:
+                    from mlygeo.readers import id_lists
+
+                    lost = {**outcome.gone, **outcome.failed}
+                    id_lists.merge_failed(self.failed_file, lost, np.sort(wanted.ids))
+        return self._report(wanted, standing, todo, outcome, seconds=time.monotonic() - started)
+
+    def rehearse(self) -> Job[pd.DataFrame]:
+        """Say what would be done, and do nothing."""
+        import numpy as np
+
+        from mlygeo.downloads.ledger import LEDGER_FILE, Ledger
+
+        sources = self.sources
+        with contextlib.ExitStack() as stack:
+            session = _Lazy(stack, lambda: self._session(threading.Event()))
+            known = (self.folder / places.STATE_FOLDER / LEDGER_FILE).is_file()
+            ledger = stack.enter_context(Ledger(self.folder)) if known else None
+            asks_tiles = sources.is_region_alone and not sources.retry_failed
+            if asks_tiles and sources.place is not None and (plan := sources.fetching(sources.place).plan()).missing:
+                text = f"{plan}; which images there are is known once the tiles are here; nothing was fetched"
+                return Job(_no_transfers, {"tiles_to_fetch": len(plan.missing), "version": version()}, text)
+            wanted = sources.find(session, ledger)
+            standing = np.zeros(len(wanted.ids), dtype=np.int8)
+            if ledger is not None:
+                standing = self._standing(ledger, wanted.ids)
+            mean_bytes = None if ledger is None else ledger.mean_bytes(self.wish.form)
+        return self._estimate(wanted, standing, int(self._todo(standing).sum()), mean_bytes)
+
+    def _standing(self, ledger: Ledger, ids: Ids) -> Standing:
+        import numpy as np
+
+        order = np.argsort(ids, kind="stable")
+        standing = np.empty(len(ids), dtype=np.int8)
+        standing[order] = ledger.standing(ids[order], self.wish.form)
+        return standing
+
+    def _todo(self, standing: Standing) -> Flags:
+        import numpy as np
+
+        from mlygeo.downloads.ledger import GONE, THERE
+
+        if self.downloading.overwrite:
+            return np.ones(len(standing), dtype=bool)
+        return ~np.isin(standing, (THERE, GONE))
+
+    def _fetch(
+        self,
+        ids: Ids,
+        standing: Standing,
+        *,
+        outcome: Outcome,
+        ledger: Ledger,
+        session: Session,
+        stop: threading.Event,
+    ) -> None:
+        from mlygeo.downloads import layouts
+        from mlygeo.downloads.files import PictureFiles
+        from mlygeo.downloads.ledger import OTHER
+        from mlygeo.downloads.run import Download
+        from mlygeo.net.pictures import Pictures
+        from mlygeo.progress import Progress
+
+        how = self.downloading
+        files = PictureFiles(self.folder, required_gb=how.required_disk_space)
+        files.check_room()
+        if other := int((standing == OTHER).sum()):
+            log.warning(
+                "%s %s there in another form, and fetched anew", counted(other, "image"), "is" if other == 1 else "are"
+            )
+        retry = replace(self._service.retry, attempts=how.num_retries + 1)
+        progress = self.sources.progress or Progress()
+        layout = layouts.layout_of(self.wish.form, ids, session, self.sources.access.records)
+        with (
+            Pictures(self._service, connections=how.workers, stop=stop) as pictures,
+            progress.bar("downloading", total=len(ids), unit="images") as bar,
+        ):
+            run = Download(
+                self.wish, layout=layout, files=files, ledger=ledger, provider=self.sources.access.provider,
+                session=session, pictures=pictures, stop=stop, retry=retry, workers=how.workers, bar=bar,
+            )  # fmt: skip
+            run.outcome = outcome
+            run.run(ids, standing, overwrite=how.overwrite)
+        log.info(
+            "%d fetched, %d found, %d gone, %d failed", outcome.fetched, outcome.found, len(outcome.gone),
+            len(outcome.failed),
+        )  # fmt: skip
+
+    @cached_property
+    def _service(self) -> Service:
+        return self.sources.access.opened(self.sources.config)
+
+    def _session(self, stop: threading.Event) -> Session:
+        return self.sources.access.records.open(self._service, workers=GRAPH_WORKERS, stop=stop)
+
+    def _report(
+        self, wanted: Wanted, standing: Standing, todo: Flags, outcome: Outcome, *, seconds: float
+    ) -> Job[pd.DataFrame]:
+        import numpy as np
+
+        from mlygeo.downloads import ledger
+
+        form = self.wish.form
+        there = int((~todo & (standing == ledger.THERE)).sum())
+        lost = {**outcome.gone, **outcome.failed}
+        summary = {
+            "folder": str(self.folder),
+            "source": wanted.source,
+            "images": len(wanted.ids),
+            "there": there,
+            "found": outcome.found,
+            "fetched": outcome.fetched,
+            "gone": len(outcome.gone),
+            "failed": len(outcome.failed),
+            "bytes": outcome.bytes,
+            "seconds": round(seconds, 1),
+            "size": form.size,
+            "format": form.format,
+            "layout": form.layout,
+            "warnings": wanted.warnings,
+            "attribution": [self.sources.access.provider.attribution],
+            "version": version(),
+        }
+        parts = [f"{outcome.fetched:,} fetched ({_in_units(outcome.bytes)})", f"{there + outcome.found:,} were there"]
+        parts += [f"{len(outcome.gone):,} gone"] * bool(outcome.gone)
+        parts += [f"{len(outcome.failed):,} failed"] * bool(outcome.failed)
+        headline = f"{counted(len(wanted.ids), 'image')} of {wanted.source}: {', '.join(parts)}; in {self.folder}"
+        if outcome.failed:
+            number, reason = next(iter(sorted(outcome.failed.items())))
+            headline += f"\n{number}: {reason}\n--retry-failed takes up those that failed"
+        if self.failed_file is not None and lost:
+            headline += f"; {self.failed_file} names them"
+
+        def make_frame() -> pd.DataFrame:
+            with ledger.Ledger(self.folder) as opened:
+                return ledger.as_frame(opened.rows(np.sort(wanted.ids)))
+
+        failed = [str(number) for number in sorted(lost)]
+        return Job(make_frame, summary, headline, failed=[*failed, *wanted.warnings])
+
+    def _estimate(self, wanted: Wanted, standing: Standing, todo: int, mean_bytes: float | None) -> Job[pd.DataFrame]:
+        """Say what a download would ask for and take, before it is begun."""
+        from mlygeo.downloads import ledger
+        from mlygeo.downloads.files import GB
+
+        records = self.sources.access.records
+        form, workers, room = self.wish.form, self.downloading.workers, self.downloading.required_disk_space
+        calls = records.calls_for(todo) * (2 if form.layout == "time" else 1)
+        expected, free = todo * (mean_bytes or TYPICAL_BYTES[form.size]), _free(self.folder)
+        seconds = max(todo * SECONDS_A_PICTURE / workers, calls / (records.images_a_minute / 60))
+        summary = {
+            "images": len(wanted.ids),
+            "there": int((standing == ledger.THERE).sum()),
+            "gone": int((standing == ledger.GONE).sum()),
+            "to_fetch": todo,
+            "requests_for_metadata": calls,
+            "requests_for_pictures": todo,
+            "expected_bytes": round(expected),
+            "expected_seconds": round(seconds, 1),
+            "free_bytes": free,
+            "required_disk_space_gb": room,
+            "fits": free - expected >= room * GB,
+            "warnings": wanted.warnings,
+            "version": version(),
+        }
+        headline = (
+            f"{counted(len(wanted.ids), 'image')} of {wanted.source}: {summary['there']:,} there, {todo:,} to fetch, "
+            f"in {counted(calls, 'request')} for metadata (the limit is {records.images_a_minute:,} a minute) and "
+            f"{counted(todo, 'request')} for pictures; about {_in_units(expected)} and {_duration(seconds)} with "
+            f"{counted(workers, 'worker')}; {_in_units(free)} are free"
+        )
+        if not summary["fits"]:
+            headline += f", which does not leave the {room:g} GB of --required-disk-space"
+        return Job(_no_transfers, summary, f"{headline}; nothing was fetched")
+
+
+class _Lazy:
+    """What asks the service, opened when it is first needed: what is all there needs no token."""
+
+    def __init__(self, stack: contextlib.ExitStack, make: Any) -> None:
+        self._stack, self._make = stack, make
+        self._session: Session | None = None
+
+    def __call__(self) -> Session:
+        if self._session is None:
+            self._session = self._stack.enter_context(self._make())
+        return self._session
+
+
+def _nothing(wanted: Wanted) -> Job[pd.DataFrame]:
+    """Return the job of a list without images: nothing is fetched, and never everything."""
+    summary = {"images": 0, "source": wanted.source, "warnings": wanted.warnings, "version": version()}
+    text = f"no image to download: {wanted.source} names none"
+    return Job(_no_transfers, summary, text, failed=list(wanted.warnings))
+
+
+def _no_transfers() -> pd.DataFrame:
+    from mlygeo.downloads import ledger
+
+    return ledger.as_frame([])
+
+
+def _in_units(number: float) -> str:
+    """Return a number of bytes in the unit that suits it, such as "4.2 MB"."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number:.0f} bytes"
+
+
+def _free(folder: Path) -> int:
+    import shutil
+
+    existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.is_dir())
+    return shutil.disk_usage(existing).free
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
+
+from mlygeo.errors import InputError
+from mlygeo.pipelines.job import Job, public
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from matplotlib.figure import Figure
 
     from mlygeo.store import FrameLike
 
 
+@public
 def plot(
     layers: Iterable[FrameLike],
     *,
@@ -19,7 +25,7 @@ def plot(
     colour: str | None = None,
     dpi: int = 150,
     basemap: str | None = None,
-) -> Figure:
+) -> Job[Figure]:
     """
     Draw frames as a picture, one upon the other.
 
@@ -64,9 +70,27 @@ def plot(
     --------
     >>> plot(["edges.gpkg", street_points, selection]).savefig("map.png")
     """
-    from mlygeo import plotting
-    from mlygeo.errors import InputError
+    from mlygeo import plotting, store
 
-    if basemap is not None:
-        raise InputError("a figure has no base map", hint="mlygeo.explore(…, basemap=…)")
-    return plotting.draw(layers, title=title, dpi=dpi, colour=colour)
+    is_one = isinstance(layers, str | os.PathLike) or hasattr(layers, "geometry")
+    drawn: list[FrameLike] = [layers] if is_one else list(layers)
+
+    def figure() -> Figure:
+        return plotting.draw(drawn, title=title, dpi=dpi, colour=colour)
+
+    def make() -> Figure:
+        if basemap is not None:
+            raise InputError("a figure has no base map", hint="mlygeo.explore(…, basemap=…)")
+        return figure()
+
+    def write(path: Path) -> list[Path]:
+        if path.suffix.lower() == ".html":
+            return [plotting.explore(drawn, title=title, colour=colour, basemap=basemap).save(path)]
+        if basemap is not None:
+            raise InputError(f"--basemap is for interactive maps, and {path.name} is a picture", hint="-o map.html")
+        with store.atomic(path) as temporary:
+            figure().savefig(temporary)
+        return [path]
+
+    named = ["a frame" if hasattr(layer, "geometry") else str(layer) for layer in drawn]
+    return Job(make, {"layers": named}, "drawn", write)

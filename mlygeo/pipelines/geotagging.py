@@ -1,25 +1,42 @@
-"""Positions from a track, and sequences: on frames of photos, and as units of `process`."""
+"""Positions from a track, and sequences, on frames of photos: nothing is kept, and no photo is written into."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
 
-from mlygeo.jobs import job_of
+from mlygeo.errors import FileError, InputError
+from mlygeo.pipelines.job import Job, counted, public, public_with, version
+from mlygeo.pipelines.options import Cutting, Geotagging
+from mlygeo.readers.cameras import VIDEO_SOURCES, GeotagSource
 
 if TYPE_CHECKING:
-    import os
+    from collections.abc import Iterable
 
     import geopandas as gpd
 
     from mlygeo.progress import Progress
+    from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]
 
+log = logging.getLogger("mlygeo.pipelines")
 
+LOG_ENDINGS = {
+    "gpx": (".gpx", ".gpx.gz"),
+    "nmea": (".nmea", ".nmea.gz", ".log", ".log.gz", ".txt"),
+    "csv": (".csv", ".csv.gz", ".tsv"),
+}
+"""Sources that are logs -> their endings where a folder is searched."""
+
+
+@public
 def geotag_photos(
-    images: Any,
+    images: FrameLike | Iterable[PathLike],
     *,
-    geotag_source: Literal["exif", "gpx", "nmea", "csv", "gopro_videos", "blackvue_videos", "camm_videos"] = "exif",
+    geotag_source: GeotagSource = "exif",
     geotag_source_path: PathLike | None = None,
     local_time: bool = False,
     sub_second_interval: float = 0.0,
@@ -30,7 +47,7 @@ def geotag_photos(
     max_gap: float | None = None,
     skip_subfolders: bool = False,
     progress: Progress | None = None,
-) -> gpd.GeoDataFrame:
+) -> Job[gpd.GeoDataFrame]:
     """
     Give photos time, position, heading and altitude: their own, or those of a track or video.
 
@@ -40,31 +57,6 @@ def geotag_photos(
     ----------
     images
         Folder of photos, photos, or an images frame of local files or a file that holds one.
-    geotag_source
-        Where positions come from. exif: the photos. gpx, nmea, csv: a track. gopro_videos,
-        blackvue_videos, camm_videos: the telemetry of videos.
-    geotag_source_path
-        The track or video, or a folder of them; the folder of photos is searched unless given.
-    local_time
-        Photos' times that do not tell their offset from UTC are local time of this machine, not UTC.
-    sub_second_interval
-        Seconds from one photo to the next, of a camera that writes whole seconds only; 0 spreads photos
-        of one second evenly within it.
-    offset_time
-        Seconds by which the camera's clock is ahead of the GPS device's; subtracted from capture times.
-    offset_angle
-        Angle from the direction of travel to that of the camera, degrees clockwise; added to headings.
-    interpolation_offset_time
-        Seconds that are added to capture times to find the place on the track: offset_time with the
-        other sign, as mapillary_tools has it today.
-    use_gps_start_time
-        The camera's clock is of no use: the first photo is taken to be where the track starts.
-    max_gap
-        Longest gap of the track that positions are taken from, seconds; all are bridged unless given.
-    skip_subfolders
-        Leave out photos in subfolders.
-    progress
-        Where progress is shown; None shows none.
 
     Returns
     -------
@@ -86,11 +78,44 @@ def geotag_photos(
     --------
     >>> geotag_photos("DCIM", geotag_source="gpx", geotag_source_path="ride.gpx", offset_time=2)
     """
-    return job_of("geotag_photos")(**locals()).result
+    from mlygeo import store
+    from mlygeo.pipelines import steps
+
+    how = Geotagging(
+        geotag_source=geotag_source,
+        geotag_source_path=geotag_source_path,
+        local_time=local_time,
+        sub_second_interval=sub_second_interval,
+        offset_time=offset_time,
+        offset_angle=offset_angle,
+        interpolation_offset_time=interpolation_offset_time,
+        use_gps_start_time=use_gps_start_time,
+        max_gap=max_gap,
+    )
+    found, base = _images(images, skip_subfolders=skip_subfolders, progress=progress)
+    track = track_of(how, base, progress=progress)
+    found = found.assign(failed_in=_nothing(found))
+    tagged = steps.with_places(found, how, track, by_folder=how.is_video)
+    tagged = tagged.drop(columns=["geotag_angle", "failed_in"])
+    failed = steps.failures(tagged)
+    kinds = tagged["error"].dropna().map(steps.kind_of).value_counts()
+    summary: dict[str, Any] = {
+        "photos": len(tagged),
+        "placed": len(tagged) - len(failed),
+        "failed": len(failed),
+        "reasons": {str(kind): int(count) for kind, count in kinds.items()},
+        "failed_files": failed,
+        "version": version(),
+    }
+    headline = f"{summary['placed']:,} of {counted(len(tagged), 'photo')} have a time and a position"
+    if failed:
+        headline += "; " + ", ".join(f"{count:,} {kind}" for kind, count in summary["reasons"].items())
+    return Job(lambda: tagged, summary, headline, lambda path: [store.write_frame(tagged, path)], list(failed))
 
 
+@public_with(Cutting, geotag_photos)
 def cut(
-    images: Any,
+    images: FrameLike | Iterable[PathLike],
     *,
     cutoff_distance: float = 600.0,
     cutoff_time: float = 60.0,
@@ -103,39 +128,11 @@ def cut(
     max_speed: float = 400.0,
     skip_subfolders: bool = False,
     progress: Progress | None = None,
-) -> gpd.GeoDataFrame:
+) -> Job[gpd.GeoDataFrame]:
     """
     Cut images into sequences, derive headings, flag duplicates and what looks wrong, and split at 500.
 
     What `extract_sequence_data` does to a folder, for a frame; nothing is kept or written into photos.
-
-    Parameters
-    ----------
-    images
-        Folder of photos, photos, or an images frame of local files or a file that holds one.
-    cutoff_distance
-        Largest gap inside a sequence, metres.
-    cutoff_time
-        Largest gap inside a sequence, seconds.
-    max_images
-        Most images in a sequence, duplicates not counted.
-    interpolate_directions
-        Derive all headings from the way that was travelled; otherwise only the missing ones.
-    offset_angle
-        Angle from the direction of travel to that of the camera, degrees clockwise; added to derived
-        headings.
-    keep_duplicates
-        Flag no duplicates.
-    duplicate_distance
-        Largest distance of a duplicate from the last image kept, metres.
-    duplicate_angle
-        Largest difference of their headings, degrees.
-    max_speed
-        Apparent speed above which an image is flagged, kilometres an hour.
-    skip_subfolders
-        Leave out photos in subfolders.
-    progress
-        Where progress is shown; None shows none.
 
     Returns
     -------
@@ -155,164 +152,125 @@ def cut(
     --------
     >>> cut("images.parquet", cutoff_distance=100, cutoff_time=120).groupby("sequence_id").size()
     """
-    return job_of("cut")(**locals()).result
+    from mlygeo import store
+    from mlygeo.pipelines import steps
+    from mlygeo.spatial.sequences import summarise
+
+    cutting = Cutting(
+        cutoff_distance=cutoff_distance,
+        cutoff_time=cutoff_time,
+        max_images=max_images,
+        interpolate_directions=interpolate_directions,
+        offset_angle=offset_angle,
+        keep_duplicates=keep_duplicates,
+        duplicate_distance=duplicate_distance,
+        duplicate_angle=duplicate_angle,
+        max_speed=max_speed,
+    )
+    found, _ = _images(images, skip_subfolders=skip_subfolders, progress=progress, local=False)
+    made = steps.cut_and_flagged(found, cutting)
+    sequences = summarise(made)
+    summary: dict[str, Any] = {
+        "images": len(made),
+        "sequences": len(sequences),
+        "length_m": round(float(sequences["length_m"].fillna(0).sum()), 1),
+        "duplicates": int(made["is_duplicate"].sum()),
+        "without_sequence": int(made["sequence_id"].isna().sum()),
+        "problems": int(made["problem"].notna().sum()),
+        "version": version(),
+    }
+    headline = (
+        f"{counted(len(made), 'image')} in {counted(len(sequences), 'sequence')}"
+        f" ({summary['length_m'] / 1000:,.1f} km), {counted(summary['duplicates'], 'duplicate')}"
+    )
+    if summary["without_sequence"]:
+        headline += f"; {counted(summary['without_sequence'], 'image')} without time or position in none"
+    return Job(lambda: made, summary, headline, lambda path: [store.write_frame(made, path)])
 
 
-def extract_geotag_data(
-    import_path: PathLike,
-    *,
-    output: PathLike | None = None,
-    rerun: bool = False,
-    skip_subfolders: bool = False,
-    geotag_source: Literal["exif", "gpx", "nmea", "csv", "gopro_videos", "blackvue_videos", "camm_videos"] = "exif",
-    geotag_source_path: PathLike | None = None,
-    local_time: bool = False,
-    sub_second_interval: float = 0.0,
-    offset_time: float = 0.0,
-    offset_angle: float = 0.0,
-    interpolation_offset_time: float = 0.0,
-    use_gps_start_time: bool = False,
-    max_gap: float | None = None,
-    dry_run: bool = False,
-    progress: Progress | None = None,
-) -> gpd.GeoDataFrame:
+def track_of(how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.GeoDataFrame | None:
     """
-    Give photos time, position and heading: a unit of `process`.
-
-    Starts from what photos said when they were first read. Sequences that were cut before are forgotten,
-    for they may be wrong now.
+    Return the tracks that a call names; None where photos are taken at their word.
 
     Parameters
     ----------
-    import_path
-        The folder of photos, with its subfolders; or one photo.
-    output
-        Folder for the frames; `.mlygeo` in the folder of photos unless given.
-    rerun
-        Read photos again that were read before, but for those that were written into, and forget those
-        that are gone.
-    skip_subfolders
-        Leave out photos in subfolders.
-    geotag_source
-        Where positions come from. exif: the photos. gpx, nmea, csv: a track. gopro_videos,
-        blackvue_videos, camm_videos: the telemetry of videos.
-    geotag_source_path
-        The track or video, or a folder of them; the folder of photos is searched unless given.
-    local_time
-        Photos' times that do not tell their offset from UTC are local time of this machine, not UTC.
-    sub_second_interval
-        Seconds from one photo to the next, of a camera that writes whole seconds only; 0 spreads photos
-        of one second evenly within it.
-    offset_time
-        Seconds by which the camera's clock is ahead of the GPS device's; subtracted from capture times.
-    offset_angle
-        Angle from the direction of travel to that of the camera, degrees clockwise; added to headings.
-    interpolation_offset_time
-        Seconds that are added to capture times to find the place on the track: offset_time with the
-        other sign, as mapillary_tools has it today.
-    use_gps_start_time
-        The camera's clock is of no use: the first photo is taken to be where the track starts.
-    max_gap
-        Longest gap of the track that positions are taken from, seconds; all are bridged unless given.
-    dry_run
-        Say what would be done; write nothing, neither frames nor tags.
+    how
+        The options.
+    base
+        The folder that is searched where no path is named.
     progress
-        Where progress is shown; None shows none.
-
-    Returns
-    -------
-    images
-        Images frame of local files, a row for each photo; those that cannot be used have an `error`.
+        Where progress is shown.
 
     Raises
     ------
     FileError
-        If there is no such folder, no photo in it, or nothing can be written.
+        If there is no such file, or none of them holds a track.
     InputError
-        If an option makes no sense.
-    FormatError
-        If the track is none.
-
-    Examples
-    --------
-    >>> extract_geotag_data("DCIM", geotag_source="gpx", geotag_source_path="ride.gpx")
+        If the source has no such name.
     """
-    return job_of("extract_geotag_data")(**locals()).result
+    from mlygeo.pipelines.video import tracks_of
+    from mlygeo.readers import video
+
+    source = str(how.geotag_source)
+    if source == "exif":
+        return None
+    if source not in LOG_ENDINGS and source not in VIDEO_SOURCES:
+        raise InputError(f"there is no geotag source {source!r}", hint=f"one of {', '.join(get_args(GeotagSource))}")
+    if not isinstance(how.geotag_source_path, str | os.PathLike | None):
+        track: gpd.GeoDataFrame = how.geotag_source_path
+        return track
+    path = base if how.geotag_source_path is None else Path(how.geotag_source_path).expanduser()
+    if not path.exists():
+        raise FileError(f"{path} does not exist", hint="--geotag-source-path names a file, or a folder of them")
+    endings = LOG_ENDINGS.get(source, tuple(video.ENDINGS))
+    files = _found(path, endings) if path.is_dir() else [path]
+    if not files:
+        hint = "name it with --geotag-source-path" if how.geotag_source_path is None else None
+        raise FileError(f"there is no file {', '.join(sorted(endings)[:4])} in {path}", hint=hint)
+    job = tracks_of(files, source=VIDEO_SOURCES.get(source, "auto"), progress=progress)
+    for file in job.failed:
+        log.warning("%s is left out: %s", file, job.summary["failed"][file])
+    return job.result
 
 
-def extract_sequence_data(
-    import_path: PathLike,
-    *,
-    output: PathLike | None = None,
-    rerun: bool = False,
-    skip_subfolders: bool = False,
-    cutoff_distance: float = 600.0,
-    cutoff_time: float = 60.0,
-    max_images: int = 500,
-    interpolate_directions: bool = False,
-    keep_duplicates: bool = False,
-    offset_angle: float = 0.0,
-    duplicate_distance: float = 0.1,
-    duplicate_angle: float = 5.0,
-    max_speed: float = 400.0,
-    dry_run: bool = False,
-    progress: Progress | None = None,
-) -> gpd.GeoDataFrame:
-    """
-    Cut photos into sequences, derive headings, flag duplicates: a unit of `process`.
+def _images(
+    images: Any, *, skip_subfolders: bool, progress: Progress | None, local: bool = True
+) -> tuple[gpd.GeoDataFrame, Path]:
+    """Return what a call names as an images frame, and the folder that tracks are looked for in."""
+    import geopandas as gpd
 
-    Photos of one folder and camera are cut where the gap to the next is too large, and split at
-    `max_images`.
+    from mlygeo import frames, store
+    from mlygeo.readers import photos
 
-    Parameters
-    ----------
-    import_path
-        The folder of photos, with its subfolders; or one photo.
-    output
-        Folder for the frames; `.mlygeo` in the folder of photos unless given.
-    rerun
-        Read photos again that were read before, but for those that were written into, and forget those
-        that are gone.
-    skip_subfolders
-        Leave out photos in subfolders.
-    cutoff_distance
-        Largest gap inside a sequence, metres.
-    cutoff_time
-        Largest gap inside a sequence, seconds.
-    max_images
-        Most images in a sequence, duplicates not counted.
-    interpolate_directions
-        Derive all headings from the way that was travelled; otherwise only the missing ones.
-    keep_duplicates
-        Flag no duplicates.
-    offset_angle
-        Angle from the direction of travel to that of the camera, degrees clockwise; added to derived
-        headings.
-    duplicate_distance
-        Largest distance of a duplicate from the last image kept, metres.
-    duplicate_angle
-        Largest difference of their headings, degrees.
-    max_speed
-        Apparent speed above which an image is flagged, kilometres an hour.
-    dry_run
-        Say what would be done; write nothing, neither frames nor tags.
-    progress
-        Where progress is shown; None shows none.
+    words = images if isinstance(images, list | tuple) else [images]
+    one = words[0] if len(words) == 1 else None
+    if isinstance(one, gpd.GeoDataFrame):
+        found = one
+    elif isinstance(one, str | os.PathLike) and Path(one).suffix.lower() in {*store.PARQUET, *store.WRITABLE}:
+        found = store.read_frame(one)
+    else:
+        if not words or not all(isinstance(word, str | os.PathLike) for word in words):
+            raise InputError("no photos", hint="name a folder of photos, photos, or an images frame")
+        found = photos.read_photos(words, skip_subfolders=skip_subfolders, progress=progress)
+        first = Path(words[0]).expanduser()
+        return found, first if first.is_dir() else first.parent
+    if local or "path" in found.columns:
+        return frames.conform(found, frames.LOCAL_IMAGES), Path.cwd()
+    return frames.conform(found, frames.IMAGES), Path.cwd()
 
-    Returns
-    -------
-    images
-        Images frame of local files, a row for each photo; those that cannot be used have an `error`.
 
-    Raises
-    ------
-    FileError
-        If there is no such folder, no photo in it, or nothing can be written.
-    InputError
-        If an option makes no sense.
+def _nothing(images: gpd.GeoDataFrame) -> Any:
+    from mlygeo import dtypes
 
-    Examples
-    --------
-    >>> extract_sequence_data("DCIM", cutoff_distance=100, cutoff_time=120)
-    """
-    return job_of("extract_sequence_data")(**locals()).result
+    return dtypes.nulls("str", len(images), images.index)
+
+
+def _found(folder: Path, endings: tuple[str, ...]) -> list[Path]:
+    """Return the files below a folder that end so, but for hidden ones."""
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.name.lower().endswith(endings)
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    )

@@ -1,26 +1,47 @@
-"""What the Graph API says of images: their fields, and the sequences that they form."""
+"""What the service knows of images: fields of many of them, and all of single ones."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import logging
+import os
+import textwrap
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from mlygeo.jobs import job_of
+from mlygeo.errors import FrameError, InputError
+from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, counted, joined, public, version
+from mlygeo.pipelines.options import Access
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Sequence
-    from datetime import datetime
 
     import geopandas as gpd
 
+    from mlygeo.keys import Ids, Key, Keys
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
-    from mlygeo.regions import RegionLike
+    from mlygeo.providers import Provider, Record, Records, Session
     from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]
 
+log = logging.getLogger("mlygeo.pipelines")
 
+MISSING_IMAGES = "missing_images.txt"
+"""Names the images without a record, and why."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+LABEL_WIDTH = 24
+"""Letters of the longest field's name, and a space or two."""
+
+PATH_SHOWN = 24
+"""Letters of an address's path; it is an opaque word of some two hundred."""
+
+
+@public
 def metadata(
     images: FrameLike | Iterable[int | str],
     *,
@@ -31,7 +52,7 @@ def metadata(
     token_file: PathLike | None = None,
     service: Service | None = None,
     progress: Progress | None = None,
-) -> gpd.GeoDataFrame:
+) -> Job[gpd.GeoDataFrame]:
     """
     Add what the service knows of images: altitude, camera, size, computed position and more.
 
@@ -51,15 +72,6 @@ def metadata(
         How many requests to make at once.
     dry_run
         Ask for nothing; say how many requests it would take.
-    token
-        Access token. Better in a file or in the environment, where no other user can see it.
-    token_file
-        File with the access token. Default: the environment (MAPILLARY_ACCESS_TOKEN), then
-        token.txt here, then token.txt in the user's configuration folder.
-    service
-        The service to speak to; made from the above unless given.
-    progress
-        Where progress is shown; None shows none.
 
     Returns
     -------
@@ -83,83 +95,57 @@ def metadata(
     --------
     >>> metadata("selection.parquet", fields="altitude,camera_type,computed_geometry")
     """
-    return job_of("metadata")(**locals()).result
+    from mlygeo import frames, store
+    from mlygeo.net.answers import UnknownFieldError
+
+    access = Access(token=token, token_file=token_file, service=service)
+    who, reader = access.provider, access.records
+    base, name = _images_named(images, who.keys)
+    ids = reader.named(base, name)
+    if not len(ids):
+        raise FrameError(f"{name}: no image has an id")
+    wanted = _fields(fields, base, reader)
+    distinct = len(set(ids.tolist()))
+    calls = reader.calls_for(distinct)
+    facts = {"images": distinct, "fields": wanted, "requests_at_least": calls}
+    if dry_run:
+        seconds = reader.seconds_for(calls, service)
+        headline = (
+            f"{counted(distinct, 'image')} and {counted(len(wanted), 'field')} take {counted(calls, 'request')} or "
+            f"more, {seconds:,.0f} s at the service's limit; nothing was asked"
+        )
+        return Job(lambda: base, {**facts, "version": version()}, headline)
+    with reader.open(access.opened(), workers=workers) as session:
+        try:
+            found, errors, missing = _ask(session, ids, wanted, reader, progress=progress, strict=fields is not None)
+        except UnknownFieldError as error:
+            raise _no_such_field(error.field, reader) from error
+    columns = [column for column in found.columns if column in _columns(wanted, reader)]
+    result = reader.add(base, found, columns=columns, errors=errors)
+    if len(base.columns) == 2:  # ids alone: all else comes from the records
+        result = frames.conform(result, frames.IMAGES)
+    result.attrs.setdefault("positions", "original")
+    gone = sum(reason == reader.gone for reason in missing.values())
+    summary = {
+        **facts,
+        "found": len(found),
+        "gone": gone,
+        "missing": {str(number): reason for number, reason in missing.items()},
+        "wrong_values": {str(number): problem for number, problem in errors.items() if number not in missing},
+        "attribution": result.attrs.get("attribution", [who.attribution]),
+        "version": version(),
+    }
+    headline = f"{counted(len(found), 'image')} with {counted(len(wanted), 'field')} from the service"
+    if missing:
+        headline += f"; {len(missing):,} without ({gone:,} gone)"
+
+    def write(path: Path) -> list[Path]:
+        return [store.write_frame(result, path), *_write_missing(missing, path.parent)]
+
+    return Job(lambda: result, summary, headline, write, [str(number) for number in errors])
 
 
-def find_sequences(
-    user: str | Sequence[str] | None = None,
-    *,
-    region: RegionLike | None = None,
-    organization: int | str | None = None,
-    filter: Literal["all", "360", "regular"] = "all",  # noqa: A002 - the option's name
-    since: str | datetime | None = None,
-    until: str | datetime | None = None,
-    max_pages: int | None = None,
-    workers: int = 16,
-    token: str | None = None,
-    token_file: PathLike | None = None,
-    service: Service | None = None,
-    progress: Progress | None = None,
-) -> gpd.GeoDataFrame:
-    """
-    Find the sequences of a user, an organization or a region, with counts, dates, camera and length.
-
-    All of them together narrow the search down. What the service did not tell, because a box holds too
-    many images or a page could not be had, is reported, never taken for empty.
-
-    Parameters
-    ----------
-    user
-        User name, as Mapillary shows it.
-    region
-        A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon file or
-        a shapely polygon. A sequence that leaves it counts with the images inside.
-    organization
-        Images of this organization (id).
-    filter
-        "all": every image; "360": panoramas only; "regular": flat pictures only.
-    since
-        Images captured at or after this time (ISO 8601, UTC).
-    until
-        Images captured before this time; a date without a time includes that day.
-    max_pages
-        Stop after so many pages of a thousand images.
-    workers
-        How many requests to make at once; pages come one after another.
-    token
-        Access token. Better in a file or in the environment, where no other user can see it.
-    token_file
-        File with the access token. Default: the environment (MAPILLARY_ACCESS_TOKEN), then
-        token.txt here, then token.txt in the user's configuration folder.
-    service
-        The service to speak to; made from the above unless given.
-    progress
-        Where progress is shown; None shows none.
-
-    Returns
-    -------
-    sequences
-        Sequences frame by time, with `camera_type` and `creator_username` beside its columns.
-        `attrs["summary"]["incomplete"]` lists what is missing.
-
-    Raises
-    ------
-    InputError
-        If neither a user, an organization nor a region is given.
-    RegionError
-        If the region is too large to search.
-    CredentialsError
-        If there is no token.
-    ServiceError
-        If the service refuses the token, or is down.
-
-    Examples
-    --------
-    >>> find_sequences("irvinfly", filter="360", max_pages=5)
-    """
-    return job_of("find_sequences")(**locals()).result
-
-
+@public
 def inspect(
     ids: Iterable[int | str],
     *,
@@ -167,8 +153,8 @@ def inspect(
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
-    progress: Progress | None = None,
-) -> gpd.GeoDataFrame:
+    progress: Progress | None = None,  # noqa: ARG001 - a few images are there at once
+) -> Job[gpd.GeoDataFrame]:
     """
     Show all that the service says of single images, where something is odd about them.
 
@@ -180,15 +166,6 @@ def inspect(
         Ids of images.
     workers
         How many requests to make at once.
-    token
-        Access token. Better in a file or in the environment, where no other user can see it.
-    token_file
-        File with the access token. Default: the environment (MAPILLARY_ACCESS_TOKEN), then
-        token.txt here, then token.txt in the user's configuration folder.
-    service
-        The service to speak to; made from the above unless given.
-    progress
-        Where progress is shown; None shows none.
 
     Returns
     -------
@@ -209,4 +186,248 @@ def inspect(
     --------
     >>> inspect([498763468214164])["error"]
     """
-    return job_of("inspect")(**locals()).result
+    from mlygeo import frames
+
+    access = Access(token=token, token_file=token_file, service=service)
+    who, reader = access.provider, access.records
+    numbers = _ids([ids] if isinstance(ids, str | int) else list(ids), who.keys)
+    records: dict[Key, Record] = {}
+    missing: dict[Key, str] = {}
+    with reader.open(access.opened(), workers=workers) as session:
+        for batch in session.images(numbers, fields=reader.fields):
+            records |= batch.found
+            missing |= batch.missing
+    problems: dict[int, str] = {}
+    found = reader.frame(list(records.values()), fields=reader.fields, problems=problems)
+    facts = [_facts(key, records.get(key), missing.get(key) or problems.get(key), who) for key in numbers]
+
+    def make_frame() -> gpd.GeoDataFrame:
+        columns = [column for column in found.columns if column != "id"]
+        result = reader.add(_ids_frame(numbers, who.keys), found, columns=columns, errors={**problems, **missing})
+        return frames.conform(result, frames.IMAGES)
+
+    headline = f"{len(records):,} of {counted(len(numbers), 'image')} there"
+    return Job(
+        make_frame,
+        {"images": facts, "version": version()},
+        headline,
+        failed=[str(number) for number in {**missing, **problems}],
+        text=lambda: "\n\n".join(_text(fact) for fact in facts),
+    )
+
+
+def _ask(
+    session: Session,
+    ids: Ids,
+    wanted: Sequence[str],
+    reader: Records,
+    *,
+    progress: Progress | None,
+    strict: bool,
+) -> tuple[gpd.GeoDataFrame, dict[int, str], dict[int, str]]:
+    """
+    Return the frame of the records, what is wrong with each image, and the images without a record.
+
+    Where it is `strict`, a field that does not exist is an error; else it is left out.
+    """
+    import numpy as np
+
+    from mlygeo.progress import Progress
+
+    parts: list[gpd.GeoDataFrame] = []
+    records: list[dict[str, Any]] = []
+    problems: dict[int, str] = {}
+    missing: dict[int, str] = {}
+
+    def make() -> None:
+        parts.append(reader.frame(records, fields=wanted, problems=problems))
+        records.clear()
+
+    with (progress or Progress()).bar("metadata", total=len(np.unique(ids)), unit="images") as bar:
+        for batch in session.images(ids, fields=wanted):
+            if strict and (unknown := session.unknown_fields & {*wanted}):
+                raise _no_such_field(min(unknown), reader)
+            records.extend(batch.found.values())
+            missing |= batch.missing
+            bar.advance(len(batch.found) + len(batch.missing))
+            if len(records) >= RECORDS_AT_ONCE:
+                make()
+    make()
+    log.info("%d images asked for, %d without a record", len(np.unique(ids)), len(missing))
+    return joined(parts), {**problems, **missing}, missing
+
+
+def _images_named(images: Any, keys: Keys) -> tuple[gpd.GeoDataFrame, str]:
+    """Return the frame that a caller means: a frame, its file, or ids."""
+    from mlygeo import store
+    from mlygeo.readers import id_lists
+
+    if hasattr(images, "geometry"):
+        return images, "the frame"
+    if isinstance(images, str | os.PathLike | int):
+        images = [images]
+    words = list(images)
+    if len(words) == 1 and isinstance(words[0], str | os.PathLike) and not keys.is_meant(str(words[0])):
+        path = Path(words[0]).expanduser()
+        if not path.suffix and not path.exists():
+            raise InputError(f"{str(words[0])[:60]!r} is neither a file nor an id")
+        if path.suffix.lower() in {"", ".txt", ".lst", ".list"} or _is_list(path):
+            return _ids_frame(id_lists.read_ids(path, keys=keys).tolist(), keys), path.name
+        return store.read_frame(path), path.name
+    if not words:
+        raise InputError("no images", hint="give an images frame or its file, or ids")
+    return _ids_frame(_ids(words, keys), keys), "the list of ids"
+
+
+def _is_list(path: Path) -> bool:
+    """Return whether a file of JSON is a list, as percept-vsvi-filter writes ids, and no GeoJSON."""
+    if path.suffix.lower() != ".json" or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+
+
+def _ids(words: Sequence[int | str], keys: Keys) -> list[Key]:
+    if not words:
+        raise InputError("no ids", hint=keys.hint)
+    return list(dict.fromkeys(keys.parse(word.strip() if isinstance(word, str) else word) for word in words))
+
+
+def _ids_frame(ids: Sequence[Key], keys: Keys) -> gpd.GeoDataFrame:
+    import geopandas as gpd
+
+    from mlygeo import frames
+
+    geometry = gpd.GeoSeries([None] * len(ids), crs=frames.CRS)
+    return gpd.GeoDataFrame({"id": keys.array(ids)}, geometry=geometry)
+
+
+def _fields(named: str | Sequence[str] | None, base: gpd.GeoDataFrame, reader: Records) -> list[str]:
+    """Return the fields to ask for: those named, or those that most work needs and the frame does not have."""
+    if named is None:
+        ids_only = len(base.columns) == 2
+        own = [name for name in reader.base_fields if ids_only or reader.columns_of(name)[0] not in base.columns]
+        # Names of people change, and no frame of tiles has them.
+        people = [name for name in reader.fields_for("creator_username") if name not in own]
+        return [*own, *people, *reader.more_fields]
+    words = named.split(",") if isinstance(named, str) else [part for word in named for part in word.split(",")]
+    words = [word.strip() for word in words if word.strip()]
+    fields = reader.fields_for(*(word for word in words if word not in {"id", "all"}))
+    if "all" in words:
+        fields = list(dict.fromkeys([*reader.fields, *fields]))
+    if not fields:
+        raise InputError("--fields names no field", hint=f"such as --fields {','.join(reader.more_fields[:3])}")
+    if len(base.columns) == 2:  # ids alone: the rest of an images frame comes along
+        fields = list(dict.fromkeys([*reader.base_fields, *fields]))
+    return fields
+
+
+def _columns(fields: Sequence[str], reader: Records) -> set[str]:
+    return {column for field in fields for column in reader.columns_of(field)}
+
+
+def _no_such_field(name: str, reader: Records) -> InputError:
+    import difflib
+
+    near = difflib.get_close_matches(name, reader.fields, n=1)
+    hint = f"did you mean {near[0]}" if near else f"fields are {', '.join(reader.fields)}"
+    return InputError(f"the service's images have no field {name[:60]!r}", hint=hint)
+
+
+def _write_missing(missing: dict[int, str], folder: Path) -> list[Path]:
+    from mlygeo import store
+
+    lines = [f"{number}  # {' '.join(reason.split())}\n" for number, reason in missing.items()]
+    return [store.write_text("".join(lines), folder / MISSING_IMAGES)] if missing else []
+
+
+def _facts(key: Key, record: Record | None, problem: str | None, who: Provider) -> dict[str, Any]:
+    """
+    Return what is known of an image, as JSON: its id, `problem`, `record` without signatures, and `without_value`.
+
+    The record is None where there is none; the problem says why, or what is wrong with it.
+    """
+    facts: dict[str, Any] = {"id": str(key)}
+    if problem is not None:
+        facts["problem"] = problem
+    if record is not None:
+        shown = ((name, value) for name, value in sorted(record.items()) if name != "id")
+        facts["record"] = {name: _without_signatures(value, who) for name, value in shown}
+        fields = () if who.records is None else who.records.fields
+        facts["without_value"] = [name for name in fields if name not in record and name != "detections"]
+    return facts
+
+
+def _text(facts: dict[str, Any]) -> str:
+    """Return the facts of an image in lines, a field a line."""
+    lines = [f"image {facts['id']}"]
+    if "problem" in facts:
+        lines.append(f"  {'problem':<{LABEL_WIDTH}}{_printable(facts['problem'])}")
+    for name, value in facts.get("record", {}).items():
+        lines.append(f"  {_printable(name):<{LABEL_WIDTH}}{_printable(_shown(name, value))}")
+    if facts.get("without_value"):
+        indent = " " * (LABEL_WIDTH + 2)
+        first = f"  {'without a value':<{LABEL_WIDTH}}"
+        lines += textwrap.wrap(", ".join(facts["without_value"]), 79, initial_indent=first, subsequent_indent=indent)
+    return "\n".join(lines)
+
+
+def _shown(name: str, value: Any) -> str:
+    match value:
+        case int() if name == "captured_at" and not isinstance(value, bool):
+            return _time(value)
+        case {"type": "Point", "coordinates": [lon, lat, *_]}:
+            return f"longitude {lon}, latitude {lat}"
+        case {"data": list() as items}:
+            return f"{len(items)}"
+        case dict():
+            return ", ".join(f"{key} {part}" for key, part in value.items())
+        case list():
+            return ", ".join(map(str, value))
+        case int() | float() if name.endswith("altitude"):
+            # Below the sea it has come as an unsigned number.
+            return f"{value - 2**32 if 2**31 <= value < 2**32 else value} m"
+        case int() | float() if name.endswith("angle"):
+            return f"{value}°"
+    return str(value)
+
+
+def _time(milliseconds: int) -> str:
+    try:
+        moment = EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        return f"{milliseconds} ms, which is no date"
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC"
+
+
+def _without_signatures(value: Any, who: Provider) -> Any:
+    """Return a value in which each address is short, and signed no more."""
+    if isinstance(value, dict):
+        return {key: _without_signatures(part, who) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_without_signatures(part, who) for part in value]
+    if isinstance(value, str) and "://" in value[:12]:
+        return _short(value, who)
+    return value
+
+
+def _short(url: str, who: Provider) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address that is none"
+    path = parts.path if len(parts.path) <= PATH_SHOWN else f"{parts.path[:PATH_SHOWN]}…"
+    short = f"{parts.scheme}://{parts.netloc.rsplit('@', 1)[-1]}{path}"
+    seconds = None if who.pictures is None else who.pictures.expires(url)
+    if seconds is None:
+        return short
+    try:
+        until = EPOCH + timedelta(seconds=seconds)
+    except OverflowError:
+        return short
+    return f"{short} (until {until:%Y-%m-%d %H:%M} UTC)"
+
+
+def _printable(text: str) -> str:
+    """Return a text from outside without control characters, which a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)

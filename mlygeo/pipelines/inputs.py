@@ -1,5 +1,5 @@
 """
-What jobs take in: files, the service, a region's streets and images; and what they say of failed tiles.
+What pipelines take in: files, the service, a region's streets and images; and what they say of failed tiles.
 
 The images of a region, by way of its vector tiles: fetched, read, and fetched anew where damaged.
 
@@ -8,7 +8,7 @@ Jobs that read photos wait for those that write into them.
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,8 @@ from mlygeo.errors import CredentialsError, FormatError, FrameError, RegionError
 from mlygeo.pipelines.job import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    import os
+    from collections.abc import Collection, Iterable, Iterator
 
     import geopandas as gpd
     import pyarrow as pa
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from mlygeo.config import Config
     from mlygeo.locks import Doing
     from mlygeo.net.http import Service
-    from mlygeo.pipelines.job import Job
-    from mlygeo.pipelines.options import Access, TileOptions
+    from mlygeo.photos.import_folder import PhotoImport
+    from mlygeo.pipelines.options import Access, PhotoFolder, TileOptions
     from mlygeo.progress import Progress
     from mlygeo.providers import TilePlan
     from mlygeo.regions import Region
@@ -35,11 +36,10 @@ if TYPE_CHECKING:
     from mlygeo.store import FrameLike
     from mlygeo.store.points import Points
 
+    PathLike = str | os.PathLike[str]
 
-log = logging.getLogger("mlygeo.jobs")
 
-FILTERS = ("pano", "since", "until", "creator", "organization", "min_quality")
-"""The options that filter images; see `mlygeo.filter_images`."""
+log = logging.getLogger("mlygeo.pipelines")
 
 NO_REGION = "give -c FILE, --bbox W,S,E,N, --region FILE or --place NAME"
 
@@ -47,20 +47,17 @@ FAILED_TILES = "failed_tiles.txt"
 """Names the tiles that could not be fetched; `--tile-list-file` takes it."""
 
 
-def service_for(service: Service | None, token: str | None, token_file: Any, config: Config | None = None) -> Service:
-    """
-    Return the service that was given, else the one of the environment with the token named.
+def photo_import(root: Path, folder: PhotoFolder) -> PhotoImport:
+    """Return the import of a folder of photos, or of one photo, as the options say."""
+    from mlygeo.photos.import_folder import PhotoImport
 
-    Raises
-    ------
-    CredentialsError
-        If there is no token.
-    """
-    from mlygeo.providers import provider
-
-    if service is not None:
-        return service
-    return provider().service(token=token, token_file=token_file or (config.token_file if config else None))
+    return PhotoImport(
+        root,
+        None if folder.output is None else Path(folder.output),
+        skip_subfolders=folder.skip_subfolders,
+        rerun=folder.rerun,
+        progress=folder.progress,
+    )
 
 
 def network(region: Region | None, streets: FrameLike | None, *, retain_all: bool) -> gpd.GeoDataFrame:
@@ -252,32 +249,32 @@ def _service(token: str | None, token_file: Any) -> Service | None:
     return provider().service(token=token, token_file=token_file)
 
 
-def held(doing: Doing) -> Callable[[Callable[..., Job[Any]]], Callable[..., Job[Any]]]:
+@contextlib.contextmanager
+def held(
+    import_path: PathLike | Iterable[PathLike], doing: Doing, *, dry_run: bool, progress: Progress | None
+) -> Iterator[None]:
     """
-    Return a decorator of jobs with an import path, which holds its photos while the job is at work.
-
-    Where another run is in the way, it says so and waits. A dry run holds nothing.
+    Hold the photos of an import path; where another run is in the way, it says so and waits.
 
     Parameters
     ----------
+    import_path
+        The folder of photos, or files of it.
     doing
-        What the job does to the photos; see `mlygeo.locks.AtWork`.
+        What is done to the photos; see `mlygeo.locks.AtWork`.
+    dry_run
+        Whether nothing is done to them: then nothing is held.
+    progress
+        Where it is said that another run is at work; None says nothing.
     """
+    from mlygeo.locks import AtWork
+    from mlygeo.photos.import_folder import photos_of
+    from mlygeo.progress import Progress
 
-    def decorated(job: Callable[..., Job[Any]]) -> Callable[..., Job[Any]]:
-        @functools.wraps(job)
-        def holding(import_path: Any, **options: Any) -> Job[Any]:
-            from mlygeo.locks import AtWork
-            from mlygeo.photos.import_folder import photos_of
-            from mlygeo.progress import Progress
-
-            if options.get("dry_run"):
-                return job(import_path, **options)
-            named = places.several(import_path)
-            held_places = [*named, *(photos for each in named if (photos := photos_of(each)) is not None)]
-            with AtWork(held_places, doing, waiting=(options.get("progress") or Progress()).note):
-                return job(import_path, **options)
-
-        return holding
-
-    return decorated
+    if dry_run:
+        yield
+        return
+    named = places.several(import_path)
+    held_places = [*named, *(photos for each in named if (photos := photos_of(each)) is not None)]
+    with AtWork(held_places, doing, waiting=(progress or Progress()).note):
+        yield

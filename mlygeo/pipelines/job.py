@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+from collections import ChainMap
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 Output = Literal["frame", "folder", "picture", "track"]
 """What a verb writes under the path of -o."""
@@ -30,7 +32,7 @@ RECORDS_AT_ONCE = 20_000
 
 
 @dataclass
-class Job(Generic[T]):
+class Job(Generic[T_co]):
     """
     What the body of a public function made: its result, made on first use, and what the verb says and writes.
 
@@ -54,7 +56,7 @@ class Job(Generic[T]):
         Begins what goes on after the verb has said all that, and returns the function that waits for its end.
     """
 
-    make: Callable[[], T]
+    make: Callable[[], T_co]
     summary: dict[str, Any]
     headline: str
     write: Callable[[Path], list[Path]] = lambda _: []
@@ -64,7 +66,7 @@ class Job(Generic[T]):
     wait: Callable[[], Callable[[], None]] | None = None
 
     @cached_property
-    def result(self) -> T:
+    def result(self) -> T_co:
         """What the public function returns; a frame has the summary in its `attrs`."""
         made = self.make()
         if isinstance(attrs := getattr(made, "attrs", None), dict):
@@ -84,6 +86,24 @@ def public(body: Callable[P, Job[T]]) -> Callable[P, T]:
     body
         Makes the job; the command line calls it as it is, see `body_of`.
     """
+    return _public(body, ())
+
+
+def public_with(*described: object) -> Callable[[Callable[P, Job[T]]], Callable[P, T]]:
+    """
+    Return `public` for a body whose options are described elsewhere.
+
+    Parameters
+    ----------
+    described
+        Public functions, or groups of options. The text of a parameter is that of the body, else that of the
+        first of these that has one, else the common one.
+    """
+    return lambda body: _public(body, described)
+
+
+def _public(body: Callable[P, Job[T]], described: tuple[object, ...]) -> Callable[P, T]:
+    from mlygeo.pipelines.options import TEXTS, parameter_texts
 
     @functools.wraps(body)
     def function(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -93,32 +113,44 @@ def public(body: Callable[P, Job[T]]) -> Callable[P, T]:
     returned = str(signature.return_annotation).removeprefix("Job[").removesuffix("]")
     function.__signature__ = signature.replace(return_annotation=returned)  # type: ignore[attr-defined]
     function.__annotations__ = {**body.__annotations__, "return": returned}
-    function.__doc__ = _documented(inspect.cleandoc(body.__doc__ or ""), list(signature.parameters))
+    texts = ChainMap(*(parameter_texts(each.__doc__ or "") for each in (body, *described)), TEXTS)
+    function.__doc__ = _documented(
+        inspect.cleandoc(body.__doc__ or ""), {name: texts[name] for name in signature.parameters}
+    )
     return function
 
 
-def body_of(function: Callable[..., Any]) -> Callable[..., Job[Any]]:
+def body_of(function: Callable[P, T]) -> Callable[P, Job[T]]:
     """Return the body of a public function."""
-    body: Callable[..., Job[Any]] = inspect.unwrap(function)
+    body: Callable[P, Job[T]] = inspect.unwrap(function)
     return body
 
 
-def _documented(docstring: str, names: list[str]) -> str:
-    """Return a docstring in which every parameter is described, in the order of the signature."""
-    from mlygeo.pipelines.options import TEXTS, parameter_texts
-
-    own = parameter_texts(docstring)
+def _documented(docstring: str, texts: dict[str, str]) -> str:
+    """Return a docstring with the texts of all parameters in place of those that it has itself."""
     does, _, rest = docstring.partition("\n\nReturns\n")
     does = does.partition("\n\nParameters\n")[0]
-    section = "\n".join(f"{name}\n{own[name] if name in own else TEXTS[name]}" for name in names)
+    section = "\n".join(f"{name}\n{text}" for name, text in texts.items())
     return f"{does}\n\nParameters\n----------\n{section}\n\nReturns\n{rest}"
+
+
+def one_after_another(first: Job[object], second: Job[T]) -> Job[T]:
+    """Return two jobs as one: the result is the second's, and what it says is of both."""
+    return Job(
+        lambda: second.result,
+        {**first.summary, **second.summary, "failed": [*map(str, first.failed), *map(str, second.failed)]},
+        f"{first.headline}\n{second.headline}",
+        second.write,
+        [*first.failed, *second.failed],
+        text=second.text,
+    )
 
 
 def version() -> str:
     """Return the version of mlygeo, for summaries."""
-    from importlib.metadata import version
+    import mlygeo
 
-    return version("mlygeo")
+    return mlygeo.__version__
 
 
 def counted(number: int, noun: str) -> str:

@@ -9,44 +9,54 @@ one that nobody takes. Where a text does not suit a function, its own docstring 
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, fields
+import textwrap
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mlygeo.errors import FileError, InputError
+from mlygeo.readers import cameras
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
     from datetime import datetime
 
+    from mlygeo.config import Config
+    from mlygeo.downloads.files import Wish
     from mlygeo.net.http import Service
+    from mlygeo.photos.exif_writer import Overwrite
+    from mlygeo.progress import Progress
+    from mlygeo.providers import Provider, Records
+    from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]
-
-    from mlygeo.photos.exif_writer import Overwrite
 
 
 Method = Literal["even", "percept"]
 """How points are laid along streets."""
 
-Source = Literal["exif", "gpx", "nmea", "csv", "gopro_videos", "blackvue_videos", "camm_videos"]
-"""Where times and positions come from."""
+GeotagSource = cameras.GeotagSource
+"""Where times and positions of photos come from."""
 
-OTHER_SOURCES: dict[str, Source] = {
+Telemetry = cameras.Telemetry
+"""Where the positions of a video are taken from."""
+
+OTHER_SOURCES: dict[str, str] = {
     "native": "exif",
     "exiftool": "exif",
     "exiftool_runtime": "exif",
-    "gopro": "gopro_videos",
-    "blackvue": "blackvue_videos",
-    "camm": "camm_videos",
+    **{
+        name: camera.geotag_source
+        for camera in cameras.CAMERAS.values()
+        if camera.geotag_source is not None
+        for name in camera.older_names
+    },
 }
 """What mapillary_tools calls them today -> ours, which are those of 2019; what exiftool finds in photos is read."""
 
 TURNS = {0: 1, 90: 8, 180: 3, 270: 6}
 """EXIF's orientation for degrees that a picture is stored turned by, clockwise, as the older tools have it."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,8 +76,15 @@ class Shared:
         Images frame, or a file of images with an `id`, instead of the region's vector tiles.
     retain_all
         Keep street networks that are not connected with the largest one.
+    config_file
+        Credentials file; one of mapillary_tools stays one. Default: the one that MAPILLARY_CONFIG_PATH
+        of the environment names, else credentials.json in the user's configuration folder.
     progress
         Where progress is shown; None shows none.
+    import_path
+        The folder of photos, with its subfolders; or one photo.
+    header
+        Its first row names the columns.
     """
 
 
@@ -163,6 +180,34 @@ class Access:
     token_file: PathLike | None
     service: Service | None
 
+    def opened(self, config: Config | None = None) -> Service:
+        """
+        Return the service that was given, else the one of the environment with the token named.
+
+        Raises
+        ------
+        CredentialsError
+            If there is no token.
+        """
+        if self.service is not None:
+            return self.service
+        token_file = self.token_file or (config.token_file if config else None)
+        return self.provider.service(token=self.token, token_file=token_file)
+
+    @property
+    def provider(self) -> Provider:
+        """The provider whose service it is."""
+        from mlygeo.providers import provider_of
+
+        return provider_of(self.service)
+
+    @property
+    def records(self) -> Records:
+        """What the provider says of images."""
+        from mlygeo.providers import needed
+
+        return needed(self.provider.records, self.provider, "images by id")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plane:
@@ -238,31 +283,184 @@ class Matching:
         return None if self.max_distance == float("inf") else self.max_distance
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhotoFolder:
+    """
+    How a folder of photos is read, and where what is known of its photos is kept.
+
+    Parameters
+    ----------
+    output
+        Folder for the frames; `.mlygeo` in the folder of photos unless given.
+    rerun
+        Read photos again that were read before, but for those that were written into, and forget those
+        that are gone.
+    skip_subfolders
+        Leave out photos in subfolders.
+    dry_run
+        Say what would be done; write nothing, neither frames nor tags.
+    progress
+        Where progress is shown; None shows none.
+    """
+
+    output: PathLike | None
+    rerun: bool
+    skip_subfolders: bool
+    dry_run: bool
+    progress: Progress | None
+
+
+Size = Literal["256", "1024", "2048", "original"]
+"""How large pictures are downloaded."""
+
+Layout = Literal["sequence", "time", "flat"]
+"""How the files of a download are named and put into folders."""
+
+PictureFormat = Literal["jpg", "webp"]
+"""How downloaded pictures are encoded."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictureForm:
+    """
+    In which form pictures are downloaded.
+
+    Parameters
+    ----------
+    size
+        "256", "1024" or "2048": pixels of the longer side. "original": as large as the service
+        has it.
+    layout
+        "sequence": SEQUENCE/ID.jpg. "time": YYYYMMDD_HHMMSS_SEQUENCE/YYYYMMDD_HHMMSS_mmm.jpg, UTC.
+        "flat": images/ID.jpg with jsons/ID.json.
+    exif
+        Write position, time, heading, camera, creator, licence and ids into the files; the image
+        data stay as they are.
+    quality
+        Encode the pictures anew with this quality, 1 to 100. Default: as they come.
+    format
+        "jpg": as they come. "webp": encoded anew.
+    """
+
+    size: Size
+    layout: Layout
+    exif: bool
+    computed: bool
+    quality: int | None
+    format: PictureFormat
+
+    def __post_init__(self) -> None:
+        """Raise for what makes no sense."""
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise InputError(f"--quality lies between 1 and 100, not at {self.quality}")
+        if self.computed and not self.exif:
+            raise InputError("--computed says which position goes into the files", hint="use it with --exif")
+
+    def wish(self) -> Wish:
+        """Return what a download asks of each image."""
+        from mlygeo.downloads.files import Wish
+        from mlygeo.downloads.ledger import Form
+
+        said = {"exif": self.exif, "computed": self.computed, f"quality={self.quality}": self.quality is not None}
+        form = Form(self.size, self.format, self.layout, " ".join(name for name, is_so in said.items() if is_so))
+        return Wish(form, exif=self.exif, computed=self.computed, quality=self.quality)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Downloading:
+    """
+    How pictures are downloaded.
+
+    Parameters
+    ----------
+    num_retries
+        How often to try again before an image counts as failed.
+    required_disk_space
+        Gigabytes that stay free on the disk; below that the download stops.
+    """
+
+    overwrite: bool
+    workers: int
+    num_retries: int
+    required_disk_space: float
+
+    def __post_init__(self) -> None:
+        """Raise for what makes no sense."""
+        if self.workers < 1:
+            raise InputError(f"--workers must be 1 or more, not {self.workers}")
+        if self.num_retries < 0:
+            raise InputError(f"--num-retries must be 0 or more, not {self.num_retries}")
+        if not 0 <= self.required_disk_space < float("inf"):
+            raise InputError(f"--required-disk-space must be 0 or more, not {self.required_disk_space}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class User:
-    """Whose photos they are."""
+    """
+    Whose photos they are.
 
-    user_name: str | None = None
-    organization_name: str | None = None
-    organization_key: str | None = None
-    private: bool = False
+    Parameters
+    ----------
+    user_name
+        Mapillary user that the photos are uploaded as.
+    organization_name
+        Name of the organization that they belong to.
+    organization_key
+        Key of the organization that they belong to.
+    private
+        Mark them as private imagery of the organization.
+    """
+
+    user_name: str | None
+    organization_name: str | None
+    organization_key: str | None
+    private: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MetaData:
-    """What is told of camera and files beside what they say."""
+    """
+    What is told of camera and files beside what they say.
 
-    device_make: str | None = None
-    device_model: str | None = None
-    add_file_name: bool = False
-    exclude_import_path: bool = False
-    exclude_path: str | None = None
-    windows_path: bool = False
-    add_import_date: bool = False
-    orientation: int | None = None
-    gps_accuracy: float | None = None
-    camera_uuid: str | None = None
-    custom_meta_data: str | None = None
+    Parameters
+    ----------
+    device_make
+        Maker of the camera; wins over what photos say.
+    device_model
+        Model of the camera; wins over what photos say.
+    add_file_name
+        Keep the whole path of each photo in its description, not just its name.
+    exclude_import_path
+        With --add-file-name: leave out the folder of photos.
+    exclude_path
+        With --add-file-name: leave out this part of the path.
+    windows_path
+        With --add-file-name: write backslashes for slashes.
+    add_import_date
+        Add the time of this run to the meta data.
+    orientation
+        Degrees that pictures are stored turned by, clockwise: 0, 90, 180 or 270 (EXIF's 1, 8, 3 and 6, as
+        in the older tools); wins over what photos say.
+    gps_accuracy
+        Accuracy of the positions, metres.
+    camera_uuid
+        Name that tells this camera from others; wins over the serial numbers that photos hold.
+    custom_meta_data
+        More meta data, as "name,type,value;name,type,value"; types are string, double, long, date and
+        boolean.
+    """
+
+    device_make: str | None
+    device_model: str | None
+    add_file_name: bool
+    exclude_import_path: bool
+    exclude_path: str | None
+    windows_path: bool
+    add_import_date: bool
+    orientation: int | None
+    gps_accuracy: float | None
+    camera_uuid: str | None
+    custom_meta_data: str | None
 
     def __post_init__(self) -> None:
         """Raise for what makes no sense."""
@@ -274,19 +472,44 @@ class MetaData:
             raise InputError("--exclude-import-path and --exclude-path both say what is cut off", hint="give one")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Geotagging:
-    """Where times, positions and headings come from."""
+    """
+    Where times, positions and headings come from.
 
-    geotag_source: Source = "exif"
-    geotag_source_path: Any = None
-    local_time: bool = False
-    sub_second_interval: float = 0.0
-    offset_time: float = 0.0
-    offset_angle: float = 0.0
-    interpolation_offset_time: float = 0.0
-    use_gps_start_time: bool = False
-    max_gap: float | None = None
+    Parameters
+    ----------
+    geotag_source
+        Where positions come from. exif: the photos. gpx, nmea, csv: a track. {videos}: the telemetry of videos.
+    geotag_source_path
+        The track or video, or a folder of them; the folder of photos is searched unless given.
+    local_time
+        Photos' times that do not tell their offset from UTC are local time of this machine, not UTC.
+    sub_second_interval
+        Seconds from one photo to the next, of a camera that writes whole seconds only; 0 spreads photos
+        of one second evenly within it.
+    offset_time
+        Seconds by which the camera's clock is ahead of the GPS device's; subtracted from capture times.
+    offset_angle
+        Angle from the direction of travel to that of the camera, degrees clockwise; added to headings.
+    interpolation_offset_time
+        Seconds that are added to capture times to find the place on the track: offset_time with the
+        other sign, as mapillary_tools has it today.
+    use_gps_start_time
+        The camera's clock is of no use: the first photo is taken to be where the track starts.
+    max_gap
+        Longest gap of the track that positions are taken from, seconds; all are bridged unless given.
+    """
+
+    geotag_source: GeotagSource
+    geotag_source_path: FrameLike | None
+    local_time: bool
+    sub_second_interval: float
+    offset_time: float
+    offset_angle: float
+    interpolation_offset_time: float
+    use_gps_start_time: bool
+    max_gap: float | None
 
     def __post_init__(self) -> None:
         """Raise for what makes no sense."""
@@ -310,20 +533,49 @@ class Geotagging:
                 hint="name what it is: --geotag-source gpx, nmea, csv, …",
             )
 
+    @property
+    def is_video(self) -> bool:
+        """Whether the tracks are those of videos."""
+        return self.geotag_source in cameras.VIDEO_SOURCES
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Cutting:
-    """How sequences are made."""
+    """
+    How sequences are made.
 
-    cutoff_distance: float = 600.0
-    cutoff_time: float = 60.0
-    max_images: int = 500
-    interpolate_directions: bool = False
-    offset_angle: float = 0.0
-    keep_duplicates: bool = False
-    duplicate_distance: float = 0.1
-    duplicate_angle: float = 5.0
-    max_speed: float = 400.0
+    Parameters
+    ----------
+    cutoff_distance
+        Largest gap inside a sequence, metres.
+    cutoff_time
+        Largest gap inside a sequence, seconds.
+    max_images
+        Most images in a sequence, duplicates not counted.
+    interpolate_directions
+        Derive all headings from the way that was travelled; otherwise only the missing ones.
+    offset_angle
+        Angle from the direction of travel to that of the camera, degrees clockwise; added to derived
+        headings.
+    keep_duplicates
+        Flag no duplicates.
+    duplicate_distance
+        Largest distance of a duplicate from the last image kept, metres.
+    duplicate_angle
+        Largest difference of their headings, degrees.
+    max_speed
+        Apparent speed above which an image is flagged, kilometres an hour.
+    """
+
+    cutoff_distance: float
+    cutoff_time: float
+    max_images: int
+    interpolate_directions: bool
+    offset_angle: float
+    keep_duplicates: bool
+    duplicate_distance: float
+    duplicate_angle: float
+    max_speed: float
 
     def __post_init__(self) -> None:
         """Raise for what makes no sense, before any photo is read."""
@@ -336,17 +588,40 @@ class Cutting:
             raise InputError(f"--max-speed must be above 0 km/h, not {self.max_speed}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Insertion:
-    """What is written into the photos, and where."""
+    """
+    What is written into the photos and beside them, and where.
 
-    skip_exif_insert: bool = False
-    keep_original: bool = False
-    overwrite_all_exif_tags: bool = False
-    overwrite_exif_time_tag: bool = False
-    overwrite_exif_gps_tag: bool = False
-    overwrite_exif_direction_tag: bool = False
-    overwrite_exif_orientation_tag: bool = False
+    Parameters
+    ----------
+    skip_exif_insert
+        Write nothing into photos; the image description file is enough for an upload.
+    keep_original
+        Leave photos as they are, and write tags into copies, in `processed_images` beside the frames.
+    overwrite_all_exif_tags
+        Write time, position, heading and orientation into their own tags too.
+    overwrite_exif_time_tag
+        Write the capture time into its own tags too.
+    overwrite_exif_gps_tag
+        Write position and altitude into their own tags too.
+    overwrite_exif_direction_tag
+        Write the heading into its own tag too.
+    overwrite_exif_orientation_tag
+        Write the orientation into its own tag too.
+    desc_path
+        Where the image description file goes; `mapillary_image_description.json` in the folder of photos
+        unless given.
+    """
+
+    skip_exif_insert: bool
+    keep_original: bool
+    overwrite_all_exif_tags: bool
+    overwrite_exif_time_tag: bool
+    overwrite_exif_gps_tag: bool
+    overwrite_exif_direction_tag: bool
+    overwrite_exif_orientation_tag: bool
+    desc_path: PathLike | None
 
     @property
     def overwrite(self) -> tuple[Overwrite, ...]:
@@ -361,20 +636,45 @@ class Insertion:
         return tuple(kind for kind, asked in kinds.items() if asked)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Sorting:
-    """What is done with a folder of photos after all else."""
+    """
+    What is done with a folder of photos after all else.
 
-    summarize: bool = False
-    list_file_status: bool = False
-    save_as_json: bool = False
-    save_local_mapping: bool = False
-    move_all_images: bool = False
-    move_duplicates: bool = False
-    move_uploaded: bool = False
-    move_sequences: bool = False
-    split_import_path: Any = None
-    push_images: bool = False
+    Parameters
+    ----------
+    summarize
+        Sum up what was processed and uploaded.
+    list_file_status
+        List the photos by status.
+    save_as_json
+        Write the summary and the list to files in the folder of photos.
+    save_local_mapping
+        Write a table of the photos' paths and ids, beside the folder of photos.
+    move_all_images
+        Move photos by status, duplicates and sequences.
+    move_duplicates
+        Move duplicates to a folder `duplicates`.
+    move_uploaded
+        Move photos to folders `uploaded`, `failed_upload` and `to_be_uploaded`.
+    move_sequences
+        Move photos to a numbered folder for each sequence.
+    split_import_path
+        Folder that photos are moved into; the folder of photos unless given.
+    push_images
+        Accepted for older scripts: uploads are finished as they are made, and nothing waits to be pushed.
+    """
+
+    summarize: bool
+    list_file_status: bool
+    save_as_json: bool
+    save_local_mapping: bool
+    move_all_images: bool
+    move_duplicates: bool
+    move_uploaded: bool
+    move_sequences: bool
+    split_import_path: PathLike | None
+    push_images: bool
 
     def __post_init__(self) -> None:
         """Raise where photos would be moved to nowhere, before anything is done."""
@@ -393,24 +693,152 @@ class Sorting:
         return self.moves or self.summarize or self.list_file_status or self.save_local_mapping
 
 
-def source_named(name: str) -> Source:
+def source_named(name: str) -> GeotagSource:
     """Return our name of a source; of several with commas between, as mapillary_tools takes them, that of them all."""
     found = {OTHER_SOURCES.get(part.strip(), part.strip()) for part in str(name).split(",")}
     return found.pop() if len(found) == 1 else name  # type: ignore[return-value]
 
 
-def taken(kind: type[T], options: dict[str, Any]) -> T:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recorded:
     """
-    Return the settings of a kind, from the options of a call; those that it lacks have their defaults.
+    Which positions are taken of those that cameras recorded in their videos.
 
     Parameters
     ----------
-    kind
-        One of the classes here.
-    options
-        The options of a call. Settings that several kinds share stay in it.
+    source
+        Where the positions of a video are taken from. "auto": the first that has any of {telemetry}.
+    max_dop
+        Leave out positions of a video whose dilution of precision is above this.
+    keep_outliers
+        Keep positions of a video that lie far from the others.
     """
-    return kind(**{field.name: options[field.name] for field in fields(kind) if field.name in options})  # type: ignore[arg-type]
+
+    source: Telemetry
+    max_dop: float
+    keep_outliers: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VideoSampling:
+    """
+    Which frames are taken of videos, with which times and positions.
+
+    Parameters
+    ----------
+    video_sample_interval
+        Seconds of the video from one frame to the next.
+    video_sample_distance
+        Metres along the track from one frame to the next, instead of seconds.
+    video_start_time
+        Time of the start of the video, milliseconds since 1970 (UTC). Default: the time of the GPS in
+        the video, else the creation time in the file.
+    video_duration_ratio
+        Seconds of the video to one second of time: 0.5 for a video that runs twice as fast as life.
+    track
+        Where the videos went, by the times of their frames: a GPX, NMEA or CSV log, a tracks frame, or
+        another video. Default: what the camera recorded in the video.
+    """
+
+    video_sample_interval: float
+    video_sample_distance: float | None
+    video_start_time: int | None
+    video_duration_ratio: float
+    track: FrameLike | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VideoFrames:
+    """
+    Where the frames of videos go, and what decodes them.
+
+    Parameters
+    ----------
+    import_path
+        Folder for the frames, VIDEO.mp4/VIDEO_000001.jpg and so on. Default:
+        mapillary_sampled_video_frames beside the videos.
+    decoder
+        "pyav" decodes by itself; "ffmpeg", or the path of such a program, has that program decode, for
+        hardware and formats that PyAV was not built for.
+    hardware
+        Hardware that decodes, as the decoder names it: vaapi, cuda, videotoolbox, d3d11va, … Default: none.
+    """
+
+    import_path: PathLike | None
+    rerun: bool
+    decoder: str
+    hardware: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignedIn:
+    """
+    The user who asks the service, and how it is reached.
+
+    Parameters
+    ----------
+    token
+        Access token of the user. Better sign in, or use a file.
+    token_file
+        File with the access token. Default: of the user that signed in last.
+    config_file
+        Credentials file; only users in it are meant then. Default: the one that MAPILLARY_CONFIG_PATH
+        of the environment names, else credentials.json in the user's configuration folder.
+    service
+        The service to speak to, with the token of a user; made from the above unless given.
+    """
+
+    token: str | None
+    token_file: PathLike | None
+    config_file: PathLike | None
+    service: Service | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Described:
+    """
+    Which images of a folder are meant: those that a description file names.
+
+    Parameters
+    ----------
+    desc_path
+        Description file. Default: those of the folder and its subfolders.
+    skip_subfolders
+        Look only at the folder itself.
+    """
+
+    desc_path: PathLike | None
+    skip_subfolders: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Uploading:
+    """
+    What goes up, and how.
+
+    Parameters
+    ----------
+    reupload
+        Upload also what was uploaded before.
+    manual_done
+        Upload everything, but do not tell the service that it is done: at a terminal it is asked
+        for at the end, elsewhere the same command without this option does it.
+    file_types
+        Only files of these types, with commas between: image, zip, blackvue, camm, and video for the
+        last two. Default: all.
+    number_threads
+        Threads that prepare and send images; four of them send at once. Default: NUMBER_THREADS of
+        the environment, else 5.
+    max_attempts
+        How often a request is tried until it counts as failed, tries in which bytes got through
+        apart. Default: MAX_ATTEMPTS of the environment, else 50.
+    """
+
+    reupload: bool
+    manual_done: bool
+    file_types: str | None
+    number_threads: int | None
+    max_attempts: int | None
 
 
 def parameter_texts(docstring: str) -> dict[str, str]:
@@ -437,15 +865,25 @@ def parameter_texts(docstring: str) -> dict[str, str]:
             texts[name] = []
         elif line and name:
             texts[name].append(line)
-    return {name: "\n".join(text) for name, text in texts.items()}
+    return {name: _filled("\n".join(text)) for name, text in texts.items()}
 
 
 def _texts() -> dict[str, str]:
     texts: dict[str, str] = {}
     for kind in list(globals().values()):
         if isinstance(kind, type) and kind.__module__ == __name__:
-            texts |= parameter_texts(kind.__doc__ or "")
+            # The groups are in the order of how common they are; what a later one says else, functions ask for.
+            texts = parameter_texts(kind.__doc__ or "") | texts
     return texts
+
+
+def _filled(text: str) -> str:
+    """Return a text with the names of cameras where it has a place for them."""
+    *others, last = [f"{camera.kept_in} ({name})" for name, camera in cameras.CAMERAS.items()]
+    videos = [source for source in get_args(GeotagSource) if source in cameras.VIDEO_SOURCES]
+    filled = text.replace("{telemetry}", f"{', '.join(others)}, and {last}").replace("{videos}", ", ".join(videos))
+    indent = "    "
+    return text if filled == text else textwrap.indent(textwrap.fill(" ".join(filled.split()), 96), indent)
 
 
 TEXTS = _texts()

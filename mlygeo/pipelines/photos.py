@@ -1,21 +1,43 @@
-"""Photos before and after processing: gaps filled, tables written into them, results sorted."""
+"""Photos before they are processed: gaps filled, and tables written into them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import csv
+import io
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from mlygeo.jobs import job_of
+from mlygeo.errors import FormatError, InputError
+from mlygeo.pipelines.job import Job, counted, public, version
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
     import geopandas as gpd
+    import numpy as np
+    import numpy.typing as npt
 
+    from mlygeo.photos.import_folder import PhotoImport
     from mlygeo.progress import Progress
+    from mlygeo.readers.image_tables import ImageTable
 
     PathLike = str | os.PathLike[str]
 
+log = logging.getLogger("mlygeo.pipelines")
 
+INTERPOLATED, FROM_TABLE = "interpolated.parquet", "process_csv.parquet"
+"""Files of the frames of photos that were interpolated, and that a table was written into."""
+
+KINDS = ("missing_gps", "identical_timestamps")
+
+SUFFIX = "_processed"
+"""What stands behind the name of a table that was written anew beside the old one."""
+
+
+@public
 def interpolate(
     import_path: PathLike | None = None,
     *,
@@ -33,7 +55,7 @@ def interpolate(
     skip_subfolders: bool = False,
     dry_run: bool = False,
     progress: Progress | None = None,
-) -> gpd.GeoDataFrame:
+) -> Job[gpd.GeoDataFrame]:
     """
     Fill in positions that photos lack, or spread capture times that repeat, and write them into the photos.
 
@@ -43,8 +65,6 @@ def interpolate(
 
     Parameters
     ----------
-    import_path
-        The folder of photos, with its subfolders; or one photo.
     data
         What is interpolated: missing_gps or identical_timestamps.
     output
@@ -63,17 +83,9 @@ def interpolate(
         Times are seconds or milliseconds since 1970; they are written in milliseconds.
     time_format
         How times are written in it.
-    header
-        Its first row names the columns.
     keep_original
         Keep photos as they were under their names with "_original" behind; of a table, write a new one,
         with "_processed" behind its name.
-    skip_subfolders
-        Leave out photos in subfolders.
-    dry_run
-        Say what would be done; write nothing, neither frames nor tags.
-    progress
-        Where progress is shown; None shows none.
 
     Returns
     -------
@@ -94,9 +106,44 @@ def interpolate(
     --------
     >>> interpolate("DCIM", data="missing_gps", max_time_delta=5)
     """
-    return job_of("interpolate")(**locals()).result
+    kind = data.replace("-", "_")
+    if kind not in KINDS:
+        raise InputError(f"--data {data!r} cannot be interpolated", hint=f"one of {', '.join(KINDS)}")
+    if file_in_path is None:
+        from mlygeo.photos.import_folder import import_folder
+
+        return _in_photos(
+            import_folder(import_path),
+            kind,
+            output=output,
+            max_time_delta=max_time_delta,
+            keep_original=keep_original,
+            skip_subfolders=skip_subfolders,
+            dry_run=dry_run,
+            progress=progress,
+        )
+    if import_path:
+        raise InputError("--file-in-path and a folder of photos both say what is meant", hint="give one of them")
+    if kind == "missing_gps":
+        raise InputError(
+            "positions are interpolated between photos, not in a table",
+            hint="write the table into the photos with process-csv first",
+        )
+    if file_format != "csv":
+        raise InputError(f"--file-format {file_format!r} is not known", hint="tables are csv")
+    return _in_table(
+        Path(file_in_path).expanduser(),
+        column=time_column,
+        delimiter=delimiter or ",",
+        utc_time=time_utc,
+        time_format=time_format or "%Y-%m-%dT%H:%M:%SZ",
+        header=header,
+        keep_original=keep_original,
+        dry_run=dry_run,
+    )
 
 
+@public
 def process_csv(
     import_path: PathLike,
     *,
@@ -121,7 +168,7 @@ def process_csv(
     skip_subfolders: bool = False,
     dry_run: bool = False,
     progress: Progress | None = None,
-) -> gpd.GeoDataFrame:
+) -> Job[gpd.GeoDataFrame]:
     """
     Write times, positions, headings, altitudes and meta data of a table into photos.
 
@@ -130,8 +177,6 @@ def process_csv(
 
     Parameters
     ----------
-    import_path
-        The folder of photos, with its subfolders; or one photo.
     csv_path
         The table.
     output
@@ -164,16 +209,8 @@ def process_csv(
         Their names, as "speed,weather,lanes".
     meta_types
         Their types, as "double,string,long"; there are string, double, long, date and boolean.
-    header
-        Its first row names the columns.
     keep_original
         Keep photos as they were under their names with "_original" behind.
-    skip_subfolders
-        Leave out photos in subfolders.
-    dry_run
-        Say what would be done; write nothing, neither frames nor tags.
-    progress
-        Where progress is shown; None shows none.
 
     Returns
     -------
@@ -194,88 +231,343 @@ def process_csv(
     --------
     >>> process_csv("DCIM", csv_path="log.csv", filename_column=1, latitude_column=2, longitude_column=3)
     """
-    return job_of("process_csv")(**locals()).result
+    from mlygeo import store
+    from mlygeo.photos.import_folder import PhotoImport, import_folder
+    from mlygeo.pipelines import steps
+    from mlygeo.readers import image_tables, photos
+
+    place = PhotoImport(import_folder(import_path), progress=progress)
+    meta = _meta_columns(meta_columns, meta_names, meta_types)
+    columns = image_tables.TableColumns(
+        filename=filename_column,
+        timestamp=timestamp_column,
+        latitude=latitude_column,
+        longitude=longitude_column,
+        heading=heading_column,
+        altitude=altitude_column,
+        gps_week=gps_week_column,
+        meta=tuple(number for number, _, _ in meta),
+        gps_time=convert_gps_time,
+        utc_time=convert_utc_time,
+        time_format=time_format or image_tables.TableColumns.time_format,
+    )
+    table = image_tables.read_table(csv_path, columns, delimiter=delimiter or ",", header=header)
+    images = photos.read_photos(place.root, skip_subfolders=skip_subfolders, progress=place.progress)
+    with place.held(dry_run=dry_run):
+        images = _with_table(images, table, meta)
+        wanted = images["error"].isna().to_numpy()
+        target = place.folder / FROM_TABLE if output is None else Path(output).expanduser()
+        files = []
+        if not dry_run:
+            store.check_writable(target)
+            images = _written(images, table, wanted, keep_original=keep_original, place=place)
+            place.forget(images.loc[images["exif_written"], "path"].tolist())
+            files = [store.write_frame(images, target)]
+    failed = steps.failures(images)
+    unused = table.count - int(images["csv_row"].nunique())
+    summary: dict[str, Any] = {
+        "photos": len(images),
+        "rows": table.count,
+        "rows_without_photo": unused,
+        "written": int(images["exif_written"].sum()),
+        "failed": len(failed),
+        "failed_files": failed,
+        "files": [str(file) for file in files],
+        "version": version(),
+    }
+    headline = f"{counted(summary['written'] if not dry_run else int(wanted.sum()), 'photo')} of {len(images):,}"
+    headline += " would be written" if dry_run else " written"
+    headline += f" from {counted(table.count, 'row')}"
+    if unused:
+        headline += f"; {counted(unused, 'row')} without a photo"
+    if failed:
+        headline += "".join(f"\n  {path}: {error}" for path, error in list(failed.items())[:5])
+    return Job(lambda: images, summary, headline, lambda _: files, list(failed))
 
 
-def post_process(
-    import_path: PathLike | None = None,
+def _in_photos(
+    folder: Path,
+    kind: str,
     *,
-    video_import_path: PathLike | None = None,
-    output: PathLike | None = None,
-    skip_subfolders: bool = False,
-    summarize: bool = False,
-    list_file_status: bool = False,
-    save_as_json: bool = False,
-    save_local_mapping: bool = False,
-    move_all_images: bool = False,
-    move_duplicates: bool = False,
-    move_uploaded: bool = False,
-    move_sequences: bool = False,
-    split_import_path: PathLike | None = None,
-    push_images: bool = False,
-    undo: bool = False,
-    dry_run: bool = False,
-    progress: Progress | None = None,
+    output: PathLike | None,
+    max_time_delta: float,
+    keep_original: bool,
+    skip_subfolders: bool,
+    dry_run: bool,
+    progress: Progress | None,
+) -> Job[gpd.GeoDataFrame]:
+    import numpy as np
+
+    from mlygeo import store
+    from mlygeo.photos import insertion
+    from mlygeo.photos.import_folder import PhotoImport
+    from mlygeo.pipelines import steps
+    from mlygeo.readers import photos
+    from mlygeo.spatial import geotag, times
+
+    place = PhotoImport(folder, progress=progress)
+    before = photos.read_photos(place.root, skip_subfolders=skip_subfolders, progress=place.progress)
+    if kind == "missing_gps":
+        images = geotag.interpolate_positions(before, max_time_delta=max_time_delta)
+        changed = (before.geometry.isna() & images.geometry.notna()).to_numpy()
+        headed = (before["compass_angle"].isna() & images["compass_angle"].notna()).to_numpy()
+        lost = images.geometry.isna() & images["captured_at"].isna()
+        images["error"] = images["error"].mask(images["error"].isna() & lost, "neither position nor capture time")
+    else:
+        images = times.interpolate_times(before)
+        changed = (before["captured_at"] != images["captured_at"]).to_numpy() & before["captured_at"].notna().to_numpy()
+        headed = np.zeros(len(images), dtype=bool)
+        images["error"] = images["error"].mask(
+            images["error"].isna() & images["captured_at"].isna(), "no capture time in the photo"
+        )
+    images = images.assign(interpolated=changed, exif_written=np.zeros(len(images), dtype=bool), headed=headed)
+
+    def tags_of(image: Mapping[str, Any]) -> Any:
+        kinds: list[Any] = (
+            ["time"] if kind == "identical_timestamps" else ["gps", *["direction"] * bool(image["headed"])]
+        )
+        return insertion.place_tags(image, kinds)
+
+    files = []
+    with place.held(dry_run=dry_run):
+        target = place.folder / INTERPOLATED if output is None else Path(output).expanduser()
+        if not dry_run:
+            store.check_writable(target)
+            images = insertion.insert_tags(
+                images, tags_of, rows=changed, keep_original=keep_original, progress=place.progress
+            )
+            place.forget(images.loc[images["exif_written"], "path"].tolist())
+        images = images.drop(columns="headed")
+        if not dry_run:
+            files = [store.write_frame(images, target)]
+    failed = steps.failures(images)
+    what = "positions" if kind == "missing_gps" else "capture times"
+    summary = {
+        "photos": len(images),
+        "interpolated": int(changed.sum()),
+        "written": int(images["exif_written"].sum()),
+        "failed": len(failed),
+        "failed_files": failed,
+        "files": [str(file) for file in files],
+        "version": version(),
+    }
+    headline = f"{int(changed.sum()):,} {what} of {counted(len(images), 'photo')} interpolated"
+    headline += " (nothing was written)" if dry_run else f", {summary['written']:,} written"
+    headline += "".join(f"\n  {path}: {error}" for path, error in list(failed.items())[:5])
+    return Job(lambda: images, summary, headline, lambda _: files, list(failed))
+
+
+def _in_table(
+    path: Path,
+    *,
+    column: int,
+    delimiter: str,
+    utc_time: bool,
+    time_format: str,
+    header: bool,
+    keep_original: bool,
+    dry_run: bool,
+) -> Job[gpd.GeoDataFrame]:
+    import numpy as np
+
+    from mlygeo import store
+    from mlygeo.readers import image_tables
+
+    rows = image_tables.read_rows(path, delimiter=delimiter)
+    head, body = (rows[:1], rows[1:]) if header else ([], rows)
+    narrow = next((number for number, row in enumerate(body, 1) if not 0 <= column < len(row)), None)
+    if narrow is not None:
+        raise FormatError(
+            f"{path.name}: row {narrow} has no column {column}", hint="--time-column counts from 0; see --delimiter too"
+        )
+    texts = [row[column].strip() for row in body]
+    time_ms, wrong = image_tables.times_of(texts, utc_time=utc_time, time_format=time_format)
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        raise FormatError(
+            f"{path.name}: the time in row {first + 1} is none: {texts[first][:40]!r}",
+            hint="--time-format says how times are written, --header that the first row names the columns",
+        )
+    images = _table_frame(path, time_ms)
+    spread = images["captured_at"].to_numpy(dtype="datetime64[ms]").view(np.int64)
+    changed = spread != time_ms
+    for row, text in zip(np.flatnonzero(changed), _times_written(spread[changed], utc_time, time_format), strict=True):
+        body[row][column] = text
+    target = path
+    if keep_original:
+        target = path.with_name(f"{path.stem}{SUFFIX}{path.suffix}")
+    files = []
+    if changed.any() and not dry_run:
+        out = io.StringIO(newline="")
+        csv.writer(out, delimiter={"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter), lineterminator="\n").writerows(
+            [*head, *body]
+        )
+        files = [store.write_text(out.getvalue(), target)]
+    summary = {
+        "rows": len(body),
+        "interpolated": int(changed.sum()),
+        "files": [str(file) for file in files],
+        "version": version(),
+    }
+    headline = f"{int(changed.sum()):,} times of {counted(len(body), 'row')} interpolated"
+    headline += f"\n{files[0]}" if files else " (nothing was written)"
+    return Job(lambda: images, summary, headline, lambda _: files)
+
+
+def _table_frame(path: Path, time_ms: npt.NDArray[np.int64]) -> gpd.GeoDataFrame:
+    """Return the rows of a table as an images frame, with times that repeat spread."""
+    import geopandas as gpd
+    import numpy as np
+    import pandas as pd
+
+    from mlygeo import frames
+    from mlygeo.spatial import times
+
+    count = len(time_ms)
+    images = gpd.GeoDataFrame(
+        {
+            "captured_at": pd.Series(time_ms.view("datetime64[ms]")).dt.tz_localize("UTC"),
+            # Rows of one time keep their order, which goes by name.
+            "path": pd.Series([f"{row:012}" for row in range(count)], dtype="str"),
+            "folder": pd.Series([str(path)] * count, dtype="str"),
+            "is_pano": np.zeros(count, dtype=bool),
+        },
+        geometry=gpd.GeoSeries([None] * count, crs=frames.CRS),
+    )
+    images = frames.conform(images, frames.LOCAL_IMAGES)
+    spread = times.interpolate_times(images)
+    return spread.assign(interpolated=(spread["captured_at"] != images["captured_at"]).to_numpy())
+
+
+def _times_written(time_ms: npt.NDArray[np.int64], utc_time: bool, time_format: str) -> list[str]:
+    """Return times as the table writes them; a format without fractions gets milliseconds, or they would be lost."""
+    import pandas as pd
+
+    if utc_time:
+        return [str(value) for value in time_ms.tolist()]
+    if "%f" not in time_format:
+        time_format = time_format.replace("%S", "%S.%f").replace("%T", "%H:%M:%S.%f")
+    texts = pd.Series(time_ms.view("datetime64[ms]")).dt.strftime(time_format)
+    return [_milliseconds(text) for text in texts]
+
+
+def _milliseconds(text: str) -> str:
+    """Return a time with three decimals for six, which are all that is known."""
+    import re
+
+    return re.sub(r"(\.\d{3})000(?!\d)", r"\1", text)
+
+
+def _meta_columns(columns: str | None, names: str | None, types: str | None) -> list[tuple[int, str, str]]:
+    """Return column, name and type of each piece of meta data."""
+    from mlygeo.pipelines import steps
+
+    if not any((columns, names, types)):
+        return []
+    if not (columns and names and types):
+        raise InputError("meta data needs --meta-columns, --meta-names and --meta-types", hint="give all three")
+    parts = [[part.strip() for part in text.split(",")] for text in (columns, names, types)]
+    if len({len(part) for part in parts}) != 1:
+        raise InputError(
+            "--meta-columns, --meta-names and --meta-types differ in number: "
+            + ", ".join(str(len(part)) for part in parts)
+        )
+    try:
+        numbers = [int(part) for part in parts[0]]
+    except ValueError as error:
+        raise InputError(f"--meta-columns {columns!r} are no numbers", hint="write them as 7,9,10") from error
+    for kind in parts[2]:
+        if kind not in steps.GROUPS:
+            raise InputError(f"there is no type {kind!r} of meta data", hint=f"one of {', '.join(steps.GROUPS)}")
+    return list(zip(numbers, parts[1], parts[2], strict=True))
+
+
+def _with_table(images: gpd.GeoDataFrame, table: ImageTable, meta: list[tuple[int, str, str]]) -> gpd.GeoDataFrame:
+    """Return photos with what their rows say; those without a row, or with one that makes no sense, with an error."""
+    import geopandas as gpd
+    import numpy as np
+    import pandas as pd
+
+    from mlygeo import frames
+    from mlygeo.readers import image_tables
+
+    if table.names is not None:
+        rows, reasons = image_tables.rows_of(images["path"].tolist(), table.names)
+    else:
+        rows = np.where(np.arange(len(images)) < table.count, np.arange(len(images)), -1)
+        reasons = [
+            f"the table has {table.count:,} rows, and this is photo {at + 1:,}" if row < 0 else None
+            for at, row in enumerate(rows)
+        ]
+        log.warning("no column of file names: the rows go to the photos in the order of their names")
+    found = rows >= 0
+    at = np.flatnonzero(found)
+    errors = images["error"].to_numpy(dtype=object).copy()
+    errors[images["error"].isna().to_numpy()] = None
+    tags = np.full(len(images), None, dtype=object)
+    for photo in range(len(images)):
+        reason = reasons[photo] or (table.problems[rows[photo]] if found[photo] else None)
+        if reason is None and meta:
+            tags[photo], reason = _tags(table, int(rows[photo]), meta)
+        errors[photo] = errors[photo] or reason
+    values: dict[str, Any] = {
+        "error": pd.Series(errors, index=images.index, dtype="str"),
+        "csv_row": pd.Series(np.where(found, rows + 1, -1), index=images.index, dtype="Int64").mask(~found),
+        "meta_tags": pd.Series(tags, index=images.index, dtype="str"),
+        "exif_written": np.zeros(len(images), dtype=bool),
+    }
+    if table.time_ms is not None:
+        times = images["captured_at"].to_numpy(dtype="datetime64[ms]").copy()
+        told = at[table.time_ms[rows[at]] != image_tables.NO_TIME]
+        times[told] = table.time_ms[rows[told]].view("datetime64[ms]")
+        values["captured_at"] = pd.Series(times, index=images.index).dt.tz_localize("UTC")
+    for column, name in (("compass_angle", "heading"), ("altitude", "altitude")):
+        if name in table.numbers:
+            numbers = images[column].to_numpy(dtype=np.float64).copy()
+            told = at[np.isfinite(table.numbers[name][rows[at]])]
+            numbers[told] = table.numbers[name][rows[told]]
+            values[column] = numbers
+    if "latitude" in table.numbers:
+        points = np.array(images.geometry.values, dtype=object)
+        told = at[np.isfinite(table.numbers["latitude"][rows[at]])]
+        points[told] = frames.points(table.numbers["longitude"][rows[told]], table.numbers["latitude"][rows[told]])
+        values["geometry"] = gpd.GeoSeries(points, index=images.index, crs=images.crs)
+    return images.assign(**values)
+
+
+def _tags(table: ImageTable, row: int, meta: list[tuple[int, str, str]]) -> tuple[str | None, str | None]:
+    """Return the meta tags of a row as JSON, and what is wrong with them."""
+    from mlygeo.pipelines import steps
+
+    try:
+        tags = steps.grouped(
+            steps.tag_of(name, kind, texts[row])
+            for (_, name, kind), texts in zip(meta, table.meta, strict=True)
+            if texts[row]
+        )
+    except InputError as error:
+        return None, str(error)
+    return json.dumps(tags, ensure_ascii=False) if tags else None, None
+
+
+def _written(
+    images: gpd.GeoDataFrame, table: ImageTable, wanted: Any, *, keep_original: bool, place: PhotoImport
 ) -> gpd.GeoDataFrame:
-    """
-    Sum up a folder of photos that was processed and uploaded, list its files by status, or sort them into folders.
+    from mlygeo.photos import insertion
+    from mlygeo.pipelines import steps
 
-    A photo is "duplicate", "uploaded", "failed_upload", "failed" (in processing) or "to_be_uploaded". Moving
-    never overwrites a file; what was moved is noted first, so that `undo` can put it back, and `process`
-    knows the photos where they are now.
+    kinds: list[Any] = []
+    if table.time_ms is not None:
+        kinds.append("time")
+    if {"latitude", "altitude"} & table.numbers.keys():
+        kinds.append("gps")
+    if "heading" in table.numbers:
+        kinds.append("direction")
 
-    Parameters
-    ----------
-    import_path
-        The folder of photos, with its subfolders; or one photo.
-    video_import_path
-        Folder of videos, or a video, whose sampled frames are meant.
-    output
-        Folder of the frames that `process` kept, if it was told one.
-    skip_subfolders
-        Leave out photos in subfolders.
-    summarize
-        Sum up what was processed and uploaded.
-    list_file_status
-        List the photos by status.
-    save_as_json
-        Write the summary and the list to files in the folder of photos.
-    save_local_mapping
-        Write a table of the photos' paths and ids, beside the folder of photos.
-    move_all_images
-        Move photos by status, duplicates and sequences.
-    move_duplicates
-        Move duplicates to a folder `duplicates`.
-    move_uploaded
-        Move photos to folders `uploaded`, `failed_upload` and `to_be_uploaded`.
-    move_sequences
-        Move photos to a numbered folder for each sequence.
-    split_import_path
-        Folder that photos are moved into; the folder of photos unless given.
-    push_images
-        Accepted for older scripts: uploads are finished as they are made, and nothing waits to be pushed.
-    undo
-        Put the photos back that an earlier run moved, and nothing else.
-    dry_run
-        Say what would be done; write nothing, neither frames nor tags.
-    progress
-        Where progress is shown; None shows none.
+    def tags_of(image: Mapping[str, Any]) -> Any:
+        text = image["meta_tags"]
+        told = steps.told(image.get("image_description"))
+        tags = steps.merged(told, json.loads(text)) if isinstance(text, str) else None
+        return insertion.place_tags(image, kinds, tags)
 
-    Returns
-    -------
-    images
-        Images frame of local files with `status` (str), `target` (str: where the photo was or would be moved;
-        null where it stays) and `error`.
-
-    Raises
-    ------
-    FileError
-        If there is no such folder, no photo in it, or nothing can be written.
-    InputError
-        If an option makes no sense.
-
-    Examples
-    --------
-    >>> post_process("DCIM", summarize=True)["status"].value_counts()
-    """
-    return job_of("post_process")(**locals()).result
+    return insertion.insert_tags(images, tags_of, rows=wanted, keep_original=keep_original, progress=place.progress)

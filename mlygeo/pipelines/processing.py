@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import logging
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlygeo.jobs import job_of
+from mlygeo.errors import InputError
+from mlygeo.pipelines.job import Job, public
+from mlygeo.pipelines.options import Cutting, Geotagging, Insertion, MetaData, PhotoFolder, Sorting, User
 
 if TYPE_CHECKING:
-    import os
+    from collections.abc import Callable
 
     import geopandas as gpd
 
+    from mlygeo.photos.import_folder import PhotoImport
+    from mlygeo.pipelines.options import GeotagSource
     from mlygeo.progress import Progress
 
     PathLike = str | os.PathLike[str]
 
+log = logging.getLogger("mlygeo.pipelines")
 
+
+@public
 def process(
     import_path: PathLike,
     *,
@@ -38,7 +49,7 @@ def process(
     gps_accuracy: float | None = None,
     camera_uuid: str | None = None,
     custom_meta_data: str | None = None,
-    geotag_source: Literal["exif", "gpx", "nmea", "csv", "gopro_videos", "blackvue_videos", "camm_videos"] = "exif",
+    geotag_source: GeotagSource = "exif",
     geotag_source_path: PathLike | None = None,
     local_time: bool = False,
     sub_second_interval: float = 0.0,
@@ -75,7 +86,7 @@ def process(
     push_images: bool = False,
     dry_run: bool = False,
     progress: Progress | None = None,
-) -> gpd.GeoDataFrame:
+) -> Job[gpd.GeoDataFrame]:
     """
     Process photos: geotag them, cut them into sequences, flag duplicates, and write what is found into them.
 
@@ -89,128 +100,9 @@ def process(
 
     Parameters
     ----------
-    import_path
-        The folder of photos, with its subfolders; or one photo.
-    output
-        Folder for the frames; `.mlygeo` in the folder of photos unless given.
-    rerun
-        Read photos again that were read before, but for those that were written into, and forget those
-        that are gone.
-    skip_subfolders
-        Leave out photos in subfolders.
     file_types
         Only files of these types, with commas between; process is for image, and an upload takes others
         as they are. Default: all.
-    user_name
-        Mapillary user that the photos are uploaded as.
-    organization_name
-        Name of the organization that they belong to.
-    organization_key
-        Key of the organization that they belong to.
-    private
-        Mark them as private imagery of the organization.
-    device_make
-        Maker of the camera; wins over what photos say.
-    device_model
-        Model of the camera; wins over what photos say.
-    add_file_name
-        Keep the whole path of each photo in its description, not just its name.
-    exclude_import_path
-        With --add-file-name: leave out the folder of photos.
-    exclude_path
-        With --add-file-name: leave out this part of the path.
-    windows_path
-        With --add-file-name: write backslashes for slashes.
-    add_import_date
-        Add the time of this run to the meta data.
-    orientation
-        Degrees that pictures are stored turned by, clockwise: 0, 90, 180 or 270 (EXIF's 1, 8, 3 and 6, as
-        in the older tools); wins over what photos say.
-    gps_accuracy
-        Accuracy of the positions, metres.
-    camera_uuid
-        Name that tells this camera from others; wins over the serial numbers that photos hold.
-    custom_meta_data
-        More meta data, as "name,type,value;name,type,value"; types are string, double, long, date and
-        boolean.
-    geotag_source
-        Where positions come from. exif: the photos. gpx, nmea, csv: a track. gopro_videos,
-        blackvue_videos, camm_videos: the telemetry of videos.
-    geotag_source_path
-        The track or video, or a folder of them; the folder of photos is searched unless given.
-    local_time
-        Photos' times that do not tell their offset from UTC are local time of this machine, not UTC.
-    sub_second_interval
-        Seconds from one photo to the next, of a camera that writes whole seconds only; 0 spreads photos
-        of one second evenly within it.
-    offset_time
-        Seconds by which the camera's clock is ahead of the GPS device's; subtracted from capture times.
-    offset_angle
-        Angle from the direction of travel to that of the camera, degrees clockwise; added to headings.
-    interpolation_offset_time
-        Seconds that are added to capture times to find the place on the track: offset_time with the
-        other sign, as mapillary_tools has it today.
-    use_gps_start_time
-        The camera's clock is of no use: the first photo is taken to be where the track starts.
-    max_gap
-        Longest gap of the track that positions are taken from, seconds; all are bridged unless given.
-    cutoff_distance
-        Largest gap inside a sequence, metres.
-    cutoff_time
-        Largest gap inside a sequence, seconds.
-    max_images
-        Most images in a sequence, duplicates not counted.
-    interpolate_directions
-        Derive all headings from the way that was travelled; otherwise only the missing ones.
-    keep_duplicates
-        Flag no duplicates.
-    duplicate_distance
-        Largest distance of a duplicate from the last image kept, metres.
-    duplicate_angle
-        Largest difference of their headings, degrees.
-    max_speed
-        Apparent speed above which an image is flagged, kilometres an hour.
-    skip_exif_insert
-        Write nothing into photos; the image description file is enough for an upload.
-    keep_original
-        Leave photos as they are, and write tags into copies, in `processed_images` beside the frames.
-    overwrite_all_exif_tags
-        Write time, position, heading and orientation into their own tags too.
-    overwrite_exif_time_tag
-        Write the capture time into its own tags too.
-    overwrite_exif_gps_tag
-        Write position and altitude into their own tags too.
-    overwrite_exif_direction_tag
-        Write the heading into its own tag too.
-    overwrite_exif_orientation_tag
-        Write the orientation into its own tag too.
-    desc_path
-        Where the image description file goes; `mapillary_image_description.json` in the folder of photos
-        unless given.
-    summarize
-        Sum up what was processed and uploaded.
-    list_file_status
-        List the photos by status.
-    save_as_json
-        Write the summary and the list to files in the folder of photos.
-    save_local_mapping
-        Write a table of the photos' paths and ids, beside the folder of photos.
-    move_all_images
-        Move photos by status, duplicates and sequences.
-    move_duplicates
-        Move duplicates to a folder `duplicates`.
-    move_uploaded
-        Move photos to folders `uploaded`, `failed_upload` and `to_be_uploaded`.
-    move_sequences
-        Move photos to a numbered folder for each sequence.
-    split_import_path
-        Folder that photos are moved into; the folder of photos unless given.
-    push_images
-        Accepted for older scripts: uploads are finished as they are made, and nothing waits to be pushed.
-    dry_run
-        Say what would be done; write nothing, neither frames nor tags.
-    progress
-        Where progress is shown; None shows none.
 
     Returns
     -------
@@ -234,4 +126,270 @@ def process(
     --------
     >>> process("DCIM", geotag_source="gpx", geotag_source_path="ride.gpx", offset_time=2)["error"].isna().sum()
     """
-    return job_of("process")(**locals()).result
+    check_file_types(file_types)
+    return run_process(
+        import_path,
+        folder=PhotoFolder(
+            output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
+        ),
+        user=User(
+            user_name=user_name,
+            organization_name=organization_name,
+            organization_key=organization_key,
+            private=private,
+        ),
+        meta=MetaData(
+            device_make=device_make,
+            device_model=device_model,
+            add_file_name=add_file_name,
+            exclude_import_path=exclude_import_path,
+            exclude_path=exclude_path,
+            windows_path=windows_path,
+            add_import_date=add_import_date,
+            orientation=orientation,
+            gps_accuracy=gps_accuracy,
+            camera_uuid=camera_uuid,
+            custom_meta_data=custom_meta_data,
+        ),
+        how=Geotagging(
+            geotag_source=geotag_source,
+            geotag_source_path=geotag_source_path,
+            local_time=local_time,
+            sub_second_interval=sub_second_interval,
+            offset_time=offset_time,
+            offset_angle=offset_angle,
+            interpolation_offset_time=interpolation_offset_time,
+            use_gps_start_time=use_gps_start_time,
+            max_gap=max_gap,
+        ),
+        cutting=Cutting(
+            cutoff_distance=cutoff_distance,
+            cutoff_time=cutoff_time,
+            max_images=max_images,
+            interpolate_directions=interpolate_directions,
+            offset_angle=offset_angle,
+            keep_duplicates=keep_duplicates,
+            duplicate_distance=duplicate_distance,
+            duplicate_angle=duplicate_angle,
+            max_speed=max_speed,
+        ),
+        insertion=Insertion(
+            skip_exif_insert=skip_exif_insert,
+            keep_original=keep_original,
+            overwrite_all_exif_tags=overwrite_all_exif_tags,
+            overwrite_exif_time_tag=overwrite_exif_time_tag,
+            overwrite_exif_gps_tag=overwrite_exif_gps_tag,
+            overwrite_exif_direction_tag=overwrite_exif_direction_tag,
+            overwrite_exif_orientation_tag=overwrite_exif_orientation_tag,
+            desc_path=desc_path,
+        ),
+        sorting=Sorting(
+            summarize=summarize,
+            list_file_status=list_file_status,
+            save_as_json=save_as_json,
+            save_local_mapping=save_local_mapping,
+            move_all_images=move_all_images,
+            move_duplicates=move_duplicates,
+            move_uploaded=move_uploaded,
+            move_sequences=move_sequences,
+            split_import_path=split_import_path,
+            push_images=push_images,
+        ),
+    )
+
+
+def check_file_types(file_types: str | None) -> None:
+    """
+    Raise unless photos are among the types of files that a call names.
+
+    Parameters
+    ----------
+    file_types
+        Types with commas between; None names all.
+
+    Raises
+    ------
+    InputError
+        If they are not, or one is no type.
+    """
+    from mlygeo.uploads import found
+
+    if found.IMAGE not in found.named(file_types):
+        raise InputError(
+            "--file-types leaves out photos, and nothing else is processed",
+            hint="'mlygeo upload' takes archives and videos as they are",
+        )
+
+
+def run_process(
+    import_path: PathLike,
+    *,
+    folder: PhotoFolder,
+    user: User,
+    meta: MetaData,
+    how: Geotagging,
+    cutting: Cutting,
+    insertion: Insertion,
+    sorting: Sorting | None,
+) -> Job[gpd.GeoDataFrame]:
+    """
+    Do what `process` says.
+
+    Parameters
+    ----------
+    import_path
+        The folder of photos, or one photo.
+    folder, user, meta, how, cutting, insertion
+        The options.
+    sorting
+        What is done with the folder afterwards; None where it is done later.
+    """
+    from mlygeo.photos.import_folder import OWNED
+    from mlygeo.pipelines import steps
+    from mlygeo.pipelines.geotagging import track_of
+    from mlygeo.pipelines.sorting import then_sorted
+
+    def work(run: Run) -> gpd.GeoDataFrame:
+        track = track_of(how, run.place.base, progress=folder.progress)
+        images = steps.with_user(run.images, user)
+        _warn_of_opened(run.before, images)
+        images = run.with_meta_data(images, meta)
+        images = steps.with_places(images, how, track, by_folder=how.is_video)
+        images = steps.with_sequences(images, run.photos, cutting)
+        run.save(images)
+        images = run.inserted(images, insertion)
+        run.describe(images, insertion.desc_path)
+        return images
+
+    job = run_units(import_path, work, folder=folder, again=tuple(OWNED))
+    if sorting is not None and sorting.asked and not folder.dry_run:
+        return then_sorted(job, import_path, folder=folder, sorting=sorting)
+    return job
+
+
+class Run(NamedTuple):
+    """One run over a folder: where things are, what the photos said, and what was made of it before."""
+
+    place: PhotoImport
+    photos: gpd.GeoDataFrame
+    images: gpd.GeoDataFrame
+    before: gpd.GeoDataFrame | None
+    dry_run: bool
+    files: list[Path]
+
+    def save(self, images: gpd.GeoDataFrame) -> None:
+        """Write the frames, but in a dry run."""
+        if not self.dry_run:
+            self.files[:] = self.place.save(images)
+
+    def describe(self, images: gpd.GeoDataFrame, desc_path: PathLike | None) -> None:
+        """Write the image description file, but in a dry run."""
+        from mlygeo.pipelines import steps
+        from mlygeo.providers import descriptions
+
+        if self.dry_run:
+            return
+        place = self.place.base if desc_path is None else Path(desc_path)
+        if desc_path is None and not os.access(place, os.W_OK):
+            place = self.place.folder  # with -o, where the frames are; without it, the reason is said
+        if place == self.place.base:
+            self.place.save_beside(images)
+        self.files.append(descriptions().write(steps.uploadable(images), place))
+
+    def with_meta_data(self, images: gpd.GeoDataFrame, meta: MetaData) -> gpd.GeoDataFrame:
+        """Return images with what is told of camera and files."""
+        from mlygeo.pipelines import steps
+
+        now_ms = round(time.time() * 1000) if meta.add_import_date else None
+        return steps.with_meta_data(images, meta, base=str(self.place.base), now_ms=now_ms)
+
+    def inserted(self, images: gpd.GeoDataFrame, insertion: Insertion) -> gpd.GeoDataFrame:
+        """Write the image descriptions of the images that are ready into their photos, or copies of them."""
+        if insertion.skip_exif_insert or self.dry_run:
+            return images
+        from mlygeo.photos.exif_writer import description_tags
+        from mlygeo.photos.insertion import insert_tags
+        from mlygeo.places import COPIES
+        from mlygeo.providers import descriptions
+        from mlygeo.uploads import older
+
+        ready = images["error"].isna().to_numpy() & ~images["is_duplicate"].to_numpy(dtype=bool)
+        # The history of uploads knows a photo by its content: one that is up already must not become another.
+        uploaded = older.uploads_of(images, self.photos["first_path"]) >= older.READY
+        uploaded |= older.older_uploads_of(images, ready & ~uploaded)
+        if (ready & uploaded).any():
+            log.info("%d photos are uploaded already, and stay as they are", int((ready & uploaded).sum()))
+        ready &= ~uploaded
+        copies = None
+        if insertion.keep_original:
+            copies = self.place.base, self.place.folder / COPIES
+        else:
+            self.place.note_insertion(self.photos, ready)
+        asked = insertion.overwrite
+
+        def tags_of(image: Any) -> Any:
+            return description_tags(image, description=descriptions().of(image), overwrite=asked)
+
+        written = insert_tags(images, tags_of, rows=ready, copies=copies, progress=self.place.progress)
+        failed = written["error"].notna() & images["error"].isna()
+        written = written.assign(failed_in=images["failed_in"].mask(failed, "exif-insert"))
+        self.save(written)
+        return written
+
+
+def run_units(
+    import_path: PathLike,
+    work: Callable[[Run], gpd.GeoDataFrame],
+    *,
+    folder: PhotoFolder,
+    again: tuple[str, ...],
+    goes_on: bool = False,
+) -> Job[gpd.GeoDataFrame]:
+    """
+    Run units on a folder of photos, and keep what they make.
+
+    Parameters
+    ----------
+    import_path
+        The folder of photos, or one photo.
+    work
+        Returns the frame with the columns of the units.
+    folder
+        The options of the folder.
+    again
+        Units whose earlier results are not carried over.
+    goes_on
+        Whether there must be results of others already.
+    """
+    from mlygeo.photos.import_folder import import_folder
+    from mlygeo.pipelines import inputs, steps
+
+    place = inputs.photo_import(import_folder(import_path), folder)
+    if goes_on and not place.was_processed:
+        raise InputError(
+            f"nothing was processed in {place.root} yet",
+            hint=f"mlygeo process {place.root}, or its units: extract-geotag-data, extract-sequence-data, …",
+        )
+    with place.held(dry_run=folder.dry_run):
+        known = place.photos(dry_run=folder.dry_run)
+        before = place.stored()
+        run = Run(place, known, place.images(known, before, again=again), before, folder.dry_run, [])
+        images = work(run)
+        if not run.files:
+            run.save(images)
+    summary = steps.summary_of(images, passed_over=place.passed_over, files=run.files)
+    said, failed = steps.headline(summary), list(summary["failed_files"])
+    return Job(lambda: images, summary, said, lambda _: run.files, failed)
+
+
+def _warn_of_opened(before: gpd.GeoDataFrame | None, images: gpd.GeoDataFrame) -> None:
+    """Say how many photos an earlier run kept private or for an organization, and this one does not."""
+    if before is None or not {"private", "organization_key"} <= set(before.columns):
+        return
+    kept = before["private"].fillna(value=False).astype(bool) | before["organization_key"].notna()
+    owned = images["private"].astype(bool) | images["organization_key"].notna() | images["organization_name"].notna()
+    opened = int(images.loc[~owned, "path"].isin(before.loc[kept, "path"]).sum())
+    if opened:
+        log.warning(
+            "%d photos were private or of an organization, and are not any more: --private, --organization-key", opened
+        )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from typing import TYPE_CHECKING
 
-from mlygeo.jobs import rehearsal as jobs
+from mlygeo.errors import InputError
+from mlygeo.pipelines.job import Job, public, version
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     from mlygeo.standin import Server
     from mlygeo.store import FrameLike
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
     PathLike = str | os.PathLike[str]
 
 
+@public
 def run_standin(
     *,
     images: FrameLike | None = None,
@@ -27,7 +32,7 @@ def run_standin(
     missing: float = 0.0,
     url_lifetime: float | None = None,
     seed: int = 0,
-) -> Server:
+) -> Job[Server]:
     """
     Stand in for the Mapillary service on this machine, to rehearse a job.
 
@@ -81,4 +86,44 @@ def run_standin(
     >>> with run_standin(images="images.parquet", photos="pictures", latency=0.05) as server:
     ...     print(server.url)
     """
-    return jobs.started(**locals())
+    from mlygeo import standin
+    from mlygeo import store as files
+
+    for name, share in (("fail", fail), ("missing", missing)):
+        if not 0 <= share <= 1:
+            raise InputError(f"--{name} is a share from 0 to 1, not {share:g}")
+    lifetime = standin.faults.URL_LIFETIME if url_lifetime is None else url_lifetime
+    for name, seconds in (("latency", latency), ("url-lifetime", lifetime)):
+        if not 0 <= seconds < float("inf"):
+            raise InputError(f"--{name} is a number of seconds, not {seconds:g}")
+    faults = standin.Faults.spread(fail, seed=seed, latency=latency, missing=missing, url_lifetime=lifetime)
+    frame = None if images is None else files.as_frame(images, frame="images")
+    server = standin.start(frame, photos=photos, faults=faults, port=port, token=token, store=store)
+    summary = {"url": server.url, "images": server.images, "photos": server.photos, "version": version()}
+    counts = f"{server.images:,} images, {server.photos:,} of them with a photo"
+    return Job(
+        lambda: server,
+        summary,
+        f"standing in for Mapillary with {counts}; Ctrl-C stops it",
+        text=lambda: server.url,
+        wait=lambda: _until_stopped(server),
+    )
+
+
+def _until_stopped(server: Server) -> Callable[[], None]:
+    """Listen to the signals that end a process, and return the function that waits for one."""
+    stopped = threading.Event()
+    ours = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in ours}
+
+    def wait() -> None:
+        try:
+            # Windows wakes a wait for a signal only when its time is up.
+            while not stopped.wait(0.5):
+                pass
+        finally:
+            server.stop()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    return wait

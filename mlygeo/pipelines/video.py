@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from mlygeo.jobs import video as jobs
+from mlygeo import places
+from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.pipelines.job import Job, counted, public, public_with, version
+from mlygeo.pipelines.options import Recorded, VideoFrames, VideoSampling
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable
+    from datetime import datetime
 
     import geopandas as gpd
 
+    from mlygeo.pipelines.options import Telemetry
     from mlygeo.progress import Progress
+    from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]
 
+log = logging.getLogger("mlygeo.pipelines")
 
+LOGS = frozenset({".gpx", ".nmea", ".csv", ".log"})
+"""Endings of files that are taken for tracks where a folder is searched; those of GPS loggers."""
+
+
+@public
 def tracks(
     paths: PathLike | Iterable[PathLike],
     *,
-    source: Literal["auto", "gopro", "camm", "blackvue", "nmea"] = "auto",
+    source: Telemetry = "auto",
     max_dop: float = 10.0,
     keep_outliers: bool = False,
     video_start_time: int | None = None,
     skip_subfolders: bool = False,
     progress: Progress | None = None,
-) -> gpd.GeoDataFrame:
+) -> Job[gpd.GeoDataFrame]:
     """
     Read the tracks that cameras recorded in their videos, and those of GPX, NMEA and CSV files.
 
@@ -37,21 +51,11 @@ def tracks(
     ----------
     paths
         Videos, tracks, or folders of them.
-    source
-        Where the positions of a video are taken from. "auto": the first that has any of a GoPro's
-        metadata track (gopro), a camera motion track (camm), BlackVue's box of NMEA sentences
-        (blackvue), and a text track of such sentences (nmea).
-    max_dop
-        Leave out positions of a video whose dilution of precision is above this.
-    keep_outliers
-        Keep positions of a video that lie far from the others.
     video_start_time
         Start of the video, milliseconds since 1970 (UTC), for positions that have no time of their own.
         Default: the creation time in the file.
     skip_subfolders
         Take only what lies in the folders themselves.
-    progress
-        Where progress is shown; None shows none.
 
     Returns
     -------
@@ -72,9 +76,12 @@ def tracks(
     --------
     >>> tracks(["GH010042.MP4", "walk.gpx"]).groupby("track_id")["time"].agg(["min", "max"])
     """
-    return jobs.tracks(**locals()).result
+    recorded = Recorded(source=source, max_dop=max_dop, keep_outliers=keep_outliers)
+    start = _moment(video_start_time)
+    return _read(_files(listed(paths), skip_subfolders=skip_subfolders), recorded, start=start, progress=progress)
 
 
+@public_with(VideoSampling, VideoFrames)
 def sample_video(
     videos: PathLike | Iterable[PathLike] | None = None,
     *,
@@ -90,7 +97,7 @@ def sample_video(
     decoder: str = "pyav",
     hardware: str | None = None,
     progress: Progress | None = None,
-) -> gpd.GeoDataFrame:
+) -> Job[gpd.GeoDataFrame]:
     """
     Sample videos into JPEG files with capture time and, where a track was recorded, position and heading.
 
@@ -104,32 +111,10 @@ def sample_video(
         Videos, or folders of them.
     video_import_path
         A video, or a folder of them, as the older tools name it.
-    import_path
-        Folder for the frames, VIDEO.mp4/VIDEO_000001.jpg and so on. Default:
-        mapillary_sampled_video_frames beside the videos.
-    video_sample_interval
-        Seconds of the video from one frame to the next.
-    video_sample_distance
-        Metres along the track from one frame to the next, instead of seconds.
-    video_start_time
-        Time of the start of the video, milliseconds since 1970 (UTC). Default: the time of the GPS in
-        the video, else the creation time in the file.
-    video_duration_ratio
-        Seconds of the video to one second of time: 0.5 for a video that runs twice as fast as life.
     skip_subfolders
         Take only videos in the folders themselves.
-    track
-        Where the videos went, by the times of their frames: a GPX, NMEA or CSV log, a tracks frame, or
-        another video. Default: what the camera recorded in the video.
     rerun
         Make the frames of an earlier run anew.
-    decoder
-        "pyav" decodes by itself; "ffmpeg", or the path of such a program, has that program decode, for
-        hardware and formats that PyAV was not built for.
-    hardware
-        Hardware that decodes, as the decoder names it: vaapi, cuda, videotoolbox, d3d11va, … Default: none.
-    progress
-        Where progress is shown; None shows none.
 
     Returns
     -------
@@ -152,4 +137,250 @@ def sample_video(
     --------
     >>> sample_video("GH010042.MP4", video_sample_distance=3)[["path", "captured_at", "compass_angle"]]
     """
-    return jobs.sample_video(**locals()).result
+    sampling = VideoSampling(
+        video_sample_interval=video_sample_interval,
+        video_sample_distance=video_sample_distance,
+        video_start_time=video_start_time,
+        video_duration_ratio=video_duration_ratio,
+        track=track,
+    )
+    made = VideoFrames(import_path=import_path, rerun=rerun, decoder=decoder, hardware=hardware)
+    named = listed(videos) + listed(video_import_path)
+    return run_sampling(named, sampling, made, skip_subfolders=skip_subfolders, progress=progress)
+
+
+def tracks_of(files: list[Path], *, source: Telemetry = "auto", progress: Progress | None) -> Job[gpd.GeoDataFrame]:
+    """
+    Return the tracks of videos and logs, as `tracks` returns them by default.
+
+    Parameters
+    ----------
+    files
+        The videos and logs; of a folder, those in it.
+    source
+        Where the positions of a video are taken from.
+    progress
+        Where progress is shown; None shows none.
+    """
+    from mlygeo.readers import video
+
+    recorded = Recorded(source=source, max_dop=video.MAX_DOP, keep_outliers=False)
+    return _read(_files(files, skip_subfolders=False), recorded, start=None, progress=progress)
+
+
+def _read(
+    files: list[Path], recorded: Recorded, *, start: datetime | None, progress: Progress | None
+) -> Job[gpd.GeoDataFrame]:
+    from mlygeo import store
+    from mlygeo.progress import Progress
+    from mlygeo.readers import tracks as logs
+    from mlygeo.readers import video
+
+    parts: list[gpd.GeoDataFrame] = []
+    failed: dict[str, str] = {}
+    errors: list[FileError] = []
+    with (progress or Progress()).bar("tracks", total=len(files), unit="files") as bar:
+        for file in files:
+            try:
+                if file.suffix.lower() in video.ENDINGS:
+                    part = video.read_video(
+                        file,
+                        source=recorded.source,
+                        max_dop=recorded.max_dop,
+                        keep_outliers=recorded.keep_outliers,
+                        start_time=start,
+                    )
+                else:
+                    part = logs.read_track(file)
+                parts.append(part)
+            except (FileError, FormatError) as error:
+                log.warning("%s", error)
+                failed[str(file)] = str(error)
+                errors.append(error)
+            bar.advance()
+    if not parts:
+        raise errors[0]
+    joined = _joined(parts)
+    summary: dict[str, Any] = {
+        "files": len(files),
+        "tracks": int(joined["track_id"].nunique()),
+        "points": len(joined),
+        "dropped": sum(sum(part.attrs.get("dropped", {}).values()) for part in parts),
+        "failed": failed,
+        "version": version(),
+    }
+    headline = f"{counted(len(joined), 'point')} in {counted(summary['tracks'], 'track')}"
+    if summary["dropped"]:
+        headline += f"; {counted(summary['dropped'], 'point')} without a good fix left out"
+    if failed:
+        headline += f"; {counted(len(failed), 'file')} without a track"
+
+    def write(path: Path) -> list[Path]:
+        if path.name.lower().endswith((".gpx", ".gpx.gz")):
+            return [logs.write_track(joined, path)]
+        return [store.write_frame(joined, path)]
+
+    return Job(lambda: joined, summary, headline, write, list(failed))
+
+
+def run_sampling(
+    named: list[Path],
+    sampling: VideoSampling,
+    made: VideoFrames,
+    *,
+    skip_subfolders: bool,
+    progress: Progress | None,
+) -> Job[gpd.GeoDataFrame]:
+    """
+    Sample videos; see `sample_video`.
+
+    Parameters
+    ----------
+    named
+        Videos, or folders of them.
+    sampling
+        Which frames.
+    made
+        Where they go, and how they are made.
+    skip_subfolders
+        Whether only videos in the folders themselves are taken.
+    progress
+        Where progress is shown; None shows none.
+    """
+    from mlygeo import store
+    from mlygeo.video.frames import Sampling, find_videos, sample_frames
+
+    which = Sampling(
+        sampling.video_sample_interval,
+        sampling.video_sample_distance,
+        sampling.video_start_time,
+        sampling.video_duration_ratio,
+    )
+    if not named:
+        raise InputError("no video", hint="name videos, or folders of them")
+    folder = None if made.import_path is None else Path(made.import_path).expanduser()
+    found = find_videos(named, folder=folder, skip_subfolders=skip_subfolders)
+    if not found:
+        raise FileError(f"there is no video in {', '.join(map(str, named))}")
+    images = sample_frames(
+        found,
+        sampling=which,
+        track=None if sampling.track is None else read_track(sampling.track, progress=progress),
+        rerun=made.rerun,
+        decoder=made.decoder,
+        hardware=made.hardware,
+        progress=progress,
+    )
+    wrong = images[images["error"].notna()]
+    failed = dict(zip(wrong["path"], wrong["error"], strict=True))
+    sampled = len(images) - len(wrong)
+    summary: dict[str, Any] = {
+        "videos": len(found),
+        "frames": sampled,
+        "with_position": int(images.geometry.notna().sum()),
+        "folders": sorted({str(target) for _, target in found}),
+        "failed": failed,
+        "version": version(),
+    }
+    headline = (
+        f"{counted(sampled, 'frame')} of {counted(len(found), 'video')}, {summary['with_position']:,} with a position"
+    )
+    if failed:
+        headline += f"; {counted(len(failed), 'video')} not whole"
+    return Job(lambda: images, summary, headline, lambda path: [store.write_frame(images, path)], list(failed))
+
+
+def frames_folder(path: PathLike) -> Path:
+    """
+    Return the folder in which the frames of a video, or of a folder of videos, go unless another is named.
+
+    Parameters
+    ----------
+    path
+        A video, or a folder of them.
+    """
+    from mlygeo.video.frames import FOLDER
+
+    place = Path(path).expanduser()
+    return (place if place.is_dir() else place.parent) / FOLDER
+
+
+def read_track(track: FrameLike, *, progress: Progress | None) -> gpd.GeoDataFrame:
+    """
+    Return the track that tells where videos went.
+
+    Parameters
+    ----------
+    track
+        A tracks frame, in a file or not, a log, or another video.
+    progress
+        Where progress is shown; None shows none.
+    """
+    from mlygeo import frames, store
+    from mlygeo.readers import video
+
+    if not isinstance(track, str | os.PathLike):
+        frame: gpd.GeoDataFrame = track
+        return frame
+    path = Path(track).expanduser()
+    if path.is_file() and path.suffix.lower() not in LOGS | video.ENDINGS | {".gz", ".txt", ".tsv"}:
+        return frames.conform(store.read_frame(path), frames.TRACKS)
+    return tracks_of([path], progress=progress).result
+
+
+def listed(paths: PathLike | Iterable[PathLike] | None) -> list[Path]:
+    """Return paths that may be given alone as a list."""
+    return [Path(path).expanduser() for path in places.several(paths)]
+
+
+def _moment(milliseconds: int | None) -> datetime | None:
+    from datetime import UTC, datetime, timedelta
+
+    if milliseconds is None:
+        return None
+    if not 0 < milliseconds < 2**43:
+        raise InputError(f"--video-start-time {milliseconds} is no time", hint="give milliseconds since 1970, UTC")
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+
+
+def _files(paths: list[Path], *, skip_subfolders: bool) -> list[Path]:
+    """Return the files that are named, and the videos and logs of the folders that are."""
+    from mlygeo.readers import video
+
+    found: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            inside = path.glob("*") if skip_subfolders else path.rglob("*")
+            wanted = video.ENDINGS | LOGS
+            found.update(
+                dict.fromkeys(sorted(file for file in inside if file.suffix.lower() in wanted and file.is_file()))
+            )
+        else:
+            found[path] = None
+    if not found:
+        raise FileError(f"there is no video and no track in {', '.join(map(str, paths)) or 'nothing'}")
+    return list(found)
+
+
+def _joined(parts: list[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
+    """Return several tracks frames as one, in which no two tracks share an id."""
+    import pandas as pd
+
+    from mlygeo import frames
+
+    taken: set[str] = set()
+    renamed = []
+    for part in parts:
+        names = {}
+        for name in part["track_id"].unique():
+            number, free = 2, name
+            while free in taken:
+                number, free = number + 1, f"{name} ({number})"
+            taken.add(free)
+            names[name] = free
+        renamed.append(part.assign(track_id=part["track_id"].map(names).astype("str")))
+    if len(renamed) == 1:
+        return renamed[0]
+    for part in renamed:
+        part.attrs = {}
+    return frames.conform(pd.concat(renamed, ignore_index=True), frames.TRACKS)

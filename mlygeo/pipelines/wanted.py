@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +13,20 @@ import numpy as np
 from mlygeo.errors import InputError, RegionError
 from mlygeo.pipelines.inputs import Fetching
 from mlygeo.pipelines.job import counted
+from mlygeo.pipelines.options import Access, TileOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from mlygeo.config import Config
+    from mlygeo.downloads.ledger import Ledger
     from mlygeo.keys import Ids, Key, Keys
-    from mlygeo.pipelines.options import Access, TileOptions
+    from mlygeo.net.http import Service
     from mlygeo.progress import Progress
     from mlygeo.providers import Provider, Session
     from mlygeo.regions import Region
+
+log = logging.getLogger("mlygeo.pipelines")
 
 TILE_WORKERS = 4
 """Vector tiles fetched at once; the pace of an address allows for no more."""
@@ -52,21 +57,21 @@ class Wanted:
     warnings: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Sources:
     """
     What a caller gave to say which images are meant; see `mlygeo.download`.
 
     Parameters
     ----------
-    images, imgid_file, sequence, sequence_file, user
+    images, imgid_file, sequence, sequence_file, user, retry_failed, max_images
         As given.
     conditions
-        The filters given, from `frames.conditions_of`.
+        The filters given, from `Filters.conditions`.
     place, config
         The region and the configuration file, where there are such.
     tiles, access
-        How the tiles of the region are fetched.
+        How the tiles of the region are fetched, and the service is reached.
     progress
         Where progress is shown.
     """
@@ -76,6 +81,8 @@ class Sources:
     sequence: Iterable[str] | None
     sequence_file: Any
     user: str | None
+    retry_failed: bool
+    max_images: int | None
     conditions: dict[str, Any]
     place: Region | None
     config: Config | None
@@ -83,9 +90,47 @@ class Sources:
     access: Access
     progress: Progress | None
 
-    def find(self, session: Callable[[], Session]) -> Wanted | None:
+    def __post_init__(self) -> None:
+        """Raise for what makes no sense."""
+        if self.max_images is not None and self.max_images < 0:
+            raise InputError(f"--max-images must be 0 or more, not {self.max_images}")
+
+    @classmethod
+    def of_ids(cls, ids: Ids, *, service: Service, progress: Progress | None) -> Sources:
         """
-        Return the images that are meant; None where nothing was said.
+        Return the sources where ids alone say which images are meant.
+
+        Parameters
+        ----------
+        ids
+            Shape (n,).
+        service
+            The service to ask.
+        progress
+            Where progress is shown.
+        """
+        tiles = TileOptions(
+            tile_list_file=None, tile_cache=None, computed=False, overwrite=False, max_age=None, workers=TILE_WORKERS
+        )
+        return cls(
+            images=ids,
+            imgid_file=None,
+            sequence=None,
+            sequence_file=None,
+            user=None,
+            retry_failed=False,
+            max_images=None,
+            conditions={},
+            place=None,
+            config=None,
+            tiles=tiles,
+            access=Access(token=None, token_file=None, service=service),
+            progress=progress,
+        )
+
+    def find(self, session: Callable[[], Session], ledger: Ledger | None) -> Wanted:
+        """
+        Return the images that are meant.
 
         Lists of images and lists of sequences narrow one another where both are given. A region
         that stands beside a list is not asked: the list says which.
@@ -94,7 +139,34 @@ class Sources:
         ----------
         session
             Returns what asks the service, where it is needed.
+        ledger
+            Says which images failed before, where only those are meant; None where there was no download yet.
+
+        Raises
+        ------
+        RegionError
+            If nothing says which images are meant.
         """
+        if not self.retry_failed:
+            wanted = self._said(session)
+        elif ledger is None:
+            wanted = Wanted(self._provider.keys.array(()), "the ledger")
+        else:
+            wanted = self._failed(self._said(session), ledger.failed_ids())
+        if wanted is None:
+            raise RegionError("nothing says which images to download", hint=NOTHING_SAID)
+        for warning in wanted.warnings:
+            log.warning("%s", warning)
+        return wanted if self.max_images is None else replace(wanted, ids=wanted.ids[: self.max_images])
+
+    def _failed(self, said: Wanted | None, failed: Ids) -> Wanted:
+        if said is None:
+            return Wanted(failed, "those that failed")
+        kept = said.ids[np.isin(said.ids, failed)]
+        return replace(said, ids=kept, source=f"those of {said.source} that failed")
+
+    def _said(self, session: Callable[[], Session]) -> Wanted | None:
+        """Return the images that the caller named; None where nothing was said."""
         listed, sequences = self._listed(), self._sequences()
         organization = self.conditions.get("organization")
         searched = self.user is not None or (organization is not None and self.place is None and not self._has_frame)
@@ -189,10 +261,9 @@ class Sources:
 
     def _searched(self, session: Session) -> Wanted:
         """Return the images of a user or an organization, in the region where there is one."""
-        from mlygeo.providers import needed
         from mlygeo.readers import id_lists
 
-        reader = needed(self._provider.records, self._provider, "images by id")
+        reader = self.access.records
         others = set(self.conditions) - {"pano", "since", "until", "organization"}
         if others:
             names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(others))
@@ -230,9 +301,7 @@ class Sources:
 
     @property
     def _provider(self) -> Provider:
-        from mlygeo.providers import provider_of
-
-        return provider_of(self.access.service)
+        return self.access.provider
 
     def fetching(self, place: Region) -> Fetching:
         """Return what fetches the region's tiles."""
@@ -276,8 +345,3 @@ def _is_id_file(path: Path) -> bool:
         except OSError:
             return False
     return ending in {"", ".txt", ".lst", ".list"}
-
-
-def nothing_said() -> RegionError:
-    """Return the error of a call that does not say which images are meant."""
-    return RegionError("nothing says which images to download", hint=NOTHING_SAID)

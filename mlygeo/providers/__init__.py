@@ -47,8 +47,8 @@ Capability = TypeVar("Capability")
 Record: TypeAlias = "Mapping[str, Any]"
 """What a provider answers about an image, in its own words: for its own `Records` and `Pictures` to read."""
 
-UploadKind = Literal["sequence", "zip", "camm", "blackvue"]
-"""What can go up as one: the images of a sequence, an archive of them, a video with positions inside."""
+UploadKind: TypeAlias = str
+"""What goes up as one: "sequence", "zip" (a sequence in an archive), or a video, by the name of its telemetry."""
 
 
 def provider(name: str = DEFAULT) -> Provider:

@@ -11,21 +11,23 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import mp4
-from mlygeo.readers.cameras import blackvue, camm, gopro
-from mlygeo.readers.cameras.positions import Points, without_noise
+from mlygeo.readers.cameras import CAMERAS, reader_of
+from mlygeo.readers.cameras.positions import Points, Recorded, without_noise
 
 if TYPE_CHECKING:
     import os
     from datetime import datetime
 
     import geopandas as gpd
+
+    from mlygeo.readers.cameras import Telemetry
 
 log = logging.getLogger("mlygeo.readers.video")
 
@@ -37,8 +39,6 @@ ENDINGS = frozenset(
 
 MAX_DOP = 10.0
 """Largest dilution of precision of a position that is kept."""
-
-Source = Literal["auto", "gopro", "camm", "blackvue", "nmea"]
 
 
 @dataclass(frozen=True)
@@ -69,19 +69,10 @@ class VideoInfo:
     problem: str | None
 
 
-class Recorded(NamedTuple):
-    """The positions in a video as they were recorded, where they come from, and the camera as they name it."""
-
-    points: Points
-    source: str | None
-    make: str | None
-    model: str | None
-
-
 def read_video(
     path: str | os.PathLike[str],
     *,
-    source: Source = "auto",
+    source: Telemetry = "auto",
     max_dop: float = MAX_DOP,
     keep_outliers: bool = False,
     start_time: datetime | None = None,
@@ -98,9 +89,8 @@ def read_video(
     path
         The video: MP4 or QuickTime.
     source
-        Where positions are taken from. "auto": the first of the following that has any; "gopro": a GPMF
-        track (of streams GPS5 and GPS9 the first in the file); "camm": a CAMM track (types 6, else 5);
-        "blackvue": NMEA sentences in a `gps ` box; "nmea": NMEA sentences in a text track.
+        Where positions are taken from: one of `mlygeo.readers.cameras.CAMERAS`; "auto": the first of them
+        that has any.
     max_dop
         Largest dilution of precision that is kept; infinity keeps all.
     keep_outliers
@@ -137,21 +127,21 @@ def read_video(
     with _opened(path) as file:
         size = path.stat().st_size
         movie = mp4.read_movie(file, size)
-        recorded = record_of(file, size, movie, source=source)
+        name, recorded = record_of(file, size, movie, source=source)
     if movie is None and not len(recorded.points):
         raise FormatError(f"{path.name} is no MP4 or QuickTime video, or its headers are lost")
-    if recorded.source is None:
+    if name is None:
         asked = "" if source == "auto" else f" of {source}"
         raise FormatError(f"{path.name} holds no positions{asked}", hint="a GPX or NMEA log can be given beside it")
     points, dropped = without_noise(recorded.points, max_dop=max_dop, outliers=not keep_outliers)
     tracks = _frame(path.stem, points, start_time or (None if movie is None else movie.created))
     tracks.attrs |= {
-        "source": recorded.source, "make": recorded.make, "model": recorded.model, "dropped": dropped,
+        "source": name, "make": recorded.make, "model": recorded.model, "dropped": dropped,
         "gps_time": bool(np.isfinite(points.epoch_s).any()),
     }  # fmt: skip
     log.info(
         "%s: %s points of %s, %s dropped",
-        *(path.name, f"{len(points):,}", recorded.source, f"{sum(dropped.values()):,}"),
+        *(path.name, f"{len(points):,}", name, f"{sum(dropped.values()):,}"),
     )
     return tracks
 
@@ -185,7 +175,7 @@ def video_info(path: str | os.PathLike[str]) -> VideoInfo:
     with _opened(path) as file:
         size = path.stat().st_size
         movie = mp4.read_movie(file, size)
-        recorded = record_of(file, size, movie, source="auto", first_only=True)
+        name, recorded = record_of(file, size, movie, source="auto", first_only=True)
     track = None if movie is None else movie.video
     if movie is not None and track is None and movie.fragmented:
         # FFmpeg would find none either, though it takes whatever memory fragments claim.
@@ -208,17 +198,17 @@ def video_info(path: str | os.PathLike[str]) -> VideoInfo:
         codec=track.formats[0].decode("latin-1") if track.formats else "",
         make=texts.get("make") or recorded.make,
         model=texts.get("model") or recorded.model,
-        telemetry=recorded.source,
+        telemetry=name,
         filesize=size,
         problem=movie.damage,
     )
 
 
 def record_of(
-    file: BinaryIO, size: int, movie: mp4.Movie | None, *, source: Source, first_only: bool = False
-) -> Recorded:
+    file: BinaryIO, size: int, movie: mp4.Movie | None, *, source: Telemetry, first_only: bool = False
+) -> tuple[str | None, Recorded]:
     """
-    Return the positions in an open video as they were recorded, unfiltered.
+    Return the camera whose telemetry an open video has, and the positions as they were recorded, unfiltered.
 
     Parameters
     ----------
@@ -233,32 +223,12 @@ def record_of(
     first_only
         Stop at the first payload with positions: what they are and whose is then known.
     """
-    nothing = Recorded(Points.joined([]), None, None, None)
-    texts = {} if movie is None else movie.texts
-    tracks = () if movie is None else movie.tracks
-    if source in {"auto", "gopro"}:
-        for track in tracks:
-            if b"gpmd" in track.formats:
-                found, model = _gopro(file, track, first_only=first_only)
-                if len(found):
-                    return Recorded(found, "gopro", "GoPro", model)
-    if source in {"auto", "camm"}:
-        for track in tracks:
-            if b"camm" in track.formats:
-                found = camm.read(file, track, None if movie is None else movie.created).possible()
-                if len(found):
-                    return Recorded(found, "camm", texts.get("make"), texts.get("model"))
-    if source in {"auto", "blackvue"}:
-        found, model = _of_box(file, size, None if movie is None else movie.boxes)
-        if len(found):
-            return Recorded(found, "blackvue", "BlackVue", model)
-    if source in {"auto", "nmea"}:
-        for track in tracks:
-            if track.handler in {b"text", b"sbtl", b"subt", b"meta", b"data"} and b"gpmd" not in track.formats:
-                found = _of_text(file, track)
-                if len(found):
-                    return Recorded(found, "nmea", texts.get("make"), texts.get("model"))
-    return nothing
+    for name in CAMERAS:
+        if source in {"auto", name}:
+            recorded = reader_of(name)(file, size, movie, first_only=first_only)
+            if recorded is not None:
+                return name, recorded
+    return None, Recorded(Points.joined([]), None, None)
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -268,48 +238,6 @@ def _opened(path: Path) -> BinaryIO:
         raise FileError(f"{path} does not exist") from error
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _gopro(file: BinaryIO, track: mp4.Track, *, first_only: bool) -> tuple[Points, str | None]:
-    gathered = gopro.Payloads()
-    samples, scale = track.samples, track.timescale
-    for row, content in mp4.read_samples(file, track, np.arange(len(samples.size)), largest=gopro.LARGEST_PAYLOAD):
-        start_s = samples.time[row] / scale + track.shift_s
-        gathered.add(content, float(start_s), float(samples.duration[row]) / scale)
-        if first_only and gathered.parts:
-            break
-    return gathered.points().possible(), gathered.model()
-
-
-def _of_box(file: BinaryIO, size: int, known: tuple[mp4.Box, ...] | None) -> tuple[Points, str | None]:
-    """Return the positions and the model of the boxes in a file's `free` boxes."""
-    sentences, model = b"", None
-    for outer in mp4.file_boxes(file, size) if known is None else known:
-        if outer.kind != b"free":
-            continue
-        for inner in list(mp4.file_boxes(file, size, outer.start, outer.stop)):
-            if inner.kind == b"gps " and not sentences:
-                file.seek(inner.start)
-                sentences = file.read(min(inner.stop - inner.start, blackvue.LARGEST_BOX))
-            elif inner.kind == b"cprt":
-                file.seek(inner.start)
-                model = blackvue.model(file.read(min(inner.stop - inner.start, 4096))) or model
-    return blackvue.decode(sentences) if sentences else Points.joined([]), model
-
-
-def _of_text(file: BinaryIO, track: mp4.Track) -> Points:
-    rows = np.flatnonzero(track.samples.size <= 65_536)
-    texts: list[bytes] = []
-    first = 0
-    for row, content in mp4.read_samples(file, track, rows, largest=65_536):
-        if b"$G" in content:
-            first = first if texts else row
-            texts.append(content)
-        elif not texts and row > 1000:
-            break  # no log that starts so late
-    if not texts:
-        return Points.joined([])
-    return blackvue.plain(b"\n".join(texts), float(track.samples.time[first]) / track.timescale + track.shift_s)
 
 
 def _frame(name: str, points: Points, start: datetime | None) -> gpd.GeoDataFrame:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-log = logging.getLogger("mlygeo.jobs")
+log = logging.getLogger("mlygeo.uploads")
 
 
 @dataclass(frozen=True)

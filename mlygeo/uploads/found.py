@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.places import several
+from mlygeo.readers.cameras import CAMERAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,19 +28,11 @@ if TYPE_CHECKING:
     from mlygeo.uploads.items import Owner, Photo, PhotoSequence, WholeFile
 
 
-log = logging.getLogger("mlygeo.jobs")
+log = logging.getLogger("mlygeo.uploads")
 
-TYPES = ("image", "zip", "video", "blackvue", "camm", "gopro")
+TYPES = ("image", "zip", "video", *sorted(name for camera in CAMERAS.values() for name in camera.older_names))
 
 IMAGE = "image"
-
-_TYPES_OF: dict[UploadKind, set[str]] = {
-    "sequence": set(),
-    "zip": {"zip"},
-    "blackvue": {"blackvue", "video"},
-    "camm": {"camm", "video"},
-}
-"""What goes up as it is -> the types that it is of."""
 
 
 @dataclass
@@ -342,7 +335,7 @@ def _add_whole_files(
             _add_archive(path, found, file_types, is_named=path in named)
         elif ending in video.ENDINGS:
             kind = told.get(path) or _telemetry(path)
-            file_type = next((name for each, name in file_types.items() if each == kind and each != "sequence"), None)
+            file_type = None if kind is None or kind not in CAMERAS else file_types.get(kind)
             if file_type is None:
                 found.skipped["videos to sample first"] += 1
                 continue
@@ -418,8 +411,8 @@ def only(found: Import, types: frozenset[str], file_types: Mapping[UploadKind, s
         # What has no description is of no interest either.
         found.skipped["not processed"] = 0
         found.sequences, found.images = [], None
-    types_of = {file_type: _TYPES_OF[kind] for kind, file_type in file_types.items()}
-    files = [file for file in found.files if types_of[file.file_type] & types]
+    kinds = {file_type: kind for kind, file_type in file_types.items()}
+    files = [file for file in found.files if {kinds[file.file_type], file.kind} & types]
     found.skipped["of another type"] += len(found.files) - len(files)
     found.files = files
     return found

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mlygeo.providers import Accounts, Credentials, Provider, User
     from mlygeo.uploads.items import Owner
 
-log = logging.getLogger("mlygeo.jobs")
+log = logging.getLogger("mlygeo.uploads")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from helpers.upload_folders import USER_TOKEN, clusters_of, described, service_o
 
 import mlygeo
 from mlygeo import cli
+from mlygeo.cli import twin
 from mlygeo.errors import FileError, InputError, MlygeoError
 from mlygeo.standin import serve
 
@@ -43,10 +44,18 @@ def video(tmp_path):
 def test_a_chain_has_the_options_and_defaults_of_its_steps(chain, steps):
     ours = inspect.signature(chain).parameters
     subject = next(iter(ours))
+    expected, texts = {}, {}
     for step in steps:
-        for name, parameter in inspect.signature(step).parameters.items():
-            if name not in {subject, "import_path"}:
-                assert ours[name].default == parameter.default, name
+        expected |= {name: each for name, each in inspect.signature(step).parameters.items() if name not in expected}
+        texts = twin.parameter_texts(step) | texts
+    python_only = {"service", "progress"}  # come last
+    assert ours.keys() == expected.keys()
+    assert [name for name in ours if name not in python_only] == [name for name in expected if name not in python_only]
+    for name, parameter in expected.items():
+        assert ours[name].annotation == parameter.annotation, name
+        assert ours[name].default == parameter.default, name
+        assert (ours[name].kind is inspect.Parameter.KEYWORD_ONLY) == (name != subject), name
+    assert twin.parameter_texts(chain) == texts
     with pytest.raises(TypeError):
         chain("x", no_such_option=1)
 

@@ -21,8 +21,8 @@ from helpers.tokens import SECRET, TOKEN
 
 import mlygeo
 from mlygeo import frames, store
-from mlygeo.actors import sequence_list
 from mlygeo.errors import CredentialsError, FrameError, InputError, ServiceError, TokenRejectedError
+from mlygeo.pipelines import sequence_search
 from mlygeo.providers.mapillary.records import images_frame
 from mlygeo.providers.mapillary.service import Endpoints, Service
 from mlygeo.readers import id_lists
@@ -271,13 +271,13 @@ class TestFindSequences:
         from mlygeo.spatial.sequences import summarise
 
         sequences = summarise(images)
-        files = sequence_list.write(sequences, tmp_path / sequence_list.file_stem("../../etc/a b\0", None), whose="x\ny",
+        files = sequence_search.write_lists(sequences, tmp_path / sequence_search.file_stem("../../etc/a b\0", None), whose="x\ny",
                                     shortcomings=["a\nb"])  # fmt: skip
         assert [file.parent for file in files] == [tmp_path] * 2
         assert [line for line in files[1].read_text().splitlines() if not line.startswith("#")] == ["good_1-"]
-        assert "\n" not in sequence_list.table(sequences.iloc[[-1]]).splitlines()[-1]
-        assert sequence_list.file_stem("///", None) == "sequences"
-        assert sequence_list.file_stem(None, 5) == "sequences_organization_5"
+        assert "\n" not in sequence_search.table(sequences.iloc[[-1]]).splitlines()[-1]
+        assert sequence_search.file_stem("///", None) == "sequences"
+        assert sequence_search.file_stem(None, 5) == "sequences_organization_5"
 
     def test_the_table_is_short(self, rich):
         from mlygeo.spatial.sequences import summarise
@@ -285,9 +285,9 @@ class TestFindSequences:
         images = rich.assign(
             sequence_id=pd.Series([f"s{row}" for row in range(len(rich))], index=rich.index, dtype="str")
         )
-        lines = sequence_list.table(summarise(images)).splitlines()
-        assert len(lines) == 1 + sequence_list.ROWS_SHOWN + 1
-        assert lines[-1] == f"… and {len(rich) - sequence_list.ROWS_SHOWN} earlier ones"
+        lines = sequence_search.table(summarise(images)).splitlines()
+        assert len(lines) == 1 + sequence_search.ROWS_SHOWN + 1
+        assert lines[-1] == f"… and {len(rich) - sequence_search.ROWS_SHOWN} earlier ones"
 
 
 class TestInspect:

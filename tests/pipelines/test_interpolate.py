@@ -122,7 +122,7 @@ def test_epochs_in_a_table(tmp_path):
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=40))
 def test_times_of_a_table_equal_a_plain_loop(steps):
     """n rows of one time, and then one at t', get t + k (t' - t) / n; the last ones take the interval before theirs."""
-    from mlygeo.jobs.interpolate import _table_frame
+    from mlygeo.pipelines.photos import _table_frame
 
     times = (START_MS + np.cumsum(steps) * 1000).tolist()
     runs = []

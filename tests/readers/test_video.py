@@ -4,9 +4,11 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
 import time
 import tracemalloc
 from datetime import UTC, datetime
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,8 @@ import mlygeo
 from mlygeo import cli, frames
 from mlygeo.errors import FileError, FormatError, InputError, MlygeoError
 from mlygeo.formats import mp4
+from mlygeo.pipelines.geotagging import LOG_ENDINGS
+from mlygeo.readers import cameras
 from mlygeo.readers.cameras import blackvue, positions
 from mlygeo.readers.cameras.gopro import Payloads, streams
 from mlygeo.readers.video import read_video, video_info
@@ -685,3 +689,16 @@ def test_the_verb_writes_gpx_and_frames(tmp_path, capsys):
     assert cli.main(["tracks", str(gopro), "-o", "x.doc"]) == 1
     folder = mlygeo.tracks(VIDEOS, skip_subfolders=True)
     assert folder["track_id"].nunique() == 3
+
+
+def test_what_type_checkers_know_of_cameras_is_what_the_table_says():
+    assert get_args(cameras.Telemetry) == ("auto", *cameras.CAMERAS)
+    assert sorted(get_args(cameras.GeotagSource)) == sorted({"exif", *LOG_ENDINGS, *cameras.VIDEO_SOURCES})
+    assert all(callable(cameras.reader_of(name)) for name in cameras.CAMERAS)
+
+
+def test_the_table_of_cameras_loads_none_of_their_files():
+    code = (
+        "import sys; from mlygeo.readers import cameras; print({'numpy', cameras.__name__ + '.gopro'} & {*sys.modules})"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

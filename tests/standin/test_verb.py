@@ -122,6 +122,11 @@ class TestFunction:
             ask(f"{server.url}/me")
         server.stop()  # a second time does no harm
 
+    def test_signals_stay_those_of_the_program(self):
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        with mlygeo.run_standin():
+            assert {number: signal.getsignal(number) for number in before} == before
+
     def test_addresses_that_do_not_last(self, images):
         with mlygeo.run_standin(images=images, url_lifetime=0) as server:
             url = ask(f"{server.url}/{images['id'].iloc[0]}", fields="thumb_256_url").json["thumb_256_url"]

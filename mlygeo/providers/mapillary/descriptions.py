@@ -22,6 +22,7 @@ from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import tiff
 from mlygeo.formats.jpeg import read_head
 from mlygeo.readers import photo
+from mlygeo.readers.cameras import CAMERAS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +39,7 @@ FILE = "mapillary_image_description.json"
 DUPLICATE = "MapillaryDuplicationError"
 """The type of error under which mapillary_tools notes duplicates."""
 
-VIDEO_TYPES = ("video", "gopro", "blackvue", "camm")
+VIDEO_TYPES = ("video", *(name for camera in CAMERAS.values() for name in camera.older_names))
 
 TEXT_COLUMNS = {
     "sequence_id": "MAPSequenceUUID",

@@ -25,18 +25,16 @@ if TYPE_CHECKING:
 
     from mlygeo.providers import UploadKind
     from mlygeo.providers.mapillary.service import Service
+from mlygeo.readers.cameras import CAMERAS
 
 log = logging.getLogger("mlygeo.service")
 
 Answer = TypeVar("Answer")
 
-FileType = Literal["mly_bundle_manifest", "zip", "mly_camm_video", "mly_blackvue_video"]
-
-FILE_TYPES: Mapping[UploadKind, FileType] = {
+FILE_TYPES: Mapping[UploadKind, str] = {
     "sequence": "mly_bundle_manifest",
     "zip": "zip",
-    "camm": "mly_camm_video",
-    "blackvue": "mly_blackvue_video",
+    **{name: f"mly_{name}_video" for name, camera in CAMERAS.items() if camera.uploaded_whole},
 }
 """What the service calls what goes up as one."""
 

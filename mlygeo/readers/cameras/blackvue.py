@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import re
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from mlygeo.formats import nmea
-from mlygeo.readers.cameras.positions import Points
+from mlygeo.formats import mp4, nmea
+from mlygeo.readers.cameras.positions import Points, Recorded
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -28,6 +28,23 @@ LARGEST_BOX = 64 << 20
 _LINE = re.compile(rb"\[(\d{1,15})\][ \t]*(\$[A-Z]{2}(RMC|GGA|GLL),[^\r\n\[\0]{0,200})")
 _KNOT = 1852 / 3600
 _KINDS = (b"RMC", b"GGA", b"GLL")
+
+
+def recorded(file: BinaryIO, size: int, movie: mp4.Movie | None, *, first_only: bool = False) -> Recorded | None:  # noqa: ARG001 - one box
+    """Return the positions and the model in a file's `free` boxes; see `mlygeo.readers.cameras.Reader`."""
+    sentences, name = b"", None
+    for outer in mp4.file_boxes(file, size) if movie is None else movie.boxes:
+        if outer.kind != b"free":
+            continue
+        for inner in list(mp4.file_boxes(file, size, outer.start, outer.stop)):
+            if inner.kind == b"gps " and not sentences:
+                file.seek(inner.start)
+                sentences = file.read(min(inner.stop - inner.start, LARGEST_BOX))
+            elif inner.kind == b"cprt":
+                file.seek(inner.start)
+                name = model(file.read(min(inner.stop - inner.start, 4096))) or name
+    found = decode(sentences) if sentences else Points.joined([])
+    return Recorded(found, "BlackVue", name) if len(found) else None
 
 
 def decode(content: bytes) -> Points:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from mlygeo.formats import mp4
-from mlygeo.readers.cameras.positions import Points
+from mlygeo.readers.cameras.positions import Points, Recorded
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,6 +39,16 @@ _LEAP_SECONDS = 18
 
 _UNIX_SINCE_S = 1_480_000_000
 """November 2016 counted from 1970, November 2026 counted from 1980: a time that is not told which it is."""
+
+
+def recorded(file: BinaryIO, _: int, movie: mp4.Movie | None, *, first_only: bool = False) -> Recorded | None:  # noqa: ARG001 - read at once
+    """Return the positions of the first camera motion track that has any; see `mlygeo.readers.cameras.Reader`."""
+    for track in () if movie is None else movie.tracks:
+        if movie is not None and b"camm" in track.formats:
+            found = read(file, track, movie.created).possible()
+            if len(found):
+                return Recorded(found, movie.texts.get("make"), movie.texts.get("model"))
+    return None
 
 
 def read(file: BinaryIO, track: mp4.Track, created: datetime | None) -> Points:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
-from mlygeo.readers.cameras.positions import Points
+from mlygeo.formats import mp4
+from mlygeo.readers.cameras.positions import Points, Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +57,23 @@ class Stream(NamedTuple):
     epoch_s: float
     fix: float
     dop: float
+
+
+def recorded(file: BinaryIO, _: int, movie: mp4.Movie | None, *, first_only: bool = False) -> Recorded | None:
+    """Return the positions of the first metadata track that has any; see `mlygeo.readers.cameras.Reader`."""
+    for track in () if movie is None else movie.tracks:
+        if b"gpmd" not in track.formats:
+            continue
+        gathered = Payloads()
+        samples, scale = track.samples, track.timescale
+        for row, content in mp4.read_samples(file, track, np.arange(len(samples.size)), largest=LARGEST_PAYLOAD):
+            start_s = samples.time[row] / scale + track.shift_s
+            gathered.add(content, float(start_s), float(samples.duration[row]) / scale)
+            if first_only and gathered.parts:
+                break
+        if len(found := gathered.points().possible()):
+            return Recorded(found, "GoPro", gathered.model())
+    return None
 
 
 @dataclass

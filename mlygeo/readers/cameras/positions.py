@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -89,6 +89,14 @@ class Points:
         with np.errstate(divide="ignore", invalid="ignore"):
             pace = np.where((span_s > 0) & (told_s > 0) & (rows >= here), told_s / span_s, 1.0)
         return replace(self, epoch_s=self.epoch_s[here] + (self.video_s - self.video_s[here]) * pace)
+
+
+class Recorded(NamedTuple):
+    """The positions in a video as they were recorded, and the camera as they name it."""
+
+    points: Points
+    make: str | None
+    model: str | None
 
 
 def without_noise(points: Points, *, max_dop: float, outliers: bool) -> tuple[Points, dict[str, int]]:

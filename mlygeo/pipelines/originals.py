@@ -1,4 +1,4 @@
-"""The job of downloading the originals of one's own imagery."""
+"""The originals of one's own images, back from Mapillary."""
 
 from __future__ import annotations
 
@@ -7,49 +7,113 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from mlygeo.errors import InputError
-from mlygeo.jobs import download as download_job
-from mlygeo.pipelines.job import counted
+from mlygeo.pipelines.job import Job, counted, public_with
+from mlygeo.pipelines.options import Downloading, PictureForm, SignedIn
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+    import numpy as np
     import numpy.typing as npt
+    import pandas as pd
 
     from mlygeo.net.http import Service
-    from mlygeo.pipelines.job import Job
     from mlygeo.progress import Progress
     from mlygeo.uploads.owner import Account
 
-log = logging.getLogger("mlygeo.jobs")
+    PathLike = str | os.PathLike[str]
+    Ids = npt.NDArray[np.int64]
 
-_EPOCH_MS = re.compile(r"\d{11,13}")
+log = logging.getLogger("mlygeo.pipelines")
+
+EPOCH_MS = re.compile(r"\d{11,13}")
 """Milliseconds since 1970; a date that is written without hyphens has eight digits."""
 
 FURTHEST_M = 25.0
 """Metres between an image and what Mapillary has of the same millisecond, beyond which they are two."""
 
+RETRIES = 8
 
+REQUIRED_GB = 1.0
+"""Disk space that stays free."""
+
+AS_SENT = PictureForm(size="original", layout="sequence", exif=False, computed=False, quality=None, format="jpg")
+
+
+@public_with(SignedIn)
 def download_originals(
-    import_path: Any,
+    import_path: Any = None,
     *,
-    output: Any,
-    user_name: str | None,
-    by_property: Literal["uuid", "key"],
-    organization_key: Any,
-    start_date: Any,
-    end_date: Any,
-    skip_subfolders: bool,
-    number_threads: int,
-    dry_run: bool,
-    token: str | None,
-    token_file: Any,
-    config_file: Any,
-    service: Service | None,
-    progress: Progress | None,
-) -> Job[Any]:
-    """Do what `mlygeo.download_originals` says."""
+    output: PathLike | None = None,
+    user_name: str | None = None,
+    by_property: Literal["uuid", "key"] = "uuid",
+    organization_key: str | Iterable[str] | None = None,
+    start_date: str | datetime | None = None,
+    end_date: str | datetime | None = None,
+    skip_subfolders: bool = False,
+    number_threads: int = 10,
+    dry_run: bool = False,
+    token: str | None = None,
+    token_file: PathLike | None = None,
+    config_file: PathLike | None = None,
+    service: Service | None = None,
+    progress: Progress | None = None,
+) -> Job[pd.DataFrame]:
+    """
+    Download the blurred originals of one's own images, private ones too.
+
+    Of an import path, those that Mapillary has of its images; without one, all images of the
+    organizations, or of the user.
+
+    Parameters
+    ----------
+    import_path
+        Folder with images that were uploaded, and their descriptions.
+    output
+        Folder for the pictures. Default: downloads.
+    user_name
+        The user to ask as, where several have signed in.
+    by_property
+        How the images of the import path are known. "uuid": by what their descriptions say; since
+        the service does not tell UUIDs any more, by time (to the millisecond) and place. "key": by
+        their ids, from the descriptions' frame or from files whose whole name is one.
+    organization_key
+        Images of this organization; may be given several times. Default: those that the
+        descriptions name, else the user's own images.
+    start_date
+        Images captured at or after this time (ISO 8601, UTC, or milliseconds since 1970).
+    end_date
+        Images captured before this time; a date without a time includes that day.
+    skip_subfolders
+        Look only at the import path itself.
+    number_threads
+        How many pictures to fetch at once.
+    dry_run
+        Fetch nothing; say how many it would be.
+
+    Returns
+    -------
+    transfers
+        The rows of these images in the folder's ledger, as `transfers` returns them.
+
+    Raises
+    ------
+    InputError
+        If no image of the import path has a description, or an option makes no sense.
+    CredentialsError
+        If nobody has signed in.
+    ServiceError
+        If the service refuses the token or the address, or is down.
+
+    Examples
+    --------
+    >>> download_originals("photos", output="originals", organization_key="1234567890")
+    """
     from mlygeo import frames
+    from mlygeo.pipelines.downloads import DEFAULT_FOLDER, Task, folder_at
+    from mlygeo.pipelines.wanted import Sources
     from mlygeo.uploads.owner import account_of
 
     if number_threads < 1:
@@ -75,19 +139,21 @@ def download_originals(
         max_attempts=None,
     )  # fmt: skip
     organizations = [organization_key] if isinstance(organization_key, str) else list(organization_key or [])
-    organizations = organizations or _told(wanted)
+    organizations = organizations or _organizations_of(wanted)
     if wanted is not None and by_property == "key":
         ids, missing = _ids_of(wanted)
     else:
         ids, missing = _found(account, wanted, organizations, dates, progress=progress)
-    job = download_job.download(
-        ids, region=None, output=output, imgid_file=None, sequence=None, sequence_file=None, user=None,
-        retry_failed=False, size="original", layout="sequence", exif=False, computed=False, quality=None, format="jpg",
-        overwrite=False, max_images=None, workers=number_threads, num_retries=8, failed_imgid_file=None,
-        required_disk_space=1.0, dry_run=dry_run, tiles_only=False, pano=None, since=None, until=None, creator=None,
-        organization=None, min_quality=None, tile_list_file=None, tile_cache=None, max_age=None, token=None,
-        token_file=None, service=account.service, progress=progress,
-    )  # fmt: skip
+    task = Task(
+        sources=Sources.of_ids(ids, service=account.service, progress=progress),
+        folder=folder_at(output or DEFAULT_FOLDER),
+        wish=AS_SENT.wish(),
+        downloading=Downloading(
+            overwrite=False, workers=number_threads, num_retries=RETRIES, required_disk_space=REQUIRED_GB
+        ),
+        failed_file=None,
+    )
+    job = task.rehearse() if dry_run else task.run()
     if missing:
         job.headline += f"\n{counted(len(missing), 'image')} of the import path not found at {account.provider.title}"
         job.summary["not_found"] = len(missing)
@@ -99,7 +165,7 @@ def _dates(start: Any, end: Any) -> dict[str, Any]:
     """Return the times of a call as conditions; milliseconds since 1970 too, as the older tool had them."""
     from mlygeo import frames
 
-    times = [_EPOCH_MS.fullmatch(value.strip()) if isinstance(value, str) else None for value in (start, end)]
+    times = [EPOCH_MS.fullmatch(value.strip()) if isinstance(value, str) else None for value in (start, end)]
     since, until = (
         value if time is None else datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(value))
         for value, time in zip((start, end), times, strict=True)
@@ -110,15 +176,17 @@ def _dates(start: Any, end: Any) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _told(wanted: Any) -> list[str]:
+def _organizations_of(wanted: Any) -> list[str]:
     if wanted is None or "organization_key" not in wanted:
         return []
     # Images that name none are the user's own, which an empty key stands for.
     return sorted(set(wanted["organization_key"].fillna("")))
 
 
-def _ids_of(wanted: Any) -> tuple[npt.NDArray[np.int64], list[str]]:
+def _ids_of(wanted: Any) -> tuple[Ids, list[str]]:
     """Return the ids of images: of the frame, else of files whose whole names are theirs, as downloads have them."""
+    import numpy as np
+
     names = wanted["path"].str.extract(r"(?:^|[/\\])([1-9]\d{4,18})\.[^./\\]+$", expand=False)
     # A larger number is none that an id could be.
     names = names.mask(names.str.len().eq(19) & (names > str(np.iinfo(np.int64).max))).astype("Int64")
@@ -128,8 +196,9 @@ def _ids_of(wanted: Any) -> tuple[npt.NDArray[np.int64], list[str]]:
 
 def _found(
     account: Account, wanted: Any, organizations: list[str], dates: dict[str, Any], *, progress: Progress | None
-) -> tuple[npt.NDArray[np.int64], list[str]]:
+) -> tuple[Ids, list[str]]:
     """Return the ids of images that the account has; those that are wanted, by time and place."""
+    import numpy as np
     import pandas as pd
 
     from mlygeo.providers import needed
@@ -161,8 +230,9 @@ def _found(
     return _matched(wanted, there)
 
 
-def _matched(wanted: Any, there: Any) -> tuple[npt.NDArray[np.int64], list[str]]:
+def _matched(wanted: Any, there: Any) -> tuple[Ids, list[str]]:
     """Return the ids of the images taken at the same millisecond and place, and the paths without one."""
+    import numpy as np
     import pandas as pd
 
     from mlygeo import frames

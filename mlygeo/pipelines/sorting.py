@@ -1,4 +1,4 @@
-"""The job that sums up a folder of photos after all else, lists its files by status, and sorts them into folders."""
+"""What is done with a folder of photos after all else: summed up, listed by status, and sorted into folders."""
 
 from __future__ import annotations
 
@@ -7,22 +7,25 @@ import io
 import json
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mlygeo.errors import FileError, InputError
-from mlygeo.photos.import_folder import PhotoImport, import_folder
-from mlygeo.pipelines.job import Job, counted, version
-from mlygeo.pipelines.options import Sorting, taken
-from mlygeo.uploads import older
+from mlygeo.pipelines.job import Job, counted, public, version
+from mlygeo.pipelines.options import PhotoFolder, Sorting
 
 if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
-log = logging.getLogger("mlygeo.jobs")
+    from mlygeo.photos.import_folder import PhotoImport
+    from mlygeo.pipelines.job import T
+    from mlygeo.progress import Progress
+
+    PathLike = str | os.PathLike[str]
+
+log = logging.getLogger("mlygeo.pipelines")
 
 SUMMARY_FILE, LIST_FILE = "mapillary_import_summary.json", "mapillary_import_image_status_list.json"
 MAPPING_SUFFIX = "_mapillary_image_uuid_to_local_path_mapping.csv"
@@ -46,41 +49,131 @@ LISTED = {
 """Headings of the status list; all but the last are those of the older tools."""
 
 
-def post_process(import_path: Any, **options: Any) -> Job[Any]:
-    """Do what `mlygeo.post_process` says."""
-    sorting = taken(Sorting, options)
-    place = PhotoImport(
-        _folder(import_path, options),
-        None if options.get("output") is None else Path(options["output"]),
-        skip_subfolders=bool(options.get("skip_subfolders")),
-        progress=options.get("progress"),
-    )
-    dry_run = bool(options.get("dry_run"))
-    if options.get("undo"):
-        if sorting.moves:
-            raise InputError("--undo and moving photos go against each other", hint="give --undo alone")
-        with place.held(dry_run=dry_run):
-            return _undone(place, dry_run=dry_run)
-    return sorted_job(place, sorting, dry_run=dry_run)
-
-
-def sorted_job(
-    place: PhotoImport, sorting: Sorting, *, after: Job[Any] | None = None, dry_run: bool = False
-) -> Job[Any]:
+@public
+def post_process(
+    import_path: PathLike | None = None,
+    *,
+    video_import_path: PathLike | None = None,
+    output: PathLike | None = None,
+    skip_subfolders: bool = False,
+    summarize: bool = False,
+    list_file_status: bool = False,
+    save_as_json: bool = False,
+    save_local_mapping: bool = False,
+    move_all_images: bool = False,
+    move_duplicates: bool = False,
+    move_uploaded: bool = False,
+    move_sequences: bool = False,
+    split_import_path: PathLike | None = None,
+    push_images: bool = False,
+    undo: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Job[gpd.GeoDataFrame]:
     """
-    Return the job of summing up, listing and moving.
+    Sum up a folder of photos that was processed and uploaded, list its files by status, or sort them into folders.
+
+    A photo is "duplicate", "uploaded", "failed_upload", "failed" (in processing) or "to_be_uploaded". Moving
+    never overwrites a file; what was moved is noted first, so that `undo` can put it back, and `process`
+    knows the photos where they are now.
 
     Parameters
     ----------
-    place
-        The folder of photos.
+    video_import_path
+        Folder of videos, or a video, whose sampled frames are meant.
+    output
+        Folder of the frames that `process` kept, if it was told one.
+    undo
+        Put the photos back that an earlier run moved, and nothing else.
+
+    Returns
+    -------
+    images
+        Images frame of local files with `status` (str), `target` (str: where the photo was or would be moved;
+        null where it stays) and `error`.
+
+    Raises
+    ------
+    FileError
+        If there is no such folder, no photo in it, or nothing can be written.
+    InputError
+        If an option makes no sense.
+
+    Examples
+    --------
+    >>> post_process("DCIM", summarize=True)["status"].value_counts()
+    """
+    from mlygeo.pipelines import inputs
+
+    folder = PhotoFolder(
+        output=output, rerun=False, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
+    )
+    sorting = Sorting(
+        summarize=summarize,
+        list_file_status=list_file_status,
+        save_as_json=save_as_json,
+        save_local_mapping=save_local_mapping,
+        move_all_images=move_all_images,
+        move_duplicates=move_duplicates,
+        move_uploaded=move_uploaded,
+        move_sequences=move_sequences,
+        split_import_path=split_import_path,
+        push_images=push_images,
+    )
+    root = _folder(import_path, video_import_path)
+    if not undo:
+        return run_sorting(root, folder=folder, sorting=sorting)
+    place = inputs.photo_import(root, folder)
+    if sorting.moves:
+        raise InputError("--undo and moving photos go against each other", hint="give --undo alone")
+    with place.held(dry_run=dry_run):
+        return _undone(place, dry_run=dry_run)
+
+
+def then_sorted(first: Job[T], import_path: PathLike, *, folder: PhotoFolder, sorting: Sorting) -> Job[T]:
+    """
+    Return a job with the sorting of its folder after it; the result stays that of the job.
+
+    Parameters
+    ----------
+    first
+        What was done to the photos.
+    import_path
+        The folder of photos, or one photo.
+    folder
+        The options of the folder.
     sorting
         What is asked for.
-    after
-        The job of processing that came before, whose words come first.
-    dry_run
-        Whether nothing is moved or written.
     """
+    last = run_sorting(import_path, folder=folder, sorting=sorting)
+    return Job(
+        lambda: first.result,
+        {**first.summary, "post_process": last.summary},
+        f"{first.headline}\n{last.headline}",
+        lambda path: [*first.write(path), *last.write(path)],
+        [*first.failed, *last.failed],
+        text=last.text,
+    )
+
+
+def run_sorting(import_path: PathLike, *, folder: PhotoFolder, sorting: Sorting) -> Job[gpd.GeoDataFrame]:
+    """
+    Sum up, list and move the photos of a folder.
+
+    Parameters
+    ----------
+    import_path
+        The folder of photos, or one photo.
+    folder
+        The options of the folder; photos are not read anew for this.
+    sorting
+        What is asked for.
+    """
+    from mlygeo.photos.import_folder import import_folder
+    from mlygeo.pipelines import inputs
+
+    dry_run = folder.dry_run
+    place = inputs.photo_import(import_folder(import_path), replace(folder, rerun=False))
     with place.held(dry_run=dry_run):
         images = place.images(known := place.photos(dry_run=dry_run), place.stored(), again=())
         images = images.assign(status=_status(images, known["first_path"], place))
@@ -120,21 +213,17 @@ def sorted_job(
     text = (
         (lambda: "\n".join(json.dumps(content, indent=4, ensure_ascii=False) for content in shown)) if shown else None
     )
-    if after is None:
-        return Job(lambda: images, facts, said, lambda _: files, list(failed), text=text)
-    facts = {**after.summary, "post_process": facts}
-    return Job(
-        lambda: after.result, facts, f"{after.headline}\n{said}", lambda _: files, [*after.failed, *failed], text=text
-    )
+    return Job(lambda: images, facts, said, lambda _: files, list(failed), text=text)
 
 
-def _folder(import_path: Any, options: dict[str, Any]) -> Path:
-    videos = options.get("video_import_path")
-    if videos is None:
+def _folder(import_path: PathLike | None, video_import_path: PathLike | None) -> Path:
+    from mlygeo.photos.import_folder import import_folder
+
+    if video_import_path is None:
         return import_folder(import_path)
     from mlygeo.video.frames import FOLDER
 
-    named = Path(videos).expanduser()
+    named = Path(video_import_path).expanduser()
     if not named.exists():
         raise FileError(f"{named} does not exist", hint="--video-import-path names a video, or a folder of them")
     if import_path:
@@ -144,7 +233,10 @@ def _folder(import_path: Any, options: dict[str, Any]) -> Path:
 
 def _status(images: gpd.GeoDataFrame, first_paths: pd.Series, place: PhotoImport) -> Any:
     """Return what became of each photo."""
+    import numpy as np
     import pandas as pd
+
+    from mlygeo.uploads import older
 
     status = np.full(len(images), "to_be_uploaded", dtype=object)
     status[images["error"].notna().to_numpy()] = "failed"

@@ -1,1 +1,0 @@
-"""Frames in, files and requests out."""

@@ -1,0 +1,307 @@
+"""The sequences of a person, an organization or a region: found, written as a frame and a list, shown as a table."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Any, Literal
+
+from mlygeo.errors import InputError
+from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, counted, joined, public, version
+from mlygeo.pipelines.options import Access, Filters
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    import geopandas as gpd
+
+    from mlygeo.net.http import Service
+    from mlygeo.progress import Progress
+    from mlygeo.providers import Records, Search
+    from mlygeo.regions import RegionLike
+
+    PathLike = str | os.PathLike[str]
+
+log = logging.getLogger("mlygeo.pipelines")
+
+ROWS_SHOWN = 20
+"""Sequences in the table on the screen; the files hold all."""
+
+SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+"""The form of the service's ids of sequences. What has another form would be taken for something else."""
+
+
+@public
+def find_sequences(
+    user: str | Sequence[str] | None = None,
+    *,
+    region: RegionLike | None = None,
+    organization: int | str | None = None,
+    filter: Literal["all", "360", "regular"] = "all",  # noqa: A002 - the option's name
+    since: str | datetime | None = None,
+    until: str | datetime | None = None,
+    max_pages: int | None = None,
+    workers: int = 16,
+    token: str | None = None,
+    token_file: PathLike | None = None,
+    service: Service | None = None,
+    progress: Progress | None = None,
+) -> Job[gpd.GeoDataFrame]:
+    """
+    Find the sequences of a user, an organization or a region, with counts, dates, camera and length.
+
+    All of them together narrow the search down. What the service did not tell, because a box holds too
+    many images or a page could not be had, is reported, never taken for empty.
+
+    Parameters
+    ----------
+    user
+        User name, as Mapillary shows it.
+    region
+        A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon file or
+        a shapely polygon. A sequence that leaves it counts with the images inside.
+    organization
+        Images of this organization (id).
+    filter
+        "all": every image; "360": panoramas only; "regular": flat pictures only.
+    since
+        Images captured at or after this time (ISO 8601, UTC).
+    until
+        Images captured before this time; a date without a time includes that day.
+    max_pages
+        Stop after so many pages of a thousand images.
+    workers
+        How many requests to make at once; pages come one after another.
+
+    Returns
+    -------
+    sequences
+        Sequences frame by time, with `camera_type` and `creator_username` beside its columns.
+        `attrs["summary"]["incomplete"]` lists what is missing.
+
+    Raises
+    ------
+    InputError
+        If neither a user, an organization nor a region is given.
+    RegionError
+        If the region is too large to search.
+    CredentialsError
+        If there is no token.
+    ServiceError
+        If the service refuses the token, or is down.
+
+    Examples
+    --------
+    >>> find_sequences("irvinfly", filter="360", max_pages=5)
+    """
+    from mlygeo import regions
+    from mlygeo.spatial import sequences as step
+
+    access = Access(token=token, token_file=token_file, service=service)
+    user = _one_user(user)
+    place, _ = regions.settle(region)
+    if user is None and place is None and organization is None:
+        raise InputError("nobody and nowhere to look for", hint="name a user, --organization ID or a region")
+    if max_pages is not None and place is not None:
+        raise InputError("--max-pages goes with a user or an organization; a region is searched box by box")
+    conditions = Filters(
+        pano=None, since=since, until=until, creator=None, organization=organization, min_quality=None
+    ).conditions()
+    if organization is not None and len(conditions["organization"]) != 1:
+        raise InputError("one organization at a time")
+    who, reader = access.provider, access.records
+    with reader.open(access.opened(), workers=workers) as session:
+        search = session.search(
+            fields=reader.fields_for(
+                "sequence_id", "captured_at", "geometry", "is_pano", "camera_type", "creator_id", "organization_id",
+                "make", "model",
+            ),
+            bbox=place,
+            creator_username=user,
+            organization_id=None if organization is None else conditions["organization"][0],
+            # Only the answer "yes" is asked for: what a service makes of "false" is known only to itself.
+            is_pano=True if filter == "360" else None,
+            since=conditions.get("since"),
+            until=conditions.get("until"),
+            max_pages=max_pages,
+            progress=progress,
+        )  # fmt: skip
+        images, problems = _searched(search, conditions, filter, reader)
+    sequences = step.summarise(images)
+    shortcomings = search.shortcomings()
+    whose = _whose(user, organization, None if place is None else place.name)
+    summary = {
+        "of": whose,
+        "filter": filter,
+        "sequences": len(sequences),
+        "images": len(images),
+        "length_km": round(float(sequences["length_m"].sum()) / 1000, 3),
+        "requests": search.requests,
+        "incomplete": shortcomings,
+        "wrong_values": {str(number): problem for number, problem in problems.items()},
+        "attribution": [who.attribution],
+        "version": version(),
+    }
+    headline = f"{counted(len(sequences), 'sequence')} of {whose}, {counted(len(images), 'image')}"
+    if not len(images) and not shortcomings:
+        headline += "; the service knows none, or nobody of that name"
+    if shortcomings:
+        headline += f"; incomplete: {shortcomings[0]}"
+    stem = file_stem(user, organization)
+
+    def write(folder: Path) -> list[Path]:
+        return write_lists(sequences, folder / stem, whose=whose, shortcomings=shortcomings)
+
+    return Job(
+        lambda: sequences,
+        summary,
+        headline,
+        write,
+        [*shortcomings, *map(str, problems)],
+        text=lambda: table(sequences),
+    )
+
+
+def _searched(
+    search: Search, conditions: dict[str, Any], kind: Literal["all", "360", "regular"], reader: Records
+) -> tuple[gpd.GeoDataFrame, dict[int, str]]:
+    """Return the images that a search finds, and what is wrong with some of them."""
+    from mlygeo import frames
+
+    fields = [*reader.base_fields, *reader.fields_for("camera_type", "make", "model")]
+    conditions = {name: value for name, value in conditions.items() if name in {"since", "until"}}
+    parts: list[gpd.GeoDataFrame] = []
+    records: list[dict[str, Any]] = []
+    problems: dict[int, str] = {}
+
+    def make() -> None:
+        images = reader.frame(records, fields=fields, problems=problems)
+        records.clear()
+        if conditions:
+            images = images[frames.conditions_mask({name: images[name] for name in images.columns}, conditions)]
+        if kind != "all":
+            panoramic = images["is_pano"] | images["camera_type"].isin(reader.panoramas)
+            images = images[panoramic if kind == "360" else ~panoramic]
+        parts.append(images)
+
+    for batch in search:
+        records.extend(batch)
+        if len(records) >= RECORDS_AT_ONCE:
+            make()
+    make()
+    return joined(parts), problems
+
+
+def _one_user(user: str | Sequence[str] | None) -> str | None:
+    names = [user] if isinstance(user, str) else list(user or ())
+    if len(names) > 1:
+        raise InputError(f"{len(names)} users", hint="one at a time; put a name with spaces into quotes")
+    if names and not names[0].strip():
+        raise InputError("the user's name is empty")
+    return names[0].strip() if names else None
+
+
+def _whose(user: str | None, organization: int | str | None, region: str | None) -> str:
+    """Return in words whose sequences these are, and where."""
+    parts = [
+        *([user] if user is not None else []),
+        *([f"organization {organization}"] if organization is not None else []),
+    ]
+    place = [f"in {region}"] if region is not None and parts else [region] if region is not None else []
+    return " ".join([" and ".join(parts), *place]).strip()
+
+
+def file_stem(user: str | None, organization: int | str | None) -> str:
+    """Return the files' name without its ending: of a user's name only what every file system takes."""
+    name = user if user is not None else None if organization is None else f"organization_{organization}"
+    safe = re.sub(r"[^A-Za-z0-9_-]+", "_", name or "")[:80].strip("_")
+    return f"sequences_{safe}" if safe else "sequences"
+
+
+def write_lists(sequences: gpd.GeoDataFrame, path: Path, *, whose: str, shortcomings: Sequence[str]) -> list[Path]:
+    """
+    Write sequences as a frame (.parquet) and as a list of ids (.txt).
+
+    The list begins with comments and has one id a line, under the day of its first image, the
+    earliest first.
+
+    Parameters
+    ----------
+    sequences
+        Sequences frame, in the order of time.
+    path
+        Both files' path without the ending.
+    whose
+        Whose sequences they are, for the comments.
+    shortcomings
+        Why some may be missing.
+
+    Returns
+    -------
+    files
+        The frame and the list.
+    """
+    from mlygeo import store
+
+    files = [store.write_frame(sequences, path.with_name(f"{path.name}.parquet"))]
+    text = "".join(f"{line}\n" for line in _lines(sequences, whose, shortcomings))
+    return [*files, store.write_text(text, path.with_name(f"{path.name}.txt"))]
+
+
+def _lines(sequences: gpd.GeoDataFrame, whose: str, shortcomings: Sequence[str]) -> list[str]:
+    images, length_km = int(sequences["images"].sum()), float(sequences["length_m"].sum()) / 1000
+    lines = [
+        f"# {_one_line(whose)}: {len(sequences):,} sequences, {images:,} images, {length_km:,.1f} km",
+        "# One id a line; 'mlygeo download --sequence-file' takes this file.",
+        *(f"# Incomplete: {_one_line(text)}" for text in shortcomings),
+    ]
+    day = None
+    days = sequences["start"].dt.strftime("%Y-%m-%d").where(sequences["start"].notna(), "day unknown")
+    for number, this_day in zip(sequences["sequence_id"], days, strict=True):
+        if not SAFE_ID.fullmatch(number):
+            log.warning("the id %r has not the form of a sequence's, and is left out of the list", number[:40])
+            continue
+        if this_day != day:
+            day = this_day
+            lines.append(f"# {day}")
+        lines.append(number)
+    return lines
+
+
+def table(sequences: gpd.GeoDataFrame) -> str:
+    """
+    Return a table of the latest sequences, 79 letters wide.
+
+    Parameters
+    ----------
+    sequences
+        Sequences frame, in the order of time.
+    """
+    rows = [f"{'day':<10} {'images':>7} {'km':>8} {'minutes':>8}  {'camera':<16} sequence"]
+    camera = sequences["camera_type"] if "camera_type" in sequences else sequences["is_pano"].map(_kind)
+    shown = sequences.assign(
+        day=sequences["start"].dt.strftime("%Y-%m-%d").fillna("unknown"),
+        camera=camera.fillna(sequences["is_pano"].map(_kind)),
+        minutes=sequences["duration_s"].fillna(0) / 60,
+        km=sequences["length_m"].fillna(0) / 1000,
+    ).iloc[-ROWS_SHOWN:]
+    columns = ("day", "images", "km", "minutes", "camera", "sequence_id")
+    for day, images, km, minutes, kind, number in zip(*(shown[name] for name in columns), strict=True):
+        rows.append(
+            f"{day:<10} {images:>7,} {km:>8,.2f} {minutes:>8,.1f}  {_one_line(kind)[:16]:<16} {_one_line(number)[:24]}"
+        )
+    if len(sequences) > ROWS_SHOWN:
+        rows.append(f"… and {len(sequences) - ROWS_SHOWN:,} earlier ones")
+    return "\n".join(rows)
+
+
+def _kind(is_pano: object) -> str:
+    return "panorama" if is_pano else "flat"
+
+
+def _one_line(text: str) -> str:
+    """Return a text from outside without line breaks and control characters, which could pass for more lines."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(text))
