@@ -49,9 +49,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GONE",
     "IDS_A_CALL",
-    "GoneError",
     "Graph",
-    "UnknownFieldError",
     "calls_for",
 ]
 

@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 
 from mlygeo.errors import InputError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
 from mlygeo.keys import WHOLE_NUMBERS
+from mlygeo.net.answers import GoneError, UnknownFieldError
 from mlygeo.net.http import Retry, StoppedError
 from mlygeo.net.quota import Pace
 from mlygeo.net.workers import WorkerPool
-from mlygeo.providers.mapillary.graph import GONE, GoneError, Graph, UnknownFieldError, calls_for
+from mlygeo.providers.mapillary.graph import GONE, Graph, calls_for
 from mlygeo.providers.mapillary.service import Endpoints, Service
 from mlygeo.standin import Faults, serve
 
