@@ -168,39 +168,38 @@ class Fetching:
         self.region = region
         configured = config and config.tile_cache_dir
         self.cache = Path(tiles.tile_cache or configured or self._tiles.default_cache()).expanduser()
-        self._which: dict[str, Any] = {
-            "tile_cache": self.cache,
-            "computed": tiles.computed,
-            "overwrite": tiles.overwrite,
-            "max_age": tiles.max_age,
-            "tile_list_file": tiles.tile_list_file,
-        }
-        self._how: dict[str, Any] = {
-            "workers": tiles.workers,
-            "service": access.service or _service(access.token, access.token_file or (config and config.token_file)),
-            "progress": progress,
-        }
-        self._progress = progress
+        self._options, self._progress = tiles, progress
+        self._service = access.service or _service(access.token, access.token_file or (config and config.token_file))
         self.failed: list[str] = []
         self.summary: dict[str, Any] = {}
         self.attrs: dict[str, Any] = {}
 
     def plan(self) -> TilePlan:
         """Return what would be fetched, and how long it would take."""
-        return self._tiles.plan(self.region, **self._which, service=self._how["service"])
+        options = self._options
+        return self._tiles.plan(
+            self.region, tile_cache=self.cache, computed=options.computed, overwrite=options.overwrite,
+            max_age=options.max_age, tile_list_file=options.tile_list_file, service=self._service,
+        )  # fmt: skip
 
     def fetch(self, damaged: Collection[Path] = (), *, dry_run: bool = False) -> gpd.GeoDataFrame:
         """Return the tiles frame, once all are in the cache that can be had."""
-        which = self._which
+        options = self._options
+        overwrite, max_age = options.overwrite, options.max_age
         if damaged:  # what was asked to be fetched anew has been by now
-            which = {**which, "overwrite": False, "max_age": None}
+            overwrite, max_age = False, None
         elif self._progress is not None and not dry_run and (plan := self.plan()).missing:
             self._progress.note(str(plan))
-        tiles = self._tiles.fetch(self.region, **which, **self._how, damaged=damaged, dry_run=dry_run)
+        tiles = self._tiles.fetch(
+            self.region, tile_cache=self.cache, computed=options.computed, overwrite=overwrite, max_age=max_age,
+            tile_list_file=options.tile_list_file, workers=options.workers, service=self._service, damaged=damaged,
+            dry_run=dry_run, progress=self._progress,
+        )  # fmt: skip
         worked = tiles[tiles["status"] != "skipped"]
         failed = worked[worked["status"] == "failed"]
-        computed = self._which["computed"]
-        self.failed = [self._tiles.name(x, y, computed=computed) for x, y in zip(failed["x"], failed["y"], strict=True)]
+        self.failed = [
+            self._tiles.name(x, y, computed=options.computed) for x, y in zip(failed["x"], failed["y"], strict=True)
+        ]
         counts = {status: int((worked["status"] == status).sum()) for status in ("cached", "fetched", "failed")}
         self.summary = {"tiles": len(worked), **counts, "failed_tiles": self.failed}
         return tiles
@@ -224,7 +223,7 @@ class Fetching:
         self.summary["images_without_id"] = int(facts.get(b"images_without_id", b"0"))
         self.attrs = {
             "attribution": [self._provider.attribution],
-            "positions": "computed" if self._which["computed"] else "original",
+            "positions": "computed" if self._options.computed else "original",
         }
         return table
 

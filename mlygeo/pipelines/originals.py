@@ -210,12 +210,12 @@ def _found(
     columns = reader.fields_for("id", "captured_at", "geometry")
     with reader.open(account.service) as session:
         for organization in organizations or [""]:
-            whose: dict[str, Any] = {"organization_id": organization} if organization else {}
-            if not organization:
-                if account.user_name is None:
-                    raise InputError("the service does not say whose token this is", hint="give --organization-key")
-                whose = {"creator_username": account.user_name}
-            search = session.search(fields=columns, since=since, until=until, progress=progress, **whose)
+            if not organization and account.user_name is None:
+                raise InputError("the service does not say whose token this is", hint="give --organization-key")
+            search = session.search(
+                fields=columns, creator_username=None if organization else account.user_name,
+                organization_id=organization or None, since=since, until=until, progress=progress,
+            )  # fmt: skip
             for batch in search:
                 records += batch
             for text in search.shortcomings():

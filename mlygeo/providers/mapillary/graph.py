@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 from urllib.parse import urlencode
 
 import numpy as np
@@ -33,15 +33,17 @@ from mlygeo.net.http import Client
 from mlygeo.net.workers import WorkerPool
 from mlygeo.providers import Batch
 from mlygeo.providers.mapillary.answers import Record, data_of, id_of
-from mlygeo.providers.mapillary.search import Found, Search
+from mlygeo.providers.mapillary.search import LIMIT, Found, Search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     import numpy.typing as npt
 
     from mlygeo.arrays import Bounds
     from mlygeo.net.quota import Pace
+    from mlygeo.progress import Progress
     from mlygeo.providers.mapillary.service import Service
     from mlygeo.regions import Region
 
@@ -224,7 +226,23 @@ class Graph:
         """Return `id`, `slug`, `name` and `description` of an organization; raises as `entity` does."""
         return self.entity(id, fields=("id", "slug", "name", "description"))
 
-    def search(self, *, fields: Sequence[str], bbox: Bounds | Region | None = None, **conditions: Any) -> Search:
+    def search(
+        self,
+        *,
+        fields: Sequence[str],
+        bbox: Bounds | Region | None = None,
+        creator_username: str | None = None,
+        organization_id: int | str | None = None,
+        sequence_ids: Iterable[str] | None = None,
+        is_pano: bool | None = None,
+        make: str | None = None,
+        model: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = LIMIT,
+        max_pages: int | None = None,
+        progress: Progress | None = None,
+    ) -> Search:
         """
         Return a search for images; it runs as it is read.
 
@@ -234,8 +252,8 @@ class Graph:
             The fields wanted.
         bbox
             Where: a box (west > east where it crosses the antimeridian) or a region.
-        **conditions
-            Those of `mlygeo.providers.mapillary.search.Search`.
+        creator_username, organization_id, sequence_ids, is_pano, make, model, since, until, limit, max_pages, progress
+            As for `mlygeo.providers.mapillary.search.Search`.
 
         Raises
         ------
@@ -249,7 +267,12 @@ class Graph:
                 lambda names: self.ask("/images", {**query, "fields": names}, what=what, read=read, pace="search"),
             )
 
-        return Search(get, ended=lambda: self.ended, workers=self.workers, fields=fields, bbox=bbox, **conditions)
+        return Search(
+            get, ended=lambda: self.ended, workers=self.workers, fields=fields, bbox=bbox,
+            creator_username=creator_username, organization_id=organization_id, sequence_ids=sequence_ids,
+            is_pano=is_pano, make=make, model=model, since=since, until=until, limit=limit, max_pages=max_pages,
+            progress=progress,
+        )  # fmt: skip
 
     def ask(
         self,

@@ -12,7 +12,7 @@ from mlygeo.providers.mapillary.service import TOKENS, Endpoints, Service
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlygeo.keys import Ids, Key
     from mlygeo.net import http
     from mlygeo.net.http import Retry
+    from mlygeo.progress import Progress
     from mlygeo.providers import PathLike, Provider, Record, SignedIn, UploadKind
     from mlygeo.providers.mapillary.accounts import Credentials, User
     from mlygeo.providers.mapillary.graph import Graph
@@ -57,18 +58,49 @@ class Tiles:
 
         return default_tile_cache()
 
-    def plan(self, region: Region, *, service: http.Service | None, **which: Any) -> Plan:
+    def plan(
+        self,
+        region: Region,
+        *,
+        tile_cache: Path,
+        computed: bool,
+        overwrite: bool,
+        max_age: float | None,
+        tile_list_file: PathLike | None,
+        service: http.Service | None,
+    ) -> Plan:
         """Return what `fetch` would fetch, and how long it would take."""
         from mlygeo.providers.mapillary.tiles import plan_tiles
 
-        return plan_tiles(region, service=None if service is None else own(service), **which)
+        return plan_tiles(
+            region, tile_cache=tile_cache, computed=computed, overwrite=overwrite, max_age=max_age,
+            tile_list_file=tile_list_file, service=None if service is None else own(service),
+        )  # fmt: skip
 
-    def fetch(self, region: Region, *, service: http.Service | None, **how: Any) -> gpd.GeoDataFrame:
+    def fetch(
+        self,
+        region: Region,
+        *,
+        tile_cache: Path,
+        computed: bool,
+        overwrite: bool,
+        max_age: float | None,
+        tile_list_file: PathLike | None,
+        workers: int,
+        service: http.Service | None,
+        damaged: Collection[Path],
+        dry_run: bool,
+        progress: Progress | None,
+    ) -> gpd.GeoDataFrame:
         """Fetch the tiles of a region into the cache; each has to be one that can be read."""
         from mlygeo.providers.mapillary.layers import decode
         from mlygeo.providers.mapillary.tiles import fetch_tiles
 
-        return fetch_tiles(region, service=None if service is None else own(service), validate=decode, **how)
+        return fetch_tiles(
+            region, tile_cache=tile_cache, computed=computed, overwrite=overwrite, max_age=max_age,
+            tile_list_file=tile_list_file, workers=workers, service=None if service is None else own(service),
+            validate=decode, damaged=damaged, dry_run=dry_run, progress=progress,
+        )  # fmt: skip
 
     def name(self, x: int, y: int, *, computed: bool) -> str:
         """Return the name of a tile's file in the cache, without its ending."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import math
 from datetime import UTC, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -29,7 +29,7 @@ from mlygeo.regions import Region
 from mlygeo.spatial import boxes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from mlygeo.arrays import Bounds
@@ -200,14 +200,16 @@ class Search:
     ) -> None:
         self._get, self._ended, self._workers, self._progress = get, ended, workers, progress
         self._conditions = _conditions(
-            creator_username=creator_username,
-            organization_id=organization_id,
-            sequence_ids=None if sequence_ids is None else ",".join(sequence_ids),
-            is_pano=None if is_pano is None else str(is_pano).lower(),
-            make=make,
-            model=model,
-            start_captured_at=None if since is None else _in_seconds(since),
-            end_captured_at=None if until is None else _in_seconds(until, up=True),
+            {
+                "creator_username": creator_username,
+                "organization_id": organization_id,
+                "sequence_ids": None if sequence_ids is None else ",".join(sequence_ids),
+                "is_pano": None if is_pano is None else str(is_pano).lower(),
+                "make": make,
+                "model": model,
+                "start_captured_at": None if since is None else _in_seconds(since),
+                "end_captured_at": None if until is None else _in_seconds(until, up=True),
+            }
         )
         self._region = bbox if isinstance(bbox, Region) or bbox is None else Region.from_bbox(*bbox)
         if self._region is None and not {"creator_username", "organization_id", "sequence_ids"} & {*self._conditions}:
@@ -385,7 +387,7 @@ class Search:
         return new
 
 
-def _conditions(**given: Any) -> dict[str, str]:
+def _conditions(given: Mapping[str, str | int | None]) -> dict[str, str]:
     conditions = {name: str(value) for name, value in given.items() if value is not None}
     # An empty value would be no condition at all to the service.
     if empty := sorted(name for name, value in conditions.items() if not value.strip()):

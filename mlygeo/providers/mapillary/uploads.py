@@ -17,6 +17,7 @@ from mlygeo.errors import FileError, FormatError, ServiceError
 from mlygeo.net.answers import Trouble, parsed_json
 from mlygeo.net.http import Client, Retry, StoppedError
 from mlygeo.providers.mapillary import answers
+from mlygeo.readers.cameras import CAMERAS
 
 if TYPE_CHECKING:
     import threading
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from mlygeo.providers import UploadKind
     from mlygeo.providers.mapillary.service import Service
-from mlygeo.readers.cameras import CAMERAS
 
 log = logging.getLogger("mlygeo.service")
 
@@ -113,10 +113,8 @@ class Uploads(Client):
 
     _service: Service
 
-    def __init__(
-        self, service: Service, *, connections: int = 5, stop: threading.Event | None = None, **clocks: Any
-    ) -> None:
-        super().__init__(service, connections=connections, stop=stop, **clocks)
+    def __init__(self, service: Service, *, connections: int = 5, stop: threading.Event | None = None) -> None:
+        super().__init__(service, connections=connections, stop=stop)
 
     def send(self, key: str, source: bytes | Path, *, what: str, came: Callable[[int], object] | None = None) -> str:
         """
