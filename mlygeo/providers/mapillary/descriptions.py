@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import geopandas as gpd
-    import numpy.typing as npt
     import pandas as pd
+
+    from mlygeo.arrays import Flags, Floats
 
 log = logging.getLogger("mlygeo.providers.mapillary.descriptions")
 
@@ -436,8 +437,8 @@ def _errors(
     entries: list[dict[str, Any]],
     kinds: list[Any],
     *,
-    placed: npt.NDArray[np.bool_],
-    timed: npt.NDArray[np.bool_],
+    placed: Flags,
+    timed: Flags,
     paths: list[str | None],
 ) -> tuple[list[str | None], list[str | None]]:
     """Return why each entry cannot be used, and the type of error that it names."""
@@ -479,7 +480,7 @@ def _start(track: list[Any] | None) -> tuple[Any, Any] | None:
     return (first[1], first[2]) if isinstance(first, list) and len(first) >= 3 else None
 
 
-def _headings(entries: list[dict[str, Any]]) -> npt.NDArray[np.float64]:
+def _headings(entries: list[dict[str, Any]]) -> Floats:
     headings = [entry.get("MAPCompassHeading") for entry in entries]
     return _numbers(
         heading.get("TrueHeading", heading.get("MagneticHeading")) if isinstance(heading, dict) else None
@@ -487,7 +488,7 @@ def _headings(entries: list[dict[str, Any]]) -> npt.NDArray[np.float64]:
     )
 
 
-def _numbers(values: Any) -> npt.NDArray[np.float64]:
+def _numbers(values: Any) -> Floats:
     return np.array([_number(value) for value in values], dtype=np.float64)
 
 

@@ -39,9 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    import numpy.typing as npt
-
     from mlygeo.arrays import Bounds
+    from mlygeo.keys import Ids
     from mlygeo.net.quota import Pace
     from mlygeo.progress import Progress
     from mlygeo.providers.mapillary.service import Service
@@ -151,7 +150,7 @@ class Graph:
             lambda asked: self.ask(f"/{number}", {"fields": asked}, what=f"id {number}", read=right),
         )
 
-    def images(self, ids: Iterable[int] | npt.NDArray[np.int64], *, fields: Sequence[str]) -> Iterator[Batch]:
+    def images(self, ids: Iterable[int] | Ids, *, fields: Sequence[str]) -> Iterator[Batch]:
         """
         Yield the records of images, many ids a request, several requests at once.
 
@@ -470,7 +469,7 @@ def calls_for(images: int) -> int:
     return -(-images // IDS_A_CALL["images"])
 
 
-def _in_parts(ids: npt.NDArray[np.int64], size: int) -> Iterator[list[int]]:
+def _in_parts(ids: Ids, size: int) -> Iterator[list[int]]:
     """Yield so many ids at a time."""
     for start in range(0, len(ids), size):
         yield ids[start : start + size].tolist()
@@ -483,7 +482,7 @@ def _with_id(record: Record) -> Record:
     return record
 
 
-def _distinct_ids(ids: Iterable[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _distinct_ids(ids: Iterable[int] | Ids) -> Ids:
     """Return each id once, in the order in which they first stand."""
     if isinstance(ids, np.ndarray) and np.issubdtype(ids.dtype, np.signedinteger):
         numbers = ids.astype(np.int64)
