@@ -211,7 +211,7 @@ def test_all_of_them_pass_lint(changed):
     """Together, as a contributor's own files must."""
     copy = changed(*RECIPES)
     shutil.copy(ROOT / "pyproject.toml", copy.folder)
-    (copy.folder / "tests").mkdir(exist_ok=True)
+    shutil.copytree(ROOT / "tests" / "helpers", copy.folder / "tests" / "helpers")
     for name in ("conftest.py", "test_house.py"):
         shutil.copy(ROOT / "tests" / name, copy.folder / "tests")
     edits = [edit for made in RECIPES.values() for edit in made.edits]
