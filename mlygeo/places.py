@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+from mlygeo.errors import FileError
 
 STATE_FOLDER = ".mlygeo"
 """Folder of what is kept about a folder, inside it."""
@@ -29,3 +31,8 @@ def several(given: Any) -> list[Any]:
     if given is None:
         return []
     return [given] if isinstance(given, str | os.PathLike) else list(given)
+
+
+def unlisted(error: OSError) -> NoReturn:
+    """Raise for a folder that cannot be listed: it may have photos in it, and to go on would lose them silently."""
+    raise FileError(f"the folder {error.filename} cannot be read: {error.strerror or error}") from error

@@ -85,6 +85,24 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.fixture
+def history(tmp_path, monkeypatch):
+    """A history of uploads and a home for one test; for a module: `pytestmark = pytest.mark.usefixtures("history")`."""
+    monkeypatch.setenv("MLYGEO_UPLOAD_HISTORY", str(tmp_path / "history"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A stand-in that takes uploads; a module that needs another has a fixture of this name itself."""
+    from helpers.upload_folders import USER_TOKEN
+
+    from mlygeo.standin import serve
+
+    with serve(store=tmp_path / "store", token=USER_TOKEN) as server:
+        yield server
+
+
+@pytest.fixture
 def stuttgart():
     """The folder of the bundled data."""
     return STUTTGART

@@ -15,19 +15,9 @@ from helpers.upload_folders import USER_TOKEN, clusters_of, described, log_of
 import mlygeo
 from mlygeo.errors import FileError
 from mlygeo.locks import HeldError, Lock, NameLocks, PhotoLock
-from mlygeo.standin import Faults, serve
+from mlygeo.standin import Faults
 
-
-@pytest.fixture(autouse=True)
-def history(tmp_path, monkeypatch):
-    monkeypatch.setenv("MLYGEO_UPLOAD_HISTORY", str(tmp_path / "history"))
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-
-
-@pytest.fixture
-def server(tmp_path):
-    with serve(store=tmp_path / "store", token=USER_TOKEN) as server:
-        yield server
+pytestmark = pytest.mark.usefixtures("history")
 
 
 @pytest.fixture

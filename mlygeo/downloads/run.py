@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.downloads import ledger
-from mlygeo.downloads.files import EXIF_FIELDS, SIDECAR_FIELDS, FinalError, Keeping, Wish
+from mlygeo.downloads.files import FinalError, Keeping, Wish
 from mlygeo.downloads.ledger import Ledger, Transfer, now_ms
 from mlygeo.errors import NetworkError, ServiceError, ThrottledError, TokenRejectedError
 from mlygeo.net.http import StoppedError
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     Record = Mapping[str, Any]
 
-__all__ = ["EXIF_FIELDS", "SIDECAR_FIELDS", "Download", "Outcome", "Wish"]
+__all__ = ["Download", "Outcome"]
 
 log = logging.getLogger("mlygeo.download")
 

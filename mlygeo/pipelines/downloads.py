@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from mlygeo.arrays import Flags, Ids
     from mlygeo.downloads.files import Wish
     from mlygeo.downloads.ledger import Ledger
     from mlygeo.downloads.run import Outcome
@@ -37,9 +38,7 @@ if TYPE_CHECKING:
     from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]
-    Ids = npt.NDArray[np.int64]
     Standing = npt.NDArray[np.int8]
-    Flags = npt.NDArray[np.bool_]
 
 log = logging.getLogger("mlygeo.pipelines")
 

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import geopandas as gpd
-    import numpy as np
-    import numpy.typing as npt
 
+    from mlygeo.arrays import Whole
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
     from mlygeo.providers.mapillary.graph import Graph, Record
@@ -218,7 +217,7 @@ def inspect(
 
 def _ask(
     graph: Graph,
-    ids: npt.NDArray[np.int64],
+    ids: Whole,
     wanted: Sequence[str],
     *,
     progress: Progress | None,

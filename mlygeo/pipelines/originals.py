@@ -15,16 +15,14 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
 
-    import numpy as np
-    import numpy.typing as npt
     import pandas as pd
 
+    from mlygeo.arrays import Ids
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
     from mlygeo.uploads.owner import Account
 
     PathLike = str | os.PathLike[str]
-    Ids = npt.NDArray[np.int64]
 
 log = logging.getLogger("mlygeo.pipelines")
 

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import geopandas as gpd
-    import numpy as np
-    import numpy.typing as npt
 
+    from mlygeo.arrays import Whole
     from mlygeo.photos.import_folder import PhotoImport
     from mlygeo.progress import Progress
     from mlygeo.readers.image_tables import ImageTable
@@ -414,7 +413,7 @@ def _in_table(
     return Job(lambda: images, summary, headline, lambda _: files)
 
 
-def _table_frame(path: Path, time_ms: npt.NDArray[np.int64]) -> gpd.GeoDataFrame:
+def _table_frame(path: Path, time_ms: Whole) -> gpd.GeoDataFrame:
     """Return the rows of a table as an images frame, with times that repeat spread."""
     import geopandas as gpd
     import numpy as np
@@ -439,7 +438,7 @@ def _table_frame(path: Path, time_ms: npt.NDArray[np.int64]) -> gpd.GeoDataFrame
     return spread.assign(interpolated=(spread["captured_at"] != images["captured_at"]).to_numpy())
 
 
-def _times_written(time_ms: npt.NDArray[np.int64], utc_time: bool, time_format: str) -> list[str]:
+def _times_written(time_ms: Whole, utc_time: bool, time_format: str) -> list[str]:
     """Return times as the table writes them; a format without fractions gets milliseconds, or they would be lost."""
     import pandas as pd
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import geopandas as gpd
-    import numpy.typing as npt
     import pyarrow as pa
 
+    from mlygeo.arrays import Floats, Whole
     from mlygeo.pipelines.options import Matching
     from mlygeo.spatial.geodesy import Projection
     from mlygeo.spatial.nearest import Matches
@@ -50,11 +50,11 @@ class Selection:
     """
 
     points: Points
-    point_ids: npt.NDArray[np.int64]
+    point_ids: Whole
     images: Points
-    image_ids: npt.NDArray[np.int64]
+    image_ids: Whole
     matches: Matches
-    heading_difference: npt.NDArray[np.float64]
+    heading_difference: Floats
 
     @classmethod
     def match(cls, points: Points, images: Points, *, projection: Projection, matching: Matching) -> Selection:
@@ -77,7 +77,7 @@ class Selection:
         FrameError
             If ids are missing or no numbers, or `point_id` is not unique.
         """
-        from mlygeo.spatial import nearest
+        from mlygeo.spatial import grid, nearest
         from mlygeo.store.points import floats_of, ids_of, truths_of
 
         point_ids = ids_of(points, "point_id") if "point_id" in points.columns else np.arange(len(points))
@@ -99,7 +99,7 @@ class Selection:
         unknown = np.full(len(matches.point_row), np.nan)
         difference = unknown
         if bearing is not None and heading is not None:
-            difference = nearest.heading_difference(heading[matches.image_row], bearing[matches.point_row])
+            difference = grid.heading_difference(heading[matches.image_row], bearing[matches.point_row])
         return cls(points, point_ids, images, image_ids, matches, difference)
 
     @cached_property
@@ -118,7 +118,7 @@ class Selection:
         return pa.table({**leading, **{name: own[name] for name in own.column_names}})
 
     @cached_property
-    def lonlat(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def lonlat(self) -> tuple[Floats, Floats]:
         """Where the chosen images are, degrees."""
         lon, lat = self.images.lonlat
         return lon[self.matches.image_row], lat[self.matches.image_row]
@@ -235,7 +235,7 @@ class Selection:
         return [selection, ids, points, store.write_text(text, folder / "summary.json")]
 
 
-def _quartiles(distance_m: npt.NDArray[np.float64]) -> dict[str, float] | None:
+def _quartiles(distance_m: Floats) -> dict[str, float] | None:
     if not len(distance_m):
         return None
     names = ("min", "q1", "median", "q3", "max")

@@ -248,7 +248,8 @@ def run_sampling(
         Where progress is shown; None shows none.
     """
     from mlygeo import store
-    from mlygeo.video.frames import Sampling, find_videos, sample_frames
+    from mlygeo.video.frames import find_videos, sample_frames
+    from mlygeo.video.sampling import Sampling
 
     which = Sampling(
         sampling.video_sample_interval,

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from mlygeo import frames
+from mlygeo import frames, places
 from mlygeo.errors import FileError, InputError
 from mlygeo.progress import Progress
 from mlygeo.readers import photo
@@ -221,12 +221,7 @@ def in_local_time(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 
 def _walk(folder: str, *, skip_subfolders: bool) -> Iterator[str]:
     """Yield the files below a folder: those in it by name, then each subfolder by name."""
-
-    def failed(error: OSError) -> None:
-        # A folder that cannot be listed may hold photos: to go on would lose them silently.
-        raise FileError(f"the folder {error.filename} cannot be read: {error.strerror or error}") from error
-
-    for root, subfolders, names in os.walk(folder, onerror=failed):
+    for root, subfolders, names in os.walk(folder, onerror=places.unlisted):
         subfolders[:] = [] if skip_subfolders else sorted(name for name in subfolders if not name.startswith("."))
         for name in sorted(names):
             if not name.startswith("."):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlygeo.spatial.geodesy import Projection
     from mlygeo.spatial.grid import PairTest
 
-__all__ = ["Matches", "check_options", "choose_projection", "heading_difference", "match", "select_nearest"]
+__all__ = ["Matches", "check_options", "choose_projection", "match", "select_nearest"]
 
 LOG = logging.getLogger("mlygeo.spatial.nearest")
 

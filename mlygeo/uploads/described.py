@@ -26,6 +26,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mlygeo import places
 from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.photos.import_folder import IMAGES_FILE, photos_of
 from mlygeo.places import COPIES, STATE_FOLDER
@@ -190,13 +191,9 @@ class _Source(NamedTuple):
 
 def _walked(root: str, *, skip_subfolders: bool) -> tuple[list[str], list[str]]:
     """Return a folder and its subfolders, and their files, but for hidden ones."""
-
-    def failed(error: OSError) -> None:
-        raise FileError(f"the folder {error.filename} cannot be read: {error.strerror or error}") from error
-
     folders: list[str] = []
     files: list[str] = []
-    for folder, subfolders, names in os.walk(root, onerror=failed):
+    for folder, subfolders, names in os.walk(root, onerror=places.unlisted):
         subfolders[:] = [] if skip_subfolders else sorted(name for name in subfolders if not name.startswith("."))
         folders.append(folder)
         files += (os.path.join(folder, name) for name in sorted(names) if not name.startswith("."))  # noqa: PTH118

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Whole
     from mlygeo.video.ffmpeg import Program
 
-__all__ = ["FOLDER", "Plan", "Sampling", "find_videos", "plan_frames", "sample_frames"]
+__all__ = ["FOLDER", "find_videos", "sample_frames"]
 
 log = logging.getLogger("mlygeo.video.frames")
 

@@ -11,21 +11,11 @@ from helpers.photo_folders import folder_of
 from helpers.upload_folders import USER_TOKEN, clusters_of, described, service_of
 
 import mlygeo
-from mlygeo.standin import serve
 
-pytestmark = pytest.mark.skipif(os.name == "nt" or shutil.which("setpriv") is None, reason="needs setpriv")
-
-
-@pytest.fixture(autouse=True)
-def history(tmp_path, monkeypatch):
-    monkeypatch.setenv("MLYGEO_UPLOAD_HISTORY", str(tmp_path / "history"))
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-
-
-@pytest.fixture
-def server(tmp_path):
-    with serve(store=tmp_path / "store", token=USER_TOKEN) as server:
-        yield server
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt" or shutil.which("setpriv") is None, reason="needs setpriv"),
+    pytest.mark.usefixtures("history"),
+]
 
 
 @pytest.fixture

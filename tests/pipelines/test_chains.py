@@ -12,19 +12,8 @@ import mlygeo
 from mlygeo import cli
 from mlygeo.cli import twin
 from mlygeo.errors import FileError, InputError, MlygeoError
-from mlygeo.standin import serve
 
-
-@pytest.fixture(autouse=True)
-def history(tmp_path, monkeypatch):
-    monkeypatch.setenv("MLYGEO_UPLOAD_HISTORY", str(tmp_path / "history"))
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-
-
-@pytest.fixture
-def server(tmp_path):
-    with serve(store=tmp_path / "store", token=USER_TOKEN) as server:
-        yield server
+pytestmark = pytest.mark.usefixtures("history")
 
 
 @pytest.fixture

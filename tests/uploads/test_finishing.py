@@ -7,22 +7,12 @@ import sqlite3
 
 import pytest
 from conftest import DATA
-from helpers.upload_folders import USER_TOKEN, clusters_of, folder_of, log_of, service_of
+from helpers.upload_folders import clusters_of, folder_of, log_of, service_of
 
 import mlygeo
-from mlygeo.standin import serve
 from mlygeo.uploads.ledger import FILE, FIND, UploadLedger
 
-
-@pytest.fixture(autouse=True)
-def history(tmp_path, monkeypatch):
-    monkeypatch.setenv("MLYGEO_UPLOAD_HISTORY", str(tmp_path / "history"))
-
-
-@pytest.fixture
-def server(tmp_path):
-    with serve(store=tmp_path / "store", token=USER_TOKEN) as server:
-        yield server
+pytestmark = pytest.mark.usefixtures("history")
 
 
 @pytest.fixture(params=["archives", "video", "images"])

@@ -6,24 +6,14 @@ import shutil
 
 import pytest
 from helpers.photo_folders import folder_of as camera_folder
-from helpers.upload_folders import USER_TOKEN, clusters_of, described, folder_of, service_of
+from helpers.upload_folders import clusters_of, described, folder_of, service_of
 
 import mlygeo
-from mlygeo.standin import serve
 
 DESCRIPTION = "mapillary_image_description.json"
 
 
-@pytest.fixture(autouse=True)
-def history(tmp_path, monkeypatch):
-    monkeypatch.setenv("MLYGEO_UPLOAD_HISTORY", str(tmp_path / "history"))
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-
-
-@pytest.fixture
-def server(tmp_path):
-    with serve(store=tmp_path / "store", token=USER_TOKEN) as server:
-        yield server
+pytestmark = pytest.mark.usefixtures("history")
 
 
 def rehearsed(folder, **more):

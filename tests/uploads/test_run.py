@@ -50,16 +50,7 @@ from mlygeo.uploads import ledger
 BODY = bytes(range(256)) * 2000
 
 
-@pytest.fixture(autouse=True)
-def history(tmp_path, monkeypatch):
-    monkeypatch.setenv("MLYGEO_UPLOAD_HISTORY", str(tmp_path / "history"))
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-
-
-@pytest.fixture
-def server(tmp_path):
-    with serve(store=tmp_path / "store", token=USER_TOKEN) as server:
-        yield server
+pytestmark = pytest.mark.usefixtures("history")
 
 
 @pytest.fixture

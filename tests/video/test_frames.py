@@ -15,8 +15,8 @@ from mlygeo import cli, frames
 from mlygeo.errors import FileError, InputError
 from mlygeo.spatial import geodesy
 from mlygeo.video import decoding
-from mlygeo.video.frames import FOLDER, JpegEncoder, Sampling, is_whole
-from mlygeo.video.sampling import _by_distance, _captured, _from_headers, _from_packets, _micros, frame_table
+from mlygeo.video.frames import FOLDER, JpegEncoder, is_whole
+from mlygeo.video.sampling import Sampling, _by_distance, _captured, _from_headers, _from_packets, _micros, frame_table
 
 av = pytest.importorskip("av", reason="frames need PyAV")
 
