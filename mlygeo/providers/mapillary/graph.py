@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from urllib.parse import urlencode
 
 import numpy as np
 
 from mlygeo.errors import FormatError, InputError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
+from mlygeo.keys import WHOLE_NUMBERS
 from mlygeo.net import answers
 from mlygeo.net.answers import (
     GoneError,
@@ -29,8 +29,11 @@ from mlygeo.net.answers import (
     TooMuchDataError,
     UnknownFieldError,
 )
-from mlygeo.net.http import Client, Service
-from mlygeo.net.workers import Crew
+from mlygeo.net.http import Client
+from mlygeo.net.workers import WorkerPool
+from mlygeo.providers import Batch
+from mlygeo.providers.mapillary.answers import Record, data_of, id_of
+from mlygeo.providers.mapillary.search import Found, Search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,23 +42,17 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Bounds
     from mlygeo.net.quota import Pace
-    from mlygeo.providers.mapillary.search import Search
+    from mlygeo.providers.mapillary.service import Service
     from mlygeo.regions import Region
 
 
 __all__ = [
     "GONE",
     "IDS_A_CALL",
-    "LARGEST_ID",
-    "Batch",
     "GoneError",
     "Graph",
-    "Record",
     "UnknownFieldError",
     "calls_for",
-    "checked_id",
-    "data_of",
-    "id_of",
 ]
 
 log = logging.getLogger("mlygeo.service")
@@ -79,11 +76,6 @@ limit of Meta's Graph API.
 
 GONE = "gone (code 100/33)"
 """The reason of an image that was removed, or never existed."""
-
-Record = dict[str, Any]
-"""A JSON object of the service."""
-
-LARGEST_ID = 2**63 - 1
 
 
 class Graph:
@@ -147,7 +139,7 @@ class Graph:
         ServiceError
             As `mlygeo.net.http.Client.get` raises them.
         """
-        number = checked_id(id)
+        number = WHOLE_NUMBERS.parse(id)
 
         def right(record: Record) -> Record:
             if id_of(record) != number:
@@ -189,10 +181,10 @@ class Graph:
         UnknownFieldError
             If images have none of the fields.
         """
-        crew = Crew[list[int], Batch](
+        pool = WorkerPool[list[int], Batch](
             lambda some: self._batches.batch(some, fields), workers=self.workers, name="graph"
         )
-        for some, result in crew.results(_in_parts(_distinct_ids(ids), IDS_A_CALL["images"])):
+        for some, result in pool.results(_in_parts(_distinct_ids(ids), IDS_A_CALL["images"])):
             if isinstance(result, Batch):
                 yield result
             elif isinstance(result, ServiceError) and not isinstance(result, UnknownFieldError) and self.ended is None:
@@ -252,9 +244,14 @@ class Graph:
         InputError
             If nothing says where or whose, or the box is too large.
         """
-        from mlygeo.providers.mapillary.search import Search
 
-        return Search(self, fields=fields, bbox=bbox, **conditions)
+        def get(query: dict[str, str], asked: Sequence[str], *, what: str, read: Callable[[Record], Found]) -> Found:
+            return self.ask_with_fields(
+                asked,
+                lambda names: self.ask("/images", {**query, "fields": names}, what=what, read=read, pace="search"),
+            )
+
+        return Search(get, ended=lambda: self.ended, workers=self.workers, fields=fields, bbox=bbox, **conditions)
 
     def ask(
         self,
@@ -359,23 +356,6 @@ class Graph:
                 self.ended = self.ended or error
 
 
-@dataclass
-class Batch:
-    """
-    What came of asking for some images.
-
-    Parameters
-    ----------
-    found
-        Their records, by id.
-    missing
-        Those without a record, and why: "gone (code 100/33)", or what went wrong.
-    """
-
-    found: dict[int, Record] = field(default_factory=dict)
-    missing: dict[int, str] = field(default_factory=dict)
-
-
 class Batches:
     """
     Makes batches of a Graph API's images; threads may share it.
@@ -441,6 +421,7 @@ class Batches:
             if error.of_image:
                 raise
             batch.missing[number] = f"no image, but a {error.node[:40]}" if error.node else str(error)
+            batch.final |= {number} if error.node else set()
         except ServiceError as error:
             if self._graph.ended is not None:
                 raise
@@ -474,29 +455,6 @@ def _in_parts(ids: npt.NDArray[np.int64], size: int) -> Iterator[list[int]]:
         yield ids[start : start + size].tolist()
 
 
-def data_of(record: Record) -> list[Any]:
-    """
-    Return the list that an answer holds.
-
-    Raises
-    ------
-    FormatError
-        If it holds none.
-    """
-    values = record.get("data")
-    if not isinstance(values, list):
-        raise FormatError("the JSON that came holds no list `data`")
-    return values
-
-
-def id_of(record: Any) -> int | None:
-    """Return the id of a record; None where it has none, or no record is there."""
-    value = record.get("id") if isinstance(record, dict) else None
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
-        value = int(value)
-    return value if type(value) is int and 0 < value <= LARGEST_ID else None
-
-
 def _with_id(record: Record) -> Record:
     """Return a record, if it has an id."""
     if id_of(record) is None:
@@ -504,28 +462,13 @@ def _with_id(record: Record) -> Record:
     return record
 
 
-def checked_id(value: int | str) -> int:
-    """
-    Return an id as a number.
-
-    Raises
-    ------
-    InputError
-        If it is none.
-    """
-    number = id_of({"id": int(value) if isinstance(value, np.integer) else value})
-    if number is None:
-        raise InputError(f"{str(value)[:40]!r} is no id", hint="ids are whole numbers, such as 498763468214164")
-    return number
-
-
 def _distinct_ids(ids: Iterable[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return each id once, in the order in which they first stand."""
     if isinstance(ids, np.ndarray) and np.issubdtype(ids.dtype, np.signedinteger):
         numbers = ids.astype(np.int64)
         if len(numbers) and numbers.min() <= 0:
-            raise InputError(f"{numbers.min()} is no id", hint="ids are whole numbers, such as 498763468214164")
+            raise InputError(f"{numbers.min()} is no id", hint=WHOLE_NUMBERS.hint)
     else:
-        numbers = np.fromiter((checked_id(number) for number in ids), dtype=np.int64)
+        numbers = np.fromiter((WHOLE_NUMBERS.parse(number) for number in ids), dtype=np.int64)
     _, first = np.unique(numbers, return_index=True)
     return numbers[np.sort(first)]

@@ -471,6 +471,37 @@ def ids_in(images: pd.DataFrame, where: str) -> npt.NDArray[np.int64]:
     return np.where(numbers > 0, numbers, 0)
 
 
+def named(images: pd.DataFrame, where: str) -> npt.NDArray[np.int64]:
+    """Return the ids of those images that have one, row by row; raises as `ids_in` does."""
+    ids = ids_in(images, where)
+    return ids[ids > 0]
+
+
+def row_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return a record under the names of the columns of an images frame.
+
+    Parameters
+    ----------
+    record
+        A JSON object of the service; a row of a frame stays as it is.
+
+    Examples
+    --------
+    >>> row_of({"id": "1", "sequence": "a", "creator": {"id": "2", "username": "jane"}})
+    {'id': '1', 'sequence_id': 'a', 'creator_id': '2', 'creator_username': 'jane'}
+    """
+    row: dict[str, Any] = {}
+    for name, value in record.items():
+        if name in _OBJECTS and isinstance(value, dict):
+            row.update((column, value[part]) for part, column, _ in _OBJECTS[name] if part in value)
+        elif name == "sequence":
+            row.setdefault("sequence_id", value)
+        else:
+            row[name] = value
+    return row
+
+
 def add_fields(
     images: gpd.GeoDataFrame, found: gpd.GeoDataFrame, *, columns: Iterable[str], errors: Mapping[int, str]
 ) -> gpd.GeoDataFrame:

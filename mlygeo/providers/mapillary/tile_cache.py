@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from mlygeo.net.http import Service
     from mlygeo.net.quota import TileQuota
+    from mlygeo.providers.mapillary.service import Service
     from mlygeo.regions import Region
 
 log = logging.getLogger("mlygeo.service")
