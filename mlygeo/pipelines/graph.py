@@ -319,7 +319,7 @@ def _fields(named: str | Sequence[str] | None, base: gpd.GeoDataFrame) -> list[s
     if "all" in words:
         fields = list(dict.fromkeys([*reader.FIELDS, *fields]))
     if not fields:
-        raise InputError("--fields names no field", hint=f"such as --fields {','.join(reader.MORE_FIELDS[:3])}")
+        raise InputError("`fields` names no field", hint=f"such as `fields='{','.join(reader.MORE_FIELDS[:3])}'`")
     if len(base.columns) == 2:  # ids alone: the rest of an images frame comes along
         fields = list(dict.fromkeys([*reader.BASE_FIELDS, *fields]))
     return fields
