@@ -210,7 +210,7 @@ def test_swapped_coordinates_are_named(images):
     with pytest.raises(RegionError) as caught:
         mlygeo.select((48.7624, 9.1616, 48.7789, 9.1759), images=images, streets=EDGES)
     assert "swapped" in caught.value.hint
-    assert "9.1616,48.7624,9.1759,48.7789" in caught.value.hint
+    assert "(9.1616, 48.7624, 9.1759, 48.7789)" in caught.value.hint
 
 
 def test_conflicting_options(images):
