@@ -229,7 +229,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     afterwards = {name: given.pop(name) for name in old_tools.AFTERWARDS.get(verb.name, ())}
     body = body_of(getattr(mlygeo, verb.function))
     if "progress" in inspect.signature(body).parameters:
-        given["progress"] = progress.for_terminal(quiet=quiet)
+        given["progress"] = progress.for_terminal(quiet=quiet, words=lambda text: in_flags(text, parameters))
     target = None
     if verb.acts:
         given["output"] = output
