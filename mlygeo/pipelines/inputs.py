@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlygeo.pipelines")
 
-NO_REGION = "give -c FILE, --bbox W,S,E,N, --region FILE or --place NAME"
+NO_REGION = "give `region`"
 
 FAILED_TILES = "failed_tiles.txt"
 """Names the tiles that could not be fetched; `--tile-list-file` takes it."""
