@@ -436,11 +436,11 @@ class Fragments:
 
     def _begins(self, rows: Whole, after: Callable[[], int]) -> Whole:
         """Return the decoding times of the first samples of all runs of a track."""
-        told, lasting = self.runs.time[rows], self._lasting[rows]
+        given, lasting = self.runs.time[rows], self._lasting[rows]
         before = np.cumsum(lasting) - lasting
-        last = np.maximum.accumulate(np.where(told >= 0, np.arange(len(rows)), -1))
+        last = np.maximum.accumulate(np.where(given >= 0, np.arange(len(rows)), -1))
         first = after() if len(rows) and last[0] < 0 else 0
-        begins: Whole = np.where(last < 0, first, told[last] - before[last]) + before
+        begins: Whole = np.where(last < 0, first, given[last] - before[last]) + before
         return begins
 
     def span(self, number: int, after: Callable[[], int]) -> tuple[int, int] | None:
@@ -466,8 +466,8 @@ class Fragments:
         some = np.flatnonzero(self.runs.held[rows] > 0)[:1]
         if not len(some):
             return None
-        told = self.runs.time[rows[: some[0] + 1]]
-        return int(told[told >= 0][-1:].sum())
+        given = self.runs.time[rows[: some[0] + 1]]
+        return int(given[given >= 0][-1:].sum())
 
     def first_later(self, number: int) -> int:
         """Return the composition offset of the first sample of a track in fragments; 0 where there is none."""

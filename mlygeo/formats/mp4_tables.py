@@ -513,13 +513,13 @@ class _Heads(NamedTuple):
 def _heads(words: _Words, inside: _Inside, count: int, defaults: Defaults) -> _Heads:
     at, stop = _firsts(inside, b"tfhd", count)
     sound = (stop - at) >= 8
-    told, track = words(at) & 0xFFFFFF, np.where(sound, words(at + 4), 0)
+    bits, track = words(at) & 0xFFFFFF, np.where(sound, words(at + 4), 0)
     at = at + 8
-    based = (told & 1) != 0
+    based = (bits & 1) != 0
     base = np.where(at + 8 <= stop, words.long(at), -1)
     # A place that no file has must stay one, whatever is added to it.
     base = np.where((base < 0) | (base > _LARGEST), _NOWHERE, base)
-    at = at + 8 * based + 4 * ((told & 2) != 0)
+    at = at + 8 * based + 4 * ((bits & 2) != 0)
     numbers = np.array(sorted(defaults), dtype=np.int64)
     defaults_of = np.array([defaults[number] for number in sorted(defaults)], dtype=np.int64).reshape(-1, 3)
     row = np.searchsorted(numbers, track)
@@ -528,7 +528,7 @@ def _heads(words: _Words, inside: _Inside, count: int, defaults: Defaults) -> _H
     for place, bit in enumerate((8, 0x10, 0x20)):
         value = np.zeros(count, dtype=np.int64)
         value[known] = defaults_of[row[known], place]
-        there = (told & bit) != 0
+        there = (bits & bit) != 0
         values.append(np.where(there & (at + 4 <= stop), words(at), value))
         at = at + 4 * there
     at, stop = _firsts(inside, b"tfdt", count)
@@ -536,7 +536,7 @@ def _heads(words: _Words, inside: _Inside, count: int, defaults: Defaults) -> _H
     time = np.where(long, words.long(at + 4), words(at + 4))
     time = np.where((stop - at >= np.where(long, 12, 8)) & (time <= _LARGEST), time, -1)
     duration, size, flags = values
-    return _Heads(sound, track, based, base, (told & 0x20000) != 0, duration, size, flags, time)
+    return _Heads(sound, track, based, base, (bits & 0x20000) != 0, duration, size, flags, time)
 
 
 def _firsts(inside: _Inside, kind: bytes, count: int) -> tuple[Whole, Whole]:

@@ -280,9 +280,9 @@ def _cut(text: bytes) -> tuple[_Stretch, Whole, int]:
 
     # The checksum is over all bytes between $ and *.
     high, low = _HEX[letters[stop + 1]], _HEX[letters[stop + 2]]
-    told = np.where((letters[stop] == ord("*")) & (high >= 0) & (low >= 0), high * 16 + low, -1)
-    sums = np.bitwise_xor.reduceat(letters, np.column_stack([start + 1, stop]).ravel())[::2] if len(start) else told
-    right = (told < 0) | (told == sums)
+    checksum = np.where((letters[stop] == ord("*")) & (high >= 0) & (low >= 0), high * 16 + low, -1)
+    sums = np.bitwise_xor.reduceat(letters, np.column_stack([start + 1, stop]).ravel())[::2] if len(start) else checksum
+    right = (checksum < 0) | (checksum == sums)
 
     if not text.isascii():
         text = text.translate(_ASCII)
