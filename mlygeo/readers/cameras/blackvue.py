@@ -109,20 +109,20 @@ def model(content: bytes) -> str | None:
     """Return the camera's model from the content of BlackVue's `cprt` box, which is JSON or parted by semicolons."""
     text = content.strip(b" \0\r\n\t").decode("utf-8", "replace")
     try:
-        told = json.loads(text)
+        parsed = json.loads(text)
     except (ValueError, RecursionError):
         parts = text.split(";")
         return parts[1].strip() or None if len(parts) > 1 else None
-    found = told.get("model") if isinstance(told, dict) else None
+    found = parsed.get("model") if isinstance(parsed, dict) else None
     return found.strip() or None if isinstance(found, str) else None
 
 
-def _checked(sentence: bytes, told: bytes) -> bool:
+def _checked(sentence: bytes, checksum: bytes) -> bool:
     total = 0
     for byte in sentence:
         total ^= byte
     try:
-        return total == int(told[:2], 16)
+        return total == int(checksum[:2], 16)
     except ValueError:
         return True  # cut off behind the star: no checksum
 
@@ -138,12 +138,12 @@ def _table(kind: bytes, lines: list[tuple[int, list[bytes]]]) -> Points:
     }[kind]
     rows = []
     for stamp, words in lines:
-        told = [*words, *[b""] * 12][: max(len(words), 12)]
-        state = told[valid_at].strip()[:1]
+        fields = [*words, *[b""] * 12][: max(len(words), 12)]
+        state = fields[valid_at].strip()[:1]
         if state in valid or (state and kind == b"GGA" and state[0] in valid):
-            lat, lon = _degrees(told[lat_at], told[lat_at + 1]), _degrees(told[lat_at + 2], told[lat_at + 3])
-            speed = _number(told[7]) * _KNOT if kind == b"RMC" else np.nan
-            high, dop = (_number(told[9]), _number(told[8])) if kind == b"GGA" else (np.nan, np.nan)
+            lat, lon = _degrees(fields[lat_at], fields[lat_at + 1]), _degrees(fields[lat_at + 2], fields[lat_at + 3])
+            speed = _number(fields[7]) * _KNOT if kind == b"RMC" else np.nan
+            high, dop = (_number(fields[9]), _number(fields[8])) if kind == b"GGA" else (np.nan, np.nan)
             rows.append((stamp / 1000, lon, lat, high, speed, dop))
     columns = np.array(rows, dtype=np.float64).reshape(-1, 6).T
     names = ("altitude", "speed", "dop")
@@ -186,8 +186,8 @@ def _clock_error(lines: list[tuple[int, list[bytes]]], points: Points, kind: byt
             off.append(_day_s(words[9] if len(words) > 9 else b"") + seconds - stamp / 1000)
         else:
             off.append((seconds - stamp / 1000 % 86_400 + 43_200) % 86_400 - 43_200)
-    told = np.array(off)[np.isfinite(off)]
-    return float(np.round(np.median(told), 3)) if len(told) else 0.0
+    finite = np.array(off)[np.isfinite(off)]
+    return float(np.round(np.median(finite), 3)) if len(finite) else 0.0
 
 
 def _day_s(text: bytes) -> float:

@@ -74,18 +74,18 @@ class Points:
         video; before the first, after the last, and across a clock that was set back, time goes on as the
         video's does.
         """
-        told = np.flatnonzero(np.isfinite(self.epoch_s))
+        dated = np.flatnonzero(np.isfinite(self.epoch_s))
         # The same time again is the last one repeated.
-        known = told[np.concatenate([[True], np.diff(self.epoch_s[told]) != 0])] if len(told) else told
+        known = dated[np.concatenate([[True], np.diff(self.epoch_s[dated]) != 0])] if len(dated) else dated
         if not len(known) or len(known) == len(self):
             return self
         rows = np.arange(len(self))
         at = np.maximum(np.searchsorted(known, rows, side="right") - 1, 0)
         here, after = known[at], known[np.minimum(at + 1, len(known) - 1)]
         span_s = self.video_s[after] - self.video_s[here]
-        told_s = self.epoch_s[after] - self.epoch_s[here]
+        epoch_gap_s = self.epoch_s[after] - self.epoch_s[here]
         with np.errstate(divide="ignore", invalid="ignore"):
-            pace = np.where((span_s > 0) & (told_s > 0) & (rows >= here), told_s / span_s, 1.0)
+            pace = np.where((span_s > 0) & (epoch_gap_s > 0) & (rows >= here), epoch_gap_s / span_s, 1.0)
         return replace(self, epoch_s=self.epoch_s[here] + (self.video_s - self.video_s[here]) * pace)
 
 
