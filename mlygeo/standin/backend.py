@@ -32,7 +32,7 @@ class Backend:
         The one token that is good; None where any is, or none.
     url
         The server's own address.
-    elsewhere
+    other_host
         Returns the address of another host, which must not get any token.
     store
         Folder for what is uploaded; None where there is none.
@@ -45,6 +45,6 @@ class Backend:
     pictures: Pictures
     token: str | None
     url: str
-    elsewhere: Callable[[], str]
+    other_host: Callable[[], str]
     store: Path | None = None
     uploads: UploadStore | None = None

@@ -94,8 +94,8 @@ class Connection(BaseHTTPRequestHandler):
         else:
             self.send_error(431, "Too many headers")
             return False
-        wish = self.fields.get("Connection", "").lower()
-        self.close_connection = wish == "close" or (self.request_version == "HTTP/1.0" and wish != "keep-alive")
+        option = self.fields.get("Connection", "").lower()
+        self.close_connection = option == "close" or (self.request_version == "HTTP/1.0" and option != "keep-alive")
         return True
 
     def finish(self) -> None:

@@ -151,7 +151,7 @@ class Faults:
     expired
         An address of a picture that counts as expired before its time; other routes answer rightly.
     redirect
-        Status 302 to another host, which has other answers: see `Server.elsewhere`.
+        Status 302 to another host, which has other answers: see `Server.other_host`.
     bomb
         A small body that becomes 256 MB when it is decompressed, or a picture that says it has 65,500 x
         65,500 pixels.
@@ -191,7 +191,7 @@ class Faults:
         After so many requests on a route the token has expired; None for never.
     next_link
         The address of a search's next page has the token in it, as the service's mostly has
-        ("token"), or not ("plain"), or leads to another host, with the token ("elsewhere").
+        ("token"), or not ("plain"), or leads to another host, with the token ("other_host").
     """
 
     seed: int = 0
@@ -237,7 +237,7 @@ class Faults:
     read_rate: float | None = None
     backoff_ms: int | None = 20
     expires_after: int | None = None
-    next_link: Literal["token", "plain", "elsewhere"] = "token"
+    next_link: Literal["token", "plain", "other_host"] = "token"
 
     def __post_init__(self) -> None:
         shares = [getattr(self, name) for name in SHARES]

@@ -132,13 +132,13 @@ def _entity(backend: Backend, request: Request, name: str, fields: Sequence[str]
     if (row := records.row(number)) is not None and not request.faults.is_gone(number):
         _known(fields, IMAGE_FIELDS, "MapillaryImage")
         return _image(backend, request, row, fields)
-    for told, known, kind in (
+    for entity, known, kind in (
         (records.user(number), USER_FIELDS, "MapillaryUser"),
         (records.organization(number), ORGANIZATION_FIELDS, "MapillaryOrganization"),
     ):
-        if told is not None:
+        if entity is not None:
             _known(fields, known, kind)
-            return {field: told[field] for field in (*fields, "id") if field in told}
+            return {field: entity[field] for field in (*fields, "id") if field in entity}
     message = (
         f"Unsupported get request. Object with ID '{name}' does not exist, cannot be loaded due to missing "
         "permissions, or does not support this operation"
@@ -160,10 +160,10 @@ def _image(backend: Backend, request: Request, row: int, fields: Iterable[str]) 
     def thumb(size: str, number: int) -> str:
         return backend.url + backend.pictures.address(size, number, lifetime=lifetime)
 
-    told = backend.records.image(row, fields, thumb)
-    if request.faults.unsigned_altitude and told.get("altitude", 0) < 0:
-        told["altitude"] = round(told["altitude"]) % 2**32
-    return told
+    record = backend.records.image(row, fields, thumb)
+    if request.faults.unsigned_altitude and record.get("altitude", 0) < 0:
+        record["altitude"] = round(record["altitude"]) % 2**32
+    return record
 
 
 def _by_ids(backend: Backend, request: Request) -> dict[str, Any]:
@@ -192,12 +192,12 @@ def _found(backend: Backend, request: Request) -> dict[str, Any]:
     )
     ids = backend.records.ids[found.rows].tolist()
     there = [row for row, number in zip(found.rows.tolist(), ids, strict=True) if not faults.is_gone(number)]
-    told: dict[str, Any] = {"data": [_image(backend, request, row, fields) for row in there]}
+    content: dict[str, Any] = {"data": [_image(backend, request, row, fields) for row in there]}
     if found.after is not None:
-        told["paging"] = {"cursors": {"after": found.after}}
+        content["paging"] = {"cursors": {"after": found.after}}
     if found.more:
-        told["paging"]["next"] = _next_link(backend, request, found.after)
-    return told
+        content["paging"]["next"] = _next_link(backend, request, found.after)
+    return content
 
 
 def _next_link(backend: Backend, request: Request, after: str | None) -> str:
@@ -207,5 +207,5 @@ def _next_link(backend: Backend, request: Request, after: str | None) -> str:
     query["after"] = str(after)
     if kind != "plain" and request.token is not None:
         query = {"access_token": request.token, **query}
-    base = backend.elsewhere() if kind == "elsewhere" else backend.url
+    base = backend.other_host() if kind == "other_host" else backend.url
     return f"{base}{request.path}?{urlencode(query)}"

@@ -46,7 +46,7 @@ def send(
     fault: Fault | None,
     *,
     times: int,
-    elsewhere: Callable[[], str],
+    other_host: Callable[[], str],
     closing: threading.Event,
 ) -> None:
     """
@@ -64,7 +64,7 @@ def send(
         What goes wrong; None for nothing.
     times
         How often the same was asked before.
-    elsewhere
+    other_host
         Returns the address of another host.
     closing
         Set when the server closes: ends what would not end.
@@ -81,10 +81,10 @@ def send(
         case "hang_up":
             connection.close_connection = True
         case _:
-            connection.send(answer if fault is None else _changed(request, answer, fault, times, elsewhere))
+            connection.send(answer if fault is None else _changed(request, answer, fault, times, other_host))
 
 
-def _changed(request: Request, answer: Answer, fault: Fault, times: int, elsewhere: Callable[[], str]) -> Answer:
+def _changed(request: Request, answer: Answer, fault: Fault, times: int, other_host: Callable[[], str]) -> Answer:
     """Return the answer that a fault makes of the right one."""
     faults = request.faults
     retry_after = (("Retry-After", faults.retry_after),) if faults.retry_after is not None else ()
@@ -123,7 +123,7 @@ def _changed(request: Request, answer: Answer, fault: Fault, times: int, elsewhe
             return expired(faults)
         case "redirect":
             query = "&".join(f"{name}={value}" for name, value in request.query.items() if name != "access_token")
-            return Answer(b"", 302, "text/html", (("Location", f"{elsewhere()}{request.path}?{query}"),))
+            return Answer(b"", 302, "text/html", (("Location", f"{other_host()}{request.path}?{query}"),))
         case "bomb" if answer.content_type == JPEG:
             return Answer(_huge_picture(), 200, JPEG)
         case "bomb":

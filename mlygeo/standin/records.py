@@ -105,14 +105,14 @@ class Records:
             Makes the address of its picture, from a size and the id.
         """
         number = int(self.ids[row])
-        told: dict[str, Any] = {}
+        record: dict[str, Any] = {}
         for name in fields:
             if name in THUMBS:
-                told[name] = thumb(THUMBS[name], number)
+                record[name] = thumb(THUMBS[name], number)
             elif (field := self._field(name)) is not None and (value := field(row)) is not None:
-                told[name] = value
-        told["id"] = str(number)
-        return told
+                record[name] = value
+        record["id"] = str(number)
+        return record
 
     def _field(self, name: str) -> Field | None:
         with self._lock:
@@ -196,11 +196,11 @@ def _object(images: gpd.GeoDataFrame, name: str) -> Field | None:
     if not parts:
         return None
 
-    def tell(row: int) -> dict[str, Any] | None:
-        told = {part: value for part, field in parts.items() if (value := field(row)) is not None}
-        return told or None
+    def values_of(row: int) -> dict[str, Any] | None:
+        values = {part: value for part, field in parts.items() if (value := field(row)) is not None}
+        return values or None
 
-    return tell
+    return values_of
 
 
 def _point(lon: float, lat: float) -> dict[str, Any] | None:
@@ -233,8 +233,8 @@ def _plain(value: Any) -> Any:
         case np.ndarray() | list() | tuple():
             return [_plain(item) for item in value]
         case dict():
-            told = {name: _plain(item) for name, item in value.items() if item is not None}
-            return {**told, "id": str(told["id"])} if "id" in told else told
+            plain = {name: _plain(item) for name, item in value.items() if item is not None}
+            return {**plain, "id": str(plain["id"])} if "id" in plain else plain
     return str(value)
 
 

@@ -145,11 +145,11 @@ class Server:
         self._times: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._elsewhere: Elsewhere | None = None
+        self._other_host: OtherHost | None = None
         self._listener = Listener(port, self._handle)
         self.url = f"http://127.0.0.1:{self._listener.server_address[1]}"
         self._backend = Backend(
-            imagery, Records(imagery.images), pictures or Pictures(), token, self.url, lambda: self.elsewhere.url,
+            imagery, Records(imagery.images), pictures or Pictures(), token, self.url, lambda: self.other_host.url,
             store=store, uploads=None if store is None else UploadStore(store),
         )  # fmt: skip
         self._thread = threading.Thread(
@@ -178,18 +178,18 @@ class Server:
         return Endpoints(graph=self.url, tiles=self.url, upload=f"{self.url}/upload")
 
     @property
-    def elsewhere(self) -> Elsewhere:
+    def other_host(self) -> OtherHost:
         """The other host to which redirects lead; it runs once it is asked for."""
         with self._lock:
-            if self._elsewhere is None:
-                self._elsewhere = Elsewhere()
-            return self._elsewhere
+            if self._other_host is None:
+                self._other_host = OtherHost()
+            return self._other_host
 
     @property
     def leaks(self) -> int:
         """How many requests brought a token where none may go: to the pictures, or to another host."""
         with self._lock:
-            return self._leaks + (0 if self._elsewhere is None else self._elsewhere.leaks)
+            return self._leaks + (0 if self._other_host is None else self._other_host.leaks)
 
     def count(self, route: str | None = None) -> int:
         """Return how many requests came, for one route or in all."""
@@ -203,8 +203,8 @@ class Server:
             self._numbers.clear()
             self._times.clear()
             self.most_at_once = self._leaks = 0
-            if self._elsewhere is not None:
-                self._elsewhere.requests.clear()
+            if self._other_host is not None:
+                self._other_host.requests.clear()
 
     def start(self) -> None:
         """Begin to answer."""
@@ -218,8 +218,8 @@ class Server:
         self._listener.shutdown()
         self._listener.server_close()
         self._thread.join()
-        if self._elsewhere is not None:
-            self._elsewhere.stop()
+        if self._other_host is not None:
+            self._other_host.stop()
 
     def _handle(self, connection: Connection) -> None:
         """Answer one request, rightly or as the faults say."""
@@ -251,7 +251,7 @@ class Server:
                     answer,
                     None if fault in found[0].settles else fault,
                     times=times,
-                    elsewhere=lambda: self.elsewhere.url,
+                    other_host=lambda: self.other_host.url,
                     closing=self._closing,
                 )
         finally:
@@ -357,7 +357,7 @@ def _made(folder: Path) -> Path:
 # The other host.
 
 
-class Elsewhere:
+class OtherHost:
     """
     A second server, which is not the service: it answers everything, and nothing rightly.
 
@@ -392,7 +392,7 @@ class Elsewhere:
     def _handle(self, connection: Connection) -> None:
         parts = urlsplit(connection.path)
         query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-        request = Request("elsewhere", parts.path, query, connection.fields, time.monotonic(), connection.command)
+        request = Request("other_host", parts.path, query, connection.fields, time.monotonic(), connection.command)
         self.requests.append(request)
         if parts.path.endswith(".jpg"):
             connection.send(Answer(_grey_picture(), content_type="image/jpeg"))

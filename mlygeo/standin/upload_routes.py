@@ -95,8 +95,8 @@ def statistics(_backend: Backend, _request: Request, _parts: Mapping[str, str]) 
 
 def trouble(status: int, kind: str, message: str, *, retriable: bool = False, **more: object) -> Answer:
     """Return an error in the upload service's form."""
-    told = {"debug_info": {"retriable": retriable, "type": kind, "message": message}, **more}
-    return Answer(json.dumps(told).encode(), status)
+    content = {"debug_info": {"retriable": retriable, "type": kind, "message": message}, **more}
+    return Answer(json.dumps(content).encode(), status)
 
 
 def unauthorized() -> Answer:
@@ -132,8 +132,8 @@ def _fault(request: Request) -> Answer | None:
         case "rate":
             more: dict[str, Any] = {} if faults.backoff_ms is None else {"backoff": faults.backoff_ms}
             limited = trouble(429, "RequestRateLimitedError", "Request rate limit has been exceeded", **more)
-            told = () if faults.retry_after is None else (("Retry-After", faults.retry_after),)
-            return Answer(limited.body, 429, headers=told)
+            headers = () if faults.retry_after is None else (("Retry-After", faults.retry_after),)
+            return Answer(limited.body, 429, headers=headers)
         case "temporary":
             return trouble(503, "ServiceUnavailableError", "Try again", retriable=True)
         case "query_timeout":

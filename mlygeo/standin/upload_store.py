@@ -175,7 +175,7 @@ class UploadStore:
             images = self._images(str(known["key"]), file_type)
             clusters = self._made("clusters")
             number = str(1_000_000_001 + len(list(clusters.iterdir())))
-            told = {
+            cluster = {
                 "cluster_id": number,
                 "file_type": file_type,
                 "file": known["key"],
@@ -183,7 +183,7 @@ class UploadStore:
                 "organization_id": organization_id,
                 "images": images,
             }
-            _write_json(clusters / f"{number}.json", told)
+            _write_json(clusters / f"{number}.json", cluster)
             _write_json(self._made("handles") / f"{handle}.json", {**known, "cluster_id": number})
             self._log("finished", key=known["key"], cluster_id=number, images=len(images))
             return number
