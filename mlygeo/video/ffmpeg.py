@@ -219,7 +219,7 @@ class _Listener:
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._times: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        self._told: deque[str] = deque(maxlen=3)
+        self._last_errors: deque[str] = deque(maxlen=3)
         self._thread = threading.Thread(target=self._read, args=(stream,), name="mlygeo-ffmpeg", daemon=True)
         self._thread.start()
 
@@ -234,12 +234,12 @@ class _Listener:
     @property
     def errors(self) -> str:
         """The last errors that it told."""
-        return "; ".join(self._told)
+        return "; ".join(self._last_errors)
 
     def _read(self, stream: IO[bytes]) -> None:
         for line in stream:
             if (match := _TIME.search(line)) is not None:
                 self._times.put(int(match[1]))
             elif b"[error]" in line or b"[fatal]" in line:
-                self._told.append(line.decode("utf-8", "replace").split("] ")[-1].strip())
+                self._last_errors.append(line.decode("utf-8", "replace").split("] ")[-1].strip())
         self._times.put(None)

@@ -170,7 +170,7 @@ def sample_frames(
             plan = plan_frames(video, sampling=sampling, track=track)
             settle(target, video, sampling=sampling, track=track, count=len(plan.rows), rerun=rerun)
         except (FormatError, FileError) as error:
-            parts.append(_row_of_video(video, _told(error)))
+            parts.append(_row_of_video(video, _with_hint(error)))
             log.warning("%s", error)
             continue
         label = f"video {number} of {len(videos)}" if len(videos) > 1 else "frames"
@@ -180,7 +180,7 @@ def sample_frames(
         except (FormatError, FileError) as error:
             whole = [is_whole(path_of(target, video, number)) for number in range(len(plan.rows))]
             lost = np.flatnonzero(~np.array(whole))
-            problem = _told(error)
+            problem = _with_hint(error)
             log.warning("%s", error)
         there = np.setdiff1d(np.arange(len(plan.rows)), lost)
         parts.append(_rows(video, target, plan, there))
@@ -250,16 +250,17 @@ def _image(plan: Plan, number: int) -> dict[str, Any]:
 
 def _loss(plan: Plan, lost: Whole) -> str:
     """Say which frames are missing, and why."""
-    told = []
+    problems = []
     if len(lost):
         first, last = plan.video_s[lost[0]], plan.video_s[lost[-1]]
-        told.append(f"{len(lost)} of {len(plan.rows)} frames {decoding.CANNOT}, between {first:.1f} s and {last:.1f} s")
+        count = f"{len(lost)} of {len(plan.rows)} frames"
+        problems.append(f"{count} {decoding.CANNOT}, between {first:.1f} s and {last:.1f} s")
     if plan.problem:
-        told.append(plan.problem)
-    return "; ".join(told)
+        problems.append(plan.problem)
+    return "; ".join(problems)
 
 
-def _told(error: FormatError | FileError) -> str:
+def _with_hint(error: FormatError | FileError) -> str:
     return f"{error}; {error.hint}" if error.hint else str(error)
 
 

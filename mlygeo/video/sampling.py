@@ -204,11 +204,11 @@ def _when(line: Line, captured_ms: Whole, track: gpd.GeoDataFrame | None) -> str
     """Return when the track and the video were recorded, in words."""
     if track is None:
         return None
-    told = [
+    spans = [
         " to ".join(f"{np.datetime64(int(ms), 'ms').astype('datetime64[s]')}Z" for ms in (times[0], times[-1]))
         for times in (line.time // 1000, captured_ms)
     ]
-    return f"the track is of {told[0]}, the video of {told[1]}; --video-start-time sets the video's start"
+    return f"the track is of {spans[0]}, the video of {spans[1]}; --video-start-time sets the video's start"
 
 
 def _by_distance(line: Line, moments: Whole, distance: float) -> Whole:
@@ -247,14 +247,14 @@ def _captured(
     start_ms, source = sampling.start_time_ms, "option"
     if start_ms is None and track is not None and track["time"].notna().any() and _has_gps_time(track, info):
         timed = track[track["time"].notna()]
-        told_s = timed["time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
-        ahead = told_s - timed["video_time_s"].to_numpy()
+        gps_s = timed["time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
+        ahead = gps_s - timed["video_time_s"].to_numpy()
         if np.subtract(*np.percentile(ahead, [90, 10])) > STEADY_S:
             order = np.argsort(timed["video_time_s"].to_numpy(), kind="stable")
             known = timed["video_time_s"].to_numpy()[order]
             outside = (video_s - np.clip(video_s, known[0], known[-1])) / ratio
-            told = np.interp(video_s, known, told_s[order]) + outside
-            return np.round(told * 1000).astype(np.int64), "gps"
+            captured_s = np.interp(video_s, known, gps_s[order]) + outside
+            return np.round(captured_s * 1000).astype(np.int64), "gps"
         start_ms, source = round(float(np.median(ahead)) * 1000), "gps"
     if start_ms is None and info.start_time is not None:
         start_ms, source = round(info.start_time.timestamp() * 1000), "creation_time"
