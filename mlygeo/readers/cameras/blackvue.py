@@ -1,8 +1,8 @@
 """
 NMEA sentences inside videos -> positions: BlackVue's `gps ` box, and text tracks.
 
-BlackVue writes before each sentence the time of the camera's own clock, `[epoch ms]$GPRMC,…`, which runs in
-local time; the valid RMC sentences tell by how much it is off.
+BlackVue writes the time of the camera's clock before each sentence, `[epoch ms]$GPRMC,…`. The clock runs in
+local time; its offset from UTC follows from the valid RMC sentences.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ def decode(content: bytes) -> Points:
     Decode the content of a BlackVue `gps ` box.
 
     The points are those of the RMC sentences, with altitude and dilution of precision from the GGA
-    sentence at the same time of the camera's clock; without RMC those of GGA, else GLL. `video_s` counts
-    from the first point.
+    sentence at the same time of the camera's clock; without RMC sentences those of GGA, else of GLL.
+    `video_s` counts from the first point.
 
     Parameters
     ----------
     content
-        Lines of `[epoch ms]$…`; what is none is passed over.
+        Lines of `[epoch ms]$…`; other lines are skipped.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def decode(content: bytes) -> Points:
 
 def plain(content: bytes, start_s: float = 0.0) -> Points:
     """
-    Decode sentences that have no other time than their own.
+    Decode sentences without the time of a camera's clock.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def plain(content: bytes, start_s: float = 0.0) -> Points:
 
 
 def model(content: bytes) -> str | None:
-    """Return the camera's model from the content of BlackVue's `cprt` box, which is JSON or parted by semicolons."""
+    """Return the camera's model from the content of BlackVue's `cprt` box, which is JSON or separated by semicolons."""
     text = content.strip(b" \0\r\n\t").decode("utf-8", "replace")
     try:
         parsed = json.loads(text)
@@ -124,7 +124,7 @@ def _checked(sentence: bytes, checksum: bytes) -> bool:
     try:
         return total == int(checksum[:2], 16)
     except ValueError:
-        return True  # cut off behind the star: no checksum
+        return True  # cut off after the star: no checksum
 
 
 def _table(kind: bytes, lines: list[tuple[int, list[bytes]]]) -> Points:
@@ -170,10 +170,10 @@ def _degrees(text: bytes, side: bytes) -> float:
 
 def _clock_error(lines: list[tuple[int, list[bytes]]], points: Points, kind: bytes) -> float:
     """
-    Return the seconds to add to the camera's clock to have UTC: what most of the sentences say.
+    Return the seconds to add to the camera's clock to get UTC: the median of all sentences.
 
-    RMC has date and time. GGA and GLL have the time of day alone; for them the camera's day is taken for
-    right, or the one before or after where that is closer.
+    RMC has date and time. GGA and GLL have only the time of day; for them the camera's day is assumed,
+    or the day before or after if that is closer.
     """
     stamps = {round(value * 1000) for value in points.video_s.tolist()}
     off = []
@@ -191,7 +191,7 @@ def _clock_error(lines: list[tuple[int, list[bytes]]], points: Points, kind: byt
 
 
 def _day_s(text: bytes) -> float:
-    """Return the seconds from 1970 to a day written ddmmyy; NaN where it is none."""
+    """Return the seconds from 1970 to a day written ddmmyy; NaN where it is not a day."""
     try:
         day = date(2000 + int(text[4:6]), int(text[2:4]), int(text[:2]))
     except ValueError:
