@@ -42,12 +42,12 @@ PARTS = {
     "plotting": Part("maps", "disk"),
     "standin": Part("a local copy of the service", "network"),
     "locks": Part("one run at a time", "disk"),
-    "store": Part("frames in files and databases: GeoParquet, GIS formats, PostGIS; atomic writes", "disk"),
+    "store": Part("frames in GeoParquet, GIS files and PostGIS; atomic writes", "disk"),
     "spatial": Part("steps: frame in, frame out; no files, no network, no clock", "memory"),
     "formats": Part("bytes to values and back: JPEG, EXIF, MP4, GPX, vector tiles", "memory"),
     "frames": Part("frames are checked and made", "memory"),
     "keys": Part("ids of images, and their order", "memory"),
-    "rows": Part("values of a row", "memory"),
+    "rows": Part("the values of a row, each in one form", "memory"),
     "arrays": Part("array types", "memory"),
     "config": Part("settings file", "disk"),
     "filters": Part("of images", "memory"),
@@ -112,21 +112,12 @@ TOUCHES = {
 }
 
 
-def layers(*, missing: bool = False) -> list[list[str]]:
-    """
-    Return the parts on each layer, from the import contract in pyproject.toml.
-
-    Parameters
-    ----------
-    missing
-        Also those that the contract allows to be missing, and that are.
-    """
+def layers() -> list[list[str]]:
+    """Return the parts on each layer, from the import contract in pyproject.toml."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
     listed = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
-    rows = [[name.strip(" ()").removeprefix("mlygeo.") for name in re.split(r"[:|]", layer)] for layer in listed]
-    there = {path.stem for path in (ROOT / "mlygeo").iterdir()} - {"__main__"}
-    return [row for row in ([part for part in row if missing or part in there] for row in rows) if row]
+    return [re.split(r" [:|] ", layer) for layer in listed if layer != "__main__"]
 
 
 def drawn(rows: list[list[str]]) -> str:

@@ -1,6 +1,5 @@
 from .downloads.ledger import transfers as transfers
 from .frames import filter_images as filter_images
-from .photos.descriptions import write_descriptions as write_descriptions
 from .pipelines.account import authenticate as authenticate
 from .pipelines.account import edit_config as edit_config
 from .pipelines.chains import process_and_upload as process_and_upload
@@ -36,6 +35,7 @@ from .pipelines.video import sample_video as sample_video
 from .pipelines.video import tracks as tracks
 from .plotting import explore as explore
 from .providers.mapillary.descriptions import read_descriptions as read_descriptions
+from .providers.mapillary.descriptions import write_descriptions as write_descriptions
 from .providers.mapillary.layers import read_tile as read_tile
 from .providers.mapillary.layers import read_tiles as read_tiles
 from .providers.mapillary.tiles import fetch_tiles as fetch_tiles

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     Times: TypeAlias = npt.NDArray[np.datetime64]
     Objects: TypeAlias = npt.NDArray[np.object_]
     Rows: TypeAlias = Whole  # row numbers
-    Ids: TypeAlias = Whole
 
 Bounds: TypeAlias = tuple[float, float, float, float]
 """West, south, east, north in degrees; west > east where the antimeridian lies between."""

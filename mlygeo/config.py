@@ -1,5 +1,5 @@
 """
-Settings from outside: the configuration file, the service's endpoints, and the access token.
+Settings from outside: the configuration file, the addresses of services, and access tokens.
 
 What a caller passes wins over the environment, and the environment over files. Everything is
 read once, by whoever starts the work, and handed on as values.
@@ -23,77 +23,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlygeo.config")
 
-TOKEN_VARIABLES = ("MAPILLARY_ACCESS_TOKEN", "MLY_ACCESS_TOKEN", "MAPILLARY_TOKEN")
-"""Environment variables that may hold the access token; the first that is set wins."""
-
 TOKEN_FILE = "token.txt"  # noqa: S105 - the name of a file
 """Name of the file with the access token, in the working folder or the user's configuration folder."""
-
-TOKEN_HINT = (
-    "get a token at https://www.mapillary.com/dashboard/developers, and put it into "
-    f"{TOKEN_FILE} or the environment variable {TOKEN_VARIABLES[0]}"
-)
 
 LONGEST_TOKEN_FILE = 65_536
 """Bytes; a longer file is no token, and is not read to its end."""
 
 SIDES = ("west", "south", "east", "north")
-
-
-@dataclass(frozen=True)
-class Endpoints:
-    """
-    Where the Mapillary service answers.
-
-    Parameters
-    ----------
-    graph
-        The Graph API.
-    tiles
-        Vector tiles.
-    upload
-        The upload service.
-
-    Raises
-    ------
-    ConfigError
-        If one is no http(s) URL, or would send the token unencrypted to another machine.
-    """
-
-    graph: str = "https://graph.mapillary.com"
-    tiles: str = "https://tiles.mapillary.com"
-    upload: str = "https://rupload.facebook.com/mapillary_public_uploads"
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            object.__setattr__(self, field.name, _checked_url(getattr(self, field.name), field.name))
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Endpoints:
-        """
-        Return the endpoints, those of the environment before the real ones.
-
-        Parameters
-        ----------
-        environ
-            May set MAPILLARY_GRAPH_API_ENDPOINT and MAPILLARY_UPLOAD_ENDPOINT (the official
-            client's variables) and MAPILLARY_TILES_ENDPOINT.
-
-        Raises
-        ------
-        ConfigError
-            As for the class.
-        """
-        variables = {
-            "graph": "MAPILLARY_GRAPH_API_ENDPOINT",
-            "tiles": "MAPILLARY_TILES_ENDPOINT",
-            "upload": "MAPILLARY_UPLOAD_ENDPOINT",
-        }
-        urls = {}
-        for name, variable in variables.items():
-            if url := environ.get(variable, "").strip():
-                urls[name] = _checked_url(url, variable)
-        return cls(**urls)
 
 
 def is_loopback(url: str) -> bool:
@@ -102,14 +38,31 @@ def is_loopback(url: str) -> bool:
     return host in {"localhost", "::1"} or (host.startswith("127.") and host.replace(".", "").isdigit())
 
 
-def _checked_url(url: str, name: str) -> str:
+def checked_url(url: str, name: str, *, example: str) -> str:
+    """
+    Return the address of a service without the slash at its end.
+
+    Parameters
+    ----------
+    url
+        The address.
+    name
+        What messages call it.
+    example
+        An address that is right, for messages.
+
+    Raises
+    ------
+    ConfigError
+        If it is no http(s) URL, or an access token would travel there unencrypted to another machine.
+    """
     try:
         parts = urlsplit(url)
         sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         sound = False
     if not sound or parts.query or parts.fragment or any(letter.isspace() for letter in url):
-        raise ConfigError(f"{name} is no http(s) URL: {_harmless(url)!r}", hint="such as https://tiles.mapillary.com")
+        raise ConfigError(f"{name} is no http(s) URL: {_harmless(url)!r}", hint=f"such as {example}")
     if parts.username is not None or parts.password is not None:
         raise ConfigError(f"{name} holds a user name or password", hint="leave them out of the URL")
     if parts.scheme == "http" and not is_loopback(url):
@@ -122,101 +75,123 @@ def _harmless(url: str) -> str:
     return url.split("?", 1)[0].rsplit("@", 1)[-1][:80]
 
 
-def find_token(
-    token: str | None = None,
-    token_file: str | os.PathLike[str] | None = None,
-    environ: Mapping[str, str] | None = None,
-) -> str | None:
+@dataclass(frozen=True)
+class TokenSources:
     """
-    Return the access token, or None where there is none.
-
-    The first of these wins: the argument, the file named, the environment
-    (MAPILLARY_ACCESS_TOKEN, MLY_ACCESS_TOKEN, MAPILLARY_TOKEN; empty counts as unset),
-    `token.txt` in the working folder, `token.txt` in the user's configuration folder.
+    Where the access token of a service is looked for.
 
     Parameters
     ----------
-    token
-        The token itself.
-    token_file
-        A file that holds nothing else.
-    environ
-        The environment; this process's unless given.
-
-    Raises
-    ------
-    CredentialsError
-        If the file named does not exist, or what was found is no token. The text never shows it.
+    variables
+        Environment variables that may hold it; the first that is set wins.
+    site
+        Where a user gets one.
     """
-    if token is not None:
-        return _checked_token(token, "the token given")
-    if token_file is not None:
-        return _token_of_file(Path(token_file).expanduser())
-    environ = os.environ if environ is None else environ
-    for variable in TOKEN_VARIABLES:
-        if value := environ.get(variable, "").strip():
-            return _checked_token(value, f"the environment variable {variable}")
-    for path in _usual_token_files():
-        if path.is_file():
-            return _token_of_file(path)
-    return None
 
+    variables: tuple[str, ...]
+    site: str
 
-def require_token(
-    token: str | None = None,
-    token_file: str | os.PathLike[str] | None = None,
-    environ: Mapping[str, str] | None = None,
-) -> str:
-    """
-    Return the access token.
+    @property
+    def hint(self) -> str:
+        """What to do where there is none."""
+        return (
+            f"get a token at {self.site}, and put it into {TOKEN_FILE} or the environment variable {self.variables[0]}"
+        )
 
-    Parameters
-    ----------
-    token, token_file, environ
-        As for `find_token`.
+    def find(
+        self,
+        token: str | None = None,
+        token_file: str | os.PathLike[str] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> str | None:
+        """
+        Return the access token, or None where there is none.
 
-    Raises
-    ------
-    CredentialsError
-        If there is none, saying where it was looked for; or as `find_token` does.
-    """
-    found = find_token(token, token_file, environ)
-    if found is None:
-        looked = ", ".join([*TOKEN_VARIABLES, f"./{TOKEN_FILE}", f"{TOKEN_FILE} in the user's configuration folder"])
-        raise CredentialsError(f"no access token (looked at {looked})", hint=TOKEN_HINT)
-    return found
+        The first of these wins: the argument, the file named, the environment (an empty variable
+        counts as unset), `token.txt` in the working folder, `token.txt` in the user's configuration
+        folder.
+
+        Parameters
+        ----------
+        token
+            The token itself.
+        token_file
+            A file that holds nothing else.
+        environ
+            The environment; this process's unless given.
+
+        Raises
+        ------
+        CredentialsError
+            If the file named does not exist, or what was found is no token. The text never shows it.
+        """
+        if token is not None:
+            return self._checked(token, "the token given")
+        if token_file is not None:
+            return self._of_file(Path(token_file).expanduser())
+        environ = os.environ if environ is None else environ
+        for variable in self.variables:
+            if value := environ.get(variable, "").strip():
+                return self._checked(value, f"the environment variable {variable}")
+        for path in _usual_token_files():
+            if path.is_file():
+                return self._of_file(path)
+        return None
+
+    def require(
+        self,
+        token: str | None = None,
+        token_file: str | os.PathLike[str] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> str:
+        """
+        Return the access token.
+
+        Parameters
+        ----------
+        token, token_file, environ
+            As for `find`.
+
+        Raises
+        ------
+        CredentialsError
+            If there is none, saying where it was looked for; or as `find` does.
+        """
+        found = self.find(token, token_file, environ)
+        if found is None:
+            looked = ", ".join([*self.variables, f"./{TOKEN_FILE}", f"{TOKEN_FILE} in the user's configuration folder"])
+            raise CredentialsError(f"no access token (looked at {looked})", hint=self.hint)
+        return found
+
+    def _of_file(self, path: Path) -> str:
+        try:
+            with path.open("rb") as file:
+                content = file.read(LONGEST_TOKEN_FILE + 1)
+        except OSError as error:
+            raise CredentialsError(f"token file {path}: {error.strerror}", hint=self.hint) from None
+        problem = f"token file {path}"
+        if len(content) > LONGEST_TOKEN_FILE:
+            raise CredentialsError(f"{problem} is too long for a token", hint=self.hint)
+        # What cannot be decoded becomes a letter that no token has, and is refused as such.
+        return self._checked(content.decode("utf-8-sig", errors="replace"), problem)
+
+    def _checked(self, token: str, where: str) -> str:
+        token = token.strip()
+        if not token:
+            raise CredentialsError(f"{where} is empty", hint=self.hint)
+        if len(token.splitlines()) > 1:
+            raise CredentialsError(f"{where} has several lines, and a token is one word", hint=self.hint)
+        if any(letter.isspace() for letter in token):
+            raise CredentialsError(f"{where} holds white space, and a token is one word", hint=self.hint)
+        if not (token.isascii() and token.isprintable()):
+            raise CredentialsError(f"{where} holds letters that no token has", hint=self.hint)
+        return token
 
 
 def _usual_token_files() -> list[Path]:
     import platformdirs
 
     return [Path(TOKEN_FILE), Path(platformdirs.user_config_dir("mlygeo", appauthor=False)) / TOKEN_FILE]
-
-
-def _token_of_file(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(LONGEST_TOKEN_FILE + 1)
-    except OSError as error:
-        raise CredentialsError(f"token file {path}: {error.strerror}", hint=TOKEN_HINT) from None
-    problem = f"token file {path}"
-    if len(content) > LONGEST_TOKEN_FILE:
-        raise CredentialsError(f"{problem} is too long for a token", hint=TOKEN_HINT)
-    # What cannot be decoded becomes a letter that no token has, and is refused as such.
-    return _checked_token(content.decode("utf-8-sig", errors="replace"), problem)
-
-
-def _checked_token(token: str, where: str) -> str:
-    token = token.strip()
-    if not token:
-        raise CredentialsError(f"{where} is empty", hint=TOKEN_HINT)
-    if len(token.splitlines()) > 1:
-        raise CredentialsError(f"{where} has several lines, and a token is one word", hint=TOKEN_HINT)
-    if any(letter.isspace() for letter in token):
-        raise CredentialsError(f"{where} holds white space, and a token is one word", hint=TOKEN_HINT)
-    if not (token.isascii() and token.isprintable()):
-        raise CredentialsError(f"{where} holds letters that no token has", hint=TOKEN_HINT)
-    return token
 
 
 @dataclass(frozen=True)

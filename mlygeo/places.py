@@ -36,3 +36,22 @@ def several(given: Any) -> list[Any]:
 def unlisted(error: OSError) -> NoReturn:
     """Raise for a folder that cannot be listed: it may have photos in it, and to go on would lose them silently."""
     raise FileError(f"the folder {error.filename} cannot be read: {error.strerror or error}") from error
+
+
+def find_moved(name: str, base: str) -> str | None:
+    """
+    Return the file under a folder whose path ends as this one does; None where there is none.
+
+    Parameters
+    ----------
+    name
+        Where the file was.
+    base
+        The folder that may hold it now.
+    """
+    parts = name.replace("\\", "/").split("/")
+    for number in range(1, len(parts)):
+        path = os.path.join(base, *parts[number:])  # noqa: PTH118
+        if ".." not in parts[number:] and os.path.lexists(path):
+            return os.path.normpath(path)
+    return None

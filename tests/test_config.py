@@ -9,8 +9,8 @@ import pytest
 from helpers.tokens import TOKEN
 
 from mlygeo import config
-from mlygeo.config import Endpoints
 from mlygeo.errors import ConfigError, CredentialsError
+from mlygeo.providers.mapillary.service import TOKENS, Endpoints
 
 PERCEPT = {
     "bounding_box": {"west": 9.1616, "south": 48.7624, "east": 9.1759, "north": 48.7789},
@@ -117,27 +117,27 @@ class TestToken:
         self.user_file.parent.mkdir()
 
     def test_the_order(self, tmp_path):
-        assert config.find_token(environ={}) is None
+        assert TOKENS.find(environ={}) is None
         written(self.user_file, "user\n")
-        assert config.find_token(environ={}) == "user"
+        assert TOKENS.find(environ={}) == "user"
         written(Path("token.txt"), "  folder \r\n")
-        assert config.find_token(environ={}) == "folder"
+        assert TOKENS.find(environ={}) == "folder"
         environ = {"MAPILLARY_TOKEN": "third"}
-        assert config.find_token(environ=environ) == "third"
+        assert TOKENS.find(environ=environ) == "third"
         environ["MLY_ACCESS_TOKEN"] = "second"
-        assert config.find_token(environ=environ) == "second"
+        assert TOKENS.find(environ=environ) == "second"
         environ["MAPILLARY_ACCESS_TOKEN"] = "first"
-        assert config.find_token(environ=environ) == "first"
+        assert TOKENS.find(environ=environ) == "first"
         named = written(tmp_path / "t", "\ufefffile")
-        assert config.find_token(token_file=named, environ=environ) == "file"
-        assert config.find_token("argument", token_file=named, environ=environ) == "argument"
+        assert TOKENS.find(token_file=named, environ=environ) == "file"
+        assert TOKENS.find("argument", token_file=named, environ=environ) == "argument"
 
     def test_an_empty_variable_counts_as_unset(self):
-        assert config.find_token(environ={"MAPILLARY_ACCESS_TOKEN": " ", "MAPILLARY_TOKEN": TOKEN}) == TOKEN
+        assert TOKENS.find(environ={"MAPILLARY_ACCESS_TOKEN": " ", "MAPILLARY_TOKEN": TOKEN}) == TOKEN
 
     def test_the_process_environment_is_the_default(self, monkeypatch):
         monkeypatch.setenv("MLY_ACCESS_TOKEN", TOKEN)
-        assert config.require_token() == TOKEN
+        assert TOKENS.require() == TOKEN
 
     @pytest.mark.parametrize(
         "content",
@@ -146,7 +146,7 @@ class TestToken:
     def test_what_is_no_token_is_refused_and_never_shown(self, tmp_path, content):
         path = written(tmp_path / "t.txt", content)
         with pytest.raises(CredentialsError) as caught:
-            config.find_token(token_file=path)
+            TOKENS.find(token_file=path)
         assert "t.txt" in str(caught.value)
         assert "SECRET" not in str(caught.value) + str(caught.value.hint)
         assert caught.value.__cause__ is None
@@ -154,8 +154,8 @@ class TestToken:
 
     def test_a_bad_argument_or_variable_is_never_shown(self):
         for call in (
-            lambda: config.find_token("SECRET x"),
-            lambda: config.find_token(environ={"MLY_ACCESS_TOKEN": "SECRET\tx"}),
+            lambda: TOKENS.find("SECRET x"),
+            lambda: TOKENS.find(environ={"MLY_ACCESS_TOKEN": "SECRET\tx"}),
         ):
             with pytest.raises(CredentialsError) as caught:
                 call()
@@ -163,14 +163,14 @@ class TestToken:
 
     def test_a_file_that_was_named_must_exist(self, tmp_path):
         with pytest.raises(CredentialsError, match=r"nothing\.txt"):
-            config.find_token(token_file=tmp_path / "nothing.txt", environ={"MLY_ACCESS_TOKEN": TOKEN})
+            TOKENS.find(token_file=tmp_path / "nothing.txt", environ={"MLY_ACCESS_TOKEN": TOKEN})
         with pytest.raises(CredentialsError, match="directory"):
-            config.find_token(token_file=tmp_path)
+            TOKENS.find(token_file=tmp_path)
 
     def test_no_token_says_where_it_was_looked_for(self):
         with pytest.raises(CredentialsError) as caught:
-            config.require_token(environ={})
-        for name in (*config.TOKEN_VARIABLES, "token.txt"):
+            TOKENS.require(environ={})
+        for name in (*TOKENS.variables, "token.txt"):
             assert name in str(caught.value)
         assert "https://www.mapillary.com/dashboard/developers" in caught.value.hint
 

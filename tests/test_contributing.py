@@ -7,12 +7,17 @@ that names the file; and commands and Python, which run with the changed copy in
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
@@ -198,6 +203,34 @@ class TestRecipes:
         found, expected = (np.stack([frame.geometry.x, frame.geometry.y]) for frame in (photos, ride))
         assert found == pytest.approx(expected, abs=1e-6, nan_ok=True)
 
+    def test_a_provider(self, changed, monkeypatch):
+        """Its folder and one line."""
+        folder = "mlygeo/providers/acme/"
+        outside = {path for path in RECIPES["Add a provider"].source_files() if not path.startswith(folder)}
+        assert outside == {"mlygeo/providers/__init__.py"}
+        copy = changed("Add a provider")
+        images = mlygeo.read_frame(copy.work / "images.parquet").iloc[:20]
+        features = [
+            {"type": "Feature", "geometry": {"type": "Point", "coordinates": [place.x, place.y]},
+             "properties": {"number": number, "ride": "r", "ms": 1_700_000_000_000, "towards": 90.0}}
+            for number, place in enumerate(images.geometry, 1)
+        ]  # fmt: skip
+        served = copy.work / "served"
+        served.mkdir()
+        (served / "images.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+        handler = functools.partial(SimpleHTTPRequestHandler, directory=served)
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            monkeypatch.setenv("ACME_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+            copy.use("Add a provider")
+            server.shutdown()
+        code = """
+            from mlygeo import providers, tiles
+            found = tiles((9, 48, 10, 49), tile_cache="acme-tiles", service=providers.provider("acme").service())
+            print(found["id"].tolist())
+        """
+        assert copy.python(textwrap.dedent(code)).strip() == str(list(range(1, 21)))
+
     def test_an_export_format(self, changed):
         assert len(RECIPES["Add an export format"].source_files()) <= 2
         copy = changed("Add an export format")
@@ -211,7 +244,7 @@ def test_all_of_them_pass_lint(changed):
     """Together, as a contributor's own files must."""
     copy = changed(*RECIPES)
     shutil.copy(ROOT / "pyproject.toml", copy.folder)
-    (copy.folder / "tests").mkdir(exist_ok=True)
+    shutil.copytree(ROOT / "tests" / "helpers", copy.folder / "tests" / "helpers")
     for name in ("conftest.py", "test_house.py"):
         shutil.copy(ROOT / "tests" / name, copy.folder / "tests")
     edits = [edit for made in RECIPES.values() for edit in made.edits]

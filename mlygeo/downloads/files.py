@@ -9,44 +9,26 @@ import os
 import secrets
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo import store
 from mlygeo.downloads import check, layouts
 from mlygeo.downloads.check import BombError
 from mlygeo.errors import FileError, FormatError, InputError, ServiceError
 from mlygeo.places import STATE_FOLDER
+from mlygeo.providers import needed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mlygeo.downloads.layouts import Layout
     from mlygeo.downloads.ledger import Form, Ledger
+    from mlygeo.formats.exif import Tags
+    from mlygeo.providers import Provider
 
     Record = Mapping[str, Any]
     from pathlib import Path
 
-EXIF_FIELDS = (
-    "geometry",
-    "computed_geometry",
-    "altitude",
-    "computed_altitude",
-    "compass_angle",
-    "computed_compass_angle",
-    "camera_type",
-    "camera_parameters",
-    "is_pano",
-    "make",
-    "model",
-    "width",
-    "height",
-    "creator",
-    "organization",
-)
-"""Fields that are asked for where metadata goes into the files."""
-
-SIDECAR_FIELDS = (*EXIF_FIELDS, "computed_rotation", "atomic_scale", "quality_score", "exif_orientation")
-"""Fields that are asked for where metadata goes into files of its own."""
 
 PARTS = "parts"
 """Folder, in the state folder, of files that do not have their name yet."""
@@ -67,7 +49,7 @@ class Wish:
     form
         Size, format and layout.
     exif
-        Write what Mapillary says of it into the file.
+        Write what its provider says of it into the file.
     computed
         Take the position after 3D reconstruction for that.
     quality
@@ -80,15 +62,9 @@ class Wish:
     quality: int | None = None
 
     @property
-    def thumb(self) -> str:
-        """The field with the picture's address."""
-        return f"thumb_{self.form.size}_url"
-
-    @property
-    def fields(self) -> list[str]:
-        """The fields to ask for."""
-        more = SIDECAR_FIELDS if self.form.layout == "flat" else EXIF_FIELDS if self.exif else ()
-        return ["sequence", "captured_at", *more, self.thumb]
+    def metadata(self) -> Literal["none", "exif", "all"]:
+        """What is wanted of an image beside its picture."""
+        return "all" if self.form.layout == "flat" else "exif" if self.exif else "none"
 
 
 class Keeping:
@@ -103,10 +79,15 @@ class Keeping:
         Where files go.
     files, ledger
         The folder and its ledger.
+    provider
+        Who has the pictures.
     """
 
-    def __init__(self, wish: Wish, *, layout: Layout, files: PictureFiles, ledger: Ledger) -> None:
+    def __init__(self, wish: Wish, *, layout: Layout, files: PictureFiles, ledger: Ledger, provider: Provider) -> None:
         self._wish, self._layout, self._files, self._ledger = wish, layout, files, ledger
+        self._provider = provider
+        self._records = needed(provider.records, provider, "images by id")
+        self._pictures = needed(provider.pictures, provider, "pictures")
 
     def path(self, number: int, record: Record) -> str:
         """
@@ -118,7 +99,7 @@ class Keeping:
             If what is known of the image makes no name.
         """
         try:
-            path = self._layout.path(number, record)
+            path = self._layout.path(number, self._records.row_of(record))
         except FormatError as error:
             raise FinalError(str(error)) from error
         if self._wish.form.layout == "time" and self._ledger.owner(path) not in {None, number}:
@@ -178,25 +159,26 @@ class Keeping:
         if not wish.exif and wish.quality is None and wish.form.format == "jpg":
             return body
         from mlygeo.photos import exif_writer
-        from mlygeo.photos.tags import picture_tags
 
         try:
             if wish.exif:
-                body = exif_writer.insert(body, picture_tags(record, computed=wish.computed))
+                body = exif_writer.insert(body, self._tags(record))
             if wish.quality is not None or wish.form.format != "jpg":
                 body = exif_writer.recode(body, quality=wish.quality, format=wish.form.format)  # type: ignore[arg-type]
         except (FormatError, InputError) as error:
             raise FinalError(f"it could not be written with its metadata: {error}") from error
         return body
 
+    def _tags(self, record: Record) -> Tags:
+        from mlygeo.photos.tags import picture_tags
+
+        return picture_tags(record, computed=self._wish.computed, provider=self._provider)
+
     def _write_sidecar(self, number: int, record: Record) -> None:
         sidecar = self._layout.sidecar(number)
         if sidecar is None:
             return
-        from mlygeo import frames
-
-        kept = {name: value for name, value in record.items() if not name.startswith("thumb_")}
-        told = {"id": str(number), **kept, "attribution": frames.MAPILLARY}
+        told = {"id": str(number), **self._pictures.sidecar(record)}
         self._files.write(sidecar, (json.dumps(told, ensure_ascii=False, indent=1) + "\n").encode())
 
 

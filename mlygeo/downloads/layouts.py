@@ -17,11 +17,12 @@ import numpy as np
 from mlygeo.errors import FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from mlygeo.arrays import Ids, Whole32
+    from mlygeo.arrays import Whole32
     from mlygeo.downloads.ledger import Form
-    from mlygeo.providers.mapillary.graph import Graph
+    from mlygeo.keys import Ids, Key
+    from mlygeo.providers import Records, Session
 
 LONGEST_SEQUENCE_ID = 100
 """Letters; real ones have 22, and a name of a folder may have 255 bytes."""
@@ -35,7 +36,7 @@ UNKNOWN_TIME = np.iinfo(np.int64).min
 """Stands for a capture time that nobody told."""
 
 
-def layout_of(form: Form, ids: Ids, graph: Graph) -> Layout:
+def layout_of(form: Form, ids: Ids, session: Session, records: Records) -> Layout:
     """
     Return the layout of a download.
 
@@ -45,14 +46,14 @@ def layout_of(form: Form, ids: Ids, graph: Graph) -> Layout:
         The form that is wanted.
     ids
         The images; shape (n,).
-    graph
-        The Graph API; the layout by time alone asks it.
+    session, records
+        Who tells of images; the layout by time alone asks.
     """
     if form.layout == "sequence":
         return BySequence(form.format)
     if form.layout == "flat":
         return Flat(form.format)
-    return _by_time(np.sort(ids), graph, form.format)
+    return _by_time(np.sort(ids), session, records, form.format)
 
 
 class Layout(Protocol):
@@ -67,7 +68,7 @@ class Layout(Protocol):
         number
             Its id.
         record
-            What the Graph API says of it.
+            What is said of it, by the columns of an images frame.
 
         Raises
         ------
@@ -87,7 +88,7 @@ class BySequence:
 
     def path(self, number: int, record: Mapping[str, Any]) -> str:
         """Return the path of an image's file."""
-        return f"{sequence_folder(record.get('sequence'))}/{number}.{self._ending}"
+        return f"{sequence_folder(record.get('sequence_id'))}/{number}.{self._ending}"
 
     def sidecar(self, number: int) -> str | None:  # noqa: ARG002
         """Return None: there are no further files."""
@@ -154,7 +155,7 @@ class ByTime:
         """Return the path of an image's file."""
         row = int(np.searchsorted(self._ids, number))
         sequence = int(self._sequences[row])
-        name = sequence_folder(self._names[sequence] if sequence >= 0 else record.get("sequence"))[:8]
+        name = sequence_folder(self._names[sequence] if sequence >= 0 else record.get("sequence_id"))[:8]
         start = int(self._starts[sequence]) if sequence >= 0 else UNKNOWN_TIME
         folder = name if start == UNKNOWN_TIME else f"{_stamp(start)[0]}_{name}"
         captured = int(self._captured[row])
@@ -200,7 +201,7 @@ def sequence_folder(sequence_id: object) -> str:
 
 
 def milliseconds(captured_at: object) -> int:
-    """Return a capture time as the Graph API gives it; `UNKNOWN_TIME` where it makes no sense."""
+    """Return a capture time in milliseconds; `UNKNOWN_TIME` where it makes no sense."""
     if isinstance(captured_at, bool) or not isinstance(captured_at, int | float):
         return UNKNOWN_TIME
     # From 0001 to 9999: what a date can be.
@@ -214,7 +215,7 @@ def _stamp(time_ms: int) -> tuple[str, str]:
     return f"{moment.year:04d}{moment:%m%d_%H%M%S}", f"{rest:03d}"
 
 
-def _by_time(ids: Ids, graph: Graph, ending: str) -> Layout:
+def _by_time(ids: Ids, session: Session, records: Records, ending: str) -> Layout:
     """
     Return the layout by time of images, whose times and sequences are asked for.
 
@@ -224,10 +225,10 @@ def _by_time(ids: Ids, graph: Graph, ending: str) -> Layout:
     sequences = np.full(len(ids), -1, dtype=np.int32)
     captured = np.full(len(ids), UNKNOWN_TIME, dtype=np.int64)
     numbers: dict[str, int] = {}
-    for number, record in _records(graph, ids, ["sequence", "captured_at"]):
+    for number, told in _rows(session, records, ids, "sequence_id", "captured_at"):
         row = np.searchsorted(ids, number)
-        captured[row] = milliseconds(record.get("captured_at"))
-        if isinstance(sequence := record.get("sequence"), str):
+        captured[row] = milliseconds(told.get("captured_at"))
+        if isinstance(sequence := told.get("sequence_id"), str):
             sequences[row] = numbers.setdefault(sequence, len(numbers))
     names = list(numbers)
     starts = np.full(len(names), UNKNOWN_TIME, dtype=np.int64)
@@ -236,13 +237,13 @@ def _by_time(ids: Ids, graph: Graph, ending: str) -> Layout:
         # One that is no safe name gets no folder, and so needs no time.
         with contextlib.suppress(OSError):
             sequence_folder(name)
-            along = graph.image_ids(name)
+            along = session.image_ids(name)
             if along:
                 firsts.setdefault(along[0], []).append(number)
-        if graph.ended is not None:
-            raise graph.ended
-    for number, record in _records(graph, np.array(sorted(firsts), dtype=np.int64), ["captured_at"]):
-        starts[firsts[number]] = milliseconds(record.get("captured_at"))
+        if session.ended is not None:
+            raise session.ended
+    for number, told in _rows(session, records, sorted(firsts), "captured_at"):
+        starts[firsts[number]] = milliseconds(told.get("captured_at"))
     # Where the service does not tell of a sequence, its first image at hand has to do.
     for each in np.flatnonzero(starts == UNKNOWN_TIME):
         own = captured[(sequences == each) & (captured != UNKNOWN_TIME)]
@@ -250,6 +251,9 @@ def _by_time(ids: Ids, graph: Graph, ending: str) -> Layout:
     return ByTime(ids, sequences, captured, names, starts, ending=ending)
 
 
-def _records(graph: Graph, ids: Ids, fields: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    for batch in graph.images(ids, fields=fields):
-        yield from batch.found.items()
+def _rows(
+    session: Session, records: Records, ids: Iterable[Key], *columns: str
+) -> Iterator[tuple[Key, dict[str, Any]]]:
+    """Yield some columns of images, as they come."""
+    for batch in session.images(ids, fields=records.fields_for(*columns)):
+        yield from ((key, records.row_of(record)) for key, record in batch.found.items())

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from mlygeo.arrays import Ids
+    from mlygeo.keys import Ids
 
 __all__ = [
     "COLUMNS", "FAILED", "GONE", "LEDGER_FILE", "OTHER", "THERE", "UNKNOWN",

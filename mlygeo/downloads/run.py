@@ -20,23 +20,25 @@ from mlygeo.downloads import ledger
 from mlygeo.downloads.files import FinalError, Keeping, Wish
 from mlygeo.downloads.ledger import Ledger, Transfer, now_ms
 from mlygeo.errors import NetworkError, ServiceError, ThrottledError, TokenRejectedError
+from mlygeo.net.answers import GoneError
 from mlygeo.net.http import StoppedError
-from mlygeo.net.pictures import ExpiredError, WaitError, expiry
-from mlygeo.net.workers import WaitingLine
-from mlygeo.providers.mapillary.graph import GONE, GoneError
+from mlygeo.net.pictures import ExpiredError, WaitError
+from mlygeo.net.workers import RetryQueue
+from mlygeo.providers import needed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
 
-    from mlygeo.arrays import Flags, Ids
+    from mlygeo.arrays import Flags
     from mlygeo.downloads.files import PictureFiles
     from mlygeo.downloads.layouts import Layout
+    from mlygeo.keys import Ids
     from mlygeo.net.http import Retry
     from mlygeo.net.pictures import Pictures
     from mlygeo.progress import Bar
-    from mlygeo.providers.mapillary.graph import Graph
+    from mlygeo.providers import Batch, Provider, Session
 
     Record = Mapping[str, Any]
 
@@ -45,7 +47,7 @@ __all__ = ["Download", "Outcome"]
 log = logging.getLogger("mlygeo.download")
 
 ITEMS_A_WORKER = 8
-"""Images a worker in the line: those on their way, those waiting for another try, and the next ones."""
+"""Images a worker in the queue: those on their way, those waiting for another try, and the next ones."""
 
 LEAVE_S = 1.2
 """Seconds that workers get to leave when the work is called off; Ctrl-C shall take two at most."""
@@ -71,7 +73,9 @@ class Download:
         Where files go.
     files, ledger
         The folder and its ledger.
-    graph, pictures
+    provider
+        Who has the images.
+    session, pictures
         Where metadata and bytes come from; they share `stop`.
     stop
         Ends everything when set.
@@ -90,7 +94,8 @@ class Download:
         layout: Layout,
         files: PictureFiles,
         ledger: Ledger,
-        graph: Graph,
+        provider: Provider,
+        session: Session,
         pictures: Pictures,
         stop: threading.Event,
         retry: Retry,
@@ -99,10 +104,13 @@ class Download:
     ) -> None:
         self.outcome = Outcome()
         self._wish, self._ledger = wish, ledger
-        self._keeping = Keeping(wish, layout=layout, files=files, ledger=ledger)
-        self._graph, self._pictures, self._stop, self._retry, self._bar = graph, pictures, stop, retry, bar
+        self._keeping = Keeping(wish, layout=layout, files=files, ledger=ledger, provider=provider)
+        self._session, self._pictures, self._stop, self._retry, self._bar = session, pictures, stop, retry, bar
+        self._addresses = needed(provider.pictures, provider, "pictures")
+        self._records = needed(provider.records, provider, "images by id")
+        self._fields = self._addresses.fields(wish.form.size, metadata=wish.metadata)
         self._workers = workers
-        self._line: WaitingLine[_Item] = WaitingLine(capacity=workers * ITEMS_A_WORKER)
+        self._queue: RetryQueue[_Item] = RetryQueue(capacity=workers * ITEMS_A_WORKER)
         self._lock = threading.Lock()
         self._error: Exception | None = None
         self._in_a_row = 0
@@ -144,21 +152,21 @@ class Download:
         for thread in threads:
             thread.start()
         try:
-            for batch in self._graph.images(ids, fields=self._wish.fields):
-                self._note_missing(batch.missing, by_id, trusted)
+            for batch in self._session.images(ids, fields=self._fields):
+                self._note_missing(batch, by_id, trusted)
                 for number, record in sorted(batch.found.items()):
                     place = np.searchsorted(by_id, number)
-                    if not self._line.put(_Item(number, bool(trusted[place]), record)):
+                    if not self._queue.put(_Item(number, bool(trusted[place]), record)):
                         break
                 if self._error is not None:
                     break
-            self._line.wait()
+            self._queue.wait()
         except StoppedError:
             if self._error is None:
                 raise
         finally:
-            self._line.close()
-            if any(thread.is_alive() for thread in threads) and (self._error is not None or self._line.unsettled):
+            self._queue.close()
+            if any(thread.is_alive() for thread in threads) and (self._error is not None or self._queue.unsettled):
                 self._stop.set()
                 self._pictures.interrupt()
             deadline = time.monotonic() + LEAVE_S
@@ -168,22 +176,22 @@ class Download:
             raise self._error
         return self.outcome
 
-    def _note_missing(self, missing: Mapping[int, str], by_id: Ids, trusted: Flags) -> None:
+    def _note_missing(self, batch: Batch, by_id: Ids, trusted: Flags) -> None:
         gone = []
-        for number, reason in missing.items():
+        for number, reason in batch.missing.items():
             item = _Item(number, bool(trusted[np.searchsorted(by_id, number)]), reason=reason, tries=1)
-            if reason == GONE:
+            if reason == self._records.gone:
                 gone.append(self._settled(item, "gone", reason))
-            elif reason.startswith("no image"):
+            elif number in batch.final:
                 gone.append(self._settled(item, "failed", reason))
             else:
-                self._line.put(item)
+                self._queue.put(item)
         if gone:
             self._ledger.record(*gone)
 
     def _work(self) -> None:
-        """Take images from the line, until it is closed."""
-        while (item := self._line.get()) is not None:
+        """Take images from the queue, until it is closed."""
+        while (item := self._queue.get()) is not None:
             try:
                 self._wait_while_held()
                 self._take_up(item)
@@ -194,12 +202,12 @@ class Download:
                 return
 
     def _take_up(self, item: _Item) -> None:
-        """Try once to get an image; then it is settled, or back in the line."""
+        """Try once to get an image; then it is settled, or back in the queue."""
         item.tries += 1
         try:
             transfer = self._transfer(item)
         except GoneError:
-            self._ledger.record(self._settled(item, "gone", GONE))
+            self._ledger.record(self._settled(item, "gone", self._records.gone))
         except FinalError as error:
             self._ledger.record(self._settled(item, "failed", str(error)))
         except WaitError as error:
@@ -209,8 +217,8 @@ class Download:
         except (TokenRejectedError, ThrottledError):
             raise
         except ServiceError as error:
-            if self._graph.ended is not None:
-                raise self._graph.ended from None
+            if self._session.ended is not None:
+                raise self._session.ended from None
             if not isinstance(error, NetworkError):
                 item.record = None  # a new address may do better
             self._try_again(item, error)
@@ -225,23 +233,23 @@ class Download:
                     self.outcome.fetched += 1
                     self.outcome.bytes += transfer.bytes or 0
                 self._bar.advance(1, transfer.bytes or 0)
-        self._line.done()
+        self._queue.done()
 
     def _transfer(self, item: _Item) -> Transfer:
         """Get an image's bytes, see that they are whole, and give them their name."""
         record = item.record
         if record is None:
-            record = item.record = self._graph.entity(item.number, fields=self._wish.fields)
+            record = item.record = self._session.entity(item.number, fields=self._fields)
             item.renewed = True
         path = self._keeping.path(item.number, record)
         if item.may_be_there and (content := self._keeping.found(item.number, record, path)) is not None:
             return self._done(item, "found", record, path, content)
         item.may_be_there = False
-        url = record.get(self._wish.thumb)
-        if not isinstance(url, str) or not url:
+        url = self._addresses.address(record, self._wish.form.size)
+        if url is None:
             item.record = None
             raise ServiceError(f"image {item.number}: the service gives no address of its picture")
-        if not item.renewed and (ends := expiry(url)) is not None and ends < time.time() + SOON_S:
+        if not item.renewed and (ends := self._addresses.expires(url)) is not None and ends < time.time() + SOON_S:
             # Once only: where the clock of this machine is wrong, every address seems to have expired.
             item.record = None
             return self._transfer(item)
@@ -250,7 +258,7 @@ class Download:
         return self._done(item, "done", record, path, content)
 
     def _done(self, item: _Item, status: str, record: Record, path: str, content: bytes) -> Transfer:
-        sequence = record.get("sequence")
+        sequence = self._records.row_of(record).get("sequence_id")
         return Transfer(
             item.number,
             status,
@@ -282,16 +290,16 @@ class Download:
         )
 
     def _try_again(self, item: _Item, error: Exception) -> None:
-        """Put an image back into the line, or settle it where it was tried often enough."""
+        """Put an image back into the queue, or settle it where it was tried often enough."""
         retry = self._retry
         if item.tries < retry.attempts:
             wait = 0.0 if isinstance(error, ExpiredError) and not item.renewed else retry.wait_after(item.tries)
             log.debug("%s; again in %.1f s", error, wait)
-            self._line.again(item, after=wait)
+            self._queue.again(item, after=wait)
             return
         reason = f"{error}, in {item.tries} {'try' if item.tries == 1 else 'tries'}"
         self._ledger.record(self._settled(item, "failed", reason))
-        self._line.done()
+        self._queue.done()
         with self._lock:
             self._in_a_row = self._in_a_row + 1 if isinstance(error, NetworkError | WaitError) else 0
             down = self._in_a_row >= FAILED_IN_A_ROW
@@ -324,7 +332,7 @@ class Download:
             if self._error is None:
                 self._error = error
         self._stop.set()
-        self._line.close()
+        self._queue.close()
 
 
 @dataclass

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Whole
     from mlygeo.formats.mp4_tables import Defaults, Runs
 
-__all__ = ["BUFFER", "Box", "Movie", "Samples", "Track", "boxes", "child", "file_boxes", "read_movie", "read_samples"]
-
 LARGEST_MOOV = 96 << 20
 """Bytes of headers and tables that are read at most: some twenty hours of video with all its sensors."""
 

@@ -1,14 +1,8 @@
 """
-What an answer of the service means: whole or broken, an error to try again or to stop at.
+What an answer of a service means: whole or broken, an error to try again or to stop at.
 
-Pure: bytes and headers in, a verdict out. Errors are told apart by the `code` in their body, and
-by the HTTP status only where there is none: the service answers a missing token with 500.
-
-What an answer to an upload means: whole or broken, an error to try again or to stop at.
-
-Pure, as `answers` is. The upload service tells errors in a form of its own,
-`{"debug_info": {"retriable", "type", "message"}, "backoff"?}`; the Graph API, which signs people
-in and finishes uploads, in its usual one.
+Pure: bytes and headers in, a verdict out. What the bodies of errors say is known to the provider
+whose service it is; here an answer is judged by its HTTP status.
 """
 
 from __future__ import annotations
@@ -27,24 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-CODE_TOKEN = 190
-
-CODE_TOO_MUCH = 1
-
-
-CODE_REQUEST, SUBCODE_GONE = 100, 33
-
-CODE_QUERY_TIMEOUT = -2
-
-CODES_RATE = frozenset({4, 17, 613})
-
-CODES_AGAIN = frozenset({2, -2})
-"""Codes of errors that pass: "temporary", and a query's time-out that claims not to be transient."""
-
 STATUSES_AGAIN = frozenset({404, 408, 425})
 """Statuses without a code that pass: a tile answers 404 for a while, and is there the next day."""
-
-_NO_FIELD = re.compile(r"nonexisting field \((?P<field>[^)]*)\)(?: on node type \((?P<node>[^)]*)\))?")
 
 _SECRETS = re.compile(
     r"(access_token(?:=|%3D|\"\s*:\s*\"|'\s*:\s*'))[^&\s\"'<>)]*"
@@ -53,27 +31,22 @@ _SECRETS = re.compile(
     re.IGNORECASE,
 )
 
-SIGN_IN_HINT = "sign in again with 'mlygeo authenticate'; what is done is kept"
-
-
-_OFFSET, _RATE, _TOKEN = "OffsetInvalidError", "RequestRateLimitedError", "NotAuthorizedError"
-
 
 class RefusedError(ServiceError):
     """The service will not answer this request, however often it is asked."""
 
 
 class TooMuchDataError(RefusedError):
-    """The service would have to return too much (code 1): ask for less."""
+    """The service would have to return too much: ask for less."""
 
 
 class GoneError(RefusedError):
-    """There is no such thing, not any more, or not for this token (code 100, subcode 33): final."""
+    """There is no such thing, not any more, or not for this token: final."""
 
 
 class UnknownFieldError(RefusedError):
     """
-    A field that was asked for does not exist (code 100).
+    A field that was asked for does not exist.
 
     Parameters
     ----------
@@ -98,7 +71,7 @@ class UnknownFieldError(RefusedError):
 
 
 class QueryTimeoutError(ServiceError):
-    """The service ran out of time over a question (code -2): again, or a smaller question."""
+    """The service ran out of time over a question: again, or a smaller question."""
 
 
 class NotFoundError(ServiceError):
@@ -155,9 +128,18 @@ def redact(text: str, *secrets: str | None) -> str:
     return _SECRETS.sub(lambda match: f"{match[1] or match[2] or ''}…", text)
 
 
-def judge(status: int, headers: Mapping[str, str], body: bytes, *, what: str, now: float) -> Trouble | None:
+def judge(
+    status: int,
+    headers: Mapping[str, str],
+    *,
+    what: str,
+    now: float,
+    token_hint: str,
+    said: str = "",
+    coded: bool = False,
+) -> Trouble | None:
     """
-    Return what is wrong with an answer, or None where it is no error.
+    Return what the status of an answer says is wrong with it, or None where that is no error.
 
     Parameters
     ----------
@@ -165,37 +147,52 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, *, what: str, no
         HTTP status.
     headers
         Its headers; Location and Retry-After are looked at.
-    body
-        Its body, decompressed.
     what
         What was asked for, for messages.
     now
         Seconds since 1970, to tell how far away a date in Retry-After is.
+    token_hint
+        What to do where the service refuses the token.
+    said
+        What the body says of the error, for messages; an answer of status 200 is an error then, too.
+    coded
+        Whether the body has the service's own code of the error, which is another one than that the
+        token is refused, or that there is no such thing.
     """
-    found = _error_object(body)
-    if status == 200 and found is None:
+    if status == 200 and not said:
         return None
-    code, subcode, message = found if found is not None else (None, None, "")
-    said = f" (code {code}: {message})" if found else ""
-    text = redact(f"{what}: the service answered {status}{said}")
-    wait = _retry_after(headers.get("Retry-After"), now)
-    if code == CODE_TOKEN or (code is None and status in {401, 403}):
-        hint = "make a new token at https://www.mapillary.com/dashboard/developers"
-        return Trouble(TokenRejectedError(f"{text}: it refuses the access token", hint=hint), "stop")
-    if code in CODES_RATE or status == 429:
+    text, wait = redact(f"{what}: the service answered {status}{said}"), retry_after(headers.get("Retry-After"), now)
+    if status in {401, 403} and not coded:
+        return Trouble(TokenRejectedError(f"{text}: it refuses the access token", hint=token_hint), "stop")
+    if status == 429:
         return Trouble(ThrottledError(f"{text}: too many requests"), "all wait", wait)
-    if code == CODE_TOO_MUCH:
-        return Trouble(TooMuchDataError(f"{text}: too much data", hint="ask for a smaller area"), "stop")
-    if code == CODE_REQUEST:
-        return Trouble(_bad_request(text, subcode, message), "stop")
     if 300 <= status < 400:
         return Trouble(_redirected(headers.get("Location", ""), what), "stop")
-    if code in CODES_AGAIN or status in STATUSES_AGAIN or status >= 500 or status == 200:
-        hint = "a revoked token is answered like this too" if code == 2 else "try again later"
-        kind = NotFoundError if status == 404 and code is None else ServiceError
-        kind = QueryTimeoutError if code == CODE_QUERY_TIMEOUT else kind
-        return Trouble(kind(text, hint=hint), "again", wait)
+    if status in STATUSES_AGAIN or status >= 500 or status == 200:
+        kind = NotFoundError if status == 404 and not coded else ServiceError
+        return Trouble(kind(text, hint="try again later"), "again", wait)
     return Trouble(RefusedError(text), "stop")
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """
+    Return the seconds that a Retry-After header asks for; None where it does not say.
+
+    Parameters
+    ----------
+    value
+        The header: a number of seconds, or a date.
+    now
+        Seconds since 1970, to tell how far away a date is.
+    """
+    if not value:
+        return None
+    if re.fullmatch(r"\s*\d{1,9}(\.\d*)?\s*", value):
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
 
 
 def parsed_json(content: bytes) -> dict[str, Any]:
@@ -205,7 +202,7 @@ def parsed_json(content: bytes) -> dict[str, Any]:
     Parameters
     ----------
     content
-        Body of an answer of the Graph API.
+        Body of an answer.
 
     Raises
     ------
@@ -312,41 +309,6 @@ def _gunzip(body: bytes, longest: int) -> bytes | Broken:
     return b"".join(pieces)
 
 
-def _bad_request(text: str, subcode: int | None, message: str) -> RefusedError:
-    if subcode == SUBCODE_GONE:
-        return GoneError(text, hint="it was removed, never existed, or is not for this token")
-    if field := _NO_FIELD.search(message):
-        return UnknownFieldError(text, field=field["field"], node=field["node"] or "")
-    return RefusedError(text)
-
-
-def _error_object(body: bytes) -> tuple[int | None, int | None, str] | None:
-    """Return code, subcode and message of an error in the service's form, or None where there is none."""
-    if body.lstrip()[:1] != b"{" or b'"error"' not in body[:1000]:
-        return None
-    try:
-        error: Any = json.loads(body).get("error")
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(error, dict):
-        return None if error is None else (None, None, str(error)[:200])
-    code, subcode = (value if isinstance(value := error.get(name), int) else None for name in ("code", "error_subcode"))
-    message = " ".join(str(error.get("message") or error.get("type") or "no message").split())[:200]
-    return code, subcode, message
-
-
-def _retry_after(value: str | None, now: float) -> float | None:
-    """Return the seconds that a Retry-After header asks for: a number of them, or a date."""
-    if not value:
-        return None
-    if re.fullmatch(r"\s*\d{1,9}(\.\d*)?\s*", value):
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except (ValueError, OverflowError):
-        return None
-
-
 def _redirected(location: str, what: str) -> ServiceError:
     try:
         target = urlsplit(location)
@@ -377,71 +339,3 @@ def _varint(content: bytes, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, position
     raise FormatError("what came is no vector tile")
-
-
-class OffsetError(ServiceError):
-    """The service has another number of bytes than it was believed to have: ask how many, at once."""
-
-
-def judge_upload(status: int, headers: Mapping[str, str], body: bytes, *, what: str, now: float) -> Trouble | None:
-    """
-    Return what is wrong with an answer, or None where it is no error.
-
-    Parameters
-    ----------
-    status
-        HTTP status.
-    headers
-        Its headers; Retry-After is looked at.
-    body
-        Its body.
-    what
-        What was asked for, for messages.
-    now
-        Seconds since 1970, to tell how far away a date in Retry-After is.
-    """
-    usual = judge(status, headers, body, what=what, now=now)
-    told = _debug_info(body)
-    if told is None or status == 200:
-        return usual if usual is None else _with_hint(usual)
-    kind, message, retriable, backoff = told
-    text = redact(f"{what}: the service answered {status} ({kind}: {message})")
-    if kind == _OFFSET or status == 412:
-        return Trouble(OffsetError(text), "at once")
-    # A rate limit is said not to be retriable, and is.
-    if kind == _RATE or status == 429:
-        wait = backoff if backoff is not None else usual.wait if usual is not None else None
-        return Trouble(ThrottledError(text), "all wait", wait)
-    if kind == _TOKEN or status in {401, 403}:
-        return Trouble(TokenRejectedError(f"{text}: it refuses the token", hint=SIGN_IN_HINT), "stop")
-    if status == 501:
-        return Trouble(ServiceError(text, hint="uploads are not taken there: check the endpoint"), "stop")
-    if status >= 500 or status in {408, 425} or retriable:
-        return Trouble(ServiceError(text, hint="try again later"), "again", usual.wait if usual is not None else None)
-    return Trouble(RefusedError(text), "stop")
-
-
-def _with_hint(trouble: Trouble) -> Trouble:
-    if not isinstance(trouble.error, TokenRejectedError):
-        return trouble
-    return Trouble(TokenRejectedError(str(trouble.error), hint=SIGN_IN_HINT), trouble.then, trouble.wait)
-
-
-def _debug_info(body: bytes) -> tuple[str, str, bool, float | None] | None:
-    """Return type, message, whether it may be tried again, and the seconds to wait; None for another form."""
-    if b'"debug_info"' not in body[:5000]:
-        return None
-    try:
-        told: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    info = told.get("debug_info") if isinstance(told, dict) else None
-    if not isinstance(info, dict):
-        return None
-    backoff = told.get("backoff")
-    if isinstance(backoff, str) and backoff.isdigit():
-        backoff = int(backoff)
-    known = isinstance(backoff, int | float) and not isinstance(backoff, bool) and 0 <= backoff < 1e12
-    message = " ".join(str(info.get("message") or "no message").split())[:200]
-    seconds = float(backoff) / 1000 if known else None
-    return str(info.get("type") or "no type")[:80], message, info.get("retriable") is True, seconds

@@ -1,10 +1,9 @@
 """
-The one door to HTTP: every request to the Mapillary service goes through a `Client`.
+The one door to HTTP: every request to a service goes through a `Client`.
 
-It keeps the pace, tries again what may pass, stops at what will not, decides by the code in the
-answer rather than by the HTTP status, and lets no token into a message or a log.
-
-The Mapillary service as a value that is passed on: where it answers, with which token, how patiently it is asked.
+It keeps the pace, tries again what may pass, stops at what will not, as the service judges its own
+answers, and lets no token into a message or a log. The `Service` itself is a value that is passed
+on: with which token, and how patiently, it is asked.
 """
 
 from __future__ import annotations
@@ -15,23 +14,19 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 
 from mlygeo import config
-from mlygeo.config import Endpoints
 from mlygeo.errors import CredentialsError, FileError, FormatError, NetworkError, ServiceError, ThrottledError
 from mlygeo.net import answers
 from mlygeo.net.answers import Broken, Trouble, redact
-from mlygeo.net.quota import TILES_A_DAY, Pace, entity_pace, search_pace, tile_pace
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
 
 __all__ = ["Client", "Retry", "Service", "StoppedError"]
@@ -147,8 +142,8 @@ class Client:
         admit
             As for the client, for this request instead of the client's.
         token_in_header
-            Send the service's token in the header `Authorization`. It goes to the endpoints of the
-            Graph API and of uploads alone; tiles take their token in the query only.
+            Send the service's token in the header `Authorization`. It goes to the service's
+            own addresses alone.
         longest_body
             Bytes of the answer; the service's limit unless given.
 
@@ -159,14 +154,14 @@ class Client:
         ValueError
             If it would go to another host; nothing is sent.
         TokenRejectedError
-            If the service refuses the token (code 190, or 401 or 403 without a code).
+            If the service refuses the token.
         ThrottledError
             If it sends this address to a login page, asks for a longer wait than the patience, or
             answers "too many requests" at every try.
         NetworkError
             If it could not be reached, in all tries.
         TooMuchDataError
-            If it asks for a smaller question (code 1).
+            If it asks for a smaller question.
         ServiceError
             If it answered with another error, in all tries where repeating may help.
         StoppedError
@@ -224,11 +219,10 @@ class Client:
     def _authorization(self, url: str) -> dict[str, str]:
         """Return the header with the token, for the endpoints that take it there and no other host."""
         if not self._service.token:
-            raise CredentialsError("no access token", hint=config.TOKEN_HINT)
-        endpoints = self._service.endpoints
-        if _origin(url) not in {_origin(endpoints.graph), _origin(endpoints.upload)}:
+            raise CredentialsError("no access token", hint=self._service.token_hint)
+        if _origin(url) not in {_origin(address) for address in self._service.addresses}:
             raise ValueError(f"the access token does not go to {urlsplit(url).hostname}")
-        return {"Authorization": f"OAuth {self._service.token}"}
+        return {"Authorization": f"{self._service.token_scheme} {self._service.token}"}
 
     def _wait_for_turn(self, admit: Callable[[], float] | None) -> None:
         if admit is not None and (wait := admit()) > 0:
@@ -270,7 +264,7 @@ class Client:
         if isinstance(came, Trouble):
             return came
         status, told, body = came
-        trouble = answers.judge(status, told, body, what=what, now=self._wall_clock())
+        trouble = self._service.judge(status, told, body, what=what, now=self._wall_clock())
         if trouble is None and check is not None:
             try:
                 check(body)
@@ -417,27 +411,19 @@ class Retry:
         return max(told or 0.0, random.uniform(0, most))  # noqa: S311 - no secret hangs on it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Service:
     """
-    The Mapillary service, and how to treat it; a value that is passed on.
+    The service of a provider, and how to treat it; a value that is passed on.
+
+    A provider has a kind of its own, which adds where it answers and how fast it may be asked.
 
     Parameters
     ----------
-    endpoints
-        Where it answers.
     token
         The access token; never shown.
     retry
         How failed requests are tried again.
-    pace
-        The pace of tile requests; share a `Service` to share its paces.
-    entity_pace, search_pace
-        The paces of the Graph API: of what is asked for by id, and of searches.
-    tiles_a_day
-        Tile requests a day.
-    state_dir
-        Folder that remembers the tile requests of the day; the user's state folder unless given.
     connect_timeout, read_timeout, total_timeout
         Seconds for a connection, between two pieces of an answer, and for a whole answer.
     longest_body
@@ -445,43 +431,55 @@ class Service:
         and have tens of megabytes.
     """
 
-    endpoints: Endpoints = field(default_factory=Endpoints)
+    provider: ClassVar[str]
+    """Name of the provider whose it is, as in `mlygeo.providers.PROVIDERS`."""
+
+    token_hint: ClassVar[str]
+    """What to do where there is no access token, or it is refused."""
+
+    token_scheme: ClassVar[str] = "Bearer"  # noqa: S105 - a word before it
+    """The word before the token in the header `Authorization`."""
+
     token: str | None = field(default=None, repr=False)
     retry: Retry = field(default_factory=Retry)
-    pace: Pace = field(default_factory=tile_pace, compare=False)
-    entity_pace: Pace = field(default_factory=entity_pace, compare=False)
-    search_pace: Pace = field(default_factory=search_pace, compare=False)
-    tiles_a_day: int = TILES_A_DAY
-    state_dir: Path | None = None
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     total_timeout: float = 600.0
     longest_body: int = 1 << 30
 
-    @classmethod
-    def from_environment(
-        cls,
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses where it answers; the header with the token goes to these hosts alone."""
+        return ()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is this very machine: then pictures may be, too."""
+        return any(config.is_loopback(address) for address in self.addresses)
+
+    def judge(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes,  # noqa: ARG002 - for those whose errors stand there
         *,
-        token: str | None = None,
-        token_file: str | os.PathLike[str] | None = None,
-        retry: Retry | None = None,
-    ) -> Service:
+        what: str,
+        now: float,
+    ) -> Trouble | None:
         """
-        Return the service as the environment and the user's files name it.
+        Return what is wrong with an answer, or None where it is no error.
 
         Parameters
         ----------
-        token, token_file
-            The access token, or a file with it; looked for as `config.require_token` does unless given.
-        retry
-            How failed requests are tried again, where that is not as usual.
-
-        Raises
-        ------
-        CredentialsError
-            If there is no access token.
-        ConfigError
-            If an endpoint is no URL.
+        status
+            HTTP status.
+        headers
+            Its headers.
+        body
+            Its body, decompressed; looked at where the provider tells errors there.
+        what
+            What was asked for, for messages.
+        now
+            Seconds since 1970.
         """
-        found = config.require_token(token, token_file)
-        return cls(endpoints=Endpoints.from_environment(), token=found, retry=retry or Retry())
+        return answers.judge(status, headers, what=what, now=now, token_hint=self.token_hint)

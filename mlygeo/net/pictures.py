@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -159,8 +159,7 @@ class Pictures:
         if self._stop.is_set() and isinstance(body, Broken):
             raise StoppedError
         if status == 429:
-            verdict = answers.judge(status, headers, b"", what=what, now=time.time())
-            seconds = None if verdict is None else verdict.wait
+            seconds = answers.retry_after(headers.get("Retry-After"), time.time())
             raise WaitError(f"{what}: {host} answered 429: too many requests", seconds=seconds)
         if status in EXPIRED:
             raise ExpiredError(f"{what}: {host} answered {status}: the address of the picture does not hold")
@@ -182,7 +181,7 @@ class Pictures:
         allowed = parts.scheme == "https" or (parts.scheme == "http" and config.is_loopback(url)) if sound else False
         if not (host and allowed) or len(url) > LONGEST_URL or not url.isprintable() or " " in url:
             raise ServiceError(f"{what}: the service gave an address that is none of a picture")
-        if config.is_loopback(url) and not config.is_loopback(self._service.endpoints.graph):
+        if config.is_loopback(url) and not self._service.is_local:
             raise ServiceError(f"{what}: the service gave an address on this very machine")
         if parts.username is not None or redact(url, self._service.token) != url:
             raise ServiceError(f"{what}: the service gave an address with a secret in it, which is not sent")
@@ -279,22 +278,6 @@ class Pictures:
                     sockets.add(self.sock)
 
         return type("Pool", (pool,), {"ConnectionCls": Connection})
-
-
-def expiry(url: str) -> float | None:
-    """
-    Return when a signed address expires, seconds since 1970; None where it does not say.
-
-    Examples
-    --------
-    >>> expiry("https://scontent.example/m1/v/picture.jpg?oh=00_AY&oe=66F0C180")
-    1727054208.0
-    """
-    try:
-        values = parse_qs(urlsplit(url).query).get("oe", [])
-        return float(int(values[0], 16)) if values and len(values[0]) <= 12 else None
-    except ValueError:
-        return None
 
 
 def _proxy(url: str) -> str:

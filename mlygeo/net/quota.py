@@ -24,28 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlygeo.service")
 
-TILES_A_MINUTE = 60.0
-"""
-Tile requests a minute that an address can sustain. About 370 a minute over 10,659 requests got an
-address redirected to a login page, with every token (observed 2026-08-12); the project that met
-this has paced 60 a minute since.
-"""
-
-TILES_AT_ONCE = 300
-"""Tile requests that may go out before the pace sets in: less than a minute of the rate above."""
-
-TILES_A_DAY = 50_000
-"""Tile requests a day, from the API documentation's rate limits."""
-
-ENTITIES_A_MINUTE, SEARCHES_A_MINUTE = 30_000.0, 5_000.0
-"""
-Requests a minute to the Graph API: half of what its documentation allows an application (60,000
-and 10,000), since another program may run under the same one.
-"""
-
-ENTITIES_AT_ONCE, SEARCHES_AT_ONCE = 500, 100
-"""Requests that may go out before these paces set in: a second's worth."""
-
 STATE_FILE = "tile_requests.json"
 
 REQUESTS_A_WRITE = 20
@@ -107,21 +85,6 @@ class Pace:
         return self._level
 
 
-def tile_pace() -> Pace:
-    """Return the pace that is safe for an address over long runs of tile requests."""
-    return Pace(TILES_A_MINUTE, TILES_AT_ONCE)
-
-
-def entity_pace() -> Pace:
-    """Return the pace of what is asked for by id."""
-    return Pace(ENTITIES_A_MINUTE, ENTITIES_AT_ONCE)
-
-
-def search_pace() -> Pace:
-    """Return the pace of searches."""
-    return Pace(SEARCHES_A_MINUTE, SEARCHES_AT_ONCE)
-
-
 class TileQuota:
     """
     Admits tile requests, one at a time, from several threads.
@@ -149,7 +112,7 @@ class TileQuota:
         token: str,
         *,
         pace: Pace,
-        limit: int = TILES_A_DAY,
+        limit: int,
         folder: Path | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:

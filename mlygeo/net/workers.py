@@ -1,7 +1,7 @@
 """
-Workers that make requests side by side: tasks go in as they are needed, results come as they are done.
+Work done side by side: a pool of workers, and a queue in which an item may wait for another try.
 
-A line of work that is bounded, and in which an item may wait its time before it is taken up again.
+Both keep a bounded number of tasks in memory, whatever the length of the list they come from.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
 
 Task = TypeVar("Task")
@@ -28,7 +28,7 @@ GLANCE_S = 0.2
 """Seconds between two looks around while waiting: longer ones would hide Ctrl-C on Windows."""
 
 
-class Crew(Generic[Task, Result]):
+class WorkerPool(Generic[Task, Result]):
     """
     Does tasks in several threads.
 
@@ -47,8 +47,8 @@ class Crew(Generic[Task, Result]):
 
     Examples
     --------
-    >>> crew = Crew(len, workers=2, name="lengths")
-    >>> sorted(result for _, result in crew.results(["a", "bb"]))
+    >>> pool = WorkerPool(len, workers=2, name="lengths")
+    >>> sorted(result for _, result in pool.results(["a", "bb"]))
     [1, 2]
     """
 
@@ -74,7 +74,7 @@ class Crew(Generic[Task, Result]):
         """
         self._added.extend(tasks)
 
-    def results(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result | Exception]]:
+    def results(self, tasks: Iterable[Task]) -> Generator[tuple[Task, Result | Exception]]:
         """
         Yield each task with its result, or with the exception that it ended in, as they are done.
 
@@ -103,6 +103,26 @@ class Crew(Generic[Task, Result]):
             for _ in self._threads:
                 self._todo.put(None)
 
+    def leave(self, seconds: float) -> list[tuple[Task, Result | Exception]]:
+        """
+        Wait for the tasks under way, for so many seconds at most; return what came of them.
+
+        For whoever has stopped reading `results` before its end: no other task is begun then.
+
+        Parameters
+        ----------
+        seconds
+            Longest wait for all of them together.
+        """
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        left = []
+        with suppress(queue.Empty):
+            while True:
+                left.append(self._done.get_nowait())
+        return left
+
     def _next_task(self, waiting: Iterator[Task]) -> Task | None:
         return self._added.pop() if self._added else next(waiting, None)
 
@@ -127,26 +147,26 @@ class Crew(Generic[Task, Result]):
                 self._done.put((task, error))
 
 
-class WaitingLine(Generic[Item]):
+class RetryQueue(Generic[Item]):
     """
-    Hands items from one thread to several.
+    Hands items from one thread to several, and takes back those that shall be tried again.
 
-    An item counts as in the line until `done` says that it is settled, also while it is worked
+    An item counts as in the queue until `done` says that it is settled, also while it is worked
     on or waits for another try; so memory stays bounded although items come back.
 
     Parameters
     ----------
     capacity
-        Items in the line at most.
+        Items in the queue at most.
     clock
         Seconds that only grow.
 
     Examples
     --------
-    >>> line = WaitingLine(capacity=2)
-    >>> line.put("a")
+    >>> waiting = RetryQueue(capacity=2)
+    >>> waiting.put("a")
     True
-    >>> line.get()
+    >>> waiting.get()
     'a'
     """
 
@@ -160,12 +180,12 @@ class WaitingLine(Generic[Item]):
 
     @property
     def unsettled(self) -> int:
-        """Items in the line, those that are worked on included."""
+        """Items in the queue, those that are worked on included."""
         with self._changed:
             return self._unsettled
 
     def put(self, item: Item) -> bool:
-        """Add an item, once there is room; return False where the line was closed instead."""
+        """Add an item, once there is room; return False where the queue was closed instead."""
         with self._changed:
             while self._unsettled >= self._capacity and not self._closed:
                 self._changed.wait(GLANCE_S)
@@ -187,7 +207,7 @@ class WaitingLine(Generic[Item]):
             self._changed.notify_all()
 
     def get(self) -> Item | None:
-        """Return the item that is due first, once one is due; None where the line was closed."""
+        """Return the item that is due first, once one is due; None where the queue was closed."""
         with self._changed:
             while not self._closed:
                 wait = GLANCE_S
@@ -199,7 +219,7 @@ class WaitingLine(Generic[Item]):
             return None
 
     def wait(self) -> None:
-        """Wait until all items are settled, or the line is closed."""
+        """Wait until all items are settled, or the queue is closed."""
         with self._changed:
             while self._unsettled and not self._closed:
                 self._changed.wait(GLANCE_S)

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import getpass
-import os
 import re
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlygeo.errors import CredentialsError, InputError
 from mlygeo.pipelines.job import Job, public, version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    import os
+    from collections.abc import Iterable, Mapping
 
     import pandas as pd
 
     from mlygeo.net.http import Service
-    from mlygeo.providers.mapillary.accounts import Credentials, User
+    from mlygeo.providers import Accounts, Credentials, User
 
     PathLike = str | os.PathLike[str]
-
-CLIENT_VARIABLE = "MAPILLARY_CLIENT_TOKEN"
-"""Environment variable with the token of an application, which signing in with a password needs."""
 
 FROM_STDIN = "-"
 """In place of a secret: read it from standard input, where no other user sees it."""
@@ -103,25 +99,23 @@ def authenticate(
     --------
     >>> authenticate(user_name="jane", user_email="jane@example.org", user_password=getpass())
     """
-    from mlygeo.providers.mapillary.accounts import CLIENT_TOKEN, Credentials, User
-    from mlygeo.providers.mapillary.sign_in import sign_in, whose
-
-    credentials = Credentials(config_file)
+    accounts = _accounts(service)
+    credentials = accounts.credentials(config_file)
     if user_name is not None and user_name in credentials.users and not force_overwrite:
         _may_replace(user_name)
     if jwt is not None:
         secret = _secret(jwt, "--jwt")
-        if CLIENT_TOKEN.fullmatch(secret):
+        if accounts.is_application(secret):
             raise CredentialsError(
                 "this is the token of an application, which reads, and cannot upload",
                 hint="give the token of a user, or leave --jwt out to sign in with email and password",
             )
-        signed_in = whose(_service(service, secret), user_key)
+        signed_in = accounts.whose(accounts.with_token(service, secret), user_key)
     else:
-        asked = _service(service, _client_token(token, token_file, service))
+        asked = accounts.with_token(service, accounts.application_token(token, token_file, service))
         email = user_email or _asked("email: ", "--user-email")
         password = _secret(user_password, "--user-password") if user_password is not None else _asked_secretly()
-        signed_in = sign_in(asked, email.strip(), password)
+        signed_in = accounts.sign_in(asked, email.strip(), password)
         if user_key is not None and signed_in.user_key != user_key:
             raise CredentialsError(f"this is user {signed_in.user_key}, not {user_key}")
     name = user_name or signed_in.user_name or signed_in.user_key
@@ -129,8 +123,7 @@ def authenticate(
     if user_name is None and before is not None and before.user_key != signed_in.user_key and not force_overwrite:
         # The same account signs in anew without a question: only a token that may have run out is replaced.
         _may_replace(name)
-    user = User(name, signed_in.token, user_key=signed_in.user_key, user_name=signed_in.user_name)
-    credentials.keep(user, keyring=keyring)
+    credentials.sign_in(name, signed_in, keyring=keyring)
     place = "the system's keyring" if keyring else str(credentials.path)
     text = f"signed in as {signed_in.user_name or name} (user key {signed_in.user_key}); the token is in {place}"
     return _job(credentials, text)
@@ -181,12 +174,11 @@ def edit_config(
     --------
     >>> edit_config("edit", user_name="jane", organization_key="1234567890", organization_name="city")
     """
-    from mlygeo.providers.mapillary.accounts import Credentials
-
     words = [action] if isinstance(action, str) else list(action or ["list"])
     if len(words) != 1 or words[0] not in ACTIONS:
         raise InputError(f"{' '.join(map(str, words))[:60]!r} is nothing to do", hint=f"one of {', '.join(ACTIONS)}")
-    credentials = Credentials(config_file)
+    accounts = _accounts(None)
+    credentials = accounts.credentials(config_file)
     if words[0] == "list":
         return _job(credentials, f"{len(credentials.users)} users have signed in", shown=True)
     if words[0] == "remove":
@@ -199,16 +191,19 @@ def edit_config(
     if user_key is not None and not _KEY.fullmatch(user_key):
         raise InputError(f"{user_key[:40]!r} is no key of a user", hint="keys are letters and digits")
 
-    def change(user: User) -> User:
-        return replace(_changed(user, organization_key, organization_name), user_key=user_key or user.user_key)
+    def organization(user: User) -> tuple[str | None, Mapping[str, str]]:
+        return _organization(user, organization_key, organization_name, accounts)
 
-    user = credentials.alter(user_name, change, default=default)
+    user = credentials.edit(user_name, user_key=user_key, organization=organization, default=default)
     return _job(credentials, f"user {user.name} was changed")
 
 
-def _changed(user: User, key: str | None, name: str | None) -> User:
+def _organization(
+    user: User, key: str | None, name: str | None, accounts: Accounts
+) -> tuple[str | None, Mapping[str, str]]:
+    """Return the organization that a user uploads for from now on, and all that are known, by their names."""
     organizations = dict(user.organizations)
-    if key is not None and key != "" and not (key.isascii() and key.isdigit()):
+    if key is not None and key != "" and not accounts.is_organization(key):
         raise InputError(f"{key[:40]!r} is no key of an organization", hint="keys are whole numbers")
     if name is not None and key:
         organizations[name] = key
@@ -218,8 +213,8 @@ def _changed(user: User, key: str | None, name: str | None) -> User:
             raise InputError(f"no organization {name!r} is known", hint="give --organization-key with it")
         key = known[name.casefold()]
     if key is None:
-        return user
-    return replace(user, organization_key=key or None, organizations=organizations)
+        return user.organization_key, user.organizations
+    return key or None, organizations
 
 
 def _job(credentials: Credentials, text: str, *, shown: bool = False) -> Job[pd.DataFrame]:
@@ -251,25 +246,17 @@ def _frame(credentials: Credentials) -> pd.DataFrame:
     return frame.astype({name: "bool" if name.startswith(("is_", "in_")) else "str" for name in names})
 
 
-def _service(service: Service | None, token: str) -> Service:
-    from mlygeo.net.http import Service
+def _accounts(service: Service | None) -> Accounts:
+    from mlygeo.providers import needed, provider_of
 
-    return Service.from_environment(token=token) if service is None else replace(service, token=token)
+    who = provider_of(service)
+    return needed(who.accounts, who, "users that sign in")
 
 
-def _client_token(token: str | None, token_file: PathLike | None, service: Service | None) -> str:
-    """Return the token of an application, which vouches for the sign-in."""
-    from mlygeo import config
-    from mlygeo.providers.mapillary.accounts import CLIENT_TOKEN
+def _title() -> str:
+    from mlygeo.providers import provider
 
-    found = config.find_token(token or os.environ.get(CLIENT_VARIABLE, "").strip() or None, token_file)
-    found = found or (service.token if service is not None else None)
-    if found is None or not CLIENT_TOKEN.fullmatch(found):
-        raise CredentialsError(
-            "signing in with a password needs the token of an application",
-            hint=f"put one into {CLIENT_VARIABLE} (https://www.mapillary.com/dashboard/developers), or give --jwt -",
-        )
-    return found
+    return provider().title
 
 
 def _may_prompt() -> bool:
@@ -279,7 +266,7 @@ def _may_prompt() -> bool:
 def _asked(prompt: str, flag: str) -> str:
     if not _may_prompt():
         raise InputError(f"{flag} is missing, and there is no terminal to ask at", hint=f"give {flag}")
-    sys.stderr.write(f"Mapillary {prompt}")
+    sys.stderr.write(f"{_title()} {prompt}")
     sys.stderr.flush()
     return sys.stdin.readline().strip()
 
@@ -290,7 +277,7 @@ def _asked_secretly() -> str:
             "--user-password is missing, and there is no terminal to ask at",
             hint="give '--user-password -' and the password on standard input",
         )
-    return getpass.getpass("Mapillary password: ")
+    return getpass.getpass(f"{_title()} password: ")
 
 
 def _secret(given: str, flag: str) -> str:

@@ -25,15 +25,16 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from mlygeo.arrays import Flags, Ids
+    from mlygeo.arrays import Flags
     from mlygeo.downloads.files import Wish
     from mlygeo.downloads.ledger import Ledger
     from mlygeo.downloads.run import Outcome
+    from mlygeo.keys import Ids
     from mlygeo.net.http import Service
     from mlygeo.pipelines.options import Layout, PictureFormat, Size
     from mlygeo.pipelines.wanted import Sources, Wanted
     from mlygeo.progress import Progress
-    from mlygeo.providers.mapillary.graph import Graph
+    from mlygeo.providers import Session
     from mlygeo.regions import RegionLike
     from mlygeo.store import FrameLike
 
@@ -52,9 +53,6 @@ TYPICAL_BYTES = {"256": 14_000, "1024": 130_000, "2048": 420_000, "original": 2_
 
 SECONDS_A_PICTURE = 0.5
 """Time that a picture takes from request to file over an ordinary line, for estimates."""
-
-ENTITIES_A_MINUTE = 60_000
-"""Images that the Graph API lets be asked for in a minute."""
 
 
 @public
@@ -291,24 +289,24 @@ class Task:
         started = time.monotonic()
         stop = threading.Event()
         with contextlib.ExitStack() as stack:
-            graph = _Lazy(stack, lambda: self._graph(stop))
+            session = _Lazy(stack, lambda: self._session(stop))
             # Which images failed before is known once the ledger is open.
-            wanted = None if self.sources.retry_failed else self.sources.find(graph, None)
+            wanted = None if self.sources.retry_failed else self.sources.find(session, None)
             if wanted is not None and not len(wanted.ids):
                 return _nothing(wanted)
             stack.enter_context(FolderLock(self.folder))
             ledger = stack.enter_context(Ledger(self.folder))
-            wanted = wanted or self.sources.find(graph, ledger)
+            wanted = wanted or self.sources.find(session, ledger)
             if not len(wanted.ids):
                 return _nothing(wanted)
             standing = self._standing(ledger, wanted.ids)
             todo = self._todo(standing)
-            outcome = Outcome(gone=dict.fromkeys(wanted.ids[~todo & (standing == GONE)].tolist(), _gone()))
+            gone = wanted.ids[~todo & (standing == GONE)].tolist()
+            outcome = Outcome(gone=dict.fromkeys(gone, self.sources.access.records.gone))
             try:
                 if todo.any():
-                    self._fetch(
-                        wanted.ids[todo], standing[todo], outcome=outcome, ledger=ledger, graph=graph(), stop=stop
-                    )
+                    ids = wanted.ids[todo]
+                    self._fetch(ids, standing[todo], outcome=outcome, ledger=ledger, session=session(), stop=stop)
             finally:
                 if self.failed_file is not None:
                     from mlygeo.readers import id_lists
@@ -325,14 +323,14 @@ class Task:
 
         sources = self.sources
         with contextlib.ExitStack() as stack:
-            graph = _Lazy(stack, lambda: self._graph(threading.Event()))
+            session = _Lazy(stack, lambda: self._session(threading.Event()))
             known = (self.folder / places.STATE_FOLDER / LEDGER_FILE).is_file()
             ledger = stack.enter_context(Ledger(self.folder)) if known else None
             asks_tiles = sources.is_region_alone and not sources.retry_failed
             if asks_tiles and sources.place is not None and (plan := sources.fetching(sources.place).plan()).missing:
                 text = f"{plan}; which images there are is known once the tiles are here; nothing was fetched"
                 return Job(_no_transfers, {"tiles_to_fetch": len(plan.missing), "version": version()}, text)
-            wanted = sources.find(graph, ledger)
+            wanted = sources.find(session, ledger)
             standing = np.zeros(len(wanted.ids), dtype=np.int8)
             if ledger is not None:
                 standing = self._standing(ledger, wanted.ids)
@@ -363,7 +361,7 @@ class Task:
         *,
         outcome: Outcome,
         ledger: Ledger,
-        graph: Graph,
+        session: Session,
         stop: threading.Event,
     ) -> None:
         from mlygeo.downloads import layouts
@@ -382,14 +380,14 @@ class Task:
             )
         retry = replace(self._service.retry, attempts=how.num_retries + 1)
         progress = self.sources.progress or Progress()
-        layout = layouts.layout_of(self.wish.form, ids, graph)
+        layout = layouts.layout_of(self.wish.form, ids, session, self.sources.access.records)
         with (
             Pictures(self._service, connections=how.workers, stop=stop) as pictures,
             progress.bar("downloading", total=len(ids), unit="images") as bar,
         ):
             run = Download(
-                self.wish, layout=layout, files=files, ledger=ledger, graph=graph, pictures=pictures, stop=stop,
-                retry=retry, workers=how.workers, bar=bar,
+                self.wish, layout=layout, files=files, ledger=ledger, provider=self.sources.access.provider,
+                session=session, pictures=pictures, stop=stop, retry=retry, workers=how.workers, bar=bar,
             )  # fmt: skip
             run.outcome = outcome
             run.run(ids, standing, overwrite=how.overwrite)
@@ -402,10 +400,8 @@ class Task:
     def _service(self) -> Service:
         return self.sources.access.opened(self.sources.config)
 
-    def _graph(self, stop: threading.Event) -> Graph:
-        from mlygeo.providers.mapillary.graph import Graph
-
-        return Graph(self._service, workers=GRAPH_WORKERS, stop=stop)
+    def _session(self, stop: threading.Event) -> Session:
+        return self.sources.access.records.open(self._service, workers=GRAPH_WORKERS, stop=stop)
 
     def _report(
         self, wanted: Wanted, standing: Standing, todo: Flags, outcome: Outcome, *, seconds: float
@@ -432,7 +428,7 @@ class Task:
             "format": form.format,
             "layout": form.layout,
             "warnings": wanted.warnings,
-            "attribution": ["Mapillary, CC BY-SA 4.0"],
+            "attribution": [self.sources.access.provider.attribution],
             "version": version(),
         }
         parts = [f"{outcome.fetched:,} fetched ({_in_units(outcome.bytes)})", f"{there + outcome.found:,} were there"]
@@ -456,12 +452,12 @@ class Task:
         """Say what a download would ask for and take, before it is begun."""
         from mlygeo.downloads import ledger
         from mlygeo.downloads.files import GB
-        from mlygeo.providers.mapillary.graph import calls_for
 
+        records = self.sources.access.records
         form, workers, room = self.wish.form, self.downloading.workers, self.downloading.required_disk_space
-        calls = calls_for(todo) * (2 if form.layout == "time" else 1)
+        calls = records.calls_for(todo) * (2 if form.layout == "time" else 1)
         expected, free = todo * (mean_bytes or TYPICAL_BYTES[form.size]), _free(self.folder)
-        seconds = max(todo * SECONDS_A_PICTURE / workers, calls / (ENTITIES_A_MINUTE / 60))
+        seconds = max(todo * SECONDS_A_PICTURE / workers, calls / (records.images_a_minute / 60))
         summary = {
             "images": len(wanted.ids),
             "there": int((standing == ledger.THERE).sum()),
@@ -479,7 +475,7 @@ class Task:
         }
         headline = (
             f"{counted(len(wanted.ids), 'image')} of {wanted.source}: {summary['there']:,} there, {todo:,} to fetch, "
-            f"in {counted(calls, 'request')} for metadata (the limit is {ENTITIES_A_MINUTE:,} a minute) and "
+            f"in {counted(calls, 'request')} for metadata (the limit is {records.images_a_minute:,} a minute) and "
             f"{counted(todo, 'request')} for pictures; about {_in_units(expected)} and {_duration(seconds)} with "
             f"{counted(workers, 'worker')}; {_in_units(free)} are free"
         )
@@ -489,22 +485,16 @@ class Task:
 
 
 class _Lazy:
-    """The Graph API, opened when it is first asked for: what is all there needs no token."""
+    """What asks the service, opened when it is first needed: what is all there needs no token."""
 
     def __init__(self, stack: contextlib.ExitStack, make: Any) -> None:
         self._stack, self._make = stack, make
-        self._graph: Graph | None = None
+        self._session: Session | None = None
 
-    def __call__(self) -> Graph:
-        if self._graph is None:
-            self._graph = self._stack.enter_context(self._make())
-        return self._graph
-
-
-def _gone() -> str:
-    from mlygeo.providers.mapillary.graph import GONE
-
-    return GONE
+    def __call__(self) -> Session:
+        if self._session is None:
+            self._session = self._stack.enter_context(self._make())
+        return self._session
 
 
 def _nothing(wanted: Wanted) -> Job[pd.DataFrame]:

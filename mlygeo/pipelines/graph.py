@@ -8,7 +8,7 @@ import textwrap
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from mlygeo.errors import FrameError, InputError
 from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, counted, joined, public_with, version
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
-    from mlygeo.arrays import Whole
+    from mlygeo.keys import Ids, Key, Keys
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
-    from mlygeo.providers.mapillary.graph import Graph, Record
+    from mlygeo.providers import Provider, Record, Records, Session
     from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]
@@ -94,45 +94,44 @@ def metadata(
     >>> metadata("selection.parquet", fields="altitude,camera_type,computed_geometry")
     """
     from mlygeo import frames, store
-    from mlygeo.providers.mapillary import graph as protocol
-    from mlygeo.providers.mapillary import records as reader
-    from mlygeo.providers.mapillary.graph import Graph
+    from mlygeo.net.answers import UnknownFieldError
 
     access = Access(token=token, token_file=token_file, service=service)
     asking = Asking(workers=workers)
-    base, name = _images_named(images)
-    ids = reader.ids_in(base, name)
-    if not (ids > 0).any():
+    who, reader = access.provider, access.records
+    base, name = _images_named(images, who.keys)
+    ids = reader.named(base, name)
+    if not len(ids):
         raise FrameError(f"{name}: no image has an id")
-    wanted = _fields(fields, base)
-    distinct = len(set(ids[ids > 0].tolist()))
-    calls = protocol.calls_for(distinct)
+    wanted = _fields(fields, base, reader)
+    distinct = len(set(ids.tolist()))
+    calls = reader.calls_for(distinct)
     facts = {"images": distinct, "fields": wanted, "requests_at_least": calls}
     if dry_run:
-        seconds = _seconds(calls, service)
+        seconds = reader.seconds_for(calls, service)
         headline = (
             f"{counted(distinct, 'image')} and {counted(len(wanted), 'field')} take {counted(calls, 'request')} or "
             f"more, {seconds:,.0f} s at the service's limit; nothing was asked"
         )
         return Job(lambda: base, {**facts, "version": version()}, headline)
-    with Graph(access.opened(), workers=asking.workers) as graph:
+    with reader.open(access.opened(), workers=asking.workers) as session:
         try:
-            found, errors, missing = _ask(graph, ids[ids > 0], wanted, progress=progress, strict=fields is not None)
-        except protocol.UnknownFieldError as error:
-            raise _no_such_field(error.field) from error
-    columns = [column for column in found.columns if column in _columns(wanted)]
-    result = reader.add_fields(base, found, columns=columns, errors=errors)
+            found, errors, missing = _ask(session, ids, wanted, reader, progress=progress, strict=fields is not None)
+        except UnknownFieldError as error:
+            raise _no_such_field(error.field, reader) from error
+    columns = [column for column in found.columns if column in _columns(wanted, reader)]
+    result = reader.add(base, found, columns=columns, errors=errors)
     if len(base.columns) == 2:  # ids alone: all else comes from the records
         result = frames.conform(result, frames.IMAGES)
     result.attrs.setdefault("positions", "original")
-    gone = sum(reason == protocol.GONE for reason in missing.values())
+    gone = sum(reason == reader.gone for reason in missing.values())
     summary = {
         **facts,
         "found": len(found),
         "gone": gone,
         "missing": {str(number): reason for number, reason in missing.items()},
         "wrong_values": {str(number): problem for number, problem in errors.items() if number not in missing},
-        "attribution": result.attrs.get("attribution", [frames.MAPILLARY]),
+        "attribution": result.attrs.get("attribution", [who.attribution]),
         "version": version(),
     }
     headline = f"{counted(len(found), 'image')} with {counted(len(wanted), 'field')} from the service"
@@ -184,25 +183,24 @@ def inspect(
     >>> inspect([498763468214164])["error"]
     """
     from mlygeo import frames
-    from mlygeo.providers.mapillary import records as reader
-    from mlygeo.providers.mapillary.graph import Graph
 
     access = Access(token=token, token_file=token_file, service=service)
     asking = Asking(workers=workers)
-    numbers = _ids([ids] if isinstance(ids, str | int) else list(ids))
-    records: dict[int, Record] = {}
-    missing: dict[int, str] = {}
-    with Graph(access.opened(), workers=asking.workers) as graph:
-        for batch in graph.images(numbers, fields=reader.FIELDS):
+    who, reader = access.provider, access.records
+    numbers = _ids([ids] if isinstance(ids, str | int) else list(ids), who.keys)
+    records: dict[Key, Record] = {}
+    missing: dict[Key, str] = {}
+    with reader.open(access.opened(), workers=asking.workers) as session:
+        for batch in session.images(numbers, fields=reader.fields):
             records |= batch.found
             missing |= batch.missing
     problems: dict[int, str] = {}
-    found = reader.images_frame(list(records.values()), fields=reader.FIELDS, problems=problems)
-    facts = [_facts(number, records.get(number), missing.get(number) or problems.get(number)) for number in numbers]
+    found = reader.frame(list(records.values()), fields=reader.fields, problems=problems)
+    facts = [_facts(key, records.get(key), missing.get(key) or problems.get(key), who) for key in numbers]
 
     def make_frame() -> gpd.GeoDataFrame:
         columns = [column for column in found.columns if column != "id"]
-        result = reader.add_fields(_ids_frame(numbers), found, columns=columns, errors={**problems, **missing})
+        result = reader.add(_ids_frame(numbers, who.keys), found, columns=columns, errors={**problems, **missing})
         return frames.conform(result, frames.IMAGES)
 
     headline = f"{len(records):,} of {counted(len(numbers), 'image')} there"
@@ -216,9 +214,10 @@ def inspect(
 
 
 def _ask(
-    graph: Graph,
-    ids: Whole,
+    session: Session,
+    ids: Ids,
     wanted: Sequence[str],
+    reader: Records,
     *,
     progress: Progress | None,
     strict: bool,
@@ -231,21 +230,20 @@ def _ask(
     import numpy as np
 
     from mlygeo.progress import Progress
-    from mlygeo.providers.mapillary import records as reader
 
     parts: list[gpd.GeoDataFrame] = []
-    records: list[Record] = []
+    records: list[dict[str, Any]] = []
     problems: dict[int, str] = {}
     missing: dict[int, str] = {}
 
     def make() -> None:
-        parts.append(reader.images_frame(records, fields=wanted, problems=problems))
+        parts.append(reader.frame(records, fields=wanted, problems=problems))
         records.clear()
 
     with (progress or Progress()).bar("metadata", total=len(np.unique(ids)), unit="images") as bar:
-        for batch in graph.images(ids, fields=wanted):
-            if strict and (unknown := graph.unknown_fields & {*wanted}):
-                raise _no_such_field(min(unknown))
+        for batch in session.images(ids, fields=wanted):
+            if strict and (unknown := session.unknown_fields & {*wanted}):
+                raise _no_such_field(min(unknown), reader)
             records.extend(batch.found.values())
             missing |= batch.missing
             bar.advance(len(batch.found) + len(batch.missing))
@@ -256,7 +254,7 @@ def _ask(
     return joined(parts), {**problems, **missing}, missing
 
 
-def _images_named(images: Any) -> tuple[gpd.GeoDataFrame, str]:
+def _images_named(images: Any, keys: Keys) -> tuple[gpd.GeoDataFrame, str]:
     """Return the frame that a caller means: a frame, its file, or ids."""
     from mlygeo import store
     from mlygeo.readers import id_lists
@@ -266,16 +264,16 @@ def _images_named(images: Any) -> tuple[gpd.GeoDataFrame, str]:
     if isinstance(images, str | os.PathLike | int):
         images = [images]
     words = list(images)
-    if len(words) == 1 and isinstance(words[0], str | os.PathLike) and not str(words[0]).strip().isdigit():
+    if len(words) == 1 and isinstance(words[0], str | os.PathLike) and not keys.is_meant(str(words[0])):
         path = Path(words[0]).expanduser()
         if not path.suffix and not path.exists():
             raise InputError(f"{str(words[0])[:60]!r} is neither a file nor an id")
         if path.suffix.lower() in {"", ".txt", ".lst", ".list"} or _is_list(path):
-            return _ids_frame(id_lists.read_ids(path).tolist()), path.name
+            return _ids_frame(id_lists.read_ids(path, keys=keys).tolist(), keys), path.name
         return store.read_frame(path), path.name
     if not words:
         raise InputError("no images", hint="give an images frame or its file, or ids")
-    return _ids_frame(_ids(words)), "the list of ids"
+    return _ids_frame(_ids(words, keys), keys), "the list of ids"
 
 
 def _is_list(path: Path) -> bool:
@@ -286,66 +284,51 @@ def _is_list(path: Path) -> bool:
         return file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
 
 
-def _ids(words: Sequence[int | str]) -> list[int]:
+def _ids(words: Sequence[int | str], keys: Keys) -> list[Key]:
     if not words:
-        raise InputError("no ids", hint="ids are whole numbers, such as 498763468214164")
-    from mlygeo.providers.mapillary.graph import checked_id
-
-    return list(dict.fromkeys(checked_id(word.strip() if isinstance(word, str) else word) for word in words))
+        raise InputError("no ids", hint=keys.hint)
+    return list(dict.fromkeys(keys.parse(word.strip() if isinstance(word, str) else word) for word in words))
 
 
-def _ids_frame(ids: Sequence[int]) -> gpd.GeoDataFrame:
+def _ids_frame(ids: Sequence[Key], keys: Keys) -> gpd.GeoDataFrame:
     import geopandas as gpd
-    import numpy as np
 
     from mlygeo import frames
 
     geometry = gpd.GeoSeries([None] * len(ids), crs=frames.CRS)
-    return gpd.GeoDataFrame({"id": np.array(ids, dtype=np.int64)}, geometry=geometry)
+    return gpd.GeoDataFrame({"id": keys.array(ids)}, geometry=geometry)
 
 
-def _fields(named: str | Sequence[str] | None, base: gpd.GeoDataFrame) -> list[str]:
+def _fields(named: str | Sequence[str] | None, base: gpd.GeoDataFrame, reader: Records) -> list[str]:
     """Return the fields to ask for: those named, or those that most work needs and the frame does not have."""
-    from mlygeo.providers.mapillary import records as reader
-
     if named is None:
-        lacking = {"sequence": "sequence_id", "creator": "creator_id", "organization": "organization_id"}
         ids_only = len(base.columns) == 2
-        own = [name for name in reader.BASE_FIELDS if ids_only or lacking.get(name, name) not in base.columns]
-        return [*own, *({"creator"} - {*own}), *reader.MORE_FIELDS]
+        own = [name for name in reader.base_fields if ids_only or reader.columns_of(name)[0] not in base.columns]
+        # Names of people change, and no frame of tiles has them.
+        people = [name for name in reader.fields_for("creator_username") if name not in own]
+        return [*own, *people, *reader.more_fields]
     words = named.split(",") if isinstance(named, str) else [part for word in named for part in word.split(",")]
     words = [word.strip() for word in words if word.strip()]
-    fields = list(dict.fromkeys(reader.field_of(word) for word in words if word not in {"id", "all"}))
+    fields = reader.fields_for(*(word for word in words if word not in {"id", "all"}))
     if "all" in words:
-        fields = list(dict.fromkeys([*reader.FIELDS, *fields]))
+        fields = list(dict.fromkeys([*reader.fields, *fields]))
     if not fields:
-        raise InputError("--fields names no field", hint=f"such as --fields {','.join(reader.MORE_FIELDS[:3])}")
+        raise InputError("--fields names no field", hint=f"such as --fields {','.join(reader.more_fields[:3])}")
     if len(base.columns) == 2:  # ids alone: the rest of an images frame comes along
-        fields = list(dict.fromkeys([*reader.BASE_FIELDS, *fields]))
+        fields = list(dict.fromkeys([*reader.base_fields, *fields]))
     return fields
 
 
-def _columns(fields: Sequence[str]) -> set[str]:
-    from mlygeo.providers.mapillary import records as reader
-
+def _columns(fields: Sequence[str], reader: Records) -> set[str]:
     return {column for field in fields for column in reader.columns_of(field)}
 
 
-def _no_such_field(name: str) -> InputError:
+def _no_such_field(name: str, reader: Records) -> InputError:
     import difflib
 
-    from mlygeo.providers.mapillary import records as reader
-
-    near = difflib.get_close_matches(name, reader.FIELDS, n=1)
-    hint = f"did you mean {near[0]}" if near else f"fields are {', '.join(reader.FIELDS)}"
+    near = difflib.get_close_matches(name, reader.fields, n=1)
+    hint = f"did you mean {near[0]}" if near else f"fields are {', '.join(reader.fields)}"
     return InputError(f"the service's images have no field {name[:60]!r}", hint=hint)
-
-
-def _seconds(calls: int, service: Service | None) -> float:
-    from mlygeo.net import quota
-
-    pace = quota.search_pace() if service is None else service.search_pace
-    return pace.seconds_for(calls)
 
 
 def _write_missing(missing: dict[int, str], folder: Path) -> list[Path]:
@@ -355,20 +338,20 @@ def _write_missing(missing: dict[int, str], folder: Path) -> list[Path]:
     return [store.write_text("".join(lines), folder / MISSING_IMAGES)] if missing else []
 
 
-def _facts(number: int, record: Record | None, problem: str | None) -> dict[str, Any]:
+def _facts(key: Key, record: Record | None, problem: str | None, who: Provider) -> dict[str, Any]:
     """
     Return what is known of an image, as JSON: its id, `problem`, `record` without signatures, and `without_value`.
 
     The record is None where there is none; the problem says why, or what is wrong with it.
     """
-    from mlygeo.providers.mapillary.records import FIELDS
-
-    facts: dict[str, Any] = {"id": str(number)}
+    facts: dict[str, Any] = {"id": str(key)}
     if problem is not None:
         facts["problem"] = problem
     if record is not None:
-        facts["record"] = {name: _without_signatures(value) for name, value in sorted(record.items()) if name != "id"}
-        facts["without_value"] = [name for name in FIELDS if name not in record and name != "detections"]
+        shown = ((name, value) for name, value in sorted(record.items()) if name != "id")
+        facts["record"] = {name: _without_signatures(value, who) for name, value in shown}
+        fields = () if who.records is None else who.records.fields
+        facts["without_value"] = [name for name in fields if name not in record and name != "detections"]
     return facts
 
 
@@ -415,27 +398,30 @@ def _time(milliseconds: int) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC"
 
 
-def _without_signatures(value: Any) -> Any:
+def _without_signatures(value: Any, who: Provider) -> Any:
     """Return a value in which each address is short, and signed no more."""
     if isinstance(value, dict):
-        return {key: _without_signatures(part) for key, part in value.items()}
+        return {key: _without_signatures(part, who) for key, part in value.items()}
     if isinstance(value, list):
-        return [_without_signatures(part) for part in value]
+        return [_without_signatures(part, who) for part in value]
     if isinstance(value, str) and "://" in value[:12]:
-        return _short(value)
+        return _short(value, who)
     return value
 
 
-def _short(url: str) -> str:
+def _short(url: str, who: Provider) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
         return "an address that is none"
     path = parts.path if len(parts.path) <= PATH_SHOWN else f"{parts.path[:PATH_SHOWN]}…"
     short = f"{parts.scheme}://{parts.netloc.rsplit('@', 1)[-1]}{path}"
+    seconds = None if who.pictures is None else who.pictures.expires(url)
+    if seconds is None:
+        return short
     try:
-        until = EPOCH + timedelta(seconds=int(parse_qs(parts.query)["oe"][0], 16))
-    except (KeyError, ValueError, OverflowError):
+        until = EPOCH + timedelta(seconds=seconds)
+    except OverflowError:
         return short
     return f"{short} (until {until:%Y-%m-%d %H:%M} UTC)"
 

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from mlygeo.photos.import_folder import PhotoImport
     from mlygeo.pipelines.options import Access, PhotoFolder, TileOptions
     from mlygeo.progress import Progress
-    from mlygeo.providers.mapillary.tile_cache import Plan
+    from mlygeo.providers import TilePlan
     from mlygeo.regions import Region
-    from mlygeo.spatial.geodesy import Projection
+    from mlygeo.spatial.projection import Projection
     from mlygeo.store import FrameLike
     from mlygeo.store.points import Points
 
@@ -64,7 +64,7 @@ def network(region: Region | None, streets: FrameLike | None, *, retain_all: boo
     """Return the streets of a region, or those at hand in it."""
     from mlygeo import frames, regions
     from mlygeo.readers.streets import street_network
-    from mlygeo.spatial import geodesy
+    from mlygeo.spatial import areas
 
     if streets is not None and hasattr(streets, "geometry"):
         frames.check(streets, frames.STREETS)
@@ -74,7 +74,7 @@ def network(region: Region | None, streets: FrameLike | None, *, retain_all: boo
     except RegionError as error:
         if region is None or streets is None:
             raise
-        whole = geodesy.bounds(*all_coordinates(street_network(path=streets, retain_all=True)))
+        whole = areas.bounds(*all_coordinates(street_network(path=streets, retain_all=True)))
         raise RegionError(str(error), hint=regions.elsewhere(region, whole)) from error
 
 
@@ -96,9 +96,9 @@ def open_images(images: FrameLike, conditions: dict[str, Any]) -> Points:
 def surroundings(points: Points, max_distance: float | None) -> Region:
     """Return the box around points, as far as an image may lie."""
     from mlygeo import regions
-    from mlygeo.spatial import geodesy
+    from mlygeo.spatial import areas
 
-    bounds = geodesy.bounds(*points.lonlat)
+    bounds = areas.bounds(*points.lonlat)
     if bounds is None:
         raise FrameError(f"{points.name} holds no point with coordinates")
     return regions.widened(bounds, max_distance or 0.0, name=f"the surroundings of {points.name}")
@@ -106,9 +106,9 @@ def surroundings(points: Points, max_distance: float | None) -> Region:
 
 def projection(region: Region | None, points: Points, *, srid: int | None, force_srid: bool) -> Projection:
     """Return the projection to measure in."""
-    from mlygeo.spatial import geodesy
+    from mlygeo.spatial import areas, geodesy
 
-    bounds = geodesy.bounds(*points.lonlat) if region is None else region.bounds
+    bounds = areas.bounds(*points.lonlat) if region is None else region.bounds
     if bounds is None:
         raise FrameError(f"{points.name} holds no point with coordinates")
     if srid is None:
@@ -119,13 +119,13 @@ def projection(region: Region | None, points: Points, *, srid: int | None, force
 def warn_of_nothing(images: Points, region: Region | None) -> None:
     """Say why there is no image to choose from; an error where the cause is a mistake in the call."""
     from mlygeo import regions
-    from mlygeo.spatial import geodesy
+    from mlygeo.spatial import areas
 
     if not len(images):
         log.warning("there is no image in %s", "the region" if region is None else region.name)
         return
     if region is not None and not region.contains(*images.lonlat).any():
-        hint = regions.elsewhere(region, geodesy.bounds(*images.lonlat))
+        hint = regions.elsewhere(region, areas.bounds(*images.lonlat))
         raise RegionError(f"no image of {images.name} lies in {region.name}", hint=hint)
     log.warning("no image of %s passes the filters", images.name)
 
@@ -161,62 +161,53 @@ class Fetching:
         access: Access,
         progress: Progress | None,
     ) -> None:
-        from mlygeo.providers.mapillary import layers
-        from mlygeo.providers.mapillary import tile_cache as files
+        from mlygeo.providers import needed, provider_of
 
+        self._provider = provider_of(access.service)
+        self._tiles = needed(self._provider.tiles, self._provider, "tiles")
         self.region = region
         configured = config and config.tile_cache_dir
-        self.cache = Path(tiles.tile_cache or configured or files.default_tile_cache()).expanduser()
-        self._which: dict[str, Any] = {
-            "tile_cache": self.cache,
-            "computed": tiles.computed,
-            "overwrite": tiles.overwrite,
-            "max_age": tiles.max_age,
-            "tile_list_file": tiles.tile_list_file,
-        }
-        self._how: dict[str, Any] = {
-            "workers": tiles.workers,
-            "service": access.service or _service(access.token, access.token_file or (config and config.token_file)),
-            "validate": layers.decode,
-            "progress": progress,
-        }
-        self._progress = progress
+        self.cache = Path(tiles.tile_cache or configured or self._tiles.default_cache()).expanduser()
+        self._options, self._progress = tiles, progress
+        self._service = access.service or _service(access.token, access.token_file or (config and config.token_file))
         self.failed: list[str] = []
         self.summary: dict[str, Any] = {}
         self.attrs: dict[str, Any] = {}
 
-    def plan(self) -> Plan:
+    def plan(self) -> TilePlan:
         """Return what would be fetched, and how long it would take."""
-        from mlygeo.providers.mapillary import tiles as protocol
-
-        return protocol.plan_tiles(self.region, **self._which, service=self._how["service"])
+        options = self._options
+        return self._tiles.plan(
+            self.region, tile_cache=self.cache, computed=options.computed, overwrite=options.overwrite,
+            max_age=options.max_age, tile_list_file=options.tile_list_file, service=self._service,
+        )  # fmt: skip
 
     def fetch(self, damaged: Collection[Path] = (), *, dry_run: bool = False) -> gpd.GeoDataFrame:
         """Return the tiles frame, once all are in the cache that can be had."""
-        from mlygeo.providers.mapillary import tile_cache as files
-        from mlygeo.providers.mapillary import tiles as protocol
-
-        which = self._which
+        options = self._options
+        overwrite, max_age = options.overwrite, options.max_age
         if damaged:  # what was asked to be fetched anew has been by now
-            which = {**which, "overwrite": False, "max_age": None}
+            overwrite, max_age = False, None
         elif self._progress is not None and not dry_run and (plan := self.plan()).missing:
             self._progress.note(str(plan))
-        tiles = protocol.fetch_tiles(self.region, **which, **self._how, damaged=damaged, dry_run=dry_run)
+        tiles = self._tiles.fetch(
+            self.region, tile_cache=self.cache, computed=options.computed, overwrite=overwrite, max_age=max_age,
+            tile_list_file=options.tile_list_file, workers=options.workers, service=self._service, damaged=damaged,
+            dry_run=dry_run, progress=self._progress,
+        )  # fmt: skip
         worked = tiles[tiles["status"] != "skipped"]
         failed = worked[worked["status"] == "failed"]
-        tileset = files.tileset(computed=self._which["computed"])
-        self.failed = [f"{tileset}_{x}_{y}_14" for x, y in zip(failed["x"], failed["y"], strict=True)]
+        self.failed = [
+            self._tiles.name(x, y, computed=options.computed) for x, y in zip(failed["x"], failed["y"], strict=True)
+        ]
         counts = {status: int((worked["status"] == status).sum()) for status in ("cached", "fetched", "failed")}
         self.summary = {"tiles": len(worked), **counts, "failed_tiles": self.failed}
         return tiles
 
     def images(self) -> pa.Table:
         """Return the images of the region."""
-        from mlygeo import frames
-        from mlygeo.providers.mapillary import layers as reader
-
         damaged: list[Path] = []
-        table = reader.images_table(_files(self.fetch()), region=self.region, damaged=damaged)
+        table = self._tiles.read(_files(self.fetch()), region=self.region, damaged=damaged)
         if damaged:
             log.warning(
                 "%s in the cache is damaged and fetched anew: %s", counted(len(damaged), "tile"), damaged[0].name
@@ -227,12 +218,12 @@ class Fetching:
                 raise FormatError(
                     f"the tile {damaged[0]} is damaged, and without a token it cannot be fetched anew", hint=error.hint
                 ) from error
-            table = reader.images_table(_files(again), region=self.region)
+            table = self._tiles.read(_files(again), region=self.region)
         facts = table.schema.metadata or {}
         self.summary["images_without_id"] = int(facts.get(b"images_without_id", b"0"))
         self.attrs = {
-            "attribution": [frames.MAPILLARY],
-            "positions": "computed" if self._which["computed"] else "original",
+            "attribution": [self._provider.attribution],
+            "positions": "computed" if self._options.computed else "original",
         }
         return table
 
@@ -250,11 +241,11 @@ def _files(tiles: gpd.GeoDataFrame) -> list[Path]:
 
 def _service(token: str | None, token_file: Any) -> Service | None:
     """Return the service for a token that was given; None leaves it to be found when it is needed."""
-    from mlygeo.net.http import Service
+    from mlygeo.providers import provider
 
     if token is None and token_file is None:
         return None
-    return Service.from_environment(token=token, token_file=token_file)
+    return provider().service(token=token, token_file=token_file)
 
 
 @contextlib.contextmanager

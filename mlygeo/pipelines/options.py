@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mlygeo.net.http import Service
     from mlygeo.photos.tags import Overwrite
     from mlygeo.progress import Progress
+    from mlygeo.providers import Provider, Records
     from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]
@@ -186,12 +187,24 @@ class Access:
         CredentialsError
             If there is no token.
         """
-        from mlygeo.net.http import Service
-
         if self.service is not None:
             return self.service
         token_file = self.token_file or (config.token_file if config else None)
-        return Service.from_environment(token=self.token, token_file=token_file)
+        return self.provider.service(token=self.token, token_file=token_file)
+
+    @property
+    def provider(self) -> Provider:
+        """The provider whose service it is."""
+        from mlygeo.providers import provider_of
+
+        return provider_of(self.service)
+
+    @property
+    def records(self) -> Records:
+        """What the provider says of images."""
+        from mlygeo.providers import needed
+
+        return needed(self.provider.records, self.provider, "images by id")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

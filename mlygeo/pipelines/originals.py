@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from mlygeo.arrays import Ids
+    from mlygeo.keys import Ids
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
     from mlygeo.uploads.owner import Account
@@ -121,7 +121,7 @@ def download_originals(
     if import_path not in (None, ()):
         from mlygeo.uploads import found
 
-        wanted = found.gather(import_path, skip_subfolders=skip_subfolders, whole=False).images
+        wanted = found.gather(import_path, skip_subfolders=skip_subfolders).images
         if wanted is None:
             raise InputError(
                 f"no image in {_shown(import_path)} has a description", hint="nothing tells which are meant"
@@ -153,7 +153,7 @@ def download_originals(
     )
     job = task.rehearse() if dry_run else task.run()
     if missing:
-        job.headline += f"\n{counted(len(missing), 'image')} of the import path not found at Mapillary"
+        job.headline += f"\n{counted(len(missing), 'image')} of the import path not found at {account.provider.title}"
         job.summary["not_found"] = len(missing)
         job.failed += missing
     return job
@@ -199,31 +199,30 @@ def _found(
     import numpy as np
     import pandas as pd
 
-    from mlygeo.providers.mapillary.graph import Graph
-    from mlygeo.providers.mapillary.records import images_frame
+    from mlygeo.providers import needed
 
     since, until = dates.get("since"), dates.get("until")
     if wanted is not None:
         margin = pd.Timedelta(seconds=1)
         since, until = wanted["captured_at"].min() - margin, wanted["captured_at"].max() + margin
     records: list[dict[str, Any]] = []
-    with Graph(account.service) as graph:
+    reader = needed(account.provider.records, account.provider, "images by id")
+    columns = reader.fields_for("id", "captured_at", "geometry")
+    with reader.open(account.service) as session:
         for organization in organizations or [""]:
-            whose: dict[str, Any] = {"organization_id": organization} if organization else {}
-            if not organization:
-                if account.user_name is None:
-                    raise InputError("the service does not say whose token this is", hint="give --organization-key")
-                whose = {"creator_username": account.user_name}
-            search = graph.search(
-                fields=["id", "captured_at", "geometry"], since=since, until=until, progress=progress, **whose
-            )
+            if not organization and account.user_name is None:
+                raise InputError("the service does not say whose token this is", hint="give --organization-key")
+            search = session.search(
+                fields=columns, creator_username=None if organization else account.user_name,
+                organization_id=organization or None, since=since, until=until, progress=progress,
+            )  # fmt: skip
             for batch in search:
                 records += batch
             for text in search.shortcomings():
                 log.warning("the search is not complete: %s", text)
     if not records:
         return np.zeros(0, dtype=np.int64), [] if wanted is None else wanted["path"].tolist()
-    there = images_frame(records).drop_duplicates("id")
+    there = reader.frame(records).drop_duplicates("id")
     if wanted is None:
         return there["id"].to_numpy(dtype=np.int64), []
     return _matched(wanted, there)

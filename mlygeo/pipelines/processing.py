@@ -286,8 +286,8 @@ class Run(NamedTuple):
 
     def describe(self, images: gpd.GeoDataFrame, desc_path: PathLike | None) -> None:
         """Write the image description file, but in a dry run."""
-        from mlygeo.photos.descriptions import write_descriptions
         from mlygeo.pipelines import steps
+        from mlygeo.providers import descriptions
 
         if self.dry_run:
             return
@@ -296,7 +296,7 @@ class Run(NamedTuple):
             place = self.place.folder  # with -o, where the frames are; without it, the reason is said
         if place == self.place.base:
             self.place.save_beside(images)
-        self.files.append(write_descriptions(steps.uploadable(images), place))
+        self.files.append(descriptions().write(steps.uploadable(images), place))
 
     def with_meta_data(self, images: gpd.GeoDataFrame, meta: MetaData) -> gpd.GeoDataFrame:
         """Return images with what is told of camera and files."""
@@ -309,10 +309,10 @@ class Run(NamedTuple):
         """Write the image descriptions of the images that are ready into their photos, or copies of them."""
         if insertion.skip_exif_insert or self.dry_run:
             return images
-        from mlygeo.photos.descriptions import description_of
         from mlygeo.photos.insertion import insert_tags
         from mlygeo.photos.tags import description_tags
         from mlygeo.places import COPIES
+        from mlygeo.providers import descriptions
         from mlygeo.uploads import older
 
         ready = images["error"].isna().to_numpy() & ~images["is_duplicate"].to_numpy(dtype=bool)
@@ -330,7 +330,7 @@ class Run(NamedTuple):
         asked = insertion.overwrite
 
         def tags_of(image: Any) -> Any:
-            return description_tags(image, description=description_of(image), overwrite=asked)
+            return description_tags(image, description=descriptions().of(image), overwrite=asked)
 
         written = insert_tags(images, tags_of, rows=ready, copies=copies, progress=self.place.progress)
         failed = written["error"].notna() & images["error"].isna()

@@ -365,7 +365,7 @@ def _points_headline(facts: dict[str, Any]) -> str:
 def _open_points(points: FrameLike, region: Region | None) -> Points:
     """Open a user's own points; those outside the region are left out."""
     from mlygeo import regions
-    from mlygeo.spatial import geodesy
+    from mlygeo.spatial import areas
     from mlygeo.store.points import keep, open_points
 
     everything = open_points(points, name="the points")
@@ -373,6 +373,6 @@ def _open_points(points: FrameLike, region: Region | None) -> Points:
         raise FrameError(f"{everything.name} holds no point")
     kept = keep(everything, region=region, conditions={})
     if not len(kept) and region is not None:
-        hint = regions.elsewhere(region, geodesy.bounds(*everything.lonlat))
+        hint = regions.elsewhere(region, areas.bounds(*everything.lonlat))
         raise RegionError(f"no point of {everything.name} lies in {region.name}", hint=hint)
     return kept

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import dtypes, frames, store
+from mlygeo import dtypes, frames, keys, store
 from mlygeo.errors import FrameError
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Floats, Whole
     from mlygeo.pipelines.options import Matching
-    from mlygeo.spatial.geodesy import Projection
     from mlygeo.spatial.nearest import Matches
+    from mlygeo.spatial.projection import Projection
     from mlygeo.store.points import Points
 
 LEADING = ("point_id", "id", "distance_m", "rank", "heading_difference")
@@ -92,9 +92,9 @@ class Selection:
         if matching.max_heading_difference is not None and "is_pano" in images.columns:
             pano = truths_of(images, "is_pano")
         matches = nearest.match(
-            *points.lonlat, *images.lonlat, image_ids, projection=projection, max_distance=matching.limit, k=matching.k,
-            unique=matching.unique, max_heading_difference=matching.max_heading_difference, point_id=point_ids,
-            point_bearing=bearing, image_heading=heading, image_is_pano=pano,
+            *points.lonlat, *images.lonlat, keys.ranks(image_ids), projection=projection, max_distance=matching.limit,
+            k=matching.k, unique=matching.unique, max_heading_difference=matching.max_heading_difference,
+            point_id=point_ids, point_bearing=bearing, image_heading=heading, image_is_pano=pano,
         )  # fmt: skip
         unknown = np.full(len(matches.point_row), np.nan)
         difference = unknown

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
-    from mlygeo.providers.mapillary.graph import Record
-    from mlygeo.providers.mapillary.search import Search
+    from mlygeo.providers import Records, Search
     from mlygeo.regions import RegionLike
 
     PathLike = str | os.PathLike[str]
@@ -98,8 +97,7 @@ def find_sequences(
     --------
     >>> find_sequences("irvinfly", filter="360", max_pages=5)
     """
-    from mlygeo import frames, regions
-    from mlygeo.providers.mapillary.graph import Graph
+    from mlygeo import regions
     from mlygeo.spatial import sequences as step
 
     access = Access(token=token, token_file=token_file, service=service)
@@ -114,10 +112,13 @@ def find_sequences(
     ).conditions()
     if organization is not None and len(conditions["organization"]) != 1:
         raise InputError("one organization at a time")
-    with Graph(access.opened(), workers=workers) as graph:
-        search = graph.search(
-            fields=("sequence", "captured_at", "geometry", "is_pano", "camera_type", "creator", "organization", "make",
-                    "model"),
+    who, reader = access.provider, access.records
+    with reader.open(access.opened(), workers=workers) as session:
+        search = session.search(
+            fields=reader.fields_for(
+                "sequence_id", "captured_at", "geometry", "is_pano", "camera_type", "creator_id", "organization_id",
+                "make", "model",
+            ),
             bbox=place,
             creator_username=user,
             organization_id=None if organization is None else conditions["organization"][0],
@@ -128,7 +129,7 @@ def find_sequences(
             max_pages=max_pages,
             progress=progress,
         )  # fmt: skip
-        images, problems = _searched(search, conditions, filter)
+        images, problems = _searched(search, conditions, filter, reader)
     sequences = step.summarise(images)
     shortcomings = search.shortcomings()
     whose = _whose(user, organization, None if place is None else place.name)
@@ -141,7 +142,7 @@ def find_sequences(
         "requests": search.requests,
         "incomplete": shortcomings,
         "wrong_values": {str(number): problem for number, problem in problems.items()},
-        "attribution": [frames.MAPILLARY],
+        "attribution": [who.attribution],
         "version": version(),
     }
     headline = f"{counted(len(sequences), 'sequence')} of {whose}, {counted(len(images), 'image')}"
@@ -165,25 +166,24 @@ def find_sequences(
 
 
 def _searched(
-    search: Search, conditions: dict[str, Any], kind: Literal["all", "360", "regular"]
+    search: Search, conditions: dict[str, Any], kind: Literal["all", "360", "regular"], reader: Records
 ) -> tuple[gpd.GeoDataFrame, dict[int, str]]:
     """Return the images that a search finds, and what is wrong with some of them."""
     from mlygeo import frames
-    from mlygeo.providers.mapillary import records as reader
 
-    fields = (*reader.BASE_FIELDS, "camera_type", "make", "model")
+    fields = [*reader.base_fields, *reader.fields_for("camera_type", "make", "model")]
     conditions = {name: value for name, value in conditions.items() if name in {"since", "until"}}
     parts: list[gpd.GeoDataFrame] = []
-    records: list[Record] = []
+    records: list[dict[str, Any]] = []
     problems: dict[int, str] = {}
 
     def make() -> None:
-        images = reader.images_frame(records, fields=fields, problems=problems)
+        images = reader.frame(records, fields=fields, problems=problems)
         records.clear()
         if conditions:
             images = images[frames.conditions_mask({name: images[name] for name in images.columns}, conditions)]
         if kind != "all":
-            panoramic = images["is_pano"] | images["camera_type"].isin(reader.PANORAMAS)
+            panoramic = images["is_pano"] | images["camera_type"].isin(reader.panoramas)
             images = images[panoramic if kind == "360" else ~panoramic]
         parts.append(images)
 

@@ -300,17 +300,16 @@ def _moved(place: PhotoImport, targets: dict[str, str]) -> tuple[dict[str, str],
 
 def _follow(place: PhotoImport, moved: dict[str, str]) -> None:
     """Bring the frames and the image description file to where photos are now."""
-    from mlygeo.photos.descriptions import write_descriptions
-    from mlygeo.providers.mapillary.descriptions import FILE, read_descriptions
+    from mlygeo.providers import descriptions
 
     if not moved:
         return
     place.moved(moved)
-    described = place.base / FILE
+    described = place.base / descriptions().file
     if described.exists():
-        entries = read_descriptions(described)
+        entries = descriptions().read(described)
         paths = entries["path"].map(lambda path: moved.get(path, path))
-        write_descriptions(entries.assign(path=paths.astype("str")), described)
+        descriptions().write(entries.assign(path=paths.astype("str")), described)
 
 
 def _undone(place: PhotoImport, *, dry_run: bool) -> Job[Any]:

@@ -235,10 +235,10 @@ def _around(place: Region | None, network: gpd.GeoDataFrame, distance: float) ->
         margin = distance / 110_574.0 / max(math.cos(math.radians(highest)), 1e-3)
         return regions.Region.from_geometry(place.geometry.buffer(margin), name=place.name)
     from mlygeo.pipelines.inputs import all_coordinates
-    from mlygeo.spatial import geodesy
+    from mlygeo.spatial import areas
 
     lon, lat = all_coordinates(network)
-    bounds = geodesy.bounds(lon, lat)
+    bounds = areas.bounds(lon, lat)
     if bounds is None:
         raise FrameError("there is no street")
     return regions.widened(bounds, distance, name="the surroundings of the streets")

@@ -209,7 +209,6 @@ def zip_sequences(
             desc_path=described.desc_path,
             skip_subfolders=described.skip_subfolders,
             private=private,
-            whole=False,
         )
         if not found.paths:
             return _nothing(found)
@@ -260,7 +259,7 @@ def run_upload(
     progress
         Where progress is shown; None shows none.
     """
-    from mlygeo import config
+    from mlygeo.providers import needed, provider_of
     from mlygeo.uploads.found import gather, give_owners, named, only
     from mlygeo.uploads.ledger import UploadLedger
     from mlygeo.uploads.owner import account_of, organizations_of
@@ -268,16 +267,22 @@ def run_upload(
     with inputs.held(import_path, "upload", dry_run=dry_run, progress=progress):
         threads = _setting("number_threads", uploading.number_threads, THREADS)
         attempts = _setting("max_attempts", uploading.max_attempts, None if signed_in.service is not None else ATTEMPTS)
+        who = provider_of(signed_in.service)
+        service = needed(who.uploads, who, "uploads")
         types = named(uploading.file_types)
         found = gather(
-            import_path, desc_path=described.desc_path, skip_subfolders=described.skip_subfolders, private=user.private
+            import_path,
+            desc_path=described.desc_path,
+            skip_subfolders=described.skip_subfolders,
+            private=user.private,
+            file_types=service.file_types,
         )
-        found = only(found, types)
+        found = only(found, types, service.file_types)
         if not found.paths:
             return _nothing(found)
-        endpoints = config.Endpoints.from_environment() if signed_in.service is None else signed_in.service.endpoints
+        place = service.place(signed_in.service)
         if dry_run:
-            return _rehearsed(found, endpoints.graph, reupload=uploading.reupload)
+            return _rehearsed(found, place, reupload=uploading.reupload)
         account = account_of(
             service=signed_in.service, user_name=user.user_name, token=signed_in.token, token_file=signed_in.token_file,
             max_attempts=attempts, config_file=signed_in.config_file, told=found.users,
@@ -285,7 +290,7 @@ def run_upload(
         keys = organizations_of(account, user.organization_key, user.organization_name, told=found.owners)
         give_owners(found, keys)
         started = time.monotonic()
-        with UploadLedger(endpoints.graph) as ledger:
+        with UploadLedger(place) as ledger:
             try:
                 outcome = _run(
                     found, ledger, account, threads=threads or THREADS, reupload=uploading.reupload,
@@ -372,21 +377,23 @@ def _run(
 ) -> Outcome:
     from mlygeo.locks import NameLocks
     from mlygeo.progress import Progress as Silent
-    from mlygeo.providers.mapillary.uploads import Uploads
+    from mlygeo.providers import needed
     from mlygeo.uploads.files import MB
     from mlygeo.uploads.older import OlderUploads
     from mlygeo.uploads.run import Upload
 
+    service = needed(account.provider.uploads, account.provider, "uploads")
     stop = threading.Event()
     total = found.bytes / MB
     with (
-        Uploads(account.service, connections=threads, stop=stop) as uploads,
+        service.open(account.service, connections=threads, stop=stop) as uploads,
         contextlib.ExitStack() as stack,
     ):
         bar = stack.enter_context((progress or Silent()).bar("uploading", total=total, unit="MB"))
         run = Upload(
-            uploads=uploads, ledger=ledger, locks=NameLocks(ledger.folder / "locks", stop), stop=stop, threads=threads,
-            bar=bar, user_key=account.user_key, reupload=reupload, manual_done=manual_done,
+            uploads=uploads, sequence_type=service.file_types["sequence"], ledger=ledger,
+            locks=NameLocks(ledger.folder / "locks", stop), stop=stop, threads=threads, bar=bar,
+            user_key=account.user_key, reupload=reupload, manual_done=manual_done,
             older=None if reupload else OlderUploads(),
         )  # fmt: skip
         outcome = run.run(found.sequences, found.files)
@@ -409,11 +416,11 @@ def _ask_to_finish(run: Upload, progress: Progress | None) -> None:
         run.outcome.sequences += len(ready)
 
 
-def _rehearsed(found: Import, endpoint: str, *, reupload: bool) -> Job[pd.DataFrame]:
+def _rehearsed(found: Import, place: str, *, reupload: bool) -> Job[pd.DataFrame]:
     """Say what would be uploaded; files are read, and nothing is asked of the service."""
     there = older = 0
     todo = found.bytes
-    for size, by_us in () if reupload else _uploaded_before(found, endpoint):
+    for size, by_us in () if reupload else _uploaded_before(found, place):
         there += by_us
         older += not by_us
         todo -= size
@@ -432,7 +439,7 @@ def _rehearsed(found: Import, endpoint: str, *, reupload: bool) -> Job[pd.DataFr
     return Job(_no_frame, summary, headline, failed=sorted(found.failed))
 
 
-def _uploaded_before(found: Import, endpoint: str) -> Iterator[tuple[int, bool]]:
+def _uploaded_before(found: Import, place: str) -> Iterator[tuple[int, bool]]:
     """Yield the size of each file that was uploaded before, and whether it was by us."""
     from mlygeo.places import default_folder
     from mlygeo.uploads import archives
@@ -443,7 +450,7 @@ def _uploaded_before(found: Import, endpoint: str) -> Iterator[tuple[int, bool]]
     with contextlib.ExitStack() as stack:
         ledger = None
         if (default_folder() / FILE).is_file():
-            ledger = stack.enter_context(UploadLedger(endpoint))
+            ledger = stack.enter_context(UploadLedger(place))
         items: list[Photo | WholeFile] = [photo for sequence in found.sequences for photo in sequence.photos]
         for each in [*items, *found.files]:
             with contextlib.suppress(OSError):

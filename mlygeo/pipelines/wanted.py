@@ -18,14 +18,13 @@ from mlygeo.pipelines.options import Access, TileOptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from mlygeo.arrays import Ids
     from mlygeo.config import Config
     from mlygeo.downloads.ledger import Ledger
+    from mlygeo.keys import Ids, Key, Keys
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
-    from mlygeo.providers.mapillary.graph import Graph
+    from mlygeo.providers import Provider, Session
     from mlygeo.regions import Region
-
 
 log = logging.getLogger("mlygeo.pipelines")
 
@@ -46,7 +45,7 @@ class Wanted:
     Parameters
     ----------
     ids
-        int64, each once, in the order wanted.
+        Each once, in the order wanted.
     source
         Where they come from, in words.
     warnings
@@ -104,7 +103,7 @@ class Sources:
         Parameters
         ----------
         ids
-            int64, shape (n,).
+            Shape (n,).
         service
             The service to ask.
         progress
@@ -129,7 +128,7 @@ class Sources:
             progress=progress,
         )
 
-    def find(self, graph: Callable[[], Graph], ledger: Ledger | None) -> Wanted:
+    def find(self, session: Callable[[], Session], ledger: Ledger | None) -> Wanted:
         """
         Return the images that are meant.
 
@@ -138,8 +137,8 @@ class Sources:
 
         Parameters
         ----------
-        graph
-            Returns the Graph API, where it is needed.
+        session
+            Returns what asks the service, where it is needed.
         ledger
             Says which images failed before, where only those are meant; None where there was no download yet.
 
@@ -149,11 +148,11 @@ class Sources:
             If nothing says which images are meant.
         """
         if not self.retry_failed:
-            wanted = self._said(graph)
+            wanted = self._said(session)
         elif ledger is None:
-            wanted = Wanted(np.zeros(0, dtype=np.int64), "the ledger")
+            wanted = Wanted(self._provider.keys.array(()), "the ledger")
         else:
-            wanted = self._failed(self._said(graph), ledger.failed_ids())
+            wanted = self._failed(self._said(session), ledger.failed_ids())
         if wanted is None:
             raise RegionError("nothing says which images to download", hint=NOTHING_SAID)
         for warning in wanted.warnings:
@@ -166,7 +165,7 @@ class Sources:
         kept = said.ids[np.isin(said.ids, failed)]
         return replace(said, ids=kept, source=f"those of {said.source} that failed")
 
-    def _said(self, graph: Callable[[], Graph]) -> Wanted | None:
+    def _said(self, session: Callable[[], Session]) -> Wanted | None:
         """Return the images that the caller named; None where nothing was said."""
         listed, sequences = self._listed(), self._sequences()
         organization = self.conditions.get("organization")
@@ -177,7 +176,7 @@ class Sources:
             names = ", ".join(f"--{name.replace('_', '-')}" for name in self.conditions)
             raise InputError(f"{names}: lists of ids are not filtered", hint="filter the images frame, with 'select'")
         if sequences is not None:
-            along = self._along(sequences, graph())
+            along = self._along(sequences, session())
             if listed is None:
                 return along
             kept = listed.ids[np.isin(listed.ids, along.ids)]
@@ -185,7 +184,7 @@ class Sources:
         if listed is not None:
             return listed
         if searched:
-            return self._searched(graph())
+            return self._searched(session())
         return None if self.place is None else self._in_region(self.place)
 
     @property
@@ -206,24 +205,25 @@ class Sources:
         given = self.images
         if given is None and self.imgid_file is None:
             return None
+        keys = self._provider.keys
         words = list(given) if isinstance(given, list | tuple | set | np.ndarray) else [] if given is None else [given]
         parts, names = [], []
-        numbers = [word for word in words if _is_number(word)]
-        if numbers:
-            parts.append(np.array([_id(word) for word in numbers], dtype=np.int64))
-            names.append(counted(len(numbers), "id"))
-        for word in (word for word in words if not _is_number(word)):
+        named = [word for word in words if keys.is_meant(word)]
+        if named:
+            parts.append(keys.array(_key(word, keys) for word in named))
+            names.append(counted(len(named), "id"))
+        for word in (word for word in words if not keys.is_meant(word)):
             if _is_path(word) and _is_id_file(Path(word)):
-                parts.append(id_lists.read_ids(word))
+                parts.append(id_lists.read_ids(word, keys=keys))
                 names.append(Path(word).name)
             else:
-                ids, name = _ids_of_frame(word, self.conditions)
+                ids, name = _ids_of_frame(word, self.conditions, keys)
                 parts.append(ids)
                 names.append(name)
         if self.imgid_file is not None:
-            parts.append(id_lists.read_ids(self.imgid_file))
+            parts.append(id_lists.read_ids(self.imgid_file, keys=keys))
             names.append(Path(self.imgid_file).name)
-        ids = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+        ids = np.concatenate(parts) if parts else keys.array(())
         return Wanted(id_lists.distinct(ids), " and ".join(names) or "an empty list")
 
     def _sequences(self) -> list[str] | None:
@@ -237,34 +237,33 @@ class Sources:
             found += id_lists.read_sequences(self.sequence_file)
         return list(dict.fromkeys(found))
 
-    def _along(self, sequences: list[str], graph: Graph) -> Wanted:
-        from mlygeo.net.workers import Crew
+    def _along(self, sequences: list[str], session: Session) -> Wanted:
+        from mlygeo.net.workers import WorkerPool
         from mlygeo.progress import Progress
         from mlygeo.readers import id_lists
 
-        crew = Crew[str, "list[int]"](graph.image_ids, workers=min(graph.workers, 8), name="sequences")
+        pool = WorkerPool[str, "list[int]"](session.image_ids, workers=min(session.workers, 8), name="sequences")
         found: dict[str, list[int]] = {}
         warnings = []
         with (self.progress or Progress()).bar("sequences", total=len(sequences), unit="sequences") as bar:
-            for sequence, result in crew.results(iter(sequences)):
+            for sequence, result in pool.results(iter(sequences)):
                 bar.advance()
                 if isinstance(result, Exception):
-                    if graph.ended is not None or not isinstance(result, OSError):
-                        raise graph.ended or result
+                    if session.ended is not None or not isinstance(result, OSError):
+                        raise session.ended or result
                     warnings.append(f"sequence {sequence} is unknown: {result}")
                 else:
                     found[sequence] = result
                     if not result:
                         warnings.append(f"sequence {sequence} has no images")
-        lists = [np.array(found[each], dtype=np.int64) for each in sequences if found.get(each)]
-        ids = np.concatenate(lists) if lists else np.zeros(0, dtype=np.int64)
+        ids = self._provider.keys.array(key for each in sequences for key in found.get(each, ()))
         return Wanted(id_lists.distinct(ids), counted(len(sequences), "sequence"), warnings)
 
-    def _searched(self, graph: Graph) -> Wanted:
+    def _searched(self, session: Session) -> Wanted:
         """Return the images of a user or an organization, in the region where there is one."""
-        from mlygeo.providers.mapillary.graph import id_of
         from mlygeo.readers import id_lists
 
+        reader = self.access.records
         others = set(self.conditions) - {"pano", "since", "until", "organization"}
         if others:
             names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(others))
@@ -273,8 +272,8 @@ class Sources:
         ids: list[int] = []
         warnings = []
         for organization in organizations:
-            search = graph.search(
-                fields=["id"],
+            search = session.search(
+                fields=reader.fields_for("id"),
                 bbox=self.place,
                 creator_username=self.user,
                 organization_id=organization,
@@ -284,11 +283,11 @@ class Sources:
                 progress=self.progress,
             )
             for records in search:
-                ids.extend(number for record in records if (number := id_of(record)) is not None)
+                ids.extend(key for record in records if (key := reader.key_of(record)) is not None)
             warnings += [f"the search is not complete: {text}" for text in search.shortcomings()]
         who = [] if self.user is None else [f"user {self.user}"]
         who += [f"organization {number}" for number in organizations if number is not None]
-        return Wanted(id_lists.distinct(np.array(ids, dtype=np.int64)), " and ".join(who), warnings)
+        return Wanted(id_lists.distinct(self._provider.keys.array(ids)), " and ".join(who), warnings)
 
     def _in_region(self, place: Region) -> Wanted:
         from mlygeo.readers import id_lists
@@ -300,48 +299,36 @@ class Sources:
         warnings = [f"tile {name} could not be fetched, so what lies there is unknown" for name in fetching.failed]
         return Wanted(id_lists.distinct(ids_of(kept, "id")), place.name, warnings)
 
+    @property
+    def _provider(self) -> Provider:
+        return self.access.provider
+
     def fetching(self, place: Region) -> Fetching:
         """Return what fetches the region's tiles."""
         return Fetching(place, self.config, tiles=self.tiles, access=self.access, progress=self.progress)
 
 
-def _ids_of_frame(value: Any, conditions: dict[str, Any]) -> tuple[Ids, str]:
+def _ids_of_frame(value: Any, conditions: dict[str, Any], keys: Keys) -> tuple[Ids, str]:
     """Return the ids of a frame or its file, of those rows that meet the conditions, and its name."""
     from mlygeo.store.points import ids_of, keep, open_points
 
     if hasattr(value, "columns") and "id" in value.columns and not hasattr(value, "active_geometry_name"):
         if conditions:
             raise InputError("a frame without geometry is not filtered", hint="filter it before")
-        return _whole(value["id"]), "the frame"
+        return keys.column(value["id"]), "the frame"
     if hasattr(value, "to_numpy") and not hasattr(value, "columns"):
-        return _whole(value), "the ids"
+        return keys.column(value), "the ids"
     points = keep(open_points(value, name="the frame"), region=None, conditions=conditions)
     if "id" not in points.columns:
         raise InputError(f"{points.name} has no column 'id', so its images cannot be named")
     return ids_of(points, "id"), points.name
 
 
-def _whole(values: Any) -> Ids:
-    from mlygeo import dtypes
-
-    try:
-        ids = dtypes.cast(values, "int64").to_numpy(dtype=np.int64)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise InputError(f"the column 'id' does not hold ids: {error}") from error
-    if (ids <= 0).any():
-        raise InputError("the column 'id' does not hold ids: one is not above zero")
-    return ids
-
-
-def _is_number(word: Any) -> bool:
-    return isinstance(word, int | np.integer) or (isinstance(word, str) and word.strip().isdigit())
-
-
-def _id(word: Any) -> int:
-    number = int(word)
-    if isinstance(word, bool) or not 0 < number < 2**63:
+def _key(word: Any, keys: Keys) -> Key:
+    found = keys.find(word.strip() if isinstance(word, str) else word)
+    if found is None:
         raise InputError(f"{str(word)[:40]!r} is no image id", hint="ids are whole numbers")
-    return number
+    return found
 
 
 def _is_path(word: Any) -> bool:

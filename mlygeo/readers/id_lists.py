@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.keys import WHOLE_NUMBERS
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
 
-    from mlygeo.arrays import Ids
-
-
-LARGEST_ID = 2**63 - 1
+    from mlygeo.keys import Ids, Key, Keys
 
 ID_KEYS = ("mapillary_img_id", "id", "image_id", "imgid")
 """Keys of an object in JSON under which an image's id may stand; the first is percept-vsvi-filter's."""
@@ -26,7 +23,7 @@ ID_KEYS = ("mapillary_img_id", "id", "image_id", "imgid")
 LONGEST_SEQUENCE_ID = 200
 
 
-def read_ids(path: str | os.PathLike[str]) -> Ids:
+def read_ids(path: str | os.PathLike[str], *, keys: Keys = WHOLE_NUMBERS) -> Ids:
     """
     Return the ids of images that a file lists.
 
@@ -35,6 +32,8 @@ def read_ids(path: str | os.PathLike[str]) -> Ids:
     path
         A text file with ids, one or several a line, and comments from "#" on; or a JSON file
         (.json) that lists ids, or objects with `mapillary_img_id` or `id`.
+    keys
+        What ids look like.
 
     Returns
     -------
@@ -54,19 +53,8 @@ def read_ids(path: str | os.PathLike[str]) -> Ids:
     array([498763468214164, 26858300993768842])
     """
     path = Path(path).expanduser()
-    ids = array("q")
-    if path.suffix.lower() == ".json":
-        for value in _listed(path):
-            ids.append(_of_json(value, path))
-    else:
-        for number, line in enumerate(_lines(path), start=1):
-            for word in line.partition("#")[0].replace(",", " ").split():
-                if not (word.isascii() and word.isdigit() and 0 < int(word) <= LARGEST_ID):
-                    raise InputError(
-                        f"{path.name}, line {number}: {word[:40]!r} is no image id", hint="ids are whole numbers"
-                    )
-                ids.append(int(word))
-    return distinct(np.frombuffer(ids, dtype=np.int64) if ids else np.zeros(0, dtype=np.int64))
+    found = _of_list(path, keys) if path.suffix.lower() == ".json" else _of_text(path, keys)
+    return distinct(keys.array(found))
 
 
 def read_sequences(path: str | os.PathLike[str]) -> list[str]:
@@ -117,7 +105,7 @@ def distinct(ids: Ids) -> Ids:
     return ids.copy() if len(values) == len(ids) else ids[np.sort(first)]
 
 
-def merge_failed(path: Path, failed: dict[int, str], tried: Ids) -> None:
+def merge_failed(path: Path, failed: dict[Key, str], tried: Ids, *, keys: Keys = WHOLE_NUMBERS) -> None:
     """
     Write the ids that failed to a file that `read_ids` takes, the reasons as comments.
 
@@ -130,22 +118,34 @@ def merge_failed(path: Path, failed: dict[int, str], tried: Ids) -> None:
     failed
         Reason of each image.
     tried
-        All images that were tried, ascending.
+        All images that were tried.
+    keys
+        What ids look like.
     """
     from mlygeo import store
 
     before = []
     if path.exists():
+        anew = set(tried.tolist())
         for line in _lines(path):
             words = line.partition("#")[0].split()
-            known = words and words[0].isdigit() and len(words[0]) <= 19
-            place = int(np.searchsorted(tried, int(words[0]))) if known else len(tried)
-            if line.strip() and not (place < len(tried) and tried[place] == int(words[0])):
+            if line.strip() and not (words and keys.find(words[0]) in anew):
                 before.append(line.rstrip("\r\n"))
     elif not failed:
         return
     told = [f"{number}  # {' '.join(reason.split())}" for number, reason in sorted(failed.items())]
     store.write_text("".join(f"{line}\n" for line in [*before, *told]), path)
+
+
+def _of_text(path: Path, keys: Keys) -> Iterator[Key]:
+    for number, line in enumerate(_lines(path), start=1):
+        for word in line.partition("#")[0].replace(",", " ").split():
+            key = keys.find(word)
+            if key is None:
+                raise InputError(
+                    f"{path.name}, line {number}: {word[:40]!r} is no image id", hint="ids are whole numbers"
+                )
+            yield key
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -172,10 +172,10 @@ def _listed(path: Path) -> list[Any]:
     return content
 
 
-def _of_json(value: Any, path: Path) -> int:
-    number = next((value[key] for key in ID_KEYS if key in value), None) if isinstance(value, dict) else value
-    if isinstance(number, str) and number.strip().isascii() and number.strip().isdigit():
-        number = int(number)
-    if type(number) is not int or not 0 < number <= LARGEST_ID:
-        raise InputError(f"{path.name}: {str(value)[:60]!r} is no image id, nor an object with {ID_KEYS[0]!r}")
-    return number
+def _of_list(path: Path, keys: Keys) -> Iterator[Key]:
+    for value in _listed(path):
+        word = next((value[name] for name in ID_KEYS if name in value), None) if isinstance(value, dict) else value
+        key = keys.find(word.strip() if isinstance(word, str) else word)
+        if key is None:
+            raise InputError(f"{path.name}: {str(value)[:60]!r} is no image id, nor an object with {ID_KEYS[0]!r}")
+        yield key

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlygeo.arrays import Floats, Whole
-    from mlygeo.spatial.geodesy import Projection
     from mlygeo.spatial.polylines import Lines
+    from mlygeo.spatial.projection import Projection
 
 __all__ = [
     "BY",

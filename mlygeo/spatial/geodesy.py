@@ -19,24 +19,10 @@ from mlygeo.arrays import in_threads
 from mlygeo.errors import CrsError
 from mlygeo.spatial import areas
 from mlygeo.spatial import projection as projections
-from mlygeo.spatial.areas import bounds
-from mlygeo.spatial.projection import MANY, Projection
 
 if TYPE_CHECKING:
     from mlygeo.arrays import Bounds, Flags, Floats
-
-__all__ = [
-    "MANY",
-    "Projection",
-    "bearing",
-    "bounds",
-    "check_srid",
-    "destination",
-    "distance",
-    "inverse",
-    "projection",
-    "utm_srid",
-]
+    from mlygeo.spatial.projection import Projection
 
 LOG = logging.getLogger("mlygeo.spatial.geodesy")
 

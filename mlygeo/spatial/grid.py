@@ -210,8 +210,8 @@ class Search:
     ----------
     grid
         The images.
-    ids
-        Ids of all images by row; the lower one wins a tie.
+    key_rank
+        Ranks of all images' keys by row; the lower one wins a tie.
     points
         Positions (x, y) of all points by row, metres.
     squares, rows
@@ -225,7 +225,7 @@ class Search:
     def __init__(
         self,
         grid: Grid,
-        ids: Rows,
+        key_rank: Rows,
         points: tuple[Floats, Floats],
         squares: Floats,
         rows: Rows,
@@ -233,7 +233,7 @@ class Search:
         limit: float,
         test: PairTest | None,
     ) -> None:
-        self.grid, self.ids, self.limit, self.test = grid, ids, limit, test
+        self.grid, self.key_rank, self.limit, self.test = grid, key_rank, limit, test
         self.x, self.y = points
         self.squares, self.rows, self.k = squares, rows, rows.shape[1]
         self.map = occupancy(grid, limit)
@@ -334,7 +334,7 @@ class Search:
             owner, square, image = owner[passes], square[passes], image[passes]
         found = np.bincount(owner, minlength=len(points))
         if self.k > 1 or (found > 1).any():
-            order = np.lexsort((image, self.ids[image], square, owner))
+            order = np.lexsort((image, self.key_rank[image], square, owner))
             owner, square, image = owner[order], square[order], image[order]
         rank = np.arange(len(owner)) - np.repeat(np.cumsum(found) - found, found)
         best = rank < self.k

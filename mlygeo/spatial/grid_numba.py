@@ -78,7 +78,7 @@ def _scatter(  # noqa: PLR0917 - compiled code takes arrays one by one
 def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
 
     west: float, south: float, side: float, columns: int, lines: int, starts: Any, grid_x: Any, grid_y: Any, rows: Any,
-    x: Any, y: Any, points: Any, begin: int, end: int, ids: Any, limit_square: float, slack: float,
+    x: Any, y: Any, points: Any, begin: int, end: int, key_rank: Any, limit_square: float, slack: float,
     tested: bool, bearing: Any, heading: Any, pano: Any, most: float, squares: Any, found: Any,
 ) -> None:  # fmt: skip
     k = squares.shape[1]
@@ -131,7 +131,8 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                                 if near < square:
                                     break
                                 if near == square and (
-                                    ids[other] < ids[image] or (ids[other] == ids[image] and other < image)
+                                    key_rank[other] < key_rank[image]
+                                    or (key_rank[other] == key_rank[image] and other < image)
                                 ):
                                     break
                             place -= 1
@@ -149,7 +150,7 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
 def search(
     points: tuple[Floats, Floats],
     images: tuple[Floats, Floats],
-    ids: Rows,
+    key_rank: Rows,
     *,
     only: Rows,
     chosen: Whole32 | None,
@@ -164,8 +165,8 @@ def search(
 
     Parameters
     ----------
-    points, images, ids
-        Positions (x, y) of all points and images, and the images' ids.
+    points, images, key_rank
+        Positions (x, y) of all points and images, and the ranks of the images' keys.
     only, chosen
         Rows of the points to look at, and of the images to look among (None for all).
     box
@@ -177,7 +178,7 @@ def search(
     squares, rows
         Filled in place.
     """
-    count = len(ids) if chosen is None else len(chosen)
+    count = len(key_rank) if chosen is None else len(chosen)
     side, _, columns, lines = shape(box, count, aspect=1, at_least=SMALLEST_CELL_M, per_image=CELLS_PER_IMAGE)
     taken = np.empty(0, dtype=np.int32) if chosen is None else chosen
     chunk = max(-(-count // min(workers(), MOST_SORTERS)), 1)
@@ -197,6 +198,6 @@ def search(
     if test is not None:
         headings = (True, test.bearing, test.heading, test.pano, test.most)
     grid = (box.west, box.south, side, columns, lines, starts, *entries)
-    rest: tuple[Any, ...] = (ids, limit_square, SLACK * side, *headings, squares, rows)
+    rest: tuple[Any, ...] = (key_rank, limit_square, SLACK * side, *headings, squares, rows)
     share = max(4096, -(-len(only) // (4 * workers())))
     in_threads(lambda start, stop: _search(*grid, *points, only, start, stop, *rest), len(only), share)

@@ -48,7 +48,7 @@ HISTOGRAM, SAMPLE, MOST_HALVINGS = 64, 20_000, 16
 def search(
     points: tuple[Floats, Floats],
     images: tuple[Floats, Floats],
-    ids: Rows,
+    key_rank: Rows,
     *,
     max_distance: float,
     k: int = 1,
@@ -63,9 +63,9 @@ def search(
     ----------
     points, images
         Positions (x, y), metres; what is not finite never matches.
-    ids
-        Ids of the images. Among images at the same squared distance the lowest id comes first, then
-        the lowest row.
+    key_rank
+        Ranks of the images' keys. Among images at the same squared distance the lowest comes first,
+        then the lowest row.
     max_distance
         Largest distance, inclusive; infinity for no limit.
     k
@@ -91,17 +91,17 @@ def search(
     chosen = None
     if not np.isfinite(around := np.array(_tight(*images, None))).all() or np.abs(around).max() >= FARTHEST_M:
         chosen = np.flatnonzero(_usable(*images)).astype(np.int32)
-    if not len(todo) or not (len(ids) if chosen is None else len(chosen)):
+    if not len(todo) or not (len(key_rank) if chosen is None else len(chosen)):
         return squares, rows
 
     compilable = test is None or isinstance(test, HeadingTest)
-    kernel = _kernel(len(ids), compiled=compiled) if compilable else None
+    kernel = _kernel(len(key_rank), compiled=compiled) if compilable else None
     # No two positions are farther apart than the diagonal of all.
     box = _union(_tight(*points, todo), _tight(*images, chosen))
     farthest = min(max_distance, 2 * np.hypot(box.east - box.west, box.north - box.south) + 1)
     limit = min(farthest, FIRST_LIMIT_M)
     while len(todo):
-        task = _Task(points, images, ids, limit, test, kernel, squares, rows)
+        task = _Task(points, images, key_rank, limit, test, kernel, squares, rows)
         task.divide(todo, chosen)
         if limit >= farthest:
             break
@@ -113,7 +113,7 @@ def search(
 def search_distinct(
     points: tuple[Floats, Floats],
     images: tuple[Floats, Floats],
-    ids: Rows,
+    key_rank: Rows,
     *,
     max_distance: float,
     k: int,
@@ -125,7 +125,7 @@ def search_distinct(
 
     Parameters
     ----------
-    points, images, ids, max_distance, k, test, compiled
+    points, images, key_rank, max_distance, k, test, compiled
         As in `search`.
 
     Returns
@@ -133,12 +133,12 @@ def search_distinct(
     point_rows, image_rows, squares
         In the order of point rows and ranks.
     """
-    repeated = k > 1 and len(np.unique(ids)) < len(ids)
+    repeated = k > 1 and len(np.unique(key_rank)) < len(key_rank)
     ask, todo = k, None
     parts: list[tuple[Rows, Rows, Floats]] = []
     while True:
         squares, rows = search(
-            points, images, ids, max_distance=max_distance, k=ask, test=test, only=todo, compiled=compiled
+            points, images, key_rank, max_distance=max_distance, k=ask, test=test, only=todo, compiled=compiled
         )
         point, rank = np.nonzero(rows >= 0)
         image, square = rows[point, rank], squares[point, rank]
@@ -146,8 +146,10 @@ def search_distinct(
             return point, image, square
         # An id that stands in the images several times counts at its nearest place; ask for more where
         # that leaves a point short.
-        order = np.lexsort((rank, ids[image], point))
-        again = (np.diff(ids[image][order], prepend=-1) == 0) & (np.diff(point[order], prepend=-1) == 0)
+        order = np.lexsort((rank, key_rank[image], point))
+        ranked, owner = key_rank[image][order], point[order]
+        again = np.zeros(len(order), dtype=bool)
+        again[1:] = (ranked[1:] == ranked[:-1]) & (owner[1:] == owner[:-1])
         keep = np.ones(len(point), dtype=bool)
         keep[order[again]] = False
         point, image, square = point[keep], image[keep], square[keep]
@@ -197,7 +199,7 @@ class _Task:
 
     points: tuple[Floats, Floats]
     images: tuple[Floats, Floats]
-    ids: Rows
+    key_rank: Rows
     limit: float
     test: PairTest | None
     kernel: ModuleType | None
@@ -227,7 +229,7 @@ class _Task:
             self.kernel.search(
                 self.points,
                 self.images,
-                self.ids,
+                self.key_rank,
                 only=only,
                 chosen=chosen,
                 box=box,
@@ -238,7 +240,7 @@ class _Task:
             )
             return
         grid = grids.build(self.images, chosen, box, at_least=max(self.limit / 32, SMALLEST_CELL_M))
-        search = Search(grid, self.ids, self.points, self.squares, self.rows, limit=self.limit, test=self.test)
+        search = Search(grid, self.key_rank, self.points, self.squares, self.rows, limit=self.limit, test=self.test)
         search.run(only)
 
     def _crowded(self, only: Rows, chosen: Chosen, box: Box) -> bool:
@@ -253,7 +255,7 @@ class _Task:
             return np.bincount(line * HISTOGRAM + column, minlength=HISTOGRAM**2)
 
         some = only[:: max(1, len(only) // SAMPLE)]
-        step = max(1, (len(self.ids) if chosen is None else len(chosen)) // SAMPLE)
+        step = max(1, (len(self.key_rank) if chosen is None else len(chosen)) // SAMPLE)
         rows = slice(None, None, step) if chosen is None else chosen[::step]
         of_points = histogram(self.points[0][some], self.points[1][some])
         of_images = histogram(self.images[0][rows], self.images[1][rows])

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames
+from mlygeo import frames, keys
 from mlygeo.errors import FrameError, InputError
-from mlygeo.spatial import geodesy, knn
+from mlygeo.spatial import areas, geodesy, knn
+from mlygeo.spatial import projection as projections
 from mlygeo.spatial.grid import HeadingTest, HoldTest, heading_difference
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlygeo.arrays import Floats, Rows
-    from mlygeo.spatial.geodesy import Projection
     from mlygeo.spatial.grid import PairTest
+    from mlygeo.spatial.projection import Projection
 
 __all__ = ["Matches", "check_options", "choose_projection", "match", "select_nearest"]
 
@@ -118,7 +119,7 @@ def select_nearest(
         matches = _nothing()
     else:
         matches = match(
-            point_lon, point_lat, image_lon, image_lat, images["id"].to_numpy(),
+            point_lon, point_lat, image_lon, image_lat, keys.ranks(images["id"].to_numpy()),
             projection=projection, max_distance=max_distance, k=k, unique=unique,
             max_heading_difference=max_heading_difference, point_bearing=bearing, image_heading=heading,
             image_is_pano=images["is_pano"].to_numpy() if by_heading else None, point_id=point_id,
@@ -165,7 +166,7 @@ def match(
     point_lat: Floats,
     image_lon: Floats,
     image_lat: Floats,
-    image_id: Rows,
+    key_rank: Rows,
     *,
     projection: Projection,
     max_distance: float | None = MAX_DISTANCE_M,
@@ -185,8 +186,8 @@ def match(
     ----------
     point_lon, point_lat, image_lon, image_lat
         Degrees; a position that is not finite never matches.
-    image_id
-        Ids of the images (int64), which settle ties.
+    key_rank
+        Ranks of the images' keys (int64), which settle ties; see `mlygeo.keys.ranks`.
     projection
         The CRS to measure in. More than 100,000 coordinates go through a polynomial within 1e-6 m of
         PROJ, the same for points and images (`Projection.fit`).
@@ -209,7 +210,7 @@ def match(
     Returns
     -------
     matches
-        Sorted by point row and rank. Where the same id stands at the same place twice, the lower row
+        Sorted by point row and rank. Where the same key stands at the same place twice, the lower row
         is the one given.
 
     Raises
@@ -222,13 +223,13 @@ def match(
     point_lon, point_lat, image_lon, image_lat = (
         np.ascontiguousarray(values, dtype=np.float64) for values in (point_lon, point_lat, image_lon, image_lat)
     )
-    ids = np.ascontiguousarray(image_id, dtype=np.int64)
+    key_rank, count = np.ascontiguousarray(key_rank, dtype=np.int64), len(key_rank)
     if not len(point_lon) or not len(image_lon):
         return _nothing()
 
     near = _within_reach((point_lon, point_lat), (image_lon, image_lat), projection, limit)
     if near is not None:
-        image_lon, image_lat, ids = image_lon[near], image_lat[near], ids[near]
+        image_lon, image_lat, key_rank = image_lon[near], image_lat[near], key_rank[near]
         if not len(near):
             return _nothing()
     fitted = projection.fit((point_lon, point_lat), (image_lon, image_lat))
@@ -239,23 +240,23 @@ def match(
 
     test: HeadingTest | None = None
     if max_heading_difference is not None:
-        heading = _known(image_heading, len(image_id))
-        pano = np.zeros(len(image_id), dtype=bool) if image_is_pano is None else np.asarray(image_is_pano, dtype=bool)
+        heading = _known(image_heading, count)
+        pano = np.zeros(count, dtype=bool) if image_is_pano is None else np.asarray(image_is_pano, dtype=bool)
         if near is not None:
             heading, pano = heading[near], pano[near]
         bearing = _known(point_bearing, len(point_lon))
         test = HeadingTest(bearing, heading, np.ascontiguousarray(pano), float(max_heading_difference))
     if unique:
-        number = np.unique(ids, return_inverse=True)[1]
+        number = np.unique(key_rank, return_inverse=True)[1]
         place = np.arange(len(point_lon)) if point_id is None else _places(point_id)
         point, image, square = assign(
-            points, images, ids, number=number, place=place, max_distance=limit, k=k, test=test, compiled=compiled
+            points, images, key_rank, number=number, place=place, max_distance=limit, k=k, test=test, compiled=compiled
         )
-        order = np.lexsort((image, ids[image], square, point))
+        order = np.lexsort((image, key_rank[image], square, point))
         point, image, square = point[order], image[order], square[order]
     else:
         point, image, square = knn.search_distinct(
-            points, images, ids, max_distance=limit, k=k, test=test, compiled=compiled
+            points, images, key_rank, max_distance=limit, k=k, test=test, compiled=compiled
         )
     first = np.searchsorted(point, point)
     if near is not None:
@@ -316,7 +317,7 @@ def choose_projection(lon: Floats, lat: Floats, *, srid: int | None, force_srid:
     CrsError
         As `mlygeo.spatial.geodesy.check_srid`.
     """
-    bounds = geodesy.bounds(lon, lat)
+    bounds = areas.bounds(lon, lat)
     if bounds is None:
         return None if srid is None else geodesy.projection(srid)
     if srid is None:
@@ -332,8 +333,8 @@ def _within_reach(
 
     Images of a country for the points of a city need not all be projected.
     """
-    bounds, (image_lon, image_lat) = geodesy.bounds(*points), images
-    if len(image_lon) <= geodesy.MANY or bounds is None or not np.isfinite(limit):
+    bounds, (image_lon, image_lat) = areas.bounds(*points), images
+    if len(image_lon) <= projections.MANY or bounds is None or not np.isfinite(limit):
         return None
     reach = projection.reach(bounds, limit)
     if reach is None:
@@ -416,7 +417,7 @@ def _places(point_id: Rows) -> Rows:
 def assign(
     points: tuple[Floats, Floats],
     images: tuple[Floats, Floats],
-    ids: Rows,
+    key_rank: Rows,
     *,
     number: Rows,
     place: Rows,
@@ -435,8 +436,8 @@ def assign(
 
     Parameters
     ----------
-    points, images, ids
-        Positions (x, y), metres, and ids of the images.
+    points, images, key_rank
+        Positions (x, y), metres, and the ranks of the images' keys.
     number
         Number of each image; rows with the same id share one.
     place
@@ -460,7 +461,7 @@ def assign(
     hold: PairTest | None = test
     while len(seekers):
         squares, rows = knn.search(
-            points, images, ids, max_distance=max_distance, k=ask, test=hold, only=seekers, compiled=compiled
+            points, images, key_rank, max_distance=max_distance, k=ask, test=hold, only=seekers, compiled=compiled
         )
         listed = (rows >= 0).sum(axis=1)
         # Images only ever go to nearer points, so a list that was complete stays complete.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
     from mlygeo.arrays import Flags, Floats, Whole, Words
-    from mlygeo.spatial.geodesy import Projection
+    from mlygeo.spatial.projection import Projection
 
 
 CHUNK = 20_000

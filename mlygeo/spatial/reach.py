@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mlygeo.arrays import Flags, Floats, Objects, Whole, Whole32
-    from mlygeo.spatial.geodesy import Projection
     from mlygeo.spatial.polylines import Lines
+    from mlygeo.spatial.projection import Projection
 
 TOUCH_M = 1e-6
 """Tolerance for rounding: stretches closer than this are joined, and those this close to the line's end reach it."""

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
     from mlygeo.arrays import Floats, Whole
-    from mlygeo.spatial.geodesy import Projection
     from mlygeo.spatial.polylines import Lines
+    from mlygeo.spatial.projection import Projection
 
 log = logging.getLogger("mlygeo.streets")
 

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qs, urlsplit
 
 from mlygeo import frames
-from mlygeo.config import Endpoints
 from mlygeo.errors import InputError
+from mlygeo.providers.mapillary.service import Endpoints
 from mlygeo.standin import misbehaviour, upload_routes
 from mlygeo.standin.answers import Answer, Request, json_answer, plain, refusal
 from mlygeo.standin.backend import Backend

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mlygeo import store
 from mlygeo.errors import FormatError
-from mlygeo.providers.mapillary.descriptions import described_images, description_in
+from mlygeo.providers import descriptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -120,7 +120,7 @@ def descriptions_in(path: Path) -> gpd.GeoDataFrame:
         with zipfile.ZipFile(path) as archive:
             for entry in _pictures(archive, path.name):
                 with archive.open(entry) as file:
-                    found = description_in(cast("BinaryIO", file))
+                    found = descriptions().inside(cast("BinaryIO", file))
                 if found is None:
                     raise FormatError(f"{path.name} holds {entry.filename[:80]}, which has no description inside")
                 entries.append({**found, "filename": entry.filename, "filetype": "image"})
@@ -132,7 +132,7 @@ def descriptions_in(path: Path) -> gpd.GeoDataFrame:
         raise _unreadable(path, error) from error
     except OSError as error:
         raise error if isinstance(error, FormatError) else store.file_error(error, path) from error
-    images = described_images(entries, path)
+    images = descriptions().frame(entries, path)
     if (failed := images["error"].dropna()).size:
         name = entries[failed.index[0]]["filename"]
         raise FormatError(f"{path.name} holds {name[:80]}, and {failed.iloc[0]}")

@@ -157,26 +157,27 @@ def in_exif(files: Iterable[str]) -> gpd.GeoDataFrame:
     Returns
     -------
     images
-        As `readers.descriptions.described_images` has them, with `exif_text` (str), the description
+        As `mlygeo.read_descriptions` has them, with `exif_text` (str), the description
         as it is; no row for a photo without one.
     """
     import json
 
     import pandas as pd
 
-    from mlygeo.providers.mapillary import descriptions
+    from mlygeo.providers import descriptions
 
+    known = descriptions()
     entries, texts = [], []
     for path in files:
         try:
             with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - many paths
-                found = descriptions.description_in(file)
+                found = known.inside(file)
         except (OSError, ValueError):
             continue
         if found is not None:
             entries.append({**found, "filename": path, "filetype": "image"})
             texts.append(json.dumps(found))
-    return descriptions.described_images(entries, Path("/")).assign(exif_text=pd.Series(texts, dtype="str"))
+    return known.frame(entries, Path("/")).assign(exif_text=pd.Series(texts, dtype="str"))
 
 
 class _Source(NamedTuple):
@@ -206,8 +207,9 @@ def _sources(tree: Tree) -> list[list[_Source]]:
 
     The folders above the import path count too: `process` may have been told of one of those.
     """
-    from mlygeo.providers.mapillary.descriptions import FILE
+    from mlygeo.providers import descriptions
 
+    name = descriptions().file
     above = [str(folder) for folder in Path(os.path.abspath(tree.base)).parents]  # noqa: PTH100 - links stay
     inside = set(tree.folders)
     found = []
@@ -215,8 +217,8 @@ def _sources(tree: Tree) -> list[list[_Source]]:
         scope = folder if folder in inside else tree.base
         there = [
             _Source(path, folder, path.name == IMAGES_FILE, modified_ns, scope)
-            for path in (Path(folder, FILE), Path(folder, STATE_FOLDER, IMAGES_FILE), Path(folder, IMAGES_FILE))
-            if (path.parent.name == STATE_FOLDER or path.name == FILE or _is_output(tree, folder))
+            for path in (Path(folder, name), Path(folder, STATE_FOLDER, IMAGES_FILE), Path(folder, IMAGES_FILE))
+            if (path.parent.name == STATE_FOLDER or path.name == name or _is_output(tree, folder))
             and (modified_ns := _changed(path)) is not None
         ]
         if there:
@@ -241,12 +243,12 @@ def _is_output(tree: Tree, folder: str) -> bool:
 def _read(source: _Source) -> gpd.GeoDataFrame | None:
     """Read what a file says; None where it lies above the import path and cannot be read: it may be anybody's."""
     from mlygeo import store
-    from mlygeo.providers.mapillary import descriptions
+    from mlygeo.providers import descriptions
 
     try:
         if source.is_record:
             return store.read_frame(source.path, frame="local_images")
-        return descriptions.read_descriptions(source.path)
+        return descriptions().read(source.path)
     except (FileError, FormatError, FrameError) as error:
         if source.scope == source.base:
             raise
@@ -256,7 +258,7 @@ def _read(source: _Source) -> gpd.GeoDataFrame | None:
 
 def _placed(images: gpd.GeoDataFrame, source: _Source, tree: Tree, where: dict[str, str]) -> gpd.GeoDataFrame:
     """Return the rows about files of the import path, with the paths as they are named there."""
-    from mlygeo.providers.mapillary.descriptions import find_moved
+    from mlygeo.places import find_moved
 
     paths = images["path"].where(images["path"].notna(), "").tolist()
     paths = [path if os.path.lexists(path) else find_moved(path, source.base) or path for path in paths]
@@ -315,10 +317,10 @@ def _filled(images: gpd.GeoDataFrame, others: gpd.GeoDataFrame, rows: pd.Series)
     import pandas as pd
 
     from mlygeo import dtypes
-    from mlygeo.providers.mapillary.descriptions import PERSONAL_COLUMNS
+    from mlygeo.providers import descriptions
 
     told: dict[str, Any] = {}
-    for name in (*PERSONAL_COLUMNS, "organization_name"):
+    for name in (*descriptions().personal_columns, "organization_name"):
         kind = "boolean" if name == "private" else "str"
         mine, theirs = (
             dtypes.cast(frame[name], kind) if name in frame else dtypes.nulls(kind, len(frame), frame.index)

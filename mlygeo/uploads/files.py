@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 
 from mlygeo.errors import FileError, FormatError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
 from mlygeo.net.answers import RefusedError
-from mlygeo.providers.mapillary.uploads import session_key
 from mlygeo.uploads import archives
 from mlygeo.uploads.older import TOOL
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mlygeo.progress import Bar
-    from mlygeo.providers.mapillary.uploads import FileType, Uploads
+    from mlygeo.providers import UploadSession
     from mlygeo.uploads.items import WholeFile
     from mlygeo.uploads.ledger import Known, Ready, UploadLedger
     from mlygeo.uploads.older import OlderUploads
@@ -130,8 +129,8 @@ class FileUpload:
 
     def _sent(self, file: WholeFile, md5: str, share: Share) -> Ready:
         path = Path(file.path)
-        ending = "zip" if file.kind == "zip" else "mp4"
-        handle = self._finishing.uploads.send(session_key(md5, ending), path, what=path.name, came=share.at)
+        ending: Literal["zip", "mp4"] = "zip" if file.kind == "zip" else "mp4"
+        handle = self._finishing.uploads.send_file(path, md5=md5, ending=ending, what=path.name, came=share.at)
         self._ledger.sent(path=file.path, kind=file.kind, md5=md5, upload_md5=md5, size=file.size, handle=handle)
         self._outcome.bytes += file.size
         return self._finishing.ready(
@@ -172,7 +171,7 @@ class Finishing:
     Parameters
     ----------
     uploads
-        The upload service.
+        A session with the upload service.
     ledger
         The history.
     user_key
@@ -184,7 +183,7 @@ class Finishing:
     def __init__(
         self,
         *,
-        uploads: Uploads,
+        uploads: UploadSession,
         ledger: UploadLedger,
         user_key: str | None = None,
         manual_done: bool = False,
@@ -200,7 +199,7 @@ class Finishing:
         kind: Literal["sequence", "zip", "video"],
         name: str,
         content: str,
-        file_type: FileType,
+        file_type: str,
         handle: str,
         organization_key: str | None,
     ) -> Ready:

@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from mlygeo.providers import UploadKind
     from mlygeo.uploads.described import Tree
     from mlygeo.uploads.items import Owner, Photo, PhotoSequence, WholeFile
 
 log = logging.getLogger("mlygeo.uploads")
 
-VIDEO_FILE_TYPES = {name: f"mly_{name}_video" for name, camera in CAMERAS.items() if camera.uploaded_whole}
-"""Kinds of videos that are uploaded as they are, and what the service calls them."""
-
 TYPES = ("image", "zip", "video", *sorted(name for camera in CAMERAS.values() for name in camera.older_names))
 
 IMAGE = "image"
 
-_OF_THE_SERVICE = {"zip": {"zip"}} | {file_type: {name, "video"} for name, file_type in VIDEO_FILE_TYPES.items()}
-"""What the service calls a file that goes up as it is -> the types that it is of."""
-
 
 def gather(
-    import_path: Any, *, desc_path: Any = None, skip_subfolders: bool = False, private: bool = False, whole: bool = True
+    import_path: Any,
+    *,
+    desc_path: Any = None,
+    skip_subfolders: bool = False,
+    private: bool = False,
+    file_types: Mapping[UploadKind, str] | None = None,
 ) -> Import:
     """
     Return what lies in import paths.
@@ -59,8 +59,9 @@ def gather(
     private
         Say in each description that the image is private, also in those that are in the images
         already. Archives have to say it inside, and videos cannot: see `give_owners`.
-    whole
-        Look at archives and videos too.
+    file_types
+        Look at archives and videos too: those that the service takes as they are, and what it calls
+        them; see `mlygeo.providers.Uploads.file_types`.
 
     Raises
     ------
@@ -79,8 +80,8 @@ def gather(
     for tree in trees(places, skip_subfolders=skip_subfolders):
         images = described(tree, desc_path)
         parts += [_in_exif(tree, images, found), images]
-        if whole:
-            _add_whole_files(tree, images, found, named=named)
+        if file_types is not None:
+            _add_whole_files(tree, images, found, file_types, named=named)
     kept = [_kept(part, found) for part in parts if part is not None and len(part)]
     kept = [part for part in kept if len(part)]
     if kept:
@@ -304,18 +305,20 @@ def _sequences(images: gpd.GeoDataFrame, found: Import) -> Iterator[PhotoSequenc
 
 def _description(image: Mapping[str, Any], *, private: bool) -> dict[str, Any] | None:
     """Return the description to send with an image; None where the one that is in it stays."""
-    from mlygeo.photos.descriptions import description_of
+    from mlygeo.providers import descriptions
 
     told = image.get("exif_text")
     if isinstance(told, str):  # NaN for those that a file describes
         if not private or image.get("private") is True:
             return None
-        return {**json.loads(told), "MAPPrivate": True}
-    description = description_of(image)
-    return {**description, "MAPPrivate": True} if private else description
+        return descriptions().private(json.loads(told))
+    description = descriptions().of(image)
+    return descriptions().private(description) if private else description
 
 
-def _add_whole_files(tree: Tree, images: gpd.GeoDataFrame | None, found: Import, *, named: set[str]) -> None:
+def _add_whole_files(
+    tree: Tree, images: gpd.GeoDataFrame | None, found: Import, file_types: Mapping[UploadKind, str], *, named: set[str]
+) -> None:
     """Note archives, and videos that the service takes as they are."""
     from mlygeo.readers import video
     from mlygeo.uploads.archives import ENDING
@@ -328,21 +331,24 @@ def _add_whole_files(tree: Tree, images: gpd.GeoDataFrame | None, found: Import,
     for path in tree.files:
         ending = os.path.splitext(path)[1].lower()  # noqa: PTH122 - many paths
         if ending == ENDING:
-            _add_archive(path, found, is_named=path in named)
+            _add_archive(path, found, file_types, is_named=path in named)
         elif ending in video.ENDINGS:
             kind = told.get(path) or _telemetry(path)
-            if kind not in VIDEO_FILE_TYPES:
+            file_type = None if kind is None or kind not in CAMERAS else file_types.get(kind)
+            if file_type is None:
                 found.skipped["videos to sample first"] += 1
                 continue
-            file_type: Any = VIDEO_FILE_TYPES[kind]
             found.files.append(WholeFile(path, os.stat(path).st_size, "video", file_type))  # noqa: PTH116
 
 
-def _add_archive(path: str, found: Import, *, is_named: bool) -> None:
+def _add_archive(path: str, found: Import, file_types: Mapping[UploadKind, str], *, is_named: bool) -> None:
     """Note an archive of a sequence, and whose its images are."""
     from mlygeo.uploads import archives
     from mlygeo.uploads.items import WholeFile
 
+    if "zip" not in file_types:
+        found.skipped["other archives"] += 1
+        return
     try:
         images = archives.descriptions_in(Path(path))
     except archives.NoSequenceError as error:
@@ -362,7 +368,7 @@ def _add_archive(path: str, found: Import, *, is_named: bool) -> None:
     number = int(images["private"].fillna(False).sum())
     users = frozenset(_texts(images, "user_name").dropna())
     size = os.stat(path).st_size  # noqa: PTH116 - a str
-    found.files.append(WholeFile(path, size, "zip", "zip", keys[0] or None, len(images), number, users))
+    found.files.append(WholeFile(path, size, "zip", file_types["zip"], keys[0] or None, len(images), number, users))
 
 
 def _telemetry(path: str) -> str | None:
@@ -400,14 +406,15 @@ def named(text: Any) -> frozenset[str]:
     return types
 
 
-def only(found: Import, types: frozenset[str]) -> Import:
+def only(found: Import, types: frozenset[str], file_types: Mapping[UploadKind, str]) -> Import:
     """Return what lies in import paths, but for what is of other types; that is counted as skipped."""
     if IMAGE not in types:
         found.skipped["of another type"] += sum(len(sequence.photos) for sequence in found.sequences)
         # What has no description is of no interest either.
         found.skipped["not processed"] = 0
         found.sequences, found.images = [], None
-    files = [file for file in found.files if _OF_THE_SERVICE[file.file_type] & types]
+    kinds = {file_type: kind for kind, file_type in file_types.items()}
+    files = [file for file in found.files if {kinds[file.file_type], file.kind} & types]
     found.skipped["of another type"] += len(found.files) - len(files)
     found.files = files
     return found

@@ -12,8 +12,6 @@ from mlygeo.photos.tags import description_tags
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlygeo.providers.mapillary.uploads import FileType
-
 
 class Owner(NamedTuple):
     """For whom an image is: an organization, by its key or else by its name; nobody but the user where neither is."""
@@ -102,7 +100,7 @@ class WholeFile:
     path: str
     size: int
     kind: Literal["zip", "video"]
-    file_type: FileType
+    file_type: str
     organization_key: str | None = None
     images: int = 0
     private: int = 0

@@ -16,10 +16,10 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from mlygeo import config
 from mlygeo.downloads.ledger import _told, now_ms
 from mlygeo.errors import FileError, FormatError
 from mlygeo.places import default_folder
+from mlygeo.providers import needed, provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -107,7 +107,7 @@ class UploadLedger:
     Parameters
     ----------
     service
-        Address of the Graph API.
+        What it is known by; see `mlygeo.providers.Uploads.place`. The one that the environment names unless given.
     folder
         Where the history is; the user's data folder unless given.
 
@@ -119,8 +119,9 @@ class UploadLedger:
         If it cannot be opened.
     """
 
-    def __init__(self, service: str = config.Endpoints.graph, folder: Path | None = None) -> None:
-        self.service = service
+    def __init__(self, service: str | None = None, folder: Path | None = None) -> None:
+        who = provider()
+        self.service = needed(who.uploads, who, "uploads").place(None) if service is None else service
         self.folder = default_folder() if folder is None else folder
         self.path = self.folder / FILE
         self._lock = threading.RLock()

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import CredentialsError, InputError
+from mlygeo.providers import needed, provider_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from mlygeo.net.http import Service
-    from mlygeo.providers.mapillary.accounts import Credentials, User
+    from mlygeo.providers import Accounts, Credentials, Provider, User
     from mlygeo.uploads.items import Owner
 
 log = logging.getLogger("mlygeo.uploads")
@@ -50,14 +51,11 @@ def account_of(
     ServiceError
         If the service refuses the token, or is down.
     """
-    from mlygeo.net.http import Service
-    from mlygeo.providers.mapillary import accounts
-    from mlygeo.providers.mapillary.sign_in import whose
-    from mlygeo.providers.mapillary.uploads import UPLOAD_RETRY
-
+    provider = provider_of(service)
+    accounts = needed(provider.accounts, provider, "users that sign in")
     user, expected, asked = None, None, None
     if service is None:
-        users = accounts.Credentials(config_file) if token is None and token_file is None else None
+        users = accounts.credentials(config_file) if token is None and token_file is None else None
         if users is not None and user_name is None:
             user_name, expected = _told_user(users, told)
         elif users is not None and user_name is not None and not users.named(user_name) and users.token_beside():
@@ -65,10 +63,10 @@ def account_of(
         found, user = accounts.upload_token(user_name, token=token, token_file=token_file, credentials=users)
         if expected is not None and user is not None:  # there is no token but that of somebody else
             raise _not_signed_in(expected, "who has not signed in")
-        service = Service.from_environment(token=found, retry=UPLOAD_RETRY)
+        service = provider.service(token=found, retry=needed(provider.uploads, provider, "uploads").retry)
     if max_attempts is not None:
         service = replace(service, retry=replace(service.retry, attempts=max_attempts))
-    signed_in = whose(service)
+    signed_in = accounts.whose(service)
     if expected is not None and expected != signed_in.user_name:
         raise _not_signed_in(expected, f"and the access token is that of {signed_in.user_name}")
     if asked is not None and asked != signed_in.user_name:
@@ -78,7 +76,7 @@ def account_of(
             hint=f"sign in with 'mlygeo authenticate --user-name {asked}', or leave --user-name out",
         )
     log.info("uploading as %s (user key %s)", signed_in.user_name, signed_in.user_key)
-    return Account(service, signed_in.user_key, signed_in.user_name, user)
+    return Account(service, provider, signed_in.user_key, signed_in.user_name, user)
 
 
 @dataclass(frozen=True)
@@ -90,6 +88,8 @@ class Account:
     ----------
     service
         The service, with the user's token.
+    provider
+        Whose service it is.
     user_key, user_name
         Whose it is.
     user
@@ -97,9 +97,15 @@ class Account:
     """
 
     service: Service
+    provider: Provider
     user_key: str
     user_name: str | None
     user: User | None
+
+    @property
+    def accounts(self) -> Accounts:
+        """What the provider can do with users."""
+        return needed(self.provider.accounts, self.provider, "users that sign in")
 
 
 def organization_of(account: Account, key: str | None, name: str | None) -> str | None:
@@ -152,9 +158,9 @@ def organizations_of(
     if key is not None:
         chosen = dict.fromkeys(told, key or None)
     elif name is not None:
-        chosen = dict.fromkeys(told, _key_of(name, user))
+        chosen = dict.fromkeys(told, _key_of(name, account))
     else:
-        chosen = {owner: _key_told(owner, user) or default for owner in told}
+        chosen = {owner: _key_told(owner, account) or default for owner in told}
     _ask(account, sorted({each for each in chosen.values() if each is not None}))
     return chosen
 
@@ -180,50 +186,41 @@ def _not_signed_in(name: str, what: str) -> CredentialsError:
     )
 
 
-def _key_told(owner: Owner, user: User | None) -> str | None:
+def _key_told(owner: Owner, account: Account) -> str | None:
     if owner.organization_key is None and owner.organization_name is not None:
-        return _key_of(owner.organization_name, user)
+        return _key_of(owner.organization_name, account)
     return owner.organization_key
 
 
 def _ask(account: Account, keys: list[str]) -> None:
     """Ask the service for organizations, and remember what they are called."""
     from mlygeo.net.answers import RefusedError
-    from mlygeo.providers.mapillary.graph import Graph
 
+    accounts = account.accounts
     for key in keys:
-        if not (key.isascii() and key.isdigit()):
+        if not accounts.is_organization(key):
             raise InputError(
                 f"{key[:40]!r} is no key of an organization",
                 hint="keys are whole numbers; --organization-key counts for all images, and an empty one means none",
             )
-    if not keys:
-        return
-    with Graph(account.service, workers=1) as graph:
-        for key in keys:
-            try:
-                record = graph.organization(key)
-            except RefusedError as error:
-                raise CredentialsError(f"there is no organization {key} for this user ({error})") from None
-            log.info("uploading for the organization %s (%s)", record.get("name"), key)
-            _remember(account.user, key, record)
+    for key in keys:
+        try:
+            names = accounts.organization(account.service, key)
+        except RefusedError as error:
+            raise CredentialsError(f"there is no organization {key} for this user ({error})") from None
+        log.info("uploading for the organization %s (%s)", names.get("name"), key)
+        accounts.remember_organizations(account.user, dict.fromkeys(names.values(), key))
 
 
-def _key_of(name: str, user: User | None) -> str:
+def _key_of(name: str, account: Account) -> str:
+    user = account.user
     known = {} if user is None else {each.casefold(): key for each, key in user.organizations.items()}
     if name.casefold() in known:
         return known[name.casefold()]
-    if name.isascii() and name.isdigit():
+    if account.accounts.is_organization(name):
         return name
     raise CredentialsError(
         f"no organization {name!r} was used before"
         + (f"; known are {', '.join(sorted(user.organizations))}" if user is not None and user.organizations else ""),
         hint="the service finds them by key only: give --organization-key once, and the name is known from then",
     )
-
-
-def _remember(user: User | None, key: str, record: dict[str, Any]) -> None:
-    """Keep the names of an organization, so that it can be named the next time."""
-    from mlygeo.providers.mapillary.accounts import remember_organizations
-
-    remember_organizations(user, {str(record[part]): key for part in ("slug", "name") if record.get(part)})

@@ -21,8 +21,7 @@ from mlygeo.errors import (
 )
 from mlygeo.net.answers import RefusedError
 from mlygeo.net.http import StoppedError
-from mlygeo.net.workers import Crew
-from mlygeo.providers.mapillary.uploads import manifest_of, session_key
+from mlygeo.net.workers import WorkerPool
 from mlygeo.uploads.files import FATAL, OLDER, FileUpload, Finishing, Outcome, Share, short
 from mlygeo.uploads.items import prepared
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     from mlygeo.locks import NameLocks
     from mlygeo.progress import Bar
-    from mlygeo.providers.mapillary.uploads import Uploads
+    from mlygeo.providers import UploadSession
     from mlygeo.uploads.items import Photo, PhotoSequence, WholeFile
     from mlygeo.uploads.ledger import UploadLedger
     from mlygeo.uploads.older import OlderUploads
@@ -52,7 +51,9 @@ class Upload:
     Parameters
     ----------
     uploads
-        The upload service.
+        A session with the upload service.
+    sequence_type
+        What the service calls a sequence; see `mlygeo.providers.Uploads.file_types`.
     ledger
         The history.
     locks
@@ -76,7 +77,8 @@ class Upload:
     def __init__(
         self,
         *,
-        uploads: Uploads,
+        uploads: UploadSession,
+        sequence_type: str,
         ledger: UploadLedger,
         locks: NameLocks,
         stop: threading.Event,
@@ -92,6 +94,7 @@ class Upload:
         )  # fmt: skip
         self._files = FileUpload(self._finishing, bar=bar, reupload=reupload, older=older)
         self.outcome = self._finishing.outcome
+        self._sequence_type = sequence_type
         self._uploads, self._ledger, self._locks, self._stop, self._bar = uploads, ledger, locks, stop, bar
         self._threads = threads
         self._reupload, self._manual, self._older = reupload, manual_done, older
@@ -170,11 +173,11 @@ class Upload:
 
     def _manifest(self, sequence: PhotoSequence, md5s: list[str], handles: list[str]) -> None:
         content = hashlib.md5("\n".join(md5s).encode(), usedforsecurity=False).hexdigest()
-        key, manifest = manifest_of(handles, number=1 + self._ledger.times(content))
         what = f"sequence {short(sequence.name)}"
-        handle = self._uploads.send(key, manifest, what=f"the manifest of {what}")
+        number = 1 + self._ledger.times(content)
+        handle = self._uploads.send_sequence(handles, number=number, what=f"the manifest of {what}")
         ready = self._finishing.ready(
-            md5s, kind="sequence", name=sequence.name, content=content, file_type="mly_bundle_manifest", handle=handle,
+            md5s, kind="sequence", name=sequence.name, content=content, file_type=self._sequence_type, handle=handle,
             organization_key=sequence.organization_key,
         )  # fmt: skip
         if self._manual:
@@ -216,8 +219,8 @@ class Upload:
         def work(number: int) -> _Sent:
             return self._photo(sequence.photos[number], sequence.name)
 
-        crew = Crew[int, _Sent](work, workers=min(self._threads, len(sequence.photos)), name="upload")
-        for number, result in crew.results(range(len(sequence.photos))):
+        pool = WorkerPool[int, _Sent](work, workers=min(self._threads, len(sequence.photos)), name="upload")
+        for number, result in pool.results(range(len(sequence.photos))):
             if isinstance(result, Exception):
                 raise result
             results[number] = result
@@ -270,7 +273,7 @@ class Upload:
             return _Sent(upload_md5, exact.handle)
         try:
             with self._sending:
-                handle = self._uploads.send(session_key(upload_md5, "jpg"), body, what=name, came=share.at)
+                handle = self._uploads.send_file(body, md5=upload_md5, ending="jpg", what=name, came=share.at)
         except (*FATAL, StoppedError):
             raise
         except RefusedError as error:

@@ -42,9 +42,8 @@ def main() -> None:
 def transfer(folder: Path, images: int, rounds: int) -> None:
     """Compare the ways to fetch pictures."""
     import mlygeo
-    from mlygeo.config import Endpoints
-    from mlygeo.net.http import Service
     from mlygeo.providers.mapillary.graph import Graph
+    from mlygeo.providers.mapillary.service import Endpoints, Service
 
     frame = make_images(folder, images)
     command = [sys.executable, "-m", "mlygeo", "standin", "--images", folder / "images.parquet", "--photos",

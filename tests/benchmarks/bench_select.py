@@ -43,7 +43,7 @@ started = time.perf_counter()
 from mlygeo.store import points as sources
 from mlygeo.pipelines import region as jobs
 from mlygeo.pipelines.selection import Selection
-from mlygeo.spatial import geodesy, nearest
+from mlygeo.spatial import nearest, projection
 spent, open_now = {"imports": time.perf_counter() - started}, []
 
 def timed(holder, name, stage):
@@ -62,7 +62,7 @@ def timed(holder, name, stage):
 
 timed(sources.PointFile.__dict__["lonlat"], "func", "read coordinates")
 timed(sources, "ids_of", "read ids")
-timed(geodesy.Projection, "forward", "reproject")
+timed(projection.Projection, "forward", "reproject")
 timed(nearest, "match", "nearest")
 timed(sources.PointFile, "take", "gather")
 timed(Selection, "write", "write")

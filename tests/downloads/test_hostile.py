@@ -14,10 +14,11 @@ from helpers.processes import HANGS_S, WAITS_S
 from helpers.tokens import TOKEN
 
 import mlygeo
-from mlygeo.config import Endpoints
 from mlygeo.errors import NetworkError, ServiceError
-from mlygeo.net.http import Retry, Service, StoppedError
-from mlygeo.net.pictures import ExpiredError, Pictures, WaitError, expiry
+from mlygeo.net.http import Retry, StoppedError
+from mlygeo.net.pictures import ExpiredError, Pictures, WaitError
+from mlygeo.providers.mapillary.pictures import expiry
+from mlygeo.providers.mapillary.service import Endpoints, Service
 from mlygeo.standin import serve
 from mlygeo.standin.pictures import Pictures as Drawn
 

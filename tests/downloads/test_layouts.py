@@ -33,7 +33,7 @@ def test_names_by_time():
     captured = np.array([moment, moment, moment + 989, -1, layouts.UNKNOWN_TIME])
     layout = layouts.ByTime(ids, sequences, captured, ["3NpXMDuHm9IZ", "steh5jBx"],
                             np.array([moment, layouts.UNKNOWN_TIME]))  # fmt: skip
-    assert [layout.path(number, {"sequence": "unknown22"}) for number in ids.tolist()] == [
+    assert [layout.path(number, {"sequence_id": "unknown22"}) for number in ids.tolist()] == [
         "20250728_180050_3NpXMDuH/20250728_180050_120.jpg",
         "20250728_180050_3NpXMDuH/20250728_180050_120_5.jpg",
         "20250728_180050_3NpXMDuH/20250728_180051_109.jpg",

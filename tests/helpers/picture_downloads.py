@@ -7,7 +7,8 @@ from pathlib import Path
 from helpers.tokens import TOKEN
 
 import mlygeo
-from mlygeo.net.http import Retry, Service
+from mlygeo.net.http import Retry
+from mlygeo.providers.mapillary.service import Service
 from mlygeo.standin.pictures import Pictures
 
 QUICK = Retry(attempts=5, first_wait=0.02, longest_wait=0.2, rate_wait=0.1, patience=5)

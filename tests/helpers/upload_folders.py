@@ -8,9 +8,10 @@ import json
 
 from PIL import Image
 
-from mlygeo.net.http import Retry, Service
+from mlygeo.net.http import Retry
 from mlygeo.photos.exif_writer import insert
 from mlygeo.photos.tags import description_tags
+from mlygeo.providers.mapillary.service import Service
 
 USER_TOKEN = "MLYA-0123456789abcdef-of-a-user"
 QUICK = Retry(attempts=50, first_wait=0.005, longest_wait=0.05, rate_wait=0.02, patience=5)

@@ -20,7 +20,6 @@ from helpers.work import without_waiting
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlygeo.config import Endpoints
 from mlygeo.errors import (
     CredentialsError,
     FormatError,
@@ -31,8 +30,10 @@ from mlygeo.errors import (
 )
 from mlygeo.net import answers
 from mlygeo.net.answers import Broken, NotFoundError, TooMuchDataError
-from mlygeo.net.http import Client, Retry, Service, StoppedError, redact
+from mlygeo.net.http import Client, Retry, StoppedError, redact
 from mlygeo.net.quota import Pace, TileQuota
+from mlygeo.providers.mapillary import answers as mapillary
+from mlygeo.providers.mapillary.service import Endpoints, Service
 
 
 class Clock:
@@ -449,7 +450,7 @@ class TestSecrets:
 @given(st.binary(max_size=300), st.sampled_from([200, 302, 400, 401, 404, 429, 500, 503]), st.text(max_size=20))
 def test_any_answer_gets_a_verdict(body, status, value):
     headers = {"Location": value, "Retry-After": value, "Content-Encoding": "gzip"}
-    assert answers.judge(status, headers, body, what="x", now=0.0) is None or status != 0
+    assert mapillary.judge(status, headers, body, what="x", now=0.0) is None or status != 0
     assert isinstance(answers.decompressed(body, headers, 1000), bytes | Broken)
 
 
@@ -655,7 +656,7 @@ class TestVerdictsOfTheGraphApi:
     @staticmethod
     def judge(code, message="wrong", status=400, **more):
         _, headers, body = error(code, status=status, message=message, **more)
-        return answers.judge(status, headers, body, what="id 5", now=0)
+        return mapillary.judge(status, headers, body, what="id 5", now=0)
 
     def test_gone_is_final(self):
         trouble = self.judge(100, "Unsupported get request. Object with ID '5' does not exist", error_subcode=33)

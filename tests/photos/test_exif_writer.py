@@ -31,7 +31,8 @@ from mlygeo.formats import jpeg as segments
 from mlygeo.formats.exif import TABLE, Tags
 from mlygeo.photos import exif_writer
 from mlygeo.photos.exif_writer import insert, recode, write_exif
-from mlygeo.photos.tags import description_tags, image_description, picture_tags
+from mlygeo.photos.tags import description_tags, picture_tags
+from mlygeo.providers.mapillary.descriptions import image_description
 
 PHOTOS = DATA / "photos"
 WHOLE = [

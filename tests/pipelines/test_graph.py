@@ -20,11 +20,10 @@ from helpers.tokens import SECRET, TOKEN
 
 import mlygeo
 from mlygeo import frames, store
-from mlygeo.config import Endpoints
 from mlygeo.errors import CredentialsError, FrameError, InputError, ServiceError, TokenRejectedError
-from mlygeo.net.http import Service
 from mlygeo.pipelines import sequence_search
 from mlygeo.providers.mapillary.records import images_frame
+from mlygeo.providers.mapillary.service import Endpoints, Service
 from mlygeo.readers import id_lists
 from mlygeo.standin import Faults, serve
 

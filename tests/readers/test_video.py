@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import mlygeo
 from mlygeo import cli, frames
 from mlygeo.errors import FileError, FormatError, InputError, MlygeoError
-from mlygeo.formats import mp4
+from mlygeo.formats import mp4, mp4_tables
 from mlygeo.pipelines.geotagging import LOG_ENDINGS
 from mlygeo.readers import cameras
 from mlygeo.readers.cameras import blackvue, positions
@@ -565,7 +565,7 @@ def test_any_bytes_as_payload_and_sentences(content):
     gathered.add(content, 0.0, 1.0)
     assert len(gathered.points()) == 0 or gathered.model() is not None
     blackvue.decode(b"[1218726473000]$GPRMC," + content)
-    list(mp4.boxes(memoryview(content)))
+    list(mp4_tables.boxes(memoryview(content)))
 
 
 @pytest.mark.parametrize("table", ["stsz", "stts", "stsc", "many boxes"])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlygeo.errors import CrsError
-from mlygeo.spatial import geodesy, polynomial
+from mlygeo.spatial import areas, geodesy, polynomial
 
 STUTTGART = (9.15, 48.76, 9.17, 48.78)
 ACROSS = (179.9, 10.0, -179.9, 10.2)
@@ -289,11 +289,11 @@ def test_a_box_that_is_none_is_an_error(bounds):
 
 
 def test_bounds_of_positions():
-    assert geodesy.bounds([9.0, np.nan, 10.0, 3.0], [48.0, 1.0, 47.0, np.inf]) == (9.0, 47.0, 10.0, 48.0)
-    assert geodesy.bounds([179.0, -179.0, -178.5], [1.0, 2.0, 3.0]) == (179.0, 1.0, -178.5, 3.0)
-    assert geodesy.bounds([-170.0, -1.0, 1.0, 170.0], [1.0, 2.0, 2.0, 3.0]) == (-170.0, 1.0, 170.0, 3.0)
-    assert geodesy.bounds([np.nan], [1.0]) is None
-    assert geodesy.bounds([], []) is None
+    assert areas.bounds([9.0, np.nan, 10.0, 3.0], [48.0, 1.0, 47.0, np.inf]) == (9.0, 47.0, 10.0, 48.0)
+    assert areas.bounds([179.0, -179.0, -178.5], [1.0, 2.0, 3.0]) == (179.0, 1.0, -178.5, 3.0)
+    assert areas.bounds([-170.0, -1.0, 1.0, 170.0], [1.0, 2.0, 2.0, 3.0]) == (-170.0, 1.0, 170.0, 3.0)
+    assert areas.bounds([np.nan], [1.0]) is None
+    assert areas.bounds([], []) is None
 
 
 @pytest.mark.parametrize("srid", [28992, 2263, 32660])

@@ -24,8 +24,9 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has neither kil
 # The function, since the verb's waits between two tries are meant for a real line.
 QUICKLY = """
 import sys, mlygeo
-from mlygeo.config import Endpoints
-from mlygeo.net.http import Retry, Service
+from mlygeo.providers.mapillary.service import Endpoints
+from mlygeo.net.http import Retry
+from mlygeo.providers.mapillary.service import Service
 retry = Retry(attempts=50, first_wait=0.005, longest_wait=0.05, rate_wait=0.02)
 service = Service(endpoints=Endpoints.from_environment(), token=sys.argv[2], retry=retry)
 summary = mlygeo.upload(sys.argv[1], service=service).attrs["summary"]

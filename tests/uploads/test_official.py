@@ -5,8 +5,7 @@ from helpers.mapillary_tools_oracle import Official
 from helpers.upload_folders import USER_TOKEN, clusters_of, described, folder_of, in_exif, service_of
 
 import mlygeo
-from mlygeo.photos.descriptions import write_descriptions
-from mlygeo.providers.mapillary.descriptions import read_descriptions
+from mlygeo.providers.mapillary.descriptions import read_descriptions, write_descriptions
 from mlygeo.standin import Faults, serve
 
 

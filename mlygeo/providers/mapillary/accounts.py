@@ -25,13 +25,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo import config, store
+from mlygeo import store
 from mlygeo.errors import CredentialsError, DependencyError, FileError, InputError
 from mlygeo.locks import HeldError, Lock
+from mlygeo.providers.mapillary.service import TOKENS
 from mlygeo.store.atomic import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from mlygeo.providers import SignedIn
 
 
 __all__ = ["Credentials", "Keyring", "User", "default_path", "upload_token"]
@@ -125,7 +128,7 @@ class Credentials:
         """Return a user's token in the environment; None where there is none, or a file was given that counts alone."""
         if self.is_given:
             return None
-        values = (os.environ.get(variable, "").strip() for variable in config.TOKEN_VARIABLES)
+        values = (os.environ.get(variable, "").strip() for variable in TOKENS.variables)
         return next((value for value in values if value and not CLIENT_TOKEN.fullmatch(value)), None)
 
     def find(self, name: str | None = None) -> User | None:
@@ -234,6 +237,28 @@ class Credentials:
             users[found.name] = replace(change(found), name=found.name, source=self.path, older=False)
             self._write(users, found.name if default else before)
         return users[found.name]
+
+    def sign_in(self, name: str, signed_in: SignedIn, *, keyring: bool) -> None:
+        """Keep a user that has signed in, under a name; see `keep`."""
+        self.keep(
+            User(name, signed_in.token, user_key=signed_in.user_key, user_name=signed_in.user_name), keyring=keyring
+        )
+
+    def edit(
+        self,
+        name: str | None,
+        *,
+        user_key: str | None,
+        organization: Callable[[User], tuple[str | None, Mapping[str, str]]],
+        default: bool,
+    ) -> User:
+        """Change what is kept of a user; see `mlygeo.providers.Credentials`."""
+
+        def change(user: User) -> User:
+            key, known = organization(user)
+            return replace(user, organization_key=key, organizations=dict(known), user_key=user_key or user.user_key)
+
+        return self.alter(name, change, default=default)
 
     def remove(self, name: str) -> None:
         """
@@ -403,7 +428,7 @@ def upload_token(
     user_name
         A user that has signed in.
     token, token_file
-        As for `config.find_token`.
+        As for `mlygeo.config.TokenSources.find`.
     credentials
         The users; those of this machine unless given. Where they are those of a file that is given,
         nobody else is meant.
@@ -414,13 +439,13 @@ def upload_token(
         If there is none.
     """
     if token is not None or token_file is not None:
-        return config.require_token(token, token_file), None
+        return TOKENS.require(token, token_file), None
     users = credentials or Credentials()
     if user_name is None and (value := users.token_beside()) is not None:
-        return config.require_token(value), None
+        return TOKENS.require(value), None
     if (user := users.find(user_name)) is not None:
         return user.read_token(), user
-    found = None if users.is_given else config.find_token(environ={})
+    found = None if users.is_given else TOKENS.find(environ={})
     if found is not None and not CLIENT_TOKEN.fullmatch(found):
         return found, None
     raise CredentialsError(f"nobody has signed in{users.where}, and uploads need the token of a user", hint=SIGN_IN)

@@ -1,8 +1,9 @@
 """
-Image description files -> images frame: `mapillary_image_description.json`, as mapillary_tools and `process` write it.
+Image descriptions: what Mapillary reads in an image, and in the file `mapillary_image_description.json` beside it.
 
-A list of objects: images with their MAP… fields, videos with their track, and what failed, with
-the reason.
+The file is a list of objects, as mapillary_tools writes it too: images with their MAP… fields, videos
+with their track, and what failed, with the reason. Positions that are written have seven decimals (a
+centimetre), altitudes and headings three, as mapillary_tools writes them.
 """
 
 from __future__ import annotations
@@ -16,16 +17,20 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from mlygeo import frames
-from mlygeo.errors import FileError, FormatError
+from mlygeo import frames, places, rows, store
+from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats.jpeg import read_head
 from mlygeo.formats.tiff import Fields
 from mlygeo.readers import photo
 from mlygeo.readers.cameras import CAMERAS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import geopandas as gpd
-    import numpy.typing as npt
+    import pandas as pd
+
+    from mlygeo.arrays import Flags, Floats
 
 log = logging.getLogger("mlygeo.providers.mapillary.descriptions")
 
@@ -63,6 +68,49 @@ KNOWN = frozenset(
         "filesize", "md5sum", "error",
     }
 )  # fmt: skip
+
+DESCRIPTION_COLUMNS = {
+    "altitude": "MAPAltitude",
+    "sequence_id": "MAPSequenceUUID",
+    "photo_uuid": "MAPPhotoUUID",
+    "exif_orientation": "MAPOrientation",
+    "make": "MAPDeviceMake",
+    "model": "MAPDeviceModel",
+    "camera_uuid": "MAPCameraUUID",
+    "gps_accuracy_m": "MAPGPSAccuracyMeters",
+    "filename": "MAPFilename",
+    "meta_tags": "MAPMetaTags",
+    "organization_key": "MAPOrganizationKey",
+    "private": "MAPPrivate",
+    "user_key": "MAPSettingsUserKey",
+    "user_name": "MAPSettingsUsername",
+}
+"""The optional parts of an image description, by the column each is taken from."""
+
+PLACES, FINE = 7, 3
+"""Decimals of positions, and of altitudes and headings."""
+
+IN_FILE = frozenset(
+    {
+        "MAPLatitude", "MAPLongitude", "MAPAltitude", "MAPCaptureTime", "MAPCompassHeading", "MAPSequenceUUID",
+        "MAPMetaTags", "MAPDeviceMake", "MAPDeviceModel", "MAPGPSAccuracyMeters", "MAPCameraUUID", "MAPFilename",
+        "MAPOrientation",
+    }
+)  # fmt: skip
+"""
+Fields of the file: those that mapillary_tools 0.14 takes; it refuses a file with others.
+
+What else is known of an image, whose it is above all, is in the record of `process` and in the description
+inside the image; `mlygeo upload` and `mlygeo zip` join them.
+"""
+
+COLUMNS = frozenset(
+    {
+        "path", "filetype", "error", "error_type", "is_duplicate", "duplicate_of", "geometry", "lon", "lat",
+        "captured_at", "compass_angle", "filesize", "md5sum", "track", *DESCRIPTION_COLUMNS,
+    }
+)  # fmt: skip
+"""Columns of a frame that entries are made of."""
 
 LONGEST_FILE = 4 << 30
 
@@ -115,6 +163,117 @@ def read_descriptions(path: str | os.PathLike[str]) -> gpd.GeoDataFrame:
     return images
 
 
+def image_description(image: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return the image description that Mapillary reads from the tag ImageDescription.
+
+    Parameters
+    ----------
+    image
+        A row of a frame of local photos: `geometry`, `captured_at`, and what there is of
+        `compass_angle` and the columns in `DESCRIPTION_COLUMNS`.
+
+    Returns
+    -------
+    description
+        MAPLatitude, MAPLongitude, MAPCaptureTime and what else is known.
+
+    Raises
+    ------
+    InputError
+        If position or time is unknown: Mapillary takes no picture without them.
+
+    Examples
+    --------
+    >>> image_description({"geometry": Point(9.17, 48.77), "captured_at": 1720488258913})["MAPCaptureTime"]
+    '2024_07_09_01_24_18_913'
+    """
+    position, time_ms = rows.position(image), rows.time_ms(image)
+    time = None if time_ms is None else rows.utc(time_ms)
+    missing = [name for name, value in (("position", position), ("capture time", time)) if value is None]
+    if position is None or time is None:
+        raise InputError(f"an image description needs a position and a time; unknown: {', '.join(missing)}")
+    described: dict[str, Any] = {
+        "MAPLatitude": position[1],
+        "MAPLongitude": position[0],
+        "MAPCaptureTime": f"{time:%Y_%m_%d_%H_%M_%S}_{time.microsecond // 1000:03}".rjust(23, "0"),
+    }
+    if (heading := rows.number(image, "compass_angle")) is not None:
+        described["MAPCompassHeading"] = {"TrueHeading": heading % 360, "MagneticHeading": heading % 360}
+    for column, name in DESCRIPTION_COLUMNS.items():
+        if (value := image.get(column)) is not None and rows.known(value):
+            described[name] = rows.altitude(image) if column == "altitude" else rows.plain(value)
+    return described
+
+
+def description_of(image: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return the image description that goes into an image.
+
+    The sequence is not part of it: which images form one is said by the upload.
+
+    Parameters
+    ----------
+    image
+        A row of a frame of local images.
+
+    Raises
+    ------
+    InputError
+        If position or time is unknown.
+
+    Examples
+    --------
+    >>> description_of({"geometry": Point(9.17, 48.77), "captured_at": 1720488258913})["MAPLatitude"]
+    48.77
+    """
+    described = _rounded(image_description(image))
+    described.pop("MAPSequenceUUID", None)
+    return described
+
+
+def write_descriptions(images: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path:
+    """
+    Write an image description file, which `mapillary_tools upload` and `mlygeo upload` read.
+
+    Organization, privacy, user and photo UUID are not in it: mapillary_tools refuses a file that
+    holds them.
+
+    Parameters
+    ----------
+    images
+        Images frame of local files: rows with `error` and duplicates (`is_duplicate`) are written
+        as what failed; videos as `read_descriptions` returns them.
+    path
+        The file, or the folder that it shall stand in.
+
+    Returns
+    -------
+    path
+        The file.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written.
+
+    Examples
+    --------
+    >>> write_descriptions(images, "photos")
+    """
+    path = Path(path).expanduser()
+    path = path / FILE if path.is_dir() else path
+    # Columns that say nothing, and those that no entry has, only cost time; and an indented text costs ten times more.
+    said = [name for name in images.columns if name in COLUMNS - {"geometry"} and images[name].notna().any()]
+    records: list[Any] = _plain_numbers(images, said).to_dict("records")
+    entries = [_entry(image) for image in records]
+    lines = ",\n".join(json.dumps(entry, ensure_ascii=False, sort_keys=True) for entry in entries)
+    written = store.write_text(f"[\n{lines}\n]\n", path)
+    failed = sum("error" in entry for entry in entries)
+    log.info("%s: %d entries, %d of them failed", path.name, len(entries), failed)
+    return written
+
+
 def description_in(file: BinaryIO) -> dict[str, Any] | None:
     """
     Return the image description in the EXIF of one JPEG; None where there is none.
@@ -139,6 +298,63 @@ def description_in(file: BinaryIO) -> dict[str, Any] | None:
         return None  # tags that no program understands
     found: dict[str, Any] | None = None if text is None else json.loads(text)
     return found
+
+
+def _plain_numbers(images: gpd.GeoDataFrame, columns: list[str]) -> pd.DataFrame:
+    """Return columns of a frame with longitudes, latitudes and milliseconds for points and times."""
+    import pandas as pd
+
+    lon, lat = frames.lonlat(images)
+    table = pd.DataFrame({name: images[name] for name in columns}).assign(lon=lon, lat=lat)
+    if "captured_at" in columns and isinstance(images["captured_at"].dtype, pd.DatetimeTZDtype):
+        times = images["captured_at"].dt.as_unit("ms")
+        table["captured_at"] = times.astype("int64").astype("Int64").mask(times.isna())
+    return table
+
+
+def _entry(image: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry of one row."""
+    kind = rows.text_of(image, "filetype") or "image"
+    entry: dict[str, Any] = {"filename": os.path.abspath(str(image.get("path"))), "filetype": kind}  # noqa: PTH100
+    reason, kind_of_error = rows.text_of(image, "error"), rows.text_of(image, "error_type")
+    duplicate = image.get("is_duplicate")
+    if reason is None and rows.known(duplicate) and bool(duplicate):
+        of = rows.text_of(image, "duplicate_of")
+        reason, kind_of_error = f"it is a duplicate{f' of {of}' if of else ''}", DUPLICATE
+    if reason is None:
+        try:
+            described = _of_video(image) if kind in VIDEO_TYPES else _rounded(image_description(image))
+        except InputError as error:
+            reason = str(error)
+    if reason is not None:
+        return {**entry, "error": {"type": kind_of_error or "MapillaryDescriptionError", "message": reason}}
+    entry |= {key: value for key, value in described.items() if key in IN_FILE or key == "MAPGPSTrack"}
+    size, md5 = rows.number(image, "filesize"), rows.text_of(image, "md5sum")
+    return {**entry, "filesize": None if size is None else int(size), "md5sum": md5}
+
+
+def _of_video(image: Mapping[str, Any]) -> dict[str, Any]:
+    track = image.get("track")
+    if not rows.known(track):
+        raise InputError("a video needs a track")
+    described: dict[str, Any] = {"MAPGPSTrack": rows.plain(track)}
+    for column, name in (("make", "MAPDeviceMake"), ("model", "MAPDeviceModel"), ("camera_uuid", "MAPCameraUUID")):
+        if (text := rows.text_of(image, column)) is not None:
+            described[name] = text
+    return described
+
+
+def _rounded(described: dict[str, Any]) -> dict[str, Any]:
+    rounded = dict(described)
+    for name in ("MAPLatitude", "MAPLongitude"):
+        rounded[name] = round(rounded[name], PLACES)
+    if "MAPAltitude" in rounded:
+        rounded["MAPAltitude"] = round(rounded["MAPAltitude"], FINE)
+    if "MAPCompassHeading" in rounded:
+        rounded["MAPCompassHeading"] = {
+            name: round(angle, FINE) % 360 for name, angle in rounded["MAPCompassHeading"].items()
+        }
+    return rounded
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:
@@ -221,8 +437,8 @@ def _errors(
     entries: list[dict[str, Any]],
     kinds: list[Any],
     *,
-    placed: npt.NDArray[np.bool_],
-    timed: npt.NDArray[np.bool_],
+    placed: Flags,
+    timed: Flags,
     paths: list[str | None],
 ) -> tuple[list[str | None], list[str | None]]:
     """Return why each entry cannot be used, and the type of error that it names."""
@@ -255,27 +471,8 @@ def _paths(entries: list[dict[str, Any]], folder: Path) -> list[str | None]:
             paths.append(None)
             continue
         path = os.path.normpath(os.path.join(base, name))  # noqa: PTH118
-        paths.append(path if os.path.lexists(path) else find_moved(name, base) or path)
+        paths.append(path if os.path.lexists(path) else places.find_moved(name, base) or path)
     return paths
-
-
-def find_moved(name: str, base: str) -> str | None:
-    """
-    Return the file under a folder whose path ends as this one does; None where there is none.
-
-    Parameters
-    ----------
-    name
-        Where the file was.
-    base
-        The folder that may hold it now.
-    """
-    parts = name.replace("\\", "/").split("/")
-    for number in range(1, len(parts)):
-        path = os.path.join(base, *parts[number:])  # noqa: PTH118
-        if ".." not in parts[number:] and os.path.lexists(path):
-            return os.path.normpath(path)
-    return None
 
 
 def _start(track: list[Any] | None) -> tuple[Any, Any] | None:
@@ -283,7 +480,7 @@ def _start(track: list[Any] | None) -> tuple[Any, Any] | None:
     return (first[1], first[2]) if isinstance(first, list) and len(first) >= 3 else None
 
 
-def _headings(entries: list[dict[str, Any]]) -> npt.NDArray[np.float64]:
+def _headings(entries: list[dict[str, Any]]) -> Floats:
     headings = [entry.get("MAPCompassHeading") for entry in entries]
     return _numbers(
         heading.get("TrueHeading", heading.get("MagneticHeading")) if isinstance(heading, dict) else None
@@ -291,7 +488,7 @@ def _headings(entries: list[dict[str, Any]]) -> npt.NDArray[np.float64]:
     )
 
 
-def _numbers(values: Any) -> npt.NDArray[np.float64]:
+def _numbers(values: Any) -> Floats:
     return np.array([_number(value) for value in values], dtype=np.float64)
 
 

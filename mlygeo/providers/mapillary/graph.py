@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 from urllib.parse import urlencode
 
 import numpy as np
 
 from mlygeo.errors import FormatError, InputError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
+from mlygeo.keys import WHOLE_NUMBERS
 from mlygeo.net import answers
 from mlygeo.net.answers import (
     GoneError,
@@ -29,33 +29,29 @@ from mlygeo.net.answers import (
     TooMuchDataError,
     UnknownFieldError,
 )
-from mlygeo.net.http import Client, Service
-from mlygeo.net.workers import Crew
+from mlygeo.net.http import Client
+from mlygeo.net.workers import WorkerPool
+from mlygeo.providers import Batch
+from mlygeo.providers.mapillary.answers import Record, data_of, id_of
+from mlygeo.providers.mapillary.search import LIMIT, Found, Search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    import numpy.typing as npt
+    from datetime import datetime
 
     from mlygeo.arrays import Bounds
+    from mlygeo.keys import Ids
     from mlygeo.net.quota import Pace
-    from mlygeo.providers.mapillary.search import Search
+    from mlygeo.progress import Progress
+    from mlygeo.providers.mapillary.service import Service
     from mlygeo.regions import Region
 
 
 __all__ = [
     "GONE",
     "IDS_A_CALL",
-    "LARGEST_ID",
-    "Batch",
-    "GoneError",
     "Graph",
-    "Record",
-    "UnknownFieldError",
     "calls_for",
-    "checked_id",
-    "data_of",
-    "id_of",
 ]
 
 log = logging.getLogger("mlygeo.service")
@@ -79,11 +75,6 @@ limit of Meta's Graph API.
 
 GONE = "gone (code 100/33)"
 """The reason of an image that was removed, or never existed."""
-
-Record = dict[str, Any]
-"""A JSON object of the service."""
-
-LARGEST_ID = 2**63 - 1
 
 
 class Graph:
@@ -147,7 +138,7 @@ class Graph:
         ServiceError
             As `mlygeo.net.http.Client.get` raises them.
         """
-        number = checked_id(id)
+        number = WHOLE_NUMBERS.parse(id)
 
         def right(record: Record) -> Record:
             if id_of(record) != number:
@@ -159,7 +150,7 @@ class Graph:
             lambda asked: self.ask(f"/{number}", {"fields": asked}, what=f"id {number}", read=right),
         )
 
-    def images(self, ids: Iterable[int] | npt.NDArray[np.int64], *, fields: Sequence[str]) -> Iterator[Batch]:
+    def images(self, ids: Iterable[int] | Ids, *, fields: Sequence[str]) -> Iterator[Batch]:
         """
         Yield the records of images, many ids a request, several requests at once.
 
@@ -189,10 +180,10 @@ class Graph:
         UnknownFieldError
             If images have none of the fields.
         """
-        crew = Crew[list[int], Batch](
+        pool = WorkerPool[list[int], Batch](
             lambda some: self._batches.batch(some, fields), workers=self.workers, name="graph"
         )
-        for some, result in crew.results(_in_parts(_distinct_ids(ids), IDS_A_CALL["images"])):
+        for some, result in pool.results(_in_parts(_distinct_ids(ids), IDS_A_CALL["images"])):
             if isinstance(result, Batch):
                 yield result
             elif isinstance(result, ServiceError) and not isinstance(result, UnknownFieldError) and self.ended is None:
@@ -234,7 +225,23 @@ class Graph:
         """Return `id`, `slug`, `name` and `description` of an organization; raises as `entity` does."""
         return self.entity(id, fields=("id", "slug", "name", "description"))
 
-    def search(self, *, fields: Sequence[str], bbox: Bounds | Region | None = None, **conditions: Any) -> Search:
+    def search(
+        self,
+        *,
+        fields: Sequence[str],
+        bbox: Bounds | Region | None = None,
+        creator_username: str | None = None,
+        organization_id: int | str | None = None,
+        sequence_ids: Iterable[str] | None = None,
+        is_pano: bool | None = None,
+        make: str | None = None,
+        model: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = LIMIT,
+        max_pages: int | None = None,
+        progress: Progress | None = None,
+    ) -> Search:
         """
         Return a search for images; it runs as it is read.
 
@@ -244,17 +251,27 @@ class Graph:
             The fields wanted.
         bbox
             Where: a box (west > east where it crosses the antimeridian) or a region.
-        **conditions
-            Those of `mlygeo.providers.mapillary.search.Search`.
+        creator_username, organization_id, sequence_ids, is_pano, make, model, since, until, limit, max_pages, progress
+            As for `mlygeo.providers.mapillary.search.Search`.
 
         Raises
         ------
         InputError
             If nothing says where or whose, or the box is too large.
         """
-        from mlygeo.providers.mapillary.search import Search
 
-        return Search(self, fields=fields, bbox=bbox, **conditions)
+        def get(query: dict[str, str], asked: Sequence[str], *, what: str, read: Callable[[Record], Found]) -> Found:
+            return self.ask_with_fields(
+                asked,
+                lambda names: self.ask("/images", {**query, "fields": names}, what=what, read=read, pace="search"),
+            )
+
+        return Search(
+            get, ended=lambda: self.ended, workers=self.workers, fields=fields, bbox=bbox,
+            creator_username=creator_username, organization_id=organization_id, sequence_ids=sequence_ids,
+            is_pano=is_pano, make=make, model=model, since=since, until=until, limit=limit, max_pages=max_pages,
+            progress=progress,
+        )  # fmt: skip
 
     def ask(
         self,
@@ -359,23 +376,6 @@ class Graph:
                 self.ended = self.ended or error
 
 
-@dataclass
-class Batch:
-    """
-    What came of asking for some images.
-
-    Parameters
-    ----------
-    found
-        Their records, by id.
-    missing
-        Those without a record, and why: "gone (code 100/33)", or what went wrong.
-    """
-
-    found: dict[int, Record] = field(default_factory=dict)
-    missing: dict[int, str] = field(default_factory=dict)
-
-
 class Batches:
     """
     Makes batches of a Graph API's images; threads may share it.
@@ -441,6 +441,7 @@ class Batches:
             if error.of_image:
                 raise
             batch.missing[number] = f"no image, but a {error.node[:40]}" if error.node else str(error)
+            batch.final |= {number} if error.node else set()
         except ServiceError as error:
             if self._graph.ended is not None:
                 raise
@@ -468,33 +469,10 @@ def calls_for(images: int) -> int:
     return -(-images // IDS_A_CALL["images"])
 
 
-def _in_parts(ids: npt.NDArray[np.int64], size: int) -> Iterator[list[int]]:
+def _in_parts(ids: Ids, size: int) -> Iterator[list[int]]:
     """Yield so many ids at a time."""
     for start in range(0, len(ids), size):
         yield ids[start : start + size].tolist()
-
-
-def data_of(record: Record) -> list[Any]:
-    """
-    Return the list that an answer holds.
-
-    Raises
-    ------
-    FormatError
-        If it holds none.
-    """
-    values = record.get("data")
-    if not isinstance(values, list):
-        raise FormatError("the JSON that came holds no list `data`")
-    return values
-
-
-def id_of(record: Any) -> int | None:
-    """Return the id of a record; None where it has none, or no record is there."""
-    value = record.get("id") if isinstance(record, dict) else None
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
-        value = int(value)
-    return value if type(value) is int and 0 < value <= LARGEST_ID else None
 
 
 def _with_id(record: Record) -> Record:
@@ -504,28 +482,13 @@ def _with_id(record: Record) -> Record:
     return record
 
 
-def checked_id(value: int | str) -> int:
-    """
-    Return an id as a number.
-
-    Raises
-    ------
-    InputError
-        If it is none.
-    """
-    number = id_of({"id": int(value) if isinstance(value, np.integer) else value})
-    if number is None:
-        raise InputError(f"{str(value)[:40]!r} is no id", hint="ids are whole numbers, such as 498763468214164")
-    return number
-
-
-def _distinct_ids(ids: Iterable[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _distinct_ids(ids: Iterable[int] | Ids) -> Ids:
     """Return each id once, in the order in which they first stand."""
     if isinstance(ids, np.ndarray) and np.issubdtype(ids.dtype, np.signedinteger):
         numbers = ids.astype(np.int64)
         if len(numbers) and numbers.min() <= 0:
-            raise InputError(f"{numbers.min()} is no id", hint="ids are whole numbers, such as 498763468214164")
+            raise InputError(f"{numbers.min()} is no id", hint=WHOLE_NUMBERS.hint)
     else:
-        numbers = np.fromiter((checked_id(number) for number in ids), dtype=np.int64)
+        numbers = np.fromiter((WHOLE_NUMBERS.parse(number) for number in ids), dtype=np.int64)
     _, first = np.unique(numbers, return_index=True)
     return numbers[np.sort(first)]

@@ -33,19 +33,17 @@ from mlygeo.formats import mvt_layers, protobuf
 from mlygeo.formats.mvt_layers import EXACT_DOUBLE, FEATURE_LIMIT, ODD, PADDING, odd_value, whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import ModuleType
 
     import geopandas as gpd
     import numpy.typing as npt
     import pyarrow as pa
 
-    Reals = npt.NDArray[np.float64]
-
-    Whole = tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]
-    from collections.abc import Iterable
-
+    from mlygeo.arrays import Flags, Floats, Whole
     from mlygeo.regions import Region
+
+    Nullable = tuple[Whole, Flags]
 
 
 __all__ = ["decode", "read_geojson_tile", "read_tile"]
@@ -253,9 +251,7 @@ def _decode_layer(layer: bytes, end: int, address: tuple[int, int, int], kernel:
     )
 
 
-def _lonlat(
-    px: npt.NDArray[np.int64], py: npt.NDArray[np.int64], extent: int, address: tuple[int, int, int]
-) -> tuple[Reals, Reals]:
+def _lonlat(px: Whole, py: Whole, extent: int, address: tuple[int, int, int]) -> tuple[Floats, Floats]:
     """Return degrees from tile units, by the inverse of the spherical Mercator projection."""
     x, y, zoom = address
     lon = (x + px / extent) / 2.0**zoom * 360 - 180
@@ -263,7 +259,7 @@ def _lonlat(
     if beyond.any():
         lon[beyond] = (lon[beyond] + 180) % 360 - 180
 
-    def latitude(rows: npt.NDArray[np.int64]) -> Reals:
+    def latitude(rows: Whole) -> Floats:
         # Rows far outside the world overflow towards the poles, which is where they are.
         with np.errstate(over="ignore"):
             return np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * ((y + rows / extent) / 2.0**zoom)))))
@@ -308,16 +304,16 @@ def _frame(table: pa.Table) -> gpd.GeoDataFrame:
 class Images(NamedTuple):
     """The images of a layer, as arrays; whole numbers come with a mask of which are known."""
 
-    id: npt.NDArray[np.int64]
+    id: Whole
     sequence_id: pa.Array
-    captured_at: Whole
-    compass_angle: Reals
-    is_pano: npt.NDArray[np.bool_]
-    creator_id: Whole
-    organization_id: Whole
-    quality_score: Reals
-    lon: Reals
-    lat: Reals
+    captured_at: Nullable
+    compass_angle: Floats
+    is_pano: Flags
+    creator_id: Nullable
+    organization_id: Nullable
+    quality_score: Floats
+    lon: Floats
+    lat: Floats
     without_id: int
     without_position: int
 
@@ -360,7 +356,7 @@ def _images_table(parts: list[Images], where: str) -> pa.Table:
 def _columns(images: Images) -> pa.Table:
     import pyarrow as pa
 
-    def nullable(column: Whole, to: pa.DataType) -> pa.Array:
+    def nullable(column: Nullable, to: pa.DataType) -> pa.Array:
         numbers, known = column
         return pa.array(numbers, mask=None if known.all() else ~known).cast(to)
 
@@ -510,12 +506,12 @@ def _floor(value: Any) -> Any:
     return value // 1 if isinstance(value, float) and np.isfinite(value) else value
 
 
-def _whole(values: list[int | None]) -> Whole:
+def _whole(values: list[int | None]) -> Nullable:
     known = np.array([value is not None for value in values], dtype=np.bool_)
     return np.array([value or 0 for value in values], dtype=np.int64), known
 
 
-def _real(values: list[Any]) -> Reals:
+def _real(values: list[Any]) -> Floats:
     numbers = np.array([value if type(value) in {int, float} else np.nan for value in values], dtype=np.float64)
     numbers[~np.isfinite(numbers)] = np.nan
     return numbers

@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import geopandas as gpd
-    import numpy.typing as npt
     import pandas as pd
 
+    from mlygeo.arrays import Flags, Floats
+    from mlygeo.keys import Ids
+
     Values = Sequence[Any]
-    Wrong = npt.NDArray[np.bool_]
+    Wrong = Flags
 
 
 log = logging.getLogger("mlygeo.providers.mapillary.records")
@@ -75,13 +77,13 @@ FIELDS = (*BASE_FIELDS, *MORE_FIELDS, *RARE_FIELDS)
 Column = tuple[Any, "Wrong"]
 
 
-def _altitudes(values: Values) -> tuple[npt.NDArray[np.float64], Wrong]:
+def _altitudes(values: Values) -> tuple[Floats, Wrong]:
     """Return metres; heights below the sea have come as unsigned 32-bit numbers, and are set right."""
     metres, wrong = _reals(values)
     return signed_altitude(metres), wrong
 
 
-def _angles(values: Values) -> tuple[npt.NDArray[np.float64], Wrong]:
+def _angles(values: Values) -> tuple[Floats, Wrong]:
     """Return degrees in [0, 360); NaN where there is none."""
     degrees, wrong = _reals(values)
     outside = (degrees < 0) | (degrees >= 360)
@@ -108,7 +110,7 @@ def _names(values: Values) -> tuple[pd.Series, Wrong]:
     return trimmed.where(trimmed.notna() & ~trimmed.str.lower().isin(["none", ""]), None), wrong
 
 
-def _reals(values: Values) -> tuple[npt.NDArray[np.float64], Wrong]:
+def _reals(values: Values) -> tuple[Floats, Wrong]:
     """Return numbers; NaN where there is none, and where JSON's extensions say NaN or Infinity."""
     numbers, wrong = _each(values, _real)
     return np.array([math.nan if number is None else number for number in numbers], dtype=np.float64), wrong
@@ -289,7 +291,7 @@ def field_of(column: str) -> str:
 class _Table:
     """Columns in the making, and what is wrong with the records they come from."""
 
-    def __init__(self, ids: npt.NDArray[np.int64], records: list[Mapping[str, Any]]) -> None:
+    def __init__(self, ids: Ids, records: list[Mapping[str, Any]]) -> None:
         self._ids, self._records = ids, records
         self.columns: dict[str, Any] = {}
         self.problems: dict[int, str] = {}
@@ -345,7 +347,7 @@ class _Table:
                 self.problems[number] = text if before is None else f"{before}; {text}"
 
 
-def _ids(records: list[Mapping[str, Any]]) -> npt.NDArray[np.int64]:
+def _ids(records: list[Mapping[str, Any]]) -> Ids:
     """Return the ids of records; each must have one, or nobody could say which it is."""
     for row, record in enumerate(records):
         if not isinstance(record, dict):
@@ -368,7 +370,7 @@ def _truths(values: Values) -> tuple[list[bool | None], Wrong]:
     return _each(values, lambda value: value if isinstance(value, bool) else _WRONG)
 
 
-def _positions(values: Values) -> tuple[npt.NDArray[np.float64], Wrong]:
+def _positions(values: Values) -> tuple[Floats, Wrong]:
     """Return longitude and latitude of GeoJSON points, shape (n, 2); NaN where there is none."""
     found, wrong = _each(values, _position)
     lonlat = np.array([(math.nan, math.nan) if place is None else place for place in found], dtype=np.float64)
@@ -445,7 +447,7 @@ def _list(value: Any) -> Any:
     return numbers or None
 
 
-def ids_in(images: pd.DataFrame, where: str) -> npt.NDArray[np.int64]:
+def ids_in(images: pd.DataFrame, where: str) -> Ids:
     """
     Return the ids of images, 0 where a row has none.
 
@@ -467,8 +469,39 @@ def ids_in(images: pd.DataFrame, where: str) -> npt.NDArray[np.int64]:
         ids = dtypes.cast(images["id"], "Int64")
     except (ValueError, TypeError, OverflowError) as error:
         raise FrameError(f"{where}: column 'id' holds no ids ({error})") from error
-    numbers: npt.NDArray[np.int64] = ids.fillna(0).to_numpy(dtype=np.int64)
+    numbers: Ids = ids.fillna(0).to_numpy(dtype=np.int64)
     return np.where(numbers > 0, numbers, 0)
+
+
+def named(images: pd.DataFrame, where: str) -> Ids:
+    """Return the ids of those images that have one, row by row; raises as `ids_in` does."""
+    ids = ids_in(images, where)
+    return ids[ids > 0]
+
+
+def row_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return a record under the names of the columns of an images frame.
+
+    Parameters
+    ----------
+    record
+        A JSON object of the service; a row of a frame stays as it is.
+
+    Examples
+    --------
+    >>> row_of({"id": "1", "sequence": "a", "creator": {"id": "2", "username": "jane"}})
+    {'id': '1', 'sequence_id': 'a', 'creator_id': '2', 'creator_username': 'jane'}
+    """
+    row: dict[str, Any] = {}
+    for name, value in record.items():
+        if name in _OBJECTS and isinstance(value, dict):
+            row.update((column, value[part]) for part, column, _ in _OBJECTS[name] if part in value)
+        elif name == "sequence":
+            row.setdefault("sequence_id", value)
+        else:
+            row[name] = value
+    return row
 
 
 def add_fields(

@@ -16,25 +16,24 @@ from __future__ import annotations
 import logging
 import math
 from datetime import UTC, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
 from mlygeo.errors import FormatError, InputError, RegionError, ServiceError, TokenRejectedError
 from mlygeo.net.answers import QueryTimeoutError, TooMuchDataError
-from mlygeo.net.workers import Crew
-from mlygeo.providers.mapillary.graph import data_of, id_of
+from mlygeo.net.workers import WorkerPool
+from mlygeo.providers.mapillary.answers import Record, data_of, id_of
 from mlygeo.regions import Region
 from mlygeo.spatial import boxes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from mlygeo.arrays import Bounds
     from mlygeo.progress import Bar, Progress
-    from mlygeo.providers.mapillary.graph import Graph, Record
 
 
 __all__ = [
@@ -95,14 +94,40 @@ class Found(NamedTuple):
     refused: bool = False
 
 
+class Get(Protocol):
+    """Asks for a page of a search."""
+
+    def __call__(
+        self, query: dict[str, str], asked: Sequence[str], *, what: str, read: Callable[[Record], Found]
+    ) -> Found:
+        """
+        Return what is read from the answer to a query.
+
+        Parameters
+        ----------
+        query
+            Its parameters; what stands in `fields` is replaced.
+        asked
+            The fields wanted.
+        what
+            What is asked for, for messages.
+        read
+            Reads the JSON object that came.
+        """
+
+
 class Search:
     """
     A search for images. It runs as it is read, once; what it could not tell is known afterwards.
 
     Parameters
     ----------
-    graph
-        The Graph API.
+    get
+        Asks for a page: returns what is read from the answer to a query, for images with some fields.
+    ended
+        Returns the error that ended everything; None while requests may go out.
+    workers
+        Requests made at once.
     fields
         The fields wanted.
     bbox
@@ -155,8 +180,10 @@ class Search:
 
     def __init__(
         self,
-        graph: Graph,
+        get: Get,
         *,
+        ended: Callable[[], ServiceError | None],
+        workers: int,
         fields: Sequence[str],
         bbox: Bounds | Region | None = None,
         creator_username: str | None = None,
@@ -171,16 +198,18 @@ class Search:
         max_pages: int | None = None,
         progress: Progress | None = None,
     ) -> None:
-        self._graph, self._progress = graph, progress
+        self._get, self._ended, self._workers, self._progress = get, ended, workers, progress
         self._conditions = _conditions(
-            creator_username=creator_username,
-            organization_id=organization_id,
-            sequence_ids=None if sequence_ids is None else ",".join(sequence_ids),
-            is_pano=None if is_pano is None else str(is_pano).lower(),
-            make=make,
-            model=model,
-            start_captured_at=None if since is None else _in_seconds(since),
-            end_captured_at=None if until is None else _in_seconds(until, up=True),
+            {
+                "creator_username": creator_username,
+                "organization_id": organization_id,
+                "sequence_ids": None if sequence_ids is None else ",".join(sequence_ids),
+                "is_pano": None if is_pano is None else str(is_pano).lower(),
+                "make": make,
+                "model": model,
+                "start_captured_at": None if since is None else _in_seconds(since),
+                "end_captured_at": None if until is None else _in_seconds(until, up=True),
+            }
         )
         self._region = bbox if isinstance(bbox, Region) or bbox is None else Region.from_bbox(*bbox)
         if self._region is None and not {"creator_username", "organization_id", "sequence_ids"} & {*self._conditions}:
@@ -230,18 +259,18 @@ class Search:
     def _in_boxes(self) -> Iterator[list[Record]]:
         from mlygeo.progress import Progress
 
-        crew = Crew[Cell, Found](self._ask_box, workers=self._graph.workers, name="search")
+        pool = WorkerPool[Cell, Found](self._ask_box, workers=self._workers, name="search")
         with (self._progress or Progress()).bar("searching", total=len(self._cells), unit="cells") as bar:
-            for cell, answer in crew.results(iter(self._cells)):
+            for cell, answer in pool.results(iter(self._cells)):
                 if isinstance(answer, Found):
-                    self._take_in(cell, answer, crew, bar)
+                    self._take_in(cell, answer, pool, bar)
                     yield self._new(answer.records)
-                elif isinstance(answer, ServiceError) and not self._graph.ended:
+                elif isinstance(answer, ServiceError) and not self._ended():
                     log.warning("%s", answer)
                     self.failed[cell.bounds] = str(answer)
                     bar.advance(0.25**cell.depth)
                 else:
-                    raise self._graph.ended or answer
+                    raise self._ended() or answer
         if len(self.failed) == len(self._cells):
             raise ServiceError(f"no box could be searched; {next(iter(self.failed.values()))}", hint="try again later")
         log.info(
@@ -249,7 +278,7 @@ class Search:
             len(self._ids), self.requests, len(self.truncated), len(self.failed),
         )  # fmt: skip
 
-    def _take_in(self, cell: Cell, answer: Found, crew: Crew[Cell, Found], bar: Bar) -> None:
+    def _take_in(self, cell: Cell, answer: Found, pool: WorkerPool[Cell, Found], bar: Bar) -> None:
         self.requests += 1
         quarters = cell.quarters() if answer.full else []
         self._refused = 0 if not answer.refused else self._refused + (not quarters)
@@ -260,7 +289,7 @@ class Search:
         if answer.full and not quarters:
             log.warning("%s holds more images than the service tells of", _text(cell.bounds))
             self.truncated.append(cell.bounds)
-        crew.add(quarters)
+        pool.add(quarters)
         if not quarters:
             bar.advance(0.25**cell.depth)
 
@@ -339,11 +368,8 @@ class Search:
             full = len(records) >= limit or len(records) in LIMITS_SEEN
             return Found(records, full, _cursor(record))
 
-        def ask(fields: str) -> Found:
-            asked = {**query, "fields": fields, "limit": str(limit), **({} if after is None else {"after": after})}
-            return self._graph.ask("/images", asked, what=what, read=read, pace="search")
-
-        return self._graph.ask_with_fields(self._fields, ask)
+        page = {"limit": str(limit), **({} if after is None else {"after": after})}
+        return self._get({**query, "fields": "", **page}, self._fields, what=what, read=read)
 
     def _new(self, records: list[Record]) -> list[Record]:
         """Return those records that lie in the region and did not come before."""
@@ -361,7 +387,7 @@ class Search:
         return new
 
 
-def _conditions(**given: Any) -> dict[str, str]:
+def _conditions(given: Mapping[str, str | int | None]) -> dict[str, str]:
     conditions = {name: str(value) for name, value in given.items() if value is not None}
     # An empty value would be no condition at all to the service.
     if empty := sorted(name for name, value in conditions.items() if not value.strip()):

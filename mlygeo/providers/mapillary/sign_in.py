@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import CredentialsError, FormatError, ServiceError
 from mlygeo.net.answers import RefusedError, redact
+from mlygeo.providers import SignedIn
 from mlygeo.providers.mapillary.graph import Graph
 from mlygeo.providers.mapillary.uploads import Uploads
 
 if TYPE_CHECKING:
-    from mlygeo.net.http import Service
-
-CLIENT_TOKEN = re.compile(r"MLY\|\d+\|[0-9a-fA-F]+")
-"""What the token of an application looks like; it can read, but not upload."""
-
-
-@dataclass(frozen=True)
-class SignedIn:
-    """
-    Whose token it is.
-
-    Parameters
-    ----------
-    token
-        The user's token; never shown.
-    user_key
-        Id of the user.
-    user_name
-        Name of the user; None where the service does not say.
-    """
-
-    token: str = field(repr=False)
-    user_key: str
-    user_name: str | None = None
+    from mlygeo.providers.mapillary.service import Service
 
 
 def sign_in(service: Service, email: str, password: str) -> SignedIn:

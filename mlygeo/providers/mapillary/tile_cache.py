@@ -26,10 +26,9 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Collection, Sequence
 
-    import numpy.typing as npt
-
-    from mlygeo.net.http import Service
+    from mlygeo.arrays import Objects, Whole
     from mlygeo.net.quota import TileQuota
+    from mlygeo.providers.mapillary.service import Service
     from mlygeo.regions import Region
 
 log = logging.getLogger("mlygeo.service")
@@ -113,7 +112,7 @@ def region_tiles(region: Region) -> list[Tile]:
     return sorted(Tile._make((int(x), int(y), ZOOM)) for x, y in tiles)
 
 
-def tile_boxes(tiles: npt.NDArray[np.int64], zoom: int, *, shrink: float = 0.0) -> npt.NDArray[np.object_]:
+def tile_boxes(tiles: Whole, zoom: int, *, shrink: float = 0.0) -> Objects:
     """
     Return the outlines of tiles.
 
@@ -136,7 +135,7 @@ def tile_boxes(tiles: npt.NDArray[np.int64], zoom: int, *, shrink: float = 0.0) 
     count = 2**zoom
     west, east = (tiles[:, 0] + step for step in (0, 1))
     north, south = (np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * (tiles[:, 1] + step) / count)))) for step in (0, 1))
-    outlines: npt.NDArray[np.object_] = shapely.box(
+    outlines: Objects = shapely.box(
         west / count * 360 - 180 + shrink, south + shrink, east / count * 360 - 180 - shrink, north - shrink
     )
     return outlines

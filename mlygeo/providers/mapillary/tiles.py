@@ -12,7 +12,6 @@ A tile is checked and stored whole before it counts as fetched.
 from __future__ import annotations
 
 import logging
-import queue
 import shutil
 import threading
 import time
@@ -21,9 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from mercantile import Tile
 
 from mlygeo import store
-from mlygeo.config import TOKEN_HINT
 from mlygeo.errors import (
     CredentialsError,
     FileError,
@@ -35,6 +34,7 @@ from mlygeo.errors import (
 )
 from mlygeo.net.answers import NotFoundError, check_tile
 from mlygeo.net.quota import TileQuota
+from mlygeo.net.workers import WorkerPool
 from mlygeo.providers.mapillary.tile_cache import (
     ZOOM,
     Plan,
@@ -50,13 +50,13 @@ from mlygeo.providers.mapillary.tile_cache import (
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
     import geopandas as gpd
-    from mercantile import Tile
 
-    from mlygeo.net.http import Client, Service
+    from mlygeo.net.http import Client
     from mlygeo.progress import Bar, Progress
+    from mlygeo.providers.mapillary.service import Service
     from mlygeo.regions import Region
 
 
@@ -225,13 +225,12 @@ def plan_tiles(
     InputError
         If an option makes no sense.
     """
-    from mlygeo import config
-    from mlygeo.net.http import Service
+    from mlygeo.providers.mapillary.service import TOKENS, Service
 
     cache = default_tile_cache() if tile_cache is None else Path(tile_cache).expanduser()
     wanted = _listed(region_tiles(region), region, tile_list_file, computed=computed)
     work = plan(wanted, cache, computed=computed, overwrite=overwrite, max_age=max_age)
-    service = Service(token=config.find_token()) if service is None else service
+    service = Service(token=TOKENS.find()) if service is None else service
     quota = TileQuota(service.token or "", pace=service.pace, limit=service.tiles_a_day, folder=service.state_dir)
     try:
         return with_costs(work, service, quota)
@@ -253,7 +252,7 @@ def _listed(
 
 def _with_token(service: Service | None, work: Plan) -> tuple[Service, str]:
     """Return the service to ask and its token, which it must have."""
-    from mlygeo.net.http import Service
+    from mlygeo.providers.mapillary.service import Service
 
     needed = f"{len(work.missing):,} of {len(work.tiles):,} tiles are not in the tile cache"
     if service is None:
@@ -262,7 +261,7 @@ def _with_token(service: Service | None, work: Plan) -> tuple[Service, str]:
         except CredentialsError as error:
             raise CredentialsError(f"{needed}: {error}", hint=error.hint) from None
     if service.token is None:
-        raise CredentialsError(f"{needed}, and the service was given without an access token", hint=TOKEN_HINT)
+        raise CredentialsError(f"{needed}, and the service was given without an access token", hint=service.token_hint)
     return service, service.token
 
 
@@ -319,8 +318,6 @@ class TileRun:
         self._computed, self._workers, self._validate, self._progress = computed, workers, validate, progress
         self._stop, self._over = threading.Event(), threading.Event()
         self._fetched = 0
-        self._todo: queue.SimpleQueue[Tile] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[tuple[Tile, Exception | None]] = queue.SimpleQueue()
 
     def run(self, missing: tuple[Tile, ...]) -> dict[Tile, str]:
         """Fetch these tiles; return the errors of those that failed."""
@@ -328,39 +325,41 @@ class TileRun:
         from mlygeo.progress import Progress
 
         _prepare(self._cache)
-        for tile in missing:
-            self._todo.put(tile)
         with (
             Client(self._service, connections=self._workers, admit=self._quota.take, stop=self._stop) as client,
             (self._progress or Progress()).bar("tiles", total=len(missing), unit="tiles") as bar,
         ):
-            # Daemons, because a thread that reads from a silent socket cannot be woken: Ctrl-C must
-            # not wait for its time-out. What such a thread still gets is dropped.
-            threads = [
-                threading.Thread(target=self._work, args=(client,), name=f"mlygeo-tiles-{number}", daemon=True)
-                for number in range(min(self._workers, len(missing)))
-            ]
+            pool = WorkerPool[Tile, None](
+                lambda tile: self._work(client, tile), workers=min(self._workers, len(missing)), name="tiles"
+            )
+            results = pool.results(missing)
             errors: dict[Tile, str] = {}
             try:
-                for thread in threads:
-                    thread.start()
-                fatal = self._count(len(missing), errors, bar)
+                fatal = self._count(results, len(missing), errors, bar)
             finally:
-                self._end(threads)
+                # Requests under way may finish, for a moment; what comes later is dropped.
+                self._stop.set()
+                results.close()
+                late = pool.leave(SECONDS_TO_STOP)
+                self._over.set()
         if fatal is None:
             return errors
         if not isinstance(fatal, ServiceError):
             raise fatal
-        while not self._done.empty():
-            self._fetched += self._done.get()[1] is None
+        self._fetched += sum(result is None for _, result in late)
         hint = fatal.hint or "run the same command again later: it goes on where this one stopped"
         raise type(fatal)(f"{fatal}; {self._fetched:,} of {len(missing):,} missing tiles were fetched", hint=hint)
 
-    def _count(self, missing: int, errors: dict[Tile, str], bar: Bar) -> Exception | None:
+    def _count(
+        self, results: Iterable[tuple[Tile, Exception | None]], missing: int, errors: dict[Tile, str], bar: Bar
+    ) -> Exception | None:
         """Take in what the workers did, until all is done or an error that ends the run, which is returned."""
+        from mlygeo.net.http import StoppedError
+
         failures = unreachable = 0
-        for _ in range(missing):
-            tile, error = self._next()
+        for tile, error in results:
+            if isinstance(error, StoppedError):  # another tile's error ends the run, and comes as well
+                continue
             bar.advance()
             if error is None:
                 self._fetched += 1
@@ -380,41 +379,13 @@ class TileRun:
             log.debug("%s", error)
         return None
 
-    def _end(self, threads: list[threading.Thread]) -> None:
-        """Let requests under way finish, for a moment; what comes later is dropped."""
-        self._stop.set()
-        deadline = time.monotonic() + SECONDS_TO_STOP
-        for thread in threads:
-            if thread.ident is not None:
-                thread.join(max(0.0, deadline - time.monotonic()))
-        self._over.set()
-
-    def _next(self) -> tuple[Tile, Exception | None]:
-        while True:
-            # A wait without an end would keep Ctrl-C from being seen on Windows.
-            with suppress(queue.Empty):
-                return self._done.get(timeout=0.5)
-
-    def _work(self, client: Client) -> None:
-        """Fetch tiles until there are none left; any error goes to the caller's thread."""
-        from mlygeo.net.http import StoppedError
-
-        while not self._stop.is_set():
-            try:
-                tile = self._todo.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                self._fetch(client, tile)
-            except StoppedError:
-                return
-            except (TokenRejectedError, ThrottledError) as error:
-                self._stop.set()  # at once: every further request makes it worse
-                self._done.put((tile, error))
-            except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
-                self._done.put((tile, error))
-            else:
-                self._done.put((tile, None))
+    def _work(self, client: Client, tile: Tile) -> None:
+        """Fetch a tile; a refused token or address stops all others at once: each further request makes it worse."""
+        try:
+            self._fetch(client, tile)
+        except (TokenRejectedError, ThrottledError):
+            self._stop.set()
+            raise
 
     def _fetch(self, client: Client, tile: Tile) -> None:
         from mlygeo.net.http import StoppedError

@@ -14,20 +14,29 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from mlygeo.errors import FileError, FormatError, ServiceError
-from mlygeo.net import answers
 from mlygeo.net.answers import Trouble, parsed_json
-from mlygeo.net.http import Client, Retry, Service, StoppedError
+from mlygeo.net.http import Client, Retry, StoppedError
+from mlygeo.providers.mapillary import answers
+from mlygeo.readers.cameras import CAMERAS
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from mlygeo.providers import UploadKind
+    from mlygeo.providers.mapillary.service import Service
+
 log = logging.getLogger("mlygeo.service")
 
 Answer = TypeVar("Answer")
 
-FileType = Literal["mly_bundle_manifest", "zip", "mly_camm_video", "mly_blackvue_video"]
+FILE_TYPES: Mapping[UploadKind, str] = {
+    "sequence": "mly_bundle_manifest",
+    "zip": "zip",
+    **{name: f"mly_{name}_video" for name, camera in CAMERAS.items() if camera.uploaded_whole},
+}
+"""What the service calls what goes up as one."""
 
 UPLOAD_RETRY = Retry(attempts=50, first_wait=2.0, longest_wait=16.0, rate_wait=10.0)
 """How failed uploads are tried again, unless a caller's service says otherwise."""
@@ -102,10 +111,10 @@ class Uploads(Client):
     ...     handle = uploads.send(session_key(md5, "jpg"), jpeg, what="DSC00001.JPG")
     """
 
-    def __init__(
-        self, service: Service, *, connections: int = 5, stop: threading.Event | None = None, **clocks: Any
-    ) -> None:
-        super().__init__(service, connections=connections, stop=stop, **clocks)
+    _service: Service
+
+    def __init__(self, service: Service, *, connections: int = 5, stop: threading.Event | None = None) -> None:
+        super().__init__(service, connections=connections, stop=stop)
 
     def send(self, key: str, source: bytes | Path, *, what: str, came: Callable[[int], object] | None = None) -> str:
         """
@@ -169,7 +178,24 @@ class Uploads(Client):
 
         return self._persist(once, what=what, grew=lambda: grew[0])
 
-    def finish(self, handle: str, file_type: FileType, *, organization_id: str | None = None, what: str) -> str:
+    def send_file(
+        self,
+        source: bytes | Path,
+        *,
+        md5: str,
+        ending: Literal["jpg", "zip", "mp4"],
+        what: str,
+        came: Callable[[int], object] | None = None,
+    ) -> str:
+        """Upload a file under the key of its content; see `send`."""
+        return self.send(session_key(md5, ending), source, what=what, came=came)
+
+    def send_sequence(self, handles: Iterable[str], *, number: int, what: str) -> str:
+        """Upload the manifest of a sequence, and return its handle; see `manifest_of` and `send`."""
+        key, manifest = manifest_of(handles, number=number)
+        return self.send(key, manifest, what=what)
+
+    def finish(self, handle: str, file_type: str, *, organization_id: str | None = None, what: str) -> str:
         """
         Tell the service that all of an upload is there.
 

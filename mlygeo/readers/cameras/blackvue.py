@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mlygeo.formats import mp4, nmea
+from mlygeo.formats import mp4, mp4_tables, nmea
 from mlygeo.readers.cameras.positions import Points, Recorded
 
 LARGEST_BOX = 64 << 20
@@ -28,10 +28,10 @@ _KINDS = (b"RMC", b"GGA", b"GLL")
 def recorded(file: BinaryIO, size: int, movie: mp4.Movie | None, _first_only: bool) -> Recorded | None:
     """Return the positions and the model in a file's `free` boxes; see `mlygeo.readers.cameras.Reader`."""
     sentences, name = b"", None
-    for outer in mp4.file_boxes(file, size) if movie is None else movie.boxes:
+    for outer in mp4_tables.file_boxes(file, size) if movie is None else movie.boxes:
         if outer.kind != b"free":
             continue
-        for inner in list(mp4.file_boxes(file, size, outer.start, outer.stop)):
+        for inner in list(mp4_tables.file_boxes(file, size, outer.start, outer.stop)):
             if inner.kind == b"gps " and not sentences:
                 file.seek(inner.start)
                 sentences = file.read(min(inner.stop - inner.start, LARGEST_BOX))

@@ -18,12 +18,14 @@ from helpers.work import without_waiting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlygeo.config import Endpoints
 from mlygeo.errors import InputError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
-from mlygeo.net.http import Retry, Service, StoppedError
+from mlygeo.keys import WHOLE_NUMBERS
+from mlygeo.net.answers import GoneError, UnknownFieldError
+from mlygeo.net.http import Retry, StoppedError
 from mlygeo.net.quota import Pace
-from mlygeo.net.workers import Crew
-from mlygeo.providers.mapillary.graph import GONE, GoneError, Graph, UnknownFieldError, calls_for, checked_id
+from mlygeo.net.workers import WorkerPool
+from mlygeo.providers.mapillary.graph import GONE, Graph, calls_for
+from mlygeo.providers.mapillary.service import Endpoints, Service
 from mlygeo.standin import Faults, serve
 
 FIELDS = ("captured_at", "sequence")
@@ -451,14 +453,14 @@ class TestSecrets:
             assert server.leaks == 0
 
 
-class TestCrew:
+class TestWorkerPool:
     def test_tasks_that_come_up_are_done_before_those_that_wait(self):
-        crew = Crew(lambda task: task, workers=1, name="test")
+        pool = WorkerPool(lambda task: task, workers=1, name="test")
         done = []
-        for task, _ in crew.results(iter([1, 2, 3, 4, 5, 6])):
+        for task, _ in pool.results(iter([1, 2, 3, 4, 5, 6])):
             done.append(task)
             if task == 1:
-                crew.add([10, 11])
+                pool.add([10, 11])
         assert sorted(done) == [1, 2, 3, 4, 5, 6, 10, 11]
         assert done.index(11) < done.index(10) < 5
 
@@ -470,7 +472,7 @@ class TestCrew:
                 taken.append(number)
                 yield number
 
-        results = Crew(lambda task: task, workers=3, name="test").results(tasks())
+        results = WorkerPool(lambda task: task, workers=3, name="test").results(tasks())
         for _ in range(10):
             next(results)
         assert len(taken) <= 10 + 2 * 3
@@ -482,12 +484,12 @@ class TestCrew:
                 raise KeyError(task)
             return -task
 
-        results = dict(Crew(work, workers=4, name="test").results(range(1, 6)))
+        results = dict(WorkerPool(work, workers=4, name="test").results(range(1, 6)))
         assert isinstance(results.pop(3), KeyError)
         assert results == {1: -1, 2: -2, 4: -4, 5: -5}
 
     def test_no_tasks(self):
-        assert list(Crew(len, workers=2, name="test").results([])) == []
+        assert list(WorkerPool(len, workers=2, name="test").results([])) == []
 
 
 @pytest.mark.parametrize(("images", "calls"), [(0, 0), (1, 1), (200, 1), (201, 2), (100_000, 500)])
@@ -496,6 +498,10 @@ def test_how_many_calls_it_takes(images, calls):
 
 
 def test_ids_are_whole_numbers():
-    assert checked_id("26858300993768842") == checked_id(np.int64(26858300993768842)) == 26858300993768842
+    assert (
+        WHOLE_NUMBERS.parse("26858300993768842")
+        == WHOLE_NUMBERS.parse(np.int64(26858300993768842))
+        == 26858300993768842
+    )
     with pytest.raises(InputError, match="workers"):
         Graph(Service(token=TOKEN), workers=0)

@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlygeo import frames
-from mlygeo.config import Endpoints
 from mlygeo.errors import InputError, RegionError, ServiceError, TokenRejectedError
-from mlygeo.net.http import Retry, Service
+from mlygeo.net.http import Retry
 from mlygeo.providers.mapillary import search as module
 from mlygeo.providers.mapillary.graph import Graph
 from mlygeo.providers.mapillary.search import CELL, MARGIN, SPLITS, Cell, cells
+from mlygeo.providers.mapillary.service import Endpoints, Service
 from mlygeo.regions import Region
 from mlygeo.standin import Faults, serve
 

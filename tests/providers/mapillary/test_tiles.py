@@ -40,9 +40,10 @@ from mlygeo.errors import (
     TokenRejectedError,
 )
 from mlygeo.net.answers import check_tile
-from mlygeo.net.http import Retry, Service
+from mlygeo.net.http import Retry
 from mlygeo.net.quota import Pace, TileQuota
 from mlygeo.progress import LineProgress
+from mlygeo.providers.mapillary.service import Service
 from mlygeo.providers.mapillary.tile_cache import plan, read_tile_list, region_tiles, tile_boxes, tile_name, with_costs
 from mlygeo.providers.mapillary.tiles import fetch_tiles, plan_tiles
 from mlygeo.regions import Region
@@ -512,7 +513,7 @@ class TestFaults:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        from mlygeo.config import Endpoints
+        from mlygeo.providers.mapillary.service import Endpoints
 
         nowhere = Service(
             endpoints=Endpoints(tiles=f"http://127.0.0.1:{port}"), token=TOKEN, retry=QUICK, state_dir=tmp_path / "s"
@@ -588,10 +589,10 @@ class TestFaults:
 
 PROGRAM = """
     import resource, signal, sys
-    from mlygeo.config import Endpoints
+    from mlygeo.providers.mapillary.service import Endpoints
     from mlygeo.errors import MlygeoError
     from mlygeo.regions import Region
-    from mlygeo.net.http import Service
+    from mlygeo.providers.mapillary.service import Service
     from mlygeo.providers.mapillary.tiles import fetch_tiles
     url, cache, state, limit = sys.argv[1:]
     if int(limit):
