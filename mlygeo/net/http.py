@@ -212,7 +212,7 @@ class Client:
                 raise type(answer.error)(f"{answer.error}, in {tries} tries", hint=answer.error.hint)
             if answer.then == "at once":
                 continue
-            wait = retry.wait_after(tries, told=answer.wait)
+            wait = retry.wait_after(tries, asked=answer.wait)
             log.debug("%s; again in %.1f s", answer.error, wait)
             self._pause(wait)
 
@@ -236,9 +236,9 @@ class Client:
         if self._stop.is_set():
             raise StoppedError
 
-    def _held_for(self, told: float | None) -> float:
+    def _held_for(self, asked: float | None) -> float:
         """Return how long all requests wait where there were too many, seconds; the service may have told."""
-        return max(self._service.retry.rate_wait, told or 0.0)
+        return max(self._service.retry.rate_wait, asked or 0.0)
 
     def _hold(self, seconds: float, error: ServiceError) -> None:
         log.warning("%s; all requests wait %.0f s", error, seconds)
@@ -263,8 +263,8 @@ class Client:
         came = self._ask("GET", url, what=what, query=query, headers=headers, longest=longest)
         if isinstance(came, Trouble):
             return came
-        status, told, body = came
-        trouble = self._service.judge(status, told, body, what=what, now=self._wall_clock())
+        status, sent, body = came
+        trouble = self._service.judge(status, sent, body, what=what, now=self._wall_clock())
         if trouble is None and check is not None:
             try:
                 check(body)
@@ -302,7 +302,7 @@ class Client:
                 timeout=timeout or (service.connect_timeout, service.read_timeout),
                 proxies={"http": "", "https": ""} if config.is_loopback(url) else None,
             ) as response:
-                status, told = response.status_code, response.headers
+                status, sent = response.status_code, response.headers
                 content = self._body(response, longest)
         except FileError:  # of the file that goes up
             raise
@@ -311,7 +311,7 @@ class Client:
         if isinstance(content, Broken):
             message = f"{what}: {urlsplit(url).netloc} {content.reason}"
             return Trouble(NetworkError(message, hint="check the network connection"), "again")
-        return status, told, content
+        return status, sent, content
 
     def _body(self, response: requests.Response, longest: int) -> bytes | Broken:
         """Read an answer to its end, within the limits of size and time."""
@@ -395,7 +395,7 @@ class Retry:
     rate_wait: float = 60.0
     patience: float = 900.0
 
-    def wait_after(self, tries: int, *, told: float | None = None) -> float:
+    def wait_after(self, tries: int, *, asked: float | None = None) -> float:
         """
         Return how long to wait after so many tries that failed, seconds.
 
@@ -403,12 +403,12 @@ class Retry:
         ----------
         tries
             How many there were, at least one.
-        told
+        asked
             Seconds that the service asks to wait, which the wait is not shorter than.
         """
         # Doubling past 2**30 would leave every limit behind and end in an overflow.
         most = min(self.longest_wait, self.first_wait * 2 ** min(tries - 1, 30))
-        return max(told or 0.0, random.uniform(0, most))  # noqa: S311 - no secret hangs on it
+        return max(asked or 0.0, random.uniform(0, most))  # noqa: S311 - no secret hangs on it
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -258,8 +258,8 @@ class Pictures:
         }
         if proxy:
             user, password = requests.utils.get_auth_from_url(proxy)
-            told = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if user else None
-            pool: urllib3.PoolManager = urllib3.ProxyManager(proxy, proxy_headers=told, **options)
+            headers = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if user else None
+            pool: urllib3.PoolManager = urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
         else:
             pool = urllib3.PoolManager(**options)
         pool.pool_classes_by_scheme = {"http": self._noting("http"), "https": self._noting("https")}

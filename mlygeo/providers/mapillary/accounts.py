@@ -346,22 +346,22 @@ class Keyring:
 
     def get(self, user: User) -> str | None:
         """Return a user's token; None where it has none."""
-        with self._told("does not give the token"):
+        with self._keyring_errors("does not give the token"):
             token = self._package.get_password(KEYRING_NAME, _entry(user))
             return None if token is None else str(token)
 
     def set(self, user: User, token: str) -> None:
         """Keep a user's token."""
-        with self._told("does not take the token"):
+        with self._keyring_errors("does not take the token"):
             self._package.set_password(KEYRING_NAME, _entry(user), token)
 
     def drop(self, user: User) -> None:
         """Forget a user's token; one that is not there is forgotten already."""
-        with self._told("does not forget the token"), suppress(self._errors.PasswordDeleteError):
+        with self._keyring_errors("does not forget the token"), suppress(self._errors.PasswordDeleteError):
             self._package.delete_password(KEYRING_NAME, _entry(user))
 
     @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
+    def _keyring_errors(self, what: str) -> Iterator[None]:
         """Say of a keyring that is locked, or none at all, what it did not do."""
         try:
             yield
@@ -602,13 +602,13 @@ def _is_ours(path: Path, text: str | None) -> bool:
 
 
 def _of_ours(text: str, path: Path) -> Kept:
-    told = json.loads(text)
+    content = json.loads(text)
     users = {}
-    for name, value in told["users"].items():
+    for name, value in content["users"].items():
         texts: dict[str, Any] = {key: str(value[key]) for key in _TEXTS if value.get(key) is not None}
         names = _names(value.get("organizations"))
         users[name] = User(name, **texts, organizations=names, in_keyring=value.get("in_keyring") is True, source=path)
-    return Kept(users, told.get("default"), text)
+    return Kept(users, content.get("default"), text)
 
 
 def _as_ours(_: Kept, users: Mapping[str, User], default: str | None) -> str:
@@ -631,18 +631,20 @@ def _of_mapillary_tools(text: str, path: Path) -> Kept:
     default = None
     parser = _parser(text)
     for name in parser.sections():
-        told = dict(parser.items(name))
+        section = dict(parser.items(name))
         texts: dict[str, Any] = {
-            key: told[old].strip() for key, old in _OLD_KEYS.items() if told.get(old, "").strip() not in {"", "None"}
+            key: section[old].strip()
+            for key, old in _OLD_KEYS.items()
+            if section.get(old, "").strip() not in {"", "None"}
         }
-        in_keyring = told.get(_OLD_IN_KEYRING) == "true"
+        in_keyring = section.get(_OLD_IN_KEYRING) == "true"
         # What version 3 of the service and before had for a token is no use any more.
         if not in_keyring and (not texts.get("token") or any(letter.isspace() for letter in texts["token"])):
             continue
-        names = _names(json.loads(told.get(_OLD_ORGANIZATIONS, "{}")))
+        names = _names(json.loads(section.get(_OLD_ORGANIZATIONS, "{}")))
         texts.setdefault("user_name", name)
         users[name] = User(name, **texts, organizations=names, in_keyring=in_keyring, source=path)
-        default = name if told.get(_OLD_DEFAULT) == "true" else default
+        default = name if section.get(_OLD_DEFAULT) == "true" else default
     return Kept(users, default, text)
 
 
@@ -653,13 +655,13 @@ def _as_mapillary_tools(before: Kept, users: Mapping[str, User], default: str | 
     for name, user in users.items():
         if not parser.has_section(name):
             parser.add_section(name)
-        told: dict[str, str | None] = {old: getattr(user, key) for key, old in _OLD_KEYS.items()}
+        section: dict[str, str | None] = {old: getattr(user, key) for key, old in _OLD_KEYS.items()}
         # The older tool fills in values after a percent sign.
         names = json.dumps(user.organizations, ensure_ascii=False).replace("%", "\\u0025")
-        told[_OLD_ORGANIZATIONS] = names if user.organizations else None
-        told[_OLD_IN_KEYRING] = "true" if user.in_keyring else None
-        told[_OLD_DEFAULT] = "true" if name == default else None
-        for key, value in told.items():
+        section[_OLD_ORGANIZATIONS] = names if user.organizations else None
+        section[_OLD_IN_KEYRING] = "true" if user.in_keyring else None
+        section[_OLD_DEFAULT] = "true" if name == default else None
+        for key, value in section.items():
             if value:
                 parser.set(name, key, " ".join(value.split()))
             else:
@@ -669,5 +671,5 @@ def _as_mapillary_tools(before: Kept, users: Mapping[str, User], default: str | 
     return text.getvalue()
 
 
-def _names(told: Any) -> dict[str, str]:
-    return {str(name): str(key) for name, key in (told or {}).items()}
+def _names(keys: Any) -> dict[str, str]:
+    return {str(name): str(key) for name, key in (keys or {}).items()}

@@ -135,10 +135,10 @@ def judge_upload(status: int, headers: Mapping[str, str], body: bytes, *, what: 
         Seconds since 1970, to tell how far away a date in Retry-After is.
     """
     usual = judge(status, headers, body, what=what, now=now)
-    told = _debug_info(body)
-    if told is None or status == 200:
+    info = _debug_info(body)
+    if info is None or status == 200:
         return usual if usual is None else _with_hint(usual)
-    kind, message, retriable, backoff = told
+    kind, message, retriable, backoff = info
     text = redact(f"{what}: the service answered {status} ({kind}: {message})")
     if kind == _OFFSET or status == 412:
         return Trouble(OffsetError(text), "at once")
@@ -189,13 +189,13 @@ def _debug_info(body: bytes) -> tuple[str, str, bool, float | None] | None:
     if b'"debug_info"' not in body[:5000]:
         return None
     try:
-        told: Any = json.loads(body)
+        content: Any = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    info = told.get("debug_info") if isinstance(told, dict) else None
+    info = content.get("debug_info") if isinstance(content, dict) else None
     if not isinstance(info, dict):
         return None
-    backoff = told.get("backoff")
+    backoff = content.get("backoff")
     if isinstance(backoff, str) and backoff.isdigit():
         backoff = int(backoff)
     known = isinstance(backoff, int | float) and not isinstance(backoff, bool) and 0 <= backoff < 1e12

@@ -445,11 +445,13 @@ def _errors(
     errors: list[str | None] = []
     types: list[str | None] = []
     for entry, kind, has_place, has_time, path in zip(entries, kinds, placed, timed, paths, strict=True):
-        told = entry.get("error")
-        if told is not None:
-            told = told if isinstance(told, dict) else {}
-            errors.append(_text(told.get("message")) or _text(told.get("type")) or "it failed, and nothing says why")
-            types.append(_text(told.get("type")))
+        reason = entry.get("error")
+        if reason is not None:
+            reason = reason if isinstance(reason, dict) else {}
+            errors.append(
+                _text(reason.get("message")) or _text(reason.get("type")) or "it failed, and nothing says why"
+            )
+            types.append(_text(reason.get("type")))
             continue
         types.append(None)
         lacks = ["a file name"] * (path is None)
