@@ -40,7 +40,7 @@ GB = 1e9
 
 
 @dataclass(frozen=True)
-class Wish:
+class RequestedForm:
     """
     What is wanted of each image.
 
@@ -67,13 +67,13 @@ class Wish:
         return "all" if self.form.layout == "flat" else "exif" if self.exif else "none"
 
 
-class Keeping:
+class PictureSaver:
     """
     Gives pictures their files.
 
     Parameters
     ----------
-    wish
+    requested
         What is wanted of each.
     layout
         Where files go.
@@ -83,8 +83,10 @@ class Keeping:
         Who has the pictures.
     """
 
-    def __init__(self, wish: Wish, *, layout: Layout, files: PictureFiles, ledger: Ledger, provider: Provider) -> None:
-        self._wish, self._layout, self._files, self._ledger = wish, layout, files, ledger
+    def __init__(
+        self, requested: RequestedForm, *, layout: Layout, files: PictureFiles, ledger: Ledger, provider: Provider
+    ) -> None:
+        self._requested, self._layout, self._files, self._ledger = requested, layout, files, ledger
         self._provider = provider
         self._records = needed(provider.records, provider, "images by id")
         self._pictures = needed(provider.pictures, provider, "pictures")
@@ -102,7 +104,7 @@ class Keeping:
             path = self._layout.path(number, self._records.row_of(record))
         except FormatError as error:
             raise FinalError(str(error)) from error
-        if self._wish.form.layout == "time" and self._ledger.owner(path) not in {None, number}:
+        if self._requested.form.layout == "time" and self._ledger.owner(path) not in {None, number}:
             return layouts.with_id(path, number)
         return path
 
@@ -110,14 +112,14 @@ class Keeping:
         """Return the bytes of a whole file that lies there although the ledger does not say so."""
         try:
             content = (self._files.folder / path).read_bytes()
-            check.check_picture(content, format=self._wish.form.format)
+            check.check_picture(content, format=self._requested.form.format)
         except (FormatError, OSError):
             return None
         if (sidecar := self._layout.sidecar(number)) and not (self._files.folder / sidecar).exists():
             self._write_sidecar(number, record)
         return content
 
-    def keep(self, number: int, record: Record, path: str, body: bytes) -> bytes:
+    def save(self, number: int, record: Record, path: str, body: bytes) -> bytes:
         """
         Write the file of a picture that came, and return its bytes.
 
@@ -155,16 +157,16 @@ class Keeping:
 
     def _finished(self, body: bytes, record: Record) -> bytes:
         """Return the bytes of the file: as they came, or with metadata, or encoded anew."""
-        wish = self._wish
-        if not wish.exif and wish.quality is None and wish.form.format == "jpg":
+        requested = self._requested
+        if not requested.exif and requested.quality is None and requested.form.format == "jpg":
             return body
         from mlygeo.photos import exif_writer
 
         try:
-            if wish.exif:
+            if requested.exif:
                 body = exif_writer.insert(body, self._tags(record))
-            if wish.quality is not None or wish.form.format != "jpg":
-                body = exif_writer.recode(body, quality=wish.quality, format=wish.form.format)  # type: ignore[arg-type]
+            if requested.quality is not None or requested.form.format != "jpg":
+                body = exif_writer.recode(body, quality=requested.quality, format=requested.form.format)  # type: ignore[arg-type]
         except (FormatError, InputError) as error:
             raise FinalError(f"it could not be written with its metadata: {error}") from error
         return body
@@ -172,14 +174,14 @@ class Keeping:
     def _tags(self, record: Record) -> Tags:
         from mlygeo.photos.tags import picture_tags
 
-        return picture_tags(record, computed=self._wish.computed, provider=self._provider)
+        return picture_tags(record, computed=self._requested.computed, provider=self._provider)
 
     def _write_sidecar(self, number: int, record: Record) -> None:
         sidecar = self._layout.sidecar(number)
         if sidecar is None:
             return
-        told = {"id": str(number), **self._pictures.sidecar(record)}
-        self._files.write(sidecar, (json.dumps(told, ensure_ascii=False, indent=1) + "\n").encode())
+        content = {"id": str(number), **self._pictures.sidecar(record)}
+        self._files.write(sidecar, (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
 
 
 class FinalError(Exception):

@@ -225,10 +225,10 @@ def _by_time(ids: Ids, session: Session, records: Records, ending: str) -> Layou
     sequences = np.full(len(ids), -1, dtype=np.int32)
     captured = np.full(len(ids), UNKNOWN_TIME, dtype=np.int64)
     numbers: dict[str, int] = {}
-    for number, told in _rows(session, records, ids, "sequence_id", "captured_at"):
+    for number, record in _rows(session, records, ids, "sequence_id", "captured_at"):
         row = np.searchsorted(ids, number)
-        captured[row] = milliseconds(told.get("captured_at"))
-        if isinstance(sequence := told.get("sequence_id"), str):
+        captured[row] = milliseconds(record.get("captured_at"))
+        if isinstance(sequence := record.get("sequence_id"), str):
             sequences[row] = numbers.setdefault(sequence, len(numbers))
     names = list(numbers)
     starts = np.full(len(names), UNKNOWN_TIME, dtype=np.int64)
@@ -242,8 +242,8 @@ def _by_time(ids: Ids, session: Session, records: Records, ending: str) -> Layou
                 firsts.setdefault(along[0], []).append(number)
         if session.ended is not None:
             raise session.ended
-    for number, told in _rows(session, records, sorted(firsts), "captured_at"):
-        starts[firsts[number]] = milliseconds(told.get("captured_at"))
+    for number, record in _rows(session, records, sorted(firsts), "captured_at"):
+        starts[firsts[number]] = milliseconds(record.get("captured_at"))
     # Where the service does not tell of a sequence, its first image at hand has to do.
     for each in np.flatnonzero(starts == UNKNOWN_TIME):
         own = captured[(sequences == each) & (captured != UNKNOWN_TIME)]

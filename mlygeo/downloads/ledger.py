@@ -119,7 +119,7 @@ class Ledger:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(f"{self.path.parent}: {error.strerror}") from error
-        with self._told(), contextlib.ExitStack() as undone:
+        with self._sqlite_errors(), contextlib.ExitStack() as undone:
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
             undone.callback(self._db.close)  # of a ledger that is damaged, newer or locked
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -154,7 +154,7 @@ class Ledger:
         FileError
             If the disk is full.
         """
-        with self._lock, self._told():
+        with self._lock, self._sqlite_errors():
             if self._closed:
                 return
             if len(transfers) == 1:  # a transaction of its own
@@ -168,7 +168,7 @@ class Ledger:
                 raise
             self._db.execute("COMMIT")
 
-    def standing(self, ids: Ids, form: Form) -> npt.NDArray[np.int8]:
+    def states(self, ids: Ids, form: Form) -> npt.NDArray[np.int8]:
         """
         Return what is known of images: `UNKNOWN`, `THERE`, `GONE`, `FAILED` or `OTHER`.
 
@@ -185,10 +185,10 @@ class Ledger:
 
         Returns
         -------
-        standing
+        states
             int8, shape (n,).
         """
-        standing = np.zeros(len(ids), dtype=np.int8)
+        states = np.zeros(len(ids), dtype=np.int8)
         query = f"""
             SELECT id, path, bytes, CASE
                 WHEN status = 'gone' THEN {GONE}
@@ -202,10 +202,10 @@ class Ledger:
             stat = os.stat  # looked up once: this is the loop that runs for every image of a large folder
             for start in range(0, len(ids), IDS_A_QUERY):
                 part = ids[start : start + IDS_A_QUERY]
-                with self._lock, self._told():
+                with self._lock, self._sqlite_errors():
                     rows = self._db.execute(query, {**asdict(form), "ids": _json(part)})
                     found = rows.fetchall()
-                states = []
+                found_states = []
                 for _, path, size, state in found:
                     if state == THERE:
                         try:
@@ -213,26 +213,26 @@ class Ledger:
                                 state = UNKNOWN  # noqa: PLW2901 - what it said does not hold
                         except (OSError, ValueError):
                             state = UNKNOWN  # noqa: PLW2901
-                    states.append(state)
+                    found_states.append(state)
                 places = np.searchsorted(part, np.fromiter((row[0] for row in found), dtype=np.int64, count=len(found)))
-                standing[start + places] = states
-        return standing
+                states[start + places] = found_states
+        return states
 
     def failed_ids(self) -> Ids:
         """Return the ids of images that failed; those that are gone are not among them."""
-        with self._lock, self._told():
+        with self._lock, self._sqlite_errors():
             rows = self._db.execute("SELECT id FROM transfers WHERE status = 'failed' ORDER BY id")
             return np.fromiter((row[0] for row in rows), dtype=np.int64)
 
     def owner(self, path: str) -> int | None:
         """Return the image that has this path in the layout by time, or None."""
-        with self._lock, self._told():
+        with self._lock, self._sqlite_errors():
             row = self._db.execute("SELECT id FROM transfers WHERE layout = 'time' AND path = ?", (path,)).fetchone()
         return None if row is None else int(row[0])
 
     def mean_bytes(self, form: Form) -> float | None:
         """Return the mean size of the images done in a form, bytes; None below twenty."""
-        with self._lock, self._told():
+        with self._lock, self._sqlite_errors():
             count, mean = self._db.execute(
                 "SELECT count(*), avg(bytes) FROM (SELECT bytes FROM transfers WHERE status = 'done' AND size = ? "
                 "AND format = ? AND options = ? LIMIT 10000)",
@@ -244,21 +244,21 @@ class Ledger:
         """Yield rows in batches, ordered by id within each; all, or those of these ids (ascending)."""
         names = ", ".join(COLUMNS)
         if ids is None:
-            with self._lock, self._told():
+            with self._lock, self._sqlite_errors():
                 cursor = self._db.execute(f"SELECT {names} FROM transfers ORDER BY id")  # noqa: S608 - our names
                 while rows := cursor.fetchmany(IDS_A_QUERY):
                     yield rows
             return
         query = f"SELECT {names} FROM transfers WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"  # noqa: S608
         for start in range(0, len(ids), IDS_A_QUERY):
-            with self._lock, self._told():
+            with self._lock, self._sqlite_errors():
                 rows = self._db.execute(query, (_json(ids[start : start + IDS_A_QUERY]),)).fetchall()
             yield rows
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _sqlite_errors(self) -> Iterator[None]:
         """Turn SQLite's errors into ours."""
-        with _told(self.path):
+        with _sqlite_errors(self.path):
             yield
 
 
@@ -378,7 +378,7 @@ def transfers(folder: str | os.PathLike[str]) -> pd.DataFrame:
     if not path.is_file():
         raise FileError(f"{folder} has no ledger ({STATE_FOLDER}/{LEDGER_FILE})", hint="mlygeo download -o makes one")
     query = f"SELECT {', '.join(COLUMNS)} FROM transfers ORDER BY id"  # noqa: S608 - our own names
-    with _told(path):
+    with _sqlite_errors(path):
         try:
             rows = _read(path, query, "mode=ro")
         except sqlite3.OperationalError:  # a medium that cannot be written has no place for SQLite's own files
@@ -427,7 +427,7 @@ def _json(ids: Ids) -> str:
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _sqlite_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:

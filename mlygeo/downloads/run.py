@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.downloads import ledger
-from mlygeo.downloads.files import FinalError, Keeping, Wish
+from mlygeo.downloads.files import FinalError, PictureSaver, RequestedForm
 from mlygeo.downloads.ledger import Ledger, Transfer, now_ms
 from mlygeo.errors import NetworkError, ServiceError, ThrottledError, TokenRejectedError
 from mlygeo.net.answers import GoneError
@@ -67,7 +67,7 @@ class Download:
 
     Parameters
     ----------
-    wish
+    requested
         What is wanted.
     layout
         Where files go.
@@ -89,7 +89,7 @@ class Download:
 
     def __init__(
         self,
-        wish: Wish,
+        requested: RequestedForm,
         *,
         layout: Layout,
         files: PictureFiles,
@@ -103,12 +103,12 @@ class Download:
         bar: Bar,
     ) -> None:
         self.outcome = Outcome()
-        self._wish, self._ledger = wish, ledger
-        self._keeping = Keeping(wish, layout=layout, files=files, ledger=ledger, provider=provider)
+        self._requested, self._ledger = requested, ledger
+        self._saver = PictureSaver(requested, layout=layout, files=files, ledger=ledger, provider=provider)
         self._session, self._pictures, self._stop, self._retry, self._bar = session, pictures, stop, retry, bar
         self._addresses = needed(provider.pictures, provider, "pictures")
         self._records = needed(provider.records, provider, "images by id")
-        self._fields = self._addresses.fields(wish.form.size, metadata=wish.metadata)
+        self._fields = self._addresses.fields(requested.form.size, metadata=requested.metadata)
         self._workers = workers
         self._queue: RetryQueue[_Item] = RetryQueue(capacity=workers * ITEMS_A_WORKER)
         self._lock = threading.Lock()
@@ -116,7 +116,7 @@ class Download:
         self._in_a_row = 0
         self._hold_until = 0.0
 
-    def run(self, ids: Ids, standing: npt.NDArray[np.int8], *, overwrite: bool = False) -> Outcome:
+    def run(self, ids: Ids, states: npt.NDArray[np.int8], *, overwrite: bool = False) -> Outcome:
         """
         Fetch images until all are settled.
 
@@ -124,7 +124,7 @@ class Download:
         ----------
         ids
             The images, in the order wanted; shape (n,).
-        standing
+        states
             What the ledger says of each; shape (n,).
         overwrite
             Fetch also what lies whole in the folder.
@@ -142,7 +142,7 @@ class Download:
             If there is no room left.
         """
         # Of an image that is known in another form the file may lie under the same name.
-        trusted = np.isin(standing, (ledger.OTHER,), invert=True) & (not overwrite)
+        trusted = np.isin(states, (ledger.OTHER,), invert=True) & (not overwrite)
         order = np.argsort(ids, kind="stable")
         by_id, trusted = ids[order], trusted[order]
         threads = [
@@ -241,11 +241,11 @@ class Download:
         if record is None:
             record = item.record = self._session.entity(item.number, fields=self._fields)
             item.renewed = True
-        path = self._keeping.path(item.number, record)
-        if item.may_be_there and (content := self._keeping.found(item.number, record, path)) is not None:
+        path = self._saver.path(item.number, record)
+        if item.may_be_there and (content := self._saver.found(item.number, record, path)) is not None:
             return self._done(item, "found", record, path, content)
         item.may_be_there = False
-        url = self._addresses.address(record, self._wish.form.size)
+        url = self._addresses.address(record, self._requested.form.size)
         if url is None:
             item.record = None
             raise ServiceError(f"image {item.number}: the service gives no address of its picture")
@@ -254,7 +254,7 @@ class Download:
             item.record = None
             return self._transfer(item)
         body = self._pictures.get(url, what=f"image {item.number}")
-        content = self._keeping.keep(item.number, record, path, body)
+        content = self._saver.save(item.number, record, path, body)
         return self._done(item, "done", record, path, content)
 
     def _done(self, item: _Item, status: str, record: Record, path: str, content: bytes) -> Transfer:
@@ -262,7 +262,7 @@ class Download:
         return Transfer(
             item.number,
             status,
-            self._wish.form,
+            self._requested.form,
             path=path,
             sequence_id=sequence if isinstance(sequence, str) else None,
             bytes=len(content),
@@ -282,7 +282,7 @@ class Download:
         return Transfer(
             item.number,
             status,
-            self._wish.form,
+            self._requested.form,
             tries=item.tries,
             reason=reason,
             started_at=item.started_at,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mlygeo.config import Config
-    from mlygeo.downloads.files import Wish
+    from mlygeo.downloads.files import RequestedForm
     from mlygeo.net.http import Service
     from mlygeo.photos.tags import Overwrite
     from mlygeo.progress import Progress
@@ -366,14 +366,14 @@ class PictureForm:
         if self.computed and not self.exif:
             raise InputError("--computed says which position goes into the files", hint="use it with --exif")
 
-    def wish(self) -> Wish:
+    def requested(self) -> RequestedForm:
         """Return what a download asks of each image."""
-        from mlygeo.downloads.files import Wish
+        from mlygeo.downloads.files import RequestedForm
         from mlygeo.downloads.ledger import Form
 
         said = {"exif": self.exif, "computed": self.computed, f"quality={self.quality}": self.quality is not None}
         form = Form(self.size, self.format, self.layout, " ".join(name for name, is_so in said.items() if is_so))
-        return Wish(form, exif=self.exif, computed=self.computed, quality=self.quality)
+        return RequestedForm(form, exif=self.exif, computed=self.computed, quality=self.quality)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -145,7 +145,7 @@ def download_originals(
     task = Task(
         sources=Sources.of_ids(ids, service=account.service, progress=progress),
         folder=folder_at(output or DEFAULT_FOLDER),
-        wish=AS_SENT.wish(),
+        requested=AS_SENT.requested(),
         downloading=Downloading(
             overwrite=False, workers=number_threads, num_retries=RETRIES, required_disk_space=REQUIRED_GB
         ),

@@ -16,7 +16,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from mlygeo.downloads.ledger import _told, now_ms
+from mlygeo.downloads.ledger import _sqlite_errors, now_ms
 from mlygeo.errors import FileError, FormatError
 from mlygeo.places import default_folder
 from mlygeo.providers import needed, provider
@@ -129,7 +129,7 @@ class UploadLedger:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(f"{self.folder}: {error.strerror}") from error
-        with _told(self.path), contextlib.ExitStack() as undone:
+        with _sqlite_errors(self.path), contextlib.ExitStack() as undone:
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=60)
             undone.callback(self._db.close)  # of a ledger that is damaged, newer or locked
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -313,12 +313,12 @@ class UploadLedger:
         ]
 
     def _rows(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        with self._lock, _told(self.path):
+        with self._lock, _sqlite_errors(self.path):
             return self._db.execute(query, values).fetchall()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _told(self.path):
+        with self._lock, _sqlite_errors(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
