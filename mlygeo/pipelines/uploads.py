@@ -285,9 +285,9 @@ def run_upload(
             return _rehearsed(found, place, reupload=uploading.reupload)
         account = account_of(
             service=signed_in.service, user_name=user.user_name, token=signed_in.token, token_file=signed_in.token_file,
-            max_attempts=attempts, config_file=signed_in.config_file, told=found.users,
+            max_attempts=attempts, config_file=signed_in.config_file, named=found.users,
         )  # fmt: skip
-        keys = organizations_of(account, user.organization_key, user.organization_name, told=found.owners)
+        keys = organizations_of(account, user.organization_key, user.organization_name, owners=found.owners)
         give_owners(found, keys)
         started = time.monotonic()
         with UploadLedger(place) as ledger:

@@ -198,10 +198,10 @@ def _pictures(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
 
 def _is_marked(comment: bytes) -> bool:
     try:
-        told = json.loads(comment)
+        content = json.loads(comment)
     except (ValueError, RecursionError):
         return False
-    return isinstance(told, dict) and any(isinstance(told.get(mark), str) and told[mark] for mark in MARKS)
+    return isinstance(content, dict) and any(isinstance(content.get(mark), str) and content[mark] for mark in MARKS)
 
 
 def _unreadable(path: Path, error: Exception) -> FormatError:
@@ -217,5 +217,5 @@ def _write(file: object, images: Iterable[tuple[str, bytes]]) -> None:
             archive.writestr(entry, content)
             of_sequence.update(md5.encode())
         # mapillary_tools takes no archive without it.
-        told = {"sequence_md5sum": of_sequence.hexdigest()}
-        archive.comment = json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
+        comment = {"sequence_md5sum": of_sequence.hexdigest()}
+        archive.comment = json.dumps(comment, sort_keys=True, separators=(",", ":")).encode()

@@ -65,9 +65,9 @@ def trees(places: Iterable[Path], *, skip_subfolders: bool = False) -> list[Tree
     for place in places:
         if place.is_dir():
             folders, files = _walked(str(place), skip_subfolders=skip_subfolders)
-            if (elsewhere := photos_of(place)) is not None:
+            if (photo_folder := photos_of(place)) is not None:
                 copies = os.path.join(place, COPIES, "")  # noqa: PTH118
-                more = _walked(str(elsewhere), skip_subfolders=skip_subfolders)
+                more = _walked(str(photo_folder), skip_subfolders=skip_subfolders)
                 folders, files = folders + more[0], [path for path in files + more[1] if not path.startswith(copies)]
             tree = Tree(str(place), list(dict.fromkeys(folders)), [], whole=True)
             found.append(tree)
@@ -319,7 +319,7 @@ def _filled(images: gpd.GeoDataFrame, others: gpd.GeoDataFrame, rows: pd.Series)
     from mlygeo import dtypes
     from mlygeo.providers import descriptions
 
-    told: dict[str, Any] = {}
+    columns: dict[str, Any] = {}
     for name in (*descriptions().personal_columns, "organization_name"):
         kind = "boolean" if name == "private" else "str"
         mine, theirs = (
@@ -327,5 +327,5 @@ def _filled(images: gpd.GeoDataFrame, others: gpd.GeoDataFrame, rows: pd.Series)
             for frame in (images, others)
         )
         theirs = theirs.set_axis(pd.Index(others["path"])).reindex(images["path"]).set_axis(images.index)
-        told[name] = mine.where(mine.notna() | ~rows, theirs)
-    return images.assign(**told)
+        columns[name] = mine.where(mine.notna() | ~rows, theirs)
+    return images.assign(**columns)

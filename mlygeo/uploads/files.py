@@ -71,7 +71,7 @@ class FileUpload:
                 self._outcome.ready.append(upload.number)
                 return
             try:
-                self._finishing.tell(upload, organization_key=file.organization_key, held=held)
+                self._finishing.finish(upload, organization_key=file.organization_key, held=held)
             except RefusedError as error:
                 if ready is None:
                     raise
@@ -79,7 +79,7 @@ class FileUpload:
                 log.info("%s is sent anew: %s", path.name, error)
                 self._ledger.dropped(ready.number, str(error))
                 upload = self._sent(file, md5, share)
-                self._finishing.tell(upload, organization_key=file.organization_key, held=held)
+                self._finishing.finish(upload, organization_key=file.organization_key, held=held)
         except FATAL:
             raise
         except (ServiceError, OSError, FormatError) as error:
@@ -209,7 +209,7 @@ class Finishing:
             organization_key=organization_key, user_key=self._user,
         )  # fmt: skip
 
-    def tell(self, upload: Ready, *, organization_key: str | None, held: Iterable[tuple[str, int, str]] = ()) -> None:
+    def finish(self, upload: Ready, *, organization_key: str | None, held: Iterable[tuple[str, int, str]] = ()) -> None:
         """
         Tell the service that an upload is whole, and note what becomes of it.
 

@@ -217,12 +217,12 @@ def _must_suit(file: WholeFile, key: str | None, *, private: bool) -> None:
 
 def _renamed(photo: Photo, key: str | None, exif_text: str | None) -> Photo:
     """Return an image whose description names an organization, or none."""
-    told = dict(json.loads(exif_text or "{}") if photo.description is None else photo.description)
+    described = dict(json.loads(exif_text or "{}") if photo.description is None else photo.description)
     if key is None:
-        told.pop("MAPOrganizationKey", None)
+        described.pop("MAPOrganizationKey", None)
     else:
-        told["MAPOrganizationKey"] = key
-    return replace(photo, description=told)
+        described["MAPOrganizationKey"] = key
+    return replace(photo, description=described)
 
 
 def _places(import_path: Any) -> list[Path]:
@@ -307,11 +307,11 @@ def _description(image: Mapping[str, Any], *, private: bool) -> dict[str, Any] |
     """Return the description to send with an image; None where the one that is in it stays."""
     from mlygeo.providers import descriptions
 
-    told = image.get("exif_text")
-    if isinstance(told, str):  # NaN for those that a file describes
+    text = image.get("exif_text")
+    if isinstance(text, str):  # NaN for those that a file describes
         if not private or image.get("private") is True:
             return None
-        return descriptions().private(json.loads(told))
+        return descriptions().private(json.loads(text))
     description = descriptions().of(image)
     return descriptions().private(description) if private else description
 
@@ -324,16 +324,16 @@ def _add_whole_files(
     from mlygeo.uploads.archives import ENDING
     from mlygeo.uploads.items import WholeFile
 
-    told: dict[str, Any] = {}
+    filetypes: dict[str, Any] = {}
     if images is not None and "filetype" in images:
         good = images[images["error"].isna()]
-        told = dict(zip(good["path"], good["filetype"], strict=True))
+        filetypes = dict(zip(good["path"], good["filetype"], strict=True))
     for path in tree.files:
         ending = os.path.splitext(path)[1].lower()  # noqa: PTH122 - many paths
         if ending == ENDING:
             _add_archive(path, found, file_types, is_named=path in named)
         elif ending in video.ENDINGS:
-            kind = told.get(path) or _telemetry(path)
+            kind = filetypes.get(path) or _telemetry(path)
             file_type = None if kind is None or kind not in CAMERAS else file_types.get(kind)
             if file_type is None:
                 found.skipped["videos to sample first"] += 1

@@ -121,10 +121,10 @@ class OlderUploads:
         """Return whether an archive was uploaded by an older tool, or its images in another archive."""
         try:
             with zipfile.ZipFile(path) as archive:
-                told = json.loads(archive.comment)
+                content = json.loads(archive.comment)
         except (OSError, ValueError, zipfile.BadZipFile):
             return False  # what is wrong with it is said where it is read
-        md5s = [told.get(mark) for mark in MARKS] if isinstance(told, dict) else []
+        md5s = [content.get(mark) for mark in MARKS] if isinstance(content, dict) else []
         return any(isinstance(md5, str) and md5 in self._read()[0] for md5 in md5s)
 
     def _read(self) -> tuple[frozenset[str], dict[str, str]]:
@@ -167,8 +167,8 @@ def _records_in(history: Path | None) -> Iterator[tuple[str, list[dict[str, Any]
     broken = found = 0
     for path in history.glob("??/*.json"):
         try:
-            told = json.loads(path.read_bytes())
-            images = told.get("descs") or []
+            content = json.loads(path.read_bytes())
+            images = content.get("descs") or []
             images = [image for image in images if isinstance(image, dict)]
         except (OSError, ValueError, AttributeError, TypeError, RecursionError):
             broken += 1

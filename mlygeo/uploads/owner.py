@@ -27,7 +27,7 @@ def account_of(
     token_file: Any,
     max_attempts: int | None,
     config_file: Any = None,
-    told: Collection[str] = (),
+    named: Collection[str] = (),
 ) -> Account:
     """
     Return the account to upload with; the service is asked whose token it is.
@@ -38,7 +38,7 @@ def account_of(
     ----------
     service, user_name, token, token_file, max_attempts, config_file
         Of the call.
-    told
+    named
         Users that the images name. Where the caller names nobody, it has to be one, who has signed in
         or whose token is in the environment.
 
@@ -57,7 +57,7 @@ def account_of(
     if service is None:
         users = accounts.credentials(config_file) if token is None and token_file is None else None
         if users is not None and user_name is None:
-            user_name, expected = _told_user(users, told)
+            user_name, expected = _named_user(users, named)
         elif users is not None and user_name is not None and not users.named(user_name) and users.token_beside():
             user_name, asked = None, user_name
         found, user = accounts.upload_token(user_name, token=token, token_file=token_file, credentials=users)
@@ -116,11 +116,11 @@ def organization_of(account: Account, key: str | None, name: str | None) -> str 
     """
     from mlygeo.uploads.items import Owner
 
-    return organizations_of(account, key, name, told=[Owner()])[Owner()]
+    return organizations_of(account, key, name, owners=[Owner()])[Owner()]
 
 
 def organizations_of(
-    account: Account, key: str | None, name: str | None, *, told: Iterable[Owner]
+    account: Account, key: str | None, name: str | None, *, owners: Iterable[Owner]
 ) -> dict[Owner, str | None]:
     """
     Return for which organizations to upload, after asking the service for each of them.
@@ -136,7 +136,7 @@ def organizations_of(
     key, name
         As the caller names it: by its key, or by a name under which it was used before. An empty
         key means none, whatever the images say.
-    told
+    owners
         What images say.
 
     Returns
@@ -156,18 +156,18 @@ def organizations_of(
     default = None if user is None else user.organization_key
     chosen: dict[Owner, str | None]
     if key is not None:
-        chosen = dict.fromkeys(told, key or None)
+        chosen = dict.fromkeys(owners, key or None)
     elif name is not None:
-        chosen = dict.fromkeys(told, _key_of(name, account))
+        chosen = dict.fromkeys(owners, _key_of(name, account))
     else:
-        chosen = {owner: _key_told(owner, account) or default for owner in told}
+        chosen = {owner: _named_key(owner, account) or default for owner in owners}
     _ask(account, sorted({each for each in chosen.values() if each is not None}))
     return chosen
 
 
-def _told_user(users: Credentials, told: Collection[str]) -> tuple[str | None, str | None]:
+def _named_user(users: Credentials, named: Collection[str]) -> tuple[str | None, str | None]:
     """Return the user that images name: as the one who has signed in, else the name that the token has to be of."""
-    found = {name: users.named(name) for name in sorted(told)}
+    found = {name: users.named(name) for name in sorted(named)}
     known = {name: None if user is None else user.name for name, user in found.items()}
     if len({signed_in or name for name, signed_in in known.items()}) > 1:
         raise InputError(
@@ -186,7 +186,7 @@ def _not_signed_in(name: str, what: str) -> CredentialsError:
     )
 
 
-def _key_told(owner: Owner, account: Account) -> str | None:
+def _named_key(owner: Owner, account: Account) -> str | None:
     if owner.organization_key is None and owner.organization_name is not None:
         return _key_of(owner.organization_name, account)
     return owner.organization_key

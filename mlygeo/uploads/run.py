@@ -146,7 +146,7 @@ class Upload:
             Their numbers in the history.
         """
         for upload in self._ledger.waiting(numbers):
-            self._finishing.tell(upload, organization_key=upload.organization_key)
+            self._finishing.finish(upload, organization_key=upload.organization_key)
             self.outcome.ready.remove(upload.number)
 
     def _sequence(self, sequence: PhotoSequence) -> None:
@@ -183,7 +183,7 @@ class Upload:
         if self._manual:
             self.outcome.ready.append(ready.number)
             return
-        self._finishing.tell(ready, organization_key=sequence.organization_key)
+        self._finishing.finish(ready, organization_key=sequence.organization_key)
         self.outcome.sequences += 1
         log.info("%s: %d images, finished", what, len(handles))
 
@@ -195,7 +195,7 @@ class Upload:
         settled = True
         for upload in self._ledger.waiting(waiting):
             try:
-                self._finishing.tell(upload, organization_key=sequence.organization_key)
+                self._finishing.finish(upload, organization_key=sequence.organization_key)
                 self.outcome.sequences += 1
             except RefusedError as error:
                 log.info("sequence %s is sent anew: %s", short(sequence.name), error)
