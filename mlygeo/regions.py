@@ -324,7 +324,7 @@ def from_parts(
     return Region.from_bbox(given["west"], given["south"], given["east"], given["north"], name=name)
 
 
-def elsewhere(region: Region, bounds: Bounds | None) -> str | None:
+def outside_hint(region: Region, bounds: Bounds | None) -> str | None:
     """
     Return what to do where data lies elsewhere than the region.
 

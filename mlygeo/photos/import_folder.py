@@ -259,9 +259,9 @@ class PhotoImport:
         """Note that we are about to write into photos: what they said before is not asked of them again."""
         from mlygeo import store
 
-        told = photos["inserted"].to_numpy(dtype=bool) | rows
-        if (told != photos["inserted"].to_numpy(dtype=bool)).any():
-            noted = photos.assign(inserted=told, error=photos["error"].mask(photos["error"] == GONE))
+        inserted = photos["inserted"].to_numpy(dtype=bool) | rows
+        if (inserted != photos["inserted"].to_numpy(dtype=bool)).any():
+            noted = photos.assign(inserted=inserted, error=photos["error"].mask(photos["error"] == GONE))
             store.write_frame(noted, self.folder / PHOTOS_FILE)
 
     def moved(self, places: dict[str, str]) -> None:
@@ -307,9 +307,9 @@ class PhotoImport:
         same = known["modified_ns"].to_numpy() == modified
         # Our own writing keeps the time of the file and changes its size; other programs may do that too.
         size = np.array([_size(path) for path in known["path"]])
-        told = known["filesize"].to_numpy(dtype=np.float64, na_value=-1)
+        recorded = known["filesize"].to_numpy(dtype=np.float64, na_value=-1)
         whole = known["error"].isna().to_numpy()
-        unchanged: Flags = same & (inserted | ((size == told) & whole & (not self.rerun)))
+        unchanged: Flags = same & (inserted | ((size == recorded) & whole & (not self.rerun)))
         return unchanged
 
     def _gone(self, stored: gpd.GeoDataFrame, listed: pd.Index) -> list[gpd.GeoDataFrame]:

@@ -229,8 +229,8 @@ def _identity(image: Mapping[str, Any], computed: list[str]) -> dict[str, Value]
 
 
 def _is_panorama(image: Mapping[str, Any]) -> bool:
-    told = image.get("is_pano")
-    return bool(told) if rows.known(told) else rows.text_of(image, "camera_type") in {"equirectangular", "spherical"}
+    flag = image.get("is_pano")
+    return bool(flag) if rows.known(flag) else rows.text_of(image, "camera_type") in {"equirectangular", "spherical"}
 
 
 def _local(time: datetime, position: tuple[float, float] | None) -> datetime:

@@ -75,7 +75,7 @@ def network(region: Region | None, streets: FrameLike | None, *, retain_all: boo
         if region is None or streets is None:
             raise
         whole = areas.bounds(*all_coordinates(street_network(path=streets, retain_all=True)))
-        raise RegionError(str(error), hint=regions.elsewhere(region, whole)) from error
+        raise RegionError(str(error), hint=regions.outside_hint(region, whole)) from error
 
 
 def open_images(images: FrameLike, conditions: dict[str, Any]) -> Points:
@@ -125,7 +125,7 @@ def warn_of_nothing(images: Points, region: Region | None) -> None:
         log.warning("there is no image in %s", "the region" if region is None else region.name)
         return
     if region is not None and not region.contains(*images.lonlat).any():
-        hint = regions.elsewhere(region, areas.bounds(*images.lonlat))
+        hint = regions.outside_hint(region, areas.bounds(*images.lonlat))
         raise RegionError(f"no image of {images.name} lies in {region.name}", hint=hint)
     log.warning("no image of %s passes the filters", images.name)
 

@@ -517,19 +517,21 @@ def _with_table(images: gpd.GeoDataFrame, table: ImageTable, meta: list[tuple[in
     }
     if table.time_ms is not None:
         times = images["captured_at"].to_numpy(dtype="datetime64[ms]").copy()
-        told = at[table.time_ms[rows[at]] != image_tables.NO_TIME]
-        times[told] = table.time_ms[rows[told]].view("datetime64[ms]")
+        filled = at[table.time_ms[rows[at]] != image_tables.NO_TIME]
+        times[filled] = table.time_ms[rows[filled]].view("datetime64[ms]")
         values["captured_at"] = pd.Series(times, index=images.index).dt.tz_localize("UTC")
     for column, name in (("compass_angle", "heading"), ("altitude", "altitude")):
         if name in table.numbers:
             numbers = images[column].to_numpy(dtype=np.float64).copy()
-            told = at[np.isfinite(table.numbers[name][rows[at]])]
-            numbers[told] = table.numbers[name][rows[told]]
+            filled = at[np.isfinite(table.numbers[name][rows[at]])]
+            numbers[filled] = table.numbers[name][rows[filled]]
             values[column] = numbers
     if "latitude" in table.numbers:
         points = np.array(images.geometry.values, dtype=object)
-        told = at[np.isfinite(table.numbers["latitude"][rows[at]])]
-        points[told] = frames.points(table.numbers["longitude"][rows[told]], table.numbers["latitude"][rows[told]])
+        filled = at[np.isfinite(table.numbers["latitude"][rows[at]])]
+        points[filled] = frames.points(
+            table.numbers["longitude"][rows[filled]], table.numbers["latitude"][rows[filled]]
+        )
         values["geometry"] = gpd.GeoSeries(points, index=images.index, crs=images.crs)
     return images.assign(**values)
 
@@ -565,8 +567,8 @@ def _written(
 
     def tags_of(image: Mapping[str, Any]) -> Any:
         text = image["meta_tags"]
-        told = steps.told(image.get("image_description"))
-        tags = steps.merged(told, json.loads(text)) if isinstance(text, str) else None
+        described = steps.meta_tags_of(image.get("image_description"))
+        tags = steps.merged(described, json.loads(text)) if isinstance(text, str) else None
         return insertion.place_tags(image, kinds, tags)
 
     return insertion.insert_tags(images, tags_of, rows=wanted, keep_original=keep_original, progress=place.progress)

@@ -64,8 +64,8 @@ def with_user(images: gpd.GeoDataFrame, user: User) -> gpd.GeoDataFrame:
     import pandas as pd
 
     described = images["image_description"] if "image_description" in images.columns else _all(None, images)
-    told = {text: _ownership(text) for text in described.dropna().unique()}
-    own = [told.get(text, {}) for text in described]
+    ownership = {text: _ownership(text) for text in described.dropna().unique()}
+    own = [ownership.get(text, {}) for text in described]
     columns = {
         name: _all(getattr(user, name), images) for name in ("user_name", "organization_name", "organization_key")
     }
@@ -124,7 +124,7 @@ def with_meta_data(images: gpd.GeoDataFrame, meta: MetaData, *, base: str, now_m
     if now_ms is not None:
         tags = merged({"dates": [{"key": "import_date", "value": now_ms}]}, tags)
     described = images["image_description"] if "image_description" in images.columns else _all(None, images)
-    known = {text: told(text) for text in described.dropna().unique() if "MAPMetaTags" in text}
+    known = {text: meta_tags_of(text) for text in described.dropna().unique() if "MAPMetaTags" in text}
     texts = [_json(merged(known.get(text, {}), tags)) for text in described]
     columns["meta_tags"] = pd.array(texts, dtype="str")
     return images.assign(**columns)
@@ -153,7 +153,7 @@ def with_places(
     if how.local_time:
         images = in_local_time(images)
     if track is None:
-        images = _as_told(images, how)
+        images = _with_offsets(images, how)
     elif by_folder:
         images = _by_video(images, how, track)
     else:
@@ -161,7 +161,7 @@ def with_places(
     return checked(images.assign(geotag_angle=images["compass_angle"]))
 
 
-def _as_told(images: gpd.GeoDataFrame, how: Geotagging) -> gpd.GeoDataFrame:
+def _with_offsets(images: gpd.GeoDataFrame, how: Geotagging) -> gpd.GeoDataFrame:
     from mlygeo.spatial import ordering, times
     from mlygeo.spatial.sequences import turned
 
@@ -383,7 +383,7 @@ def merged(*all_tags: Tags) -> Tags:
     return grouped((group, tag) for tags in all_tags for group, several in tags.items() for tag in several)
 
 
-def told(description: Any) -> Tags:
+def meta_tags_of(description: Any) -> Tags:
     """Return the meta tags that an image description in a photo holds; none where it is damaged."""
     if not isinstance(description, str) or "MAPMetaTags" not in description:
         return {}

@@ -145,7 +145,7 @@ def coverage(
     candidates = keep(at_hand, region=None, conditions=conditions)
     if not len(candidates):
         inputs.warn_of_nothing(at_hand, None)
-    names = _told_apart(wanted, candidates, asked=by is not None)
+    names = _measurable(wanted, candidates, asked=by is not None)
     columns = _columns(candidates, [step.BY[name] for name in names if name in step.BY])
     measured = step.measure(
         network, candidates.lonlat, columns, srid=srid, distance=distance,
@@ -192,7 +192,7 @@ def _names(by: Iterable[str] | None) -> tuple[str, ...]:
     return names
 
 
-def _told_apart(names: tuple[str, ...], images: Points, *, asked: bool) -> tuple[str, ...]:
+def _measurable(names: tuple[str, ...], images: Points, *, asked: bool) -> tuple[str, ...]:
     """Return the names that the images have a column for; an error where one was asked for."""
     from mlygeo.spatial import coverage as step
 

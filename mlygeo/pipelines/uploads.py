@@ -299,7 +299,7 @@ def run_upload(
             finally:
                 rows = ledger.rows([*found.paths, *found.failed])
                 written = _write_history(rows, output, import_path)
-        return _told(found, outcome, rows, written, seconds=time.monotonic() - started)
+        return _report(found, outcome, rows, written, seconds=time.monotonic() - started)
 
 
 def _must_have_keys(found: Import) -> None:
@@ -476,7 +476,7 @@ def _nothing(found: Import) -> Job[pd.DataFrame]:
     return Job(_no_frame, summary, headline, failed=sorted(found.failed))
 
 
-def _told(
+def _report(
     found: Import, outcome: Outcome, rows: list[tuple[Any, ...]], written: Path | None, *, seconds: float
 ) -> Job[pd.DataFrame]:
     failed = {**found.failed, **outcome.failed}

@@ -133,8 +133,8 @@ def merge_failed(path: Path, failed: dict[Key, str], tried: Ids, *, keys: Keys =
                 before.append(line.rstrip("\r\n"))
     elif not failed:
         return
-    told = [f"{number}  # {' '.join(reason.split())}" for number, reason in sorted(failed.items())]
-    store.write_text("".join(f"{line}\n" for line in [*before, *told]), path)
+    listed = [f"{number}  # {' '.join(reason.split())}" for number, reason in sorted(failed.items())]
+    store.write_text("".join(f"{line}\n" for line in [*before, *listed]), path)
 
 
 def _of_text(path: Path, keys: Keys) -> Iterator[Key]:
