@@ -95,7 +95,9 @@ def user(tmp_path_factory):
 
     def pyright(name):
         said = defaultdict(list)
-        for each in json.loads(run("pyright", "--pythonpath", sys.executable, "--outputjson", name))["generalDiagnostics"]:
+        for each in json.loads(run("pyright", "--pythonpath", sys.executable, "--outputjson", name))[
+            "generalDiagnostics"
+        ]:
             text = f"{each['severity']}: {each['message']}  [{each.get('rule')}]"
             said[each["range"]["start"]["line"] + 1].append(text)
         return said

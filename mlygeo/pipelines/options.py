@@ -8,12 +8,12 @@ one that nobody takes. Where a text does not suit a function, its own docstring 
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import logging
 import textwrap
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, get_args
 
 from mlygeo.errors import FileError, InputError
 from mlygeo.readers import cameras
@@ -21,7 +21,7 @@ from mlygeo.readers.cameras import GeotagSource, Telemetry
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from mlygeo.config import Config
@@ -33,6 +33,37 @@ if TYPE_CHECKING:
     from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]
+
+P = ParamSpec("P")
+
+BOUND = frozenset({"__init__", "__dict__", "__weakref__", "__doc__"})
+"""Attributes of a class that are not copied to another."""
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+
+    def dataclass(*, frozen: bool, kw_only: bool) -> Callable[[type], type]:
+        """
+        Return a decorator of classes that become dataclasses when the first object of each is made.
+
+        To make two dozen dataclasses takes longer than all else that the help of a verb does.
+        """
+
+        def decorated(kind: type) -> type:
+            def make_first(self: object, *args: P.args, **kwargs: P.kwargs) -> None:
+                own = {name: value for name, value in vars(kind).items() if name not in BOUND}
+                made = dataclasses.dataclass(frozen=frozen, kw_only=kw_only)(type(kind.__name__, kind.__bases__, own))
+                for name, value in vars(made).items():
+                    if name not in BOUND:
+                        setattr(kind, name, value)
+                kind.__init__ = made.__init__
+                made.__init__(self, *args, **kwargs)
+
+            kind.__init__ = make_first
+            return kind
+
+        return decorated
 
 
 log = logging.getLogger("mlygeo.pipelines")
@@ -57,7 +88,7 @@ TURNS = {0: 1, 90: 8, 180: 3, 270: 6}
 """EXIF's orientation for degrees that a picture is stored turned by, clockwise, as the older tools have it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Shared:
     """
     Options that belong to no group.
@@ -86,7 +117,7 @@ class Shared:
     """
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Filters:
     """
     Which images are taken.
@@ -128,7 +159,7 @@ class Filters:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class TileOptions:
     """
     How the vector tiles of a region are fetched.
@@ -158,7 +189,7 @@ class TileOptions:
     workers: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Access:
     """
     How the service is reached.
@@ -207,7 +238,7 @@ class Access:
         return needed(self.provider.records, self.provider, "images by id")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Asking:
     """
     How images are asked for.
@@ -221,7 +252,7 @@ class Asking:
     workers: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Plane:
     """
     The plane that distances are measured in.
@@ -238,7 +269,7 @@ class Plane:
     force_srid: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class StreetPoints:
     """
     Where points are laid along streets.
@@ -257,7 +288,7 @@ class StreetPoints:
     method: Method
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Matching:
     """
     Which images are near enough to a point.
@@ -295,7 +326,7 @@ class Matching:
         return None if self.max_distance == float("inf") else self.max_distance
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class PhotoFolder:
     """
     How a folder of photos is read, and where what is known of its photos is kept.
@@ -330,7 +361,7 @@ PictureFormat = Literal["jpg", "webp"]
 """How downloaded pictures are encoded."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class PictureForm:
     """
     In which form pictures are downloaded.
@@ -376,7 +407,7 @@ class PictureForm:
         return RequestedForm(form, exif=self.exif, computed=self.computed, quality=self.quality)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Downloading:
     """
     How pictures are downloaded.
@@ -404,7 +435,7 @@ class Downloading:
             raise InputError(f"--required-disk-space must be 0 or more, not {self.required_disk_space}")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class User:
     """
     Whose photos they are.
@@ -427,7 +458,7 @@ class User:
     private: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class MetaData:
     """
     What is told of camera and files beside what they say.
@@ -482,7 +513,7 @@ class MetaData:
             raise InputError("--exclude-import-path and --exclude-path both say what is cut off", hint="give one")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Geotagging:
     """
     Where times, positions and headings come from.
@@ -549,7 +580,7 @@ class Geotagging:
         return self.geotag_source in cameras.VIDEO_SOURCES
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Cutting:
     """
     How sequences are made.
@@ -598,7 +629,7 @@ class Cutting:
             raise InputError(f"--max-speed must be above 0 km/h, not {self.max_speed}")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Insertion:
     """
     What is written into the photos and beside them, and where.
@@ -646,7 +677,7 @@ class Insertion:
         return tuple(kind for kind, asked in kinds.items() if asked)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Sorting:
     """
     What is done with a folder of photos after all else.
@@ -714,7 +745,7 @@ def source_named(name: str) -> GeotagSource:
     return found.pop() if len(found) == 1 else name  # type: ignore[return-value]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Recorded:
     """
     Which positions are taken of those that cameras recorded in their videos.
@@ -734,7 +765,7 @@ class Recorded:
     keep_outliers: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class VideoSampling:
     """
     Which frames are taken of videos, with which times and positions.
@@ -762,7 +793,7 @@ class VideoSampling:
     track: FrameLike | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class VideoFrames:
     """
     Where the frames of videos go, and what decodes them.
@@ -785,7 +816,7 @@ class VideoFrames:
     hardware: str | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class SignedIn:
     """
     The user who asks the service, and how it is reached.
@@ -809,7 +840,7 @@ class SignedIn:
     service: Service | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Described:
     """
     Which images of a folder are meant: those that a description file names.
@@ -826,7 +857,7 @@ class Described:
     skip_subfolders: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Uploading:
     """
     What goes up, and how.
@@ -894,6 +925,8 @@ def _texts() -> dict[str, str]:
 
 def _filled(text: str) -> str:
     """Return a text with the names of cameras where it has a place for them."""
+    if "{" not in text:
+        return text
     *others, last = [f"{camera.kept_in} ({name})" for name, camera in cameras.CAMERAS.items()]
     videos = [source for source in get_args(GeotagSource) if source in cameras.VIDEO_SOURCES]
     filled = text.replace("{telemetry}", f"{', '.join(others)}, and {last}").replace("{videos}", ", ".join(videos))

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.pipelines import inputs
 from mlygeo.pipelines.job import Job, counted, public_with, version
 from mlygeo.pipelines.options import Described, SignedIn, Uploading, User
 
@@ -197,6 +196,7 @@ def zip_sequences(
     """
     import pandas as pd
 
+    from mlygeo.pipelines import inputs
     from mlygeo.uploads.found import gather
 
     described = Described(desc_path=desc_path, skip_subfolders=skip_subfolders)
@@ -259,6 +259,7 @@ def run_upload(
     progress
         Where progress is shown; None shows none.
     """
+    from mlygeo.pipelines import inputs
     from mlygeo.providers import needed, provider_of
     from mlygeo.uploads.found import gather, give_owners, named, only
     from mlygeo.uploads.ledger import UploadLedger
