@@ -1,4 +1,4 @@
-"""From a selection to its pictures."""
+"""Downloading the pictures of a selection."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ log = logging.getLogger("mlygeo.pipelines")
 DEFAULT_FOLDER = "downloads"
 
 GRAPH_WORKERS = 4
-"""Requests for metadata at once; each brings 200 images, more than pictures come in meanwhile."""
+"""Parallel requests for metadata; each returns 200 images, more than pictures are downloaded meanwhile."""
 
 TYPICAL_BYTES = {"256": 14_000, "1024": 130_000, "2048": 420_000, "original": 2_500_000}
-"""Mean size of a picture, for estimates before the first ones are there."""
+"""Mean size of a picture, for estimates before the first download."""
 
 SECONDS_A_PICTURE = 0.5
-"""Time that a picture takes from request to file over an ordinary line, for estimates."""
+"""Seconds from request to file over an ordinary connection, for estimates."""
 
 
 @public
@@ -246,7 +246,7 @@ def download(
 
 
 def folder_at(path: PathLike) -> Path:
-    """Return the folder of a download; an error where a file has its place."""
+    """Return the folder of a download; raise if it is a file."""
     folder = Path(path).expanduser()
     if folder.exists() and not folder.is_dir():
         raise FileError(f"{folder} is a file, and -o names a folder here")
@@ -256,20 +256,20 @@ def folder_at(path: PathLike) -> Path:
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """
-    A download, from the question which images to the last file.
+    A download, from finding the images to the last file.
 
     Parameters
     ----------
     sources
-        What says which images.
+        The sources of the images.
     folder
-        Where the pictures go.
+        Folder for the pictures.
     requested
-        What is wanted of each image.
+        The requested form of each image.
     downloading
         How the pictures are downloaded.
     failed_file
-        File to name the images that failed or are gone; None names them nowhere.
+        File for the ids of images that failed or are gone; None writes no file.
     """
 
     sources: Sources
@@ -316,7 +316,7 @@ class Task:
         return self._report(wanted, states, todo, outcome, seconds=time.monotonic() - started)
 
     def rehearse(self) -> Job[pd.DataFrame]:
-        """Say what would be done, and do nothing."""
+        """Return what would be done, without doing it."""
         import numpy as np
 
         from mlygeo.downloads.ledger import LEDGER_FILE, Ledger
@@ -449,7 +449,7 @@ class Task:
         return Job(make_frame, summary, headline, failed=[*failed, *wanted.warnings])
 
     def _estimate(self, wanted: Wanted, states: States, todo: int, mean_bytes: float | None) -> Job[pd.DataFrame]:
-        """Say what a download would ask for and take, before it is begun."""
+        """Return an estimate of requests, size and time of a download."""
         from mlygeo.downloads import ledger
         from mlygeo.downloads.files import GB
 
@@ -485,7 +485,7 @@ class Task:
 
 
 class _Lazy:
-    """What asks the service, opened when it is first needed: what is all there needs no token."""
+    """A session with the service, opened at the first use: if all images are there, no token is needed."""
 
     def __init__(self, stack: contextlib.ExitStack, make: Any) -> None:
         self._stack, self._make = stack, make
@@ -498,7 +498,7 @@ class _Lazy:
 
 
 def _nothing(wanted: Wanted) -> Job[pd.DataFrame]:
-    """Return the job of a list without images: nothing is fetched, and never everything."""
+    """Return the job of an empty list: it downloads nothing, and never all images."""
     summary = {"images": 0, "source": wanted.source, "warnings": wanted.warnings, "version": version()}
     text = f"no image to download: {wanted.source} names none"
     return Job(_no_transfers, summary, text, failed=list(wanted.warnings))
@@ -511,7 +511,7 @@ def _no_transfers() -> pd.DataFrame:
 
 
 def _in_units(number: float) -> str:
-    """Return a number of bytes in the unit that suits it, such as "4.2 MB"."""
+    """Return a number of bytes in a suitable unit, such as "4.2 MB"."""
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if number >= size:
             return f"{number / size:.1f} {unit}"
