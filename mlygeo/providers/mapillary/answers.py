@@ -1,11 +1,11 @@
 """
-What an answer of Mapillary's service means, and what its JSON holds.
+Interpreting answers of Mapillary's service, and their JSON.
 
-Pure: bytes and headers in, a verdict out. Errors are told apart by the `code` in their body, and
-by the HTTP status only where there is none: the service answers a missing token with 500.
+Pure functions of bytes and headers. Errors are distinguished by the `code` in their body, and by the
+HTTP status only if there is no code: the service answers a missing token with 500.
 
-The upload service tells errors in a form of its own, `{"debug_info": {"retriable", "type",
-"message"}, "backoff"?}`; the Graph API, which signs people in and finishes uploads, in its usual one.
+The upload service has its own form of errors, `{"debug_info": {"retriable", "type", "message"},
+"backoff"?}`; the Graph API, which signs people in and finishes uploads, uses its usual one.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _OFFSET, _RATE, _TOKEN = "OffsetInvalidError", "RequestRateLimitedError", "NotAu
 
 
 class OffsetError(ServiceError):
-    """The service has another number of bytes than it was believed to have: ask how many, at once."""
+    """The service has another number of bytes than expected: ask for the number at once."""
 
 
 def judge(status: int, headers: Mapping[str, str], body: bytes, *, what: str, now: float) -> Trouble | None:
@@ -142,7 +142,7 @@ def judge_upload(status: int, headers: Mapping[str, str], body: bytes, *, what: 
     text = redact(f"{what}: the service answered {status} ({kind}: {message})")
     if kind == _OFFSET or status == 412:
         return Trouble(OffsetError(text), "at once")
-    # A rate limit is said not to be retriable, and is.
+    # A rate limit is declared not retriable, although it is.
     if kind == _RATE or status == 429:
         wait = backoff if backoff is not None else usual.wait if usual is not None else None
         return Trouble(ThrottledError(text), "all wait", wait)
