@@ -18,7 +18,7 @@ The exceptions of mlygeo, ordered by what the caller can do about them.
     │   └── ThrottledError            it refuses this address, or the day's limit is spent: wait
     └── DependencyError (ImportError) an optional package is missing      exit status 1
 
-Every message says what was found and where; `hint` says what to do.
+Each message says what was found and where; `hint` says what to do.
 """
 
 from __future__ import annotations

@@ -334,7 +334,7 @@ def filter_images(
 
 def attribute(frame: gpd.GeoDataFrame, *sources: str, **facts: object) -> gpd.GeoDataFrame:
     """
-    Note in `attrs` whose data a frame holds, and facts about it such as the positions used.
+    Set in `attrs` the attribution of a frame's data, and facts about it such as the positions used.
 
     Parameters
     ----------

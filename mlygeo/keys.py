@@ -1,4 +1,4 @@
-"""The keys of images: what a provider tells its images apart by, and the order that settles ties."""
+"""The keys of images: a provider's identifiers of its images, and the order that settles ties."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Key: TypeAlias = int
 
 class Keys(Protocol):
     """
-    What the keys of a provider's images look like.
+    The form of the keys of a provider's images.
 
-    A key, the `id` of an images frame, stands for one image of one provider as long as it is there,
-    and is opaque to everything outside the provider's folder. Others keep it, look it up, hand it
-    back and write it out as text. Nobody reckons with it, takes it apart or takes it for a position
-    in anything; a whole number is no more than its form. Keys have an order, and a tie between images
-    goes to the one that comes first in it; whoever settles ties compares `ranks` and not keys. Today
-    all keys are whole numbers from 1 to 2^63 - 1, in an int64 column; a column with gaps is Int64.
+    A key, the `id` of an images frame, identifies one image of one provider as long as the image exists,
+    and is opaque outside the provider's folder. Other code stores it, looks it up, passes it back and
+    writes it as text, but never computes with it, splits it or uses it as an index; that it is a whole
+    number is only its form. Keys have an order, and of tied images the first one in this order wins; code
+    that settles ties compares `ranks` and not keys. Today all keys are whole numbers from 1 to 2^63 - 1,
+    in an int64 column; a column with gaps is Int64.
     """
 
     @property
@@ -98,7 +98,7 @@ class WholeNumbers:
         return np.fromiter(keys, dtype=np.int64)
 
     def column(self, values: Any) -> Ids:
-        """Return the keys in a column of a frame; raise InputError where it holds anything else."""
+        """Return the keys in a column of a frame; raise InputError if it has other values."""
         try:
             ids = dtypes.cast(values, "int64").to_numpy(dtype=np.int64)
         except (ValueError, TypeError, OverflowError) as error:

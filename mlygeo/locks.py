@@ -1,8 +1,8 @@
 """
-Runs kept apart that would disturb each other: in an output folder, on the same photos, on one sequence.
+Locks between runs that would disturb each other: on an output folder, on photos, on a sequence.
 
 All locks are the operating system's, on a file: it takes them back when a process dies, however it dies.
-Beside a lock stands who holds it, where others are to be told.
+Beside a lock, a file names its holder, for the messages of other runs.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ Doing = Literal["writing", "upload", "archives"]
 """What a run does to photos: see `PhotoLock`."""
 
 SHOWN: dict[str, str] = {"writing": "another run", "upload": "an upload", "archives": "a run that makes archives"}
-"""What messages call a run, by what it does."""
+"""Names of runs in messages, by their purpose."""
 
 PHOTO_LOCKS, ENTRY_FILE = "at_work", "entry.lock"
 """Folder of the locks on photos, in the user's data folder, and the lock under which they are changed."""
 
 LOCK_FILE, HOLDER_FILE = "lock", "run.json"
-"""Lock of an output folder, and who holds it."""
+"""Files of an output folder's lock: the lock, and its holder."""
 
 ASK_AGAIN_S = 0.5
 
@@ -106,7 +106,7 @@ class Lock:
         self._lock.release()
         self._lock = None
         if remove:
-            with contextlib.suppress(OSError):  # Windows keeps a file that another run looks at: the next one clears it
+            with contextlib.suppress(OSError):  # on Windows, a file in use: the next run deletes it
                 self.path.unlink()
 
     def __enter__(self) -> Self:
@@ -119,7 +119,7 @@ class Lock:
 
 class FolderLock:
     """
-    Holds an output folder for this process, as a context manager.
+    Locks an output folder for this process, as a context manager.
 
     On file systems without locks the file itself is the lock, and counts as stale where its
     holder was on this machine and runs no more.
@@ -132,7 +132,7 @@ class FolderLock:
     Raises
     ------
     FileError
-        If another run holds it, saying which one; or if the folder cannot be written to.
+        If another run holds it, naming that run; or if the folder is not writable.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -182,7 +182,7 @@ class FolderLock:
 
 class PhotoLock:
     """
-    Keeps runs off some photos that would disturb this one, as a context manager.
+    Locks photos against runs that would disturb this one, as a context manager.
 
     A run that writes into photos, or anew what is known of them, keeps all others off; uploads
     keep each other off; archives are made beside anything that only reads. Paths tell, so a folder
@@ -193,12 +193,12 @@ class PhotoLock:
     Parameters
     ----------
     places
-        Folders or files; what is inside of a folder belongs to it.
+        Folders or files; a folder includes its contents.
     doing
         "writing" into photos or what is known of them, next to which nothing else may be; "upload",
         one at a time; "archives", next to uploads too.
     waiting
-        Called once with who holds the photos where this run has to wait; without it that is an error.
+        Called once with the holder if this run has to wait; without it, waiting is an error.
     folder
         Where the locks are; in the user's data folder unless given.
 
@@ -264,7 +264,7 @@ class PhotoLock:
         return None
 
     def _running(self, path: Path) -> dict[str, Any] | None:
-        """Return the holder that a file names, where it still runs; what is left of one that does not is removed."""
+        """Return the holder that a file names, if it still runs; the file of a dead holder is removed."""
         lock = self._lock_of(path.stem)
         try:
             lock.take()
@@ -280,7 +280,7 @@ class PhotoLock:
         return ("writing" in doings or doings == {"upload"}) and self._shared(other) is not None
 
     def _shared(self, other: dict[str, Any]) -> str | None:
-        """Return the place that another run holds, where that is one of this run's, or in or around one."""
+        """Return the path that another run holds, if it is one of this run's, or inside or around one."""
         for theirs in map(str, other["places"]):
             for mine in self._places:
                 if _holds(mine, theirs) or _holds(theirs, mine):
@@ -293,7 +293,7 @@ class PhotoLock:
 
 class NameLocks:
     """
-    Keeps runs apart by a name, such as a sequence's, whatever folder or terminal they are started from.
+    Locks a name, such as a sequence's, between runs from any folder or terminal.
 
     Parameters
     ----------
@@ -336,12 +336,12 @@ class NameLocks:
 
 
 def _this_process() -> dict[str, Any]:
-    """Return what tells a holder from others: number, machine, and the time."""
+    """Return the identity of a holder: process number, machine, and time."""
     return {"pid": os.getpid(), "host": platform.node(), "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
 
 
 def _read_holder(path: Path) -> dict[str, Any] | None:
-    """Return who holds a lock, or held it; None where that cannot be read."""
+    """Return the present or last holder of a lock; None if it cannot be read."""
     try:
         holder = json.loads(path.read_text(encoding="utf-8"))
         return {

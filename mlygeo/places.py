@@ -1,4 +1,4 @@
-"""Where things lie: the folder of a folder's state, the user's own folders, and paths as they are given."""
+"""Paths: the state folder inside a folder, the user's own folders, and paths in arguments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from mlygeo.errors import FileError
 
 STATE_FOLDER = ".mlygeo"
-"""Folder of what is kept about a folder, inside it."""
+"""Folder inside a folder that stores its state."""
 
 COPIES = "processed_images"
 """Folder of the copies that --keep-original writes, as in the older tools."""

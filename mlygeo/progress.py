@@ -1,5 +1,5 @@
 """
-Progress of long work: a bar on a terminal, plain lines elsewhere, nothing when asked.
+Progress of long work: a bar on a terminal, plain lines in files and pipes, nothing if quiet.
 
 Every function that takes long accepts a `Progress`; None means silence, so nothing draws in
 somebody else's program unless it asks for it.
@@ -47,11 +47,11 @@ class Progress:
         Parameters
         ----------
         label
-            What is done, in a word or two.
+            The kind of work, in a word or two.
         total
             How many units there are; None when unknown.
         unit
-            What is counted.
+            The unit that is counted.
 
         Yields
         ------
@@ -61,7 +61,7 @@ class Progress:
         yield _Silence()
 
     def note(self, text: str) -> None:
-        """Tell the person in front of it something."""
+        """Show the user a message."""
 
 
 class _Silence:
@@ -76,7 +76,7 @@ class LineProgress(Progress):
     Parameters
     ----------
     stream
-        Where the lines go; standard error unless told otherwise.
+        The stream for the lines; by default standard error.
     clock
         Seconds that only grow.
     words
@@ -196,7 +196,7 @@ def for_terminal(*, quiet: bool = False, stream: TextIO | None = None, words: Ca
     quiet
         Show nothing.
     stream
-        The stream that would carry it; standard error unless told otherwise.
+        The stream for the progress; by default standard error.
     words
         What makes of a note the words to show.
 

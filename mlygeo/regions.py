@@ -324,22 +324,22 @@ def from_parts(
     return Region.from_bbox(given["west"], given["south"], given["east"], given["north"], name=name)
 
 
-def elsewhere(region: Region, bounds: Bounds | None) -> str | None:
+def outside_hint(region: Region, bounds: Bounds | None) -> str | None:
     """
-    Return what to do where data lies elsewhere than the region.
+    Return a hint for data that lies outside the region.
 
     Parameters
     ----------
     region
         The region.
     bounds
-        Where the data lies; None where nobody knows.
+        Bounds of the data; None if unknown.
 
     Returns
     -------
     hint
-        That latitude and longitude look swapped, if the data would lie in the region then; else
-        where the data lies.
+        That latitude and longitude look swapped, if swapped data would lie in the region; else the
+        bounds of the data.
     """
     if bounds is None:
         return None

@@ -110,7 +110,7 @@ _ALWAYS = "what is done is found out anew in every run"
 
 _PROCESSING = {
     "skip_process_errors": "photos that fail are always left out, and named",
-    "skip_zigzag_check": "a way that jumps off and back is only told of, and nothing is left out for it",
+    "skip_zigzag_check": "a track that jumps off and back only gives a warning, and nothing is left out",
     "num_processes": "there are as many as are of use",
     "video_geotag_source": "videos that the service takes go up as they are; --geotag-source is for photos and frames",
 }

@@ -62,7 +62,7 @@ class Verb:
 def _on_photos(
     name: str, function: str, does: str, example: str, *, arguments: str = "import_path", words: str = "DIR"
 ) -> Verb:
-    """Return a verb that processes a folder of photos, and keeps its frames there unless told otherwise."""
+    """Return a verb that processes a folder of photos, and stores its frames there by default."""
     return Verb(
         name, function, does, example, "DIR/.mlygeo", "Folder for images.parquet and sequences.parquet.",
         writes="folder", takes_region=False, arguments=arguments, words=words, acts=True,
@@ -254,7 +254,7 @@ VERBS = (
     _on_photos(
         "extract-import-meta-data",
         "extract_import_meta_data",
-        "Unit of process: note what is told of camera and files.",
+        "Unit of process: note the metadata of camera and files.",
         "mlygeo extract-import-meta-data DCIM --device-make GoPro --device-model 'HERO11 Black'",
     ),
     _on_photos(
@@ -333,7 +333,7 @@ VERBS = (
         "Sum up processed photos, list them by status, or sort them into folders.",
         "mlygeo post-process DCIM --summarize --move-duplicates --split-import-path sorted",
         "DIR/.mlygeo",
-        "Folder of the frames that process kept, if it was told one.",
+        "Folder of the frames of process, if it was given one.",
         writes="folder",
         takes_region=False,
         arguments="import_path",

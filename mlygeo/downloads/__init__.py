@@ -1,1 +1,1 @@
-"""What is done to fetch pictures into a folder."""
+"""Downloading pictures into a folder."""

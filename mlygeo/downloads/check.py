@@ -1,10 +1,10 @@
 """
-Whether bytes are a whole picture: JPEG by its structure, everything else by decoding it.
+Checks that bytes are a complete picture: JPEG by its structure, other formats by decoding.
 
-A JPEG of half a megabyte takes 20 milliseconds to decode and half of one to walk over, segment by
-segment and through every scan to the end of the image, looking at what a decoder would refuse: so
-what was cut short is found, and what is no picture. Where a file is unusual the walk does not
-judge, and the decoder does.
+A JPEG of half a megabyte takes 20 milliseconds to decode, and half a millisecond to walk over: segment
+by segment and through every scan to the end of the image, checking for everything that a decoder would
+refuse. So the walk finds files that are cut off or are not pictures. For an unusual file it leaves the
+decision to the decoder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Indices
 
 MOST_PIXELS = 400_000_000
-"""Pixels; the largest panoramas that cameras make have half as many."""
+"""Most pixels; the largest panoramas of cameras have half as many."""
 
 MANY_PIXELS = 50_000_000
 """Pixels from which pictures are decoded one at a time, so that memory stays bounded."""
@@ -37,7 +37,7 @@ MOST_BLOCKS = 10
 """Blocks of one unit of a scan of several components, from the specification (ITU-T T.81, B.2.3)."""
 
 _PLAIN_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
-"""Baseline, extended and progressive frames with Huffman coding: what every decoder knows."""
+"""Baseline, extended and progressive frames with Huffman coding, which every decoder supports."""
 
 _PASSED_OVER = frozenset({*range(0xE0, 0xF0), jpeg.DRI, jpeg.COM})
 """Segments of applications, restart intervals and comments."""
@@ -45,24 +45,24 @@ _PASSED_OVER = frozenset({*range(0xE0, 0xF0), jpeg.DRI, jpeg.COM})
 
 def check_picture(content: bytes, *, format: str = "jpg") -> Picture:  # noqa: A002 - the word for it
     """
-    Raise unless bytes are a whole picture.
+    Raise unless bytes are a complete picture.
 
     Parameters
     ----------
     content
-        What came, or what lies in a file.
+        The received bytes, or the content of a file.
     format
-        What it has to be: "jpg" or "webp".
+        The expected format: "jpg" or "webp".
 
     Returns
     -------
     picture
-        Its kind and dimensions.
+        Its format and dimensions.
 
     Raises
     ------
     FormatError
-        Saying what it is instead.
+        If it is not; the message says what it is instead.
     BombError
         If it claims to be larger than any camera makes them.
 
@@ -85,7 +85,7 @@ def check_picture(content: bytes, *, format: str = "jpg") -> Picture:  # noqa: A
 
 @dataclass(frozen=True)
 class Picture:
-    """What a check found: the kind of picture ("jpg", "webp"), and its width and height in pixels."""
+    """The result of a check: the picture's format ("jpg", "webp"), and its width and height in pixels."""
 
     format: str
     width: int
@@ -97,11 +97,11 @@ class BombError(FormatError):
 
 
 class _UnusualError(Exception):
-    """The walk cannot tell: ask the decoder."""
+    """The walk cannot decide; the decoder has to."""
 
 
 def _walk(content: bytes) -> tuple[int, int]:
-    """Go over the segments of a JPEG to its end; return width and height."""
+    """Walk over the segments of a JPEG to its end; return width and height."""
     position, size = 2, len(content)
     dimensions: tuple[int, int] | None = None
     components: dict[int, tuple[int, int]] = {}
@@ -150,7 +150,7 @@ def _walk(content: bytes) -> tuple[int, int]:
 
 
 def _segments(content: bytes) -> Iterator[jpeg.Segment]:
-    """Give the segments of a whole file: those of the walk, and of one more behind the data of each scan."""
+    """Yield the segments of a whole file: those of the first walk, and of one more walk after the data of each scan."""
     segment: jpeg.Segment | None = None
     markers: Indices | None = None
     position = 2
@@ -173,9 +173,9 @@ def _segments(content: bytes) -> Iterator[jpeg.Segment]:
 
 def _markers(content: bytes) -> Indices:
     """
-    Return where markers may stand in the data of scans, ascending.
+    Return the possible positions of markers in the data of scans, ascending.
 
-    FF 00 is a byte of data there, D0 to D7 are restarts, and FF FF is a marker further on.
+    FF 00 is a byte of data there, D0 to D7 are restarts, and after FF FF a marker follows later.
     """
     values = np.frombuffer(content, dtype=np.uint8)
     starts = np.flatnonzero(values[:-1] == 0xFF)
@@ -185,7 +185,7 @@ def _markers(content: bytes) -> Indices:
 
 
 def _frame(segment: bytes) -> tuple[tuple[int, int], dict[int, tuple[int, int]]]:
-    """Return width and height of a frame, and of each component its blocks a unit and its quantisation table."""
+    """Return width and height of a frame, and for each component its blocks per unit and its quantisation table."""
     if len(segment) < 6:
         raise FormatError("its frame is damaged")
     precision, count = segment[0], segment[5]
@@ -227,7 +227,7 @@ def _huffman_tables(segment: bytes) -> set[tuple[str, int]]:
         position += 17 + codes
         if codes > 256 or which & 15 > 3 or which >> 4 > 1 or position > len(segment):
             raise FormatError("a table of it is damaged")
-        # More codes than there can be, or differences of more than 15 bits: harmless where no scan uses the table.
+        # More codes than possible, or differences of more than 15 bits: harmless if no scan uses the table.
         if room >= 1 << 16 or (which >> 4 == 0 and max(values, default=0) > 15):
             raise _UnusualError
         found.add(("AC" if which >> 4 else "DC", which & 15))
@@ -248,7 +248,7 @@ def _quantisation_tables(segment: bytes) -> set[tuple[str, int]]:
 def _check_scan(
     segment: bytes, components: dict[int, tuple[int, int]], tables: set[tuple[str, int]], *, progressive: bool
 ) -> None:
-    """Raise where a scan's header makes no sense; leave to the decoder what not all decoders take."""
+    """Raise if a scan's header is invalid; leave headers that only some decoders accept to the decoder."""
     count = segment[0] if segment else 0
     if not components or not 1 <= count <= 4 or len(segment) != 4 + 2 * count:
         raise FormatError("a scan of it is damaged")
@@ -269,18 +269,18 @@ def _check_scan(
         needed |= {("DC", selector >> 4)} if start == 0 and not high else set()
         needed |= {("AC", selector & 15)} if last > 0 else set()
     if not needed <= tables:
-        raise _UnusualError  # decoders put in the usual table for one that is missing, or refuse
+        raise _UnusualError  # decoders use the usual table for a missing one, or refuse the file
 
 
 def _decoded(content: bytes, format: str) -> Picture:  # noqa: A002
-    """Decode a picture with Pillow, whatever it is, and see whether it is of the format."""
+    """Decode a picture with Pillow, and check its format."""
     from PIL import Image, JpegImagePlugin, WebPImagePlugin
 
     kinds = {"jpg": JpegImagePlugin.JpegImageFile, "webp": WebPImagePlugin.WebPImageFile}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # The plug-in itself, since `Image.open` has its own limit, which large panoramas pass.
+            # The plug-in itself, since `Image.open` has its own limit, which large panoramas exceed.
             picture: Image.Image = kinds[format](io.BytesIO(content))
             _check_pixels(*picture.size)
             large = picture.width * picture.height > MANY_PIXELS
@@ -291,7 +291,7 @@ def _decoded(content: bytes, format: str) -> Picture:  # noqa: A002
     except FormatError:
         raise
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, MemoryError) as error:
-        # Pillow's plug-ins raise what befalls them; each of these means that the bytes are no picture.
+        # Pillow's plug-ins raise many kinds of errors; each of these means that the bytes are not a picture.
         reason = "it is cut short" if "truncated" in str(error) else f"it is no {format.upper()} that can be decoded"
         raise FormatError(reason) from error
     return Picture(format, *dimensions)

@@ -1,4 +1,4 @@
-"""From the bytes of a picture to its file: checked, with metadata or encoded anew, written whole or not at all."""
+"""From the bytes of a picture to its file: checked, with metadata or encoded again, written atomically."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 
 PARTS = "parts"
-"""Folder, in the state folder, of files that do not have their name yet."""
+"""Folder, in the state folder, of temporary files that are not renamed yet."""
 
 FATAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
-"""Errors of the disk itself, which every other file would meet too."""
+"""Errors of the disk itself, which would affect every other file too."""
 
 GB = 1e9
 
 
 @dataclass(frozen=True)
-class Wish:
+class RequestedForm:
     """
     What is wanted of each image.
 
@@ -49,11 +49,11 @@ class Wish:
     form
         Size, format and layout.
     exif
-        Write what its provider says of it into the file.
+        Write the provider's metadata into the file.
     computed
-        Take the position after 3D reconstruction for that.
+        Use the position after 3D reconstruction for that.
     quality
-        Encode anew with this quality, 1 to 100; None leaves the image data as they came.
+        Encode again with this quality, 1 to 100; None leaves the image data unchanged.
     """
 
     form: Form
@@ -63,28 +63,30 @@ class Wish:
 
     @property
     def metadata(self) -> Literal["none", "exif", "all"]:
-        """What is wanted of an image beside its picture."""
+        """The metadata that is needed for an image."""
         return "all" if self.form.layout == "flat" else "exif" if self.exif else "none"
 
 
-class Keeping:
+class PictureSaver:
     """
-    Gives pictures their files.
+    Writes pictures to files.
 
     Parameters
     ----------
-    wish
-        What is wanted of each.
+    requested
+        The requested form of each image.
     layout
-        Where files go.
+        The layout of the folder.
     files, ledger
         The folder and its ledger.
     provider
-        Who has the pictures.
+        The provider of the pictures.
     """
 
-    def __init__(self, wish: Wish, *, layout: Layout, files: PictureFiles, ledger: Ledger, provider: Provider) -> None:
-        self._wish, self._layout, self._files, self._ledger = wish, layout, files, ledger
+    def __init__(
+        self, requested: RequestedForm, *, layout: Layout, files: PictureFiles, ledger: Ledger, provider: Provider
+    ) -> None:
+        self._requested, self._layout, self._files, self._ledger = requested, layout, files, ledger
         self._provider = provider
         self._records = needed(provider.records, provider, "images by id")
         self._pictures = needed(provider.pictures, provider, "pictures")
@@ -96,46 +98,46 @@ class Keeping:
         Raises
         ------
         FinalError
-            If what is known of the image makes no name.
+            If the image's record gives no valid name.
         """
         try:
             path = self._layout.path(number, self._records.row_of(record))
         except FormatError as error:
             raise FinalError(str(error)) from error
-        if self._wish.form.layout == "time" and self._ledger.owner(path) not in {None, number}:
+        if self._requested.form.layout == "time" and self._ledger.owner(path) not in {None, number}:
             return layouts.with_id(path, number)
         return path
 
     def found(self, number: int, record: Record, path: str) -> bytes | None:
-        """Return the bytes of a whole file that lies there although the ledger does not say so."""
+        """Return the bytes of a complete file that exists although the ledger does not have it."""
         try:
             content = (self._files.folder / path).read_bytes()
-            check.check_picture(content, format=self._wish.form.format)
+            check.check_picture(content, format=self._requested.form.format)
         except (FormatError, OSError):
             return None
         if (sidecar := self._layout.sidecar(number)) and not (self._files.folder / sidecar).exists():
             self._write_sidecar(number, record)
         return content
 
-    def keep(self, number: int, record: Record, path: str, body: bytes) -> bytes:
+    def save(self, number: int, record: Record, path: str, body: bytes) -> bytes:
         """
-        Write the file of a picture that came, and return its bytes.
+        Write the file of a received picture, and return the file's bytes.
 
         Parameters
         ----------
         number, record, path
-            The image, what the service says of it, and its file.
+            The image, its record, and its file.
         body
-            What came.
+            The received bytes.
 
         Raises
         ------
         ServiceError
-            If what came is no whole picture, which another try may mend.
+            If the bytes are not a complete picture; another try may help.
         FinalError
-            If it is none to keep, or cannot be written under this name.
+            If the picture is not acceptable, or cannot be written under this name.
         FileError
-            If there is no room left.
+            If the disk is full.
         """
         try:
             check.check_picture(body)
@@ -154,17 +156,17 @@ class Keeping:
         return content
 
     def _finished(self, body: bytes, record: Record) -> bytes:
-        """Return the bytes of the file: as they came, or with metadata, or encoded anew."""
-        wish = self._wish
-        if not wish.exif and wish.quality is None and wish.form.format == "jpg":
+        """Return the bytes of the file: unchanged, or with metadata, or encoded again."""
+        requested = self._requested
+        if not requested.exif and requested.quality is None and requested.form.format == "jpg":
             return body
         from mlygeo.photos import exif_writer
 
         try:
-            if wish.exif:
+            if requested.exif:
                 body = exif_writer.insert(body, self._tags(record))
-            if wish.quality is not None or wish.form.format != "jpg":
-                body = exif_writer.recode(body, quality=wish.quality, format=wish.form.format)  # type: ignore[arg-type]
+            if requested.quality is not None or requested.form.format != "jpg":
+                body = exif_writer.recode(body, quality=requested.quality, format=requested.form.format)  # type: ignore[arg-type]
         except (FormatError, InputError) as error:
             raise FinalError(f"it could not be written with its metadata: {error}") from error
         return body
@@ -172,36 +174,36 @@ class Keeping:
     def _tags(self, record: Record) -> Tags:
         from mlygeo.photos.tags import picture_tags
 
-        return picture_tags(record, computed=self._wish.computed, provider=self._provider)
+        return picture_tags(record, computed=self._requested.computed, provider=self._provider)
 
     def _write_sidecar(self, number: int, record: Record) -> None:
         sidecar = self._layout.sidecar(number)
         if sidecar is None:
             return
-        told = {"id": str(number), **self._pictures.sidecar(record)}
-        self._files.write(sidecar, (json.dumps(told, ensure_ascii=False, indent=1) + "\n").encode())
+        content = {"id": str(number), **self._pictures.sidecar(record)}
+        self._files.write(sidecar, (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
 
 
 class FinalError(Exception):
-    """The image cannot be had, however often it is tried."""
+    """The image cannot be downloaded, however often it is tried."""
 
 
-# Files on the disk, and the room that is left there.
+# Files on the disk, and free disk space.
 
 
 class PictureFiles:
     """
-    Writes files into an output folder; threads may share it.
+    Writes files into an output folder; thread-safe.
 
-    A file is written under another name in the state folder, brought to the disk, and renamed. What
-    a killed run has left there is removed when the next one begins.
+    A file is written under another name in the state folder, synced to the disk, and renamed. Temporary
+    files of a killed run are removed when the next one begins.
 
     Parameters
     ----------
     folder
         The output folder, held by this process.
     required_gb
-        Gigabytes (10^9 bytes) that shall stay free.
+        Gigabytes (10^9 bytes) that must stay free.
 
     Raises
     ------
@@ -223,7 +225,7 @@ class PictureFiles:
 
     def check_room(self, coming: int = 0) -> None:
         """
-        Raise unless enough room would stay free.
+        Raise unless enough disk space would stay free.
 
         Parameters
         ----------
@@ -233,7 +235,7 @@ class PictureFiles:
         Raises
         ------
         DiskSpaceError
-            If less would be left than is required.
+            If less would stay free than required.
         """
         free = shutil.disk_usage(self.folder).free
         if free - coming < self._required:
@@ -245,19 +247,19 @@ class PictureFiles:
 
     def write(self, path: str, content: bytes) -> None:
         """
-        Write a file, in place of one that was there.
+        Write a file, replacing an existing one.
 
         Parameters
         ----------
         path
             Relative to the folder, with "/" between its parts; from a layout.
         content
-            All of it.
+            The whole content.
 
         Raises
         ------
         DiskSpaceError
-            If too little room would be left.
+            If too little disk space would stay free.
         FileError
             If the disk is full or broken.
         OSError
@@ -287,4 +289,4 @@ class PictureFiles:
 
 
 class DiskSpaceError(FileError):
-    """There is less room on the disk than shall be kept free."""
+    """There is less free space on the disk than required."""

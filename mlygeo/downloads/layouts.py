@@ -1,8 +1,8 @@
 """
-Where the file of an image goes: the layouts of an output folder.
+The layouts of an output folder: the path of each image's file.
 
-Only ids, times and checked sequence ids become names, so nothing that the service says can lead
-out of the folder. What names depend on is asked of the service first.
+Only ids, times and checked sequence ids become names, so nothing that the service sends can lead
+out of the folder. Values that names depend on are requested from the service first.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from mlygeo.providers import Records, Session
 
 LONGEST_SEQUENCE_ID = 100
-"""Letters; real ones have 22, and a name of a folder may have 255 bytes."""
+"""Most letters of a sequence id; real ones have 22, and a name of a folder may have 255 bytes."""
 
 _SEQUENCE_ID = re.compile(r"[A-Za-z0-9_-]+")
 
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])", re.IGNORECASE)
-"""Names that Windows keeps for devices, whatever follows a point."""
+"""Names that Windows reserves for devices, with any ending."""
 
 UNKNOWN_TIME = np.iinfo(np.int64).min
-"""Stands for a capture time that nobody told."""
+"""An unknown capture time."""
 
 
 def layout_of(form: Form, ids: Ids, session: Session, records: Records) -> Layout:
@@ -43,11 +43,11 @@ def layout_of(form: Form, ids: Ids, session: Session, records: Records) -> Layou
     Parameters
     ----------
     form
-        The form that is wanted.
+        The requested form.
     ids
         The images; shape (n,).
     session, records
-        Who tells of images; the layout by time alone asks.
+        Session and records of the provider; only the layout by time uses them.
     """
     if form.layout == "sequence":
         return BySequence(form.format)
@@ -57,7 +57,7 @@ def layout_of(form: Form, ids: Ids, session: Session, records: Records) -> Layou
 
 
 class Layout(Protocol):
-    """Tells where files go, relative to the output folder, with "/" between the parts."""
+    """Gives the paths of files, relative to the output folder, with "/" between the parts."""
 
     def path(self, number: int, record: Mapping[str, Any]) -> str:
         """
@@ -68,7 +68,7 @@ class Layout(Protocol):
         number
             Its id.
         record
-            What is said of it, by the columns of an images frame.
+            Its values by the columns of an images frame.
 
         Raises
         ------
@@ -81,7 +81,7 @@ class Layout(Protocol):
 
 
 class BySequence:
-    """SEQUENCE_ID/IMAGE_ID.jpg, as percept-vsvi-filter has it."""
+    """SEQUENCE_ID/IMAGE_ID.jpg, as in percept-vsvi-filter."""
 
     def __init__(self, ending: str = "jpg") -> None:
         self._ending = ending
@@ -96,7 +96,7 @@ class BySequence:
 
 
 class Flat:
-    """images/IMAGE_ID.jpg, and jsons/IMAGE_ID.json beside it, as mapillary_downloader has it."""
+    """images/IMAGE_ID.jpg and jsons/IMAGE_ID.json, as in mapillary_downloader."""
 
     def __init__(self, ending: str = "jpg") -> None:
         self._ending = ending
@@ -112,26 +112,26 @@ class Flat:
 
 class ByTime:
     """
-    YYYYMMDD_HHMMSS_SEQUENCE/YYYYMMDD_HHMMSS_mmm.jpg, as the sequence downloader has it, in UTC.
+    YYYYMMDD_HHMMSS_SEQUENCE/YYYYMMDD_HHMMSS_mmm.jpg, as in the sequence downloader, in UTC.
 
     The folder has the time of the sequence's first image and the first eight letters of its id.
-    Of images of one sequence and one millisecond, the lowest id has the plain name, and each other
-    one `_ID` after it. An image without a time is named after its id.
+    Of images of one sequence and one millisecond, the lowest id has the plain name, and the others
+    have `_ID` appended. An image without a time is named after its id.
 
     Parameters
     ----------
     ids
         The images, ascending.
     sequences
-        Number of each one's sequence in `names`; -1 where it is unknown.
+        Number of each image's sequence in `names`; -1 where it is unknown.
     captured
         Milliseconds since 1970; `UNKNOWN_TIME` where it is unknown.
     names
         Ids of sequences.
     starts
-        Time of the first image of each of them, milliseconds since 1970, or `UNKNOWN_TIME`.
+        Time of the first image of each sequence, milliseconds since 1970, or `UNKNOWN_TIME`.
     ending
-        Of the files.
+        Ending of the files.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class ByTime:
 
 
 def with_id(path: str, number: int) -> str:
-    """Return a path with an image's id after its name, for one whose plain name another image has."""
+    """Return a path with an image's id appended to its name, where another image has the plain name."""
     stem, _, ending = path.rpartition(".")
     return path if stem.endswith(str(number)) else f"{stem}_{number}.{ending}"
 
@@ -182,7 +182,7 @@ def sequence_folder(sequence_id: object) -> str:
     Parameters
     ----------
     sequence_id
-        What the service gave as the id.
+        The id from the service.
 
     Raises
     ------
@@ -201,40 +201,40 @@ def sequence_folder(sequence_id: object) -> str:
 
 
 def milliseconds(captured_at: object) -> int:
-    """Return a capture time in milliseconds; `UNKNOWN_TIME` where it makes no sense."""
+    """Return a capture time in milliseconds; `UNKNOWN_TIME` where it is invalid."""
     if isinstance(captured_at, bool) or not isinstance(captured_at, int | float):
         return UNKNOWN_TIME
-    # From 0001 to 9999: what a date can be.
+    # From 0001 to 9999: the range of dates.
     return int(captured_at) if -62_135_596_800_000 <= captured_at <= 253_402_300_799_000 else UNKNOWN_TIME
 
 
 def _stamp(time_ms: int) -> tuple[str, str]:
     seconds, rest = divmod(time_ms, 1000)
-    # A fixed width for years before 1000, which some platforms' strftime does not give.
+    # A fixed width for years before 1000, which strftime lacks on some platforms.
     moment = datetime.fromtimestamp(0, UTC) + (np.timedelta64(seconds, "s")).astype(object)
     return f"{moment.year:04d}{moment:%m%d_%H%M%S}", f"{rest:03d}"
 
 
 def _by_time(ids: Ids, session: Session, records: Records, ending: str) -> Layout:
     """
-    Return the layout by time of images, whose times and sequences are asked for.
+    Return the layout by time of images, after requesting their times and sequences.
 
-    A name depends on all images of its sequence that share a millisecond, and on the sequence's
-    first image, so these are looked at before the first file is written.
+    A name depends on all images of its sequence with the same millisecond, and on the sequence's first
+    image, so these are read before the first file is written.
     """
     sequences = np.full(len(ids), -1, dtype=np.int32)
     captured = np.full(len(ids), UNKNOWN_TIME, dtype=np.int64)
     numbers: dict[str, int] = {}
-    for number, told in _rows(session, records, ids, "sequence_id", "captured_at"):
+    for number, record in _rows(session, records, ids, "sequence_id", "captured_at"):
         row = np.searchsorted(ids, number)
-        captured[row] = milliseconds(told.get("captured_at"))
-        if isinstance(sequence := told.get("sequence_id"), str):
+        captured[row] = milliseconds(record.get("captured_at"))
+        if isinstance(sequence := record.get("sequence_id"), str):
             sequences[row] = numbers.setdefault(sequence, len(numbers))
     names = list(numbers)
     starts = np.full(len(names), UNKNOWN_TIME, dtype=np.int64)
     firsts: dict[int, list[int]] = {}
     for number, name in enumerate(names):
-        # One that is no safe name gets no folder, and so needs no time.
+        # A sequence without a safe name gets no folder, and so needs no time.
         with contextlib.suppress(OSError):
             sequence_folder(name)
             along = session.image_ids(name)
@@ -242,9 +242,9 @@ def _by_time(ids: Ids, session: Session, records: Records, ending: str) -> Layou
                 firsts.setdefault(along[0], []).append(number)
         if session.ended is not None:
             raise session.ended
-    for number, told in _rows(session, records, sorted(firsts), "captured_at"):
-        starts[firsts[number]] = milliseconds(told.get("captured_at"))
-    # Where the service does not tell of a sequence, its first image at hand has to do.
+    for number, record in _rows(session, records, sorted(firsts), "captured_at"):
+        starts[firsts[number]] = milliseconds(record.get("captured_at"))
+    # If the service does not return a sequence, use its first given image.
     for each in np.flatnonzero(starts == UNKNOWN_TIME):
         own = captured[(sequences == each) & (captured != UNKNOWN_TIME)]
         starts[each] = own.min() if len(own) else UNKNOWN_TIME
@@ -254,6 +254,6 @@ def _by_time(ids: Ids, session: Session, records: Records, ending: str) -> Layou
 def _rows(
     session: Session, records: Records, ids: Iterable[Key], *columns: str
 ) -> Iterator[tuple[Key, dict[str, Any]]]:
-    """Yield some columns of images, as they come."""
+    """Yield some columns of images, in the order of arrival."""
     for batch in session.images(ids, fields=records.fields_for(*columns)):
         yield from ((key, records.row_of(record)) for key, record in batch.found.items())

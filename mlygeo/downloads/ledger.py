@@ -1,9 +1,8 @@
 """
 The ledger of a folder of downloads: what happened to each image, in one SQLite file.
 
-A row is written as soon as its file has its name, in a transaction of its own that survives the
-death of the process at any line. What a ledger says is believed only where the file it names is
-there with the size it had.
+A row is written as soon as its file has its name, in a separate transaction that survives a killed
+process at any line. A row counts only if its file exists with the recorded size.
 """
 
 from __future__ import annotations
@@ -43,9 +42,8 @@ LEDGER_FILE = "ledger.sqlite"
 
 UNKNOWN, THERE, GONE, FAILED, OTHER = range(5)
 """
-What a ledger says of an image: nothing that holds, as where its file is missing or has another
-size; that it is there, as asked for; that the service no longer has it; that it failed; or that
-it is there in another form.
+States of an image in a ledger: unknown, also where its file is missing or has another size; there,
+in the requested form; gone, since the service no longer has it; failed; or there in another form.
 """
 
 IDS_A_QUERY = 5_000
@@ -95,17 +93,17 @@ _INSERT = f"INSERT OR REPLACE INTO transfers VALUES ({', '.join('?' * len(COLUMN
 
 class Ledger:
     """
-    The ledger of one folder, open for writing; threads may share it.
+    The ledger of one folder, open for writing; thread-safe.
 
     Parameters
     ----------
     folder
-        The folder of the images; made where it is missing.
+        The folder of the images; it is made if it is missing.
 
     Raises
     ------
     FormatError
-        If the file is no ledger, or a damaged one.
+        If the file is not a ledger, or damaged.
     FileError
         If it cannot be opened.
     """
@@ -119,11 +117,11 @@ class Ledger:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(f"{self.path.parent}: {error.strerror}") from error
-        with self._told(), contextlib.ExitStack() as undone:
+        with self._sqlite_errors(), contextlib.ExitStack() as undone:
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
-            undone.callback(self._db.close)  # of a ledger that is damaged, newer or locked
+            undone.callback(self._db.close)  # errors of a ledger that is damaged, newer or locked
             self._db.execute("PRAGMA journal_mode = WAL")
-            # A commit survives the process; what a power cut takes is seen by the files' sizes.
+            # A commit survives the process; losses by a power cut show in the files' sizes.
             self._db.execute("PRAGMA synchronous = NORMAL")
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
             if found > VERSION:
@@ -139,7 +137,7 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Close the file; what is recorded afterwards, by a thread that comes late, is left out."""
+        """Close the file; rows that a late thread records afterwards are ignored."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -147,14 +145,14 @@ class Ledger:
 
     def record(self, *transfers: Transfer) -> None:
         """
-        Write rows in one transaction; one that was there for an image is replaced.
+        Write rows in one transaction, replacing existing rows of the images.
 
         Raises
         ------
         FileError
             If the disk is full.
         """
-        with self._lock, self._told():
+        with self._lock, self._sqlite_errors():
             if self._closed:
                 return
             if len(transfers) == 1:  # a transaction of its own
@@ -168,27 +166,27 @@ class Ledger:
                 raise
             self._db.execute("COMMIT")
 
-    def standing(self, ids: Ids, form: Form) -> npt.NDArray[np.int8]:
+    def states(self, ids: Ids, form: Form) -> npt.NDArray[np.int8]:
         """
-        Return what is known of images: `UNKNOWN`, `THERE`, `GONE`, `FAILED` or `OTHER`.
+        Return the states of images: `UNKNOWN`, `THERE`, `GONE`, `FAILED` or `OTHER`.
 
-        An image is there where its row says so, in this form, and its file has the size of the
-        row; nothing is read of the file itself.
+        An image is there if its row says so, in this form, and its file has the size in the row; the
+        content of the file is not read.
 
         Parameters
         ----------
         ids
             int64, ascending, without repetition; shape (n,).
         form
-            The form wanted. Files that an older tool had left count as being of the size wanted,
-            since nothing tells.
+            The requested form. Files of an older tool count as having the requested size, since
+            their size is unknown.
 
         Returns
         -------
-        standing
+        states
             int8, shape (n,).
         """
-        standing = np.zeros(len(ids), dtype=np.int8)
+        states = np.zeros(len(ids), dtype=np.int8)
         query = f"""
             SELECT id, path, bytes, CASE
                 WHEN status = 'gone' THEN {GONE}
@@ -199,13 +197,13 @@ class Ledger:
             FROM transfers WHERE id IN (SELECT value FROM json_each(:ids))
         """  # noqa: S608 - our own numbers
         with _opened(self.folder) as (root, options):
-            stat = os.stat  # looked up once: this is the loop that runs for every image of a large folder
+            stat = os.stat  # looked up once: this loop runs for every image of a large folder
             for start in range(0, len(ids), IDS_A_QUERY):
                 part = ids[start : start + IDS_A_QUERY]
-                with self._lock, self._told():
+                with self._lock, self._sqlite_errors():
                     rows = self._db.execute(query, {**asdict(form), "ids": _json(part)})
                     found = rows.fetchall()
-                states = []
+                found_states = []
                 for _, path, size, state in found:
                     if state == THERE:
                         try:
@@ -213,26 +211,26 @@ class Ledger:
                                 state = UNKNOWN  # noqa: PLW2901 - what it said does not hold
                         except (OSError, ValueError):
                             state = UNKNOWN  # noqa: PLW2901
-                    states.append(state)
+                    found_states.append(state)
                 places = np.searchsorted(part, np.fromiter((row[0] for row in found), dtype=np.int64, count=len(found)))
-                standing[start + places] = states
-        return standing
+                states[start + places] = found_states
+        return states
 
     def failed_ids(self) -> Ids:
-        """Return the ids of images that failed; those that are gone are not among them."""
-        with self._lock, self._told():
+        """Return the ids of images that failed, without those that are gone."""
+        with self._lock, self._sqlite_errors():
             rows = self._db.execute("SELECT id FROM transfers WHERE status = 'failed' ORDER BY id")
             return np.fromiter((row[0] for row in rows), dtype=np.int64)
 
     def owner(self, path: str) -> int | None:
         """Return the image that has this path in the layout by time, or None."""
-        with self._lock, self._told():
+        with self._lock, self._sqlite_errors():
             row = self._db.execute("SELECT id FROM transfers WHERE layout = 'time' AND path = ?", (path,)).fetchone()
         return None if row is None else int(row[0])
 
     def mean_bytes(self, form: Form) -> float | None:
-        """Return the mean size of the images done in a form, bytes; None below twenty."""
-        with self._lock, self._told():
+        """Return the mean size of the images done in a form, bytes; None for fewer than twenty."""
+        with self._lock, self._sqlite_errors():
             count, mean = self._db.execute(
                 "SELECT count(*), avg(bytes) FROM (SELECT bytes FROM transfers WHERE status = 'done' AND size = ? "
                 "AND format = ? AND options = ? LIMIT 10000)",
@@ -244,28 +242,28 @@ class Ledger:
         """Yield rows in batches, ordered by id within each; all, or those of these ids (ascending)."""
         names = ", ".join(COLUMNS)
         if ids is None:
-            with self._lock, self._told():
+            with self._lock, self._sqlite_errors():
                 cursor = self._db.execute(f"SELECT {names} FROM transfers ORDER BY id")  # noqa: S608 - our names
                 while rows := cursor.fetchmany(IDS_A_QUERY):
                     yield rows
             return
         query = f"SELECT {names} FROM transfers WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"  # noqa: S608
         for start in range(0, len(ids), IDS_A_QUERY):
-            with self._lock, self._told():
+            with self._lock, self._sqlite_errors():
                 rows = self._db.execute(query, (_json(ids[start : start + IDS_A_QUERY]),)).fetchall()
             yield rows
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _sqlite_errors(self) -> Iterator[None]:
         """Turn SQLite's errors into ours."""
-        with _told(self.path):
+        with _sqlite_errors(self.path):
             yield
 
 
 @dataclass(frozen=True)
 class Form:
     """
-    In which form images are wanted; one that is there in another form is not there.
+    The requested form of images; an image in another form counts as missing.
 
     Parameters
     ----------
@@ -276,7 +274,7 @@ class Form:
     layout
         "sequence", "time" or "flat".
     options
-        What else was done to the bytes, such as "exif quality=90"; empty where they are as sent.
+        Other changes to the bytes, such as "exif quality=90"; empty for unchanged bytes.
     """
 
     size: str = "original"
@@ -295,10 +293,10 @@ class Transfer:
     id
         The image.
     status
-        "done"; "found", where an older tool had left a whole file; "gone", where the service no
-        longer has it; "failed".
+        "done"; "found", if an older tool had written a complete file; "gone", if the service no
+        longer has the image; "failed".
     form
-        The form that was wanted.
+        The requested form.
     path
         The file, relative to the folder, with "/" between its parts.
     sequence_id
@@ -308,7 +306,7 @@ class Transfer:
     checksum
         SHA-256 of the file.
     tries
-        Requests that were made for its bytes or its address.
+        Number of requests for its bytes or its address.
     reason
         Why it failed or is gone.
     started_at, finished_at
@@ -328,7 +326,7 @@ class Transfer:
     finished_at: int = 0
 
     def row(self) -> tuple[Any, ...]:
-        """Return it in the order of `COLUMNS`."""
+        """Return the values in the order of `COLUMNS`."""
         return (
             self.id,
             self.status,
@@ -378,10 +376,10 @@ def transfers(folder: str | os.PathLike[str]) -> pd.DataFrame:
     if not path.is_file():
         raise FileError(f"{folder} has no ledger ({STATE_FOLDER}/{LEDGER_FILE})", hint="mlygeo download -o makes one")
     query = f"SELECT {', '.join(COLUMNS)} FROM transfers ORDER BY id"  # noqa: S608 - our own names
-    with _told(path):
+    with _sqlite_errors(path):
         try:
             rows = _read(path, query, "mode=ro")
-        except sqlite3.OperationalError:  # a medium that cannot be written has no place for SQLite's own files
+        except sqlite3.OperationalError:  # a read-only medium has no place for SQLite's own files
             rows = _read(path, query, "mode=ro&immutable=1")
     return as_frame([rows])
 
@@ -407,10 +405,10 @@ def _read(path: Path, query: str, mode: str) -> list[tuple[Any, ...]]:
 @contextlib.contextmanager
 def _opened(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """
-    Give what paths in a folder begin with, and the options to look at them.
+    Yield the prefix of paths in a folder, and the options to `stat` them.
 
-    Paths from an open folder on are a fifth faster to look up than whole ones, where the system
-    has such.
+    Paths relative to an open folder are a fifth faster to look up than whole ones, where the system
+    supports them.
     """
     if os.stat not in os.supports_dir_fd:
         yield f"{folder}{os.sep}", {}
@@ -427,7 +425,7 @@ def _json(ids: Ids) -> str:
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _sqlite_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:

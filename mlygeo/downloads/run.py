@@ -1,8 +1,8 @@
 """
-Fetch the pictures of images into a folder: side by side, each whole or not at all, none twice.
+Download the pictures of images into a folder: in parallel, each atomically, none twice.
 
-Metadata comes many ids a request, bytes from their signed addresses. What fails is tried again
-after a while, with a new address where the old one does not hold; what is gone is not.
+Metadata is requested for many ids at once, bytes from their signed addresses. Failed images are tried
+again after a while, with a new address if the old one has expired; deleted images are not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.downloads import ledger
-from mlygeo.downloads.files import FinalError, Keeping, Wish
+from mlygeo.downloads.files import FinalError, PictureSaver, RequestedForm
 from mlygeo.downloads.ledger import Ledger, Transfer, now_ms
 from mlygeo.errors import NetworkError, ServiceError, ThrottledError, TokenRejectedError
 from mlygeo.net.answers import GoneError
@@ -47,16 +47,16 @@ __all__ = ["Download", "Outcome"]
 log = logging.getLogger("mlygeo.download")
 
 ITEMS_A_WORKER = 8
-"""Images a worker in the queue: those on their way, those waiting for another try, and the next ones."""
+"""Images per worker in the queue: those in progress, those waiting for another try, and the next ones."""
 
 LEAVE_S = 1.2
-"""Seconds that workers get to leave when the work is called off; Ctrl-C shall take two at most."""
+"""Seconds for workers to stop when the run is cancelled; Ctrl-C must take two at most."""
 
 FAILED_IN_A_ROW = 50
-"""Images that fail one after another, none of them answered, until the run stops: the network is down."""
+"""After this many consecutive images without any answer, the run stops: the network is down."""
 
 SOON_S = 60.0
-"""An address that expires in less than so many seconds is asked for anew at once."""
+"""An address that expires in fewer seconds is requested again at once."""
 
 LONGEST_REASON = 500
 
@@ -67,29 +67,29 @@ class Download:
 
     Parameters
     ----------
-    wish
-        What is wanted.
+    requested
+        The requested form of images.
     layout
-        Where files go.
+        The layout of the folder.
     files, ledger
         The folder and its ledger.
     provider
-        Who has the images.
+        The provider of the images.
     session, pictures
-        Where metadata and bytes come from; they share `stop`.
+        The sources of metadata and bytes; they share `stop`.
     stop
-        Ends everything when set.
+        Event that ends the run.
     retry
-        How failed requests for bytes are tried again; its `attempts` are tries in all.
+        How to repeat failed requests for bytes; `attempts` includes the first try.
     workers
-        Pictures fetched at once.
+        Number of parallel downloads.
     bar
-        Shows how far it is.
+        The progress bar.
     """
 
     def __init__(
         self,
-        wish: Wish,
+        requested: RequestedForm,
         *,
         layout: Layout,
         files: PictureFiles,
@@ -103,12 +103,12 @@ class Download:
         bar: Bar,
     ) -> None:
         self.outcome = Outcome()
-        self._wish, self._ledger = wish, ledger
-        self._keeping = Keeping(wish, layout=layout, files=files, ledger=ledger, provider=provider)
+        self._requested, self._ledger = requested, ledger
+        self._saver = PictureSaver(requested, layout=layout, files=files, ledger=ledger, provider=provider)
         self._session, self._pictures, self._stop, self._retry, self._bar = session, pictures, stop, retry, bar
         self._addresses = needed(provider.pictures, provider, "pictures")
         self._records = needed(provider.records, provider, "images by id")
-        self._fields = self._addresses.fields(wish.form.size, metadata=wish.metadata)
+        self._fields = self._addresses.fields(requested.form.size, metadata=requested.metadata)
         self._workers = workers
         self._queue: RetryQueue[_Item] = RetryQueue(capacity=workers * ITEMS_A_WORKER)
         self._lock = threading.Lock()
@@ -116,33 +116,33 @@ class Download:
         self._in_a_row = 0
         self._hold_until = 0.0
 
-    def run(self, ids: Ids, standing: npt.NDArray[np.int8], *, overwrite: bool = False) -> Outcome:
+    def run(self, ids: Ids, states: npt.NDArray[np.int8], *, overwrite: bool = False) -> Outcome:
         """
-        Fetch images until all are settled.
+        Download images until all are settled.
 
         Parameters
         ----------
         ids
-            The images, in the order wanted; shape (n,).
-        standing
-            What the ledger says of each; shape (n,).
+            The images, in the order of download; shape (n,).
+        states
+            The state of each in the ledger; shape (n,).
         overwrite
-            Fetch also what lies whole in the folder.
+            Download also images whose files are complete.
 
         Returns
         -------
         outcome
-            What was done. It is there also where an error ends the run, as `outcome`.
+            The result. If an error ends the run, it is in the attribute `outcome`.
 
         Raises
         ------
         TokenRejectedError, ThrottledError, NetworkError, ServiceError
             If the service refuses the token or the address, or is down.
         FileError
-            If there is no room left.
+            If the disk is full.
         """
-        # Of an image that is known in another form the file may lie under the same name.
-        trusted = np.isin(standing, (ledger.OTHER,), invert=True) & (not overwrite)
+        # An image that is there in another form may have its file under the same name.
+        trusted = np.isin(states, (ledger.OTHER,), invert=True) & (not overwrite)
         order = np.argsort(ids, kind="stable")
         by_id, trusted = ids[order], trusted[order]
         threads = [
@@ -202,7 +202,7 @@ class Download:
                 return
 
     def _take_up(self, item: _Item) -> None:
-        """Try once to get an image; then it is settled, or back in the queue."""
+        """Try once to download an image; then it is settled, or put back into the queue."""
         item.tries += 1
         try:
             transfer = self._transfer(item)
@@ -220,7 +220,7 @@ class Download:
             if self._session.ended is not None:
                 raise self._session.ended from None
             if not isinstance(error, NetworkError):
-                item.record = None  # a new address may do better
+                item.record = None  # a new address may work
             self._try_again(item, error)
             return
         else:
@@ -236,25 +236,25 @@ class Download:
         self._queue.done()
 
     def _transfer(self, item: _Item) -> Transfer:
-        """Get an image's bytes, see that they are whole, and give them their name."""
+        """Download an image's bytes, check that they are complete, and write the file."""
         record = item.record
         if record is None:
             record = item.record = self._session.entity(item.number, fields=self._fields)
             item.renewed = True
-        path = self._keeping.path(item.number, record)
-        if item.may_be_there and (content := self._keeping.found(item.number, record, path)) is not None:
+        path = self._saver.path(item.number, record)
+        if item.may_be_there and (content := self._saver.found(item.number, record, path)) is not None:
             return self._done(item, "found", record, path, content)
         item.may_be_there = False
-        url = self._addresses.address(record, self._wish.form.size)
+        url = self._addresses.address(record, self._requested.form.size)
         if url is None:
             item.record = None
             raise ServiceError(f"image {item.number}: the service gives no address of its picture")
         if not item.renewed and (ends := self._addresses.expires(url)) is not None and ends < time.time() + SOON_S:
-            # Once only: where the clock of this machine is wrong, every address seems to have expired.
+            # Only once: if the clock of this machine is wrong, every address seems to have expired.
             item.record = None
             return self._transfer(item)
         body = self._pictures.get(url, what=f"image {item.number}")
-        content = self._keeping.keep(item.number, record, path, body)
+        content = self._saver.save(item.number, record, path, body)
         return self._done(item, "done", record, path, content)
 
     def _done(self, item: _Item, status: str, record: Record, path: str, content: bytes) -> Transfer:
@@ -262,7 +262,7 @@ class Download:
         return Transfer(
             item.number,
             status,
-            self._wish.form,
+            self._requested.form,
             path=path,
             sequence_id=sequence if isinstance(sequence, str) else None,
             bytes=len(content),
@@ -273,7 +273,7 @@ class Download:
         )
 
     def _settled(self, item: _Item, status: str, reason: str) -> Transfer:
-        """Note an image that is gone or failed, and return its transfer."""
+        """Record an image that is gone or failed, and return its transfer."""
         reason = reason[:LONGEST_REASON]
         with self._lock:
             (self.outcome.gone if status == "gone" else self.outcome.failed)[item.number] = reason
@@ -282,7 +282,7 @@ class Download:
         return Transfer(
             item.number,
             status,
-            self._wish.form,
+            self._requested.form,
             tries=item.tries,
             reason=reason,
             started_at=item.started_at,
@@ -290,7 +290,7 @@ class Download:
         )
 
     def _try_again(self, item: _Item, error: Exception) -> None:
-        """Put an image back into the queue, or settle it where it was tried often enough."""
+        """Put an image back into the queue, or settle it after the last try."""
         retry = self._retry
         if item.tries < retry.attempts:
             wait = 0.0 if isinstance(error, ExpiredError) and not item.renewed else retry.wait_after(item.tries)
@@ -310,7 +310,7 @@ class Download:
             )
 
     def _hold(self, error: WaitError) -> None:
-        """Let all workers wait, as a host asks."""
+        """Make all workers wait, as a host asks."""
         seconds = max(self._retry.rate_wait, error.seconds or 0.0)
         if seconds > self._retry.patience:
             raise ThrottledError(f"{error}; it asks to wait {seconds:,.0f} s", hint="run the same command again then")
@@ -337,7 +337,7 @@ class Download:
 
 @dataclass
 class Outcome:
-    """What a run did: images fetched, found in files, gone and failed with their reasons, and bytes."""
+    """The result of a run: images downloaded, found in files, gone and failed with their reasons, and bytes."""
 
     fetched: int = 0
     found: int = 0
@@ -348,7 +348,7 @@ class Outcome:
 
 @dataclass
 class _Item:
-    """An image on its way."""
+    """An image in progress."""
 
     number: int
     may_be_there: bool

@@ -1,1 +1,1 @@
-"""Bytes to values and back: no frame, no path, no socket, nothing heavier than NumPy."""
+"""File formats: bytes to values and back, without frames, paths and sockets, and with NumPy at most."""

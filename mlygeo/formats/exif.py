@@ -1,8 +1,8 @@
 """
-EXIF: one table of tags, and their values as files hold them and as plain numbers.
+EXIF: one table of tags, and their values as stored in files and as plain numbers.
 
 Times are microseconds since 1970 UTC (int), positions degrees, headings degrees in [0, 360), altitudes
-metres. None means that a value is missing, or makes no sense. Only the standard library is imported here.
+metres. None means that a value is missing or invalid. Only the standard library is imported here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ IFD0, EXIF, GPS = "IFD0", "ExifIFD", "GPS"
 
 
 class Tag(NamedTuple):
-    """Where a tag stands, under which number, and its type."""
+    """The directory, number and type of a tag."""
 
     directory: str
     number: int
@@ -96,7 +96,7 @@ READ = frozenset({
     "GPSLongitudeRef", "GPSLongitude", "GPSAltitudeRef", "GPSAltitude", "GPSTimeStamp", "GPSTrack", "GPSImgDirection",
     "GPSDateStamp",
 })  # fmt: skip
-"""The tags that are read from photos; damage in others does not matter."""
+"""The tags that are read from photos; damage in other tags is ignored."""
 
 UNSIGNED = 2**32
 
@@ -127,25 +127,25 @@ _FRACTION = re.compile(r"([+-]?\d+)\s*/\s*(\d+)")
 _SIGN = {"N": 1, "E": 1, "S": -1, "W": -1}
 
 
-# What is to be written into a picture, and how files hold it.
+# Tags to write into a picture, and their encoding.
 
 
 @dataclass(frozen=True)
 class Tags:
     """
-    What is to be written into a picture; a plain value, which may cross to another process.
+    Tags to write into a picture; a plain value, which can be sent to another process.
 
     Parameters
     ----------
     exif
-        Values by the names in `TABLE`; they replace what the picture says.
+        Values by the names in `TABLE`; they replace those of the picture.
     absent
         Values written only where the picture does not have the tag. The maker is among them,
         since programs choose by it how to read the maker notes.
     panorama
-        Set where the picture is to be marked as a panorama (XMP, GPano).
+        Properties that mark the picture as a panorama (XMP, GPano); None for other pictures.
     measured
-        Whether the size of the picture, as its own header tells it, is written too.
+        Whether to write the size of the picture too, as given in its own header.
     """
 
     exif: Mapping[str, Value] = field(default_factory=dict)
@@ -154,7 +154,7 @@ class Tags:
     measured: bool = False
 
     def __or__(self, other: Tags) -> Tags:
-        """Return both; where both have a tag, the other's value."""
+        """Return the tags of both; where both have a tag, `other`'s value."""
         return Tags(
             exif={**self.exif, **other.exif},
             absent={**self.absent, **other.absent},
@@ -164,7 +164,7 @@ class Tags:
 
 
 class Encoded(NamedTuple):
-    """A value as it stands in a file: its type, how many there are of it, and its bytes."""
+    """An encoded value: its type, count and bytes."""
 
     type: int
     number: int
@@ -173,7 +173,7 @@ class Encoded(NamedTuple):
 
 def encode(name: str, value: Value, order: str) -> Encoded:
     """
-    Return a value as it stands in a file.
+    Return a value as it is stored in a file.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def encode(name: str, value: Value, order: str) -> Encoded:
     """
     kind = TABLE[name].type
     if kind == ASCII and isinstance(value, str):
-        # EXIF says ASCII; UTF-8 is what its writers and readers have made of it.
+        # EXIF says ASCII; its writers and readers use UTF-8.
         raw = value.replace("\0", " ").encode("utf-8", "replace") + b"\0"
         return Encoded(kind, len(raw), raw)
     if kind in {BYTE, UNDEFINED} and isinstance(value, bytes):
@@ -239,7 +239,7 @@ def time_tags(utc: datetime, there: datetime) -> dict[str, Value]:
     utc
         The time in UTC, for the GPS time stamp.
     there
-        The same time as clocks at the place show it, with its offset from UTC.
+        The same time in the time zone of the place, with its offset from UTC.
     """
     thousandths = utc.microsecond // 1000
     text, part, offset = _date_time(there), f"{thousandths:03}", _offset_text(there)
@@ -257,13 +257,13 @@ def time_tags(utc: datetime, there: datetime) -> dict[str, Value]:
 
 def _rationals(angle: float) -> tuple[tuple[int, int], ...]:
     """Return the degrees, minutes and seconds of an angle, without its sign."""
-    # One rounding, of the whole angle: parts that are rounded one by one end in 60 seconds.
+    # Round the whole angle once: rounding the parts separately can give 60 seconds.
     minutes, parts = divmod(round(abs(angle) * 3600 * ARC_PARTS), 60 * ARC_PARTS)
     return (minutes // 60, 1), (minutes % 60, 1), (parts, ARC_PARTS)
 
 
 def _date_time(time: datetime) -> str:
-    return f"{time:%Y:%m:%d %H:%M:%S}".rjust(19, "0")  # the C library leaves the zeros of early years out
+    return f"{time:%Y:%m:%d %H:%M:%S}".rjust(19, "0")  # the C library omits the leading zeros of early years
 
 
 def _offset_text(time: datetime) -> str:
@@ -272,14 +272,14 @@ def _offset_text(time: datetime) -> str:
     return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
-# What files hold, as plain numbers: times, positions, headings, altitudes.
+# Decoded values: times, positions, headings, altitudes.
 
 
 def gps_time(day: str | None, clock: Sequence[tuple[int, int]]) -> int | None:
     """
     Return the time of a GPS date stamp and time stamp, which are always UTC.
 
-    Receivers without a fix write 1970-01-01: that is no time.
+    Receivers without a fix write 1970-01-01, which counts as missing.
     """
     match = _DATE.match(day or "")
     if match is None or len(clock) < 3 or not all(den for _, den in clock[:3]):
@@ -288,7 +288,7 @@ def gps_time(day: str | None, clock: Sequence[tuple[int, int]]) -> int | None:
     (h, hd), (m, md), (s, sd) = clock[:3]
     if not days or min(h / hd, m / md, s / sd) < 0 or h > 24 * hd or m > 60 * md or s > 61 * sd:
         return None
-    # Whole arithmetic, so that 41.03 s are 41,030 ms and not 41,029.999….
+    # Integer arithmetic, so that 41.03 s are 41,030 ms and not 41,029.999….
     return days * _DAY_US + _us(h, hd, 3600) + _us(m, md, 60) + _us(s, sd, 1)
 
 
@@ -305,7 +305,7 @@ def clock_time(
     text: str | None, subsec: str | None = None, offset: str | None = None, *, local: bool = False
 ) -> tuple[int, bool] | None:
     """
-    Return the time of a camera's clock, and whether its offset from UTC is known.
+    Return the time that a camera's clock shows, and whether its offset from UTC is known.
 
     Parameters
     ----------
@@ -316,14 +316,14 @@ def clock_time(
     offset
         Offset from UTC, `-07:00`.
     local
-        Without an offset, take the clock as the local time of this machine, and not as UTC.
+        Without an offset, interpret the time as the local time of this machine, not as UTC.
     """
     match = _DATE_TIME.match((text or "").strip())
     if match is None:
         return None
     days = _days(int(match[1]), int(match[2]), int(match[3]))
     hour, minute, second = int(match[4]), int(match[5]), int(match[6])
-    # 24:00:00 is midnight, and a leap second is the first of the next minute.
+    # 24:00:00 is midnight, and a leap second is the first second of the next minute.
     if days is None or hour > 24 or minute > 59 or second > 60:
         return None
     digits = (subsec or "").strip("\0").replace(" ", "0")
@@ -344,7 +344,7 @@ def clock_time(
 
 
 def name_time(stem: str, *, local: bool = False) -> tuple[int, bool] | None:
-    """Return the time that a file's name tells: `2024_06_09_08_07_06_123`."""
+    """Return the time in a file's name: `2024_06_09_08_07_06_123`."""
     match = _NAME.search(stem)
     if match is None:
         return None
@@ -353,7 +353,7 @@ def name_time(stem: str, *, local: bool = False) -> tuple[int, bool] | None:
 
 
 def local_to_utc(seconds: int) -> int | None:
-    """Return seconds since 1970 UTC of what a clock on this machine's wall showed; None where none could."""
+    """Return a local time of this machine as seconds since 1970 UTC; None where there is no such local time."""
     try:
         wall = datetime(1970, 1, 1) + timedelta(seconds=seconds)  # noqa: DTZ001 - the wall clock is meant
         return round(wall.timestamp())
@@ -370,9 +370,9 @@ def coordinate(numbers: Sequence[tuple[int, int]], text: str | None, ref: str | 
     numbers
         Degrees, minutes and seconds as fractions; some writers give decimal degrees alone.
     text
-        What stands there as text instead: decimal degrees, or Adobe's form.
+        The value as text, where it is not numbers: decimal degrees, or Adobe's form.
     ref
-        N, S, E or W. Without one it is unknown on which side of the earth the photo lies.
+        N, S, E or W. Without it the hemisphere is unknown.
     """
     letter = (ref or "").strip()[:1].upper()
     if text is not None:
@@ -392,9 +392,9 @@ def text_coordinate(text: str | None, ref: str | None, *, signed: bool = True) -
     text
         The coordinate.
     ref
-        Its direction, where that stands apart.
+        Its direction, where that is a separate property.
     signed
-        Whether decimal degrees without a direction carry their sign themselves.
+        Whether decimal degrees without a direction are signed.
     """
     text = (text or "").strip()
     letter = (ref or "").strip()[:1].upper()
@@ -412,21 +412,21 @@ def text_coordinate(text: str | None, ref: str | None, *, signed: bool = True) -
 
 
 def position(lon: float | None, lat: float | None) -> tuple[float, float] | None:
-    """Return a position; (0, 0) is what receivers without a fix write."""
+    """Return a position; None for (0, 0), which receivers without a fix write."""
     if lon is None or lat is None or abs(lat) > 90 or (lon == 0 and lat == 0):
         return None
     return lon, lat
 
 
 def heading(degrees: float | None) -> float | None:
-    """Return a heading in [0, 360); what lies beyond a full turn either way is no heading."""
+    """Return a heading in [0, 360); values beyond a full turn in either direction are invalid."""
     if degrees is None or not abs(degrees) <= 360:
         return None
     return degrees % 360
 
 
 def altitude(metres: float | None, ref: int | None) -> float | None:
-    """Return an altitude; odd references lie below (1: the sea; 3: the sea, and 1: the ellipsoid, in Exif 3)."""
+    """Return an altitude; odd references mean below (1: sea level; 3: sea level, and 1: the ellipsoid, in Exif 3)."""
     if metres is None or not math.isfinite(metres):
         return None
     return -metres if ref in (1, 3) else metres
@@ -434,7 +434,7 @@ def altitude(metres: float | None, ref: int | None) -> float | None:
 
 def signed_altitude(metres: Number) -> Number:
     """
-    Return an altitude, or an array of them, as it was meant.
+    Return an altitude, or an array of altitudes, with its sign restored.
 
     Mapillary has sent altitudes below zero as unsigned numbers of 32 bits.
     """
@@ -471,7 +471,7 @@ def _offset_s(text: str | None) -> int | None:
     if match is None:
         return None
     seconds = int(match[2]) * 3600 + int(match[3]) * 60
-    # No zone is further from UTC than 14 hours; some cameras write rubbish.
+    # No zone is further from UTC than 14 hours; some cameras write invalid offsets.
     if int(match[3]) > 59 or seconds > 15 * 3600:
         return None
     return -seconds if match[1] == "-" else seconds

@@ -1,14 +1,14 @@
 """
 GPX: points, in one pass over the file, in bounded memory.
 
-expat parses the file. Where runs of track points stand in it that a logger wrote all alike, they are read
-as columns, and expat gets what stands between, and the first point of each run: if it is a track point to
-expat too, so are those that follow it. That gives the same points as parsing all of them, some thirty
-times as fast.
+expat parses the file. Runs of track points that a logger wrote in one form are read as columns; expat
+parses the text between the runs, and the first point of each run. If expat finds a track point there,
+the points that follow are track points too. The result is the same as parsing all points with expat,
+some thirty times as fast.
 
-Nothing outside the file is ever opened, and a file that declares entities is refused: GPX needs none, and
-they are how a small file is made to fill the memory. Format: GPX 1.0 and 1.1 (topografix.com); namespaces
-and prefixes are passed over, since loggers write them wrongly more often than anything else.
+Nothing outside the file is ever opened. A file that declares entities is refused: GPX needs none, and
+with entities a small file can fill the memory. Format: GPX 1.0 and 1.1 (topografix.com); namespaces
+and prefixes are ignored, since many loggers write them wrongly.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ BLOCK = 1 << 20
 """Bytes parsed at a time."""
 
 GATHERED = 1 << 16
-"""Points whose text is gathered before it is turned into numbers."""
+"""Points whose text is collected before it is converted to numbers."""
 
 LONGEST_TEXT = 256
 """Characters of a time, an elevation or a name that are kept."""
@@ -52,16 +52,16 @@ _PARENTS = {"trk": 0, "rte": 1}
 _INVALID_TOKEN = expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]
 
 _FRAGMENT = 1 << 13
-"""Bytes at the end of a block that may be the beginning of a point, and wait for the next block."""
+"""Bytes at the end of a block that may begin a point, and are read again with the next block."""
 
 _IDLE = 3
-"""Blocks in a row without runs worth it, after which no more are looked for."""
+"""After this many consecutive blocks without useful runs, no more runs are searched for."""
 
 _INTERRUPTIONS = 32
 """Points parsed one by one between the runs of a block; parsing all of it is faster where there are more."""
 
 _SHORT = 4
-"""Points that the runs of a block must have on average to be worth it."""
+"""Average number of points that the runs of a block need to be useful."""
 
 _Enter: TypeAlias = "Callable[[bytes], int]"
 
@@ -74,7 +74,7 @@ LONGEST_POINT = 1 << 12
 _LONGEST_VALUE = 64
 
 _MOST_MARKS = 512
-"""Of `<` and quotes in a template; more than it can have values and tags."""
+"""Most `<` and quotes in a template; values and tags need fewer."""
 
 _MOST_TEMPLATES = 16
 
@@ -99,29 +99,29 @@ def read(open_file: Callable[[], BufferedIOBase], name: str) -> Points:
     Parameters
     ----------
     open_file
-        Opens the file, inflated; a second time where its encoding was not the one it claims.
+        Opens the file, decompressed; called again where the encoding was not the declared one.
     name
-        What the file is called in messages.
+        Name of the file in messages.
 
     Returns
     -------
     points
         Arrays `lon`, `lat`, `altitude` (float64, NaN when unknown), `time` (datetime64[us], UTC),
-        and `segment` (int32), the row in `segments`. `problems` tells what was left out.
+        and `segment` (int32), the row in `segments`. `problems` says what was left out.
 
     Raises
     ------
     FormatError
-        If this is no GPX file, or one that declares entities.
+        If the file is not GPX, or declares entities.
     """
     points = damage = None
     with suppress(_NotPlainError):
         points, damage = _parse(open_file, None, name, plain=True)
     if points is None or damage is not None:
-        # Comments may hide what looks like points; and where runs were taken out expat cannot tell the line.
+        # Comments may contain text that looks like points; and without the runs, expat's line numbers are wrong.
         points, damage = _parse(open_file, None, name)
     if damage is not None and damage.invalid_token:
-        # Names in Latin-1 in a file that claims UTF-8, or claims nothing.
+        # Names in Latin-1 in a file that declares UTF-8, or no encoding.
         again, second = _parse(open_file, "iso-8859-1", name)
         if second is None or len(again.lon) > len(points.lon):
             points, damage = again, second
@@ -134,7 +134,7 @@ def read(open_file: Callable[[], BufferedIOBase], name: str) -> Points:
 
 
 class Points(NamedTuple):
-    """Points in the order of the file, each with the number of its segment, and what those are called."""
+    """Points in the order of the file, each with the number of its segment, and the segments' names."""
 
     lon: Floats
     lat: Floats
@@ -202,13 +202,13 @@ def _parse(
 
 
 def _blocks(file: BufferedIOBase) -> Iterator[bytes]:
-    """Return a file in blocks; where it is damaged, what comes before that too."""
+    """Yield a file in blocks; of a damaged file, the part before the damage."""
     pieces: list[bytes] = []
     length, head = 0, True
     try:
         while piece := file.read1(BLOCK):
             if head:
-                # White space before the declaration is not allowed, and common.
+                # White space before the declaration is invalid, but common.
                 piece = piece.lstrip(b" \t\r\n")
                 head = not piece
             pieces.append(piece)
@@ -223,7 +223,7 @@ def _blocks(file: BufferedIOBase) -> Iterator[bytes]:
 
 
 def _parse_runs(parser: expat.XMLParserType, enter: _Enter, gathered: _Gathered, blocks: Iterator[bytes]) -> None:
-    """Parse a file as long as runs of points are found in it."""
+    """Parse a file as long as it has runs of points."""
     finder = Finder(_probe)
     tail, idle = b"", 0
     for more in blocks:
@@ -245,7 +245,7 @@ def _parse_runs(parser: expat.XMLParserType, enter: _Enter, gathered: _Gathered,
 
 
 def _parse_run_block(parser: expat.XMLParserType, enter: _Enter, gathered: _Gathered, block: bytes, rows: Rows) -> int:
-    """Parse a block that has runs in it, and return where the last one that was taken ends."""
+    """Parse a block with runs, and return where the last run that was used ends."""
     first = np.flatnonzero(~rows.joined)
     last = np.append(first[1:], len(rows.joined))
     gathered.offer(rows)
@@ -267,7 +267,7 @@ def _parse_run_block(parser: expat.XMLParserType, enter: _Enter, gathered: _Gath
 
 
 def _probe(point: bytes) -> tuple[str, str, str, str] | None:
-    """Return what a point has as longitude, latitude, elevation and time, if it is a whole one."""
+    """Return longitude, latitude, elevation and time of a point, if the point is complete."""
     gathered = _Gathered()
     parser = expat.ParserCreate()
     parser.buffer_text = True
@@ -282,15 +282,15 @@ def _probe(point: bytes) -> tuple[str, str, str, str] | None:
 
 def _attach(parser: expat.XMLParserType, gathered: _Gathered) -> _Enter:
     """
-    Set the handlers, and return what parses the first point of a run and says in which segment it lies.
+    Set the handlers, and return a function that parses a run's first point and returns its segment.
 
-    They run millions of times: closures over local names, and no more than needed.
+    The handlers run millions of times, so they are closures over local names, and as short as possible.
     """
     short: dict[str, str] = {}
     lon, lat, ele, time, segment = gathered.text
     pieces: list[str] = []
     depth = 0
-    inside = parent = -1  # depths of the point, and of the track or route, that we are in
+    inside = parent = -1  # depths of the current point, and of the current track or route
     kind, current = -1, 0  # of the segment that the last point lies in
     x = y = z = t = ""
 
@@ -350,7 +350,7 @@ def _attach(parser: expat.XMLParserType, gathered: _Gathered) -> _Enter:
         depth -= 1
 
     def enter(point: bytes) -> int:
-        # Within a comment, a name, a way point and so on, it is no track point, and nor are those behind it.
+        # Inside a comment, a name, a way point and so on it is not a track point, and neither are those after it.
         parser.Parse(point, False)
         if len(lon) != 1 or inside >= 0 or depth < 1 or parser.CharacterDataHandler is not None:
             raise _NotPlainError
@@ -368,7 +368,7 @@ def _attach(parser: expat.XMLParserType, gathered: _Gathered) -> _Enter:
 
 
 class _Gathered:
-    """Points as text, turned into numbers in blocks, and points that are numbers already, in the order of the file."""
+    """Points as text, converted to numbers in blocks, and points that are numbers already, in the order of the file."""
 
     def __init__(self) -> None:
         self.text: tuple[list[str], list[str], list[str], list[str], list[int]] = ([], [], [], [], [])
@@ -397,19 +397,19 @@ class _Gathered:
         return len(self._segments) - 1
 
     def offer(self, rows: Rows) -> None:
-        """Have points at hand, of which runs are taken."""
+        """Set the points of a block, from which runs are taken."""
         self._rows = rows
         self._of_rows = np.empty(len(rows.lon), dtype=np.int32)
         self._done = self._taken = 0
         self._senseless += rows.senseless
 
     def take(self, start: int, stop: int, segment: int) -> None:
-        """Take a run of the points at hand; they lie in a segment."""
+        """Take a run of the block's points; they belong to a segment."""
         self._of_rows[start:stop] = segment
         self._taken = stop
 
     def put_away(self) -> None:
-        """Keep the points that were taken."""
+        """Store the points that were taken."""
         if self._rows is not None and self._taken > self._done:
             run = slice(self._done, self._taken)
             rows = self._rows
@@ -417,7 +417,7 @@ class _Gathered:
             self._done = self._taken
 
     def convert(self) -> None:
-        """Turn the text gathered into numbers, behind the points that were taken before."""
+        """Convert the collected text to numbers, after the points that were taken before."""
         import pyarrow as pa
 
         self.put_away()
@@ -430,7 +430,7 @@ class _Gathered:
         self._keep(lon, lat, altitude, time, segment)
 
     def _keep(self, *block: npt.NDArray[Any]) -> None:
-        """Keep points, but for those without a position."""
+        """Store points that have a position."""
         placed = (np.abs(block[0]) <= 180) & (np.abs(block[1]) <= 90)
         if not placed.all():
             self._unplaced += int((~placed).sum())
@@ -452,21 +452,21 @@ class _Gathered:
         return Points(lon, lat, altitude, time, segment, segments, problems)
 
 
-# Runs of points that a logger wrote all alike. They differ in their numbers only, so one of them is a template:
-# what stands between its values is text that others repeat to the byte. The template itself goes through the
-# parser of all GPX, with marks in place of its values, so that nobody but that parser says which of them is
-# the latitude, and whether it is well-formed. A point that repeats the template, and whose values hold nothing
-# that means anything in XML, then is well-formed too, and its values are where the template's are.
+# Runs of points that a logger wrote in one form. Only their numbers differ, so one of them is a template:
+# the other points repeat the text between its values byte by byte. The XML parser reads the template
+# itself, with marks in place of its values; so this parser alone decides which value is the latitude,
+# and whether the template is well-formed. A point that repeats the template, and whose values contain
+# no XML markup, is then well-formed too, and its values are where the template's are.
 
 
 class Finder:
     """
-    Finds points that repeat a template, block by block.
+    Find points that repeat a template, block by block.
 
     Parameters
     ----------
     probe
-        The parser that says what a point means.
+        The parser that decides what the values of a point are.
     """
 
     def __init__(self, probe: Probe) -> None:
@@ -481,12 +481,12 @@ class Finder:
         Parameters
         ----------
         text
-            A block of the file, in any encoding that has ASCII in it.
+            A block of the file, in any encoding that extends ASCII.
 
         Returns
         -------
         rows
-            In the order of the block. Other points may stand between them.
+            In the order of the block. Other points may lie between them.
         """
         block = self._block(text)
         if block is None:
@@ -524,17 +524,17 @@ class Finder:
                 return None
             self._quote = found[1]
         letters = np.frombuffer(text, dtype=np.uint8)
-        # Zeros behind the block, and marks there, spare us looking whether anything ends within it.
+        # With zeros and marks after the block, no bounds have to be checked.
         padded = text + bytes(LONGEST_POINT + 8)
         words = np.ndarray((len(padded) - 7,), dtype="<u8", buffer=padded, strides=(1,))
         marks = np.flatnonzero((letters == ord("<")) | (letters == ord(self._quote)))
-        # Looking at one letter is cheaper than at eight, and most tags start with another one.
+        # Comparing one letter is faster than eight, and most tags start with another letter.
         first = np.flatnonzero(np.frombuffer(padded, dtype=np.uint8)[marks + 1] == _POINT[1])
         first = first[_stands(words, marks[first], _POINT)]
         return _Block(text, words, np.concatenate([marks, np.full(_MOST_MARKS, len(text))]), first)
 
     def _learn(self, text: bytes, start: int) -> _Template | None:
-        """Return the template that a point is, or None where it is none: an odd one, or one that is cut off."""
+        """Return a point as a template, or None where it cannot be one: it is unusual, or cut off."""
         slots = _slots(text, start, self._quote)
         if slots is None:
             return None
@@ -559,7 +559,7 @@ class Finder:
 
 
 class Rows(NamedTuple):
-    """Points of a block: where they start and stop, whether each follows the one before without anything between."""
+    """Points of a block: where they start and stop, and whether each directly follows the point before."""
 
     start: Whole
     stop: Whole
@@ -572,11 +572,11 @@ class Rows(NamedTuple):
 
 
 class _Template(NamedTuple):
-    """What a point consists of."""
+    """The parts of a point."""
 
-    literals: tuple[bytes, ...]  # the text before, between and behind its values
-    marks: tuple[int, ...]  # how many `<` and quotes of the point stand before each of them
-    values: tuple[int, ...]  # the literal behind which lon, lat, elevation and time stand; -1 for none
+    literals: tuple[bytes, ...]  # the text before, between and after its values
+    marks: tuple[int, ...]  # how many `<` and quotes of the point come before each of these texts
+    values: tuple[int, ...]  # the literal that precedes lon, lat, elevation and time; -1 for none
 
 
 class _Block(NamedTuple):
@@ -594,9 +594,9 @@ def _longer(slot: tuple[int, int]) -> bool:
 
 def _slots(text: bytes, start: int, quote: bytes) -> list[tuple[int, int]] | None:
     """
-    Return where the values of a point are, and at last the end of the point twice.
+    Return where the values of a point are, followed by the end of the point, twice.
 
-    Values are what stands between quotes, and text that is more than white space.
+    Values are the text between quotes, and text that is more than white space.
     """
     value = b"%b[^<&%b]*%b" % (quote, quote, quote)
     tag = re.compile(rb"<(/?)[A-Za-z_:][\w:.-]*((?:\s+[A-Za-z_:][\w:.-]*\s*=\s*%b)*)\s*(/?)>" % value)
@@ -623,7 +623,7 @@ def _slots(text: bytes, start: int, quote: bytes) -> list[tuple[int, int]] | Non
 
 
 def _stands(words: Words, places: Whole, literal: bytes) -> Flags:
-    """Return at which of the places a text stands."""
+    """Return at which of the places a text is found."""
     same = np.ones(len(places), dtype=bool)
     for offset in range(0, len(literal), 8):
         piece = literal[offset : offset + 8]
@@ -635,12 +635,12 @@ def _stands(words: Words, places: Whole, literal: bytes) -> Flags:
 
 
 def _fill(template: _Template, block: _Block, rows: Whole, stop: Whole, spans: Whole) -> Whole:
-    """Set where those of the points stop that repeat a template, and where their values are; return the others."""
+    """Set the ends and the values of the points that repeat a template; return the other points."""
     if not len(rows):
         return rows
     first = block.first[rows]
-    # The n-th mark of the point is where the literal must be. Between it and the one before no mark is left over:
-    # the value between them holds none.
+    # The literal must be at the n-th mark of the point. No mark is left between it and the literal before,
+    # since the value between them contains none.
     places = [block.marks[first + mark] for mark in template.marks]
     fine = np.ones(len(rows), dtype=bool)
     for place, literal in zip(places, template.literals, strict=True):
@@ -660,9 +660,9 @@ def _fill(template: _Template, block: _Block, rows: Whole, stop: Whole, spans: W
 
 def _clean(text: bytes, start: Whole) -> Flags:
     """
-    Return which points hold nothing but what means the same in every encoding, and nothing to XML.
+    Return which points contain only characters that are the same in every encoding and no XML markup.
 
-    References, the end of a CDATA section, control characters and whatever is not ASCII are left to the parser.
+    The parser handles references, the end of a CDATA section, control characters and everything else that is not ASCII.
     """
     letters = np.frombuffer(text, dtype=np.uint8)
     controls = letters < 32
@@ -672,12 +672,12 @@ def _clean(text: bytes, start: Whole) -> Flags:
     controls &= (letters != 9) & (letters != 10) & (letters != 13)
     odd = np.flatnonzero(controls | (letters > 126) | (letters == ord("&")) | (letters == ord("]")))
     clean = np.ones(len(start) + 1, dtype=bool)
-    clean[np.searchsorted(start, odd, side="right") - 1] = False  # the last one stands for what is before all points
+    clean[np.searchsorted(start, odd, side="right") - 1] = False  # the last one is for the text before all points
     return clean[:-1]
 
 
 def _joined(block: _Block, start: Whole, stop: Whole) -> Flags:
-    """Return which points follow the one before, with nothing or the white space between that most have there."""
+    """Return which points follow the one before with nothing, or the usual white space, between."""
     joined = np.zeros(len(start), dtype=bool)
     gap = start[1:] - stop[:-1]
     joined[1:] = gap == 0

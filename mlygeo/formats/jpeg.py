@@ -25,13 +25,13 @@ TEM, DHT, SOI, EOI, SOS, DQT, DRI, COM = 0x01, 0xC4, 0xD8, 0xD9, 0xDA, 0xDB, 0xD
 APP0, APP1, APP2 = 0xE0, 0xE1, 0xE2
 
 FRAMES = frozenset(range(0xC0, 0xD0)) - {DHT, 0xC8, 0xCC}
-"""Markers of frame headers, which tell the size of the picture."""
+"""Markers of frame headers, which contain the size of the picture."""
 
 ALONE = frozenset({TEM, *range(0xD0, 0xD8), SOI, EOI})
-"""Markers that no length and no payload follow."""
+"""Markers without length and payload."""
 
 LAST = frozenset({SOS, EOI})
-"""Markers behind which no segments follow: image data, or nothing."""
+"""Markers after which no segments follow: image data, or nothing."""
 
 EXIF_NAME = b"Exif\0"
 
@@ -42,7 +42,7 @@ MPF_NAME = b"MPF\0"
 JFIF_NAMES = (b"JFIF\0", b"JFXX\0")
 
 LONGEST_PAYLOAD = 65_533
-"""Bytes that a segment holds: its length is 16 bits wide and counts itself."""
+"""Most bytes in a segment: its length is 16 bits wide and includes itself."""
 
 FIRST_READ = 1 << 16
 """Bytes read at once: the EXIF segment comes first and cannot be longer than this."""
@@ -51,14 +51,14 @@ LATER_READ = 1 << 12
 """Bytes read where a segment starts beyond the first read."""
 
 MOST_SEGMENTS = 4096
-"""A head of more segments is none; ICC profiles, extended XMP and previews make a few hundred at most."""
+"""Most segments of a valid head; ICC profiles, extended XMP and previews make a few hundred at most."""
 
 LONGEST_GAP = 1 << 16
-"""Bytes of rubbish between two segments of a file that are passed over."""
+"""Most invalid bytes between two segments of a file that are skipped."""
 
-_MARKER = re.compile(rb"\xff+[^\x00\xff]")  # any number of fill bytes may stand before a marker
+_MARKER = re.compile(rb"\xff+[^\x00\xff]")  # any number of fill bytes may precede a marker
 
-_LATER_MARKER = re.compile(rb"\xff[\xc0-\xfe]")  # in rubbish, those that the standard leaves free are none
+_LATER_MARKER = re.compile(rb"\xff[\xc0-\xfe]")  # between segments, reserved codes are not markers
 
 _OTHERS = (
     (b"\x89PNG", "a PNG picture"),
@@ -74,7 +74,7 @@ _OTHERS = (
 
 
 class Segment(NamedTuple):
-    """A segment: its marker, where it lies with its marker, and the bytes of rubbish that stand before it."""
+    """A segment: its marker, its first and last byte with the marker, and the number of invalid bytes before it."""
 
     marker: int
     start: int
@@ -84,10 +84,10 @@ class Segment(NamedTuple):
 
 def walk(jpeg: bytes, position: int = 2, more: Callable[[int, int], bytes] | None = None) -> Iterator[Segment]:
     """
-    Give the segments of a JPEG file, up to its first scan or its end.
+    Yield the segments of a JPEG file, up to its first scan or its end.
 
-    Bytes between two segments that belong to none are passed over, as decoders do: cameras leave
-    some. A segment may reach past the end of the file, and one whose length is missing or too
+    Bytes between two segments that belong to neither are skipped, as decoders do: some cameras write
+    such bytes. A segment may reach past the end of the file, and one whose length is missing or too
     short ends before its payload would start.
 
     Parameters
@@ -95,15 +95,15 @@ def walk(jpeg: bytes, position: int = 2, more: Callable[[int, int], bytes] | Non
     jpeg
         The file, or its first bytes.
     position
-        Where to begin: behind the first marker of the file, or where the data of a scan end.
+        Where to begin: after the first marker of the file, or where the data of a scan end.
     more
-        Gives the bytes of the file from a position on, as many as asked for or as there are; without
-        it there are no others.
+        Returns the bytes of the file from a position on, at most as many as asked for; None where
+        `jpeg` is the whole file.
 
     Yields
     ------
     segment
-        Markers that stand alone too. The last is `SOS` or `EOI`, unless no marker follows.
+        Markers without payload are included. The last is `SOS` or `EOI`, unless the file is cut off.
     """
     base, buffer = 0, jpeg
     while True:
@@ -135,11 +135,11 @@ def walk(jpeg: bytes, position: int = 2, more: Callable[[int, int], bytes] | Non
         position = end if end >= position + 4 else position + 2
 
 
-# To read a head: from an open file, with as few reads as can be.
+# Reading a head: from an open file, with as few reads as possible.
 
 
 class Head(NamedTuple):
-    """What the head of a JPEG holds; None for what it does not."""
+    """The parts of a JPEG's head; None for missing ones."""
 
     exif: bytes | None = None
     xmp: bytes | None = None
@@ -161,8 +161,8 @@ def read_head(file: BinaryIO) -> Head:
     Returns
     -------
     head
-        `exif` starts with the TIFF header, `xmp` is the packet; `problem` tells what is odd but
-        could be passed over, `error` why this is no picture.
+        `exif` starts with the TIFF header, `xmp` is the packet; `problem` says what is wrong but
+        could be skipped, `error` why this is not a picture.
 
     Raises
     ------
@@ -209,13 +209,13 @@ def read_head(file: BinaryIO) -> Head:
     return Head(exif, xmp, problem=problem, error=error or "rubbish stands where its picture should start")
 
 
-# To rebuild a file: from its bytes, without touching any that stay.
+# Rebuilding a file: from its bytes, leaving all others unchanged.
 
 
 @dataclass(frozen=True)
 class Layout:
     """
-    Where everything lies in a JPEG file, up to its image data.
+    The positions of the parts of a JPEG file, up to its image data.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ class Layout:
     scan
         Where the first scan begins.
     width, height
-        Pixels; 0 where the file tells only after the image data.
+        Pixels; 0 where the file has the size only after the image data.
     """
 
     segments: tuple[Segment, ...]
@@ -235,12 +235,12 @@ class Layout:
 
 def layout(jpeg: bytes) -> Layout:
     """
-    Return where everything lies in a JPEG file.
+    Return the positions of the parts of a JPEG file.
 
     Raises
     ------
     FormatError
-        If it is no JPEG, or ends before its image data.
+        If it is not a JPEG, or ends before its image data.
     """
     if jpeg[:2] != b"\xff\xd8":
         raise FormatError(f"no JPEG: it begins with {jpeg[:4].hex(' ') or 'nothing'}")
@@ -280,12 +280,12 @@ def named(jpeg: bytes, found: Layout, marker: int, name: bytes) -> list[Segment]
 
 
 def payload(jpeg: bytes, segment: Segment) -> bytes:
-    """Return what a segment holds, without marker and length."""
+    """Return the content of a segment, without marker and length."""
     return jpeg[segment.start + 4 : segment.end]
 
 
 def place_for_exif(jpeg: bytes, found: Layout) -> int:
-    """Return where a new EXIF segment goes: first of all, but after JFIF's own, which must be first too."""
+    """Return where to insert a new EXIF segment: first, but after the JFIF segment, which must be first too."""
     place = 2
     for segment in found.segments:
         if segment.marker != APP0 or not jpeg.startswith(JFIF_NAMES, segment.start + 4, segment.end):
@@ -298,7 +298,7 @@ def rebuilt(
     jpeg: bytes, found: Layout, replaced: Mapping[Segment, bytes], added: Mapping[int, tuple[tuple[int, bytes], ...]]
 ) -> bytes:
     """
-    Return a JPEG file with some segments replaced and others added; every other byte stays.
+    Return a JPEG file with some segments replaced and others added; all other bytes are unchanged.
 
     Parameters
     ----------
@@ -309,7 +309,7 @@ def rebuilt(
     replaced
         New payloads of segments.
     added
-        Markers and payloads of new segments, by the byte before which they go.
+        Markers and payloads of new segments, by the byte before which they are inserted.
 
     Raises
     ------
@@ -336,10 +336,10 @@ def _segment(marker: int, new: bytes) -> bytes:
 
 def _index_edits(jpeg: bytes, found: Layout, edits: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
     """
-    Return what to change in the index of further pictures (CIPA DC-007, MPF).
+    Return the changes to the index of further pictures (CIPA DC-007, MPF).
 
-    Its offsets count from the index itself, so they hold where everything new lies before it, as
-    it does in the files of cameras; what grows after it moves the pictures away from it.
+    Its offsets count from the index itself. They stay right if all new bytes lie before the index, as
+    in the files of cameras; bytes inserted after it move the pictures away from it.
     """
     changes = []
     for segment in named(jpeg, found, APP2, MPF_NAME):

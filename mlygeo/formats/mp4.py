@@ -1,10 +1,10 @@
 """
-MP4 and QuickTime files: their tracks, what they say of the video, and samples, within bounds whatever they claim.
+MP4 and QuickTime files: their tracks, metadata and samples, read within bounds whatever the files claim.
 
 Only headers and tables are read, never the pictures, so that a video of many gigabytes costs no more
 than a short one. A recording that must survive a loss of power, or is sent while it goes on, has its
-tables in fragments, each before the media that it is about. Format: ISO/IEC 14496-12 (fragments: 8.8.1 to
-8.8.12), and Apple's QuickTime File Format Specification for what cameras keep of it.
+tables in fragments, each before its media. Format: ISO/IEC 14496-12 (fragments: 8.8.1 to 8.8.12), and
+Apple's QuickTime File Format Specification for the parts of it that cameras use.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LARGEST_MOOV = 96 << 20
 """Bytes of headers and tables that are read at most: some twenty hours of video with all its sensors."""
 
 BUFFER = 8192
-"""Bytes that a file is best opened with: what is read lies far apart, and more than it would be read for nothing."""
+"""Buffer size to open a file with: the parts that are read lie far apart, and a larger buffer reads in vain."""
 
 _LATE_S = 10
 
@@ -57,7 +57,7 @@ LARGEST_FRAGMENTS = 160 << 20
 """Bytes of `moof` boxes that are read at most: a day of pictures, sound and telemetry has some 120 million."""
 
 _NEEDS_OTHERS = 0x0101_0000
-"""Flags of a sample: it is no sync sample, or it depends on others."""
+"""Flags of a sample: it is not a sync sample, or it depends on others."""
 
 
 def read_movie(file: BinaryIO, size: int) -> Movie | None:
@@ -109,7 +109,7 @@ def read_movie(file: BinaryIO, size: int) -> Movie | None:
         fragments = moofs.fragments(_defaults_of(extends), size)
         if fragments.cut:
             damage = damage or "the file ends inside the media of its last fragment"
-        # What the headers claim of the whole holds only if the whole is there.
+        # What the headers say of the whole file is true only if the file is complete.
         duration = 0 if damage else _whole_duration(extends)
         movie = replace(movie, duration=duration, tracks=_with_fragments(movie, fragments))
     fragmented = fragmented or extends is not None
@@ -118,7 +118,7 @@ def read_movie(file: BinaryIO, size: int) -> Movie | None:
 
 @dataclass(frozen=True)
 class Movie:
-    """What the headers of a file say; `boxes` are those that are no fragments, nor media."""
+    """The headers of a file; `boxes` are all boxes but fragments and media."""
 
     created: datetime | None
     timescale: int
@@ -147,7 +147,7 @@ class Movie:
 @dataclass(frozen=True)
 class Track:
     """
-    A track: what it holds, and its tables.
+    A track: its description and its tables.
 
     `start` is the time of the first picture in units of the timescale, where that is late because the
     video was cut out of a broadcast; it is the movie's 0.
@@ -173,13 +173,13 @@ class Track:
 
     @property
     def is_video(self) -> bool:
-        """Whether it holds moving pictures."""
+        """Whether it is a video track."""
         return self.handler in _PICTURES and self.formats[:1] != (b"jpeg",)
 
     @property
     def delay(self) -> int | None:
         """
-        What is added to a presentation time to make it the movie's, in units of the timescale.
+        Offset from presentation times to times of the movie, in units of the timescale.
 
         None where the edit list does more than shift the track as a whole.
         """
@@ -194,12 +194,12 @@ class Track:
 
     @property
     def shift_s(self) -> float:
-        """The same in seconds, 0 where there is no such thing, and less `start`."""
+        """`delay`, or 0 where that is None, minus `start`, in seconds."""
         return ((self.delay or 0) - self.start) / self.timescale
 
     @property
     def samples(self) -> Samples:
-        """Its samples, as far as the tables go and agree. Of all tracks of a movie, those last asked for are kept."""
+        """Its samples, as far as the tables are complete and agree. Only the last used track of a movie is cached."""
         found = self._kept.get(id(self))
         if found is None:
             self._kept.clear()
@@ -225,7 +225,7 @@ class Track:
 
 def read_samples(file: BinaryIO, track: Track, rows: Whole, *, largest: int) -> Iterator[tuple[int, bytes]]:
     """
-    Give the bytes of samples, by row, one after another.
+    Yield the bytes of samples, by row, one after another.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ def read_samples(file: BinaryIO, track: Track, rows: Whole, *, largest: int) -> 
     rows
         Which of its samples.
     largest
-        Samples that claim more bytes are passed over, as are those that the file ends before.
+        Samples that claim more bytes are skipped, as are those beyond the end of the file.
     """
     found = track.samples
     for row in rows.tolist():
@@ -250,9 +250,9 @@ def read_samples(file: BinaryIO, track: Track, rows: Whole, *, largest: int) -> 
 
 def _with_fragments(movie: Movie, fragments: Fragments) -> tuple[Track, ...]:
     """
-    Return the tracks of a movie with what its fragments say.
+    Return the tracks of a movie with the samples of its fragments.
 
-    The first picture of what was cut out of a broadcast may have any time; it is the start of the video.
+    In a video cut out of a broadcast, the first picture may have any time; it is the start of the video.
     """
     tracks = tuple(replace(track, fragments=fragments) for track in movie.tracks)
     first = Fraction(0)
@@ -304,8 +304,8 @@ def _date(seconds: int) -> datetime | None:
     if not 0 < seconds < 2**33:
         return None
     date = _EPOCH + timedelta(seconds=seconds)
-    # Some writers count from 1970 and land before the first digital camera; cameras whose clock was never
-    # set say 1904 or 1970 and some seconds. Neither is a time of recording.
+    # Some writers count from 1970, which gives years before the first digital camera; cameras whose clock was
+    # never set say 1904 or 1970 plus some seconds. Neither is a time of recording.
     return date if date.year > 1970 else None
 
 
@@ -363,7 +363,7 @@ def _edits(content: memoryview | None) -> tuple[tuple[int, int, int], ...]:
 
 
 def _texts(content: memoryview) -> dict[str, str]:
-    """Return what the file's user data and metadata say, in words: make, model, firmware, …"""
+    """Return the texts in the file's user data and metadata: make, model, firmware, …"""
     found: dict[str, str] = {}
     names = {b"\xa9mak": "make", b"\xa9mod": "model", b"@mak": "make", b"@mod": "model", b"manu": "make",
              b"modl": "model", b"FIRM": "firmware"}  # fmt: skip
@@ -393,7 +393,7 @@ def _keyed_texts(meta: memoryview) -> dict[str, str]:
 
 
 def _defaults_of(extends: memoryview | None) -> Defaults:
-    """Return duration, size and flags that hold where a fragment tells none, by the number of the track (mvex box)."""
+    """Return the default duration, size and flags of fragments, by the number of the track (mvex box)."""
     found: Defaults = {}
     for kind, inside in boxes(extends or memoryview(b"")):
         if kind == b"trex" and len(inside) >= 24:
@@ -411,12 +411,12 @@ def _whole_duration(extends: memoryview | None) -> int:
     return 0 if duration in {0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF} else duration
 
 
-# Fragments: what `moof` boxes say of samples that the tables in `moov` do not list.
+# Fragments: samples in `moof` boxes, which the tables in `moov` do not list.
 
 
 @dataclass(frozen=True, eq=False)
 class Fragments:
-    """What the fragments of a file say of the samples of all its tracks."""
+    """The samples of all tracks in the fragments of a file."""
 
     content: memoryview = field(repr=False)
     runs: Runs = field(repr=False)
@@ -424,7 +424,7 @@ class Fragments:
 
     @property
     def cut(self) -> bool:
-        """Whether the file ends before the data that the last runs tell of."""
+        """Whether the file ends before the data of the last runs."""
         last = self.runs.rows(slice(-64, None))
         return bool((last.start + of.sums(self.content, last, "size") > self.file_size).any())
 
@@ -434,11 +434,11 @@ class Fragments:
 
     def _begins(self, rows: Whole, after: Callable[[], int]) -> Whole:
         """Return the decoding times of the first samples of all runs of a track."""
-        told, lasting = self.runs.time[rows], self._lasting[rows]
+        given, lasting = self.runs.time[rows], self._lasting[rows]
         before = np.cumsum(lasting) - lasting
-        last = np.maximum.accumulate(np.where(told >= 0, np.arange(len(rows)), -1))
+        last = np.maximum.accumulate(np.where(given >= 0, np.arange(len(rows)), -1))
         first = after() if len(rows) and last[0] < 0 else 0
-        begins: Whole = np.where(last < 0, first, told[last] - before[last]) + before
+        begins: Whole = np.where(last < 0, first, given[last] - before[last]) + before
         return begins
 
     def span(self, number: int, after: Callable[[], int]) -> tuple[int, int] | None:
@@ -459,13 +459,13 @@ class Fragments:
         return int(begins[some].min()), int((begins + self._lasting[rows])[some].max())
 
     def begin(self, number: int) -> int | None:
-        """Return the decoding time that a track's first samples in fragments tell; None where it has none."""
+        """Return the decoding time of a track's first samples in fragments; None where there is none."""
         rows = np.flatnonzero(self.runs.track == number)
         some = np.flatnonzero(self.runs.held[rows] > 0)[:1]
         if not len(some):
             return None
-        told = self.runs.time[rows[: some[0] + 1]]
-        return int(told[told >= 0][-1:].sum())
+        given = self.runs.time[rows[: some[0] + 1]]
+        return int(given[given >= 0][-1:].sum())
 
     def first_later(self, number: int) -> int:
         """Return the composition offset of the first sample of a track in fragments; 0 where there is none."""
@@ -475,7 +475,7 @@ class Fragments:
 
     def samples(self, number: int, after: Callable[[], int]) -> Samples:
         """
-        Return the samples of a track that are in fragments, and whose bytes are there.
+        Return the samples of a track that are in fragments, and whose bytes are in the file.
 
         Parameters
         ----------
@@ -514,7 +514,7 @@ class Fragments:
 
 @dataclass
 class Moofs:
-    """The contents of a file's `moof` boxes one after another, and where each ends here and begins in the file."""
+    """The joined contents of a file's `moof` boxes, and where each box ends here and begins in the file."""
 
     content: bytearray = field(default_factory=bytearray)
     ends: list[int] = field(default_factory=list)
@@ -522,7 +522,7 @@ class Moofs:
     full: bool = False
 
     def take(self, file: BinaryIO, box: Box) -> None:
-        """Take in a box, as long as there is room."""
+        """Add a box, up to the largest total size."""
         _, start, stop, _, begin = box
         self.full = self.full or len(self.content) + stop - start > LARGEST_FRAGMENTS
         if not self.full and stop > start:
@@ -532,7 +532,7 @@ class Moofs:
             self.places.append(begin)
 
     def fragments(self, defaults: Defaults, file_size: int) -> Fragments:
-        """Return what they say; nothing may be taken in any more."""
+        """Return the fragments; no box can be added afterwards."""
         self.content += of.PAD
         runs = of.runs(
             self.content, np.array(self.ends, np.int64), np.array(self.places, np.int64), defaults, file_size
@@ -541,7 +541,7 @@ class Moofs:
 
 
 def _from_starts(starts: Whole, steps: Whole, count: Whole) -> Whole:
-    """Return for each sample the sum of what its run starts at and of the steps of those before it in the run."""
+    """Return for each sample the start of its run plus the steps of the samples before it in the run."""
     total: Whole = np.cumsum(steps)
     total -= steps
     some = count > 0

@@ -1,5 +1,5 @@
 """
-Boxes in memory, and the sample tables among them: which bytes of a file are shown when.
+Boxes in memory, and their sample tables: which bytes of a file are shown when.
 
 Format: ISO/IEC 14496-12; of fragments, sections 8.8.4 to 8.8.12.
 """
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     Records = npt.NDArray[np.void]
 
 MOST_SAMPLES = 4_000_000
-"""Samples of one track that are looked at: a whole day of video, or three hours of a gyroscope."""
+"""Most samples read of one track: a whole day of video, or three hours of a gyroscope."""
 
 MOST_BOXES = 4096
-"""Boxes looked at in one other box; files are known that consist of nothing else."""
+"""Most boxes read inside another box; some files consist of nothing else."""
 
 MOST_FILE_BOXES = 400_000
-"""Boxes looked at in a file in fragments: more than a day of two fragments, each with its media, a second."""
+"""Most boxes read in a fragmented file: more than a day with two fragments, each with its media, a second."""
 
 OF_FRAGMENTS = frozenset({b"moof", b"mdat", b"styp", b"sidx", b"ssix", b"emsg", b"prft"})
-"""Kinds of boxes that a recording in fragments has over and over again."""
+"""Kinds of boxes that a recording in fragments repeats."""
 
 _WINDOW = 4096
 
@@ -39,13 +39,13 @@ _HEAD, _LONG = struct.Struct(">I4s").unpack_from, struct.Struct(">Q").unpack_fro
 Defaults = dict[int, tuple[int, int, int]]
 
 MOST_RUNS = 1 << 20
-"""Runs of samples that are looked at: of a day with two fragments a second, six tracks."""
+"""Most runs of samples read: a day with two fragments a second and six tracks."""
 
 PAD = bytes(64)
-"""What follows the last fragment, so that fields can be looked up before it is known whether they are there."""
+"""Padding after the last fragment, so that fields can be read before it is known whether they exist."""
 
 DURATION, SIZE, FLAGS, LATER, SIGNED = 0x100, 0x200, 0x400, 0x800, 0x1000
-"""What records of samples have: as a run's flags tell it, and whether `later` may be negative."""
+"""The columns of a run's sample records, from its flags, and whether `later` may be negative."""
 
 _COLUMNS = ((DURATION, "duration", ">u4"), (SIZE, "size", ">u4"), (FLAGS, "flags", ">u4"), (LATER, "later", ">u4"))
 
@@ -59,7 +59,7 @@ _LARGEST = 1 << 62
 
 
 class Box(NamedTuple):
-    """A box of a file: its kind, where its content starts and stops, whether that is all, and where it begins."""
+    """A box of a file: its kind, where its content starts and stops, whether it is complete, and where it begins."""
 
     kind: bytes
     start: int
@@ -91,12 +91,12 @@ class Samples(NamedTuple):
 
     @property
     def end(self) -> int:
-        """When the last one ends that is decoded, in units of the track's timescale."""
+        """End of the sample that is decoded last, in units of the track's timescale."""
         return int(self.time[-1] + self.duration[-1]) if len(self.time) else 0
 
 
 def boxes(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Give the boxes inside another, by kind and content, until one makes no sense."""
+    """Yield kind and content of the boxes inside another, until one is invalid."""
     start, stop = 0, len(content)
     for _ in range(MOST_BOXES):
         if start + 8 > stop:
@@ -109,7 +109,7 @@ def boxes(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
 
 
 def box_at(content: bytes | memoryview, at: int, start: int, stop: int) -> Box | None:
-    """Return the box whose first bytes are at a place of a content, and at `start`; None where it makes no sense."""
+    """Return the box that begins at a position of a content, and at `start` of the file; None where it is invalid."""
     if len(content) < at + 8:
         return None
     length, kind = _HEAD(content, at)
@@ -127,7 +127,7 @@ def box_at(content: bytes | memoryview, at: int, start: int, stop: int) -> Box |
 
 def file_boxes(file: BinaryIO, size: int, start: int = 0, stop: int | None = None) -> Iterator[Box]:
     """
-    Give the boxes of a file, or of a part of it, until one makes no sense.
+    Yield the boxes of a file, or of a part of it, until one is invalid.
 
     Parameters
     ----------
@@ -136,9 +136,9 @@ def file_boxes(file: BinaryIO, size: int, start: int = 0, stop: int | None = Non
     size
         Its bytes.
     start, stop
-        The part; all of it unless given.
+        The part; by default the whole file.
     """
-    # A fragment and its media have more bytes than this; what has less is no recording but an attempt.
+    # A fragment and its media have more bytes than this; a file of smaller ones is not a recording.
     most_boxes = min(MOST_FILE_BOXES, MOST_BOXES + size // 64) if stop is None else MOST_BOXES
     stop = size if stop is None else min(stop, size)
     window, begin, others = b"", start, 0
@@ -170,7 +170,7 @@ def child(content: memoryview, *path: bytes) -> memoryview | None:
 
 
 def samples(table: memoryview, file_size: int) -> Samples:
-    """Return the samples of a sample table box, as far as its parts go and agree."""
+    """Return the samples of a sample table box, as far as its parts are complete and agree."""
     size = _sizes(child(table, b"stsz"), file_size)
     durations = _runs(child(table, b"stts"), len(size), ">u4")
     offset = _offsets(table, size[: len(durations)])
@@ -195,7 +195,7 @@ def is_listed(table: memoryview) -> bool:
 
 
 def joined(listed: Samples, further: Samples) -> Samples:
-    """Return samples and those that come after them, as many as are looked at."""
+    """Return samples and those that follow, up to the limit."""
     if not len(listed.size):
         return further
     room = MOST_SAMPLES - len(listed.size)
@@ -209,7 +209,7 @@ def _count(content: memoryview, at: int) -> int:
 
 
 def _numbers(content: memoryview, kind: str, count: int) -> Whole:
-    """Return up to so many numbers, as many as there are."""
+    """Return at most `count` numbers, fewer where there are fewer."""
     there = len(content) // np.dtype(kind).itemsize
     return np.frombuffer(content, dtype=kind, count=min(count, there)).astype(np.int64)
 
@@ -224,7 +224,7 @@ def _sizes(content: memoryview | None, file_size: int) -> Whole:
 
 
 def _runs(content: memoryview | None, most: int, value: str) -> Whole:
-    """Return the values of a table of (count, value) written out, up to so many."""
+    """Return a table of (count, value) as single values, up to a limit."""
     if content is None:
         return np.empty(0, dtype=np.int64)
     pairs = min(_count(content, 4), (len(content) - 8) // 8) if len(content) >= 8 else 0
@@ -234,7 +234,7 @@ def _runs(content: memoryview | None, most: int, value: str) -> Whole:
 
 
 def _offsets(table: memoryview, size: Whole) -> Whole:
-    """Return where in the file each sample starts, as far as the chunks go."""
+    """Return the byte of the file where each sample starts, as far as the chunks list them."""
     short, long = child(table, b"stco"), child(table, b"co64")
     content, kind = (short, ">u4") if short is not None else (long, ">u8")
     runs = child(table, b"stsc")
@@ -257,7 +257,7 @@ def _offsets(table: memoryview, size: Whole) -> Whole:
 
 
 # Boxes inside `moof` boxes, as columns of runs of samples. A day of video has hundreds of thousands of fragments,
-# each with a few boxes: what is done here is done for all of them at once, box after box and field after field.
+# each with a few boxes. So everything here works on all fragments at once, box after box and field after field.
 
 
 class Runs(NamedTuple):
@@ -265,10 +265,10 @@ class Runs(NamedTuple):
     Runs of samples, in the order of the file.
 
     `track` is the number of the track; `start` the byte of the file where the data begin, below 0 where
-    that cannot be; `time` the decoding time of the first sample, -1 where the run follows on; `held`
-    samples are told by records at `at`, whose columns `layout` tells; where it lacks one, `duration`,
-    `size` and `flags` hold for all. `first_flags` are those of the first sample, -1 where it has none of
-    its own.
+    that is impossible; `time` the decoding time of the first sample, -1 where the run continues the one
+    before. `held` samples have records at `at`, and `layout` gives the records' columns; `duration`,
+    `size` and `flags` replace missing columns. `first_flags` are the flags of the first sample, -1 where
+    it has none of its own.
     """
 
     track: Whole
@@ -288,7 +288,7 @@ class Runs(NamedTuple):
 
 
 def tables(content: memoryview, runs: Runs) -> Iterator[tuple[int, Flags, Records]]:
-    """Give, for each layout of records, its runs and the records of all of them."""
+    """Yield, for each layout of records, its runs and the records of all of them."""
     used = np.where(runs.held > 0, runs.layout, 0)
     for layout in np.unique(used).tolist():
         columns = [(name, kind) for bit, name, kind in _COLUMNS if layout & bit]
@@ -325,28 +325,28 @@ def runs(content: bytearray, ends: Whole, places: Whole, defaults: Defaults, fil
     places
         The byte of the file where each box begins.
     defaults
-        Duration, size and flags that hold where a fragment tells none, by the number of the track.
+        Default duration, size and flags of a fragment, by the number of the track.
     file_size
         Bytes of the file.
     """
     words = _Words(content)
     found, held = [], 0
     starts = np.append(0, ends)[: len(ends)]
-    # Fragments know nothing of each other: some megabytes of them at a time cost little memory, whatever they claim.
+    # Fragments are independent of each other: reading some megabytes at a time bounds memory, whatever they claim.
     for rows in np.split(np.arange(len(ends)), np.flatnonzero(np.diff(starts // _BATCH)) + 1):
         if held < MOST_RUNS:
             some = _batch(words, _Bounds(starts[rows], ends[rows], places[rows]), defaults, file_size)
             found.append(some.rows(slice(MOST_RUNS - held)))
             held += len(found[-1].track)
     every = Runs(*(np.concatenate(column) for column in zip(*found, strict=True)))
-    # Samples without a record cost nothing to claim, but all of them have to lie in the file.
+    # A file can claim any number of samples without records, but all of them must lie in the file.
     free = np.where((every.layout & (DURATION | SIZE | FLAGS | LATER)) == 0, np.maximum(every.size, 1), 0)
     fits = np.cumsum(every.held * free.astype(np.float64)) <= file_size
     return every._replace(held=_clamped(every.track, np.where(fits | (free == 0), every.held, 0)))
 
 
 class _Words:
-    """The big-endian numbers that begin at any byte of a content; what lies past its end is looked up as its last."""
+    """The big-endian number at each byte of a content; positions past its end give the last number."""
 
     def __init__(self, content: bytearray) -> None:
         self.content = memoryview(content)
@@ -357,7 +357,7 @@ class _Words:
         return self._words[np.minimum(at, len(self._words) - 1)].astype(np.int64)
 
     def long(self, at: Whole) -> Whole:
-        """Return numbers of eight bytes; what no such file can have is -1."""
+        """Return numbers of eight bytes; -1 for impossible values."""
         high = self(at)
         return np.where(high < 1 << 30, (high << 32) | self(at + 4), -1)
 
@@ -376,7 +376,7 @@ def _number(kind: bytes) -> int:
 
 
 def _inside(words: _Words, start: Whole, stop: Whole, kinds: tuple[bytes, ...]) -> _Inside:
-    """Return the boxes of some kinds inside boxes, in their order: of all boxes the first, then the second, …"""
+    """Return the boxes of some kinds inside boxes, ordered: the first box of each, then the second of each, …"""
     wanted = np.array([_number(kind) for kind in kinds])
     parent = np.arange(len(start))
     found: list[tuple[Whole, ...]] = []
@@ -418,7 +418,7 @@ def _batch(words: _Words, moofs: _Bounds, defaults: Defaults, file_size: int) ->
     moof = parts.parent
     place = moofs.place[moof]
     opens = np.diff(moof, prepend=-1) != 0
-    # Where nothing is told, the data of a further track follow on those of the one before: _NOWHERE until it is known.
+    # By default, the data of a further track follow those of the track before: _NOWHERE until their place is known.
     plain = heads.relative | opens
     base = np.where(heads.based, heads.base, np.where(plain, place, _NOWHERE))
     follows = ~heads.based & ~plain
@@ -454,7 +454,7 @@ def _batch(words: _Words, moofs: _Bounds, defaults: Defaults, file_size: int) ->
 
 
 def _clamped(track: Whole, count: Whole) -> Whole:
-    """Return how many samples of each run are looked at, so that no track has too many."""
+    """Return how many samples of each run are read, so that no track exceeds the limit."""
     order = np.argsort(track, kind="stable")
     some = count[order]
     total = np.cumsum(some)
@@ -470,8 +470,8 @@ class _Links(NamedTuple):
     """
     Runs whose place depends on the run before, by row.
 
-    `place` is where the `moof` box begins, -1 where the run before is of the same; `relative` those that
-    lie `shift` bytes from where the first run of their track fragment would follow on.
+    `place` is where the `moof` box begins, -1 where the run before is in the same box; `relative` are the
+    runs that lie `shift` bytes from where the first run of their track fragment would continue.
     """
 
     row: Whole
@@ -483,10 +483,10 @@ class _Links(NamedTuple):
 
 def _follow_on(start: Whole, lengths: Whole, links: _Links) -> None:
     """
-    Fill in where runs start whose data follow on those of the run before.
+    Fill in the starts of runs whose data follow those of the run before.
 
-    One place depends on the one before it, which itself may have been filled in: this is a loop, though
-    only over those runs.
+    Each place depends on the one before it, which may have been filled in too: a loop, but only over
+    those runs.
     """
     base_of, base = -1, 0
     for row, part, place, shift, relative in zip(*(column.tolist() for column in links), strict=True):
@@ -497,7 +497,7 @@ def _follow_on(start: Whole, lengths: Whole, links: _Links) -> None:
 
 
 class _Heads(NamedTuple):
-    """What the headers of track fragments say; those without are not `sound`."""
+    """The headers of track fragments; fragments without a header are not `sound`."""
 
     sound: Flags
     track: Whole
@@ -513,13 +513,13 @@ class _Heads(NamedTuple):
 def _heads(words: _Words, inside: _Inside, count: int, defaults: Defaults) -> _Heads:
     at, stop = _firsts(inside, b"tfhd", count)
     sound = (stop - at) >= 8
-    told, track = words(at) & 0xFFFFFF, np.where(sound, words(at + 4), 0)
+    bits, track = words(at) & 0xFFFFFF, np.where(sound, words(at + 4), 0)
     at = at + 8
-    based = (told & 1) != 0
+    based = (bits & 1) != 0
     base = np.where(at + 8 <= stop, words.long(at), -1)
-    # A place that no file has must stay one, whatever is added to it.
+    # A place beyond any file must stay beyond it, whatever is added to it.
     base = np.where((base < 0) | (base > _LARGEST), _NOWHERE, base)
-    at = at + 8 * based + 4 * ((told & 2) != 0)
+    at = at + 8 * based + 4 * ((bits & 2) != 0)
     numbers = np.array(sorted(defaults), dtype=np.int64)
     defaults_of = np.array([defaults[number] for number in sorted(defaults)], dtype=np.int64).reshape(-1, 3)
     row = np.searchsorted(numbers, track)
@@ -528,7 +528,7 @@ def _heads(words: _Words, inside: _Inside, count: int, defaults: Defaults) -> _H
     for place, bit in enumerate((8, 0x10, 0x20)):
         value = np.zeros(count, dtype=np.int64)
         value[known] = defaults_of[row[known], place]
-        there = (told & bit) != 0
+        there = (bits & bit) != 0
         values.append(np.where(there & (at + 4 <= stop), words(at), value))
         at = at + 4 * there
     at, stop = _firsts(inside, b"tfdt", count)
@@ -536,7 +536,7 @@ def _heads(words: _Words, inside: _Inside, count: int, defaults: Defaults) -> _H
     time = np.where(long, words.long(at + 4), words(at + 4))
     time = np.where((stop - at >= np.where(long, 12, 8)) & (time <= _LARGEST), time, -1)
     duration, size, flags = values
-    return _Heads(sound, track, based, base, (told & 0x20000) != 0, duration, size, flags, time)
+    return _Heads(sound, track, based, base, (bits & 0x20000) != 0, duration, size, flags, time)
 
 
 def _firsts(inside: _Inside, kind: bytes, count: int) -> tuple[Whole, Whole]:

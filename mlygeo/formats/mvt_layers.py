@@ -2,9 +2,9 @@
 The layers of a vector tile as arrays, without a compiler.
 
 A layer is a long row of small messages: features, each a list of indexes into the layer's tables of keys
-and values, and the values. Only their lengths have to be walked one after the other; what they hold is
-read for all of them at once. `mvt_numba` has the same functions, compiled, gives the same arrays to the
-last bit, and takes numbers and limits from here.
+and values, and the values. Only the lengths of the messages have to be read one after the other; their
+contents are read all at once. `mvt_numba` has the same functions, compiled; it returns the same arrays to
+the last bit, and imports constants and limits from here.
 Source: https://github.com/mapbox/vector-tile-spec/tree/master/2.1.
 """
 
@@ -41,15 +41,15 @@ _ROUNDS = 16
 """Fields of a feature that are read for all features at once; four are usual."""
 
 EXACT_DOUBLE, EXACT_FLOAT = 2.0**53, 2.0**24
-"""From here on a floating point number no longer holds every whole number."""
+"""Above this, a floating point number cannot represent every whole number."""
 
 LONGEST_TEXT = 64
-"""Bytes of a sequence id; they have 22 today, and had 36 once."""
+"""Most bytes of a sequence id; ids have 22 today, and had 36 in the past."""
 
 _WHOLE_NUMBER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 
 PADDING = bytes(256)
-"""Zeros after a layer: reading a few bytes too far then never leaves the array, and field 0 ends every run."""
+"""Zeros after a layer: reading a few bytes too far stays inside the array, and field 0 ends every run."""
 
 LIMIT = 6_000_000
 """Most features, and most values, of a layer: two million images have about as many values."""
@@ -62,7 +62,7 @@ TAGS, TYPE, GEOMETRY = 2, 3, 4
 POINT, MOVE_TO = 1, 1
 
 NOTHING, STRING, FLOAT, DOUBLE, INT, UINT, SINT, BOOL, ODD = range(9)
-"""Kinds of value: the field's number in the message; `ODD` is one to be read by `odd_value`."""
+"""Kinds of value: the field's number in the message; `odd_value` reads an `ODD` value."""
 
 DEFAULT_EXTENT = 4096
 
@@ -85,7 +85,7 @@ class Index(NamedTuple):
 
 def index(layer: bytes, end: int) -> Index:
     """
-    Return where the parts of a layer lie.
+    Return the positions of the parts of a layer.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def index(layer: bytes, end: int) -> Index:
 
 def values(layer: bytes, spans: tuple[Whole, Whole]) -> tuple[Bytes, Words]:
     """
-    Return what the values of a layer are.
+    Return kind and bits of the values of a layer.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def values(layer: bytes, spans: tuple[Whole, Whole]) -> tuple[Bytes, Words]:
     Returns
     -------
     kind
-        Which of the seven kinds each is; `ODD` where it takes a second look (`odd_value`).
+        Which of the seven kinds each value is; `ODD` where `odd_value` has to read it.
     bits
         The number's 64 bits (a float's 32); of a string its first byte << 32 | its length.
         Signed integers of both encodings are `INT`.
@@ -192,7 +192,7 @@ def features(
     spans
         Where the features lie.
     column_of_key
-        The column of each key of the layer, -1 for keys that nobody asks for.
+        The column of each key of the layer, -1 for keys that are not needed.
     n_values, n_columns
         Number of values and of columns.
 
@@ -206,7 +206,7 @@ def features(
     Raises
     ------
     FormatError
-        If a feature is cut off, or points to keys or values that are not there.
+        If a feature is cut off, or points to missing keys or values.
     """
     starts, stops = spans
     value_of = np.full((n_columns, len(starts)), -1, dtype=np.int32)
@@ -227,7 +227,7 @@ def _run(layer: bytes, data: Bytes, at: int, end: int, heads: array[int]) -> int
     tag, append = layer[at], heads.append
     window = 1 << 14
     while len(heads) <= LIMIT:
-        # Short runs, and the seams between windows, message by message.
+        # Short runs, and the borders between windows, message by message.
         for _ in repeat(None, 64):
             length = layer[at + 1]
             if layer[at] != tag or length > 0x7F:
@@ -244,9 +244,9 @@ def _chain(data: Bytes, at: int, limit: int) -> tuple[Whole, int]:
     """
     Follow a run of messages through a window, and return where they start and what comes next.
 
-    Every byte that equals the tag may start a message, if the byte behind that message does
-    too. Nearly all that pass this test do, and each leads to the next one of them; only where
-    it leads elsewhere does the chain have to be followed link by link.
+    A byte that equals the tag may start a message, if the byte after that message equals the tag
+    too. Nearly all bytes that pass this test do, and each leads to the next of them; only where
+    one leads to another byte does the chain have to be followed message by message.
     """
     heads = np.flatnonzero(data[at:limit] == data[at]) + at
     lengths = data[heads + 1]
@@ -346,7 +346,7 @@ def _messages(layer: bytes, starts: Whole, stops: Whole) -> tuple[Bytes, Words, 
 
 def _rewrite(layer: bytes, rows: Whole, spans: tuple[Whole, Whole], parts: tuple[Words, Whole, Whole]) -> Bytes:
     """
-    Append the tags and geometry of features that hold them in pieces, each in one piece.
+    Append the tags and geometry of features that have them in several pieces, each joined to one piece.
 
     Protocol buffers allow a list to come in several packed pieces, or number by number.
     """
@@ -431,9 +431,9 @@ def _positions(data: Bytes, geometry_type: Words, geometry: Whole) -> tuple[Flag
     return placed, signed(px), signed(py)
 
 
-# Values as typed columns. A value says itself whether it is a string, a float, a double, one of three kinds of
-# integer, or a truth value, and services have changed their minds about which one a property has. So every column
-# takes every kind that can hold it without loss; what cannot is unknown, never zero.
+# Values as typed columns. Each value says whether it is a string, a float, a double, one of three kinds of
+# integer, or a truth value, and services have changed the kind of a property before. So every column accepts
+# every kind that converts without loss; other values are unknown, never zero.
 
 
 class Values:
@@ -443,14 +443,14 @@ class Values:
     Parameters
     ----------
     layer
-        The layer's bytes, where the strings are.
+        The layer's bytes, which contain the strings.
     kind, bits
-        What each value is, as the kernels return it.
+        Kind and bits of each value, as `values` returns them.
     """
 
     def __init__(self, layer: bytes, kind: Bytes, bits: Words) -> None:
         self._layer = layer
-        # One more, so that index -1 (no such property) finds a value that is nothing.
+        # One more, so that index -1 (no such property) finds an empty value.
         self._kind = np.append(kind, np.uint8(NOTHING))
         self._bits = np.append(bits, np.uint64(0))
 
@@ -470,8 +470,8 @@ class Values:
         numbers
             0 where unknown.
         known
-            False for what is missing, no number, past 63 bits, or a floating point number so
-            large that it may have lost digits.
+            False for a value that is missing, not a number, beyond 63 bits, or a floating point
+            number so large that it may have lost digits.
         """
         kind, bits = self._kind[at], self._bits[at]
         numbers = bits.view(np.int64)
@@ -533,7 +533,7 @@ class Values:
         FormatError
             If one is longer than `LONGEST_TEXT`, or not UTF-8.
         """
-        # Many rows share a string: each is decoded once.
+        # Many rows share a string; each string is decoded once.
         used = np.zeros(len(self._kind), dtype=np.bool_)
         used[at] = True
         places = np.flatnonzero(used)
@@ -544,7 +544,7 @@ class Values:
         return self._strings(places, number[at])
 
     def _strings(self, places: Whole, which: Whole32) -> pa.Array:
-        """Return the string at one of some places for each row, null for -1."""
+        """Return for each row the string at one of the places, null for -1."""
         import pyarrow as pa
 
         strings = pa.array([self._text(each) for each in self._bits[places].tolist()], pa.string())
@@ -563,7 +563,7 @@ class Values:
 
 
 def whole_number(value: object) -> int | None:
-    """Return the whole number that a value holds exactly, or None; only 63 bits and a sign count."""
+    """Return a value as an exact whole number of 63 bits and a sign, or None."""
     if isinstance(value, str):
         value = int(value) if _WHOLE_NUMBER.fullmatch(value) else None
     elif isinstance(value, float):
@@ -577,7 +577,7 @@ def odd_value(layer: bytes, start: int, stop: int) -> tuple[int, int]:
     """
     Return the kind and bits of a value whose message is not exactly one field.
 
-    Of several, the last known one counts; fields of other numbers or wire types are passed over.
+    Of several fields, the last known one counts; fields of other numbers or wire types are ignored.
 
     Raises
     ------

@@ -1,10 +1,10 @@
 """
 The layers of a vector tile as arrays and typed columns, compiled by Numba (`mlygeo[speed]`).
 
-The functions of `mvt_layers` under the same names, and the same arrays to the last bit: one walk over the
-bytes in place of many arrays. Compiled code does not look whether an index lies inside its array: no read
-here starts at or behind the end that it was given, and the few bytes that it may reach further are the
-zeros behind every layer.
+The functions of `mvt_layers` under the same names, and the same arrays to the last bit: one pass over the
+bytes instead of many arrays. Compiled code does not check that an index lies inside its array. So no read
+here starts at or after the end that it was given, and the few bytes that it may read beyond are the zeros
+after every layer.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ _NO_SINGLES = np.empty(0, dtype=np.float32)
 
 
 def index(layer: bytes, end: int) -> Index:
-    """Return where the parts of a layer lie; see `mvt_layers.index`."""
+    """Return the positions of the parts of a layer; see `mvt_layers.index`."""
     data = np.frombuffer(layer, dtype=np.uint8)
     counts = np.zeros(VALUE + 1, dtype=np.int64)
     _raise(_count(data, end, counts))
@@ -96,7 +96,7 @@ def index(layer: bytes, end: int) -> Index:
 
 
 def values(layer: bytes, spans: tuple[Whole, Whole]) -> tuple[Bytes, Words]:
-    """Return what the values of a layer are; see `mvt_layers.values`."""
+    """Return kind and bits of the values of a layer; see `mvt_layers.values`."""
     kind = np.empty(len(spans[0]), dtype=np.uint8)
     bits = np.empty(len(spans[0]), dtype=np.uint64)
     _values(np.frombuffer(layer, dtype=np.uint8), *spans, kind, bits)
@@ -123,7 +123,7 @@ class Values(mvt_layers.Values):
     """The columns of `mvt_layers.Values`, each in one walk over its rows."""
 
     def whole(self, at: Whole32, *, floor: bool = False) -> tuple[Whole, Flags]:
-        """Return whole numbers, and which are known; floating point numbers and texts take the longer way."""
+        """Return whole numbers, and which are known; floating point numbers and texts go through `mvt_layers`."""
         numbers, known = np.empty(len(at), dtype=np.int64), np.empty(len(at), dtype=np.bool_)
         if _whole(self._kind, self._bits, np.ascontiguousarray(at), numbers, known):
             return numbers, known
@@ -157,7 +157,7 @@ def _compiled(function: Function, *, inline: Any = "never") -> Function:
         return cast("Function", numba.njit(nogil=True, inline=inline)(function))
 
 
-# A call that passes an array on costs more than reading a number does.
+# Passing an array to a function costs more than reading a number.
 _inlined = functools.partial(_compiled, inline="always")
 
 
@@ -203,7 +203,7 @@ def _varint(data: Any, at: Any, end: Any) -> Any:
 
 @_compiled
 def _field(data: Any, at: Any, end: Any) -> Any:
-    """Return number, wire type, value (or first byte), first byte and end of a field: an end of -1 for a fault."""
+    """Return number, wire type, value (or first byte), first byte and end of a field; the end is -1 on errors."""
     tag, start = _varint(data, at, end)
     number = np.int64(tag >> _U3)
     wire = np.int64(tag & _U7)
@@ -234,7 +234,7 @@ def _count(data: Any, end: Any, counts: Any) -> Any:
     at: Any = 0
     while at < end:
         tag, length = np.int64(data[at]), np.int64(data[at + 1])
-        if tag in (_FEATURE_TAG, _VALUE_TAG) and length <= 0x7F:  # a byte each, as nearly always
+        if tag in (_FEATURE_TAG, _VALUE_TAG) and length <= 0x7F:  # a byte each, as in nearly all layers
             number, wire, at = tag >> 3, BYTES, at + 2 + length
         else:
             number, wire, _, _, at = _field(data, at, end)
@@ -340,7 +340,7 @@ def _features(  # noqa: PLR0917
             if number == TYPE and wire == VARINT:
                 geometry_type = value
             elif number in (TAGS, GEOMETRY) and wire in (BYTES, VARINT):
-                # Packed, or a number by itself; a list may come in several pieces.
+                # Packed, or a single number; a list may come in several pieces.
                 if wire == BYTES and stop > start and data[stop - 1] > 0x7F:
                     return _CUT_OFF
                 while start < stop and (number == TAGS or numbers < 3):
@@ -387,7 +387,7 @@ def _raise(status: int) -> None:
         raise FormatError(_FAULTS[status])
 
 
-# Index -1, no such property, finds the last value, which is nothing.
+# Index -1, no such property, finds the last value, which is empty.
 @_compiled
 def _whole(kind: Any, bits: Any, at: Any, numbers: Any, known: Any) -> Any:
     """Gather integers; return False where there is a number of another kind, or a text."""
@@ -426,7 +426,7 @@ def _truth(kind: Any, bits: Any, at: Any, result: Any) -> None:
 
 @_compiled
 def _number_texts(kind: Any, bits: Any, at: Any, number: Any, which: Any) -> None:
-    """Number the texts that rows use, in their own order, and say which one each row has."""
+    """Number the texts that rows use, in the order of the layer's values, and set the number of each row's text."""
     for row in range(len(at)):
         place = at[row]
         if kind[place] == STRING and bits[place] & _MAX32 > _U0:

@@ -1,7 +1,7 @@
 """
 NMEA 0183 logs -> points: RMC and GGA sentences of any talker, dates from RMC and ZDA.
 
-Sentences are found, checked and cut into fields by the places of their `$`, commas and ends, all of a
+Sentences are found, checked and split into fields by the positions of their `$`, commas and ends, a
 stretch of the log at once; fields are decoded as columns. Format: NMEA 0183 version 4.10, sentences RMC,
 GGA and ZDA.
 """
@@ -28,27 +28,27 @@ STRETCH = 1 << 20
 
 _HEAD = len("$GPRMC,")
 _LONGEST = 200
-"""Bytes of a sentence that are looked at."""
+"""Bytes of a sentence that are read."""
 
 _FIELDS = 16
-"""Commas behind a stretch, as many as the number of a field that is looked at, or more."""
+"""Commas after a stretch: at least the highest number of a field that is read."""
 
 _AHEAD = 32
-"""Zeros behind a stretch, so that a few letters may be looked at from any place in it."""
+"""Zeros after a stretch, so that a few letters can be read from any place in it."""
 
 SNIFF = re.compile(rb"\$[A-Z]{2}[A-Z]{3},[^\r\n]*")
-"""What any NMEA sentence looks like."""
+"""Pattern of an NMEA sentence."""
 
 _DAY_US = 86_400_000_000
 _RMC, _GGA, _ZDA = 0, 1, 2
 _KINDS = (b"RMC,", b"GGA,", b"ZDA,")
 _SPACE = " \t\n\r\f\v"
 _SIMULATED = 8
-"""GGA's quality of positions that a receiver makes up for a demonstration."""
+"""GGA's quality of simulated positions."""
 
 _NO_DAY = np.iinfo(np.int64).min
 _WEEKS = 1024 * 7
-"""Days after which the week number that satellites send starts from zero."""
+"""Days after which the GPS week number starts again from zero."""
 
 _FIRST_ROLLOVER = np.datetime64("1999-08-22").astype("datetime64[D]").astype(np.int64).item()
 _DOUBTFUL = np.datetime64("2007-01-01").astype("datetime64[D]").astype(np.int64).item()
@@ -76,17 +76,18 @@ def decode(text: bytes, *, date: np.datetime64 | None = None) -> Fixes:
     """
     Decode an NMEA log.
 
-    A point is one moment: its position from the first GGA or RMC of that moment that has one, its altitude
-    from GGA. A moment that RMC calls void has no position. Sentences with a wrong checksum are left out,
-    those without one are taken. GGA has no date: it is that of the RMC or ZDA of the same moment, or of the
-    last one before, or the first one after, one day on where the clock has passed midnight in between.
+    A point is one moment: its position comes from the first GGA or RMC of that moment with a position, its
+    altitude from GGA. A moment that RMC calls void has no position. Sentences with a wrong checksum are left
+    out, sentences without a checksum are read. GGA has no date: it takes that of the RMC or ZDA of the same
+    moment, else of the last one before or the first one after, one day on if the clock has passed midnight
+    in between.
 
     Parameters
     ----------
     text
-        The log. What is not NMEA in it is passed over.
+        The log. Lines that are not NMEA are skipped.
     date
-        The day of the first sentence, for logs that hold no date.
+        The day of the first sentence, for logs without a date.
 
     Returns
     -------
@@ -107,7 +108,7 @@ def decode(text: bytes, *, date: np.datetime64 | None = None) -> Fixes:
     moment, dated = _moments(sentences, date, problems)
     _, _, _, _, lon, lat, altitude, valid, void = sentences
 
-    # One point a moment: sort by time, keeping the order within, and take the first of each group.
+    # One point for each moment: sort by time with a stable sort, and take the first of each group.
     order = np.argsort(moment, kind="stable")
     starts = np.flatnonzero(np.diff(moment[order], prepend=moment[order[0]] - 1))
     group = np.empty(len(order), dtype=np.int64)
@@ -130,10 +131,10 @@ def decode(text: bytes, *, date: np.datetime64 | None = None) -> Fixes:
 
 class _Sentences(NamedTuple):
     """
-    What the sentences say, in the order of the log.
+    The contents of the sentences, in the order of the log.
 
-    Clock and day are microseconds and days since 1970, `_NO_DAY` where there is none. A position is `valid` where
-    it can be used; `void` are those that say that there is none at their moment; `trusted` those with a fix.
+    Clock and day are microseconds and days since 1970, `_NO_DAY` where there is none. A position is `valid` if
+    it can be used; `void` sentences say that their moment has no position; `trusted` ones have a fix.
     """
 
     kind: Whole
@@ -152,8 +153,8 @@ class _Stretch(NamedTuple):
 
     text: bytes
     letters: Bytes
-    marks: Whole  # where commas and ends of sentences are
-    first: Whole  # for each sentence, which of the marks is the comma before its first field
+    marks: Whole  # positions of commas and ends of sentences
+    first: Whole  # for each sentence, the index in marks of the comma before its first field
     end: Whole  # where its last field ends
 
     def of(self, rows: Whole) -> _Stretch:
@@ -161,7 +162,7 @@ class _Stretch(NamedTuple):
         return self._replace(first=self.first[rows], end=self.end[rows])
 
     def long(self, fields: int) -> Flags:
-        """Return which sentences have so many fields."""
+        """Return which sentences have at least so many fields."""
         whole: Flags = self.marks[self.first + fields - 1] < self.end
         return whole
 
@@ -181,7 +182,7 @@ class _Stretch(NamedTuple):
         return np.where(stop > start, self.letters[start], 0)
 
     def each(self, function: Callable[[str], int], number: int, last: int = 0) -> Whole:
-        """Return what a function says about each text of a field, most of which are like the one before."""
+        """Return a function's result for each text of a field; it is called once for each distinct text."""
         start, stop = self.field(number, last)
         width = stop - start
         if not len(width):
@@ -194,8 +195,8 @@ class _Stretch(NamedTuple):
         changed[0] = True
         coded = cells(self.text, start[changed], stop[changed]).fill_null("").dictionary_encode()
         values: Whole = np.array([function(text) for text in coded.dictionary.to_pylist()], dtype=np.int64)
-        said: Whole = values[coded.indices.to_numpy()][np.cumsum(changed) - 1]
-        return said
+        result: Whole = values[coded.indices.to_numpy()][np.cumsum(changed) - 1]
+        return result
 
 
 def _first(groups: Whole, rows: Whole, count: int) -> Whole:
@@ -211,7 +212,7 @@ def _stretches(text: bytes) -> Iterator[bytes]:
     while at < len(text):
         stop = at + STRETCH
         if stop < len(text):
-            # No sentence has a $ in it, and none is longer than what follows the last one of a stretch without any.
+            # A sentence contains no $, so a stretch may end before its last $.
             cut = text.rfind(b"$", at + 1, stop)
             stop = cut if cut > 0 else stop
         yield text[at:stop]
@@ -219,7 +220,7 @@ def _stretches(text: bytes) -> Iterator[bytes]:
 
 
 def _sentences(text: bytes) -> tuple[_Sentences, int]:
-    """Return the sentences that tell the time and have a right checksum, or none, and how many had a wrong one."""
+    """Return the sentences with a time and a right checksum, or none, and the number of wrong checksums."""
     stretch, kind, wrong = _cut(text)
     clock = _clock(stretch)
     timed = np.flatnonzero(clock >= 0)
@@ -254,9 +255,9 @@ def _sentences(text: bytes) -> tuple[_Sentences, int]:
 
 
 def _cut(text: bytes) -> tuple[_Stretch, Whole, int]:
-    """Return the sentences of a stretch and their kinds, and how many were left out for their checksum."""
+    """Return the sentences of a stretch and their kinds, and how many were left out because of their checksum."""
     letters = np.frombuffer(text + bytes(_AHEAD), dtype=np.uint8)
-    # Commas and what ends a sentence are the places that count; most other signs come later in ASCII.
+    # Only commas and ends of sentences are needed; most other characters come later in ASCII.
     marks = np.flatnonzero(letters[: len(text)] <= ord(","))
     sign = letters[marks]
     counts = _among(sign, b"$*,\r\n")
@@ -265,7 +266,7 @@ def _cut(text: bytes) -> tuple[_Stretch, Whole, int]:
     ends = np.flatnonzero(sign != ord(","))
     marks, ends = np.append(marks, np.full(_FIELDS, len(text))), np.append(ends, len(marks))
 
-    # Whatever stands before the $ is passed over: dash cameras write the time of their own clock there.
+    # Text before the $ is skipped: dash cameras write the time of their own clock there.
     number = np.flatnonzero(sign[ends[:-1]] == ord("$"))
     start = marks[ends[number]]
     head = np.ndarray((len(letters) - 7,), dtype="<u8", buffer=letters, strides=(1,))[start]
@@ -280,9 +281,9 @@ def _cut(text: bytes) -> tuple[_Stretch, Whole, int]:
 
     # The checksum is over all bytes between $ and *.
     high, low = _HEX[letters[stop + 1]], _HEX[letters[stop + 2]]
-    told = np.where((letters[stop] == ord("*")) & (high >= 0) & (low >= 0), high * 16 + low, -1)
-    sums = np.bitwise_xor.reduceat(letters, np.column_stack([start + 1, stop]).ravel())[::2] if len(start) else told
-    right = (told < 0) | (told == sums)
+    checksum = np.where((letters[stop] == ord("*")) & (high >= 0) & (low >= 0), high * 16 + low, -1)
+    sums = np.bitwise_xor.reduceat(letters, np.column_stack([start + 1, stop]).ravel())[::2] if len(start) else checksum
+    right = (checksum < 0) | (checksum == sums)
 
     if not text.isascii():
         text = text.translate(_ASCII)
@@ -301,7 +302,7 @@ def _has_fix(quality: str) -> bool:
 
 
 def _reals(texts: pa.Array) -> Floats:
-    """Return numbers in plain digits; NaN where a text is none."""
+    """Return numbers in plain digits; NaN where a text is not a number."""
     letters = np.frombuffer(texts.buffers()[2] or b"", dtype=np.uint8)
     if ((letters >= ord("-")) & (letters <= ord("9")) & (letters != ord("/"))).all():
         return cell_reals(texts)
@@ -314,7 +315,7 @@ def _clock(stretch: _Stretch) -> Whole:
     """Return times of day, microseconds; -1 where there is none. A leap second ends the day."""
     start, stop = stretch.field(0)
     width = stop - start
-    digits = [stretch.letters[start + place] - np.uint8(ord("0")) for place in range(6)]  # others than digits pass 9
+    digits = [stretch.letters[start + place] - np.uint8(ord("0")) for place in range(6)]  # a non-digit exceeds 9
     plain = (width == 6) | ((width >= 8) & (width <= 16) & (stretch.letters[start + 6] == ord(".")))
     fraction = np.zeros(len(start), dtype=np.int32)
     for place in range(7, min(int(width.max(initial=0)), 16)):
@@ -345,7 +346,7 @@ def _odd_clock(text: str) -> int:
 def _moments(sentences: _Sentences, date: np.datetime64 | None, problems: list[str]) -> tuple[Whole, bool]:
     """Return the time of each sentence, microseconds since 1970, and whether the days are known."""
     clock, day, trusted = sentences.clock, sentences.day, sentences.trusted
-    # Without a fix, receivers tell dates of their own; they are asked only where nothing better is there.
+    # Without a fix, receivers send made-up dates; use these only where there is no other date.
     known = day != _NO_DAY
     if (known & trusted).any():
         known &= trusted
@@ -354,14 +355,14 @@ def _moments(sentences: _Sentences, date: np.datetime64 | None, problems: list[s
     # A clock that falls back by more than half a day has passed midnight.
     steps = np.diff(clock, prepend=clock[0])
     nights = np.cumsum((steps < -_DAY_US // 2).astype(np.int64) - (steps > _DAY_US // 2).astype(np.int64))
-    base = day - nights  # the day that the log's first sentence would have
+    base = day - nights  # the day of the log's first sentence
     rows = np.flatnonzero(known)
     if not len(rows):
         start = 0 if date is None else int(date.astype("datetime64[D]").astype(np.int64))
         return (start + nights) * _DAY_US + clock, date is not None
     after = np.minimum(np.searchsorted(rows, np.arange(len(clock))), len(rows) - 1)
     before = np.maximum(np.searchsorted(rows, np.arange(len(clock)), side="right") - 1, 0)
-    # The sentence after has the word only where it is of the same moment: behind a gap of days.
+    # The date of the sentence after counts only at the same moment: there may be a gap of days between.
     same = (clock[rows[after]] == clock) & (clock[rows[before]] != clock)
     return (base[rows[np.where(same, after, before)]] + nights) * _DAY_US + clock, True
 
@@ -390,10 +391,10 @@ def _day(year: int, month: int, day: int) -> int:
 
 def _rolled_over(day: Whole, problems: list[str]) -> Whole:
     """
-    Return days with those moved that a receiver cannot have seen.
+    Return days, with impossible ones moved by roll-overs of the GPS week number.
 
-    Before the first roll-over of the week number there was no such log: those days are 1024 weeks early,
-    once or more. Days soon after it may be right, or early; they are left, with a word of warning.
+    Before the first roll-over there was no such log: those days are too early by a multiple of 1024 weeks.
+    Days soon after it may be right, or too early; they are unchanged, with a warning.
     """
     early = day < _FIRST_ROLLOVER
     if early.any():
@@ -410,6 +411,6 @@ def _rolled_over(day: Whole, problems: list[str]) -> Whole:
 def _degrees(value: Floats) -> Floats:
     """Return degrees from degrees and minutes written as one number, dddmm.mmmm."""
     whole = np.floor(value / 100)
-    with np.errstate(invalid="ignore"):  # of digits without end
+    with np.errstate(invalid="ignore"):  # of endless digits
         degrees: Floats = whole + (value - 100 * whole) / 60
     return degrees

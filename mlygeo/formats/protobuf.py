@@ -1,8 +1,8 @@
 """
 The wire format of protocol buffers: one field at a time, and many numbers at once.
 
-`field` is for the few fields that frame a vector tile, and for the rare message that the
-kernels do not understand; `varints` for the many small messages inside a layer.
+`field` reads the few fields around the layers of a vector tile, and the rare messages that the
+kernels cannot read; `varints` reads the many small messages inside a layer.
 Source: https://protobuf.dev/programming-guides/encoding/.
 """
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Bytes, Whole, Words
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-"""Wire types. Groups (3 and 4) left the format before vector tiles came to be."""
+"""Wire types. Groups (3 and 4) were removed from the format before vector tiles existed."""
 
 LONGEST_VARINT = 10
 """Bytes of a 64-bit number at seven bits each; the tenth holds the last bit alone."""
 
 OVERLONG = LONGEST_VARINT + 1
-"""The length that `varints` gives to what is no number."""
+"""The length that `varints` returns for invalid numbers."""
 
 _ONE = np.uint64(1)
 
@@ -38,7 +38,7 @@ def varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     Raises
     ------
     FormatError
-        If it runs past `end`, or is longer than 64 bits.
+        If the number runs past `end`, or is longer than 64 bits.
     """
     value = 0
     for place, byte in enumerate(data[at : min(at + LONGEST_VARINT, end)]):
@@ -100,12 +100,12 @@ def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]
 
 def varints(data: Bytes, at: Whole) -> tuple[Words, Whole]:
     """
-    Return the numbers that start at the given bytes, and where each one's next byte lies.
+    Return the numbers that start at the given bytes, and the byte after each.
 
     Parameters
     ----------
     data
-        Bytes, with at least ten behind the last number.
+        Bytes, with at least ten after the last number.
     at
         First byte of each number.
 
@@ -114,7 +114,7 @@ def varints(data: Bytes, at: Whole) -> tuple[Words, Whole]:
     numbers
         Their 64 bits.
     after
-        Eleven bytes further on where a number is longer than 64 bits.
+        The byte after each number; eleven bytes further on where a number is longer than 64 bits.
     """
     first = data[at]
     if not (first & 0x80).any():
@@ -133,25 +133,25 @@ def varints(data: Bytes, at: Whole) -> tuple[Words, Whole]:
 
 
 def signed(zigzag: Words) -> Whole:
-    """Return the numbers that a zigzag encoding holds: 0, -1, 1, -2 and so on."""
+    """Return the numbers of a zigzag encoding: 0, -1, 1, -2 and so on."""
     return (zigzag >> _ONE).astype(np.int64) ^ -(zigzag & _ONE).astype(np.int64)
 
 
 def words(data: Bytes) -> Words:
-    """Return the eight bytes from each byte on, as one number, without a copy."""
+    """Return the eight bytes that begin at each byte, as one number, without a copy."""
     return np.ndarray((len(data) - 7,), dtype="<u8", buffer=data, strides=(1,))
 
 
 def _leading_groups(word: Any) -> Any:
     """Return the numbers in the first bytes of words, their lengths, and whether they end there."""
     every = word.dtype.type(0x0101010101010101 & np.iinfo(word.dtype).max)
-    # The lowest byte without its high bit is the last; the mask covers it and all below.
+    # The lowest byte without its high bit is the last; the mask covers this byte and all below.
     last = ~word & (every << 7)
     ended = last != 0
     last &= -last
     mask = last ^ (last - 1)
     number = word & mask & (every * 0x7F)
-    # The groups of seven bits move together: to fourteen, to twenty-eight, to fifty-six.
+    # Join the groups of seven bits: to fourteen, to twenty-eight, to fifty-six.
     for shift, keep in ((1, 0x007F007F007F007F), (2, 0x00003FFF00003FFF), (4, 0x000000000FFFFFFF))[
         : word.itemsize // 4 + 1
     ]:

@@ -1,4 +1,4 @@
-"""Columns of text -> numbers and times: lists of texts, and texts cut out of a block of bytes in one go."""
+"""Columns of text -> numbers and times: lists of texts, and texts taken from a block of bytes at once."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 def cells(block: bytes, starts: Whole, stops: Whole) -> pa.Array:
     """
-    Return the texts that stand between places of a block; null where there is nothing between them.
+    Return the texts between positions of a block; null where a text is empty.
 
     Parameters
     ----------
     block
-        Bytes, ASCII alone where the texts are.
+        Bytes; the texts are ASCII.
     starts
-        Where each text starts, in rising order.
+        Where each text starts, ascending.
     stops
-        Where each text ends, not behind the start of the next one.
+        Where each text ends, not after the start of the next one.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def cells(block: bytes, starts: Whole, stops: Whole) -> pa.Array:
     count = len(starts)
     if not count:
         return pa.array([], pa.string())
-    # Arrow's offsets: a text, what lies before the next one, the next one, and so on; every second is wanted.
+    # Arrow's offsets: a text, the bytes before the next one, the next one, and so on; every second is a text.
     offsets = np.empty(2 * count, dtype=np.int32)
     offsets[::2], offsets[1::2] = starts, stops
     both = pa.Array.from_buffers(pa.string(), 2 * count - 1, [None, pa.py_buffer(offsets), pa.py_buffer(block)])
@@ -48,7 +48,7 @@ def cells(block: bytes, starts: Whole, stops: Whole) -> pa.Array:
 
 
 def cell_reals(texts: pa.Array) -> Floats:
-    """Return numbers; NaN where a text is none, or null."""
+    """Return numbers; NaN where a text is not a number, or null."""
     import pyarrow as pa
 
     if texts.null_count == len(texts):
@@ -66,7 +66,7 @@ def cell_moments(texts: pa.Array) -> tuple[Times, int]:
 
     if texts.null_count == len(texts):
         return np.full(len(texts), "NaT", dtype="datetime64[us]"), 0
-    # Arrow takes some forms with a zone, and reads them as pandas does; one that it refuses may be fine.
+    # Arrow reads some forms with a zone as pandas does; a form that it refuses may still be valid.
     for unit in ("us", "ns"):
         with suppress(pa.ArrowInvalid):
             times = texts.cast(pa.timestamp(unit, tz="UTC")).to_numpy(zero_copy_only=False)
@@ -75,14 +75,14 @@ def cell_moments(texts: pa.Array) -> tuple[Times, int]:
 
 
 def reals(texts: list[str]) -> Floats:
-    """Return numbers; NaN where a text is none."""
+    """Return numbers; NaN where a text is not a number."""
     import pyarrow as pa
 
     if not any(texts):
         return np.full(len(texts), np.nan)
     try:
         numbers: Floats = pa.array(texts, pa.string()).cast(pa.float64()).to_numpy()
-    except pa.ArrowInvalid:  # an empty text, spaces, or none at all: Python tells which
+    except pa.ArrowInvalid:  # an empty text, spaces, or not a number: Python decides
         numbers = np.fromiter(map(_real, texts), np.float64, len(texts))
     return numbers
 
@@ -109,6 +109,6 @@ def _real(text: str) -> float:
 
 
 def _odd_time(text: str) -> np.datetime64:
-    """Return a time that pandas does not read: 24:00, the 60th second of a leap minute, dates with one digit."""
+    """Return a time that pandas cannot read: 24:00, the 60th second of a leap minute, dates with one digit."""
     found = clock_time(text)
     return np.datetime64("NaT") if found is None else np.datetime64(found[0], "us")

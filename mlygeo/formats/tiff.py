@@ -1,13 +1,13 @@
 """
-The directories of tags in an EXIF segment, a TIFF structure: extended in place, and read.
+The directories of tags in an EXIF segment (a TIFF structure): extended in place, and read.
 
-To extend one, what is there stays where it is. Maker notes hold offsets of their own, from the start
-of the block, that only their maker knows; thumbnails and unknown tags are reached by offsets too. So
-nothing is moved: new values and longer directories are appended at the end, and a value that fits into
-the place of the one before is written there, so that writing twice does not grow a file twice.
+Extending a directory moves no existing bytes. Maker notes contain offsets of their own, from the start
+of the block, in formats that only the maker knows; thumbnails and unknown tags have offsets too. So new
+values and longer directories are appended at the end, and a value that fits into the place of the old
+one is written there, so that writing twice does not grow a file twice.
 
-To read one, three directories at most are walked: the first, and the EXIF and GPS directories it points
-to. Each is walked once, nothing else is followed, so that no file can make the walk long.
+Reading visits three directories at most: the first, and the EXIF and GPS directories that it points to.
+Each is read once, and no other pointer is followed, so that no file can make the reading long.
 Format: TIFF 6.0, section 2.
 """
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 POINTERS = {EXIF: TABLE["ExifOffset"].number, GPS: TABLE["GPSInfo"].number}
-"""The tags of the first directory that tell where the others are."""
+"""The tags of the first directory that point to the others."""
 
 LETTERS = {1: "B", 3: "H", 4: "I", 5: "II", 6: "b", 7: "B", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I"}
-"""How the numbers of each type are unpacked."""
+"""Format of each type's numbers for `struct`."""
 
 SIZES = {ASCII: 1, UTF8: 1, **{kind: struct.calcsize(f"<{letters}") for kind, letters in LETTERS.items()}}
 """Bytes of a value of each type."""
@@ -34,24 +34,24 @@ SIZES = {ASCII: 1, UTF8: 1, **{kind: struct.calcsize(f"<{letters}") for kind, le
 _IFD, _FLOATS = 13, (11, 12)
 
 HEADERS = {b"II*\0": "<", b"MM\0*": ">"}
-"""The first four bytes, and the byte order that they stand for."""
+"""The first four bytes, and the byte order that they mean."""
 
 _INTEROP = TABLE["InteropOffset"].number
 
 _BLOBS = ((0x0201, 0x0202), (0x0111, 0x0117))  # offset and length of a thumbnail, of a strip
 
-# Some phones write tags of the EXIF directory into the first one, so both are searched for all.
+# Some phones write tags of the EXIF directory into the first one, so both are searched for all tags.
 _PICTURE_TAGS = {TABLE[name].number: name for name in READ if TABLE[name].directory != GPS}
 
 _GPS_TAGS = {TABLE[name].number: name for name in READ if TABLE[name].directory == GPS}
 
-# These belong into the first directory, and an EXIF directory that repeats them is the odd one.
+# These belong into the first directory; an EXIF directory that repeats them is wrong.
 _FIRST_TAGS = ("Make", "Model", "Orientation", "ImageDescription", "ModifyDate", "ImageWidth", "ImageHeight")
 
-_MOST_NUMBERS = 8  # the longest list of numbers that any tag read holds is four
+_MOST_NUMBERS = 8  # no tag that is read has more than four numbers
 
 
-# To extend.
+# Extending.
 
 
 class Entry(NamedTuple):
@@ -93,7 +93,7 @@ class Block:
     Raises
     ------
     FormatError
-        If it is no TIFF structure, or its first directory is damaged.
+        If it is not a TIFF structure, or its first directory is damaged.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -135,7 +135,7 @@ class Block:
         Raises
         ------
         FormatError
-            If a directory that would have to change is damaged.
+            If a directory that has to be changed is damaged.
         """
         first = dict(wanted.get(IFD0, {}))
         for name, pointer in POINTERS.items():
@@ -176,7 +176,7 @@ class Block:
         return int(struct.unpack(f"{self.order}I", entry.field)[0])
 
     def _changed(self, old: Directory, wanted: Mapping[int, Encoded]) -> Directory:
-        """Write values and directory, and return the directory as it is now."""
+        """Write values and directory, and return the new directory."""
         taken = list(self._taken())
         entries = list(old.entries)
         for tag, value in sorted(wanted.items()):
@@ -190,13 +190,13 @@ class Block:
                 entries[there[0]] = entry
                 entries = [kept for number, kept in enumerate(entries) if number not in there[1:]]
             else:
-                # Ascending, as TIFF has it, without a new order for entries that have another.
+                # Insert in ascending order, as TIFF requires, but do not reorder existing entries.
                 before = next((number for number, other in enumerate(entries) if other.tag > tag), len(entries))
                 entries.insert(before, entry)
         return self._put_directory(entries, old, taken)
 
     def _put_value(self, raw: bytes, there: list[Entry], taken: list[tuple[int, int]]) -> int:
-        """Write a value where the one before was, if it fits and nothing else lies there, else at the end."""
+        """Write a value in the place of the old one, if it fits and nothing else lies there, else at the end."""
         if len(there) == 1 and there[0].size >= len(raw):
             start, end = self._offset(there[0]), self._offset(there[0]) + there[0].size
             if self._is_alone(start, end, taken):
@@ -204,7 +204,7 @@ class Block:
         return self._put(raw, None)
 
     def _is_alone(self, start: int, end: int, taken: list[tuple[int, int]]) -> bool:
-        """Return whether a stretch lies inside the block, and meets no other than itself."""
+        """Return whether a stretch lies inside the block, and overlaps no other stretch."""
         meeting = [part for part in taken if part[0] < end and start < part[1]]
         return start >= 8 and end <= len(self._data) and meeting == [(start, end)]
 
@@ -224,7 +224,7 @@ class Block:
         return Directory(self._put(table, old.offset if fits else None), entries, old.following)
 
     def _taken(self) -> Iterator[tuple[int, int]]:
-        """Give every stretch of the block that is known to hold something; what reaches out of it holds nothing."""
+        """Yield every stretch of the block that is known to be in use; stretches beyond the block are ignored."""
         for start, end in self._stretches():
             if end <= len(self._data):
                 yield start, end
@@ -258,7 +258,7 @@ class Block:
 
 
 def fresh(wanted: Mapping[str, Mapping[int, Encoded]], order: str) -> bytes:
-    """Return a new block of these values: each directory, and behind it its values."""
+    """Return a new block of these values: each directory, followed by its values."""
     first = dict(wanted.get(IFD0, {}))
     others = [name for name in POINTERS if wanted.get(name)]
     first.update({POINTERS[name]: _long(0, order) for name in others})
@@ -293,7 +293,7 @@ def _long(number: int, order: str) -> Encoded:
     return Encoded(LONG, 1, struct.pack(f"{order}I", number))
 
 
-# To read.
+# Reading.
 
 
 class Field(NamedTuple):
@@ -318,7 +318,7 @@ class Fields:
     problem
         The first thing that is wrong with the segment; None where nothing is.
     broken
-        Whether it is so wrong that none of it could be read.
+        Whether nothing of the segment could be read.
     """
 
     __slots__ = ("_data", "_order", "broken", "gps", "picture", "problem")
@@ -359,7 +359,7 @@ class Fields:
             return raw.decode("latin-1")
 
     def numbers(self, field: Field | None) -> list[tuple[int, int]]:
-        """Return numbers as fractions (numerator, denominator); (0, 0) where a float is none."""
+        """Return numbers as fractions (numerator, denominator); (0, 0) where a float is not finite."""
         if field is None or field.type not in LETTERS:
             return []
         count = min(field.length, _MOST_NUMBERS)
@@ -372,7 +372,7 @@ class Fields:
         return [(value, 1) for value in values]
 
     def whole(self, field: Field | None) -> int | None:
-        """Return the first number, if it is whole."""
+        """Return the first number, if it is a whole number."""
         numbers = self.numbers(field)
         return numbers[0][0] // numbers[0][1] if numbers and numbers[0][1] else None
 

@@ -1,9 +1,9 @@
 """
-XMP packets: the properties of a photo read, and those set that make viewers open it as a panorama.
+XMP packets: reading the properties of a photo, and setting those that make viewers open it as a panorama.
 
-Read are simple properties: attributes and plain elements of an `rdf:Description`. A packet that declares
-entities is refused, nothing outside it is ever opened, and of a damaged one what comes before the damage
-is kept. A packet that is written keeps its every byte but for the values that are set anew.
+Only simple properties are read: attributes and plain elements of an `rdf:Description`. A packet that
+declares entities is refused, nothing outside it is ever opened, and a damaged packet is read up to the
+damage. Writing a packet changes only the bytes of the values that are set.
 Format: ISO 16684-1; EXIF in XMP: CIPA DC-010; GPano: Google's photo sphere schema.
 """
 
@@ -31,7 +31,7 @@ PREFIXES = {
     "http://cipa.jp/exif/1.0/": "exifEX",
     GPANO: "GPano",
 }
-"""The namespaces that are read, and what they are called in the names of properties."""
+"""The namespaces that are read, and their prefixes in the names of properties."""
 
 _PACKET = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
@@ -42,14 +42,14 @@ _PACKET = (
 
 _DESCRIPTION = f"{RDF} Description"
 
-_LONGEST = 4096  # characters of a property; all those wanted are short
+_LONGEST = 4096  # characters of a property; all properties that are read are short
 
 _PROJECTION = re.compile(rb"""ProjectionType\s*(?:=\s*["']|>)\s*(equirectangular|spherical)""", re.IGNORECASE)
 
 
 class Properties:
     """
-    The properties of an XMP packet, parsed when the first of them is asked for that stands in it.
+    The properties of an XMP packet, which is parsed at the first request for a property that it contains.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Properties:
     Attributes
     ----------
     problem
-        What is wrong with it; None where nothing is, or nothing was parsed.
+        The packet's problem; None without one, or before parsing.
     """
 
     def __init__(self, packet: bytes | None) -> None:
@@ -68,12 +68,12 @@ class Properties:
         self.problem: str | None = None
 
     def text(self, *names: str) -> str | None:
-        """Return the first of some properties, such as `exif:GPSLatitude`, that is there."""
+        """Return the first existing one of some properties, such as `exif:GPSLatitude`."""
         packet = self._packet
         if packet is None:
             return None
         for name in names:
-            # Most packets hold none of what is asked for; to search them is far cheaper than to parse.
+            # Most packets have none of the requested properties; searching is far faster than parsing.
             if self._properties is None and packet.isascii() and name.partition(":")[2].encode() not in packet:
                 continue
             if self._properties is None:
@@ -83,7 +83,7 @@ class Properties:
         return None
 
     def is_panorama(self) -> bool:
-        """Return whether they say that the picture is an equirectangular panorama."""
+        """Return whether the properties mark the picture as an equirectangular panorama."""
         packet = self._packet
         return packet is not None and b"ProjectionType" in packet and _PROJECTION.search(packet) is not None
 
@@ -95,7 +95,7 @@ def read_properties(packet: bytes) -> tuple[dict[str, str], str | None]:
     Parameters
     ----------
     packet
-        The packet, as it stands in the file.
+        The packet, as stored in the file.
 
     Returns
     -------
@@ -155,15 +155,15 @@ class Panorama:
     """A picture that shows a sphere, or a part of one, in equirectangular projection."""
 
     heading: float | None = None
-    """Heading of its centre, degrees clockwise from true north; None when unknown."""
+    """Heading of the picture's centre, degrees clockwise from true north; None when unknown."""
 
     def properties(self, width: int, height: int) -> dict[str, str]:
         """
         Return its GPano properties.
 
-        A picture of two to one shows the whole sphere. One that is lower is taken for a full turn of
-        which the same angle is missing above and below; one that is higher, for the full height of
-        which the same angle is missing left and right.
+        A picture of two to one shows the whole sphere. A lower picture is taken for a full turn, with
+        the same angle missing above and below; a higher one for the full height, with the same angle
+        missing left and right.
 
         Parameters
         ----------
@@ -196,20 +196,20 @@ def with_panorama(existing: bytes | None, wanted: Mapping[str, str]) -> bytes:
     """
     Return an XMP packet with GPano properties.
 
-    Where a packet says what part of the sphere the picture shows, whoever stitched it knew: its
-    values stay, and only the heading is set, and what is missing is added.
+    Where a packet says which part of the sphere the picture shows, the stitching software knew it:
+    its values stay, only the heading is replaced, and missing properties are added.
 
     Parameters
     ----------
     existing
-        The packet that the picture has; None where it has none.
+        The picture's packet; None where it has none.
     wanted
         The properties, from `Panorama.properties`.
 
     Raises
     ------
     FormatError
-        If that packet is no well-formed XMP.
+        If that packet is not well-formed XMP.
     """
     text = _PACKET if existing is None else _text(existing)
     prefixes = re.findall(r'xmlns:([\w.-]+)\s*=\s*["\']' + re.escape(GPANO) + r'["\']', text)
@@ -245,7 +245,7 @@ def _value_of(name: str) -> re.Pattern[str]:
 
 
 def _with_description(text: str, values: Mapping[str, str]) -> str:
-    # Every description of a packet is about the same thing, and says so in the same words.
+    # All descriptions of a packet must have the same `rdf:about`.
     about = re.search(r'<[\w.-]+:Description\b[^>]*?\b[\w.-]+:about\s*=\s*(["\'])(.*?)\1', text)
     end = list(re.finditer(r"[ \t]*</([\w.-]+):RDF\s*>", text))
     if not end:
@@ -269,7 +269,7 @@ def _must_be_well_formed(data: bytes) -> None:
 
 
 def _refuse(*_: object) -> None:
-    """Refuse a document type: XMP has none, and entities grow without limit."""
+    """Refuse a document type: XMP has none, and entities can grow without limit."""
     raise FormatError("its XMP is damaged: it declares a document type")
 
 

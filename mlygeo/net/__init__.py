@@ -1,1 +1,1 @@
-"""The wire, whoever answers: HTTP, answers, quotas, workers, pictures."""
+"""Network access for all providers: HTTP, answers, quotas, worker pools, pictures."""

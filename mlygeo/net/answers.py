@@ -240,7 +240,7 @@ def decompressed(body: bytes, headers: Mapping[str, str], longest: int) -> bytes
     if length.isdigit() and int(length) != len(body):
         return Broken(f"sent {len(body):,} of {int(length):,} bytes")
     if not body and not length and "chunked" not in headers.get("Transfer-Encoding", "").lower():
-        # The end of such a body is the end of the connection, so nothing tells empty from lost.
+        # The end of such a body is the end of the connection, so empty and lost bodies look the same.
         return Broken("closed the connection without an answer")
     encoding = headers.get("Content-Encoding", "identity").strip().lower()
     if body and (encoding in {"gzip", "x-gzip"} or body.startswith(b"\x1f\x8b")):
@@ -255,7 +255,7 @@ def check_tile(content: bytes) -> None:
     Raise unless bytes look like a whole vector tile.
 
     Walks over the layers without decoding them: a web page, an error text, or a tile that was cut
-    short inside a layer is told from a tile in microseconds. Zero bytes are an empty tile.
+    short inside a layer is distinguished from a tile in microseconds. Zero bytes are an empty tile.
 
     Parameters
     ----------

@@ -1,5 +1,5 @@
 """
-The one door to HTTP: every request to a service goes through a `Client`.
+The single entry to HTTP: every request to a service goes through a `Client`.
 
 It keeps the pace, tries again what may pass, stops at what will not, as the service judges its own
 answers, and lets no token into a message or a log. The `Service` itself is a value that is passed
@@ -101,7 +101,7 @@ class Client:
         self._session.mount("http://", adapter)
         # Gzip alone, since its end can be checked: a body cut short inside is not taken for whole.
         self._session.headers.update({"User-Agent": "mlygeo", "Accept-Encoding": "gzip"})
-        # Keeps passwords of a .netrc file out of the requests.
+        # Without this, requests would send passwords of a .netrc file.
         self._session.auth = lambda request: request
 
     def __enter__(self) -> Self:
@@ -137,7 +137,7 @@ class Client:
         query
             Parameters of the query.
         check
-            Called with the body; raises FormatError where it is not what was asked for, and then
+            Called with the body; raises FormatError if it is not the requested content, and then
             the request is tried again.
         admit
             As for the client, for this request instead of the client's.
@@ -183,7 +183,7 @@ class Client:
         admit: Callable[[], float] | None = None,
         grew: Callable[[], bool] = lambda: False,
     ) -> Answer:
-        """Try until it works, or will not; a try that got further than those before starts the count anew."""
+        """Try until success or a final error; a try that got further than those before resets the count."""
         retry = self._service.retry
         tries = held = 0
         while True:
@@ -212,7 +212,7 @@ class Client:
                 raise type(answer.error)(f"{answer.error}, in {tries} tries", hint=answer.error.hint)
             if answer.then == "at once":
                 continue
-            wait = retry.wait_after(tries, told=answer.wait)
+            wait = retry.wait_after(tries, asked=answer.wait)
             log.debug("%s; again in %.1f s", answer.error, wait)
             self._pause(wait)
 
@@ -236,9 +236,9 @@ class Client:
         if self._stop.is_set():
             raise StoppedError
 
-    def _held_for(self, told: float | None) -> float:
-        """Return how long all requests wait where there were too many, seconds; the service may have told."""
-        return max(self._service.retry.rate_wait, told or 0.0)
+    def _held_for(self, asked: float | None) -> float:
+        """Return how long all requests wait after too many, seconds; the service may have asked for a time."""
+        return max(self._service.retry.rate_wait, asked or 0.0)
 
     def _hold(self, seconds: float, error: ServiceError) -> None:
         log.warning("%s; all requests wait %.0f s", error, seconds)
@@ -263,8 +263,8 @@ class Client:
         came = self._ask("GET", url, what=what, query=query, headers=headers, longest=longest)
         if isinstance(came, Trouble):
             return came
-        status, told, body = came
-        trouble = self._service.judge(status, told, body, what=what, now=self._wall_clock())
+        status, sent, body = came
+        trouble = self._service.judge(status, sent, body, what=what, now=self._wall_clock())
         if trouble is None and check is not None:
             try:
                 check(body)
@@ -287,7 +287,7 @@ class Client:
         """
         Make one request; return status, headers and body of a whole answer.
 
-        Nothing of the network is raised from within the `except`: the causes hold the token.
+        No network error is raised from within the `except`: the causes contain the token.
         """
         service = self._service
         try:
@@ -302,16 +302,16 @@ class Client:
                 timeout=timeout or (service.connect_timeout, service.read_timeout),
                 proxies={"http": "", "https": ""} if config.is_loopback(url) else None,
             ) as response:
-                status, told = response.status_code, response.headers
+                status, sent = response.status_code, response.headers
                 content = self._body(response, longest)
-        except FileError:  # of the file that goes up
+        except FileError:  # of the uploaded file
             raise
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             content = Broken(redact(_reason(error), service.token))
         if isinstance(content, Broken):
             message = f"{what}: {urlsplit(url).netloc} {content.reason}"
             return Trouble(NetworkError(message, hint="check the network connection"), "again")
-        return status, told, content
+        return status, sent, content
 
     def _body(self, response: requests.Response, longest: int) -> bytes | Broken:
         """Read an answer to its end, within the limits of size and time."""
@@ -344,7 +344,7 @@ def _origin(url: str) -> tuple[str, str, int | None]:
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Tell of no redirect: one that is not followed would still be parsed, and its body read without limit."""
+        """Report no redirect: requests would parse even one that is not followed, and read its body without limit."""
 
 
 def _reason(error: BaseException) -> str:
@@ -395,7 +395,7 @@ class Retry:
     rate_wait: float = 60.0
     patience: float = 900.0
 
-    def wait_after(self, tries: int, *, told: float | None = None) -> float:
+    def wait_after(self, tries: int, *, asked: float | None = None) -> float:
         """
         Return how long to wait after so many tries that failed, seconds.
 
@@ -403,12 +403,12 @@ class Retry:
         ----------
         tries
             How many there were, at least one.
-        told
+        asked
             Seconds that the service asks to wait, which the wait is not shorter than.
         """
         # Doubling past 2**30 would leave every limit behind and end in an overflow.
         most = min(self.longest_wait, self.first_wait * 2 ** min(tries - 1, 30))
-        return max(told or 0.0, random.uniform(0, most))  # noqa: S311 - no secret hangs on it
+        return max(asked or 0.0, random.uniform(0, most))  # noqa: S311 - no secret hangs on it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -432,10 +432,10 @@ class Service:
     """
 
     provider: ClassVar[str]
-    """Name of the provider whose it is, as in `mlygeo.providers.PROVIDERS`."""
+    """Name of the service's provider, as in `mlygeo.providers.PROVIDERS`."""
 
     token_hint: ClassVar[str]
-    """What to do where there is no access token, or it is refused."""
+    """Hint if there is no access token, or it is refused."""
 
     token_scheme: ClassVar[str] = "Bearer"  # noqa: S105 - a word before it
     """The word before the token in the header `Authorization`."""
@@ -449,7 +449,7 @@ class Service:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """The addresses where it answers; the header with the token goes to these hosts alone."""
+        """The addresses of the service; the header with the token is sent only to these hosts."""
         return ()
 
     @property
@@ -467,7 +467,7 @@ class Service:
         now: float,
     ) -> Trouble | None:
         """
-        Return what is wrong with an answer, or None where it is no error.
+        Return the error of an answer, or None if it is not an error.
 
         Parameters
         ----------
@@ -476,9 +476,9 @@ class Service:
         headers
             Its headers.
         body
-            Its body, decompressed; looked at where the provider tells errors there.
+            Its body, decompressed; it is read if the provider reports errors there.
         what
-            What was asked for, for messages.
+            The subject of the request, for messages.
         now
             Seconds since 1970.
         """

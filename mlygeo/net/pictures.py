@@ -2,7 +2,7 @@
 The bytes of pictures, from the hosts that deliver them: signed addresses, and never a token.
 
 Read with urllib3, since `requests` on top of it costs four times the CPU. One call is one request:
-whoever calls decides what to try again, because an address that expired has to be asked for anew.
+the caller decides what to try again, because an expired address has to be requested again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ EXPIRED = frozenset({403, 404, 410})
 
 
 class ExpiredError(ServiceError):
-    """The address of a picture does not hold any more: ask for a new one."""
+    """The address of a picture has expired: request a new one."""
 
 
 class WaitError(ThrottledError):
@@ -53,9 +53,9 @@ class WaitError(ThrottledError):
     Parameters
     ----------
     message
-        What it answered.
+        Status of the answer.
     seconds
-        How long it asks to wait; None where it does not say.
+        Seconds that the host asks to wait; None if it does not say.
     """
 
     def __init__(self, message: str, *, seconds: float | None) -> None:
@@ -73,7 +73,7 @@ class Pictures:
     Parameters
     ----------
     service
-        Its time-outs are kept, and its token is kept out of every address and message.
+        Its timeouts are used, and its token is removed from every address and message.
     connections
         Connections kept open to each host.
     stop
@@ -120,13 +120,13 @@ class Pictures:
         with self._lock:
             sockets = list(self._sockets)
         for each in sockets:
-            # Of the plain socket, since TLS would first say goodbye to a host that may not answer.
+            # The plain socket, since TLS would first send a close message to a host that may not answer.
             with contextlib.suppress(OSError, ValueError):
                 socket.socket.shutdown(each, socket.SHUT_RDWR)
 
     def get(self, url: str, *, what: str) -> bytes:
         """
-        Return what an address delivers, whole as far as its length tells.
+        Return the content of an address, complete by its stated length.
 
         Parameters
         ----------
@@ -213,7 +213,7 @@ class Pictures:
                 answers.decompressed(b"".join(pieces), response.headers, self._longest),
             )
         finally:
-            # A connection whose answer was not read to its end cannot serve another one.
+            # A connection whose answer was not read completely cannot be reused.
             if whole:
                 response.release_conn()
             else:
@@ -258,8 +258,8 @@ class Pictures:
         }
         if proxy:
             user, password = requests.utils.get_auth_from_url(proxy)
-            told = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if user else None
-            pool: urllib3.PoolManager = urllib3.ProxyManager(proxy, proxy_headers=told, **options)
+            headers = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if user else None
+            pool: urllib3.PoolManager = urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
         else:
             pool = urllib3.PoolManager(**options)
         pool.pool_classes_by_scheme = {"http": self._noting("http"), "https": self._noting("https")}

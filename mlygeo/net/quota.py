@@ -64,7 +64,7 @@ class Pace:
             return self._fill()
 
     def take(self) -> float:
-        """Book one request, and return how many seconds to wait before it goes out."""
+        """Count one request, and return how many seconds to wait before it is sent."""
         with self._lock:
             self._level = self._fill() - 1
             return max(0.0, -self._level * 60 / self.rate_per_minute)
@@ -141,7 +141,7 @@ class TileQuota:
 
     def take(self) -> float:
         """
-        Book one request, and return how many seconds to wait before it goes out.
+        Count one request, and return how many seconds to wait before it is sent.
 
         Raises
         ------
@@ -161,7 +161,7 @@ class TileQuota:
         return self._pace.take()
 
     def close(self) -> None:
-        """Write what was counted."""
+        """Write the counts."""
         with self._lock:
             self._synchronise()
 
@@ -201,14 +201,14 @@ class TileQuota:
         self._pace.lower(level)
 
     def _roll_over(self) -> None:
-        """Start a new day's count; what is pending belongs to the day before, which is over."""
+        """Start a new day's count; pending requests belong to the day before, which is over."""
         today = self._today()
         if today != self._day:
             self._day, self._written, self._pending = today, 0, 0
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return the state in a file; a fresh one where there is none, or none that can be read."""
+    """Return the state in a file; a new one if the file is missing or unreadable."""
     fresh: dict[str, Any] = {"day": "", "requests": {}, "level": None, "at": 0.0}
     try:
         state = json.loads(path.read_text(encoding="utf-8"))

@@ -25,12 +25,12 @@ Result = TypeVar("Result")
 Item = TypeVar("Item")
 
 GLANCE_S = 0.2
-"""Seconds between two looks around while waiting: longer ones would hide Ctrl-C on Windows."""
+"""Seconds between two checks while waiting: longer waits would delay Ctrl-C on Windows."""
 
 
 class WorkerPool(Generic[Task, Result]):
     """
-    Does tasks in several threads.
+    Runs tasks in several threads.
 
     No more than twice as many tasks as workers are under way or waiting to be taken, so that a
     list of any length needs little memory. The threads are daemons, because a thread that reads
@@ -39,11 +39,11 @@ class WorkerPool(Generic[Task, Result]):
     Parameters
     ----------
     work
-        Does a task, in a worker's thread.
+        Function that runs a task, in a worker's thread.
     workers
-        Threads at most; they are started as they are needed.
+        Most threads; they are started as needed.
     name
-        Of the threads.
+        Name of the threads.
 
     Examples
     --------
@@ -107,7 +107,7 @@ class WorkerPool(Generic[Task, Result]):
         """
         Wait for the tasks under way, for so many seconds at most; return what came of them.
 
-        For whoever has stopped reading `results` before its end: no other task is begun then.
+        Stop after reading only part of `results`: no other task is started then.
 
         Parameters
         ----------
@@ -135,7 +135,7 @@ class WorkerPool(Generic[Task, Result]):
 
     def _next_result(self) -> tuple[Task, Result | Exception]:
         while True:
-            # A wait without an end would keep Ctrl-C from being seen on Windows.
+            # An endless wait would block Ctrl-C on Windows.
             with suppress(queue.Empty):
                 return self._done.get(timeout=0.5)
 
@@ -201,7 +201,7 @@ class RetryQueue(Generic[Item]):
             self._push(item, self._clock() + after)
 
     def done(self) -> None:
-        """Say that an item which was taken is settled."""
+        """Report that a taken item is settled."""
         with self._changed:
             self._unsettled -= 1
             self._changed.notify_all()

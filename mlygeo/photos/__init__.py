@@ -1,1 +1,1 @@
-"""What is done to photos: tags written, descriptions kept, files moved."""
+"""Local photos: writing tags, storing descriptions, moving files."""

@@ -1,9 +1,9 @@
 """
-JPEG files changed: EXIF and a panorama's XMP written into them, or the picture encoded anew.
+Changing JPEG files: writing EXIF and a panorama's XMP, or encoding the picture again.
 
-Where tags are written, the image data and every other segment stay byte for byte what they were, and
-inside the EXIF block nothing is moved: maker notes, thumbnails and unknown tags lie where they lay. A file
-is replaced only by a new one that has been read back from the disk and found whole.
+Writing tags leaves the image data and every other segment unchanged byte by byte, and moves nothing
+inside the EXIF block: maker notes, thumbnails and unknown tags stay in place. A file is replaced only
+after the new one was read back from the disk and found complete.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlygeo.photos.exif_writer")
 
 ORIGINAL = "_original"
-"""What is appended to the name of an original that is kept; ExifTool does the same, and can put it back."""
+"""Suffix of the names of kept originals; ExifTool uses the same, and can restore them."""
 
 _NEW_BLOCK = b"Exif\0\0"
 
 MOST_PIXELS = 178_956_970
-"""Pixels of a picture that is decoded, half a gigabyte of memory; Pillow draws the line there too."""
+"""Most pixels of a picture that is decoded: half a gigabyte of memory, also Pillow's limit."""
 
 QUALITY = 80
-"""Quality where none is asked for."""
+"""Default quality."""
 
 _LONGEST_WEBP_SIDE = 16_383
 
@@ -49,27 +49,27 @@ def insert(jpeg: bytes, tags: Tags) -> bytes:
     """
     Return a JPEG with tags written into it.
 
-    Image data and all other segments stay as they are, byte for byte. An EXIF block that is there
-    is extended in place: values of other tags, maker notes and thumbnail keep their bytes and
-    their offsets. The index of further pictures (MPF) is corrected where it must be.
+    Image data and all other segments are unchanged, byte by byte. An existing EXIF block is extended
+    in place: values of other tags, maker notes and thumbnail keep their bytes and offsets. The index
+    of further pictures (MPF) is corrected where necessary.
 
     Parameters
     ----------
     jpeg
         The file.
     tags
-        What to write, from `picture_tags` or `description_tags`.
+        The tags, from `picture_tags` or `description_tags`.
 
     Returns
     -------
     jpeg
-        The file with the tags; written twice, it is the same as written once.
+        The file with the tags; writing them twice gives the same file.
 
     Raises
     ------
     FormatError
-        If it is no JPEG, if its EXIF or XMP is damaged where it would have to change, or if the
-        tags do not fit into the 64 kB that a segment holds.
+        If it is not a JPEG, if its EXIF or XMP is damaged where it has to be changed, or if the
+        tags do not fit into the 64 kB of a segment.
 
     Examples
     --------
@@ -108,36 +108,36 @@ def write_exif(
     """
     Write tags into a JPEG file, safely.
 
-    The new file is written beside the old one, forced to the disk, read back and compared: the
+    The new file is written beside the old one, synced to the disk, read back and compared: the
     image data and every segment but EXIF and XMP must equal the original's, and the tags must be
-    there. Only then does it take the old one's name, in one step: whenever the program stops,
-    there is the old file or the new one, and whole. Mode and times stay.
+    there. Only then is it renamed to the old name, in one step: whenever the program stops, there
+    is either the old or the new file, and it is complete. Mode and times are preserved.
 
     Parameters
     ----------
     path
-        The file. A symbolic link stays one; what it leads to is replaced.
+        The file. A symbolic link stays a link; its target is replaced.
     tags
-        What to write, from `picture_tags` or `description_tags`.
+        The tags, from `picture_tags` or `description_tags`.
     keep_original
-        Keep the file as it was under its name with "_original" behind; one that is there already
-        stays, since it is older.
+        Keep the original under its name with "_original" appended; an existing such file stays,
+        since it is older.
     target
-        Write the new file here and leave the old one alone.
+        Write the new file here and leave the old one unchanged.
 
     Returns
     -------
     written
-        False where the file says all that already, and nothing was done.
+        False if the file has all these tags already, and was not written.
 
     Raises
     ------
     FormatError
-        If it is no JPEG, if its metadata is damaged where it would have to change, or if the tags
+        If it is not a JPEG, if its metadata is damaged where it has to be changed, or if the tags
         do not fit.
     FileError
-        If it cannot be read or replaced, or was changed by another program meanwhile. Whatever is
-        raised, the file is as it was.
+        If it cannot be read or replaced, or another program changed it meanwhile. After any error
+        the file is unchanged.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def write_exif(
         with source.open("rb") as file:
             before = os.fstat(file.fileno())
             jpeg = file.read()
-    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
+    except (OSError, RuntimeError) as error:  # RuntimeError: circular links, before Python 3.13
         raise store.file_error(error if isinstance(error, OSError) else OSError(str(error)), Path(path)) from error
     try:
         new = insert(jpeg, tags)
@@ -163,7 +163,7 @@ def write_exif(
         _write(temporary, new)
         _check(temporary.read_bytes(), new, jpeg, tags, source.name)
         shutil.copystat(source, temporary)
-        # What is forced to the disk has to be opened for writing once more.
+        # fsync needs a file that is open for writing.
         temporary.chmod(stat.S_IMODE(before.st_mode) | stat.S_IWUSR)
         if goal == source:
             _must_be_unchanged(source, before)
@@ -234,11 +234,11 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _check(written: bytes, new: bytes, jpeg: bytes, tags: Tags, name: str) -> None:
-    """Raise unless what the disk gives back is whole, has the tags, and is the original in all else."""
+    """Raise unless the file read back from disk is complete, has the tags, and otherwise equals the original."""
     if written != new:
         raise FileError(f"{name}: what was written came back different from the disk; the file was left as it was")
     old_layout, new_layout = segments.layout(jpeg), segments.layout(written)
-    # A comparison of two memoryviews goes number by number; this goes at the speed of memory, without a copy.
+    # Comparing two memoryviews goes number by number; this runs at the speed of memory, without a copy.
     pictures = memoryview(jpeg)[old_layout.scan :]
     same = len(pictures) == len(written) - new_layout.scan and written.endswith(pictures)
     same = same and list(_others(jpeg, old_layout)) == list(_others(written, new_layout))
@@ -253,7 +253,7 @@ def _check(written: bytes, new: bytes, jpeg: bytes, tags: Tags, name: str) -> No
 
 
 def _others(jpeg: bytes, found: segments.Layout) -> Iterable[tuple[int, bytes]]:
-    """Give the segments that writing tags leaves alone. Of an index of further pictures, only that it is there."""
+    """Yield the segments that writing tags does not change; of an index of further pictures, only its presence."""
     changed = {
         id(segment)
         for name in (segments.EXIF_NAME, segments.XMP_NAME)
@@ -272,7 +272,7 @@ def _must_be_unchanged(path: Path, before: os.stat_result) -> None:
 
 
 def _keep(path: Path) -> None:
-    """Keep a file under its name with "_original" behind: a second name for it, or a copy where that cannot be."""
+    """Keep a file under its name with "_original" appended: as a hard link, or as a copy where links are impossible."""
     kept = path.with_name(path.name + ORIGINAL)
     with suppress(FileExistsError):
         try:
@@ -284,19 +284,19 @@ def _keep(path: Path) -> None:
                 shutil.copy2(path, copy)
 
 
-# Encoded anew, smaller or as WebP, with what the picture says of itself.
+# Encoding again, smaller or as WebP, with the picture's metadata.
 
 
 def recode(data: bytes, *, quality: int | None = None, format: Literal["jpg", "webp"] = "jpg") -> bytes:  # noqa: A002
     """
-    Encode a JPEG anew, with its EXIF, XMP and colour profile.
+    Encode a JPEG again, with its EXIF, XMP and colour profile.
 
     Parameters
     ----------
     data
         A JPEG file.
     quality
-        1 (smallest) to 100 (best); None is 80 for WebP, and for JPEG leaves the file as it is.
+        1 (smallest) to 100 (best); None is 80 for WebP, and leaves a JPEG file unchanged.
     format
         "jpg" or "webp".
 
@@ -308,9 +308,9 @@ def recode(data: bytes, *, quality: int | None = None, format: Literal["jpg", "w
     Raises
     ------
     FormatError
-        If it is no whole JPEG, has too many pixels, or cannot be written in that format.
+        If it is not a complete JPEG, has too many pixels, or cannot be written in that format.
     InputError
-        If the quality or the format is none.
+        If the quality or the format is invalid.
 
     Examples
     --------
@@ -338,7 +338,7 @@ def _encoded(data: bytes, quality: int, kind: Literal["jpg", "webp"]) -> bytes:
 
     written = BytesIO()
     try:
-        # Not Image.open: it looks for other formats too, and warns of sizes that panoramas have.
+        # Not Image.open: it tries other formats too, and warns of the size of panoramas.
         with JpegImageFile(BytesIO(data)) as picture:
             options: dict[str, Any] = {
                 name: picture.info[name] for name in ("exif", "xmp", "icc_profile") if picture.info.get(name)
@@ -347,10 +347,10 @@ def _encoded(data: bytes, quality: int, kind: Literal["jpg", "webp"]) -> bytes:
             if kind == "webp":
                 plain = picture if picture.mode in {"RGB", "L"} else picture.convert("RGB")
                 if plain is not picture:
-                    options.pop("icc_profile", None)  # it told of the colours before
+                    options.pop("icc_profile", None)  # the profile of the old colours
                 plain.save(written, "WEBP", quality=quality, **options)
             else:
-                # As fine in colour as before; Pillow's own choice would halve it.
+                # The same colour resolution as before; Pillow's default would halve it.
                 picture.save(written, "JPEG", quality=quality, subsampling="keep", optimize=True, **options)
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise FormatError(f"the picture cannot be encoded anew: {error}") from error

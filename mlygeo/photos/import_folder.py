@@ -1,10 +1,10 @@
 """
-A folder of photos on its way to Mapillary: what its photos said when they were read, and what was made of that.
+A folder of photos before its upload: the photos' tags when they were read, and the results of processing.
 
-Two GeoParquet files keep it, in `.mlygeo` in the folder unless another place is named: `images.parquet`, the
-frame that every unit of `process` reads and writes, and `photos.parquet`, what the photos themselves said. The
-latter is what a unit starts from when it is run again, so that nothing is added twice, even where the tags of a
-photo were overwritten meanwhile.
+Two GeoParquet files store both, in `.mlygeo` in the folder unless another folder is given: `images.parquet`, the
+frame that every unit of `process` reads and writes, and `photos.parquet`, the photos' own tags. A unit that is
+run again starts from the latter, so that nothing is added twice, even if the tags of a photo were overwritten
+meanwhile.
 """
 
 from __future__ import annotations
@@ -60,23 +60,23 @@ ADDED = {
     "failed_in": "str",
     "exif_written": "bool",
 }
-"""Columns that units add to what a photo says, and their dtypes."""
+"""Columns that units add to a photo's own values, and their dtypes."""
 
 
 class PhotoImport:
     """
-    A folder of photos, and where what is known of them is kept.
+    A folder of photos, and the folder of their frames.
 
     Parameters
     ----------
     root
         The folder of photos, or one photo.
     folder
-        Where the frames are kept; `.mlygeo` in the folder unless given.
+        Folder of the frames; by default `.mlygeo` in the folder of photos.
     skip_subfolders
         Leave out photos in subfolders.
     rerun
-        Read photos again that were read before, and forget those that are gone.
+        Read again photos that were read before, and forget deleted ones.
     progress
         Where progress is shown.
 
@@ -108,12 +108,12 @@ class PhotoImport:
     @contextlib.contextmanager
     def held(self, *, dry_run: bool) -> Iterator[None]:
         """
-        Hold the photos and the place of the frames for this process, but for a dry run, which writes nothing.
+        Lock the photos and the folder of the frames for this process, except in a dry run, which writes nothing.
 
         Raises
         ------
         FileError
-            If another run is at work on them: an upload too, which would send half of the photos as they were.
+            If another run works on them, including an upload, which would send some photos in their old state.
         """
         if dry_run:
             yield
@@ -126,13 +126,13 @@ class PhotoImport:
 
     def photos(self, *, dry_run: bool = False) -> gpd.GeoDataFrame:
         """
-        Return what the photos said when they were read; those that were not yet are read now.
+        Return the photos' tags when they were read; photos that were not read yet are read now.
 
         Returns
         -------
         photos
-            Images frame of local files with `modified_ns`, `inserted` (whether we have written into the photo)
-            and `first_path` (str, where it was when it was read).
+            Images frame of local files with `modified_ns`, `inserted` (whether tags were written into the photo)
+            and `first_path` (str, its path when it was read).
 
         Raises
         ------
@@ -180,7 +180,7 @@ class PhotoImport:
         self, photos: gpd.GeoDataFrame, before: gpd.GeoDataFrame | None, *, again: Collection[str]
     ) -> gpd.GeoDataFrame:
         """
-        Return the frame of the import: what photos said, and what units have made of it.
+        Return the frame of the import: the photos' own values, and the results of units.
 
         Parameters
         ----------
@@ -189,7 +189,7 @@ class PhotoImport:
         before
             From `stored`.
         again
-            Units whose results are left out, since they are about to run.
+            Units whose results are left out, since they run next.
 
         Returns
         -------
@@ -228,7 +228,7 @@ class PhotoImport:
         return (self.folder / IMAGES_FILE).exists()
 
     def stored(self) -> gpd.GeoDataFrame | None:
-        """Return the frame that an earlier run left; None where there is none."""
+        """Return the frame of an earlier run; None where there is none."""
         return self._stored(IMAGES_FILE)
 
     def save(self, images: gpd.GeoDataFrame) -> list[Path]:
@@ -244,9 +244,9 @@ class PhotoImport:
 
     def save_beside(self, images: gpd.GeoDataFrame) -> None:
         """
-        Write the frame of the import beside its photos as well, where another folder was named for it.
+        Write the frame of the import beside its photos too, if another folder was given for it.
 
-        A description file there has no fields for whose the images are, and would be read without them.
+        A description file there has no fields for the owners of images, and would be read without them.
         """
         from mlygeo import store
 
@@ -256,16 +256,16 @@ class PhotoImport:
             store.write_frame(images, record)
 
     def note_insertion(self, photos: gpd.GeoDataFrame, rows: Flags) -> None:
-        """Note that we are about to write into photos: what they said before is not asked of them again."""
+        """Record that tags will be written into photos: their old tags are not read again."""
         from mlygeo import store
 
-        told = photos["inserted"].to_numpy(dtype=bool) | rows
-        if (told != photos["inserted"].to_numpy(dtype=bool)).any():
-            noted = photos.assign(inserted=told, error=photos["error"].mask(photos["error"] == GONE))
+        inserted = photos["inserted"].to_numpy(dtype=bool) | rows
+        if (inserted != photos["inserted"].to_numpy(dtype=bool)).any():
+            noted = photos.assign(inserted=inserted, error=photos["error"].mask(photos["error"] == GONE))
             store.write_frame(noted, self.folder / PHOTOS_FILE)
 
     def moved(self, places: dict[str, str]) -> None:
-        """Note that photos lie elsewhere now."""
+        """Record the new paths of moved photos."""
         from mlygeo import store
 
         for name in (PHOTOS_FILE, IMAGES_FILE):
@@ -283,7 +283,7 @@ class PhotoImport:
             store.write_frame(frame.assign(**renamed), self.folder / name)
 
     def forget(self, paths: Collection[str]) -> None:
-        """Forget what photos said, since their tags were changed on purpose."""
+        """Forget photos' tags, since they were changed on purpose."""
         from mlygeo import store
 
         frame = self._stored(PHOTOS_FILE)
@@ -302,14 +302,14 @@ class PhotoImport:
             raise FileError(f"{path} is damaged: {error}", hint="delete it, and everything is read anew") from error
 
     def _still_true(self, known: gpd.GeoDataFrame, modified: Whole) -> Flags:
-        """Return which photos are as they were read, but for what we wrote into them ourselves."""
+        """Return which photos are unchanged since they were read, apart from tags written by this package."""
         inserted = known["inserted"].to_numpy(dtype=bool)
         same = known["modified_ns"].to_numpy() == modified
-        # Our own writing keeps the time of the file and changes its size; other programs may do that too.
+        # This package preserves the time of the file and changes its size; other programs may do that too.
         size = np.array([_size(path) for path in known["path"]])
-        told = known["filesize"].to_numpy(dtype=np.float64, na_value=-1)
+        recorded = known["filesize"].to_numpy(dtype=np.float64, na_value=-1)
         whole = known["error"].isna().to_numpy()
-        unchanged: Flags = same & (inserted | ((size == told) & whole & (not self.rerun)))
+        unchanged: Flags = same & (inserted | ((size == recorded) & whole & (not self.rerun)))
         return unchanged
 
     def _gone(self, stored: gpd.GeoDataFrame, listed: pd.Index) -> list[gpd.GeoDataFrame]:
@@ -320,12 +320,12 @@ class PhotoImport:
 
 def import_folder(import_path: Any) -> Path:
     """
-    Return the folder of photos that a call names.
+    Return the folder of photos given in a call.
 
     Raises
     ------
     InputError
-        If it names none, or several.
+        If the call gives none, or several.
     """
     named = several(import_path)
     if not named:
@@ -338,12 +338,12 @@ def import_folder(import_path: Any) -> Path:
 
 
 def joined(parts: list[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
-    """Return parts as one frame of local images, whatever columns each of them lacks."""
+    """Return parts as one frame of local images, even if some lack columns."""
     import pandas as pd
 
     from mlygeo import dtypes, frames
 
-    # Columns that one part lacks or holds no value in would change their dtype.
+    # Columns that are missing or empty in one part would change their dtype.
     wanted = {column.name: column.dtype for column in frames.LOCAL_IMAGES.columns}
     filled = []
     for part in parts:
@@ -363,17 +363,17 @@ def joined(parts: list[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
 
 def photos_of(place: Any) -> Path | None:
     """
-    Return the folder of the photos whose frames lie in a folder of their own.
+    Return the folder of the photos whose frames are stored in another folder.
 
     Parameters
     ----------
     place
-        A folder: what was named with -o when the photos were processed.
+        The folder given with -o when the photos were processed.
 
     Returns
     -------
     folder
-        Where the photos are; None where it is not such a folder.
+        The folder of the photos; None if `place` is not such a folder.
     """
     from mlygeo import store
 
@@ -384,7 +384,7 @@ def photos_of(place: Any) -> Path | None:
         folders = [os.path.dirname(path) for path in store.read_frame(frame)["path"]]  # noqa: PTH120
         return Path(os.path.commonpath(folders)) if folders else None
     except (FileError, FormatError, KeyError, TypeError, ValueError):
-        return None  # a file of this name that is something else
+        return None  # another kind of file with this name
 
 
 def _shown(path: str) -> str:
@@ -421,7 +421,7 @@ def _carried(
             points[rows] = np.asarray(before.geometry.values, dtype=object)[place[rows]]
             values[column] = gpd.GeoSeries(points, index=images.index, crs=images.crs)
         elif column == "error":
-            # What a photo itself is wrong with is known anew; what a track was wrong with is carried.
+            # Errors of the photo itself are found again; errors from a track are carried over.
             theirs = before["failed_in"].eq("geotag").fillna(value=False).to_numpy(dtype=bool)
             rows_of = rows[theirs[place[rows]] & images["error"].isna().to_numpy()[rows]]
             for name, source in (("error", before["error"]), ("failed_in", before["failed_in"])):
@@ -440,7 +440,7 @@ def _with(column: pd.Series, rows: Any, values: pd.Series) -> pd.Series:
 
 
 def _uuids(photos: gpd.GeoDataFrame) -> Any:
-    """Return an id for each photo: the same on every run, from where it was and when it was taken."""
+    """Return an id for each photo, the same on every run: from its first path and its capture time."""
     import uuid
 
     import pandas as pd

@@ -1,7 +1,7 @@
 """
-Tags into many photos at once: each photo is rewritten safely on its own, and a failure becomes a row's error.
+Writing tags into many photos: each photo is rewritten safely, and a failure becomes the error of its row.
 
-Threads do it, since nearly all the time is the disk's; how a single file survives is `exif_writer`'s.
+Threads write the photos, since nearly all the time is spent on the disk; `exif_writer` makes each file safe.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlygeo.photos.insertion")
 
 WORKERS = 8
-"""Photos that are written at once: enough to keep a disk busy while others wait for it."""
+"""Photos written in parallel: enough to keep a disk busy while others wait for it."""
 
 AHEAD = 64
-"""Photos whose tags are made before there is a thread for them."""
+"""Photos whose tags are prepared before a thread is free."""
 
 _PART = re.compile(r"\.(.{1,40})\.[a-z0-9_]{8}\.part", re.DOTALL)
 
@@ -53,26 +53,26 @@ def insert_tags(
     """
     Write tags into photos.
 
-    Whenever it stops, each photo is the old one or the new one, and whole; done again, photos that say
-    it all already are left alone.
+    Whenever it stops, each photo is either the old or the new one, and complete. A second run leaves photos
+    unchanged that have all the tags already.
 
     Parameters
     ----------
     images
-        Images frame of local files; rows with an `error` are passed over.
+        Images frame of local files; rows with an `error` are skipped.
     tags_of
-        Makes the tags of a row.
+        Function that returns the tags of a row.
     rows
-        The rows that are meant; all unless given.
+        The rows to write; by default all.
     keep_original
-        Keep each photo as it was under its name with "_original" behind.
+        Keep each original under its name with "_original" appended.
     copies
-        A folder of photos and another one: copies with the tags go into the second, below the same
-        subfolders as in the first, and the photos stay as they are.
+        A folder of photos and another one: copies with the tags are written into the second, below the
+        same subfolders as in the first, and the photos stay unchanged.
     workers
-        Photos that are written at once.
+        Photos written in parallel.
     progress
-        Where progress is shown.
+        The display of progress.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def insert_tags(
     Raises
     ------
     FileError
-        If the disk is full: all further photos would fail too. What was written is whole.
+        If the disk is full: all further photos would fail too. Written photos are complete.
 
     Examples
     --------
@@ -128,14 +128,14 @@ def place_tags(
     image: Mapping[str, Any], kinds: Collection[Overwrite], meta_tags: Mapping[str, Any] | None = None
 ) -> Tags:
     """
-    Return tags of time, position or heading, without an image description but for meta tags.
+    Return tags of time, position or heading, with an image description only for meta tags.
 
     Parameters
     ----------
     image
         A row of a frame of local photos.
     kinds
-        What is written: "time", "gps" (position and altitude), "direction".
+        The tags to write: "time", "gps" (position and altitude), "direction".
     meta_tags
         MAPMetaTags to keep in the photo, for `process` to find.
     """
@@ -148,14 +148,14 @@ def place_tags(
 
 def sweep(folders: Collection[str], photos: Collection[str]) -> int:
     """
-    Remove what runs that were killed left beside photos: folders with a half-written copy of one.
+    Remove temporary folders of killed runs beside photos, which contain an incomplete copy of a photo.
 
     Parameters
     ----------
     folders
-        Where to look; not below.
+        The folders to search, without subfolders.
     photos
-        The photos; what belongs to none of them is left alone.
+        The photos; folders that belong to none of them are left unchanged.
 
     Returns
     -------
@@ -174,7 +174,7 @@ def sweep(folders: Collection[str], photos: Collection[str]) -> int:
                 found = [(entry.path, _PART.fullmatch(entry.name)) for entry in entries if entry.is_dir()]
             leftovers = [Path(path) for path, match in found if match is not None and match[1] in starts]
         except OSError:
-            continue  # what cannot be listed fails where it is written to, with its reason
+            continue  # a folder that cannot be listed fails when it is written to, with the reason
         for leftover in leftovers:
             inside = list(leftover.iterdir())
             if all(file.is_file() and file.name in mine[folder] for file in inside):
@@ -208,7 +208,7 @@ def _in_threads(
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     note(running.pop(future), future.result())
         except BaseException:
-            # Interrupted, or the disk is full: what has not begun does not begin, what has ends whole.
+            # Interrupted, or the disk is full: start no more photos, and finish those in progress.
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
@@ -220,7 +220,7 @@ def _write(
     keep_original: bool,
     copies: tuple[Path, Path] | None,
 ) -> bool | str:
-    """Write one photo; return whether anything was done, or why it could not be."""
+    """Write one photo; return whether it was changed, or why it could not be."""
     path = record["path"]
     try:
         target = None if copies is None else copies[1] / os.path.relpath(path, copies[0])
@@ -238,7 +238,7 @@ def _column(errors: Objects, images: gpd.GeoDataFrame) -> Any:
 
 
 def _sizes(images: gpd.GeoDataFrame, places: Any) -> Any:
-    """Return the sizes of the files, of those that may have been written anew."""
+    """Return the sizes of files, measured again where they may have been rewritten."""
     import pandas as pd
 
     sizes = images["filesize"].astype("Int64").copy() if "filesize" in images.columns else None

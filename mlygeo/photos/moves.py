@@ -1,8 +1,8 @@
 """
-Photos into other folders, and back: nothing is overwritten, and what is moved is noted before it is.
+Moving photos to other folders, and back: nothing is overwritten, and each move is recorded before it is done.
 
-The journal is a text file of one line a move. A move is done where the file is at its new place and no longer at
-the old one, whatever the journal says, so that a run may be killed at any line.
+The journal is a text file with one line a move. A move counts as done if the file is at its new path and no
+longer at the old one, whatever the journal says, so that a run may be killed at any line.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ def move_files(
     Parameters
     ----------
     targets
-        Where each file goes. Folders are made.
+        The new path of each file. Missing folders are made.
     journal
-        The file that moves are noted in.
+        The file in which moves are recorded.
     progress
         Where progress is shown.
 
     Returns
     -------
     moved
-        Where each file that was moved is now.
+        The new path of each moved file.
     failed
-        Why others were not; those stay where they are.
+        Reasons for files that were not moved.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def move_files(
 
 def read_moves(journal: Path) -> dict[str, str]:
     """
-    Return the moves that a journal notes and that took place: where files were, and where they are.
+    Return the recorded moves that took place: the old and the new path of each file.
 
     Raises
     ------
@@ -101,14 +101,14 @@ def read_moves(journal: Path) -> dict[str, str]:
     for source, target, _ in _notes(journal):
         origin = next((origin for origin, known in places.items() if known[-1] == source), source)
         places.setdefault(origin, [origin]).append(target)
-    # A move that failed left its file where it was: the first place that has one is the file's.
+    # A failed move left its file in place: the first path that exists is the file's.
     now = {origin: next(filter(os.path.lexists, known), origin) for origin, known in places.items()}
     return {origin: place for origin, place in now.items() if origin != place}
 
 
 def undo_moves(journal: Path, *, progress: Progress | None = None) -> tuple[dict[str, str], dict[str, str]]:
     """
-    Put files back where they were before all moves of a journal, and remove folders that were made for them.
+    Move files back to where they were before all moves of a journal, and remove the folders made for them.
 
     Parameters
     ----------
@@ -120,9 +120,9 @@ def undo_moves(journal: Path, *, progress: Progress | None = None) -> tuple[dict
     Returns
     -------
     moved
-        Where each file was, and where it is again.
+        The path of each file before and after moving it back.
     failed
-        Why others were not put back.
+        Reasons for files that were not moved back.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def undo_moves(journal: Path, *, progress: Progress | None = None) -> tuple[dict
     made = {folder for _, _, folders in _notes(journal) for folder in folders}
     moved, failed = move_files(back, journal, progress=progress)
     for folder in sorted(made, key=len, reverse=True):
-        with suppress(OSError):  # others put files there: then it stays
+        with suppress(OSError):  # the folder has other files: then it stays
             Path(folder).rmdir()
     if not failed:
         journal.unlink(missing_ok=True)
@@ -143,7 +143,7 @@ def undo_moves(journal: Path, *, progress: Progress | None = None) -> tuple[dict
 
 
 def _notes(journal: Path) -> list[tuple[str, str, list[str]]]:
-    """Return from where to where files were to be moved, and the folders that were made for each."""
+    """Return the old and new paths of recorded moves, and the folders made for each."""
     try:
         lines = journal.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -157,17 +157,17 @@ def _notes(journal: Path) -> list[tuple[str, str, list[str]]]:
             notes.append((str(move["from"]), str(move["to"]), [str(folder) for folder in move.get("made", ())]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if number == len(lines):
-                break  # the last line of a run that was killed; its move had not begun
+                break  # the last line of a killed run; its move had not begun
             raise FormatError(f"{journal}: line {number} is no move") from error
     return notes
 
 
 def _move(source: Path, target: Path) -> str | None:
-    """Move a file, and return why not where it cannot be."""
+    """Move a file; return the reason if that is impossible, else None."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            # A second name, and then without the first: unlike a rename, this never replaces a file.
+            # Link the new name, then remove the old one: unlike a rename, this never replaces a file.
             os.link(source, target, follow_symlinks=False)
         except FileExistsError:
             if not target.samefile(source):

@@ -1,8 +1,8 @@
 """
-From what is known of an image, a row of a frame or a provider's record, to the tags that say it.
+From an image, a row of a frame or a provider's record, to its tags.
 
-A value is taken in whatever form it came. Times are written as the clocks at the place show them: the time
-zone is the real one, by its borders and its rules at that time.
+Values may have any form. Times are written in the local time of the place, with the borders and rules of
+the time zone at that time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Overwrite = Literal["all", "time", "gps", "direction", "orientation"]
 """Tags that are written beside the image description: see `description_tags`."""
 
 _SENSOR_MM = 36.0
-"""Larger side of the frame that 35 mm equivalents are told for."""
+"""Larger side of the frame for 35 mm equivalents."""
 
 _EXIF_VERSION, _GPS_VERSION = b"0232", bytes((2, 3, 0, 0))
 
@@ -43,29 +43,29 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
     """
     Return the tags that say in a picture what its provider says of it.
 
-    An orientation is never among them: pictures are delivered upright. What is unknown is not
-    written; a heading of 0 is a heading, a position of exactly (0, 0) is none.
+    There is never an orientation: pictures are delivered upright. Unknown values are not
+    written; a heading of 0 is valid, a position of exactly (0, 0) is not.
 
     Parameters
     ----------
     image
         A row of an images frame (as `to_dict("records")` gives it), or a record of the provider.
     computed
-        Take position, altitude and heading as computed by 3D reconstruction, where there are
-        such. Their `UserComment` says which of them were.
+        Use position, altitude and heading computed by 3D reconstruction, where they exist. The
+        `UserComment` says which of them were computed.
     provider
-        Who has the picture; the one that is meant where nothing says which, unless given.
+        The provider of the picture; by default the default provider.
 
     Returns
     -------
     tags
         Position, altitude, heading, times, camera, creator, licence and ids, and for a panorama
-        what makes viewers open it as one.
+        the properties that make viewers open it as one.
 
     Raises
     ------
     InputError
-        If a value is of a kind that cannot be understood, such as a time that is none.
+        If a value is invalid, such as a text that is not a time.
 
     Examples
     --------
@@ -111,16 +111,16 @@ def description_tags(
     overwrite: Collection[Overwrite] = (),
 ) -> Tags:
     """
-    Return the image description as a tag, and other tags that are to agree with it.
+    Return the image description as a tag, and other tags that must agree with it.
 
     Parameters
     ----------
     image
-        A row of a frame of local photos: `geometry`, `captured_at`, and what else there is.
+        A row of a frame of local photos: `geometry`, `captured_at`, and all other columns.
     description
-        The image description to write; made of the row unless given.
+        The image description to write; by default it is made from the row.
     overwrite
-        Which other tags are written too. "time": the capture time, local with its offset, and the
+        Other tags to write too. "time": the capture time, local with its offset, and the
         GPS time; "gps": position and altitude; "direction": the heading; "orientation": the
         orientation in `exif_orientation`; "all": all of these.
 
@@ -132,7 +132,7 @@ def description_tags(
     Raises
     ------
     InputError
-        If `overwrite` names something else, or there is no description and none can be made.
+        If `overwrite` has another name, or there is no description and none can be made.
 
     Examples
     --------
@@ -187,11 +187,11 @@ def _times(time_ms: int | None, position: tuple[float, float] | None) -> dict[st
 
 def _focal_length(image: Mapping[str, Any]) -> dict[str, Value]:
     """
-    Return the focal length, told for a frame 36 mm long.
+    Return the focal length for a frame 36 mm long.
 
-    The focal length in `camera_parameters` is a part of the larger side of the picture; what the lens
-    measures in millimetres it does not tell. The resolution in the focal plane, which the size of the picture
-    adds, belongs to the same frame, so that programs find the focal length in pixels again.
+    The focal length in `camera_parameters` is a fraction of the larger side of the picture; the lens's focal
+    length in millimetres is unknown. The resolution in the focal plane, from the size of the picture, belongs
+    to the same frame, so that programs can compute the focal length in pixels.
     """
     parameters = image.get("camera_parameters")
     if isinstance(parameters, str):
@@ -229,13 +229,13 @@ def _identity(image: Mapping[str, Any], computed: list[str]) -> dict[str, Value]
 
 
 def _is_panorama(image: Mapping[str, Any]) -> bool:
-    told = image.get("is_pano")
-    return bool(told) if rows.known(told) else rows.text_of(image, "camera_type") in {"equirectangular", "spherical"}
+    flag = image.get("is_pano")
+    return bool(flag) if rows.known(flag) else rows.text_of(image, "camera_type") in {"equirectangular", "spherical"}
 
 
 def _local(time: datetime, position: tuple[float, float] | None) -> datetime:
     """
-    Return a time as the clocks at a place show it.
+    Return a time in the local time of a place.
 
     Parameters
     ----------
@@ -247,13 +247,13 @@ def _local(time: datetime, position: tuple[float, float] | None) -> datetime:
     Returns
     -------
     time
-        The same moment, with the offset that held there and then; UTC where the place is
-        unknown, or where the offset was no whole number of minutes, which EXIF cannot say.
+        The same moment, with the offset valid there and then; UTC if the place is unknown, or
+        if the offset was not a whole number of minutes, which EXIF cannot store.
     """
     if position is None:
         return time
-    # A Rust extension of 5 MB that takes 35 MB once asked, and a microsecond an answer. Borders
-    # are simplified, to within 111 m; the exact ones cost 140 MB and half a second a process.
+    # A Rust extension of 5 MB that needs 35 MB of memory after the first call, and a microsecond a call.
+    # Borders are simplified, to within 111 m; exact ones need 140 MB and half a second in each process.
     import tzfpy
 
     try:

@@ -1,7 +1,7 @@
 """
-What a user can type: the function behind each verb, a file for each area, and what the files share.
+The public functions: the function behind each verb, one file for each area, and their shared parts.
 
-The body of a function is all that its verb does, too: it makes groups of its options, and joins readers, spatial
-steps and what acts on files and the network. No module here has the name of a public function: imported,
-`mlygeo` would have the module in the function's place.
+A verb runs the body of its function: the body makes groups of its options, and joins readers, spatial steps and
+the actions on files and the network. No module here has the name of a public function: its import would replace
+the function in `mlygeo`.
 """

@@ -1,4 +1,4 @@
-"""Signing in, and who has."""
+"""Signing in, and the list of signed-in users."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def authenticate(
     name = user_name or signed_in.user_name or signed_in.user_key
     before = credentials.users.get(name)
     if user_name is None and before is not None and before.user_key != signed_in.user_key and not force_overwrite:
-        # The same account signs in anew without a question: only a token that may have run out is replaced.
+        # The same account signs in again without a question: only a token that may have expired is replaced.
         _may_replace(name)
     credentials.sign_in(name, signed_in, keyring=keyring)
     place = "the system's keyring" if keyring else str(credentials.path)
@@ -201,7 +201,7 @@ def edit_config(
 def _organization(
     user: User, key: str | None, name: str | None, accounts: Accounts
 ) -> tuple[str | None, Mapping[str, str]]:
-    """Return the organization that a user uploads for from now on, and all that are known, by their names."""
+    """Return the organization that a user uploads for from now on, and all known ones, by their names."""
     organizations = dict(user.organizations)
     if key is not None and key != "" and not accounts.is_organization(key):
         raise InputError(f"{key[:40]!r} is no key of an organization", hint="keys are whole numbers")
@@ -281,7 +281,7 @@ def _asked_secretly() -> str:
 
 
 def _secret(given: str, option: str) -> str:
-    """Return a secret; from standard input where a dash stands for it."""
+    """Return a secret; read it from standard input if it is a dash."""
     if given == FROM_STDIN and sys.stdin is None:
         raise InputError(
             f"`{option}='-'` reads standard input, which is closed",

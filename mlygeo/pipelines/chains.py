@@ -1,4 +1,4 @@
-"""One after another: from videos to photos, from photos to sequences, from sequences to an upload."""
+"""Chains of verbs: from videos to photos, from photos to sequences, from sequences to an upload."""
 
 from __future__ import annotations
 
@@ -619,7 +619,7 @@ def _process_and_upload(
     _check_sign_in(user, signed_in, uploading, dry_run=folder.dry_run)
     if found.IMAGE not in found.named(uploading.file_types):
         return upload_from(import_path)
-    # Photos are sorted by what became of their upload, so that comes last.
+    # Photos are sorted by the result of their upload, so sorting comes last.
     processed = run_process(
         import_path, folder=folder, user=user, meta=meta, how=how, cutting=cutting, insertion=insertion, sorting=None
     )
@@ -643,14 +643,14 @@ def _described_in(import_path: PathLike, output: PathLike | None) -> PathLike:
 
 def _check_sign_in(user: User, signed_in: SignedIn, uploading: Uploading, *, dry_run: bool) -> None:
     """
-    Find out whether there is somebody to upload as, and the organization, before any photo is touched.
+    Check the user and the organization of an upload before any photo is changed.
 
     Raises
     ------
     CredentialsError
         If nobody has signed in, or there is no such organization.
     InputError
-        If private images are to belong to nobody.
+        If private images have no organization.
     """
     from mlygeo.uploads import owner
 
@@ -682,7 +682,7 @@ def _sample(
             "`dry_run` cannot tell what becomes of frames that are not there", hint="run mlygeo sample-video first"
         )
     if how.geotag_source_path is None and how.is_video:
-        # The older tools geotag from the videos themselves unless told otherwise.
+        # The older tools geotag from the videos themselves by default.
         how = replace(how, geotag_source_path=video_import_path or _only(videos))
     named = listed(videos) + listed(video_import_path)
     folders = {frames_folder(path) for path in named}
@@ -705,8 +705,8 @@ def _along(
     """
     Return the sampling of videos along the log that their frames are geotagged with, and the geotagging.
 
-    A video whose own clock does not count starts with the log; several videos did not all start with it.
-    A log that is needed here is read once, for both.
+    A video whose own clock is ignored starts with the log; several videos cannot all start with it. A log
+    that is needed here is read once, for both.
     """
     by_distance = sampling.video_sample_distance is not None and sampling.track is None
     by_start = how.use_gps_start_time and sampling.video_start_time is None

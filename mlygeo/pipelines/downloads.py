@@ -1,4 +1,4 @@
-"""From a selection to its pictures."""
+"""Downloading the pictures of a selection."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlygeo.arrays import Flags
-    from mlygeo.downloads.files import Wish
+    from mlygeo.downloads.files import RequestedForm
     from mlygeo.downloads.ledger import Ledger
     from mlygeo.downloads.run import Outcome
     from mlygeo.keys import Ids
@@ -39,20 +39,20 @@ if TYPE_CHECKING:
     from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]
-    Standing = npt.NDArray[np.int8]
+    States = npt.NDArray[np.int8]
 
 log = logging.getLogger("mlygeo.pipelines")
 
 DEFAULT_FOLDER = "downloads"
 
 GRAPH_WORKERS = 4
-"""Requests for metadata at once; each brings 200 images, more than pictures come in meanwhile."""
+"""Parallel requests for metadata; each returns 200 images, more than pictures are downloaded meanwhile."""
 
 TYPICAL_BYTES = {"256": 14_000, "1024": 130_000, "2048": 420_000, "original": 2_500_000}
-"""Mean size of a picture, for estimates before the first ones are there."""
+"""Mean size of a picture, for estimates before the first download."""
 
 SECONDS_A_PICTURE = 0.5
-"""Time that a picture takes from request to file over an ordinary line, for estimates."""
+"""Seconds from request to file over an ordinary connection, for estimates."""
 
 
 @public
@@ -238,7 +238,7 @@ def download(
     task = Task(
         sources=sources,
         folder=folder_at(output or (config and config.seqdir) or DEFAULT_FOLDER),
-        wish=form.wish(),
+        requested=form.requested(),
         downloading=downloading,
         failed_file=None if failed_imgid_file is None else Path(failed_imgid_file).expanduser(),
     )
@@ -246,7 +246,7 @@ def download(
 
 
 def folder_at(path: PathLike) -> Path:
-    """Return the folder of a download; an error where a file has its place."""
+    """Return the folder of a download; raise if it is a file."""
     folder = Path(path).expanduser()
     if folder.exists() and not folder.is_dir():
         raise FileError(f"{folder} is a file, and `output` names a folder here")
@@ -256,25 +256,25 @@ def folder_at(path: PathLike) -> Path:
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """
-    A download, from the question which images to the last file.
+    A download, from finding the images to the last file.
 
     Parameters
     ----------
     sources
-        What says which images.
+        The sources of the images.
     folder
-        Where the pictures go.
-    wish
-        What is wanted of each image.
+        Folder for the pictures.
+    requested
+        The requested form of each image.
     downloading
         How the pictures are downloaded.
     failed_file
-        File to name the images that failed or are gone; None names them nowhere.
+        File for the ids of images that failed or are gone; None writes no file.
     """
 
     sources: Sources
     folder: Path
-    wish: Wish
+    requested: RequestedForm
     downloading: Downloading
     failed_file: Path | None
 
@@ -299,24 +299,24 @@ class Task:
             wanted = wanted or self.sources.find(session, ledger)
             if not len(wanted.ids):
                 return _nothing(wanted)
-            standing = self._standing(ledger, wanted.ids)
-            todo = self._todo(standing)
-            gone = wanted.ids[~todo & (standing == GONE)].tolist()
+            states = self._states(ledger, wanted.ids)
+            todo = self._todo(states)
+            gone = wanted.ids[~todo & (states == GONE)].tolist()
             outcome = Outcome(gone=dict.fromkeys(gone, self.sources.access.records.gone))
             try:
                 if todo.any():
                     ids = wanted.ids[todo]
-                    self._fetch(ids, standing[todo], outcome=outcome, ledger=ledger, session=session(), stop=stop)
+                    self._fetch(ids, states[todo], outcome=outcome, ledger=ledger, session=session(), stop=stop)
             finally:
                 if self.failed_file is not None:
                     from mlygeo.readers import id_lists
 
                     lost = {**outcome.gone, **outcome.failed}
                     id_lists.merge_failed(self.failed_file, lost, np.sort(wanted.ids))
-        return self._report(wanted, standing, todo, outcome, seconds=time.monotonic() - started)
+        return self._report(wanted, states, todo, outcome, seconds=time.monotonic() - started)
 
     def rehearse(self) -> Job[pd.DataFrame]:
-        """Say what would be done, and do nothing."""
+        """Return what would be done, without doing it."""
         import numpy as np
 
         from mlygeo.downloads.ledger import LEDGER_FILE, Ledger
@@ -331,33 +331,33 @@ class Task:
                 text = f"{plan}; which images there are is known once the tiles are here; nothing was fetched"
                 return Job(_no_transfers, {"tiles_to_fetch": len(plan.missing), "version": version()}, text)
             wanted = sources.find(session, ledger)
-            standing = np.zeros(len(wanted.ids), dtype=np.int8)
+            states = np.zeros(len(wanted.ids), dtype=np.int8)
             if ledger is not None:
-                standing = self._standing(ledger, wanted.ids)
-            mean_bytes = None if ledger is None else ledger.mean_bytes(self.wish.form)
-        return self._estimate(wanted, standing, int(self._todo(standing).sum()), mean_bytes)
+                states = self._states(ledger, wanted.ids)
+            mean_bytes = None if ledger is None else ledger.mean_bytes(self.requested.form)
+        return self._estimate(wanted, states, int(self._todo(states).sum()), mean_bytes)
 
-    def _standing(self, ledger: Ledger, ids: Ids) -> Standing:
+    def _states(self, ledger: Ledger, ids: Ids) -> States:
         import numpy as np
 
         order = np.argsort(ids, kind="stable")
-        standing = np.empty(len(ids), dtype=np.int8)
-        standing[order] = ledger.standing(ids[order], self.wish.form)
-        return standing
+        states = np.empty(len(ids), dtype=np.int8)
+        states[order] = ledger.states(ids[order], self.requested.form)
+        return states
 
-    def _todo(self, standing: Standing) -> Flags:
+    def _todo(self, states: States) -> Flags:
         import numpy as np
 
         from mlygeo.downloads.ledger import GONE, THERE
 
         if self.downloading.overwrite:
-            return np.ones(len(standing), dtype=bool)
-        return ~np.isin(standing, (THERE, GONE))
+            return np.ones(len(states), dtype=bool)
+        return ~np.isin(states, (THERE, GONE))
 
     def _fetch(
         self,
         ids: Ids,
-        standing: Standing,
+        states: States,
         *,
         outcome: Outcome,
         ledger: Ledger,
@@ -374,23 +374,23 @@ class Task:
         how = self.downloading
         files = PictureFiles(self.folder, required_gb=how.required_disk_space)
         files.check_room()
-        if other := int((standing == OTHER).sum()):
+        if other := int((states == OTHER).sum()):
             log.warning(
                 "%s %s there in another form, and fetched anew", counted(other, "image"), "is" if other == 1 else "are"
             )
         retry = replace(self._service.retry, attempts=how.num_retries + 1)
         progress = self.sources.progress or Progress()
-        layout = layouts.layout_of(self.wish.form, ids, session, self.sources.access.records)
+        layout = layouts.layout_of(self.requested.form, ids, session, self.sources.access.records)
         with (
             Pictures(self._service, connections=how.workers, stop=stop) as pictures,
             progress.bar("downloading", total=len(ids), unit="images") as bar,
         ):
             run = Download(
-                self.wish, layout=layout, files=files, ledger=ledger, provider=self.sources.access.provider,
+                self.requested, layout=layout, files=files, ledger=ledger, provider=self.sources.access.provider,
                 session=session, pictures=pictures, stop=stop, retry=retry, workers=how.workers, bar=bar,
             )  # fmt: skip
             run.outcome = outcome
-            run.run(ids, standing, overwrite=how.overwrite)
+            run.run(ids, states, overwrite=how.overwrite)
         log.info(
             "%d fetched, %d found, %d gone, %d failed", outcome.fetched, outcome.found, len(outcome.gone),
             len(outcome.failed),
@@ -404,14 +404,14 @@ class Task:
         return self.sources.access.records.open(self._service, workers=GRAPH_WORKERS, stop=stop)
 
     def _report(
-        self, wanted: Wanted, standing: Standing, todo: Flags, outcome: Outcome, *, seconds: float
+        self, wanted: Wanted, states: States, todo: Flags, outcome: Outcome, *, seconds: float
     ) -> Job[pd.DataFrame]:
         import numpy as np
 
         from mlygeo.downloads import ledger
 
-        form = self.wish.form
-        there = int((~todo & (standing == ledger.THERE)).sum())
+        form = self.requested.form
+        there = int((~todo & (states == ledger.THERE)).sum())
         lost = {**outcome.gone, **outcome.failed}
         summary = {
             "folder": str(self.folder),
@@ -448,20 +448,20 @@ class Task:
         failed = [str(number) for number in sorted(lost)]
         return Job(make_frame, summary, headline, failed=[*failed, *wanted.warnings])
 
-    def _estimate(self, wanted: Wanted, standing: Standing, todo: int, mean_bytes: float | None) -> Job[pd.DataFrame]:
-        """Say what a download would ask for and take, before it is begun."""
+    def _estimate(self, wanted: Wanted, states: States, todo: int, mean_bytes: float | None) -> Job[pd.DataFrame]:
+        """Return an estimate of requests, size and time of a download."""
         from mlygeo.downloads import ledger
         from mlygeo.downloads.files import GB
 
         records = self.sources.access.records
-        form, workers, room = self.wish.form, self.downloading.workers, self.downloading.required_disk_space
+        form, workers, room = self.requested.form, self.downloading.workers, self.downloading.required_disk_space
         calls = records.calls_for(todo) * (2 if form.layout == "time" else 1)
         expected, free = todo * (mean_bytes or TYPICAL_BYTES[form.size]), _free(self.folder)
         seconds = max(todo * SECONDS_A_PICTURE / workers, calls / (records.images_a_minute / 60))
         summary = {
             "images": len(wanted.ids),
-            "there": int((standing == ledger.THERE).sum()),
-            "gone": int((standing == ledger.GONE).sum()),
+            "there": int((states == ledger.THERE).sum()),
+            "gone": int((states == ledger.GONE).sum()),
             "to_fetch": todo,
             "requests_for_metadata": calls,
             "requests_for_pictures": todo,
@@ -485,7 +485,7 @@ class Task:
 
 
 class _Lazy:
-    """What asks the service, opened when it is first needed: what is all there needs no token."""
+    """A session with the service, opened at the first use: if all images are there, no token is needed."""
 
     def __init__(self, stack: contextlib.ExitStack, make: Any) -> None:
         self._stack, self._make = stack, make
@@ -498,7 +498,7 @@ class _Lazy:
 
 
 def _nothing(wanted: Wanted) -> Job[pd.DataFrame]:
-    """Return the job of a list without images: nothing is fetched, and never everything."""
+    """Return the job of an empty list: it downloads nothing, and never all images."""
     summary = {"images": 0, "source": wanted.source, "warnings": wanted.warnings, "version": version()}
     text = f"no image to download: {wanted.source} names none"
     return Job(_no_transfers, summary, text, failed=list(wanted.warnings))
@@ -511,7 +511,7 @@ def _no_transfers() -> pd.DataFrame:
 
 
 def _in_units(number: float) -> str:
-    """Return a number of bytes in the unit that suits it, such as "4.2 MB"."""
+    """Return a number of bytes in a suitable unit, such as "4.2 MB"."""
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if number >= size:
             return f"{number / size:.1f} {unit}"

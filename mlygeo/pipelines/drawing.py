@@ -32,8 +32,8 @@ def plot(
     Streets become lines, points dots, images dots with arrows where cameras look (thinned where
     they are dense), tracks lines coloured by speed, coverage what is covered and what is not; the
     images of a selection are joined to the points they were chosen for where both are drawn. More
-    points than can be told apart are counted on a lattice. A bar tells the scale, and the
-    attribution of the data stands below. Colours can be told apart by the colour-blind.
+    points than can be distinguished are counted on a lattice. A bar shows the scale, and the
+    attribution of the data is below. The colour-blind can distinguish the colours.
 
     The verb writes an interactive map where -o names an .html file; see `mlygeo.explore`.
 

@@ -1,7 +1,7 @@
 """
-What pipelines take in: files, the service, a region's streets and images; and what they say of failed tiles.
+The inputs of pipelines: files, the service, a region's streets and images; and their messages about failed tiles.
 
-The images of a region, by way of its vector tiles: fetched, read, and fetched anew where damaged.
+The images of a region come from its vector tiles, which are fetched, read, and fetched again if damaged.
 
 Jobs that read photos wait for those that write into them.
 """
@@ -44,11 +44,11 @@ log = logging.getLogger("mlygeo.pipelines")
 NO_REGION = "give `region`"
 
 FAILED_TILES = "failed_tiles.txt"
-"""Names the tiles that could not be fetched; `--tile-list-file` takes it."""
+"""File with the names of tiles that could not be fetched, for `--tile-list-file`."""
 
 
 def photo_import(root: Path, folder: PhotoFolder) -> PhotoImport:
-    """Return the import of a folder of photos, or of one photo, as the options say."""
+    """Return the import of a folder of photos, or of one photo, by the options."""
     from mlygeo.photos.import_folder import PhotoImport
 
     return PhotoImport(
@@ -61,7 +61,7 @@ def photo_import(root: Path, folder: PhotoFolder) -> PhotoImport:
 
 
 def network(region: Region | None, streets: FrameLike | None, *, retain_all: bool) -> gpd.GeoDataFrame:
-    """Return the streets of a region, or those at hand in it."""
+    """Return the streets of a region, downloaded or from given ones."""
     from mlygeo import frames, regions
     from mlygeo.readers.streets import street_network
     from mlygeo.spatial import areas
@@ -75,11 +75,11 @@ def network(region: Region | None, streets: FrameLike | None, *, retain_all: boo
         if region is None or streets is None:
             raise
         whole = areas.bounds(*all_coordinates(street_network(path=streets, retain_all=True)))
-        raise RegionError(str(error), hint=regions.elsewhere(region, whole)) from error
+        raise RegionError(str(error), hint=regions.outside_hint(region, whole)) from error
 
 
 def open_images(images: FrameLike, conditions: dict[str, Any]) -> Points:
-    """Open images at hand, which must have ids and what the filters ask for."""
+    """Open given images, which must have ids and the columns of the filters."""
     from mlygeo import frames
     from mlygeo.store.points import open_points
 
@@ -94,7 +94,7 @@ def open_images(images: FrameLike, conditions: dict[str, Any]) -> Points:
 
 
 def surroundings(points: Points, max_distance: float | None) -> Region:
-    """Return the box around points, as far as an image may lie."""
+    """Return the box around points, extended by the largest distance of an image."""
     from mlygeo import regions
     from mlygeo.spatial import areas
 
@@ -117,7 +117,7 @@ def projection(region: Region | None, points: Points, *, srid: int | None, force
 
 
 def warn_of_nothing(images: Points, region: Region | None) -> None:
-    """Say why there is no image to choose from; an error where the cause is a mistake in the call."""
+    """Warn that there are no images, and why; raise if the cause is a mistake in the call."""
     from mlygeo import regions
     from mlygeo.spatial import areas
 
@@ -125,18 +125,18 @@ def warn_of_nothing(images: Points, region: Region | None) -> None:
         log.warning("there is no image in %s", "the region" if region is None else region.name)
         return
     if region is not None and not region.contains(*images.lonlat).any():
-        hint = regions.elsewhere(region, areas.bounds(*images.lonlat))
+        hint = regions.outside_hint(region, areas.bounds(*images.lonlat))
         raise RegionError(f"no image of {images.name} lies in {region.name}", hint=hint)
     log.warning("no image of %s passes the filters", images.name)
 
 
 def region_summary(region: Region) -> dict[str, Any]:
-    """Return what a summary says of a region."""
+    """Return the facts about a region for a summary."""
     return {"name": region.name, "bounds": list(region.bounds)}
 
 
 def write_failed(failed: list[str], folder: Path) -> list[Path]:
-    """Name the tiles that failed in a file, where there are any; return the file."""
+    """Write the names of failed tiles to a file, if there are any; return the file."""
     from mlygeo import store
 
     return [store.write_text("".join(f"{name}\n" for name in failed), folder / FAILED_TILES)] if failed else []
@@ -150,7 +150,7 @@ def all_coordinates(frame: gpd.GeoDataFrame) -> Any:
 
 
 class Fetching:
-    """Fetches the tiles of a region and reads the images in them; damaged tiles are fetched anew."""
+    """Fetches the tiles of a region and reads their images; damaged tiles are fetched again."""
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class Fetching:
         self.attrs: dict[str, Any] = {}
 
     def plan(self) -> TilePlan:
-        """Return what would be fetched, and how long it would take."""
+        """Return the tiles that would be fetched, and an estimate of the time."""
         options = self._options
         return self._tiles.plan(
             self.region, tile_cache=self.cache, computed=options.computed, overwrite=options.overwrite,
@@ -183,10 +183,10 @@ class Fetching:
         )  # fmt: skip
 
     def fetch(self, damaged: Collection[Path] = (), *, dry_run: bool = False) -> gpd.GeoDataFrame:
-        """Return the tiles frame, once all are in the cache that can be had."""
+        """Return the tiles frame, after fetching all available tiles into the cache."""
         options = self._options
         overwrite, max_age = options.overwrite, options.max_age
-        if damaged:  # what was asked to be fetched anew has been by now
+        if damaged:  # tiles that were to be fetched again have been fetched by now
             overwrite, max_age = False, None
         elif self._progress is not None and not dry_run and (plan := self.plan()).missing:
             self._progress.note(str(plan))
@@ -229,7 +229,7 @@ class Fetching:
 
     @property
     def warning(self) -> str:
-        """What the headline adds where tiles failed."""
+        """The headline's text about failed tiles."""
         if not self.failed:
             return ""
         return f"; {counted(len(self.failed), 'tile')} could not be fetched, so what lies there is unknown"
@@ -253,7 +253,7 @@ def held(
     import_path: PathLike | Iterable[PathLike], doing: Doing, *, dry_run: bool, progress: Progress | None
 ) -> Iterator[None]:
     """
-    Hold the photos of an import path; where another run is in the way, it says so and waits.
+    Lock the photos of an import path; if another run has the lock, log this and wait.
 
     Parameters
     ----------
@@ -262,9 +262,9 @@ def held(
     doing
         What is done to the photos; see `mlygeo.locks.PhotoLock`.
     dry_run
-        Whether nothing is done to them: then nothing is held.
+        Whether it is a dry run, which needs no lock.
     progress
-        Where it is said that another run is at work; None says nothing.
+        Display for the message that another run is at work; None shows none.
     """
     from mlygeo.locks import PhotoLock
     from mlygeo.photos.import_folder import photos_of

@@ -1,4 +1,4 @@
-"""What the body of a public function makes, and the one way from there to the function and to its verb."""
+"""Jobs: the result of a public function's body, and the way from there to the function and to its verb."""
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 Output = Literal["frame", "folder", "picture", "track"]
-"""What a verb writes under the path of -o."""
+"""Function that writes a verb's results under the path of -o."""
 
 PICTURES = (".html", ".png", ".svg", ".pdf")
 
 RECORDS_AT_ONCE = 20_000
-"""Records made a frame together: as JSON objects they need ten times the memory."""
+"""Records converted to a frame at a time: as JSON objects they need ten times the memory."""
 
 
 @dataclass
 class Job(Generic[T_co]):
     """
-    What the body of a public function made: its result, made on first use, and what the verb says and writes.
+    What the body of a public function returns: its result, made at the first use, and the verb's output.
 
     Parameters
     ----------
     make
-        Makes the result: a frame, in most cases.
+        Function that makes the result: usually a frame.
     summary
         Facts about it, JSON.
     headline
         The facts in a sentence.
     write
-        Writes the results under a path, and returns the files; nothing where the body did so itself.
+        Function that writes the results under a path, and returns the files; by default it writes none.
     failed
         Names of the items that failed.
     ids
         The ids of images in it, for verbs that can print just those.
     text
-        What the verb prints to standard output, where that is its result.
+        Text that the verb prints to standard output as its result.
     wait
-        Begins what goes on after the verb has said all that, and returns the function that waits for its end.
+        Starts the work that continues after the verb's output, and returns the function that waits for its end.
     """
 
     make: Callable[[], T_co]
@@ -67,7 +67,7 @@ class Job(Generic[T_co]):
 
     @cached_property
     def result(self) -> T_co:
-        """What the public function returns; a frame has the summary in its `attrs`."""
+        """The result of the public function; a frame has the summary in its `attrs`."""
         made = self.make()
         if isinstance(attrs := getattr(made, "attrs", None), dict):
             attrs["summary"] = self.summary
@@ -76,15 +76,15 @@ class Job(Generic[T_co]):
 
 def public(body: Callable[P, Job[T]]) -> Callable[P, T]:
     """
-    Return the public function of a body: the same options, and the result alone.
+    Return the public function of a body: with the same options, returning only the result.
 
-    Parameters that the docstring of the body does not describe are options, whose text stands once, in
+    Parameters without a text in the body's docstring are options; their texts come from
     `mlygeo.pipelines.options`.
 
     Parameters
     ----------
     body
-        Makes the job; the command line calls it as it is, see `body_of`.
+        Function that makes the job; the command line calls it directly, see `body_of`.
     """
     return _public(body, ())
 
@@ -127,7 +127,7 @@ def body_of(function: Callable[P, T]) -> Callable[P, Job[T]]:
 
 
 def _documented(docstring: str, texts: dict[str, str]) -> str:
-    """Return a docstring with the texts of all parameters in place of those that it has itself."""
+    """Return a docstring with the texts of all parameters, replacing its own."""
     does, _, rest = docstring.partition("\n\nReturns\n")
     does = does.partition("\n\nParameters\n")[0]
     section = "\n".join(f"{name}\n{text}" for name, text in texts.items())
@@ -135,7 +135,7 @@ def _documented(docstring: str, texts: dict[str, str]) -> str:
 
 
 def one_after_another(first: Job[object], second: Job[T]) -> Job[T]:
-    """Return two jobs as one: the result is the second's, and what it says is of both."""
+    """Return two jobs as one: with the result of the second, and the summaries of both."""
     return Job(
         lambda: second.result,
         {**first.summary, **second.summary, "failed": [*map(str, first.failed), *map(str, second.failed)]},
@@ -160,19 +160,19 @@ def counted(number: int, noun: str) -> str:
 
 def check_output(kind: Output, path: Path) -> None:
     """
-    Raise unless results could be written to this path; nothing is made.
+    Raise unless results could be written to this path; nothing is created.
 
     Parameters
     ----------
     kind
-        What will be written there.
+        Kind of the results.
     path
         The path of -o.
 
     Raises
     ------
     FileError
-        If a file stands where a folder must be, or the other way round, or nothing can be written there.
+        If a file is in the place of a folder, or a folder in that of a file, or the path is not writable.
     FormatError
         If the ending names no format.
     """
@@ -199,7 +199,7 @@ def joined(parts: list[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
 
     if len(parts) == 1:
         return parts[0]
-    # An empty part would only make the others' dtypes doubtful.
+    # An empty part would make the other parts' dtypes uncertain.
     joined: gpd.GeoDataFrame = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     joined.attrs = dict(parts[0].attrs)
     return joined

@@ -1,9 +1,9 @@
 """
-The options that several functions take, in typed groups; the text of each stands here once.
+The options of several functions, in typed groups, with the text of each option once.
 
-A function names its options in its signature, makes the groups from them by name, and hands the groups on.
-Every field of a group is required, so that the type checker sees an option that is left out, and the linter
-one that nobody takes. Where a text does not suit a function, its own docstring has another.
+A function has its options in its signature, makes groups of them by name, and passes the groups on. Every
+field of a group is required, so that the type checker finds an option that is left out, and the linter one
+that is not used. Where a text does not suit a function, the function's docstring has another.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mlygeo.config import Config
-    from mlygeo.downloads.files import Wish
+    from mlygeo.downloads.files import RequestedForm
     from mlygeo.net.http import Service
     from mlygeo.photos.tags import Overwrite
     from mlygeo.progress import Progress
@@ -69,7 +69,7 @@ else:
 log = logging.getLogger("mlygeo.pipelines")
 
 Method = Literal["even", "percept"]
-"""How points are laid along streets."""
+"""Methods of laying points along streets."""
 
 OTHER_SOURCES: dict[str, str] = {
     "native": "exif",
@@ -82,16 +82,16 @@ OTHER_SOURCES: dict[str, str] = {
         for name in camera.older_names
     },
 }
-"""What mapillary_tools calls them today -> ours, which are those of 2019; what exiftool finds in photos is read."""
+"""Names of sources in today's mapillary_tools -> names here, which are those of 2019; exiftool reads photos too."""
 
 TURNS = {0: 1, 90: 8, 180: 3, 270: 6}
-"""EXIF's orientation for degrees that a picture is stored turned by, clockwise, as the older tools have it."""
+"""EXIF's orientation for the clockwise rotation of a stored picture, degrees, as in the older tools."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
     """
-    Options that belong to no group.
+    Options without a group.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class Shared:
 @dataclass(frozen=True, kw_only=True)
 class Filters:
     """
-    Which images are taken.
+    Filters of images.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ class Filters:
     min_quality: float | None
 
     def conditions(self) -> dict[str, Any]:
-        """Return those that were given, checked; see `mlygeo.filters.conditions_of`."""
+        """Return the given filters, checked; see `mlygeo.filters.conditions_of`."""
         from mlygeo import filters
 
         return filters.conditions_of(
@@ -241,7 +241,7 @@ class Access:
 @dataclass(frozen=True, kw_only=True)
 class Asking:
     """
-    How images are asked for.
+    How images are requested.
 
     Parameters
     ----------
@@ -255,7 +255,7 @@ class Asking:
 @dataclass(frozen=True, kw_only=True)
 class Plane:
     """
-    The plane that distances are measured in.
+    The CRS in which distances are measured.
 
     Parameters
     ----------
@@ -291,7 +291,7 @@ class StreetPoints:
 @dataclass(frozen=True, kw_only=True)
 class Matching:
     """
-    Which images are near enough to a point.
+    Which images match a point.
 
     Parameters
     ----------
@@ -329,7 +329,7 @@ class Matching:
 @dataclass(frozen=True, kw_only=True)
 class PhotoFolder:
     """
-    How a folder of photos is read, and where what is known of its photos is kept.
+    How a folder of photos is read, and where its frames are stored.
 
     Parameters
     ----------
@@ -352,19 +352,19 @@ class PhotoFolder:
 
 
 Size = Literal["256", "1024", "2048", "original"]
-"""How large pictures are downloaded."""
+"""Sizes of downloaded pictures."""
 
 Layout = Literal["sequence", "time", "flat"]
-"""How the files of a download are named and put into folders."""
+"""Layouts of a download: names and folders of its files."""
 
 PictureFormat = Literal["jpg", "webp"]
-"""How downloaded pictures are encoded."""
+"""Formats of downloaded pictures."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PictureForm:
     """
-    In which form pictures are downloaded.
+    The form of downloaded pictures.
 
     Parameters
     ----------
@@ -397,14 +397,14 @@ class PictureForm:
         if self.computed and not self.exif:
             raise InputError("`computed` says which position goes into the files", hint="use it with `exif=True`")
 
-    def wish(self) -> Wish:
-        """Return what a download asks of each image."""
-        from mlygeo.downloads.files import Wish
+    def requested(self) -> RequestedForm:
+        """Return the requested form of each image."""
+        from mlygeo.downloads.files import RequestedForm
         from mlygeo.downloads.ledger import Form
 
         said = {"exif": self.exif, "computed": self.computed, f"quality={self.quality}": self.quality is not None}
         form = Form(self.size, self.format, self.layout, " ".join(name for name, is_so in said.items() if is_so))
-        return Wish(form, exif=self.exif, computed=self.computed, quality=self.quality)
+        return RequestedForm(form, exif=self.exif, computed=self.computed, quality=self.quality)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -438,7 +438,7 @@ class Downloading:
 @dataclass(frozen=True, kw_only=True)
 class User:
     """
-    Whose photos they are.
+    The owner of the photos.
 
     Parameters
     ----------
@@ -461,7 +461,7 @@ class User:
 @dataclass(frozen=True, kw_only=True)
 class MetaData:
     """
-    What is told of camera and files beside what they say.
+    Camera and file metadata added to the photos' own.
 
     Parameters
     ----------
@@ -632,7 +632,7 @@ class Cutting:
 @dataclass(frozen=True, kw_only=True)
 class Insertion:
     """
-    What is written into the photos and beside them, and where.
+    The tags written into photos, and the files written beside them.
 
     Parameters
     ----------
@@ -666,7 +666,7 @@ class Insertion:
 
     @property
     def overwrite(self) -> tuple[Overwrite, ...]:
-        """The tags that are written beside the image description."""
+        """The tags that are written in addition to the image description."""
         kinds: dict[Overwrite, bool] = {
             "all": self.overwrite_all_exif_tags,
             "time": self.overwrite_exif_time_tag,
@@ -680,7 +680,7 @@ class Insertion:
 @dataclass(frozen=True, kw_only=True)
 class Sorting:
     """
-    What is done with a folder of photos after all else.
+    Sorting and summarising a folder of photos after processing and upload.
 
     Parameters
     ----------
@@ -718,7 +718,7 @@ class Sorting:
     push_images: bool
 
     def __post_init__(self) -> None:
-        """Raise where photos would be moved to nowhere, before anything is done."""
+        """Raise if moved photos have no target folder, before anything is done."""
         goal = self.split_import_path
         if goal is not None and not Path(goal).expanduser().is_dir():
             raise FileError(f"{goal} is no folder", hint="make it, or leave `split_import_path` out")
@@ -734,13 +734,13 @@ class Sorting:
         return self.moves or self.summarize or self.list_file_status or self.save_local_mapping
 
     def warn(self) -> None:
-        """Say what was asked for and has no effect."""
+        """Warn of options that have no effect."""
         if self.push_images:
             log.warning("`push_images` has no effect: uploads are finished as they are made")
 
 
 def source_named(name: str) -> GeotagSource:
-    """Return our name of a source; of several with commas between, as mapillary_tools takes them, that of them all."""
+    """Return this package's name of a source, or of several separated by commas, as mapillary_tools takes them."""
     found = {OTHER_SOURCES.get(part.strip(), part.strip()) for part in str(name).split(",")}
     return found.pop() if len(found) == 1 else name  # type: ignore[return-value]
 
@@ -748,7 +748,7 @@ def source_named(name: str) -> GeotagSource:
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
     """
-    Which positions are taken of those that cameras recorded in their videos.
+    Which of the positions recorded in videos are used.
 
     Parameters
     ----------
@@ -768,7 +768,7 @@ class Recorded:
 @dataclass(frozen=True, kw_only=True)
 class VideoSampling:
     """
-    Which frames are taken of videos, with which times and positions.
+    Which frames of videos are sampled, with which times and positions.
 
     Parameters
     ----------
@@ -796,7 +796,7 @@ class VideoSampling:
 @dataclass(frozen=True, kw_only=True)
 class VideoFrames:
     """
-    Where the frames of videos go, and what decodes them.
+    Folder and decoder of the frames of videos.
 
     Parameters
     ----------
@@ -819,7 +819,7 @@ class VideoFrames:
 @dataclass(frozen=True, kw_only=True)
 class SignedIn:
     """
-    The user who asks the service, and how it is reached.
+    The signed-in user, and the access to the service.
 
     Parameters
     ----------
@@ -843,7 +843,7 @@ class SignedIn:
 @dataclass(frozen=True, kw_only=True)
 class Described:
     """
-    Which images of a folder are meant: those that a description file names.
+    Which images of a folder are used: those in a description file.
 
     Parameters
     ----------
@@ -860,15 +860,15 @@ class Described:
 @dataclass(frozen=True, kw_only=True)
 class Uploading:
     """
-    What goes up, and how.
+    What is uploaded, and how.
 
     Parameters
     ----------
     reupload
         Upload also what was uploaded before.
     manual_done
-        Upload everything, but do not tell the service that it is done: at a terminal it is asked
-        for at the end, elsewhere the same command without this option does it.
+        Upload everything, but do not finish the uploads: a terminal asks for that at the end; else
+        the same command without this option finishes them.
     file_types
         Only files of these types, with commas between: image, zip, blackvue, camm, and video for the
         last two. Default: all.
@@ -889,12 +889,12 @@ class Uploading:
 
 def parameter_texts(docstring: str) -> dict[str, str]:
     """
-    Return what a numpydoc docstring says of each parameter, as it stands there, without empty lines.
+    Return the text of each parameter in a numpydoc docstring, without empty lines.
 
     Parameters
     ----------
     docstring
-        Without a Parameters section there is nothing to return.
+        The docstring; without a Parameters section the result is empty.
     """
     lines = inspect.cleandoc(docstring).splitlines()
     # A section begins with its title, underlined.
@@ -918,13 +918,13 @@ def _texts() -> dict[str, str]:
     texts: dict[str, str] = {}
     for kind in list(globals().values()):
         if isinstance(kind, type) and kind.__module__ == __name__:
-            # The groups are in the order of how common they are; what a later one says else, functions ask for.
+            # The groups are ordered from common to special; functions choose a later text with `public_with`.
             texts = parameter_texts(kind.__doc__ or "") | texts
     return texts
 
 
 def _filled(text: str) -> str:
-    """Return a text with the names of cameras where it has a place for them."""
+    """Return a text with its placeholders replaced by the names of cameras."""
     if "{" not in text:
         return text
     *others, last = [f"{camera.kept_in} ({name})" for name, camera in cameras.CAMERAS.items()]
@@ -935,4 +935,4 @@ def _filled(text: str) -> str:
 
 
 TEXTS = _texts()
-"""What is said of each option, in docstrings and in the help of verbs."""
+"""The text of each option, for docstrings and the help of verbs."""

@@ -1,4 +1,4 @@
-"""The originals of one's own images, back from Mapillary."""
+"""Downloading the originals of a user's images from Mapillary."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EPOCH_MS = re.compile(r"\d{11,13}")
 """Milliseconds since 1970; a date that is written without hyphens has eight digits."""
 
 FURTHEST_M = 25.0
-"""Metres between an image and what Mapillary has of the same millisecond, beyond which they are two."""
+"""Largest distance between an image and Mapillary's image of the same millisecond, metres."""
 
 RETRIES = 8
 
@@ -145,7 +145,7 @@ def download_originals(
     task = Task(
         sources=Sources.of_ids(ids, service=account.service, progress=progress),
         folder=folder_at(output or DEFAULT_FOLDER),
-        wish=AS_SENT.wish(),
+        requested=AS_SENT.requested(),
         downloading=Downloading(
             overwrite=False, workers=number_threads, num_retries=RETRIES, required_disk_space=REQUIRED_GB
         ),
@@ -160,7 +160,7 @@ def download_originals(
 
 
 def _dates(start: Any, end: Any) -> dict[str, Any]:
-    """Return the times of a call as conditions; milliseconds since 1970 too, as the older tool had them."""
+    """Return the times of a call as conditions; milliseconds since 1970 too, as in the older tool."""
     from mlygeo import frames
 
     times = [EPOCH_MS.fullmatch(value.strip()) if isinstance(value, str) else None for value in (start, end)]
@@ -177,16 +177,16 @@ def _dates(start: Any, end: Any) -> dict[str, Any]:
 def _organizations_of(wanted: Any) -> list[str]:
     if wanted is None or "organization_key" not in wanted:
         return []
-    # Images that name none are the user's own, which an empty key stands for.
+    # Images without an organization are the user's own; an empty key means them.
     return sorted(set(wanted["organization_key"].fillna("")))
 
 
 def _ids_of(wanted: Any) -> tuple[Ids, list[str]]:
-    """Return the ids of images: of the frame, else of files whose whole names are theirs, as downloads have them."""
+    """Return the ids of images: from the frame, else from files whose names are ids, as in downloads."""
     import numpy as np
 
     names = wanted["path"].str.extract(r"(?:^|[/\\])([1-9]\d{4,18})\.[^./\\]+$", expand=False)
-    # A larger number is none that an id could be.
+    # A larger number cannot be an id.
     names = names.mask(names.str.len().eq(19) & (names > str(np.iinfo(np.int64).max))).astype("Int64")
     ids = wanted["id"].fillna(names)
     return ids.dropna().to_numpy(dtype=np.int64), wanted.loc[ids.isna(), "path"].tolist()
@@ -195,7 +195,7 @@ def _ids_of(wanted: Any) -> tuple[Ids, list[str]]:
 def _found(
     account: Account, wanted: Any, organizations: list[str], dates: dict[str, Any], *, progress: Progress | None
 ) -> tuple[Ids, list[str]]:
-    """Return the ids of images that the account has; those that are wanted, by time and place."""
+    """Return the ids of the account's images that match the given ones by time and position."""
     import numpy as np
     import pandas as pd
 
@@ -229,7 +229,7 @@ def _found(
 
 
 def _matched(wanted: Any, there: Any) -> tuple[Ids, list[str]]:
-    """Return the ids of the images taken at the same millisecond and place, and the paths without one."""
+    """Return the ids of the images taken at the same millisecond and position, and the paths without one."""
     import numpy as np
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Photos before they are processed: gaps filled, and tables written into them."""
+"""Photos before processing: filling gaps, and writing tables into them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ INTERPOLATED, FROM_TABLE = "interpolated.parquet", "process_csv.parquet"
 KINDS = ("missing_gps", "identical_timestamps")
 
 SUFFIX = "_processed"
-"""What stands behind the name of a table that was written anew beside the old one."""
+"""Suffix of the name of a new table beside the old one."""
 
 
 @public
@@ -426,7 +426,7 @@ def _table_frame(path: Path, time_ms: Whole) -> gpd.GeoDataFrame:
     images = gpd.GeoDataFrame(
         {
             "captured_at": pd.Series(time_ms.view("datetime64[ms]")).dt.tz_localize("UTC"),
-            # Rows of one time keep their order, which goes by name.
+            # Rows of one time are ordered by name, which is their order in the table.
             "path": pd.Series([f"{row:012}" for row in range(count)], dtype="str"),
             "folder": pd.Series([str(path)] * count, dtype="str"),
             "is_pano": np.zeros(count, dtype=bool),
@@ -439,7 +439,7 @@ def _table_frame(path: Path, time_ms: Whole) -> gpd.GeoDataFrame:
 
 
 def _times_written(time_ms: Whole, utc_time: bool, time_format: str) -> list[str]:
-    """Return times as the table writes them; a format without fractions gets milliseconds, or they would be lost."""
+    """Return times in the table's format; a format without fractions gets milliseconds, or they would be lost."""
     import pandas as pd
 
     if utc_time:
@@ -451,7 +451,7 @@ def _times_written(time_ms: Whole, utc_time: bool, time_format: str) -> list[str
 
 
 def _milliseconds(text: str) -> str:
-    """Return a time with three decimals for six, which are all that is known."""
+    """Return a time with three decimals instead of six, since times are milliseconds."""
     import re
 
     return re.sub(r"(\.\d{3})000(?!\d)", r"\1", text)
@@ -482,7 +482,7 @@ def _meta_columns(columns: str | None, names: str | None, types: str | None) -> 
 
 
 def _with_table(images: gpd.GeoDataFrame, table: ImageTable, meta: list[tuple[int, str, str]]) -> gpd.GeoDataFrame:
-    """Return photos with what their rows say; those without a row, or with one that makes no sense, with an error."""
+    """Return photos with the values of their rows; photos without a row, or with an invalid one, get an error."""
     import geopandas as gpd
     import numpy as np
     import pandas as pd
@@ -517,25 +517,27 @@ def _with_table(images: gpd.GeoDataFrame, table: ImageTable, meta: list[tuple[in
     }
     if table.time_ms is not None:
         times = images["captured_at"].to_numpy(dtype="datetime64[ms]").copy()
-        told = at[table.time_ms[rows[at]] != image_tables.NO_TIME]
-        times[told] = table.time_ms[rows[told]].view("datetime64[ms]")
+        filled = at[table.time_ms[rows[at]] != image_tables.NO_TIME]
+        times[filled] = table.time_ms[rows[filled]].view("datetime64[ms]")
         values["captured_at"] = pd.Series(times, index=images.index).dt.tz_localize("UTC")
     for column, name in (("compass_angle", "heading"), ("altitude", "altitude")):
         if name in table.numbers:
             numbers = images[column].to_numpy(dtype=np.float64).copy()
-            told = at[np.isfinite(table.numbers[name][rows[at]])]
-            numbers[told] = table.numbers[name][rows[told]]
+            filled = at[np.isfinite(table.numbers[name][rows[at]])]
+            numbers[filled] = table.numbers[name][rows[filled]]
             values[column] = numbers
     if "latitude" in table.numbers:
         points = np.array(images.geometry.values, dtype=object)
-        told = at[np.isfinite(table.numbers["latitude"][rows[at]])]
-        points[told] = frames.points(table.numbers["longitude"][rows[told]], table.numbers["latitude"][rows[told]])
+        filled = at[np.isfinite(table.numbers["latitude"][rows[at]])]
+        points[filled] = frames.points(
+            table.numbers["longitude"][rows[filled]], table.numbers["latitude"][rows[filled]]
+        )
         values["geometry"] = gpd.GeoSeries(points, index=images.index, crs=images.crs)
     return images.assign(**values)
 
 
 def _tags(table: ImageTable, row: int, meta: list[tuple[int, str, str]]) -> tuple[str | None, str | None]:
-    """Return the meta tags of a row as JSON, and what is wrong with them."""
+    """Return the meta tags of a row as JSON, and their problem."""
     from mlygeo.pipelines import steps
 
     try:
@@ -565,8 +567,8 @@ def _written(
 
     def tags_of(image: Mapping[str, Any]) -> Any:
         text = image["meta_tags"]
-        told = steps.told(image.get("image_description"))
-        tags = steps.merged(told, json.loads(text)) if isinstance(text, str) else None
+        described = steps.meta_tags_of(image.get("image_description"))
+        tags = steps.merged(described, json.loads(text)) if isinstance(text, str) else None
         return insertion.place_tags(image, kinds, tags)
 
     return insertion.insert_tags(images, tags_of, rows=wanted, keep_original=keep_original, progress=place.progress)

@@ -93,7 +93,7 @@ def extract_import_meta_data(
     """
     Note what photos and options tell of camera and files: a unit of `process`.
 
-    Maker, model and orientation are those that photos hold, unless told here.
+    Maker, model and orientation are those in the photos, unless given here.
 
     Returns
     -------

@@ -200,17 +200,17 @@ def process(
 
 def check_file_types(file_types: str | None) -> None:
     """
-    Raise unless photos are among the types of files that a call names.
+    Raise unless photos are among the types of files given in a call.
 
     Parameters
     ----------
     file_types
-        Types with commas between; None names all.
+        Types separated by commas; None for all.
 
     Raises
     ------
     InputError
-        If they are not, or one is no type.
+        If they are not, or a type is unknown.
     """
     from mlygeo.uploads import found
 
@@ -233,7 +233,7 @@ def run_process(
     sorting: Sorting | None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Do what `process` says.
+    Process photos; see `process`.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ def run_process(
     folder, user, meta, how, cutting, insertion
         The options.
     sorting
-        What is done with the folder afterwards; None where it is done later.
+        Sorting of the folder afterwards; None if that follows later.
     """
     from mlygeo.photos.import_folder import OWNED
     from mlygeo.pipelines import steps
@@ -270,7 +270,7 @@ def run_process(
 
 
 class Run(NamedTuple):
-    """One run over a folder: where things are, what the photos said, and what was made of it before."""
+    """One run over a folder: its import, the photos' own tags, and the results of earlier runs."""
 
     place: PhotoImport
     photos: gpd.GeoDataFrame
@@ -280,12 +280,12 @@ class Run(NamedTuple):
     files: list[Path]
 
     def save(self, images: gpd.GeoDataFrame) -> None:
-        """Write the frames, but in a dry run."""
+        """Write the frames, except in a dry run."""
         if not self.dry_run:
             self.files[:] = self.place.save(images)
 
     def describe(self, images: gpd.GeoDataFrame, desc_path: PathLike | None) -> None:
-        """Write the image description file, but in a dry run."""
+        """Write the image description file, except in a dry run."""
         from mlygeo.pipelines import steps
         from mlygeo.providers import descriptions
 
@@ -299,7 +299,7 @@ class Run(NamedTuple):
         self.files.append(descriptions().write(steps.uploadable(images), place))
 
     def with_meta_data(self, images: gpd.GeoDataFrame, meta: MetaData) -> gpd.GeoDataFrame:
-        """Return images with what is told of camera and files."""
+        """Return images with the metadata of camera and files."""
         from mlygeo.pipelines import steps
 
         now_ms = round(time.time() * 1000) if meta.add_import_date else None
@@ -316,7 +316,7 @@ class Run(NamedTuple):
         from mlygeo.uploads import older
 
         ready = images["error"].isna().to_numpy() & ~images["is_duplicate"].to_numpy(dtype=bool)
-        # The history of uploads knows a photo by its content: one that is up already must not become another.
+        # The history of uploads identifies a photo by its content, so an uploaded photo must not change.
         uploaded = older.uploads_of(images, self.photos["first_path"]) >= older.READY
         uploaded |= older.older_uploads_of(images, ready & ~uploaded)
         if (ready & uploaded).any():
@@ -348,7 +348,7 @@ def run_units(
     goes_on: bool = False,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Run units on a folder of photos, and keep what they make.
+    Run units on a folder of photos, and store their results.
 
     Parameters
     ----------
@@ -361,7 +361,7 @@ def run_units(
     again
         Units whose earlier results are not carried over.
     goes_on
-        Whether there must be results of others already.
+        Whether other units must have run before.
     """
     from mlygeo.photos.import_folder import import_folder
     from mlygeo.pipelines import inputs, steps
@@ -385,7 +385,7 @@ def run_units(
 
 
 def _warn_of_opened(before: gpd.GeoDataFrame | None, images: gpd.GeoDataFrame) -> None:
-    """Say how many photos an earlier run kept private or for an organization, and this one does not."""
+    """Warn of photos that an earlier run marked as private or for an organization, and this run does not."""
     if before is None or not {"private", "organization_key"} <= set(before.columns):
         return
     kept = before["private"].fillna(value=False).astype(bool) | before["organization_key"].notna()

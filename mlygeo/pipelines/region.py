@@ -373,6 +373,6 @@ def _open_points(points: FrameLike, region: Region | None) -> Points:
         raise FrameError(f"{everything.name} holds no point")
     kept = keep(everything, region=region, conditions={})
     if not len(kept) and region is not None:
-        hint = regions.elsewhere(region, areas.bounds(*everything.lonlat))
+        hint = regions.outside_hint(region, areas.bounds(*everything.lonlat))
         raise RegionError(f"no point of {everything.name} lies in {region.name}", hint=hint)
     return kept

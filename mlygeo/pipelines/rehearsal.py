@@ -1,4 +1,4 @@
-"""A stand-in of the service, to rehearse with."""
+"""A local stand-in of the service, for rehearsals."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _until_stopped(server: Server) -> Callable[[], None]:
 
     def wait() -> None:
         try:
-            # Windows wakes a wait for a signal only when its time is up.
+            # On Windows, a signal ends a wait only at its timeout.
             while not stopped.wait(0.5):
                 pass
         finally:

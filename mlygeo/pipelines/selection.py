@@ -1,4 +1,4 @@
-"""A selection of images for points: summed up, as a frame, and written for whoever comes next."""
+"""A selection of images for points: its frame, its summary, and its files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LEADING = ("point_id", "id", "distance_m", "rank", "heading_difference")
 @dataclass(frozen=True)
 class Selection:
     """
-    Which images were chosen for which points.
+    The selected images for points.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class Selection:
 
     @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
-        """Where the chosen images are, degrees."""
+        """Positions of the selected images, degrees."""
         lon, lat = self.images.lonlat
         return lon[self.matches.image_row], lat[self.matches.image_row]
 
@@ -138,13 +138,13 @@ class Selection:
         return selection
 
     def ids(self) -> list[int]:
-        """Return the id of every chosen image once, in the order of the points."""
+        """Return the id of every selected image once, in the order of the points."""
         ids = self.table["id"].to_numpy()
         _, first = np.unique(ids, return_index=True)
         return list(ids[np.sort(first)].tolist())
 
     def attribution(self) -> list[str]:
-        """Return whose data this is."""
+        """Return the attribution of the data."""
         sources = [*self.images.attrs.get("attribution", [frames.MAPILLARY]), *self.points.attrs.get("attribution", [])]
         return list(dict.fromkeys(sources))
 
@@ -202,20 +202,20 @@ class Selection:
 
     def write(self, folder: Path, summary: dict[str, Any]) -> list[Path]:
         """
-        Write the selection for whoever comes next.
+        Write the files of the selection.
 
         Parameters
         ----------
         folder
-            Made if it is missing.
+            The folder; it is made if it is missing.
         summary
-            What goes into summary.json.
+            The content of summary.json.
 
         Returns
         -------
         files
             selection.parquet, image_ids.txt (one id a line, each once), street_points.parquet
-            and summary.json; each appears whole or not at all.
+            and summary.json; each is written atomically.
         """
         import pyarrow as pa
 

@@ -1,4 +1,4 @@
-"""The sequences of a person, an organization or a region: found, written as a frame and a list, shown as a table."""
+"""Searching the sequences of a person, an organization or a region; their frame, list and table."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROWS_SHOWN = 20
 """Sequences in the table on the screen; the files hold all."""
 
 SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
-"""The form of the service's ids of sequences. What has another form would be taken for something else."""
+"""Pattern of the service's ids of sequences; other texts could be read as something else."""
 
 
 @public
@@ -122,7 +122,7 @@ def find_sequences(
             bbox=place,
             creator_username=user,
             organization_id=None if organization is None else conditions["organization"][0],
-            # Only the answer "yes" is asked for: what a service makes of "false" is known only to itself.
+            # Only "true" is sent as a condition: how the service interprets "false" is not documented.
             is_pano=True if filter == "360" else None,
             since=conditions.get("since"),
             until=conditions.get("until"),
@@ -168,7 +168,7 @@ def find_sequences(
 def _searched(
     search: Search, conditions: dict[str, Any], kind: Literal["all", "360", "regular"], reader: Records
 ) -> tuple[gpd.GeoDataFrame, dict[int, str]]:
-    """Return the images that a search finds, and what is wrong with some of them."""
+    """Return the images that a search finds, and their problems."""
     from mlygeo import frames
 
     fields = [*reader.base_fields, *reader.fields_for("camera_type", "make", "model")]
@@ -205,7 +205,7 @@ def _one_user(user: str | Sequence[str] | None) -> str | None:
 
 
 def _whose(user: str | None, organization: int | str | None, region: str | None) -> str:
-    """Return in words whose sequences these are, and where."""
+    """Return a description of the search: the owner of the sequences, and the region."""
     parts = [
         *([user] if user is not None else []),
         *([f"organization {organization}"] if organization is not None else []),
@@ -215,7 +215,7 @@ def _whose(user: str | None, organization: int | str | None, region: str | None)
 
 
 def file_stem(user: str | None, organization: int | str | None) -> str:
-    """Return the files' name without its ending: of a user's name only what every file system takes."""
+    """Return the files' name without its ending: a user's name with only the characters valid on every file system."""
     name = user if user is not None else None if organization is None else f"organization_{organization}"
     safe = re.sub(r"[^A-Za-z0-9_-]+", "_", name or "")[:80].strip("_")
     return f"sequences_{safe}" if safe else "sequences"
@@ -235,9 +235,9 @@ def write_lists(sequences: gpd.GeoDataFrame, path: Path, *, whose: str, shortcom
     path
         Both files' path without the ending.
     whose
-        Whose sequences they are, for the comments.
+        Description of the search, for the comments.
     shortcomings
-        Why some may be missing.
+        Reasons why sequences may be missing.
 
     Returns
     -------

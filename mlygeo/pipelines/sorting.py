@@ -1,4 +1,4 @@
-"""What is done with a folder of photos after all else: summed up, listed by status, and sorted into folders."""
+"""A folder of photos after processing and upload: summary, list by status, and sorting into folders."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FOLDERS = {
     "failed_upload": "failed_upload",
     "to_be_uploaded": "to_be_uploaded",
 }
-"""Folder of the photos of each status; what failed in processing stays where it is."""
+"""Folder of the photos of each status; photos that failed in processing are not moved."""
 
 LISTED = {
     "uploaded": "successfully uploaded",
@@ -82,7 +82,7 @@ def post_process(
     video_import_path
         Folder of videos, or a video, whose sampled frames are meant.
     output
-        Folder of the frames that `process` kept, if it was told one.
+        Folder of the frames of `process`, if it was given one.
     undo
         Put the photos back that an earlier run moved, and nothing else.
 
@@ -138,13 +138,13 @@ def then_sorted(first: Job[T], import_path: PathLike, *, folder: PhotoFolder, so
     Parameters
     ----------
     first
-        What was done to the photos.
+        The job before the sorting.
     import_path
         The folder of photos, or one photo.
     folder
         The options of the folder.
     sorting
-        What is asked for.
+        The requested actions.
     """
     last = run_sorting(import_path, folder=folder, sorting=sorting)
     return Job(
@@ -168,7 +168,7 @@ def run_sorting(import_path: PathLike, *, folder: PhotoFolder, sorting: Sorting)
     folder
         The options of the folder; photos are not read anew for this.
     sorting
-        What is asked for.
+        The requested actions.
     """
     from mlygeo.photos.import_folder import import_folder
     from mlygeo.pipelines import inputs
@@ -233,7 +233,7 @@ def _folder(import_path: PathLike | None, video_import_path: PathLike | None) ->
 
 
 def _status(images: gpd.GeoDataFrame, first_paths: pd.Series, place: PhotoImport) -> Any:
-    """Return what became of each photo."""
+    """Return the status of each photo."""
     import numpy as np
     import pandas as pd
 
@@ -251,7 +251,7 @@ def _status(images: gpd.GeoDataFrame, first_paths: pd.Series, place: PhotoImport
 
 
 def _targets(images: gpd.GeoDataFrame, known: gpd.GeoDataFrame, place: PhotoImport, sorting: Sorting) -> dict[str, str]:
-    """Return where photos are to be moved."""
+    """Return the new paths of photos to move."""
     if not sorting.moves:
         return {}
     goal = place.base if sorting.split_import_path is None else Path(sorting.split_import_path).expanduser().absolute()
@@ -290,7 +290,7 @@ def _moved(place: PhotoImport, targets: dict[str, str]) -> tuple[dict[str, str],
     try:
         moved, failed = move_files(targets, place.folder / JOURNAL, progress=place.progress)
     finally:
-        # Interrupted too, the frames are to know where the photos are.
+        # Even if interrupted, the frames must have the photos' current paths.
         gone = {
             path: target for path, target in targets.items() if os.path.lexists(target) and not os.path.lexists(path)
         }
@@ -299,7 +299,7 @@ def _moved(place: PhotoImport, targets: dict[str, str]) -> tuple[dict[str, str],
 
 
 def _follow(place: PhotoImport, moved: dict[str, str]) -> None:
-    """Bring the frames and the image description file to where photos are now."""
+    """Update the frames and the image description file to the photos' current paths."""
     from mlygeo.providers import descriptions
 
     if not moved:

@@ -1,9 +1,9 @@
 """
-The units of processing, each on the frame of an import: the same rows, some columns anew.
+The units of processing, each on the frame of an import: the same rows, with some new columns.
 
-What is told of photos beside what they say: names, custom meta data, orientation.
+Values from options that are added to the photos' own: names, custom meta data, orientation.
 
-What a run of processing says of itself: counts, reasons, and where things are.
+The summary of a run of processing: counts, reasons, and paths.
 """
 
 from __future__ import annotations
@@ -56,16 +56,16 @@ _KINDS = (
 
 def with_user(images: gpd.GeoDataFrame, user: User) -> gpd.GeoDataFrame:
     """
-    Return images with the user, organization and privacy that they are to be uploaded with.
+    Return images with the user, organization and privacy of their upload.
 
-    What a photo said of them before it was processed (those of Mapillary's app do) counts where the options
-    say nothing: a private photo does not become public by being processed.
+    Without an option, the values in a photo before processing (as in those of Mapillary's app) are used: a
+    private photo does not become public by processing.
     """
     import pandas as pd
 
     described = images["image_description"] if "image_description" in images.columns else _all(None, images)
-    told = {text: _ownership(text) for text in described.dropna().unique()}
-    own = [told.get(text, {}) for text in described]
+    ownership = {text: _ownership(text) for text in described.dropna().unique()}
+    own = [ownership.get(text, {}) for text in described]
     columns = {
         name: _all(getattr(user, name), images) for name in ("user_name", "organization_name", "organization_key")
     }
@@ -77,7 +77,7 @@ def with_user(images: gpd.GeoDataFrame, user: User) -> gpd.GeoDataFrame:
 
 
 def _ownership(description: str) -> dict[str, Any]:
-    """Return what an image description in a photo says of whose it is; nothing where it is damaged."""
+    """Return the owner in the image description of a photo; empty if the description is damaged."""
     try:
         found = json.loads(description)
     except (ValueError, RecursionError):
@@ -89,20 +89,20 @@ def _ownership(description: str) -> dict[str, Any]:
 
 
 def with_user_name(images: gpd.GeoDataFrame, user_name: str | None) -> gpd.GeoDataFrame:
-    """Return images with the name of who uploads them, where it is told."""
+    """Return images with the name of the uploading user, where it is given."""
     return images if user_name is None else images.assign(user_name=_all(user_name, images))
 
 
 def with_meta_data(images: gpd.GeoDataFrame, meta: MetaData, *, base: str, now_ms: int | None) -> gpd.GeoDataFrame:
     """
-    Return images with what is told of camera and files.
+    Return images with the metadata of camera and files.
 
     Parameters
     ----------
     images
-        The frame, as the photos have it.
+        The frame with the photos' own values.
     meta
-        What is told.
+        The options.
     base
         The import path.
     now_ms
@@ -124,7 +124,7 @@ def with_meta_data(images: gpd.GeoDataFrame, meta: MetaData, *, base: str, now_m
     if now_ms is not None:
         tags = merged({"dates": [{"key": "import_date", "value": now_ms}]}, tags)
     described = images["image_description"] if "image_description" in images.columns else _all(None, images)
-    known = {text: told(text) for text in described.dropna().unique() if "MAPMetaTags" in text}
+    known = {text: meta_tags_of(text) for text in described.dropna().unique() if "MAPMetaTags" in text}
     texts = [_json(merged(known.get(text, {}), tags)) for text in described]
     columns["meta_tags"] = pd.array(texts, dtype="str")
     return images.assign(**columns)
@@ -134,26 +134,26 @@ def with_places(
     images: gpd.GeoDataFrame, how: Geotagging, track: gpd.GeoDataFrame | None, *, by_folder: bool = False
 ) -> gpd.GeoDataFrame:
     """
-    Return images with time, position, heading and altitude; those that lack time or position with an error.
+    Return images with time, position, heading and altitude, and with an error where time or position is missing.
 
     Parameters
     ----------
     images
-        The frame, as the photos have it.
+        The frame with the photos' own values.
     how
         The options.
     track
-        The track; None takes what the photos say.
+        The track; None uses the photos' own positions.
     by_folder
-        Whether tracks are those of videos, whose frames lie in folders of their names: each is then
-        geotagged with the track of its own video, where there is one.
+        Whether the tracks are those of videos, whose frames are in folders named after them: each frame
+        is then geotagged with the track of its own video, if there is one.
     """
     from mlygeo.readers.photos import in_local_time
 
     if how.local_time:
         images = in_local_time(images)
     if track is None:
-        images = _as_told(images, how)
+        images = _with_offsets(images, how)
     elif by_folder:
         images = _by_video(images, how, track)
     else:
@@ -161,7 +161,7 @@ def with_places(
     return checked(images.assign(geotag_angle=images["compass_angle"]))
 
 
-def _as_told(images: gpd.GeoDataFrame, how: Geotagging) -> gpd.GeoDataFrame:
+def _with_offsets(images: gpd.GeoDataFrame, how: Geotagging) -> gpd.GeoDataFrame:
     from mlygeo.spatial import ordering, times
     from mlygeo.spatial.sequences import turned
 
@@ -195,7 +195,7 @@ def _on_track(images: gpd.GeoDataFrame, how: Geotagging, track: gpd.GeoDataFrame
 
 
 def _by_video(images: gpd.GeoDataFrame, how: Geotagging, track: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Geotag the frames of each video with its own track, and all others with what there is."""
+    """Geotag the frames of each video with its own track, and all other images with all tracks."""
     import pandas as pd
 
     stems = pd.Series(
@@ -214,7 +214,7 @@ def _by_video(images: gpd.GeoDataFrame, how: Geotagging, track: gpd.GeoDataFrame
 
 
 def checked(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Return images with the reason of those that lack a time or a position."""
+    """Return images with an error where a time or a position is missing."""
     placed = images.geometry.notna().to_numpy() & ~images.geometry.is_empty.to_numpy()
     error = images["error"].mask(images["error"].isna() & images["captured_at"].isna(), NO_TIME)
     error = error.mask(error.isna() & ~placed, NO_POSITION)
@@ -224,10 +224,10 @@ def checked(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 
 def uploadable(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """
-    Return images without the errors that keep none from being uploaded.
+    Return images without the errors that do not prevent an upload.
 
-    Where the folder of a photo cannot be written to, its tags could not be; the bytes that are uploaded get
-    them all the same.
+    If the folder of a photo is not writable, its tags could not be written; the uploaded bytes get them
+    nevertheless.
     """
     unwritten = images["failed_in"].eq("exif-insert").fillna(value=False).to_numpy(dtype=bool)
     folders = [os.path.dirname(path) for path in images["path"]]  # noqa: PTH120 - many paths
@@ -238,9 +238,9 @@ def uploadable(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 
 def with_sequences(images: gpd.GeoDataFrame, photos: gpd.GeoDataFrame, cutting: Cutting) -> gpd.GeoDataFrame:
     """
-    Return images cut into sequences, with headings, duplicates, and what looks wrong with them.
+    Return images cut into sequences, with headings, duplicates, and problems.
 
-    Cameras are told apart by what the photos say, not by what was told of them all: two cameras in a folder
+    Cameras are distinguished by the photos' own values, not by options for all photos: two cameras in a folder
     stay two.
 
     Parameters
@@ -248,7 +248,7 @@ def with_sequences(images: gpd.GeoDataFrame, photos: gpd.GeoDataFrame, cutting: 
     images
         The frame, with time and position.
     photos
-        What the photos said, the same rows.
+        The photos' own values, in the same rows.
     cutting
         The options.
     """
@@ -317,7 +317,7 @@ def tag_of(name: str, kind: str, text: str) -> tuple[str, dict[str, Any]]:
     Raises
     ------
     InputError
-        If there is no such type, or the value is not of it.
+        If the type is unknown, or the value does not have it.
     """
     if kind not in GROUPS:
         raise InputError(f"there is no type {kind!r} of meta data ({name})", hint=f"one of {', '.join(GROUPS)}")
@@ -349,7 +349,7 @@ def _value(kind: str, text: str) -> Any:
 
 def _custom(text: str | None) -> Tags:
     """
-    Return the meta tags that --custom-meta-data names: "name,type,value;name,type,value".
+    Return the meta tags of --custom-meta-data: "name,type,value;name,type,value".
 
     Raises
     ------
@@ -370,7 +370,7 @@ def _custom(text: str | None) -> Tags:
 
 
 def grouped(tags: Iterable[tuple[str, dict[str, Any]]]) -> Tags:
-    """Return tags by group; of several with one key the last counts."""
+    """Return tags by group; of several with the same key the last counts."""
     found: Tags = {}
     for group, tag in tags:
         others = [other for other in found.get(group, []) if other["key"] != tag["key"]]
@@ -379,12 +379,12 @@ def grouped(tags: Iterable[tuple[str, dict[str, Any]]]) -> Tags:
 
 
 def merged(*all_tags: Tags) -> Tags:
-    """Return the tags of several; of those with one key the last counts."""
+    """Return the joined tags; of several with the same key the last counts."""
     return grouped((group, tag) for tags in all_tags for group, several in tags.items() for tag in several)
 
 
-def told(description: Any) -> Tags:
-    """Return the meta tags that an image description in a photo holds; none where it is damaged."""
+def meta_tags_of(description: Any) -> Tags:
+    """Return the meta tags in the image description of a photo; none if it is damaged."""
     if not isinstance(description, str) or "MAPMetaTags" not in description:
         return {}
     try:
@@ -409,7 +409,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _shown_name(path: str, meta: MetaData, base: str) -> str:
-    """Return the name that a photo is given: its path, without what is to be left out."""
+    """Return the name of a photo: its path, without the parts to leave out."""
     cut = base if meta.exclude_import_path else meta.exclude_path
     name = path.replace(cut, "").lstrip("/\\") if cut else path
     return name.replace("/", "\\") if meta.windows_path else name
@@ -426,7 +426,7 @@ def kind_of(error: str) -> str:
 
 
 def summary_of(images: gpd.GeoDataFrame, *, passed_over: int, files: list[Path]) -> dict[str, Any]:
-    """Return the facts of a frame of an import, JSON."""
+    """Return the summary of a frame of an import, JSON."""
     from mlygeo.spatial.sequences import summarise
 
     errors = images["error"].dropna()

@@ -1,4 +1,4 @@
-"""How much of the streets has imagery."""
+"""The coverage of streets with imagery."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlygeo.pipelines")
 
 BY = ("highway", "year", "pano", "creator")
-"""What covered lengths are told apart by; the first is a column of the streets, the others of the images."""
+"""Groupings of covered lengths; the first is a column of the streets, the others of the images."""
 
 TITLES = {"highway": "street class", "year": "year of capture", "pano": "panorama", "creator": "contributor"}
 
@@ -141,11 +141,11 @@ def coverage(
         around = _around(place, network, distance)
         fetching = inputs.Fetching(around, config, tiles=tile_options, access=access, progress=progress)
         at_hand = TablePoints(fetching.images(), "the images", fetching.attrs)
-    # An image beyond the region's border may look into it, so images are not cut there.
+    # An image beyond the region's border may be near a street inside, so images are not cut there.
     candidates = keep(at_hand, region=None, conditions=conditions)
     if not len(candidates):
         inputs.warn_of_nothing(at_hand, None)
-    names = _told_apart(wanted, candidates, asked=by is not None)
+    names = _measurable(wanted, candidates, asked=by is not None)
     columns = _columns(candidates, [step.BY[name] for name in names if name in step.BY])
     measured = step.measure(
         network, candidates.lonlat, columns, srid=srid, distance=distance,
@@ -192,8 +192,8 @@ def _names(by: Iterable[str] | None) -> tuple[str, ...]:
     return names
 
 
-def _told_apart(names: tuple[str, ...], images: Points, *, asked: bool) -> tuple[str, ...]:
-    """Return the names that the images have a column for; an error where one was asked for."""
+def _measurable(names: tuple[str, ...], images: Points, *, asked: bool) -> tuple[str, ...]:
+    """Return the names for which the images have a column; raise if a requested one is missing."""
     from mlygeo.spatial import coverage as step
 
     missing = [name for name in names if name in step.BY and step.BY[name] not in images.columns]
@@ -206,7 +206,7 @@ def _told_apart(names: tuple[str, ...], images: Points, *, asked: bool) -> tuple
 
 
 def _columns(images: Points, names: list[str]) -> dict[str, pd.Series]:
-    """Return the columns that images are told apart by, in the dtypes of an images frame, and their times."""
+    """Return the columns by which images are grouped, in the dtypes of an images frame, and their times."""
     import pyarrow as pa
 
     from mlygeo import dtypes, frames

@@ -1,4 +1,4 @@
-"""The way to Mapillary, and back."""
+"""Uploads to Mapillary, and archives for later uploads."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def upload(
 
     The descriptions are those of mapillary_image_description.json in the folder or a subfolder, or
     what 'mlygeo process' left there, whichever is newer; what that file has no fields for
-    (organization, privacy, user, photo UUID) is what 'mlygeo process' was told, else what the image
+    (organization, privacy, user, photo UUID) is what 'mlygeo process' was given, else what the image
     says inside. Images of the Mapillary app have all inside, and go up as they are. The files stay as
     they are: a description is written only into the bytes that are sent. Duplicates and what failed
     to process are skipped and counted; that is no failure of the upload. Archives of a sequence (see
@@ -238,24 +238,24 @@ def run_upload(
     progress: Progress | None,
 ) -> Job[pd.DataFrame]:
     """
-    Upload what lies in a folder; see `upload`.
+    Upload the images and files of a folder; see `upload`.
 
     Parameters
     ----------
     import_path
         The folder, or files of it.
     described
-        Which images of it.
+        Which images of it are used.
     user
-        Whose they are to be.
+        The owner of the images.
     signed_in
         The user who uploads them.
     uploading
-        What else goes up, and how.
+        Other options of the upload.
     output
         File for the history of these files; None for one in the folder.
     dry_run
-        Whether nothing is uploaded.
+        Whether it is a dry run.
     progress
         Where progress is shown; None shows none.
     """
@@ -286,9 +286,9 @@ def run_upload(
             return _rehearsed(found, place, reupload=uploading.reupload)
         account = account_of(
             service=signed_in.service, user_name=user.user_name, token=signed_in.token, token_file=signed_in.token_file,
-            max_attempts=attempts, config_file=signed_in.config_file, told=found.users,
+            max_attempts=attempts, config_file=signed_in.config_file, named=found.users,
         )  # fmt: skip
-        keys = organizations_of(account, user.organization_key, user.organization_name, told=found.owners)
+        keys = organizations_of(account, user.organization_key, user.organization_name, owners=found.owners)
         give_owners(found, keys)
         started = time.monotonic()
         with UploadLedger(place) as ledger:
@@ -300,11 +300,11 @@ def run_upload(
             finally:
                 rows = ledger.rows([*found.paths, *found.failed])
                 written = _write_history(rows, output, import_path)
-        return _told(found, outcome, rows, written, seconds=time.monotonic() - started)
+        return _report(found, outcome, rows, written, seconds=time.monotonic() - started)
 
 
 def _must_have_keys(found: Import) -> None:
-    """Raise where archives could not say for which organization they are."""
+    """Raise if archives would lack the key of their organization."""
     names = {owner.organization_name for owner in found.owners if owner.organization_name is not None}
     if names:
         raise InputError(
@@ -333,7 +333,7 @@ def _zipped(found: Import, folder: Path, *, progress: Progress | None) -> list[t
 
 
 class _Contents:
-    """The images of a sequence, as they go into its archive, one after another; `number` counts them."""
+    """The images of a sequence for its archive, one after another; `number` counts them."""
 
     def __init__(self, photos: Iterable[Photo], failed: dict[str, str]) -> None:
         self._photos, self._failed = photos, failed
@@ -405,7 +405,7 @@ def _run(
 
 
 def _ask_to_finish(run: Upload, progress: Progress | None) -> None:
-    """Finish what is ready where a person at the terminal says so."""
+    """Finish ready uploads if the user confirms it at the terminal."""
     from mlygeo.progress import TerminalProgress
 
     if not isinstance(progress, TerminalProgress) or sys.stdin is None or not sys.stdin.isatty():
@@ -418,7 +418,7 @@ def _ask_to_finish(run: Upload, progress: Progress | None) -> None:
 
 
 def _rehearsed(found: Import, place: str, *, reupload: bool) -> Job[pd.DataFrame]:
-    """Say what would be uploaded; files are read, and nothing is asked of the service."""
+    """Return what would be uploaded; files are read, and the service is not used."""
     there = older = 0
     todo = found.bytes
     for size, by_us in () if reupload else _uploaded_before(found, place):
@@ -441,7 +441,7 @@ def _rehearsed(found: Import, place: str, *, reupload: bool) -> Job[pd.DataFrame
 
 
 def _uploaded_before(found: Import, place: str) -> Iterator[tuple[int, bool]]:
-    """Yield the size of each file that was uploaded before, and whether it was by us."""
+    """Yield the size of each file that was uploaded before, and whether mlygeo uploaded it."""
     from mlygeo.places import default_folder
     from mlygeo.uploads import archives
     from mlygeo.uploads.ledger import FILE, UploadLedger
@@ -477,7 +477,7 @@ def _nothing(found: Import) -> Job[pd.DataFrame]:
     return Job(_no_frame, summary, headline, failed=sorted(found.failed))
 
 
-def _told(
+def _report(
     found: Import, outcome: Outcome, rows: list[tuple[Any, ...]], written: Path | None, *, seconds: float
 ) -> Job[pd.DataFrame]:
     failed = {**found.failed, **outcome.failed}
@@ -525,7 +525,7 @@ def _told(
 def _write_history(
     rows: list[tuple[Any, ...]], output: PathLike | None, import_path: PathLike | Iterable[PathLike]
 ) -> Path | None:
-    """Write the history of these files as a frame, where there is a place for it."""
+    """Write the history of these files as a frame, if the folder is writable."""
     from mlygeo import store
     from mlygeo.uploads.ledger import as_frame
 
@@ -553,7 +553,7 @@ def _skipped(found: Import, more: int = 0) -> str:
 
 
 def _reason(failed: dict[str, str]) -> str:
-    """Return a line that says of the first of what failed why."""
+    """Return a line with the reason of the first failure."""
     if not failed:
         return ""
     name, reason = next(iter(sorted(failed.items())))

@@ -55,7 +55,7 @@ def info(*, packages: Literal["ours", "all"] = "ours") -> Job[dict[str, Any]]:
 
 
 def line() -> str:
-    """Return what `mlygeo --version` prints: mlygeo, and the libraries that most answers depend on."""
+    """Return the output of `mlygeo --version`: the versions of mlygeo and the most important libraries."""
     libraries = _libraries()
     return f"mlygeo, version {version()} (" + ", ".join(f"{name} {libraries[name]}" for name in CHIEF) + ")"
 
@@ -90,7 +90,7 @@ def _ffmpeg() -> str:
 
 
 def _of_ours() -> dict[str, str]:
-    """Return the versions of what mlygeo asks for, with its extras."""
+    """Return the versions of mlygeo's dependencies, with those of extras."""
     from importlib import metadata
 
     wanted = (re.match(r"[A-Za-z0-9_.-]+", line) for line in metadata.requires("mlygeo") or [])

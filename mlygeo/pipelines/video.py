@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlygeo.pipelines")
 
 LOGS = frozenset({".gpx", ".nmea", ".csv", ".log"})
-"""Endings of files that are taken for tracks where a folder is searched; those of GPS loggers."""
+"""Endings of GPS logs when a folder is searched for tracks."""
 
 
 @public
@@ -293,7 +293,7 @@ def run_sampling(
 
 def frames_folder(path: PathLike) -> Path:
     """
-    Return the folder in which the frames of a video, or of a folder of videos, go unless another is named.
+    Return the default folder for the frames of a video, or of a folder of videos.
 
     Parameters
     ----------
@@ -308,7 +308,7 @@ def frames_folder(path: PathLike) -> Path:
 
 def read_track(track: FrameLike, *, progress: Progress | None) -> gpd.GeoDataFrame:
     """
-    Return the track that tells where videos went.
+    Return the track of videos.
 
     Parameters
     ----------
@@ -345,7 +345,7 @@ def _moment(milliseconds: int | None) -> datetime | None:
 
 
 def _files(paths: list[Path], *, skip_subfolders: bool) -> list[Path]:
-    """Return the files that are named, and the videos and logs of the folders that are."""
+    """Return the given files, and the videos and logs of the given folders."""
     from mlygeo.readers import video
 
     found: dict[Path, None] = {}

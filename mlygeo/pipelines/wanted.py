@@ -1,4 +1,4 @@
-"""Which images a download is about: from a frame, from lists, from sequences, from a search, from a region."""
+"""The images of a download: from a frame, from lists, from sequences, from a search, from a region."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlygeo.pipelines")
 
 TILE_WORKERS = 4
-"""Vector tiles fetched at once; the pace of an address allows for no more."""
+"""Vector tiles fetched at once; the service's limit for one address allows no more."""
 
 NOTHING_SAID = (
     "give a selection or images file, ids, `imgid_file=FILE`, `sequence=ID`, `sequence_file=FILE`, `user=NAME`, "
@@ -40,16 +40,16 @@ NOTHING_SAID = (
 @dataclass
 class Wanted:
     """
-    The images that a download is about.
+    The images of a download.
 
     Parameters
     ----------
     ids
-        Each once, in the order wanted.
+        Each once, in the order of download.
     source
-        Where they come from, in words.
+        Their source, in words.
     warnings
-        What could not be told, in words: parts of a search that were cut off, tiles that failed.
+        Missing parts, in words: parts of a search that were cut off, tiles that failed.
     """
 
     ids: Ids
@@ -60,7 +60,7 @@ class Wanted:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sources:
     """
-    What a caller gave to say which images are meant; see `mlygeo.download`.
+    The arguments of a call that select images; see `mlygeo.download`.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Sources:
     conditions
         The filters given, from `Filters.conditions`.
     place, config
-        The region and the configuration file, where there are such.
+        The region and the configuration file, if given.
     tiles, access
         How the tiles of the region are fetched, and the service is reached.
     progress
@@ -98,7 +98,7 @@ class Sources:
     @classmethod
     def of_ids(cls, ids: Ids, *, service: Service, progress: Progress | None) -> Sources:
         """
-        Return the sources where ids alone say which images are meant.
+        Return sources that select images only by ids.
 
         Parameters
         ----------
@@ -130,22 +130,22 @@ class Sources:
 
     def find(self, session: Callable[[], Session], ledger: Ledger | None) -> Wanted:
         """
-        Return the images that are meant.
+        Return the selected images.
 
-        Lists of images and lists of sequences narrow one another where both are given. A region
-        that stands beside a list is not asked: the list says which.
+        If both lists of images and lists of sequences are given, images must be in both. A region is
+        ignored if a list is given.
 
         Parameters
         ----------
         session
-            Returns what asks the service, where it is needed.
+            Function that returns a session with the service, called if it is needed.
         ledger
-            Says which images failed before, where only those are meant; None where there was no download yet.
+            The ledger with the images that failed before, for `retry_failed`; None before the first download.
 
         Raises
         ------
         RegionError
-            If nothing says which images are meant.
+            If no images are selected.
         """
         if not self.retry_failed:
             wanted = self._said(session)
@@ -166,7 +166,7 @@ class Sources:
         return replace(said, ids=kept, source=f"those of {said.source} that failed")
 
     def _said(self, session: Callable[[], Session]) -> Wanted | None:
-        """Return the images that the caller named; None where nothing was said."""
+        """Return the images that the call names; None if it names none."""
         listed, sequences = self._listed(), self._sequences()
         organization = self.conditions.get("organization")
         searched = self.user is not None or (organization is not None and self.place is None and not self._has_frame)
@@ -189,7 +189,7 @@ class Sources:
 
     @property
     def is_region_alone(self) -> bool:
-        """Whether it is the tiles of the region that say which images are meant."""
+        """Whether only the tiles of the region select the images."""
         lists = (self.images, self.imgid_file, self.sequence, self.sequence_file, self.user)
         return self.place is not None and all(each is None for each in lists)
 
@@ -199,7 +199,7 @@ class Sources:
         return any(hasattr(word, "columns") or (_is_path(word) and not _is_id_file(Path(word))) for word in words)
 
     def _listed(self) -> Wanted | None:
-        """Return the images of the frames, ids and lists given; None where there are none such."""
+        """Return the images of the given frames, ids and lists; None if there are none."""
         from mlygeo.readers import id_lists
 
         given = self.images
@@ -260,7 +260,7 @@ class Sources:
         return Wanted(id_lists.distinct(ids), counted(len(sequences), "sequence"), warnings)
 
     def _searched(self, session: Session) -> Wanted:
-        """Return the images of a user or an organization, in the region where there is one."""
+        """Return the images of a user or an organization, in the region if there is one."""
         from mlygeo.readers import id_lists
 
         reader = self.access.records
@@ -304,12 +304,12 @@ class Sources:
         return self.access.provider
 
     def fetching(self, place: Region) -> Fetching:
-        """Return what fetches the region's tiles."""
+        """Return the `Fetching` of the region's tiles."""
         return Fetching(place, self.config, tiles=self.tiles, access=self.access, progress=self.progress)
 
 
 def _ids_of_frame(value: Any, conditions: dict[str, Any], keys: Keys) -> tuple[Ids, str]:
-    """Return the ids of a frame or its file, of those rows that meet the conditions, and its name."""
+    """Return the ids of a frame or its file, for rows that meet the conditions, and its name."""
     from mlygeo.store.points import ids_of, keep, open_points
 
     if hasattr(value, "columns") and "id" in value.columns and not hasattr(value, "active_geometry_name"):

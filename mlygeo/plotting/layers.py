@@ -1,4 +1,4 @@
-"""Frames as layers: which kind each is, what it is called, and whose data it is."""
+"""Frames as layers: the kind, the name and the attribution of each."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Layer:
     """
-    A frame to be drawn.
+    A frame to draw.
 
     Parameters
     ----------
     name
-        What it is called.
+        Name of the layer.
     kind
-        What it is: one of `mlygeo.plotting.style.KINDS`.
+        One of `mlygeo.plotting.style.KINDS`.
     frame
         EPSG:4326, without rows that have no geometry.
     """
@@ -49,7 +49,7 @@ class Layer:
 
     @property
     def is_points(self) -> bool:
-        """Whether it is drawn as points."""
+        """Whether the layer is drawn as points."""
         return self.kind in {"points", "images", "selection"}
 
     def headings(self) -> Floats | None:
@@ -65,7 +65,7 @@ class Layer:
         return np.asarray(self.frame["is_pano"].fillna(value=False).to_numpy(dtype=bool))
 
     def track_order(self) -> tuple[Whole, Flags]:
-        """Return the rows of a track in the order of time, and which of them go on from the row before."""
+        """Return the rows of a track in the order of time, and which of them continue the row before."""
         order = np.lexsort((self.frame["time"].to_numpy(dtype="datetime64[us]"), self._track_numbers()))
         number = self._track_numbers()[order]
         follows = np.zeros(len(order), dtype=bool)
@@ -78,7 +78,7 @@ class Layer:
         return np.asarray(pd.factorize(self.frame["track_id"])[0], dtype=np.int64)
 
     def speed_ms(self) -> Floats:
-        """Return the speed from the position before to each of a track, metres a second; at its start, to the next."""
+        """Return the speed from the previous position to each one of a track, m/s; at its start, to the next."""
         from mlygeo.spatial import geodesy
 
         order, follows = self.track_order()
@@ -150,7 +150,7 @@ def _kind(frame: gpd.GeoDataFrame) -> str:
 
 
 def attribution(layers: list[Layer]) -> list[str]:
-    """Return whose data the layers hold; where a frame does not say, what its kind comes from."""
+    """Return the attribution of the layers' data; for frames without one, that of the usual source of their kind."""
     sources: dict[str, None] = {}
     for layer in layers:
         sources.update(dict.fromkeys(layer.frame.attrs.get("attribution", [])))
@@ -164,7 +164,7 @@ def attribution(layers: list[Layer]) -> list[str]:
 
 
 def links(layers: list[Layer]) -> Floats:
-    """Return the lines that join each chosen image to the point it was chosen for, degrees, shape (links, 2, 2)."""
+    """Return the lines from each selected image to its street point, degrees, shape (links, 2, 2)."""
     points = next((layer for layer in layers if layer.kind == "points" and "point_id" in layer.frame.columns), None)
     selection = next((layer for layer in layers if layer.kind == "selection"), None)
     if points is None or selection is None:

@@ -1,9 +1,9 @@
 """
 Frames as an interactive map: one HTML file that needs neither network nor server.
 
-The page draws with WebGL 2 by a viewer of its own (viewer.js beside this module), so that nothing but the
-data makes the file large. Its content security policy lets no other script run, and no text of a frame
-becomes HTML.
+The page draws with WebGL 2 in its own viewer (viewer.js beside this module), so that only the data
+make the file large. Its content security policy allows no other script, and no text of a frame becomes
+HTML.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
     from mlygeo.plotting.layers import Layer
 
 MANY = 200_000
-"""Layers with more rows carry only the columns of `FIRST` into popups."""
+"""Layers with more rows show only the columns of `FIRST` in popups."""
 
 FIRST = (
     "id", "captured_at", "compass_angle", "is_pano", "creator_username", "creator_id", "sequence_id", "make", "model",
     "quality_score", "point_id", "distance_m", "rank", "name", "highway", "length_m", "covered_m", "share_covered",
     "newest", "images", "gap_id", "track_id", "time", "altitude", "start", "end", "path", "error",
 )  # fmt: skip
-"""Columns of popups, in this order, before all others."""
+"""The first columns of popups, in this order."""
 
 MOST_FIELDS = 24
 
 EMBEDDED_BYTES = 8_000_000
-"""Pictures embedded in a map that is shown in a notebook, all together."""
+"""Most pictures embedded in a map that is shown in a notebook."""
 
 UNITS = {"compass_angle": "°", "distance_m": " m", "length_m": " m", "covered_m": " m", "altitude": " m"}
 
@@ -67,10 +67,10 @@ TYPES: dict[str, Any] = {
 UNKNOWN = np.iinfo(np.int64).min
 
 LEVEL = 6
-"""Of zlib; the highest takes four times as long for two hundredths less."""
+"""Compression level of zlib; the highest takes four times as long and saves two percent."""
 
 LONGEST = 500
-"""Letters of a text that a popup shows."""
+"""Most letters of a text in a popup."""
 
 WORLD = 2.0**32
 """Width and height of the Web Mercator world."""
@@ -249,7 +249,7 @@ def _lines(packer: Packer, layer: Layer, found: dict[str, Any]) -> Any:
 
     order: Any = np.arange(len(layer.frame))
     if layer.kind == "tracks":
-        # A piece of the track for each position but the first, so that each has its own colour and popup.
+        # One piece of the track for each position but the first, so that each piece has its own colour and popup.
         order, follows = layer.track_order()
         places = np.column_stack(layer.lonlat)[order]
         owners = np.flatnonzero(follows)
@@ -305,7 +305,7 @@ def _fields(
         if (made := _field(packer, "thumbnail", addresses)) is not None:
             fields.append({**made, "role": "thumbnail"})
     for name in names:
-        # A map is passed on; the folders of whoever made it are nobody's business.
+        # Maps are given to other people, so the author's folders must not appear in them.
         values = frame[name].map(_file_name) if name == "path" else frame[name]
         made = _field(packer, "file" if name == "path" else name, values)
         if made is None:
@@ -323,7 +323,7 @@ def _file_name(path: Any) -> str | None:
 
 
 def _link(file: str, folder: Path) -> str | None:
-    """Return the address of a picture's file, seen from the folder of the map."""
+    """Return the address of a picture's file, relative to the folder of the map."""
     path = Path(file).expanduser()
     if path.suffix.lower() not in PICTURES:
         return None
@@ -331,12 +331,12 @@ def _link(file: str, folder: Path) -> str | None:
         relative = os.path.relpath(path.absolute(), folder)
     except ValueError:  # another drive of Windows
         return path.absolute().as_uri()
-    # With "./" before it, no name of a file is taken for a scheme such as javascript:.
+    # With "./" before it, no file name can be read as a scheme such as javascript:.
     return "./" + quote(Path(relative).as_posix())
 
 
 class _Embedding:
-    """Pictures as part of the page, until there are enough of them."""
+    """Pictures embedded in the page, up to a limit."""
 
     def __init__(self) -> None:
         self._left = EMBEDDED_BYTES
@@ -368,11 +368,11 @@ def _view(layers: list[Layer]) -> list[float]:
         import shapely
 
         every = np.concatenate([shapely.get_coordinates(layer.geometry)[:, 0] for layer in layers])
-        if not np.any(np.abs(every) < 90):  # on both sides of the antimeridian, and nowhere else
+        if not np.any(np.abs(every) < 90):  # the layers are on both sides of the antimeridian, and near it only
             turned, _ = world(np.array([every[every > 0].min(), every[every <= 0].max()]), np.zeros(2))
             west, east = float(turned[0]), float(turned[1]) + WORLD
     north, south = float(y.min()), float(y.max())
-    # What has no width or height is shown in the middle of a box of some twenty metres.
+    # Layers without width or height are shown in the middle of a box of some twenty metres.
     wide, high = max(east - west, 2000.0), max(south - north, 2000.0)
     return [(west + east - wide) / 2, (north + south - high) / 2, wide, high]
 
@@ -390,7 +390,7 @@ def _check_basemap(basemap: str | None) -> None:
 
 
 def _page(meta: dict[str, Any], data: str, attribution: list[str], title: str, basemap: str | None) -> str:
-    """Return the page of what the viewer is told (`meta`) and its packed columns (`data`)."""
+    """Return the page with the viewer's settings (`meta`) and its packed columns (`data`)."""
     script, style = _asset("viewer.js"), _asset("viewer.css")
 
     def digest(text: str) -> str:
@@ -401,7 +401,7 @@ def _page(meta: dict[str, Any], data: str, attribution: list[str], title: str, b
         f"default-src 'none'; script-src {digest(script)}; style-src {digest(style)}; img-src {images};"
         " base-uri 'none'; form-action 'none'"
     )
-    # Inside a script element only "<" could end it; the others are for readers that are not browsers.
+    # Inside a script element only "<" could end it; the other characters are for readers that are not browsers.
     escaped = json.dumps(meta).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     return "\n".join(
         [
@@ -455,7 +455,7 @@ def _field(packer: Packer, name: str, values: pd.Series) -> dict[str, Any] | Non
     Parameters
     ----------
     packer
-        Where to.
+        The packer that the column is added to.
     name
         Its name.
     values
@@ -464,7 +464,7 @@ def _field(packer: Packer, name: str, values: pd.Series) -> dict[str, Any] | Non
     Returns
     -------
     field
-        What the page needs to show it; None for a column that is all null.
+        Description of the column for the page; None for a column that is all null.
     """
     import pandas as pd
 
@@ -498,11 +498,11 @@ def _is_null(value: Any) -> bool:
     return value is None or (not isinstance(value, list | tuple | dict | np.ndarray) and bool(pd.isna(value)))
 
 
-# Columns as text that the page unpacks: planes of bytes, differences where neighbours are alike.
+# Columns as text that the page unpacks: planes of bytes, and differences where neighbours are similar.
 
 
 class Packer:
-    """Collects columns, and gives their bytes; what each method returns is how the page finds its column again."""
+    """Collects columns, and returns their bytes; each method returns the position of its column for the page."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -519,7 +519,7 @@ class Packer:
         kind
             One of `TYPES`.
         differences
-            Store differences from the row before, which are small where neighbours are alike.
+            Store differences from the row before, which are small where neighbours are similar.
         """
         values = np.ascontiguousarray(values, dtype=TYPES[kind])
         if differences and len(values):
@@ -530,13 +530,13 @@ class Packer:
         return [at, len(values), kind, int(differences)]
 
     def text(self) -> str:
-        """Return everything added, as text."""
+        """Return all added columns as text."""
         packer = zlib.compressobj(LEVEL)
         return base64.b64encode(b"".join([*(packer.compress(part) for part in self._parts), packer.flush()])).decode()
 
 
 def world(lon: Floats, lat: Floats) -> tuple[Any, Any]:
-    """Return Web Mercator positions as whole numbers (uint32); latitudes beyond 85° stand at the edge."""
+    """Return Web Mercator positions as whole numbers (uint32); latitudes beyond 85° are moved to the edge."""
     x = np.mod(np.rint((lon + 180.0) / 360.0 * WORLD), WORLD)
     sine = np.sin(np.radians(np.clip(lat, -85.0511, 85.0511)))
     y = np.rint((0.5 - np.arctanh(sine) / (2 * np.pi)) * WORLD)

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from mlygeo.plotting.style import Paint
 
 SIZE_INCHES, LEAST_INCHES = 7.5, 6.0
-"""The map's longer side, and the least width, which the attribution needs."""
+"""The map's longer side, and the smallest width, which the attribution needs."""
 
 SMALL, NORMAL, LARGE = 10, 11, 14
 """Sizes of text, points: at 150 dots an inch still ten dots high where the picture is shown half as wide."""
 
 MOST_DOTS = 50_000
-"""More points than this would hide each other; they are counted on a lattice instead."""
+"""More points than this would cover each other; they are counted on a lattice instead."""
 
 LATTICE = 500
 """Cells of the lattice along the longer side."""
@@ -42,7 +42,7 @@ def draw(
     layers: Iterable[store.FrameLike], *, title: str | None = None, dpi: int = 150, colour: str | None = None
 ) -> Figure:
     """
-    Draw frames one upon the other; see `mlygeo.plot`.
+    Draw frames on top of each other; see `mlygeo.plot`.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def _draw_lines(axes: Axes, layer: Layer, paint: Paint, shift: float, label: str
 
 
 def _classes(paint: Paint, label: str) -> list[tuple[str, str]]:
-    """Return colours with what the legend says of them; an empty text leaves one out."""
+    """Return colours with their labels in the legend; a colour with an empty label is left out."""
     if paint.index is None:
         return [(paint.colours[0], label)]
     if paint.labels is None:
@@ -193,7 +193,7 @@ def _draw_points(axes: Axes, layer: Layer, paint: Paint, shift: float, label: st
 
 
 def _draw_density(axes: Axes, lon: Floats, lat: Floats, label: str) -> None:
-    """Draw how many points there are in each cell of a lattice: more points than dots could be told apart."""
+    """Draw the number of points in each cell of a lattice, for more points than can be distinguished as dots."""
     from matplotlib.colors import ListedColormap, LogNorm
 
     west, east, south, north = lon.min(), lon.max(), lat.min(), lat.max()
@@ -216,14 +216,14 @@ def _draw_density(axes: Axes, lon: Floats, lat: Floats, label: str) -> None:
 
 
 def _key(colour: str, text: str) -> Any:
-    """Return an empty patch that stands in the legend."""
+    """Return an empty patch for the legend."""
     from matplotlib.patches import Polygon
 
     return Polygon(np.empty((0, 2)), closed=False, facecolor=colour, label=text)
 
 
 def _draw_links(axes: Axes, links: Floats, shift: float) -> None:
-    """Join each chosen image to the point that it was chosen for."""
+    """Draw a line from each selected image to its street point."""
     from matplotlib.collections import LineCollection
 
     if not len(links) or len(links) > MOST_DOTS:
@@ -259,7 +259,7 @@ def _draw_headings(axes: Axes, layers: list[Layer], shift: float) -> None:
 
 
 def _fit(axes: Axes, layers: list[Layer], shift: float) -> None:
-    """Show what is drawn, with a margin, true to latitude in the middle."""
+    """Set the limits to the drawn layers with a margin, and the aspect for the latitude of the middle."""
     bounds = np.array([layer.frame.total_bounds for layer in layers])
     if shift:
         lons = np.concatenate([_moved(_longitudes(layer), shift) for layer in layers])
@@ -268,7 +268,7 @@ def _fit(axes: Axes, layers: list[Layer], shift: float) -> None:
     east, north = bounds[:, 2:].max(axis=0)
     squeeze = max(math.cos(math.radians((south + north) / 2)), 0.01)
     margin = max(0.05 * max((east - west) * squeeze, north - south), 2e-4)
-    # Neither a street due north nor a row of points due east makes a picture of a strip.
+    # A street due north or a row of points due east must not make the picture a narrow strip.
     least = 0.35 * max((east - west) * squeeze, north - south) / 2
     wide, high = max((east - west) / 2, least / squeeze) + margin / squeeze, max((north - south) / 2, least) + margin
     axes.set_xlim((west + east) / 2 - wide, (west + east) / 2 + wide)
@@ -299,7 +299,7 @@ def _finish(axes: Axes, title: str | None, shift: float) -> None:
     for label in axes.get_yticklabels():
         label.set_verticalalignment("center")
     _draw_scale_bar(axes)
-    keys: dict[type, Any] = {PatchCollection: HandlerPolyCollection()}  # of areas; only matplotlib 3.11 knows it itself
+    keys: dict[type, Any] = {PatchCollection: HandlerPolyCollection()}  # areas; built in from Matplotlib 3.11 on
     handles, labels = axes.get_legend_handles_labels(keys)
     shown = [(handle, label) for handle, label in zip(handles, labels, strict=True) if label]
     if shown:
@@ -322,7 +322,7 @@ def _draw_scale_bar(axes: Axes) -> None:
     across = float(geodesy.distance(lon, lat, lon + (east - west) / 100, lat)[0]) * 100
     metres = _round_down(across / 4)
     end = lon + (east - west) * metres / across
-    for _ in range(3):  # the shortest way leaves the parallel, the more the longer the bar
+    for _ in range(3):  # the geodesic leaves the parallel, and the more so the longer the bar
         end = lon + (end - lon) * metres / float(geodesy.distance(lon, lat, end, lat)[0])
     high = 0.012 * (north - south)
     axes.plot(

@@ -1,4 +1,4 @@
-"""Colours, and which row of a layer gets which: the same in pictures and on interactive maps."""
+"""Colours of the rows of layers: the same in pictures and on interactive maps."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Tol's wine (2021).
 """
 
 CATEGORIES = (BLUE, VERMILION, GREEN, PURPLE, BLACK, "#b87aa3")
-"""Colours of categories, told apart by people with any common colour blindness; what is left over is grey."""
+"""Colours of categories, distinguishable with any common colour blindness; the remaining categories are grey."""
 
 SCALE = ("#440154", "#46327e", "#375b8d", "#277f8e", "#1fa188")
 """From low to high: the darker part of viridis (van der Walt and Smith 2015), which stands out from white."""
@@ -47,18 +47,18 @@ MOST_CATEGORIES = len(CATEGORIES)
 @dataclass(frozen=True)
 class Paint:
     """
-    Which colour each row of a layer has.
+    The colour of each row of a layer.
 
     Parameters
     ----------
     colours
         Colours as #rrggbb.
     labels
-        What each stands for; None for a layer of one colour.
+        Label of each colour; None for a layer of one colour.
     index
-        The colour of each row; None where there is but one.
+        Index of the colour of each row; None where there is only one colour.
     title
-        What the colours tell.
+        Title of the colours in the legend.
     """
 
     colours: tuple[str, ...]
@@ -83,7 +83,7 @@ def paint(layer: Layer, colour: str | None, *, with_gaps: bool = False) -> Paint
     Raises
     ------
     FrameError
-        If the column's values cannot be told apart by colour.
+        If the column's values cannot be shown by colour.
     """
     if colour is not None and colour in layer.frame.columns and colour != layer.frame.geometry.name:
         return _of_values(layer.frame[colour], colour)
@@ -114,7 +114,7 @@ def _of_values(values: pd.Series, name: str) -> Paint:
 
 
 def _ordered(values: pd.Series, name: str) -> Paint:
-    """Colour whole numbers such as years, neighbours together where there are more than colours."""
+    """Colour whole numbers such as years; neighbours share a colour where there are more numbers than colours."""
     numbers = values.to_numpy(dtype=float, na_value=np.nan)
     known = np.unique(numbers[~np.isnan(numbers)])
     groups = np.array_split(known, min(len(known), len(SCALE))) if len(known) else []
@@ -134,7 +134,7 @@ def scaled(numbers: Floats, name: str) -> Paint:
     numbers
         One for each row; NaN where unknown.
     name
-        What they are, for the legend.
+        Name of the numbers in the legend.
     """
     known = numbers[np.isfinite(numbers)]
     if not len(known):

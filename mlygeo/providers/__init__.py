@@ -1,10 +1,10 @@
 """
-Who serves street-level images: what a provider can, and which providers there are.
+Providers of street-level images: their capabilities, and the list of providers.
 
-Each is a folder beside this file, and a line in `PROVIDERS`. Everything outside of the folder asks
-the object that `provider` returns, by the Protocols below; addresses, names of fields and layers,
-forms of keys and codes of errors are known in the folder alone. A provider that cannot do something
-has None in that place, so that whoever asks has to say what becomes of it; see `needed`.
+Each is a folder beside this file, and a line in `PROVIDERS`. Code outside the folder uses the object
+that `provider` returns, by the Protocols below; only the folder knows addresses, names of fields and
+layers, forms of keys and codes of errors. A capability that a provider lacks is None, so that the
+caller has to handle this case; see `needed`.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ if TYPE_CHECKING:
     PathLike = str | os.PathLike[str]
 
 PROVIDERS = {"mapillary": "mlygeo.providers.mapillary.provider"}
-"""Name of each provider -> the module that has it as `PROVIDER`; it is imported when it is first asked for."""
+"""Name of each provider -> the module that has it as `PROVIDER`; it is imported at the first use."""
 
 DEFAULT = "mapillary"
-"""The provider that is meant where nothing says which."""
+"""The default provider."""
 
 Capability = TypeVar("Capability")
 
 Record: TypeAlias = "Mapping[str, Any]"
-"""What a provider answers about an image, in its own words: for its own `Records` and `Pictures` to read."""
+"""A provider's record of an image, in its own form: only its own `Records` and `Pictures` read it."""
 
 UploadKind: TypeAlias = str
-"""What goes up as one: "sequence", "zip" (a sequence in an archive), or a video, by the name of its telemetry."""
+"""Kind of an upload: "sequence", "zip" (a sequence in an archive), or a video, by the name of its telemetry."""
 
 
 def provider(name: str = DEFAULT) -> Provider:
@@ -73,28 +73,28 @@ def provider(name: str = DEFAULT) -> Provider:
 
 def provider_of(service: Service | None) -> Provider:
     """
-    Return the provider whose service it is.
+    Return the provider of a service.
 
     Parameters
     ----------
     service
-        The service; None stands for that of the provider which is meant where nothing says which.
+        The service; None means that of the default provider.
     """
     return provider(DEFAULT if service is None else service.provider)
 
 
 def needed(capability: Capability | None, who: Provider, what: str) -> Capability:
     """
-    Return something that a provider can.
+    Return a capability of a provider.
 
     Parameters
     ----------
     capability
-        One of its capabilities; None where it does not have it.
+        One of its capabilities; None if the provider lacks it.
     who
         The provider.
     what
-        What it is wanted for, for the message.
+        Purpose of the capability, for the message.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def needed(capability: Capability | None, who: Provider, what: str) -> Capabilit
 
 
 def descriptions() -> Descriptions:
-    """Return the format in which local photos are described here, whoever they go up to: the first provider's."""
+    """Return the format of local photos' descriptions for any provider: that of the first one."""
     who = provider()
     return needed(who.descriptions, who, "descriptions of photos")
 
@@ -121,23 +121,23 @@ class Provider(Protocol):
 
     @property
     def title(self) -> str:
-        """What it is called in a sentence."""
+        """Its name in sentences."""
 
     @property
     def attribution(self) -> str:
-        """Who is to be named where its data are shown, with the licence."""
+        """Attribution of its data, with the licence."""
 
     @property
     def keys(self) -> Keys:
-        """What the keys of its images look like."""
+        """The form of the keys of its images."""
 
     @property
     def tiles(self) -> Tiles | None:
-        """Images by area, from tiles that are kept on disk."""
+        """Images by area, from tiles in a cache on disk."""
 
     @property
     def records(self) -> Records | None:
-        """Images by id, sequence, person and place: what the service says of them."""
+        """Images by id, sequence, person and place: the service's records."""
 
     @property
     def pictures(self) -> Pictures | None:
@@ -159,7 +159,7 @@ class Provider(Protocol):
         self, *, token: str | None = None, token_file: PathLike | None = None, retry: Retry | None = None
     ) -> Service:
         """
-        Return the service as the environment and the user's files name it.
+        Return the service by the environment and the user's files.
 
         Parameters
         ----------
@@ -171,22 +171,22 @@ class Provider(Protocol):
         Raises
         ------
         CredentialsError
-            If it takes an access token to ask it, and there is none.
+            If the service needs an access token, and there is none.
         ConfigError
-            If the environment names an address that is none.
+            If the environment has an invalid address.
         """
 
 
 class TilePlan(Protocol):
-    """What fetching tiles will take; as text, for people to read."""
+    """An estimate of fetching tiles; as text, for people to read."""
 
     @property
     def missing(self) -> Sequence[object]:
-        """The tiles that are to be fetched."""
+        """The tiles to fetch."""
 
 
 class Tiles(Protocol):
-    """Images by area, from tiles that are fetched into a folder, the tile cache, and kept there."""
+    """Images by area, from tiles that are fetched into a folder, the tile cache."""
 
     def default_cache(self) -> Path:
         """Return the tile cache in the user's cache folder."""
@@ -202,7 +202,7 @@ class Tiles(Protocol):
         tile_list_file: PathLike | None,
         service: Service | None,
     ) -> TilePlan:
-        """Return what `fetch` would fetch, and how long it would take; nothing is asked for."""
+        """Return what `fetch` would fetch, and how long it would take, without any request."""
 
     def fetch(
         self,
@@ -231,15 +231,15 @@ class Tiles(Protocol):
         computed
             Tiles with the positions computed in 3D reconstruction, where the provider has such.
         overwrite, max_age
-            Fetch all tiles anew, or those older than so many days.
+            Fetch all tiles again, or those older than this number of days.
         tile_list_file
-            Names the tiles that are wanted; see `name`.
+            File with the names of the tiles to fetch; see `name`.
         workers
             Tiles fetched at once.
         service
             The service; found in the usual places, once a tile is missing, unless given.
         damaged
-            Files of the cache that cannot be read; their tiles are fetched anew.
+            Files of the cache that cannot be read; their tiles are fetched again.
         dry_run
             Fetch nothing.
         progress
@@ -251,7 +251,7 @@ class Tiles(Protocol):
 
     def read(self, paths: Iterable[Path], *, region: Region, damaged: list[Path] | None = None) -> pa.Table:
         """
-        Return the images that files of the cache hold: the columns of an images frame, lon and lat.
+        Return the images in files of the cache: the columns of an images frame, lon and lat.
 
         Parameters
         ----------
@@ -260,7 +260,7 @@ class Tiles(Protocol):
         region
             Keep only images in it.
         damaged
-            Damaged files are added to this list and passed over; without a list they raise.
+            Damaged files are added to this list and skipped; without a list they raise.
 
         Returns
         -------
@@ -273,7 +273,7 @@ class Tiles(Protocol):
 @dataclass
 class Batch:
     """
-    What came of asking for some images.
+    The result of a request for some images.
 
     Parameters
     ----------
@@ -282,7 +282,7 @@ class Batch:
     missing
         Those without a record, and why: `Records.gone`, or what went wrong.
     final
-        Those among the missing, beside the ones that are gone, which no further try will bring.
+        Those among the missing, beside deleted ones, for which another try is useless.
     """
 
     found: dict[Key, dict[str, Any]] = field(default_factory=dict)
@@ -300,23 +300,23 @@ class Search(Protocol):
         """Return why images may be missing, in words, a reason a line; none once all were found."""
 
     def __iter__(self) -> Iterator[list[dict[str, Any]]]:
-        """Yield records as they come, each image once."""
+        """Yield records as they arrive, each image once."""
 
 
 class Entities(Protocol):
-    """Images by id. A token that is refused, or a service that is down, ends everything that goes on here."""
+    """Images by id. A refused token, or a service that is down, ends all requests."""
 
     workers: int
     """Requests made at once."""
 
     unknown_fields: set[str]
-    """Fields that were asked for and that images do not have."""
+    """Requested fields that images do not have."""
 
     ended: ServiceError | None
-    """The error that ended everything; None while requests may go out."""
+    """The error that ended all requests; None while requests are possible."""
 
     def images(self, ids: Iterable[Key] | Ids, *, fields: Sequence[str]) -> Iterator[Batch]:
-        """Yield the records of images as they come; each id stands in one batch, found or missing."""
+        """Yield the records of images as they arrive; each id is in one batch, found or missing."""
 
     def entity(self, id: Key, *, fields: Sequence[str]) -> dict[str, Any]:  # noqa: A002 - the frame's word
         """Return the record of one image; raise `mlygeo.net.answers.GoneError` where there is none."""
@@ -326,7 +326,7 @@ class Sequences(Protocol):
     """Images by sequence."""
 
     def image_ids(self, sequence_id: str) -> list[Key]:
-        """Return the ids of the images of a sequence, in order along it; none where it is not known."""
+        """Return the ids of the images of a sequence, in order along it; none if it is unknown."""
 
 
 class Searching(Protocol):
@@ -345,11 +345,11 @@ class Searching(Protocol):
         max_pages: int | None = None,
         progress: Progress | None = None,
     ) -> Search:
-        """Return a search for images that meet all conditions given; one of the first three has to be."""
+        """Return a search for images that meet all given conditions; one of the first three is required."""
 
 
 class Session(Entities, Sequences, Searching, Protocol):
-    """Asks a service about images, from several threads at once; closed at its end."""
+    """A session with a service for requests about images; thread-safe, and a context manager."""
 
     def __enter__(self) -> Self:
         """Return it."""
@@ -359,16 +359,16 @@ class Session(Entities, Sequences, Searching, Protocol):
 
 
 class Records(Protocol):
-    """What the service says of images: how to ask for it, and what it means."""
+    """The service's records of images: requesting and interpreting them."""
 
     fields: tuple[str, ...]
-    """All fields of images that are known, as users name them."""
+    """All known fields of images, by the names for users."""
 
     base_fields: tuple[str, ...]
-    """Those that an images frame is made of, beside the id."""
+    """The fields of an images frame, beside the id."""
 
     more_fields: tuple[str, ...]
-    """Those that most work goes on with."""
+    """The fields for most further work."""
 
     panoramas: tuple[str, ...]
     """Values of the column `camera_type` that mean a panorama."""
@@ -377,7 +377,7 @@ class Records(Protocol):
     """The reason of an image that was removed, or never existed."""
 
     images_a_minute: int
-    """Images that the service lets be asked for in a minute."""
+    """Number of images that the service allows to request in a minute."""
 
     def open(self, service: Service, *, workers: int = 16, stop: threading.Event | None = None) -> Session:
         """
@@ -394,26 +394,26 @@ class Records(Protocol):
         """
 
     def calls_for(self, images: int) -> int:
-        """Return how many requests it takes to ask for so many images, if none is gone."""
+        """Return the number of requests for a number of images, if none is deleted."""
 
     def seconds_for(self, calls: int, service: Service | None) -> float:
-        """Return how long so many requests take at the pace of the service, seconds."""
+        """Return how long a number of requests takes at the pace of the service, seconds."""
 
     def fields_for(self, *columns: str) -> list[str]:
-        """Return the fields that columns of an images frame come from, each once."""
+        """Return the fields for columns of an images frame, each once."""
 
     def columns_of(self, field: str) -> tuple[str, ...]:
-        """Return the columns that a field becomes."""
+        """Return the columns of a field."""
 
     def key_of(self, record: Record) -> Key | None:
         """Return the key of a record; None where it has none."""
 
     def row_of(self, record: Record) -> dict[str, Any]:
         """
-        Return what a record says, under the names of the columns of an images frame.
+        Return the values of a record, by the columns of an images frame.
 
-        Times are milliseconds since 1970, positions GeoJSON; what is unknown is absent. A row of a
-        frame stays as it is.
+        Times are milliseconds since 1970, positions GeoJSON; unknown values are absent. A row of a
+        frame is returned unchanged.
         """
 
     def frame(
@@ -431,9 +431,9 @@ class Records(Protocol):
         records
             The records.
         fields
-            The fields that were asked for: each gets its columns. None takes those that some record has.
+            The requested fields: each gets its columns. None means the fields of any record.
         problems
-            Is told of records of the wrong shape, and what is wrong; without it they are an error.
+            Called with records of the wrong shape and their problems; without it they are an error.
         """
 
     def named(self, images: pd.DataFrame, where: str) -> Ids:
@@ -457,46 +457,46 @@ class Records(Protocol):
         Parameters
         ----------
         images
-            Frame with `id`; an id may stand in several rows, or be null.
+            Frame with `id`; an id may be in several rows, or be null.
         found
             Images frame of the records, each id once.
         columns
             The columns to take from it.
         errors
-            Why there is no record of an image, or what is wrong with it.
+            Reasons of missing records, and problems of records.
         """
 
 
 class Pictures(Protocol):
-    """The pictures themselves: where they are, and what is said beside them."""
+    """The pictures: their addresses, and metadata for files beside them."""
 
     def fields(self, size: str, *, metadata: Literal["none", "exif", "all"]) -> list[str]:
         """
-        Return the fields to ask for so that a picture can be fetched and named.
+        Return the fields that are needed to fetch and name a picture.
 
         Parameters
         ----------
         size
             "256", "1024" or "2048", the longer side in pixels, or "original".
         metadata
-            What else is wanted of an image: nothing, what goes into its EXIF, all there is.
+            Other metadata of an image: none, that for its EXIF, or all.
         """
 
     def address(self, record: Record, size: str) -> str | None:
-        """Return where a picture is; None where the record does not say."""
+        """Return the address of a picture; None if the record has none."""
 
     def expires(self, address: str) -> float | None:
-        """Return until when an address holds, seconds since 1970; None where it does not say."""
+        """Return when an address expires, seconds since 1970; None if it does not say."""
 
     def sidecar(self, record: Record) -> dict[str, Any]:
-        """Return what is said of an image in a file of its own, as JSON has it; no addresses are among it."""
+        """Return the metadata of an image for a separate file, as JSON without addresses."""
 
     def rights(self, creator: str | None) -> str:
-        """Return whose a picture is and under which licence, by the name of who took it, if that is known."""
+        """Return owner and licence of a picture, by the name of its creator, if known."""
 
 
 class UploadSession(Protocol):
-    """Sends files to a service, from several threads at once; closed at its end."""
+    """A session that sends files to a service; thread-safe, and a context manager."""
 
     def __enter__(self) -> Self:
         """Return it."""
@@ -527,12 +527,12 @@ class UploadSession(Protocol):
         what
             Its name, for messages.
         came
-            Called with the number of bytes that are up, as it grows.
+            Called with the growing number of uploaded bytes.
         """
 
     def send_sequence(self, handles: Iterable[str], *, number: int, what: str) -> str:
         """
-        Tell which files that are up form a sequence; return the handle of the sequence.
+        Declare which uploaded files form a sequence; return the handle of the sequence.
 
         Parameters
         ----------
@@ -546,7 +546,7 @@ class UploadSession(Protocol):
 
     def finish(self, handle: str, file_type: str, *, organization_id: str | None = None, what: str) -> str:
         """
-        Tell the service that all of an upload is there; return what the service calls it.
+        Finish an upload at the service; return the service's id of it.
 
         Parameters
         ----------
@@ -565,7 +565,7 @@ class Uploads(Protocol):
     """Uploads of photos in sequences, and of whole files."""
 
     file_types: Mapping[UploadKind, str]
-    """What the service calls what goes up as one; a kind that it does not take is not in it."""
+    """The service's type of each kind of upload; kinds that it does not accept are absent."""
 
     retry: Retry
     """How failed uploads are tried again, unless a caller's service says otherwise."""
@@ -581,12 +581,12 @@ class Uploads(Protocol):
         connections
             Connections kept open.
         stop
-            Ends every wait at once when set, and a file that is on its way with its next piece.
+            Event that ends every wait at once, and a file in progress with its next piece.
         """
 
     def place(self, service: Service | None) -> str:
         """
-        Return what the history of uploads knows a service by.
+        Return the name of a service in the history of uploads.
 
         Parameters
         ----------
@@ -598,7 +598,7 @@ class Uploads(Protocol):
 @dataclass(frozen=True)
 class SignedIn:
     """
-    Whose token it is.
+    A token and its owner.
 
     Parameters
     ----------
@@ -616,15 +616,15 @@ class SignedIn:
 
 
 class User(Protocol):
-    """What is kept on this machine of a user that has signed in."""
+    """The entry of a signed-in user on this machine."""
 
     @property
     def name(self) -> str:
-        """What the user is called here."""
+        """Name of the user here."""
 
     @property
     def user_name(self) -> str | None:
-        """What the service calls the user."""
+        """Name of the user at the service."""
 
     @property
     def user_key(self) -> str | None:
@@ -632,7 +632,7 @@ class User(Protocol):
 
     @property
     def organization_key(self) -> str | None:
-        """The organization to upload for, unless another is asked for."""
+        """The default organization of uploads."""
 
     @property
     def organizations(self) -> Mapping[str, str]:
@@ -644,18 +644,18 @@ class User(Protocol):
 
     @property
     def source(self) -> Path | None:
-        """The file that this stands in."""
+        """The file of this entry."""
 
 
 class Credentials(Protocol):
     """The users that have signed in on this machine."""
 
     path: Path
-    """The file that they are kept in."""
+    """The file with the users."""
 
     @property
     def default(self) -> str | None:
-        """The user that is meant where none is named."""
+        """The default user."""
 
     @property
     def users(self) -> Mapping[str, User]:
@@ -665,10 +665,10 @@ class Credentials(Protocol):
         """Return the user of a name, here or at the service; None where there is none."""
 
     def token_beside(self) -> str | None:
-        """Return a user's token in the environment; None where there is none, or a file counts alone."""
+        """Return a user's token in the environment; None if there is none, or only a given file is used."""
 
     def sign_in(self, name: str, signed_in: SignedIn, *, keyring: bool) -> None:
-        """Keep a user that has signed in, under a name; with the token in the system's keyring where that is asked."""
+        """Store a signed-in user under a name; if requested, with the token in the system's keyring."""
 
     def edit(
         self,
@@ -679,18 +679,18 @@ class Credentials(Protocol):
         default: bool,
     ) -> User:
         """
-        Change what is kept of a user; return the user.
+        Change the entry of a user; return the user.
 
         Parameters
         ----------
         name
-            Which one; the one that is meant where none is named unless given.
+            The user; by default the default user.
         user_key
             Id of the user; None leaves it.
         organization
-            Returns the organization to upload for, and all that are known, of what is kept.
+            Function that returns the organization to upload for, and all known ones, from the stored entry.
         default
-            Make it the user that is meant where none is named.
+            Make it the default user.
         """
 
     def remove(self, name: str) -> None:
@@ -701,14 +701,14 @@ class Accounts(Protocol):
     """Users: sign-in, what is kept of them, and organizations."""
 
     def credentials(self, path: PathLike | None = None) -> Credentials:
-        """Return the users that have signed in: those of this machine, or of a file that is named."""
+        """Return the signed-in users: those of this machine, or of a given file."""
 
     def is_application(self, token: str) -> bool:
-        """Return whether a token is one of an application, which reads, and cannot upload."""
+        """Return whether a token is one of an application, which can read, but not upload."""
 
     def application_token(self, token: str | None, token_file: PathLike | None, service: Service | None) -> str:
         """
-        Return the token of an application, which vouches for a sign-in with a password.
+        Return the token of an application, which a sign-in with a password needs.
 
         Raises
         ------
@@ -723,7 +723,7 @@ class Accounts(Protocol):
         """Sign a user in; the service has the token of an application."""
 
     def whose(self, service: Service, user_key: str | None = None) -> SignedIn:
-        """Return whose token a service has; raise CredentialsError where it is not that of the user named."""
+        """Return the owner of a service's token; raise CredentialsError if it is not the given user."""
 
     def upload_token(
         self,
@@ -734,7 +734,7 @@ class Accounts(Protocol):
         credentials: Credentials | None,
     ) -> tuple[str, User | None]:
         """
-        Return the token to upload with, and whose it is where that is known.
+        Return the token to upload with, and its owner if known.
 
         Raises
         ------
@@ -743,20 +743,20 @@ class Accounts(Protocol):
         """
 
     def is_organization(self, key: str) -> bool:
-        """Return whether a word looks like the key of an organization."""
+        """Return whether a text has the form of an organization's key."""
 
     def organization(self, service: Service, key: str) -> dict[str, str]:
         """
-        Return the names of an organization, by what kind of name each is: "name", "slug".
+        Return the names of an organization by their kind: "name", "slug".
 
         Raises
         ------
         RefusedError
-            If the service shows this user none of this key.
+            If the service does not show an organization of this key to the user.
         """
 
     def remember_organizations(self, user: User | None, names: Mapping[str, str]) -> None:
-        """Keep names of organizations, with their keys, by which they can be asked for the next time."""
+        """Store names of organizations with their keys, so that later calls can use the names."""
 
 
 class Descriptions(Protocol):
@@ -766,13 +766,13 @@ class Descriptions(Protocol):
     """Name of the file beside photos."""
 
     duplicate: str
-    """Type of error under which the file notes duplicates."""
+    """Type of error of duplicates in the file."""
 
     personal_columns: tuple[str, ...]
-    """Columns of what says whose an image is, which the file has no fields for."""
+    """Columns with the owner of an image, for which the file has no fields."""
 
     def read(self, path: Path) -> gpd.GeoDataFrame:
-        """Return the images frame of a file, with what failed as rows with `error`."""
+        """Return the images frame of a file; failed entries are rows with `error`."""
 
     def write(self, images: gpd.GeoDataFrame, path: PathLike) -> Path:
         """Write the file of an images frame, at this path or into this folder; return the file."""
@@ -785,7 +785,7 @@ class Descriptions(Protocol):
 
     def of(self, image: Mapping[str, Any]) -> dict[str, Any]:
         """
-        Return the description that goes into an image, made of a row of a frame of local images.
+        Return the description to write into an image, from a row of a frame of local images.
 
         Raises
         ------
@@ -794,7 +794,7 @@ class Descriptions(Protocol):
         """
 
     def full(self, image: Mapping[str, Any]) -> dict[str, Any]:
-        """Return all that can be described of a row, its sequence too and without rounding; raises as `of` does."""
+        """Return the full description of a row, with its sequence and without rounding; raises as `of` does."""
 
     def private(self, description: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a description that says besides that the image is private to its organization."""
+        """Return a description that also marks the image as private to its organization."""

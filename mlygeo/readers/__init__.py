@@ -1,1 +1,1 @@
-"""Bytes and files in, frames out."""
+"""Readers: from bytes and files to frames."""

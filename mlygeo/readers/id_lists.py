@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlygeo.keys import Ids, Key, Keys
 
 ID_KEYS = ("mapillary_img_id", "id", "image_id", "imgid")
-"""Keys of an object in JSON under which an image's id may stand; the first is percept-vsvi-filter's."""
+"""Keys of an image's id in a JSON object; the first is percept-vsvi-filter's."""
 
 LONGEST_SEQUENCE_ID = 200
 
@@ -45,7 +45,7 @@ def read_ids(path: str | os.PathLike[str], *, keys: Keys = WHOLE_NUMBERS) -> Ids
     FileError
         If it cannot be read.
     InputError
-        If something in it is no id, saying in which line.
+        If something in it is not an id; the message names the line.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def read_sequences(path: str | os.PathLike[str]) -> list[str]:
     FileError
         If it cannot be read.
     InputError
-        If a line is no id of a sequence.
+        If a line is not the id of a sequence.
     """
     path = Path(path).expanduser()
     if path.suffix.lower() not in {"", ".txt", ".lst", ".list"}:
@@ -91,7 +91,7 @@ def read_sequences(path: str | os.PathLike[str]) -> list[str]:
 
 
 def checked_sequences(values: Iterable[str], *, where: str) -> list[str]:
-    """Return ids of sequences, each once; raise InputError where one cannot be one."""
+    """Return ids of sequences, each once; raise InputError for an invalid one."""
     found = dict.fromkeys(value.strip() for value in values)
     for value in found:
         if not value or len(value) > LONGEST_SEQUENCE_ID or not value.isprintable() or " " in value:
@@ -107,14 +107,14 @@ def distinct(ids: Ids) -> Ids:
 
 def merge_failed(path: Path, failed: dict[Key, str], tried: Ids, *, keys: Keys = WHOLE_NUMBERS) -> None:
     """
-    Write the ids that failed to a file that `read_ids` takes, the reasons as comments.
+    Write the ids that failed to a file for `read_ids`, with the reasons as comments.
 
-    What the file named before stays in it, but for images that were tried anew.
+    Earlier lines of the file stay, except those of images that were tried again.
 
     Parameters
     ----------
     path
-        The file; made where it is missing and there is something to tell.
+        The file; it is made if it is missing and images failed.
     failed
         Reason of each image.
     tried
@@ -133,8 +133,8 @@ def merge_failed(path: Path, failed: dict[Key, str], tried: Ids, *, keys: Keys =
                 before.append(line.rstrip("\r\n"))
     elif not failed:
         return
-    told = [f"{number}  # {' '.join(reason.split())}" for number, reason in sorted(failed.items())]
-    store.write_text("".join(f"{line}\n" for line in [*before, *told]), path)
+    listed = [f"{number}  # {' '.join(reason.split())}" for number, reason in sorted(failed.items())]
+    store.write_text("".join(f"{line}\n" for line in [*before, *listed]), path)
 
 
 def _of_text(path: Path, keys: Keys) -> Iterator[Key]:

@@ -1,7 +1,7 @@
 """
-Tables about photos -> columns: rows of a CSV file that name photos, or follow their order.
+Tables about photos -> columns: rows of a CSV file that name photos, or have the order of the photos.
 
-Columns are numbered from 1. Times are UTC; GPS time is brought to UTC by the leap seconds of its day.
+Columns are numbered from 1. Times are UTC; GPS time is converted to UTC with the leap seconds of its day.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LARGEST_TABLE = 1 << 30
 MILLISECONDS_FROM = 1e10
-"""Times since 1970 from this number on are milliseconds: as seconds, it is the year 2286."""
+"""Times since 1970 from this number on are milliseconds: in seconds it would be the year 2286."""
 
 GPS_EPOCH_MS = 315_964_800_000
 WEEK_MS = 7 * 24 * 3600 * 1000
@@ -35,12 +35,12 @@ LEAPS = (
     "1993-07-01", "1994-07-01", "1996-01-01", "1997-07-01", "1999-01-01", "2006-01-01", "2009-01-01", "2012-07-01",
     "2015-07-01", "2017-01-01",
 )  # fmt: skip
-"""Days before which a leap second was put in since GPS time began (IERS Bulletin C); UTC is that far behind it."""
+"""Days before which a leap second was inserted since GPS time began (IERS Bulletin C); UTC is behind by their count."""
 
 
 @dataclass(frozen=True)
 class TableColumns:
-    """Which columns of a table hold what, counting from 1, and how times are written."""
+    """The columns of a table by their content, counted from 1, and the form of times."""
 
     filename: int | None = None
     timestamp: int | None = None
@@ -55,7 +55,7 @@ class TableColumns:
     time_format: str = "%Y:%m:%d %H:%M:%S.%f"
 
     def numbers(self) -> dict[str, int]:
-        """Return the columns that are asked for, by what they hold."""
+        """Return the requested columns by their content."""
         named = ("filename", "timestamp", "latitude", "longitude", "heading", "altitude", "gps_week")
         asked = {name: number for name in named if (number := getattr(self, name)) is not None}
         return {**asked, **{f"meta {number}": number for number in self.meta}}
@@ -66,9 +66,9 @@ class ImageTable:
     """
     The rows of a table about photos.
 
-    `time_ms` are milliseconds since 1970 UTC (the lowest number there is: none), the others degrees and metres, NaN
-    where there is none; each has a column only where the table was asked for it. `problems` has the reason why a
-    row cannot be used, None elsewhere.
+    `time_ms` are milliseconds since 1970 UTC (the lowest int64 means none), the others degrees and metres, NaN
+    for missing values; only requested columns exist. `problems` has the reason why a row cannot be used, None
+    for other rows.
     """
 
     count: int
@@ -91,16 +91,16 @@ def read_rows(path: str | os.PathLike[str], *, delimiter: str = ",") -> list[lis
     path
         The file, UTF-8.
     delimiter
-        What separates columns; "tab" for tabs.
+        Separator of columns; "tab" for tabs.
 
     Raises
     ------
     FileError
         If it cannot be read.
     FormatError
-        If it is no table.
+        If it is not a table.
     InputError
-        If the delimiter is not one letter.
+        If the delimiter is not one character.
     """
     path = Path(path).expanduser()
     delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
@@ -135,9 +135,9 @@ def read_table(
     path
         The file, CSV in UTF-8.
     columns
-        Which columns hold what.
+        The columns by their content.
     delimiter
-        What separates them.
+        Separator of the columns.
     header
         Whether the first row names the columns.
 
@@ -151,9 +151,9 @@ def read_table(
     FileError
         If it cannot be read.
     FormatError
-        If it is no table, or a row lacks a column.
+        If it is not a table, or a row lacks a column.
     InputError
-        If a column makes no sense.
+        If a column is invalid.
 
     Examples
     --------
@@ -199,9 +199,9 @@ def rows_of(paths: Sequence[str], names: Sequence[str]) -> tuple[Whole, list[str
     """
     Find the row of a table that each photo belongs to.
 
-    A row belongs to the photo whose path is, or ends with, its file name; else to that of the same name in
-    another folder, if there is only one of either; with the ending, else without it. Of several rows that name one
-    photo the first counts.
+    A row belongs to the photo whose path equals or ends with the row's file name; else to the photo of the same
+    name in another folder, if only one photo and one row have this name. Names are compared with their ending,
+    then without. Of several rows for one photo the first counts.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def rows_of(paths: Sequence[str], names: Sequence[str]) -> tuple[Whole, list[str
     rows
         Row of each photo, -1 where there is none.
     reasons
-        Why there is none.
+        Why a photo has no row.
     """
     parts = [tuple(name.replace("\\", "/").strip("/").split("/")) for name in names]
     by_name: dict[str, list[int]] = {}
@@ -246,16 +246,16 @@ def rows_of(paths: Sequence[str], names: Sequence[str]) -> tuple[Whole, list[str
 
 def times_of(texts: Sequence[str], *, utc_time: bool, time_format: str) -> tuple[Whole, Flags]:
     """
-    Return times in milliseconds since 1970, and which texts are none.
+    Return times in milliseconds since 1970, and which texts are not times.
 
     Parameters
     ----------
     texts
         The times.
     utc_time
-        Whether they are seconds or milliseconds since 1970.
+        Whether the times are seconds or milliseconds since 1970.
     time_format
-        How they are written otherwise.
+        Form of other times.
     """
     import pandas as pd
 
@@ -346,7 +346,7 @@ def _stem(name: str) -> str:
 
 
 def _ends_with(path: tuple[str, ...], name: tuple[str, ...]) -> bool:
-    """Return whether a path ends with a name, whose ending may be left out."""
+    """Return whether a path ends with a name, which may lack its ending."""
     if len(name) > len(path) or path[len(path) - len(name) : -1] != name[:-1]:
         return False
     return path[-1] == name[-1] or _stem(path[-1]) in {name[-1], _stem(name[-1])}

@@ -1,7 +1,7 @@
 """
-One photo -> one row. Only the standard library is imported here: worker processes start in milliseconds.
+One photo -> one row. Only the standard library is imported here, so that worker processes start in milliseconds.
 
-EXIF is asked first, XMP where EXIF has no answer, and the file's name last, for the time alone.
+EXIF is read first, XMP for values that EXIF lacks, and the file's name last, only for the time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _XMP_TIMES = ("exif:DateTimeOriginal", "exif:DateTimeDigitized", "xmp:CreateDate
 
 
 class Photo(NamedTuple):
-    """What a photo says of itself. Degrees, metres, pixels; None for what it does not say."""
+    """Values from the tags of a photo. Degrees, metres, pixels; None for missing values."""
 
     path: str
     captured_ms: int | None = None
@@ -51,19 +51,19 @@ def read_photos(paths: list[str], *, local: bool) -> list[list[object]]:
 
 def read_photo(path: str, *, local: bool = False) -> Photo:
     """
-    Read the head of one JPEG file. Never raises for what is in the file, or that it is not there.
+    Read the head of one JPEG file. A damaged or missing file raises no error.
 
     Parameters
     ----------
     path
         The file.
     local
-        Take times without an offset as this machine's local time.
+        Interpret times without an offset as this machine's local time.
     """
     try:
         status = os.stat(path)  # noqa: PTH116 - a Path for each of a million files costs more than reading them
         if not stat.S_ISREG(status.st_mode):
-            return Photo(path, error="not a file")  # to open a pipe would wait for ever
+            return Photo(path, error="not a file")  # opening a pipe would wait forever
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as above
             head = read_head(file)
     except OSError as error:
@@ -73,7 +73,7 @@ def read_photo(path: str, *, local: bool = False) -> Photo:
     try:
         return _photo(path, head, status.st_size, local=local)
     except (struct.error, ArithmeticError, LookupError, ValueError) as error:
-        # A fault that no file of ours has shown; one photo of many must not stop the others.
+        # An unexpected error: one photo of many must not stop the others.
         return Photo(path, error=f"its tags cannot be understood ({error})", filesize=status.st_size)
 
 
@@ -122,8 +122,8 @@ def _time(tags: Fields | None, xmp: _Xmp, path: str, *, local: bool) -> tuple[in
     """
     Return the capture time, and where it comes from.
 
-    `gps` is a GPS time stamp, `offset` a camera's clock that tells its offset from UTC, `clock` one that
-    does not, and `filename` the name of the file.
+    `gps` is a GPS time stamp, `offset` a camera's clock with its offset from UTC, `clock` one without it,
+    and `filename` the name of the file.
     """
     if tags is not None:
         gps, picture = tags.gps, tags.picture
@@ -176,7 +176,7 @@ def _position(tags: Fields | None) -> tuple[float, float] | None:
 
 
 def _senseless(tags: Fields | None, place: tuple[float, float] | None, time_source: str | None) -> str | None:
-    """Return what stands in the GPS tags and cannot be used, so that nobody wonders where it went."""
+    """Return the GPS tags that cannot be used, for a warning."""
     if tags is None or not tags.gps:
         return None
     coordinates = [tags.gps[field] for field in ("GPSLatitude", "GPSLongitude") if field in tags.gps]
@@ -207,7 +207,7 @@ def _orientation(number: int | None) -> int | None:
 
 
 def _size(tags: Fields | None, *fields: str) -> int | None:
-    """Return a size that the tags tell, where the picture itself does not."""
+    """Return a size from the tags, where the picture itself has none."""
     if tags is None:
         return None
     sizes = (tags.whole(tags.picture.get(field)) for field in fields)
@@ -240,7 +240,7 @@ def image_description(text: str | None) -> str | None:
 
 
 class _Xmp(Properties):
-    """What XMP properties say of a photo."""
+    """Values from the XMP properties of a photo."""
 
     def whole(self, name: str) -> int | None:
         number = exif.real(self.text(name))
@@ -262,7 +262,7 @@ class _Xmp(Properties):
         stamp = self.text("exif:GPSTimeStamp")
         if stamp is None:
             return None
-        whole = exif.clock_time(stamp)  # in XMP the time stamp carries its date
+        whole = exif.clock_time(stamp)  # in XMP the time stamp includes the date
         if whole is not None:
             return whole[0] if whole[0] // 86_400_000_000 != 0 else None
         return exif.gps_time(self.text("exif:GPSDateStamp"), exif.gps_clock(stamp))

@@ -1,10 +1,10 @@
 """
-Photos on disk -> images frame: what their EXIF and XMP say of time, place, heading and camera.
+Photos on disk -> images frame: time, position, heading and camera from their EXIF and XMP.
 
-Large folders are read by several processes: plain interpreters that read photos and answer with columns.
-They are started afresh with a command of their own, so that they inherit no threads or locks, and a
-script without a `__main__` guard, a notebook and a frozen program work alike; `multiprocessing` would
-run the caller's main module once more in each of them.
+Several processes read large folders: plain interpreters that read photos and return columns. Each is
+started with a command of its own, so that it inherits no threads or locks, and so that a script without a
+`__main__` guard, a notebook and a frozen program work too; `multiprocessing` would run the caller's main
+module again in each process.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlygeo.readers.photos")
 
 ENDINGS = (".jpg", ".jpeg", ".jpe")
-"""Endings of the files in a folder that are photos, whatever their case."""
+"""Endings of photos in a folder, in upper or lower case."""
 
 OTHER_PICTURES = (".tif", ".tiff", ".png", ".heic", ".heif", ".dng", ".webp")
-"""Endings of pictures that Mapillary does not take; they are counted and passed over."""
+"""Endings of pictures that Mapillary does not accept; they are counted and skipped."""
 
 CHUNK = 500
 """Photos that a process reads at a time: some 20 ms of work, and 200 kB of answer."""
 
 MANY = 10_000
-"""Photos from which on a second process is worth its start."""
+"""From this many photos on, a second process saves time."""
 
 MOST_WORKERS = 8
-"""Processes that are started unless told otherwise; a disk serves no more."""
+"""Most processes by default; a disk cannot serve more."""
 
 _LENGTH = struct.Struct("<Q")
 
@@ -65,33 +65,32 @@ def read_photos(
     progress: Progress | None = None,
 ) -> gpd.GeoDataFrame:
     """
-    Read what photos say of themselves into an images frame.
+    Read the tags of photos into an images frame.
 
-    Only the head of each file is read. EXIF is asked first, XMP where EXIF has no answer. A photo that
-    cannot be read becomes a row with `error`; one whose tags are damaged in a place that does not matter,
-    or matters less, a row with `warning`. A missing time or position is no error here, since a track may
-    give it.
+    Only the head of each file is read: EXIF first, XMP for values that EXIF lacks. A photo that cannot be
+    read becomes a row with `error`; a photo with less important damage in its tags a row with `warning`. A
+    missing time or position is not an error here, since a track may give it.
 
     - Time: the GPS date and time stamp, unless that is 1970-01-01; else DateTimeOriginal, else
       DateTimeDigitized, else DateTime, each with its fraction of a second and its offset from UTC; else
-      the same in XMP; else the file's name, if it holds `YYYY_MM_DD_HH_MM_SS_mmm`. Fractions beyond the
+      the same in XMP; else the file's name, if it contains `YYYY_MM_DD_HH_MM_SS_mmm`. Fractions beyond the
       millisecond are cut off.
-    - Position: GPSLatitude and GPSLongitude with their Ref. A missing Ref, a fraction 0/0 and the
-      position (0, 0) are no position.
-    - Heading: GPSImgDirection, else GPSTrack. A heading that is marked as magnetic is taken as it is.
+    - Position: GPSLatitude and GPSLongitude with their Ref. With a missing Ref, a fraction 0/0 or the
+      values (0, 0) there is no position.
+    - Heading: GPSImgDirection, else GPSTrack. A magnetic heading is not corrected.
     - Altitude: GPSAltitude, below zero where GPSAltitudeRef is 1.
 
     Parameters
     ----------
     photos
         A folder, a file, or several of either. In a folder JPEG files are read, with its subfolders;
-        hidden files and folders (`.mlygeo`, `.mapillary`, …) and links to folders are passed over.
+        hidden files and folders (`.mlygeo`, `.mapillary`, …) and links to folders are skipped.
     skip_subfolders
         Read only the photos that lie in the folder itself.
     local_time
-        Take times that do not tell their offset as local time of this machine. Otherwise they are UTC.
+        Interpret times without an offset as local time of this machine. Otherwise they are UTC.
     workers
-        Number of processes. None means one, and one for each core from 10,000 photos on.
+        Number of processes. None means one, or one for each core from 10,000 photos on.
     progress
         Where progress is shown.
 
@@ -103,17 +102,17 @@ def read_photos(
         and `organization_id` are null. `path` and `folder` are absolute. Geometry is missing where there
         is no position. `captured_at` (datetime64[ms, UTC]); `time_source` is "gps", "offset" (camera clock
         with its offset from UTC), "clock" (without) or "filename"; `camera_uuid` joins the serial numbers
-        of camera and lens; `image_description` is the JSON text that an earlier run or an app has left in
-        the file; `is_pano` tells whether XMP names an equirectangular projection; `width` and `height` are
-        the stored picture's, not turned by `exif_orientation`. `attrs["pictures_passed_over"]` counts the
-        pictures of other kinds in the folders.
+        of camera and lens; `image_description` is the JSON text that an earlier run or an app has written
+        into the file; `is_pano` says whether XMP names an equirectangular projection; `width` and `height`
+        are those of the stored picture, before `exif_orientation`. `attrs["pictures_passed_over"]` counts
+        the pictures of other kinds in the folders.
 
     Raises
     ------
     FileError
         If a folder does not exist or cannot be read, or there is no such file.
     InputError
-        If the number of processes makes no sense.
+        If the number of processes is invalid.
 
     Examples
     --------
@@ -149,7 +148,7 @@ def find_photos(
     Parameters
     ----------
     photos
-        A folder, a file, or several of either. A file is taken whatever its ending.
+        A folder, a file, or several of either. A file may have any ending.
     skip_subfolders
         Look only at the folder itself.
 
@@ -185,9 +184,9 @@ def find_photos(
 
 def in_local_time(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """
-    Take the times of photos that do not tell their offset from UTC as local time of this machine.
+    Interpret photos' times without an offset from UTC as local time of this machine.
 
-    What `read_photos(…, local_time=True)` does, for photos that were read without it.
+    The same as `read_photos(…, local_time=True)`, for photos that were read without it.
 
     Parameters
     ----------
@@ -220,7 +219,7 @@ def in_local_time(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 
 
 def _walk(folder: str, *, skip_subfolders: bool) -> Iterator[str]:
-    """Yield the files below a folder: those in it by name, then each subfolder by name."""
+    """Yield the files below a folder: its own files by name, then those of each subfolder by name."""
     for root, subfolders, names in os.walk(folder, onerror=places.unlisted):
         subfolders[:] = [] if skip_subfolders else sorted(name for name in subfolders if not name.startswith("."))
         for name in sorted(names):
@@ -229,7 +228,7 @@ def _walk(folder: str, *, skip_subfolders: bool) -> Iterator[str]:
 
 
 def _batch(columns: list[list[object]]) -> pa.RecordBatch:
-    """Return the rows of a chunk in Arrow, which takes a tenth of the memory of Python objects."""
+    """Return the rows of a chunk in Arrow, which needs a tenth of the memory of Python objects."""
     import pyarrow as pa
 
     by_name: dict[str, Any] = dict(zip(Photo._fields, columns, strict=True))
@@ -243,7 +242,7 @@ def _batch(columns: list[list[object]]) -> pa.RecordBatch:
     for name, values in by_name.items():
         try:
             arrays[name] = pa.array(values, types.get(name, pa.string()))
-        except UnicodeEncodeError:  # a name of bytes that are no text cannot be a column, but can be shown
+        except UnicodeEncodeError:  # a name whose bytes are not text cannot be in a column, but can be shown
             arrays[name] = pa.array([_shown(value) for value in values], pa.string())
     arrays["error"] = _name_errors(by_name["path"], arrays["error"])
     return pa.RecordBatch.from_pydict(arrays)
@@ -288,14 +287,14 @@ def _frame(parts: list[Any]) -> gpd.GeoDataFrame:
     return frames.conform(images, frames.LOCAL_IMAGES)
 
 
-# The processes.
+# Worker processes.
 
 
 def read_chunks(chunks: list[list[str]], *, local: bool, workers: int) -> Iterator[tuple[int, list[list[object]]]]:
     """
-    Read chunks of photos in several processes, and yield the columns of each with its number, as they come.
+    Read chunks of photos in several processes, and yield the columns of each with its number, in any order.
 
-    A chunk whose process could not be started, or died, is read in this process instead.
+    If a process could not be started, or died, this process reads its chunk instead.
     """
     if workers < 2:
         for number, chunk in enumerate(chunks):
@@ -323,10 +322,10 @@ def read_chunks(chunks: list[list[str]], *, local: bool, workers: int) -> Iterat
 
 
 def serve() -> None:
-    """Answer requests on standard input until it is closed; what a worker process runs."""
+    """Answer requests on standard input until it is closed: the main function of a worker process."""
     import signal
 
-    # Ctrl-C reaches the whole group; the parent closes our input when it stops.
+    # Ctrl-C reaches the whole process group; the parent closes our input when it stops.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     while True:
@@ -344,7 +343,7 @@ def _feed(
     done: SimpleQueue[tuple[int, list[list[object]] | None]],
     stop: threading.Event,
 ) -> None:
-    """Hand chunks to one worker until there are none left."""
+    """Send chunks to one worker until there are none left."""
     worker: subprocess.Popen[bytes] | None = None
     try:
         worker = _start()
@@ -369,11 +368,11 @@ def _feed(
             done.put((number, columns))
     finally:
         if worker is not None:
-            worker.communicate()  # closes its input, upon which it ends
+            worker.communicate()  # closes its input, which ends the worker
 
 
 def _start() -> subprocess.Popen[bytes]:
-    # -P keeps Python files that lie among the photos from being imported; PYTHONPATH says where we are.
+    # -P prevents the import of Python files among the photos; PYTHONPATH has the folder of this package.
     places = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
     return subprocess.Popen(  # noqa: S603 - our own interpreter and our own command
@@ -396,5 +395,5 @@ def _receive(stream: BinaryIO) -> Any:
     start = stream.read(_LENGTH.size)
     if len(start) < _LENGTH.size:
         raise EOFError("its pipe was closed")
-    # Both ends are the same interpreter and the same module: nothing foreign is ever loaded.
+    # Both ends are the same interpreter and the same module, so only our own data are unpickled.
     return marshal.loads(stream.read(_LENGTH.unpack(start)[0]))  # noqa: S302

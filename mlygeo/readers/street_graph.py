@@ -1,4 +1,4 @@
-"""OpenStreetMap files -> street graphs, by the rules with which OSMnx builds and simplifies them."""
+"""OpenStreetMap files -> street graphs, built and simplified by the rules of OSMnx."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ NO_STREETS = re.compile("abandoned|construction|no|planned|platform|proposed|rac
 """
 Values of `highway` that OSMnx's network_type="all" leaves out.
 
-Overpass looks for the words anywhere in the value, so that "unknown" is out as well.
+Overpass searches for the words anywhere in the value, so that "unknown" is left out as well.
 """
 
 AREAS = re.compile("yes")
-"""Values of `area` that it leaves out."""
+"""Values of `area` that OSMnx leaves out."""
 
 ONEWAY = frozenset({"yes", "true", "1", "-1", "reverse", "T", "F"})
-"""Values of `oneway` by which a way is one edge, and not one in each direction."""
+"""Values of `oneway` for which a way becomes one edge, and not one in each direction."""
 
 AGAINST = frozenset({"-1", "reverse", "T"})
-"""Values of `oneway` by which that edge runs against the way."""
+"""Values of `oneway` for which that edge runs against the way."""
 
 TAGS = (
     "access", "area", "bridge", "est_width", "highway", "junction", "landuse", "lanes", "maxspeed", "name", "oneway",
@@ -48,7 +48,7 @@ TAGS = (
 """Tags of ways that become columns: OSMnx's own choice."""
 
 BUFFER_M = 500.0
-"""OSMnx simplifies what lies within this distance of a region before it cuts the region out."""
+"""OSMnx simplifies the network within this distance of a region, metres, before it cuts the region out."""
 
 
 @dataclass
@@ -67,18 +67,18 @@ def read_osm(path: Path) -> OsmData:
     """
     Read the streets of an OpenStreetMap file: the ways of OSMnx's network_type="all".
 
-    Ways that leave a clipped extract refer to nodes that are not in it. They are cut there, and
-    their pieces keep the tags.
+    Ways that leave a clipped extract refer to nodes outside it. They are cut there, and their
+    pieces keep the tags.
 
     Parameters
     ----------
     path
-        A file with an ending in `FORMATS`. Ways may stand before their nodes.
+        A file with an ending in `FORMATS`. Ways may come before their nodes.
 
     Raises
     ------
     FormatError
-        If it is damaged, or no OpenStreetMap file.
+        If it is damaged, or not an OpenStreetMap file.
     """
     import osmium
 
@@ -86,7 +86,7 @@ def read_osm(path: Path) -> OsmData:
     data = OsmData()
     found: Iterable[Any] = osmium.FileProcessor(file, osmium.osm.WAY).with_filter(osmium.filter.KeyFilter("highway"))
     try:
-        # a way that comes twice counts with its last version, in the place of its first, as in OSMnx
+        # of a repeated way the last version is used, in the place of the first, as in OSMnx
         ways = {
             way.id: ({tag.k: tag.v for tag in way.tags}, [node.ref for node in way.nodes])
             for way in found
@@ -119,7 +119,7 @@ def _is_street(tags: Any) -> bool:
 
 def build_graph(data: OsmData) -> nx.MultiDiGraph:
     """
-    Return the graph of every two neighbouring nodes on a street, as `osmnx.graph_from_xml` builds it.
+    Return the graph with an edge between neighbouring nodes of streets, as `osmnx.graph_from_xml` builds it.
 
     Not simplified; with `length` (metres, great circle).
     """
@@ -145,14 +145,14 @@ def simplify(
     graph: nx.MultiDiGraph, polygon: Polygon | MultiPolygon | None, *, retain_all: bool
 ) -> tuple[nx.MultiDiGraph, float]:
     """
-    Cut a region out of a graph and simplify it, in the order in which OSMnx does.
+    Cut a region out of a graph and simplify it, in the order of OSMnx.
 
     Parameters
     ----------
     graph
         As `build_graph` returns it.
     polygon
-        The region, EPSG:4326, on one side of the antimeridian; None takes all.
+        The region, EPSG:4326, on one side of the antimeridian; None for the whole graph.
     retain_all
         Keep every component, and not only the largest (weakly connected, by its nodes).
 
@@ -176,7 +176,7 @@ def simplify(
 
 
 def _wider(polygon: Polygon | MultiPolygon) -> Any:
-    """Return a polygon and what lies within `BUFFER_M` of it, as OSMnx widens it."""
+    """Return a polygon widened by `BUFFER_M`, as OSMnx does it."""
     import osmnx
     import shapely
 
@@ -187,7 +187,7 @@ def _wider(polygon: Polygon | MultiPolygon) -> Any:
     west, south, east, north = wider.bounds
     if east - west <= 180:
         return wider
-    # it reaches over the antimeridian, where the way back to degrees turns it inside out
+    # it crosses the antimeridian, where the conversion back to degrees turns it inside out
     west, south, east, north = polygon.bounds
     reach = BUFFER_M / 111_000 / np.array([np.cos(np.radians(max(abs(south), abs(north)))), 1])
     return shapely.box(

@@ -1,8 +1,8 @@
 """
 Street networks: OpenStreetMap online, its files, graphs, and any vector file of lines -> a streets frame.
 
-Files of lines get nodes where they have none, and are cut at the border of a region. OpenStreetMap's
-Overpass service is asked through OSMnx and its cache.
+Files of lines get nodes where they have none, and are cut at the border of a region. OSMnx requests
+OpenStreetMap's Overpass service, and caches the answers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlygeo.osm")
 
 OTHER_NAMES = {"osm_id": "osmid", "fclass": "highway"}
-"""Columns that GDAL and Geofabrik call otherwise."""
+"""Columns with other names in files of GDAL and Geofabrik."""
 
 EMPTY = ("No data elements in server response", "Found no graph nodes within the requested polygon")
 """How OSMnx's errors begin where there are no streets."""
@@ -43,27 +43,27 @@ def street_network(
     region: Region | None = None, *, path: str | os.PathLike[str] | None = None, retain_all: bool = False
 ) -> gpd.GeoDataFrame:
     """
-    Return the streets of a region, as OSMnx has them with `network_type="all"`.
+    Return the streets of a region, like OSMnx with `network_type="all"`.
 
-    That is every street, path and private road in use. Without a file they come from
-    OpenStreetMap's Overpass service, through OSMnx and its cache.
+    That is every street, path and private road in use. Without a file, OSMnx downloads them from
+    OpenStreetMap's Overpass service, and caches them.
 
     Parameters
     ----------
     region
-        Where. May be left out with `path`: then all of the file is taken.
+        The region. Optional with `path`: without it, the whole file is read.
     path
         A file of streets in place of the service; see `read_streets`.
     retain_all
         Keep every component of the network. By default only the largest is kept, as in OSMnx, so
-        that streets cut off from the rest are lost. Files of lines keep all of theirs either way.
+        that streets cut off from the rest are lost. Files of lines always keep all components.
 
     Returns
     -------
     streets
         Streets frame, EPSG:4326, a row for each edge: two-way streets have one in either
-        direction. `attrs["streets"]` tells how many ways, edges and metres there are, and what was
-        cut or left out.
+        direction. `attrs["streets"]` counts ways, edges and metres, and the streets that were cut
+        or left out.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def street_network(
     NetworkError
         If the service cannot be reached.
     FileError
-        If the file is missing, damaged, or holds no streets.
+        If the file is missing, damaged, or has no streets.
 
     Examples
     --------
@@ -98,13 +98,13 @@ def read_streets(
     """
     Read streets from a file.
 
-    OpenStreetMap files become the network that OSMnx makes of the same data, edge for edge and in
-    its order: ways are filtered as for `network_type="all"`, and the graph is simplified. Ways that
+    An OpenStreetMap file becomes the network that OSMnx makes of the same data, edge by edge and in
+    the same order: ways are filtered as for `network_type="all"`, and the graph is simplified. Ways that
     lead out of a clipped extract are cut where their nodes are missing. A region takes the nodes
-    inside it, as OSMnx does, so that edges which cross its border are left out.
+    inside it, as OSMnx does, so edges that cross its border are left out.
 
-    Graphs (GraphML) and files of lines are taken as they are, row for row. Where a file of lines
-    has no `u` and `v`, ends at the same place are the same node. A region cuts lines at its border.
+    Graphs (GraphML) and files of lines are read row by row, unchanged. Where a file of lines has no
+    `u` and `v`, ends at the same position are the same node. A region cuts lines at its border.
 
     Parameters
     ----------
@@ -120,8 +120,8 @@ def read_streets(
     -------
     streets
         Streets frame, EPSG:4326. Several ids, names or classes of one edge are joined by ';'.
-        `attrs["streets"]` tells `edges`, `length_m` (geodesic, every row counts), and by kind of file
-        `ways`, `ways_cut`, `components_dropped_m`, or `rows_left_out` (no lines).
+        `attrs["streets"]` has `edges`, `length_m` (geodesic, of all rows), and by kind of file `ways`,
+        `ways_cut`, `components_dropped_m`, or `rows_left_out` (rows that are not lines).
 
     Raises
     ------
@@ -156,8 +156,8 @@ def read_streets(
 
 
 def _finish(frame: gpd.GeoDataFrame, source: str, facts: dict[str, Any]) -> gpd.GeoDataFrame:
-    """Bring columns to their dtypes and write the summary."""
-    # a file of lines need not be OpenStreetMap's; it is if it has its ids, or the nodes and keys of an OSMnx graph
+    """Convert columns to their dtypes and write the summary."""
+    # a file of lines is OpenStreetMap's only if it has OSM ids, or the nodes and keys of an OSMnx graph
     known = set(frame.columns)
     is_graph = facts.pop("has_nodes", True)
     sources = [frames.OPENSTREETMAP] if is_graph or known & {"osmid", "osm_id"} else []
@@ -221,7 +221,7 @@ def _edges(graph: nx.MultiDiGraph) -> gpd.GeoDataFrame:
     if not len(graph.edges):
         return frames.empty(frames.STREETS)
     edges = osmnx.graph_to_gdfs(graph, nodes=False).reset_index()
-    # whether an edge runs against its way says nothing once ways are merged
+    # whether an edge runs against its way has no meaning once ways are merged
     edges = edges.drop(columns="reversed", errors="ignore")
     return edges.assign(**{name: _joined(edges[name]) for name in edges.columns if _lists(edges[name])})
 
@@ -233,7 +233,7 @@ def _read_graphml(path: Path, region: Region | None) -> tuple[gpd.GeoDataFrame, 
     try:
         edges = _edges(osmnx.load_graphml(path))
     except (SyntaxError, nx.NetworkXException, ValueError, KeyError, TypeError, AttributeError) as error:
-        # of the XML parser, networkx and OSMnx, which take any other XML for a graph until something is missing
+        # errors of the XML parser, networkx and OSMnx, which read any XML as a graph until a part is missing
         raise FormatError(
             f"{path.name} cannot be read as a graph: {' '.join(str(error).split())}",
             hint="`streets` takes GraphML as osmnx.save_graphml writes it",
@@ -252,7 +252,7 @@ def _joined(values: pd.Series) -> pd.Series:
     """
     Return ids or names as text; several of one edge are joined by ';', in ascending order.
 
-    OSMnx holds several as a list in no order of its own, and as the text of that list in files.
+    OSMnx has several as an unordered list, and writes them to files as the text of that list.
     """
     import pandas as pd
 
@@ -281,7 +281,7 @@ def _join(value: Any) -> str | None:
 
 def _oneway(values: Any, length: int) -> Any:
     """
-    Return whether traffic runs from u to v only, whatever words a file has for it.
+    Return whether traffic runs from u to v only, whatever the file's words for it.
 
     Geofabrik writes F (forward), T (backward) and B (both). An edge of several ways is one-way if all are.
     """
@@ -327,19 +327,19 @@ def _read_lines(path: Path, region: Region | None) -> tuple[gpd.GeoDataFrame, di
     path
         A file that `store.read_frame` reads, with one layer of lines.
     region
-        Where lines are cut; None takes all.
+        Region at whose border lines are cut; None reads all lines.
 
     Returns
     -------
     frame, facts
-        Lines in EPSG:4326 with `u`, `v` and `key`, and what was left out.
+        Lines in EPSG:4326 with `u`, `v` and `key`, and the count of rows left out.
 
     Raises
     ------
     FormatError
         If it is damaged, or has no CRS.
     FrameError
-        If it holds no lines, or several layers of them.
+        If it has no lines, or several layers of lines.
     """
     import shapely
 
@@ -388,7 +388,7 @@ def _cut(frame: gpd.GeoDataFrame, region: Region | None) -> gpd.GeoDataFrame:
     backward = (first[:, 0] > last[:, 0]) | ((first[:, 0] == last[:, 0]) & (first[:, 1] > last[:, 1]))
     pieces = shapely.intersection(np.where(backward, shapely.reverse(lines), lines), region.geometry)
     parts, line = shapely.get_parts(pieces, return_index=True)
-    nested, of_part = shapely.get_parts(parts, return_index=True)  # of collections, where a line also touches
+    nested, of_part = shapely.get_parts(parts, return_index=True)  # of collections, where a line touches the border
     parts, line = nested, line[of_part]
     is_line = (shapely.get_type_id(parts) == shapely.GeometryType.LINESTRING) & (shapely.length(parts) > 0)
     parts, line = parts[is_line], line[is_line]
@@ -407,7 +407,7 @@ def _cut(frame: gpd.GeoDataFrame, region: Region | None) -> gpd.GeoDataFrame:
 
 
 def _rows_of_region(path: Path, region: Region | None) -> gpd.GeoDataFrame:
-    """Read the rows whose bounding box meets that of the region; all where it crosses the antimeridian."""
+    """Read the rows whose bounding box intersects the region's; all rows if it crosses the antimeridian."""
     from mlygeo import store
 
     bbox = None if region is None or len(region.boxes) > 1 else region.bounds
@@ -439,14 +439,14 @@ def _layer_of_lines(path: Path) -> str | None:
 
 
 def _with_nodes(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Add the nodes of each line where the file has none, and number the parallels."""
+    """Add the nodes of each line where the file has none, and number parallel edges."""
     import pandas as pd
     import shapely
 
     if not {"u", "v"} <= set(frame.columns):
         geometry = np.asarray(frame.geometry.values)
         ends = [shapely.get_coordinates(shapely.get_point(geometry, place)) for place in (0, -1)]
-        # one complex number for each place: factorize takes arrays of one dimension
+        # one complex number for each position: factorize needs one-dimensional arrays
         nodes = pd.factorize(np.ascontiguousarray(np.concatenate(ends) + 0.0).view("complex128")[:, 0])[0]
         frame = frame.drop(columns=["key"], errors="ignore").assign(u=nodes[: len(frame)], v=nodes[len(frame) :])
     if "key" not in frame.columns:
@@ -471,7 +471,7 @@ def _download(polygon: Any, *, retain_all: bool) -> nx.MultiDiGraph:
     Raises
     ------
     NetworkError
-        If the service cannot be reached, or sends something else.
+        If the service cannot be reached, or sends an invalid answer.
     """
     import networkx as nx
     import osmnx
@@ -483,7 +483,7 @@ def _download(polygon: Any, *, retain_all: bool) -> nx.MultiDiGraph:
                 _inside_antimeridian(polygon), network_type="all", retain_all=retain_all
             )
             return found
-    except OSError as error:  # those of requests among them
+    except OSError as error:  # errors of requests are a subclass
         raise NetworkError("OpenStreetMap's Overpass service cannot be reached for the streets", hint=hint) from error
     except ValueError as error:
         if not str(error).startswith(EMPTY):

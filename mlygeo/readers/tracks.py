@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlygeo.readers.tracks")
 
 Format = Literal["gpx", "nmea", "csv"]
-"""What logs are read."""
+"""Formats of logs."""
 
 LARGEST_LOG = 2 << 30
-"""Bytes of an NMEA log or a table once inflated; larger ones are no tracks, but bombs."""
+"""Most bytes of a decompressed NMEA log or table; larger ones are decompression bombs, not tracks."""
 
 _SNIFFED = 1 << 16
 
@@ -51,9 +51,9 @@ NAMES = {
     "altitude": ("altitude", "alt", "ele", "elevation", "height", "z"),
     "track_id": ("track_id", "trajectory_id", "trackid", "track", "sequence_id", "segment"),
 }
-"""Names that a column may have, whatever its case; the first of them counts."""
+"""Possible names of a column, in upper or lower case; the first one found is used."""
 
-# The unit of a number since 1970 follows from its size: these are the year 2286 in each.
+# The unit of a number since 1970 follows from its size: these are the year 2286 in each unit.
 _UNITS = ((1e10, 1_000_000), (1e13, 1_000), (1e16, 1))
 
 
@@ -67,39 +67,39 @@ def read_track(
     """
     Read a track into a tracks frame: GPX, NMEA, or a table (CSV); each plain or gzip.
 
-    Times without a zone are UTC. Of a file with a damaged tail the part before is kept. What was left
-    out, and why, stands in `attrs["problems"]` and in the log. Nothing is interpolated or filtered.
+    Times without a zone are UTC. A file with a damaged end is read up to the damage. `attrs["problems"]`
+    and the log say what was left out, and why. Nothing is interpolated or filtered.
 
     Parameters
     ----------
     path
         The file.
     format
-        What it is. "auto" looks at its content, "gpx", "nmea" and "csv" insist.
+        Format of the file. "auto" detects it from the content; "gpx", "nmea" and "csv" set it.
     points
-        Which points of a GPX file. "auto" takes those of its tracks, or of its routes where there are no
-        tracks, or the way points where there is neither; "tracks", "routes", "waypoints" take those only;
-        "all" takes everything. A track is drawn as one moves; way points and routes often are not.
+        Which points of a GPX file to read. "auto" reads those of its tracks, or of its routes where there are
+        no tracks, or the way points where there is neither; "tracks", "routes", "waypoints" read only those;
+        "all" reads all. A track is recorded while moving; way points and routes often are not.
     date
-        The day of the first sentence of an NMEA log that holds no date (GGA alone).
+        The day of the first sentence of an NMEA log without a date (only GGA).
 
     Returns
     -------
     tracks
         Tracks frame (`frames.TRACKS`), EPSG:4326: `track_id` (str), `time` (datetime64[us, UTC], NaT when
         unknown), `altitude` (float64, metres, NaN when unknown), `kind` (str: track, route or waypoint).
-        GPX and tables are in the order of the file, NMEA in that of time. A track's id is its name, or
-        its number; where a track has several segments each is a track of its own. In NMEA and tables it
-        is the file's name, or what a column `track_id` says.
+        Rows of GPX and tables are in the order of the file, those of NMEA in the order of time. A track's
+        id is its name or number; each segment of a track becomes a separate track. In NMEA and tables the
+        id is the file's name, or the value of the column `track_id`.
 
     Raises
     ------
     FileError
         If the file cannot be read.
     FormatError
-        If it is no track, or a GPX file that declares entities.
+        If the file is not a track, or is a GPX file that declares entities.
     InputError
-        If an option makes no sense.
+        If an option is invalid.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def write_track(tracks: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path:
         Tracks frame. Each `track_id` becomes a track of one segment, in the order of the rows; `kind`, if
         there is one, makes routes and way points of the others. Rows without a position are left out.
     path
-        The file, `.gpx` or `.gpx.gz`. Written whole or not at all.
+        The file, `.gpx` or `.gpx.gz`. It is written atomically.
 
     Returns
     -------
@@ -156,7 +156,7 @@ def write_track(tracks: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     FrameError
-        If this is no tracks frame.
+        If this is not a tracks frame.
     FormatError
         If the path has another ending.
     FileError
@@ -189,7 +189,7 @@ def _day(date: str | date | None) -> np.datetime64 | None:
 
 
 def _open(path: Path) -> io.BufferedIOBase:
-    """Open a file, inflating it where it is gzip, whatever its name."""
+    """Open a file, and decompress it if it is gzip, whatever its name."""
     file = path.open("rb")
     if file.read(2) == _GZIP:
         file.close()
@@ -199,7 +199,7 @@ def _open(path: Path) -> io.BufferedIOBase:
 
 
 def _kind(path: Path) -> Format:
-    """Return what a file is, from its first bytes."""
+    """Return the format of a file, from its first bytes."""
     with _open(path) as file:
         start = file.read1(_SNIFFED)
     if not start.strip():
@@ -215,7 +215,7 @@ def _kind(path: Path) -> Format:
 
 
 def _read_whole(path: Path) -> tuple[bytes, list[str]]:
-    """Return the content of a file, as far as its gzip is whole."""
+    """Return the content of a file, as far as its gzip is undamaged."""
     content = io.BytesIO()
     with _open(path) as file:
         try:
@@ -246,7 +246,7 @@ def _from_gpx(path: Path, points: str) -> tuple[gpd.GeoDataFrame, list[str]]:
 
 
 def _track_ids(segments: list[gpx.Segment]) -> list[str]:
-    """Return an id for each segment: the name of its track, or a number, each only once."""
+    """Return a unique id for each segment: the name of its track, or a number."""
     parents: dict[tuple[int, int], int] = {}
     for segment in segments:
         parents[segment.kind, segment.parent] = parents.get((segment.kind, segment.parent), 0) + 1
@@ -291,7 +291,7 @@ def _stem(path: Path) -> str:
 
 
 def _stem_and_ending(path: Path) -> tuple[str, str]:
-    """Return a file's name without its endings, and the ending that tells its format."""
+    """Return a file's name without its endings, and the ending of its format."""
     name = Path(path.stem) if path.suffix.lower() == ".gz" else Path(path.name)
     return name.stem, name.suffix.lower()
 
@@ -325,7 +325,7 @@ def _gpx_text(tracks: gpd.GeoDataFrame) -> str:
     inner = _elements(tracks)
     lines = ['<?xml version="1.0" encoding="UTF-8"?>',
              '<gpx version="1.1" creator="mlygeo" xmlns="http://www.topografix.com/GPX/1/1">']  # fmt: skip
-    # The schema wants way points first, then routes, then tracks.
+    # The schema requires way points first, then routes, then tracks.
     lines += [_point("wpt", lon, lat, inner, row) for row in np.flatnonzero(placed & (kind == "waypoint")).tolist()]
     for what, outer, point in (("route", "rte", "rtept"), ("track", "trk", "trkpt")):
         rows = np.flatnonzero(placed & ((kind == what) if what == "route" else ~np.isin(kind, ["route", "waypoint"])))
@@ -336,7 +336,7 @@ def _gpx_text(tracks: gpd.GeoDataFrame) -> str:
         segment = outer == "trk"
         for start, stop in zip(starts, np.r_[starts[1:], len(rows)], strict=True):
             lines.append(f"<{outer}>{_name(names[start])}{'<trkseg>' if segment else ''}")
-            # Text is made row by row: there is no vectorised way to write numbers in full.
+            # Text is made row by row: no vectorised function writes numbers with all digits.
             lines += [_point(point, lon, lat, inner, row) for row in rows[start:stop].tolist()]
             lines.append(f"{'</trkseg>' if segment else ''}</{outer}>")
     return "\n".join([*lines, "</gpx>", ""])
@@ -347,7 +347,7 @@ def _point(element: str, lon: Any, lat: Any, inner: list[str], row: int) -> str:
 
 
 def _elements(tracks: gpd.GeoDataFrame) -> list[str]:
-    """Return elevation and time of each row as elements, in the order that the schema wants."""
+    """Return elevation and time of each row as elements, in the schema's order."""
     altitude = tracks["altitude"].to_numpy()
     ele = [
         f"<ele>{float(value)!r}</ele>" if known else ""
@@ -378,7 +378,7 @@ def _decode(text: bytes, name: str) -> Rows:
     text
         The file.
     name
-        What it is called in messages.
+        Its name in messages.
 
     Returns
     -------
@@ -388,7 +388,7 @@ def _decode(text: bytes, name: str) -> Rows:
     Raises
     ------
     FormatError
-        If this is no table, or one without longitude and latitude.
+        If this is not a table, or has no longitude and latitude.
     """
     import pyarrow as pa
     from pyarrow import csv

@@ -1,8 +1,8 @@
 """
 Videos -> tracks frames, and facts about them: GoPro, BlackVue, CAMM, and NMEA in text tracks.
 
-Only headers and telemetry are read. The boxes are read by our own code, since no library reads the
-telemetry of all these cameras with its place in the video; whatever a damaged file claims, time and
+Only headers and telemetry are read. This package reads the boxes itself, since no library reads the
+telemetry of all these cameras with its time in the video; whatever a damaged file claims, time and
 memory stay bounded.
 """
 
@@ -35,7 +35,7 @@ ENDINGS = frozenset(
     {".mp4", ".mov", ".m4v", ".360", ".insv", ".lrv", ".avi", ".mkv", ".webm", ".ts", ".mts", ".m2ts", ".3gp", ".mpg",
      ".mpeg", ".wmv"}
 )  # fmt: skip
-"""Endings of files that are taken for videos where a folder is searched."""
+"""Endings of videos when a folder is searched."""
 
 MAX_DOP = 10.0
 """Largest dilution of precision of a position that is kept."""
@@ -44,10 +44,10 @@ MAX_DOP = 10.0
 @dataclass(frozen=True)
 class VideoInfo:
     """
-    What a video's headers say.
+    Facts from a video's headers.
 
-    `start_time` is the creation time in the file, which cameras write in UTC, but for GoPro, whose clock
-    tells local time; None when unknown. `rotation` is the clockwise turn that shows the pictures upright,
+    `start_time` is the creation time in the file; cameras write it in UTC, except GoPro, whose clock has
+    local time; None when unknown. `rotation` is the clockwise rotation that shows the pictures upright,
     degrees; `width` and `height` are pixels as stored. `telemetry` names the source of positions, None
     where there is none. `problem` says what is damaged.
     """
@@ -80,17 +80,16 @@ def read_video(
     """
     Read the positions that a camera recorded in its video.
 
-    Points without a fix, with a dilution of precision over `max_dop`, and far outliers are dropped, as
-    mapillary_tools does. Points that do not tell their fix or precision are kept. Nothing is
-    interpolated but times: GoPro tells one for each second or so, between which points lie evenly.
+    Points without a fix, with a dilution of precision over `max_dop`, and far outliers are dropped, as in
+    mapillary_tools. Points of unknown fix or precision are kept. Only times are interpolated: GoPro writes
+    about one a second, and the points between are spread evenly.
 
     Parameters
     ----------
     path
         The video: MP4 or QuickTime.
     source
-        Where positions are taken from: one of `mlygeo.readers.cameras.CAMERAS`; "auto": the first of them
-        that has any.
+        Source of positions: one of `mlygeo.readers.cameras.CAMERAS`; "auto": the first with positions.
     max_dop
         Largest dilution of precision that is kept; infinity keeps all.
     keep_outliers
@@ -104,8 +103,8 @@ def read_video(
     tracks
         Tracks frame in the order of the video, and the columns `video_time_s` (float64: seconds from the
         start of the video), `fix` (Int64: 2 or 3 dimensions), `dop` and `speed_ms` (float64). `time` is
-        that of the GPS where there is one, null where none is known at all. `attrs` hold `source`,
-        `make`, `model`, `dropped` (the number of points that fell to each filter) and `gps_time` (whether the
+        that of the GPS where there is one, null where no time is known. `attrs` has `source`, `make`,
+        `model`, `dropped` (the number of points that each filter dropped) and `gps_time` (whether the
         times are the GPS's own).
 
     Raises
@@ -113,9 +112,9 @@ def read_video(
     FileError
         If the file is missing or cannot be read.
     FormatError
-        If it is no such video, or holds no positions.
+        If it is not such a video, or has no positions.
     InputError
-        If an option makes no sense.
+        If an option is invalid.
 
     Examples
     --------
@@ -148,7 +147,7 @@ def read_video(
 
 def video_info(path: str | os.PathLike[str]) -> VideoInfo:
     """
-    Return what the headers of a video say.
+    Return the facts in the headers of a video.
 
     Parameters
     ----------
@@ -158,14 +157,14 @@ def video_info(path: str | os.PathLike[str]) -> VideoInfo:
     Returns
     -------
     info
-        Start time, make, model, duration, frame rate, size, and what telemetry there is.
+        Start time, make, model, duration, frame rate, size, and the source of telemetry.
 
     Raises
     ------
     FileError
         If the file is missing or cannot be read.
     FormatError
-        If it is no video, or its headers are lost.
+        If it is not a video, or its headers are missing.
 
     Examples
     --------
@@ -178,7 +177,7 @@ def video_info(path: str | os.PathLike[str]) -> VideoInfo:
         name, recorded = record_of(file, size, movie, source="auto", first_only=True)
     track = None if movie is None else movie.video
     if movie is not None and track is None and movie.fragmented:
-        # FFmpeg would find none either, though it takes whatever memory fragments claim.
+        # FFmpeg would find none either, but would allocate as much memory as fragments claim.
         raise FormatError(f"{path.name} holds no pictures")
     if movie is None or track is None:
         return _info_of_other(path, size)
@@ -217,11 +216,11 @@ def record_of(
     size
         Its bytes.
     movie
-        Its headers; None where they are lost (a BlackVue box can be read without).
+        Its headers; None where they are missing (a BlackVue box can be read without them).
     source
         As in `read_video`.
     first_only
-        Stop at the first payload with positions: what they are and whose is then known.
+        Stop at the first payload with positions, which is enough to know source and camera.
     """
     for name in CAMERAS:
         if source in {"auto", name}:
@@ -270,7 +269,7 @@ def _text(name: str) -> str:
 
 
 def _info_of_other(path: Path, size: int) -> VideoInfo:
-    """Return what FFmpeg says of a file that is no MP4."""
+    """Return the facts that FFmpeg gives for a file that is not an MP4."""
     from datetime import datetime
 
     try:

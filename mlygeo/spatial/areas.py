@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("mlygeo.spatial.geodesy")
 
 MARGIN_DEG = 0.1
-"""Areas of use are drawn roughly, and their projections go on smoothly beyond them."""
+"""EPSG draws areas of use roughly, and a projection stays accurate a little beyond its area."""
 
 ETRS89_ZONES = range(28, 39)
 """UTM zones that EPSG has for ETRS89, Europe's own datum: EPSG:25828 to 25838."""
@@ -96,7 +96,7 @@ def centre(bounds: Bounds) -> tuple[float, float]:
 
 
 def holds(area: Bounds | None, box: Bounds) -> bool:
-    """Tell whether an area of use, widened by a margin, holds a box; an unknown area holds everything."""
+    """Return whether an area of use, widened by a margin, contains a box; an unknown area contains every box."""
     if area is None:
         return True
     if box[1] < area[1] - MARGIN_DEG or box[3] > area[3] + MARGIN_DEG:

@@ -73,7 +73,7 @@ def check_latitudes(south: float, north: float, name: str, box: Bounds) -> None:
     Raises
     ------
     RegionError
-        Naming the box that was meant, where latitude and longitude look swapped.
+        With the corrected box, where latitude and longitude look swapped.
     """
     if max(abs(south), abs(north)) <= 90:
         return

@@ -1,4 +1,4 @@
-"""What looks wrong with images, and why: places, speeds, jumps and times that cannot be."""
+"""Checks of images: positions, speeds, jumps and capture times that are impossible or unlikely."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("mlygeo.spatial.checks")
 
 MAX_SPEED_KMH = 400.0
-"""Kilometres an hour; mapillary_tools refuses what is faster."""
+"""Kilometres an hour; mapillary_tools rejects images that moved faster."""
 
 ZIGZAG_WINDOW = 5
 ZIGZAG_SHARE = 0.8
@@ -38,30 +38,30 @@ def check_images(
     max_speed: float = MAX_SPEED_KMH,
 ) -> gpd.GeoDataFrame:
     """
-    Flag images whose place or time looks wrong, and say what and why.
+    Flag images whose position or time looks wrong, and explain why.
 
-    - Position (0, 0), which is what many devices write where they know none.
-    - Apparent speed: the way from the image before it would have taken more than `max_speed`. Images of
-      one and the same time are left out here.
-    - Zig-zag: the way jumps off and comes back, as GPS reflections make it (the rule of mapillary_tools:
-      an image is nearer than 0.8 times to the fifth before it than the one before is, and more than 30 m
-      from that one; the ones that were away are flagged).
+    - Position (0, 0), which many devices write when they have no fix.
+    - Apparent speed: reaching the position from the previous image takes more than `max_speed`. Images
+      with the same time are not tested.
+    - Zig-zag: the track jumps off and comes back, as GPS reflections make it. The rule is that of
+      mapillary_tools: an image is nearer to the fifth image before it than 0.8 times the distance of the
+      image before, and more than 30 m from that image. The images that were away are flagged.
     - The same capture time as other images.
     - A capture time outside the track, with the likely error of the clock or its time zone.
 
-    Speeds and zig-zags are looked for along the images of one folder and camera in time order, or of one
-    `sequence_id` where the frame has no folders; not across pauses of over a minute. They are not looked
-    for within cut sequences, for a jump of more than the cutoff distance ends a sequence. Duplicates that
-    are flagged (`is_duplicate`) are passed over.
+    Speeds and zig-zags are tested along the images of one folder and camera in time order, or of one
+    `sequence_id` where the frame has no folders, but not across pauses of over a minute. Cut sequences
+    are not used here, since a jump of more than the cutoff distance ends a sequence. Images flagged as
+    duplicates (`is_duplicate`) are skipped.
 
     Parameters
     ----------
     images
         Images frame with `captured_at`.
     track
-        Tracks frame that the images should lie on; without it that is not checked.
+        Tracks frame that the images should lie on; None skips this check.
     max_speed
-        Highest speed that can be, kilometres an hour.
+        Highest plausible speed, kilometres an hour.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def _too_fast(order: Order, max_speed: float) -> Objects:
     texts = np.full(len(order), None, dtype=object)
     step = geodesy.lengths(order.lon[:-1], order.lat[:-1], order.lon[1:], order.lat[1:])
     seconds = np.diff(order.time_ms) / 1000
-    # A burst of one second has no speed; that its times are the same is flagged for itself.
+    # Images of one second have no speed; their equal times are flagged separately.
     speed = np.divide(step, seconds, out=np.zeros(len(step)), where=~order.first[1:] & (seconds > 0)) * 3.6
     for at in np.flatnonzero(speed > max_speed):
         texts[at + 1] = (
@@ -134,7 +134,7 @@ def _too_fast(order: Order, max_speed: float) -> Objects:
 
 
 def _zigzags(order: Order, first: Flags) -> Objects:
-    """Return a text for each image that was away from the way; `first` starts a group or ends a pause."""
+    """Return a text for each image that jumped off the track; `first` starts a group or ends a pause."""
     window, texts = ZIGZAG_WINDOW, np.full(len(order), None, dtype=object)
     if len(order) <= window:
         return texts
@@ -149,7 +149,7 @@ def _zigzags(order: Order, first: Flags) -> Objects:
     away = now - 1
     for steps in range(2, window + 1):
         texts[away] = "the way jumps off here and comes back (a zig-zag, as GPS reflections make it)"
-        # From the image that was away backwards, as long as those before it were away too.
+        # Backwards from the image that jumped, as long as the images before it jumped too.
         if steps == window:
             break
         away = now - steps

@@ -3,7 +3,7 @@ How much of the streets has imagery near it: by street, class, year, camera and 
 
 Lengths and distances are planar, in a projected coordinate reference system (`mlygeo.spatial.geodesy`).
 
-What of some streets has imagery near it: measured once, told in frames, sums and tables.
+The part of streets that has imagery near it: measured once, returned as frames, sums and tables.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 DISTANCE_M = 20.0
-"""Half a wide street and what a phone's position is off: an image this near shows the street, seldom the next one."""
+"""Half a wide street plus the error of a phone's position: an image this near shows this street, seldom the next."""
 
 MIN_GAP_M = 20.0
 """Gaps shorter than this lie between two images that see each other."""
@@ -82,7 +82,7 @@ log = logging.getLogger("mlygeo.coverage")
 By = Literal["year", "pano", "creator"]
 
 BY: dict[str, str] = {"year": "captured_at", "pano": "is_pano", "creator": "creator_id"}
-"""What images are told apart by, and the column that says it."""
+"""What coverage is measured by, and the images' column for it."""
 
 VALUE = {"year": "year", "pano": "is_pano", "creator": "creator_id"}
 """The column of a coverage frame that holds the value."""
@@ -116,7 +116,7 @@ def street_coverage(
     distance
         Largest distance from a place on a street to an image, metres, inclusive.
     by
-        Measure apart for images of each "year" (UTC), for "pano" or not, or for each "creator". None
+        Measure separately for each "year" (UTC), for "pano" or not, or for each "creator". None
         takes all images together.
     force_srid
         Use `srid` even where its area of use does not hold the streets.
@@ -215,22 +215,22 @@ def coverage_gaps(
 @dataclass(frozen=True)
 class Coverage:
     """
-    What of some streets, each once, has imagery near it.
+    The part of streets, each counted once, that has imagery near it.
 
     Parameters
     ----------
     streets
-        The rows of the streets frame that stand for a street each.
+        The rows of the streets frame that represent one street each.
     lonlat, lines
         Their vertices: degrees, and in the plane.
     projection
-        From one to the other.
+        The projection from degrees to the plane.
     distance
         How near an image must lie, metres.
     reached
-        What of the lines lies near images.
+        The parts of the lines that lie near images.
     values
-        For each thing that images are told apart by, the value of each class.
+        For each name in `BY` that was measured, the value of each class.
     images
         How many images lie near some street: of all, and of each class.
     """
@@ -333,9 +333,9 @@ class Coverage:
         Returns
         -------
         table
-            A row for each value: `value` (str, null where unknown), `streets` (with an image of it; for
-            highway, of the class), `images` (near a street, not told for highway), `length_m` (of the
-            class, or of all), `covered_m`, `share_covered`. Most covered first, years in their order.
+            A row for each value: `value` (str, null where unknown), `streets` (those with such an image;
+            for highway, those of the class), `images` (near a street; absent for highway), `length_m` (of
+            the class, or of all), `covered_m`, `share_covered`. Most covered first; years ascending.
         """
         import pandas as pd
 
@@ -458,7 +458,7 @@ def _attribution(streets: gpd.GeoDataFrame, images: gpd.GeoDataFrame) -> list[st
 
 
 def _each_once(streets: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, Floats, Whole]:
-    """Return the rows that stand for a street each, in the order of (u, v, key), and their vertices."""
+    """Return the rows that represent one street each, in the order of (u, v, key), and their vertices."""
     vertices, first = polylines.coordinates(streets)
     if not len(streets):
         return streets, vertices, first
@@ -470,7 +470,7 @@ def _each_once(streets: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, Floats, Who
 
 
 def _projection(vertices: Floats, srid: int | None, *, force_srid: bool) -> Projection | None:
-    """Return the projection to measure in; None where there is no street and no code, for then there is no place."""
+    """Return the projection to measure in; None without streets and a code, since then there is no location."""
     if not len(vertices):
         return None if srid is None else geodesy.projection(srid)
     bounds = polylines.bounds(vertices)
@@ -494,7 +494,7 @@ def _milliseconds(times: pd.Series | None, length: int) -> Whole:
 def _classes(
     columns: Mapping[str, pd.Series], time: Whole, by: tuple[str, ...]
 ) -> tuple[dict[str, reach.Classes], dict[str, pd.Series]]:
-    """Number the values that images are told apart by, in their order, those that are unknown last."""
+    """Number the values of a column in their order, unknown ones last."""
     import pandas as pd
 
     classes, values = {}, {}

@@ -1,4 +1,4 @@
-"""Images of a sequence that show again what the last image kept shows already."""
+"""Duplicates: images of a sequence taken at the position and heading of the last image that is kept."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FEW_CHAINS = 64
 """With fewer chains than this, a round over arrays costs more than looking at their next rows one by one."""
 
 LONG_RUN = 64
-"""Duplicates in a row from which on arrays are quicker again, within one chain."""
+"""From this many duplicates in a row within one chain, arrays are faster again."""
 
 BLOCK = 1 << 14
 
@@ -41,7 +41,7 @@ def flag_duplicates(
     duplicate_angle: float = DUPLICATE_ANGLE,
 ) -> gpd.GeoDataFrame:
     """
-    Flag images that lie where the last image kept of their sequence lies, and look the same way.
+    Flag images taken at the position and heading of the last kept image of their sequence.
 
     In each sequence, in time order, the first image is kept. Each further one is a duplicate of the last
     image *kept* if it is at most `duplicate_distance` away from it and its heading differs by at most
@@ -144,7 +144,7 @@ def _keepers(lon: Floats, lat: Floats, heading: Floats, first: Flags, *, limit_m
 
 
 class _Test:
-    """Tells of pairs of rows whether the second is a duplicate of the first."""
+    """Decides for pairs of rows whether the second is a duplicate of the first."""
 
     def __init__(self, lon: Floats, lat: Floats, heading: Floats, limit_m: float, angle: float) -> None:
         self.lon, self.lat, self.heading = lon, lat, heading
@@ -158,7 +158,7 @@ class _Test:
 
 
 def _turn_within(heading: Floats, angle: float, candidate: Flags) -> None:
-    """Keep as candidates the rows whose heading is that near to the one before, NaN being near to nothing."""
+    """Keep as candidates the rows whose heading is within an angle of the row before; NaN is near to nothing."""
 
     def work(start: int, stop: int) -> None:
         candidate[start + 1 : stop + 1] &= _turn(heading[start + 1 : stop + 1], heading[start:stop]) <= angle
@@ -169,7 +169,7 @@ def _turn_within(heading: Floats, angle: float, candidate: Flags) -> None:
 def _turn(heading: Floats, other: Floats) -> Floats:
     """Return angles between headings, the shorter way round, degrees; NaN where one is unknown."""
     turn = np.abs(heading - other)
-    # A remainder is dear, and headings from 0 to 360 need none.
+    # Computing a remainder is slow, and headings from 0 to 360 need none.
     if (past := turn >= 360.0).any():
         turn[past] %= 360.0
     return np.minimum(turn, 360.0 - turn)
@@ -185,7 +185,7 @@ def _advance_together(test: _Test, begin: Rows, end: Rows, keeper: Rows) -> tupl
     Returns
     -------
     kept, at, end
-        Of the chains that are left: the last kept row, the next row to test, and where the chain ends.
+        For the remaining chains: the last kept row, the next row to test, and where the chain ends.
     """
     kept, at = begin - 1, begin.copy()
     width = np.ones(len(at), dtype=np.int64)
@@ -212,7 +212,7 @@ def _advance_alone(test: _Test, kept: int, at: int, end: int, keeper: Rows) -> N
     """Advance one chain to its end, row by row: the last image kept is sequential by nature."""
     while at < end:
         stop = min(at + BLOCK, end)
-        # Lists, for numbers taken from an array one by one are slow.
+        # Lists, because reading numbers from an array one by one is slow.
         lon, lat, heading = (part[at:stop].tolist() for part in (test.lon, test.lat, test.heading))
         kept_lon, kept_lat, kept_heading = float(test.lon[kept]), float(test.lat[kept]), float(test.heading[kept])
         east, north, slack = _scale(kept_lat, test.limit_m)

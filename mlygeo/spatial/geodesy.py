@@ -3,8 +3,8 @@ Distances and bearings on the WGS 84 ellipsoid, and projections that turn degree
 
 Most steps between images are some metres long. There the mid-latitude formula of Gauss (first order:
 radii of curvature and convergence of meridians at the middle of the line) agrees with PROJ within
-`TOLERANCE_M` and `TOLERANCE_DEGREES`, at a tenth of its price. Whoever compares a distance with a limit
-asks `farther`, which lets PROJ decide where the formula's error could matter, and so gives PROJ's answer.
+`TOLERANCE_M` and `TOLERANCE_DEGREES`, in a tenth of the time. To compare distances with a limit, use
+`farther`: where the formula's error could matter PROJ decides, so the answer is always PROJ's.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ STEEP_DEGREES = 80.0
 TOLERANCE_M = 1e-4
 
 TOLERANCE_DEGREES = 1e-5
-"""Bounds on the error of the formula, with room to spare: at 1 km and 80° it is 3e-5 m and 2e-6°."""
+"""Generous bounds on the error of the formula: at 1 km and 80° it is 3e-5 m and 2e-6°."""
 
 CHUNK = 1 << 15
 """Pairs worked on at once: the arrays of this length stay in the caches."""
@@ -85,7 +85,7 @@ def bearing(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> Floats:
     lon1, lat1
         Positions where the bearing is taken, degrees (WGS 84). All four broadcast against each other.
     lon2, lat2
-        Positions it points to, degrees.
+        Positions that the bearing points to, degrees.
 
     Returns
     -------
@@ -185,9 +185,10 @@ def check_srid(srid: int, bounds: Bounds, *, force: bool = False) -> Projection:
     """
     Return the projection of an EPSG code, if it can serve a region.
 
-    It can if its area of use, widened by 0.1°, holds the region. A region that sticks out although
-    its centre lies inside passes with a warning where no better CRS is known, as for a region across
-    two UTM zones. A CRS whose metres are not metres there (EPSG:3857) passes with a warning too.
+    A CRS serves a region if its area of use, widened by 0.1°, contains the region. A region that
+    exceeds the area although its centre lies inside passes with a warning where no better CRS is known,
+    such as a region across two UTM zones. A CRS whose distances are wrong there (EPSG:3857) passes with
+    a warning too.
 
     Parameters
     ----------
@@ -271,7 +272,7 @@ def _cut_at_antimeridian(candidate: Projection, bounds: Bounds) -> bool:
 
 
 def _scale(candidate: Projection, lon: float, lat: float) -> float:
-    """Return planar over geodesic length of two short lines at a place, whichever is further from 1."""
+    """Return the ratio of planar to geodesic length of two short lines at a place, whichever is further from 1."""
     step = 1e-4
     lats = np.array([lat, lat, lat + (step if lat < 89 else -step)])
     lons = np.array([lon, lon + step / max(np.cos(np.radians(lat)), 1e-3), lon])
@@ -325,9 +326,9 @@ def bearings(lon1: Floats, lat1: Floats, lon2: Floats, lat2: Floats) -> Floats:
 
 def farther(lon1: Floats, lat1: Floats, lon2: Floats, lat2: Floats, limit_m: float) -> Flags:
     """
-    Return which pairs lie farther apart than a limit, as PROJ has it.
+    Return which pairs lie farther apart than a limit; the answer is PROJ's.
 
-    A position that is none (NaN, or a latitude beyond 90) is far from everything.
+    An invalid position (NaN, or a latitude beyond 90) is far from everything.
     """
     found = np.empty(len(lon1), dtype=bool)
 
@@ -352,7 +353,7 @@ def farther(lon1: Floats, lat1: Floats, lon2: Floats, lat2: Floats, limit_m: flo
 
 def along(lon1: Floats, lat1: Floats, lon2: Floats, lat2: Floats, share: Floats) -> tuple[Floats, Floats]:
     """
-    Return positions on the geodesics through pairs of positions, as PROJ has them.
+    Return positions on the geodesics through pairs of positions, by PROJ.
 
     Parameters
     ----------
@@ -379,7 +380,7 @@ def _offsets(lon1: Floats, lat1: Floats, lon2: Floats, lat2: Floats) -> tuple[Fl
     """
     Return metres east and north, turn of the meridians (radians), and which lines are not short.
 
-    Where a line is not short, the rest is of no use.
+    Where a line is not short, the other values have no meaning.
     """
     delta = lon2 - lon1
     far = np.abs(delta) > 180

@@ -1,7 +1,7 @@
 """
 Positions, headings and altitudes of images from a GPS track, or from the images beside them.
 
-What a camera's clock got wrong is found from the capture times of its images and the time of the track.
+The error of a camera's clock is estimated from the capture times of its images and the times of the track.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_EXTRAPOLATION_S = 1.0
 MAX_TIME_DELTA_S = 1.0
 
 LONG_GAP_S = 60.0
-"""Gaps of the track that are bridged and longer than this are worth a warning."""
+"""Bridging a gap of the track longer than this gives a warning, seconds."""
 
 HOUR_S, DAY_S = 3600, 86_400
 
@@ -44,10 +44,10 @@ GPS_EPOCH_S = 1024 * 7 * DAY_S
 """Weeks of GPS are counted modulo 1024; receivers that forget it are off by that."""
 
 MANY = 0.5
-"""A wrong clock is worth naming if at least this share of the images lies outside the track."""
+"""A clock error is reported only if at least this share of the images lies outside the track."""
 
 FITTING = 0.9
-"""And if this share of them lies on the track once the clock is put right."""
+"""And only if this share of those images lies on the track once the clock is corrected."""
 
 
 def geotag(
@@ -72,10 +72,10 @@ def geotag(
     that there is no guess: the image has no position, and an `error` that says how far outside it is
     and, where that looks like a wrong clock or time zone, which.
 
-    Points of the track may stand in any order. Of points with the same time the first counts, points
-    without a time or a position do not. Where several tracks overlap in time, an image goes to the one
-    whose enclosing points are closest in time. Where points have a `kind`, way points and routes only
-    count if there is no track.
+    Points of the track may come in any order. Of points with the same time the first is used; points
+    without a time or a position are ignored. Where several tracks overlap in time, an image is placed on
+    the track whose enclosing points are closest in time. Where points have a `kind`, way points and
+    routes are used only if there is no track.
 
     Images with an `error` already, and those without a time, are left as they are; the latter get an
     `error`.
@@ -92,8 +92,8 @@ def geotag(
     offset_angle
         Angle from the direction of travel to that of the camera, degrees clockwise, added to headings.
     use_gps_start_time
-        Whether the camera's clock is of no use: the first image is taken to be where the track starts,
-        the others follow. `offset_time` counts from there.
+        Whether to ignore the camera's clock: the first image is placed where the track starts, and the
+        others follow. `offset_time` is counted from there.
     sub_second_interval
         Seconds from one image to the next, where the camera writes whole seconds only (see
         `estimate_subseconds`); 0 spreads images of one time evenly within its second (see
@@ -108,8 +108,8 @@ def geotag(
     images
         The same rows with new geometry, `captured_at` (as corrected), `compass_angle`, `altitude` and
         `error`, and with `track_gap_s` (float64): the seconds between the two points of the track that
-        an image was placed from, NaN where it was not. A large one tells of a position that is
-        less certain.
+        an image was placed from, NaN where it was not placed. A long gap means that the position
+        is less certain.
 
     Raises
     ------
@@ -169,10 +169,10 @@ def geotag(
 
 def interpolate_positions(images: gpd.GeoDataFrame, *, max_time_delta: float = MAX_TIME_DELTA_S) -> gpd.GeoDataFrame:
     """
-    Give images without a position one between the images of their folder before and after them.
+    Interpolate missing positions from the images of the same folder before and after.
 
-    The images that have a position are the track; all else is as in `geotag`. Headings and altitudes
-    that are there are kept. This is what `interpolate --data missing_gps` of mapillary_tools does.
+    The images that have a position serve as the track; everything else is as in `geotag`. Existing
+    headings and altitudes are kept. `interpolate --data missing_gps` of mapillary_tools does the same.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def outside_track(
     max_gap: float | None = None,
 ) -> Objects:
     """
-    Say of moments that lie outside a track how far outside, and what the clock may have got wrong.
+    Explain how far outside a track moments lie, and which clock error may be the cause.
 
     Parameters
     ----------
@@ -283,7 +283,7 @@ def _locate(
     merged: Line, parts: Sequence[Line], time_us: Rows, max_extrapolation: float, max_gap: float | None
 ) -> Places:
     places = merged.locate(time_us, max_extrapolation=max_extrapolation, max_gap=max_gap)
-    # Tracks that overlap in time would be one zig-zag; each moment goes to the one that knows it best.
+    # Overlapping tracks joined would be one zig-zag; each moment is placed on the track with the closest points.
     own = np.zeros(len(time_us), dtype=bool)
     for part in parts:
         within = np.flatnonzero((time_us >= part.time[0]) & (time_us <= part.time[-1]))
@@ -388,14 +388,14 @@ def _check_options(**options: float | None) -> None:
 
 def _find_slip(times_us: Rows, inside: Callable[[Rows], Flags], outside: Flags) -> Slip | None:
     """
-    Return the likely error of a clock, if many images lie outside a track by one and the same.
+    Return the likely error of a clock, if many images lie outside a track by the same time.
 
     Parameters
     ----------
     times_us
         Capture times, microseconds since 1970.
     inside
-        Tells of times whether they lie on the track.
+        Function that returns whether times lie on the track.
     outside
         Which images do not.
 
@@ -433,18 +433,18 @@ def _around(step: int, most: int) -> list[int]:
     return [sign * number * step for number in range(1, most // step + 1) for sign in (1, -1)]
 
 
-# The clocks of cameras: what one got wrong.
+# Errors of camera clocks.
 
 
 class Slip(NamedTuple):
-    """How far a clock is ahead, seconds, what that looks like, and whether other hours fit as well."""
+    """How many seconds a clock is ahead, the likely cause, and whether other hours fit as well."""
 
     ahead_s: float
     cause: str
     others: int
 
     def text(self, offset_time: float) -> str:
-        """Return the explanation, and the `offset_time` that puts it right."""
+        """Return the explanation, and the `offset_time` that corrects the clock."""
         side = "ahead" if self.ahead_s > 0 else "behind"
         also = f"; {self.others} other whole hours fit too" if self.others else ""
         total = offset_time + self.ahead_s

@@ -2,9 +2,9 @@
 A uniform grid over planar positions, and the search for the nearest of them, in NumPy.
 
 The grid is built by one sort of (cell, row) keys; cells are numbered along rows of the grid, so that
-any stretch of a grid row is one run of the sorted positions. A coarse map of occupied blocks tells each
-point at once how far its nearest image can be at most and must be at least, so that points without an
-image in reach cost nothing, and the others look into one or two windows of the right size.
+any stretch of a grid row is one run of the sorted positions. A coarse map of occupied blocks gives for each
+point the least and largest possible distance of its nearest image, so that points without an image in reach
+need no search, and the others search one or two windows of the right size.
 
 Comparisons are made on the squared distance dx * dx + dy * dy in float64, here and in the compiled
 kernel (`mlygeo.spatial.grid_numba`), so that both give the same bits and the same ties.
@@ -41,13 +41,13 @@ CHUNK_IMAGES = 1 << 18
 CHUNK_POINTS = 1 << 14
 
 CHUNK_PAIRS = 1 << 17
-"""Pairs of points and images looked at together: the arrays of this length stay in the caches."""
+"""Pairs of points and images compared at once: arrays of this length stay in the caches."""
 
 SLACK = 1e-3
-"""Windows are this share of a cell wider than asked, so that rounding loses nothing at their edges."""
+"""Windows are wider than needed by this share of a cell, so that rounding loses nothing at their edges."""
 
 PairTest: TypeAlias = "Callable[[Rows, Rows, Floats], Flags]"
-"""Tells of pairs (point row, image row, squared distance) whether they may match."""
+"""Function that decides whether pairs (point row, image row, squared distance) may match."""
 
 
 class Box(NamedTuple):
@@ -76,14 +76,14 @@ class Grid:
 
     @property
     def slack(self) -> float:
-        """Metres by which windows are drawn too wide."""
+        """Metres by which windows are widened."""
         return SLACK * self.width
 
 
 def shape(
     box: Box, count: int, *, aspect: float, at_least: float, per_image: float = CELLS_PER_IMAGE
 ) -> tuple[float, float, int, int]:
-    """Return width, height, columns and lines of cells that suit a number of positions in a box."""
+    """Return width, height, columns and lines of cells for a number of positions in a box."""
     cells = min(max(per_image * count, LEAST_CELLS), MOST_CELLS)
     wide, high = max(box.east - box.west, 1e-3), max(box.north - box.south, 1e-3)
     height = max(np.sqrt(wide * high / cells * aspect), wide / cells * aspect, high / cells, at_least)
@@ -100,9 +100,9 @@ def build(positions: tuple[Floats, Floats], chosen: Whole32 | None, box: Box, *,
     positions
         All positions (x, y), metres.
     chosen
-        Rows of those to sort in, all inside the box; None for all rows.
+        Rows of the positions to sort, all inside the box; None for all rows.
     box
-        What the grid covers.
+        The box of the grid.
     at_least
         Least height of a cell, metres.
     """
@@ -244,10 +244,10 @@ class Search:
         column = ((self.x[points] - grid.west) * (1 / grid.width)).astype(np.int64)
         line = ((self.y[points] - grid.south) * (1 / grid.height)).astype(np.int64)
         ring = self.map.rings[line // self.map.per_line, column // self.map.per_column]
-        # A block `ring` away is at least ring - 1 whole blocks off.
+        # A block `ring` away is at least ring - 1 whole blocks away.
         near = (ring - 1.0) * self.map.short <= self.limit
         points, column, line = points[near], column[near], line[near]
-        # Neighbours in the grid one after another, so that look-ups stay in the caches.
+        # Process neighbours in the grid one after another, so that look-ups stay in the caches.
         order = np.argsort(line * grid.columns + column)
         points, ring = points[order], ring[near][order]
         chunk = min(CHUNK_POINTS, max(1024, -(-len(points) // workers())))
@@ -284,7 +284,7 @@ class Search:
         np.cumsum(high - low + 1, out=ranges[1:])
         count = high - low + 1
         line = np.arange(ranges[-1]) + np.repeat(low - ranges[:-1], count)
-        # How far a window reaches along a line is a chord of its circle.
+        # The extent of a window along a line is a chord of its circle.
         offset = np.abs(line * grid.height + (grid.south + grid.height / 2) - np.repeat(y, count)) - (
             grid.height / 2 + slack
         )
@@ -343,7 +343,7 @@ class Search:
         return found
 
 
-# Which pairs of points and images may match, tested before the nearest are taken.
+# Tests of pairs of points and images, applied before the nearest are selected.
 
 
 @dataclass(frozen=True)
@@ -358,7 +358,7 @@ class HeadingTest:
     heading
         Heading of each image, degrees; a flat image does not pass where it is NaN.
     pano
-        Whether each image is a panorama, which looks every way and always passes.
+        Whether each image is a panorama, which shows all directions and always passes.
     most
         Largest difference, degrees.
     """
@@ -369,7 +369,7 @@ class HeadingTest:
     most: float
 
     def __call__(self, points: Rows, images: Rows, squares: Floats) -> Flags:  # noqa: ARG002 - other tests need it
-        """Tell which pairs pass."""
+        """Return which pairs pass."""
         difference = heading_difference(self.heading[images], self.bearing[points])
         passes: Flags = (difference <= self.most) | self.pano[images]
         return passes
@@ -378,7 +378,7 @@ class HeadingTest:
 @dataclass(frozen=True)
 class HoldTest:
     """
-    Images that nobody holds who is nearer, for handing each image to one point.
+    Images that no nearer point holds, for assigning each image to one point.
 
     Parameters
     ----------
@@ -399,7 +399,7 @@ class HoldTest:
     test: PairTest | None
 
     def __call__(self, points: Rows, images: Rows, squares: Floats) -> Flags:
-        """Tell which pairs pass."""
+        """Return which pairs pass."""
         number = self.number[images]
         held = self.held_square[number]
         passes: Flags = (squares < held) | ((squares == held) & (self.place[points] < self.held_by[number]))
@@ -409,7 +409,7 @@ class HoldTest:
 
 
 def heading_difference(heading: Floats, bearing: Floats) -> Floats:
-    """Return the angle between a camera and the line of a street, both ways counted: 0 to 90°, NaN if unknown."""
+    """Return the angle between a camera and the line of a street in either direction: 0 to 90°, NaN if unknown."""
     # fmod is exact, and the compiled kernel uses the same, so that both agree to the last bit.
     with np.errstate(invalid="ignore"):
         difference = np.fmod(np.abs(heading - bearing), 180.0)

@@ -47,7 +47,7 @@ def _count(  # noqa: PLR0917 - compiled code takes arrays one by one
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _place(counts: Any, starts: Any) -> None:
-    """Turn counts of each sorter (rows) and cell (columns) into the places where it puts its first entry."""
+    """Turn counts of each sorter (rows) and cell (columns) into the places of its first entries."""
     total = 0
     for cell in range(counts.shape[1]):
         starts[cell] = total
@@ -92,7 +92,7 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
         worst = limit_square
         for ring in range(max(columns, lines)):
             if ring > 0:
-                # Whatever lies beyond the rings seen so far is at least this far away.
+                # Positions beyond the searched rings are at least this far away.
                 edge = -slack + min(
                     qx - (west + (column - ring + 1) * side),
                     (west + (column + ring) * side) - qx,
@@ -103,7 +103,7 @@ def _search(  # noqa: PLR0917 - compiled code takes arrays one by one
                     break
             for at in range(max(line - ring, 0), min(line + ring, lines - 1) + 1):
                 whole = at == line - ring or at == line + ring
-                # A line in the middle of a ring has two cells of it, the first and the last line all.
+                # A middle line of a ring has two of its cells, the first and the last line all.
                 for part in range(1 if whole or ring == 0 else 2):
                     if whole:
                         first, last = max(column - ring, 0), min(column + ring, columns - 1)
@@ -161,16 +161,16 @@ def search(
     rows: Rows,
 ) -> None:
     """
-    Find the nearest images of points; see `mlygeo.spatial.knn.search` for the meaning of it all.
+    Find the nearest images of points; see `mlygeo.spatial.knn.search`.
 
     Parameters
     ----------
     points, images, key_rank
         Positions (x, y) of all points and images, and the ranks of the images' keys.
     only, chosen
-        Rows of the points to look at, and of the images to look among (None for all).
+        Rows of the points and images to use (None for all).
     box
-        Holds all of these points and images.
+        Box of all these points and images.
     limit_square
         Largest squared distance.
     test
@@ -182,7 +182,7 @@ def search(
     side, _, columns, lines = shape(box, count, aspect=1, at_least=SMALLEST_CELL_M, per_image=CELLS_PER_IMAGE)
     taken = np.empty(0, dtype=np.int32) if chosen is None else chosen
     chunk = max(-(-count // min(workers(), MOST_SORTERS)), 1)
-    # Each thread counts, then places, its own share of the images, so none waits for another.
+    # Each thread counts and then places its own share of the images, so that no thread waits.
     places = np.zeros((-(-count // chunk), columns * lines), dtype=np.int32)
     layout = (*images, box.west, box.south, 1 / side, columns, taken)
     in_threads(lambda start, stop: _count(*layout, start, stop, places[start // chunk]), count, chunk)
@@ -191,7 +191,7 @@ def search(
     entries = np.empty(count), np.empty(count), np.empty(count, dtype=np.int32)
     in_threads(lambda start, stop: _scatter(*layout, start, stop, places[start // chunk], *entries), count, chunk)
 
-    # Neighbours one after another, so that look-ups stay in the caches.
+    # Process neighbours one after another, so that look-ups stay in the caches.
     line = ((points[1][only] - box.south) / side).astype(np.int64)
     only = only[np.argsort(line * columns + ((points[0][only] - box.west) / side).astype(np.int64))]
     headings = (False, np.empty(0), np.empty(0), np.empty(0, dtype=bool), 0.0)

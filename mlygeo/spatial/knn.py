@@ -1,9 +1,9 @@
 """
 The k nearest images of points in the plane: which part of the data to search, how far, and by which kernel.
 
-Dense places are answered first, within a few hundred metres; what is left is searched on coarser
-grids. A box that is mostly empty (two cities, a stray position far off) is halved until its cells suit
-its images. None of this shows in the answer.
+Dense areas are searched first, within a few hundred metres; the remaining points on coarser grids. A
+box that is mostly empty (two cities, a stray position far away) is halved until its cells suit its
+images. The result does not depend on these steps.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("mlygeo.spatial.nearest")
 
 FIRST_LIMIT_M, WIDER = 256.0, 8.0
-"""The first pass looks this far, each further one so many times as far as the one before."""
+"""Reach of the first pass, metres, and the factor by which each further pass reaches farther."""
 
 FARTHEST_M = 1e9
-"""No projection of the Earth is larger; beyond it lies what PROJ could not project."""
+"""Larger than any projection of the Earth; coordinates beyond it could not be projected."""
 
 MANY_IMAGES = 5_000_000
-"""Number of images from which loading the compiled kernel pays; once it is loaded, it always does."""
+"""From this many images on, loading the compiled kernel saves time; once loaded, it always does."""
 
 CROWDED, CROWDED_WORK = 32.0, 4e6
-"""A box is halved if its points meet so many times the average density, and enough of them do."""
+"""A box is halved if enough of its points have a density this many times the average."""
 
 HISTOGRAM, SAMPLE, MOST_HALVINGS = 64, 20_000, 16
 
@@ -62,18 +62,18 @@ def search(
     Parameters
     ----------
     points, images
-        Positions (x, y), metres; what is not finite never matches.
+        Positions (x, y), metres; positions that are not finite never match.
     key_rank
         Ranks of the images' keys. Among images at the same squared distance the lowest comes first,
         then the lowest row.
     max_distance
         Largest distance, inclusive; infinity for no limit.
     k
-        How many images a point wants.
+        Number of images for each point.
     test
         Which pairs may match; None for all.
     only
-        Rows of the points to look at; None for all.
+        Rows of the points to search for; None for all.
     compiled
         True for the Numba kernel, False for NumPy, None to choose by size and what is installed.
 
@@ -144,8 +144,8 @@ def search_distinct(
         image, square = rows[point, rank], squares[point, rank]
         if not repeated:
             return point, image, square
-        # An id that stands in the images several times counts at its nearest place; ask for more where
-        # that leaves a point short.
+        # An id that is in the images several times counts at its nearest position; search for more if a
+        # point then has too few.
         order = np.lexsort((rank, key_rank[image], point))
         ranked, owner = key_rank[image][order], point[order]
         again = np.zeros(len(order), dtype=bool)
@@ -176,7 +176,7 @@ def largest_square(distance: float) -> float:
 
 
 def has_kernel() -> bool:
-    """Tell whether the compiled kernel can be used here."""
+    """Return whether the compiled kernel can be used here."""
     return _kernel(0, compiled=True) is not None
 
 
@@ -187,7 +187,7 @@ def _kernel(images: int, *, compiled: bool | None) -> ModuleType | None:
     try:
         from mlygeo.spatial import grid_numba
     except (ImportError, RuntimeError) as error:
-        # Numba raises RuntimeError where no folder can hold its compiled code.
+        # Numba raises RuntimeError if no folder for its compiled code is writable.
         LOG.debug("nearest images without Numba: %s", error)
         return None
     return grid_numba
@@ -244,7 +244,7 @@ class _Task:
         search.run(only)
 
     def _crowded(self, only: Rows, chosen: Chosen, box: Box) -> bool:
-        """Tell whether points meet far more images than the box has on average, so that cells would be too large."""
+        """Return whether points have far more images around them than average, so that cells would be too large."""
         size = max(box.east - box.west, box.north - box.south)
         if size <= 16 * self.limit or len(only) * HISTOGRAM**2 < CROWDED_WORK:
             return False
@@ -289,13 +289,13 @@ def _union(first: Box, second: Box) -> Box:
 
 
 def _grown(box: Box, limit: float) -> Box:
-    # A little more than the limit: rounding must not lose what lies exactly on it.
+    # A little more than the limit: rounding must not lose positions exactly on it.
     by = limit * (1 + 1e-9) + 1e-3
     return Box(box.west - by, box.south - by, box.east + by, box.north + by)
 
 
 def _inside(x: Floats, y: Floats, chosen: npt.NDArray[np.integer] | None, box: Box) -> Whole32 | None:
-    """Return which of the chosen positions a box holds; None if no choice was made and it holds all."""
+    """Return which of the chosen positions are in a box; None if none were chosen and all are in it."""
     tight = _tight(x, y, chosen)
     if tight[:2] >= box[:2] and tight.south >= box.south and tight.east <= box.east and tight.north <= box.north:
         return None if chosen is None else chosen.astype(np.int32, copy=False)

@@ -39,7 +39,7 @@ OWN_COLUMNS = ("point_id", "id", "distance_m", "rank", "heading_difference")
 BEARING_POINTS = replace(frames.POINTS, columns=frames.STREET_POINTS.only("point_id", "bearing").columns)
 
 BATCH = 4
-"""Images that a point asks for at once, beside the k it wants: more than that is seldom refused."""
+"""Images searched for a point in addition to k: more than that are seldom refused."""
 
 
 def select_nearest(
@@ -58,7 +58,7 @@ def select_nearest(
 
     Distances are planar in `srid`. Among images at the same distance the one with the lowest id comes
     first, so the answer does not depend on the order of rows. An image may serve several points. An id
-    that stands in the images frame more than once counts once, at its nearest position. Points and
+    that occurs in the images frame more than once counts once, at its nearest position. Points and
     images without a position are left out.
 
     Parameters
@@ -342,7 +342,7 @@ def _within_reach(
     west, south, east, north = reach
     beside = (image_lon >= west) & (image_lon <= east) if west <= east else (image_lon >= west) | (image_lon <= east)
     beside &= (image_lat >= south) & (image_lat <= north)
-    # A copy of nearly all images would cost more than it saves.
+    # Copying nearly all images would cost more time than it saves.
     if np.count_nonzero(beside) > 0.9 * len(beside):
         return None
     return np.flatnonzero(beside)
@@ -427,10 +427,10 @@ def assign(
     compiled: bool | None,
 ) -> tuple[Rows, Rows, Floats]:
     """
-    Return the pairs that taking the shortest pair first, again and again, would give.
+    Return the pairs that result from repeatedly taking the shortest pair.
 
-    Pairs stand in the order (squared distance, image id, place of the point); each is taken if its
-    image is still free and its point has fewer than k. Because both sides prefer by that one order,
+    Pairs are ordered by (squared distance, image id, place of the point); each is taken if its image
+    is still free and its point has fewer than k. Because both sides prefer by the same order,
     this is the only stable matching, and deferred acceptance (Gale and Shapley 1962) finds it without
     listing all pairs: points propose to their nearest, images keep the best proposal so far.
 
@@ -464,7 +464,7 @@ def assign(
             points, images, key_rank, max_distance=max_distance, k=ask, test=hold, only=seekers, compiled=compiled
         )
         listed = (rows >= 0).sum(axis=1)
-        # Images only ever go to nearer points, so a list that was complete stays complete.
+        # Images only move to nearer points, so a complete list stays complete.
         exhausted[seekers[listed[seekers] < ask]] = True
         following = np.zeros(count, dtype=np.int64)
         active = seekers[listed[seekers] > 0]

@@ -1,8 +1,8 @@
 """
-Images of a group side by side, in time order: the arrays that cutting, headings and duplicates share.
+Images ordered by group and time: the arrays that cutting, headings and duplicates share.
 
-Ties in time go by file name, then by path, then by id. Images without a time or a position, and those
-with an `error`, have no place in the order.
+Equal times are ordered by file name, then by path, then by id. Images without a time or a position,
+and images with an `error`, are not part of the order.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CHUNK = 1 << 13
 
 CAMERA = ("make", "model", "camera_uuid")
-"""Columns that tell cameras apart, where a frame has them."""
+"""Columns that identify a camera, where a frame has them."""
 
 TIMED = frames.IMAGES.only("captured_at")
 """What every function on images in time order needs."""
@@ -45,7 +45,7 @@ class Order:
     Parameters
     ----------
     rows
-        Positions of the rows in the frame (not labels); None where all rows stand in order already.
+        Positions of the rows in the frame (not labels); None where all rows are in order already.
     first
         Whether a row is the first of its group, in that order.
     time_ms
@@ -61,7 +61,7 @@ class Order:
     lat: Floats
 
     def __len__(self) -> int:
-        """Return the number of images that have a place."""
+        """Return the number of images in the order."""
         return len(self.first)
 
     def starts(self) -> Rows:
@@ -89,10 +89,10 @@ def by_time(images: gpd.GeoDataFrame, groups: Sequence[str], *, placed: bool = T
     images
         Images frame.
     groups
-        Columns whose values make the groups; those that the frame lacks are passed over. A row without
-        a sequence_id belongs to no group if that is one of them; elsewhere no value is a value too.
+        Columns whose values make the groups; columns that the frame lacks are ignored. If `sequence_id`
+        is one of them, a row without it belongs to no group; in other columns null is a value too.
     placed
-        Whether an image needs a position, and no error, to have a place.
+        Whether an image must have a position and no error to be part of the order.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def _positions(images: gpd.GeoDataFrame) -> tuple[Floats, Floats]:
     def work(start: int, stop: int) -> None:
         lon[start:stop], lat[start:stop] = frames.coordinates(points[start:stop])
 
-    # Points lie anywhere in memory. Each is looked at three times, and in a small chunk is fetched once.
+    # Points are scattered in memory. Each is read three times; in a small chunk it is fetched once.
     in_threads(work, len(points), CHUNK)
     return lon, lat
 
@@ -179,13 +179,13 @@ def _codes(images: gpd.GeoDataFrame, groups: Sequence[str]) -> Rows:
             continue
         code = code * len(values) + numbers
         if len(groups) > 1:
-            # Numbered anew, products of several columns cannot overflow.
+            # Renumbered, so that products of several columns cannot overflow.
             code = pd.factorize(code)[0].astype(np.int64)
     return code
 
 
 def _contiguous(code: Rows) -> bool:
-    """Return whether the rows of each group stand together."""
+    """Return whether the rows of each group are contiguous."""
     runs = 1 + np.count_nonzero(code[1:] != code[:-1])
     return runs == 1 or bool(runs == np.count_nonzero(np.bincount(code)))
 
@@ -193,7 +193,7 @@ def _contiguous(code: Rows) -> bool:
 def _by_name(
     images: gpd.GeoDataFrame, rows: Rows | None, *, tied: Flags, code: Rows, time: Rows, position: tuple[Floats, Floats]
 ) -> tuple[Rows, Floats, Floats]:
-    """Sort the rows that tie in time by name, path and id; all others stay where they are."""
+    """Sort rows with equal times by name, path and id; all others stay in place."""
     import pandas as pd
 
     places = np.flatnonzero(tied)
@@ -209,7 +209,7 @@ def _by_name(
         keys += [pd.factorize(paths, sort=True)[0], pd.factorize(names(paths), sort=True)[0]]
     # The last key of lexsort counts most.
     sort = np.lexsort((*keys, time[places], code[places]))
-    # Groups stand in any order, but each run of ties has its own places: sorted by where the run begins.
+    # Groups come in any order, but each run of ties has its own places: sort by where the run begins.
     run = np.cumsum(np.r_[True, (np.diff(code[places]) != 0) | (np.diff(time[places]) != 0)])
     sort = sort[np.argsort(run[sort], kind="stable")]
     rows, lon, lat = rows.copy(), position[0].copy(), position[1].copy()

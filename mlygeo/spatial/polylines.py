@@ -1,7 +1,7 @@
 """
 Many lines as arrays: their lengths, places along them, bearings there, and which of them are the same.
 
-Vertices stand one after another; `first[i]` is the first vertex of line i, `first[-1]` their number.
+All vertices are in one array; `first[i]` is the first vertex of line i, `first[-1]` the number of vertices.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 CHUNK = 20_000
-"""Bearings that a thread works out at a time."""
+"""Bearings that a thread computes at a time."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Lines:
     along: Floats
     """Distance from the start of the line, at each vertex."""
     before: Floats
-    """Length of all lines before, about, for each line."""
+    """Approximate length of all lines before each line."""
     overall: Floats
-    """Distance from the start of the first line along one after another, about, at each vertex."""
+    """Approximate distance from the start of the first line, along one line after another, at each vertex."""
 
     @property
     def length(self) -> Floats:
@@ -82,7 +82,7 @@ def bounds(lonlat: Floats) -> tuple[float, float, float, float]:
 
 
 def each_once(streets: gpd.GeoDataFrame, street: Whole, hashes: tuple[Words, Words]) -> Whole:
-    """Return one row for each street, the lowest (u, v, key), in that order whatever the order of the rows."""
+    """Return one row for each street, the lowest (u, v, key), in that order, independent of the order of the rows."""
     u, v, key = (streets[name].to_numpy() for name in ("u", "v", "key"))
     order = np.lexsort((*hashes, key, v, u))
     first = np.sort(np.unique(street[order], return_index=True)[1])
@@ -104,14 +104,14 @@ def project(lonlat: Floats, first: Whole, projection: Projection) -> Lines:
     """
     Project and measure lines, within a micrometre or two of PROJ where there are very many.
 
-    What hangs on the last digit, such as the side of a border that a point is on, needs `exactly`.
+    Results that depend on the last digit, such as the side of a border that a point is on, need `exactly`.
     """
     lon, lat = lonlat.T
     return measure(*projection.fit((lon, lat)).forward(lon, lat), first)
 
 
 def exactly(lines: Lines, which: Whole, lonlat: Floats, projection: Projection) -> None:
-    """Put what PROJ itself says in the place of the vertices and lengths of these lines."""
+    """Replace the vertices and lengths of these lines with PROJ's own."""
     chosen = np.zeros(len(lines.first) - 1, dtype=bool)
     chosen[which] = True
     vertices = np.diff(lines.first)
@@ -125,8 +125,8 @@ def _running_length(step: Floats, first: Whole) -> Floats:
     """
     Cumulate steps along each line, from 0 and one after another, as GEOS does.
 
-    One sum over all lines with the line's start subtracted would round otherwise, and a point on
-    the border of a cell would fall on its other side. Lines of like numbers of vertices are summed
+    One sum over all lines with the line's start subtracted would round differently, and a point on
+    the border of a cell could fall on its other side. Lines with similar numbers of vertices are summed
     together, as rows of a matrix at most twice as wide as the line.
     """
     along = np.empty(len(step))
@@ -148,7 +148,7 @@ def locate(lines: Lines, line: Whole, distance: Floats) -> tuple[Floats, Floats,
     The same places as GEOS's (shapely's `line_interpolate_point`), to the last digit.
     """
     start, last = lines.first[line], lines.first[line + 1] - 1
-    # a sum over all lines is near enough to look the segment up in; what it rounds is put right after
+    # a sum over all lines is accurate enough to find the segment; its rounding is corrected below
     segment = np.searchsorted(lines.overall, lines.before[line] + distance, side="right") - 1
     segment = np.clip(segment, start, last - 1)
     while (early := (segment < last - 1) & (lines.along[segment + 1] <= distance)).any():
@@ -194,7 +194,7 @@ def hashes(lonlat: Floats) -> Words:
 
 def same_lines(vertex: Words, first: Whole) -> tuple[Whole, Words]:
     """
-    Number lines so that those along the same places, either way round, have the same number.
+    Number lines so that lines with the same course, in either direction, have the same number.
 
     Lines are the same if they have the same segments: the sum of a hash over segments tells so
     without comparing them (two lines among a million differ unseen once in 10^7 networks).
@@ -211,7 +211,7 @@ def same_lines(vertex: Words, first: Whole) -> tuple[Whole, Words]:
 
 
 def directions(vertex: Words, first: Whole) -> Words:
-    """Return a hash of each line that tells its two directions apart."""
+    """Return a hash of each line that differs between its two directions."""
     return _sum_over_segments(vertex, np.roll(vertex, -1) << np.uint64(1), first)
 
 
@@ -219,7 +219,7 @@ def _sum_over_segments(vertex: Words, after: Words, first: Whole) -> Words:
     segment = _mix(vertex + after)
     segment[~_moves(vertex, first)] = 0
     sums = np.add.reduceat(segment, first[:-1])
-    return np.where(sums == 0, vertex[first[:-1]], sums)  # lines without length: their place
+    return np.where(sums == 0, vertex[first[:-1]], sums)  # lines without length: their position
 
 
 def _moves(vertex: Words, first: Whole) -> Flags:

@@ -1,10 +1,10 @@
 """
-Polynomials that stand in for PROJ over a small box.
+Polynomials that replace PROJ over a small box.
 
 Where a transformation is smooth (a change of datum by Helmert parameters, then a projection), a
-polynomial of low degree in longitude and latitude follows it far below a micrometre, at the speed of
-memory. It is fitted at Chebyshev nodes, checked against PROJ, and refused where it is not good enough:
-over large boxes, or where a transformation by grid is only piecewise smooth.
+polynomial of low degree in longitude and latitude matches it far below a micrometre, at the speed of
+memory. It is fitted at Chebyshev nodes, checked against PROJ, and rejected where it is not accurate
+enough: over large boxes, or where a transformation by grid is only piecewise smooth.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SAMPLE = 20_000
 LARGEST_BOX_DEG = 8.0
 
 BLOCK = 16_384
-"""Coordinates worked on at once: four buffers of this length stay in a core's second cache."""
+"""Coordinates computed at once: four buffers of this length fit into a core's second-level cache."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Polynomial:
 
     def evaluate(self, lon: Floats, lat: Floats, threads: int = 1) -> tuple[Floats, Floats, Indices]:
         """
-        Return x and y in metres, and the positions of the coordinates that it cannot serve.
+        Return x and y in metres, and the indices of the coordinates for which the polynomial is not valid.
 
         Those lie outside the box or are not finite; their x and y have no meaning.
         """

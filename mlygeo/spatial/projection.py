@@ -1,5 +1,5 @@
 """
-Projections that turn degrees into planar metres, by PROJ or by a polynomial that was checked against it.
+Projections from degrees to planar metres, by PROJ or by a polynomial that was checked against PROJ.
 
 The only file that transforms coordinates with PROJ: on arrays, in threads.
 """
@@ -28,7 +28,7 @@ MANY = 100_000
 """Number of coordinates from which fitting a polynomial costs less than it saves."""
 
 CHUNK = 50_000
-"""Coordinates that one call of PROJ gets: enough to make the call's own cost vanish."""
+"""Coordinates in one call of PROJ: enough to make the cost of the call negligible."""
 
 
 @lru_cache(maxsize=64)
@@ -65,7 +65,7 @@ def projection(srid: int, bounds: Bounds | None) -> Projection:
 @dataclass(frozen=True)
 class Projection:
     """
-    A projected coordinate reference system, in metres whatever its own unit is; made by `projection`.
+    A projected coordinate reference system, in metres whatever its unit is; made by `projection`.
 
     Parameters
     ----------
@@ -128,11 +128,11 @@ class Projection:
 
     def fit(self, *coordinates: tuple[Floats, Floats]) -> Projection:
         """
-        Return the same projection, with a polynomial for the box of these coordinates if that is good enough.
+        Return the same projection, with a polynomial for the box of these coordinates if that is accurate enough.
 
-        It is used where it agrees with PROJ within 1e-6 m on a lattice over the box and on some
-        20,000 of the coordinates. Whoever compares two sets of coordinates fits one projection to
-        both, so that equal positions stay equal.
+        The polynomial is used where it agrees with PROJ within 1e-6 m on a lattice over the box and on
+        some 20,000 of the coordinates. To compare two sets of coordinates, fit one projection to both, so
+        that equal positions stay equal.
 
         Parameters
         ----------
@@ -176,7 +176,7 @@ class Projection:
         transformer, margin = _transformer(self.srid), distance_m / self.unit_m
         try:
             west, south, east, north = transformer.transform_bounds(*bounds)
-            # A straight border comes out curved; what 21 points on it miss lies far below 1 % of the box.
+            # A straight border becomes a curve; the error of 21 points on it is far below 1 % of the box.
             margin += 0.01 * max(east - west, north - south)
             planar = (west - margin, south - margin, east + margin, north + margin)
             west, south, east, north = transformer.transform_bounds(*planar, direction="INVERSE")
@@ -204,7 +204,7 @@ def _transformer(srid: int) -> Any:
     """Return the transformer from longitude and latitude (WGS 84) to a CRS, in its own unit."""
     from pyproj import Transformer
 
-    # pyproj keeps one PROJ object a thread inside, so that threads may share it.
+    # pyproj has one PROJ object for each thread inside, so that threads may share the transformer.
     return Transformer.from_crs(4326, srid, always_xy=True)
 
 

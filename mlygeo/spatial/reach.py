@@ -1,8 +1,8 @@
 """
 Stretches of lines that lie within a distance of points, exactly: circles cut segments, and the stretches are joined.
 
-Points are sorted into a grid once; each segment looks at the cells its surroundings meet. Work goes
-on in chunks of neighbouring lines, so that memory is bounded whatever the number of points.
+Points are sorted into a grid once; each segment reads the cells around it. Lines are processed in
+chunks of neighbours, so that memory is bounded whatever the number of points.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from mlygeo.spatial.projection import Projection
 
 TOUCH_M = 1e-6
-"""Stretches closer than this are one, and one that ends this close to the line's end ends there: rounding."""
+"""Tolerance for rounding: stretches closer than this are joined, and those this close to the line's end reach it."""
 
 APART_M = 1.0
-"""Between the lines of a chunk, laid one after another on one axis."""
+"""Space between the lines of a chunk, which are laid one after another on one axis."""
 
 CHUNK_SEGMENTS = 4096
 
 CHUNK_PAIRS = 1 << 19
-"""Pairs of segments and points looked at together."""
+"""Pairs of segments and points that are compared together."""
 
 NEIGHBOURHOOD_M = 500.0
-"""Lines are worked on by squares of this side, so that look-ups stay in the caches."""
+"""Lines are processed by squares of this side, so that look-ups stay in the caches."""
 
 NEVER = np.iinfo(np.int64).min
-"""The time of no point."""
+"""The time where there is no point."""
 
 _NO_ROWS, _NO_METRES = np.empty(0, dtype=np.int64), np.empty(0)
 
@@ -47,14 +47,14 @@ def reach(
     lines: Lines, points: tuple[Floats, Floats], distance: float, *, time: Whole, classes: Mapping[str, Classes]
 ) -> Reached:
     """
-    Return what of lines lies within a distance of points; a point just there counts.
+    Return the parts of lines that lie within a distance of points, inclusive.
 
     Parameters
     ----------
     lines
         Lines in the plane.
     points
-        Positions (x, y), metres; what is not finite is near nothing.
+        Positions (x, y), metres; positions that are not finite are ignored.
     distance
         Metres.
     time
@@ -89,12 +89,12 @@ class Classes:
 @dataclass(frozen=True)
 class Reached:
     """
-    What of some lines lies within a distance of points.
+    The parts of lines that lie within a distance of points.
 
     Parameters
     ----------
     stretches
-        The parts of lines that do.
+        The parts of lines within the distance.
     points
         Number of points within the distance of each line.
     newest
@@ -139,13 +139,13 @@ def join(owner: Whole, start: Floats, stop: Floats, length: Floats) -> Stretches
     """
     Join stretches that overlap or touch.
 
-    Where all starts and all stops are sorted each for themselves, a gap lies wherever the next start
-    exceeds the stop of the same rank; so no order of pairs is needed.
+    With starts and stops sorted separately, there is a gap wherever the next start exceeds the stop of
+    the same rank; so the pairs need no order.
 
     Parameters
     ----------
     owner
-        Number of the line that each lies on, from 0.
+        Number of the line that each stretch lies on, from 0.
     start, stop
         Metres along it.
     length
@@ -184,7 +184,7 @@ def _rows(table: tuple[Any, ...], rows: Whole) -> list[Any]:
 
 
 class _Part(NamedTuple):
-    """What a chunk of lines gave; `stretches` and `groups` speak of lines by their number among all."""
+    """The result of a chunk of lines; `stretches` and `groups` number the lines among all lines."""
 
     lines: Whole
     stretches: Stretches
@@ -194,7 +194,7 @@ class _Part(NamedTuple):
 
 
 class _Hits(NamedTuple):
-    """Stretches that single points give, by the line's number in its chunk, and the grid entry of the point."""
+    """Stretches around single points: the line's number in its chunk, and the point's entry in the grid."""
 
     line: Whole
     start: Floats
@@ -203,7 +203,7 @@ class _Hits(NamedTuple):
 
 
 class _Search:
-    """The search of `reach`: the grid, and the lines in the order in which they are worked on."""
+    """The search of `reach`: the grid, and the lines in the order in which they are processed."""
 
     def __init__(
         self,
@@ -232,7 +232,7 @@ class _Search:
             self.grid = build(points, everything, box, at_least=max(distance / 4, SMALLEST_CELL_M))
 
     def run(self) -> list[_Part]:
-        """Work on all lines, chunk by chunk."""
+        """Process all lines, chunk by chunk."""
         if self.grid is None:
             return []
         first = self.lines.first
@@ -311,7 +311,7 @@ class _Search:
         ends = np.cumsum(count)
         segment = np.repeat(np.arange(len(vertex)), count)
         line = np.arange(ends[-1]) + np.repeat(low - ends + count, count)
-        # What of a segment comes near a line of cells: it reaches so far along that line, and no farther.
+        # The part of a segment that comes near a row of cells limits how far to search along that row.
         bottom = grid.south + line * grid.height - reach
         rise = np.where(y1 == y0, 1.0, y1 - y0)[segment]
         begins, finishes = (bottom - y0[segment]) / rise, (bottom + grid.height + 2 * reach - y0[segment]) / rise
@@ -336,7 +336,7 @@ class _Search:
         lines = self.lines
         at = vertex[segment]
         step = lines.step[at + 1]
-        # A segment without length is a place, whichever way it points.
+        # A segment without length is a point; its direction does not matter.
         share = np.divide(1.0, step, out=np.zeros(len(step)), where=step > 0)
         east = np.where(step > 0, (lines.x[at + 1] - lines.x[at]) * share, 1.0)
         north = (lines.y[at + 1] - lines.y[at]) * share
@@ -376,7 +376,7 @@ def _compact(keys: Whole, count: int) -> tuple[Whole, Whole]:
 
 def complement(line: Whole, start: Floats, stop: Floats, length: Floats) -> tuple[Whole, Floats, Floats]:
     """
-    Return what is left of lines between stretches.
+    Return the parts of lines between stretches.
 
     Parameters
     ----------

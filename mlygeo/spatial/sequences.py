@@ -43,7 +43,7 @@ def cut_sequences(
     cutoff_time: float = CUTOFF_TIME_S,
 ) -> gpd.GeoDataFrame:
     """
-    Cut the images of each folder and camera into sequences, where the gap to the next is too large.
+    Cut the images of each folder and camera into sequences, where the gap to the next image is too large.
 
     Images are sorted by time (ties by file name) within a folder and a camera (`make`, `model` and
     `camera_uuid`, as far as the frame has these columns). A new sequence starts where the gap to the
@@ -51,8 +51,8 @@ def cut_sequences(
     (WGS 84). Sequences are not yet split by number, see `split_sequences`.
 
     The id of a sequence is a UUID (version 5) of its first image: path, Mapillary id, time and camera.
-    So the same input gives the same ids on every run, in whatever order the rows stand, and images that
-    are added behind do not change the id.
+    So the same input gives the same ids on every run, in any order of the rows, and images added at the
+    end do not change the id.
 
     Parameters
     ----------
@@ -67,8 +67,8 @@ def cut_sequences(
     Returns
     -------
     images
-        The same rows with `sequence_id` (str) anew; null for images without a time or a position, and
-        for those with an `error`, which no sequence can hold.
+        The same rows with a new `sequence_id` (str); null for images that cannot be in a sequence:
+        those without a time or a position, and those with an `error`.
 
     Raises
     ------
@@ -156,12 +156,11 @@ def interpolate_directions(
     images: gpd.GeoDataFrame, *, offset_angle: float = 0.0, overwrite: bool = False
 ) -> gpd.GeoDataFrame:
     """
-    Derive headings from the way a sequence takes: the bearing to its next image.
+    Derive headings from the direction of travel: the bearing to the next image of the sequence.
 
-    The last image takes the heading of the one before it. Where the next images lie on the very same
-    spot, a resting camera, the first one that lies elsewhere counts; if none does, the way the camera
-    came. In a sequence of one image, or on one spot, there is no direction, and it stays unknown. No
-    heading is invented.
+    The last image takes the heading of the image before it. While the camera rests on one spot, the
+    bearing to the first later image at another position is used; if there is none, the direction in
+    which the camera arrived. In a sequence of one image, or on one spot, the heading stays unknown.
 
     Parameters
     ----------
@@ -203,7 +202,7 @@ def interpolate_directions(
 
 def summarise(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """
-    Sum up sequences: a row and a line for each.
+    Summarise sequences: a row and a line for each.
 
     Parameters
     ----------
@@ -217,9 +216,9 @@ def summarise(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         Sequences frame, by time of the first image, ties by `sequence_id`: `images` counts all of a
         sequence; `start`, `end`, `length_m` (geodesic, along the images in time order), `duration_s` and
         the line come from those with a time and a position. `mean_speed_ms` is NaN where the duration
-        is 0. `is_pano` tells whether most are panoramas; `creator_id`, `make`, `model` and, where the
+        is 0. `is_pano` says whether most are panoramas; `creator_id`, `make`, `model` and, where the
         images have them, `organization_id`, `camera_type`, `creator_username` and `folder` are those of
-        the first image that has one. `duplicates` counts flagged images where the frame tells.
+        the first image that has one. `duplicates` counts flagged images, where the frame has the flag.
         The line of a single image has its position twice, and so no length; a line across the
         antimeridian is cut there into a MultiLineString (RFC 7946); without positions it is null.
 
@@ -314,7 +313,7 @@ def next_known(values: Floats, first: Flags) -> Floats:
     gaps = np.flatnonzero(np.isnan(values))
     if not len(gaps):
         return values
-    # Runs of gaps, none of which reaches over the start of a group.
+    # Runs of gaps; no run crosses the start of a group.
     opens = np.ones(len(gaps), dtype=bool)
     opens[1:] = (np.diff(gaps) > 1) | first[gaps[1:]]
     opening = np.flatnonzero(opens)
@@ -359,7 +358,7 @@ def _named(images: gpd.GeoDataFrame, order: Order, starts: Flags) -> pd.Series:
     if not {"path", "id"} & set(keys):
         parts |= {"lon": order.lon[places], "lat": order.lat[places]}
     table = pd.DataFrame({name: np.asarray(values, dtype=object) for name, values in parts.items()})
-    # Images that are the same in all this (a path twice) still start sequences of their own.
+    # Images that agree in all of this (a path twice) still start separate sequences.
     again = table.groupby(list(table.columns), sort=False).cumcount().to_numpy()
     texts = zip(*(table[name] for name in table.columns), again, strict=True)
     ids = [str(uuid.uuid5(NAMESPACE, "\n".join(map(str, text)))) for text in texts]
@@ -368,7 +367,7 @@ def _named(images: gpd.GeoDataFrame, order: Order, starts: Flags) -> pd.Series:
 
 
 def _facts(members: gpd.GeoDataFrame, rows: Rows) -> pd.DataFrame:
-    """Return what the images of each sequence say of it, the first in time first."""
+    """Return the columns of each sequence that its images give; the first in time counts first."""
     import pandas as pd
 
     columns = ("creator_id", "organization_id", "make", "model", "camera_type", "creator_username", "folder")

@@ -1,8 +1,8 @@
 """
 Points along streets: a streets frame in, a street points frame out.
 
-Two methods: `even` leaves no place on a street farther than the interval from a point,
-`percept` gives the points that percept-vsvi-filter's make_street_points.py gives.
+Two methods: with `even`, every place on a street lies within the interval of a point; `percept`
+gives the points of percept-vsvi-filter's make_street_points.py.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ TOLERANCE = 1e-9
 """Relative: a street of exactly n intervals has n parts, whichever way its length was rounded."""
 
 MOST_POINTS = 200_000_000
-"""More points than this are a slip of the interval, and would not fit in memory."""
+"""More points than this mean a mistake in the interval, and would not fit in memory."""
 
 BORDER_M = 0.02
-"""How near to a border of cells a point is taken there and back; far more than any projection is off."""
+"""Points this near to a border of cells are projected there and back; far more than the error of any projection."""
 
 UNSURE_M = 1e-5
-"""More than the length of a line may be off at each of its vertices where it was not measured exactly."""
+"""More than the error of a line's length at each of its vertices, where it was not measured exactly."""
 
 CARRIED = ("u", "v", "key", "osmid", "name", "highway")
 
@@ -91,9 +91,9 @@ def street_points(
         Street points frame, EPSG:4326: `point_id` (int64, from 0, in order along the streets),
         `u`, `v`, `key`, `bearing` (float64, degrees clockwise from true north, of the street there
         in the direction of its line; NaN on a street without length), `osmid`, `name` and `highway`
-        of the street. `attrs["street_points"]` tells how many edges, streets (each once) and points
-        there are, the streets' length in metres, and how much of it, along the edges that the
-        method counts, belongs to edges that got no point of their own.
+        of the street. `attrs["street_points"]` has the number of edges, streets (each once) and points,
+        the length of the streets in metres, and the length of the edges without a point of their own,
+        among the edges that the method counts.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def street_points(
     lines = polylines.project(lonlat, first, projection)
     if not np.isfinite(lines.length).all():
         raise CrsError(f"EPSG:{srid} has no coordinates for some of the streets", hint="leave `srid` out")
-    # how many parts a street of about a whole number of intervals has hangs on the last digits
+    # for a street of about a whole number of intervals, the number of parts depends on the last digits
     count = lines.length / interval
     unsure = np.abs(count - np.rint(count)) * interval < UNSURE_M * np.diff(first)
     polylines.exactly(lines, np.flatnonzero(unsure), lonlat, projection)
@@ -223,12 +223,12 @@ def _percept_points(
     from pyproj import Transformer
 
     row, number = _spread(parts, 1)
-    # as GeoPandas goes: PROJ's inverse of the way there rounds otherwise in the last digit
+    # as GeoPandas does it: PROJ's inverse of the forward projection rounds differently in the last digit
     back = Transformer.from_crs(projection.srid, 4326, always_xy=True)
 
     def located(which: Any) -> tuple[Floats, Floats, Whole]:
         length, count = lines.length[row[which]], parts[row[which]]
-        # the last point is the end itself, whatever the quotient was rounded to
+        # the last point is the end of the line, whatever the quotient was rounded to
         distance = np.where(number[which] == count, length, number[which] * (length / count))
         return polylines.locate(lines, row[which], distance)
 
@@ -252,10 +252,10 @@ def _stored(
     """
     Return where the tool finds its points again after it has stored them as EPSG:4326.
 
-    They have moved by what the inverse of the projection is off: half a millimetre in the Dutch
-    grid, nothing in UTM, everywhere in a city the same. So the points that set the origin of the
-    cells, those near a border of cells and a sample go there and back, exactly; the others move
-    with them.
+    The points move by the error of the inverse projection: half a millimetre in the Dutch grid,
+    nothing in UTM, the same everywhere in a city. So the points that set the origin of the cells,
+    those near a border of cells and a sample are projected there and back exactly; the others move
+    by the same amount.
     """
     sample = (x - x.min() < BORDER_M) | (y - y.min() < BORDER_M)
     sample[:: max(len(x) // 1000, 1)] = True

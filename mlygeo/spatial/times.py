@@ -1,4 +1,4 @@
-"""Capture times that a camera wrote too coarsely: bursts within a second, and times that repeat."""
+"""Capture times in whole seconds: bursts within a second, and repeated times."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ LOG = logging.getLogger("mlygeo.spatial.times")
 SECOND_MS = 1000
 
 LONE_INTERVAL_MS = 1000
-"""Interval assumed where all images of a folder bear one time, as mapillary_tools has it."""
+"""Interval assumed where all images of a folder have the same time, as in mapillary_tools."""
 
 
 def spread_subseconds(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """
-    Spread images that bear one capture time evenly within its second.
+    Spread images with the same capture time evenly within its second.
 
     Many cameras write whole seconds: five images of a burst then lie on one spot of the track and look
     like duplicates. n images of one folder and camera at the same time t get t, t + d, t + 2 d, …, in
-    the order of their file names, where n d reaches to the next time there is, or to the end of the
-    second. Times that do not repeat stay as they are, so that doing it twice changes nothing.
+    the order of their file names, where n d reaches to the next capture time, or to the end of the
+    second. Times that do not repeat stay unchanged, so that a second call changes nothing.
 
     Parameters
     ----------
@@ -64,12 +64,12 @@ def spread_subseconds(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 
 def interpolate_times(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """
-    Spread images that bear one capture time evenly up to the next time there is.
+    Spread images with the same capture time evenly up to the next capture time.
 
-    As `spread_subseconds`, but not bound to the second: n images at t, and then one at t', get
-    t + k (t' - t) / n. The last ones of a folder take the interval before theirs; where a folder
-    knows one time only, that is a second. This is what `interpolate --data identical_timestamps` of
-    mapillary_tools does.
+    As `spread_subseconds`, but not limited to the second: n images at t, followed by one at t', get
+    t + k (t' - t) / n. The last images of a folder take the interval before theirs, or a second where
+    the folder has only one time. `interpolate --data identical_timestamps` of mapillary_tools does
+    the same.
 
     Parameters
     ----------
@@ -105,10 +105,10 @@ def interpolate_times(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 
 def estimate_subseconds(images: gpd.GeoDataFrame, *, sub_second_interval: float) -> gpd.GeoDataFrame:
     """
-    Find the times of a camera that takes an image every so often, but writes whole seconds.
+    Estimate the times of a camera that takes images at an interval, but writes whole seconds.
 
-    Image i of n was taken at s + i intervals, and its second was written. That bounds s from both
-    sides; the middle is taken, for each folder and camera.
+    Image i of n was taken at s + i intervals, and the camera wrote its second. That bounds s from both
+    sides; the middle is used, for each folder and camera.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def estimate_subseconds(images: gpd.GeoDataFrame, *, sub_second_interval: float)
         If a column is missing or has another dtype.
     InputError
         If the interval is not above 0, or no s fits the times: an image is missing, or the interval is
-        another.
+        wrong.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Tracks as arrays in time order, and where along them a moment lies."""
+"""Tracks as arrays in time order, and the position on them at a moment."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 
 KINDS = ("track", "route", "waypoint")
-"""What a file may hold, the best first: a way point may have been placed at a desk."""
+"""Kinds of points in a file, the best first: a way point may have been placed at a desk."""
 
 
 @dataclass(frozen=True)
 class Places:
     """
-    Where moments lie on a track.
+    Positions on a track at some moments.
 
     Parameters
     ----------
     lon, lat
-        Degrees; NaN where there is no answer.
+        Degrees; NaN where there is no position.
     altitude
-        Metres; NaN where the track knows none.
+        Metres; NaN where the track has none.
     bearing
-        Of the track there, degrees; NaN where it never moves.
+        Bearing of the track there, degrees; NaN where the track never moves.
     gap_s
-        Seconds between the two points of the track that the answer comes from, 0 where that is a single
-        one; where there is no answer, of the gap that the moment lies in.
+        Seconds between the two points of the track that give the position, 0 where it is a single point;
+        without a position, the seconds of the gap that the moment lies in.
     outside_s
         Seconds outside the track or inside a gap that was not bridged; negative before, 0 inside.
     """
@@ -50,7 +50,7 @@ class Places:
     outside_s: Floats
 
     def replace(self, rows: Rows, other: Places, chosen: Flags) -> None:
-        """Take the chosen ones of other places, in their order, for some rows."""
+        """Replace some rows with the chosen rows of other places, in their order."""
         for name in ("lon", "lat", "altitude", "bearing", "gap_s", "outside_s"):
             getattr(self, name)[rows] = getattr(other, name)[chosen]
 
@@ -58,7 +58,7 @@ class Places:
 @dataclass(frozen=True)
 class Line:
     """
-    Positions in order of time, every time once.
+    Positions in order of time, each time once.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Line:
     lon, lat, altitude
         Degrees, metres; altitude NaN where unknown.
     track
-        Number of the track of each.
+        Number of the track of each position.
     """
 
     time: Rows
@@ -81,12 +81,12 @@ class Line:
         return Line(*(getattr(self, name)[chosen] for name in ("time", "lon", "lat", "altitude", "track")))
 
     def once(self) -> Line:
-        """Return the positions with every time once: the first of those that share it."""
+        """Return the positions with each time once: the first position of equal times."""
         new = np.diff(self.time, prepend=self.time[0] - 1) > 0
         return self if new.all() else self.take(new)
 
     def breaks(self, max_gap: float | None) -> Flags:
-        """Return between which neighbours the track is not bridged."""
+        """Return the pairs of neighbours between which the track is not bridged."""
         if max_gap is None:
             return np.zeros(max(len(self.time) - 1, 0), dtype=bool)
         broken: Flags = np.diff(self.time) > max_gap * 1e6
@@ -94,7 +94,7 @@ class Line:
 
     def locate(self, times: Rows, *, max_extrapolation: float, max_gap: float | None) -> Places:
         """
-        Return where moments (microseconds since 1970) lie.
+        Return the positions at moments (microseconds since 1970).
 
         Parameters
         ----------
@@ -112,7 +112,7 @@ class Line:
         after = np.where(left < count - 1, self.time[right] - times, np.iinfo(np.int64).max)
         bridged = (left >= 0) & (left < count - 1)
         bridged[bridged] = ~broken[left[bridged]]
-        # Neither between two points nor in a bridged gap: the nearer end, and the segment that ends there.
+        # Not between two points or in a bridged gap: extend the segment that ends at the nearer end.
         back = before <= after
         end = np.where(back, left, right)
         other = np.where(back, end - 1, end + 1)
@@ -135,7 +135,7 @@ class Line:
         )
         altitude = _between(self.altitude[start], self.altitude[stop], share)
         gap = np.where(found, span, self.time[right] - self.time[np.maximum(left, 0)])
-        # A segment carries the number of its first point; a lone point has none.
+        # A segment has the number of its first point; a lone point has no segment.
         bearing = np.full(len(times), np.nan)
         if count > 1:
             moving = found & (stop > start)
@@ -155,7 +155,7 @@ class Line:
         return near | within
 
     def _bearings(self, broken: Flags) -> Floats:
-        """Return the bearing of each segment; one that does not move has that of the next that does."""
+        """Return the bearing of each segment; a segment without length takes that of the next one that has length."""
         from mlygeo.spatial.sequences import next_known
 
         bearing = geodesy.bearings(self.lon[:-1], self.lat[:-1], self.lon[1:], self.lat[1:])
@@ -177,7 +177,7 @@ def lines(track: gpd.GeoDataFrame) -> tuple[Line, list[Line]]:
     Returns
     -------
     merged, parts
-        All positions as one line; and the single tracks, an empty list where one follows the other.
+        All positions as one line; and the single tracks, or an empty list where they do not overlap.
 
     Raises
     ------
@@ -212,7 +212,7 @@ def lines(track: gpd.GeoDataFrame) -> tuple[Line, list[Line]]:
 
 
 def _between(first: Floats, second: Floats, share: Floats) -> Floats:
-    """Return values between two, linear; where one is unknown it is the other."""
+    """Return values interpolated between two; where one is unknown, the other value."""
     value = first + (second - first) * share
     value = np.where(np.isnan(second), first, value)
     return np.where(np.isnan(first), second, value)

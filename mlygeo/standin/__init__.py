@@ -1,8 +1,8 @@
 """
 A local stand-in of the Mapillary service, for tests, demonstrations and rehearsals.
 
-It serves the images of a frame over real sockets on this machine, and misbehaves as told: see
-`Faults`.
+It serves the images of a frame over real sockets on this machine, and misbehaves as configured
+in `Faults`.
 """
 
 from mlygeo.standin.faults import Faults

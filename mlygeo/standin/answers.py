@@ -1,4 +1,4 @@
-"""What goes over the wire: requests as the server sees them, and the answers that are sent back."""
+"""Requests as the server receives them, and its answers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 WEB_PAGE = b"<!DOCTYPE html>\n<html><head><title>Mapillary</title></head><body>Log in</body></html>\n"
 
 SIGNATURE = frozenset({"access_token", "oh", "oe"})
-"""Parameters of the query that say who asks and until when, and not what is asked for."""
+"""Parameters of the query that are credentials or expiry, not part of the question."""
 
 
 @dataclass(frozen=True)
 class Request:
     """
-    A request as the server saw it.
+    A request as the server received it.
 
     Parameters
     ----------
@@ -37,15 +37,15 @@ class Request:
     headers
         Its headers.
     started
-        When it came, seconds that only grow.
+        Time of arrival, seconds of a monotonic clock.
     method
         Its method.
     faults
-        What goes wrong on its route.
+        The faults of its route.
     body
-        What it brings.
+        Its body.
     fault
-        What goes wrong with this one.
+        The fault of this request; None for a right answer.
     wait
         Waits so many seconds, or until the server closes.
     """
@@ -63,7 +63,7 @@ class Request:
 
     @property
     def question(self) -> str:
-        """What is asked for: the path, with the query but for who asks and until when."""
+        """The path and the query, without the parameters in `SIGNATURE`."""
         rest = "&".join(f"{name}={value}" for name, value in self.query.items() if name not in SIGNATURE)
         asked = f"{self.path}?{rest}" if rest else self.path
         return asked if self.method == "GET" else f"{self.method} {asked}"
@@ -78,7 +78,7 @@ class Request:
 
     @property
     def carries_secret(self) -> bool:
-        """Whether it carries anything that only the Graph API and the tile server may see."""
+        """Whether it has any secret that only the Graph API and the tile server may receive."""
         return (
             "Authorization" in self.headers
             or "Cookie" in self.headers
@@ -90,7 +90,7 @@ class Request:
 @dataclass(frozen=True)
 class Answer:
     """
-    What is sent back.
+    The answer to a request.
 
     Parameters
     ----------
@@ -99,11 +99,11 @@ class Answer:
     status
         The HTTP status.
     content_type
-        The kind of its body.
+        The media type of its body.
     headers
         Further headers.
     file
-        The file that holds the body, in place of `body`.
+        The file with the body, in place of `body`.
     """
 
     body: bytes = b""
@@ -113,7 +113,7 @@ class Answer:
     file: Path | None = None
 
     def bytes(self) -> bytes:
-        """Return the whole body, from wherever it lies."""
+        """Return the whole body, from `body` or `file`."""
         return self.body if self.file is None else self.file.read_bytes()
 
 
@@ -129,7 +129,7 @@ def error_answer(status: int, code: int, message: str, *, kind: str = "MLYApiExc
 
 
 def refusal(status: int) -> Answer:
-    """Return one of the ways in which the service says that a token is bad."""
+    """Return one of the service's answers to a bad token."""
     if status == 500:
         return error_answer(500, 190, "Invalid OAuth 2.0 Access Token")
     if status == 403:

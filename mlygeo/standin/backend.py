@@ -1,4 +1,4 @@
-"""What the stand-in's routes answer from."""
+"""The data of the stand-in's routes."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Backend:
     """
-    What the routes answer from.
+    The data that the routes answer from.
 
     Parameters
     ----------
     imagery
         The images as tiles.
     records
-        The images as the Graph API tells of them.
+        The images as records of the Graph API.
     pictures
         Their pictures.
     token
-        The one token that is good; None where any is, or none.
+        The only valid token; None accepts any token, or none.
     url
         The server's own address.
-    elsewhere
-        Returns the address of another host, which must not get any token.
+    other_host
+        Returns the address of another host, which must not receive any token.
     store
-        Folder for what is uploaded; None where there is none.
+        Folder for uploads; None where there is none.
     uploads
-        Keeps what is uploaded there.
+        The store of uploads in that folder.
     """
 
     imagery: Imagery
@@ -45,6 +45,6 @@ class Backend:
     pictures: Pictures
     token: str | None
     url: str
-    elsewhere: Callable[[], str]
+    other_host: Callable[[], str]
     store: Path | None = None
     uploads: UploadStore | None = None

@@ -1,4 +1,4 @@
-"""The body of a request, read as it comes: so that a store keeps what arrived before a connection broke."""
+"""The body of a request, read as it arrives, so that a store has the bytes from before a broken connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 PIECE = 65_536
 
 LONGEST_TO_PASS_OVER = 64 << 20
-"""Bytes of a body nobody wants that are still read, so that the client gets to read its answer."""
+"""Bytes of an unneeded body that are still read, so that the client can read its answer."""
 
 
 class Body:
@@ -20,7 +20,7 @@ class Body:
     Parameters
     ----------
     stream
-        Where it comes from.
+        The stream of the connection.
     headers
         The request's headers, each word of their names capitalised.
 
@@ -42,19 +42,19 @@ class Body:
 
     def pieces(self, *, rate: float | None = None, wait: Callable[[float], object] | None = None) -> Iterator[bytes]:
         """
-        Yield the body as it comes.
+        Yield the body as it arrives.
 
         Parameters
         ----------
         rate
-            Bytes a second that are read at most; None for as many as come.
+            Most bytes read a second; None for no limit.
         wait
             Waits so many seconds.
 
         Raises
         ------
         ConnectionResetError
-            If the client broke off.
+            If the client closed the connection.
         """
         for piece in self._chunks() if self._chunked else self._plain(self._left):
             self.read += len(piece)
@@ -64,7 +64,7 @@ class Body:
         self.ended = True
 
     def all(self, *, longest: int = 1 << 20) -> bytes:
-        """Return the whole body, or as much of it as passes the limit first."""
+        """Return the whole body, or its beginning if it exceeds the limit."""
         whole = b""
         for piece in self.pieces():
             whole += piece
@@ -73,7 +73,7 @@ class Body:
         return whole
 
     def pass_over(self) -> bool:
-        """Read what is left and forget it; return whether the connection can serve another request."""
+        """Read and discard the rest of the body; return whether the connection can serve another request."""
         passed = 0
         if not self.ended:
             for piece in self.pieces():

@@ -1,4 +1,4 @@
-"""The stand-in's side of a connection: requests are read from it, and answers written whole or in part."""
+"""The stand-in's side of a connection: it reads requests, and writes answers completely or in part."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ log = logging.getLogger("mlygeo.standin")
 MOST_HEADERS = 100
 
 LONGEST_LINE = 65_537
-"""Bytes of a header's line."""
+"""Most bytes of a header's line."""
 
 
 class Listener(ThreadingHTTPServer):
-    """Takes connections on the loopback address, each in a thread of its own."""
+    """Accepts connections on the loopback address, each in a thread of its own."""
 
     daemon_threads = True
-    block_on_close = False  # a request that stalls would keep the server from closing
+    block_on_close = False  # a stalled request would prevent the server from closing
     request_queue_size = 128
 
     def __init__(self, port: int, handle: Callable[[Connection], None]) -> None:
@@ -40,7 +40,7 @@ class Listener(ThreadingHTTPServer):
         )
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        """Note what went wrong: clients that break off are part of the job, anything else is a mistake here."""
+        """Log an error: clients that close their connection are expected, any other error is a bug here."""
         if isinstance(sys.exception(), ConnectionError):
             log.debug("a client broke off")
         else:
@@ -66,15 +66,15 @@ class Connection(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def do_POST(self) -> None:
-        """Answer a request that brings something."""
+        """Answer a request with a body."""
         self.do_GET()
 
     def parse_request(self) -> bool:
         """
         Read the head of a request; `fields` has its headers, each word of their names capitalised.
 
-        The standard library parses it as if it were a mail, which takes longer than all the rest
-        of a request for a picture.
+        The standard library parses it like an e-mail, which takes longer than the rest of a request
+        for a picture.
         """
         self.requestline = self.raw_requestline.decode("iso-8859-1").rstrip("\r\n")
         self.command, self.request_version, self.close_connection = "", "HTTP/1.0", True
@@ -94,22 +94,22 @@ class Connection(BaseHTTPRequestHandler):
         else:
             self.send_error(431, "Too many headers")
             return False
-        wish = self.fields.get("Connection", "").lower()
-        self.close_connection = wish == "close" or (self.request_version == "HTTP/1.0" and wish != "keep-alive")
+        option = self.fields.get("Connection", "").lower()
+        self.close_connection = option == "close" or (self.request_version == "HTTP/1.0" and option != "keep-alive")
         return True
 
     def finish(self) -> None:
-        """Close the connection, also where the client is gone and what is left cannot be sent."""
+        """Close the connection, even if the client is gone and the rest cannot be sent."""
         try:
             super().finish()
         finally:
             self.rfile.close()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing: the request line holds the token."""
+        """Log nothing: the request line contains the token."""
 
     def send(self, answer: Answer, *, part: float = 1.0, reset: bool = False) -> None:
-        """Send an answer, or only a part of its body under the whole one's length."""
+        """Send an answer, or only a part of its body with the length of the whole body."""
         if answer.file is None:
             size = len(answer.body)
             self._head(answer, size)
@@ -119,7 +119,7 @@ class Connection(BaseHTTPRequestHandler):
             with answer.file.open("rb", buffering=0) as file:
                 size = os.fstat(file.fileno()).st_size
                 self._head(answer, size)
-                # The kernel copies from file to socket: half a megabyte costs Python nothing.
+                # The kernel copies from file to socket, without work for Python.
                 self.wfile.flush()
                 if count := int(size * part):
                     self.connection.sendfile(file, count=count)
@@ -138,7 +138,7 @@ class Connection(BaseHTTPRequestHandler):
         self.end_headers()
 
     def send_endless(self, start: bytes, content_type: str, closing: threading.Event) -> None:
-        """Send a body that goes on until the client breaks off or the server closes."""
+        """Send a body that goes on until the client closes the connection or the server stops."""
         self.send_response(200)
         self.send_header("Content-Type", content_type)
         self.send_header("Transfer-Encoding", "chunked")

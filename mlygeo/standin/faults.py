@@ -1,4 +1,4 @@
-"""What a stand-in does wrong: how often, how, and decided anew for every request in the same way."""
+"""Faults of a stand-in: which, how often, and decided reproducibly for every request."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Fault = Literal[
     "wrong_offset",
     "cut",
 ]
-"""The faults that a share of requests meets, in the order in which the shares are laid out."""
+"""The faults that occur for a share of requests, in the order of the shares."""
 
 SHARES: tuple[Fault, ...] = Fault.__args__  # type: ignore[attr-defined]
 
@@ -53,7 +53,7 @@ PASSING: tuple[Fault, ...] = (
     "odd_json",
     "expired",
 )
-"""Faults that a client overcomes by asking again, at once or after some seconds."""
+"""Faults that a client overcomes by repeating the request, at once or after some seconds."""
 
 PASSING_UPLOADS: tuple[Fault, ...] = (
     "server_error",
@@ -69,129 +69,128 @@ PASSING_UPLOADS: tuple[Fault, ...] = (
     "wrong_offset",
     "cut",
 )
-"""Faults of sign-in and uploads that a client overcomes by asking again; after some, what it asked for is done."""
+"""Faults of sign-in and uploads that a client overcomes by repeating the request; after some it was done already."""
 
 UPLOADS = ("upload_offset", "upload", "finish_upload")
-"""Routes of uploads; `uploads` stands for all of them."""
+"""Routes of uploads; `uploads` means all of them."""
 
 GRAPH = ("entity", "entities", "images", "search", "image_ids", "me")
-"""Routes of the Graph API; `graph` stands for all of them."""
+"""Routes of the Graph API; `graph` means all of them."""
 
 WITHOUT_TOKEN = ("thumbs", "login", "sign_in", "logging")
-"""Routes that take no token, and cannot refuse one."""
+"""Routes without a token, which cannot refuse one."""
 
 ROUTE_NAMES = frozenset({"graph", "tiles", "uploads", *GRAPH, *UPLOADS, *WITHOUT_TOKEN})
 
 URL_LIFETIME = 30 * 86_400.0
-"""Seconds for which the service's signed addresses hold."""
+"""Seconds for which the service's signed addresses are valid."""
 
 
 @dataclass(frozen=True)
 class Faults:
     """
-    What goes wrong, and how often.
+    Faults, and how often they occur.
 
     The faults from `server_error` on are shares of requests, 0 to 1, that add up to 1 at most.
-    Whether a request meets one depends on the seed, its path (with its query, but for the token
-    and the signature), and how often that was asked for before: never on the order in which
-    threads come.
+    Whether a request gets a fault depends on the seed, its path (with its query, but without token
+    and signature), and the number of equal requests before; never on the order of threads.
 
     Parameters
     ----------
     seed
-        Another seed, other requests.
+        With another seed, other requests get faults.
     first
-        Only the first so many requests of each path meet a fault of the shares; None for all.
+        Number of first requests of each path that can get a fault of the shares; None for all.
     latency
         Seconds before every answer.
     rate_answer
-        How "too many requests" is said: HTTP 429 without a code, or the service's code.
+        Form of "too many requests": HTTP 429 without a code, or the service's code.
     retry_after
         The header Retry-After of answers with "rate" and "server_error": seconds or a date.
     login_after
-        After so many tile requests each further one is redirected to the login page, as the
-        service does with an address that asks too fast; None for never.
+        After this many tile requests, each further one is redirected to the login page, as the
+        service does with clients that send too many requests; None for never.
     refuse_token
-        Answer every request that takes a token as if it were bad: with this status, and code 190
-        where the service has one (400, 401, 500), or without (403).
+        Answer every request that takes a token as if the token were bad: with this status, and code
+        190 where the service has one (400, 401, 500), or without (403).
     server_error
         Status 502 and a web page.
     temporary
         Status 500, code 2.
     query_timeout
-        Status 400, code -2: said not to be transient, and is.
+        Status 400, code -2: declared not transient, although it is.
     too_much
         Status 500, code 1.
     rate
         Too many requests.
     not_found
-        Status 404, as of tiles that are there the next day.
+        Status 404, as for tiles that exist again the next day.
     html
         Status 200 and a web page.
     error_object
         Status 200, code 2.
     empty
-        Status 200 and no byte, for what is not empty.
+        Status 200 and an empty body, where the right one is not empty.
     drop
         The connection breaks in the middle of the body.
     truncate
-        Half of the body under the whole body's Content-Length.
+        Half of the body with the whole body's Content-Length.
     truncate_quietly
-        Half of the body, and a Content-Length that agrees.
+        Half of the body, with a matching Content-Length.
     endless
         A body that does not end.
     stall
-        Silence, with the connection open.
+        No answer, with the connection open.
     hang_up
         The connection is closed without a byte.
     garbage
-        As many bytes as the body has, without sense.
+        As many random bytes as the body has.
     odd_json
-        JSON that is no answer to the question.
+        JSON that does not answer the request.
     expired
-        An address of a picture that counts as expired before its time; other routes answer rightly.
+        A picture's address that counts as expired too early; other routes answer correctly.
     redirect
-        Status 302 to another host, which has other answers: see `Server.elsewhere`.
+        Status 302 to another host, which gives other answers: see `Server.other_host`.
     bomb
-        A small body that becomes 256 MB when it is decompressed, or a picture that says it has 65,500 x
-        65,500 pixels.
+        A small body that becomes 256 MB when it is decompressed, or a picture that claims 65,500 x 65,500
+        pixels.
     wrong_offset
-        Half of what had come of a file is lost, so that the offset which the client believes in is
-        wrong; other routes answer rightly.
+        Half of the received bytes of a file are lost, so that the client's offset is wrong; other routes
+        answer correctly.
     cut
-        The connection breaks after `cut_after` bytes of an upload; other routes answer rightly.
+        The connection breaks after `cut_after` bytes of an upload; other routes answer correctly.
     only
-        Names of the routes on which anything of the above goes wrong, "graph" for all of the
-        Graph API, "uploads" for all that take files; None for every route.
+        Names of the routes with the faults above, "graph" for all of the Graph API, "uploads" for
+        all routes of uploads; None for every route.
     routes
-        What goes wrong on single routes, in place of all that is said here.
+        Faults of single routes, which replace all others.
     gone
-        Ids of images that are gone: code 100, subcode 33, or left out of a list.
+        Ids of deleted images: code 100, subcode 33, or left out of a list.
     missing
-        Share of images that are gone, decided by seed and id.
+        Share of deleted images, decided by seed and id.
     url_lifetime
         Seconds until the address of a picture expires.
     expired_status
         Status of an address that has expired, or whose signature is wrong.
     largest_page
-        Images in one answer of a search at most.
+        Most images in one answer of a search.
     densest_box
-        A box with more images is refused with code 1.
+        Boxes with more images are refused with code 1.
     overhang
-        Degrees by which the images of a search reach past its box.
+        Degrees by which the images of a search may lie outside its box.
     unsigned_altitude
         Whether an altitude below zero comes as an unsigned number of 32 bits.
     cut_after
         Bytes of an upload that arrive before it is cut.
     read_rate
-        Bytes a second at which uploads are read; None for as fast as they come.
+        Bytes a second at which uploads are read; None for no limit.
     backoff_ms
-        Milliseconds that "rate" asks an upload to wait; None where it does not say.
+        Milliseconds that "rate" asks an upload to wait; None for no such field.
     expires_after
-        After so many requests on a route the token has expired; None for never.
+        After this many requests on a route the token has expired; None for never.
     next_link
-        The address of a search's next page has the token in it, as the service's mostly has
-        ("token"), or not ("plain"), or leads to another host, with the token ("elsewhere").
+        The address of a search's next page contains the token, as the service's usually does
+        ("token"), or not ("plain"), or leads to another host, with the token ("other_host").
     """
 
     seed: int = 0
@@ -237,7 +236,7 @@ class Faults:
     read_rate: float | None = None
     backoff_ms: int | None = 20
     expires_after: int | None = None
-    next_link: Literal["token", "plain", "elsewhere"] = "token"
+    next_link: Literal["token", "plain", "other_host"] = "token"
 
     def __post_init__(self) -> None:
         shares = [getattr(self, name) for name in SHARES]
@@ -248,21 +247,21 @@ class Faults:
 
     def spread(self, share: float, *names: Fault) -> Self:
         """
-        Return the same with faults that meet a share of requests, each kind as often as the other.
+        Return the same with faults for a share of requests, each kind equally often.
 
         Parameters
         ----------
         share
             Share of requests, 0 to 1.
         *names
-            The faults; those that a client overcomes by asking again soon, `PASSING`, unless given.
+            The faults; by default `PASSING`, which a client overcomes by repeating the request soon.
         """
         chosen = names or PASSING
         shares: dict[str, Any] = {name: share / len(chosen) for name in chosen}
         return replace(self, **shares)
 
     def of(self, route: str) -> Faults:
-        """Return what goes wrong on a route."""
+        """Return the faults of a route."""
         group = "graph" if route in GRAPH else "uploads" if route in UPLOADS else route
         for name in (route, group):
             if name in self.routes:
@@ -274,19 +273,19 @@ class Faults:
         return replace(self, latency=0.0, **nothing)
 
     def is_gone(self, number: int) -> bool:
-        """Return whether an image is gone."""
+        """Return whether an image is deleted."""
         return number in self.gone or (self.missing > 0 and self._draw(f"gone {number}") < self.missing)
 
     def choose(self, path: str, times: int) -> Fault | None:
         """
-        Return the fault that a request meets, or None.
+        Return the fault of a request, or None.
 
         Parameters
         ----------
         path
-            The request's path, with what its query asks for.
+            The request's path and query, without the parameters in `answers.SIGNATURE`.
         times
-            How often it was asked for before.
+            Number of equal requests before.
         """
         if not self._shares or (self.first is not None and times >= self.first):
             return None
@@ -299,7 +298,7 @@ class Faults:
 
     @functools.cached_property
     def _shares(self) -> list[tuple[Fault, float]]:
-        """The shares that there are."""
+        """The shares above 0."""
         return [(name, share) for name in SHARES if (share := getattr(self, name))]
 
     def _draw(self, what: str) -> float:

@@ -1,4 +1,4 @@
-"""How the stand-in answers for the Graph API: entities, several of them, searches, and whose token it is."""
+"""The stand-in's answers for the Graph API: one or several entities, searches, and the owner of a token."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ MOST_ENTITIES = 50
 CLIENT_TOKEN = re.compile(r"MLY\|\d+\|[0-9a-fA-F]+")
 
 FIELD = re.compile(r"\s*(\w+)(?:\.\w+(?:\([^)]*\))?|\{[^{}]*\})*\s*")
-"""A field, whatever is said of its parts."""
+"""A field, without its list of parts."""
 
 
 def entity(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answer:
-    """Answer for one image, person or organization."""
+    """Answer a request for one image, person or organization."""
     if (refused := _refused(backend, request)) is not None:
         return refused
     return _answered(lambda: _entity(backend, request, parts["id"], _fields(request)))
 
 
 def entities(backend: Backend, request: Request, _parts: Mapping[str, str]) -> Answer:
-    """Answer for several entities in one call: an object keyed by id."""
+    """Answer a request for several entities in one call: an object keyed by id."""
     if (refused := _refused(backend, request)) is not None:
         return refused
     return _answered(lambda: _keyed(backend, request))
 
 
 def images_by_ids(backend: Backend, request: Request, _parts: Mapping[str, str]) -> Answer:
-    """Answer for a list of images."""
+    """Answer a request for a list of images."""
     if (refused := _refused(backend, request)) is not None:
         return refused
     return _answered(lambda: _by_ids(backend, request))
 
 
 def search_images(backend: Backend, request: Request, _parts: Mapping[str, str]) -> Answer:
-    """Answer for the images that a search asks for."""
+    """Answer a search for images."""
     if (refused := _refused(backend, request)) is not None:
         return refused
     return _answered(lambda: _found(backend, request))
 
 
 def image_ids(backend: Backend, request: Request, _parts: Mapping[str, str]) -> Answer:
-    """Answer for the images of a sequence, in the order in which they were taken."""
+    """Answer a request for the images of a sequence, in the order in which they were taken."""
     if (refused := _refused(backend, request)) is not None:
         return refused
     if not request.query.get("sequence_id"):
@@ -63,7 +63,7 @@ def image_ids(backend: Backend, request: Request, _parts: Mapping[str, str]) -> 
 
 
 def me(backend: Backend, request: Request, _parts: Mapping[str, str]) -> Answer:
-    """Answer for whose token it is: the person with most images."""
+    """Answer a request for the token's owner: the person with most images."""
     if (refused := _refused(backend, request)) is not None:
         return refused
     number = backend.records.most_active()
@@ -77,7 +77,7 @@ class _Refused(Exception):  # noqa: N818 - an answer more than an error
 
 
 def _answered(make: Any) -> Answer:
-    """Return what is made as JSON, or the refusal that came of it."""
+    """Return the result of a function as JSON, or the refusal that it raised."""
     try:
         return json_answer(make())
     except _Refused as refused:
@@ -108,7 +108,7 @@ def _listed(text: str) -> list[str]:
 
 
 def _fields(request: Request) -> list[str]:
-    """Return the names of the fields that are asked for."""
+    """Return the names of the requested fields."""
     text, names = request.query.get("fields", ""), []
     while text:
         found = FIELD.match(text)
@@ -126,19 +126,19 @@ def _known(fields: Iterable[str], known: frozenset[str], kind: str) -> None:
 
 
 def _entity(backend: Backend, request: Request, name: str, fields: Sequence[str]) -> dict[str, Any]:
-    """Return what is asked of an entity, whatever its kind."""
+    """Return the requested fields of an entity of any kind."""
     records = backend.records
     number = int(name) if name.isascii() and name.isdigit() and len(name) < 20 else -1
     if (row := records.row(number)) is not None and not request.faults.is_gone(number):
         _known(fields, IMAGE_FIELDS, "MapillaryImage")
         return _image(backend, request, row, fields)
-    for told, known, kind in (
+    for entity, known, kind in (
         (records.user(number), USER_FIELDS, "MapillaryUser"),
         (records.organization(number), ORGANIZATION_FIELDS, "MapillaryOrganization"),
     ):
-        if told is not None:
+        if entity is not None:
             _known(fields, known, kind)
-            return {field: told[field] for field in (*fields, "id") if field in told}
+            return {field: entity[field] for field in (*fields, "id") if field in entity}
     message = (
         f"Unsupported get request. Object with ID '{name}' does not exist, cannot be loaded due to missing "
         "permissions, or does not support this operation"
@@ -147,7 +147,7 @@ def _entity(backend: Backend, request: Request, name: str, fields: Sequence[str]
 
 
 def _keyed(backend: Backend, request: Request) -> dict[str, Any]:
-    """Return several entities; one that is gone spoils the whole call."""
+    """Return several entities; a single deleted one makes the whole call fail."""
     ids, fields = _listed(request.query["ids"]), _fields(request)
     if len(ids) > MOST_ENTITIES:
         raise _Refused(_wrong(f"Too many IDs. Maximum: {MOST_ENTITIES}. Provided: {len(ids)}."))
@@ -160,14 +160,14 @@ def _image(backend: Backend, request: Request, row: int, fields: Iterable[str]) 
     def thumb(size: str, number: int) -> str:
         return backend.url + backend.pictures.address(size, number, lifetime=lifetime)
 
-    told = backend.records.image(row, fields, thumb)
-    if request.faults.unsigned_altitude and told.get("altitude", 0) < 0:
-        told["altitude"] = round(told["altitude"]) % 2**32
-    return told
+    record = backend.records.image(row, fields, thumb)
+    if request.faults.unsigned_altitude and record.get("altitude", 0) < 0:
+        record["altitude"] = round(record["altitude"]) % 2**32
+    return record
 
 
 def _by_ids(backend: Backend, request: Request) -> dict[str, Any]:
-    """Return the images of a list of ids; those that are gone are left out."""
+    """Return the images of a list of ids, without deleted ones."""
     ids, fields = _listed(request.query["image_ids"]), _fields(request)
     if not ids or not all(name.isascii() and name.isdigit() for name in ids):
         raise SearchError("Invalid parameter: image_ids must be a list of ids")
@@ -180,7 +180,7 @@ def _by_ids(backend: Backend, request: Request) -> dict[str, Any]:
 
 
 def _found(backend: Backend, request: Request) -> dict[str, Any]:
-    """Return the images that a search finds, and how to go on where it is paged."""
+    """Return the images that a search finds, and the cursor of the next page if the search is paged."""
     faults, fields = request.faults, _fields(request)
     _known(fields, IMAGE_FIELDS, "MapillaryImage")
     found = search(
@@ -192,12 +192,12 @@ def _found(backend: Backend, request: Request) -> dict[str, Any]:
     )
     ids = backend.records.ids[found.rows].tolist()
     there = [row for row, number in zip(found.rows.tolist(), ids, strict=True) if not faults.is_gone(number)]
-    told: dict[str, Any] = {"data": [_image(backend, request, row, fields) for row in there]}
+    content: dict[str, Any] = {"data": [_image(backend, request, row, fields) for row in there]}
     if found.after is not None:
-        told["paging"] = {"cursors": {"after": found.after}}
+        content["paging"] = {"cursors": {"after": found.after}}
     if found.more:
-        told["paging"]["next"] = _next_link(backend, request, found.after)
-    return told
+        content["paging"]["next"] = _next_link(backend, request, found.after)
+    return content
 
 
 def _next_link(backend: Backend, request: Request, after: str | None) -> str:
@@ -207,5 +207,5 @@ def _next_link(backend: Backend, request: Request, after: str | None) -> str:
     query["after"] = str(after)
     if kind != "plain" and request.token is not None:
         query = {"access_token": request.token, **query}
-    base = backend.elsewhere() if kind == "elsewhere" else backend.url
+    base = backend.other_host() if kind == "other_host" else backend.url
     return f"{base}{request.path}?{urlencode(query)}"

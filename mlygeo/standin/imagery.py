@@ -2,8 +2,8 @@
 The stand-in's vector tiles: the images of a frame, encoded as the service encodes them.
 
 Version 2, extent 4096; layer `sequence` (zoom 6 to 14) before layer `image` (zoom 14), or layer
-`overview` (zoom 0 to 5); features numbered through, the image's id in the property `id`; a
-property without a value is left out. A tile without images has no bytes.
+`overview` (zoom 0 to 5). Features are numbered across layers, with the image's id in the property
+`id`; properties without a value are left out. A tile without images is empty.
 """
 
 from __future__ import annotations
@@ -54,23 +54,23 @@ class Imagery:
     ----------
     images
         Images frame. With a column `computed_geometry` of points (geometry, WKB or GeoJSON), the
-        tileset with computed positions shows those, and leaves out images without; else it is the
-        same as the other.
+        tileset with computed positions has those, and leaves out images without; else both tilesets
+        are the same.
     buffer
-        How far images of the neighbours reach into a tile, in its units (4096 a side); with any,
-        an image can stand in two tiles.
+        Width of the border in which a tile repeats images of its neighbours, in units of the tile
+        (4096 a side). If it is not 0, an image can be in two tiles.
 
     Raises
     ------
     FrameError
-        If it is no images frame.
+        If it is not an images frame.
     """
 
     def __init__(self, images: gpd.GeoDataFrame, *, buffer: int = 0) -> None:
         import geopandas as gpd
 
         images = frames.check(images, frames.IMAGES)
-        if images["id"].duplicated().any():  # as in a selection, where an image may serve several points
+        if images["id"].duplicated().any():  # as in a selection, where an image may be selected for several points
             images = images.drop_duplicates("id")
         if "computed_geometry" in images:
             images = images.assign(computed_geometry=_points_in(images["computed_geometry"]))
@@ -91,14 +91,14 @@ class Imagery:
 
     def tile(self, tileset: str, zoom: int, x: int, y: int) -> bytes:
         """
-        Return a vector tile, not compressed; no bytes where there are no images.
+        Return a vector tile, not compressed; empty where there are no images.
 
         Parameters
         ----------
         tileset
             One of `TILESETS`.
         zoom, x, y
-            Its address, y from the north; zoom 0 to 14.
+            Zoom and position of the tile, y from the north; zoom 0 to 14.
         """
         key = (tileset, zoom, x, y)
         with self._lock:
@@ -111,8 +111,8 @@ class Imagery:
     def _encode(self, tileset: str, zoom: int, x: int, y: int) -> bytes:
         import mapbox_vector_tile
 
-        # Rounded on the whole map before they are dealt out, so that each image lies in one tile, and
-        # positions that came from tiles come back as they were.
+        # Round positions on the whole map before assigning them to tiles, so that each image is in one tile,
+        # and positions that were read from tiles stay the same.
         units = np.round(self._places[tileset] * (2**zoom * EXTENT)) - np.array([x, y]) * EXTENT
         low, high = -self._buffer, EXTENT + self._buffer
         rows = np.flatnonzero(((units >= low) & (units < high)).all(axis=1))
@@ -124,7 +124,7 @@ class Imagery:
             layers = {"sequence": self._sequences(tileset, zoom, x, y)}
             if zoom == 14:
                 layers["image"] = self._points(rows, units, IMAGE)
-        # Images are numbered on from the sequences, with one number left out, as in real tiles.
+        # Numbers of images follow those of the sequences, with one number left out, as in real tiles.
         number, full = 0, []
         for name, features in layers.items():
             for feature in features:
@@ -168,7 +168,7 @@ class Imagery:
         return features
 
     def _properties(self, rows: Indices, names: tuple[str, ...]) -> list[dict[str, Any]]:
-        """Return the properties of images as plain values; what is unknown is left out."""
+        """Return the properties of images as plain values; unknown values are left out."""
         chosen = self._images[[name for name in names if name in self._images]].iloc[rows]
         columns = {}
         for name, column in chosen.items():
@@ -182,7 +182,7 @@ class Imagery:
 
 
 def _points_in(column: pd.Series) -> gpd.GeoSeries:
-    """Return points as geometry, whichever way a file's column holds them."""
+    """Return points as geometry, from any form of a file's column."""
     import geopandas as gpd
     import pandas as pd
     import shapely
@@ -224,14 +224,14 @@ def _lines(places: Floats, sequences: pd.Series) -> tuple[Objects, Indices]:
     counts = np.bincount(codes)
     long_enough = counts[codes] > 1
     rows, codes = rows[long_enough], codes[long_enough]
-    # The rows stand sequence by sequence, so the numbers grow and each one's first row is its start.
+    # The rows are ordered by sequence, so the numbers increase, and each sequence starts at its first row.
     _, starts, numbers = np.unique(codes, return_index=True, return_inverse=True)
     lines: Objects = np.asarray(shapely.linestrings(places[rows], indices=numbers))
     return lines, rows[starts]
 
 
 def _in_whole_units(geometry: BaseGeometry) -> BaseGeometry | None:
-    """Return lines in whole units, without parts that shrink to a point; None where nothing is left."""
+    """Return lines in whole units, without parts that shrink to a point; None if no part remains."""
     import shapely
 
     lines = []

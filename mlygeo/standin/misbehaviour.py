@@ -1,4 +1,4 @@
-"""What faults make of an answer."""
+"""Faults applied to answers."""
 
 from __future__ import annotations
 
@@ -46,28 +46,28 @@ def send(
     fault: Fault | None,
     *,
     times: int,
-    elsewhere: Callable[[], str],
+    other_host: Callable[[], str],
     closing: threading.Event,
 ) -> None:
     """
-    Send an answer, or what the fault makes of it.
+    Send an answer, changed by the fault.
 
     Parameters
     ----------
     connection
-        Where to.
+        The client's connection.
     request
-        What was asked.
+        The request.
     answer
         The right answer.
     fault
-        What goes wrong; None for nothing.
+        The fault; None sends the right answer.
     times
-        How often the same was asked before.
-    elsewhere
+        Number of equal requests before.
+    other_host
         Returns the address of another host.
     closing
-        Set when the server closes: ends what would not end.
+        Set when the server closes: ends endless answers.
     """
     match fault:
         case "drop" | "truncate":
@@ -81,11 +81,11 @@ def send(
         case "hang_up":
             connection.close_connection = True
         case _:
-            connection.send(answer if fault is None else _changed(request, answer, fault, times, elsewhere))
+            connection.send(answer if fault is None else _changed(request, answer, fault, times, other_host))
 
 
-def _changed(request: Request, answer: Answer, fault: Fault, times: int, elsewhere: Callable[[], str]) -> Answer:
-    """Return the answer that a fault makes of the right one."""
+def _changed(request: Request, answer: Answer, fault: Fault, times: int, other_host: Callable[[], str]) -> Answer:
+    """Return an answer changed by a fault."""
     faults = request.faults
     retry_after = (("Retry-After", faults.retry_after),) if faults.retry_after is not None else ()
     match fault:
@@ -123,7 +123,7 @@ def _changed(request: Request, answer: Answer, fault: Fault, times: int, elsewhe
             return expired(faults)
         case "redirect":
             query = "&".join(f"{name}={value}" for name, value in request.query.items() if name != "access_token")
-            return Answer(b"", 302, "text/html", (("Location", f"{elsewhere()}{request.path}?{query}"),))
+            return Answer(b"", 302, "text/html", (("Location", f"{other_host()}{request.path}?{query}"),))
         case "bomb" if answer.content_type == JPEG:
             return Answer(_huge_picture(), 200, JPEG)
         case "bomb":
@@ -133,10 +133,10 @@ def _changed(request: Request, answer: Answer, fault: Fault, times: int, elsewhe
 
 @functools.cache
 def _bomb() -> bytes:
-    """Return a small gzip stream of very many blanks, which is the start of JSON without an end."""
+    """Return a small gzip stream of very many blanks: the beginning of endless JSON."""
     blanks = b" " * 2**20
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    # Each piece ends at a byte and refers to nothing before it, so that one can be repeated.
+    # Each piece ends at a byte and does not refer to bytes before it, so that it can be repeated.
     piece = packer.compress(blanks) + packer.flush(zlib.Z_FULL_FLUSH)
     checksum = functools.reduce(lambda value, _: zlib.crc32(blanks, value), range(BOMB_MB), 0)
     size = BOMB_MB * 2**20
@@ -146,7 +146,7 @@ def _bomb() -> bytes:
 
 @functools.cache
 def _huge_picture() -> bytes:
-    """Return a small JPEG whose header promises more pixels than a machine has memory."""
+    """Return a small JPEG whose header claims more pixels than fit in memory."""
     from PIL import Image
 
     written = io.BytesIO()

@@ -37,14 +37,14 @@ class Pictures:
     Parameters
     ----------
     folder
-        Folder with `ID.jpg`, at any depth: such a file is delivered as it is, in every size. The
-        picture of an image without one is drawn: always the same one, and another for each image
-        and size. None to draw all.
+        Folder with `ID.jpg`, at any depth: such a file is delivered unchanged in every size. For
+        images without a file a picture is drawn, always the same for the same image and size. None
+        draws all pictures.
 
     Raises
     ------
     FileError
-        If there is no such folder.
+        If the folder does not exist.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
@@ -59,7 +59,7 @@ class Pictures:
         return len(self._files)
 
     def file(self, number: int) -> Path | None:
-        """Return the file of an image's picture, or None where it has to be drawn."""
+        """Return the file of an image's picture; None where the picture is drawn."""
         found = self._files.get(number)
         return None if found is None else Path(found)
 
@@ -74,7 +74,7 @@ class Pictures:
         size
             One of `SIDES`.
         is_pano
-            Whether it is twice as wide as high, in place of 4 : 3.
+            Whether it is twice as wide as high, instead of 4 : 3.
         """
         key = (number, size, is_pano)
         with self._lock:
@@ -89,7 +89,7 @@ class Pictures:
 
     def address(self, size: str, number: int, *, lifetime: float) -> str:
         """
-        Return the path and query under which a picture is delivered from now on.
+        Return a path and query that deliver a picture from now on.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class Pictures:
         number
             The image's id.
         lifetime
-            Seconds until the address expires; it does so at a whole second.
+            Seconds until the address expires, at a whole second.
         """
         expiry = f"{max(0, math.ceil(time.time() + lifetime)):08X}"
         return f"/thumbs/{size}/{number}.jpg?oh={self._signature(size, number, expiry)}&oe={expiry}"
@@ -119,7 +119,7 @@ def _pictures_in(folder: Path) -> Iterator[tuple[int, str]]:
         raise FileError(f"{folder} is no folder", hint="name the folder that holds ID.jpg")
     seen: set[int] = set()
     for inner, folders, names in os.walk(folder):
-        # Hidden folders hold what is under way, not pictures.
+        # Hidden folders have unfinished files, not pictures.
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             stem, ending = os.path.splitext(name)  # noqa: PTH122 - a million names: no object for each
@@ -129,7 +129,7 @@ def _pictures_in(folder: Path) -> Iterator[tuple[int, str]]:
 
 
 def _draw(number: int, side: int, *, is_pano: bool) -> bytes:
-    """Draw a street under a sky, in colours of its own, with the id upon it."""
+    """Draw a street under a sky, in colours of its own, with the id on it."""
     from PIL import Image, ImageDraw
 
     width, height = side, side // 2 if is_pano else side * 3 // 4

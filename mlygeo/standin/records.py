@@ -1,8 +1,8 @@
 """
-The stand-in's records: the images of a frame, and who took them, as the Graph API tells of them.
+The stand-in's records: the images of a frame, and the people who took them, in the form of the Graph API.
 
 Ids are text, times milliseconds, positions GeoJSON, numbers as the service writes them (14 digits,
-whole ones without a point); what has no value is left out.
+whole ones without a point); fields without a value are left out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Field = Callable[[int], Any]
 
 SIZES = ("256", "1024", "2048", "original")
-"""The sizes in which pictures are delivered: pixels of the longer side, or as they are."""
+"""The sizes of delivered pictures: pixels of the longer side, or the original size."""
 
 THUMBS = {f"thumb_{size}_url": size for size in SIZES}
 
@@ -45,19 +45,19 @@ ORGANIZATION_FIELDS = frozenset({"id", "slug", "name", "description"})
 
 
 REHEARSAL_USER, REHEARSAL_ORGANIZATION = 1, 2
-"""The person and the organization of a stand-in without images, which is there to take uploads."""
+"""The person and the organization of a stand-in without images, which only accepts uploads."""
 
 
 class Records:
     """
-    Tells of images, users and organizations as the Graph API does.
+    Images, users and organizations as records of the Graph API.
 
     Parameters
     ----------
     images
-        Images frame. Columns under the Graph API's own names are told as they are: lists, objects
-        and positions may also stand there as JSON. Without `creator_username`, people are named
-        after their ids.
+        Images frame. Columns with the Graph API's own names are returned unchanged; lists, objects
+        and positions may also be JSON. Without `creator_username`, people are named after their
+        ids.
     """
 
     def __init__(self, images: gpd.GeoDataFrame) -> None:
@@ -76,7 +76,7 @@ class Records:
             self.users, self.organizations = {REHEARSAL_USER: "rehearsal"}, frozenset({REHEARSAL_ORGANIZATION})
 
     def row(self, number: int) -> int | None:
-        """Return the row of an image, or None where there is no such image."""
+        """Return the row of an image, or None if there is no such image."""
         place = int(np.searchsorted(self._sorted, number)) if abs(number) < 2**63 else len(self._sorted)
         if place < len(self._sorted) and self._sorted[place] == number:
             return int(self._order[place])
@@ -93,26 +93,26 @@ class Records:
 
     def image(self, row: int, fields: Iterable[str], thumb: Callable[[str, int], str]) -> dict[str, Any]:
         """
-        Return what is asked of an image.
+        Return the requested fields of an image.
 
         Parameters
         ----------
         row
             Its row.
         fields
-            The fields in question, of `IMAGE_FIELDS`.
+            The requested fields, of `IMAGE_FIELDS`.
         thumb
-            Makes the address of its picture, from a size and the id.
+            Function that returns the address of its picture, from a size and the id.
         """
         number = int(self.ids[row])
-        told: dict[str, Any] = {}
+        record: dict[str, Any] = {}
         for name in fields:
             if name in THUMBS:
-                told[name] = thumb(THUMBS[name], number)
+                record[name] = thumb(THUMBS[name], number)
             elif (field := self._field(name)) is not None and (value := field(row)) is not None:
-                told[name] = value
-        told["id"] = str(number)
-        return told
+                record[name] = value
+        record["id"] = str(number)
+        return record
 
     def _field(self, name: str) -> Field | None:
         with self._lock:
@@ -121,7 +121,7 @@ class Records:
             return self._fields[name]
 
     def _made(self, name: str) -> Field | None:
-        """Return the function that tells a field of a row; None where the frame does not know it."""
+        """Return the function that gives a field of a row; None if the frame lacks the field."""
         images = self.images
         match name:
             case "sequence":
@@ -151,18 +151,18 @@ class Records:
         return {"username": self.users[int(number)], **creator} if int(number) in self.users else creator
 
     def user(self, number: int) -> dict[str, str] | None:
-        """Return what is known of a person, or None."""
+        """Return the record of a person, or None."""
         return {"username": self.users[number], "id": str(number)} if number in self.users else None
 
     def organization(self, number: int) -> dict[str, str] | None:
-        """Return what is known of an organization, or None."""
+        """Return the record of an organization, or None."""
         if number not in self.organizations:
             return None
         name = f"organization_{number}"
         return {"slug": name, "name": name.replace("_", " ").title(), "description": "", "id": str(number)}
 
     def most_active(self) -> int | None:
-        """Return the person with most images; the lowest id of several, None where there is none."""
+        """Return the person with most images; of several the lowest id, None if there is none."""
         counts = self.images["creator_id"].value_counts()
         if not len(self.ids):
             return REHEARSAL_USER
@@ -170,7 +170,7 @@ class Records:
 
 
 def _names(images: gpd.GeoDataFrame) -> dict[int, str]:
-    """Return the name of each person: as the frame has it, else made from the id."""
+    """Return the name of each person: from the frame, else made from the id."""
     known = images["creator_id"].notna()
     if "creator_username" in images:
         named = images.loc[known & images["creator_username"].notna(), ["creator_id", "creator_username"]]
@@ -180,14 +180,14 @@ def _names(images: gpd.GeoDataFrame) -> dict[int, str]:
 
 
 def _values(column: pd.Series, form: Callable[[Any], Any]) -> Field:
-    """Return the function that tells a row's value, in its form, and None for one without."""
+    """Return the function that gives a row's value in its form, or None for a missing value."""
     known = column.notna().to_numpy()
     values = column.to_numpy(dtype=object)
     return lambda row: form(values[row]) if known[row] else None
 
 
 def _object(images: gpd.GeoDataFrame, name: str) -> Field | None:
-    """Return the function that tells an object of id and URL, from columns such as `mesh.id` or `mesh_id`."""
+    """Return the function that gives an object of id and URL, from columns such as `mesh.id` or `mesh_id`."""
     parts = {}
     for part, form in (("id", lambda number: str(int(number))), ("url", str)):
         for column in (f"{name}.{part}", f"{name}_{part}"):
@@ -196,11 +196,11 @@ def _object(images: gpd.GeoDataFrame, name: str) -> Field | None:
     if not parts:
         return None
 
-    def tell(row: int) -> dict[str, Any] | None:
-        told = {part: value for part, field in parts.items() if (value := field(row)) is not None}
-        return told or None
+    def values_of(row: int) -> dict[str, Any] | None:
+        values = {part: value for part, field in parts.items() if (value := field(row)) is not None}
+        return values or None
 
-    return tell
+    return values_of
 
 
 def _point(lon: float, lat: float) -> dict[str, Any] | None:
@@ -216,7 +216,7 @@ def _number(value: float) -> float | int:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of a frame as JSON has it; None where it says nothing."""
+    """Return a value of a frame as JSON; None for a missing value."""
     import shapely
 
     match value:
@@ -233,13 +233,13 @@ def _plain(value: Any) -> Any:
         case np.ndarray() | list() | tuple():
             return [_plain(item) for item in value]
         case dict():
-            told = {name: _plain(item) for name, item in value.items() if item is not None}
-            return {**told, "id": str(told["id"])} if "id" in told else told
+            plain = {name: _plain(item) for name, item in value.items() if item is not None}
+            return {**plain, "id": str(plain["id"])} if "id" in plain else plain
     return str(value)
 
 
 def _parsed(text: str) -> Any:
-    """Return what a text of JSON holds; the text where it is none."""
+    """Return the value of a JSON text; the text itself if it is not JSON."""
     try:
         return _plain(json.loads(text))
     except ValueError:

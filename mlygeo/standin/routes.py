@@ -1,9 +1,9 @@
 """
-The stand-in's routes: which paths it knows, and who answers them when nothing goes wrong.
+The stand-in's routes: the paths that it knows, and the functions that answer them.
 
-A route is a line in `ROUTES`: a name, a method, the form of its path, the parameter without which
-it is not meant, and the function that answers. Vector tiles and pictures are answered here: pictures to
-whoever has a signed address, and never to a token.
+A route is a line in `ROUTES`: a name, a method, the pattern of its path, a required parameter, and the
+function that answers. This module answers requests for vector tiles and pictures: pictures to anyone
+with a signed address, and never to a token.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ JPEG = "image/jpeg"
 
 
 def find_route(method: str, path: str, query: Container[str]) -> tuple[Route, Mapping[str, str]] | None:
-    """Return the route of a request and the parts of its path, or None where there is none."""
+    """Return the route of a request and the parts of its path, or None if there is none."""
     for route in ROUTES:
         if route.method != method or (route.needs is not None and route.needs not in query):
             continue
@@ -45,17 +45,17 @@ class Route:
     Parameters
     ----------
     name
-        What it is counted and told to fail by.
+        Name of the route for counting requests and configuring faults.
     method
         Its HTTP method.
     path
-        What its path looks like.
+        Pattern of its path.
     answer
         The function that answers it.
     needs
-        A parameter of the query without which the path means nothing.
+        A parameter of the query that the route requires.
     settles
-        Faults that the function answers with itself.
+        Faults that the function handles itself.
     """
 
     name: str
@@ -67,17 +67,17 @@ class Route:
 
 
 def expired(faults: Faults) -> Answer:
-    """Return what is said of an address that has expired."""
+    """Return the answer for an expired address."""
     return plain(faults.expired_status, "URL signature expired")
 
 
 def _login(_backend: Backend, _request: Request, _parts: Mapping[str, str]) -> Answer:
-    """Answer for the login page."""
+    """Answer a request for the login page."""
     return Answer(WEB_PAGE, 200, "text/html")
 
 
 def _picture(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answer:
-    """Answer for a picture."""
+    """Answer a request for a picture."""
     if request.carries_secret:
         return plain(400, "Bad request: a token has no place here")
     faults, number = request.faults, int(parts["id"])
@@ -95,10 +95,10 @@ def _picture(backend: Backend, request: Request, parts: Mapping[str, str]) -> An
 
 
 def _tile(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answer:
-    """Answer for a tile."""
+    """Answer a request for a tile."""
     token = request.query.get("access_token")
     if token is None and "Authorization" in request.headers:
-        # The tile server knows the token in the query alone.
+        # The tile server reads the token only from the query.
         return refusal(403)
     if backend.token is not None and token != backend.token:
         return refusal(500 if token is None else 400)

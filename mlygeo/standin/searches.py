@@ -1,8 +1,8 @@
 """
-The stand-in's searches: which images a query of `/images` means, and how much of them comes back.
+The stand-in's searches: which images a query of `/images` finds, and how many are returned.
 
-A search by bounding box, or around a place, is not paged: what passes the limit is left out
-without a word, and what comes lies at the edge of the box. A search by creator, organization or
+A search by bounding box, or around a position, is not paged: images beyond the limit are silently
+left out, and the returned ones lie at the edge of the box. A search by creator, organization or
 sequence is paged.
 """
 
@@ -28,17 +28,17 @@ LARGEST_BOX = 0.01
 """Square degrees; a box of this area or more is refused."""
 
 LARGEST_RADIUS = 50.0
-"""Metres, of a search around a place."""
+"""Largest radius of a search around a position, metres."""
 
 LARGEST_PAGE = 2000
-"""Images in one answer."""
+"""Most images in one answer."""
 
 MOST_IDS = 200
-"""Ids in one call of `/images`."""
+"""Most ids in one call of `/images`."""
 
 
 class SearchError(ValueError):
-    """A query that the service does not answer: 100, wrong parameters; 1, too much data."""
+    """A query that the service refuses: 100, wrong parameters; 1, too much data."""
 
     def __init__(self, message: str, code: int = 100) -> None:
         super().__init__(message)
@@ -48,14 +48,14 @@ class SearchError(ValueError):
 @dataclass(frozen=True)
 class Found:
     """
-    What a search gives back.
+    The result of a search.
 
     Parameters
     ----------
     rows
         The images of this answer.
     after
-        The cursor of a page; None where the search is not paged.
+        The cursor of the next page; None if the search is not paged.
     more
         Whether a further page follows.
     """
@@ -69,20 +69,20 @@ def search(
     records: Records, query: Mapping[str, str], *, largest_page: int, densest_box: int, overhang: float
 ) -> Found:
     """
-    Return what a query of `/images` finds.
+    Return the result of a query of `/images`.
 
     Parameters
     ----------
     records
         The images.
     query
-        The parameters; those that the service does not know are ignored, as it does.
+        The parameters; unknown ones are ignored, as the service does.
     largest_page
-        Images in one answer at most.
+        Most images in one answer.
     densest_box
-        A box with more images is refused.
+        Boxes with more images are refused.
     overhang
-        Degrees by which the images found reach past the box.
+        Degrees by which found images may lie outside the box.
 
     Raises
     ------
@@ -108,14 +108,14 @@ def search(
 
 
 def _in_box(records: Records, text: str, overhang: float) -> tuple[Indices, Floats]:
-    """Return the images in a box, and how far from its edge each lies, degrees."""
+    """Return the images in a box, and the distance of each from the edge, degrees."""
     try:
         west, south, east, north = (float(side) for side in text.split(","))
     except ValueError:
         raise SearchError("Invalid parameter: bbox must be four numbers minLon,minLat,maxLon,maxLat") from None
     if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
         raise SearchError("Invalid parameter: bbox is empty or lies outside the world")
-    # A box of just this area is refused, however its sides are rounded in binary.
+    # A box of exactly this area is refused, however its sides are rounded in binary.
     if (east - west) * (north - south) >= LARGEST_BOX * (1 - 1e-9):
         raise SearchError(f"Invalid parameter: the area of bbox must be smaller than {LARGEST_BOX} square degrees")
     lon, lat = records.lon, records.lat
@@ -125,14 +125,14 @@ def _in_box(records: Records, text: str, overhang: float) -> tuple[Indices, Floa
 
 
 def _around(records: Records, query: Mapping[str, str]) -> Indices:
-    """Return the images around a place, the nearest first."""
+    """Return the images around a position, the nearest first."""
     try:
         lat, lon, radius = (float(query[name]) for name in ("lat", "lng", "radius"))
     except (KeyError, ValueError):
         raise SearchError("Invalid parameter: lat, lng and radius must be numbers, and belong together") from None
     if not 0 < radius <= LARGEST_RADIUS:
         raise SearchError(f"Invalid parameter: radius must not be larger than {LARGEST_RADIUS:g}")
-    # A thousandth of a degree is longer than the largest radius, but for east and west near the poles.
+    # A thousandth of a degree is longer than the largest radius, except in longitude near the poles.
     near = np.flatnonzero((np.abs(records.lat - lat) < 0.001) & (np.abs(records.lon - lon) < 0.1))
     here = np.full(len(near), lon), np.full(len(near), lat)
     distance = geodesy.distance(*here, records.lon[near], records.lat[near])
@@ -141,7 +141,7 @@ def _around(records: Records, query: Mapping[str, str]) -> Indices:
 
 
 def _chosen(records: Records, query: Mapping[str, str]) -> Indices:
-    """Return the images of a person, an organization or sequences; of all that are named, those in each."""
+    """Return the images of a person, an organization or sequences; images must match all given ones."""
     parts = []
     if "creator_username" in query:
         name = query["creator_username"]
@@ -162,7 +162,7 @@ def _chosen(records: Records, query: Mapping[str, str]) -> Indices:
 
 
 def _conditions(records: Records, query: Mapping[str, str], rows: Indices) -> Flags:
-    """Return which rows meet the conditions beside the place."""
+    """Return which rows meet the conditions other than position."""
     images = records.images
     met = np.ones(len(rows), dtype=bool)
 

@@ -1,8 +1,8 @@
 """
-The stand-in's server: what it serves, what goes wrong, and what it remembers of the requests it got.
+The stand-in's server: its images, its faults, and its record of requests.
 
-It listens on the loopback address only. A second host stands for where redirects and other people's links
-lead, and must never get a token.
+It listens on the loopback address only. A second host is the target of redirects and foreign links, and must
+never receive a token.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlygeo.standin")
 
 REQUESTS_KEPT = 50_000
-"""Requests remembered at least, the last ones; they are counted for ever."""
+"""At least this many of the last requests are recorded; all are counted."""
 
 
 @contextmanager
@@ -65,22 +65,22 @@ def serve(
     Parameters
     ----------
     images
-        Images frame: all the images it has; or the `Imagery` made of one, to encode its tiles once
-        for several servers. None unless given.
+        Images frame with all images of the server; or the `Imagery` of one, to encode its tiles once
+        for several servers. By default there are no images.
     photos
-        Folder with pictures `ID.jpg`, at any depth, or the `Pictures` made of one; what is not
-        there is drawn.
+        Folder with pictures `ID.jpg`, at any depth, or the `Pictures` of one; missing pictures are
+        drawn.
     faults
-        What it does wrong; nothing unless given.
+        Faults of the server; by default none.
     port
         Its port; 0 for a free one.
     token
-        The one token it takes; any, or none, unless given.
+        The only valid token; by default any token, or none, is valid.
     buffer
-        How far images of the neighbours reach into a tile, in units of 4096 a side; an `Imagery`
-        has its own.
+        Width of the border in which a tile repeats images of its neighbours, in units of 4096 a
+        side; an `Imagery` has its own.
     store
-        Folder for what is uploaded.
+        Folder for uploads.
 
     Yields
     ------
@@ -115,15 +115,15 @@ class Server:
     Attributes
     ----------
     url
-        Where it answers.
+        Address of the server.
     faults
-        What it does wrong; may be replaced at any time.
+        Its faults; may be replaced at any time.
     requests
-        The last requests: 50,000 at least.
+        The last requests, at least 50,000.
     most_at_once
-        The largest number of requests that were under way at the same time.
+        The largest number of simultaneous requests.
     store
-        Folder for what is uploaded; None where there is none.
+        Folder for uploads; None where there is none.
     """
 
     def __init__(
@@ -145,11 +145,11 @@ class Server:
         self._times: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._elsewhere: Elsewhere | None = None
+        self._other_host: OtherHost | None = None
         self._listener = Listener(port, self._handle)
         self.url = f"http://127.0.0.1:{self._listener.server_address[1]}"
         self._backend = Backend(
-            imagery, Records(imagery.images), pictures or Pictures(), token, self.url, lambda: self.elsewhere.url,
+            imagery, Records(imagery.images), pictures or Pictures(), token, self.url, lambda: self.other_host.url,
             store=store, uploads=None if store is None else UploadStore(store),
         )  # fmt: skip
         self._thread = threading.Thread(
@@ -169,7 +169,7 @@ class Server:
 
     @property
     def photos(self) -> int:
-        """How many of its images have a picture that need not be drawn."""
+        """The number of its images with a picture that is not drawn."""
         return sum(self._backend.pictures.file(number) is not None for number in self._backend.records.ids.tolist())
 
     @property
@@ -178,51 +178,51 @@ class Server:
         return Endpoints(graph=self.url, tiles=self.url, upload=f"{self.url}/upload")
 
     @property
-    def elsewhere(self) -> Elsewhere:
-        """The other host to which redirects lead; it runs once it is asked for."""
+    def other_host(self) -> OtherHost:
+        """The other host to which redirects lead; it starts at the first use."""
         with self._lock:
-            if self._elsewhere is None:
-                self._elsewhere = Elsewhere()
-            return self._elsewhere
+            if self._other_host is None:
+                self._other_host = OtherHost()
+            return self._other_host
 
     @property
     def leaks(self) -> int:
-        """How many requests brought a token where none may go: to the pictures, or to another host."""
+        """The number of requests that sent a token to the pictures or to another host, where none may go."""
         with self._lock:
-            return self._leaks + (0 if self._elsewhere is None else self._elsewhere.leaks)
+            return self._leaks + (0 if self._other_host is None else self._other_host.leaks)
 
     def count(self, route: str | None = None) -> int:
-        """Return how many requests came, for one route or in all."""
+        """Return the number of requests, of one route or in all."""
         with self._lock:
             return sum(self._numbers.values()) if route is None else self._numbers[route]
 
     def forget(self) -> None:
-        """Start the record of requests anew, and with it the faults."""
+        """Reset the record of requests, and with it the faults."""
         with self._lock:
             self.requests.clear()
             self._numbers.clear()
             self._times.clear()
             self.most_at_once = self._leaks = 0
-            if self._elsewhere is not None:
-                self._elsewhere.requests.clear()
+            if self._other_host is not None:
+                self._other_host.requests.clear()
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start answering requests."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer no more; wakes the requests that were kept waiting."""
+        """Stop answering; wakes the waiting requests."""
         if self._closing.is_set():
             return
         self._closing.set()
         self._listener.shutdown()
         self._listener.server_close()
         self._thread.join()
-        if self._elsewhere is not None:
-            self._elsewhere.stop()
+        if self._other_host is not None:
+            self._other_host.stop()
 
     def _handle(self, connection: Connection) -> None:
-        """Answer one request, rightly or as the faults say."""
+        """Answer one request, correctly or with a fault."""
         parts = urlsplit(connection.path)
         query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         found = find_route(connection.command, parts.path, query)
@@ -251,7 +251,7 @@ class Server:
                     answer,
                     None if fault in found[0].settles else fault,
                     times=times,
-                    elsewhere=lambda: self.elsewhere.url,
+                    other_host=lambda: self.other_host.url,
                     closing=self._closing,
                 )
         finally:
@@ -259,7 +259,7 @@ class Server:
                 self._at_once -= 1
 
     def _note(self, request: Request) -> tuple[int, int]:
-        """Remember a request; return how many came before on its route, and how many asked the same."""
+        """Record a request; return the number of requests before on its route, and of equal requests."""
         with self._lock:
             number, times = self._numbers[request.route], self._times[request.question]
             self._numbers[request.route] += 1
@@ -273,14 +273,14 @@ class Server:
         return number, times
 
     def _refused(self, request: Request, number: int) -> Answer | None:
-        """Return the answer to a request that does not get as far as its route."""
+        """Return the answer to a request that is refused before its route; None for others."""
         faults = request.faults
         expired = faults.expires_after is not None and number >= faults.expires_after
         if (faults.refuse_token is not None or expired) and request.route not in WITHOUT_TOKEN:
             is_upload = request.route in UPLOADS
             return upload_routes.unauthorized() if is_upload else refusal(faults.refuse_token or 401)
         if faults.login_after is not None and request.route == "tiles" and number >= faults.login_after:
-            # The query comes along, as a careless redirect's does: a client must not show it.
+            # The query is repeated, as in a careless redirect: a client must not show it.
             location = f"{self.url}/login/?next=tile&access_token={request.query.get('access_token', '')}"
             return Answer(b"", 302, "text/html", (("Location", location),))
         return None
@@ -346,7 +346,7 @@ def start(
 
 
 def _made(folder: Path) -> Path:
-    """Make a folder unless it is there."""
+    """Make a folder unless it exists."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -357,14 +357,14 @@ def _made(folder: Path) -> Path:
 # The other host.
 
 
-class Elsewhere:
+class OtherHost:
     """
-    A second server, which is not the service: it answers everything, and nothing rightly.
+    A second server, which is not the service: it answers every request, and none correctly.
 
     Attributes
     ----------
     url
-        Where it answers; its name is another than the stand-in's.
+        Its address; the host's name differs from the stand-in's.
     requests
         The requests so far.
     """
@@ -380,11 +380,11 @@ class Elsewhere:
 
     @property
     def leaks(self) -> int:
-        """How many requests brought a token along."""
+        """The number of requests with a token."""
         return sum(request.carries_secret for request in list(self.requests))
 
     def stop(self) -> None:
-        """Answer no more."""
+        """Stop answering."""
         self._listener.shutdown()
         self._listener.server_close()
         self._thread.join()
@@ -392,7 +392,7 @@ class Elsewhere:
     def _handle(self, connection: Connection) -> None:
         parts = urlsplit(connection.path)
         query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-        request = Request("elsewhere", parts.path, query, connection.fields, time.monotonic(), connection.command)
+        request = Request("other_host", parts.path, query, connection.fields, time.monotonic(), connection.command)
         self.requests.append(request)
         if parts.path.endswith(".jpg"):
             connection.send(Answer(_grey_picture(), content_type="image/jpeg"))
@@ -402,7 +402,7 @@ class Elsewhere:
 
 @functools.cache
 def _grey_picture() -> bytes:
-    """Return a small picture that is no image's."""
+    """Return a small picture of no image."""
     from PIL import Image
 
     written = io.BytesIO()

@@ -1,4 +1,4 @@
-"""How the stand-in lets people sign in, and takes what they upload."""
+"""The stand-in's answers for sign-in and uploads."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from mlygeo.standin.upload_store import UploadStore
 
 SETTLED = frozenset({"rate", "temporary", "query_timeout", "wrong_offset", "cut"})
-"""Faults that the routes here answer with themselves, before anything of the request is done."""
+"""Faults that the routes here handle themselves, before they process a request."""
 
 CLIENT_TOKEN = re.compile(r"MLY\|\d+\|[0-9a-fA-F]+")
 
 WRONG_PASSWORD = "wrong"  # noqa: S105 - the one password that the stand-in does not take
-"""The one password that is refused, to rehearse that."""
+"""The only password that is refused, to rehearse a failing sign-in."""
 
 SUBCODE_WRONG_PASSWORD = 1348092
 
@@ -45,14 +45,14 @@ def sign_in(backend: Backend, request: Request, _parts: Mapping[str, str]) -> An
 
 
 def offset(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answer:
-    """Answer how many bytes of a file are there."""
+    """Answer with the number of bytes of a file that are there."""
     if (refused := _refused(backend, request, parts)) is not None:
         return refused
     return json_answer({"offset": _store(backend).offset(parts["key"])})
 
 
 def upload(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answer:
-    """Take bytes of a file, from where they are said to start."""
+    """Receive bytes of a file, from the given offset on."""
     if (refused := _refused(backend, request, parts)) is not None:
         return refused
     key, start, body = parts["key"], request.headers.get("Offset", ""), request.body
@@ -74,7 +74,7 @@ def upload(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answ
 
 
 def finish(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answer:
-    """Make a cluster of what was uploaded."""
+    """Make a cluster of an uploaded file."""
     if (refused := _refused(backend, request, parts)) is not None:
         return refused
     given = _json(request)
@@ -89,23 +89,23 @@ def finish(backend: Backend, request: Request, parts: Mapping[str, str]) -> Answ
 
 
 def statistics(_backend: Backend, _request: Request, _parts: Mapping[str, str]) -> Answer:
-    """Take the statistics that the official client sends, and forget them."""
+    """Accept the statistics that the official client sends, and discard them."""
     return json_answer({"success": True})
 
 
 def trouble(status: int, kind: str, message: str, *, retriable: bool = False, **more: object) -> Answer:
     """Return an error in the upload service's form."""
-    told = {"debug_info": {"retriable": retriable, "type": kind, "message": message}, **more}
-    return Answer(json.dumps(told).encode(), status)
+    content = {"debug_info": {"retriable": retriable, "type": kind, "message": message}, **more}
+    return Answer(json.dumps(content).encode(), status)
 
 
 def unauthorized() -> Answer:
-    """Return what is said to a token that has expired."""
+    """Return the answer to an expired token."""
     return trouble(401, "NotAuthorizedError", "The access token has expired")
 
 
 def offset_invalid() -> Answer:
-    """Return what is said where bytes do not follow on those that are there."""
+    """Return the answer to bytes that do not continue the existing ones."""
     return trouble(412, "OffsetInvalidError", "Request starting offset is invalid", retriable=True)
 
 
@@ -132,8 +132,8 @@ def _fault(request: Request) -> Answer | None:
         case "rate":
             more: dict[str, Any] = {} if faults.backoff_ms is None else {"backoff": faults.backoff_ms}
             limited = trouble(429, "RequestRateLimitedError", "Request rate limit has been exceeded", **more)
-            told = () if faults.retry_after is None else (("Retry-After", faults.retry_after),)
-            return Answer(limited.body, 429, headers=told)
+            headers = () if faults.retry_after is None else (("Retry-After", faults.retry_after),)
+            return Answer(limited.body, 429, headers=headers)
         case "temporary":
             return trouble(503, "ServiceUnavailableError", "Try again", retriable=True)
         case "query_timeout":
@@ -142,7 +142,7 @@ def _fault(request: Request) -> Answer | None:
 
 
 def _store(backend: Backend) -> UploadStore:
-    if backend.uploads is None:  # `_refused` has looked
+    if backend.uploads is None:  # `_refused` has checked it
         raise RuntimeError("there is no store")
     return backend.uploads
 

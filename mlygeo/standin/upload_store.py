@@ -1,16 +1,16 @@
 """
-What was uploaded to the stand-in, in a folder that a person can read.
+Files uploaded to the stand-in, in a readable folder.
 
 ::
 
     STORE/
-      partial/KEY            what has come so far of files that are not whole
-      files/KEY              whole files: pictures, archives, videos
-      manifests/KEY          whole manifests (JSON)
-      handles/HANDLE.json    which file a handle stands for, and the cluster it was finished as
+      partial/KEY            received bytes of incomplete files
+      files/KEY              complete files: pictures, archives, videos
+      manifests/KEY          complete manifests (JSON)
+      handles/HANDLE.json    the file of a handle, and the cluster it was finished as
       clusters/ID.json       each finished upload: its files in order, with their image descriptions
-      refused/KEY            files whose bytes are not those that their name promises
-      log.jsonl              what came, in order
+      refused/KEY            files whose content does not match the checksum in their name
+      log.jsonl              events, in order
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 FILE_TYPES = ("mly_bundle_manifest", "zip", "mly_camm_video", "mly_blackvue_video")
 
 BOXES = frozenset({b"ftyp", b"free", b"moov", b"mdat", b"wide", b"skip"})
-"""What MP4 and QuickTime files start with."""
+"""The first bytes of MP4 and QuickTime files."""
 
 _MD5 = re.compile(r"(?:^|_)([0-9a-f]{32})\.")
 _IMAGE_DESCRIPTION = 270
 
 
 class OffsetInvalidError(Exception):
-    """The bytes that come do not follow on those that are there."""
+    """The received bytes do not continue the existing ones."""
 
 
 class UploadRefusedError(Exception):
     """
-    What came cannot be taken, however often it comes.
+    The upload is refused, however often it is repeated.
 
     Parameters
     ----------
     kind
-        The type that the service would name.
+        The service's type of the error.
     message
         What is wrong.
     """
@@ -64,12 +64,12 @@ class UploadRefusedError(Exception):
 
 class UploadStore:
     """
-    Keeps what is uploaded; threads share it.
+    Stores uploads; thread-safe.
 
     Parameters
     ----------
     folder
-        Where it is kept; what an earlier stand-in kept there is still there.
+        The folder of the store; files of an earlier stand-in stay.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -78,7 +78,7 @@ class UploadStore:
         self._keys: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def offset(self, key: str) -> int:
-        """Return how many bytes of a file are there."""
+        """Return the number of bytes of a file that are there."""
         path = self._path(key)
         with self._lock:
             for each in (path, self._partial(key)):
@@ -87,7 +87,7 @@ class UploadStore:
         return 0
 
     def forget_tail(self, key: str) -> None:
-        """Lose the last half of a file that is not whole, as a server does that had not written it yet."""
+        """Discard the last half of an incomplete file, like a server that had not written it yet."""
         path = self._partial(key)
         with self._lock:
             if path.exists():
@@ -96,28 +96,28 @@ class UploadStore:
 
     def receive(self, key: str, offset: int, pieces: Iterable[bytes]) -> str:
         """
-        Take the bytes of a file from an offset on; it is whole once they have all come.
+        Receive the bytes of a file from an offset on; the file is complete once all have arrived.
 
         Parameters
         ----------
         key
-            The name of its session.
+            Name of the upload session.
         offset
-            Where they start.
+            Where the bytes start.
         pieces
-            The bytes; what came before an error stays.
+            The bytes; those before an error stay.
 
         Returns
         -------
         handle
-            What the file is called from now on.
+            The handle of the complete file.
 
         Raises
         ------
         OffsetInvalidError
-            If that is not where the bytes that are there end.
+            If the offset is not the end of the existing bytes.
         UploadRefusedError
-            If they are not those that the key promises, or it is whole already.
+            If the content does not match the key, or the file is complete already.
         """
         path, partial = self._path(key), self._partial(key)
         with self._lock:
@@ -142,16 +142,16 @@ class UploadStore:
 
     def finish(self, handle: str, file_type: str, organization_id: Any = None) -> str:
         """
-        Make a cluster of a file; again for the same file, it is the same cluster.
+        Make a cluster of a file; repeated for the same file, return the same cluster.
 
         Parameters
         ----------
         handle
-            Of a manifest, an archive or a video.
+            Handle of a manifest, an archive or a video.
         file_type
-            Which of them it is.
+            Type of the file.
         organization_id
-            Whose it becomes.
+            Organization of the cluster.
 
         Returns
         -------
@@ -161,7 +161,7 @@ class UploadStore:
         Raises
         ------
         UploadRefusedError
-            If there is no such file, or it is not what it should be.
+            If there is no such file, or it has another type.
         """
         with self._lock:
             known = self._read_handle(handle)
@@ -175,7 +175,7 @@ class UploadStore:
             images = self._images(str(known["key"]), file_type)
             clusters = self._made("clusters")
             number = str(1_000_000_001 + len(list(clusters.iterdir())))
-            told = {
+            cluster = {
                 "cluster_id": number,
                 "file_type": file_type,
                 "file": known["key"],
@@ -183,18 +183,18 @@ class UploadStore:
                 "organization_id": organization_id,
                 "images": images,
             }
-            _write_json(clusters / f"{number}.json", told)
+            _write_json(clusters / f"{number}.json", cluster)
             _write_json(self._made("handles") / f"{handle}.json", {**known, "cluster_id": number})
             self._log("finished", key=known["key"], cluster_id=number, images=len(images))
             return number
 
     def clusters(self) -> list[dict[str, Any]]:
-        """Return what was finished, in order."""
+        """Return the finished uploads, in order."""
         folder = self.folder / "clusters"
         return [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
 
     def log(self) -> list[dict[str, Any]]:
-        """Return what came, in order."""
+        """Return the events, in order."""
         path = self.folder / "log.jsonl"
         return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
 
@@ -217,7 +217,7 @@ class UploadStore:
         return handle
 
     def _images(self, key: str, file_type: str) -> list[dict[str, Any]]:
-        """Return the images of a file, with what each says of itself."""
+        """Return the images of a file, with their image descriptions."""
         path = self._path(key)
         if file_type == "mly_bundle_manifest":
             return self._images_of_manifest(path)
@@ -262,7 +262,7 @@ class UploadStore:
         return folder
 
     def _handle(self, key: str) -> str:
-        # Not to be guessed from the key: who has a handle has uploaded the file.
+        # The handle cannot be guessed from the key: only a client that uploaded the file has it.
         return hashlib.sha256(f"handle of {key}".encode()).hexdigest()[:40]
 
     def _read_handle(self, handle: Any) -> dict[str, Any] | None:
@@ -279,7 +279,7 @@ class UploadStore:
 
 
 def unwritten(pieces: Iterable[bytes], after: int) -> Iterator[bytes]:
-    """Yield pieces up to so many bytes, then break off as a connection does."""
+    """Yield pieces up to a number of bytes, then raise like a broken connection."""
     for piece in pieces:
         if len(piece) >= after:
             yield piece[:after]
@@ -295,7 +295,7 @@ def _described(picture: bytes) -> dict[str, Any]:
     described: Any = None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged EXIF is a matter of who uploads
+            warnings.simplefilter("ignore")  # damaged EXIF is the client's problem
             text = Image.open(io.BytesIO(picture)).getexif().get(_IMAGE_DESCRIPTION)
         described = json.loads(text) if text else None
     except (UnidentifiedImageError, ValueError, OSError, SyntaxError):

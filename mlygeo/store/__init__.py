@@ -44,17 +44,17 @@ __all__ = [
 log = logging.getLogger("mlygeo.store")
 
 FrameLike: TypeAlias = "gpd.GeoDataFrame | str | os.PathLike[str]"
-"""What stands for a frame in a call: a GeoDataFrame, or the path of a file that holds one."""
+"""A frame as an argument: a GeoDataFrame, or the path of a file with one."""
 
 PARQUET = (".parquet", ".geoparquet", ".pq")
 
 
 class Format(Protocol):
     """
-    What the module of a format has.
+    The functions in the module of a format.
 
-    `read` returns the rows that meet the box (degrees) and the columns asked for, or all where these are
-    None. `write` need not be atomic.
+    `read` returns the rows that intersect the box (degrees) and the requested columns, or all where these
+    are None. `write` need not be atomic.
     """
 
     def read(
@@ -85,7 +85,7 @@ FORMATS: dict[str, Callable[[], Format]] = {
     **dict.fromkeys(text.SEPARATORS, _table_of_text),
     **dict.fromkeys(gdal.DRIVERS, _format_of_gdal),
 }
-"""The format of each ending that frames can be written to; its module is imported when a file needs it."""
+"""The format of each ending that frames can be written to; a format's module is imported when it is needed."""
 
 
 def read_frame(
@@ -206,7 +206,7 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
 
 
 def as_frame(value: FrameLike, *, frame: str | None = None) -> gpd.GeoDataFrame:
-    """Return the frame that a caller means: the frame itself, or what its file holds."""
+    """Return a frame that was given as itself or as the path of its file."""
     return read_frame(value, frame=frame) if isinstance(value, str | os.PathLike) else value
 
 
@@ -219,7 +219,7 @@ def check_writable(path: Path) -> None:
     FormatError
         If the ending names no format that frames can be written to.
     FileError
-        If the folder cannot be made, or the path is one.
+        If the folder cannot be made, or the path is a folder.
     """
     ending = path.suffix.lower()
     if ending == ".shp":
@@ -237,7 +237,7 @@ def check_writable(path: Path) -> None:
 
 
 def has_layers(path: Path) -> bool:
-    """Return whether a file may hold several layers: whether GDAL reads it."""
+    """Return whether a file may have several layers: whether GDAL reads it."""
     return _format(path) is gdal
 
 
@@ -259,7 +259,7 @@ def _read_file(
 
 
 def _format(path: Path) -> Format:
-    """Return the format of a file to read; GDAL knows more than it is asked to write."""
+    """Return the format of a file to read; GDAL reads more formats than mlygeo writes with it."""
     return FORMATS.get(path.suffix.lower(), _format_of_gdal)()
 
 
@@ -271,7 +271,7 @@ def _must_exist(path: Path) -> None:
 
 
 def _with_whole_ids(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Bring the columns of ids back to whole numbers, where a format could only hold text."""
+    """Convert the columns of ids back to whole numbers, where a format stores them as text."""
     whole = {}
     for name in ("id", "creator_id", "organization_id", "point_id"):
         if name in frame.columns and str(frame[name].dtype) in {"str", "object", "string"}:

@@ -1,4 +1,4 @@
-"""Files that appear whole under their name, or not at all."""
+"""Atomic files: a file appears complete under its name, or not at all."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """
-    Give a temporary path beside `path`, and put it in its place once it is whole and on disk.
+    Yield a temporary path beside `path`, and rename it to `path` once it is complete and on disk.
 
-    The temporary file keeps the ending, since that tells the writers the format. Where anything
-    fails it is removed, and whatever stood under the name still does.
+    The temporary file has the same ending, since writers choose the format by it. On any error the
+    temporary file is removed, and an existing file at `path` stays unchanged.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def atomic(path: Path) -> Iterator[Path]:
     Raises
     ------
     FileError
-        If the disk is full, or the place cannot be written to.
+        If the disk is full, or the folder is not writable.
     """
     folder = None
     try:
@@ -61,14 +61,14 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def write_text(text: str, path: Path) -> Path:
-    """Write a text file (UTF-8), whole or not at all."""
+    """Write a text file (UTF-8) atomically."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
     return path
 
 
 def file_error(error: OSError, path: Path) -> FileError:
-    """Return what an operating system's error means for this path, in one line."""
+    """Return our error for an operating system's error at this path, with a message of one line."""
     if error.errno == errno.ENOSPC:
         return FileError(f"the disk is full: {path} was not written", hint="free some space; nothing was harmed")
     if error.errno == errno.EDQUOT:
@@ -83,7 +83,7 @@ def _to_disk(path: Path) -> None:
 
 
 def _folder_to_disk(folder: Path) -> None:
-    # Windows cannot open folders; there the rename alone has to do.
+    # Windows cannot open folders; there the rename must suffice.
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -29,7 +29,7 @@ DRIVERS = {
     ".fgb": "FlatGeobuf",
     ".sqlite": "SQLite",
 }
-"""The driver for each ending that frames can be written to: those that keep every id."""
+"""The driver for each ending that frames can be written to: formats that preserve every id."""
 
 
 def read(
@@ -39,7 +39,7 @@ def read(
     columns: Sequence[str] | None,
     layer: str | None = None,
 ) -> gpd.GeoDataFrame:
-    """Return the frame of a layer, whole numbers exactly; only rows that meet the box, where there is one."""
+    """Return the frame of a layer, with exact whole numbers; with a box, only the rows that intersect it."""
     import geopandas as gpd
     import pandas as pd
     import pyarrow as pa
@@ -63,7 +63,7 @@ def read(
         raise FormatError(f"{path.name} cannot be read: {error}") from error
     if not isinstance(found, gpd.GeoDataFrame):
         raise FormatError(f"{path.name} has no geometry")
-    if mask is not None:  # a spatial index gives rows in an order of its own
+    if mask is not None:  # a spatial index returns rows in another order
         found = found.sort_index().reset_index(drop=True)
     plain = {
         name: found[name].astype("int64")
@@ -74,7 +74,7 @@ def read(
 
 
 def write(frame: gpd.GeoDataFrame, path: Path) -> None:
-    """Write a frame in the format that the ending tells."""
+    """Write a frame in the format of the ending."""
     import pyogrio
 
     driver = DRIVERS[path.suffix.lower()]
@@ -95,7 +95,7 @@ def write(frame: gpd.GeoDataFrame, path: Path) -> None:
 
 
 def plain_columns(frame: gpd.GeoDataFrame, *, ids_as_text: bool) -> gpd.GeoDataFrame:
-    """Return a frame of columns that every format can hold: lists become JSON text, further geometries WKT."""
+    """Return a frame of columns that every format can store: lists become JSON text, further geometries WKT."""
     import pandas as pd
 
     plain: dict[str, pd.Series] = {}
@@ -122,7 +122,7 @@ def plain_columns(frame: gpd.GeoDataFrame, *, ids_as_text: bool) -> gpd.GeoDataF
 
 
 def _gpx_layer(path: Path) -> str:
-    """Return the layer of a GPX file that holds something: way points, else track or route points."""
+    """Return the first layer of a GPX file with features: way points, else track or route points."""
     import pyogrio
 
     counts = {

@@ -1,9 +1,9 @@
 """
-GeoParquet 1.1, written for GIS tools, and read whole or in parts.
+GeoParquet 1.1: written for GIS tools, and read whole or in parts.
 
-Written files hold WKB, a bounding-box column that readers prune row groups by, zstd compression, row
-groups of 100,000 rows, and rows along a Z-order curve where there is more than one group. Points go
-between arrays and WKB without an object per point; `mlygeo.store.points` reads parts of such files.
+Written files have WKB, a bounding-box column that lets readers skip row groups, zstd compression, row
+groups of 100,000 rows, and rows along a Z-order curve where there is more than one group. Points are
+converted between arrays and WKB without an object per point; `mlygeo.store.points` reads parts of files.
 Specification: https://geoparquet.org/releases/v1.1.0/.
 """
 
@@ -33,7 +33,7 @@ ROWS_PER_GROUP = 100_000
 """Rows in a row group: fewer make whole reads slow, more make reads of a box slow (measured)."""
 
 MOST_BYTES = 2**31 - 1
-"""Bytes in a piece of a column: where 32-bit offsets end. Not every reader knows wider ones."""
+"""Most bytes in a chunk of a column: the limit of 32-bit offsets. Not every reader supports wider ones."""
 
 POINT_WKB: Final = np.dtype([("order", "u1"), ("type", "<u4"), ("x", "<f8"), ("y", "<f8")])
 """A point in little-endian WKB, 21 bytes."""
@@ -53,8 +53,8 @@ def read(
     path
         The file; geometry as WKB or in a native encoding.
     bbox
-        West, south, east, north in degrees (west > east crosses the antimeridian): only rows
-        whose own box meets it, and only the row groups that can hold such rows.
+        West, south, east, north in degrees (west > east crosses the antimeridian): only rows whose
+        own box intersects it are returned, and only row groups that may have such rows are read.
     columns
         Attribute columns to read, further geometry columns among them; None reads all.
 
@@ -68,9 +68,9 @@ def read(
     FileError
         If it cannot be read.
     FormatError
-        If it is no GeoParquet.
+        If the file is not GeoParquet.
     FrameError
-        If a column asked for is not there.
+        If a requested column is missing.
     """
     import geopandas as gpd
 
@@ -109,7 +109,7 @@ def write(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     frame
-        Any GeoDataFrame; its index is not kept. Further columns of geometry are kept as such.
+        Any GeoDataFrame; its index is not stored. Further geometry columns stay geometry.
     path
         The file. Not atomic by itself; see `mlygeo.store.write_frame`.
     """
@@ -161,7 +161,7 @@ def write_points(
     crs
         Anything pyproj understands.
     attrs
-        What the frame shall carry in `attrs`; JSON.
+        The frame's `attrs`; JSON.
     name
         Name of the geometry column.
     """
@@ -200,7 +200,7 @@ def _write(
     further: dict[str, Any] | None = None,
 ) -> None:
     known: Flags = np.asarray(np.isfinite(bounds).all(axis=0))
-    # A table without columns has no rows either, whatever its frame has.
+    # A table without columns has no rows either, even if its frame has.
     table = table.append_column(name, wkb) if table.num_columns else pa.table({name: wkb})
     table = table.append_column("bbox", _bbox_column(bounds, known))
     if len(table) > ROWS_PER_GROUP:
@@ -218,7 +218,7 @@ def _write(
         path,
         table.schema,
         compression="zstd",
-        # A dictionary of nearly unique values only costs time.
+        # A dictionary of nearly unique values only takes time.
         use_dictionary=[n for n in table.column_names if n not in (name, "bbox", *plain)] or False,
         write_statistics=[n for n in table.column_names if n not in (name, "bbox")]
         + [f"bbox.{side}" for side in ("xmin", "ymin", "xmax", "ymax")],
@@ -255,7 +255,7 @@ def _further(file: pq.ParquetFile, geo: dict[str, Any]) -> list[str]:
 
 
 def _bbox_column(bounds: Floats, known: Flags) -> pa.StructArray:
-    """Return boxes as float32, rounded outwards so that a box never fails to hold its geometry."""
+    """Return boxes as float32, rounded outwards so that a box always contains its geometry."""
     sides = {}
     for side, values, outwards in zip(
         ("xmin", "ymin", "xmax", "ymax"), bounds, (-np.inf, -np.inf, np.inf, np.inf), strict=True
@@ -283,7 +283,7 @@ def _z_order(x: Floats, y: Floats) -> Rows:
 
 
 def _groups_meeting(file: pq.ParquetFile, geo: dict[str, Any], bbox: tuple[float, float, float, float]) -> list[int]:
-    """Return the row groups whose statistics do not rule out that they hold rows in the box."""
+    """Return the row groups that may have rows in the box, by their statistics."""
     column = geo["columns"][geo["primary_column"]]
     covering = column.get("covering", {}).get("bbox")
     if not _is_lonlat(column.get("crs", "OGC:CRS84")):
@@ -325,7 +325,7 @@ def _geometry(values: pa.ChunkedArray, column: dict[str, Any], path: Path) -> An
         array = values.combine_chunks()
         if column.get("geometry_types") == ["Point"] and values.null_count == 0:
             x, y = coordinates(values, path)
-            if np.isfinite(x).all():  # an empty point has no coordinates to make it from
+            if np.isfinite(x).all():  # an empty point has no coordinates
                 return gpd.points_from_xy(x, y)
         return gpd.array.GeometryArray(_shapes(array, path))
     if encoding == "point":
@@ -336,7 +336,7 @@ def _geometry(values: pa.ChunkedArray, column: dict[str, Any], path: Path) -> An
 
 
 def _restored(table: pa.Table, file: pq.ParquetFile) -> Any:
-    """Return attributes as pandas columns, in the dtypes that they had when written."""
+    """Return attributes as pandas columns, in the dtypes at the time of writing."""
     data = frames.to_pandas(table)
     for column in pandas_metadata(file).get("columns", []):
         name, dtype = column.get("name"), column.get("numpy_type")
@@ -346,7 +346,7 @@ def _restored(table: pa.Table, file: pq.ParquetFile) -> Any:
 
 
 def _plain_pandas_metadata(table: pa.Table, others: tuple[str, ...]) -> dict[str, Any]:
-    """Return the metadata by which pandas restores dtypes, for a table that pandas did not make."""
+    """Return the metadata from which pandas restores dtypes, for a table that pandas did not make."""
     columns: list[dict[str, Any]] = []
     for field in table.schema:
         if field.name in others:
@@ -358,7 +358,7 @@ def _plain_pandas_metadata(table: pa.Table, others: tuple[str, ...]) -> dict[str
 
 
 def _pandas_types(field: pa.Field, *, has_gaps: bool) -> dict[str, str]:
-    """Return what pandas' own metadata call the type of a column."""
+    """Return the names of a column's type in pandas' metadata."""
     kind = field.type
     if pa.types.is_integer(kind):
         dtypes = {schema.dtype(field.name) for schema in frames.SCHEMAS.values()} - {None}
@@ -407,7 +407,7 @@ def _crs_of(crs: Any) -> Any:
     return CRS.from_epsg(4326) if _is_lonlat(crs) else CRS.from_user_input(crs)
 
 
-# What reading whole and in parts has in common: opening, metadata, coordinates of points.
+# Shared by reading whole and in parts: opening, metadata, coordinates of points.
 
 
 def open_file(path: Path) -> pq.ParquetFile:
@@ -418,7 +418,7 @@ def open_file(path: Path) -> pq.ParquetFile:
 
 
 def reading(path: Path, action: Any) -> Any:
-    """Return what an action on a file returns; Arrow's errors become ours."""
+    """Return the result of an action on a file; Arrow's errors become ours."""
     try:
         return action()
     except pa.ArrowInvalid as error:
@@ -428,7 +428,7 @@ def reading(path: Path, action: Any) -> Any:
 
 
 def geo_metadata(file: pq.ParquetFile, path: Path) -> dict[str, Any]:
-    """Return the GeoParquet metadata of a file; FormatError where there are none, or broken ones."""
+    """Return the GeoParquet metadata of a file; raise FormatError where they are missing or damaged."""
     raw = (file.schema_arrow.metadata or {}).get(b"geo")
     if raw is None:
         raise FormatError(f"{path.name} is Parquet, but not GeoParquet: it says nothing of a geometry")
@@ -442,19 +442,19 @@ def geo_metadata(file: pq.ParquetFile, path: Path) -> dict[str, Any]:
 
 
 def pandas_metadata(file: pq.ParquetFile) -> dict[str, Any]:
-    """Return what pandas noted in a file; nothing where another program wrote it."""
+    """Return pandas' metadata in a file; empty where another program wrote it."""
     return dict(file.schema_arrow.pandas_metadata or {})
 
 
 def is_attribute(name: str, geo: dict[str, Any]) -> bool:
-    """Return whether a column is neither geometry nor bounding box nor pandas' index."""
+    """Return whether a column is an attribute: not geometry, bounding box or pandas' index."""
     coverings = [column.get("covering", {}).get("bbox", {}) for column in geo["columns"].values()]
     boxes = {path[0] for covering in coverings for path in covering.values()}
     return name not in geo["columns"] and name not in boxes and not name.startswith("__index_level_")
 
 
 def coordinates(geometry: pa.ChunkedArray, path: Path) -> tuple[Floats, Floats]:
-    """Return the coordinates of points without making an object of each."""
+    """Return the coordinates of points without an object per point."""
     parts = [_coordinates(chunk, path) for chunk in geometry.chunks]
     if len(parts) == 1:
         return parts[0]
@@ -462,7 +462,7 @@ def coordinates(geometry: pa.ChunkedArray, path: Path) -> tuple[Floats, Floats]:
 
 
 def to_lonlat(x: Floats, y: Floats, column: dict[str, Any], path: Path) -> tuple[Floats, Floats]:
-    """Return coordinates in the CRS of a geometry column as degrees, NaN where that cannot be."""
+    """Return coordinates in the CRS of a geometry column as degrees, NaN where that is impossible."""
     crs = column.get("crs", "OGC:CRS84")
     if _is_lonlat(crs):
         return x, y

@@ -1,8 +1,8 @@
 """
-Points to work on, from a frame, a table or a GeoParquet file: column by column, and only what is asked for.
+Points from a frame, a table or a GeoParquet file, read column by column as needed.
 
-A selection from ten million images needs their coordinates and ids, and everything else of the
-few that are chosen. `open_points` gives that view of a GeoDataFrame and of a file alike.
+A selection from ten million images needs the coordinates and ids of all, and all columns of the few
+selected images. `open_points` gives the same view of a GeoDataFrame and of a file.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Flags, Floats, Rows, Whole
 
 THREADS = 2
-"""Row groups decoded at once: more gain little and hold more memory (measured on 2 cores)."""
+"""Row groups decoded at once: more gain little and need more memory (measured on 2 cores)."""
 
 
 class Points(Protocol):
-    """Points with attributes; what is not asked for is not read."""
+    """Points with attributes, which are read as needed."""
 
     @property
     def name(self) -> str:
@@ -74,17 +74,17 @@ def open_points(value: store.FrameLike, *, name: str) -> Points:
         A GeoDataFrame of points, or the path of any file of them. GeoParquet is read column by
         column as needed.
     name
-        What messages call a frame; a file goes by its own name.
+        Name of a frame in messages; a file has its own name.
 
     Returns
     -------
     points
-        A view of it.
+        A view of the frame or file.
 
     Raises
     ------
     FrameError
-        If it holds other geometries than points, or has no CRS.
+        If it has other geometries than points, or no CRS.
     """
     if isinstance(value, str | os.PathLike):
         path = Path(value).expanduser()
@@ -123,7 +123,7 @@ class FramePoints:
 
     @property
     def columns(self) -> list[str]:
-        """Names of the attributes; a further position, such as the computed one, is none."""
+        """Names of the attributes; a further position, such as the computed one, is not an attribute."""
         return [str(name) for name, dtype in self.frame.dtypes.items() if str(dtype) != "geometry"]
 
     @property
@@ -150,7 +150,7 @@ class FramePoints:
 
 class PointFile:
     """
-    The points of a GeoParquet file, of which only what is asked for is read.
+    The points of a GeoParquet file, which is read only as far as needed.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ class PointFile:
     Attributes
     ----------
     name
-        What messages call it: the name of the file.
+        Name in messages: the name of the file.
 
     Raises
     ------
@@ -185,12 +185,12 @@ class PointFile:
 
     @property
     def columns(self) -> list[str]:
-        """Names of the attribute columns: neither geometry nor bounding box nor pandas' index."""
+        """Names of the attribute columns: all but geometry, bounding box and pandas' index."""
         return [name for name in self._file.schema_arrow.names if parquet.is_attribute(name, self.geo)]
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """What the frame carried in `attrs` when it was written."""
+        """The frame's `attrs` when it was written."""
         return dict(parquet.pandas_metadata(self._file).get("attributes") or {})
 
     @cached_property
@@ -201,7 +201,7 @@ class PointFile:
         Raises
         ------
         FormatError
-            If the file holds other geometries than points.
+            If the file has other geometries than points.
         """
         lon, lat = np.empty(len(self)), np.empty(len(self))
         ends = np.cumsum(self._groups)
@@ -231,7 +231,7 @@ class PointFile:
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """
-        Return chosen rows, in the order asked for.
+        Return chosen rows, in the given order.
 
         Parameters
         ----------
@@ -268,7 +268,7 @@ class PointFile:
         return pa.concat_tables(parts).select(names).take(pa.array(back)).replace_schema_metadata(None)
 
     def _row_group(self, group: int, columns: list[str]) -> pa.Table:
-        # One reader a thread: Arrow does not promise that threads may share one.
+        # One reader for each thread: Arrow does not promise that threads may share one.
         if not hasattr(self._local, "file"):
             self._local.file = pq.ParquetFile(self.path, metadata=self._file.metadata)
         file: pq.ParquetFile = self._local.file
@@ -277,7 +277,7 @@ class PointFile:
 
 @dataclass(frozen=True)
 class TablePoints:
-    """The points of an Arrow table, whose coordinates stand in the columns `lon` and `lat`."""
+    """The points of an Arrow table, with coordinates in the columns `lon` and `lat`."""
 
     table: pa.Table
     name: str
@@ -363,14 +363,14 @@ def keep(points: Points, *, region: Area | None, conditions: dict[str, Any]) -> 
     points
         Any points.
     region
-        None is the whole earth.
+        None for the whole earth.
     conditions
-        See `frames.filter_images`; none keeps all.
+        See `frames.filter_images`; without conditions all points are returned.
 
     Raises
     ------
     FrameError
-        If a condition asks for a column that is not there.
+        If the column of a condition is missing.
     """
     kept = np.ones(len(points), dtype=bool)
     if conditions:
@@ -405,7 +405,7 @@ def ids_of(points: Points, column: str) -> Whole:
     Raises
     ------
     FrameError
-        If it is not there, has gaps or holds other things than whole numbers.
+        If it is missing, has gaps or has values other than whole numbers.
     """
     values = points.arrow(column)
     if pa.types.is_integer(values.type) and not values.null_count:
@@ -423,7 +423,7 @@ def floats_of(points: Points, column: str) -> Floats:
     Raises
     ------
     FrameError
-        If it is not there, or holds other things than numbers.
+        If it is missing, or has values other than numbers.
     """
     try:
         return np.asarray(dtypes.cast(_series(points.arrow(column)), "float64").to_numpy(dtype=float, na_value=np.nan))
@@ -438,7 +438,7 @@ def truths_of(points: Points, column: str) -> Flags:
     Raises
     ------
     FrameError
-        If it is not there, or holds other things.
+        If it is missing, or has other values.
     """
     try:
         return np.asarray(dtypes.cast(_series(points.arrow(column)), "bool").to_numpy(dtype=bool))

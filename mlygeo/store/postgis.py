@@ -1,9 +1,9 @@
 """
 Frames as tables of a PostGIS database: written in one transaction, read back with their dtypes.
 
-A table is named by a URL: `postgresql://user@host:5432/database?table=schema.table`. Whatever else libpq
-understands may stand in it, and its environment variables and password file are used; the URL and the
-password appear in no message and no log. Rows travel as the text of COPY, in both directions.
+A URL names a table: `postgresql://user@host:5432/database?table=schema.table`. The URL may have all other
+parts that libpq understands, and libpq's environment variables and password file are used; the URL and the
+password appear in no message and no log. Rows are sent and read as the text of COPY.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ log = logging.getLogger("mlygeo.store.postgis")
 PREFIXES = ("postgresql://", "postgres://")
 
 KEY = "fid"
-"""Primary key that every table gets: QGIS asks for one, and it keeps the order of the rows."""
+"""Primary key of every table: QGIS needs one, and it preserves the order of the rows."""
 
 LONGEST_NAME = 63
-"""Bytes of an identifier that PostgreSQL keeps (NAMEDATALEN)."""
+"""Most bytes of an identifier in PostgreSQL (NAMEDATALEN)."""
 
 ROWS_AT_ONCE = 50_000
-"""Rows that are turned into text at a time; some 10 MB."""
+"""Rows that are converted to text at a time; some 10 MB."""
 
 READ_AS = {
     "timestamptz": "(extract(epoch FROM {}) * 1000000)::bigint",
@@ -51,7 +51,7 @@ READ_AS = {
     "date": "(extract(epoch FROM {}) * 1000000)::bigint",
     "bool": "({})::int",
 }
-"""How a type is asked for, so that it comes exactly: times as microseconds since 1970."""
+"""Expression that reads a type exactly: times as microseconds since 1970."""
 
 _FORM = "postgresql://user@host/database?table=schema.table"
 
@@ -64,7 +64,7 @@ class Table:
     Parameters
     ----------
     database
-        What libpq connects to; may hold a password, so it is never shown.
+        The address that libpq connects to; it may contain a password, so it is never shown.
     schema
         Schema of the table; None takes the first of the search path.
     name
@@ -76,7 +76,7 @@ class Table:
     name: str
 
     def __repr__(self) -> str:
-        """Leave out the address, which may hold a password."""
+        """Leave out the address, which may contain a password."""
         return f"Table({self!s})"
 
     def __str__(self) -> str:
@@ -101,13 +101,13 @@ def table_of(url: str) -> Table:
     Raises
     ------
     InputError
-        If it names no table, or cannot be understood.
+        If it names no table, or is invalid.
     """
     try:
         parts = urlsplit(url)
         words = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
-        # The error quotes the URL, which may hold a password.
+        # The error quotes the URL, which may contain a password.
         raise InputError("the URL of the database cannot be understood", hint=_FORM) from None
     named = [value for word, value in words if word == "table"]
     if len(named) != 1 or not named[0].strip("."):
@@ -122,10 +122,10 @@ def table_of(url: str) -> Table:
 
 def write(frame: gpd.GeoDataFrame, url: str) -> None:
     """
-    Write a frame as a table, whole or not at all: all is one transaction.
+    Write a frame as a table, in one transaction.
 
     The table gets a primary key, a spatial index, and a comment with the frame's dtypes and `attrs`.
-    A table that mlygeo wrote before is replaced; any other is left alone.
+    A table that mlygeo wrote before is replaced; any other table is left unchanged.
 
     Parameters
     ----------
@@ -139,9 +139,9 @@ def write(frame: gpd.GeoDataFrame, url: str) -> None:
     InputError
         If the URL names no table.
     FrameError
-        If the frame has no CRS that PostGIS has a number for, or two columns are in each other's way.
+        If PostGIS has no number for the frame's CRS, or the names of two columns conflict.
     FileError
-        If the database cannot be reached, refuses, or has a table of that name that is not ours.
+        If the database cannot be reached, refuses, or has a table of that name that mlygeo did not write.
     """
     table = table_of(url)
     srid = _srid(frame)
@@ -178,16 +178,16 @@ def read(
     url
         The table, see `table_of`.
     bbox
-        West, south, east, north in degrees: only rows whose bounding box meets it; the spatial
-        index serves the question.
+        West, south, east, north in degrees: only rows whose bounding box intersects it are
+        returned; the query uses the spatial index.
     columns
         Only these columns, and the geometry. None reads all.
 
     Returns
     -------
     frame
-        In the order that it was written in, with the dtypes and `attrs` it had where mlygeo wrote
-        the table. In others whole numbers with gaps are Int64 and times are UTC.
+        If mlygeo wrote the table, in the same order and with the same dtypes and `attrs`. From other
+        tables, whole numbers with gaps are Int64 and times are UTC.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def read(
     FormatError
         If the table has no geometry.
     FrameError
-        If it lacks a column that was asked for.
+        If a requested column is missing.
     """
     table = table_of(url)
     with _connection(table) as connection:
@@ -235,16 +235,16 @@ def read(
 
 @contextlib.contextmanager
 def _connection(table: Table) -> Iterator[psycopg.Connection]:
-    """Give a connection whose block is one transaction; an error of the database is one of ours."""
+    """Yield a connection whose block is one transaction; the database's errors become ours."""
     try:
         import psycopg
     except ImportError as error:
         raise DependencyError("PostGIS needs psycopg", hint="pip install 'mlygeo[postgis]'") from error
-    # Errors are raised without their cause: a traceback of psycopg may show what it connected to.
+    # Errors are raised without their cause: a traceback of psycopg may show the address.
     try:
         with psycopg.connect(table.database, application_name="mlygeo") as connection:
             connection.execute("SET TIME ZONE 'UTC'")
-            # Fractions to the last digit, whatever the database's default.
+            # Fractions to the last digit, independent of the database's default.
             connection.execute("SET extra_float_digits = 1")
             yield connection
     except psycopg.errors.UndefinedObject as error:
@@ -259,7 +259,7 @@ def _connection(table: Table) -> Iterator[psycopg.Connection]:
 
 
 def _harmless(error: Exception, table: Table) -> str:
-    """Return what a database says, in one line and without the password."""
+    """Return the message of a database, in one line and without the password."""
     from urllib.parse import unquote
 
     text = " ".join(str(error).split())
@@ -290,7 +290,7 @@ def _exists(connection: psycopg.Connection, table: Table) -> bool:
 
 
 def _comment_of(connection: psycopg.Connection, table: Table) -> dict[str, Any] | None:
-    """Return what mlygeo noted about a table that it wrote; None for any other."""
+    """Return mlygeo's description of a table that it wrote; None for any other."""
     text = _identifier(table).as_string(connection)
     found = connection.execute("SELECT obj_description(to_regclass(%s), 'pg_class')", [text]).fetchone()
     if found is None or not (found[0] or "").startswith('{"mlygeo"'):
@@ -347,7 +347,7 @@ def _srid_of(connection: psycopg.Connection, whole: sql.Composable, place: sql.C
 
 
 def _type_of(frame: gpd.GeoDataFrame, name: str, srid: int) -> str:
-    """Return the type that the database gives to a column of a frame."""
+    """Return the database's type for a column of a frame."""
     import pandas as pd
 
     dtype = frame[name].dtype
@@ -371,7 +371,7 @@ def _type_of(frame: gpd.GeoDataFrame, name: str, srid: int) -> str:
 
 
 def _copy_in(connection: psycopg.Connection, frame: gpd.GeoDataFrame, whole: sql.Composable, srid: int) -> None:
-    """Send a frame into the table `whole`, so many rows at a time."""
+    """Send a frame to the table `whole`, some rows at a time."""
     import pandas as pd
     import pyarrow as pa
     import shapely
@@ -393,7 +393,7 @@ def _copy_in(connection: psycopg.Connection, frame: gpd.GeoDataFrame, whole: sql
                 **{name: plain[name].astype("str") for name in plain.columns if plain[name].dtype == object}
             )
             text = io.BytesIO()
-            # An empty field is NULL, and text, in quotes, is not: as COPY reads it.
+            # For COPY, an empty field is NULL, and text in quotes is not.
             csv.write_csv(pa.Table.from_pandas(plain, preserve_index=False), text, options)
             copy.write(text.getvalue())
 
@@ -401,7 +401,7 @@ def _copy_in(connection: psycopg.Connection, frame: gpd.GeoDataFrame, whole: sql
 def _copy_out(
     connection: psycopg.Connection, query: sql.Composable, names: list[str], types: dict[str, str]
 ) -> pa.Table:
-    """Return the rows of a query: columns `names`, whose types in the database are `types`."""
+    """Return the rows of a query: columns `names`, with the database's types `types`."""
     import pyarrow as pa
     from psycopg import sql
     from pyarrow import csv
@@ -430,7 +430,7 @@ def _copy_out(
 def _frame_of(
     table: pa.Table, geometry: str, srid: int, types: dict[str, str], description: dict[str, Any]
 ) -> gpd.GeoDataFrame:
-    """Return rows as a frame, with the dtypes and `attrs` that its description tells of."""
+    """Return rows as a frame, with the dtypes and `attrs` in the table's description."""
     import geopandas as gpd
     import shapely
 
@@ -446,7 +446,7 @@ def _frame_of(
 
 
 def _restored(values: pd.Series, kind: str, dtype: str | None) -> pd.Series:
-    """Return a column in the dtype that it had, or in the one that its type in the database means."""
+    """Return a column in its original dtype, or in the one for its type in the database."""
     import pandas as pd
 
     if kind in {"timestamptz", "timestamp", "date"}:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
-"""Of the columns, by the file's ending."""
+"""Separator of the columns, by the file's ending."""
 
 LON_NAMES = ("lon", "longitude", "lng", "long", "x")
 LAT_NAMES = ("lat", "latitude", "y")
@@ -27,7 +27,7 @@ WKT_NAMES = ("geometry", "wkt", "geom")
 def read(
     path: Path, *, bbox: tuple[float, float, float, float] | None, columns: Sequence[str] | None
 ) -> gpd.GeoDataFrame:
-    """Return the frame of a table, with these columns or with all; only rows that meet the box, where there is one."""
+    """Return the frame of a table, with these columns or all; with a box, only the rows that intersect it."""
     import geopandas as gpd
     import pyarrow as pa
     from pyarrow import csv
@@ -63,7 +63,7 @@ def read(
 
 
 def write(frame: gpd.GeoDataFrame, path: Path) -> None:
-    """Write a frame as a table, in degrees where its CRS is known."""
+    """Write a frame as a table, in degrees if its CRS is known."""
     import pandas as pd
     import shapely
 

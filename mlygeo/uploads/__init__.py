@@ -1,1 +1,1 @@
-"""What is done to upload photos, archives and videos."""
+"""Uploading photos, archives and videos."""

@@ -1,4 +1,4 @@
-"""Sequences as archives: one a sequence, the same images the same bytes, and the name from them."""
+"""Sequences as archives: one for each sequence; equal images give equal bytes and an equal name."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ if TYPE_CHECKING:
 ENDING = ".zip"
 
 PREFIX = "mly_tools_"
-"""What names of archives start with, ours and the official client's."""
+"""Prefix of the names of archives, of this package and of the official client."""
 
 MARKS = ("sequence_md5sum", "upload_md5sum")
-"""What the comment of an archive of a sequence has one of: the first since mapillary_tools 0.14, the other before."""
+"""Keys in the comment of a sequence's archive: the first since mapillary_tools 0.14, the other before."""
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 _UNIX, _MODE = 3, 0o644 << 16
 
 _DAMAGED = (zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
-"""What reading a damaged archive raises, beside BadZipFile; RuntimeError: one with a password."""
+"""Errors when reading a damaged archive, beside BadZipFile; RuntimeError: an archive with a password."""
 
 
 def write_zip(images: Iterable[tuple[str, bytes]], folder: Path) -> Path:
     """
-    Write a sequence into an archive, as mapillary_tools does.
+    Write a sequence into an archive, like mapillary_tools.
 
-    Pictures are stored as they are, since JPEG does not get smaller; dates and rights are fixed, so
-    that the same images make the same bytes on every machine.
+    Pictures are stored without compression, since JPEG does not get smaller; dates and rights are fixed,
+    so that the same images give the same bytes on every machine.
 
     Parameters
     ----------
     images
-        Of each image, in order, the MD5 of its file, and the bytes with its description.
+        For each image, in order, the MD5 of its file, and the bytes with its description.
     folder
-        Where to; made where it is missing.
+        The folder of the archive; it is made if it is missing.
 
     Returns
     -------
     path
-        The archive, `mly_tools_MD5.zip`; it appears whole or not at all.
+        The archive, `mly_tools_MD5.zip`; it is written atomically.
 
     Raises
     ------
@@ -85,11 +85,11 @@ def write_zip(images: Iterable[tuple[str, bytes]], folder: Path) -> Path:
 
 def descriptions_in(path: Path) -> gpd.GeoDataFrame:
     """
-    Return what the images in an archive of a sequence say of themselves; only their heads are read.
+    Return the image descriptions in an archive of a sequence; only the images' heads are read.
 
-    An archive is one of a sequence where its comment says so, as mapillary_tools and `write_zip`
-    write it, and each of its files is a picture with an image description. Whatever else is
-    called .zip is nothing that anybody asked to publish.
+    An archive is one of a sequence if its comment says so, as mapillary_tools and `write_zip`
+    write it, and if each of its files is a picture with an image description. Other files named
+    .zip are not meant to be published.
 
     Parameters
     ----------
@@ -99,15 +99,15 @@ def descriptions_in(path: Path) -> gpd.GeoDataFrame:
     Returns
     -------
     images
-        A row for each image, as `readers.descriptions.described_images` describes it; `path` is the
-        archive's with the image's name inside.
+        A row for each image, as `readers.descriptions.described_images` describes it; `path` is the path
+        of the archive followed by the image's name inside.
 
     Raises
     ------
     NoSequenceError
-        If it is none of a sequence.
+        If it is not the archive of a sequence.
     FormatError
-        If it is one, and damaged, or an image in it has no description that can be used.
+        If it is damaged, or an image in it has no usable description.
     FileError
         If it cannot be read.
 
@@ -151,7 +151,7 @@ def images_in(path: Path) -> Iterator[tuple[str, int, str]]:
     Raises
     ------
     FormatError
-        If it is no archive of a sequence, or a damaged one.
+        If it is not the archive of a sequence, or damaged.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -176,7 +176,7 @@ def md5_of(path: Path) -> str:
 
 
 class NoSequenceError(FormatError):
-    """It is an archive, but none of a sequence: somebody's pictures, or something else altogether."""
+    """The file is an archive, but not of a sequence: pictures without descriptions, or other files."""
 
 
 def _pictures(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
@@ -198,10 +198,10 @@ def _pictures(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
 
 def _is_marked(comment: bytes) -> bool:
     try:
-        told = json.loads(comment)
+        content = json.loads(comment)
     except (ValueError, RecursionError):
         return False
-    return isinstance(told, dict) and any(isinstance(told.get(mark), str) and told[mark] for mark in MARKS)
+    return isinstance(content, dict) and any(isinstance(content.get(mark), str) and content[mark] for mark in MARKS)
 
 
 def _unreadable(path: Path, error: Exception) -> FormatError:
@@ -216,6 +216,6 @@ def _write(file: object, images: Iterable[tuple[str, bytes]]) -> None:
             entry.create_system, entry.external_attr = _UNIX, _MODE
             archive.writestr(entry, content)
             of_sequence.update(md5.encode())
-        # mapillary_tools takes no archive without it.
-        told = {"sequence_md5sum": of_sequence.hexdigest()}
-        archive.comment = json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
+        # mapillary_tools rejects archives without it.
+        comment = {"sequence_md5sum": of_sequence.hexdigest()}
+        archive.comment = json.dumps(comment, sort_keys=True, separators=(",", ":")).encode()

@@ -1,20 +1,20 @@
 """
-What is said of the photos in an import path: description files, the records of `process`, and EXIF.
+Descriptions of the photos in an import path: description files, the records of `process`, and EXIF.
 
-Three things describe a photo. Of each folder, of those in it and of those it lies in:
+A photo is described by three sources, the first two from its folder and the folders above:
 
 1. The description file, `mapillary_image_description.json`, which users edit and other tools write.
-   It has no fields for whose an image is: see `readers.descriptions.PERSONAL_COLUMNS`.
-2. Our record, the frame that `process` leaves in `.mlygeo`, which holds all that it knows.
-3. The image description in the EXIF of the photo, which travels with it when it is moved or copied.
+   It has no fields for the owner of an image: see `readers.descriptions.PERSONAL_COLUMNS`.
+2. The record: the frame that `process` writes into `.mlygeo`, with all values.
+3. The image description in the EXIF of the photo, which stays with it when it is moved or copied.
 
-A photo is described by the newer one of the first two, be it in its own folder or in one above
-it; by the description file where both are as new. That counts with what it holds and what it
-leaves out: a heading that was taken out of the file stays out, and a photo that it calls a
-duplicate does not go up, whatever its EXIF says. What a description file does not say of
-organization, privacy, user and photo UUID is taken from the newest record that knows the photo,
-which again counts as it is: what a later run of `process` took back is not in EXIF either. EXIF
-says it where there is no such record, and all of it where nothing else describes the photo.
+The newer one of the first two counts, in the photo's own folder or in one above it; the description
+file if both have the same time. It counts completely: a heading that was removed from the file is not
+added again, and a photo that the file calls a duplicate is not uploaded, whatever its EXIF says.
+Organization, privacy, user and photo UUID, which a description file may lack, come from the newest
+record with the photo. The record counts completely too: a value that a later run of `process` removed
+is not read from EXIF. EXIF gives these values if there is no such record, and all values if no other
+source describes the photo.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ def trees(places: Iterable[Path], *, skip_subfolders: bool = False) -> list[Tree
     """
     Return import paths with their files, each file once.
 
-    A folder that was named with `process -o` stands for the photos that it is about; the copies of
-    them in it, which --keep-original makes, are the same photos once more.
+    A folder that was given with `process -o` means the photos of that run; the copies in it, which
+    --keep-original makes, are the same photos and are left out.
 
     Parameters
     ----------
     places
-        Folders and files that are there.
+        Existing folders and files.
     skip_subfolders
-        Look only at the folders themselves.
+        Leave out subfolders.
 
     Raises
     ------
@@ -65,9 +65,9 @@ def trees(places: Iterable[Path], *, skip_subfolders: bool = False) -> list[Tree
     for place in places:
         if place.is_dir():
             folders, files = _walked(str(place), skip_subfolders=skip_subfolders)
-            if (elsewhere := photos_of(place)) is not None:
+            if (photo_folder := photos_of(place)) is not None:
                 copies = os.path.join(place, COPIES, "")  # noqa: PTH118
-                more = _walked(str(elsewhere), skip_subfolders=skip_subfolders)
+                more = _walked(str(photo_folder), skip_subfolders=skip_subfolders)
                 folders, files = folders + more[0], [path for path in files + more[1] if not path.startswith(copies)]
             tree = Tree(str(place), list(dict.fromkeys(folders)), [], whole=True)
             found.append(tree)
@@ -85,18 +85,18 @@ def trees(places: Iterable[Path], *, skip_subfolders: bool = False) -> list[Tree
 @dataclass(frozen=True)
 class Tree:
     """
-    An import path: a folder with what lies below it, or some files of one folder.
+    An import path: a folder with its subfolders, or some files of one folder.
 
     Parameters
     ----------
     base
         The folder.
     folders
-        Folders whose descriptions count.
+        Folders whose description files are read.
     files
-        Files that count, hidden ones apart; folders before their subfolders.
+        Files without hidden ones; folders before their subfolders.
     whole
-        Whether it is the folder, and not only some of its files.
+        Whether it is the whole folder, not only some of its files.
     """
 
     base: str
@@ -107,20 +107,20 @@ class Tree:
 
 def described(tree: Tree, desc_path: Any = None) -> gpd.GeoDataFrame | None:
     """
-    Return what description files and records say of the files of an import path.
+    Return the files of an import path as described by description files and records.
 
     Parameters
     ----------
     tree
         The import path.
     desc_path
-        A description file that stands for all others; records still say whose the images are.
+        A description file that replaces all others; owners of images still come from records.
 
     Returns
     -------
     images
-        Images frame of local files, a row for each file that is described, also those that are
-        gone; None where nothing describes any.
+        Images frame of local files, a row for each described file, including deleted ones; None
+        if no file is described.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def described(tree: Tree, desc_path: Any = None) -> gpd.GeoDataFrame | None:
     where = dict(zip(_real(tree.files), tree.files, strict=True))
     wanted = dict.fromkeys(chosen) | {each: None for group in sources for each in group if each.is_record}
     frames = {source: _placed(read, source, tree, where) for source in wanted if (read := _read(source)) is not None}
-    # What lies above the import path and is about other photos is none of it.
+    # Files above the import path may describe other photos, which are left out.
     frames = {source: images for source, images in frames.items() if len(images) or source.scope == source.base}
     chosen = [source for source in chosen if source in frames]
     wanted = {source: None for source in wanted if source in frames}
@@ -147,7 +147,7 @@ def described(tree: Tree, desc_path: Any = None) -> gpd.GeoDataFrame | None:
 
 def in_exif(files: Iterable[str]) -> gpd.GeoDataFrame:
     """
-    Return what photos say of themselves, in their image description.
+    Return the image descriptions in photos.
 
     Parameters
     ----------
@@ -157,8 +157,8 @@ def in_exif(files: Iterable[str]) -> gpd.GeoDataFrame:
     Returns
     -------
     images
-        As `mlygeo.read_descriptions` has them, with `exif_text` (str), the description
-        as it is; no row for a photo without one.
+        As from `mlygeo.read_descriptions`, with `exif_text` (str), the unchanged description;
+        photos without a description have no row.
     """
     import json
 
@@ -181,7 +181,7 @@ def in_exif(files: Iterable[str]) -> gpd.GeoDataFrame:
 
 
 class _Source(NamedTuple):
-    """A file that describes photos: those of its folder, of which those below `scope` are meant."""
+    """A file that describes photos of its folder; only those below `scope` are used."""
 
     path: Path
     base: str
@@ -191,7 +191,7 @@ class _Source(NamedTuple):
 
 
 def _walked(root: str, *, skip_subfolders: bool) -> tuple[list[str], list[str]]:
-    """Return a folder and its subfolders, and their files, but for hidden ones."""
+    """Return a folder and its subfolders, and their files, without hidden ones."""
     folders: list[str] = []
     files: list[str] = []
     for folder, subfolders, names in os.walk(root, onerror=places.unlisted):
@@ -203,9 +203,9 @@ def _walked(root: str, *, skip_subfolders: bool) -> tuple[list[str], list[str]]:
 
 def _sources(tree: Tree) -> list[list[_Source]]:
     """
-    Return of each folder the files that describe photos, the newest first; one as new as another is the first.
+    Return for each folder the files that describe photos, the newest first; of equal times the description file.
 
-    The folders above the import path count too: `process` may have been told of one of those.
+    The folders above the import path are searched too: `process` may have run on one of them.
     """
     from mlygeo.providers import descriptions
 
@@ -227,7 +227,7 @@ def _sources(tree: Tree) -> list[list[_Source]]:
 
 
 def _changed(path: Path) -> int | None:
-    """Return when a file was written, nanoseconds since 1970; None where there is none that can be seen."""
+    """Return when a file was written, nanoseconds since 1970; None if it is missing or not accessible."""
     try:
         state = path.stat()
     except OSError:
@@ -236,12 +236,12 @@ def _changed(path: Path) -> int | None:
 
 
 def _is_output(tree: Tree, folder: str) -> bool:
-    """Return whether a folder was named with `process -o`; other frames of this name are the user's own."""
+    """Return whether a folder was given with `process -o`; other frames of this name are the user's own."""
     return folder == tree.base and tree.whole and photos_of(folder) is not None
 
 
 def _read(source: _Source) -> gpd.GeoDataFrame | None:
-    """Read what a file says; None where it lies above the import path and cannot be read: it may be anybody's."""
+    """Read a file; None if it lies above the import path and cannot be read: it may belong to other people."""
     from mlygeo import store
     from mlygeo.providers import descriptions
 
@@ -257,13 +257,13 @@ def _read(source: _Source) -> gpd.GeoDataFrame | None:
 
 
 def _placed(images: gpd.GeoDataFrame, source: _Source, tree: Tree, where: dict[str, str]) -> gpd.GeoDataFrame:
-    """Return the rows about files of the import path, with the paths as they are named there."""
+    """Return the rows about files of the import path, with the paths as given there."""
     from mlygeo.places import find_moved
 
     paths = images["path"].where(images["path"].notna(), "").tolist()
     paths = [path if os.path.lexists(path) else find_moved(path, source.base) or path for path in paths]
     kept = [
-        # A description that names a file outside of the import path is none of it.
+        # Descriptions of files outside the import path are left out.
         where.get(real, path if tree.whole and not os.path.lexists(path) and _below(path, source.scope) else None)
         for real, path in zip(_real(paths), paths, strict=True)
     ]
@@ -288,7 +288,7 @@ def _real(paths: list[str]) -> list[str]:
 
 
 def _newest_first(frames: dict[_Source, gpd.GeoDataFrame]) -> gpd.GeoDataFrame | None:
-    """Return each photo's row of the newest frame that has it; `of_record` tells whether that is a record."""
+    """Return each photo's row of the newest frame that has it; `of_record` says whether that is a record."""
     from mlygeo.photos.import_folder import joined
 
     order = sorted(frames, key=lambda source: (-source.modified_ns, source.is_record))
@@ -299,7 +299,7 @@ def _newest_first(frames: dict[_Source, gpd.GeoDataFrame]) -> gpd.GeoDataFrame |
 
 
 def _with_persons(images: gpd.GeoDataFrame | None, records: gpd.GeoDataFrame | None) -> gpd.GeoDataFrame | None:
-    """Return images with what description files do not say of whose they are: from records, else from EXIF."""
+    """Return images with the owners that description files lack: from records, else from EXIF."""
     if images is None or not len(images):
         return images
     unsaid = ~images["of_record"].astype("bool")
@@ -313,13 +313,13 @@ def _with_persons(images: gpd.GeoDataFrame | None, records: gpd.GeoDataFrame | N
 
 
 def _filled(images: gpd.GeoDataFrame, others: gpd.GeoDataFrame, rows: pd.Series) -> gpd.GeoDataFrame:
-    """Return images with what others, known by their paths, say of whose they are; in some rows, where it is null."""
+    """Return images with missing owners from others of the same path, in some rows."""
     import pandas as pd
 
     from mlygeo import dtypes
     from mlygeo.providers import descriptions
 
-    told: dict[str, Any] = {}
+    columns: dict[str, Any] = {}
     for name in (*descriptions().personal_columns, "organization_name"):
         kind = "boolean" if name == "private" else "str"
         mine, theirs = (
@@ -327,5 +327,5 @@ def _filled(images: gpd.GeoDataFrame, others: gpd.GeoDataFrame, rows: pd.Series)
             for frame in (images, others)
         )
         theirs = theirs.set_axis(pd.Index(others["path"])).reindex(images["path"]).set_axis(images.index)
-        told[name] = mine.where(mine.notna() | ~rows, theirs)
-    return images.assign(**told)
+        columns[name] = mine.where(mine.notna() | ~rows, theirs)
+    return images.assign(**columns)

@@ -1,4 +1,4 @@
-"""Archives and videos uploaded, each as the one file that it is; and what any run of uploads did."""
+"""Uploading archives and videos, each as a single file; and the result of any run of uploads."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlygeo.upload")
 
 FATAL = (TokenRejectedError, ThrottledError, NetworkError)
-"""Errors after which everything else would fail too."""
+"""Errors after which all other uploads would fail too."""
 
 OLDER = f"uploaded before by {TOOL}"
-"""Why a file counts as uploaded that an older tool uploaded."""
+"""Reason for files that an older tool uploaded."""
 
 MB = 1_000_000
 """Bytes in the unit of the bar."""
@@ -42,11 +42,11 @@ class FileUpload:
     finishing
         The service and the history.
     bar
-        Shows how far it is, in megabytes.
+        The progress bar, in megabytes.
     reupload
-        Upload also what was uploaded before.
+        Upload also files that were uploaded before.
     older
-        What older tools uploaded; None looks for nothing of that.
+        The uploads of older tools; None ignores them.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class FileUpload:
         self._ledger, self._outcome = finishing.ledger, finishing.outcome
 
     def upload(self, file: WholeFile) -> None:
-        """Upload an archive or a video, unless it is up."""
+        """Upload an archive or a video, unless it is uploaded already."""
         path, share = Path(file.path), Share(self._bar, file.size)
         try:
             held = list(archives.images_in(path)) if file.kind == "zip" else []
@@ -71,15 +71,15 @@ class FileUpload:
                 self._outcome.ready.append(upload.number)
                 return
             try:
-                self._finishing.tell(upload, organization_key=file.organization_key, held=held)
+                self._finishing.finish(upload, organization_key=file.organization_key, held=held)
             except RefusedError as error:
                 if ready is None:
                     raise
-                # The service forgets what was never finished.
+                # The service forgets uploads that were never finished.
                 log.info("%s is sent anew: %s", path.name, error)
                 self._ledger.dropped(ready.number, str(error))
                 upload = self._sent(file, md5, share)
-                self._finishing.tell(upload, organization_key=file.organization_key, held=held)
+                self._finishing.finish(upload, organization_key=file.organization_key, held=held)
         except FATAL:
             raise
         except (ServiceError, OSError, FormatError) as error:
@@ -111,7 +111,7 @@ class FileUpload:
         return True
 
     def _all_there(self, file: WholeFile, held: list[tuple[str, int, str]]) -> bool:
-        """Return whether all images of an archive were uploaded before; some of them are an error."""
+        """Return whether all images of an archive were uploaded before; only some of them is an error."""
         known = [self._ledger.find(md5=md5, upload_md5=md5) for md5, _, _ in held]
         done = sum(each is not None and each.status in {"done", "ready"} for each in known)
         if 0 < done < len(held):
@@ -122,7 +122,7 @@ class FileUpload:
         return done == len(held)
 
     def _left_ready(self, known: Known | None) -> Ready | None:
-        """Return the upload of a file that has only to be finished; with --reupload it is left, and another made."""
+        """Return the upload of a file that only has to be finished; with --reupload None, for a new upload."""
         if known is None or known.upload is None or self._reupload:
             return None
         return next(iter(self._ledger.waiting([known.upload])), None)
@@ -139,16 +139,16 @@ class FileUpload:
         )  # fmt: skip
 
 
-# What a run did, and how the service is asked to finish an upload.
+# The result of a run, and finishing an upload.
 
 
 @dataclass
 class Outcome:
     """
-    What a run did; `failed` has the reason by path or by name of the sequence.
+    The result of a run; `failed` has the reason by path or by name of the sequence.
 
-    Of the files that were uploaded before, `there` are those that we uploaded, and `older` those that an
-    older tool did.
+    Of the files that were uploaded before, `there` are those that this package uploaded, and `older` those
+    of older tools.
     """
 
     images: int = 0
@@ -166,7 +166,7 @@ class Outcome:
 
 class Finishing:
     """
-    Notes what is ready, and has the service finish it.
+    Records ready uploads, and makes the service finish them.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ class Finishing:
     ledger
         The history.
     user_key
-        Whose token it is, where that is known.
+        The owner of the token, if known.
     manual_done
         Leave uploads ready, and finish none.
     """
@@ -203,18 +203,18 @@ class Finishing:
         handle: str,
         organization_key: str | None,
     ) -> Ready:
-        """Note that all of an upload is there; see `UploadLedger.ready`."""
+        """Record that an upload is complete; see `UploadLedger.ready`."""
         return self.ledger.ready(
             md5s, kind=kind, name=name, content=content, file_type=file_type, handle=handle,
             organization_key=organization_key, user_key=self._user,
         )  # fmt: skip
 
-    def tell(self, upload: Ready, *, organization_key: str | None, held: Iterable[tuple[str, int, str]] = ()) -> None:
+    def finish(self, upload: Ready, *, organization_key: str | None, held: Iterable[tuple[str, int, str]] = ()) -> None:
         """
-        Tell the service that an upload is whole, and note what becomes of it.
+        Finish an upload at the service, and record the result.
 
-        It is finished for the organization that this run uploads it for; where there is none, for the
-        one that it was left ready for, and that is said.
+        The upload is finished for the organization of this run; without one, for the organization in the
+        history, with a message.
 
         Parameters
         ----------
@@ -223,7 +223,7 @@ class Finishing:
         organization_key
             The organization that this run uploads it for.
         held
-            Files inside of an archive: MD5, size, and name.
+            Files inside an archive: MD5, size, and name.
 
         Raises
         ------
@@ -232,7 +232,7 @@ class Finishing:
         """
         organization = organization_key
         if organization is None and upload.organization_key is not None:
-            # Its images may be private to it: that is not dropped for want of a word.
+            # Its images may be private to the organization, so it is not dropped silently.
             organization = upload.organization_key
             log.warning(
                 "%s is finished for the organization %s, as it was left ready", short(upload.name), organization
@@ -251,7 +251,7 @@ def short(name: str) -> str:
     return name if len(name) <= 60 else f"…{name[-59:]}"
 
 
-# How much of the progress of a run one file is.
+# The share of one file in the progress of a run.
 
 
 class Share:
@@ -270,13 +270,13 @@ class Share:
         self._bar, self._size, self._at = bar, size, 0
 
     def at(self, position: int) -> None:
-        """Note that so many bytes are up; a position before the furthest one is nothing new."""
+        """Report the uploaded bytes; a position before the furthest one changes nothing."""
         position = min(position, self._size)
         if position > self._at:
             self._bar.advance((position - self._at) / MB, position - self._at)
             self._at = position
 
     def skip(self) -> None:
-        """Note that the rest need not go up."""
+        """Report that the rest is not uploaded."""
         self._bar.advance((self._size - self._at) / MB)
         self._at = self._size

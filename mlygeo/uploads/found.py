@@ -1,7 +1,7 @@
 """
-What lies in an import path: described images in their sequences, archives, and videos with positions.
+The contents of an import path: described images in their sequences, archives, and videos with positions.
 
-The types of files that a call is about are named as mapillary_tools names them.
+The types of files have the same names as in mapillary_tools.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def gather(
     file_types: Mapping[UploadKind, str] | None = None,
 ) -> Import:
     """
-    Return what lies in import paths.
+    Return the contents of import paths.
 
-    What describes an image is told in `mlygeo.uploads.described`. A sequence whose images are for
+    See `mlygeo.uploads.described` for the sources of descriptions. A sequence whose images are for
     several organizations becomes one for each of them.
 
     Parameters
@@ -53,22 +53,22 @@ def gather(
     import_path
         A folder, a file, or several of either.
     desc_path
-        The description file; those of the folders unless given.
+        The description file; by default those of the folders.
     skip_subfolders
-        Look only at the folders themselves.
+        Leave out subfolders.
     private
-        Say in each description that the image is private, also in those that are in the images
-        already. Archives have to say it inside, and videos cannot: see `give_owners`.
+        Mark each description as private, also those in the images. Archives must have the mark
+        inside, and videos cannot have it: see `give_owners`.
     file_types
-        Look at archives and videos too: those that the service takes as they are, and what it calls
-        them; see `mlygeo.providers.Uploads.file_types`.
+        Include archives and videos: the kinds that the service accepts unchanged, with its names
+        for them; see `mlygeo.providers.Uploads.file_types`.
 
     Raises
     ------
     FileError
         If a path or the description file does not exist.
     FormatError
-        If the description file is none, or an archive that is named is none of a sequence.
+        If the description file is invalid, or a given archive is not one of a sequence.
     """
     from mlygeo.photos.import_folder import joined
     from mlygeo.uploads.described import described, trees
@@ -93,7 +93,7 @@ def gather(
 @dataclass
 class Import:
     """
-    What is to be uploaded, and what is not.
+    The files to upload, and those to leave out.
 
     Parameters
     ----------
@@ -102,15 +102,15 @@ class Import:
     files
         Archives and videos.
     skipped
-        How many were skipped, by reason: "duplicates", "failed", "not processed", "other archives".
+        Number of skipped files, by reason: "duplicates", "failed", "not processed", "other archives".
     left_out
-        Archives that are none of a sequence, with the reason, by path.
+        Archives that are not of a sequence, with the reason, by path.
     failed
-        Images whose description cannot be used, and archives that are damaged, with the reason, by path.
+        Images whose description cannot be used, and damaged archives, with the reason, by path.
     images
-        Frame of the described images that are there.
+        Frame of the described images that exist.
     private
-        Whether all of it is to be private.
+        Whether all images must be private.
     """
 
     sequences: list[PhotoSequence] = field(default_factory=list)
@@ -123,7 +123,7 @@ class Import:
 
     @property
     def paths(self) -> list[str]:
-        """The files of all that is to be uploaded."""
+        """The files to upload."""
         return [
             *(photo.path for sequence in self.sequences for photo in sequence.photos),
             *(file.path for file in self.files),
@@ -137,7 +137,7 @@ class Import:
 
     @property
     def owners(self) -> set[Owner]:
-        """For whom the images and files are, as they say."""
+        """The owners that the images and files name."""
         return {each.owner for each in self._items}
 
     @property
@@ -147,7 +147,7 @@ class Import:
 
     @property
     def without_owner(self) -> int:
-        """How many private images are for no organization."""
+        """The number of private images without an organization."""
         return sum(each.private for each in self._items if each.organization_key is None)
 
     @property
@@ -157,22 +157,22 @@ class Import:
 
 def give_owners(found: Import, keys: Mapping[Owner, str | None]) -> None:
     """
-    Set for which organizations things are uploaded.
+    Set the organizations of uploads.
 
-    Where an image names another one, its description is sent with the one that it is uploaded for.
+    If an image names another organization, its description is sent with the one that is set.
 
     Parameters
     ----------
     found
-        What is to be uploaded; it is changed.
+        The files to upload; it is changed.
     keys
-        The key of the organization, or None for none, by what the images say.
+        The key of the organization, or None for none, by the owner that the images name.
 
     Raises
     ------
     InputError
-        If an archive names another one, if a file would go up public that is to be private, or if
-        private images would belong to none: before anything is sent.
+        If an archive names another organization, if a file that must be private would become public,
+        or if private images would have no organization. Nothing is sent before this check.
     """
     changed = [each for each in found.sequences if each.organization_key not in (None, keys[each.owner])]
     texts: dict[str, str] = {}
@@ -197,7 +197,7 @@ def give_owners(found: Import, keys: Mapping[Owner, str | None]) -> None:
 
 
 def _must_suit(file: WholeFile, key: str | None, *, private: bool) -> None:
-    """Raise where a file, which goes up as it is, says something else than it is uploaded with."""
+    """Raise if a file, which is uploaded unchanged, names another organization than the one that is set."""
     name = os.path.basename(file.path)  # noqa: PTH119 - a str
     if file.organization_key not in (None, key):
         raise InputError(
@@ -217,12 +217,12 @@ def _must_suit(file: WholeFile, key: str | None, *, private: bool) -> None:
 
 def _renamed(photo: Photo, key: str | None, exif_text: str | None) -> Photo:
     """Return an image whose description names an organization, or none."""
-    told = dict(json.loads(exif_text or "{}") if photo.description is None else photo.description)
+    described = dict(json.loads(exif_text or "{}") if photo.description is None else photo.description)
     if key is None:
-        told.pop("MAPOrganizationKey", None)
+        described.pop("MAPOrganizationKey", None)
     else:
-        told["MAPOrganizationKey"] = key
-    return replace(photo, description=told)
+        described["MAPOrganizationKey"] = key
+    return replace(photo, description=described)
 
 
 def _places(import_path: Any) -> list[Path]:
@@ -237,7 +237,7 @@ def _places(import_path: Any) -> list[Path]:
 
 
 def _in_exif(tree: Tree, images: gpd.GeoDataFrame | None, found: Import) -> gpd.GeoDataFrame | None:
-    """Return the photos that no file describes, and that have an image description of their own."""
+    """Return the photos that no file describes, but that have an image description in EXIF."""
     from mlygeo.readers.photos import ENDINGS
     from mlygeo.uploads.described import in_exif
 
@@ -251,7 +251,7 @@ def _in_exif(tree: Tree, images: gpd.GeoDataFrame | None, found: Import) -> gpd.
 
 
 def _kept(images: gpd.GeoDataFrame, found: Import) -> gpd.GeoDataFrame:
-    """Return the images that go up; count the others."""
+    """Return the images to upload; count the others."""
     failed = images["error"].notna()
     twice = images["is_duplicate"].fillna(False).astype(bool) if "is_duplicate" in images else failed & False
     found.skipped["duplicates"] += int(twice.sum())
@@ -263,7 +263,7 @@ def _kept(images: gpd.GeoDataFrame, found: Import) -> gpd.GeoDataFrame:
 
 
 def _texts(images: gpd.GeoDataFrame, name: str) -> Any:
-    """Return a column of texts, with nulls for those that are empty, or where there is no such column."""
+    """Return a column of texts, with nulls for empty texts or a missing column."""
     from mlygeo import dtypes
 
     if name not in images:
@@ -304,14 +304,14 @@ def _sequences(images: gpd.GeoDataFrame, found: Import) -> Iterator[PhotoSequenc
 
 
 def _description(image: Mapping[str, Any], *, private: bool) -> dict[str, Any] | None:
-    """Return the description to send with an image; None where the one that is in it stays."""
+    """Return the description to send with an image; None if the one in the image is unchanged."""
     from mlygeo.providers import descriptions
 
-    told = image.get("exif_text")
-    if isinstance(told, str):  # NaN for those that a file describes
+    text = image.get("exif_text")
+    if isinstance(text, str):  # NaN for those that a file describes
         if not private or image.get("private") is True:
             return None
-        return descriptions().private(json.loads(told))
+        return descriptions().private(json.loads(text))
     description = descriptions().of(image)
     return descriptions().private(description) if private else description
 
@@ -319,21 +319,21 @@ def _description(image: Mapping[str, Any], *, private: bool) -> dict[str, Any] |
 def _add_whole_files(
     tree: Tree, images: gpd.GeoDataFrame | None, found: Import, file_types: Mapping[UploadKind, str], *, named: set[str]
 ) -> None:
-    """Note archives, and videos that the service takes as they are."""
+    """Add archives, and videos that the service accepts unchanged."""
     from mlygeo.readers import video
     from mlygeo.uploads.archives import ENDING
     from mlygeo.uploads.items import WholeFile
 
-    told: dict[str, Any] = {}
+    filetypes: dict[str, Any] = {}
     if images is not None and "filetype" in images:
         good = images[images["error"].isna()]
-        told = dict(zip(good["path"], good["filetype"], strict=True))
+        filetypes = dict(zip(good["path"], good["filetype"], strict=True))
     for path in tree.files:
         ending = os.path.splitext(path)[1].lower()  # noqa: PTH122 - many paths
         if ending == ENDING:
             _add_archive(path, found, file_types, is_named=path in named)
         elif ending in video.ENDINGS:
-            kind = told.get(path) or _telemetry(path)
+            kind = filetypes.get(path) or _telemetry(path)
             file_type = None if kind is None or kind not in CAMERAS else file_types.get(kind)
             if file_type is None:
                 found.skipped["videos to sample first"] += 1
@@ -342,7 +342,7 @@ def _add_whole_files(
 
 
 def _add_archive(path: str, found: Import, file_types: Mapping[UploadKind, str], *, is_named: bool) -> None:
-    """Note an archive of a sequence, and whose its images are."""
+    """Add an archive of a sequence, and the owner of its images."""
     from mlygeo.uploads import archives
     from mlygeo.uploads.items import WholeFile
 
@@ -385,17 +385,17 @@ def _telemetry(path: str) -> str | None:
 
 def named(text: Any) -> frozenset[str]:
     """
-    Return the types that a call names; all of them where it names none.
+    Return the types given in a call; all types if none is given.
 
     Parameters
     ----------
     text
-        Types with commas between, or several of them.
+        Types separated by commas, or several of them.
 
     Raises
     ------
     InputError
-        If one is none.
+        If a type is unknown.
     """
     if text is None:
         return frozenset(TYPES)
@@ -407,10 +407,10 @@ def named(text: Any) -> frozenset[str]:
 
 
 def only(found: Import, types: frozenset[str], file_types: Mapping[UploadKind, str]) -> Import:
-    """Return what lies in import paths, but for what is of other types; that is counted as skipped."""
+    """Return the contents of import paths without files of other types, which are counted as skipped."""
     if IMAGE not in types:
         found.skipped["of another type"] += sum(len(sequence.photos) for sequence in found.sequences)
-        # What has no description is of no interest either.
+        # Files without a description are not counted either.
         found.skipped["not processed"] = 0
         found.sequences, found.images = [], None
     kinds = {file_type: kind for kind, file_type in file_types.items()}

@@ -1,4 +1,4 @@
-"""What can be uploaded: sequences of photos, and whole files; and the bytes that are sent of a photo."""
+"""Items to upload: sequences of photos, and whole files; and the bytes to send of a photo."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Owner(NamedTuple):
-    """For whom an image is: an organization, by its key or else by its name; nobody but the user where neither is."""
+    """The owner of an image: an organization, by its key or else by its name; the user if both are None."""
 
     organization_key: str | None = None
     organization_name: str | None = None
@@ -28,11 +28,11 @@ class Photo:
     Parameters
     ----------
     path
-        Its file, which stays as it is.
+        Its file, which is not changed.
     size
         Bytes of the file.
     description
-        What is written into the bytes that are sent; None sends them as they are.
+        The description to write into the sent bytes; None sends the file unchanged.
     """
 
     path: str
@@ -52,11 +52,11 @@ class PhotoSequence:
     photos
         Its images, in order.
     organization_key
-        The organization that it is uploaded for; None for none.
+        The organization of the upload; None for none.
     organization_name
-        What the organization is called, where its key is not known yet.
+        The organization's name, if its key is not known yet.
     private
-        How many of the images say that they are private to it.
+        Number of images marked as private to the organization.
     users
         The users that the images name.
     """
@@ -77,7 +77,7 @@ class PhotoSequence:
 @dataclass(frozen=True)
 class WholeFile:
     """
-    An archive or a video, which is uploaded as it is.
+    An archive or a video, which is uploaded unchanged.
 
     Parameters
     ----------
@@ -86,13 +86,13 @@ class WholeFile:
     size
         Its bytes.
     kind, file_type
-        What it is, here and to the service.
+        Its kind here, and its type for the service.
     organization_key
-        The organization that it is uploaded for: the one that the images inside name.
+        The organization of the upload: the one that the images inside name.
     images
-        How many images are inside; 0 for a video.
+        Number of images inside; 0 for a video.
     private
-        How many of them say that they are private to it.
+        Number of images inside that are marked as private to the organization.
     users
         The users that they name.
     """
@@ -114,19 +114,19 @@ class WholeFile:
 
 def prepared(content: bytes, description: Mapping[str, Any] | None) -> bytes:
     """
-    Return the bytes that are sent of an image.
+    Return the bytes to send of an image.
 
     Parameters
     ----------
     content
         The file.
     description
-        The image description to write into them; None leaves them as they are.
+        The image description to write into them; None leaves them unchanged.
 
     Raises
     ------
     FormatError
-        If it is no JPEG, or its metadata is damaged where it would have to change.
+        If it is not a JPEG, or its metadata is damaged where it has to be changed.
     InputError
         If the description cannot be written.
     """

@@ -1,10 +1,10 @@
 """
-The history of uploads: which content is up, as part of what, in one SQLite file for the user.
+The history of uploads: which content was uploaded, and in which upload, in one SQLite file for the user.
 
-Content is known by its MD5, whatever folder it lies in, and separately for each service: what a
-rehearsal uploaded to a stand-in is not uploaded. A row is written as soon as the service has said
-that it has the bytes, and an upload is noted as ready before the service is told to finish it; so
-a process may die at any line, and the next one knows how to go on.
+Content is identified by its MD5, in any folder, and separately for each service: files that a rehearsal
+sent to a stand-in do not count as uploaded. A row is written as soon as the service has confirmed the
+bytes, and an upload is recorded as ready before the request to finish it; so a process may be killed at
+any line, and the next one can continue.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from mlygeo.downloads.ledger import _told, now_ms
+from mlygeo.downloads.ledger import _sqlite_errors, now_ms
 from mlygeo.errors import FileError, FormatError
 from mlygeo.places import default_folder
 from mlygeo.providers import needed, provider
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FILE = "upload_history.sqlite"
 
 HANDLE_LIFETIME_MS = 24 * 3600 * 1000
-"""How long a handle is believed in; mapillary_tools keeps them for two days."""
+"""Lifetime of a handle; mapillary_tools assumes two days."""
 
 VERSION = 1
 
@@ -88,7 +88,7 @@ SELECT f.path, f.kind, f.sequence_id,
 FROM files f LEFT JOIN uploads u ON u.id = f.upload
 """
 
-# Two searches and not one with OR, for which SQLite would go through all rows of the service.
+# Two searches instead of one with OR, for which SQLite would read all rows of the service.
 FIND = """
 SELECT f.status, u.status, f.handle, f.upload, f.sent_at, f.reason
 FROM files f LEFT JOIN uploads u ON u.id = f.upload
@@ -102,19 +102,19 @@ WHERE f.service = ? AND f.status != 'failed' AND f.upload_md5 = ?
 
 class UploadLedger:
     """
-    The history of uploads to one service, open for writing; threads may share it.
+    The history of uploads to one service, open for writing; thread-safe.
 
     Parameters
     ----------
     service
-        What it is known by; see `mlygeo.providers.Uploads.place`. The one that the environment names unless given.
+        Name of the service; see `mlygeo.providers.Uploads.place`. By default the one in the environment.
     folder
-        Where the history is; the user's data folder unless given.
+        Folder of the history; by default the user's data folder.
 
     Raises
     ------
     FormatError
-        If the file is no history, or a damaged one.
+        If the file is not a history, or damaged.
     FileError
         If it cannot be opened.
     """
@@ -129,11 +129,11 @@ class UploadLedger:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(f"{self.folder}: {error.strerror}") from error
-        with _told(self.path), contextlib.ExitStack() as undone:
+        with _sqlite_errors(self.path), contextlib.ExitStack() as undone:
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=60)
-            undone.callback(self._db.close)  # of a ledger that is damaged, newer or locked
+            undone.callback(self._db.close)  # errors of a ledger that is damaged, newer or locked
             self._db.execute("PRAGMA journal_mode = WAL")
-            # A sequence that is finished twice cannot be taken back, so not even a power cut may forget one.
+            # A sequence that is finished twice cannot be undone, so even a power cut must not lose a row.
             self._db.execute("PRAGMA synchronous = FULL")
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
             if found > VERSION:
@@ -151,7 +151,7 @@ class UploadLedger:
 
     def find(self, *, md5: str | None = None, upload_md5: str | None = None) -> Known | None:
         """
-        Return what is known of content; the furthest it has come, where it was uploaded in several forms.
+        Return the state of content; of several uploaded forms, the state of the furthest one.
 
         Parameters
         ----------
@@ -183,7 +183,7 @@ class UploadLedger:
         handle: str,
         sequence_id: str | None = None,
     ) -> None:
-        """Note that the service has the bytes of a file."""
+        """Record that the service has the bytes of a file."""
         with self._transaction() as db:
             db.execute("DELETE FROM files WHERE service = ? AND path = ? AND status = 'failed'", (self.service, path))
             db.execute("DELETE FROM files WHERE service = ? AND upload_md5 = ?", (self.service, upload_md5))
@@ -194,7 +194,7 @@ class UploadLedger:
             )
 
     def found(self, *, path: str, kind: Kind, md5: str, size: int, reason: str, sequence_id: str | None = None) -> None:
-        """Note that a file was uploaded, but not by us, and who says so."""
+        """Record that another tool uploaded a file, and the source of this information."""
         with self._transaction() as db:
             db.execute("DELETE FROM files WHERE service = ? AND path = ? AND status = 'failed'", (self.service, path))
             db.execute(
@@ -204,7 +204,7 @@ class UploadLedger:
             )
 
     def failed(self, *, path: str, kind: Kind, reason: str, sequence_id: str | None = None) -> None:
-        """Note that a file could not be uploaded, and why."""
+        """Record that a file could not be uploaded, and why."""
         with self._transaction() as db:
             db.execute("DELETE FROM files WHERE service = ? AND path = ? AND status = 'failed'", (self.service, path))
             db.execute(
@@ -225,7 +225,7 @@ class UploadLedger:
         organization_key: str | None,
         user_key: str | None,
     ) -> Ready:
-        """Note that all of an upload is there, before the service is told to finish it."""
+        """Record that an upload is complete, before the request to finish it."""
         with self._transaction() as db:
             cursor = db.execute(
                 "INSERT INTO uploads (service, kind, name, content, status, file_type, handle, organization_key, "
@@ -240,7 +240,7 @@ class UploadLedger:
         return Ready(number, name, handle, file_type, organization_key, now_ms())
 
     def waiting(self, numbers: Iterable[int]) -> list[Ready]:
-        """Return those of some uploads that have only to be finished."""
+        """Return those of some uploads that only have to be finished."""
         found = []
         for number in sorted(set(numbers)):
             found += self._rows(
@@ -259,18 +259,18 @@ class UploadLedger:
         held: Iterable[tuple[str, int, str]] = (),
     ) -> None:
         """
-        Note that an upload is finished.
+        Record that an upload is finished.
 
         Parameters
         ----------
         number
             The upload.
         cluster_id
-            The number that the service gave it.
+            The service's number of it.
         organization_key
-            Whose it is now.
+            The organization that owns it now.
         held
-            Files inside of an archive: MD5, size, and name.
+            Files inside an archive: MD5, size, and name.
         """
         with self._transaction() as db:
             db.execute(
@@ -286,7 +286,7 @@ class UploadLedger:
             )
 
     def dropped(self, number: int, reason: str) -> None:
-        """Note that the service will not finish an upload: its files are to be sent anew."""
+        """Record that the service will not finish an upload: its files must be sent again."""
         with self._transaction() as db:
             db.execute("UPDATE uploads SET status = 'failed', reason = ? WHERE id = ?", (reason[:500], number))
             db.execute("UPDATE files SET upload = NULL, handle = NULL WHERE upload = ?", (number,))
@@ -305,7 +305,7 @@ class UploadLedger:
         if paths is None:
             return self._rows(f"{SELECT} WHERE f.service = ? ORDER BY f.path, f.id", (self.service,))
         wanted = set(paths)
-        # Far fewer files are asked for than there are, or all of them: one pass does for both.
+        # Either few files are requested, or all: one pass serves both.
         return [
             row
             for row in self._rows(f"{SELECT} WHERE f.service = ? ORDER BY f.path, f.id", (self.service,))
@@ -313,12 +313,12 @@ class UploadLedger:
         ]
 
     def _rows(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        with self._lock, _told(self.path):
+        with self._lock, _sqlite_errors(self.path):
             return self._db.execute(query, values).fetchall()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _told(self.path):
+        with self._lock, _sqlite_errors(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -331,19 +331,19 @@ class UploadLedger:
 @dataclass(frozen=True)
 class Known:
     """
-    What the history says of a file.
+    The state of a file in the history.
 
     Parameters
     ----------
     status
-        "sent": its bytes are up; "ready": they are part of an upload that has only to be
+        "sent": its bytes are uploaded; "ready": they are part of an upload that only has to be
         finished; "done".
     handle
-        What the service calls it; None where that is too long ago.
+        The service's handle of it; None if that is too old.
     upload
         The upload that it is part of.
     reason
-        Why it counts as done, where it was not we who uploaded it.
+        Why it counts as done, if another tool uploaded it.
     """
 
     status: Literal["sent", "ready", "done"]
@@ -354,7 +354,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Ready:
-    """An upload that has only to be finished: its number, and what the service needs for that."""
+    """An upload that only has to be finished: its number, and the service's data for that."""
 
     number: int
     name: str

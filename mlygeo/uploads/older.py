@@ -1,16 +1,15 @@
 """
-What was uploaded before: what older tools noted, so that it does not go up once more, and what the history says.
+Earlier uploads: by the records of older tools, so that nothing is uploaded twice, and by the history.
 
-mapillary_tools since 2021 keeps a JSON file for each sequence, archive and video in its user data
-folder, called by an MD5: of a video, its content; of a sequence or an archive, the MD5s of its
-images' files one after another, or before version 0.14 the archive's content. The images of a
-sequence are listed inside, each with the MD5 of its file (the first versions told only its path
-and capture time).
+mapillary_tools since 2021 writes a JSON file for each sequence, archive and video into its user data
+folder. Its name is an MD5: for a video, of its content; for a sequence or an archive, of the joined MD5s
+of its images' files, or before version 0.14 of the archive's content. The file lists the images of a
+sequence, each with the MD5 of its file (in the first versions only with path and capture time).
 
 mapillary_tools of 2018 to 2021 left empty files beside the photos, such as
-`.mapillary/logs/IMG_0001/upload_success`. They know no content. So a photo that was changed after
-them is another one, unless its capture time is still the one in the logs; and so is one whose
-upload was to be finished by hand (`manual_upload`), and was not (`upload_finalized`).
+`.mapillary/logs/IMG_0001/upload_success`. They do not identify content. So a photo that was changed
+later does not count as uploaded, unless its capture time is still the one in the logs; nor does one
+whose upload was to be finished by hand (`manual_upload`), and was not (`upload_finalized`).
 """
 
 from __future__ import annotations
@@ -44,15 +43,15 @@ log = logging.getLogger("mlygeo.uploads.older")
 TOOL = "mapillary_tools"
 
 PATH_VARIABLE = "MAPILLARY_UPLOAD_HISTORY_PATH"
-"""Environment variable of mapillary_tools that names another folder; an empty one names none."""
+"""Environment variable of mapillary_tools for another folder; an empty one is ignored."""
 
 LOGS = os.path.join(".mapillary", "logs")  # noqa: PTH118 - part of many paths
 
 TIMES_IN = ("mapillary_image_description.json", "geotag_process.json")
-"""Files of the logs that tell a photo's capture time."""
+"""Files of the logs with a photo's capture time."""
 
 METADATA = 1 << 20
-"""Bytes of a photo that may hold its description."""
+"""Bytes of a photo that may contain its description."""
 
 FAILED, READY, DONE = 1, 2, 3
 
@@ -61,12 +60,12 @@ _RANK = {"failed": FAILED, "ready": READY, "done": DONE}
 
 class OlderUploads:
     """
-    The records of older tools; threads may share it. They are read when they are first asked for.
+    The records of older tools, which are read at the first use; thread-safe.
 
     Parameters
     ----------
     history
-        Folder of the JSON files; where mapillary_tools keeps them unless given.
+        Folder of the JSON files; by default that of mapillary_tools.
 
     Examples
     --------
@@ -82,7 +81,7 @@ class OlderUploads:
 
     @property
     def knows_content(self) -> bool:
-        """Whether any record tells an MD5."""
+        """Whether any record has an MD5."""
         return bool(self._read()[0])
 
     def has(self, item: Photo | WholeFile, md5: str) -> bool:
@@ -102,7 +101,7 @@ class OlderUploads:
         md5
             The MD5 of the file.
         description
-            Its image description, where that is not in the file.
+            Its image description, if that is not in the file.
         """
         md5s, times = self._read()
         if md5 in md5s:
@@ -121,10 +120,10 @@ class OlderUploads:
         """Return whether an archive was uploaded by an older tool, or its images in another archive."""
         try:
             with zipfile.ZipFile(path) as archive:
-                told = json.loads(archive.comment)
+                content = json.loads(archive.comment)
         except (OSError, ValueError, zipfile.BadZipFile):
-            return False  # what is wrong with it is said where it is read
-        md5s = [told.get(mark) for mark in MARKS] if isinstance(told, dict) else []
+            return False  # errors are reported where the file is read
+        md5s = [content.get(mark) for mark in MARKS] if isinstance(content, dict) else []
         return any(isinstance(md5, str) and md5 in self._read()[0] for md5 in md5s)
 
     def _read(self) -> tuple[frozenset[str], dict[str, str]]:
@@ -144,14 +143,14 @@ class OlderUploads:
             return self._records
 
     def _places(self, folder: str, name: str) -> Iterator[str]:
-        """Yield the folders in which there may be logs of a photo."""
+        """Yield the folders that may have logs of a photo."""
         stem = os.path.splitext(name)[0]  # noqa: PTH122 - many paths
         for logs in self._logs_of(folder):
             yield from (os.path.join(logs, stem), os.path.join(logs, name))  # noqa: PTH118
 
 
 def default_history() -> Path | None:
-    """Return the folder in which mapillary_tools keeps what it uploaded; None where it keeps nothing."""
+    """Return the folder of mapillary_tools' records of uploads; None if there is none."""
     import platformdirs
 
     named = os.environ.get(PATH_VARIABLE)
@@ -167,8 +166,8 @@ def _records_in(history: Path | None) -> Iterator[tuple[str, list[dict[str, Any]
     broken = found = 0
     for path in history.glob("??/*.json"):
         try:
-            told = json.loads(path.read_bytes())
-            images = told.get("descs") or []
+            content = json.loads(path.read_bytes())
+            images = content.get("descs") or []
             images = [image for image in images if isinstance(image, dict)]
         except (OSError, ValueError, AttributeError, TypeError, RecursionError):
             broken += 1
@@ -179,7 +178,7 @@ def _records_in(history: Path | None) -> Iterator[tuple[str, list[dict[str, Any]
 
 
 def _logs_of(folder: str) -> list[str]:
-    """Return the folders that hold the logs of a folder's photos: its own, else that of a folder around it."""
+    """Return the folders with the logs of a folder's photos: its own, else that of a folder above."""
     found = []
     around = folder
     while True:
@@ -201,7 +200,7 @@ def _flagged(logs: str, path: str, description: Mapping[str, Any] | None) -> boo
             return True
     except OSError:
         return False
-    # A copy of the folder has other dates, and a photo of another day may have been given the same name.
+    # A copy of the folder has other dates, and a photo of another day may have the same name.
     return any(_says(time, path, description) for time in _times_in(flags))
 
 
@@ -223,30 +222,30 @@ def _says(time: str, path: str, description: Mapping[str, Any] | None) -> bool:
         with open(path, "rb") as file:  # noqa: PTH123 - many paths
             return bool(time) and time.encode() in file.read(METADATA)
     except OSError:
-        return False  # what is wrong with it is said where it is read
+        return False  # errors are reported where the file is read
 
 
-# Of photos: what the history of uploads and the older tools say.
+# The uploads of photos, by the history and the records of older tools.
 
 
 def uploads_of(images: gpd.GeoDataFrame, first_paths: pd.Series) -> Whole:
     """
-    Return what became of photos: DONE where they were uploaded, FAILED where that was tried, 0 elsewhere.
+    Return the states of photos: DONE if they were uploaded, FAILED if that failed, READY, or 0 for others.
 
-    READY are those that the service has, and that have only to be finished, or were, with the answer lost.
-    What it has of a sequence whose others are missing is nothing yet: nobody can see it.
+    READY are photos at the service that only have to be finished, or were finished with the answer lost.
+    Uploaded photos of an incomplete sequence count as 0: nobody can see them yet.
 
     Parameters
     ----------
     images
         Frame with `path` and `modified_ns`.
     first_paths
-        Where each photo was when it was read: one that was moved after its upload is known by that.
+        The path of each photo when it was read, which identifies photos moved after their upload.
 
     Returns
     -------
     outcomes
-        In the order of the rows. A file that was changed after it was sent is another.
+        In the order of the rows. A file that was changed after it was sent counts as another file.
     """
     from mlygeo.uploads.ledger import upload_history
 
@@ -267,14 +266,14 @@ def uploads_of(images: gpd.GeoDataFrame, first_paths: pd.Series) -> Whole:
 
 def older_uploads_of(images: gpd.GeoDataFrame, rows: Flags) -> Flags:
     """
-    Return which photos an older tool uploaded, by the records that it left.
+    Return which photos an older tool uploaded, by its records.
 
     Parameters
     ----------
     images
         Frame with `path`.
     rows
-        Those that are asked for; of others nothing is said.
+        The rows to check; other rows are False.
     """
     from mlygeo.uploads.archives import md5_of
 
@@ -282,6 +281,6 @@ def older_uploads_of(images: gpd.GeoDataFrame, rows: Flags) -> Flags:
     found = np.zeros(len(images), dtype=np.bool_)
     for row in np.flatnonzero(rows):
         path = str(images["path"].iloc[row])
-        with contextlib.suppress(OSError):  # what cannot be read is said where it is written
+        with contextlib.suppress(OSError):  # read errors are reported when the photo is written
             found[row] = older.has_image(path, md5_of(Path(path)) if older.knows_content else "")
     return found

@@ -1,4 +1,4 @@
-"""Whose uploads they are: the token of a user, the user's name, and the organization."""
+"""The owner of uploads: the token of a user, the user's name, and the organization."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ def account_of(
     token_file: Any,
     max_attempts: int | None,
     config_file: Any = None,
-    told: Collection[str] = (),
+    named: Collection[str] = (),
 ) -> Account:
     """
-    Return the account to upload with; the service is asked whose token it is.
+    Return the account to upload with, after asking the service for the owner of the token.
 
-    A service, a token or a user that is given is the one that is meant, whatever images name.
+    A given service, token or user is used, whatever the images name.
 
     Parameters
     ----------
     service, user_name, token, token_file, max_attempts, config_file
-        Of the call.
-    told
-        Users that the images name. Where the caller names nobody, it has to be one, who has signed in
+        The arguments of the call.
+    named
+        Users that the images name. If the call has no user, it must be a single one, who has signed in
         or whose token is in the environment.
 
     Raises
     ------
     CredentialsError
-        If nobody has signed in, or somebody else than the images name.
+        If nobody has signed in, or another user than the images name.
     InputError
         If they name several.
     ServiceError
@@ -57,11 +57,11 @@ def account_of(
     if service is None:
         users = accounts.credentials(config_file) if token is None and token_file is None else None
         if users is not None and user_name is None:
-            user_name, expected = _told_user(users, told)
+            user_name, expected = _named_user(users, named)
         elif users is not None and user_name is not None and not users.named(user_name) and users.token_beside():
             user_name, asked = None, user_name
         found, user = accounts.upload_token(user_name, token=token, token_file=token_file, credentials=users)
-        if expected is not None and user is not None:  # there is no token but that of somebody else
+        if expected is not None and user is not None:  # the only token is another user's
             raise _not_signed_in(expected, "who has not signed in")
         service = provider.service(token=found, retry=needed(provider.uploads, provider, "uploads").retry)
     if max_attempts is not None:
@@ -87,13 +87,13 @@ class Account:
     Parameters
     ----------
     service
-        The service, with the user's token.
+        The service with the user's token.
     provider
-        Whose service it is.
+        The provider of the service.
     user_key, user_name
-        Whose it is.
+        Key and name of the user.
     user
-        What is kept of the user on this machine; None where nothing is.
+        The user's entry on this machine; None if there is none.
     """
 
     service: Service
@@ -104,70 +104,70 @@ class Account:
 
     @property
     def accounts(self) -> Accounts:
-        """What the provider can do with users."""
+        """The provider's functions for users."""
         return needed(self.provider.accounts, self.provider, "users that sign in")
 
 
 def organization_of(account: Account, key: str | None, name: str | None) -> str | None:
     """
-    Return the key of the organization to upload for where images name none; None for none.
+    Return the key of the organization for images that name none; None for none.
 
-    As `organizations_of`, which says more.
+    See `organizations_of`.
     """
     from mlygeo.uploads.items import Owner
 
-    return organizations_of(account, key, name, told=[Owner()])[Owner()]
+    return organizations_of(account, key, name, owners=[Owner()])[Owner()]
 
 
 def organizations_of(
-    account: Account, key: str | None, name: str | None, *, told: Iterable[Owner]
+    account: Account, key: str | None, name: str | None, *, owners: Iterable[Owner]
 ) -> dict[Owner, str | None]:
     """
-    Return for which organizations to upload, after asking the service for each of them.
+    Return the organizations to upload for, after asking the service for each of them.
 
-    What the caller names counts for all images. Else an image is uploaded for the organization that
-    it names; one that names none for the user's own (see 'mlygeo config edit'), and where there is
-    none such either, for nobody but the user.
+    An organization given in the call is used for all images. Else an image is uploaded for the
+    organization that it names, or for the user's default one (see 'mlygeo config edit'), or without an
+    organization.
 
     Parameters
     ----------
     account
         The account.
     key, name
-        As the caller names it: by its key, or by a name under which it was used before. An empty
-        key means none, whatever the images say.
-    told
-        What images say.
+        The organization of the call: its key, or a name under which it was used before. An empty key
+        means none, whatever the images name.
+    owners
+        The owners that the images name.
 
     Returns
     -------
     keys
-        The keys by what images say; None for none.
+        The key for each owner; None for none.
 
     Raises
     ------
     InputError
-        If something is no key.
+        If a key is invalid.
     CredentialsError
-        If there is none of this name, or the service shows this user none of this key: because there
-        is none, or because the user is no member.
+        If there is no organization of this name, or the service does not show it to this user: because
+        it does not exist, or because the user is not a member.
     """
     user = account.user
     default = None if user is None else user.organization_key
     chosen: dict[Owner, str | None]
     if key is not None:
-        chosen = dict.fromkeys(told, key or None)
+        chosen = dict.fromkeys(owners, key or None)
     elif name is not None:
-        chosen = dict.fromkeys(told, _key_of(name, account))
+        chosen = dict.fromkeys(owners, _key_of(name, account))
     else:
-        chosen = {owner: _key_told(owner, account) or default for owner in told}
+        chosen = {owner: _named_key(owner, account) or default for owner in owners}
     _ask(account, sorted({each for each in chosen.values() if each is not None}))
     return chosen
 
 
-def _told_user(users: Credentials, told: Collection[str]) -> tuple[str | None, str | None]:
-    """Return the user that images name: as the one who has signed in, else the name that the token has to be of."""
-    found = {name: users.named(name) for name in sorted(told)}
+def _named_user(users: Credentials, named: Collection[str]) -> tuple[str | None, str | None]:
+    """Return the user that images name: a signed-in user's name, or the name that the token must belong to."""
+    found = {name: users.named(name) for name in sorted(named)}
     known = {name: None if user is None else user.name for name, user in found.items()}
     if len({signed_in or name for name, signed_in in known.items()}) > 1:
         raise InputError(
@@ -186,14 +186,14 @@ def _not_signed_in(name: str, what: str) -> CredentialsError:
     )
 
 
-def _key_told(owner: Owner, account: Account) -> str | None:
+def _named_key(owner: Owner, account: Account) -> str | None:
     if owner.organization_key is None and owner.organization_name is not None:
         return _key_of(owner.organization_name, account)
     return owner.organization_key
 
 
 def _ask(account: Account, keys: list[str]) -> None:
-    """Ask the service for organizations, and remember what they are called."""
+    """Ask the service for organizations, and store their names."""
     from mlygeo.net.answers import RefusedError
 
     accounts = account.accounts

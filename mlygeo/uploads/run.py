@@ -1,9 +1,9 @@
 """
-A run of uploads: sequences of images, archives and videos, each content once, and from where it stopped.
+A run of uploads: sequences of images, archives and videos, each content once, continuing earlier runs.
 
-Images of a sequence go up side by side, sequences one after another. What the service has is
-noted at once, and that an upload is ready before the service is told to finish it; so wherever a
-run ends, the next one goes on, and finishes nothing twice.
+Images of a sequence are uploaded in parallel, sequences one after another. Confirmed bytes are recorded
+at once, and a ready upload before the request to finish it; so wherever a run ends, the next one
+continues, and finishes nothing twice.
 """
 
 from __future__ import annotations
@@ -38,40 +38,40 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlygeo.upload")
 
 AT_ONCE = 4
-"""Images of a sequence that go up at once; further threads prepare the next ones."""
+"""Images of a sequence that are sent at once; further threads prepare the next ones."""
 
 ROUNDS = 3
-"""How often the images of a sequence are gone through, where the service drops what it had."""
+"""Rounds over the images of a sequence, if the service drops uploaded ones."""
 
 
 class Upload:
     """
-    Uploads things; used once.
+    Uploads sequences and files; used once.
 
     Parameters
     ----------
     uploads
         A session with the upload service.
     sequence_type
-        What the service calls a sequence; see `mlygeo.providers.Uploads.file_types`.
+        The service's type of a sequence; see `mlygeo.providers.Uploads.file_types`.
     ledger
         The history.
     locks
-        Keeps other runs from the same sequence.
+        Locks that exclude other runs from the same sequence.
     stop
-        Ends everything when set.
+        Event that ends the run.
     threads
         Threads that read and prepare images; four of them send at once.
     bar
-        Shows how far it is, in megabytes.
+        The progress bar, in megabytes.
     user_key
-        Whose token it is, where that is known.
+        The owner of the token, if known.
     reupload
-        Upload also what was uploaded before.
+        Upload also files that were uploaded before.
     manual_done
         Leave uploads ready, and finish none.
     older
-        What older tools uploaded; None looks for nothing of that.
+        The uploads of older tools; None ignores them.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Upload:
         Returns
         -------
         outcome
-            What was done. It is there also where an error ends the run, as `outcome`.
+            The result. If an error ends the run, it is in the attribute `outcome`.
 
         Raises
         ------
@@ -132,7 +132,7 @@ class Upload:
                 with self._locks.of(file.path):
                     self._files.upload(file)
         except BaseException:
-            self._stop.set()  # those that are sending stop with their next piece
+            self._stop.set()  # sending threads stop with their next piece
             raise
         return self.outcome
 
@@ -146,11 +146,11 @@ class Upload:
             Their numbers in the history.
         """
         for upload in self._ledger.waiting(numbers):
-            self._finishing.tell(upload, organization_key=upload.organization_key)
+            self._finishing.finish(upload, organization_key=upload.organization_key)
             self.outcome.ready.remove(upload.number)
 
     def _sequence(self, sequence: PhotoSequence) -> None:
-        """Upload the images of a sequence that are not up yet, and finish it."""
+        """Upload the missing images of a sequence, and finish it."""
         for _ in range(ROUNDS):
             results = self._photos(sequence)
             waiting = {each.waiting for each in results if each.waiting is not None}
@@ -183,19 +183,19 @@ class Upload:
         if self._manual:
             self.outcome.ready.append(ready.number)
             return
-        self._finishing.tell(ready, organization_key=sequence.organization_key)
+        self._finishing.finish(ready, organization_key=sequence.organization_key)
         self.outcome.sequences += 1
         log.info("%s: %d images, finished", what, len(handles))
 
     def _settled(self, waiting: set[int], sequence: PhotoSequence) -> bool:
-        """Finish uploads that an earlier run left ready; return whether all of them could be."""
+        """Finish uploads that an earlier run left ready; return whether that worked for all."""
         if self._manual:
             self.outcome.ready += sorted(waiting - set(self.outcome.ready))
             return True
         settled = True
         for upload in self._ledger.waiting(waiting):
             try:
-                self._finishing.tell(upload, organization_key=sequence.organization_key)
+                self._finishing.finish(upload, organization_key=sequence.organization_key)
                 self.outcome.sequences += 1
             except RefusedError as error:
                 log.info("sequence %s is sent anew: %s", short(sequence.name), error)
@@ -213,7 +213,7 @@ class Upload:
         log.warning("%s is not finished: %s", short(name), error)
 
     def _photos(self, sequence: PhotoSequence) -> list[_Sent]:
-        """Upload the images of a sequence side by side; return what came of each, in their order."""
+        """Upload the images of a sequence in parallel; return the result of each, in their order."""
         results: dict[int, _Sent] = {}
 
         def work(number: int) -> _Sent:
@@ -237,7 +237,7 @@ class Upload:
         self.outcome.repeated += result.outcome == "repeated"
 
     def _photo(self, photo: Photo, sequence: str) -> _Sent:
-        """Upload one image, unless it is up."""
+        """Upload one image, unless it is uploaded already."""
         share = Share(self._bar, photo.size)
         name = Path(photo.path).name
         try:
@@ -267,7 +267,7 @@ class Upload:
         if ready is not None and not self._reupload:
             share.skip()
             return _Sent(upload_md5, None, ready.upload, "waiting")
-        # What was sent with another description is another file; only this very content has its handle.
+        # With another description it is another file; only the same content has this handle.
         if exact is not None and exact.status == "sent" and exact.handle is not None:
             share.skip()
             return _Sent(upload_md5, exact.handle)
@@ -291,7 +291,7 @@ class Upload:
         return _Sent(upload_md5, handle)
 
     def _is_older(self, photo: Photo, size: int, md5: str, sequence: str) -> bool:
-        """Return whether an older tool uploaded an image, and note it."""
+        """Return whether an older tool uploaded an image, and record it."""
         if self._older is None or not self._older.has(photo, md5):
             return False
         self._ledger.found(
@@ -309,7 +309,7 @@ class Upload:
 
 
 class _Sent(NamedTuple):
-    """What came of one image: its handle where it is up, the upload that has it already, or why not."""
+    """The result of one image: its handle, the upload that has it already, or the reason of a failure."""
 
     upload_md5: str | None = None
     handle: str | None = None

@@ -1,1 +1,1 @@
-"""What is done to sample videos into frames."""
+"""Sampling videos into frames."""

@@ -1,9 +1,9 @@
 """
-Single frames out of a video, exactly those that were asked for.
+Single frames from a video, exactly the requested ones.
 
-A frame can be decoded only from the key frame before it. Frames are therefore taken in runs, each from a
-key frame to the last one wanted of those that depend on it; what lies between runs is never decoded, nor
-are, inside a run, the frames that no other needs. Runs are decoded side by side.
+A frame can be decoded only from the key frame before it. Frames are therefore decoded in runs, each from
+a key frame to the last wanted frame that depends on it. Frames between runs are never decoded, nor frames
+inside a run that no wanted frame needs. Runs are decoded in parallel.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlygeo.video.frames")
 
 MOST_WORKERS = 4
-"""Runs decoded at once: each decoder holds some twenty pictures, of 13 MB each at 4K."""
+"""Runs decoded at once: each decoder buffers some twenty pictures, of 13 MB each at 4K."""
 
 CANNOT = "could not be decoded"
 
@@ -45,7 +45,7 @@ def decode(
     stop: threading.Event | None = None,
 ) -> Generator[int]:
     """
-    Decode frames, hand each to `take`, and give their rows as they are done.
+    Decode frames, call `take` with each, and yield the row of each finished frame.
 
     Parameters
     ----------
@@ -60,19 +60,19 @@ def decode(
     hardware
         As for `Decoder`.
     workers
-        Runs decoded at once; by default as many as there are processors, four at most.
+        Runs decoded at once; by default the number of processors, four at most.
     stop
-        Set to end early.
+        Event that ends the work early.
 
     Yields
     ------
     row
-        Rows that are missing in the end could not be decoded.
+        Rows that are never yielded could not be decoded.
     """
     runs = runs_of(table, rows)
     stop = stop or threading.Event()
     workers = workers or min(MOST_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
-    # With few runs, the decoder's own threads do better than ours.
+    # With few runs, the decoder's own threads are faster than ours.
     side_by_side = len(runs) >= 2 * workers and hardware is None
     local = threading.local()
     opened: list[Decoder] = []
@@ -116,7 +116,7 @@ def decode(
 
 
 class Run(NamedTuple):
-    """Frames that are decoded together: rows of the table, from a key frame to the last that is wanted."""
+    """Frames that are decoded together: rows of the table, from a key frame to the last wanted frame."""
 
     key: int
     last: int
@@ -125,7 +125,7 @@ class Run(NamedTuple):
 
 def runs_of(table: FrameTable, rows: Whole) -> list[Run]:
     """
-    Return the runs that hold the wanted frames.
+    Return the runs with the wanted frames.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def runs_of(table: FrameTable, rows: Whole) -> list[Run]:
         The wanted ones.
     """
     keys = np.flatnonzero(table.key)
-    # A frame that is shown before a key frame though stored behind it depends on the one before that.
+    # A frame that is stored after a key frame but shown before it depends on the key frame before that one.
     keys = keys[table.pts[keys] == np.maximum.accumulate(table.pts[keys])] if len(keys) else np.array([0])
     rows = rows[np.argsort(table.pts[rows], kind="stable")]
     owner = keys[np.maximum(np.searchsorted(table.pts[keys], table.pts[rows], side="right") - 1, 0)]
@@ -157,7 +157,7 @@ class Decoder:
     threads
         Threads that the decoder may use by itself; 0 lets it choose.
     hardware
-        Name of the hardware that decodes (as FFmpeg names it, such as "vaapi"); None decodes in software.
+        Name of the hardware decoder (as FFmpeg names it, such as "vaapi"); None decodes in software.
     """
 
     def __init__(self, path: Path, table: FrameTable, *, threads: int, hardware: str | None = None) -> None:
@@ -191,7 +191,7 @@ class Decoder:
 
     def frames(self, run: Run) -> Iterator[tuple[int, Any]]:
         """
-        Give the wanted frames of a run with their rows, as far as they can be decoded whole.
+        Yield the wanted frames of a run with their rows, as far as they can be decoded completely.
 
         Parameters
         ----------
@@ -200,7 +200,7 @@ class Decoder:
         """
         pts = self._table.pts
         rows = dict(zip(pts[run.wanted].tolist(), run.wanted.tolist(), strict=True))
-        # What a frame before the key frame was decoded to would be shown though its own key frame is missing.
+        # A frame shown before the key frame needs the previous key frame, without which its picture would be wrong.
         earliest = int(pts[run.key])
         for frame in self._decode(run, rows):
             if frame.pts is not None and not frame.is_corrupt and frame.pts + self._start >= earliest:
@@ -234,7 +234,7 @@ class Decoder:
             log.debug("the last frames of a run could not be decoded: %s", error)
 
     def _packets(self, run: Run) -> Iterator[Any]:
-        """Give the packets from a run's key frame on."""
+        """Yield the packets from a run's key frame on."""
         first, count = int(self._table.pts[run.key]), run.last - run.key + 1
         for target in (int(self._table.dts[run.key]) - self._start, None):
             found = False
@@ -248,7 +248,7 @@ class Decoder:
                         continue
                     pts = packet.dts if packet.pts is None else packet.pts
                     if not found and pts is not None and pts + self._start > first and packet.is_keyframe:
-                        break  # too far on
+                        break  # past the key frame
                     found = found or (pts is not None and pts + self._start == first)
                     if found:
                         yield packet
@@ -273,7 +273,7 @@ def check_hardware(name: str) -> None:
     Raises
     ------
     InputError
-        If it does not know it.
+        If PyAV does not support it.
     """
     sampling.library()
     from av.codec.hwaccel import hwdevices_available

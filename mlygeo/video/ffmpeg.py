@@ -1,8 +1,8 @@
 """
-Single frames out of a video by the `ffmpeg` program, for hardware and formats that PyAV's wheel was not built for.
+Single frames from a video by the `ffmpeg` program, for hardware and formats that PyAV's wheel does not support.
 
-One process takes the frames of neighbouring runs: it starts at a key frame, is told the frames by their
-times, and answers with JPEGs, each with its length before it, and on its error stream with the time of each.
+One process decodes the frames of neighbouring runs. It starts at a key frame, selects the frames by their
+times, and writes JPEGs, each preceded by its length, and the time of each to its error stream.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlygeo.video.frames")
 
 MOST_FRAMES = 1000
-"""Frames that one process is asked for: each makes its command longer, which Windows ends at 32 KB."""
+"""Most frames for one process: each makes its command longer, and Windows limits a command to 32 KB."""
 
 NEAR_S = 1.0
-"""Seconds of video that are decoded for nothing rather than starting another process."""
+"""Seconds of unwanted video that are decoded rather than starting another process."""
 
 BEYOND_S = 30.0
-"""Seconds behind the last wanted frame where a process that still misses one ends."""
+"""Seconds after the last wanted frame at which a process ends that has not found all frames."""
 
 _TIME = re.compile(rb"showinfo.*\bn: *\d+ pts: *(-?\d+)")
 
@@ -50,16 +50,16 @@ def find(name: str, *, hardware: str | None = None) -> Program:
     Parameters
     ----------
     name
-        Its name, or the path of it.
+        Its name or path.
     hardware
-        What it is to decode with.
+        The hardware to decode with.
 
     Raises
     ------
     DependencyError
-        If it is not there, or is no ffmpeg.
+        If it is missing, or is not ffmpeg.
     InputError
-        If it does not know the hardware.
+        If it does not support the hardware.
     """
     path = shutil.which(name)
     if path is None:
@@ -79,7 +79,7 @@ def find(name: str, *, hardware: str | None = None) -> Program:
 
 
 class Program(NamedTuple):
-    """An ffmpeg program: its path, and how it is told to keep every frame and to add none."""
+    """An ffmpeg program: its path, and the option with which it neither drops nor duplicates frames."""
 
     path: str
     passthrough: tuple[str, str]
@@ -89,7 +89,7 @@ def pictures(
     program: Program, path: Path, table: FrameTable, rows: Whole, *, quality: int, hardware: str | None = None
 ) -> Iterator[tuple[int, bytes]]:
     """
-    Give frames as JPEG, upright and in JPEG's colours, as they are done.
+    Yield frames as JPEG, upright and in JPEG's colours, as they are finished.
 
     Parameters
     ----------
@@ -104,17 +104,17 @@ def pictures(
     quality
         FFmpeg's quantiser, 1 (best) to 31.
     hardware
-        As the program names it; None decodes in software.
+        The program's name of the hardware; None decodes in software.
 
     Yields
     ------
     row, jpeg
-        Rows that are missing in the end could not be decoded.
+        Rows that are never yielded could not be decoded.
 
     Raises
     ------
     FormatError
-        If the program gives nothing at all.
+        If the program writes no picture at all.
     """
     count, errors = 0, ""
     for run in _stretches(table, runs_of(table, rows)):
@@ -132,7 +132,7 @@ def pictures(
                         count += 1
                         yield row, jpeg
                     if not expected:
-                        break  # what is behind the last of them is of no use
+                        break  # later pictures are not needed
             finally:
                 process.kill()
                 listener.join()
@@ -154,7 +154,7 @@ def _said(path: str, *words: str) -> str:
 
 
 def _stretches(table: FrameTable, runs: list[Run]) -> Iterator[Run]:
-    """Give what one process takes each: several runs where there is little between them, or a part of a long one."""
+    """Yield the frames for each process: several runs with little between them, or a part of a long run."""
     parts = [
         Run(run.key, int(wanted.max()), wanted)
         for run in runs
@@ -193,7 +193,7 @@ def _command(
 
 
 def _among(times: list[int]) -> str:
-    """Return an expression that is true for these times: a tree, since FFmpeg's parser takes no long sums."""
+    """Return an expression that is true for these times: a tree, since FFmpeg's parser rejects long sums."""
     if len(times) == 1:
         return f"eq(pts,{times[0]})"
     half = len(times) // 2
@@ -201,7 +201,7 @@ def _among(times: list[int]) -> str:
 
 
 def _parts(stream: IO[bytes]) -> Iterator[bytes]:
-    """Give the JPEGs of a multipart answer."""
+    """Yield the JPEGs of a multipart stream."""
     length = 0
     while line := stream.readline(1000):
         name, _, value = line.strip().partition(b":")
@@ -215,31 +215,31 @@ def _parts(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 class _Listener:
-    """Reads the error stream beside the pictures, so that neither waits for the other."""
+    """Reads the error stream in parallel to the pictures, so that neither blocks the other."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._times: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        self._told: deque[str] = deque(maxlen=3)
+        self._last_errors: deque[str] = deque(maxlen=3)
         self._thread = threading.Thread(target=self._read, args=(stream,), name="mlygeo-ffmpeg", daemon=True)
         self._thread.start()
 
     def next_time(self) -> int | None:
-        """Return the time of the next picture, in units of the time base; None when there is no more."""
+        """Return the time of the next picture, in units of the time base; None after the last one."""
         return self._times.get()
 
     def join(self) -> None:
-        """Wait until the program says no more."""
+        """Wait until the error stream ends."""
         self._thread.join()
 
     @property
     def errors(self) -> str:
-        """The last errors that it told."""
-        return "; ".join(self._told)
+        """The last errors that the program reported."""
+        return "; ".join(self._last_errors)
 
     def _read(self, stream: IO[bytes]) -> None:
         for line in stream:
             if (match := _TIME.search(line)) is not None:
                 self._times.put(int(match[1]))
             elif b"[error]" in line or b"[fatal]" in line:
-                self._told.append(line.decode("utf-8", "replace").split("] ")[-1].strip())
+                self._last_errors.append(line.decode("utf-8", "replace").split("] ")[-1].strip())
         self._times.put(None)

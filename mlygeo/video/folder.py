@@ -1,4 +1,4 @@
-"""The folder of a video's frames: what lies in it, how it was sampled, and which of its files are ours."""
+"""The folder of a video's frames: its files, how they were sampled, and which of them this package made."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from mlygeo.video.sampling import Sampling
 
 RECORD = ".mlygeo_sampling.json"
-"""Says in the folder of a video's frames how they were sampled."""
+"""File in the folder of a video's frames that records how they were sampled."""
 
 _PART = 1 << 18
-"""Bytes at the start and the end of a video that tell it from others: its headers are there."""
+"""Bytes at the start and the end of a video that identify it: its headers are there."""
 
 _BEGINNING_AND_END = b"\xff\xd8", b"\xff\xd9"
 
@@ -33,7 +33,7 @@ def settle(
     target: Path, video: Path, *, sampling: Sampling, track: gpd.GeoDataFrame | None, count: int, rerun: bool
 ) -> None:
     """
-    Make the folder of a video's frames fit for a sampling: new, or as an earlier run of the same left it.
+    Prepare the folder of a video's frames for a sampling: a new folder, or one from an earlier run of the same.
 
     Parameters
     ----------
@@ -42,9 +42,9 @@ def settle(
     video
         The video.
     sampling
-        Which frames, and their times.
+        How the video is sampled.
     track
-        Tracks frame that tells where the video went, where it is not its own.
+        Tracks frame with the positions of the frames, if it is not the video's own track.
     count
         Number of frames.
     rerun
@@ -81,12 +81,12 @@ def settle(
 
 
 def path_of(target: Path, video: Path, number: int) -> Path:
-    """Return where a frame goes, by its number from 0."""
+    """Return the path of a frame, by its number from 0."""
     return target / f"{video.stem}_{number + 1:06d}.jpg"
 
 
 def is_whole(path: Path) -> bool:
-    """Return whether a picture is there from its first bytes to its last."""
+    """Return whether a picture file is complete, by its first and last bytes."""
     try:
         with path.open("rb") as file:
             start = file.read(2)
@@ -107,14 +107,14 @@ def _record(path: Path) -> dict[str, Any] | None:
 
 
 def _made(target: Path, stem: str, count: int) -> list[Path]:
-    """Return the files that an earlier run made here, and no others."""
+    """Return the files that an earlier run made here, and no other files."""
     name = re.compile(re.escape(stem) + r"_(\d{6,})\.jpg")
     found = ((path, name.fullmatch(path.name)) for path in target.iterdir())
     return [path for path, match in found if match and 1 <= int(match[1]) <= count]
 
 
 def _content(video: Path) -> dict[str, Any]:
-    """Return what tells a video from another of the same name, though not from a copy of it."""
+    """Return a digest that differs between videos of the same name, but not between copies of a video."""
     size = video.stat().st_size
     with video.open("rb") as file:
         found = hashlib.sha256(file.read(_PART))
@@ -124,7 +124,7 @@ def _content(video: Path) -> dict[str, Any]:
 
 
 def _digest(track: gpd.GeoDataFrame) -> str:
-    """Return what tells a track from others: its times and places, wherever it was read from."""
+    """Return a digest of a track: of its times and positions, wherever it was read from."""
     found = hashlib.sha256(np.array(frames.lonlat(track), dtype=np.float64).tobytes())
     found.update(track["time"].to_numpy(dtype="datetime64[us]").tobytes())
     return found.hexdigest()[:16]

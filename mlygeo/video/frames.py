@@ -1,9 +1,9 @@
 """
-Frames sampled from videos: JPEG files with time, position and heading, and the images frame of them.
+Frames sampled from videos: JPEG files with time, position and heading, and their images frame.
 
-Of a video `VIDEO.mp4` the frames are `FOLDER/VIDEO.mp4/VIDEO_000001.jpg` and so on, as mapillary_tools lays
-them out. A frame appears whole or not at all, so a second run makes only what is missing. Beside them a
-small file says how they were sampled, so that frames of two different samplings never mix.
+The frames of a video `VIDEO.mp4` are `FOLDER/VIDEO.mp4/VIDEO_000001.jpg` and so on, as in mapillary_tools.
+A frame is written atomically, so a second run makes only missing frames. A small file in the same folder
+records how they were sampled, so that frames of two different samplings never mix.
 """
 
 from __future__ import annotations
@@ -48,36 +48,36 @@ PYAV = "pyav"
 """Name of the decoder that comes with PyAV."""
 
 QUALITY = 2
-"""FFmpeg's quantiser for JPEG, 1 (best) to 31; what mapillary_tools asks the ffmpeg program for."""
+"""FFmpeg's quantiser for JPEG, 1 (best) to 31; mapillary_tools uses the same value."""
 
 _NOT_OURS = ("Copyright", "Artist", "UserComment")
-"""Tags that tell of an image of Mapillary's, which a frame of one's own video is not yet."""
+"""Tags of images on Mapillary; a frame of a local video is not there yet."""
 
 _TURNS = {90: (("transpose", "clock"),), 180: (("hflip", ""), ("vflip", "")), 270: (("transpose", "cclock"),)}
-"""FFmpeg's filters for each clockwise turn."""
+"""FFmpeg's filters for each clockwise rotation, degrees."""
 
 
 def find_videos(
     paths: Iterable[str | Path], *, folder: Path | None = None, skip_subfolders: bool = False
 ) -> list[tuple[Path, Path]]:
     """
-    Find the videos that are named, or lie in folders that are, and say where the frames of each go.
+    Find the given videos, and those in the given folders, with the folder for the frames of each.
 
     Parameters
     ----------
     paths
         Videos and folders.
     folder
-        Where frames go; by default the folder `mapillary_sampled_video_frames` beside a video, or in the
-        folder that was searched.
+        Folder for the frames; by default the folder `mapillary_sampled_video_frames` beside a video, or in
+        the folder that was searched.
     skip_subfolders
         Search only the folders themselves.
 
     Returns
     -------
     videos
-        Each video once, in the order of names, and the folder of its frames: named as the video is, and
-        below the same subfolders.
+        Each video once, in the order of names, and the folder of its frames, which has the video's name and
+        lies below the same subfolders.
 
     Raises
     ------
@@ -117,26 +117,25 @@ def sample_frames(
     """
     Sample videos into JPEG files.
 
-    Frames that are there already are not decoded again. The time of a frame is that at which the video
-    shows it, counted from the start of the video; a frame has a position and a heading where the video
-    recorded a track.
+    Existing frames are not decoded again. The time of a frame is its presentation time, counted from the
+    start of the video; a frame has a position and a heading if the video has a recorded track.
 
     Parameters
     ----------
     videos
         Videos, each with the folder of its frames; see `find_videos`.
     sampling
-        Which frames, and their times.
+        How the videos are sampled.
     track
-        Tracks frame that tells where the videos went, by the frames' capture times; None takes what the
-        cameras recorded in them.
+        Tracks frame that gives the positions by the frames' capture times; None uses the tracks that the
+        cameras recorded in the videos.
     rerun
-        Make frames anew that an earlier run made.
+        Make the frames of an earlier run again.
     decoder
         "pyav", or the name or path of an ffmpeg program.
     hardware
-        Name of the hardware that decodes, as FFmpeg names it (vaapi, cuda, videotoolbox, …); None decodes
-        in software.
+        Name of the hardware decoder, as FFmpeg names it (vaapi, cuda, videotoolbox, …); None decodes in
+        software.
     progress
         Where progress is shown.
 
@@ -149,7 +148,7 @@ def sample_frames(
     Raises
     ------
     InputError
-        If two videos would go to one folder, or the decoder does not know the hardware.
+        If the frames of two videos would have the same folder, or the decoder does not support the hardware.
     DependencyError
         If PyAV or the program is missing.
     FrameError
@@ -170,7 +169,7 @@ def sample_frames(
             plan = plan_frames(video, sampling=sampling, track=track)
             settle(target, video, sampling=sampling, track=track, count=len(plan.rows), rerun=rerun)
         except (FormatError, FileError) as error:
-            parts.append(_row_of_video(video, _told(error)))
+            parts.append(_row_of_video(video, _with_hint(error)))
             log.warning("%s", error)
             continue
         label = f"video {number} of {len(videos)}" if len(videos) > 1 else "frames"
@@ -180,7 +179,7 @@ def sample_frames(
         except (FormatError, FileError) as error:
             whole = [is_whole(path_of(target, video, number)) for number in range(len(plan.rows))]
             lost = np.flatnonzero(~np.array(whole))
-            problem = _told(error)
+            problem = _with_hint(error)
             log.warning("%s", error)
         there = np.setdiff1d(np.arange(len(plan.rows)), lost)
         parts.append(_rows(video, target, plan, there))
@@ -200,7 +199,7 @@ def _take(
     progress: Progress,
     label: str,
 ) -> Whole:
-    """Make the frames that are not there yet; return those that could not be made."""
+    """Make the missing frames; return those that could not be made."""
     paths = [path_of(target, video, number) for number in range(len(plan.rows))]
     missing = np.array([number for number, path in enumerate(paths) if not is_whole(path)], dtype=np.int64)
     if len(missing) < len(plan.rows):
@@ -249,17 +248,18 @@ def _image(plan: Plan, number: int) -> dict[str, Any]:
 
 
 def _loss(plan: Plan, lost: Whole) -> str:
-    """Say which frames are missing, and why."""
-    told = []
+    """Return which frames are missing, and why."""
+    problems = []
     if len(lost):
         first, last = plan.video_s[lost[0]], plan.video_s[lost[-1]]
-        told.append(f"{len(lost)} of {len(plan.rows)} frames {decoding.CANNOT}, between {first:.1f} s and {last:.1f} s")
+        count = f"{len(lost)} of {len(plan.rows)} frames"
+        problems.append(f"{count} {decoding.CANNOT}, between {first:.1f} s and {last:.1f} s")
     if plan.problem:
-        told.append(plan.problem)
-    return "; ".join(told)
+        problems.append(plan.problem)
+    return "; ".join(problems)
 
 
-def _told(error: FormatError | FileError) -> str:
+def _with_hint(error: FormatError | FileError) -> str:
     return f"{error}; {error.hint}" if error.hint else str(error)
 
 
@@ -318,7 +318,7 @@ def _frame(parts: list[dict[str, Any]]) -> gpd.GeoDataFrame:
 
 def _with_tags(jpeg: bytes, image: Mapping[str, Any]) -> bytes:
     """
-    Return a JPEG with what is known of it in EXIF: time, position, heading, camera.
+    Return a JPEG with its time, position, heading and camera in EXIF.
 
     Parameters
     ----------
@@ -336,7 +336,7 @@ def _with_tags(jpeg: bytes, image: Mapping[str, Any]) -> bytes:
 
 
 class JpegEncoder:
-    """Makes JPEGs of frames; not for several threads at once."""
+    """Makes JPEGs of frames; not thread-safe."""
 
     def __init__(self) -> None:
         self._av = sampling.library()
@@ -356,7 +356,7 @@ class JpegEncoder:
         """
         frame = self._upright(frame)
         tagged = frame.colorspace in {space.value for space in self._av.video.reformatter.Colorspace}
-        # JFIF knows one set of colours: ITU-R BT.601, full range. What a video does not tell is left as it is.
+        # JFIF has one colour space: ITU-R BT.601, full range. Properties that a video does not state are unchanged.
         picture = frame.reformat(
             format="yuvj420p",
             src_colorspace=frame.colorspace if tagged else None,
@@ -364,7 +364,7 @@ class JpegEncoder:
             dst_color_range="JPEG",
             threads=1,
         )
-        self._count += 1  # the encoder asks for times that grow
+        self._count += 1  # the encoder requires increasing times
         picture.pts, picture.time_base, picture.pict_type = self._count, Fraction(1, 25), 0
         context = self._encoder(picture.width, picture.height, quality)
         data = b"".join(bytes(packet) for packet in context.encode(picture))

@@ -1,4 +1,4 @@
-"""Which frames of a video to take, and the time and place of each, before any is decoded."""
+"""Selecting the frames of a video, with the time and position of each, before any is decoded."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ MAX_EXTRAPOLATION_S = 1.0
 """Seconds outside the track for which its end is extended."""
 
 STEADY_S = 1.0
-"""Seconds by which the time of the GPS may drift against the video's, and the two still run alike."""
+"""Seconds by which the time of the GPS may drift against the video's if both run at the same pace."""
 
 
 def plan_frames(video: Path, *, sampling: Sampling, track: gpd.GeoDataFrame | None = None) -> Plan:
     """
-    Decide which frames of a video to take, and tell their times and places, without decoding any.
+    Select the frames of a video, with their times and positions, without decoding any.
 
     Parameters
     ----------
     video
         The video.
     sampling
-        Which frames.
+        How the video is sampled.
     track
-        Tracks frame that tells the places, by the frames' capture times; None takes what the camera
-        recorded in the video, by the time of the video.
+        Tracks frame that gives the positions by the frames' capture times; None uses the track that the
+        camera recorded in the video, by the time of the video.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def plan_frames(video: Path, *, sampling: Sampling, track: gpd.GeoDataFrame | No
     Raises
     ------
     FileError, FormatError
-        If it cannot be read, holds no pictures, has no track to go along, or its time is not known.
+        If it cannot be read, has no pictures, lacks the track to sample along, or its time is unknown.
     FrameError
         If the track has no point with a time.
     """
@@ -106,15 +106,15 @@ class Sampling:
     distance
         Metres along the track between two frames; None samples by time.
     start_time_ms
-        Time of the start of the video, milliseconds since 1970 (UTC); None takes that of the GPS, else
-        the creation time in the file.
+        Time of the start of the video, milliseconds since 1970 (UTC); None uses the time of the GPS,
+        else the creation time in the file.
     duration_ratio
-        Seconds of the video to one second of time.
+        Seconds of the video for one second of real time.
 
     Raises
     ------
     InputError
-        If a value makes no sense.
+        If a value is invalid.
     """
 
     interval: float = INTERVAL_S
@@ -138,7 +138,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Plan:
-    """The frames to take of a video: rows of its table, and what is known of each; by time."""
+    """The selected frames of a video, by time: rows of its table, and the values of each."""
 
     table: FrameTable
     rows: Whole
@@ -170,7 +170,7 @@ def _micros(seconds: Floats) -> Whole:
 
 
 def _line(track: gpd.GeoDataFrame) -> Line:
-    """Return a track by the time of the video, which is what ties it to the frames."""
+    """Return a track by the time of the video, which relates it to the frames."""
     lon, lat = frames.lonlat(track)
     times = _micros(track["video_time_s"].to_numpy())
     order = np.argsort(times, kind="stable")
@@ -204,21 +204,21 @@ def _when(line: Line, captured_ms: Whole, track: gpd.GeoDataFrame | None) -> str
     """Return when the track and the video were recorded, in words."""
     if track is None:
         return None
-    told = [
+    spans = [
         " to ".join(f"{np.datetime64(int(ms), 'ms').astype('datetime64[s]')}Z" for ms in (times[0], times[-1]))
         for times in (line.time // 1000, captured_ms)
     ]
-    return f"the track is of {told[0]}, the video of {told[1]}; `video_start_time` sets the video's start"
+    return f"the track is of {spans[0]}, the video of {spans[1]}; `video_start_time` sets the video's start"
 
 
 def _by_distance(line: Line, moments: Whole, distance: float) -> Whole:
-    """Return the frames of a walk along the track: the first on it, then each so far from the last one taken."""
+    """Return frames at distances along the track: the first on it, then each `distance` from the last selected one."""
     places = line.locate(moments, max_extrapolation=MAX_EXTRAPOLATION_S, max_gap=None)
     on_track = np.flatnonzero(np.isfinite(places.lon))
     if not len(on_track):
         return on_track
     lon, lat = places.lon[on_track], places.lat[on_track]
-    # Which frame is next depends on which was last: a walk. It looks ahead in strides, not frame by frame.
+    # The next frame depends on the last one: sequential by nature. The search goes in strides, not frame by frame.
     taken, at, stride = [0], 1, 64
     while at < len(lon):
         ahead = slice(at, at + stride)
@@ -236,25 +236,25 @@ def _captured(
     video_s: Floats, sampling: Sampling, track: gpd.GeoDataFrame | None, info: telemetry.VideoInfo, video: Path
 ) -> tuple[Whole, str]:
     """
-    Return the capture times, milliseconds since 1970, and where they come from.
+    Return the capture times, milliseconds since 1970, and their source.
 
-    What the user says counts before the GPS, and the GPS before the creation time, since some cameras
-    write that in local time. Where the GPS runs at the pace of the video, its start is what most points
-    say, which evens out the late first fix of some cameras; else, in a time lapse, each frame has the
-    time of the GPS at its place.
+    The user's option comes before the GPS, and the GPS before the creation time, which some cameras write
+    in local time. If GPS and video run at the same pace, the start is the median over all points, which
+    corrects the late first fix of some cameras. Otherwise, in a time lapse, each frame has the time of the
+    GPS at its place in the video.
     """
     ratio = sampling.duration_ratio
     start_ms, source = sampling.start_time_ms, "option"
     if start_ms is None and track is not None and track["time"].notna().any() and _has_gps_time(track, info):
         timed = track[track["time"].notna()]
-        told_s = timed["time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
-        ahead = told_s - timed["video_time_s"].to_numpy()
+        gps_s = timed["time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
+        ahead = gps_s - timed["video_time_s"].to_numpy()
         if np.subtract(*np.percentile(ahead, [90, 10])) > STEADY_S:
             order = np.argsort(timed["video_time_s"].to_numpy(), kind="stable")
             known = timed["video_time_s"].to_numpy()[order]
             outside = (video_s - np.clip(video_s, known[0], known[-1])) / ratio
-            told = np.interp(video_s, known, told_s[order]) + outside
-            return np.round(told * 1000).astype(np.int64), "gps"
+            captured_s = np.interp(video_s, known, gps_s[order]) + outside
+            return np.round(captured_s * 1000).astype(np.int64), "gps"
         start_ms, source = round(float(np.median(ahead)) * 1000), "gps"
     if start_ms is None and info.start_time is not None:
         start_ms, source = round(info.start_time.timestamp() * 1000), "creation_time"
@@ -268,12 +268,12 @@ def _has_gps_time(track: gpd.GeoDataFrame, info: telemetry.VideoInfo) -> bool:
     return bool(track.attrs["gps_time"]) or info.start_time is None
 
 
-# Which frames a video has, in the order they are stored, with the time each is shown, without decoding one.
+# The frames of a video, in the order of storage, with their presentation times, without decoding.
 
 
 def frame_table(path: Path) -> FrameTable:
     """
-    Return the frames of a video: from the tables in its headers, or by reading through its packets.
+    Return the frames of a video: from the tables in its headers, or by reading all its packets.
 
     Parameters
     ----------
@@ -287,7 +287,7 @@ def frame_table(path: Path) -> FrameTable:
     FileError
         If the file cannot be read.
     FormatError
-        If it holds no pictures, or nothing says where they are.
+        If it has no pictures, or no index of their positions.
     """
     av = library()
     try:
@@ -317,8 +317,8 @@ class FrameTable:
     The frames of the largest video stream of a file.
 
     `pts` (when a frame is shown) and `dts` (when it is decoded) count units of `time_base`; `key` marks
-    frames that need no others; `shown` those that the video's edit list leaves in. All are in the order
-    of the file. `stream` is the index of the stream, `offset` what was added to its own times.
+    frames that need no others; `shown` those that the video's edit list includes. All are in the order
+    of the file. `stream` is the index of the stream, `offset` the number added to its own times.
     """
 
     stream: int
@@ -335,7 +335,7 @@ class FrameTable:
         return seconds
 
     def in_order(self) -> Whole:
-        """Return the rows of the frames that are shown, in the order of time, each moment once."""
+        """Return the rows of the shown frames, in the order of time, each time once."""
         rows = np.flatnonzero(self.shown)
         rows = rows[np.argsort(self.pts[rows], kind="stable")]
         first = np.ones(len(rows), dtype=bool)
@@ -360,10 +360,10 @@ def library() -> Any:
 
 
 def _from_headers(path: Path, stream: Any) -> FrameTable | None:
-    """Return the table of an MP4's headers; None where they do not tell all."""
+    """Return the table of an MP4's headers; None where they are incomplete."""
     with path.open("rb", buffering=mp4.BUFFER) as file:
         movie = mp4.read_movie(file, path.stat().st_size)
-    # Of a fragment that was cut off FFmpeg gives what is there.
+    # From a fragment that was cut off, FFmpeg returns the complete frames.
     if movie is None or (movie.fragmented and movie.damage):
         return None
     track = next((track for track in movie.tracks if track.number == stream.id and track.is_video), None)
@@ -371,8 +371,8 @@ def _from_headers(path: Path, stream: Any) -> FrameTable | None:
         return None
     samples = track.samples
     if movie.fragmented:
-        # FFmpeg counts the frames of the first part alone, and moves those shown before their decoding time in
-        # each fragment anew.
+        # FFmpeg counts only the frames of the first part, and shifts frames that are shown before their decoding
+        # time in each fragment separately.
         known = not (samples.shown < samples.time).any()
     else:
         known = not stream.frames or stream.frames == len(samples.size)
@@ -401,7 +401,7 @@ def _from_packets(av: Any, container: Any, stream: Any) -> FrameTable:
             raise
     pts, dts, key, shown = np.array(rows, dtype=np.int64).reshape(-1, 4).T
     start = int(stream.start_time or 0)
-    # Streams that are cut out of a broadcast start at any number; the first frame is the start of the video.
+    # Streams cut out of a broadcast start at any time; the first frame is the start of the video.
     start = start if abs(start * stream.time_base) > 10 else 0
     return FrameTable(
         stream.index, stream.time_base, pts - start, dts - start, key.astype(bool), shown.astype(bool), -start

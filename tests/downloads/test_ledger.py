@@ -54,7 +54,7 @@ def test_standing_asks_the_files_too(tmp_path):
     with Ledger(tmp_path) as book:
         book.record(*[row for row, _ in rows.values()])
         wanted = np.array([*rows, 10], dtype=np.int64)
-        assert book.standing(wanted, FORM).tolist() == [*(state for _, state in rows.values()), UNKNOWN]
+        assert book.states(wanted, FORM).tolist() == [*(state for _, state in rows.values()), UNKNOWN]
         assert book.failed_ids().tolist() == [5]
 
 
@@ -65,7 +65,7 @@ def test_standing_agrees_with_a_plain_loop_over_many(tmp_path):
     (tmp_path / "x.jpg").write_bytes(b"x")
     with Ledger(tmp_path) as book:
         book.record(*[done(int(number), "x.jpg", 1) for number in ids[known]])
-        assert (book.standing(ids, FORM) == np.where(known, THERE, UNKNOWN)).all()
+        assert (book.states(ids, FORM) == np.where(known, THERE, UNKNOWN)).all()
         assert [row[0] for rows in book.rows(ids) for row in rows] == ids[known].tolist()
 
 

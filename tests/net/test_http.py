@@ -100,8 +100,8 @@ class TestRetries:
         longest = [max(retry.wait_after(tries) for _ in range(200)) for tries in (1, 2, 3, 4, 5, 5000)]
         for most, reached in zip([1, 2, 4, 8, 10, 10], longest, strict=True):
             assert 0.8 * most < reached <= most
-        assert retry.wait_after(3, told=4.0) == 4.0
-        assert retry.wait_after(1, told=0.0) <= 1.0
+        assert retry.wait_after(3, asked=4.0) == 4.0
+        assert retry.wait_after(1, asked=0.0) <= 1.0
 
     def test_the_waits_are_spread_over_their_whole_range(self):
         clock = Clock()
@@ -420,13 +420,13 @@ class TestSecrets:
         for step in steps:
             with scripted(step) as (url, _), pytest.raises(ServiceError) as caught:
                 ask(url)
-            told = "".join(traceback.format_exception(caught.value)) + str(caught.value.hint)
+            shown = "".join(traceback.format_exception(caught.value)) + str(caught.value.hint)
             seen, inner = set(), caught.value
             while inner is not None and inner not in seen:
                 seen.add(inner)
-                told += repr(inner)
+                shown += repr(inner)
                 inner = inner.__cause__ or inner.__context__
-            assert SECRET not in told
+            assert SECRET not in shown
         assert "access_token=…" in caplog.text
         assert SECRET not in caplog.text
 

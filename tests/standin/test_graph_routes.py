@@ -392,20 +392,20 @@ class TestSearches:
         assert len(found) == len(set(found))
         assert pages == -(-own.sum() // 100)
 
-    def test_links_without_the_token_and_to_elsewhere(self, city):
+    def test_links_without_the_token_and_to_another_host(self, city):
         query = {"organization_id": "24595874160038714", "limit": 10}
         with serve(city, token=TOKEN, faults=Faults(next_link="plain")) as server:
             link = ask(f"{server.url}/images", token=TOKEN, **query).json["paging"]["next"]
             assert "access_token" not in link
             assert ask(link).error == (190, None)
             assert len(ids_of(ask(link, token=TOKEN))) == 10
-            server.faults = Faults(next_link="elsewhere")
+            server.faults = Faults(next_link="other_host")
             link = ask(f"{server.url}/images", token=TOKEN, **query).json["paging"]["next"]
-            assert link.startswith(server.elsewhere.url)
+            assert link.startswith(server.other_host.url)
             assert server.leaks == 0
             assert ask(link).status == 200
             assert server.leaks == 1
-            assert [request.path for request in server.elsewhere.requests] == ["/images"]
+            assert [request.path for request in server.other_host.requests] == ["/images"]
 
     def test_a_page_that_holds_just_all_is_the_last(self, server, city):
         name = city["sequence_id"].iloc[0]

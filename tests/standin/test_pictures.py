@@ -249,7 +249,7 @@ class TestFaults:
             reply = ask(url)
             assert reply.status == 302
             location = reply.headers["Location"]
-            assert urlsplit(location).netloc == urlsplit(server.elsewhere.url).netloc != urlsplit(server.url).netloc
+            assert urlsplit(location).netloc == urlsplit(server.other_host.url).netloc != urlsplit(server.url).netloc
             assert urlsplit(location).hostname == "localhost"
             assert TOKEN not in location
             before = server.leaks
@@ -257,7 +257,7 @@ class TestFaults:
             assert server.leaks == before
             ask(location, token=TOKEN)
             assert server.leaks == before + 1
-        assert len(server.elsewhere.requests) == 6
+        assert len(server.other_host.requests) == 6
 
     def test_json_of_the_wrong_shape(self, server, few):
         server.faults = Faults(odd_json=1)

@@ -1,14 +1,14 @@
 """
-Who may upload: the users that have signed in, and their tokens.
+The users that have signed in, and their tokens, for uploads.
 
-They are kept in one file in the user's configuration folder, or in one that is named, which nobody
-else can read, or with the tokens in the system's keyring. Passwords are not kept at all. What older
-tools kept in their own places is read, and never written.
+They are stored in one file in the user's configuration folder, or in a given file, which no other user
+can read, or with the tokens in the system's keyring. Passwords are not stored at all. The files of older
+tools are read, and never written.
 
-The files that users and their tokens are kept in.
+The files have users and their tokens.
 
-There are two forms: ours, which is JSON, and that of mapillary_tools, which both tools can share.
-A file keeps the form that it has; a new one is ours where its name ends in .json.
+There are two forms: that of this package, which is JSON, and that of mapillary_tools, which both tools
+can share. A file keeps its form; a new one is JSON if its name ends in .json.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ LOCK_S = 30.0
 """Seconds to wait for another process that writes the file; a write takes milliseconds."""
 
 CLIENT_TOKEN = re.compile(r"MLY\|\d+\|[0-9a-fA-F]+")
-"""What the token of an application looks like; it can read, but not upload."""
+"""Pattern of the token of an application, which can read, but not upload."""
 
 SIGN_IN = "sign in with 'mlygeo authenticate'"
 
@@ -61,7 +61,7 @@ _NAME = re.compile(r"(?!DEFAULT$)[^\s/\\\[\]\"'\0=]{1,64}")
 """Names of users; DEFAULT has a meaning of its own in files of mapillary_tools."""
 
 LONGEST_FILE = 1_048_576
-"""Bytes; a longer file holds no users, and is not read to its end."""
+"""Most bytes; a longer file is not a file of users, and is not read to its end."""
 
 _TEXTS = ("token", "user_key", "user_name", "user_email", "organization_key")
 
@@ -75,15 +75,15 @@ _OLD_KEYS = {
 
 
 _OLD_ORGANIZATIONS, _OLD_IN_KEYRING, _OLD_DEFAULT = "mlygeo_organizations", "mlygeo_in_keyring", "mlygeo_default"
-"""What mapillary_tools has no key for; it leaves them alone."""
+"""Keys of this package in files of mapillary_tools, which ignores them."""
 
 
 class Credentials:
     """
     The users that have signed in on this machine.
 
-    Every change reads the file anew, under a lock, and writes it once: what other processes keep
-    there at the same time stays.
+    Every change reads the file again, under a lock, and writes it once, so that changes by other processes
+    at the same time stay.
 
     Parameters
     ----------
@@ -281,7 +281,7 @@ class Credentials:
 
     @contextmanager
     def _changing(self) -> Iterator[tuple[dict[str, User], str | None]]:
-        """Keep other processes off the file, and give what stands in it now: the users, and who is meant."""
+        """Lock the file against other processes, and yield its users and the default one."""
         path = self._real_path()
         made = not path.parent.exists()
         lock = Lock(path.parent / f".{path.name}.lock", wait_s=LOCK_S, mode=0o600)
@@ -346,35 +346,35 @@ class Keyring:
 
     def get(self, user: User) -> str | None:
         """Return a user's token; None where it has none."""
-        with self._told("does not give the token"):
+        with self._keyring_errors("does not give the token"):
             token = self._package.get_password(KEYRING_NAME, _entry(user))
             return None if token is None else str(token)
 
     def set(self, user: User, token: str) -> None:
-        """Keep a user's token."""
-        with self._told("does not take the token"):
+        """Store a user's token."""
+        with self._keyring_errors("does not take the token"):
             self._package.set_password(KEYRING_NAME, _entry(user), token)
 
     def drop(self, user: User) -> None:
         """Forget a user's token; one that is not there is forgotten already."""
-        with self._told("does not forget the token"), suppress(self._errors.PasswordDeleteError):
+        with self._keyring_errors("does not forget the token"), suppress(self._errors.PasswordDeleteError):
             self._package.delete_password(KEYRING_NAME, _entry(user))
 
     @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
-        """Say of a keyring that is locked, or none at all, what it did not do."""
+    def _keyring_errors(self, what: str) -> Iterator[None]:
+        """Turn the keyring's errors into ours; `what` says what a locked or missing keyring did not do."""
         try:
             yield
         except self._errors.KeyringError as error:
             reason = type(error).__name__
         else:
             return
-        # Raised out here: what the keyring says could repeat the token.
+        # Raised outside of `except`: the keyring's error could repeat the token.
         raise CredentialsError(f"the system's keyring {what} ({reason})", hint="leave `keyring` out")
 
 
 def _entry(user: User) -> str:
-    """Return the name of a user's entry in the keyring; users of the same name in two files are two."""
+    """Return the name of a user's entry in the keyring; it differs for equal names in two files."""
     if user.source is None or user.source == default_path():
         return user.name
     return f"{user.name} ({os.path.realpath(user.source)})"
@@ -552,7 +552,7 @@ def _read(path: Path) -> Kept:
     try:
         return _of_ours(text, path) if _is_ours(path, text) else _of_mapillary_tools(text, path)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, configparser.Error):
-        # The parser's own words could repeat what stands in the file.
+        # The parser's message could repeat the content of the file.
         raise CredentialsError(
             f"the credentials file {path} is damaged", hint="move it away, and sign in anew"
         ) from None
@@ -593,7 +593,7 @@ def _older_users(path: Path) -> Iterator[User]:
 
 
 def _for_us_alone(path: str, flags: int) -> int:
-    """Open a new file that is closed to others from its first byte on."""
+    """Open a new file that only this user can read from its first byte on."""
     return os.open(path, flags, 0o600)
 
 
@@ -602,13 +602,13 @@ def _is_ours(path: Path, text: str | None) -> bool:
 
 
 def _of_ours(text: str, path: Path) -> Kept:
-    told = json.loads(text)
+    content = json.loads(text)
     users = {}
-    for name, value in told["users"].items():
+    for name, value in content["users"].items():
         texts: dict[str, Any] = {key: str(value[key]) for key in _TEXTS if value.get(key) is not None}
         names = _names(value.get("organizations"))
         users[name] = User(name, **texts, organizations=names, in_keyring=value.get("in_keyring") is True, source=path)
-    return Kept(users, told.get("default"), text)
+    return Kept(users, content.get("default"), text)
 
 
 def _as_ours(_: Kept, users: Mapping[str, User], default: str | None) -> str:
@@ -631,18 +631,20 @@ def _of_mapillary_tools(text: str, path: Path) -> Kept:
     default = None
     parser = _parser(text)
     for name in parser.sections():
-        told = dict(parser.items(name))
+        section = dict(parser.items(name))
         texts: dict[str, Any] = {
-            key: told[old].strip() for key, old in _OLD_KEYS.items() if told.get(old, "").strip() not in {"", "None"}
+            key: section[old].strip()
+            for key, old in _OLD_KEYS.items()
+            if section.get(old, "").strip() not in {"", "None"}
         }
-        in_keyring = told.get(_OLD_IN_KEYRING) == "true"
-        # What version 3 of the service and before had for a token is no use any more.
+        in_keyring = section.get(_OLD_IN_KEYRING) == "true"
+        # Tokens of version 3 of the service and before are not valid any more.
         if not in_keyring and (not texts.get("token") or any(letter.isspace() for letter in texts["token"])):
             continue
-        names = _names(json.loads(told.get(_OLD_ORGANIZATIONS, "{}")))
+        names = _names(json.loads(section.get(_OLD_ORGANIZATIONS, "{}")))
         texts.setdefault("user_name", name)
         users[name] = User(name, **texts, organizations=names, in_keyring=in_keyring, source=path)
-        default = name if told.get(_OLD_DEFAULT) == "true" else default
+        default = name if section.get(_OLD_DEFAULT) == "true" else default
     return Kept(users, default, text)
 
 
@@ -653,13 +655,13 @@ def _as_mapillary_tools(before: Kept, users: Mapping[str, User], default: str | 
     for name, user in users.items():
         if not parser.has_section(name):
             parser.add_section(name)
-        told: dict[str, str | None] = {old: getattr(user, key) for key, old in _OLD_KEYS.items()}
-        # The older tool fills in values after a percent sign.
+        section: dict[str, str | None] = {old: getattr(user, key) for key, old in _OLD_KEYS.items()}
+        # The older tool interpolates values after a percent sign.
         names = json.dumps(user.organizations, ensure_ascii=False).replace("%", "\\u0025")
-        told[_OLD_ORGANIZATIONS] = names if user.organizations else None
-        told[_OLD_IN_KEYRING] = "true" if user.in_keyring else None
-        told[_OLD_DEFAULT] = "true" if name == default else None
-        for key, value in told.items():
+        section[_OLD_ORGANIZATIONS] = names if user.organizations else None
+        section[_OLD_IN_KEYRING] = "true" if user.in_keyring else None
+        section[_OLD_DEFAULT] = "true" if name == default else None
+        for key, value in section.items():
             if value:
                 parser.set(name, key, " ".join(value.split()))
             else:
@@ -669,5 +671,5 @@ def _as_mapillary_tools(before: Kept, users: Mapping[str, User], default: str | 
     return text.getvalue()
 
 
-def _names(told: Any) -> dict[str, str]:
-    return {str(name): str(key) for name, key in (told or {}).items()}
+def _names(keys: Any) -> dict[str, str]:
+    return {str(name): str(key) for name, key in (keys or {}).items()}

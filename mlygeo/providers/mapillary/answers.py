@@ -1,11 +1,11 @@
 """
-What an answer of Mapillary's service means, and what its JSON holds.
+Interpreting answers of Mapillary's service, and their JSON.
 
-Pure: bytes and headers in, a verdict out. Errors are told apart by the `code` in their body, and
-by the HTTP status only where there is none: the service answers a missing token with 500.
+Pure functions of bytes and headers. Errors are distinguished by the `code` in their body, and by the
+HTTP status only if there is no code: the service answers a missing token with 500.
 
-The upload service tells errors in a form of its own, `{"debug_info": {"retriable", "type",
-"message"}, "backoff"?}`; the Graph API, which signs people in and finishes uploads, in its usual one.
+The upload service has its own form of errors, `{"debug_info": {"retriable", "type", "message"},
+"backoff"?}`; the Graph API, which signs people in and finishes uploads, uses its usual one.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _OFFSET, _RATE, _TOKEN = "OffsetInvalidError", "RequestRateLimitedError", "NotAu
 
 
 class OffsetError(ServiceError):
-    """The service has another number of bytes than it was believed to have: ask how many, at once."""
+    """The service has another number of bytes than expected: ask for the number at once."""
 
 
 def judge(status: int, headers: Mapping[str, str], body: bytes, *, what: str, now: float) -> Trouble | None:
@@ -135,14 +135,14 @@ def judge_upload(status: int, headers: Mapping[str, str], body: bytes, *, what: 
         Seconds since 1970, to tell how far away a date in Retry-After is.
     """
     usual = judge(status, headers, body, what=what, now=now)
-    told = _debug_info(body)
-    if told is None or status == 200:
+    info = _debug_info(body)
+    if info is None or status == 200:
         return usual if usual is None else _with_hint(usual)
-    kind, message, retriable, backoff = told
+    kind, message, retriable, backoff = info
     text = redact(f"{what}: the service answered {status} ({kind}: {message})")
     if kind == _OFFSET or status == 412:
         return Trouble(OffsetError(text), "at once")
-    # A rate limit is said not to be retriable, and is.
+    # A rate limit is declared not retriable, although it is.
     if kind == _RATE or status == 429:
         wait = backoff if backoff is not None else usual.wait if usual is not None else None
         return Trouble(ThrottledError(text), "all wait", wait)
@@ -189,13 +189,13 @@ def _debug_info(body: bytes) -> tuple[str, str, bool, float | None] | None:
     if b'"debug_info"' not in body[:5000]:
         return None
     try:
-        told: Any = json.loads(body)
+        content: Any = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    info = told.get("debug_info") if isinstance(told, dict) else None
+    info = content.get("debug_info") if isinstance(content, dict) else None
     if not isinstance(info, dict):
         return None
-    backoff = told.get("backoff")
+    backoff = content.get("backoff")
     if isinstance(backoff, str) and backoff.isdigit():
         backoff = int(backoff)
     known = isinstance(backoff, int | float) and not isinstance(backoff, bool) and 0 <= backoff < 1e12

@@ -1,5 +1,5 @@
 """
-Image descriptions: what Mapillary reads in an image, and in the file `mapillary_image_description.json` beside it.
+Image descriptions: Mapillary's metadata in an image, and in the file `mapillary_image_description.json` beside it.
 
 The file is a list of objects, as mapillary_tools writes it too: images with their MAP… fields, videos
 with their track, and what failed, with the reason. Positions that are written have seven decimals (a
@@ -55,8 +55,8 @@ TEXT_COLUMNS = {
 }
 PERSONAL_COLUMNS = ("photo_uuid", "organization_key", "private", "user_key", "user_name")
 """
-Columns of what says whose an image is. mapillary_tools 0.14 has no fields for them, and refuses a file
-that does: files that are written for it lack them, and what they would say has to be found elsewhere.
+Columns with the owner of an image. mapillary_tools 0.14 has no fields for them, and refuses a file with
+such fields: files that are written for it lack them, and these values have to come from other sources.
 """
 
 NUMBER_COLUMNS = {"altitude": "MAPAltitude", "gps_accuracy_m": "MAPGPSAccuracyMeters"}
@@ -263,7 +263,7 @@ def write_descriptions(images: gpd.GeoDataFrame, path: str | os.PathLike[str]) -
     """
     path = Path(path).expanduser()
     path = path / FILE if path.is_dir() else path
-    # Columns that say nothing, and those that no entry has, only cost time; and an indented text costs ten times more.
+    # Empty columns, and those that no entry has, only take time; and an indented text takes ten times longer.
     said = [name for name in images.columns if name in COLUMNS - {"geometry"} and images[name].notna().any()]
     records: list[Any] = _plain_numbers(images, said).to_dict("records")
     entries = [_entry(image) for image in records]
@@ -295,7 +295,7 @@ def description_in(file: BinaryIO) -> dict[str, Any] | None:
         tags = Fields(head.exif)
         text = photo.image_description(tags.text(tags.picture.get("ImageDescription")))
     except (struct.error, ArithmeticError, LookupError, ValueError):
-        return None  # tags that no program understands
+        return None  # tags that cannot be decoded
     found: dict[str, Any] | None = None if text is None else json.loads(text)
     return found
 
@@ -445,11 +445,13 @@ def _errors(
     errors: list[str | None] = []
     types: list[str | None] = []
     for entry, kind, has_place, has_time, path in zip(entries, kinds, placed, timed, paths, strict=True):
-        told = entry.get("error")
-        if told is not None:
-            told = told if isinstance(told, dict) else {}
-            errors.append(_text(told.get("message")) or _text(told.get("type")) or "it failed, and nothing says why")
-            types.append(_text(told.get("type")))
+        reason = entry.get("error")
+        if reason is not None:
+            reason = reason if isinstance(reason, dict) else {}
+            errors.append(
+                _text(reason.get("message")) or _text(reason.get("type")) or "it failed, and nothing says why"
+            )
+            types.append(_text(reason.get("type")))
             continue
         types.append(None)
         lacks = ["a file name"] * (path is None)

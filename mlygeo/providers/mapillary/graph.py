@@ -79,10 +79,9 @@ GONE = "gone (code 100/33)"
 
 class Graph:
     """
-    The Graph API of the Mapillary service; threads may share it.
+    The Graph API of the Mapillary service; thread-safe.
 
-    A refused token, or an address that is throttled, ends everything that goes on here at once:
-    no further request goes out.
+    A refused token, or a throttled address, ends all requests at once: no further request is sent.
 
     Parameters
     ----------
@@ -355,15 +354,15 @@ class Graph:
                     self.unknown_fields.add(error.field)
 
     def _admit(self, pace: Pace, cost: int) -> float:
-        """Book a request; refuse it where the work has ended for all."""
+        """Count a request; raise if all requests have ended."""
         if self.ended is not None:
             raise self.ended
         return max(pace.take() for _ in range(cost))
 
     def _note(self, error: ServiceError) -> None:
-        """Keep count of what fails in a row, and end everything where that shows no sense in going on."""
+        """Count consecutive failures, and end all requests after too many."""
         with self._lock:
-            if isinstance(error, RefusedError | QueryTimeoutError):  # it is there, and at work
+            if isinstance(error, RefusedError | QueryTimeoutError):  # the service is up
                 self._failures = self._unreachable = 0
                 return
             self._failures += 1
@@ -378,7 +377,7 @@ class Graph:
 
 class Batches:
     """
-    Makes batches of a Graph API's images; threads may share it.
+    Makes batches of a Graph API's images; thread-safe.
 
     Parameters
     ----------
@@ -391,7 +390,7 @@ class Batches:
         self._way: Way = "images"
 
     def batch(self, ids: list[int], fields: Sequence[str]) -> Batch:
-        """Ask for images, in the way that last worked; each is in the batch, as found or as missing."""
+        """Request images, in the way that last worked; each is in the batch, as found or as missing."""
         batch = Batch()
         self._collect(ids, fields, batch, self._way)
         return batch
@@ -416,10 +415,10 @@ class Batches:
             )
             if way == "images" and other:
                 self._collect(ids, fields, batch, "ids")
-                # It stays with the other way where that one brought something.
+                # Continue with the other way if it returned records.
                 self._way = "ids" if batch.found else self._way
                 return
-            # One of them may spoil the request for all: halves find out which.
+            # One of them may make the whole request fail: halves find out which.
             middle = len(ids) // 2
             self._collect(ids[:middle], fields, batch, way)
             self._collect(ids[middle:], fields, batch, way)
@@ -465,12 +464,12 @@ class Batches:
 
 
 def calls_for(images: int) -> int:
-    """Return how many requests it takes to ask for so many images, if none is gone."""
+    """Return the number of requests for a number of images, if none is deleted."""
     return -(-images // IDS_A_CALL["images"])
 
 
 def _in_parts(ids: Ids, size: int) -> Iterator[list[int]]:
-    """Yield so many ids at a time."""
+    """Yield ids in parts of a given size."""
     for start in range(0, len(ids), size):
         yield ids[start : start + size].tolist()
 
@@ -483,7 +482,7 @@ def _with_id(record: Record) -> Record:
 
 
 def _distinct_ids(ids: Iterable[int] | Ids) -> Ids:
-    """Return each id once, in the order in which they first stand."""
+    """Return each id once, in the order of first appearance."""
     if isinstance(ids, np.ndarray) and np.issubdtype(ids.dtype, np.signedinteger):
         numbers = ids.astype(np.int64)
         if len(numbers) and numbers.min() <= 0:

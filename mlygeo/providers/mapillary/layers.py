@@ -54,7 +54,7 @@ LAYER = b"image"
 """The layer that holds the images of a zoom-14 tile."""
 
 LARGEST_TILE = 128 << 20
-"""Bytes of a tile once inflated: two million images. What is larger is no tile, but a bomb."""
+"""Most bytes of a decompressed tile: two million images. Larger ones are decompression bombs, not tiles."""
 
 _LAYERS = 3
 
@@ -63,11 +63,11 @@ _GZIP = b"\x1f\x8b"
 PROPERTIES = (
     "id", "sequence_id", "captured_at", "compass_angle", "is_pano", "creator_id", "organization_id", "quality_score",
 )  # fmt: skip
-"""The properties of an image that are read; others are passed over."""
+"""The properties of an image that are read; others are ignored."""
 
 
 _FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
-"""The years 1 to 9999, which is what calendars in Python can show."""
+"""The years 1 to 9999, the range of dates in Python."""
 
 NAME = re.compile(r"(?P<tileset>mly\w*?)_(?P<x>\d+)_(?P<y>\d+)_(?P<zoom>\d+)(\.mvt|\.pbf|\.geojson|\.json)?")
 """A file of the tile cache: tileset, column, row and zoom level of the tile."""
@@ -191,7 +191,7 @@ def _layers(tile: bytes) -> Iterator[tuple[bytes, int]]:
 
 
 def _guess(start: bytes) -> str | None:
-    """Return what bytes are that turned out to be no vector tile, where their start tells it."""
+    """Return the kind of bytes that are not a vector tile, if their start shows it."""
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith(b"<"):
         return "a web page or XML, not a vector tile"
@@ -260,11 +260,11 @@ def _lonlat(px: Whole, py: Whole, extent: int, address: tuple[int, int, int]) ->
         lon[beyond] = (lon[beyond] + 180) % 360 - 180
 
     def latitude(rows: Whole) -> Floats:
-        # Rows far outside the world overflow towards the poles, which is where they are.
+        # Rows far outside the world overflow towards the poles, which is correct.
         with np.errstate(over="ignore"):
             return np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * ((y + rows / extent) / 2.0**zoom)))))
 
-    # A tile has fewer rows than a dense tile has images: each row's latitude is worked out once.
+    # A tile has fewer rows than a dense tile has images: compute each row's latitude once.
     low, high = (int(py.min()), int(py.max())) if len(py) else (0, 0)
     if high - low < len(py):
         return lon, latitude(np.arange(low, high + 1))[py - low]
@@ -365,7 +365,7 @@ def _columns(images: Images) -> pa.Table:
     angle = images.compass_angle
     outside = (angle < 0) | (angle >= 360)
     if outside.any():
-        # Of a tiny negative angle the remainder is 360 itself.
+        # The remainder of a tiny negative angle is 360 itself.
         angle[outside] = np.mod(angle[outside], 360) % 360
     return pa.table(
         {

@@ -1,4 +1,4 @@
-"""The pictures of images: which field of a record has an address, until when it holds, and whose a picture is."""
+"""The pictures of images: the fields with their addresses, when these expire, and the owners of pictures."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ EXIF_FIELDS = (
     "creator",
     "organization",
 )
-"""Fields that are asked for where metadata goes into the files."""
+"""Fields for metadata inside the picture files."""
 
 SIDECAR_FIELDS = (*EXIF_FIELDS, "computed_rotation", "atomic_scale", "quality_score", "exif_orientation")
-"""Fields that are asked for where metadata goes into files of its own."""
+"""Fields for metadata in separate files."""
 
 
 def fields_for(size: str, *, metadata: Literal["none", "exif", "all"]) -> list[str]:

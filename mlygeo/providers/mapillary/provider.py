@@ -1,4 +1,4 @@
-"""Mapillary as a provider: what `mlygeo.providers` asks for, handed to the modules of this folder."""
+"""Mapillary as a provider: the Protocols of `mlygeo.providers`, implemented by the modules of this folder."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CLIENT_VARIABLE = "MAPILLARY_CLIENT_TOKEN"
 
 def own(service: http.Service) -> Service:
     """
-    Return a service that is Mapillary's.
+    Return the service, checked to be Mapillary's.
 
     Raises
     ------
@@ -118,7 +118,7 @@ class Tiles:
 
 
 class Records:
-    """What the Graph API says of images; see `mlygeo.providers.Records`."""
+    """The Graph API's records of images; see `mlygeo.providers.Records`."""
 
     fields: tuple[str, ...]
     base_fields: tuple[str, ...]
@@ -252,7 +252,7 @@ class Uploads:
         return uploads.Uploads(own(service), connections=connections, stop=stop)
 
     def place(self, service: http.Service | None) -> str:
-        """Return what the history of uploads knows a service by: the address of its Graph API."""
+        """Return the name of a service in the history of uploads: the address of its Graph API."""
         return Endpoints.from_environment().graph if service is None else own(service).endpoints.graph
 
 
@@ -272,7 +272,7 @@ class Accounts:
         return CLIENT_TOKEN.fullmatch(token) is not None
 
     def application_token(self, token: str | None, token_file: PathLike | None, service: http.Service | None) -> str:
-        """Return the token of an application, which vouches for a sign-in with a password."""
+        """Return the token of an application, which a sign-in with a password needs."""
         import os
 
         found = TOKENS.find(token or os.environ.get(CLIENT_VARIABLE, "").strip() or None, token_file)

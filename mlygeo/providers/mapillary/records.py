@@ -7,7 +7,7 @@ milliseconds, and a field without a value left out.
 JSON values of the Graph API -> columns. Each function takes one value of each record, None where a
 record has none, and returns the column with a mask of the values that are of the wrong shape.
 
-What the Graph API said of images, joined to a frame of them.
+Records of the Graph API, joined to a frame of images.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ MORE_FIELDS = (
     "quality_score",
     "width",
 )
-"""The fields that most work goes on with."""
+"""The fields for most further work."""
 
 RARE_FIELDS = (
     "atomic_scale",
@@ -78,7 +78,7 @@ Column = tuple[Any, "Wrong"]
 
 
 def _altitudes(values: Values) -> tuple[Floats, Wrong]:
-    """Return metres; heights below the sea have come as unsigned 32-bit numbers, and are set right."""
+    """Return metres; altitudes below sea level sent as unsigned 32-bit numbers are corrected."""
     metres, wrong = _reals(values)
     return signed_altitude(metres), wrong
 
@@ -104,7 +104,7 @@ def _lists(values: Values) -> tuple[pd.Series, Wrong]:
 
 
 def _names(values: Values) -> tuple[pd.Series, Wrong]:
-    """Return texts, of which "none" is what some uploads say for want of a name."""
+    """Return texts; "none", which some uploads have instead of a name, becomes null."""
     found, wrong = _texts(values)
     trimmed = found.str.strip()
     return trimmed.where(trimmed.notna() & ~trimmed.str.lower().isin(["none", ""]), None), wrong
@@ -125,7 +125,7 @@ def _texts(values: Values) -> tuple[pd.Series, Wrong]:
 
 
 def _times(values: Values) -> tuple[pd.Series, Wrong]:
-    """Return times, milliseconds since 1970; null outside the years 1 to 9999, which clocks of cameras do say."""
+    """Return times, milliseconds since 1970; null outside the years 1 to 9999, which wrong camera clocks give."""
     import pandas as pd
 
     numbers, wrong = _wholes(values)
@@ -190,7 +190,7 @@ _OWN_COLUMNS = frozenset(
     {"id", "is_pano", "geometry", "computed_geometry", *(column for column, _ in _SIMPLE.values())}
     | {column for members in _OBJECTS.values() for _, column, _ in members}
 )
-"""Columns that are made here, whatever a field of that name may hold."""
+"""Columns that are computed here, whatever a field of that name contains."""
 
 PANORAMAS = ("equirectangular", "spherical")
 """The camera types of panoramas; two words for one."""
@@ -221,8 +221,8 @@ def images_frame(
         The fields that were asked for: each gets its column, be it null throughout. None takes those
         that some record has.
     problems
-        Is told of records of the wrong shape, id by id, and what is wrong; the frame then holds
-        what is right of them. Without it such a record is an error.
+        Called with the id and the problem of each record of the wrong shape; the frame then has
+        its valid values. Without it such a record is an error.
 
     Returns
     -------
@@ -289,7 +289,7 @@ def field_of(column: str) -> str:
 
 
 class _Table:
-    """Columns in the making, and what is wrong with the records they come from."""
+    """Columns under construction, and the problems of the records they come from."""
 
     def __init__(self, ids: Ids, records: list[Mapping[str, Any]]) -> None:
         self._ids, self._records = ids, records
@@ -320,7 +320,7 @@ class _Table:
         return gpd.GeoSeries(geometry, crs=frames.CRS)
 
     def truths(self, known: set[str]) -> None:
-        """Make the column `is_pano`, which has no room for "unknown"."""
+        """Make the column `is_pano`, which has no value for "unknown"."""
         values, wrong = _truths(self.values("is_pano"))
         kinds = self.values("camera_type") if "camera_type" in known else [None] * len(values)
         self.put(
@@ -331,7 +331,7 @@ class _Table:
         )  # fmt: skip
 
     def settle(self, problems: dict[int, str] | None) -> None:
-        """Tell of what is wrong, or raise."""
+        """Report the problems, or raise."""
         if self.problems and problems is None:
             number, problem = next(iter(self.problems.items()))
             raise FormatError(f"image {number}: {problem}", hint="ask for it again; the service may have changed")
@@ -348,7 +348,7 @@ class _Table:
 
 
 def _ids(records: list[Mapping[str, Any]]) -> Ids:
-    """Return the ids of records; each must have one, or nobody could say which it is."""
+    """Return the ids of records; a record without one is an error."""
     for row, record in enumerate(records):
         if not isinstance(record, dict):
             raise FormatError(f"record {row} is {_shown(record)}, and no object")
@@ -387,7 +387,7 @@ def _members(values: Values, name: str) -> tuple[list[Any], Wrong]:
 
 
 def _others(values: Values) -> tuple[pd.Series, Wrong]:
-    """Return values of a field that is not known here: of one kind as they are, else as JSON texts."""
+    """Return values of an unknown field: unchanged if they are of one kind, else as JSON texts."""
     import pandas as pd
 
     kinds = {type(value) for value in values if value is not None}
@@ -517,8 +517,7 @@ def add_fields(
     found
         Images frame of the records, each id once, in any order.
     columns
-        The columns to take from it. Where it knows a value that one wins, elsewhere the frame's own
-        stays.
+        The columns to take from it. Its values win; where it has none, the frame's own stay.
     errors
         Why there is no record of an image, or what is wrong with it, by id.
 
@@ -551,7 +550,7 @@ def add_fields(
     reasons = [errors.get(number) if number else "it has no id" for number in numbers.tolist()]
     added["error"] = pd.Series(reasons, index=images.index, dtype="str")
     result = images.assign(**added)
-    if "geometry" in result.columns:  # it stands last, as in every frame
+    if "geometry" in result.columns:  # it is last, as in every frame
         result = result[[name for name in result.columns if name != "geometry"] + ["geometry"]]
     result.attrs = dict(images.attrs)
     return frames.attribute(result, *found.attrs.get("attribution", ()))

@@ -82,7 +82,7 @@ is found whether the service counts edges as inside or not.
 """
 
 MOST_CELLS = 100_000
-"""Cells of one search; beyond it vector tiles are the way."""
+"""Most cells of one search; for larger areas use vector tiles."""
 
 
 class Found(NamedTuple):
@@ -118,7 +118,7 @@ class Get(Protocol):
 
 class Search:
     """
-    A search for images. It runs as it is read, once; what it could not tell is known afterwards.
+    A search for images. It runs while it is read, once; afterwards it has the reasons of missing images.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ class Search:
         return not self.truncated and not self.failed and self.cut_off is None
 
     def shortcomings(self) -> list[str]:
-        """Return what could not be told, in words, a box or a page a line."""
+        """Return why images may be missing, in words, a box or a page a line."""
         lines = [f"{_text(bounds)}: too many images for one answer" for bounds in self.truncated]
         lines += [f"{_text(bounds)}: {reason}" for bounds, reason in self.failed.items()]
         return lines if self.cut_off is None else [*lines, self.cut_off]
@@ -251,8 +251,8 @@ class Search:
         Raises
         ------
         ServiceError
-            As `mlygeo.net.http.Client.get` raises them, where nothing at all could be told; or
-            where the list of pages leads round in a circle.
+            As `mlygeo.net.http.Client.get` raises them, if no records at all were received; or if
+            the list of pages is circular.
         """
         return self._in_boxes() if self._region is not None else self._in_pages()
 
@@ -354,7 +354,7 @@ class Search:
         log.info("%d images on %d pages%s", len(self._ids), self.requests, "" if self.cut_off is None else "; cut off")
 
     def _break_off(self, error: ServiceError) -> None:
-        """End a search of pages at an error; what came before is kept, and said to be cut off."""
+        """End a search of pages at an error; earlier pages stay, and the search is marked as cut off."""
         if not self.requests or isinstance(error, TokenRejectedError):
             raise error
         log.warning("the search breaks off: %s", error)
@@ -372,10 +372,10 @@ class Search:
         return self._get({**query, "fields": "", **page}, self._fields, what=what, read=read)
 
     def _new(self, records: list[Record]) -> list[Record]:
-        """Return those records that lie in the region and did not come before."""
+        """Return the records that lie in the region and are new."""
         if self._region is not None and records:
             lon, lat = np.array([_position(record) for record in records]).T
-            # One without a position cannot be said to lie elsewhere.
+            # A record without a position may lie in the region.
             inside = self._region.contains(lon, lat) | np.isnan(lon)
             records = [record for record, kept in zip(records, inside, strict=True) if kept]
         new = []
@@ -389,7 +389,7 @@ class Search:
 
 def _conditions(given: Mapping[str, str | int | None]) -> dict[str, str]:
     conditions = {name: str(value) for name, value in given.items() if value is not None}
-    # An empty value would be no condition at all to the service.
+    # For the service, an empty value would mean no condition.
     if empty := sorted(name for name, value in conditions.items() if not value.strip()):
         raise InputError(f"the search's {', '.join(empty)} is empty")
     return conditions
@@ -409,7 +409,7 @@ def _cursor(record: Record) -> str | None:
     following = paging.get("next") if isinstance(paging, dict) else None
     if not following:
         return None
-    # Only the cursor is taken from the address: its host may be any, its token may be there or not.
+    # Only the cursor is used of the address: its host may be wrong, and its token may be missing.
     try:
         found = parse_qs(urlsplit(str(following)).query).get("after", [""])[0]
     except ValueError:

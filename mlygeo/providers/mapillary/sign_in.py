@@ -38,11 +38,11 @@ def sign_in(service: Service, email: str, password: str) -> SignedIn:
     ServiceError
         If the service refuses the application's token, or is down.
     """
-    told = {"email": email, "password": password, "locale": "en_US"}
+    credentials = {"email": email, "password": password, "locale": "en_US"}
     error: ServiceError
     try:
-        with Uploads(service) as door:
-            token, key = door.tell("/login", told, what="sign-in", read=_token)
+        with Uploads(service) as uploads:
+            token, key = uploads.post("/login", credentials, what="sign-in", read=_token)
         return whose(replace(service, token=token), key)
     except RefusedError as refused:
         text = redact(str(refused), password, email)
@@ -82,8 +82,8 @@ def whose(service: Service, user_key: str | None = None) -> SignedIn:
     return SignedIn(service.token or "", found, name if isinstance(name, str) else None)
 
 
-def _token(told: dict[str, Any]) -> tuple[str, str]:
-    token, key = told.get("access_token"), told.get("user_id")
+def _token(answer: dict[str, Any]) -> tuple[str, str]:
+    token, key = answer.get("access_token"), answer.get("user_id")
     if not isinstance(token, str) or not token or not isinstance(key, str | int) or isinstance(key, bool):
         raise FormatError("the answer has no token")
     return token, str(key)

@@ -86,8 +86,8 @@ def manifest_of(handles: Iterable[str], *, number: int = 1) -> tuple[str, bytes]
     number
         Which upload of these images it is; a second one, on purpose, is another sequence.
     """
-    told = {"version": "1", "upload_type": "images", "image_handles": list(handles)}
-    content = json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
+    manifest = {"version": "1", "upload_type": "images", "image_handles": list(handles)}
+    content = json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
     md5 = hashlib.md5(content + b"\n%d" % number, usedforsecurity=False).hexdigest()
     return f"uuid_{md5}.json", content
 
@@ -223,13 +223,13 @@ class Uploads(Client):
         ServiceError
             As `send` raises them.
         """
-        told = {"file_handle": handle, "file_type": file_type}
+        fields = {"file_handle": handle, "file_type": file_type}
         if organization_id is not None:
-            told["organization_id"] = organization_id
-        return self.tell("/finish_upload", told, what=what, read=_cluster)
+            fields["organization_id"] = organization_id
+        return self.post("/finish_upload", fields, what=what, read=_cluster)
 
-    def tell(
-        self, path: str, told: Mapping[str, str], *, what: str, read: Callable[[dict[str, Any]], Answer]
+    def post(
+        self, path: str, fields: Mapping[str, str], *, what: str, read: Callable[[dict[str, Any]], Answer]
     ) -> Answer:
         """
         Send an object to the Graph API, and return what is read from its answer.
@@ -238,7 +238,7 @@ class Uploads(Client):
         ----------
         path
             Path on the Graph API's host.
-        told
+        fields
             The object.
         what
             What it is about, for messages.
@@ -250,16 +250,16 @@ class Uploads(Client):
         ServiceError
             As `send` raises them.
         """
-        body = json.dumps(told).encode()
+        body = json.dumps(fields).encode()
         url = f"{self._service.endpoints.graph}{path}"
         headers = {"Content-Type": "application/json"}
         return self._persist(
             lambda: self._ask_once("POST", url, what=what, read=read, headers=headers, body=body), what=what
         )
 
-    def _held_for(self, told: float | None) -> float:
+    def _held_for(self, asked: float | None) -> float:
         """Return how long all uploads wait; where this service tells, it means it, be it a moment."""
-        return self._service.retry.rate_wait if told is None else told
+        return self._service.retry.rate_wait if asked is None else asked
 
     def _ask_once(
         self,
@@ -278,8 +278,8 @@ class Uploads(Client):
         came = self._ask(method, url, what=what, headers=headers, longest=LONGEST_ANSWER, body=body, timeout=timeout)
         if isinstance(came, Trouble):
             return came
-        status, told, content = came
-        trouble = answers.judge_upload(status, told, content, what=what, now=self._wall_clock())
+        status, sent, content = came
+        trouble = answers.judge_upload(status, sent, content, what=what, now=self._wall_clock())
         if trouble is None:
             try:
                 return read(parsed_json(content))
@@ -322,22 +322,22 @@ def _size(path: Path) -> int:
         raise FileError(f"{path}: {error.strerror or error}") from error
 
 
-def _offset(told: dict[str, Any]) -> int:
-    offset = told.get("offset")
+def _offset(answer: dict[str, Any]) -> int:
+    offset = answer.get("offset")
     if isinstance(offset, bool) or not isinstance(offset, int) or offset < 0:
         raise FormatError("the answer does not say how many bytes are there")
     return offset
 
 
-def _handle(told: dict[str, Any]) -> str:
-    handle = told.get("h")
+def _handle(answer: dict[str, Any]) -> str:
+    handle = answer.get("h")
     if not isinstance(handle, str) or not handle:
         raise FormatError("the answer has no handle of the file")
     return handle
 
 
-def _cluster(told: dict[str, Any]) -> str:
-    cluster = told.get("cluster_id")
+def _cluster(answer: dict[str, Any]) -> str:
+    cluster = answer.get("cluster_id")
     if isinstance(cluster, bool) or not isinstance(cluster, str | int) or cluster == "":
         raise FormatError("the answer has no number of the upload")
     return str(cluster)

@@ -1,7 +1,8 @@
 """
-The telemetry of cameras: a file a camera, and the table of them all.
+The telemetry of cameras: one file for each camera, and the table of all cameras.
 
-A camera is a file here, whose function `recorded` finds the positions in a video, and a row of the table.
+A camera is a file in this folder, whose function `recorded` finds the positions in a video, and a row of
+the table.
 """
 
 from __future__ import annotations
@@ -14,28 +15,28 @@ if TYPE_CHECKING:
     from mlygeo.readers.cameras.positions import Recorded
 
 Telemetry = Literal["auto", "gopro", "camm", "blackvue", "nmea"]
-"""Where the positions of a video are taken from: the keys of the table, and "auto" for the first that has any."""
+"""Sources of a video's positions: the keys of the table, and "auto" for the first with positions."""
 
 GeotagSource = Literal["exif", "gpx", "nmea", "csv", "gopro_videos", "blackvue_videos", "camm_videos"]
-"""Where times and positions of photos come from: the photos, logs, and videos of cameras in the table."""
+"""Sources of photos' times and positions: the photos, logs, and videos of cameras in the table."""
 
 
 class Camera(NamedTuple):
     """
-    What is known of a camera, or of a way in which several write positions into their videos.
+    A camera, or a form in which several cameras write positions into their videos.
 
     Parameters
     ----------
     kept_in
-        What holds the positions in a video, for the help.
+        Where a video stores the positions, for the help.
     module
         The file here that reads them.
     geotag_source
-        The source of photos' positions that means its videos; None where there is none.
+        Name of the camera's videos as a source of photos' positions; None where they are none.
     older_names
-        What mapillary_tools calls that source.
+        Names of that source in mapillary_tools.
     uploaded_whole
-        Whether Mapillary takes its videos as they are.
+        Whether Mapillary accepts the camera's videos as they are.
     """
 
     kept_in: str
@@ -75,13 +76,13 @@ class Reader(Protocol):
         size
             Its bytes.
         movie
-            Its headers; None where they are lost.
+            Its headers; None where they are missing.
         first_only
-            Whether the first payload with positions is enough: what they are and whose is then known.
+            Whether to stop at the first payload with positions, which is enough to know source and camera.
         """
 
 
 def reader_of(name: Telemetry) -> Reader:
-    """Return what reads the telemetry of a camera; its file is loaded now, so that the table needs no NumPy."""
+    """Return the reader of a camera's telemetry; its file is imported only here, so that the table needs no NumPy."""
     reader: Reader = importlib.import_module(f"{__name__}.{CAMERAS[name].module}").recorded
     return reader

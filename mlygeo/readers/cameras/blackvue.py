@@ -1,8 +1,8 @@
 """
 NMEA sentences inside videos -> positions: BlackVue's `gps ` box, and text tracks.
 
-BlackVue writes before each sentence the time of the camera's own clock, `[epoch ms]$GPRMC,…`, which runs in
-local time; the valid RMC sentences tell by how much it is off.
+BlackVue writes the time of the camera's clock before each sentence, `[epoch ms]$GPRMC,…`. The clock runs in
+local time; its offset from UTC follows from the valid RMC sentences.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ def decode(content: bytes) -> Points:
     Decode the content of a BlackVue `gps ` box.
 
     The points are those of the RMC sentences, with altitude and dilution of precision from the GGA
-    sentence at the same time of the camera's clock; without RMC those of GGA, else GLL. `video_s` counts
-    from the first point.
+    sentence at the same time of the camera's clock; without RMC sentences those of GGA, else of GLL.
+    `video_s` counts from the first point.
 
     Parameters
     ----------
     content
-        Lines of `[epoch ms]$…`; what is none is passed over.
+        Lines of `[epoch ms]$…`; other lines are skipped.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def decode(content: bytes) -> Points:
 
 def plain(content: bytes, start_s: float = 0.0) -> Points:
     """
-    Decode sentences that have no other time than their own.
+    Decode sentences without the time of a camera's clock.
 
     Parameters
     ----------
@@ -106,25 +106,25 @@ def plain(content: bytes, start_s: float = 0.0) -> Points:
 
 
 def model(content: bytes) -> str | None:
-    """Return the camera's model from the content of BlackVue's `cprt` box, which is JSON or parted by semicolons."""
+    """Return the camera's model from the content of BlackVue's `cprt` box, which is JSON or separated by semicolons."""
     text = content.strip(b" \0\r\n\t").decode("utf-8", "replace")
     try:
-        told = json.loads(text)
+        parsed = json.loads(text)
     except (ValueError, RecursionError):
         parts = text.split(";")
         return parts[1].strip() or None if len(parts) > 1 else None
-    found = told.get("model") if isinstance(told, dict) else None
+    found = parsed.get("model") if isinstance(parsed, dict) else None
     return found.strip() or None if isinstance(found, str) else None
 
 
-def _checked(sentence: bytes, told: bytes) -> bool:
+def _checked(sentence: bytes, checksum: bytes) -> bool:
     total = 0
     for byte in sentence:
         total ^= byte
     try:
-        return total == int(told[:2], 16)
+        return total == int(checksum[:2], 16)
     except ValueError:
-        return True  # cut off behind the star: no checksum
+        return True  # cut off after the star: no checksum
 
 
 def _table(kind: bytes, lines: list[tuple[int, list[bytes]]]) -> Points:
@@ -138,12 +138,12 @@ def _table(kind: bytes, lines: list[tuple[int, list[bytes]]]) -> Points:
     }[kind]
     rows = []
     for stamp, words in lines:
-        told = [*words, *[b""] * 12][: max(len(words), 12)]
-        state = told[valid_at].strip()[:1]
+        fields = [*words, *[b""] * 12][: max(len(words), 12)]
+        state = fields[valid_at].strip()[:1]
         if state in valid or (state and kind == b"GGA" and state[0] in valid):
-            lat, lon = _degrees(told[lat_at], told[lat_at + 1]), _degrees(told[lat_at + 2], told[lat_at + 3])
-            speed = _number(told[7]) * _KNOT if kind == b"RMC" else np.nan
-            high, dop = (_number(told[9]), _number(told[8])) if kind == b"GGA" else (np.nan, np.nan)
+            lat, lon = _degrees(fields[lat_at], fields[lat_at + 1]), _degrees(fields[lat_at + 2], fields[lat_at + 3])
+            speed = _number(fields[7]) * _KNOT if kind == b"RMC" else np.nan
+            high, dop = (_number(fields[9]), _number(fields[8])) if kind == b"GGA" else (np.nan, np.nan)
             rows.append((stamp / 1000, lon, lat, high, speed, dop))
     columns = np.array(rows, dtype=np.float64).reshape(-1, 6).T
     names = ("altitude", "speed", "dop")
@@ -170,10 +170,10 @@ def _degrees(text: bytes, side: bytes) -> float:
 
 def _clock_error(lines: list[tuple[int, list[bytes]]], points: Points, kind: bytes) -> float:
     """
-    Return the seconds to add to the camera's clock to have UTC: what most of the sentences say.
+    Return the seconds to add to the camera's clock to get UTC: the median of all sentences.
 
-    RMC has date and time. GGA and GLL have the time of day alone; for them the camera's day is taken for
-    right, or the one before or after where that is closer.
+    RMC has date and time. GGA and GLL have only the time of day; for them the camera's day is assumed,
+    or the day before or after if that is closer.
     """
     stamps = {round(value * 1000) for value in points.video_s.tolist()}
     off = []
@@ -186,12 +186,12 @@ def _clock_error(lines: list[tuple[int, list[bytes]]], points: Points, kind: byt
             off.append(_day_s(words[9] if len(words) > 9 else b"") + seconds - stamp / 1000)
         else:
             off.append((seconds - stamp / 1000 % 86_400 + 43_200) % 86_400 - 43_200)
-    told = np.array(off)[np.isfinite(off)]
-    return float(np.round(np.median(told), 3)) if len(told) else 0.0
+    finite = np.array(off)[np.isfinite(off)]
+    return float(np.round(np.median(finite), 3)) if len(finite) else 0.0
 
 
 def _day_s(text: bytes) -> float:
-    """Return the seconds from 1970 to a day written ddmmyy; NaN where it is none."""
+    """Return the seconds from 1970 to a day written ddmmyy; NaN where it is not a day."""
     try:
         day = date(2000 + int(text[4:6]), int(text[2:4]), int(text[:2]))
     except ValueError:

@@ -1,9 +1,9 @@
 """
 Google's camera motion metadata (CAMM) -> positions.
 
-Format: https://developers.google.com/streetview/publish/camm-spec. Each sample has two bytes that say
-nothing, its type, and little-endian values: type 5 latitude, longitude, altitude; type 6 those with the
-time of the GPS, fix, accuracies and velocities.
+Format: https://developers.google.com/streetview/publish/camm-spec. Each sample has two reserved bytes, its
+type, and little-endian values: type 5 latitude, longitude, altitude; type 6 the same with the time of the
+GPS, fix, accuracies and velocities.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _ROWS = {
 
 _GPS_EPOCH_S = 315_964_800
 _LEAP_SECONDS = 18
-"""Seconds that GPS is ahead of UTC since 2017, which is when the format was published."""
+"""Seconds that GPS time is ahead of UTC since 2017, the year the format was published."""
 
 _UNIX_SINCE_S = 1_480_000_000
-"""November 2016 counted from 1970, November 2026 counted from 1980: a time that is not told which it is."""
+"""November 2016 counted from 1970, November 2026 counted from 1980: the limit where the epoch is unknown."""
 
 
 def recorded(file: BinaryIO, _: int, movie: mp4.Movie | None, _first_only: bool) -> Recorded | None:
@@ -54,7 +54,7 @@ def read(file: BinaryIO, track: mp4.Track, created: datetime | None) -> Points:
     """
     Read the positions of a CAMM track.
 
-    Where both types are there, type 6 counts, since it knows the time.
+    Where a track has both types, type 6 is read, since it has the time.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def read(file: BinaryIO, track: mp4.Track, created: datetime | None) -> Points:
     track
         The track, of format `camm`.
     created
-        When the video says it was made; tells whether its times count from 1970 or 1980.
+        Creation time of the video; it decides whether the times count from 1970 or 1980.
     """
     found: dict[int, list[bytes]] = {_POSITION: [], _GPS: []}
     rows: dict[int, list[int]] = {_POSITION: [], _GPS: []}
@@ -94,10 +94,10 @@ def read(file: BinaryIO, track: mp4.Track, created: datetime | None) -> Points:
 
 def _unix(time: Floats, video_s: Floats, created: datetime | None) -> Floats:
     """
-    Return seconds since 1970 from a time that should count from 1980, but in many files does from 1970.
+    Return seconds since 1970 from a time that should count from 1980, but in many files counts from 1970.
 
-    The one that is closer to the creation time is right; without that, the one that lies in the years
-    there have been such files.
+    The one closer to the creation time is right; without a creation time, the one in the years in which
+    such files exist.
     """
     time = np.where(np.isfinite(time) & (time > 0) & (time < 2**33), time.astype(np.float64), np.nan)
     if not np.isfinite(time).any():

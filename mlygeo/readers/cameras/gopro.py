@@ -1,9 +1,9 @@
 """
 GoPro's telemetry: the GPMF payloads of a video's metadata track -> positions.
 
-Format: https://github.com/gopro/gpmf-parser. Keys, lengths and values (KLV) nest; a device (DEVC) holds
-streams (STRM); the one with GPS5 or GPS9 tells positions, with SCAL its divisors, and beside GPS5 the time
-(GPSU), fix (GPSF) and dilution of precision (GPSP) of the whole payload.
+Format: https://github.com/gopro/gpmf-parser. Keys, lengths and values (KLV) nest; a device (DEVC) has
+streams (STRM). The stream with GPS5 or GPS9 has the positions, with their divisors in SCAL, and beside GPS5
+the time (GPSU), fix (GPSF) and dilution of precision (GPSP) of the whole payload.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 LARGEST_PAYLOAD = 16 << 20
-"""Bytes of a payload that are read at most; cameras write some hundred kilobytes a second."""
+"""Most bytes read of a payload; cameras write some hundred kilobytes a second."""
 
 _TYPES = {"b": "i1", "B": "u1", "s": ">i2", "S": ">u2", "l": ">i4", "L": ">u4", "f": ">f4", "d": ">f8", "j": ">i8",
           "J": ">u8"}  # fmt: skip
@@ -46,8 +46,8 @@ class Stream(NamedTuple):
     """
     The positions of one payload.
 
-    `values` has a row for each: latitude, longitude (degrees), altitude (m), speed over ground and in
-    space (m/s), and of GPS9 days since 2000, seconds of the day, dilution of precision and fix.
+    `values` has a row for each position: latitude, longitude (degrees), altitude (m), speed over ground and
+    in space (m/s), and from GPS9 days since 2000, seconds of the day, dilution of precision and fix.
     """
 
     key: bytes
@@ -77,27 +77,27 @@ def recorded(file: BinaryIO, _: int, movie: mp4.Movie | None, first_only: bool) 
 
 @dataclass
 class Payloads:
-    """Positions gathered from one payload after another."""
+    """Positions collected from one payload after another."""
 
     parts: dict[str, list[Points]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
 
     def add(self, content: bytes, start_s: float, duration_s: float) -> None:
-        """Take in a payload, which belongs to so many seconds of the video from `start_s` on."""
+        """Add a payload, which belongs to some seconds of the video from `start_s` on."""
         for device, found in first_streams(content):
             self.names.setdefault(device, found.device)
             if len(found.values):
                 self.parts.setdefault(device, []).append(_points(found, start_s, duration_s))
 
     def points(self) -> Points:
-        """Return the positions of the device that told most of them, with the time of each."""
+        """Return the positions of the device with most positions, with the time of each."""
         if not self.parts:
             return Points.joined([])
         parts = max(self.parts.values(), key=lambda found: sum(map(len, found)))
         return Points.joined(parts).timed()
 
     def model(self) -> str | None:
-        """Return the camera's name; of several devices that of the camera proper."""
+        """Return the camera's name; of several devices that of the camera itself."""
         names = sorted(name.strip() for name in self.names.values() if name.strip())
         for word in ("hero", "gopro"):
             for name in names:
@@ -107,7 +107,7 @@ class Payloads:
 
 
 def entries(content: memoryview) -> Iterator[Entry]:
-    """Give the entries of a payload, or of an entry that holds others, until one makes no sense."""
+    """Yield the entries of a payload, or of an entry that contains others, until one is invalid."""
     at = 0
     while at + 8 <= len(content):
         key, kind, size, repeat = struct.unpack(">4sBBH", content[at : at + 8])
@@ -120,9 +120,9 @@ def entries(content: memoryview) -> Iterator[Entry]:
 
 def first_streams(content: bytes) -> Iterator[tuple[str, Stream]]:
     """
-    Give each device of a payload, and the first of its streams that tells positions.
+    Yield each device of a payload, and the first of its streams with positions.
 
-    Cameras that write both kinds write GPS5 first, which is the one that other programs take.
+    Cameras that write both kinds write GPS5 first, which is the one that other programs read.
     """
     for number, device in enumerate(entry for entry in entries(memoryview(content)) if entry.key == b"DEVC"):
         inside = list(entries(device.content))
@@ -135,7 +135,7 @@ def first_streams(content: bytes) -> Iterator[tuple[str, Stream]]:
 
 
 def streams(content: bytes) -> Iterator[Stream]:
-    """Give every stream of a payload that tells positions, of every device."""
+    """Yield every stream of a payload with positions, of every device."""
     for device in entries(memoryview(content)):
         if device.key == b"DEVC":
             inside = list(entries(device.content))
@@ -174,7 +174,7 @@ def _stream(content: memoryview, device: str) -> Stream | None:
 
 
 def _matrix(entry: Entry, types: Entry | None) -> Floats | None:
-    """Return the values of an entry, a row each; None where their type is unknown."""
+    """Return the values of an entry, one a row; None where their type is unknown."""
     kinds = [entry.type]
     if entry.type == "?":
         if types is None:
@@ -194,7 +194,7 @@ def _matrix(entry: Entry, types: Entry | None) -> Floats | None:
 
 
 def _expanded(kinds: str) -> list[str]:
-    """Return the letters of a structure, with repeats such as "l[5]" written out."""
+    """Return the letters of a structure, with repeats such as "l[5]" expanded."""
     letters: list[str] = []
     at = 0
     while at < len(kinds) and len(letters) < 256:
@@ -220,7 +220,7 @@ def _column(entry: Entry | None) -> Floats:
 
 
 def _moment(entry: Entry | None) -> float:
-    """Return the seconds since 1970 that a GPSU entry tells (yymmddhhmmss.sss, UTC); NaN where it tells none."""
+    """Return the seconds since 1970 of a GPSU entry (yymmddhhmmss.sss, UTC); NaN where it is not a time."""
     text = b"" if entry is None else bytes(entry.content).split(b"\0")[0].strip()
     if len(text) < 12 or not text[:12].isdigit():
         return np.nan

@@ -1,4 +1,4 @@
-"""Positions that cameras record beside their pictures, and the filters that noisy ones need."""
+"""Positions that cameras record with their pictures, and filters for noisy positions."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 PRECISION_M = 15.0
-"""Metres that a position of a camera's GPS is trusted to; steps up to twice that are never outliers."""
+"""Assumed precision of a camera's GPS, metres; steps up to twice that are never outliers."""
 
 FIXES = (2, 3)
-"""What receivers call a fix: of two and of three dimensions."""
+"""Values that mean a fix: in two and in three dimensions."""
 
 
 @dataclass(frozen=True)
 class Points:
     """
-    Positions in the order they were recorded, as columns; NaN (for fix: -1) where a value is unknown.
+    Positions in the order of recording, as columns; NaN (for fix: -1) where a value is unknown.
 
     `video_s` is seconds from the start of the video, `epoch_s` seconds since 1970 (UTC), `altitude`
     metres, `speed` metres a second over ground, `dop` the dilution of precision.
@@ -40,7 +40,7 @@ class Points:
 
     @classmethod
     def of(cls, video_s: Floats, lon: Floats, lat: Floats, **known: Floats) -> Points:
-        """Return points, with columns that are not given unknown."""
+        """Return points; columns that are not given are unknown."""
         unknown = np.full(len(video_s), np.nan)
         columns = {column.name: unknown for column in fields(cls)} | {"fix": np.full(len(video_s), -1.0)}
         return cls(**{**columns, "video_s": video_s, "lon": lon, "lat": lat, **known})
@@ -68,29 +68,29 @@ class Points:
 
     def timed(self) -> Points:
         """
-        Return the points with a time for each, where some have one.
+        Return the points with a time each, if some have one.
 
-        Cameras tell the time of the GPS once for many points. Those between lie evenly, as they do in the
-        video; before the first, after the last, and across a clock that was set back, time goes on as the
-        video's does.
+        Cameras write the time of the GPS once for many points. The points between are spread evenly, as in
+        the video; before the first time, after the last, and where the clock was set back, the time advances
+        with the video.
         """
-        told = np.flatnonzero(np.isfinite(self.epoch_s))
-        # The same time again is the last one repeated.
-        known = told[np.concatenate([[True], np.diff(self.epoch_s[told]) != 0])] if len(told) else told
+        dated = np.flatnonzero(np.isfinite(self.epoch_s))
+        # An equal time is the previous one repeated.
+        known = dated[np.concatenate([[True], np.diff(self.epoch_s[dated]) != 0])] if len(dated) else dated
         if not len(known) or len(known) == len(self):
             return self
         rows = np.arange(len(self))
         at = np.maximum(np.searchsorted(known, rows, side="right") - 1, 0)
         here, after = known[at], known[np.minimum(at + 1, len(known) - 1)]
         span_s = self.video_s[after] - self.video_s[here]
-        told_s = self.epoch_s[after] - self.epoch_s[here]
+        epoch_gap_s = self.epoch_s[after] - self.epoch_s[here]
         with np.errstate(divide="ignore", invalid="ignore"):
-            pace = np.where((span_s > 0) & (told_s > 0) & (rows >= here), told_s / span_s, 1.0)
+            pace = np.where((span_s > 0) & (epoch_gap_s > 0) & (rows >= here), epoch_gap_s / span_s, 1.0)
         return replace(self, epoch_s=self.epoch_s[here] + (self.video_s - self.video_s[here]) * pace)
 
 
 class Recorded(NamedTuple):
-    """The positions in a video as they were recorded, and the camera as they name it."""
+    """The positions in a video as recorded, and the camera that they name."""
 
     points: Points
     make: str | None
@@ -99,21 +99,21 @@ class Recorded(NamedTuple):
 
 def without_noise(points: Points, *, max_dop: float, outliers: bool) -> tuple[Points, dict[str, int]]:
     """
-    Drop the points that are not to be trusted, and say how many of each kind.
+    Drop unreliable points, and count them by reason.
 
     Parameters
     ----------
     points
         As recorded.
     max_dop
-        Largest dilution of precision; points that do not tell theirs are kept.
+        Largest dilution of precision; points without this value are kept.
     outliers
         Whether far outliers are dropped too.
 
     Returns
     -------
     points, dropped
-        What is left, and how many fell to "fix", "dop" and "outliers".
+        The remaining points, and how many were dropped because of "fix", "dop" and "outliers".
     """
     counts = {}
     before = len(points)
@@ -129,12 +129,12 @@ def without_noise(points: Points, *, max_dop: float, outliers: bool) -> tuple[Po
 
 def _majority(points: Points) -> Flags:
     """
-    Return which points belong together, as mapillary_tools does.
+    Return which points are not outliers, as mapillary_tools decides it.
 
-    The track is cut where a step is far longer than the others (the upper whisker of their box plot, at
-    least twice the precision of the GPS). Pieces are joined again where the way from the end of the one
-    to the start of the other can be gone no faster than the camera was told to move (the upper whisker
-    of its speeds). The largest group of pieces is kept. Without speeds nothing is dropped.
+    The track is cut where a step is far longer than the others (above the upper whisker of their box plot,
+    and at least twice the precision of the GPS). Pieces are joined again where going from the end of the one
+    to the start of the other takes no higher speed than the camera recorded (the upper whisker of its
+    speeds). The largest group of pieces is kept. Without speeds nothing is dropped.
     """
     everything = np.ones(len(points), dtype=bool)
     speeds = points.speed[np.isfinite(points.speed)]
@@ -152,11 +152,11 @@ def _majority(points: Points) -> Flags:
 
 
 def _linked(points: Points, starts: Whole, ends: Whole, fastest: float) -> Whole:
-    """Return the group of each piece: each takes the first later piece that is free and can be reached."""
+    """Return the group of each piece: each is joined to the first later piece that is free and reachable."""
     group = np.arange(len(starts))
     taken = np.zeros(len(starts), dtype=bool)
-    # Which piece takes which depends on what those before have taken: one after another by nature. Pieces
-    # further on than some hundreds are not looked at, so that a track of noise alone costs no hours.
+    # Each choice depends on the choices of the pieces before: sequential by nature. Only some hundred later
+    # pieces are compared, so that a track of pure noise does not take hours.
     for left in range(len(starts)):
         free = left + 1 + np.flatnonzero(~taken[left + 1 : left + 513])
         if not len(free):
@@ -172,7 +172,7 @@ def _linked(points: Points, starts: Whole, ends: Whole, fastest: float) -> Whole
 
 
 def _upper_whisker(values: Floats) -> float:
-    """Return the third quartile and half as much again of the range between the quartiles (Tukey's hinges)."""
+    """Return the third quartile plus 1.5 times the interquartile range (Tukey's hinges)."""
     values = np.sort(values)
     low, high = values[: len(values) // 2], values[(len(values) + 1) // 2 :]
     first, third = float(np.median(low)), float(np.median(high))

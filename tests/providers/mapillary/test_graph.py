@@ -430,7 +430,7 @@ class TestSecrets:
         caplog.set_level(logging.DEBUG)
         told = []
         for faults in (Faults(temporary=0.5), Faults(rate=0.5), Faults(redirect=1.0), Faults(refuse_token=400), Faults(too_much=1.0),
-                       Faults(html=0.5, next_link="elsewhere")):  # fmt: skip
+                       Faults(html=0.5, next_link="other_host")):  # fmt: skip
             with serve(images, faults=faults) as server, graph_of(server) as graph:
                 for ask in (
                     lambda graph: list(graph.images(ids[:50], fields=FIELDS)),
