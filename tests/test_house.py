@@ -106,7 +106,9 @@ def test_no_file_hides_behind_an_underscore():
     hidden = [
         path.relative_to(ROOT).as_posix()
         for path in PACKAGE.rglob("*")
-        if path.name.startswith("_") and not re.fullmatch(r"__(init|main)__\.pyi?|__pycache__", path.name)
+        if path.name.startswith("_")
+        and not re.fullmatch(r"__(init|main)__\.pyi?|__pycache__", path.name)
+        and path.parent.name != "__pycache__"
     ]
     no(hidden)
 
