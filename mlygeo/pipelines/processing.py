@@ -1,4 +1,8 @@
-"""From photos, and tracks, to sequences that are ready for upload."""
+"""
+From photos, and tracks, to sequences that are ready for upload: `process`, and its units one by one.
+
+Each unit reads the frame that is kept for the folder of photos, and writes it back.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlygeo.errors import InputError
-from mlygeo.pipelines.job import Job, public
+from mlygeo.pipelines.job import Job, public, public_with
 from mlygeo.pipelines.options import Cutting, Geotagging, Insertion, MetaData, PhotoFolder, Sorting, User
 
 if TYPE_CHECKING:
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from mlygeo.readers.cameras import GeotagSource
 
     PathLike = str | os.PathLike[str]
+
 
 log = logging.getLogger("mlygeo.pipelines")
 
@@ -396,3 +401,352 @@ def _warn_of_opened(before: gpd.GeoDataFrame | None, images: gpd.GeoDataFrame) -
             "%d photos were private or of an organization, and are not any more: `private=True`, `organization_key`",
             opened,
         )
+
+
+@public
+def extract_user_data(
+    import_path: PathLike,
+    *,
+    output: PathLike | None = None,
+    rerun: bool = False,
+    skip_subfolders: bool = False,
+    user_name: str,
+    organization_name: str | None = None,
+    organization_key: str | None = None,
+    private: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Job[gpd.GeoDataFrame]:
+    """
+    Note whose photos they are: the first unit of `process`.
+
+    Every unit reads and writes `images.parquet`, so that they can be run one after another.
+
+    Returns
+    -------
+    images
+        Images frame of local files, a row for each photo; those that cannot be used have an `error`.
+
+    Raises
+    ------
+    FileError
+        If there is no such folder, no photo in it, or nothing can be written.
+    InputError
+        If an option makes no sense.
+
+    Examples
+    --------
+    >>> extract_user_data("DCIM", user_name="mapillary_user")
+    """
+    from mlygeo.pipelines import steps
+
+    folder = PhotoFolder(
+        output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
+    )
+    user = User(
+        user_name=user_name,
+        organization_name=organization_name,
+        organization_key=organization_key,
+        private=private,
+    )
+    return run_units(import_path, lambda run: steps.with_user(run.images, user), folder=folder, again=("user",))
+
+
+@public
+def extract_import_meta_data(
+    import_path: PathLike,
+    *,
+    output: PathLike | None = None,
+    rerun: bool = False,
+    skip_subfolders: bool = False,
+    device_make: str | None = None,
+    device_model: str | None = None,
+    add_file_name: bool = False,
+    exclude_import_path: bool = False,
+    exclude_path: str | None = None,
+    windows_path: bool = False,
+    add_import_date: bool = False,
+    orientation: int | None = None,
+    gps_accuracy: float | None = None,
+    camera_uuid: str | None = None,
+    custom_meta_data: str | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Job[gpd.GeoDataFrame]:
+    """
+    Note what photos and options tell of camera and files: a unit of `process`.
+
+    Maker, model and orientation are those in the photos, unless given here.
+
+    Returns
+    -------
+    images
+        Images frame of local files, a row for each photo; those that cannot be used have an `error`.
+
+    Raises
+    ------
+    FileError
+        If there is no such folder, no photo in it, or nothing can be written.
+    InputError
+        If an option makes no sense.
+
+    Examples
+    --------
+    >>> extract_import_meta_data("DCIM", device_make="GoPro", device_model="HERO11 Black")
+    """
+    folder = PhotoFolder(
+        output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
+    )
+    meta = MetaData(
+        device_make=device_make,
+        device_model=device_model,
+        add_file_name=add_file_name,
+        exclude_import_path=exclude_import_path,
+        exclude_path=exclude_path,
+        windows_path=windows_path,
+        add_import_date=add_import_date,
+        orientation=orientation,
+        gps_accuracy=gps_accuracy,
+        camera_uuid=camera_uuid,
+        custom_meta_data=custom_meta_data,
+    )
+    return run_units(import_path, lambda run: run.with_meta_data(run.images, meta), folder=folder, again=("meta-data",))
+
+
+@public
+def extract_geotag_data(
+    import_path: PathLike,
+    *,
+    output: PathLike | None = None,
+    rerun: bool = False,
+    skip_subfolders: bool = False,
+    geotag_source: GeotagSource = "exif",
+    geotag_source_path: PathLike | None = None,
+    local_time: bool = False,
+    sub_second_interval: float = 0.0,
+    offset_time: float = 0.0,
+    offset_angle: float = 0.0,
+    interpolation_offset_time: float = 0.0,
+    use_gps_start_time: bool = False,
+    max_gap: float | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Job[gpd.GeoDataFrame]:
+    """
+    Give photos time, position and heading: a unit of `process`.
+
+    Starts from what photos said when they were first read. Sequences that were cut before are forgotten,
+    for they may be wrong now.
+
+    Returns
+    -------
+    images
+        Images frame of local files, a row for each photo; those that cannot be used have an `error`.
+
+    Raises
+    ------
+    FileError
+        If there is no such folder, no photo in it, or nothing can be written.
+    InputError
+        If an option makes no sense.
+    FormatError
+        If the track is none.
+
+    Examples
+    --------
+    >>> extract_geotag_data("DCIM", geotag_source="gpx", geotag_source_path="ride.gpx")
+    """
+    from mlygeo.pipelines import steps
+    from mlygeo.pipelines.geotagging import track_of
+
+    folder = PhotoFolder(
+        output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
+    )
+    how = Geotagging(
+        geotag_source=geotag_source,
+        geotag_source_path=geotag_source_path,
+        local_time=local_time,
+        sub_second_interval=sub_second_interval,
+        offset_time=offset_time,
+        offset_angle=offset_angle,
+        interpolation_offset_time=interpolation_offset_time,
+        use_gps_start_time=use_gps_start_time,
+        max_gap=max_gap,
+    )
+
+    def work(run: Run) -> gpd.GeoDataFrame:
+        track = track_of(how, run.place.base, progress=progress)
+        return steps.with_places(run.images, how, track, by_folder=how.is_video)
+
+    # Sequences that were cut from other positions would be wrong.
+    return run_units(import_path, work, folder=folder, again=("geotag", "sequence"))
+
+
+@public_with(Cutting)
+def extract_sequence_data(
+    import_path: PathLike,
+    *,
+    output: PathLike | None = None,
+    rerun: bool = False,
+    skip_subfolders: bool = False,
+    cutoff_distance: float = 600.0,
+    cutoff_time: float = 60.0,
+    max_images: int = 500,
+    interpolate_directions: bool = False,
+    keep_duplicates: bool = False,
+    offset_angle: float = 0.0,
+    duplicate_distance: float = 0.1,
+    duplicate_angle: float = 5.0,
+    max_speed: float = 400.0,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Job[gpd.GeoDataFrame]:
+    """
+    Cut photos into sequences, derive headings, flag duplicates: a unit of `process`.
+
+    Photos of one folder and camera are cut where the gap to the next is too large, and split at
+    `max_images`.
+
+    Returns
+    -------
+    images
+        Images frame of local files, a row for each photo; those that cannot be used have an `error`.
+
+    Raises
+    ------
+    FileError
+        If there is no such folder, no photo in it, or nothing can be written.
+    InputError
+        If an option makes no sense.
+
+    Examples
+    --------
+    >>> extract_sequence_data("DCIM", cutoff_distance=100, cutoff_time=120)
+    """
+    from mlygeo.pipelines import steps
+
+    folder = PhotoFolder(
+        output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
+    )
+    cutting = Cutting(
+        cutoff_distance=cutoff_distance,
+        cutoff_time=cutoff_time,
+        max_images=max_images,
+        interpolate_directions=interpolate_directions,
+        offset_angle=offset_angle,
+        keep_duplicates=keep_duplicates,
+        duplicate_distance=duplicate_distance,
+        duplicate_angle=duplicate_angle,
+        max_speed=max_speed,
+    )
+
+    def work(run: Run) -> gpd.GeoDataFrame:
+        return steps.with_sequences(steps.checked(run.images), run.photos, cutting)
+
+    return run_units(import_path, work, folder=folder, again=("sequence",))
+
+
+@public
+def extract_upload_params(
+    import_path: PathLike,
+    *,
+    output: PathLike | None = None,
+    rerun: bool = False,
+    skip_subfolders: bool = False,
+    user_name: str,
+    desc_path: PathLike | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Job[gpd.GeoDataFrame]:
+    """
+    Write the image description file, which an upload goes by: a unit of `process`.
+
+    Needs what the other units found.
+
+    Returns
+    -------
+    images
+        Images frame of local files, a row for each photo; those that cannot be used have an `error`.
+
+    Raises
+    ------
+    FileError
+        If there is no such folder, no photo in it, or nothing can be written.
+    InputError
+        If an option makes no sense.
+
+    Examples
+    --------
+    >>> extract_upload_params("DCIM", user_name="mapillary_user")
+    """
+    from mlygeo.pipelines import steps
+
+    folder = PhotoFolder(
+        output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
+    )
+
+    def work(run: Run) -> gpd.GeoDataFrame:
+        images = steps.with_user_name(run.images, user_name)
+        run.save(images)
+        run.describe(images, desc_path)
+        return images
+
+    return run_units(import_path, work, folder=folder, again=(), goes_on=True)
+
+
+@public
+def exif_insert(
+    import_path: PathLike,
+    *,
+    output: PathLike | None = None,
+    rerun: bool = False,
+    skip_subfolders: bool = False,
+    skip_exif_insert: bool = False,
+    keep_original: bool = False,
+    overwrite_all_exif_tags: bool = False,
+    overwrite_exif_time_tag: bool = False,
+    overwrite_exif_gps_tag: bool = False,
+    overwrite_exif_direction_tag: bool = False,
+    overwrite_exif_orientation_tag: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Job[gpd.GeoDataFrame]:
+    """
+    Write what the other units found into the photos: the last unit of `process`.
+
+    The image description goes into the tag ImageDescription of each photo that is ready; with options, time,
+    position, heading and orientation go into their own tags too. A photo is replaced only by a new one that
+    was read back and found whole; whatever else it holds stays. Photos that are uploaded already are left alone.
+
+    Returns
+    -------
+    images
+        Images frame of local files, a row for each photo; those that cannot be used have an `error`.
+
+    Raises
+    ------
+    FileError
+        If there is no such folder, no photo in it, or nothing can be written.
+    InputError
+        If an option makes no sense.
+
+    Examples
+    --------
+    >>> exif_insert("DCIM", overwrite_exif_gps_tag=True)
+    """
+    folder = PhotoFolder(
+        output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
+    )
+    insertion = Insertion(
+        skip_exif_insert=skip_exif_insert,
+        keep_original=keep_original,
+        overwrite_all_exif_tags=overwrite_all_exif_tags,
+        overwrite_exif_time_tag=overwrite_exif_time_tag,
+        overwrite_exif_gps_tag=overwrite_exif_gps_tag,
+        overwrite_exif_direction_tag=overwrite_exif_direction_tag,
+        overwrite_exif_orientation_tag=overwrite_exif_orientation_tag,
+        desc_path=None,
+    )
+    return run_units(
+        import_path, lambda run: run.inserted(run.images, insertion), folder=folder, again=(), goes_on=True
+    )

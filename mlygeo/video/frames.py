@@ -8,10 +8,13 @@ records how they were sampled, so that frames of two different samplings never m
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+import re
 import threading
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -26,7 +29,6 @@ from mlygeo.photos.tags import picture_tags
 from mlygeo.progress import Progress
 from mlygeo.readers import video as telemetry
 from mlygeo.video import decoding, ffmpeg, sampling
-from mlygeo.video.folder import is_whole, path_of, settle
 from mlygeo.video.sampling import Plan, Sampling, library, plan_frames
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Whole
     from mlygeo.video.ffmpeg import Program
+    from mlygeo.video.sampling import Sampling
+
 
 __all__ = ["FOLDER", "find_videos", "sample_frames"]
 
@@ -55,6 +59,14 @@ _NOT_OURS = ("Copyright", "Artist", "UserComment")
 
 _TURNS = {90: (("transpose", "clock"),), 180: (("hflip", ""), ("vflip", "")), 270: (("transpose", "cclock"),)}
 """FFmpeg's filters for each clockwise rotation, degrees."""
+
+RECORD = ".mlygeo_sampling.json"
+"""File in the folder of a video's frames that records how they were sampled."""
+
+_PART = 1 << 18
+"""Bytes at the start and the end of a video that identify it: its headers are there."""
+
+_BEGINNING_AND_END = b"\xff\xd8", b"\xff\xd9"
 
 
 def find_videos(
@@ -167,7 +179,7 @@ def sample_frames(
     for number, (video, target) in enumerate(videos, start=1):
         try:
             plan = plan_frames(video, sampling=sampling, track=track)
-            settle(target, video, sampling=sampling, track=track, count=len(plan.rows), rerun=rerun)
+            _settle(target, video, sampling=sampling, track=track, count=len(plan.rows), rerun=rerun)
         except (FormatError, FileError) as error:
             parts.append(_row_of_video(video, _with_hint(error)))
             log.warning("%s", error)
@@ -177,7 +189,7 @@ def sample_frames(
             lost = _take(video, target, plan, program=program, hardware=hardware, progress=shown, label=label)
             problem = _loss(plan, lost)
         except (FormatError, FileError) as error:
-            whole = [is_whole(path_of(target, video, number)) for number in range(len(plan.rows))]
+            whole = [is_whole(_path_of(target, video, number)) for number in range(len(plan.rows))]
             lost = np.flatnonzero(~np.array(whole))
             problem = _with_hint(error)
             log.warning("%s", error)
@@ -200,7 +212,7 @@ def _take(
     label: str,
 ) -> Whole:
     """Make the missing frames; return those that could not be made."""
-    paths = [path_of(target, video, number) for number in range(len(plan.rows))]
+    paths = [_path_of(target, video, number) for number in range(len(plan.rows))]
     missing = np.array([number for number, path in enumerate(paths) if not is_whole(path)], dtype=np.int64)
     if len(missing) < len(plan.rows):
         log.info("%s: %d frames are there already", video.name, len(plan.rows) - len(missing))
@@ -277,7 +289,7 @@ def _rows(video: Path, target: Path, plan: Plan, numbers: Whole) -> dict[str, An
         return [value] * len(numbers)
 
     return {
-        "path": [str(path_of(target, video, number)) for number in numbers.tolist()], "folder": same(str(target)),
+        "path": [str(_path_of(target, video, number)) for number in numbers.tolist()], "folder": same(str(target)),
         "error": same(None), "is_pano": same(plan.is_pano), "captured_ms": plan.captured_ms[numbers].tolist(),
         "video": same(str(video)), "video_time_s": plan.video_s[numbers].tolist(),
         "compass_angle": plan.heading[numbers].tolist(), "altitude": plan.altitude[numbers].tolist(),
@@ -398,3 +410,104 @@ class JpegEncoder:
         graph.link_nodes(source, *steps, graph.add("buffersink")).configure()
         graph.push(frame)
         return graph.pull()
+
+
+def _settle(
+    target: Path, video: Path, *, sampling: Sampling, track: gpd.GeoDataFrame | None, count: int, rerun: bool
+) -> None:
+    """
+    Prepare the folder of a video's frames for a sampling: a new folder, or one from an earlier run of the same.
+
+    Parameters
+    ----------
+    target
+        The folder.
+    video
+        The video.
+    sampling
+        How the video is sampled.
+    track
+        Tracks frame with the positions of the frames, if it is not the video's own track.
+    count
+        Number of frames.
+    rerun
+        Remove the frames of an earlier run, and no other file.
+
+    Raises
+    ------
+    FileError
+        If the folder holds other pictures, or frames that were sampled otherwise.
+    """
+    wanted = {"video": video.name, **_content(video), **asdict(sampling)}
+    if track is not None:
+        wanted["track"] = _digest(track)
+    record = target / RECORD
+    if target.exists() and not target.is_dir():
+        raise FileError(f"{target} is a file, and the frames of {video.name} would go there")
+    found = _record(record)
+    strangers = [] if found is not None else sorted(path for path in target.glob("*.jpg"))
+    if strangers:
+        raise FileError(
+            f"{target} holds pictures of another program, {strangers[0].name} first", hint="name another `import_path`"
+        )
+    if found is not None and ({**wanted, "frames": count} != found or rerun):
+        if not rerun:
+            raise FileError(
+                f"{target} holds frames of {video.name} that were sampled otherwise",
+                hint="`rerun=True` samples them anew, another `import_path` keeps both",
+            )
+        for path in _made(target, video.stem, int(found.get("frames", 0))):
+            path.unlink(missing_ok=True)
+    if found is None or rerun:
+        with store.atomic(record) as temporary:
+            temporary.write_text(json.dumps({**wanted, "frames": count}), encoding="utf-8")
+
+
+def _path_of(target: Path, video: Path, number: int) -> Path:
+    """Return the path of a frame, by its number from 0."""
+    return target / f"{video.stem}_{number + 1:06d}.jpg"
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether a picture file is complete, by its first and last bytes."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(2)
+            file.seek(-2, 2)
+            return (start, file.read(2)) == _BEGINNING_AND_END
+    except OSError:
+        return False
+
+
+def _record(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise FileError(f"{path} cannot be read: {error}", hint="remove it, and the frames beside it") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _made(target: Path, stem: str, count: int) -> list[Path]:
+    """Return the files that an earlier run made here, and no other files."""
+    name = re.compile(re.escape(stem) + r"_(\d{6,})\.jpg")
+    found = ((path, name.fullmatch(path.name)) for path in target.iterdir())
+    return [path for path, match in found if match and 1 <= int(match[1]) <= count]
+
+
+def _content(video: Path) -> dict[str, Any]:
+    """Return a digest that differs between videos of the same name, but not between copies of a video."""
+    size = video.stat().st_size
+    with video.open("rb") as file:
+        found = hashlib.sha256(file.read(_PART))
+        file.seek(max(size - _PART, 0))
+        found.update(file.read(_PART))
+    return {"bytes": size, "digest": found.hexdigest()[:16]}
+
+
+def _digest(track: gpd.GeoDataFrame) -> str:
+    """Return a digest of a track: of its times and positions, wherever it was read from."""
+    found = hashlib.sha256(np.array(frames.lonlat(track), dtype=np.float64).tobytes())
+    found.update(track["time"].to_numpy(dtype="datetime64[us]").tobytes())
+    return found.hexdigest()[:16]

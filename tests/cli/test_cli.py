@@ -15,7 +15,7 @@ from helpers.tokens import TOKEN
 
 import mlygeo
 from mlygeo import cli
-from mlygeo.cli import old_tools, twin, verbs
+from mlygeo.cli import old_tools, verbs
 from mlygeo.pipelines.job import Job
 
 CONFIG = STUTTGART / "stuttgart_config.json"
@@ -64,7 +64,7 @@ def test_every_verb_is_the_twin_of_a_public_function(verb):
     options = {option.name: option for option in command.params}
     context = click.Context(command)
     for name, parameter in inspect.signature(function).parameters.items():
-        if name in twin.PYTHON_ONLY:
+        if name in cli.PYTHON_ONLY:
             continue
         assert name in options, f"{verb.name} has no option for {name}"
         default = parameter.default

@@ -17,7 +17,7 @@ import mlygeo
 from mlygeo.errors import NetworkError, ServiceError
 from mlygeo.net.http import Retry, StoppedError
 from mlygeo.net.pictures import ExpiredError, Pictures, WaitError
-from mlygeo.providers.mapillary.pictures import expiry
+from mlygeo.providers.mapillary.records import expiry
 from mlygeo.providers.mapillary.service import Endpoints, Service
 from mlygeo.standin import serve
 from mlygeo.standin.pictures import Pictures as Drawn

@@ -10,7 +10,6 @@ from helpers.upload_folders import USER_TOKEN, clusters_of, described, service_o
 
 import mlygeo
 from mlygeo import cli
-from mlygeo.cli import twin
 from mlygeo.errors import FileError, InputError, MlygeoError
 
 pytestmark = pytest.mark.usefixtures("history")
@@ -36,7 +35,7 @@ def test_a_chain_has_the_options_and_defaults_of_its_steps(chain, steps):
     expected, texts = {}, {}
     for step in steps:
         expected |= {name: each for name, each in inspect.signature(step).parameters.items() if name not in expected}
-        texts = twin.parameter_texts(step) | texts
+        texts = cli.parameter_texts(step) | texts
     python_only = {"service", "progress"}  # come last
     assert ours.keys() == expected.keys()
     assert [name for name in ours if name not in python_only] == [name for name in expected if name not in python_only]
@@ -44,7 +43,7 @@ def test_a_chain_has_the_options_and_defaults_of_its_steps(chain, steps):
         assert ours[name].annotation == parameter.annotation, name
         assert ours[name].default == parameter.default, name
         assert (ours[name].kind is inspect.Parameter.KEYWORD_ONLY) == (name != subject), name
-    assert twin.parameter_texts(chain) == texts
+    assert cli.parameter_texts(chain) == texts
     with pytest.raises(TypeError):
         chain("x", no_such_option=1)
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlygeo.errors import CrsError
-from mlygeo.spatial import areas, geodesy, polynomial
+from mlygeo.spatial import areas, geodesy
+from mlygeo.spatial.projection import fit
 
 STUTTGART = (9.15, 48.76, 9.17, 48.78)
 ACROSS = (179.9, 10.0, -179.9, 10.2)
@@ -129,9 +130,9 @@ def test_a_polynomial_refuses_what_is_only_piecewise_smooth():
         x, y = smooth(lon, lat)
         return x + 1e-4 * (lon > 5.1), y
 
-    assert polynomial.fit(smooth, [(lon, lat)]) is not None
-    assert polynomial.fit(with_grid_shift, [(lon, lat)]) is None
-    assert polynomial.fit(with_a_jump, [(lon, lat)]) is None
+    assert fit(smooth, [(lon, lat)]) is not None
+    assert fit(with_grid_shift, [(lon, lat)]) is None
+    assert fit(with_a_jump, [(lon, lat)]) is None
 
 
 def test_the_polynomial_leaves_strays_to_proj():

@@ -1,14 +1,11 @@
 """
-The users that have signed in, and their tokens, for uploads.
+The users that have signed in, and their tokens, for uploads; and the sign-in.
 
-They are stored in one file in the user's configuration folder, or in a given file, which no other user
+Users are stored in one file in the user's configuration folder, or in a given file, which no other user
 can read, or with the tokens in the system's keyring. Passwords are not stored at all. The files of older
-tools are read, and never written.
-
-The files have users and their tokens.
-
-There are two forms: that of this package, which is JSON, and that of mapillary_tools, which both tools
-can share. A file keeps its form; a new one is JSON if its name ends in .json.
+tools are read, and never written. A file has one of two forms: that of this package, which is JSON, and
+that of mapillary_tools, which both tools can share. It keeps its form; a new one is JSON if its name ends
+in .json.
 """
 
 from __future__ import annotations
@@ -26,15 +23,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import store
-from mlygeo.errors import CredentialsError, DependencyError, FileError, InputError
+from mlygeo.errors import CredentialsError, DependencyError, FileError, FormatError, InputError, ServiceError
 from mlygeo.locks import HeldError, Lock
+from mlygeo.net.answers import RefusedError, redact
+from mlygeo.providers import SignedIn
+from mlygeo.providers.mapillary.graph import Graph
 from mlygeo.providers.mapillary.service import TOKENS
+from mlygeo.providers.mapillary.uploads import Uploads
 from mlygeo.store.atomic import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from mlygeo.providers import SignedIn
+    from mlygeo.providers.mapillary.service import Service
 
 
 __all__ = ["Credentials", "Keyring", "User", "default_path", "upload_token"]
@@ -673,3 +674,77 @@ def _as_mapillary_tools(before: Kept, users: Mapping[str, User], default: str | 
 
 def _names(keys: Any) -> dict[str, str]:
     return {str(name): str(key) for name, key in (keys or {}).items()}
+
+
+def sign_in(service: Service, email: str, password: str) -> SignedIn:
+    """
+    Sign a user in.
+
+    Parameters
+    ----------
+    service
+        The service, with the token of an application.
+    email, password
+        The user's; they go to the Graph API and nowhere else.
+
+    Returns
+    -------
+    signed_in
+        The user's token, and whose it is.
+
+    Raises
+    ------
+    CredentialsError
+        If the email or the password is not right.
+    ServiceError
+        If the service refuses the application's token, or is down.
+    """
+    credentials = {"email": email, "password": password, "locale": "en_US"}
+    error: ServiceError
+    try:
+        with Uploads(service) as uploads:
+            token, key = uploads.post("/login", credentials, what="sign-in", read=_token)
+        return whose(replace(service, token=token), key)
+    except RefusedError as refused:
+        text = redact(str(refused), password, email)
+        error = refused
+    except ServiceError as failed:
+        text, error = redact(str(failed), password, email), failed
+    # Raised out here, so that nothing of the request hangs on it.
+    if isinstance(error, RefusedError):
+        raise CredentialsError(text, hint="check the email and the password of your Mapillary account")
+    raise type(error)(text, hint=error.hint)
+
+
+def whose(service: Service, user_key: str | None = None) -> SignedIn:
+    """
+    Return whose token a service has.
+
+    Parameters
+    ----------
+    service
+        The service, with the token of a user.
+    user_key
+        Id of the user, where it is known; another one is an error.
+
+    Raises
+    ------
+    CredentialsError
+        If it is not this user's.
+    ServiceError
+        If the service refuses the token, or is down.
+    """
+    with Graph(service, workers=1) as graph:
+        record = graph.user()
+    found = str(record["id"])
+    if user_key is not None and found != user_key:
+        raise CredentialsError(f"the token is that of user {found}, not {user_key}")
+    name = record.get("username")
+    return SignedIn(service.token or "", found, name if isinstance(name, str) else None)
+
+
+def _token(answer: dict[str, Any]) -> tuple[str, str]:
+    token, key = answer.get("access_token"), answer.get("user_id")
+    if not isinstance(token, str) or not token or not isinstance(key, str | int) or isinstance(key, bool):
+        raise FormatError("the answer has no token")
+    return token, str(key)

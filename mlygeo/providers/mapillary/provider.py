@@ -206,31 +206,31 @@ class Pictures:
 
     def fields(self, size: str, *, metadata: Literal["none", "exif", "all"]) -> list[str]:
         """Return the fields to ask for so that a picture can be fetched and named."""
-        from mlygeo.providers.mapillary.pictures import fields_for
+        from mlygeo.providers.mapillary.records import fields_for
 
         return fields_for(size, metadata=metadata)
 
     def address(self, record: Record, size: str) -> str | None:
         """Return where a picture is."""
-        from mlygeo.providers.mapillary.pictures import address
+        from mlygeo.providers.mapillary.records import address
 
         return address(record, size)
 
     def expires(self, address: str) -> float | None:
         """Return until when an address holds."""
-        from mlygeo.providers.mapillary.pictures import expiry
+        from mlygeo.providers.mapillary.records import expiry
 
         return expiry(address)
 
     def sidecar(self, record: Record) -> dict[str, Any]:
         """Return what is said of an image in a file of its own."""
-        from mlygeo.providers.mapillary.pictures import sidecar
+        from mlygeo.providers.mapillary.records import sidecar
 
         return sidecar(record)
 
     def rights(self, creator: str | None) -> str:
         """Return whose a picture is and under which licence."""
-        from mlygeo.providers.mapillary.pictures import rights
+        from mlygeo.providers.mapillary.records import rights
 
         return rights(creator)
 
@@ -292,13 +292,13 @@ class Accounts:
 
     def sign_in(self, service: http.Service, email: str, password: str) -> SignedIn:
         """Sign a user in."""
-        from mlygeo.providers.mapillary.sign_in import sign_in
+        from mlygeo.providers.mapillary.accounts import sign_in
 
         return sign_in(own(service), email, password)
 
     def whose(self, service: http.Service, user_key: str | None = None) -> SignedIn:
         """Return whose token a service has."""
-        from mlygeo.providers.mapillary.sign_in import whose
+        from mlygeo.providers.mapillary.accounts import whose
 
         return whose(own(service), user_key)
 

@@ -16,9 +16,8 @@ from helpers.upload_folders import QUICK, USER_TOKEN, folder_of
 import mlygeo
 from mlygeo.errors import CredentialsError, DependencyError, InputError, TokenRejectedError
 from mlygeo.providers.mapillary import accounts as module
-from mlygeo.providers.mapillary.accounts import Credentials, User, upload_token
+from mlygeo.providers.mapillary.accounts import Credentials, User, sign_in, upload_token
 from mlygeo.providers.mapillary.service import Service
-from mlygeo.providers.mapillary.sign_in import sign_in
 from mlygeo.standin import Faults, serve
 
 PASSWORD = "a pass phrase 4711"
