@@ -84,8 +84,8 @@ class TestNothingIsLost:
         with serve(images, faults=faults) as server:
             found, search = searched(server, bbox=(west, south, east, north), limit=limit)
         assert len(found) == len(set(found))
-        told = {float(f"{x:.14g}") for x in lon}, {float(f"{y:.14g}") for y in lat}
-        assert told  # the stand-in rounds as the service does
+        result = {float(f"{x:.14g}") for x in lon}, {float(f"{y:.14g}") for y in lat}
+        assert result  # the stand-in rounds as the service does
         expected = set(images["id"][(lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)])
         if search.complete:
             assert set(found) == expected

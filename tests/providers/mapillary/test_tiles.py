@@ -572,15 +572,15 @@ class TestFaults:
 
     def test_the_token_is_in_no_file_log_or_error(self, imagery, small, tmp_path, service_of, caplog):
         caplog.set_level(logging.DEBUG)
-        told = ""
+        result = ""
         for faults in (Faults(), Faults(drop=1), Faults(login_after=3), Faults(refuse_token=400), Faults(rate=1)):
             with serve(imagery, faults=faults, token=TOKEN) as server:
                 try:
                     fetch_tiles(small, tile_cache=tmp_path / "c", service=service_of(server), overwrite=True)
                 except ServiceError as error:
-                    told += "".join(traceback.format_exception(error)) + str(error.hint) + repr(error.__context__)
-        assert told.count("Error") >= 4
-        assert SECRET not in told
+                    result += "".join(traceback.format_exception(error)) + str(error.hint) + repr(error.__context__)
+        assert result.count("Error") >= 4
+        assert SECRET not in result
         assert "access_token=…" in caplog.text
         assert SECRET not in caplog.text
         assert SECRET not in everything_under(tmp_path)
