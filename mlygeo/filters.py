@@ -41,16 +41,16 @@ def conditions_of(
     if until is not None:
         given["until"] = _moment(until, end, is_end=True)
     if "since" in given and "until" in given and given["since"] >= given["until"]:
-        raise InputError(f"--{start} {since} is not before --{end} {until}")
+        raise InputError(f"`{start}={since}` is not before `{end}={until}`")
     if creator is not None:
         given["creator"] = _listed(creator)
     if organization is not None:
         given["organization"] = _listed(organization)
         if not all(isinstance(value, int) for value in given["organization"]):
-            raise InputError("--organization takes ids (whole numbers)")
+            raise InputError("`organization` takes ids (whole numbers)")
     if min_quality is not None:
         if not 0 <= min_quality <= 1:
-            raise InputError(f"--min-quality must lie between 0 and 1, not {min_quality}")
+            raise InputError(f"`min_quality` must lie between 0 and 1, not {min_quality}")
         given["min_quality"] = min_quality
     return given
 
@@ -110,7 +110,7 @@ def _moment(value: str | datetime, option: str, *, is_end: bool = False) -> pd.T
         moment = pd.Timestamp(value)
     except (ValueError, TypeError) as error:
         raise InputError(
-            f"--{option} {value!r} is not a date or time", hint="write it as 2024-06-30 or 2024-06-30T12:00:00Z"
+            f"`{option}` {value!r} is not a date or time", hint="write it as 2024-06-30 or 2024-06-30T12:00:00Z"
         ) from error
     moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
     whole_day = is_end and isinstance(value, str) and len(value.strip()) == len("2024-06-30")

@@ -156,7 +156,7 @@ class FolderLock:
             holder = self._holder()
             raise FileError(
                 f"another run is at work in {self._folder}{f' ({_described(holder)})' if holder else ''}",
-                hint="wait until it is done, or name another folder with -o",
+                hint="wait until it is done, or name another folder with `output`",
             ) from None
         except OSError as error:
             self._lock.give_up()

@@ -79,11 +79,19 @@ class LineProgress(Progress):
         The stream for the lines; by default standard error.
     clock
         Seconds that only grow.
+    words
+        Function that turns a note into the words to show.
     """
 
-    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        words: Callable[[str], str] = str,
+    ) -> None:
         self._stream = stream or sys.stderr
         self._clock = clock
+        self._words = words
 
     @contextmanager
     def bar(self, label: str, *, total: float | None = None, unit: str = "") -> Iterator[Bar]:
@@ -96,7 +104,7 @@ class LineProgress(Progress):
 
     def note(self, text: str) -> None:
         """Write a line."""
-        self._stream.write(f"{text}\n")
+        self._stream.write(f"{self._words(text)}\n")
         self._stream.flush()
 
 
@@ -125,7 +133,17 @@ class _Line:
 
 
 class TerminalProgress(Progress):
-    """Progress as bars on a terminal or in a notebook, with rate and time left; gone when done."""
+    """
+    Progress as bars on a terminal or in a notebook, with rate and time left; gone when done.
+
+    Parameters
+    ----------
+    words
+        Function that turns a note into the words to show.
+    """
+
+    def __init__(self, words: Callable[[str], str] = str) -> None:
+        self._words = words
 
     @contextmanager
     def bar(self, label: str, *, total: float | None = None, unit: str = "") -> Iterator[Bar]:
@@ -147,7 +165,7 @@ class TerminalProgress(Progress):
 
     def note(self, text: str) -> None:
         """Write a line."""
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{self._words(text)}\n")
         sys.stderr.flush()
 
 
@@ -169,7 +187,7 @@ def _amount(size: float, seconds: float) -> str:
     return f"{size / 1e6:,.1f} MB, {size / 1e6 / max(seconds, 1e-3):,.1f} MB/s"
 
 
-def for_terminal(*, quiet: bool = False, stream: TextIO | None = None) -> Progress:
+def for_terminal(*, quiet: bool = False, stream: TextIO | None = None, words: Callable[[str], str] = str) -> Progress:
     """
     Return the progress that fits where the program runs.
 
@@ -179,6 +197,8 @@ def for_terminal(*, quiet: bool = False, stream: TextIO | None = None) -> Progre
         Show nothing.
     stream
         The stream for the progress; by default standard error.
+    words
+        Function that turns a note into the words to show.
 
     Returns
     -------
@@ -189,4 +209,4 @@ def for_terminal(*, quiet: bool = False, stream: TextIO | None = None) -> Progre
     stream = stream or sys.stderr
     if quiet or os.environ.get("MLYGEO_NO_PROGRESS"):
         return Progress()
-    return TerminalProgress() if stream.isatty() else LineProgress(stream)
+    return TerminalProgress(words) if stream.isatty() else LineProgress(stream, words=words)

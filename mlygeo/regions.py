@@ -291,10 +291,10 @@ def from_parts(
     named = [
         option
         for option, value in (
-            ("--bbox", bbox),
-            ("--region", file),
-            ("--place", place),
-            ("--west/--south/--east/--north", given or None),
+            ("`bbox`", bbox),
+            ("`region_file`", file),
+            ("`place`", place),
+            ("`west`/`south`/`east`/`north`", given or None),
         )
         if value is not None
     ]
@@ -315,10 +315,10 @@ def from_parts(
     missing = [name for name in ("west", "south", "east", "north") if name not in given]
     where = f" in {config.path.name}" if config is not None else ""
     if len(missing) == 4:
-        raise RegionError(f"no region{where}", hint="give -c FILE, --bbox W,S,E,N, --region FILE or --place NAME")
+        raise RegionError(f"no region{where}", hint="give `region`")
     if missing:
         raise RegionError(
-            f"the bounding box{where} has no {' and no '.join(missing)}", hint=f"add --{missing[0]} DEGREES"
+            f"the bounding box{where} has no {' and no '.join(missing)}", hint=f"add `{missing[0]}=DEGREES`"
         )
     name = f"the bounding box{where}"
     return Region.from_bbox(given["west"], given["south"], given["east"], given["north"], name=name)
@@ -346,8 +346,8 @@ def outside_hint(region: Region, bounds: Bounds | None) -> str | None:
     west, south, east, north = region.bounds
     data_west, data_south, data_east, data_north = bounds
     if data_west <= north and data_east >= south and data_south <= east and data_north >= west:
-        return f"latitude and longitude look swapped: did you mean --bbox {south:g},{west:g},{north:g},{east:g}"
-    return f"the data lies in --bbox {data_west:.4f},{data_south:.4f},{data_east:.4f},{data_north:.4f}"
+        return f"latitude and longitude look swapped: did you mean `region=({south:g}, {west:g}, {north:g}, {east:g})`"
+    return f"the data lies in `region=({data_west:.4f}, {data_south:.4f}, {data_east:.4f}, {data_north:.4f})`"
 
 
 def widened(bounds: Bounds, margin_m: float, *, name: str) -> Region:
@@ -453,10 +453,10 @@ def _of_place(name: str) -> BaseGeometry:
         if isinstance(error, OSError) or type(error).__name__ == "ResponseStatusCodeError":
             raise NetworkError(
                 f"the place {name!r} could not be looked up: Nominatim does not answer",
-                hint="use --bbox, or --region FILE with its outline",
+                hint="use `region=BBOX`, or `region=FILE` with its outline",
             ) from error
         raise RegionError(
-            f"no place with an area is called {name!r}", hint="add the country, or use --bbox or --region FILE"
+            f"no place with an area is called {name!r}", hint="add the country, or use `region=BBOX` or `region=FILE`"
         ) from error
     outline: BaseGeometry = frame.geometry.iloc[0]
     return outline

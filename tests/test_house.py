@@ -24,6 +24,7 @@ import pytest
 from conftest import ROOT
 
 import mlygeo
+from mlygeo import cli
 from mlygeo.cli.verbs import VERBS
 from mlygeo.pipelines import options
 
@@ -358,6 +359,49 @@ def test_the_text_of_an_option_stands_once():
                 for name, text in options.parameter_texts(ast.get_docstring(function) or "").items():
                     said[name, text].append(f"{function.name}()")
     no(f"{name}: {' and '.join(where)}" for (name, _), where in said.items() if len(where) > 1)
+
+
+# Messages ----------------------------------------------------------------------
+
+COMMAND = re.compile(r"'mlygeo [^']*'")
+"""A whole command in a message."""
+
+
+def texts(path):
+    """The strings of a file that are no docstrings, and where; what is put into one is a pair of braces."""
+    described = {id(node.value) for node in nodes(path) if isinstance(node, ast.Expr)}
+    inside = {id(part) for node in nodes(path) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in nodes(path):
+        if isinstance(node, ast.JoinedStr):
+            yield node, "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in described | inside:
+            yield node, node.value
+
+
+def said():
+    """All that the library says, without the command line's own words and whole commands."""
+    for path in FILES:
+        if room(path) != "cli":
+            for node, text in texts(path):
+                yield place(path, node), COMMAND.sub("", text)
+
+
+def test_messages_name_parameters_and_not_flags():
+    """The command line makes the flag of a parameter, in `cli.in_flags`; Python has none."""
+    no(f"{where}: {text!r}" for where, text in said() if re.search(r"(?<![\w-])--[a-z{]", text))
+
+
+def test_messages_name_parameters_that_there_are():
+    known = set(cli.REGION_NAMES)  # what the command line calls the parts of a region
+    for name in mlygeo.__all__:
+        each = getattr(mlygeo, name)
+        known |= set(inspect.signature(each).parameters) if callable(each) else set()
+    no(
+        f"{where}: no public function has the parameter {name} in {text!r}"
+        for where, text in said()
+        for name, _ in cli.MENTION.findall(text)
+        if name not in known
+    )
 
 
 # Help --------------------------------------------------------------------------

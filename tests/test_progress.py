@@ -15,6 +15,13 @@ def test_plain_lines_say_how_far_it_is():
     assert lines == ["tiles: 2 of 4 tiles, 11 s left", "tiles: 4 of 4 tiles"]
 
 
+def test_notes_are_said_in_the_words_of_whoever_shows_them(capsys):
+    stream = io.StringIO()
+    progress.for_terminal(stream=stream, words=str.upper).note("six tiles")
+    progress.TerminalProgress(str.upper).note("six tiles")
+    assert stream.getvalue() == capsys.readouterr().err == "SIX TILES\n"
+
+
 def test_no_bar_where_there_is_no_terminal(monkeypatch):
     stream = io.StringIO()
     assert isinstance(progress.for_terminal(stream=stream), progress.LineProgress)

@@ -28,10 +28,10 @@ def test_a_box_holds_its_edge():
     [
         ((9, 48, 9, 49), "no width", ""),
         ((9, 48, 10, 48), "no height", ""),
-        ((9, 49, 10, 48), "south .* lies north of north", "9,48,10,49"),
-        ((10, 48, 9, 49), "359° wide", "--bbox 9,48,10,49"),
+        ((9, 49, 10, 48), "south .* lies north of north", "9, 48, 10, 49"),
+        ((10, 48, 9, 49), "359° wide", "`region=(9, 48, 10, 49)`"),
         ((100, 10, -60, 20), "", None),
-        ((48.7, 95.0, 48.8, 95.1), "latitudes lie between", "swapped: did you mean --bbox 95,48.7,95.1,48.8"),
+        ((48.7, 95.0, 48.8, 95.1), "latitudes lie between", "swapped: did you mean `region=(95, 48.7, 95.1, 48.8)`"),
         ((181, 0, 182, 1), "longitudes lie between", ""),
         ((float("nan"), 0, 1, 1), "no", ""),
         ((0, 0, float("inf"), 1), "no", ""),

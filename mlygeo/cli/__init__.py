@@ -13,6 +13,7 @@ import inspect
 import json
 import logging
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -26,6 +27,8 @@ from mlygeo.cli.verbs import VERBS, Verb
 from mlygeo.errors import InputError, MlygeoError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mlygeo.pipelines.job import Job
 
 log = logging.getLogger("mlygeo")
@@ -47,6 +50,24 @@ REGION_OPTIONS = (
     click.Option(["place", "--place"], metavar="NAME", help='Name of a place, such as "Utrecht, Netherlands".'),
 )
 REGION_NAMES = tuple(str(option.name) for option in REGION_OPTIONS)
+
+SIDES = ("west", "south", "east", "north")
+"""Those of them that name a region together only."""
+
+MENTION = re.compile(r"`([a-z]\w*)(?:=([^`]+))?`")
+"""A parameter as messages name it: `interval`, `srid=25832`, `force_srid=True`."""
+
+QUOTES = "\"'"
+
+
+class _VerbCommand(click.Command):
+    """A verb; an error of its function names flags where the function names parameters."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MlygeoError as error:
+            return _failed(error, self.params)
 
 
 class _Verbs(click.Group):
@@ -75,6 +96,45 @@ class _Verbs(click.Group):
 
 def _dashed(name: str) -> str:
     return name.replace("_", "-")
+
+
+def in_flags(text: str, parameters: Sequence[click.Parameter]) -> str:
+    """
+    Return what the library says in the words of the command line: each option of a verb as its flag.
+
+    Other parameters lose their backticks: words without an option, and what the verb does not take.
+
+    Parameters
+    ----------
+    text
+        Names parameters as in Python, in backticks: `interval`, `srid=25832`, `force_srid=True`, `region=FILE`.
+    parameters
+        What the verb takes.
+    """
+    options = {option.name: option for option in parameters if isinstance(option, click.Option)}
+
+    def typed(mention: re.Match[str]) -> str:
+        name, value = mention.groups()
+        if name == "region" and options.keys() >= set(REGION_NAMES):
+            return _region_typed(value)
+        if name not in options:
+            return mention[0].strip("`")
+        option = options[name]
+        if value is None or option.is_flag:
+            return (option.secondary_opts if value == "False" and option.secondary_opts else option.opts)[0]
+        return f"{option.opts[0]} {value.strip(QUOTES)}"
+
+    return MENTION.sub(typed, text)
+
+
+def _region_typed(value: str | None) -> str:
+    """Return the options that name a region, or that for a box or a file."""
+    if value is None:
+        *most, last = (f"{option.opts[0]} {option.metavar}" for option in REGION_OPTIONS if option.name not in SIDES)
+        return f"{', '.join(most)} or {last}"
+    if value == "BBOX":
+        return "--bbox"
+    return f"--bbox {value[1:-1].replace(' ', '')}" if value.startswith("(") else f"--region {value}"
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
@@ -121,15 +181,15 @@ def _command(verb: Verb) -> click.Command:
         own.insert(0, click.Option(["ids_only", "--ids-only"], is_flag=True, help=text))
     if verb.output is not None:
         text = f"{verb.output_help}  [default: {verb.output}]"
-        flags = ("--output", *old_tools.OPTIONS["output"])
-        own.insert(0, click.Option(["output", *flags], metavar="PATH", help=text))
+        short, *others = old_tools.OPTIONS["output"]
+        own.insert(0, click.Option(["output", short, "--output", *others], metavar="PATH", help=text))
     silent = dict.fromkeys(old_tools.AFTERWARDS.get(verb.name, ()), "As of 'mlygeo post-process'.")
     own += [
         click.Option([name, f"--{_dashed(name)}"], is_flag=name not in old_tools.WITH_VALUE, hidden=True, help=text)
         for name, text in (silent | old_tools.NO_EFFECT.get(verb.name, {})).items()
     ]
     region = list(REGION_OPTIONS) if verb.takes_region else []
-    return click.Command(
+    return _VerbCommand(
         verb.name,
         params=[*region, *twin.options_of(function, arguments=verb.arguments, words=verb.words), *own],
         callback=lambda **given: _run(verb, given),
@@ -146,7 +206,8 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
 
     output, as_json, quiet = given.pop("output", None), given.pop("as_json"), given.pop("quiet")
     ids_only = given.pop("ids_only", False)
-    _set_up_logging(given.pop("verbose"), quiet=quiet)
+    parameters = click.get_current_context().command.params
+    _set_up_logging(given.pop("verbose"), parameters, quiet=quiet)
     if as_json and ids_only:
         raise InputError("--json and --ids-only both want standard output", hint="give one of them")
     if verb.takes_region:
@@ -168,7 +229,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     afterwards = {name: given.pop(name) for name in old_tools.AFTERWARDS.get(verb.name, ())}
     body = body_of(getattr(mlygeo, verb.function))
     if "progress" in inspect.signature(body).parameters:
-        given["progress"] = progress.for_terminal(quiet=quiet)
+        given["progress"] = progress.for_terminal(quiet=quiet, words=lambda text: in_flags(text, parameters))
     target = None
     if verb.acts:
         given["output"] = output
@@ -180,11 +241,11 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         job = _then_sorted(job, given, afterwards)
     files = job.write(target) if target is not None else []
     wait = job.wait() if job.wait is not None else None
-    _say(job.headline, quiet=quiet)
+    _say(in_flags(job.headline, parameters), quiet=quiet)
     if files:
         _say("  ".join(str(file) for file in files), quiet=quiet)
     if as_json:
-        click.echo(json.dumps(job.summary, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(_summary(job, parameters), indent=2, ensure_ascii=False))
     if job.text is not None and not as_json:
         click.echo(job.text())
     if ids_only and job.ids is not None:
@@ -214,17 +275,17 @@ def _region(named: dict[str, Any]) -> Any:
 
     bbox = boxes.parse(named["bbox"]) if named["bbox"] is not None else None
     settings = config.load(named["config"]) if named["config"] is not None else None
-    sides = {side: named[side] for side in ("west", "south", "east", "north")}
+    sides = {side: named[side] for side in SIDES}
     region = regions.from_parts(
         config=settings, bbox=bbox, sides=sides, file=named["region_file"], place=named["place"]
     )
     return region if settings is None else regions.Configured(region, settings)
 
 
-def _set_up_logging(verbose: int, *, quiet: bool) -> None:
+def _set_up_logging(verbose: int, parameters: Sequence[click.Parameter], *, quiet: bool) -> None:
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     handler = logging.StreamHandler()
-    handler.setFormatter(_Plain())
+    handler.setFormatter(_Plain(parameters))
     logger = logging.getLogger("mlygeo")
     logger.handlers[:] = [handler]
     logger.propagate = False
@@ -234,9 +295,23 @@ def _set_up_logging(verbose: int, *, quiet: bool) -> None:
 
 
 class _Plain(logging.Formatter):
+    def __init__(self, parameters: Sequence[click.Parameter]) -> None:
+        super().__init__()
+        self._parameters = parameters
+
     def format(self, record: logging.LogRecord) -> str:
         prefix = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        return prefix + super().format(record)
+        return prefix + in_flags(super().format(record), self._parameters)
+
+
+def _summary(job: Job[Any], parameters: Sequence[click.Parameter]) -> dict[str, Any]:
+    """Return the summary of a job; the reasons in it, each beside the name of its file, name flags."""
+    return {
+        name: {key: in_flags(each, parameters) if isinstance(each, str) else each for key, each in value.items()}
+        if isinstance(value, dict)
+        else value
+        for name, value in job.summary.items()
+    }
 
 
 def _say(text: str, *, quiet: bool) -> None:
@@ -273,7 +348,7 @@ def main(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         return _fail(error.format_message(), None, 2)
     except MlygeoError as error:
-        return _fail(str(error), error.hint, error.exit_status)
+        return _failed(error, ())
     except BrokenPipeError:
         # Whoever read our output has seen enough; keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -286,6 +361,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _usage_hint(error: click.UsageError) -> str | None:
     path = error.ctx.command_path if error.ctx else "mlygeo"
     return f"'{path} --help' shows the options"
+
+
+def _failed(error: MlygeoError, parameters: Sequence[click.Parameter]) -> int:
+    hint = None if error.hint is None else in_flags(error.hint, parameters)
+    return _fail(in_flags(str(error), parameters), hint, error.exit_status)
 
 
 def _fail(message: str, hint: str | None, status: int) -> int:

@@ -241,7 +241,7 @@ class PictureFiles:
         if free - coming < self._required:
             raise DiskSpaceError(
                 f"{free / GB:,.1f} GB are free at {self.folder}, and {self._required / GB:,.6g} GB shall stay free",
-                hint="free some space, or set --required-disk-space GB lower; what is done is kept, and the same "
+                hint="free some space, or set `required_disk_space=GB` lower; what is done is kept, and the same "
                 "command goes on from there",
             )
 

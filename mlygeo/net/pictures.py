@@ -59,7 +59,7 @@ class WaitError(ThrottledError):
     """
 
     def __init__(self, message: str, *, seconds: float | None) -> None:
-        super().__init__(message, hint="use fewer --workers")
+        super().__init__(message, hint="use fewer `workers`")
         self.seconds = seconds
 
 

@@ -101,7 +101,7 @@ class PhotoImport:
         self.base = self.root if self.root.is_dir() else self.root.parent
         self.folder = self.base / STATE_FOLDER if folder is None else Path(folder).expanduser()
         if self.folder.exists() and not self.folder.is_dir():
-            raise FileError(f"{self.folder} is a file, and -o names a folder here")
+            raise FileError(f"{self.folder} is a file, and `output` names a folder here")
         self.skip_subfolders, self.rerun, self.progress = skip_subfolders, rerun, progress
         self.passed_over = 0
 

@@ -104,17 +104,17 @@ def authenticate(
     if user_name is not None and user_name in credentials.users and not force_overwrite:
         _may_replace(user_name)
     if jwt is not None:
-        secret = _secret(jwt, "--jwt")
+        secret = _secret(jwt, "jwt")
         if accounts.is_application(secret):
             raise CredentialsError(
                 "this is the token of an application, which reads, and cannot upload",
-                hint="give the token of a user, or leave --jwt out to sign in with email and password",
+                hint="give the token of a user, or leave `jwt` out to sign in with email and password",
             )
         signed_in = accounts.whose(accounts.with_token(service, secret), user_key)
     else:
         asked = accounts.with_token(service, accounts.application_token(token, token_file, service))
-        email = user_email or _asked("email: ", "--user-email")
-        password = _secret(user_password, "--user-password") if user_password is not None else _asked_secretly()
+        email = user_email or _asked("email: ", "user_email")
+        password = _secret(user_password, "user_password") if user_password is not None else _asked_secretly()
         signed_in = accounts.sign_in(asked, email.strip(), password)
         if user_key is not None and signed_in.user_key != user_key:
             raise CredentialsError(f"this is user {signed_in.user_key}, not {user_key}")
@@ -183,11 +183,11 @@ def edit_config(
         return _job(credentials, f"{len(credentials.users)} users have signed in", shown=True)
     if words[0] == "remove":
         if user_name is None:
-            raise InputError("nothing says who is to be forgotten", hint="give --user-name")
+            raise InputError("nothing says who is to be forgotten", hint="give `user_name`")
         credentials.remove(user_name)
         return _job(credentials, f"user {user_name} and the token are forgotten")
     if user_key is None and organization_key is None and organization_name is None and not default:
-        raise InputError("nothing says what to change", hint="give --organization-key, --user-key or --default")
+        raise InputError("nothing says what to change", hint="give `organization_key`, `user_key` or `default`")
     if user_key is not None and not _KEY.fullmatch(user_key):
         raise InputError(f"{user_key[:40]!r} is no key of a user", hint="keys are letters and digits")
 
@@ -210,7 +210,7 @@ def _organization(
     elif name is not None:
         known = {each.casefold(): each_key for each, each_key in organizations.items()}
         if name.casefold() not in known:
-            raise InputError(f"no organization {name!r} is known", hint="give --organization-key with it")
+            raise InputError(f"no organization {name!r} is known", hint="give `organization_key` with it")
         key = known[name.casefold()]
     if key is None:
         return user.organization_key, user.organizations
@@ -263,9 +263,9 @@ def _may_prompt() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def _asked(prompt: str, flag: str) -> str:
+def _asked(prompt: str, option: str) -> str:
     if not _may_prompt():
-        raise InputError(f"{flag} is missing, and there is no terminal to ask at", hint=f"give {flag}")
+        raise InputError(f"`{option}` is missing, and there is no terminal to ask at", hint=f"give `{option}`")
     sys.stderr.write(f"{_title()} {prompt}")
     sys.stderr.flush()
     return sys.stdin.readline().strip()
@@ -274,29 +274,30 @@ def _asked(prompt: str, flag: str) -> str:
 def _asked_secretly() -> str:
     if not _may_prompt():
         raise InputError(
-            "--user-password is missing, and there is no terminal to ask at",
-            hint="give '--user-password -' and the password on standard input",
+            "`user_password` is missing, and there is no terminal to ask at",
+            hint="give '`user_password='-'`' and the password on standard input",
         )
     return getpass.getpass(f"{_title()} password: ")
 
 
-def _secret(given: str, flag: str) -> str:
+def _secret(given: str, option: str) -> str:
     """Return a secret; read it from standard input if it is a dash."""
     if given == FROM_STDIN and sys.stdin is None:
         raise InputError(
-            f"{flag} - reads standard input, which is closed", hint=f"give it there: '{flag} -' with '< FILE'"
+            f"`{option}='-'` reads standard input, which is closed",
+            hint=f"give it there: '`{option}='-'`' with '< FILE'",
         )
     secret = sys.stdin.readline().rstrip("\r\n") if given == FROM_STDIN else given
     if not secret:
-        raise InputError(f"{flag} is empty")
+        raise InputError(f"`{option}` is empty")
     return secret
 
 
 def _may_replace(name: str) -> None:
     if not _may_prompt():
-        raise InputError(f"user {name} has signed in before", hint="give --force-overwrite to sign in anew")
-    if _asked(f"user {name} has signed in before; sign in anew? [y/N] ", "--force-overwrite").lower() not in {
+        raise InputError(f"user {name} has signed in before", hint="give `force_overwrite=True` to sign in anew")
+    if _asked(f"user {name} has signed in before; sign in anew? [y/N] ", "force_overwrite").lower() not in {
         "y",
         "yes",
     }:
-        raise InputError(f"user {name} stays as before", hint="give another --user-name")
+        raise InputError(f"user {name} stays as before", hint="give another `user_name`")

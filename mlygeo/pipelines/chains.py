@@ -662,7 +662,7 @@ def _check_sign_in(user: User, signed_in: SignedIn, uploading: Uploading, *, dry
     )  # fmt: skip
     organization = owner.organization_of(account, user.organization_key, user.organization_name)
     if user.private and organization is None:
-        raise InputError("private images belong to an organization", hint="give --organization-key")
+        raise InputError("private images belong to an organization", hint="give `organization_key`")
 
 
 def _sample(
@@ -679,7 +679,7 @@ def _sample(
 
     if folder.dry_run:
         raise InputError(
-            "--dry-run cannot tell what becomes of frames that are not there", hint="run mlygeo sample-video first"
+            "`dry_run` cannot tell what becomes of frames that are not there", hint="run mlygeo sample-video first"
         )
     if how.geotag_source_path is None and how.is_video:
         # The older tools geotag from the videos themselves by default.
@@ -689,7 +689,7 @@ def _sample(
     if made.import_path is None and len(folders) > 1:
         raise InputError(
             f"the videos lie in {len(folders)} folders, and so would their frames",
-            hint="name one folder for all frames with --import-path",
+            hint="name one folder for all frames with `import_path`",
         )
     if how.geotag_source in LOG_ENDINGS and how.geotag_source_path is not None:
         sampling, how = _along(Path(how.geotag_source_path).expanduser(), sampling, how, named, folder.progress)
@@ -726,5 +726,5 @@ def _along(
 def _only(videos: PathLike | Iterable[PathLike] | None) -> PathLike:
     named: list[PathLike] = places.several(videos)
     if len(named) != 1:
-        raise InputError("--geotag-source-path is needed where there are several videos")
+        raise InputError("`geotag_source_path` is needed where there are several videos")
     return named[0]

@@ -249,7 +249,7 @@ def folder_at(path: PathLike) -> Path:
     """Return the folder of a download; raise if it is a file."""
     folder = Path(path).expanduser()
     if folder.exists() and not folder.is_dir():
-        raise FileError(f"{folder} is a file, and -o names a folder here")
+        raise FileError(f"{folder} is a file, and `output` names a folder here")
     return folder
 
 
@@ -437,7 +437,7 @@ class Task:
         headline = f"{counted(len(wanted.ids), 'image')} of {wanted.source}: {', '.join(parts)}; in {self.folder}"
         if outcome.failed:
             number, reason = next(iter(sorted(outcome.failed.items())))
-            headline += f"\n{number}: {reason}\n--retry-failed takes up those that failed"
+            headline += f"\n{number}: {reason}\n`retry_failed=True` takes up those that failed"
         if self.failed_file is not None and lost:
             headline += f"; {self.failed_file} names them"
 
@@ -480,7 +480,7 @@ class Task:
             f"{counted(workers, 'worker')}; {_in_units(free)} are free"
         )
         if not summary["fits"]:
-            headline += f", which does not leave the {room:g} GB of --required-disk-space"
+            headline += f", which does not leave the {room:g} GB of `required_disk_space`"
         return Job(_no_transfers, summary, f"{headline}; nothing was fetched")
 
 

@@ -87,7 +87,7 @@ def plot(
         if path.suffix.lower() == ".html":
             return [plotting.explore(drawn, title=title, colour=colour, basemap=basemap).save(path)]
         if basemap is not None:
-            raise InputError(f"--basemap is for interactive maps, and {path.name} is a picture", hint="-o map.html")
+            raise InputError(f"`basemap` is for interactive maps, and {path.name} is a picture", hint="-o map.html")
         with store.atomic(path) as temporary:
             figure().savefig(temporary)
         return [path]

@@ -221,11 +221,11 @@ def track_of(how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.G
         return track
     path = base if how.geotag_source_path is None else Path(how.geotag_source_path).expanduser()
     if not path.exists():
-        raise FileError(f"{path} does not exist", hint="--geotag-source-path names a file, or a folder of them")
+        raise FileError(f"{path} does not exist", hint="`geotag_source_path` names a file, or a folder of them")
     endings = LOG_ENDINGS.get(source, tuple(video.ENDINGS))
     files = _found(path, endings) if path.is_dir() else [path]
     if not files:
-        hint = "name it with --geotag-source-path" if how.geotag_source_path is None else None
+        hint = "name it with `geotag_source_path`" if how.geotag_source_path is None else None
         raise FileError(f"there is no file {', '.join(sorted(endings)[:4])} in {path}", hint=hint)
     job = tracks_of(files, source=VIDEO_SOURCES.get(source, "auto"), progress=progress)
     for file in job.failed:

@@ -313,7 +313,7 @@ def _fields(named: str | Sequence[str] | None, base: gpd.GeoDataFrame, reader: R
     if "all" in words:
         fields = list(dict.fromkeys([*reader.fields, *fields]))
     if not fields:
-        raise InputError("--fields names no field", hint=f"such as --fields {','.join(reader.more_fields[:3])}")
+        raise InputError("`fields` names no field", hint=f"such as `fields='{','.join(reader.more_fields[:3])}'`")
     if len(base.columns) == 2:  # ids alone: the rest of an images frame comes along
         fields = list(dict.fromkeys([*reader.base_fields, *fields]))
     return fields

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlygeo.pipelines")
 
-NO_REGION = "give -c FILE, --bbox W,S,E,N, --region FILE or --place NAME"
+NO_REGION = "give `region`"
 
 FAILED_TILES = "failed_tiles.txt"
 """File with the names of tiles that could not be fetched, for `--tile-list-file`."""

@@ -393,9 +393,9 @@ class PictureForm:
     def __post_init__(self) -> None:
         """Raise for what makes no sense."""
         if self.quality is not None and not 1 <= self.quality <= 100:
-            raise InputError(f"--quality lies between 1 and 100, not at {self.quality}")
+            raise InputError(f"`quality` lies between 1 and 100, not at {self.quality}")
         if self.computed and not self.exif:
-            raise InputError("--computed says which position goes into the files", hint="use it with --exif")
+            raise InputError("`computed` says which position goes into the files", hint="use it with `exif=True`")
 
     def requested(self) -> RequestedForm:
         """Return the requested form of each image."""
@@ -428,11 +428,11 @@ class Downloading:
     def __post_init__(self) -> None:
         """Raise for what makes no sense."""
         if self.workers < 1:
-            raise InputError(f"--workers must be 1 or more, not {self.workers}")
+            raise InputError(f"`workers` must be 1 or more, not {self.workers}")
         if self.num_retries < 0:
-            raise InputError(f"--num-retries must be 0 or more, not {self.num_retries}")
+            raise InputError(f"`num_retries` must be 0 or more, not {self.num_retries}")
         if not 0 <= self.required_disk_space < float("inf"):
-            raise InputError(f"--required-disk-space must be 0 or more, not {self.required_disk_space}")
+            raise InputError(f"`required_disk_space` must be 0 or more, not {self.required_disk_space}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -506,11 +506,11 @@ class MetaData:
     def __post_init__(self) -> None:
         """Raise for what makes no sense."""
         if self.orientation is not None and self.orientation not in TURNS:
-            raise InputError(f"--orientation is 0, 90, 180 or 270 degrees, not {self.orientation}")
+            raise InputError(f"`orientation` is 0, 90, 180 or 270 degrees, not {self.orientation}")
         if self.gps_accuracy is not None and not 0 <= self.gps_accuracy < float("inf"):
-            raise InputError(f"--gps-accuracy must be 0 metres or more, not {self.gps_accuracy}")
+            raise InputError(f"`gps_accuracy` must be 0 metres or more, not {self.gps_accuracy}")
         if self.exclude_import_path and self.exclude_path:
-            raise InputError("--exclude-import-path and --exclude-path both say what is cut off", hint="give one")
+            raise InputError("`exclude_import_path` and `exclude_path` both say what is cut off", hint="give one")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -556,22 +556,22 @@ class Geotagging:
         """Raise for what makes no sense."""
         object.__setattr__(self, "geotag_source", source_named(self.geotag_source))
         for name, value in (
-            ("offset-time", self.offset_time),
-            ("offset-angle", self.offset_angle),
-            ("interpolation-offset-time", self.interpolation_offset_time),
+            ("offset_time", self.offset_time),
+            ("offset_angle", self.offset_angle),
+            ("interpolation_offset_time", self.interpolation_offset_time),
         ):
             if not abs(value) < float("inf"):
-                raise InputError(f"--{name} must be a number, not {value}")
+                raise InputError(f"`{name}` must be a number, not {value}")
         if not 0 <= self.sub_second_interval < float("inf"):
-            raise InputError(f"--sub-second-interval must be 0 seconds or more, not {self.sub_second_interval}")
+            raise InputError(f"`sub_second_interval` must be 0 seconds or more, not {self.sub_second_interval}")
         if self.geotag_source == "exif" and self.use_gps_start_time:
-            raise InputError("--use-gps-start-time needs a track to start from", hint="name its --geotag-source")
+            raise InputError("`use_gps_start_time` needs a track to start from", hint="name its `geotag_source`")
         if self.geotag_source == "exif" and self.interpolation_offset_time:
-            raise InputError("--interpolation-offset-time needs a track", hint="name its --geotag-source")
+            raise InputError("`interpolation_offset_time` needs a track", hint="name its `geotag_source`")
         if self.geotag_source == "exif" and self.geotag_source_path is not None:
             raise InputError(
-                f"--geotag-source-path {self.geotag_source_path} is of no use to --geotag-source exif",
-                hint="name what it is: --geotag-source gpx, nmea, csv, …",
+                f"`geotag_source_path` {self.geotag_source_path} is of no use to `geotag_source='exif'`",
+                hint="name what it is: `geotag_source='gpx'`, nmea, csv, …",
             )
 
     @property
@@ -622,11 +622,11 @@ class Cutting:
         """Raise for what makes no sense, before any photo is read."""
         for name in ("cutoff_distance", "cutoff_time", "duplicate_distance", "duplicate_angle"):
             if not (value := getattr(self, name)) >= 0:
-                raise InputError(f"--{name.replace('_', '-')} must be 0 or more, not {value}")
+                raise InputError(f"`{name}` must be 0 or more, not {value}")
         if self.max_images < 1:
-            raise InputError(f"--max-images must be 1 or more, not {self.max_images}")
+            raise InputError(f"`max_images` must be 1 or more, not {self.max_images}")
         if not self.max_speed > 0:
-            raise InputError(f"--max-speed must be above 0 km/h, not {self.max_speed}")
+            raise InputError(f"`max_speed` must be above 0 km/h, not {self.max_speed}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -721,7 +721,7 @@ class Sorting:
         """Raise if moved photos have no target folder, before anything is done."""
         goal = self.split_import_path
         if goal is not None and not Path(goal).expanduser().is_dir():
-            raise FileError(f"{goal} is no folder", hint="make it, or leave --split-import-path out")
+            raise FileError(f"{goal} is no folder", hint="make it, or leave `split_import_path` out")
 
     @property
     def moves(self) -> bool:
@@ -736,7 +736,7 @@ class Sorting:
     def warn(self) -> None:
         """Warn of options that have no effect."""
         if self.push_images:
-            log.warning("--push-images has no effect: uploads are finished as they are made")
+            log.warning("`push_images` has no effect: uploads are finished as they are made")
 
 
 def source_named(name: str) -> GeotagSource:

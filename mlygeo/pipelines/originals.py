@@ -115,7 +115,7 @@ def download_originals(
     from mlygeo.uploads.owner import account_of
 
     if number_threads < 1:
-        raise InputError(f"--number-threads must be 1 or more, not {number_threads}")
+        raise InputError(f"`number_threads` must be 1 or more, not {number_threads}")
     dates = _dates(start_date, end_date)
     wanted = None
     if import_path not in (None, ()):
@@ -130,7 +130,7 @@ def download_originals(
         if not len(wanted):
             raise InputError(
                 f"no image in {_shown(import_path)} was captured at that time",
-                hint="look at --start-date and --end-date",
+                hint="look at `start_date` and `end_date`",
             )
     account = account_of(
         service=service, user_name=user_name, token=token, token_file=token_file, config_file=config_file,
@@ -170,7 +170,7 @@ def _dates(start: Any, end: Any) -> dict[str, Any]:
     )
     return frames.conditions_of(
         since=since, until=until, pano=None, creator=None, organization=None, min_quality=None,
-        time_options=("start-date", "end-date"),
+        time_options=("start_date", "end_date"),
     )  # fmt: skip
 
 
@@ -211,7 +211,7 @@ def _found(
     with reader.open(account.service) as session:
         for organization in organizations or [""]:
             if not organization and account.user_name is None:
-                raise InputError("the service does not say whose token this is", hint="give --organization-key")
+                raise InputError("the service does not say whose token this is", hint="give `organization_key`")
             search = session.search(
                 fields=columns, creator_username=None if organization else account.user_name,
                 organization_id=organization or None, since=since, until=until, progress=progress,

@@ -107,7 +107,7 @@ def interpolate(
     """
     kind = data.replace("-", "_")
     if kind not in KINDS:
-        raise InputError(f"--data {data!r} cannot be interpolated", hint=f"one of {', '.join(KINDS)}")
+        raise InputError(f"`data` {data!r} cannot be interpolated", hint=f"one of {', '.join(KINDS)}")
     if file_in_path is None:
         from mlygeo.photos.import_folder import import_folder
 
@@ -122,14 +122,14 @@ def interpolate(
             progress=progress,
         )
     if import_path:
-        raise InputError("--file-in-path and a folder of photos both say what is meant", hint="give one of them")
+        raise InputError("`file_in_path` and a folder of photos both say what is meant", hint="give one of them")
     if kind == "missing_gps":
         raise InputError(
             "positions are interpolated between photos, not in a table",
             hint="write the table into the photos with process-csv first",
         )
     if file_format != "csv":
-        raise InputError(f"--file-format {file_format!r} is not known", hint="tables are csv")
+        raise InputError(f"`file_format` {file_format!r} is not known", hint="tables are csv")
     return _in_table(
         Path(file_in_path).expanduser(),
         column=time_column,
@@ -377,7 +377,7 @@ def _in_table(
     narrow = next((number for number, row in enumerate(body, 1) if not 0 <= column < len(row)), None)
     if narrow is not None:
         raise FormatError(
-            f"{path.name}: row {narrow} has no column {column}", hint="--time-column counts from 0; see --delimiter too"
+            f"{path.name}: row {narrow} has no column {column}", hint="`time_column` counts from 0; see `delimiter` too"
         )
     texts = [row[column].strip() for row in body]
     time_ms, wrong = image_tables.times_of(texts, utc_time=utc_time, time_format=time_format)
@@ -385,7 +385,7 @@ def _in_table(
         first = int(np.flatnonzero(wrong)[0])
         raise FormatError(
             f"{path.name}: the time in row {first + 1} is none: {texts[first][:40]!r}",
-            hint="--time-format says how times are written, --header that the first row names the columns",
+            hint="`time_format` says how times are written, `header` that the first row names the columns",
         )
     images = _table_frame(path, time_ms)
     spread = images["captured_at"].to_numpy(dtype="datetime64[ms]").view(np.int64)
@@ -464,17 +464,17 @@ def _meta_columns(columns: str | None, names: str | None, types: str | None) -> 
     if not any((columns, names, types)):
         return []
     if not (columns and names and types):
-        raise InputError("meta data needs --meta-columns, --meta-names and --meta-types", hint="give all three")
+        raise InputError("meta data needs `meta_columns`, `meta_names` and `meta_types`", hint="give all three")
     parts = [[part.strip() for part in text.split(",")] for text in (columns, names, types)]
     if len({len(part) for part in parts}) != 1:
         raise InputError(
-            "--meta-columns, --meta-names and --meta-types differ in number: "
+            "`meta_columns`, `meta_names` and `meta_types` differ in number: "
             + ", ".join(str(len(part)) for part in parts)
         )
     try:
         numbers = [int(part) for part in parts[0]]
     except ValueError as error:
-        raise InputError(f"--meta-columns {columns!r} are no numbers", hint="write them as 7,9,10") from error
+        raise InputError(f"`meta_columns` {columns!r} are no numbers", hint="write them as 7,9,10") from error
     for kind in parts[2]:
         if kind not in steps.GROUPS:
             raise InputError(f"there is no type {kind!r} of meta data", hint=f"one of {', '.join(steps.GROUPS)}")

@@ -216,7 +216,7 @@ def check_file_types(file_types: str | None) -> None:
 
     if found.IMAGE not in found.named(file_types):
         raise InputError(
-            "--file-types leaves out photos, and nothing else is processed",
+            "`file_types` leaves out photos, and nothing else is processed",
             hint="'mlygeo upload' takes archives and videos as they are",
         )
 
@@ -393,5 +393,6 @@ def _warn_of_opened(before: gpd.GeoDataFrame | None, images: gpd.GeoDataFrame) -
     opened = int(images.loc[~owned, "path"].isin(before.loc[kept, "path"]).sum())
     if opened:
         log.warning(
-            "%d photos were private or of an organization, and are not any more: --private, --organization-key", opened
+            "%d photos were private or of an organization, and are not any more: `private=True`, `organization_key`",
+            opened,
         )

@@ -284,7 +284,7 @@ def select(
     laid = StreetPoints(interval=interval, method=method)
     plane = Plane(srid=srid, force_srid=force_srid)
     if points is not None and streets is not None:
-        raise InputError("--points and --streets both say where to look", hint="give one of them")
+        raise InputError("`points` and `streets` both say where to look", hint="give one of them")
     conditions = filters.conditions()
     place, config = regions.settle(region)
     if place is None and points is None and streets is None:

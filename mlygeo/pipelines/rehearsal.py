@@ -91,11 +91,11 @@ def run_standin(
 
     for name, share in (("fail", fail), ("missing", missing)):
         if not 0 <= share <= 1:
-            raise InputError(f"--{name} is a share from 0 to 1, not {share:g}")
+            raise InputError(f"`{name}` is a share from 0 to 1, not {share:g}")
     lifetime = standin.faults.URL_LIFETIME if url_lifetime is None else url_lifetime
-    for name, seconds in (("latency", latency), ("url-lifetime", lifetime)):
+    for name, seconds in (("latency", latency), ("url_lifetime", lifetime)):
         if not 0 <= seconds < float("inf"):
-            raise InputError(f"--{name} is a number of seconds, not {seconds:g}")
+            raise InputError(f"`{name}` is a number of seconds, not {seconds:g}")
     faults = standin.Faults(seed=seed, latency=latency, missing=missing, url_lifetime=lifetime).spread(fail)
     frame = None if images is None else files.as_frame(images, frame="images")
     server = standin.start(frame, photos=photos, faults=faults, port=port, token=token, store=store)

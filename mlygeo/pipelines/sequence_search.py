@@ -104,9 +104,9 @@ def find_sequences(
     user = _one_user(user)
     place, _ = regions.settle(region)
     if user is None and place is None and organization is None:
-        raise InputError("nobody and nowhere to look for", hint="name a user, --organization ID or a region")
+        raise InputError("nobody and nowhere to look for", hint="name a user, `organization=ID` or a region")
     if max_pages is not None and place is not None:
-        raise InputError("--max-pages goes with a user or an organization; a region is searched box by box")
+        raise InputError("`max_pages` goes with a user or an organization; a region is searched box by box")
     conditions = Filters(
         pano=None, since=since, until=until, creator=None, organization=organization, min_quality=None
     ).conditions()

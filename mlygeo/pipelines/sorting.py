@@ -126,7 +126,7 @@ def post_process(
         return run_sorting(root, folder=folder, sorting=sorting)
     place = inputs.photo_import(root, folder)
     if sorting.moves:
-        raise InputError("--undo and moving photos go against each other", hint="give --undo alone")
+        raise InputError("`undo` and moving photos go against each other", hint="give `undo=True` alone")
     with place.held(dry_run=dry_run):
         return _undone(place, dry_run=dry_run)
 
@@ -226,7 +226,7 @@ def _folder(import_path: PathLike | None, video_import_path: PathLike | None) ->
 
     named = Path(video_import_path).expanduser()
     if not named.exists():
-        raise FileError(f"{named} does not exist", hint="--video-import-path names a video, or a folder of them")
+        raise FileError(f"{named} does not exist", hint="`video_import_path` names a video, or a folder of them")
     if import_path:
         return import_folder(import_path)
     return (named if named.is_dir() else named.parent) / FOLDER
@@ -384,6 +384,6 @@ def _headline(images: gpd.GeoDataFrame, *, moved: int, would: int, failed: dict[
     if would:
         text += f"; {would:,} would be moved"
     if moved:
-        text += f"; {moved:,} moved (--undo puts them back)"
+        text += f"; {moved:,} moved (`undo=True` puts them back)"
     text += "".join(f"\n  {path}: {reason}" for path, reason in list(failed.items())[:5])
     return text + ("\n" + "  ".join(map(str, files)) if files else "")

@@ -362,7 +362,7 @@ def _custom(text: str | None) -> Tags:
         parts = [part.strip() for part in entry.split(",", 2)]
         if len(parts) != 3 or not parts[0]:
             raise InputError(
-                f"--custom-meta-data {entry.strip()!r} has not three parts",
+                f"`custom_meta_data` {entry.strip()!r} has not three parts",
                 hint='write it as "name,type,value;name,type,value"',
             )
         tags.append(tag_of(*parts))

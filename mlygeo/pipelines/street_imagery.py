@@ -188,7 +188,7 @@ def coverage(
 def _names(by: Iterable[str] | None) -> tuple[str, ...]:
     names = BY if by is None else tuple(dict.fromkeys([by] if isinstance(by, str) else by))
     if odd := [name for name in names if name not in BY]:
-        raise InputError(f"--by is one of {', '.join(BY)}, not {odd[0]!r}")
+        raise InputError(f"`by` is one of {', '.join(BY)}, not {odd[0]!r}")
     return names
 
 
@@ -199,7 +199,7 @@ def _measurable(names: tuple[str, ...], images: Points, *, asked: bool) -> tuple
     missing = [name for name in names if name in step.BY and step.BY[name] not in images.columns]
     if missing and asked:
         raise FrameError(
-            f"{images.name} has no column '{step.BY[missing[0]]}', which --by {missing[0]} asks for",
+            f"{images.name} has no column '{step.BY[missing[0]]}', which `by={missing[0]!r}` asks for",
             hint=f"it has {', '.join(images.columns) or 'none but the geometry'}",
         )
     return tuple(name for name in names if name not in missing)

@@ -202,7 +202,7 @@ def zip_sequences(
     described = Described(desc_path=desc_path, skip_subfolders=skip_subfolders)
     folder = Path(output or ZIP_FOLDER).expanduser()
     if folder.exists() and not folder.is_dir():
-        raise FileError(f"{folder} is a file, and -o names a folder here")
+        raise FileError(f"{folder} is a file, and `output` names a folder here")
     with inputs.held(import_path, "archives", dry_run=False, progress=progress):
         found = gather(
             import_path,
@@ -310,7 +310,7 @@ def _must_have_keys(found: Import) -> None:
         raise InputError(
             f"the images are for the organization {', '.join(map(repr, sorted(names)))}, and archives have no place "
             "for its name",
-            hint="process them with --organization-key",
+            hint="process them with `organization_key`",
         )
 
 
@@ -355,14 +355,14 @@ class _Contents:
 
 def _setting(name: str, given: int | None, default: int | None) -> int | None:
     """Return a number: as given, else as the environment has it, else the default."""
-    variable, flag = name.upper(), f"--{name.replace('_', '-')}"
+    variable, source = name.upper(), f"`{name}`"
     text = os.environ.get(variable, "").strip()
     if given is None and text and default is not None:
         if not text.isdigit():
             raise InputError(f"the environment variable {variable} is no number: {text[:40]!r}")
-        given, flag = int(text), variable
+        given, source = int(text), variable
     if given is not None and given < 1:
-        raise InputError(f"{flag} must be 1 or more, not {given}")
+        raise InputError(f"{source} must be 1 or more, not {given}")
     return default if given is None else given
 
 
@@ -508,7 +508,7 @@ def _report(
     headline = ", ".join(parts) + _skipped(found, len(outcome.failed))
     if outcome.ready:
         headline += (
-            f"\n{counted(len(outcome.ready), 'upload')} ready; without --manual-done the same command finishes them"
+            f"\n{counted(len(outcome.ready), 'upload')} ready; without `manual_done` the same command finishes them"
         )
     if outcome.unfinished:
         headline += f"\n{counted(outcome.unfinished, 'sequence')} not finished; the same command goes on from there"

@@ -340,7 +340,7 @@ def _moment(milliseconds: int | None) -> datetime | None:
     if milliseconds is None:
         return None
     if not 0 < milliseconds < 2**43:
-        raise InputError(f"--video-start-time {milliseconds} is no time", hint="give milliseconds since 1970, UTC")
+        raise InputError(f"`video_start_time={milliseconds}` is no time", hint="give milliseconds since 1970, UTC")
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
 
 

@@ -32,8 +32,8 @@ TILE_WORKERS = 4
 """Vector tiles fetched at once; the service's limit for one address allows no more."""
 
 NOTHING_SAID = (
-    "give a selection or images file, ids, --imgid-file FILE, --sequence ID, --sequence-file FILE, --user NAME, "
-    "--organization ID, a region, or --retry-failed"
+    "give a selection or images file, ids, `imgid_file=FILE`, `sequence=ID`, `sequence_file=FILE`, `user=NAME`, "
+    "`organization=ID`, a region, or `retry_failed=True`"
 )
 
 
@@ -93,7 +93,7 @@ class Sources:
     def __post_init__(self) -> None:
         """Raise for what makes no sense."""
         if self.max_images is not None and self.max_images < 0:
-            raise InputError(f"--max-images must be 0 or more, not {self.max_images}")
+            raise InputError(f"`max_images` must be 0 or more, not {self.max_images}")
 
     @classmethod
     def of_ids(cls, ids: Ids, *, service: Service, progress: Progress | None) -> Sources:
@@ -171,9 +171,9 @@ class Sources:
         organization = self.conditions.get("organization")
         searched = self.user is not None or (organization is not None and self.place is None and not self._has_frame)
         if self.user is not None and (listed is not None or sequences is not None):
-            raise InputError("--user and a list both say which images", hint="give one of them")
+            raise InputError("`user` and a list both say which images", hint="give one of them")
         if self.conditions and not searched and (sequences is not None or (listed is not None and not self._has_frame)):
-            names = ", ".join(f"--{name.replace('_', '-')}" for name in self.conditions)
+            names = ", ".join(f"`{name}`" for name in self.conditions)
             raise InputError(f"{names}: lists of ids are not filtered", hint="filter the images frame, with 'select'")
         if sequences is not None:
             along = self._along(sequences, session())
@@ -232,7 +232,7 @@ class Sources:
         if self.sequence is None and self.sequence_file is None:
             return None
         given = [self.sequence] if isinstance(self.sequence, str) else list(self.sequence or ())
-        found = id_lists.checked_sequences(given, where="--sequence")
+        found = id_lists.checked_sequences(given, where="`sequence`")
         if self.sequence_file is not None:
             found += id_lists.read_sequences(self.sequence_file)
         return list(dict.fromkeys(found))
@@ -266,7 +266,7 @@ class Sources:
         reader = self.access.records
         others = set(self.conditions) - {"pano", "since", "until", "organization"}
         if others:
-            names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(others))
+            names = ", ".join(f"`{name}`" for name in sorted(others))
             raise InputError(f"{names}: a search cannot filter by that")
         organizations: list[int | None] = list(self.conditions.get("organization", [None]))
         ids: list[int] = []

@@ -105,7 +105,7 @@ def read_rows(path: str | os.PathLike[str], *, delimiter: str = ",") -> list[lis
     path = Path(path).expanduser()
     delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
     if len(delimiter) != 1 or delimiter in '\r\n"':
-        raise InputError(f"--delimiter is one letter, not {delimiter!r}", hint='"tab" stands for tabs')
+        raise InputError(f"`delimiter` is one letter, not {delimiter!r}", hint='"tab" stands for tabs')
     try:
         if path.stat().st_size > LARGEST_TABLE:
             raise FormatError(f"{path.name} holds more than {LARGEST_TABLE >> 30} GiB")
@@ -169,7 +169,7 @@ def read_table(
             raise FormatError(
                 f"{Path(path).name}: row {number} has {len(row)} columns, and {missing} is asked from column"
                 f" {asked[missing]}",
-                hint="--delimiter tells what separates columns; they count from 1",
+                hint="`delimiter` tells what separates columns; they count from 1",
             )
 
     def column(number: int) -> list[str]:
@@ -270,7 +270,7 @@ def times_of(texts: Sequence[str], *, utc_time: bool, time_format: str) -> tuple
     try:
         parsed = pd.to_datetime(pd.Series(list(texts), dtype="str"), format=time_format, errors="coerce", utc=True)
     except ValueError as error:
-        raise InputError(f"--time-format {time_format!r} is none: {error}") from error
+        raise InputError(f"`time_format` {time_format!r} is none: {error}") from error
     plain = parsed.dt.as_unit("ms").to_numpy(dtype="datetime64[ms]")
     return plain.view(np.int64), np.isnat(plain)
 
@@ -289,15 +289,15 @@ def _check(columns: TableColumns) -> None:
         if number < 1:
             raise InputError(f"the column of {name} is {number}, and columns count from 1")
     if columns.gps_week is not None and not columns.gps_time:
-        raise InputError("--gps-week-column is of no use without --convert-gps-time", hint="give both")
+        raise InputError("`gps_week_column` is of no use without `convert_gps_time`", hint="give both")
     if (columns.gps_time or columns.utc_time) and columns.timestamp is None:
-        raise InputError("there are times to convert, but no --timestamp-column")
+        raise InputError("there are times to convert, but no `timestamp_column`")
     if columns.gps_time and columns.utc_time:
-        raise InputError("--convert-gps-time and --convert-utc-time say two things of one column")
+        raise InputError("`convert_gps_time` and `convert_utc_time` say two things of one column")
     if (columns.latitude is None) != (columns.longitude is None):
-        raise InputError("a position needs --latitude-column and --longitude-column")
+        raise InputError("a position needs `latitude_column` and `longitude_column`")
     if not set(columns.numbers()) - {"filename", "gps_week"}:
-        raise InputError("there is nothing to take from the table", hint="name columns, such as --timestamp-column 4")
+        raise InputError("there is nothing to take from the table", hint="name columns, such as `timestamp_column=4`")
 
 
 def _numbers(name: str, texts: list[str], problems: list[str | None]) -> Floats:

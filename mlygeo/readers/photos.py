@@ -119,7 +119,7 @@ def read_photos(
     >>> read_photos("DCIM/100GOPRO")[["path", "captured_at", "error"]]
     """
     if workers is not None and workers < 1:
-        raise InputError(f"--workers must be 1 or more, not {workers}")
+        raise InputError(f"`workers` must be 1 or more, not {workers}")
     paths, passed_over = find_photos(photos, skip_subfolders=skip_subfolders)
     if workers is None:
         workers = min(os.cpu_count() or 1, MOST_WORKERS) if len(paths) >= MANY else 1

@@ -84,7 +84,7 @@ def street_network(
     if path is not None:
         return read_streets(path, region=region, retain_all=retain_all)
     if region is None:
-        raise InputError("no region and no file of streets", hint="give a region, or --streets FILE")
+        raise InputError("no region and no file of streets", hint="give a region, or `streets=FILE`")
     graphs = [_download(polygon, retain_all=retain_all) for polygon in _sides(region)]
     frame = _stacked(graphs)
     if not len(frame):
@@ -151,7 +151,7 @@ def read_streets(
     if not len(frame):
         if region is not None:
             raise RegionError(f"no street of {path.name} lies in {region.name}", hint=_where(region))
-        raise FrameError(f"{path.name} holds no streets", hint="--streets takes a file of lines, or OpenStreetMap data")
+        raise FrameError(f"{path.name} holds no streets", hint="`streets` takes a file of lines, or OpenStreetMap data")
     return _finish(frame, path.name, facts)
 
 
@@ -236,7 +236,7 @@ def _read_graphml(path: Path, region: Region | None) -> tuple[gpd.GeoDataFrame, 
         # errors of the XML parser, networkx and OSMnx, which read any XML as a graph until a part is missing
         raise FormatError(
             f"{path.name} cannot be read as a graph: {' '.join(str(error).split())}",
-            hint="--streets takes GraphML as osmnx.save_graphml writes it",
+            hint="`streets` takes GraphML as osmnx.save_graphml writes it",
         ) from error
     return _cut(edges.to_crs(4326), region), {}
 
@@ -353,7 +353,7 @@ def _read_lines(path: Path, region: Region | None) -> tuple[gpd.GeoDataFrame, di
     lines = kinds.isin(["LineString", "LinearRing", "MultiLineString"]) & ~frame.geometry.is_empty
     if rows and not lines.any():
         found = ", ".join(sorted({str(kind) for kind in kinds.dropna()})) or "rows without geometry"
-        raise FrameError(f"{path.name} holds no lines, but {found}", hint="--streets takes a file of lines")
+        raise FrameError(f"{path.name} holds no lines, but {found}", hint="`streets` takes a file of lines")
     frame = frame[lines]
     if (frame.geom_type == "MultiLineString").any():
         frame = frame.explode(ignore_index=True)
@@ -476,7 +476,7 @@ def _download(polygon: Any, *, retain_all: bool) -> nx.MultiDiGraph:
     import networkx as nx
     import osmnx
 
-    hint = "try again later, or give a file of streets with --streets FILE (.osm.pbf, .gpkg, …)"
+    hint = "try again later, or give a file of streets with `streets=FILE` (.osm.pbf, .gpkg, …)"
     try:
         with our_osmnx(osmnx.settings.overpass_url, useful_tags_way=list(TAGS)):
             found: nx.MultiDiGraph = osmnx.graph_from_polygon(

@@ -185,7 +185,7 @@ def _day(date: str | date | None) -> np.datetime64 | None:
     try:
         return np.datetime64(str(date)[:10], "D")
     except ValueError as error:
-        raise InputError(f"--date {date!r} is not a day", hint="write it as 2024-06-30") from error
+        raise InputError(f"`date` {date!r} is not a day", hint="write it as 2024-06-30") from error
 
 
 def _open(path: Path) -> io.BufferedIOBase:

@@ -122,7 +122,7 @@ def read_video(
     """
     path = Path(path).expanduser()
     if not max_dop > 0:
-        raise InputError(f"--max-dop must be above 0, not {max_dop}")
+        raise InputError(f"`max_dop` must be above 0, not {max_dop}")
     with _opened(path) as file:
         size = path.stat().st_size
         movie = mp4.read_movie(file, size)

@@ -148,7 +148,7 @@ def check(srid: int, area: Bounds | None, area_name: str, bounds: Bounds) -> Non
         where = f"{_range(west, east, 'W', 'E')}, {_range(south, north, 'S', 'N')}, and reaches beyond"
     raise CrsError(
         f"EPSG:{srid} covers {_covered(area, area_name)}; the region lies at {where}",
-        hint=f"use --srid {better}, or --force-srid to go on",
+        hint=f"use `srid={better}`, or `force_srid=True` to go on",
     )
 
 

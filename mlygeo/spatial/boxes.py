@@ -55,13 +55,13 @@ def checked(west: float, south: float, east: float, north: float) -> Bounds:
     if south > north:
         raise RegionError(
             f"south ({south:g}) lies north of north ({north:g})",
-            hint=f"did you mean --bbox {west:g},{north:g},{east:g},{south:g}",
+            hint=f"did you mean `region=({west:g}, {north:g}, {east:g}, {south:g})`",
         )
     if west > east and west - east < 180:
         raise RegionError(
             f"west ({west:g}) lies east of east ({east:g}); across the antimeridian the box "
             f"would be {east + 360 - west:g}° wide",
-            hint=f"did you mean --bbox {east:g},{south:g},{west:g},{north:g}",
+            hint=f"did you mean `region=({east:g}, {south:g}, {west:g}, {north:g})`",
         )
     return box
 
@@ -80,7 +80,7 @@ def check_latitudes(south: float, north: float, name: str, box: Bounds) -> None:
     west, _, east, _ = box
     hint = FORM
     if max(abs(west), abs(east)) <= 90:
-        hint = f"latitude and longitude look swapped: did you mean --bbox {south:g},{west:g},{north:g},{east:g}"
+        hint = f"latitude and longitude look swapped: did you mean `region=({south:g}, {west:g}, {north:g}, {east:g})`"
     latitude = south if abs(south) > 90 else north
     raise RegionError(f"{name} has the latitude {latitude:g}, and latitudes lie between -90 and 90", hint=hint)
 

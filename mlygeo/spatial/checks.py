@@ -85,7 +85,7 @@ def check_images(
 
     images = frames.check(images, ordering.TIMED)
     if not max_speed > 0:
-        raise InputError(f"--max-speed must be above 0 km/h, not {max_speed}")
+        raise InputError(f"`max_speed` must be above 0 km/h, not {max_speed}")
     problems: list[Objects] = []
     lon, lat = frames.lonlat(images)
     usable = np.ones(len(images), dtype=bool)

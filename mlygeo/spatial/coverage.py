@@ -146,7 +146,7 @@ def street_coverage(
     >>> street_coverage(streets, images, by="year").groupby("year")["covered_m"].sum()
     """
     if by is not None and by not in BY:
-        raise InputError(f"--by is one of {', '.join(BY)}, not {by!r}")
+        raise InputError(f"`by` is one of {', '.join(BY)}, not {by!r}")
     wanted = {} if by is None else {by: BY[by]}
     if missing := [name for name in wanted.values() if name not in images.columns]:
         raise FrameError(f"these images have no {missing[0]}, so they cannot be told apart by {by}")
@@ -420,7 +420,7 @@ def measure(
         image_x, image_y = fitted.forward(*lonlat, exact=exact)
     lines = polylines.measure(x, y, first)
     if projection is not None and not np.isfinite(lines.length).all():
-        raise CrsError(f"EPSG:{projection.srid} has no coordinates for some of the streets", hint="leave --srid out")
+        raise CrsError(f"EPSG:{projection.srid} has no coordinates for some of the streets", hint="leave `srid` out")
     reached = reach.reach(lines, (image_x, image_y), distance, time=time, classes=classes)
     near = np.flatnonzero(reached.near)
     images = {name: np.bincount(kind.codes[near], minlength=kind.count) for name, kind in classes.items()}
@@ -446,10 +446,10 @@ def check_options(*, distance: float, min_gap: float = 0.0) -> None:
     """
     if not (np.isfinite(distance) and distance > 0):
         raise InputError(
-            f"--distance must be a positive number of metres, not {distance}", hint="leave it out for 20 metres"
+            f"`distance` must be a positive number of metres, not {distance}", hint="leave it out for 20 metres"
         )
     if not (np.isfinite(min_gap) and min_gap >= 0):
-        raise InputError(f"--min-gap must be 0 metres or more, not {min_gap}")
+        raise InputError(f"`min_gap` must be 0 metres or more, not {min_gap}")
 
 
 def _attribution(streets: gpd.GeoDataFrame, images: gpd.GeoDataFrame) -> list[str]:

@@ -84,9 +84,9 @@ def flag_duplicates(
     import pandas as pd
 
     images = frames.check(images, ordering.HEADED)
-    for option, value in (("duplicate-distance", duplicate_distance), ("duplicate-angle", duplicate_angle)):
+    for option, value in (("duplicate_distance", duplicate_distance), ("duplicate_angle", duplicate_angle)):
         if not value >= 0:
-            raise InputError(f"--{option} must be 0 or more, not {value}")
+            raise InputError(f"`{option}` must be 0 or more, not {value}")
     order = ordering.by_time(images, ("sequence_id",))
     heading = order.sort(images["compass_angle"].to_numpy(dtype=np.float64))
     keeper = _keepers(order.lon, order.lat, heading, order.first, limit_m=duplicate_distance, angle=duplicate_angle)

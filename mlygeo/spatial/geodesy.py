@@ -217,12 +217,12 @@ def check_srid(srid: int, bounds: Bounds, *, force: bool = False) -> Projection:
     if bounds[0] > bounds[2] and _cut_at_antimeridian(candidate, bounds):
         raise CrsError(
             f"EPSG:{srid} ({candidate.name}) is cut at the antimeridian, which the region crosses",
-            hint=f"use --srid {areas.suggest(bounds, srid)}",
+            hint=f"use `srid={areas.suggest(bounds, srid)}`",
         )
     scale = _scale(candidate, *areas.centre(bounds))
     if abs(scale - 1) > TRUE_SCALE:
         LOG.warning(
-            "distances in EPSG:%d (%s) are %.2f times the true ones here; --srid %d keeps them",
+            "distances in EPSG:%d (%s) are %.2f times the true ones here; `srid=%d` keeps them",
             *(candidate.srid, candidate.name, scale, areas.suggest(bounds, srid)),
         )
     return candidate

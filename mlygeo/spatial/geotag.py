@@ -125,8 +125,8 @@ def geotag(
     """
     images = frames.check(images, ordering.TIMED)
     _check_options(max_extrapolation=max_extrapolation, max_gap=max_gap, sub_second_interval=sub_second_interval)
-    offset_time = checked_number("offset-time", offset_time)
-    offset_angle = checked_number("offset-angle", offset_angle)
+    offset_time = checked_number("offset_time", offset_time)
+    offset_angle = checked_number("offset_angle", offset_angle)
     merged, parts = lines(track)
     usable = _usable(images)
     chosen = images[usable]
@@ -160,7 +160,7 @@ def geotag(
     )
     if bridged := int(np.count_nonzero(found & (places.gap_s > LONG_GAP_S))):
         LOG.warning(
-            "%d images lie in gaps of the track of over %g s, up to %s; --max-gap refuses to bridge them",
+            "%d images lie in gaps of the track of over %g s, up to %s; `max_gap` refuses to bridge them",
             *(bridged, LONG_GAP_S, duration(float(places.gap_s[found].max()))),
         )
     LOG.info("%d of %d images lie on the track", np.count_nonzero(found), len(images))
@@ -383,7 +383,7 @@ def _text(time_us: int) -> str:
 def _check_options(**options: float | None) -> None:
     for name, value in options.items():
         if value is not None and not value >= 0:
-            raise InputError(f"--{name.replace('_', '-')} must be 0 seconds or more, not {value}")
+            raise InputError(f"`{name}` must be 0 seconds or more, not {value}")
 
 
 def _find_slip(times_us: Rows, inside: Callable[[Rows], Flags], outside: Flags) -> Slip | None:
@@ -444,13 +444,13 @@ class Slip(NamedTuple):
     others: int
 
     def text(self, offset_time: float) -> str:
-        """Return the explanation, and the `--offset-time` that corrects the clock."""
+        """Return the explanation, and the `offset_time` that corrects the clock."""
         side = "ahead" if self.ahead_s > 0 else "behind"
         also = f"; {self.others} other whole hours fit too" if self.others else ""
         total = offset_time + self.ahead_s
         return (
             f"the camera's clock seems to be {duration(abs(self.ahead_s))} {side} ({self.cause}{also}):"
-            f" try --offset-time {total:.10g}"
+            f" try `offset_time={total:.10g}`"
         )
 
 

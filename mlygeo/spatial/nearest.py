@@ -279,17 +279,17 @@ def check_options(*, max_distance: float | None, k: int, max_heading_difference:
     """
     if max_distance is not None and not max_distance >= 0:
         raise InputError(
-            f"--max-distance must be 0 metres or more, not {max_distance}", hint="leave it out for 100 metres"
+            f"`max_distance` must be 0 metres or more, not {max_distance}", hint="leave it out for 100 metres"
         )
     try:
         number = operator.index(k)
     except TypeError:
         number = 0
     if number < 1:
-        raise InputError(f"--k must be a whole number from 1, not {k}")
+        raise InputError(f"`k` must be a whole number from 1, not {k}")
     if max_heading_difference is not None and not 0 <= max_heading_difference <= 90:
         raise InputError(
-            f"--max-heading-difference must lie between 0 and 90 degrees, not {max_heading_difference}",
+            f"`max_heading_difference` must lie between 0 and 90 degrees, not {max_heading_difference}",
             hint="both directions of a street count, so no camera is more than 90 degrees off",
         )
 

@@ -38,14 +38,14 @@ def projection(srid: int, bounds: Bounds | None) -> Projection:
 
     better = "a projected one, such as that of the region's UTM zone"
     if bounds is not None:
-        better = f"--srid {areas.suggest(bounds, srid)}"
+        better = f"`srid={areas.suggest(bounds, srid)}`"
     try:
         crs = CRS.from_epsg(srid)
     except _error() as error:
         raise CrsError(f"EPSG has no coordinate reference system {srid}", hint=f"use {better}") from error
     if crs.is_compound:
         horizontal = crs.sub_crs_list[0].to_epsg() if crs.sub_crs_list else None
-        better = f"--srid {horizontal}, its horizontal part" if horizontal else better
+        better = f"`srid={horizontal}`, its horizontal part" if horizontal else better
     if crs.is_geographic and not crs.is_compound:
         raise CrsError(
             f"EPSG:{srid} ({crs.name}) is geographic: it counts in degrees, not in metres", hint=f"use {better}"

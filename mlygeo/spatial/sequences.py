@@ -82,9 +82,9 @@ def cut_sequences(
     >>> cut_sequences(images, cutoff_distance=100, cutoff_time=120).groupby("sequence_id").size()
     """
     images = frames.check(images, ordering.TIMED)
-    for option, value in (("cutoff-distance", cutoff_distance), ("cutoff-time", cutoff_time)):
+    for option, value in (("cutoff_distance", cutoff_distance), ("cutoff_time", cutoff_time)):
         if not value >= 0:
-            raise InputError(f"--{option} must be 0 or more, not {value}")
+            raise InputError(f"`{option}` must be 0 or more, not {value}")
     order = ordering.by_time(images, ("folder", *ordering.CAMERA))
     starts = _cuts(order, cutoff_distance, cutoff_time)
     cut = images.assign(sequence_id=_named(images, order, starts))
@@ -130,7 +130,7 @@ def split_sequences(images: gpd.GeoDataFrame, *, max_images: int = MAX_IMAGES) -
     """
     images = frames.check(images, ordering.SEQUENCED)
     if max_images < 1:
-        raise InputError(f"--max-images must be 1 or more, not {max_images}")
+        raise InputError(f"`max_images` must be 1 or more, not {max_images}")
     order = ordering.by_time(images, ("sequence_id",))
     counted = np.ones(len(order), dtype=np.int64)
     if "is_duplicate" in images.columns:
@@ -190,7 +190,7 @@ def interpolate_directions(
     >>> interpolate_directions(cut_sequences(images), offset_angle=90, overwrite=True)
     """
     images = frames.check(images, ordering.HEADED)
-    offset_angle = checked_number("offset-angle", offset_angle)
+    offset_angle = checked_number("offset_angle", offset_angle)
     order = ordering.by_time(images, ("sequence_id",))
     heading = turned(_directions(order), offset_angle)
     known = images["compass_angle"].to_numpy(dtype=np.float64)
@@ -282,7 +282,7 @@ def checked_number(option: str, value: float) -> float:
         Naming the option.
     """
     if not np.isfinite(value):
-        raise InputError(f"--{option} must be a number, not {value}")
+        raise InputError(f"`{option}` must be a number, not {value}")
     return float(value)
 
 

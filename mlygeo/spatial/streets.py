@@ -119,9 +119,9 @@ def street_points(
 
     frames.check(streets, frames.STREETS)
     if not (np.isfinite(interval) and interval > 0):
-        raise InputError(f"--interval must be a positive number of metres, not {interval}")
+        raise InputError(f"`interval` must be a positive number of metres, not {interval}")
     if method not in {"even", "percept"}:
-        raise InputError(f"--method is 'even' or 'percept', not {method!r}")
+        raise InputError(f"`method` is 'even' or 'percept', not {method!r}")
     if not len(streets):
         return _finish(
             streets, (np.empty(0), np.empty(0)), np.empty(0, "int64"), np.empty(0), _facts(interval, srid, method)
@@ -134,7 +134,7 @@ def street_points(
     vertex = polylines.hashes(lonlat)
     lines = polylines.project(lonlat, first, projection)
     if not np.isfinite(lines.length).all():
-        raise CrsError(f"EPSG:{srid} has no coordinates for some of the streets", hint="leave --srid out")
+        raise CrsError(f"EPSG:{srid} has no coordinates for some of the streets", hint="leave `srid` out")
     # for a street of about a whole number of intervals, the number of parts depends on the last digits
     count = lines.length / interval
     unsure = np.abs(count - np.rint(count)) * interval < UNSURE_M * np.diff(first)
@@ -208,7 +208,7 @@ def _spread(parts: Floats, each: int) -> tuple[Whole, Whole]:
     """Number `parts + each` points on each line: the line of each point, and its number there."""
     if parts.sum() > MOST_POINTS:
         raise InputError(
-            f"--interval gives {parts.sum():,.0f} points; more than {MOST_POINTS:,} are not laid at once",
+            f"`interval` gives {parts.sum():,.0f} points; more than {MOST_POINTS:,} are not laid at once",
             hint="use a longer interval, or a smaller region",
         )
     counts = np.where(parts > 0, parts + each, 0).astype("int64")

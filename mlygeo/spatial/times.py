@@ -141,7 +141,7 @@ def estimate_subseconds(images: gpd.GeoDataFrame, *, sub_second_interval: float)
     """
     images = frames.check(images, ordering.TIMED)
     if not 0 < sub_second_interval < np.inf:
-        raise InputError(f"--sub-second-interval must be above 0 seconds, not {sub_second_interval}")
+        raise InputError(f"`sub_second_interval` must be above 0 seconds, not {sub_second_interval}")
     order = _in_folders(images)
     starts = order.starts()
     if not len(starts):
@@ -154,7 +154,7 @@ def estimate_subseconds(images: gpd.GeoDataFrame, *, sub_second_interval: float)
         rows = order.sort(np.arange(len(images)))
         where = images["folder"].iloc[rows[starts[odd[0]]]] if "folder" in images.columns else "these images"
         raise InputError(
-            f"--sub-second-interval {sub_second_interval:g} does not fit the capture times of {where}:"
+            f"`sub_second_interval={sub_second_interval:g}` does not fit the capture times of {where}:"
             " one image every so often would bear other seconds",
             hint="leave it out, and images of one second are spread evenly within it",
         )

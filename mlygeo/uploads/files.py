@@ -117,7 +117,7 @@ class FileUpload:
         if 0 < done < len(held):
             raise FileError(
                 f"{done} of the {len(held)} images in it were uploaded before",
-                hint=f"upload {Path(file.path).stem} as images, or with --reupload",
+                hint=f"upload {Path(file.path).stem} as images, or with `reupload=True`",
             )
         return done == len(held)
 

@@ -192,7 +192,7 @@ def give_owners(found: Import, keys: Mapping[Owner, str | None]) -> None:
     if number := found.without_owner:
         raise InputError(
             f"{number:,} private image{'s belong' if number > 1 else ' belongs'} to no organization",
-            hint="give --organization-key",
+            hint="give `organization_key`",
         )
 
 
@@ -206,7 +206,7 @@ def _must_suit(file: WholeFile, key: str | None, *, private: bool) -> None:
         )
     if private and file.kind == "video":
         raise InputError(
-            f"{name} goes up as it is, and cannot be marked as private", hint="sample it, or give --file-types image"
+            f"{name} goes up as it is, and cannot be marked as private", hint="sample it, or give `file_types='image'`"
         )
     if private and file.private < file.images:
         raise InputError(
@@ -402,7 +402,7 @@ def named(text: Any) -> frozenset[str]:
     words = text.split(",") if isinstance(text, str) else [str(word) for word in text]
     types = frozenset(word.strip().lower() for word in words)
     if unknown := sorted(types - {*TYPES}):
-        raise InputError(f"{unknown[0]!r} is no type of file", hint=f"--file-types takes {', '.join(TYPES)}")
+        raise InputError(f"{unknown[0]!r} is no type of file", hint=f"`file_types` takes {', '.join(TYPES)}")
     return types
 
 

@@ -73,7 +73,7 @@ def account_of(
         raise CredentialsError(
             f"the user {asked!r} is asked for, and the access token in the environment is that of "
             f"{signed_in.user_name!r}",
-            hint=f"sign in with 'mlygeo authenticate --user-name {asked}', or leave --user-name out",
+            hint=f"sign in with 'mlygeo authenticate --user-name {asked}', or leave `user_name` out",
         )
     log.info("uploading as %s (user key %s)", signed_in.user_name, signed_in.user_key)
     return Account(service, provider, signed_in.user_key, signed_in.user_name, user)
@@ -172,7 +172,7 @@ def _named_user(users: Credentials, named: Collection[str]) -> tuple[str | None,
     if len({signed_in or name for name, signed_in in known.items()}) > 1:
         raise InputError(
             f"the images name several users: {', '.join(known)}",
-            hint="upload what is of each by itself, or give --user-name to upload all as one",
+            hint="upload what is of each by itself, or give `user_name` to upload all as one",
         )
     for name, signed_in in known.items():
         return (None, name) if signed_in is None else (signed_in, None)
@@ -182,7 +182,7 @@ def _named_user(users: Credentials, named: Collection[str]) -> tuple[str | None,
 def _not_signed_in(name: str, what: str) -> CredentialsError:
     return CredentialsError(
         f"the images name the user {name!r}, {what}",
-        hint=f"sign in with 'mlygeo authenticate --user-name {name}', or upload them as another with --user-name",
+        hint=f"sign in with 'mlygeo authenticate --user-name {name}', or upload them as another with `user_name`",
     )
 
 
@@ -201,7 +201,7 @@ def _ask(account: Account, keys: list[str]) -> None:
         if not accounts.is_organization(key):
             raise InputError(
                 f"{key[:40]!r} is no key of an organization",
-                hint="keys are whole numbers; --organization-key counts for all images, and an empty one means none",
+                hint="keys are whole numbers; `organization_key` counts for all images, and an empty one means none",
             )
     for key in keys:
         try:
@@ -222,5 +222,5 @@ def _key_of(name: str, account: Account) -> str:
     raise CredentialsError(
         f"no organization {name!r} was used before"
         + (f"; known are {', '.join(sorted(user.organizations))}" if user is not None and user.organizations else ""),
-        hint="the service finds them by key only: give --organization-key once, and the name is known from then",
+        hint="the service finds them by key only: give `organization_key` once, and the name is known from then",
     )

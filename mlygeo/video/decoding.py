@@ -282,5 +282,5 @@ def check_hardware(name: str) -> None:
     if name not in known:
         raise InputError(
             f"PyAV does not know the hardware {name!r}",
-            hint=f"it knows {', '.join(known) or 'none'}; the program of --decoder ffmpeg may know others",
+            hint=f"it knows {', '.join(known) or 'none'}; the program of `decoder='ffmpeg'` may know others",
         )

@@ -64,7 +64,7 @@ def find(name: str, *, hardware: str | None = None) -> Program:
     path = shutil.which(name)
     if path is None:
         raise DependencyError(
-            f"the program {name} is to decode, and is not there", hint="install FFmpeg, or leave --decoder out"
+            f"the program {name} is to decode, and is not there", hint="install FFmpeg, or leave `decoder` out"
         )
     known = _said(path, "-h", "long")
     if "-hwaccels" not in known:

@@ -65,13 +65,13 @@ def settle(
     strangers = [] if found is not None else sorted(path for path in target.glob("*.jpg"))
     if strangers:
         raise FileError(
-            f"{target} holds pictures of another program, {strangers[0].name} first", hint="name another --import-path"
+            f"{target} holds pictures of another program, {strangers[0].name} first", hint="name another `import_path`"
         )
     if found is not None and ({**wanted, "frames": count} != found or rerun):
         if not rerun:
             raise FileError(
                 f"{target} holds frames of {video.name} that were sampled otherwise",
-                hint="--rerun samples them anew, another --import-path keeps both",
+                hint="`rerun=True` samples them anew, another `import_path` keeps both",
             )
         for path in _made(target, video.stem, int(found.get("frames", 0))):
             path.unlink(missing_ok=True)

@@ -75,7 +75,7 @@ def plan_frames(video: Path, *, sampling: Sampling, track: gpd.GeoDataFrame | No
         chosen = _by_time(video_s, sampling.interval)
     elif line is None:
         raise FormatError(
-            f"{video.name} holds no track to go along", hint="name one with --track, or sample it by time"
+            f"{video.name} holds no track to go along", hint="name one with `track`, or sample it by time"
         )
     else:
         chosen = _by_distance(line, moments, sampling.distance)
@@ -125,14 +125,14 @@ class Sampling:
     def __post_init__(self) -> None:
         """Check the values."""
         if not (np.isfinite(self.interval) and self.interval > 0):
-            raise InputError(f"--video-sample-interval must be above 0 s, not {self.interval}")
+            raise InputError(f"`video_sample_interval` must be above 0 s, not {self.interval}")
         if self.distance is not None and not (np.isfinite(self.distance) and self.distance > 0):
-            raise InputError(f"--video-sample-distance must be above 0 m, not {self.distance}")
+            raise InputError(f"`video_sample_distance` must be above 0 m, not {self.distance}")
         if not (np.isfinite(self.duration_ratio) and self.duration_ratio > 0):
-            raise InputError(f"--video-duration-ratio must be above 0, not {self.duration_ratio}")
+            raise InputError(f"`video_duration_ratio` must be above 0, not {self.duration_ratio}")
         if self.start_time_ms is not None and not 0 < self.start_time_ms < 2**43:
             raise InputError(
-                f"--video-start-time {self.start_time_ms} is no time", hint="give milliseconds since 1970, UTC"
+                f"`video_start_time={self.start_time_ms}` is no time", hint="give milliseconds since 1970, UTC"
             )
 
 
@@ -195,7 +195,7 @@ def _only_line(track: gpd.GeoDataFrame) -> Line:
     line, overlapping = lines(track)
     if overlapping:
         raise InputError(
-            f"{len(overlapping)} tracks overlap in time, and frames can lie on one only", hint="name one --track"
+            f"{len(overlapping)} tracks overlap in time, and frames can lie on one only", hint="name one `track`"
         )
     return line
 
@@ -208,7 +208,7 @@ def _when(line: Line, captured_ms: Whole, track: gpd.GeoDataFrame | None) -> str
         " to ".join(f"{np.datetime64(int(ms), 'ms').astype('datetime64[s]')}Z" for ms in (times[0], times[-1]))
         for times in (line.time // 1000, captured_ms)
     ]
-    return f"the track is of {spans[0]}, the video of {spans[1]}; --video-start-time sets the video's start"
+    return f"the track is of {spans[0]}, the video of {spans[1]}; `video_start_time` sets the video's start"
 
 
 def _by_distance(line: Line, moments: Whole, distance: float) -> Whole:
@@ -259,7 +259,7 @@ def _captured(
     if start_ms is None and info.start_time is not None:
         start_ms, source = round(info.start_time.timestamp() * 1000), "creation_time"
     if start_ms is None:
-        raise FormatError(f"{video.name} does not say when it was recorded", hint="give --video-start-time")
+        raise FormatError(f"{video.name} does not say when it was recorded", hint="give `video_start_time`")
     return start_ms + np.round(video_s / ratio * 1000).astype(np.int64), source
 
 

@@ -16,9 +16,45 @@ from helpers.tokens import TOKEN
 import mlygeo
 from mlygeo import cli
 from mlygeo.cli import old_tools, twin, verbs
+from mlygeo.pipelines.job import Job
 
 CONFIG = STUTTGART / "stuttgart_config.json"
 EDGES = STUTTGART / "stuttgart_osm_edges.gpkg"
+
+
+@pytest.mark.parametrize(
+    ("verb", "said", "shown"),
+    [
+        ("select", "`interval` must be a number", "--interval must be a number"),
+        ("select", "use `srid=25832`, or `force_srid=True` to go on", "use --srid 25832, or --force-srid to go on"),
+        ("select", "`pano=False` and `pano=True`", "--flat and --pano"),
+        ("select", "give `region`", "give -c FILE, --bbox W,S,E,N, --region FILE or --place NAME"),
+        ("select", "`region=(9.1, 48.7, 9.2, 48.8)`", "--bbox 9.1,48.7,9.2,48.8"),
+        ("select", "`region=BBOX`, or `region=FILE` with its outline", "--bbox, or --region FILE with its outline"),
+        ("select", "add `west=DEGREES`", "add --west DEGREES"),
+        ("sample-video", "the program of `decoder='ffmpeg'`", "the program of --decoder ffmpeg"),
+        ("download", "`output` names a folder here", "-o names a folder here"),
+        ("download", "`user` and a list", "--user and a list"),
+        ("find-sequences", "`user` and a list", "user and a list"),
+        ("cut", "give `region`, or leave `srid` out", "give region, or leave srid out"),
+        ("cut", "one ` alone, and `A B` in a name", "one ` alone, and `A B` in a name"),
+    ],
+)
+def test_messages_name_flags(verb, said, shown):
+    command = cli._command(next(each for each in verbs.VERBS if each.name == verb))
+    assert cli.in_flags(said, command.params) == shown
+
+
+def test_the_log_and_summaries_name_flags_too(capsys, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    _, _, err = run(capsys, "post-process", photos, "--push-images")
+    assert "warning: --push-images has no effect" in err
+    video = tmp_path / "ride.mp4"
+    job = Job(lambda: None, {"failed": {str(video): "give `video_start_time`"}, "images": 3, "folder": "`a`"}, "")
+    command = cli._command(next(each for each in verbs.VERBS if each.name == "sample-video"))
+    shown = cli._summary(job, command.params)
+    assert shown == {"failed": {str(video): "give --video-start-time"}, "images": 3, "folder": "`a`"}
 
 
 @pytest.mark.parametrize("verb", verbs.VERBS, ids=lambda verb: verb.name)

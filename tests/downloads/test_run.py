@@ -267,7 +267,7 @@ def test_two_runs_at_once_do_not_harm_each_other(images, tmp_path):
 def test_too_little_room_stops_before_anything_is_fetched(server, some, tmp_path):
     with pytest.raises(FileError, match="shall stay free") as caught:
         fetch(server, some, tmp_path, required_disk_space=1e9)
-    assert "--required-disk-space" in caught.value.hint
+    assert "`required_disk_space=GB`" in caught.value.hint
     assert caught.value.exit_status == 1
     assert server.count("thumbs") == 0
 
@@ -388,15 +388,15 @@ def test_a_wrong_clock_costs_one_address_an_image(images, tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"workers": 0}, "--workers"),
-        ({"num_retries": -1}, "--num-retries"),
-        ({"quality": 101}, "--quality"),
-        ({"quality": 0}, "--quality"),
-        ({"required_disk_space": float("nan")}, "--required-disk-space"),
-        ({"max_images": -1}, "--max-images"),
-        ({"computed": True}, "--computed"),
-        ({"imgid_file": "x.txt", "user": "someone"}, "--user"),
-        ({"sequence": ["abc"], "pano": True}, "--pano"),
+        ({"workers": 0}, "`workers`"),
+        ({"num_retries": -1}, "`num_retries`"),
+        ({"quality": 101}, "`quality`"),
+        ({"quality": 0}, "`quality`"),
+        ({"required_disk_space": float("nan")}, "`required_disk_space`"),
+        ({"max_images": -1}, "`max_images`"),
+        ({"computed": True}, "`computed`"),
+        ({"imgid_file": "x.txt", "user": "someone"}, "`user`"),
+        ({"sequence": ["abc"], "pano": True}, "`pano`"),
         ({"sequence": ["a b"]}, "no id of a sequence"),
     ],
 )
@@ -411,4 +411,4 @@ def test_options_that_make_no_sense(tmp_path, monkeypatch, options, words):
 def test_nothing_said_is_not_everything(tmp_path):
     with pytest.raises(InputError, match="nothing says which images") as caught:
         mlygeo.download(output=tmp_path)
-    assert "--imgid-file" in caught.value.hint
+    assert "`imgid_file=FILE`" in caught.value.hint

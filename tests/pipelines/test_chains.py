@@ -142,10 +142,10 @@ def test_video_process_and_upload(server, video, tmp_path):
 
 
 def test_what_makes_no_sense_is_said_first(video, tmp_path):
-    with pytest.raises(InputError, match="--dry-run"):
+    with pytest.raises(InputError, match="`dry_run`"):
         mlygeo.video_process(video, dry_run=True)
     other = video_files.pictures(tmp_path / "other.mp4", seconds=1)
-    with pytest.raises(InputError, match="--geotag-source-path"):
+    with pytest.raises(InputError, match="`geotag_source_path`"):
         mlygeo.video_process([video, other], geotag_source="gopro_videos")
     assert not (tmp_path / "mapillary_sampled_video_frames").exists()
 

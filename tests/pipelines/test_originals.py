@@ -96,10 +96,10 @@ def test_an_end_that_is_a_day_includes_it():
     from mlygeo import frames
 
     rest = {"pano": None, "creator": None, "organization": None, "min_quality": None}
-    for names in (("since", "until"), ("start-date", "end-date")):
+    for names in (("since", "until"), ("start_date", "end_date")):
         given = frames.conditions_of(since="2024-01-02", until="2024-01-02", time_options=names, **rest)
         assert (given["until"] - given["since"]) / np.timedelta64(1, "D") == 1
-    with pytest.raises(InputError, match="--since 2024-01-03 is not before --until"):
+    with pytest.raises(InputError, match="`since=2024-01-03` is not before `until=2024-01-02`"):
         frames.conditions_of(since="2024-01-03", until="2024-01-02", **rest)
 
 

@@ -378,15 +378,15 @@ def test_what_looks_wrong_is_told(tmp_path, capsys):
     ("options", "word"),
     [
         ({"orientation": 45}, "orientation"),
-        ({"cutoff_time": -1}, "cutoff-time"),
-        ({"max_images": 0}, "max-images"),
-        ({"offset_time": float("nan")}, "offset-time"),
-        ({"use_gps_start_time": True}, "use-gps-start-time"),
-        ({"geotag_source_path": "x.gpx"}, "geotag-source-path"),
+        ({"cutoff_time": -1}, "`cutoff_time`"),
+        ({"max_images": 0}, "`max_images`"),
+        ({"offset_time": float("nan")}, "`offset_time`"),
+        ({"use_gps_start_time": True}, "`use_gps_start_time`"),
+        ({"geotag_source_path": "x.gpx"}, "`geotag_source_path`"),
         ({"custom_meta_data": "a,b"}, "three parts"),
         ({"custom_meta_data": "a,long,x"}, "no long"),
-        ({"gps_accuracy": -1}, "gps-accuracy"),
-        ({"sub_second_interval": -1}, "sub-second-interval"),
+        ({"gps_accuracy": -1}, "`gps_accuracy`"),
+        ({"sub_second_interval": -1}, "`sub_second_interval`"),
     ],
 )
 def test_options_that_make_no_sense(tmp_path, options, word):

@@ -203,18 +203,18 @@ def test_images_elsewhere(images):
             images=images,
             points=gpd.GeoDataFrame(geometry=gpd.points_from_xy([4.85], [52.35], crs=4326)),
         )
-    assert "--bbox 9.1" in caught.value.hint
+    assert "`region=(9.1" in caught.value.hint
 
 
 def test_swapped_coordinates_are_named(images):
     with pytest.raises(RegionError) as caught:
         mlygeo.select((48.7624, 9.1616, 48.7789, 9.1759), images=images, streets=EDGES)
     assert "swapped" in caught.value.hint
-    assert "9.1616,48.7624,9.1759,48.7789" in caught.value.hint
+    assert "(9.1616, 48.7624, 9.1759, 48.7789)" in caught.value.hint
 
 
 def test_conflicting_options(images):
-    with pytest.raises(InputError, match="--points and --streets"):
+    with pytest.raises(InputError, match="`points` and `streets`"):
         mlygeo.select(CONFIG, images=images, streets=EDGES, points=images)
     with pytest.raises(RegionError, match="no region"):
         mlygeo.select(images=images)

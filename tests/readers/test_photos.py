@@ -657,7 +657,7 @@ def test_no_photos_and_no_folder(tmp_path):
     frames.check(images, frames.LOCAL_IMAGES)
     with pytest.raises(FileError, match="does not exist"):
         read_photos(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="--workers"):
+    with pytest.raises(InputError, match="`workers`"):
         read_photos(tmp_path, workers=0)
 
 

@@ -358,7 +358,7 @@ def test_a_service_that_cannot_be_reached_is_a_network_error_at_once(osmnx_at):
         osmnx_at(f"http://127.0.0.1:{taken.getsockname()[1]}/api")
         with pytest.raises(NetworkError, match="cannot be reached") as caught:
             street_network(Region.from_bbox(*BOX))
-    assert "--streets" in caught.value.hint
+    assert "`streets=FILE`" in caught.value.hint
 
 
 @pytest.mark.parametrize("status", [200, 400])

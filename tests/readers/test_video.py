@@ -249,7 +249,7 @@ def test_noise_is_left_out(tmp_path):
     assert tracks.attrs["dropped"] == {"fix": 5, "dop": 5, "outliers": 1}
     np.testing.assert_allclose(frames.lonlat(tracks)[1], [row[0] for row in rows[10:]], atol=1e-7)
     assert len(read_video(video, keep_outliers=True, max_dop=np.inf)) == 16
-    with pytest.raises(InputError, match="max-dop"):
+    with pytest.raises(InputError, match="`max_dop`"):
         read_video(video, max_dop=0)
 
 

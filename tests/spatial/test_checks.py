@@ -46,7 +46,7 @@ def test_speed_is_that_from_the_image_before():
     assert problem[2] == "130 m in 1 s from the image before, that is 468 km/h (at most 400)"
     assert flagged(images, "km/h", max_speed=300) == [1, 2, 3]
     assert flagged(images, "km/h", max_speed=500) == []
-    with pytest.raises(InputError, match="--max-speed"):
+    with pytest.raises(InputError, match="`max_speed`"):
         check_images(images, max_speed=0)
 
 
@@ -126,7 +126,7 @@ def test_times_outside_the_track_name_the_likely_clock_error():
     assert problem.notna().all()
     assert problem[0] == (
         "captured 1 h 58 min after the track ends (2024-06-30T12:01:39Z); the camera's clock seems to be"
-        " 2 h ahead (its time zone?): try --offset-time 7200"
+        " 2 h ahead (its time zone?): try `offset_time=7200`"
     )
 
 

@@ -292,9 +292,9 @@ def test_nothing_to_measure(edges, images):
 
 def test_bad_calls_are_named(edges, images):
     for distance in (0, -1, math.nan, math.inf):
-        with pytest.raises(InputError, match="--distance"):
+        with pytest.raises(InputError, match="`distance`"):
             mlygeo.street_coverage(edges, images, distance=distance)
-    with pytest.raises(InputError, match="--min-gap"):
+    with pytest.raises(InputError, match="`min_gap`"):
         mlygeo.coverage_gaps(edges, images, min_length=-1)
     with pytest.raises(InputError, match="'month'"):
         mlygeo.street_coverage(edges, images, by="month")
@@ -306,7 +306,7 @@ def test_bad_calls_are_named(edges, images):
         mlygeo.street_coverage(edges, images, srid=28992)
     with pytest.raises(InputError, match="'month'"):
         mlygeo.coverage(CONFIG, streets=EDGES, images=images, by=["month"])
-    with pytest.raises(FrameError, match="--by creator"):
+    with pytest.raises(FrameError, match="`by='creator'`"):
         mlygeo.coverage(CONFIG, streets=EDGES, images=images.drop(columns="creator_id"), by=["creator"])
 
 

@@ -147,9 +147,9 @@ def test_long_chain_takes_no_longer_than_a_loop_over_it(kind):
 
 def test_what_makes_no_sense_is_refused():
     images = in_one_sequence([{}])
-    with pytest.raises(InputError, match="--duplicate-distance must be 0 or more, not -1"):
+    with pytest.raises(InputError, match="`duplicate_distance` must be 0 or more, not -1"):
         flag_duplicates(images, duplicate_distance=-1)
-    with pytest.raises(InputError, match="--duplicate-angle"):
+    with pytest.raises(InputError, match="`duplicate_angle`"):
         flag_duplicates(images, duplicate_angle=float("nan"))
     with pytest.raises(FrameError, match="'compass_angle'"):
         flag_duplicates(images.drop(columns="compass_angle"))

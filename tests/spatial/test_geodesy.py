@@ -163,13 +163,13 @@ def test_the_choice_of_a_polynomial_does_not_depend_on_the_order_of_rows():
 @pytest.mark.parametrize(
     ("srid", "found", "remedy"),
     [
-        (99999, "no coordinate reference system 99999", "--srid 25832"),
-        (4326, "is geographic", "--srid 25832"),
-        (4258, "is geographic", "--srid 25832"),
-        (4979, "is geographic", "--srid 25832"),
-        (4978, "Geocentric", "--srid 25832"),
-        (5773, "Vertical", "--srid 25832"),
-        (7415, "Compound", "--srid 28992"),
+        (99999, "no coordinate reference system 99999", "`srid=25832`"),
+        (4326, "is geographic", "`srid=25832`"),
+        (4258, "is geographic", "`srid=25832`"),
+        (4979, "is geographic", "`srid=25832`"),
+        (4978, "Geocentric", "`srid=25832`"),
+        (5773, "Vertical", "`srid=25832`"),
+        (7415, "Compound", "`srid=28992`"),
     ],
 )
 def test_a_crs_that_is_not_projected_is_always_an_error(srid, found, remedy):
@@ -189,7 +189,7 @@ def test_an_area_of_use_elsewhere_is_an_error_that_names_a_better_crs():
     assert str(caught.value) == (
         "EPSG:28992 covers the Netherlands (3.2–7.2°E, 50.8–53.7°N); the region lies at 9.16°E, 48.77°N"  # noqa: RUF001
     )
-    assert caught.value.hint == "use --srid 25832, or --force-srid to go on"
+    assert caught.value.hint == "use `srid=25832`, or `force_srid=True` to go on"
     assert geodesy.check_srid(28992, STUTTGART, force=True).srid == 28992
 
 
@@ -209,7 +209,7 @@ def test_an_area_of_use_elsewhere_is_an_error_that_names_a_better_crs():
 def test_the_better_crs_suits_the_region(srid, bounds, better):
     with pytest.raises(CrsError) as caught:
         geodesy.check_srid(srid, bounds)
-    assert f"--srid {better}," in caught.value.hint
+    assert f"`srid={better}`," in caught.value.hint
     assert geodesy.check_srid(better, bounds).srid == better
 
 
@@ -229,7 +229,7 @@ def test_metres_that_are_none_give_a_warning(caplog):
     with caplog.at_level(logging.WARNING, logger="mlygeo"):
         geodesy.check_srid(3857, STUTTGART)
     assert "1.52 times the true ones" in caplog.text
-    assert "--srid 25832" in caplog.text
+    assert "`srid=25832`" in caplog.text
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="mlygeo"):
         geodesy.check_srid(25832, STUTTGART)
@@ -250,7 +250,7 @@ def test_regions_across_the_antimeridian(srid):
 def test_a_crs_that_is_cut_at_the_antimeridian_is_an_error_there():
     with pytest.raises(CrsError, match="cut at the antimeridian") as caught:
         geodesy.check_srid(3857, ACROSS)
-    assert caught.value.hint in {"use --srid 32660", "use --srid 32601"}
+    assert caught.value.hint in {"use `srid=32660`", "use `srid=32601`"}
 
 
 @pytest.mark.parametrize(

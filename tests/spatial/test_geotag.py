@@ -188,12 +188,12 @@ def test_clock_of_no_use_starts_with_the_track():
 @pytest.mark.parametrize(
     ("ahead_s", "text"),
     [
-        (2 * HOUR, "seems to be 2 h ahead (its time zone?): try --offset-time 7200"),
-        (-5.5 * HOUR, "seems to be 5 h 30 min behind (its time zone?): try --offset-time -19800"),
-        (5.75 * HOUR, "seems to be 5 h 45 min ahead (its time zone?): try --offset-time 20700"),
-        (-24 * HOUR * 30, "seems to be 30 d behind (its date?): try --offset-time -2592000"),
-        (-1024 * 7 * 24 * HOUR, "(GPS weeks counted modulo 1024?): try --offset-time -619315200"),
-        (2 * HOUR + 3, "try --offset-time 7200"),
+        (2 * HOUR, "seems to be 2 h ahead (its time zone?): try `offset_time=7200`"),
+        (-5.5 * HOUR, "seems to be 5 h 30 min behind (its time zone?): try `offset_time=-19800`"),
+        (5.75 * HOUR, "seems to be 5 h 45 min ahead (its time zone?): try `offset_time=20700`"),
+        (-24 * HOUR * 30, "seems to be 30 d behind (its date?): try `offset_time=-2592000`"),
+        (-1024 * 7 * 24 * HOUR, "(GPS weeks counted modulo 1024?): try `offset_time=-619315200`"),
+        (2 * HOUR + 3, "try `offset_time=7200`"),
     ],
 )
 def test_wrong_clock_is_named(ahead_s, text, caplog):
@@ -201,13 +201,13 @@ def test_wrong_clock_is_named(ahead_s, text, caplog):
     tagged = geotag(images, straight(seconds=100, step=5))
     assert tagged["error"].str.contains(text, regex=False).all()
     assert text in caplog.text
-    offset = float(re.search(r"--offset-time (\S+)", tagged["error"][0])[1])
+    offset = float(re.search(r"`offset_time=(\S+)`", tagged["error"][0])[1])
     assert geotag(images, straight(seconds=100, step=5), offset_time=offset)["error"].isna().mean() > 0.9
 
 
 def test_remedy_counts_from_the_offset_that_was_given():
     tagged = geotag(photos(2 * HOUR + 10), straight(), offset_time=5)
-    assert "--offset-time 7205" in tagged["error"][0]
+    assert "`offset_time=7205`" in tagged["error"][0]
 
 
 def test_clock_is_not_blamed_for_a_few_images_or_for_odd_times():
@@ -308,13 +308,13 @@ def test_tracks_and_options_without_sense_are_refused():
         geotag(images, loops.track([{"t": None, "lon": 9.0, "lat": 48.0}]))
     with pytest.raises(FrameError, match="no point with a time"):
         geotag(images, frames.empty(frames.TRACKS))
-    with pytest.raises(InputError, match="--max-extrapolation"):
+    with pytest.raises(InputError, match="`max_extrapolation`"):
         geotag(images, straight(), max_extrapolation=-1)
-    with pytest.raises(InputError, match="--offset-time"):
+    with pytest.raises(InputError, match="`offset_time`"):
         geotag(images, straight(), offset_time=float("nan"))
-    with pytest.raises(InputError, match="--max-gap"):
+    with pytest.raises(InputError, match="`max_gap`"):
         geotag(images, straight(), max_gap=-1)
-    with pytest.raises(InputError, match="--max-time-delta"):
+    with pytest.raises(InputError, match="`max_time_delta`"):
         interpolate_positions(images, max_time_delta=-1)
     assert len(geotag(loops.frame([]), straight())) == 0
 

@@ -446,12 +446,12 @@ def test_many_images_through_the_polynomial_and_the_reach_of_the_points(compiled
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"max_distance": -0.5}, "--max-distance must be 0 metres or more, not -0.5"),
+        ({"max_distance": -0.5}, "`max_distance` must be 0 metres or more, not -0.5"),
         ({"max_distance": -3.5}, "not -3.5"),
         ({"max_distance": np.nan}, "not nan"),
-        ({"k": 0}, "--k must be a whole number from 1, not 0"),
+        ({"k": 0}, "`k` must be a whole number from 1, not 0"),
         ({"k": 1.5}, "not 1.5"),
-        ({"max_heading_difference": 91}, "--max-heading-difference must lie between 0 and 90"),
+        ({"max_heading_difference": 91}, "`max_heading_difference` must lie between 0 and 90"),
         ({"max_heading_difference": np.nan}, "not nan"),
     ],
 )

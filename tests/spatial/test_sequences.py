@@ -274,13 +274,13 @@ def test_duplicates_are_counted_apart(images):
 
 def test_what_makes_no_sense_is_refused():
     images = loops.frame([{"t": 0, "lon": 9.0, "lat": 48.0}])
-    with pytest.raises(InputError, match="--cutoff-time must be 0 or more, not -1"):
+    with pytest.raises(InputError, match="`cutoff_time` must be 0 or more, not -1"):
         cut_sequences(images, cutoff_time=-1)
-    with pytest.raises(InputError, match="--cutoff-distance"):
+    with pytest.raises(InputError, match="`cutoff_distance`"):
         cut_sequences(images, cutoff_distance=float("nan"))
-    with pytest.raises(InputError, match="--max-images"):
+    with pytest.raises(InputError, match="`max_images`"):
         split_sequences(images, max_images=0)
-    with pytest.raises(InputError, match="--offset-angle"):
+    with pytest.raises(InputError, match="`offset_angle`"):
         interpolate_directions(images, offset_angle=float("inf"))
     with pytest.raises(FrameError, match="'sequence_id'"):
         summarise(images.drop(columns="sequence_id"))

@@ -332,7 +332,7 @@ def test_streets_all_shorter_than_the_interval_give_percept_nothing(stuttgart):
 
 @pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf")])
 def test_an_interval_that_is_no_distance_is_refused(stuttgart, interval):
-    with pytest.raises(InputError, match="--interval must be a positive number"):
+    with pytest.raises(InputError, match="`interval` must be a positive number"):
         street_points(stuttgart, interval=interval)
 
 

@@ -312,7 +312,7 @@ class TestUsers:
         folder = processed(tmp_path / "p", user_name="jim")
         with pytest.raises(CredentialsError, match="the images name the user 'jim', who has not signed in") as caught:
             mlygeo.upload(folder)
-        assert "--user-name" in caught.value.hint
+        assert "`user_name`" in caught.value.hint
         monkeypatch.setenv("MAPILLARY_ACCESS_TOKEN", USER_TOKEN)
         with pytest.raises(CredentialsError, match=r"'jim'.* of user_1"):
             mlygeo.upload(folder)
@@ -337,7 +337,7 @@ class TestUsers:
         processed(tmp_path / "p" / "b", user_name="jim")
         with pytest.raises(InputError, match="several users: jane, jim") as caught:
             mlygeo.upload(tmp_path / "p")
-        assert "--user-name" in caught.value.hint
+        assert "`user_name`" in caught.value.hint
         assert nothing_sent(server)
         assert mlygeo.upload(tmp_path / "p" / "a").attrs["summary"]["images"] == 3
 

@@ -186,7 +186,7 @@ def test_where_times_come_from(videos, tmp_path):
     assert times.tolist() == [0.0, 4.0, 8.0]
     silent = made.pictures(tmp_path / "silent.mp4", seconds=1, created=None)
     images = mlygeo.sample_video(silent)
-    assert images["error"].tolist() == ["silent.mp4 does not say when it was recorded; give --video-start-time"]
+    assert images["error"].tolist() == ["silent.mp4 does not say when it was recorded; give `video_start_time`"]
 
 
 def test_a_time_lapse_has_the_times_of_the_gps(videos, tmp_path):
@@ -351,7 +351,7 @@ def test_folders_and_the_words_of_older_tools(tmp_path, capsys):
         ({"video_sample_interval": float("nan")}, "interval"),
         ({"video_sample_distance": -1}, "distance"),
         ({"video_duration_ratio": 0}, "ratio"),
-        ({"video_start_time": -5}, "start-time"),
+        ({"video_start_time": -5}, "`video_start_time=-5`"),
     ],
 )
 def test_options_that_make_no_sense(videos, tmp_path, options, words):

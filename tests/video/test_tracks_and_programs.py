@@ -195,7 +195,7 @@ def test_a_log_of_another_day(plain, tmp_path, walk):
     (error,) = images["error"]
     assert error.startswith("plain.mp4 lies outside the track in time; the track is of 2024-05-05T09:59:59Z to ")
     assert error.endswith(
-        "the video of 2001-09-09T01:46:40Z to 2001-09-09T01:46:45Z; --video-start-time sets the video's start"
+        "the video of 2001-09-09T01:46:40Z to 2001-09-09T01:46:45Z; `video_start_time` sets the video's start"
     )
 
 

@@ -160,7 +160,7 @@ class Credentials:
         if self.default in users:
             return users[str(self.default)]
         if len(users) > 1:
-            raise CredentialsError(f"several users have signed in: {', '.join(sorted(users))}", hint="give --user-name")
+            raise CredentialsError(f"several users have signed in: {', '.join(sorted(users))}", hint="give `user_name`")
         return next(iter(users.values()), None)
 
     @property
@@ -341,7 +341,7 @@ class Keyring:
             self._errors: Any = importlib.import_module("keyring.errors")
         except ImportError:
             raise DependencyError(
-                "the package keyring is not installed", hint="pip install keyring, or leave --keyring out"
+                "the package keyring is not installed", hint="pip install keyring, or leave `keyring` out"
             ) from None
 
     def get(self, user: User) -> str | None:
@@ -370,7 +370,7 @@ class Keyring:
         else:
             return
         # Raised outside of `except`: the keyring's error could repeat the token.
-        raise CredentialsError(f"the system's keyring {what} ({reason})", hint="leave --keyring out")
+        raise CredentialsError(f"the system's keyring {what} ({reason})", hint="leave `keyring` out")
 
 
 def _entry(user: User) -> str:

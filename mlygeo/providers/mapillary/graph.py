@@ -101,7 +101,7 @@ class Graph:
 
     def __init__(self, service: Service, *, workers: int = 16, stop: threading.Event | None = None) -> None:
         if workers < 1:
-            raise InputError(f"{workers} workers ask for nothing", hint="use --workers 1 or more")
+            raise InputError(f"{workers} workers ask for nothing", hint="use `workers=1` or more")
         self.workers = workers
         self.unknown_fields: set[str] = set()
         """Fields that were asked for and that images do not have; they are not asked for again."""

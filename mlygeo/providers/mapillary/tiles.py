@@ -164,7 +164,7 @@ def fetch_tiles(
     >>> fetch_tiles(Region.from_bbox(9.16, 48.76, 9.18, 48.78), tile_cache="tiles")
     """
     if workers < 1:
-        raise InputError(f"{workers} workers fetch nothing", hint="use --workers 1 or more")
+        raise InputError(f"{workers} workers fetch nothing", hint="use `workers=1` or more")
     cache = default_tile_cache() if tile_cache is None else Path(tile_cache).expanduser()
     tiles = region_tiles(region)
     wanted = _listed(tiles, region, tile_list_file, computed=computed)
