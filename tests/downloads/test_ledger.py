@@ -37,7 +37,7 @@ def test_a_row_comes_back_as_it_was_written(tmp_path):
     assert str(frame["bytes"].dtype) == "Int64"
 
 
-def test_standing_asks_the_files_too(tmp_path):
+def test_states_asks_the_files_too(tmp_path):
     (tmp_path / "whole.jpg").write_bytes(b"1234567")
     (tmp_path / "shorter.jpg").write_bytes(b"123")
     rows = {
@@ -58,7 +58,7 @@ def test_standing_asks_the_files_too(tmp_path):
         assert open_ledger.failed_ids().tolist() == [5]
 
 
-def test_standing_agrees_with_a_plain_loop_over_many(tmp_path):
+def test_states_agrees_with_a_plain_loop_over_many(tmp_path):
     rng = np.random.default_rng(1)
     ids = np.unique(rng.integers(1, 2**62, 12_000))
     known = rng.random(len(ids)) < 0.5

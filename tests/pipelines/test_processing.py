@@ -365,7 +365,7 @@ def test_gps_start_time(tmp_path):
     assert images["captured_at"].iloc[0].timestamp() * 1000 == START_MS
 
 
-def test_what_looks_wrong_is_told(tmp_path, capsys):
+def test_what_looks_wrong_is_reported(tmp_path, capsys):
     folder_of(tmp_path / "in", 12, lat=lambda n: LAT + n * STEP + (0.005 if n == 8 else 0))
     status, out, _ = run(capsys, "process", tmp_path / "in", "--max-speed", "200", "--skip-exif-insert", "--json")
     assert status == 0

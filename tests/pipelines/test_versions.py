@@ -49,7 +49,7 @@ def test_version_names_the_libraries():
     )
 
 
-def test_nothing_of_the_machine_is_told():
+def test_nothing_of_the_machine_is_reported():
     text = program("info", "--packages", "all").stdout + program("--version").stdout
     assert "secret-word" not in text
     assert "/" not in text.replace("://", "")

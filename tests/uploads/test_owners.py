@@ -238,7 +238,7 @@ class TestOrganizations:
             mlygeo.upload(tmp_path / "zips", service=service_of(server), organization_key="3")
         assert nothing_sent(server)
 
-    def test_a_name_that_process_was_told_is_looked_up(self, server, environment, tmp_path):
+    def test_a_name_that_process_was_given_is_looked_up(self, server, environment, tmp_path):
         folder = processed(tmp_path / "p", user_name="user_1", organization_name="City", private=True)
         Credentials().keep(User("user_1", USER_TOKEN, user_name="user_1"))
         with pytest.raises(CredentialsError, match="no organization 'City' was used before"):
@@ -332,7 +332,7 @@ class TestUsers:
         folder = processed(tmp_path / "p", user_name="jim")
         assert mlygeo.upload(folder, token=USER_TOKEN).attrs["summary"]["images"] == 3
 
-    def test_several_users_have_to_be_told_apart(self, server, tmp_path):
+    def test_several_users_have_to_be_distinguished(self, server, tmp_path):
         processed(tmp_path / "p" / "a", user_name="jane")
         processed(tmp_path / "p" / "b", user_name="jim")
         with pytest.raises(InputError, match="several users: jane, jim") as caught:
@@ -384,7 +384,7 @@ class TestWhatPhotosSayThemselves:
         assert str(cluster["organization_id"]) == "2"
         assert all(one["MAPPrivate"] is True for one in described(cluster))
 
-    def test_what_is_told_counts_before_it(self, photos):
+    def test_what_is_given_counts_before_it(self, photos):
         images = mlygeo.process(photos, user_name="bob", organization_key="3")
         assert images["user_name"].eq("bob").all()
         assert images["organization_key"].eq("3").all()

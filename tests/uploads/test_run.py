@@ -145,7 +145,7 @@ class TestProtocol:
         with pytest.raises(ThrottledError, match="wait 3,600 s"):
             send(server, b"another")
 
-    def test_retry_after_is_kept_where_no_backoff_is_told(self, server):
+    def test_retry_after_is_kept_where_no_backoff_is_reported(self, server):
         server.faults = Faults(rate=1.0, first=1, backoff_ms=None, retry_after="1", only=("upload",))
         started = time.monotonic()
         send(server)

@@ -262,7 +262,7 @@ def test_a_copy_of_a_video_is_the_same_video(plain, tmp_path):
     assert "sampled otherwise" in mlygeo.sample_video(video)["error"][0]
 
 
-def test_frames_made_before_the_disk_was_full_are_told(plain, tmp_path, monkeypatch):
+def test_frames_made_before_the_disk_was_full_are_reported(plain, tmp_path, monkeypatch):
     from mlygeo import store
     from mlygeo.errors import FileError
 

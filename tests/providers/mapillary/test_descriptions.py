@@ -83,7 +83,7 @@ def test_a_second_reading_of_what_was_written_gives_the_same_frame(tmp_path):
     pd.testing.assert_frame_equal(pd.DataFrame(images), pd.DataFrame(second))
 
 
-def test_what_failed_and_duplicates_are_told_apart(tmp_path):
+def test_what_failed_and_duplicates_are_distinguished(tmp_path):
     images = read_descriptions(
         write(tmp_path, [
             {"error": {"type": DUPLICATE, "message": "a duplicate"}, "filename": "b.jpg", "filetype": "image"},

@@ -89,7 +89,7 @@ class TestManyImages:
                 list(graph.images(wrong, fields=FIELDS))
             assert server.count() == 0
 
-    def test_images_that_are_gone_are_told_with_the_reason(self, images, ids):
+    def test_images_that_are_gone_are_reported_with_the_reason(self, images, ids):
         gone = {ids[0], ids[700], ids[701], ids[-1]}
         with serve(images, faults=Faults(gone=gone)) as server, graph_of(server) as graph:
             found, missing = collected(graph.images([*ids, 5], fields=FIELDS))
