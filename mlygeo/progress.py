@@ -80,7 +80,7 @@ class LineProgress(Progress):
     clock
         Seconds that only grow.
     words
-        What makes of a note the words to show.
+        Function that turns a note into the words to show.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class TerminalProgress(Progress):
     Parameters
     ----------
     words
-        What makes of a note the words to show.
+        Function that turns a note into the words to show.
     """
 
     def __init__(self, words: Callable[[str], str] = str) -> None:
@@ -198,7 +198,7 @@ def for_terminal(*, quiet: bool = False, stream: TextIO | None = None, words: Ca
     stream
         The stream for the progress; by default standard error.
     words
-        What makes of a note the words to show.
+        Function that turns a note into the words to show.
 
     Returns
     -------

@@ -64,11 +64,11 @@ def test_photos_get_the_positions_of_the_ride(tmp_path, name):
     # The description in each file, and the frame beside them, say the same.
     frame = mlygeo.read_frame(tmp_path / "photos" / ".mlygeo" / "images.parquet")
     check_ride(frame)
-    told = photos["image_description"].dropna().map(json.loads)
+    descriptions = photos["image_description"].dropna().map(json.loads)
     table = pd.read_csv(EXAMPLES / "csv_import" / "positions.csv", index_col="file")
-    wanted = table.loc[[Path(path).name for path in photos["path"][told.index]]]
+    wanted = table.loc[[Path(path).name for path in photos["path"][descriptions.index]]]
     for word, column in (("MAPLatitude", "latitude"), ("MAPLongitude", "longitude")):
-        assert np.abs(told.str[word].to_numpy(dtype=float) - wanted[column].to_numpy()).max() < 1e-7
+        assert np.abs(descriptions.str[word].to_numpy(dtype=float) - wanted[column].to_numpy()).max() < 1e-7
 
 
 @needs_a_shell
@@ -102,8 +102,8 @@ def test_the_data_of_the_ride_can_be_made_again(tmp_path):
 
 
 def test_export_to_geopackage_with_its_style(tmp_path):
-    told = run(EXAMPLES / "export" / "run.py", tmp_path)
-    assert "147 selection" in told
+    text = run(EXAMPLES / "export" / "run.py", tmp_path)
+    assert "147 selection" in text
     path = tmp_path / "stuttgart.gpkg"
     layers = dict(pyogrio.list_layers(path))
     assert set(layers) >= {"images", "street_points", "streets", "selection"}
@@ -125,15 +125,15 @@ def test_export_to_geopackage_with_its_style(tmp_path):
 
 
 def test_export_to_postgis(tmp_path, database):
-    told = run(EXAMPLES / "export" / "run.py", tmp_path, database)
-    assert re.search(r"PostGIS: 4 tables; [1-9]\d* selected images", told)
+    text = run(EXAMPLES / "export" / "run.py", tmp_path, database)
+    assert re.search(r"PostGIS: 4 tables; [1-9]\d* selected images", text)
     assert len(mlygeo.read_frame(f"{database}?table=images", frame="images")) == 1298
 
 
 @needs_a_shell
 def test_from_percept_vsvi_filter(tmp_path):
-    told = run(EXAMPLES / "from_percept_vsvi_filter" / "run.sh", tmp_path)
-    assert "94 street points" in told
+    text = run(EXAMPLES / "from_percept_vsvi_filter" / "run.sh", tmp_path)
+    assert "94 street points" in text
     ids = [int(line) for line in (tmp_path / "percept" / "image_ids.txt").read_text().split()]
     expected = pd.read_csv(DATA / "expected" / "stuttgart_50m_selection.csv")
     assert sorted(set(ids)) == sorted(set(expected["id"]))

@@ -329,12 +329,12 @@ def test_groups_have_no_defaults():
 
 
 def test_every_field_of_a_group_has_a_text():
-    told = {name for kind in groups() for name in options.parameter_texts(kind.__doc__ or "")}
+    text = {name for kind in groups() for name in options.parameter_texts(kind.__doc__ or "")}
     no(
         f"{kind.__name__}.{field.name}"
         for kind in groups()
         for field in dataclasses.fields(kind)
-        if field.name not in told
+        if field.name not in text
     )
 
 
@@ -346,7 +346,7 @@ def test_every_text_of_an_option_is_read():
         for name, text in options.parameter_texts(function.__doc__).items()
     }
     texts = {kind.__name__: options.parameter_texts(kind.__doc__ or "") for kind in groups()}
-    no(f"{kind}.{name}" for kind, told in texts.items() for name, text in told.items() if (name, text) not in read)
+    no(f"{kind}.{name}" for kind, result in texts.items() for name, text in result.items() if (name, text) not in read)
 
 
 def test_the_text_of_an_option_stands_once():

@@ -38,7 +38,7 @@ def verb(server, *words):
     return start(command, env=environment)
 
 
-def told(process):
+def ended(process):
     out, err = process.communicate(timeout=HANGS_S)
     assert "Traceback" not in err, err
     return process.returncode, out + err
@@ -75,10 +75,10 @@ class TestUploads:
                 other()
         mlygeo.process(photos, dry_run=True)
         server.faults = Faults()
-        assert told(upload)[0] == 0
+        assert ended(upload)[0] == 0
         for other in others[:3]:
             other()
-        status, said = told(verb(server, "upload", photos))
+        status, said = ended(verb(server, "upload", photos))
         assert status == 0, said
         assert lengths(server) == [12]
 
@@ -88,8 +88,8 @@ class TestUploads:
         assert "an upload is at work in" in (line := second.stderr.readline())
         assert "waiting until it is done" in line
         server.faults = Faults()
-        assert told(first)[0] == 0
-        status, said = told(second)
+        assert ended(first)[0] == 0
+        status, said = ended(second)
         assert status == 0
         assert "12 uploaded before" in said
         assert lengths(server) == [12]
@@ -100,16 +100,16 @@ class TestUploads:
             line = upload.stderr.readline()
             assert f"another run is at work in {photos} (process {os.getpid()} " in line
             assert server.count("upload") == 0
-        assert told(upload)[0] == 0
+        assert ended(upload)[0] == 0
         assert lengths(server) == [12]
 
     def test_archives_are_made_beside_an_upload_but_not_beside_a_writer(self, server, photos, tmp_path):
         with PhotoLock([photos], "upload"):
-            assert told(verb(server, "zip", photos, "-o", tmp_path / "zips"))[0] == 0
+            assert ended(verb(server, "zip", photos, "-o", tmp_path / "zips"))[0] == 0
         with PhotoLock([photos], "writing"):
             archives = verb(server, "zip", photos, "-o", tmp_path / "zips")
             assert "waiting" in archives.stderr.readline()
-        assert told(archives)[0] == 0
+        assert ended(archives)[0] == 0
 
     def test_a_killed_upload_blocks_nobody_and_what_it_sent_is_not_sent_twice(self, server, photos):
         upload = in_the_middle(server, photos)
@@ -117,9 +117,9 @@ class TestUploads:
         upload.communicate()
         assert upload.returncode == -signal.SIGKILL
         server.faults = Faults()
-        status, said = told(verb(server, "process", photos, "--offset-time", 100, "--rerun"))
+        status, said = ended(verb(server, "process", photos, "--offset-time", 100, "--rerun"))
         assert status == 0, said
-        assert told(verb(server, "upload", photos))[0] == 0
+        assert ended(verb(server, "upload", photos))[0] == 0
         assert lengths(server) == [12]
         # Nothing was published before, so that all of it says what was asked for last.
         [cluster] = clusters_of(server.store)
@@ -129,13 +129,13 @@ class TestUploads:
     def test_what_has_only_to_be_finished_is_not_made_another_photo(self, server, photos):
         """The service may have finished it already, and only the answer have been lost."""
         server.faults = Faults(drop=1.0, only=("finish_upload",))
-        assert told(verb(server, "upload", photos, "--max-attempts", 1))[0] == 1
+        assert ended(verb(server, "upload", photos, "--max-attempts", 1))[0] == 1
         assert set(mlygeo.upload_history(photos)["status"]) == {"ready"}
         server.faults = Faults()
         before = {path: path.read_bytes() for path in photos.glob("*.jpg")}
-        assert told(verb(server, "process", photos, "--offset-time", 100, "--rerun"))[0] == 0
+        assert ended(verb(server, "process", photos, "--offset-time", 100, "--rerun"))[0] == 0
         assert {path: path.read_bytes() for path in photos.glob("*.jpg")} == before
-        assert told(verb(server, "upload", photos))[0] == 0
+        assert ended(verb(server, "upload", photos))[0] == 0
         assert lengths(server) == [12]
 
 

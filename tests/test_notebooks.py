@@ -26,7 +26,7 @@ def code(notebook):
     return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
 
-def told(output):
+def text_of(output):
     """What an output says, without what a picture's drawing depends on."""
     if output["output_type"] == "stream":
         return "".join(output["text"])
@@ -45,7 +45,7 @@ def test_a_notebook_runs_and_shows_what_is_stored(execute, name):
     stored = json.loads((FOLDER / name).read_text(encoding="utf-8"))
     found = execute.executed(FOLDER / name)
     for before, now in zip(code(stored), code(found), strict=True):
-        was, is_now = ([same_in_any_pandas(told(output)) for output in cell["outputs"]] for cell in (before, now))
+        was, is_now = ([same_in_any_pandas(text_of(output)) for output in cell["outputs"]] for cell in (before, now))
         assert was == is_now, f"run 'make notebooks' and look at what changed below: {''.join(before['source'])}"
 
 
@@ -60,8 +60,8 @@ def test_a_stored_notebook_is_tidy(name):
     for cell in code(notebook):
         assert cell["execution_count"] is None
         for output in cell["outputs"]:
-            assert output["output_type"] in {"display_data", "execute_result"}, told(output)
-            text = told(output) + "".join(output["data"].get("text/html", ""))
+            assert output["output_type"] in {"display_data", "execute_result"}, text_of(output)
+            text = text_of(output) + "".join(output["data"].get("text/html", ""))
             assert not re.search(
                 r"(?<![\w.<])/(?!(?:td|th|tr|p|div|table|tbody|thead|style)>)\w+/\w+|MLY\||127\.0\.0\.1", text
             ), text

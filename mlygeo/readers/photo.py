@@ -7,15 +7,20 @@ EXIF is read first, XMP for values that EXIF lacks, and the file's name last, on
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import stat
 import struct
-from typing import NamedTuple
+import sys
+from typing import Any, BinaryIO, NamedTuple
 
 from mlygeo.formats import exif
 from mlygeo.formats.jpeg import Head, read_head
 from mlygeo.formats.tiff import Fields
 from mlygeo.formats.xmp import Properties
+
+_LENGTH = struct.Struct("<Q")
+"""The length of a message between processes, before it."""
 
 _ZONE = ("clock", "offset")
 _XMP_TIMES = ("exif:DateTimeOriginal", "exif:DateTimeDigitized", "xmp:CreateDate")
@@ -266,3 +271,35 @@ class _Xmp(Properties):
         if whole is not None:
             return whole[0] if whole[0] // 86_400_000_000 != 0 else None
         return exif.gps_time(self.text("exif:GPSDateStamp"), exif.gps_clock(stamp))
+
+
+def serve() -> None:
+    """Answer requests on standard input until it is closed: the main function of a worker process."""
+    import signal
+
+    # Ctrl-C reaches the whole process group; the parent closes our input when it stops.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    while True:
+        try:
+            paths, local = receive(requests)
+        except EOFError:
+            return
+        send(answers, read_photos(paths, local=local))
+
+
+def send(stream: BinaryIO, message: Any) -> None:
+    """Send a message to the process at the other end of a pipe."""
+    data = marshal.dumps(message)
+    stream.write(_LENGTH.pack(len(data)))
+    stream.write(data)
+    stream.flush()
+
+
+def receive(stream: BinaryIO) -> Any:
+    """Return the next message from the process at the other end of a pipe."""
+    start = stream.read(_LENGTH.size)
+    if len(start) < _LENGTH.size:
+        raise EOFError("its pipe was closed")
+    # Both ends are the same interpreter and the same module, so only our own data are unpickled.
+    return marshal.loads(stream.read(_LENGTH.unpack(start)[0]))  # noqa: S302

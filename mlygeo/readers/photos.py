@@ -10,15 +10,13 @@ module again in each process.
 from __future__ import annotations
 
 import logging
-import marshal
 import os
-import struct
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +24,7 @@ from mlygeo import frames, places
 from mlygeo.errors import FileError, InputError
 from mlygeo.progress import Progress
 from mlygeo.readers import photo
-from mlygeo.readers.photo import Photo
+from mlygeo.readers.photo import Photo, receive, send
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,9 +49,7 @@ MANY = 10_000
 MOST_WORKERS = 8
 """Most processes by default; a disk cannot serve more."""
 
-_LENGTH = struct.Struct("<Q")
-
-_COMMAND = "from mlygeo.readers import _workers; _workers.serve()"
+_COMMAND = "from mlygeo.readers import photo; photo.serve()"
 
 
 def read_photos(
@@ -321,21 +317,6 @@ def read_chunks(chunks: list[list[str]], *, local: bool, workers: int) -> Iterat
             thread.join()
 
 
-def serve() -> None:
-    """Answer requests on standard input until it is closed: the main function of a worker process."""
-    import signal
-
-    # Ctrl-C reaches the whole process group; the parent closes our input when it stops.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    requests, answers = sys.stdin.buffer, sys.stdout.buffer
-    while True:
-        try:
-            paths, local = _receive(requests)
-        except EOFError:
-            return
-        _send(answers, photo.read_photos(paths, local=local))
-
-
 def _feed(
     chunks: list[list[str]],
     local: bool,
@@ -358,8 +339,8 @@ def _feed(
             columns: Any = None
             if worker is not None:
                 try:
-                    _send(worker.stdin, (chunks[number], local))  # type: ignore[arg-type]
-                    columns = _receive(worker.stdout)  # type: ignore[arg-type]
+                    send(worker.stdin, (chunks[number], local))  # type: ignore[arg-type]
+                    columns = receive(worker.stdout)  # type: ignore[arg-type]
                 except (OSError, EOFError, ValueError) as error:
                     log.warning("a process that read photos ended (%s); its share is read in this one", error)
                     worker.kill()
@@ -382,18 +363,3 @@ def _start() -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         env=environment,
     )
-
-
-def _send(stream: BinaryIO, message: Any) -> None:
-    data = marshal.dumps(message)
-    stream.write(_LENGTH.pack(len(data)))
-    stream.write(data)
-    stream.flush()
-
-
-def _receive(stream: BinaryIO) -> Any:
-    start = stream.read(_LENGTH.size)
-    if len(start) < _LENGTH.size:
-        raise EOFError("its pipe was closed")
-    # Both ends are the same interpreter and the same module, so only our own data are unpickled.
-    return marshal.loads(stream.read(_LENGTH.unpack(start)[0]))  # noqa: S302

@@ -185,7 +185,7 @@ def already_there(folder: Path, ids: int) -> None:
 
     numbers = np.random.default_rng(2).permutation(ids) + 10**15
     pictures = folder / "pictures"
-    with Ledger(pictures) as book:
+    with Ledger(pictures) as ledger:
         for start in range(0, ids, 10_000):
             rows = []
             for number in range(10**15 + start, 10**15 + min(start + 10_000, ids)):
@@ -198,7 +198,7 @@ def already_there(folder: Path, ids: int) -> None:
                 rows.append(
                     Transfer(number, "done", Form("2048"), path=path, sequence_id="s", bytes=1, checksum="0" * 64)
                 )
-            book.record(*rows)
+            ledger.record(*rows)
     listed = folder / "ids.txt"
     listed.write_text("".join(f"{number}\n" for number in numbers.tolist()))
     spent = subprocess.run(

@@ -335,8 +335,8 @@ def test_types_of_files(capsys, photos):
     ):
         status, out, err = run(capsys, "upload", photos, "--dryrun", "--filetypes", types, "--json")
         assert status == 0, err
-        told = json.loads(out)
-        assert (told["images"], told.get("files", 0)) == (images, files), types
+        result = json.loads(out)
+        assert (result["images"], result.get("files", 0)) == (images, files), types
     status, _, err = run(capsys, "upload", photos, "--filetypes", "pictures")
     assert status == 2
     assert "'pictures' is no type of file" in err

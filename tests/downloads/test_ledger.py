@@ -24,8 +24,8 @@ def done(number, path, size, form=FORM, status="done"):
 
 def test_a_row_comes_back_as_it_was_written(tmp_path):
     number = 2**62 + 1
-    with Ledger(tmp_path) as book:
-        book.record(done(number, "s/1.jpg", 7), Transfer(5, "failed", FORM, tries=9, reason="it broke off"))
+    with Ledger(tmp_path) as open_ledger:
+        open_ledger.record(done(number, "s/1.jpg", 7), Transfer(5, "failed", FORM, tries=9, reason="it broke off"))
     frame = mlygeo.transfers(tmp_path)
     assert frame["id"].tolist() == [5, number]
     assert frame["status"].tolist() == ["failed", "done"]
@@ -37,7 +37,7 @@ def test_a_row_comes_back_as_it_was_written(tmp_path):
     assert str(frame["bytes"].dtype) == "Int64"
 
 
-def test_standing_asks_the_files_too(tmp_path):
+def test_states_asks_the_files_too(tmp_path):
     (tmp_path / "whole.jpg").write_bytes(b"1234567")
     (tmp_path / "shorter.jpg").write_bytes(b"123")
     rows = {
@@ -51,28 +51,30 @@ def test_standing_asks_the_files_too(tmp_path):
         8: (done(8, "whole.jpg", 7, form=Form(size="256"), status="found"), THERE),
         9: (done(9, "whole.jpg", 7, form=Form(layout="flat"), status="found"), OTHER),
     }
-    with Ledger(tmp_path) as book:
-        book.record(*[row for row, _ in rows.values()])
+    with Ledger(tmp_path) as open_ledger:
+        open_ledger.record(*[row for row, _ in rows.values()])
         wanted = np.array([*rows, 10], dtype=np.int64)
-        assert book.states(wanted, FORM).tolist() == [*(state for _, state in rows.values()), UNKNOWN]
-        assert book.failed_ids().tolist() == [5]
+        assert open_ledger.states(wanted, FORM).tolist() == [*(state for _, state in rows.values()), UNKNOWN]
+        assert open_ledger.failed_ids().tolist() == [5]
 
 
-def test_standing_agrees_with_a_plain_loop_over_many(tmp_path):
+def test_states_agrees_with_a_plain_loop_over_many(tmp_path):
     rng = np.random.default_rng(1)
     ids = np.unique(rng.integers(1, 2**62, 12_000))
     known = rng.random(len(ids)) < 0.5
     (tmp_path / "x.jpg").write_bytes(b"x")
-    with Ledger(tmp_path) as book:
-        book.record(*[done(int(number), "x.jpg", 1) for number in ids[known]])
-        assert (book.states(ids, FORM) == np.where(known, THERE, UNKNOWN)).all()
-        assert [row[0] for rows in book.rows(ids) for row in rows] == ids[known].tolist()
+    with Ledger(tmp_path) as open_ledger:
+        open_ledger.record(*[done(int(number), "x.jpg", 1) for number in ids[known]])
+        assert (open_ledger.states(ids, FORM) == np.where(known, THERE, UNKNOWN)).all()
+        assert [row[0] for rows in open_ledger.rows(ids) for row in rows] == ids[known].tolist()
 
 
 def test_threads_share_a_ledger(tmp_path):
-    with Ledger(tmp_path) as book:
+    with Ledger(tmp_path) as open_ledger:
         threads = [
-            threading.Thread(target=lambda n=n: [book.record(done(n * 1000 + i, "x.jpg", 1)) for i in range(1, 101)])
+            threading.Thread(
+                target=lambda n=n: [open_ledger.record(done(n * 1000 + i, "x.jpg", 1)) for i in range(1, 101)]
+            )
             for n in range(8)
         ]
         for thread in threads:
@@ -83,15 +85,15 @@ def test_threads_share_a_ledger(tmp_path):
 
 
 def test_what_comes_after_closing_is_left_out(tmp_path):
-    book = Ledger(tmp_path)
-    book.close()
-    book.record(done(1, "x.jpg", 1))
+    open_ledger = Ledger(tmp_path)
+    open_ledger.close()
+    open_ledger.record(done(1, "x.jpg", 1))
     assert mlygeo.transfers(tmp_path).empty
 
 
 def test_it_is_read_while_it_is_written(tmp_path):
-    with Ledger(tmp_path) as book:
-        book.record(done(1, "x.jpg", 1))
+    with Ledger(tmp_path) as open_ledger:
+        open_ledger.record(done(1, "x.jpg", 1))
         assert len(mlygeo.transfers(tmp_path)) == 1
 
 

@@ -316,10 +316,10 @@ def test_layouts_and_forms(server, some, tmp_path, layout, form):
             assert same == ("quality" not in form and ending == "jpg")
             assert bool(picture.getexif()) == bool(form.get("exif"))
     if layout == "flat":
-        told = json.loads((tmp_path / "jsons" / f"{image.id}.json").read_text())
-        assert told["id"] == str(image.id)
-        assert "CC BY-SA" in told["attribution"]
-        assert not any(name.startswith("thumb") for name in told)
+        result = json.loads((tmp_path / "jsons" / f"{image.id}.json").read_text())
+        assert result["id"] == str(image.id)
+        assert "CC BY-SA" in result["attribution"]
+        assert not any(name.startswith("thumb") for name in result)
     server.forget()
     fetch(server, some, tmp_path, layout=layout, **form)
     assert server.count() == 0

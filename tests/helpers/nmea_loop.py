@@ -80,9 +80,9 @@ def points(text):
         if match[3] and int(match[3], 16) != total:
             continue
         fields = match[2].split(b",")
-        told = clock(fields[0])
-        if told is not None:
-            rows.append((match[1], fields, told))
+        result = clock(fields[0])
+        if result is not None:
+            rows.append((match[1], fields, result))
     days = [None if kind == b"GGA" else day_of(kind, fields) for kind, fields, _ in rows]
     trusted = [kind == b"RMC" and len(fields) > 1 and fields[1][:1] == b"A" for kind, fields, _ in rows]
     if any(day is not None and fine for day, fine in zip(days, trusted, strict=True)):
@@ -92,17 +92,17 @@ def points(text):
     days = [None if day is None else rolled_over(day).toordinal() - date(1970, 1, 1).toordinal() for day in days]
 
     nights, night = [], 0
-    for number_, (_, _, told) in enumerate(rows):
-        step = told - rows[max(number_ - 1, 0)][2]
+    for number_, (_, _, result) in enumerate(rows):
+        step = result - rows[max(number_ - 1, 0)][2]
         night += (step < -DAY // 2) - (step > DAY // 2)
         nights.append(night)
     known = [row for row, day in enumerate(days) if day is not None]
     moments: dict[int, list[int]] = {}
-    for row, (_, _, told) in enumerate(rows):
+    for row, (_, _, result) in enumerate(rows):
         before = max((at for at in known if at <= row), default=known[0])
         after = min((at for at in known if at >= row), default=known[-1])
-        of = after if rows[after][2] == told and rows[before][2] != told else before
-        moments.setdefault((days[of] - nights[of] + nights[row]) * DAY + told, []).append(row)
+        of = after if rows[after][2] == result and rows[before][2] != result else before
+        moments.setdefault((days[of] - nights[of] + nights[row]) * DAY + result, []).append(row)
 
     found = []
     for moment in sorted(moments):

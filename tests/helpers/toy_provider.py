@@ -108,8 +108,8 @@ class Tiles:
         if status == "fetched":
             with http.Client(service) as client:
                 store.write_text(client.get(f"{service.address}/area/0", what="the tile").decode(), path)
-        told = {"x": [0], "y": [0], "zoom": [0], "path": [str(path)], "status": [status], "error": [None]}
-        return gpd.GeoDataFrame(told, geometry=[box(-180, -85, 180, 85)], crs=4326)
+        result = {"x": [0], "y": [0], "zoom": [0], "path": [str(path)], "status": [status], "error": [None]}
+        return gpd.GeoDataFrame(result, geometry=[box(-180, -85, 180, 85)], crs=4326)
 
     def name(self, x, y, *, computed):
         return f"toy_{x}_{y}"

@@ -129,9 +129,15 @@ def extends(number, *, duration=0, size=0, flags=0, whole=None):
 
 
 def tfhd(number, *, base=None, moof=False, description=None, duration=None, size=None, flags=None):
-    told = ((1, base, ">Q"), (2, description, ">I"), (8, duration, ">I"), (0x10, size, ">I"), (0x20, flags, ">I"))
-    bits = sum(bit for bit, value, _ in told if value is not None) | (0x20000 if moof else 0)
-    values = b"".join(struct.pack(form, value) for _, value, form in told if value is not None)
+    parts = (
+        (1, base, ">Q"),
+        (2, description, ">I"),
+        (8, duration, ">I"),
+        (0x10, size, ">I"),
+        (0x20, flags, ">I"),
+    )
+    bits = sum(bit for bit, value, _ in parts if value is not None) | (0x20000 if moof else 0)
+    values = b"".join(struct.pack(form, value) for _, value, form in parts if value is not None)
     return box(b"tfhd", struct.pack(">II", bits, number), values)
 
 
@@ -167,9 +173,9 @@ def fragmented(kind, handler, samples, durations, style, *, per=3, first=0, lead
     content = movie(kind, handler, samples[:first], durations[:first], udta=mvex or extends(1), **others)
     for begin in range(first, len(samples), per):
         some, lasting = samples[begin : begin + per], durations[begin : begin + per]
-        told = some, lasting, start + sum(durations[:begin])
-        length = len(moof(*style(len(content), 0, *told)))
-        content += moof(*style(len(content), length + 8, *told)) + box(b"mdat", bytes(lead), *some)
+        layout = some, lasting, start + sum(durations[:begin])
+        length = len(moof(*style(len(content), 0, *layout)))
+        content += moof(*style(len(content), length + 8, *layout)) + box(b"mdat", bytes(lead), *some)
     return content
 
 

@@ -112,7 +112,7 @@ class TestRetries:
         assert min(waits) < 0.4
         assert 1.6 < max(waits) <= 2.0
 
-    def test_after_the_last_try_the_error_is_told(self):
+    def test_after_the_last_try_the_error_is_reported(self):
         with (
             scripted(error(2, message="Service temporarily unavailable")) as (url, asked),
             pytest.raises(ServiceError) as caught,
@@ -124,7 +124,7 @@ class TestRetries:
         assert "5 tries" in str(caught.value)
         assert "revoked" in caught.value.hint
 
-    def test_404_is_told_from_other_errors(self):
+    def test_404_is_distinguished_from_other_errors(self):
         with scripted((404, {}, b"")) as (url, _), pytest.raises(NotFoundError, match="404"):
             ask(url)
 
@@ -324,7 +324,7 @@ class TestBodies:
             "bomb",
         ],
     )
-    def test_broken_bodies_are_tried_again_and_told(self, step, says):
+    def test_broken_bodies_are_tried_again_and_reported(self, step, says):
         with scripted(step, step, OK) as (url, _):
             assert ask(url, longest_body=200_000) == b"\x1a\x00"
         with scripted(step) as (url, asked), pytest.raises(NetworkError, match=says) as caught:
@@ -637,7 +637,7 @@ class TestTokenInTheHeader:
         with scripted((200, {}, b"x" * 100)) as (url, _), pytest.raises(NetworkError, match="more than 50 bytes"):
             self.ask(url, url.removesuffix("/x"), longest_body=50)
 
-    def test_a_message_that_repeats_the_token_is_told_without_it(self):
+    def test_a_message_that_repeats_the_token_is_shown_without_it(self):
         with (
             scripted(error(100, status=400, message=f"the header OAuth {TOKEN} is odd")) as (url, _),
             pytest.raises(ServiceError) as caught,
@@ -697,7 +697,7 @@ class TestVerdictsOfTheGraphApi:
         [(b"", "nothing"), (b"<html>", "web page"), (b'{"data": [', "cut short"), (b"[]", "no object"), (b"5", "no object"),
          (b"\xff", "no JSON"), (b"[" * 100_000, "no JSON"), (b'{"id": ' + b"9" * 5000 + b"}", "no JSON")],
     )  # fmt: skip
-    def test_what_is_no_json_object_is_told(self, body, says):
+    def test_what_is_no_json_object_is_reported(self, body, says):
         with pytest.raises(FormatError, match=says):
             answers.parsed_json(body)
 

@@ -62,9 +62,9 @@ def test_they_are_uploaded_from_where_their_frames_are(server, locked, tmp_path,
     said = run(server, "upload", out)
     assert "5 images uploaded" in said
     clusters = clusters_of(server.store)
-    told = [each for cluster in clusters for each in described(cluster)]
-    assert len(told) == 5
-    assert {each["MAPPrivate"] for each in told} == {True}
+    descriptions = [each for cluster in clusters for each in described(cluster)]
+    assert len(descriptions) == 5
+    assert {each["MAPPrivate"] for each in descriptions} == {True}
     assert {cluster["organization_id"] for cluster in clusters} == {"2"}
     assert "5 uploaded before" in run(server, "upload", out)
     assert {path: path.read_bytes() for path in locked.rglob("*") if path.is_file()} == before

@@ -56,10 +56,10 @@ def test_process_and_upload(server, tmp_path):
     )
     assert (uploads["status"] == "done").all()
     (cluster,) = clusters_of(tmp_path / "store")
-    told = described(cluster)
-    assert [round(one["MAPLatitude"], 6) for one in told] == [round(LAT + n * 1e-4, 6) for n in range(6)]
-    assert {one["MAPDeviceMake"] for one in told} == {"GoPro"}
-    assert {round(one["MAPLongitude"], 6) for one in told} == {round(LON, 6)}
+    descriptions = described(cluster)
+    assert [round(one["MAPLatitude"], 6) for one in descriptions] == [round(LAT + n * 1e-4, 6) for n in range(6)]
+    assert {one["MAPDeviceMake"] for one in descriptions} == {"GoPro"}
+    assert {round(one["MAPLongitude"], 6) for one in descriptions} == {round(LON, 6)}
     assert [pixels(path) for path in paths] == before
 
 

@@ -215,7 +215,7 @@ class TestFindSequences:
             found = mlygeo.find_sequences(organization=5, service=service_of(server))
         assert found["images"].sum() == len(rich) // 3
 
-    def test_pages_that_stop_early_are_told(self, server, person, monkeypatch):
+    def test_pages_that_stop_early_are_reported(self, server, person, monkeypatch):
         server.faults = Faults(largest_page=4)
         found = mlygeo.find_sequences(person, max_pages=2, service=service_of(server))
         assert found["images"].sum() == 8

@@ -73,7 +73,7 @@ def test_processed_photos_are_read_anew(tmp_path):
     assert images["captured_at"].astype("int64").tolist() == [START_MS + n * 20_000 for n in range(6)]
 
 
-def test_a_photo_without_a_time_is_told(tmp_path):
+def test_a_photo_without_a_time_is_reported(tmp_path):
     folder_of(tmp_path / "in", 2)
     (tmp_path / "in" / "z.jpg").write_bytes(tagged(picture(3)))
     assert cli.main(["interpolate", str(tmp_path / "in"), "--data", "identical_timestamps", "-q"]) == 3

@@ -28,8 +28,8 @@ def server(images, tmp_path, monkeypatch):
 
 def described(path, captured="2024_01_01_00_00_00_000"):
     path.parent.mkdir(exist_ok=True)
-    told = {"MAPLatitude": 1.0, "MAPLongitude": 2.0, "MAPCaptureTime": captured}
-    path.write_bytes(with_description(photo(hash(path.name) % 999), told))
+    fields = {"MAPLatitude": 1.0, "MAPLongitude": 2.0, "MAPCaptureTime": captured}
+    path.write_bytes(with_description(photo(hash(path.name) % 999), fields))
 
 
 def fetched(folder):

@@ -120,11 +120,11 @@ def test_sequences_duplicates_and_bursts(tmp_path, seed):
     words = ["--cutoff_time", 60, "--duplicate_distance", 0.5, "--duplicate_angle", 5]
     a = theirs(folder, tmp_path, *words)
     b = ours(folder, tmp_path, cutoff_time=60, duplicate_distance=0.5, duplicate_angle=5)
-    told = {name: entry["error"]["type"] for name, entry in a.items() if "error" in entry}
-    assert set(told.values()) == {"MapillaryDuplicationError"}
-    assert set(told) == {name for name in b if "error" in b[name]}
-    assert len(told) > 10
-    for name in a.keys() - told.keys():
+    result = {name: entry["error"]["type"] for name, entry in a.items() if "error" in entry}
+    assert set(result.values()) == {"MapillaryDuplicationError"}
+    assert set(result) == {name for name in b if "error" in b[name]}
+    assert len(result) > 10
+    for name in a.keys() - result.keys():
         assert a[name]["MAPCompassHeading"] == b[name]["MAPCompassHeading"]
         # They cut a fraction of a millisecond off when they write, we when we spread.
         assert a[name]["MAPCaptureTime"][:-2] == b[name]["MAPCaptureTime"][:-2]

@@ -365,7 +365,7 @@ def test_gps_start_time(tmp_path):
     assert images["captured_at"].iloc[0].timestamp() * 1000 == START_MS
 
 
-def test_what_looks_wrong_is_told(tmp_path, capsys):
+def test_what_looks_wrong_is_reported(tmp_path, capsys):
     folder_of(tmp_path / "in", 12, lat=lambda n: LAT + n * STEP + (0.005 if n == 8 else 0))
     status, out, _ = run(capsys, "process", tmp_path / "in", "--max-speed", "200", "--skip-exif-insert", "--json")
     assert status == 0
@@ -495,7 +495,7 @@ def test_a_folder_in_which_nothing_can_be_used(tmp_path, capsys):
     (tmp_path / "in" / "c.png").write_bytes(b"another kind")
     status, out, _ = run(capsys, "process", tmp_path / "in", "--json")
     assert status == 3
-    told = json.loads(out)
-    assert (told["ready"], told["failed"], told["sequences"], told["pictures_of_other_kinds"]) == (0, 2, 0, 1)
+    result = json.loads(out)
+    assert (result["ready"], result["failed"], result["sequences"], result["pictures_of_other_kinds"]) == (0, 2, 0, 1)
     assert len(stored(tmp_path / "in")) == 2
     assert mlygeo.process(tmp_path / "in" / "b.jpg", dry_run=True)["error"].tolist() == ["no capture time in the photo"]

@@ -155,9 +155,9 @@ def test_moves_after_process(tmp_path, capsys):
     status, out, err = run(capsys, "process", folder, "--move_duplicates", "--summarize", "--json")
     assert status == 0, err
     assert len(list((folder / "duplicates").glob("*.jpg"))) == 5
-    told = json.loads(out)
-    assert told["duplicates"] == 5
-    assert told["post_process"]["process summary"]["duplicates"] == 5
+    result = json.loads(out)
+    assert result["duplicates"] == 5
+    assert result["post_process"]["process summary"]["duplicates"] == 5
 
 
 def test_local_mapping(folder, tmp_path):

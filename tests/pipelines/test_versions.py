@@ -18,14 +18,14 @@ from mlygeo.errors import InputError
 
 
 def test_versions_are_those_in_use():
-    told = mlygeo.info()
-    assert told["mlygeo"] == version("mlygeo")
-    assert told["Python"].startswith(platform.python_version())
-    assert told["GDAL"] == ".".join(str(number) for number in pyogrio.__gdal_version__)
-    assert told["PROJ"] == pyproj.proj_version_str
-    assert told["GEOS"] == shapely.geos_version_string
-    assert told["packages"]["geopandas"] == version("geopandas")
-    assert "pytest" not in told["packages"]
+    result = mlygeo.info()
+    assert result["mlygeo"] == version("mlygeo")
+    assert result["Python"].startswith(platform.python_version())
+    assert result["GDAL"] == ".".join(str(number) for number in pyogrio.__gdal_version__)
+    assert result["PROJ"] == pyproj.proj_version_str
+    assert result["GEOS"] == shapely.geos_version_string
+    assert result["packages"]["geopandas"] == version("geopandas")
+    assert "pytest" not in result["packages"]
     assert mlygeo.info(packages="all")["packages"]["pytest"] == version("pytest")
     with pytest.raises(InputError):
         mlygeo.info(packages="some")
@@ -35,21 +35,21 @@ def test_the_verb_prints_the_same():
     found = program("info")
     assert found.returncode == 0
     rows = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in found.stdout.splitlines())
-    told = mlygeo.info()
-    assert rows["GDAL"] == told["GDAL"]
-    assert rows["shapely"] == told["packages"]["shapely"]
-    assert json.loads(program("info", "--json").stdout)["packages"] == told["packages"]
+    result = mlygeo.info()
+    assert rows["GDAL"] == result["GDAL"]
+    assert rows["shapely"] == result["packages"]["shapely"]
+    assert json.loads(program("info", "--json").stdout)["packages"] == result["packages"]
 
 
 def test_version_names_the_libraries():
     found = program("--version")
-    told = mlygeo.info()
+    result = mlygeo.info()
     assert found.stdout.strip() == (
-        f"mlygeo, version {told['mlygeo']} (GDAL {told['GDAL']}, PROJ {told['PROJ']}, GEOS {told['GEOS']})"
+        f"mlygeo, version {result['mlygeo']} (GDAL {result['GDAL']}, PROJ {result['PROJ']}, GEOS {result['GEOS']})"
     )
 
 
-def test_nothing_of_the_machine_is_told():
+def test_nothing_of_the_machine_is_reported():
     text = program("info", "--packages", "all").stdout + program("--version").stdout
     assert "secret-word" not in text
     assert "/" not in text.replace("://", "")

@@ -57,7 +57,7 @@ def lab(colour, sight):
 
 
 @pytest.mark.parametrize("sight", BLIND)
-def test_colours_are_told_apart_by_everyone(sight):
+def test_colours_are_distinguishable_for_everyone(sight):
     for palette in (style.CATEGORIES, style.SCALE, (style.BLUE, style.GREEN, style.VERMILION)):
         for first, second in itertools.combinations(palette, 2):
             apart = np.linalg.norm(lab(first, sight) - lab(second, sight))

@@ -592,7 +592,7 @@ def test_a_damaged_file_is_one_line_that_names_it(tmp_path, name, content):
     assert "\n" not in str(caught.value)
 
 
-def test_files_without_streets_are_told_from_damaged_ones(tmp_path):
+def test_files_without_streets_are_distinguished_from_damaged_ones(tmp_path):
     (tmp_path / "empty.osm").write_text("<osm version='0.6'></osm>")
     building = write_osm(tmp_path / "building.osm", GRID, {1: ([10, 20], {"building": "yes"})})
     clipped = write_osm(tmp_path / "clipped.osm", {1: (9, 48)}, {1: ([1, 2], {"highway": "path"})})

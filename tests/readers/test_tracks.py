@@ -598,7 +598,7 @@ def test_tables(given_file, text, expected):
     assert pd.isna(tracks["time"][0]) if expected is None else tracks["time"][0] == pd.Timestamp(expected, tz="UTC")
 
 
-def test_formats_are_told_by_content(given_file):
+def test_formats_are_recognised_by_content(given_file):
     when = datetime(2024, 6, 9, 8)
     log = (rmc(when, 1, 2) + gga(when, 1, 2)).encode()
     assert len(given_file(log, "track.gpx.txt")) == 1

@@ -51,30 +51,30 @@ def test_tracks_are_those_of_mapillary_tools(name):
     np.testing.assert_allclose(lat, column(points, "lat"), rtol=0, atol=1e-7)
     np.testing.assert_allclose(lon, column(points, "lon"), rtol=0, atol=1e-7)
     np.testing.assert_allclose(tracks["video_time_s"], column(points, "time"), rtol=0, atol=0.010)
-    told = column(points, "alt")
-    known = np.isfinite(told)
-    np.testing.assert_allclose(tracks["altitude"][known], told[known], rtol=0, atol=1e-3)
+    result = column(points, "alt")
+    known = np.isfinite(result)
+    np.testing.assert_allclose(tracks["altitude"][known], result[known], rtol=0, atol=1e-3)
     # They tell the time of each payload for all its points; ours is the same where a payload starts.
-    told = column(points, "epoch_time" if "epoch_time" in points[0] else "time_gps_epoch")
-    starts = np.diff(told, prepend=0) != 0
-    np.testing.assert_allclose(epoch(tracks)[starts], told[starts], rtol=0, atol=0.010)
+    result = column(points, "epoch_time" if "epoch_time" in points[0] else "time_gps_epoch")
+    starts = np.diff(result, prepend=0) != 0
+    np.testing.assert_allclose(epoch(tracks)[starts], result[starts], rtol=0, atol=0.010)
     assert tracks["time"].is_monotonic_increasing
     assert tracks.attrs["make"] == EXPECTED[name]["make"]
     assert (tracks.attrs["model"] or "") == EXPECTED[name]["model"]
 
 
 def test_tracks_are_those_of_exiftool():
-    told = json.loads((VIDEOS / "gopro_max-heromode.exiftool.json").read_text())[0]
+    result = json.loads((VIDEOS / "gopro_max-heromode.exiftool.json").read_text())[0]
     tracks = read_video(VIDEOS / "gopro_max-heromode.mp4")
     lon, lat = frames.lonlat(tracks)
     # ExifTool keeps the last point of each payload under its document, in its own order of tags.
-    payloads = [key.split(":")[0] for key in told if key.endswith(":GPSDateTime")]
+    payloads = [key.split(":")[0] for key in result if key.endswith(":GPSDateTime")]
     assert len(payloads) == 11
     for number, document in enumerate(payloads):
-        moment = pd.Timestamp(told[f"{document}:GPSDateTime"].replace(":", "-", 2), tz="UTC")
+        moment = pd.Timestamp(result[f"{document}:GPSDateTime"].replace(":", "-", 2), tz="UTC")
         nearest = (tracks["time"] - moment).abs().dt.total_seconds()
         assert nearest.min() <= 0.010, number
-        spot = np.hypot(lat - told[f"{document}:GPSLatitude"], lon - told[f"{document}:GPSLongitude"])
+        spot = np.hypot(lat - result[f"{document}:GPSLatitude"], lon - result[f"{document}:GPSLongitude"])
         assert spot.min() <= 1e-7
     for name in ("blackvue_form_leeds", "camm_from_gopro_max"):
         points = json.loads((VIDEOS / f"{name}.exiftool.json").read_text())["points"]
@@ -86,12 +86,12 @@ def test_tracks_are_those_of_exiftool():
 @pytest.mark.parametrize("name", GPMF["files"])
 def test_raw_payloads_decode_as_their_scale_says(name):
     content = (VIDEOS / "gpmf" / name).read_bytes()
-    for key, told in GPMF["files"][name].items():
+    for key, result in GPMF["files"][name].items():
         found = [stream for stream in streams(content) if stream.key == key.encode()]
         values = np.concatenate([stream[2] for stream in found])
-        expected = pd.DataFrame(told["samples"], columns=GPMF["columns"][key])
+        expected = pd.DataFrame(result["samples"], columns=GPMF["columns"][key])
         np.testing.assert_allclose(values[:, :5], expected[["lat", "lon", "alt", "speed2d", "speed3d"]], rtol=1e-12)
-        assert {stream.device for stream in found} == {told["device"]}
+        assert {stream.device for stream in found} == {result["device"]}
         if key == "GPS9":
             others = expected[["days_since_2000", "seconds_of_day", "dop", "fix"]]
             np.testing.assert_allclose(values[:, 5:9], others, rtol=1e-12)
@@ -106,15 +106,15 @@ def test_gps9_tells_each_point_its_own_time(tmp_path):
     gps9_only = payload.replace(b"GPS5", b"GPSx")
     video = tmp_path / "hero11.mp4"
     video.write_bytes(made.movie(b"gpmd", b"meta", [gps9_only], [10_000]))
-    told = pd.DataFrame(GPMF["files"]["hero11_vigo.raw"]["GPS9"]["samples"], columns=GPMF["columns"]["GPS9"])
+    result = pd.DataFrame(GPMF["files"]["hero11_vigo.raw"]["GPS9"]["samples"], columns=GPMF["columns"]["GPS9"])
     tracks = read_video(video)
     first = next(streams(gps9_only))[2]
-    assert 0 < len(tracks) <= len(told)
-    times = pd.to_datetime(told["date"][: len(first)], utc=True)
+    assert 0 < len(tracks) <= len(result)
+    times = pd.to_datetime(result["date"][: len(first)], utc=True)
     found = tracks["time"].iloc[: len(times)]
     assert (found.reset_index(drop=True) - times).abs().max() <= pd.Timedelta("2ms")
     assert tracks["fix"].eq(3).all()
-    np.testing.assert_allclose(tracks["dop"].iloc[: len(times)], told["dop"][: len(times)])
+    np.testing.assert_allclose(tracks["dop"].iloc[: len(times)], result["dop"][: len(times)])
 
 
 TRACK = [(48.77 + 1e-4 * i, 9.17 - 2e-4 * i, 240.0 + i) for i in range(20)]
@@ -308,7 +308,7 @@ def test_broken_files_are_named_and_nothing_else(path):
             video_info(path)
 
 
-def told_alone(at, data, samples, lasting, time):
+def recorded_alone(at, data, samples, lasting, time):
     return [(made.tfhd(1, moof=True), made.tfdt(time), made.trun(len(samples), shift=data, **sizes(samples, lasting)))]
 
 
@@ -359,7 +359,7 @@ def some_bytes_after_another(at, data, samples, lasting, time):
 
 
 STYLES = {
-    told_alone: {}, from_the_file: {}, from_the_data: {}, without_times: {}, without_records: {}, in_two_parts: {},
+    recorded_alone: {}, from_the_file: {}, from_the_data: {}, without_times: {}, without_records: {}, in_two_parts: {},
     without_anything: {"mvex": made.extends(1, duration=1000, size=60)},
     after_another: {"lead": 10}, some_bytes_after_another: {"lead": 10},
 }  # fmt: skip
@@ -427,7 +427,7 @@ def test_what_a_run_tells_of_its_samples(tmp_path):
 
 
 def test_the_duration_is_what_the_file_says_of_all_fragments_or_their_sum(tmp_path):
-    content = b"camm", b"camm", camm_samples(), [500] * 20, told_alone
+    content = b"camm", b"camm", camm_samples(), [500] * 20, recorded_alone
     assert listed(made.fragmented(*content), tmp_path).duration_s == 10
     assert listed(made.fragmented(*content, first=5), tmp_path).duration_s == 10
     assert listed(made.fragmented(*content, mvex=made.extends(1, whole=12_345)), tmp_path).duration_s == 12.345
@@ -438,14 +438,14 @@ def test_the_duration_is_what_the_file_says_of_all_fragments_or_their_sum(tmp_pa
 def test_a_video_cut_out_of_a_broadcast_starts_at_its_first_sample(tmp_path):
     video = tmp_path / "cut_out.mp4"
     for start, begins in ((3_600_000, 0), (9_000, 9)):
-        video.write_bytes(made.fragmented(b"camm", b"camm", camm_samples(), [1000] * 20, told_alone, start=start))
+        video.write_bytes(made.fragmented(b"camm", b"camm", camm_samples(), [1000] * 20, recorded_alone, start=start))
         np.testing.assert_allclose(read_video(video)["video_time_s"], begins + np.arange(20))
         assert listed(video.read_bytes(), tmp_path).duration_s == begins + 20
 
 
 @pytest.mark.parametrize("lost", [30, 100, 150, 200, 300])
 def test_of_a_fragment_that_was_cut_off_what_is_there_is_read(tmp_path, lost):
-    content = made.fragmented(b"camm", b"camm", camm_samples(), [1000] * 20, told_alone, per=4)
+    content = made.fragmented(b"camm", b"camm", camm_samples(), [1000] * 20, recorded_alone, per=4)
     video = tmp_path / "cut.mp4"
     video.write_bytes(content[:-lost])
     there = 20 - min(-(-lost // 60), 4)
@@ -462,7 +462,7 @@ def test_of_a_fragment_that_was_cut_off_what_is_there_is_read(tmp_path, lost):
 
 def test_a_fragmented_file_without_pictures_says_so(tmp_path):
     video = tmp_path / "no_pictures.mp4"
-    video.write_bytes(made.fragmented(b"camm", b"camm", camm_samples(), [1000] * 20, told_alone))
+    video.write_bytes(made.fragmented(b"camm", b"camm", camm_samples(), [1000] * 20, recorded_alone))
     with pytest.raises(FormatError, match=r"no_pictures\.mp4 holds no pictures"):
         video_info(video)
 
@@ -489,17 +489,17 @@ def test_frames_in_fragments_are_the_packets_of_ffmpeg(tmp_path, flags):
     assert (b"moof" in video.read_bytes()) == bool(flags)
     with av.open(str(video)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
-        told = np.array([(one.pos, one.size, one.pts, one.dts, one.is_keyframe) for one in packets])
+        result = np.array([(one.pos, one.size, one.pts, one.dts, one.is_keyframe) for one in packets])
         seconds = container.duration / 1e6
     track = listed(video.read_bytes(), tmp_path).video
     found = track.samples
-    np.testing.assert_array_equal(np.column_stack([found.offset, found.size]), told[:, :2])
+    np.testing.assert_array_equal(np.column_stack([found.offset, found.size]), result[:, :2])
     # Where pictures are shown before their time of decoding, FFmpeg shows all of a fragment later by as much.
     moved = max(0, (found.time - found.shown).max()) if "negative" in flags else 0
     assert (moved > 0) == ("negative" in flags)
-    np.testing.assert_array_equal(found.shown + track.delay + moved, told[:, 2])
-    np.testing.assert_array_equal(found.time + track.delay, told[:, 3])
-    np.testing.assert_array_equal(found.key, told[:, 4])
+    np.testing.assert_array_equal(found.shown + track.delay + moved, result[:, 2])
+    np.testing.assert_array_equal(found.time + track.delay, result[:, 3])
+    np.testing.assert_array_equal(found.key, result[:, 4])
     info = video_info(video)
     assert (info.frames, info.frame_rate, info.problem) == (72, 24, None)
     assert info.duration_s == pytest.approx(seconds) == 3
@@ -616,7 +616,7 @@ def test_claims_of_fragments_cost_nothing(tmp_path, name):
 
 def test_a_day_of_fragments_is_read_whole(tmp_path):
     count, video = 172_800, tmp_path / "day.mp4"
-    one = made.fragmented(b"camm", b"camm", camm_samples(1), [500], told_alone)
+    one = made.fragmented(b"camm", b"camm", camm_samples(1), [500], recorded_alone)
     head, pair = np.frombuffer(one[: one.index(b"moof") - 4], np.uint8), one[one.index(b"moof") - 4 :]
     pairs = np.tile(np.frombuffer(pair, np.uint8), (count, 1))
     at = pair.index(b"tfdt") + 8
@@ -665,9 +665,9 @@ def test_the_verb_writes_gpx_and_frames(tmp_path, capsys):
     assert both["track_id"].nunique() == 3
     target = tmp_path / "tracks.parquet"
     assert cli.main(["tracks", str(gopro), str(broken), "-o", str(target), "--json", "-q"]) == 3
-    told = json.loads(capsys.readouterr().out)
-    assert list(told["failed"]) == [str(broken)]
-    assert told["points"] == len(mlygeo.read_frame(target, frame="tracks")) == 191
+    result = json.loads(capsys.readouterr().out)
+    assert list(result["failed"]) == [str(broken)]
+    assert result["points"] == len(mlygeo.read_frame(target, frame="tracks")) == 191
     assert cli.main(["tracks", str(broken), "-o", str(target)]) == 1
     assert cli.main(["tracks", str(tmp_path / "nowhere"), "-o", str(target)]) == 1
     assert cli.main(["tracks", str(gopro), "-o", "x.doc"]) == 1

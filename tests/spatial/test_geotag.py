@@ -222,7 +222,7 @@ def test_long_track_says_that_other_hours_fit_too():
     assert "1 h behind (its time zone?; 4 other whole hours fit too)" in tagged["error"][0]
 
 
-def test_long_gaps_are_bridged_and_told_or_not_bridged(caplog):
+def test_long_gaps_are_bridged_and_reported_or_not_bridged(caplog):
     track = pd.concat([straight(seconds=10), straight(seconds=10, start=1000.0, lon=9.1)], ignore_index=True)
     images = photos(5, 10.5, 500, 999.5, 1005)
     bridged = geotag(images, track)
@@ -292,7 +292,7 @@ def test_burst_within_a_second_is_spread_along_the_way():
     assert not flag_duplicates(cut_sequences(tagged))["is_duplicate"].any()
 
 
-def test_images_that_cannot_be_used_stay_and_those_without_a_time_are_told():
+def test_images_that_cannot_be_used_stay_and_those_without_a_time_are_reported():
     images = loops.frame([{"t": 5, "error": "broken"}, {"t": None, "lon": 1.0, "lat": 2.0}, {"t": 6}])
     tagged = geotag(images, straight())
     assert tagged["error"].tolist()[:2] == ["broken", "no capture time, which the track goes by"]

@@ -65,31 +65,31 @@ def right_again(server):
 
 class TestRecordedAnswers:
     @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
-    def test_an_image_is_told_as_the_service_told_it(self, raw, path):
+    def test_an_image_has_the_fields_of_the_service(self, raw, path):
         expected = json.loads(path.read_text())
         with serve(raw) as server:
-            told = ask(f"{server.url}/{path.stem}", fields=",".join(expected)).json
-        assert list(told) == list(expected), "the same fields, in the order in which they were asked for"
+            answer = ask(f"{server.url}/{path.stem}", fields=",".join(expected)).json
+        assert list(answer) == list(expected), "the same fields, in the order in which they were asked for"
         for name in THUMBS:
-            assert told.pop(name).startswith(server.url)
+            assert answer.pop(name).startswith(server.url)
             expected.pop(name)
-        assert told == expected
-        assert [type(value) for value in told.values()] == [type(value) for value in expected.values()]
+        assert answer == expected
+        assert [type(value) for value in answer.values()] == [type(value) for value in expected.values()]
 
     def test_absent_values_are_left_out(self, raw):
         assert "mesh" not in recorded("308609047601518")
         with serve(raw) as server:
-            told = ask(f"{server.url}/308609047601518", fields=",".join(IMAGE_FIELDS - THUMBS.keys())).json
-        assert not {"mesh", "creator", "organization", "make", "model"} & set(told)
-        assert None not in told.values()
+            answer = ask(f"{server.url}/308609047601518", fields=",".join(IMAGE_FIELDS - THUMBS.keys())).json
+        assert not {"mesh", "creator", "organization", "make", "model"} & set(answer)
+        assert None not in answer.values()
 
     def test_image_ids(self, raw):
         expected = recorded("image_ids_7nfcwfvjdtphz7yj6zat6a")["data"]
         with serve(raw) as server:
-            told = ask(f"{server.url}/image_ids", sequence_id="7nfcwfvjdtphz7yj6zat6a").json
-        assert list(told) == ["data"]
+            answer = ask(f"{server.url}/image_ids", sequence_id="7nfcwfvjdtphz7yj6zat6a").json
+        assert list(answer) == ["data"]
         ours = {int(path.stem) for path in RECORDED}
-        assert told["data"] == [item for item in expected if int(item["id"]) in ours], "in the recorded order"
+        assert answer["data"] == [item for item in expected if int(item["id"]) in ours], "in the recorded order"
 
     def test_a_user(self, city):
         expected = recorded("user_104214208486349")
@@ -110,20 +110,20 @@ class TestRecordedAnswers:
     def test_errors(self, city, name, faults, token):
         expected = recorded(name)["error"]
         with serve(city, faults=faults, token=TOKEN) as server:
-            told = ask(f"{server.url}/{city['id'].iloc[0]}", token=token).json
-        assert list(told) == ["error"]
+            answer = ask(f"{server.url}/{city['id'].iloc[0]}", token=token).json
+        assert list(answer) == ["error"]
         for key in ("message", "type", "code", "is_transient"):
-            assert told["error"].get(key) == expected.get(key)
-        assert isinstance(told["error"]["fbtrace_id"], str)
+            assert answer["error"].get(key) == expected.get(key)
+        assert isinstance(answer["error"]["fbtrace_id"], str)
 
 
 class TestEntities:
     def test_every_column_in_the_services_form(self, server, city):
         row = city[city["organization_id"].notna() & city["altitude"].notna() & ~city["is_pano"]].iloc[0]
-        told = ask(f"{server.url}/{row.id}", fields=",".join(IMAGE_FIELDS)).json
-        urls = {name: told.pop(name) for name in THUMBS}
+        answer = ask(f"{server.url}/{row.id}", fields=",".join(IMAGE_FIELDS)).json
+        urls = {name: answer.pop(name) for name in THUMBS}
         assert len({urlsplit(url).path for url in urls.values()}) == 4
-        assert told == {
+        assert answer == {
             "id": str(row.id),
             "sequence": row.sequence_id,
             "captured_at": round(row.captured_at.timestamp() * 1000),
@@ -140,7 +140,7 @@ class TestEntities:
                 "coordinates": [pytest.approx(row.geometry.x, abs=1e-11), pytest.approx(row.geometry.y, abs=1e-11)],
             },
         }
-        assert type(told["captured_at"]) is int
+        assert type(answer["captured_at"]) is int
 
     def test_without_fields_only_the_id_comes(self, server, city):
         number = str(city["id"].iloc[3])
@@ -179,9 +179,9 @@ class TestEntities:
 
     def test_several_keyed_by_id(self, server, city):
         ids = [str(number) for number in city["id"].head(50)]
-        told = ask(f"{server.url}/", ids=",".join(ids), fields="sequence").json
-        assert list(told) == ids
-        assert all(told[name] == ask(f"{server.url}/{name}", fields="sequence").json for name in ids[:5])
+        answer = ask(f"{server.url}/", ids=",".join(ids), fields="sequence").json
+        assert list(answer) == ids
+        assert all(answer[name] == ask(f"{server.url}/{name}", fields="sequence").json for name in ids[:5])
         assert ask(f"{server.url}/", ids=f"{ids[0]},5", fields="id").error == (100, 33), "one spoils the call"
         assert ask(f"{server.url}/", ids=",".join([*ids, "5"])).error == (100, None)
         assert ask(f"{server.url}/", ids=ids[0], fields="nope").error == (100, None)
@@ -189,9 +189,9 @@ class TestEntities:
 
     def test_many_in_a_list(self, server, city):
         ids = [str(number) for number in city["id"].tail(200)]
-        told = ask(f"{server.url}/images", image_ids=",".join([*ids[:-1], "5", ids[0]]), fields="captured_at").json
-        assert [image["id"] for image in told["data"]] == ids[:-1]
-        assert list(told) == ["data"]
+        answer = ask(f"{server.url}/images", image_ids=",".join([*ids[:-1], "5", ids[0]]), fields="captured_at").json
+        assert [image["id"] for image in answer["data"]] == ids[:-1]
+        assert list(answer) == ["data"]
         assert ids_of(ask(f"{server.url}/images", image_ids=",".join(ids))) == [int(number) for number in ids]
         assert ask(f"{server.url}/images", image_ids=",".join([*ids, "5"])).error == (100, None)
         for wrong in ("", ",", "5,x"):
@@ -199,8 +199,8 @@ class TestEntities:
         assert server.count("images") >= 4
 
     def test_organizations_and_people(self, server, city):
-        told = ask(f"{server.url}/24595874160038714", fields="slug,name,description").json
-        assert set(told) == {"slug", "name", "description", "id"}
+        answer = ask(f"{server.url}/24595874160038714", fields="slug,name,description").json
+        assert set(answer) == {"slug", "name", "description", "id"}
         number = city["creator_id"].iloc[0]
         assert ask(f"{server.url}/{number}").json == {"id": str(number)}
         assert ask(f"{server.url}/me").json == {"id": str(city["creator_id"].mode().iloc[0])}
@@ -217,8 +217,8 @@ class TestEntities:
     def test_sequences_in_order(self, server, city):
         name = city["sequence_id"].mode().iloc[0]
         own = city[city["sequence_id"] == name].sort_values(["captured_at", "id"])
-        told = ask(f"{server.url}/image_ids", sequence_id=name).json["data"]
-        assert [int(image["id"]) for image in told] == own["id"].tolist()
+        answer = ask(f"{server.url}/image_ids", sequence_id=name).json["data"]
+        assert [int(image["id"]) for image in answer] == own["id"].tolist()
         assert ask(f"{server.url}/image_ids", sequence_id="none").json == {"data": []}
         assert ask(f"{server.url}/image_ids").error == (100, None)
 
@@ -255,10 +255,10 @@ class TestComputedPositions:
         column = pd.Series(list(form(moved)), dtype=object)
         column[1] = None
         with serve(few.assign(computed_geometry=column)) as server:
-            told = [ask(f"{server.url}/{number}", fields="computed_geometry,geometry").json for number in few["id"]]
-        assert told[0]["computed_geometry"]["type"] == "Point"
-        assert told[0]["computed_geometry"]["coordinates"] == pytest.approx([moved[0].x, moved[0].y], abs=1e-11)
-        assert set(told[1]) == {"geometry", "id"}
+            answer = [ask(f"{server.url}/{number}", fields="computed_geometry,geometry").json for number in few["id"]]
+        assert answer[0]["computed_geometry"]["type"] == "Point"
+        assert answer[0]["computed_geometry"]["coordinates"] == pytest.approx([moved[0].x, moved[0].y], abs=1e-11)
+        assert set(answer[1]) == {"geometry", "id"}
 
 
 BOX = (9.166, 48.766, 9.172, 48.774)

@@ -140,7 +140,7 @@ class TestAddresses:
         assert ask(url).status == 410
         assert ask(address(server, number)).status == 200
 
-    def test_after_thirty_days_unless_told_otherwise(self, server, few):
+    def test_after_thirty_days_by_default(self, server, few):
         expiry = int(parse_qs(urlsplit(address(server, few["id"].iloc[0])).query)["oe"][0], 16)
         assert expiry - time.time() == pytest.approx(30 * 86_400, abs=60)
 

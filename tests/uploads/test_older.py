@@ -61,8 +61,8 @@ class TestToday:
         moved = tmp_path / "moved"
         shutil.copytree(photos, moved)
         paths = sorted(moved.glob("*.jpg"))
-        told = [entry(path, 300 + number, "another") for number, path in enumerate(paths)]
-        (moved / "mapillary_image_description.json").write_text(json.dumps(told))
+        listed = [entry(path, 300 + number, "another") for number, path in enumerate(paths)]
+        (moved / "mapillary_image_description.json").write_text(json.dumps(listed))
         assert upload(server, moved).attrs["summary"]["there_by_mapillary_tools"] == 6
         # Another photo under the name of one that is up.
         paths[0].write_bytes(photo(77))
@@ -128,11 +128,11 @@ class TestDamage:
 
 def test_first_records_told_no_md5_of_images(server, tmp_path):
     entries = folder_of(tmp_path / "photos", 4)
-    told = [{key: value for key, value in each.items() if key not in {"md5sum", "filesize"}} for each in entries[:2]]
-    told[1]["MAPCaptureTime"] = "2001_01_01_00_00_00_000"  # another photo had this name
+    listed = [{key: value for key, value in each.items() if key not in {"md5sum", "filesize"}} for each in entries[:2]]
+    listed[1]["MAPCaptureTime"] = "2001_01_01_00_00_00_000"  # another photo had this name
     place = tmp_path / "official" / "history" / "ab"
     place.mkdir(parents=True)
-    (place / "cdef.json").write_text(json.dumps({"params": {}, "summary": {}, "descs": told}))
+    (place / "cdef.json").write_text(json.dumps({"params": {}, "summary": {}, "descs": listed}))
     summary = upload(server, tmp_path / "photos").attrs["summary"]
     assert (summary["images"], summary["there_by_mapillary_tools"]) == (3, 1)
 
@@ -145,14 +145,14 @@ class TestOf2019:
         folder_of(tmp_path / "trip" / "photos", 6)
         return tmp_path / "trip" / "photos"
 
-    def flag(self, photos, number, *flags, logs=None, time_told=None):
+    def flag(self, photos, number, *flags, logs=None, capture_time=None):
         logs = logs or photos / ".mapillary" / "logs" / f"img_{number:04}"
         logs.mkdir(parents=True)
         for flag in ("mapillary_image_description_success", *flags):
             (logs / flag).touch()
             (logs / f"{flag}_2019_06_09_12_00_00").touch()
-        if time_told:
-            (logs / "mapillary_image_description.json").write_text(json.dumps({"MAPCaptureTime": time_told}))
+        if capture_time:
+            (logs / "mapillary_image_description.json").write_text(json.dumps({"MAPCaptureTime": capture_time}))
 
     def test_flags_count(self, server, photos):
         self.flag(photos, 0, "upload_success")
@@ -173,8 +173,8 @@ class TestOf2019:
                  json.loads((photos / "mapillary_image_description.json").read_text())}  # fmt: skip
         paths = sorted(times)
         self.flag(photos, 0, "upload_success")
-        self.flag(photos, 1, "upload_success", time_told="2019_01_01_00_00_00_000")
-        self.flag(photos, 2, "upload_success", time_told=times[paths[2]])  # a copy of the folder, with other dates
+        self.flag(photos, 1, "upload_success", capture_time="2019_01_01_00_00_00_000")
+        self.flag(photos, 2, "upload_success", capture_time=times[paths[2]])  # a copy of the folder, with other dates
         later = time.time() + 60
         for path in paths[:3]:
             os.utime(path, (later, later))
@@ -185,8 +185,8 @@ class TestOf2019:
         folder = tmp_path / "app"
         folder.mkdir()
         for number in range(3):
-            told = {"MAPLatitude": 1.0, "MAPLongitude": 2.0, "MAPCaptureTime": f"2019_01_01_00_00_0{number}_000"}
-            (folder / f"img_{number:04}.jpg").write_bytes(with_description(photo(number), told))
-        self.flag(folder, 1, "upload_success", time_told="2019_01_01_00_00_01_000")
+            result = {"MAPLatitude": 1.0, "MAPLongitude": 2.0, "MAPCaptureTime": f"2019_01_01_00_00_0{number}_000"}
+            (folder / f"img_{number:04}.jpg").write_bytes(with_description(photo(number), result))
+        self.flag(folder, 1, "upload_success", capture_time="2019_01_01_00_00_01_000")
         os.utime(folder / "img_0001.jpg", (time.time() + 60,) * 2)
         assert upload(server, folder).attrs["summary"]["there_by_mapillary_tools"] == 1

@@ -64,9 +64,9 @@ def processed(folder, count=3, **options):
 def app_photo(path, number, **more):
     """Write a photo as the Mapillary app takes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = {"MAPLatitude": 48.77 + number * 1e-5, "MAPLongitude": 9.17, "MAPSequenceUUID": "app",
+    fields = {"MAPLatitude": 48.77 + number * 1e-5, "MAPLongitude": 9.17, "MAPSequenceUUID": "app",
             "MAPCaptureTime": f"2024_01_01_00_00_{number:02}_000", **more}  # fmt: skip
-    path.write_bytes(with_description(photo(number), told))
+    path.write_bytes(with_description(photo(number), fields))
 
 
 def owners(server):
@@ -84,10 +84,10 @@ SECRET = {"organization_key": "2", "private": True}
 class TestWhatProcessWasTold:
     def assert_secret(self, server, count=3):
         (cluster,) = clusters_of(server.store)
-        told = described(cluster)
+        result = described(cluster)
         assert cluster["organization_id"] == "2"
-        assert len(told) == count
-        for each in told:
+        assert len(result) == count
+        for each in result:
             assert (each["MAPPrivate"], each["MAPOrganizationKey"], each["MAPSettingsUsername"]) == (True, "2", "sec")
             assert each["MAPPhotoUUID"]
 
@@ -122,12 +122,12 @@ class TestWhatProcessWasTold:
         """What it holds counts as it stands there; what it has no field for comes from the record."""
         folder = processed(tmp_path / "p", **SECRET)
         path = folder / DESCRIPTION
-        told = json.loads(path.read_text())
-        for each in told:
+        result = json.loads(path.read_text())
+        for each in result:
             each["MAPLatitude"] = 12.5
             each.pop("MAPCompassHeading", None)
-        told[0]["MAPOrganizationKey"] = "3"
-        path.write_text(json.dumps(told))
+        result[0]["MAPOrganizationKey"] = "3"
+        path.write_text(json.dumps(result))
         mlygeo.upload(folder, service=service_of(server))
         assert owners(server) == [("3", 1), ("2", 2)]
         sent = [each for cluster in clusters_of(server.store) for each in described(cluster)]
@@ -220,8 +220,10 @@ class TestOrganizations:
             app_photo(tmp_path / "p" / f"{number}.jpg", number, **({"MAPOrganizationKey": "2"} if number % 2 else {}))
         mlygeo.upload(tmp_path / "p", service=service_of(server), organization_key="3")
         assert {owner for owner, _ in owners(server)} == {"3"}
-        told = [each.get("MAPOrganizationKey") for cluster in clusters_of(server.store) for each in described(cluster)]
-        assert sorted(told, key=str) == ["3", "3", None, None]
+        result = [
+            each.get("MAPOrganizationKey") for cluster in clusters_of(server.store) for each in described(cluster)
+        ]
+        assert sorted(result, key=str) == ["3", "3", None, None]
 
     def test_none_can_be_given_too(self, server, tmp_path):
         app_photo(tmp_path / "p" / "0.jpg", 0, MAPOrganizationKey="42")
@@ -236,7 +238,7 @@ class TestOrganizations:
             mlygeo.upload(tmp_path / "zips", service=service_of(server), organization_key="3")
         assert nothing_sent(server)
 
-    def test_a_name_that_process_was_told_is_looked_up(self, server, environment, tmp_path):
+    def test_a_name_that_process_was_given_is_looked_up(self, server, environment, tmp_path):
         folder = processed(tmp_path / "p", user_name="user_1", organization_name="City", private=True)
         Credentials().keep(User("user_1", USER_TOKEN, user_name="user_1"))
         with pytest.raises(CredentialsError, match="no organization 'City' was used before"):
@@ -330,7 +332,7 @@ class TestUsers:
         folder = processed(tmp_path / "p", user_name="jim")
         assert mlygeo.upload(folder, token=USER_TOKEN).attrs["summary"]["images"] == 3
 
-    def test_several_users_have_to_be_told_apart(self, server, tmp_path):
+    def test_several_users_have_to_be_distinguished(self, server, tmp_path):
         processed(tmp_path / "p" / "a", user_name="jane")
         processed(tmp_path / "p" / "b", user_name="jim")
         with pytest.raises(InputError, match="several users: jane, jim") as caught:
@@ -364,10 +366,10 @@ class TestWhatPhotosSayThemselves:
         folder = tmp_path / "app"
         camera_folder(folder, 3)
         for number, path in enumerate(sorted(folder.rglob("*.[jJ][pP][gG]"))):
-            told = {"MAPLatitude": 48.77 + number * 1e-3, "MAPLongitude": 9.17, "MAPPrivate": True,
+            fields = {"MAPLatitude": 48.77 + number * 1e-3, "MAPLongitude": 9.17, "MAPPrivate": True,
                     "MAPCaptureTime": f"2024_06_09_12_00_{number:02}_000", "MAPOrganizationKey": "2",
                     "MAPSettingsUsername": "jane"}  # fmt: skip
-            path.write_bytes(with_description(path.read_bytes(), told))
+            path.write_bytes(with_description(path.read_bytes(), fields))
         return folder
 
     def test_private_images_stay_private(self, photos, server, environment, tmp_path):
@@ -382,7 +384,7 @@ class TestWhatPhotosSayThemselves:
         assert str(cluster["organization_id"]) == "2"
         assert all(one["MAPPrivate"] is True for one in described(cluster))
 
-    def test_what_is_told_counts_before_it(self, photos):
+    def test_what_is_given_counts_before_it(self, photos):
         images = mlygeo.process(photos, user_name="bob", organization_key="3")
         assert images["user_name"].eq("bob").all()
         assert images["organization_key"].eq("3").all()

@@ -129,9 +129,9 @@ class TestProtocol:
                 organization_id="2",
             )
         assert stored(server) == BODY
-        told = clusters_of(server.store)
-        assert [each["cluster_id"] for each in told] == [cluster]
-        assert told[0]["organization_id"] == "2"
+        result = clusters_of(server.store)
+        assert [each["cluster_id"] for each in result] == [cluster]
+        assert result[0]["organization_id"] == "2"
 
     def test_a_rate_limit_holds_everybody_for_the_time_that_is_asked(self, server):
         server.faults = Faults(rate=1.0, first=1, backoff_ms=300, only=("upload",))
@@ -145,7 +145,7 @@ class TestProtocol:
         with pytest.raises(ThrottledError, match="wait 3,600 s"):
             send(server, b"another")
 
-    def test_retry_after_is_kept_where_no_backoff_is_told(self, server):
+    def test_retry_after_is_kept_where_no_backoff_is_reported(self, server):
         server.faults = Faults(rate=1.0, first=1, backoff_ms=None, retry_after="1", only=("upload",))
         started = time.monotonic()
         send(server)
@@ -229,11 +229,11 @@ class TestUpload:
         uploaded = server.count("upload")
         shutil.copytree(photos, tmp_path / "copy")
         (tmp_path / "copy" / "extra.jpg").write_bytes(photo(77))
-        told = json.loads((photos / "mapillary_image_description.json").read_text())
-        for each in told:
+        result = json.loads((photos / "mapillary_image_description.json").read_text())
+        for each in result:
             each["filename"] = each["filename"].replace("/photos/", "/copy/")
-        told.append(entry(tmp_path / "copy" / "extra.jpg", 500, "seq-2"))
-        (tmp_path / "copy" / "mapillary_image_description.json").write_text(json.dumps(told))
+        result.append(entry(tmp_path / "copy" / "extra.jpg", 500, "seq-2"))
+        (tmp_path / "copy" / "mapillary_image_description.json").write_text(json.dumps(result))
         summary = mlygeo.upload([photos, tmp_path / "copy"], service=service_of(server)).attrs["summary"]
         assert (summary["images"], summary["there"], summary["sequences"]) == (1, 20, 1)
         assert server.count("upload") == uploaded + 2, "one image and its manifest"
@@ -254,19 +254,23 @@ class TestUpload:
     def test_the_same_content_twice_in_a_folder_goes_up_once(self, server, photos):
         shutil.copy(photos / "img_0000.jpg", photos / "img_0000_copy.jpg")
         path = photos / "mapillary_image_description.json"
-        told = json.loads(path.read_text())
-        path.write_text(json.dumps([*told, {**told[0], "filename": str(photos / "img_0000_copy.jpg")}]))
+        result = json.loads(path.read_text())
+        path.write_text(json.dumps([*result, {**result[0], "filename": str(photos / "img_0000_copy.jpg")}]))
         summary = mlygeo.upload(photos, service=service_of(server)).attrs["summary"]
         assert (summary["images"], summary["repeated"]) == (10, 1)
         assert [len(cluster["images"]) for cluster in clusters_of(server.store)] == [4, 4, 2]
 
     def test_duplicates_and_what_failed_are_skipped_and_counted(self, server, photos):
         path = photos / "mapillary_image_description.json"
-        told = json.loads(path.read_text())
-        told[1] = {"filename": told[1]["filename"], "filetype": "image",
+        result = json.loads(path.read_text())
+        result[1] = {"filename": result[1]["filename"], "filetype": "image",
                    "error": {"type": "MapillaryDuplicationError", "message": "duplicate"}}  # fmt: skip
-        told[2] = {"filename": told[2]["filename"], "filetype": "image", "error": {"type": "X", "message": "no GPS"}}
-        path.write_text(json.dumps(told))
+        result[2] = {
+            "filename": result[2]["filename"],
+            "filetype": "image",
+            "error": {"type": "X", "message": "no GPS"},
+        }
+        path.write_text(json.dumps(result))
         (photos / "raw.jpg").write_bytes(photo(99))
         summary = mlygeo.upload(photos, service=service_of(server)).attrs["summary"]
         assert summary["images"] == 8
@@ -286,9 +290,9 @@ class TestUpload:
         (folder / "sub").mkdir(parents=True)
         sent = []
         for number in range(4):
-            told = {"MAPLatitude": 1.0, "MAPLongitude": 2.0 + number, "MAPPhotoUUID": f"u{number}",
+            result = {"MAPLatitude": 1.0, "MAPLongitude": 2.0 + number, "MAPPhotoUUID": f"u{number}",
                     "MAPCaptureTime": f"2024_01_01_00_00_0{9 - number}_000", "MAPSequenceUUID": "app"}  # fmt: skip
-            sent.append(with_description(photo(number), told))
+            sent.append(with_description(photo(number), result))
             (folder / "sub" / f"{number}.jpg").write_bytes(sent[-1])
         mlygeo.upload(folder, service=service_of(server))
         cluster = clusters_of(server.store)[0]
@@ -429,8 +433,8 @@ class TestWholeFiles:
         summary = mlygeo.upload(tmp_path / "zips", service=service_of(server)).attrs["summary"]
         assert (summary["zips"], summary["images"]) == (3, 10)
         entries = json.loads((photos / "mapillary_image_description.json").read_text())
-        told = sorted((each for cluster in clusters_of(server.store) for each in described(cluster)), key=str)
-        assert told == sorted(map(in_exif, entries), key=str)
+        result = sorted((each for cluster in clusters_of(server.store) for each in described(cluster)), key=str)
+        assert result == sorted(map(in_exif, entries), key=str)
         assert mlygeo.upload(tmp_path / "zips", service=service_of(server)).attrs["summary"]["zips"] == 0
         assert mlygeo.upload(photos, service=service_of(server)).attrs["summary"]["there"] == 10
         assert len(clusters_of(server.store)) == 3
@@ -449,12 +453,12 @@ class TestWholeFiles:
             for path in (DATA / "video").glob(f"{name}.m*"):
                 shutil.copy(path, folder)
         # The one is known by its description, the other by what is in it.
-        told = {
+        result = {
             "filename": str(folder / "camm_from_gopro_max.mp4"),
             "filetype": "camm",
             "MAPGPSTrack": [[0, 1, 2, 3, 4]],
         }
-        (folder / "mapillary_image_description.json").write_text(json.dumps([told]))
+        (folder / "mapillary_image_description.json").write_text(json.dumps([result]))
         uploads = mlygeo.upload(folder, service=service_of(server))
         assert uploads.attrs["summary"]["videos"] == 2
         assert uploads.attrs["summary"]["skipped"] == {"videos to sample first": 1}
@@ -523,8 +527,8 @@ def test_originals_of_an_import_path_by_time_and_place(images, tmp_path, capsys,
         ids = mine["id"].iloc[:2]
         for number in ids:
             (tmp_path / "by_id").mkdir(exist_ok=True)
-            told = {"MAPLatitude": 1.0, "MAPLongitude": 2.0, "MAPCaptureTime": "2024_01_01_00_00_00_000"}
-            (tmp_path / "by_id" / f"{number}.jpg").write_bytes(with_description(photo(int(number) % 999), told))
+            result = {"MAPLatitude": 1.0, "MAPLongitude": 2.0, "MAPCaptureTime": "2024_01_01_00_00_00_000"}
+            (tmp_path / "by_id" / f"{number}.jpg").write_bytes(with_description(photo(int(number) % 999), result))
         status, _, err = run(capsys, "download", "--import_path", tmp_path / "by_id", "--output_folder", tmp_path / "o2",
                              "--by_property", "key", "-q")  # fmt: skip
         assert status == 0, err

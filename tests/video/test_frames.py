@@ -143,9 +143,9 @@ def test_the_walk_is_a_plain_walk_at_any_speed():
 def test_exif_says_what_the_frame_says(videos, tmp_path, exiftool):
     video = with_track(videos["plain.mp4"], tmp_path)
     images = mlygeo.sample_video(video, video_sample_interval=1.3)
-    told = json.loads(subprocess.run([exiftool, "-j", "-n", "-G1", *images["path"]], capture_output=True).stdout)
+    exif = json.loads(subprocess.run([exiftool, "-j", "-n", "-G1", *images["path"]], capture_output=True).stdout)
     lon, lat = frames.lonlat(images)
-    for row, tags in enumerate(told):
+    for row, tags in enumerate(exif):
         captured = images["captured_at"][row]
         assert tags["GPS:GPSDateStamp"] == f"{captured:%Y:%m:%d}"
         assert tags["Composite:GPSLatitude"] == pytest.approx(lat[row], abs=1e-7)
@@ -288,9 +288,9 @@ def test_a_damaged_video_gives_its_readable_part(tmp_path, capsys, harm):
 def test_pictures_stand_upright(tmp_path, exiftool):
     images = mlygeo.sample_video(IPHONE, import_path=tmp_path, video_sample_interval=1)
     assert images[["width", "height"]].iloc[0].tolist() == [320, 568]
-    told = json.loads(subprocess.run([exiftool, "-j", "-n", images["path"][0]], capture_output=True).stdout)[0]
-    assert (told["ImageWidth"], told["ImageHeight"]) == (320, 568)
-    assert "Orientation" not in told
+    exif = json.loads(subprocess.run([exiftool, "-j", "-n", images["path"][0]], capture_output=True).stdout)[0]
+    assert (exif["ImageWidth"], exif["ImageHeight"]) == (320, 568)
+    assert "Orientation" not in exif
 
 
 @pytest.mark.parametrize("turn", [0, 90, 180, 270])
@@ -335,8 +335,8 @@ def test_folders_and_the_words_of_older_tools(tmp_path, capsys):
     words = ["sample_video", "--import_path", target, "--video_import_path", folder, "--video_sample_interval", 0.5,
              "--video_start_time", 156893940910, "--skip_subfolders", "-o", tmp_path / "f.parquet", "--json", "-q"]  # fmt: skip
     assert cli.main([str(word) for word in words]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["videos"], told["frames"], told["failed"]) == (1, 4, {})
+    result = json.loads(capsys.readouterr().out)
+    assert (result["videos"], result["frames"], result["failed"]) == (1, 4, {})
     images = mlygeo.read_frame(tmp_path / "f.parquet", frame="local_images")
     assert images["captured_at"][0] == pd.Timestamp(156893940910, unit="ms", tz="UTC")
     assert (target / "a.mp4" / "a_000004.jpg").exists()

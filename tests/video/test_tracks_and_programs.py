@@ -204,10 +204,10 @@ def test_the_chain_samples_along_the_track_that_it_geotags_with(plain, tmp_path,
     words = ["video-process", plain, "--import-path", tmp_path / "frames", "--video-sample-distance", "3",
              "--geotag-source", "gpx", "--geotag-source-path", log, "-o", tmp_path / "out", "--json", "-q"]  # fmt: skip
     assert cli.main([str(word) for word in words]) == 0
-    told = json.loads(capsys.readouterr().out)
+    result = json.loads(capsys.readouterr().out)
     images = mlygeo.read_frame(tmp_path / "out" / "images.parquet", frame="local_images")
     alone = mlygeo.sample_video(plain, import_path=tmp_path / "alone", video_sample_distance=3, track=log)
-    assert told["frames"] == len(alone) == len(images)
+    assert result["frames"] == len(alone) == len(images)
     order = images.sort_values("captured_at")
     np.testing.assert_allclose(frames.lonlat(order)[0], frames.lonlat(alone)[0], atol=1e-7)
 
@@ -220,8 +220,8 @@ def test_several_videos_of_a_folder_are_processed_as_one(tmp_path, walk, capsys)
     words = ["video-process", folder, "--video-sample-interval", "1", "--geotag-source", "gpx",
              "--geotag-source-path", walk[0], "--json", "-q"]  # fmt: skip
     assert cli.main([str(word) for word in words]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["videos"], told["frames"]) == (2, 7)
+    result = json.loads(capsys.readouterr().out)
+    assert (result["videos"], result["frames"]) == (2, 7)
     assert len(list((folder / "mapillary_sampled_video_frames").rglob("*.jpg"))) == 7
     other = tmp_path / "elsewhere" / "c.mp4"
     other.parent.mkdir()
@@ -262,7 +262,7 @@ def test_a_copy_of_a_video_is_the_same_video(plain, tmp_path):
     assert "sampled otherwise" in mlygeo.sample_video(video)["error"][0]
 
 
-def test_frames_made_before_the_disk_was_full_are_told(plain, tmp_path, monkeypatch):
+def test_frames_made_before_the_disk_was_full_are_reported(plain, tmp_path, monkeypatch):
     from mlygeo import store
     from mlygeo.errors import FileError
 

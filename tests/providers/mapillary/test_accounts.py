@@ -124,7 +124,7 @@ class TestAtOnce:
             Path, "replace", lambda path, target: seen.append(json.loads(path.read_text())) or replaced(path, target)
         )
         users.alter("jane", lambda user: user.with_organizations({"city": "2"}))
-        assert [told["default"] for told in seen] == ["joe"]
+        assert [result["default"] for result in seen] == ["joe"]
 
     def test_a_lock_that_is_held_is_an_error_in_the_end(self, tmp_path, monkeypatch):
         monkeypatch.setattr(module, "LOCK_S", 0.2)
@@ -242,13 +242,13 @@ class TestNamedFiles:
         assert (jane.token, jane.user_key, jane.organization_key) == ("token%of-jane", "1", "2")
         assert jane.organizations == {"Stadt Köln, 100 %": "2"}
         assert again.default == "joe"
-        told = configparser.RawConfigParser()
-        told.optionxform = str
-        told.read(file, encoding="utf-8")
-        assert dict(told["joe"]) | {"mlygeo_default": "true"} == dict(told["joe"])
-        assert (told["joe"]["user_upload_token"], told["joe"]["MAPSettingsUserKey"]) == ("token-of-joe", "5")
-        assert told["jane"]["something_else"] == "kept"
-        assert told["waiting"]["user_permission_hash"] == "x"
+        result = configparser.RawConfigParser()
+        result.optionxform = str
+        result.read(file, encoding="utf-8")
+        assert dict(result["joe"]) | {"mlygeo_default": "true"} == dict(result["joe"])
+        assert (result["joe"]["user_upload_token"], result["joe"]["MAPSettingsUserKey"]) == ("token-of-joe", "5")
+        assert result["jane"]["something_else"] == "kept"
+        assert result["waiting"]["user_permission_hash"] == "x"
         again.remove("jane")
         assert "token%of-jane" not in file.read_text(encoding="utf-8")
         assert set(Credentials(file).users) == {"joe"}

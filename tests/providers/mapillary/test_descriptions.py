@@ -42,13 +42,13 @@ def full(tmp_path):
 
 
 def test_every_field_becomes_a_column(tmp_path):
-    told = full(tmp_path)
-    images = read_descriptions(write(tmp_path, [told]))
+    fields = full(tmp_path)
+    images = read_descriptions(write(tmp_path, [fields]))
     frames.check(images, frames.LOCAL_IMAGES)
     row = images.iloc[0]
-    assert row["path"] == told["filename"]
+    assert row["path"] == fields["filename"]
     assert row["folder"] == str(tmp_path)
-    assert (row.geometry.x, row.geometry.y) == (told["MAPLongitude"], told["MAPLatitude"])
+    assert (row.geometry.x, row.geometry.y) == (fields["MAPLongitude"], fields["MAPLatitude"])
     assert row["captured_at"] == pd.Timestamp("2024-06-09T12:00:01.001Z")
     assert (row["compass_angle"], row["altitude"], row["gps_accuracy_m"]) == (359.5, -3.125, 1.5)
     assert (row["sequence_id"], row["make"], row["model"], row["camera_uuid"]) == (
@@ -57,23 +57,23 @@ def test_every_field_becomes_a_column(tmp_path):
         "Theta Z1",
         "123_456",
     )
-    assert (row["exif_orientation"], row["filesize"], row["md5sum"]) == (6, told["filesize"], told["md5sum"])
-    assert json.loads(row["meta_tags"]) == told["MAPMetaTags"]
+    assert (row["exif_orientation"], row["filesize"], row["md5sum"]) == (6, fields["filesize"], fields["md5sum"])
+    assert json.loads(row["meta_tags"]) == fields["MAPMetaTags"]
     assert pd.isna(row["error"])
     assert not row["is_duplicate"]
 
 
 def test_what_was_read_is_written_as_it_was(tmp_path):
-    told = [
+    listed = [
         full(tmp_path),
         {"filename": str(tmp_path / "v.mp4"), "filetype": "camm", "filesize": 5, "md5sum": None, "MAPGPSTrack": TRACK,
          "MAPDeviceMake": "Insta360"},
         {"filename": str(tmp_path / "b.jpg"), "filetype": "image",
          "error": {"type": "MapillaryGeoTaggingError", "message": "no GPS"}},
     ]  # fmt: skip
-    first = write(tmp_path, told)
+    first = write(tmp_path, listed)
     again = write_descriptions(read_descriptions(first), tmp_path / "again.json")
-    assert json.loads(again.read_text()) == told
+    assert json.loads(again.read_text()) == listed
 
 
 def test_a_second_reading_of_what_was_written_gives_the_same_frame(tmp_path):
@@ -83,7 +83,7 @@ def test_a_second_reading_of_what_was_written_gives_the_same_frame(tmp_path):
     pd.testing.assert_frame_equal(pd.DataFrame(images), pd.DataFrame(second))
 
 
-def test_what_failed_and_duplicates_are_told_apart(tmp_path):
+def test_what_failed_and_duplicates_are_distinguished(tmp_path):
     images = read_descriptions(
         write(tmp_path, [
             {"error": {"type": DUPLICATE, "message": "a duplicate"}, "filename": "b.jpg", "filetype": "image"},
@@ -156,15 +156,15 @@ def test_whatever_json_says_becomes_rows(tmp_path_factory, told):
 def test_positions_are_right_to_a_centimetre_and_times_to_the_millisecond(lat, lon, heading, ms):
     if (lat, lon) == (0, 0):
         return
-    told = description_of(
+    result = description_of(
         {"geometry": Point(lon, lat), "captured_at": ms, "compass_angle": heading, "sequence_id": "s"}
     )
-    assert abs(told["MAPLatitude"] - lat) <= 5.1e-8
-    assert abs(told["MAPLongitude"] - lon) <= 5.1e-8
-    turn = abs(told["MAPCompassHeading"]["TrueHeading"] - heading)
+    assert abs(result["MAPLatitude"] - lat) <= 5.1e-8
+    assert abs(result["MAPLongitude"] - lon) <= 5.1e-8
+    turn = abs(result["MAPCompassHeading"]["TrueHeading"] - heading)
     assert min(turn, 360 - turn) <= 5.1e-4
-    assert "MAPSequenceUUID" not in told
-    back = pd.to_datetime(told["MAPCaptureTime"], format="%Y_%m_%d_%H_%M_%S_%f", utc=True)
+    assert "MAPSequenceUUID" not in result
+    back = pd.to_datetime(result["MAPCaptureTime"], format="%Y_%m_%d_%H_%M_%S_%f", utc=True)
     assert back == pd.Timestamp(ms, unit="ms", tz="UTC")
 
 
@@ -175,11 +175,11 @@ def test_duplicates_errors_and_what_is_incomplete_are_written_as_failed(tmp_path
          "error": pd.Series([None, None, "broken", None], dtype="str"), "compass_angle": np.nan},
         geometry=[Point(1, 2)] * 4, crs=4326,
     )  # fmt: skip
-    told = json.loads(write_descriptions(images, tmp_path).read_text())
-    assert [each.get("error", {}).get("type") for each in told] == [
+    result = json.loads(write_descriptions(images, tmp_path).read_text())
+    assert [each.get("error", {}).get("type") for each in result] == [
         None, DUPLICATE, "MapillaryDescriptionError", "MapillaryDescriptionError",
     ]  # fmt: skip
-    assert told[2]["error"]["message"] == "broken"
-    assert "capture time" in told[3]["error"]["message"]
+    assert result[2]["error"]["message"] == "broken"
+    assert "capture time" in result[3]["error"]["message"]
     with pytest.raises(InputError, match="position"):
         description_of({"captured_at": 0})

@@ -89,7 +89,7 @@ class TestManyImages:
                 list(graph.images(wrong, fields=FIELDS))
             assert server.count() == 0
 
-    def test_images_that_are_gone_are_told_with_the_reason(self, images, ids):
+    def test_images_that_are_gone_are_reported_with_the_reason(self, images, ids):
         gone = {ids[0], ids[700], ids[701], ids[-1]}
         with serve(images, faults=Faults(gone=gone)) as server, graph_of(server) as graph:
             found, missing = collected(graph.images([*ids, 5], fields=FIELDS))
@@ -428,7 +428,7 @@ class TestEntities:
 class TestSecrets:
     def test_no_log_nor_error_holds_the_token(self, images, ids, caplog):
         caplog.set_level(logging.DEBUG)
-        told = []
+        listed = []
         for faults in (Faults(temporary=0.5), Faults(rate=0.5), Faults(redirect=1.0), Faults(refuse_token=400), Faults(too_much=1.0),
                        Faults(html=0.5, next_link="other_host")):  # fmt: skip
             with serve(images, faults=faults) as server, graph_of(server) as graph:
@@ -439,11 +439,11 @@ class TestSecrets:
                     lambda graph: list(graph.search(fields=FIELDS, bbox=(9.165, 48.765, 9.167, 48.767))),
                 ):
                     try:
-                        told.append(str(ask(graph)))
+                        listed.append(str(ask(graph)))
                     except ServiceError as error:
-                        told.append("".join(traceback.format_exception(error)) + str(error.hint))
-        assert len(told) == 24
-        assert SECRET not in "".join(told) + caplog.text
+                        listed.append("".join(traceback.format_exception(error)) + str(error.hint))
+        assert len(listed) == 24
+        assert SECRET not in "".join(listed) + caplog.text
         assert "127.0.0.1" in caplog.text  # the requests were logged
 
     def test_a_redirect_to_another_host_gets_no_token(self, images, ids):

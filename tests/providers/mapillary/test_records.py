@@ -245,7 +245,7 @@ class TestWrongShapes:
             max_size=4,
         )
     )
-    def test_any_json_is_a_frame_with_its_problems_told(self, records):
+    def test_any_json_is_a_frame_with_its_problems(self, records):
         records = [{**record, "id": str(number + 1)} for number, record in enumerate(records)]
         problems = {}
         images = images_frame(records, problems=problems)

@@ -84,8 +84,8 @@ class TestNothingIsLost:
         with serve(images, faults=faults) as server:
             found, search = searched(server, bbox=(west, south, east, north), limit=limit)
         assert len(found) == len(set(found))
-        told = {float(f"{x:.14g}") for x in lon}, {float(f"{y:.14g}") for y in lat}
-        assert told  # the stand-in rounds as the service does
+        result = {float(f"{x:.14g}") for x in lon}, {float(f"{y:.14g}") for y in lat}
+        assert result  # the stand-in rounds as the service does
         expected = set(images["id"][(lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)])
         if search.complete:
             assert set(found) == expected
@@ -173,7 +173,7 @@ class TestNothingIsLost:
         assert search.complete
         assert max(asked) > 0.008
 
-    def test_more_than_an_answer_holds_on_one_spot_is_told(self, caplog):
+    def test_more_than_an_answer_holds_on_one_spot_is_reported(self, caplog):
         images = images_at([9.165] * 30, [48.765] * 30)
         with serve(images) as server:
             found, search = searched(server, bbox=(9.16, 48.76, 9.17, 48.77), limit=25)
@@ -186,7 +186,7 @@ class TestNothingIsLost:
         assert "too many images" in search.shortcomings()[0]
         assert "more images than the service tells of" in caplog.text
 
-    def test_a_box_that_was_not_answered_is_told_and_the_others_are_there(self):
+    def test_a_box_that_was_not_answered_is_reported_and_the_others_are_there(self):
         def answer(handler):
             west = float(handler.path.split("bbox=")[1].split(",")[0])
             if west > 9.164:

@@ -165,8 +165,8 @@ def test_organizations_get_names(server, tmp_path):
     mlygeo.edit_config("edit", user_name="jane", organization_key="2", organization_name="city")
     assert Credentials().find("jane").organizations["city"] == "2"
     mlygeo.upload(tmp_path / "a", user_name="jane", reupload=True)
-    told = [json.loads(path.read_text())["organization_id"] for path in (tmp_path / "store" / "clusters").iterdir()]
-    assert told == ["2"] * 3
+    listed = [json.loads(path.read_text())["organization_id"] for path in (tmp_path / "store" / "clusters").iterdir()]
+    assert listed == ["2"] * 3
     with pytest.raises(InputError, match="no key"):
         mlygeo.edit_config("edit", user_name="jane", organization_key="x/../y")
 

@@ -572,15 +572,15 @@ class TestFaults:
 
     def test_the_token_is_in_no_file_log_or_error(self, imagery, small, tmp_path, service_of, caplog):
         caplog.set_level(logging.DEBUG)
-        told = ""
+        result = ""
         for faults in (Faults(), Faults(drop=1), Faults(login_after=3), Faults(refuse_token=400), Faults(rate=1)):
             with serve(imagery, faults=faults, token=TOKEN) as server:
                 try:
                     fetch_tiles(small, tile_cache=tmp_path / "c", service=service_of(server), overwrite=True)
                 except ServiceError as error:
-                    told += "".join(traceback.format_exception(error)) + str(error.hint) + repr(error.__context__)
-        assert told.count("Error") >= 4
-        assert SECRET not in told
+                    result += "".join(traceback.format_exception(error)) + str(error.hint) + repr(error.__context__)
+        assert result.count("Error") >= 4
+        assert SECRET not in result
         assert "access_token=…" in caplog.text
         assert SECRET not in caplog.text
         assert SECRET not in everything_under(tmp_path)
@@ -650,7 +650,7 @@ class TestInterruption:
         for path in cache.glob("*.mvt"):
             assert path.read_bytes() == served(imagery, path)
 
-    def test_a_disk_without_room_is_told_and_harms_nothing(self, imagery, tmp_path):
+    def test_a_disk_without_room_is_reported_and_harms_nothing(self, imagery, tmp_path):
         cache = tmp_path / "c"
         cache.mkdir()
         old = cache / f"{tile_name(Tile(1, 1, 14))}.mvt"
@@ -695,11 +695,11 @@ class TestCheckTile:
             (bytes(100), "no vector tile"),
         ],
     )
-    def test_what_is_no_tile_is_told(self, content, says):
+    def test_what_is_no_tile_is_reported(self, content, says):
         with pytest.raises(FormatError, match=says):
             check_tile(content)
 
-    def test_a_tile_that_is_cut_anywhere_but_between_layers_is_told(self, imagery):
+    def test_a_tile_that_is_cut_anywhere_but_between_layers_is_reported(self, imagery):
         content = served(imagery, Path("mly1_public_8608_5642_14.mvt"))
         layers = mapbox_vector_tile.decode(content)
         passed = 0
