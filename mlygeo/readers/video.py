@@ -89,7 +89,9 @@ def read_video(
     path
         The video: MP4 or QuickTime.
     source
-        Source of positions: one of `mlygeo.readers.cameras.CAMERAS`; "auto": the first with positions.
+        Source of positions, a name in `mlygeo.readers.cameras.CAMERAS`: "gopro" (a GPMF track; of streams
+        GPS5 and GPS9 the first in the file), "camm" (a CAMM track: types 6, else 5), "blackvue" (NMEA
+        sentences in a `gps ` box), "nmea" (NMEA sentences in a text track); "auto": the first with positions.
     max_dop
         Largest dilution of precision that is kept; infinity keeps all.
     keep_outliers
