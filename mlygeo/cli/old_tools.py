@@ -1,10 +1,8 @@
 """
-Command lines of older tools whose words stand in another order than ours, said in ours.
+The command lines of older tools: words in another order, and other names of verbs and options.
 
-Where only a name differs, `VERBS` and `OPTIONS` have it. What such a tool always did (a layout, metadata in
-the files) is added, and can be overridden by giving the option.
-
-What older tools called things: every spelling here is accepted beside ours.
+Where only a name differs, `VERBS` and `OPTIONS` have it, and every spelling is accepted beside ours. What
+such a tool always did (a layout, metadata in the files) is added, and can be overridden by giving the option.
 """
 
 from __future__ import annotations

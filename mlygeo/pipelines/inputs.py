@@ -1,9 +1,8 @@
 """
-The inputs of pipelines: files, the service, a region's streets and images; and their messages about failed tiles.
+The inputs of pipelines: files, the service, a region's streets and images, and the lock on photos.
 
-The images of a region come from its vector tiles, which are fetched, read, and fetched again if damaged.
-
-Jobs that read photos wait for those that write into them.
+The images of a region come from its vector tiles, which are fetched, read, and fetched again if damaged;
+tiles that failed are named.
 """
 
 from __future__ import annotations

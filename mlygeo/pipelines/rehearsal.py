@@ -87,7 +87,7 @@ def run_standin(
     ...     print(server.url)
     """
     from mlygeo import standin
-    from mlygeo import store as files
+    from mlygeo.store import as_frame
 
     for name, share in (("fail", fail), ("missing", missing)):
         if not 0 <= share <= 1:
@@ -97,7 +97,7 @@ def run_standin(
         if not 0 <= seconds < float("inf"):
             raise InputError(f"`{name}` is a number of seconds, not {seconds:g}")
     faults = standin.Faults(seed=seed, latency=latency, missing=missing, url_lifetime=lifetime).spread(fail)
-    frame = None if images is None else files.as_frame(images, frame="images")
+    frame = None if images is None else as_frame(images, frame="images")
     server = standin.start(frame, photos=photos, faults=faults, port=port, token=token, store=store)
     summary = {"url": server.url, "images": server.images, "photos": server.photos, "version": version()}
     counts = f"{server.images:,} images, {server.photos:,} of them with a photo"

@@ -11,6 +11,7 @@ import numpy as np
 
 from mlygeo import dtypes, frames, keys, store
 from mlygeo.errors import FrameError
+from mlygeo.spatial.nearest import OWN_COLUMNS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from mlygeo.spatial.nearest import Matches
     from mlygeo.spatial.projection import Projection
     from mlygeo.store.points import Points
-
-LEADING = ("point_id", "id", "distance_m", "rank", "heading_difference")
-"""The columns of a selection that are not the image's own."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,9 @@ class Selection:
             "rank": self.matches.rank,
             "heading_difference": self.heading_difference,
         }
-        own = self.images.take(self.matches.image_row, [name for name in self.images.columns if name not in LEADING])
+        own = self.images.take(
+            self.matches.image_row, [name for name in self.images.columns if name not in OWN_COLUMNS]
+        )
         return pa.table({**leading, **{name: own[name] for name in own.column_names}})
 
     @cached_property
@@ -131,7 +131,7 @@ class Selection:
         known = {
             name: dtypes.cast(selection[name], dtype)
             for name in selection.columns
-            if name not in LEADING and (dtype := frames.IMAGES.dtype(str(name)))
+            if name not in OWN_COLUMNS and (dtype := frames.IMAGES.dtype(str(name)))
         }
         selection = selection.assign(**known)
         selection.attrs = {**self.images.attrs, "attribution": self.attribution()}

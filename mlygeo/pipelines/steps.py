@@ -1,9 +1,8 @@
 """
 The units of processing, each on the frame of an import: the same rows, with some new columns.
 
-Values from options that are added to the photos' own: names, custom meta data, orientation.
-
-The summary of a run of processing: counts, reasons, and paths.
+Beside them the values that options add to those of the photos (names, custom metadata, orientation), and
+the summary of a run: counts, reasons, and paths.
 """
 
 from __future__ import annotations

@@ -316,11 +316,11 @@ def _must_have_keys(found: Import) -> None:
 
 def _zipped(found: Import, folder: Path, *, progress: Progress | None) -> list[tuple[str, str, int, int]]:
     """Write the archives; return path, sequence, number of images and bytes of each."""
-    from mlygeo.progress import Progress as Silent
+    from mlygeo.progress import Progress
     from mlygeo.uploads.archives import write_zip
 
     rows: list[tuple[str, str, int, int]] = []
-    with (progress or Silent()).bar("zipping", total=len(found.sequences), unit="sequences") as bar:
+    with (progress or Progress()).bar("zipping", total=len(found.sequences), unit="sequences") as bar:
         for sequence in found.sequences:
             contents = _Contents(sequence.photos, found.failed)
             path = write_zip(contents, folder)
@@ -377,7 +377,7 @@ def _run(
     progress: Progress | None,
 ) -> Outcome:
     from mlygeo.locks import NameLocks
-    from mlygeo.progress import Progress as Silent
+    from mlygeo.progress import Progress
     from mlygeo.providers import needed
     from mlygeo.uploads.files import MB
     from mlygeo.uploads.older import OlderUploads
@@ -390,7 +390,7 @@ def _run(
         service.open(account.service, connections=threads, stop=stop) as uploads,
         contextlib.ExitStack() as stack,
     ):
-        bar = stack.enter_context((progress or Silent()).bar("uploading", total=total, unit="MB"))
+        bar = stack.enter_context((progress or Progress()).bar("uploading", total=total, unit="MB"))
         run = Upload(
             uploads=uploads, sequence_type=service.file_types["sequence"], ledger=ledger,
             locks=NameLocks(ledger.folder / "locks", stop), stop=stop, threads=threads, bar=bar,

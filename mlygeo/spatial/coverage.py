@@ -1,9 +1,8 @@
 """
 How much of the streets has imagery near it: by street, class, year, camera and contributor; how new; the gaps.
 
-Lengths and distances are planar, in a projected coordinate reference system (`mlygeo.spatial.geodesy`).
-
-The part of streets that has imagery near it: measured once, returned as frames, sums and tables.
+It is measured once, and returned as frames, sums and tables. Lengths and distances are planar, in a projected
+coordinate reference system (`mlygeo.spatial.geodesy`).
 """
 
 from __future__ import annotations

@@ -1,12 +1,9 @@
 """
 The Graph API: images by their ids, the images of a sequence, searches, users and organizations.
 
-Answers are the service's own JSON records; `mlygeo.providers.mapillary.records` makes frames of them. The token
+Answers are the service's own JSON records; `mlygeo.providers.mapillary.records` makes frames of them. Images
+are asked for many at a time, and the result says what was found, and why the others are missing. The token
 goes into the header, to the endpoint's host alone.
-
-Images asked for many at a time: what was found, and why the others are missing.
-
-Records of the Graph API: what its JSON must hold, and ids.
 """
 
 from __future__ import annotations

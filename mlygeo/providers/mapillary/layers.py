@@ -1,16 +1,10 @@
 """
-Mapillary's vector tiles -> images frame. Nothing here touches a file or the network.
+Mapillary's vector tiles -> images frame: tiles in memory, and the files of the tile cache.
 
-`read_tile` gives a frame, `decode` below it an Arrow table; `read_geojson_tile` gives the same
-table from a tile that was stored as GeoJSON. Only the layer `image` is read; a tile without it
-holds no images. Many steps are done for all images at once; see `_mvt_numpy`, and `_mvt_numba`,
-which is used where Numba is installed (`mlygeo[speed]`).
-
-The Arrow table of the images of a tile, which every way of storing tiles ends in.
-
-Tiles that were stored as GeoJSON -> the table that vector tiles give.
-
-Files of the tile cache -> images frame: raw vector tiles, and the GeoJSON of percept-vsvi-filter.
+`read_tile` gives a frame, `decode` below it an Arrow table; a tile that percept-vsvi-filter stored as
+GeoJSON gives the same table. Only the layer `image` is read; a tile without it has no images. Many steps
+are done for all images at once: see `mlygeo.formats.mvt_layers`, and `mlygeo.formats.mvt_numba`, which is
+used where Numba is installed (`mlygeo[speed]`). Nothing here touches the network.
 """
 
 from __future__ import annotations

@@ -4,11 +4,8 @@ Searches of the Graph API: in boxes, split until nothing is cut off, or page by 
 A search in a box is not paged, and a full answer is a truncated sample. Boxes therefore begin
 small, and one whose answer is full, or that the service refuses, is split into four, down to a
 floor; what is still cut off there is reported. A search by creator or organization is paged.
-
-The boxes that a search begins with, and those that they are split into.
-
-"0.01 degrees square", the documented limit of a box, has been read as an area and as a side; the
-cells here satisfy both.
+The documented limit of a box, "0.01 degrees square", has been read as an area and as a side; the
+boxes that a search begins with satisfy both.
 """
 
 from __future__ import annotations

@@ -1,12 +1,9 @@
 """
 Vector tiles of a region, fetched into the tile cache.
 
-Several at a time, at a pace that is safe for the address. Each is checked and stored whole before
-it counts as fetched, so a run can be interrupted anywhere and goes on where it stopped.
-
-One run of fetching tiles into the cache: several at a time, until all are there or it has no sense to go on.
-
-A tile is checked and stored whole before it counts as fetched.
+Several are fetched at a time, at a pace that is safe for the address, until all are there or going on has
+no sense. Each is checked and stored whole before it counts as fetched, so a run can be interrupted anywhere
+and goes on where it stopped.
 """
 
 from __future__ import annotations
