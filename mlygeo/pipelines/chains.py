@@ -615,6 +615,7 @@ def _process_and_upload(
             path, described, user, signed_in, uploading, output=None, dry_run=folder.dry_run, progress=folder.progress
         )
 
+    sorting.warn()
     _check_sign_in(user, signed_in, uploading, dry_run=folder.dry_run)
     if found.IMAGE not in found.named(uploading.file_types):
         return upload_from(import_path)

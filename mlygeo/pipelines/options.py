@@ -718,9 +718,7 @@ class Sorting:
     push_images: bool
 
     def __post_init__(self) -> None:
-        """Raise if moved photos have no target folder, before anything is done; say what has no effect."""
-        if self.push_images:
-            log.warning("`push_images` has no effect: uploads are finished as they are made")
+        """Raise if moved photos have no target folder, before anything is done."""
         goal = self.split_import_path
         if goal is not None and not Path(goal).expanduser().is_dir():
             raise FileError(f"{goal} is no folder", hint="make it, or leave `split_import_path` out")
@@ -734,6 +732,11 @@ class Sorting:
     def asked(self) -> bool:
         """Whether there is anything to do."""
         return self.moves or self.summarize or self.list_file_status or self.save_local_mapping
+
+    def warn(self) -> None:
+        """Warn of options that have no effect."""
+        if self.push_images:
+            log.warning("`push_images` has no effect: uploads are finished as they are made")
 
 
 def source_named(name: str) -> GeotagSource:

@@ -266,6 +266,8 @@ def run_process(
         run.describe(images, insertion.desc_path)
         return images
 
+    if sorting is not None:
+        sorting.warn()
     job = run_units(import_path, work, folder=folder, again=tuple(OWNED))
     if sorting is not None and sorting.asked and not folder.dry_run:
         return then_sorted(job, import_path, folder=folder, sorting=sorting)

@@ -120,6 +120,7 @@ def post_process(
         split_import_path=split_import_path,
         push_images=push_images,
     )
+    sorting.warn()
     root = _folder(import_path, video_import_path)
     if not undo:
         return run_sorting(root, folder=folder, sorting=sorting)
