@@ -143,6 +143,7 @@ class PhotoImport:
 
         from mlygeo import store
         from mlygeo.readers.photos import find_photos, read_photos
+        from mlygeo.spatial.ordering import natural_ranks
 
         paths, self.passed_over = find_photos(self.root, skip_subfolders=self.skip_subfolders)
         stored = self._stored(PHOTOS_FILE)
@@ -168,7 +169,8 @@ class PhotoImport:
             raise FileError(f"there is no photo in {self.root}{others}", hint="JPEG files are taken")
         photos = joined(parts)
         photos["folder"] = pd.Series([os.path.dirname(path) for path in photos["first_path"]], dtype="str")  # noqa: PTH120
-        photos = photos.sort_values(["folder", "first_path"], kind="stable", ignore_index=True)
+        order = np.lexsort([natural_ranks(photos[column]) for column in ("first_path", "folder")])
+        photos = photos.iloc[order].reset_index(drop=True)
         photos.attrs = {}
         if not dry_run and (len(wanted) or stored is None or len(photos) != len(stored)):
             store.write_frame(photos, self.folder / PHOTOS_FILE)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from mlygeo import places
 from mlygeo.errors import FileError, InputError
 from mlygeo.pipelines.job import Job, counted, public, public_with, version
 from mlygeo.pipelines.options import Cutting, Geotagging
@@ -267,10 +268,11 @@ def _nothing(images: gpd.GeoDataFrame) -> Any:
 
 def _found(folder: Path, endings: tuple[str, ...]) -> list[Path]:
     """Return the files below a folder that end so, but for hidden ones."""
-    return sorted(
+    inside = (
         file
         for file in folder.rglob("*")
         if file.name.lower().endswith(endings)
         and file.is_file()
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)
     )
+    return sorted(inside, key=places.natural_key)

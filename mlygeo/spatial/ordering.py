@@ -1,8 +1,8 @@
 """
 Images ordered by group and time: the arrays that cutting, headings and duplicates share.
 
-Equal times are ordered by file name, then by path, then by id. Images without a time or a position,
-and images with an `error`, are not part of the order.
+Equal times are ordered by file name, then by path (both in natural order, `places.natural_key`), then by
+id. Images without a time or a position, and images with an `error`, are not part of the order.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mlygeo import frames
 from mlygeo.arrays import in_threads
+from mlygeo.places import natural_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,6 +149,18 @@ def names(paths: pd.Series) -> pd.Series:
     return paths.str.rsplit("/", n=1).str[-1].str.rsplit("\\", n=1).str[-1]
 
 
+def natural_ranks(texts: pd.Series) -> Rows:
+    """Return numbers that are in order as the texts are in natural order; equal ones for equal texts, -1 for null."""
+    import pandas as pd
+
+    code, values = pd.factorize(texts)
+    rank = np.empty(len(values) + 1, dtype=np.int64)
+    rank[sorted(range(len(values)), key=[natural_key(value) for value in values].__getitem__)] = np.arange(len(values))
+    rank[-1] = -1
+    ranks: Rows = rank[code]
+    return ranks
+
+
 def _positions(images: gpd.GeoDataFrame) -> tuple[Floats, Floats]:
     points = np.asarray(images.geometry.values)
     lon, lat = np.empty(len(points)), np.empty(len(points))
@@ -200,18 +213,18 @@ def _by_name(
     if rows is None:
         rows = np.arange(len(code))
     chosen = rows[places]
+    # Groups come in any order, but each run of ties has its own places.
+    run = np.cumsum(np.r_[True, (np.diff(code[places]) != 0) | (np.diff(time[places]) != 0)])
     keys: list[npt.NDArray[Any]] = []
-    if "id" in images.columns:
-        ids = images["id"].iloc[chosen]
-        keys.append(pd.factorize(ids, sort=True)[0])
     if "path" in images.columns:
         paths = images["path"].iloc[chosen]
-        keys += [pd.factorize(paths, sort=True)[0], pd.factorize(names(paths), sort=True)[0]]
+        keys.append(natural_ranks(names(paths)))
+        if pd.DataFrame({"run": run, "name": keys[0]}).duplicated().any():
+            keys.append(natural_ranks(paths))
+    if "id" in images.columns:
+        keys.append(pd.factorize(images["id"].iloc[chosen], sort=True)[0])
     # The last key of lexsort counts most.
-    sort = np.lexsort((*keys, time[places], code[places]))
-    # Groups come in any order, but each run of ties has its own places: sort by where the run begins.
-    run = np.cumsum(np.r_[True, (np.diff(code[places]) != 0) | (np.diff(time[places]) != 0)])
-    sort = sort[np.argsort(run[sort], kind="stable")]
+    sort = np.lexsort((*keys[::-1], run))
     rows, lon, lat = rows.copy(), position[0].copy(), position[1].copy()
     rows[places], lon[places], lat[places] = chosen[sort], lon[places][sort], lat[places][sort]
     return rows, lon, lat

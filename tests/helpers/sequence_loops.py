@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import re
 
 import geopandas as gpd
 import numpy as np
@@ -77,8 +78,13 @@ def _rows(images, key):
         if usable and key(row) is not None:
             groups.setdefault(key(row), []).append(row)
     for members in groups.values():
-        members.sort(key=lambda row: (row.captured_at, row.path.rsplit("/")[-1], row.path))
+        members.sort(key=lambda row: (row.captured_at, natural(row.path.rsplit("/")[-1]), natural(row.path)))
     return list(groups.values())
+
+
+def natural(name):
+    """Return a sort key of plain names: text and whole numbers in turns."""
+    return [int(part) if part.isdecimal() else part.lower() for part in re.split(r"(\d+)", name)]
 
 
 def _text(value):
@@ -189,6 +195,7 @@ def images(draw, max_size=60, missing=True, headings=True):
     lats = np.clip(lat + np.cumsum(step * np.cos(np.radians(way))), -89.999, 89.999)
     lons = (lon + np.cumsum(step * np.sin(np.radians(way))) + 180) % 360 - 180
     times = np.cumsum(rng.choice([0, 0, 0.5, 1, 30, 60, 60.001, 300], n))
+    numbers = rng.permutation(3 * n)
     rows = []
     for at in range(n):
         row = {
@@ -196,7 +203,7 @@ def images(draw, max_size=60, missing=True, headings=True):
             "lon": lons[at],
             "lat": lats[at],
             "folder": str(rng.choice(["a", "a", "b"])),
-            "name": f"{rng.integers(0, 10**9):09}.jpg",
+            "name": f"IMG_{numbers[at]}.jpg",
         }
         row["make"] = rng.choice([None, "Ricoh"], p=[0.9, 0.1])
         if headings:

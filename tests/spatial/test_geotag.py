@@ -399,7 +399,7 @@ def test_missing_positions_lie_where_the_other_images_of_the_folder_say(images, 
     usable = images["captured_at"].notna() & images["error"].isna()
     for label, row in holes[usable & holes.geometry.isna()].iterrows():
         known = holes[usable & holes.geometry.notna() & (holes["folder"] == row["folder"])]
-        known = known.sort_values(["captured_at", "path"])
+        known = known.iloc[known["path"].map(loops.natural).argsort()].sort_values("captured_at", kind="stable")
         points = [
             *zip(
                 (known["captured_at"] - loops.START).dt.total_seconds(),
