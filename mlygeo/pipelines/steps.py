@@ -251,11 +251,13 @@ def with_sequences(images: gpd.GeoDataFrame, photos: gpd.GeoDataFrame, cutting: 
     cutting
         The options.
     """
+    from mlygeo.spatial.ordering import CAMERA
+
     cut = images.assign(
         compass_angle=images["geotag_angle"],
         path=photos["first_path"],
         folder=photos["folder"],
-        **{column: photos[column] for column in ("make", "model", "camera_uuid") if column in photos.columns},
+        **{column: photos[column] for column in CAMERA if column in photos.columns},
     )
     cut = cut_and_flagged(cut, cutting)
     now = dict(zip(photos["first_path"], photos["path"], strict=True))
@@ -270,22 +272,30 @@ def with_sequences(images: gpd.GeoDataFrame, photos: gpd.GeoDataFrame, cutting: 
 
 
 def cut_and_flagged(images: gpd.GeoDataFrame, cutting: Cutting) -> gpd.GeoDataFrame:
-    """Return images with sequences, derived headings, duplicates and problems, in the order of the older tools."""
+    """
+    Return images with sequences, duplicates, derived headings and problems.
+
+    Duplicates are flagged by the headings that photos or track give, and headings derived over the images kept:
+    between images of a camera that rests, directions are those of errors of its GPS.
+    """
     from mlygeo import dtypes
     from mlygeo.spatial.checks import check_images
     from mlygeo.spatial.duplicates import flag_duplicates
     from mlygeo.spatial.sequences import cut_sequences, interpolate_directions, split_sequences
 
     images = cut_sequences(images, cutoff_distance=cutting.cutoff_distance, cutoff_time=cutting.cutoff_time)
-    images = interpolate_directions(images, offset_angle=cutting.offset_angle, overwrite=cutting.interpolate_directions)
     if cutting.keep_duplicates:
         images = images.assign(
             is_duplicate=np.zeros(len(images), dtype=bool), duplicate_of=dtypes.nulls("str", len(images), images.index)
         )
     else:
         images = flag_duplicates(
-            images, duplicate_distance=cutting.duplicate_distance, duplicate_angle=cutting.duplicate_angle
+            images,
+            duplicate_distance=cutting.duplicate_distance,
+            duplicate_angle=cutting.duplicate_angle,
+            without_heading="travel",
         )
+    images = interpolate_directions(images, offset_angle=cutting.offset_angle, overwrite=cutting.interpolate_directions)
     images = split_sequences(images, max_images=cutting.max_images)
     return check_images(images, max_speed=cutting.max_speed)
 

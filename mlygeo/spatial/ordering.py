@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 13
 
-CAMERA = ("make", "model", "camera_uuid")
-"""Columns that identify a camera, where a frame has them."""
+DEVICE = ("make", "model", "camera_uuid")
+"""Columns that identify a device, where a frame has them."""
+
+CAMERA = (*DEVICE, "width", "height")
+"""Columns that identify a camera, where a frame has them: a device may have several, of other sizes of pictures."""
 
 TIMED = frames.IMAGES.only("captured_at")
 """What every function on images in time order needs."""
@@ -64,6 +67,12 @@ class Order:
     def __len__(self) -> int:
         """Return the number of images in the order."""
         return len(self.first)
+
+    def only(self, chosen: Flags) -> Order:
+        """Return the order of some of the images, flagged in this order."""
+        group = np.cumsum(self.first)[chosen]
+        rows = np.flatnonzero(chosen) if self.rows is None else self.rows[chosen]
+        return Order(rows, np.diff(group, prepend=0) != 0, self.time_ms[chosen], self.lon[chosen], self.lat[chosen])
 
     def starts(self) -> Rows:
         """Return where groups start."""
