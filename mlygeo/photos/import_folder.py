@@ -38,7 +38,10 @@ GONE = "the file is gone; it was there when it was read"
 OWNED = {
     "user": ("user_name", "organization_name", "organization_key", "private"),
     "meta-data": ("make", "model", "exif_orientation", "camera_uuid", "gps_accuracy_m", "filename", "meta_tags"),
-    "geotag": ("captured_at", "geometry", "altitude", "geotag_angle", "compass_angle", "track_gap_s", "error"),
+    "geotag": (
+        *("captured_at", "geometry", "altitude", "geotag_angle", "compass_angle"),
+        *("track_gap_s", "error", "warning"),
+    ),
     "sequence": ("sequence_id", "compass_angle", "is_duplicate", "duplicate_of", "problem"),
 }
 """The columns that each unit writes. A row belongs to a unit until the unit is run again."""

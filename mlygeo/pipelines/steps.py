@@ -36,6 +36,8 @@ NO_TIME = "no capture time in the photo"
 
 NO_POSITION = "no position in the photo"
 
+WHOLE_SECOND = "its time has no fraction of a second; placed by its name among photos that have one"
+
 GROUPS = {"string": "strings", "double": "doubles", "long": "longs", "date": "dates", "boolean": "booleans"}
 """Types of custom meta data, and the part of MAPMetaTags that holds them."""
 
@@ -151,6 +153,7 @@ def with_places(
 
     if how.local_time:
         images = in_local_time(images)
+    images = _with_whole_seconds_placed(images)
     if track is None:
         images = _with_offsets(images, how)
     elif by_folder:
@@ -158,6 +161,20 @@ def with_places(
     else:
         images = _on_track(images, how, track)
     return checked(images.assign(geotag_angle=images["compass_angle"]))
+
+
+def _with_whole_seconds_placed(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return images with photos that lack the fraction of their second placed in their burst, and a warning there."""
+    from mlygeo import dtypes
+    from mlygeo.spatial import times
+
+    placed = times.place_whole_seconds(images)
+    if placed is images:
+        return images
+    moved = placed["captured_at"].notna() & placed["captured_at"].ne(images["captured_at"])
+    warning = images["warning"] if "warning" in images.columns else dtypes.nulls("str", len(images), images.index)
+    text = (warning + "; ").fillna("") + WHOLE_SECOND
+    return placed.assign(warning=warning.mask(moved, text).astype("str"))
 
 
 def _with_offsets(images: gpd.GeoDataFrame, how: Geotagging) -> gpd.GeoDataFrame:

@@ -223,6 +223,21 @@ def test_photos_of_one_second_are_in_the_order_of_their_numbers(tmp_path):
     assert (images["captured_at"].diff().dropna().dt.total_seconds() > 0.08).all()
 
 
+def test_a_photo_without_a_fraction_of_its_second_stays_in_its_burst(tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in range(8, 14):
+        content = tagged(
+            picture(number), ms=START_MS + 150 * (number - 8), lon=LON, lat=LAT + number * 1e-5,
+            heading=0.0, whole_second=number == 11,
+        )  # fmt: skip
+        (tmp_path / "in" / f"IMG_{number}.jpg").write_bytes(content)
+    images = mlygeo.process(tmp_path / "in")
+    assert [path[-6:-4] for path in images.sort_values("captured_at")["path"]] == ["_8", "_9", "10", "11", "12", "13"]
+    assert images["warning"].notna().tolist() == [number == 11 for number in range(8, 14)]
+    assert "no fraction of a second" in images["warning"].iloc[3]
+    assert (images["captured_at"] - images["captured_at"].iloc[0]).dt.total_seconds().tolist()[3] == 0.45
+
+
 def test_cameras_of_one_folder_differ_in_the_size_of_their_pictures(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
