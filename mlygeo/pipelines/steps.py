@@ -314,7 +314,7 @@ def cut_and_flagged(images: gpd.GeoDataFrame, cutting: Cutting) -> gpd.GeoDataFr
         )
     images = interpolate_directions(images, offset_angle=cutting.offset_angle, overwrite=cutting.interpolate_directions)
     images = split_sequences(images, max_images=cutting.max_images)
-    return check_images(images, max_speed=cutting.max_speed)
+    return check_images(images, max_speed=cutting.max_speed, now=datetime.now(UTC))
 
 
 def _all(value: str | None, images: pd.DataFrame) -> Any:

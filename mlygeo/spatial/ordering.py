@@ -109,8 +109,7 @@ def by_time(images: gpd.GeoDataFrame, groups: Sequence[str], *, placed: bool = T
     order
         Groups in no particular order.
     """
-    groups = [name for name in groups if name in images.columns]
-    code = _codes(images, groups)
+    code = group_codes(images, groups)
     time = milliseconds(images["captured_at"])
     lon, lat = _positions(images)
     usable = images["captured_at"].notna().to_numpy()
@@ -118,7 +117,7 @@ def by_time(images: gpd.GeoDataFrame, groups: Sequence[str], *, placed: bool = T
         usable = usable & np.isfinite(lon) & np.isfinite(lat)
         if "error" in images.columns:
             usable = usable & images["error"].isna().to_numpy()
-    if "sequence_id" in groups:
+    if "sequence_id" in groups and "sequence_id" in images.columns:
         usable = usable & images["sequence_id"].notna().to_numpy()
     rows = None if usable.all() else np.flatnonzero(usable)
     if rows is not None:
@@ -139,6 +138,24 @@ def by_time(images: gpd.GeoDataFrame, groups: Sequence[str], *, placed: bool = T
     first = np.ones(len(code), dtype=bool)
     first[1:] = ~same
     return Order(rows, first, time, lon, lat)
+
+
+def group_codes(images: gpd.GeoDataFrame, groups: Sequence[str]) -> Rows:
+    """Number the groups of rows; equal numbers, equal values. Columns that the frame lacks are ignored."""
+    import pandas as pd
+
+    groups = [name for name in groups if name in images.columns]
+
+    code = np.zeros(len(images), dtype=np.int64)
+    for name in groups:
+        numbers, values = pd.factorize(images[name], use_na_sentinel=False)
+        if len(values) < 2:
+            continue
+        code = code * len(values) + numbers
+        if len(groups) > 1:
+            # Renumbered, so that products of several columns cannot overflow.
+            code = pd.factorize(code)[0].astype(np.int64)
+    return code
 
 
 def milliseconds(times: pd.Series) -> Rows:
@@ -188,22 +205,6 @@ def _sorted(code: Rows, time: Rows) -> Rows:
     if (code.max() + 1) * (float(since.max()) + 1) >= 2.0**62:
         return np.lexsort((time, code))
     return np.argsort(code * (since.max() + 1) + since, kind="stable")
-
-
-def _codes(images: gpd.GeoDataFrame, groups: Sequence[str]) -> Rows:
-    """Number the groups of rows; equal numbers, equal values."""
-    import pandas as pd
-
-    code = np.zeros(len(images), dtype=np.int64)
-    for name in groups:
-        numbers, values = pd.factorize(images[name], use_na_sentinel=False)
-        if len(values) < 2:
-            continue
-        code = code * len(values) + numbers
-        if len(groups) > 1:
-            # Renumbered, so that products of several columns cannot overflow.
-            code = pd.factorize(code)[0].astype(np.int64)
-    return code
 
 
 def _contiguous(code: Rows) -> bool:
