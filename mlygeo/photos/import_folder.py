@@ -40,7 +40,7 @@ OWNED = {
     "meta-data": ("make", "model", "exif_orientation", "camera_uuid", "gps_accuracy_m", "filename", "meta_tags"),
     "geotag": (
         *("captured_at", "geometry", "altitude", "geotag_angle", "compass_angle"),
-        *("track_gap_s", "error", "warning"),
+        *("track_gap_s", "error", "warning", "time_source"),
     ),
     "sequence": ("sequence_id", "compass_angle", "is_duplicate", "duplicate_of", "problem"),
 }

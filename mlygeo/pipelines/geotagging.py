@@ -105,12 +105,16 @@ def geotag_photos(
         "placed": len(tagged) - len(failed),
         "failed": len(failed),
         "reasons": {str(kind): int(count) for kind, count in kinds.items()},
+        "problems": steps.problems_of(_warnings(tagged)),
+        "left_out": steps.left_out_of(found, found.attrs.get("pictures_passed_over", 0)),
+        "without_time_zone": int(steps.without_zone(tagged).sum()),
         "failed_files": failed,
         "version": version(),
     }
     headline = f"{summary['placed']:,} of {counted(len(tagged), 'photo')} have a time and a position"
     if failed:
         headline += "; " + ", ".join(f"{count:,} {kind}" for kind, count in summary["reasons"].items())
+    headline = "\n".join([headline, *steps.doubts(summary, column="warning")])
     return Job(lambda: tagged, summary, headline, lambda path: [store.write_frame(tagged, path)], list(failed))
 
 
@@ -177,7 +181,9 @@ def cut(
         "length_m": round(float(sequences["length_m"].fillna(0).sum()), 1),
         "duplicates": int(made["is_duplicate"].sum()),
         "without_sequence": int(made["sequence_id"].isna().sum()),
-        "problems": int(made["problem"].notna().sum()),
+        "problems": steps.problems_of(made["problem"]),
+        "left_out": steps.left_out_of(found, found.attrs.get("pictures_passed_over", 0)),
+        "without_time_zone": int(steps.without_zone(made).sum()),
         "version": version(),
     }
     headline = (
@@ -186,6 +192,7 @@ def cut(
     )
     if summary["without_sequence"]:
         headline += f"; {counted(summary['without_sequence'], 'image')} without time or position in none"
+    headline = "\n".join([headline, *steps.doubts(summary)])
     return Job(lambda: made, summary, headline, lambda path: [store.write_frame(made, path)])
 
 
@@ -258,6 +265,13 @@ def _images(
     if local or "path" in found.columns:
         return frames.conform(found, frames.LOCAL_IMAGES), Path.cwd()
     return frames.conform(found, frames.IMAGES), Path.cwd()
+
+
+def _warnings(images: gpd.GeoDataFrame) -> Any:
+    """Return what is in doubt about images that can be used."""
+    if "warning" not in images.columns:
+        return _nothing(images)
+    return images["warning"].where(images["error"].isna())
 
 
 def _nothing(images: gpd.GeoDataFrame) -> Any:

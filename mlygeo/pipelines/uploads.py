@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.pipelines.job import Job, counted, public_with, version
 from mlygeo.pipelines.options import Described, SignedIn, Uploading, User
-from mlygeo.places import natural_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -547,7 +546,7 @@ def _write_history(
 def _skipped(found: Import, more: int = 0) -> str:
     parts = [f"{number:,} {reason}" for reason, number in sorted((+found.skipped).items())]
     text = f"; skipped: {', '.join(parts)}" if parts else ""
-    if names := sorted((Path(path).name for path in found.left_out), key=natural_key):
+    if names := sorted(Path(path).name for path in found.left_out):
         text += f" ({', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''}: no archives of a sequence)"
     failed = len(found.failed) + more
     return text + (f"; {failed:,} failed" if failed else "")
@@ -557,7 +556,7 @@ def _reason(failed: dict[str, str]) -> str:
     """Return a line with the reason of the first failure."""
     if not failed:
         return ""
-    name, reason = min(failed.items(), key=lambda item: natural_key(item[0]))
+    name, reason = next(iter(sorted(failed.items())))
     name = Path(name).name
     return f"\n{reason}" if reason.startswith(name) else f"\n{name}: {reason}"
 
