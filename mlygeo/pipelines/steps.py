@@ -520,9 +520,11 @@ def doubts(summary: dict[str, Any], *, column: str = "problem") -> list[str]:
             " `local_time` takes that of this machine"
         )
     problems = {kind: count for kind, count in summary["problems"].items() if kind != kind_of(NO_ZONE)}
-    for said, found in (("left out", summary["left_out"]), (f"worth a look (column {column})", problems)):
-        if found:
-            lines.append(f"{said}: {', '.join(f'{count:,} {kind}' for kind, count in found.items())}")
+    if left_out := summary["left_out"]:
+        lines.append(f"left out: {', '.join(f'{reason} ({count:,})' for reason, count in left_out.items())}")
+    if problems:
+        shown = ", ".join(f"{count:,} {kind}" for kind, count in problems.items())
+        lines.append(f"worth a look (column {column}): {shown}")
     return lines
 
 

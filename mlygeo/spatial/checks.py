@@ -67,10 +67,11 @@ def check_images(
     - What the reader of a photo doubts: its `warning`, where the frame has that column.
     - Capture times before 1995 or after `now`.
     - Capture times over a year from those of most images of the folder and device.
-    - Capture times that contradict the numbers in file names by over half a day: of images of one folder and
-      device with names like IMG_1.jpg, the longest series in which times do not decrease counts as right if it
-      has two thirds of them. Numbers that began anew (9999, 0001) are no contradiction. Differences of a day, or
-      of the 1024 weeks after which GPS week numbers begin anew, are named.
+    - Capture times that contradict the numbers in file names by over half a day: of the images of one folder
+      and device with names like IMG_1.jpg (of most of them, where those are not apart by half a day), the longest
+      series in which times do not decrease counts as right if it has two thirds. Numbers that began anew (9999,
+      0001) are no contradiction. Differences of days, or of the 1024 weeks after which GPS week numbers begin
+      anew, are named.
     - Position (0, 0), which many devices write when they have no fix.
     - Apparent speed: reaching the position from the previous image takes more than `max_speed`. Images
       with the same time are not tested.
@@ -197,18 +198,25 @@ def _over_days(code: Rows, time: Rows) -> Iterator[Rows]:
 def _far_from_most(time: Rows) -> Objects:
     """Return a text for each time over a year from those of most images of a group."""
     texts = np.full(len(time), None, dtype=object)
-    order = np.argsort(time, kind="stable")
-    cluster = np.empty(len(time), dtype=np.int64)
-    cluster[order] = np.cumsum(np.diff(time[order], prepend=time[order[0]]) > YEAR_MS)
-    count = np.bincount(cluster)
-    most = int(np.argmax(count))
-    if 2 * count[most] <= len(time) or count[most] < 2:
+    most = _together(time, YEAR_MS)
+    if most is None:
         return texts
-    first, last = time[cluster == most].min(), time[cluster == most].max()
-    for place in np.flatnonzero(cluster != most):
+    first, last = time[most].min(), time[most].max()
+    for place in np.flatnonzero(~most):
         apart = int(time[place] - (first if time[place] < first else last))
         texts[place] = f"captured {_shown(time[place])}, {_apart(apart)} most images of its folder{_guess(apart)}"
     return texts
+
+
+def _together(time: Rows, gap_ms: int) -> Flags | None:
+    """Return the times of the cluster, between gaps of more than so much, that has most of them; None without one."""
+    order = np.argsort(time, kind="stable")
+    cluster = np.empty(len(time), dtype=np.int64)
+    cluster[order] = np.cumsum(np.diff(time[order], prepend=time[order[0]]) > gap_ms)
+    count = np.bincount(cluster)
+    largest = int(np.argmax(count))
+    most: Flags = cluster == largest
+    return most if 2 * count[largest] > len(time) and count[largest] > 1 else None
 
 
 def _against_names(names: pd.Series, time: Rows) -> Objects:
@@ -223,8 +231,10 @@ def _against_names(names: pd.Series, time: Rows) -> Objects:
         falls = (np.maximum.accumulate(times) - times > CONTRADICTION_MS).any()
         if not falls or not _DIGITS.search(names.iloc[series[0]]) or _began_anew(names.iloc[series], times):
             continue
-        right = _longest_rise(times.tolist())
-        if 3 * len(right) < 2 * len(series):
+        most = _together(times, CONTRADICTION_MS)
+        base = np.arange(len(series)) if most is None else np.flatnonzero(most)
+        right = base[_longest_rise(times[base].tolist())]
+        if 3 * len(right) < 2 * len(base):
             continue  # such names tell no order
         wrong = np.setdiff1d(np.arange(len(series)), right)
         after = np.searchsorted(right, wrong)

@@ -82,7 +82,7 @@ def test_every_verb_says_it(tmp_path, capsys):
         assert summary["without_time_zone"] == 24, verb
         assert summary["left_out"] == {"pictures of other kinds": 1}, verb
         assert LINE.partition(";")[0] in err
-        assert "left out: 1 pictures of other kinds" in err
+        assert "left out: pictures of other kinds (1)" in err
     for function in (mlygeo.geotag_photos, mlygeo.cut):
         summary = function(tmp_path / "in").attrs["summary"]
         assert (summary["without_time_zone"], summary["left_out"]) == (24, {"pictures of other kinds": 1})

@@ -225,6 +225,16 @@ def test_times_that_contradict_file_numbers_or_most_others_are_flagged(place, sh
     assert problem[place] == expected
 
 
+@pytest.mark.parametrize("wrong", [[2, 3], [1, 2], [0, 1, 2], [3, 5], [1, 2, 5]])
+def test_several_wrong_dates_do_not_outvote_most_others(wrong):
+    times = moments(8)
+    for place in wrong:
+        times[place] -= ROLLED
+    problem = check_images(dated(*times), now=NOW)["problem"]
+    assert np.flatnonzero(problem.notna()).tolist() == wrong
+    assert problem[wrong].str.endswith(WEEKS).all()
+
+
 @pytest.mark.parametrize(
     ("times", "names"),
     [
