@@ -135,7 +135,7 @@ def cut(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Cut images into sequences, derive headings, flag duplicates and what looks wrong, and split at 500.
+    Cut images into sequences, flag duplicates, derive headings, split at 500, and flag what looks wrong.
 
     What `extract_sequence_data` does to a folder, for a frame; nothing is kept or written into photos.
 
