@@ -81,3 +81,30 @@ def test_photos_are_read_in_the_order_of_their_numbers(tmp_path):
     assert [path.removeprefix(f"{tmp_path}/") for path in images["path"]] == expected
     images = mlygeo.extract_user_data(tmp_path, user_name="jane")
     assert [path.removeprefix(f"{tmp_path}/") for path in images["path"]] == expected
+
+
+def test_an_upload_has_photos_of_one_time_in_the_order_of_their_numbers(tmp_path):
+    from helpers.upload_folders import photo, with_description
+
+    from mlygeo.uploads.found import gather
+
+    told = {"MAPLatitude": 1.0, "MAPLongitude": 2.0, "MAPCaptureTime": "2024_01_01_00_00_00_000"}
+    for number in (10, 9, 2, 11, 1):
+        (tmp_path / f"IMG_{number}.jpg").write_bytes(with_description(photo(number), told))
+    (sequence,) = gather(tmp_path).sequences
+    assert [each.path.rpartition("_")[2] for each in sequence.photos] == [f"{n}.jpg" for n in (1, 2, 9, 10, 11)]
+
+
+def test_videos_and_tracks_of_a_folder_are_in_the_order_of_their_numbers(tmp_path):
+    from mlygeo.pipelines.geotagging import _found
+    from mlygeo.pipelines.video import _files
+    from mlygeo.video.frames import find_videos
+
+    for number in (10, 9, 1):
+        for ending in (".mp4", ".gpx"):
+            (tmp_path / f"ride {number}{ending}").write_bytes(b"")
+    videos = [path.name for path, _ in find_videos([tmp_path])]
+    assert videos == [f"ride {number}.mp4" for number in (1, 9, 10)]
+    assert [path.name for path in _found(tmp_path, (".gpx",))] == [f"ride {number}.gpx" for number in (1, 9, 10)]
+    names = [path.name for path in _files([tmp_path], skip_subfolders=False)]
+    assert names == [f"ride {number}{ending}" for number in (1, 9, 10) for ending in (".gpx", ".mp4")]
