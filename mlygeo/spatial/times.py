@@ -210,6 +210,8 @@ def estimate_subseconds(images: gpd.GeoDataFrame, *, sub_second_interval: float)
     --------
     >>> estimate_subseconds(images, sub_second_interval=0.5)["captured_at"]
     """
+    import pandas as pd
+
     images = frames.check(images, ordering.TIMED)
     if not 0 < sub_second_interval < np.inf:
         raise InputError(f"`sub_second_interval` must be above 0 seconds, not {sub_second_interval}")
@@ -232,14 +234,12 @@ def estimate_subseconds(images: gpd.GeoDataFrame, *, sub_second_interval: float)
             hint="leave it out, and images of one second are spread evenly within it",
         )
     group = np.cumsum(order.first) - 1
-    fixed = order.sort(told)
+    fixed, exact = order.sort(told), order.sort(ordering.milliseconds(images["captured_at"]))
     begin = (earliest + latest) / 2
-    exact = ordering.milliseconds(images["captured_at"])
-    for each in np.unique(group[fixed]):  # few cameras, and fewer that write both
-        known = np.flatnonzero(fixed & (group == each))
-        begin[each] = np.clip(np.median(order.sort(exact)[known] - after[known]), earliest[each], latest[each])
+    told_begin = pd.Series((exact - after)[fixed]).groupby(group[fixed]).median()
+    begin[told_begin.index] = np.clip(told_begin, earliest[told_begin.index], latest[told_begin.index])
     estimate = np.floor(begin[group] + after).astype(np.int64)
-    return _with_times(images, order, np.where(fixed, order.sort(exact), estimate))
+    return _with_times(images, order, np.where(fixed, exact, estimate))
 
 
 def _in_folders(images: gpd.GeoDataFrame) -> Order:
