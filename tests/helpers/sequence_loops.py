@@ -94,12 +94,15 @@ def _text(value):
     return None if pd.isna(value) else value
 
 
+def camera(row):
+    """Return what tells the folder and the camera of an image."""
+    return (row.folder, *(_text(getattr(row, name)) for name in ("make", "model", "width", "height")))
+
+
 def cut(images, cutoff_distance=600.0, cutoff_time=60.0):
     """Return the sequences as lists of labels."""
     sequences = []
-    for members in _rows(
-        images, lambda row: (row.folder, _text(row.make), _text(row.model), _text(row.width), _text(row.height))
-    ):
+    for members in _rows(images, camera):
         last = None
         for row in members:
             if last is None or apart(last, row) > cutoff_distance or seconds(last, row) > cutoff_time:

@@ -344,9 +344,7 @@ def test_spreading_keeps_order_stays_in_the_second_and_is_done_once(images):
     assert (before.dt.floor("s").dropna() == after.dt.floor("s").dropna()).all()
     assert (before.isna() == after.isna()).all()
     assert_frame_equal(spread_subseconds(spread), spread)
-    for members in loops._rows(
-        images.assign(geometry=loops.shapely.Point(0, 0), error=None), lambda row: (row.folder, loops._text(row.make))
-    ):
+    for members in loops._rows(images.assign(geometry=loops.shapely.Point(0, 0), error=None), loops.camera):
         assert after[[row.Index for row in members]].is_monotonic_increasing
         single = before[[row.Index for row in members]].duplicated(keep=False)
         kept = single.index[~single]
