@@ -22,6 +22,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def position(image: Mapping[str, Any], name: str = "geometry") -> tuple[float, float] | None:
     """Return longitude and latitude; None where they are unknown, impossible, or exactly (0, 0)."""
+    found = lonlat(image, name)
+    return found if found is not None and abs(found[0]) <= 180 and abs(found[1]) <= 90 and found != (0, 0) else None
+
+
+def lonlat(image: Mapping[str, Any], name: str = "geometry") -> tuple[float, float] | None:
+    """Return longitude and latitude as they are given, be they possible or not; None where they are unknown."""
     geometry = image.get(name)
     if isinstance(geometry, str):
         try:
@@ -42,7 +48,7 @@ def position(image: Mapping[str, Any], name: str = "geometry") -> tuple[float, f
     if not (known(lon) and known(lat)):
         return None
     lon, lat = real(lon, name), real(lat, name)
-    return (lon, lat) if abs(lon) <= 180 and abs(lat) <= 90 and (lon, lat) != (0, 0) else None
+    return (lon, lat) if math.isfinite(lon) and math.isfinite(lat) else None
 
 
 def altitude(image: Mapping[str, Any], name: str = "altitude") -> float | None:
@@ -103,6 +109,26 @@ def plain(value: Any) -> Any:
     if isinstance(value, Integral):
         return int(value)
     return float(value) if isinstance(value, Real) else value
+
+
+def json_value(value: Any) -> Any:
+    """Return a value as JSON has it; None where it is unknown, or not finite, or no such value."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        found = [json_value(each) for each in value]
+        # A list with a gap is another list; it is unknown as a whole.
+        return None if not found or any(each is None for each in found) else found
+    if isinstance(value, dict):
+        return {str(name): inside for name, each in value.items() if (inside := json_value(each)) is not None}
+    if not known(value) or value == "":
+        return None
+    found = plain(value)
+    if isinstance(found, list | dict):
+        return json_value(found)
+    if isinstance(found, float) and not math.isfinite(found):
+        return None
+    return found if isinstance(found, str | bool | int | float) else None
 
 
 def known(value: Any) -> bool:

@@ -7,12 +7,13 @@ metres. None means that a value is missing or invalid. Only the standard library
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import struct
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -146,12 +147,16 @@ class Tags:
         Properties that mark the picture as a panorama (XMP, GPano); None for other pictures.
     measured
         Whether to write the size of the picture too, as given in its own header.
+    comment
+        An object that is written into UserComment as JSON. Where the EXIF segment would be too long, its
+        longest values are left out, and the JSON names them under `left_out`.
     """
 
     exif: Mapping[str, Value] = field(default_factory=dict)
     absent: Mapping[str, Value] = field(default_factory=dict)
     panorama: Panorama | None = None
     measured: bool = False
+    comment: Mapping[str, Any] | None = None
 
     def __or__(self, other: Tags) -> Tags:
         """Return the tags of both; where both have a tag, `other`'s value."""
@@ -160,6 +165,7 @@ class Tags:
             absent={**self.absent, **other.absent},
             panorama=other.panorama or self.panorama,
             measured=self.measured or other.measured,
+            comment=self.comment if other.comment is None else other.comment,
         )
 
 
@@ -204,6 +210,11 @@ def encode(name: str, value: Value, order: str) -> Encoded:
         parts = [part for pair in value for part in pair]
         return Encoded(kind, len(value), struct.pack(f"{order}{len(parts)}I", *parts))
     raise TypeError(f"{name} cannot hold {value!r}")
+
+
+def json_comment(values: Mapping[str, Any]) -> bytes:
+    """Return an object as the JSON of a UserComment, whose first eight bytes say that it is ASCII."""
+    return b"ASCII\0\0\0" + json.dumps(values, allow_nan=False).encode("ascii")
 
 
 def position_tags(lon: float, lat: float) -> dict[str, Value]:

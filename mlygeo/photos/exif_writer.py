@@ -8,6 +8,7 @@ after the new one was read back from the disk and found complete.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -21,7 +22,7 @@ from mlygeo import store
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import jpeg as segments
 from mlygeo.formats import tiff, xmp
-from mlygeo.formats.exif import TABLE, Encoded, Tags, encode
+from mlygeo.formats.exif import TABLE, Encoded, Tags, encode, json_comment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,6 +36,9 @@ ORIGINAL = "_original"
 """Suffix of the names of kept originals; ExifTool uses the same, and can restore them."""
 
 _NEW_BLOCK = b"Exif\0\0"
+
+_SHORT = 40
+"""Values of a comment that are shorter, as ids are, always stay: leaving them out gains no room."""
 
 MOST_PIXELS = 178_956_970
 """Most pixels of a picture that is decoded: half a gigabyte of memory, also Pillow's limit."""
@@ -80,17 +84,14 @@ def insert(jpeg: bytes, tags: Tags) -> bytes:
     behind = segments.place_for_exif(jpeg, found)
     added: list[tuple[int, bytes]] = []
 
-    exif, absent = _measured(tags, found), dict(tags.absent)
     block = _exif_segment(jpeg, found)
+    _, new = _planned(jpeg, found, tags)
     if block is not None:
-        old = segments.payload(jpeg, block)
-        new = _extended(old, exif, absent)
-        if new != old:
+        if new != segments.payload(jpeg, block):
             replaced[block] = new
         behind = block.end
-    elif exif:
-        wanted = _by_directory({**absent, **exif}, "<")
-        added.append((segments.APP1, _NEW_BLOCK + tiff.fresh(wanted, "<")))
+    elif new:
+        added.append((segments.APP1, new))
     if tags.panorama is not None and found.width and found.height:
         _set_panorama(jpeg, found, tags.panorama, replaced, added)
     if not replaced and not added:
@@ -182,6 +183,34 @@ def _exif_segment(jpeg: bytes, found: segments.Layout) -> segments.Segment | Non
     return blocks[0] if blocks else None
 
 
+def _planned(jpeg: bytes, found: segments.Layout, tags: Tags) -> tuple[dict[str, Value], bytes]:
+    """Return the values that replace those of a picture, and its new EXIF segment; empty where it gets none."""
+    block = _exif_segment(jpeg, found)
+    old = None if block is None else segments.payload(jpeg, block)
+    exif = _measured(tags, found)
+
+    def built() -> bytes:
+        if old is not None:
+            return _extended(old, exif, tags.absent)
+        return _NEW_BLOCK + tiff.fresh(_by_directory({**tags.absent, **exif}, "<"), "<") if exif else b""
+
+    if tags.comment is None:
+        return exif, built()
+    comment, left_out = dict(tags.comment), []
+    while True:
+        exif["UserComment"] = json_comment({**comment, "left_out": left_out} if left_out else comment)
+        new = built()
+        lengths = {name: len(json.dumps(value)) for name, value in comment.items()}
+        if len(new) <= segments.LONGEST_PAYLOAD or not lengths or max(lengths.values()) < _SHORT:
+            break
+        longest = max(lengths, key=lengths.__getitem__)
+        del comment[longest]
+        left_out.append(longest)
+    if left_out:
+        log.warning("no room in the EXIF of a picture for %s", ", ".join(left_out))
+    return exif, new
+
+
 def _measured(tags: Tags, found: segments.Layout) -> dict[str, Value]:
     exif = dict(tags.exif)
     if tags.measured and found.width and found.height:
@@ -244,7 +273,7 @@ def _check(written: bytes, new: bytes, jpeg: bytes, tags: Tags, name: str) -> No
     same = same and list(_others(jpeg, old_layout)) == list(_others(written, new_layout))
     block = _exif_segment(written, new_layout)
     there = None if block is None else tiff.Block(segments.payload(written, block)[len(_NEW_BLOCK) :])
-    for key, value in _measured(tags, new_layout).items():
+    for key, value in _planned(jpeg, old_layout, tags)[0].items():
         tag = TABLE[key]
         same = same and there is not None
         same = same and there.value(tag.directory, tag.number) == encode(key, value, there.order).raw  # type: ignore[union-attr]

@@ -51,16 +51,18 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
     image
         A row of an images frame (as `to_dict("records")` gives it), or a record of the provider.
     computed
-        Use position, altitude and heading computed by 3D reconstruction, where they exist. The
-        `UserComment` says which of them were computed.
+        Use position and heading computed by 3D reconstruction, where they exist. The `UserComment`
+        says which of them were computed. The altitude is always the original one: the computed one
+        counts from the ground of the reconstruction, not from the sea.
     provider
         The provider of the picture; by default the default provider.
 
     Returns
     -------
     tags
-        Position, altitude, heading, times, camera, creator, licence and ids, and for a panorama
-        the properties that make viewers open it as one.
+        Position, altitude, heading, times, camera, creator and licence, and for a panorama the
+        properties that make viewers open it as one. All that the provider says of the image, under
+        its own names, is JSON for the `UserComment`.
 
     Raises
     ------
@@ -72,7 +74,9 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
     >>> insert(jpeg, picture_tags({"id": 1, "geometry": Point(9.17, 48.77), "captured_at": 1720488258913}))
     """
     who = providers.provider() if provider is None else provider
+    said: dict[str, Any] = {}
     if who.records is not None:
+        said = who.records.said_of(image)
         image = who.records.row_of(image)
     position, altitude, heading = rows.position(image), rows.altitude(image), rows.number(image, "compass_angle")
     taken = []
@@ -80,9 +84,6 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
         if (found := rows.position(image, "computed_geometry")) is not None:
             position = found
             taken.append("position")
-        if (found_altitude := rows.altitude(image, "computed_altitude")) is not None:
-            altitude = found_altitude
-            taken.append("altitude")
         if (found_heading := rows.number(image, "computed_compass_angle")) is not None:
             heading = found_heading
             taken.append("heading")
@@ -93,7 +94,6 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
         **_times(rows.time_ms(image), position),
         **({} if is_pano else _focal_length(image)),
         **_rights(image, who),
-        **_identity(image, taken),
     }
     camera: dict[str, Value] = {
         name: text
@@ -101,7 +101,9 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
         if (text := rows.text_of(image, key)) is not None
     }
     panorama = Panorama(None if heading is None else heading % 360) if is_pano else None
-    return Tags(exif=exif, absent={**camera, **_versions(exif)}, panorama=panorama, measured=True)
+    if said and taken:
+        said["computed"] = taken
+    return Tags(exif=exif, absent={**camera, **_versions(exif)}, panorama=panorama, measured=True, comment=said or None)
 
 
 def description_tags(
@@ -215,17 +217,6 @@ def _rights(image: Mapping[str, Any], who: Provider) -> dict[str, Value]:
     name = rows.text_of(image, "creator_username")
     artist: dict[str, Value] = {} if name is None else {"Artist": name}
     return artist if who.pictures is None else {**artist, "Copyright": who.pictures.rights(name)}
-
-
-def _identity(image: Mapping[str, Any], computed: list[str]) -> dict[str, Value]:
-    ids = {
-        "image_id": rows.id_text(image.get("id")),
-        **{name: rows.id_text(image.get(name)) for name in ("sequence_id", "creator_id", "organization_id")},
-    }
-    found: dict[str, Any] = {name: value for name, value in ids.items() if value is not None}
-    if found and computed:
-        found["computed"] = computed
-    return {"UserComment": b"ASCII\0\0\0" + json.dumps(found).encode("ascii")} if found else {}
 
 
 def _is_panorama(image: Mapping[str, Any]) -> bool:

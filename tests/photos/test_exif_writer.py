@@ -28,11 +28,12 @@ from shapely import Point
 
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import jpeg as segments
-from mlygeo.formats.exif import TABLE, Tags
+from mlygeo.formats.exif import TABLE, Tags, json_comment
 from mlygeo.photos import exif_writer
 from mlygeo.photos.exif_writer import insert, recode, write_exif
 from mlygeo.photos.tags import description_tags, picture_tags
 from mlygeo.providers.mapillary.descriptions import image_description
+from mlygeo.providers.mapillary.records import SAID_FIELDS
 
 PHOTOS = DATA / "photos"
 WHOLE = [
@@ -150,28 +151,74 @@ def test_a_record_of_the_service_as_exiftool_reads_it(exiftool, tmp_path, drawn)
     assert focal_px == pytest.approx(RECORD["camera_parameters"][0] * 400, rel=1e-5)
 
 
-def test_ids_are_json_in_the_user_comment(exiftool, tmp_path, drawn):
-    found = read(exiftool, tmp_path, insert(drawn, picture_tags(RECORD | {"organization": {"id": "7"}}, computed=True)))
+def test_all_that_the_service_says_is_json_in_the_user_comment(exiftool, tmp_path, drawn):
+    record = RECORD | {
+        "organization": {"id": "7"},
+        "mesh": {"id": "903987176835273", "url": "https://scontent.example/m1/v/mesh?oh=00_AY&oe=66F0C180"},
+        "sfm_cluster": {"id": "306951457725231", "url": "https://example.org/cluster"},
+        "atomic_scale": 0.97891115347587,
+        "merge_cc": 4.546427159383e18,
+        "quality_score": 0.7561310782241,
+        "camera_type": "perspective",
+        "computed_rotation": [1.3642214091955, -0.0019509766093401, 0.035317244081076],
+        "width": 4160,
+        "height": 3120,
+        "thumb_original_url": "https://scontent.example/m1/v/picture.jpg?oe=66F0C180",
+    }
+    found = read(exiftool, tmp_path, insert(drawn, picture_tags(record, computed=True)))
     assert json.loads(found["ExifIFD:UserComment"]) == {
-        "image_id": "1666317524185318",
-        "sequence_id": "aE5o7bTMH0UtscOYxhVwID",
-        "creator_id": "104948002204624",
-        "organization_id": "7",
-        "computed": ["position", "altitude", "heading"],
+        **{name: value for name, value in record.items() if name != "thumb_original_url"},
+        "mesh": {"id": "903987176835273"},  # a signed address expires, and lets who holds it in
+        "computed": ["position", "heading"],
     }
 
 
-def test_computed_values_are_taken_where_there_are_such(exiftool, tmp_path, drawn):
+def test_the_computed_altitude_is_in_the_json_alone(exiftool, tmp_path, drawn):
+    """It counts from the ground of the reconstruction: 2.7 m where the place lies 314 m above the sea."""
     found = read(exiftool, tmp_path, insert(drawn, picture_tags(RECORD, computed=True)))
     assert (
         distance_m(found["Composite:GPSLongitude"], found["Composite:GPSLatitude"], 9.1716283793269, 48.768947523124)
         < 1e-3
     )
-    assert (found["Composite:GPSAltitude"], found["GPS:GPSImgDirection"]) == (2.664, 31.5)
+    assert (found["Composite:GPSAltitude"], found["GPS:GPSImgDirection"]) == (314.147, 31.5)
+    assert json.loads(found["ExifIFD:UserComment"])["computed_altitude"] == 2.6643041782
+    without = {name: value for name, value in RECORD.items() if name != "altitude"}
+    assert "GPSAltitude" not in picture_tags(without, computed=True).exif, "unknown is better than wrong"
+
+
+def test_computed_values_are_taken_where_there_are_such(exiftool, tmp_path, drawn):
     without = {name: value for name, value in RECORD.items() if not name.startswith("computed")}
     found = read(exiftool, tmp_path, insert(drawn, picture_tags(without, computed=True)))
     assert found["GPS:GPSImgDirection"] == 29.879
     assert "computed" not in json.loads(found["ExifIFD:UserComment"])
+
+
+def test_a_long_comment_goes_before_the_file_does_and_says_what_it_lacks(exiftool, tmp_path, drawn):
+    record = RECORD | {"detections": {"data": [{"id": str(number)} for number in range(6000)]}}
+    for jpeg in (drawn, with_exif(drawn, description=b"x" * 63_500)):
+        once = insert(jpeg, picture_tags(record))
+        said = json.loads(read(exiftool, tmp_path, once)["ExifIFD:UserComment"])
+        assert said["left_out"][0] == "detections"
+        assert said["id"] == RECORD["id"]
+        assert {*said, *said["left_out"]} >= {*RECORD}
+        assert insert(once, picture_tags(record)) == once
+
+
+@given(
+    values=st.dictionaries(st.sampled_from(sorted(SAID_FIELDS)), st.one_of(
+        st.floats(), st.integers(), st.text(), st.booleans(), st.none(), st.lists(st.floats(), max_size=3),
+        st.dictionaries(st.text(max_size=3), st.floats(), max_size=2), st.just(pd.NA), st.just(np.float64("nan")),
+    ))
+)  # fmt: skip
+@settings(deadline=None)
+def test_whatever_the_service_says_is_json_or_refused(values):
+    try:
+        tags = picture_tags({"id": 1} | values)
+    except InputError:
+        return
+    text = json.dumps(tags.comment, allow_nan=False)
+    assert json.loads(text) == tags.comment
+    assert "thumb" not in text
 
 
 def test_zero_is_a_value(exiftool, tmp_path, drawn):
@@ -182,13 +229,14 @@ def test_zero_is_a_value(exiftool, tmp_path, drawn):
     assert found["Composite:GPSDateTime"] == "1970:01:01 00:00:00Z"
     computed_zero = picture_tags(RECORD | {"computed_compass_angle": 0.0, "computed_altitude": 0.0}, computed=True)
     assert computed_zero.exif["GPSImgDirection"] == ((0, 10_000),)
-    assert computed_zero.exif["GPSAltitude"] == ((0, 1000),)
+    assert computed_zero.comment["computed_altitude"] == 0
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT, np.datetime64("NaT")])
 def test_what_is_unknown_is_not_written(missing):
     tags = picture_tags(dict.fromkeys(RECORD, missing) | {"is_pano": missing}, computed=True)
     assert set(tags.exif) == {"Copyright"}
+    assert tags.comment is None
     assert tags.panorama is None
     assert picture_tags({}).exif == tags.exif
 
@@ -216,6 +264,7 @@ def test_a_row_of_a_frame_says_the_same_as_the_record():
         "organization_id": pd.NA,
         "computed_geometry": Point(*RECORD["computed_geometry"]["coordinates"]),
         "camera_parameters": np.array(RECORD["camera_parameters"]),
+        "exif_orientation": RECORD["exif_orientation"],
         **{name: RECORD[name] for name in ("altitude", "computed_altitude", "computed_compass_angle", "make", "model")},
     }
     frame = gpd.GeoDataFrame([row], geometry=[Point(*RECORD["geometry"]["coordinates"])], crs=4326)
@@ -479,7 +528,8 @@ def test_writing_again_replaces_and_does_not_grow(first, second, name, path):
     over = insert(once, second)
     assert insert(over, second) == over
     back = insert(insert(over, first), second)
-    assert len(back) <= len(over) + 2 * 200, "only a longer name needs another place"
+    longer = 200 + max(len(json_comment(tags.comment or {})) for tags in (first, second))
+    assert len(back) <= len(over) + 2 * longer, "only a longer name or comment needs another place"
     assert len(insert(once, first | Tags(exif={"GPSImgDirection": ((1, 1),)}))) == len(once)
 
 
