@@ -196,7 +196,8 @@ def _planned(jpeg: bytes, found: segments.Layout, tags: Tags) -> tuple[dict[str,
 
     if tags.comment is None:
         return exif, built()
-    comment, left_out = dict(tags.comment), []
+    comment = dict(tags.comment)
+    left_out: list[str] = []
     while True:
         exif["UserComment"] = json_comment({**comment, "left_out": left_out} if left_out else comment)
         new = built()

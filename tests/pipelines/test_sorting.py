@@ -199,7 +199,7 @@ def test_a_journal_tells_where_files_are(tmp_path):
         notes.write(json.dumps({"from": str(c), "to": str(b)}) + '\n{"from": "')
     assert moves.read_moves(journal) == {str(a): str(c)}
     b.hardlink_to(c)
-    moved, failed = moves.move_files({str(c): str(b)}, tmp_path / "other.jsonl")
+    moved, failed = moves.move_files({str(c): str(b)}, journal)
     assert (moved, failed) == ({str(c): str(b)}, {})
     assert b.read_text() == "x"
     assert not c.exists()
@@ -207,7 +207,7 @@ def test_a_journal_tells_where_files_are(tmp_path):
     with pytest.raises(FormatError, match="line 1"):
         moves.read_moves(journal)
     _, failed = moves.move_files({str(tmp_path / "gone"): str(c)}, tmp_path / "other.jsonl")
-    assert "No such file" in failed[str(tmp_path / "gone")]
+    assert "not there" in failed[str(tmp_path / "gone")]
 
 
 def test_a_disk_without_second_names(tmp_path, monkeypatch):
