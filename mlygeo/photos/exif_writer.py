@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 import stat
+import time
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -21,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from mlygeo import store
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import jpeg as segments
-from mlygeo.formats import tiff, xmp
-from mlygeo.formats.exif import TABLE, Encoded, Tags, encode, json_comment
+from mlygeo.formats import tiff, times, xmp
+from mlygeo.formats.exif import ASCII, TABLE, Clocks, Encoded, Tags, encode, json_comment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -105,6 +106,7 @@ def write_exif(
     *,
     keep_original: bool = False,
     target: str | os.PathLike[str] | None = None,
+    doubts: list[str] | None = None,
 ) -> bool:
     """
     Write tags into a JPEG file, safely.
@@ -125,6 +127,8 @@ def write_exif(
         since it is older.
     target
         Write the new file here and leave the old one unchanged.
+    doubts
+        What is in doubt of what was written is added to this list, for people to read.
 
     Returns
     -------
@@ -162,7 +166,7 @@ def write_exif(
         return False
     with store.atomic(goal) as temporary:
         _write(temporary, new)
-        _check(temporary.read_bytes(), new, jpeg, tags, source.name)
+        _check(temporary.read_bytes(), new, jpeg, tags, source.name, doubts=doubts)
         shutil.copystat(source, temporary)
         # fsync needs a file that is open for writing.
         temporary.chmod(stat.S_IMODE(before.st_mode) | stat.S_IWUSR)
@@ -183,11 +187,19 @@ def _exif_segment(jpeg: bytes, found: segments.Layout) -> segments.Segment | Non
     return blocks[0] if blocks else None
 
 
-def _planned(jpeg: bytes, found: segments.Layout, tags: Tags) -> tuple[dict[str, Value], bytes]:
+def _planned(
+    jpeg: bytes, found: segments.Layout, tags: Tags, doubts: list[str] | None = None
+) -> tuple[dict[str, Value], bytes]:
     """Return the values that replace those of a picture, and its new EXIF segment; empty where it gets none."""
     block = _exif_segment(jpeg, found)
     old = None if block is None else segments.payload(jpeg, block)
     exif = _measured(tags, found)
+    if tags.captured is not None:
+        clocks = Clocks() if old is None else _clocks(old[len(_NEW_BLOCK) :])
+        more, doubt = clocks.tags(tags.captured, now_us=time.time_ns() // 1000)
+        exif |= more
+        if doubt is not None and doubts is not None:
+            doubts.append(doubt)
 
     def built() -> bytes:
         if old is not None:
@@ -210,6 +222,28 @@ def _planned(jpeg: bytes, found: segments.Layout, tags: Tags) -> tuple[dict[str,
     if left_out:
         log.warning("no room in the EXIF of a picture for %s", ", ".join(left_out))
     return exif, new
+
+
+def _clocks(block: bytes) -> Clocks:
+    """Return the times that an EXIF block tells."""
+    fields = tiff.Fields(block)
+
+    def reading(date: str, subsec: str, offset: str) -> times.Reading | None:
+        values = fields.picture
+        return times.read(
+            fields.text(values.get(date)),
+            subsec=fields.text(values.get(subsec), strip=False),
+            offset=fields.text(values.get(offset)),
+        )
+
+    stamp = fields.gps.get("GPSTimeStamp")
+    clock = times.fractions(fields.text(stamp)) if stamp is not None and stamp.type == ASCII else fields.numbers(stamp)
+    return Clocks(
+        reading("DateTimeOriginal", "SubSecTimeOriginal", "OffsetTimeOriginal"),
+        reading("CreateDate", "SubSecTimeDigitized", "OffsetTimeDigitized"),
+        reading("ModifyDate", "SubSecTime", "OffsetTime"),
+        times.gps_time(fields.text(fields.gps.get("GPSDateStamp")), clock),
+    )
 
 
 def _measured(tags: Tags, found: segments.Layout) -> dict[str, Value]:
@@ -263,7 +297,7 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _check(written: bytes, new: bytes, jpeg: bytes, tags: Tags, name: str) -> None:
+def _check(written: bytes, new: bytes, jpeg: bytes, tags: Tags, name: str, *, doubts: list[str] | None) -> None:
     """Raise unless the file read back from disk is complete, has the tags, and otherwise equals the original."""
     if written != new:
         raise FileError(f"{name}: what was written came back different from the disk; the file was left as it was")
@@ -274,7 +308,7 @@ def _check(written: bytes, new: bytes, jpeg: bytes, tags: Tags, name: str) -> No
     same = same and list(_others(jpeg, old_layout)) == list(_others(written, new_layout))
     block = _exif_segment(written, new_layout)
     there = None if block is None else tiff.Block(segments.payload(written, block)[len(_NEW_BLOCK) :])
-    for key, value in _planned(jpeg, old_layout, tags)[0].items():
+    for key, value in _planned(jpeg, old_layout, tags, doubts)[0].items():
         tag = TABLE[key]
         same = same and there is not None
         same = same and there.value(tag.directory, tag.number) == encode(key, value, there.order).raw  # type: ignore[union-attr]

@@ -19,7 +19,7 @@ import numpy as np
 from mlygeo import providers, rows
 from mlygeo.errors import InputError
 from mlygeo.formats import exif
-from mlygeo.formats.exif import Tags, Value
+from mlygeo.formats.exif import CaptureTime, Tags, Value
 from mlygeo.formats.xmp import Panorama
 
 if TYPE_CHECKING:
@@ -122,9 +122,10 @@ def description_tags(
     description
         The image description to write; by default it is made from the row.
     overwrite
-        Other tags to write too. "time": the capture time, local with its offset, and the
-        GPS time; "gps": position and altitude; "direction": the heading; "orientation": the
-        orientation in `exif_orientation`; "all": all of these.
+        Other tags to write too. "time": the capture time with its offset, by the camera's clock
+        where that is right in some time zone, else in that of the place, and the GPS time; "gps":
+        position and altitude; "direction": the heading; "orientation": the orientation in
+        `exif_orientation`; "all": all of these.
 
     Returns
     -------
@@ -153,20 +154,21 @@ def description_tags(
         raise InputError(f"the image description cannot be written as JSON: {error}") from error
     exif: dict[str, Value] = {"ImageDescription": text}
     position = rows.position(image)
-    if "time" in asked:
-        exif |= _times(rows.time_ms(image), position)
+    captured = None
+    if "time" in asked and (time_ms := rows.time_ms(image)) is not None and (time := rows.utc(time_ms)) is not None:
+        captured = CaptureTime(time, None if position is None else _local(time, position))
     if "gps" in asked:
         exif |= _place(position, rows.altitude(image))
     if "direction" in asked:
         exif |= _direction(rows.number(image, "compass_angle"))
     if "orientation" in asked and (orientation := rows.number(image, "exif_orientation")) in range(1, 9):
         exif["Orientation"] = int(orientation)  # type: ignore[arg-type]
-    return Tags(exif=exif, absent=_versions(exif))
+    return Tags(exif=exif, absent=_versions(exif, captured), captured=captured)
 
 
-def _versions(exif: Mapping[str, Value]) -> dict[str, Value]:
+def _versions(exif: Mapping[str, Value], captured: CaptureTime | None = None) -> dict[str, Value]:
     found: dict[str, Value] = {"ExifVersion": _EXIF_VERSION}
-    if any(name.startswith("GPS") for name in exif):
+    if captured is not None or any(name.startswith("GPS") for name in exif):
         found["GPSVersionID"] = _GPS_VERSION
     return found
 

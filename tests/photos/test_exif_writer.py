@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import textwrap
+import time
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
@@ -830,6 +831,165 @@ def test_which_tags_are_overwritten(exiftool, tmp_path, overwrite, groups):
         for name, value in values.items():
             assert after.get(name) == (value if group in groups else before.get(name)), name
     assert after["IFD0:Make"] == before["IFD0:Make"]
+
+
+# The clock that the camera showed, and the capture time
+
+SHOT = {"DateTimeOriginal": "2024:07:09 12:00:00"}
+SUBSEC = SHOT | {"SubSecTimeOriginal": "25"}
+ZONED = SUBSEC | {"OffsetTimeOriginal": "+02:00"}
+STUTTGART = (9.17, 48.77)
+TOKYO = (139.7, 35.7)
+
+
+def stamp(text):
+    """GPS date and time stamps."""
+    time = datetime.fromisoformat(text)
+    return {
+        "GPSDateStamp": f"{time:%Y:%m:%d}",
+        "GPSTimeStamp": ((time.hour, 1), (time.minute, 1), (time.second * 1000 + time.microsecond // 1000, 1000)),
+    }
+
+
+def with_tags(jpeg, values):
+    return insert(jpeg, Tags(exif=values)) if values else jpeg
+
+
+@pytest.mark.parametrize(
+    ("there", "utc", "place", "original", "digitized"),
+    [
+        # What the picture tells itself: the clock stays, with the offset that makes it right.
+        (SHOT, "2024-07-09T12:00:00", STUTTGART, "2024:07:09 12:00:00+00:00", None),
+        (SHOT, "2024-07-09T10:00:00", STUTTGART, "2024:07:09 12:00:00+02:00", None),
+        (SHOT | stamp("2024-07-09T10:00:00"), "2024-07-09T10:00:00", TOKYO, "2024:07:09 12:00:00+02:00", None),
+        (SHOT | stamp("2024-07-09T10:00:00"), "2024-07-09T10:00:00", None, "2024:07:09 12:00:00+02:00", None),
+        (SHOT | stamp("2024-07-09T06:15:00"), "2024-07-09T06:15:00", None, "2024:07:09 12:00:00+05:45", None),
+        (SHOT | stamp("2024-07-09T15:30:00"), "2024-07-09T15:30:00", None, "2024:07:09 12:00:00-03:30", None),
+        (SUBSEC | stamp("2024-07-09T10:00:00"), "2024-07-09T10:00:00.250", TOKYO, "2024:07:09 12:00:00.25+02:00", None),
+        (SHOT | stamp("2024-07-09T10:00:00.5"), "2024-07-09T10:00:00.5", TOKYO, "2024:07:09 12:00:00.500+02:00", None),
+        (ZONED, "2024-07-09T10:00:00.250", TOKYO, "2024:07:09 12:00:00.25+02:00", None),
+        # The GPS week that rolled over is no other time.
+        (SHOT | stamp("2004-11-23T10:00:00"), "2024-07-09T10:00:00", TOKYO, "2024:07:09 12:00:00+02:00", None),
+        # A photo of a burst in one second: the clock shows the second.
+        (SHOT, "2024-07-09T12:00:00.333", TOKYO, "2024:07:09 12:00:00.333+00:00", None),
+        # Corrected: the zone that the camera named, else that of the place, else UTC.
+        (ZONED, "2024-07-09T10:00:30.250", TOKYO, "2024:07:09 12:00:30.250+02:00", None),
+        (SHOT, "2024-07-09T12:00:30", TOKYO, "2024:07:09 21:00:30.000+09:00", None),
+        (SHOT, "2024-07-09T11:00:00", TOKYO, "2024:07:09 20:00:00.000+09:00", None),
+        (SHOT, "2024-07-09T11:00:00", None, "2024:07:09 12:00:00+01:00", None),
+        (SHOT, "2024-07-09T12:00:30", None, "2024:07:09 12:00:30.000+00:00", None),
+        ({}, "2024-07-09T10:00:00", STUTTGART, "2024:07:09 12:00:00.000+02:00", None),
+        ({}, "2024-07-09T10:00:00", None, "2024:07:09 10:00:00.000+00:00", None),
+        # Digitized with the shot, or later.
+        (SHOT | {"CreateDate": "2024:07:09 12:00:00"}, "2024-07-09T12:00:30", None, "2024:07:09 12:00:30.000+00:00",
+         "2024:07:09 12:00:30.000+00:00"),
+        (SHOT | {"CreateDate": "2024:08:01 09:00:00"}, "2024-07-09T12:00:00", None, "2024:07:09 12:00:00+00:00",
+         "2024:08:01 09:00:00"),
+        (SHOT | {"CreateDate": "2024:08:01 09:00:00"}, "2024-07-09T12:00:30", None, "2024:07:09 12:00:30.000+00:00",
+         "2024:08:01 09:00:00"),
+    ],
+)  # fmt: skip
+def test_the_clock_stays_where_a_zone_makes_it_right(
+    exiftool, tmp_path, drawn, there, utc, place, original, digitized, monkeypatch
+):
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    row = {"captured_at": pd.Timestamp(utc, tz="UTC"), "geometry": None if place is None else Point(*place)}
+    tags = description_tags(row, description={}, overwrite=("time",))
+    written = insert(with_tags(drawn, there), tags)
+    found = read(exiftool, tmp_path, written)
+    assert found.get("Composite:SubSecDateTimeOriginal", found["ExifIFD:DateTimeOriginal"]) == original
+    expected = original if digitized is None else digitized
+    assert moment_or_text(found, "CreateDate") == moment_of(expected)
+    assert moment(found["Composite:GPSDateTime"].replace("Z", "+00:00")) == row["captured_at"]
+    assert insert(written, tags) == written
+
+
+def moment_or_text(found, name):
+    return moment_of(found.get(f"Composite:SubSec{name}", found[f"ExifIFD:{name}"]))
+
+
+def moment_of(text):
+    """The time in a text of EXIF, whether with sub-seconds or not."""
+    return datetime.strptime(text.replace(".", " .") if "." in text else text, *[
+        form for form in ("%Y:%m:%d %H:%M:%S .%f%z", "%Y:%m:%d %H:%M:%S%z", "%Y:%m:%d %H:%M:%S")
+        if ("." in text) is (".%f" in form) and (text[-6] in "+-") is form.endswith("%z")
+    ][:1])  # fmt: skip
+
+
+def test_the_last_change_gets_the_offset_of_the_shot_and_else_stays(exiftool, tmp_path, drawn):
+    row = {"captured_at": pd.Timestamp("2024-07-09T10:00:00", tz="UTC")}
+    for changed, offset in (("2024:07:09 12:00:00", "+02:00"), ("2024:07:10 08:00:00", None)):
+        there = SHOT | stamp("2024-07-09T10:00:00") | {"ModifyDate": changed}
+        found = read(
+            exiftool,
+            tmp_path,
+            insert(with_tags(drawn, there), description_tags(row, description={}, overwrite=("time",))),
+        )
+        assert (found["IFD0:ModifyDate"], found.get("ExifIFD:OffsetTime")) == (changed, offset)
+
+
+def test_a_clock_that_no_zone_explains_is_set_and_said(exiftool, tmp_path, drawn):
+    path = tmp_path / "1.jpg"
+    path.write_bytes(with_tags(drawn, SHOT | stamp("2024-07-09T09:59:20")))
+    row = {"captured_at": pd.Timestamp("2024-07-09T09:59:20", tz="UTC"), "geometry": Point(*STUTTGART)}
+    doubts = []
+    write_exif(path, description_tags(row, description={}, overwrite=("time",)), doubts=doubts)
+    assert len(doubts) == 1
+    assert "by no time zone" in doubts[0]
+    assert exiftool.read(path)["Composite:SubSecDateTimeOriginal"] == "2024:07:09 11:59:20.000+02:00"
+    write_exif(path, description_tags(row, description={}, overwrite=("time",)), doubts=doubts)
+    assert len(doubts) == 1, "now they agree"
+
+
+@given(
+    wall=st.datetimes(datetime(2000, 1, 1), datetime(2025, 1, 1)),
+    digits=st.sampled_from([None, 1, 2, 3, 6]),
+    own=st.one_of(st.none(), st.integers(-48, 56)),
+    gps=st.one_of(st.none(), st.integers(-48, 56)),
+    correction_ms=st.one_of(st.just(0), st.integers(-10**8, 10**8)),
+    place=st.one_of(st.none(), st.tuples(st.floats(-179, 179), st.floats(-60, 70))),
+)  # fmt: skip
+@settings(deadline=None, max_examples=200)
+def test_the_picture_tells_the_capture_time_and_an_uncorrected_clock_stays(
+    drawn, tmp_path_factory, wall, digits, own, gps, correction_ms, place
+):
+    from mlygeo.formats import times
+    from mlygeo.photos.exif_writer import _clocks
+
+    zone = own if gps is None else gps if own is None else own
+    there = {"DateTimeOriginal": f"{wall:%Y:%m:%d %H:%M:%S}"}
+    if digits:
+        there["SubSecTimeOriginal"] = f"{wall.microsecond:06}"[:digits]
+    if own is not None:
+        there["OffsetTimeOriginal"] = f"{'-' if own < 0 else '+'}{abs(own) // 4:02}:{abs(own) % 4 * 15:02}"
+    shown = wall.replace(microsecond=int(there.get("SubSecTimeOriginal", "0").ljust(6, "0")))
+    true = shown - timedelta(minutes=15 * (zone or 0))
+    if gps is not None:
+        there |= stamp(f"{true:%Y-%m-%dT%H:%M:%S.%f}")
+    capture = pd.Timestamp(true, tz="UTC").floor("ms") + pd.Timedelta(correction_ms, unit="ms")
+    row = {"captured_at": capture, "geometry": None if place is None else Point(*place)}
+    tags = description_tags(row, description={}, overwrite=("time",))
+    jpeg = with_tags(drawn, there)
+    written = insert(jpeg, tags)
+    assert insert(written, tags) == written
+    clocks = _clocks(exif_of(written))
+    capture_us = capture.value // 1000
+    assert clocks.gps_us == capture_us
+    grain = 1000 if clocks.original.digits else 1_000_000
+    assert clocks.original.us // grain == capture_us // grain
+    assert clocks.original.offset_s is not None
+    before = _clocks(exif_of(jpeg)).original
+    if correction_ms == 0:
+        assert clocks.original.wall_us == before.wall_us, "what the camera showed stays"
+    elif own is not None:
+        assert clocks.original.offset_s == times.zone(there["OffsetTimeOriginal"])
+
+
+def exif_of(jpeg):
+    found = segments.layout(jpeg)
+    (block,) = segments.named(jpeg, found, segments.APP1, segments.EXIF_NAME)
+    return segments.payload(jpeg, block)[6:]
 
 
 def test_only_what_there_is_can_be_overwritten():
