@@ -118,7 +118,7 @@ def json_value(value: Any) -> Any:
     if isinstance(value, list | tuple):
         found = [json_value(each) for each in value]
         # A list with a gap is another list; it is unknown as a whole.
-        return None if not found or any(each is None for each in found) else found
+        return None if any(each is None for each in found) else found
     if isinstance(value, dict):
         return {str(name): inside for name, each in value.items() if (inside := json_value(each)) is not None}
     if not known(value) or value == "":

@@ -40,7 +40,7 @@ SUFFIX = "_processed"
 
 
 _DOUBTS = {
-    "counted modulo": "GPS weeks that have rolled over",
+    "counted modulo": "times of a GPS week that has rolled over",
     "its own time is": "times far from the photo's own",
     "is before 1995": "times before 1995",
     "is in the future": "times in the future",
@@ -301,7 +301,8 @@ def process_csv(
     headline += " would be written" if dry_run else " written"
     headline += f" from {counted(table.count, 'row')}"
     for reason, count in {**images.attrs["left_out"], **problems}.items():
-        headline += f"; {count:,} {reason}"
+        what, _, rest = reason.partition(" ")
+        headline += f"; {counted(count, what[:-1])} {rest}"
     headline += "".join(f"\n  row {row}: {reason}" for row, reason in list(summary["rows_left_out"].items())[:5])
     if failed:
         headline += "".join(f"\n  {path}: {error}" for path, error in list(failed.items())[:5])
@@ -593,7 +594,9 @@ def _matched(images: gpd.GeoDataFrame, table: ImageTable) -> Matches:
 
 def _kinds_of_doubt(texts: Iterable[str]) -> dict[str, int]:
     """Return what is in doubt of photos by kind, with how many it is in doubt of."""
-    kinds = Counter(next((kind for part, kind in _DOUBTS.items() if part in text), "other doubts") for text in texts)
+    kinds = Counter(
+        next((kind for part, kind in _DOUBTS.items() if part in text), "doubts of other kinds") for text in texts
+    )
     return dict(kinds)
 
 

@@ -648,7 +648,7 @@ def said_of(image: Mapping[str, Any]) -> dict[str, Any]:
         else:
             value = image.get(name)
             found[name] = rows.json_value(image.get(_SIMPLE[name][0]) if value is None and name in _SIMPLE else value)
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in found.items() if value is not None and value != []}
 
 
 def _object(name: str, image: Mapping[str, Any]) -> dict[str, Any] | None:
