@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import InputError
+from mlygeo.formats import positions, times
 from mlygeo.formats.exif import signed_altitude
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def position(image: Mapping[str, Any], name: str = "geometry") -> tuple[float, float] | None:
     """Return longitude and latitude; None where they are unknown, impossible, or exactly (0, 0)."""
     found = lonlat(image, name)
-    return found if found is not None and abs(found[0]) <= 180 and abs(found[1]) <= 90 and found != (0, 0) else None
+    return None if found is None else positions.position(*found)
 
 
 def lonlat(image: Mapping[str, Any], name: str = "geometry") -> tuple[float, float] | None:
@@ -65,10 +66,10 @@ def time_ms(image: Mapping[str, Any]) -> int | None:
     if isinstance(value, str):
         if re.fullmatch(r"-?\d{1,20}", value.strip()):
             return int(value)
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError as error:
-            raise InputError(f"captured_at is no time: {value!r}") from error
+        found = times.read(value)
+        if found is None:
+            raise InputError(f"captured_at is no time: {value!r}")
+        return found.us // 1000
     if isinstance(value, np.datetime64):
         return int(value.astype("datetime64[ms]").astype(np.int64))
     if isinstance(value, datetime):

@@ -307,9 +307,9 @@ class Clocks(NamedTuple):
         Where the capture time is what the picture itself tells, be its clock taken as UTC or as local time, what the
         clock showed stays, and gets the offset from UTC that makes it right. Where the time was corrected (an
         offset, a table), or where the two are apart by no time zone, the clock is set: to the zone that the camera
-        named, else to that of the place, else to UTC. The time of digitization goes along where it is that of the
-        shot; that of the last change is not touched, but for its offset. The GPS time stamp is always the capture
-        time in UTC.
+        named, or had before a correction of less than a quarter of an hour, else to that of the place, else to UTC.
+        The time of digitization goes along where it is that of the shot; that of the last change is not touched, but
+        for its offset. The GPS time stamp is always the capture time in UTC.
 
         Parameters
         ----------
@@ -332,11 +332,9 @@ class Clocks(NamedTuple):
         # A clock without sub-seconds shows whole ones; the time may have been refined since.
         grain = 1000 if clock.digits else times.SECOND_US
         ahead_us = (clock.wall_us // grain - time_us // grain) * grain
-        is_zone = (
-            ahead_us % times.QUARTER_US == 0
-            and times.WESTERNMOST_S <= ahead_us // times.SECOND_US <= times.EASTERNMOST_S
-        )
-        is_own = any(us is not None and us // grain == time_us // grain for us in own)
+        is_zone = _is_zone(ahead_us)
+        known = [us for us in own if us is not None]
+        is_own = any(us // grain == time_us // grain for us in known)
         ahead = timedelta(microseconds=ahead_us)
         is_there = clock.offset_s is None and (captured.there is None or captured.there.utcoffset() == ahead)
         if is_zone and (is_own or is_there):
@@ -346,9 +344,15 @@ class Clocks(NamedTuple):
                 f"its clock, {times.shown(clock.wall_us)}, is apart from its capture time, {times.shown(time_us)} UTC,"
                 " by no time zone, and was set to that"
             )
-        zone = None if clock.offset_s is None else timezone(timedelta(seconds=clock.offset_s))
-        if zone is not None:
-            written = time_tags(captured.utc, captured.utc.astimezone(zone))
+        offset_s = clock.offset_s
+        if offset_s is None and known and not is_own:
+            # A small correction, of a clock that drifts, is none of its zone.
+            nearest = min(known, key=lambda us: abs(us - time_us))
+            apart_us = clock.wall_us - nearest
+            if abs(nearest - time_us) < times.QUARTER_US and _is_zone(apart_us):
+                offset_s = apart_us // times.SECOND_US
+        if offset_s is not None:
+            written = time_tags(captured.utc, captured.utc.astimezone(timezone(timedelta(seconds=offset_s))))
         if self.digitized is not None and not self._is_shot(self.digitized):
             written = {name: value for name, value in written.items() if name not in _DIGITIZED}
         return written, doubt
@@ -376,6 +380,12 @@ class Clocks(NamedTuple):
         return (
             self.original is not None and other.wall_us // times.SECOND_US == self.original.wall_us // times.SECOND_US
         )
+
+
+def _is_zone(ahead_us: int) -> bool:
+    """Return whether a clock may be so far ahead of UTC by its time zone."""
+    offset_s = ahead_us // times.SECOND_US
+    return ahead_us % times.QUARTER_US == 0 and times.WESTERNMOST_S <= offset_s <= times.EASTERNMOST_S
 
 
 def _rationals(angle: float) -> tuple[tuple[int, int], ...]:

@@ -368,6 +368,8 @@ def _in_photos(
     what = "positions" if kind == "missing_gps" else "capture times"
     summary = {
         "photos": len(images),
+        "left_out": {**before.attrs.get("left_out", {})},
+        "problems": _kinds_of_doubt(images["warning"].dropna()) if "warning" in images.columns else {},
         "interpolated": int(changed.sum()),
         "written": int(images["exif_written"].sum()),
         "failed": len(failed),
@@ -444,8 +446,11 @@ def _in_table(
         with store.atomic(target) as temporary:
             temporary.write_bytes(out.getvalue().encode())
         files = [target]
+    problems = {"times without a zone, taken as UTC": found.zoneless} if found.zoneless else {}
     summary = {
         "rows": len(body),
+        "left_out": {},
+        "problems": problems,
         "interpolated": int(changed.sum()),
         "files": [str(file) for file in files],
         "version": version(),
@@ -564,7 +569,7 @@ def _with_table(images: gpd.GeoDataFrame, table: ImageTable, meta: list[tuple[in
             "photos without a row": sum(reason is not None for reason in reasons),
         }
     )
-    images.attrs["left_out"] = dict(+counts)
+    images.attrs["left_out"] = {**images.attrs.get("left_out", {}), **+counts}
     images.attrs["rows_left_out"] = {row + 1: text for row, text in sorted({**rows_left_out, **unusable}.items())}
     images.attrs["problems"] = [f"row {row}: {text}" for row, text in images.attrs["rows_left_out"].items()]
     for text in images.attrs["problems"]:

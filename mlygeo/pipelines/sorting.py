@@ -204,6 +204,7 @@ def run_sorting(import_path: PathLike, *, folder: PhotoFolder, sorting: Sorting)
         "moved": moved if not dry_run else {},
         "would_be_moved": targets if dry_run else {},
         "not_moved": failed,
+        "left_out": {"photos that could not be moved": len(failed)} if failed else {},
         "files": [str(file) for file in files],
         "version": version(),
     }
