@@ -308,7 +308,9 @@ def _check(written: bytes, new: bytes, jpeg: bytes, tags: Tags, name: str, *, do
     same = same and list(_others(jpeg, old_layout)) == list(_others(written, new_layout))
     block = _exif_segment(written, new_layout)
     there = None if block is None else tiff.Block(segments.payload(written, block)[len(_NEW_BLOCK) :])
-    for key, value in _planned(jpeg, old_layout, tags, doubts)[0].items():
+    settled = tags.captured is None and tags.comment is None
+    wanted = _measured(tags, new_layout) if settled else _planned(jpeg, old_layout, tags, doubts)[0]
+    for key, value in wanted.items():
         tag = TABLE[key]
         same = same and there is not None
         same = same and there.value(tag.directory, tag.number) == encode(key, value, there.order).raw  # type: ignore[union-attr]

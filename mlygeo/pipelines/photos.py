@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import logging
+import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -41,6 +42,7 @@ SUFFIX = "_processed"
 
 _DOUBTS = {
     "counted modulo": "times of a GPS week that has rolled over",
+    "weeks were added": "times of a GPS week that has rolled over",
     "its own time is": "times far from the photo's own",
     "is before 1995": "times before 1995",
     "is in the future": "times in the future",
@@ -282,6 +284,8 @@ def process_csv(
     failed = steps.failures(images)
     unused = len(images.attrs["rows_left_out"])
     problems = _kinds_of_doubt(images["warning"].dropna())
+    if table.names is None:
+        problems["rows matched by the order of names alone"] = int(images["csv_row"].notna().sum())
     if table.zoneless:
         problems["times without a zone, taken as UTC"] = table.zoneless
     summary: dict[str, Any] = {
@@ -540,11 +544,9 @@ def _with_table(images: gpd.GeoDataFrame, table: ImageTable, meta: list[tuple[in
     if table.time_ms is not None:
         times = images["captured_at"].to_numpy(dtype="datetime64[ms]").copy()
         filled = at[table.time_ms[rows[at]] != image_tables.NO_TIME]
-        told = image_tables.nearest_week(table, rows[filled], times[filled])
-        apart = ~np.isnat(times[filled]) & (np.abs(told - times[filled]) > np.timedelta64(26, "h"))
-        for photo, own in zip(filled[apart].tolist(), times[filled][apart], strict=True):
-            doubts[photo] = "; ".join(filter(None, (doubts[photo], f"its own time is {own}Z, the table has another")))
-        times[filled] = told
+        times[filled], contradictions = image_tables.settled_times(table, rows[filled], times[filled])
+        for place, text in contradictions.items():
+            doubts[filled[place]] = "; ".join(filter(None, (doubts[filled[place]], text)))
         values["captured_at"] = pd.Series(times, index=images.index).dt.tz_localize("UTC")
     for column, name in (("compass_angle", "heading"), ("altitude", "altitude")):
         if name in table.numbers:
@@ -587,11 +589,16 @@ def _matched(images: gpd.GeoDataFrame, table: ImageTable) -> Matches:
         return image_tables.rows_of(images["path"].tolist(), table.names)
     log.warning("no column of file names: the rows go to the photos in the order of their names")
     count = len(images)
+    # IMG_2 comes before IMG_10: cameras and loggers count, and do not sort letters.
+    names = [[(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"([0-9]+)", path)]
+             for path in images["path"]]  # fmt: skip
+    rank = np.empty(count, dtype=np.int64)
+    rank[sorted(range(count), key=names.__getitem__)] = np.arange(count)
     return image_tables.Matches(
-        np.where(np.arange(count) < table.count, np.arange(count), -1),
+        np.where(rank < table.count, rank, -1),
         [
             f"the table has {table.count:,} rows, and this is photo {at + 1:,}" if at >= table.count else None
-            for at in range(count)
+            for at in rank.tolist()
         ],
         {row: f"there are {counted(count, 'photo')}" for row in range(count, table.count)},
     )

@@ -46,12 +46,18 @@ UNITS = (
 SPREADSHEET_DAYS = 25_569
 """1970-01-01 in the day numbers of spreadsheets, which count from 1899-12-30 (1904-01-01 on old Macs)."""
 
+MOST_ALTITUDE_M = 12_000
+"""No deeper place lies on Earth, and photos from aircraft are not higher: a larger number is in other units."""
+
 GPS_EPOCH_MS = 315_964_800_000
 WEEK_MS = 7 * 24 * 3600 * 1000
 ROLLOVER_WEEKS = 1024
 """GPS sends the number of its week in ten bits; receivers write what they got, or what they make of it."""
 
 DEFAULT_FORMAT = "%Y:%m:%d %H:%M:%S.%f"
+
+_OTHER_ZONE_MS = times.EASTERNMOST_S * 1000 + 600_000
+"""How far times may be apart where one of them is that of a clock in some time zone, with ten minutes to spare."""
 
 LEAPS = (
     "1981-07-01", "1982-07-01", "1983-07-01", "1985-07-01", "1988-01-01", "1990-01-01", "1991-01-01", "1992-07-01",
@@ -501,9 +507,14 @@ def unit_of(texts: Sequence[str]) -> tuple[str, float]:
     return name, milli
 
 
-def nearest_week(table: ImageTable, rows: Whole, own: Times) -> Times:
+def settled_times(table: ImageTable, rows: Whole, own: Times) -> tuple[Times, dict[int, str]]:
     """
-    Return the times of rows, where their GPS week was completed by 1024 weeks, nearest to the photos' own times.
+    Return the times of rows in the light of what the photos say themselves, and what is in doubt.
+
+    A time whose GPS week was completed goes to the cycle of 1024 weeks that is nearest to the photo's own time. One
+    that is earlier by 1024 weeks or a multiple of them comes from a receiver from before a roll-over of the week
+    number: the weeks are added. Where the two are apart by anything else that no time zone explains, the table
+    counts, and it is said.
 
     Parameters
     ----------
@@ -513,17 +524,35 @@ def nearest_week(table: ImageTable, rows: Whole, own: Times) -> Times:
         Shape (n,), rows that have a time.
     own
         Shape (n,), datetime64[ms], what the photos say themselves; NaT, and times before 1995, tell nothing.
+
+    Returns
+    -------
+    times
+        Shape (n,), datetime64[ms].
+    doubts
+        What is in doubt, by the place in `rows`.
     """
     time_ms = np.zeros(0, dtype=np.int64) if table.time_ms is None else table.time_ms[rows]
     own_ms = own.astype("datetime64[ms]").astype(np.int64)
-    if table.rolled is not None:
-        told = table.rolled[rows] & ~np.isnat(own) & (own_ms >= times.EARLIEST_US // 1000)
-        cycle = ROLLOVER_WEEKS * WEEK_MS
-        back = np.where(told, np.round((own_ms - time_ms) / cycle), 0).astype(np.int64)
-        # Never into the future: the table has the latest possible one.
-        earlier = time_ms + np.minimum(back, 0) * cycle
-        time_ms = np.where(earlier >= times.EARLIEST_US // 1000, earlier, time_ms)
-    return time_ms.view("datetime64[ms]")
+    told = ~np.isnat(own)
+    plausible = told & (own_ms >= times.EARLIEST_US // 1000)
+    rolled = np.zeros(len(rows), dtype=bool) if table.rolled is None else table.rolled[rows]
+    cycle = ROLLOVER_WEEKS * WEEK_MS
+    cycles = np.where(plausible, np.round((own_ms - np.where(told, time_ms, 0)) / cycle), 0).astype(np.int64)
+    # A completed week is the latest possible one; it never goes into the future.
+    nearer = time_ms + np.minimum(cycles, 0) * cycle
+    time_ms = np.where(rolled & (nearer >= times.EARLIEST_US // 1000), nearer, time_ms)
+    added = np.where(rolled, 0, np.maximum(cycles, 0))
+    is_rollover = (added > 0) & (np.abs(own_ms - time_ms - added * cycle) <= _OTHER_ZONE_MS)
+    time_ms = np.where(is_rollover, time_ms + added * cycle, time_ms)
+    apart = told & (np.abs(own_ms - time_ms) > _OTHER_ZONE_MS)
+    doubts = {}
+    for at in np.flatnonzero(is_rollover | apart).tolist():
+        doubts[at] = f"its own time is {own[at]}Z, the table has another"
+        if is_rollover[at]:
+            weeks = added[at] * ROLLOVER_WEEKS
+            doubts[at] = f"{weeks} weeks were added to its time in the table (a roll-over of its GPS week)"
+    return time_ms.view("datetime64[ms]"), doubts
 
 
 def gps_to_utc_ms(gps_ms: Whole) -> Whole:
@@ -588,7 +617,7 @@ def _numbers(name: str, texts: list[str], problems: list[str | None]) -> Floats:
 
 
 def _check_positions(numbers: dict[str, Any], problems: list[str | None]) -> None:
-    for name, most in (("latitude", 90), ("longitude", 180), ("heading", 360)):
+    for name, most in (("latitude", 90), ("longitude", 180), ("heading", 360), ("altitude", MOST_ALTITUDE_M)):
         if name in numbers:
             for row in np.flatnonzero(np.abs(numbers[name]) > most):
                 problems[row] = problems[row] or f"its {name} cannot be: {numbers[name][row]:g}"

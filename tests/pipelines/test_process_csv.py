@@ -333,6 +333,37 @@ def test_what_is_left_out_is_counted_and_named(tmp_path, capsys):
     assert read_photos(paths[1])["compass_angle"].tolist() == [30]
 
 
+def test_dates_of_a_receiver_from_before_the_roll_over(tmp_path):
+    folder_of(tmp_path / "in", 2, ms=lambda n: START_MS + n * 1000)
+    table = tmp_path / "log.csv"
+    early = [START_MS + n * 1000 - 1024 * 7 * 86_400_000 for n in range(2)]
+    table.write_text("".join(f"{exif_time(ms)}\n" for ms in early))
+    images = mlygeo.process_csv(tmp_path / "in", csv_path=table, timestamp_column=1)
+    assert images["warning"].str.startswith("1024 weeks were added").all()
+    assert read_photos(tmp_path / "in")["captured_at"].astype("int64").tolist() == [START_MS, START_MS + 1000]
+
+
+def test_rows_go_to_photos_as_cameras_count(tmp_path):
+    for number, path in zip((2, 10, 1), folder_of(tmp_path / "in", 3), strict=True):
+        path.rename(path.with_name(f"IMG_{number}.JPG"))
+    (tmp_path / "log.csv").write_text("10\n20\n30\n")
+    images = mlygeo.process_csv(tmp_path / "in", csv_path=tmp_path / "log.csv", heading_column=1)
+    by_name = {
+        path.rpartition("/")[2]: angle for path, angle in zip(images["path"], images["compass_angle"], strict=True)
+    }
+    assert by_name == {"IMG_1.JPG": 10, "IMG_2.JPG": 20, "IMG_10.JPG": 30}
+
+
+def test_altitudes_in_other_units_are_refused(tmp_path):
+    folder_of(tmp_path / "in", 2)
+    (tmp_path / "log.csv").write_text("48,9,314000\n48,9,314\n")
+    images = mlygeo.process_csv(
+        tmp_path / "in", csv_path=tmp_path / "log.csv", latitude_column=1, longitude_column=2, altitude_column=3
+    )
+    assert "altitude cannot be: 314000" in images["error"].iloc[0]
+    assert images["error"].isna().iloc[1]
+
+
 def test_times_that_are_in_doubt_are_said(tmp_path):
     folder_of(tmp_path / "in", 3)
     table = tmp_path / "log.csv"
