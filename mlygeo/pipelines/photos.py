@@ -440,15 +440,15 @@ def _in_table(
     files = []
     if changed.any() and not dry_run:
         before = path.read_bytes()
+        encoding = image_tables.encoding_of(before)
         out = io.StringIO(newline="")
-        out.write("\ufeff" * before.startswith(b"\xef\xbb\xbf"))
         csv.writer(
             out,
             delimiter={"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter),
-            lineterminator="\r\n" if b"\r\n" in before else "\n",
+            lineterminator="\r\n" if "\r\n" in before.decode(encoding) else "\n",
         ).writerows([*head, *body])
         with store.atomic(target) as temporary:
-            temporary.write_bytes(out.getvalue().encode())
+            temporary.write_bytes(out.getvalue().encode(encoding))
         files = [target]
     problems = {"times without a zone, taken as UTC": found.zoneless} if found.zoneless else {}
     summary = {

@@ -7,8 +7,10 @@ of which nothing is understood is refused by its number; single values that are 
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import logging
 import os
 import re
 import time
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mlygeo.arrays import Flags, Floats, Times, Whole
+
+log = logging.getLogger("mlygeo.readers.image_tables")
 
 LARGEST_TABLE = 1 << 30
 
@@ -161,7 +165,7 @@ def read_rows(path: str | os.PathLike[str], *, delimiter: str = ",") -> list[lis
     Parameters
     ----------
     path
-        The file, UTF-8.
+        The file: UTF-8, UTF-16 with its mark, or Windows-1252, which is said.
     delimiter
         Separator of columns; "tab" for tabs.
 
@@ -181,7 +185,10 @@ def read_rows(path: str | os.PathLike[str], *, delimiter: str = ",") -> list[lis
     try:
         if path.stat().st_size > LARGEST_TABLE:
             raise FormatError(f"{path.name} holds more than {LARGEST_TABLE >> 30} GiB")
-        text = path.read_bytes().decode("utf-8-sig")
+        data = path.read_bytes()
+        text = data.decode(encoding_of(data))
+        if encoding_of(data) == "cp1252":
+            log.warning("%s is not UTF-8 text; it is read as Windows-1252", path.name)
     except UnicodeDecodeError as error:
         raise FormatError(f"{path.name} is not UTF-8 text: byte {error.start:,}") from error
     except FileNotFoundError as error:
@@ -196,6 +203,17 @@ def read_rows(path: str | os.PathLike[str], *, delimiter: str = ",") -> list[lis
         raise FormatError(f"{path.name} is no table: {error}") from error
 
 
+def encoding_of(data: bytes) -> str:
+    """Return the encoding of a table: UTF-8, or UTF-16 by the mark at the start; Windows-1252 where it is neither."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8-sig" if data.startswith(codecs.BOM_UTF8) else "utf-8"
+
+
 def read_table(
     path: str | os.PathLike[str], columns: TableColumns, *, delimiter: str = ",", header: bool = False
 ) -> ImageTable:
@@ -205,7 +223,7 @@ def read_table(
     Parameters
     ----------
     path
-        The file, CSV in UTF-8.
+        The file, CSV; see `read_rows`.
     columns
         The columns by their content.
     delimiter

@@ -161,6 +161,16 @@ def test_the_column_keeps_its_form_or_the_file_is_left_alone(tmp_path, times, op
     assert table.read_bytes() == written, "a second run finds nothing to do"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_table_keeps_its_encoding(tmp_path, encoding):
+    table = tmp_path / "log.csv"
+    text = "".join(f"K\u00f6ln {n},2024-06-10 06:13:{20 + n // 2}.0\r\n" for n in range(4))
+    table.write_bytes(text.encode(encoding))
+    mlygeo.interpolate(data="identical_timestamps", file_in_path=table, time_column=1)
+    expected = "".join(f"K\u00f6ln {n},2024-06-10 06:13:{20 + n // 2}.{n % 2 * 5}\r\n" for n in range(4))
+    assert table.read_bytes() == expected.encode(encoding)
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     steps=st.lists(st.integers(0, 4), min_size=2, max_size=12),

@@ -455,6 +455,17 @@ def test_calls_that_make_no_sense(tmp_path, options, kind, word):
     assert word in f"{caught.value} {caught.value.hint}"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_tables_of_other_programs(tmp_path, encoding):
+    (path,) = folder_of(tmp_path / "in", 1)
+    path.rename(path.with_name("K\u00f6ln.jpg"))
+    (tmp_path / "log.csv").write_bytes("name;heading\r\nK\u00f6ln.jpg;12,5\r\n".encode(encoding))
+    images = mlygeo.process_csv(
+        tmp_path / "in", csv_path=tmp_path / "log.csv", delimiter=";", header=True, filename_column=1, heading_column=2
+    )
+    assert images["compass_angle"].tolist() == [12.5]
+
+
 def test_tables_that_are_none(tmp_path):
     folder_of(tmp_path / "in", 1)
     with pytest.raises(FileError, match="does not exist"):

@@ -18,6 +18,7 @@ import numpy as np
 
 from mlygeo import dtypes, frames, rows
 from mlygeo.errors import FormatError, FrameError
+from mlygeo.formats import positions
 from mlygeo.formats.exif import signed_altitude
 
 if TYPE_CHECKING:
@@ -463,7 +464,7 @@ def _position(value: Any) -> Any:
         return _WRONG
     if lon is None or lat is None:
         return None
-    return (lon, lat) if abs(lon) <= 180 and abs(lat) <= 90 else _WRONG
+    return positions.position(lon, lat) or _WRONG
 
 
 def _list(value: Any) -> Any:

@@ -62,6 +62,13 @@ class TestSaid:
         plain = {"id": "1", "mesh": {"id": "2", "url": "https://example.org/mesh"}}
         assert join.said_of(plain) == plain
 
+    def test_the_position_zero_zero_is_none_and_is_said(self):
+        problems = {}
+        record = {"id": "1", "geometry": {"type": "Point", "coordinates": [0, 0]}}
+        images = images_frame([record], problems=problems)
+        assert images.geometry.isna().all()
+        assert "its geometry is" in problems[1]
+
     def test_is_asked_for_where_it_is_written_and_only_there(self):
         named = set(join.fields_for("1024", metadata="exif"))
         assert named >= {
