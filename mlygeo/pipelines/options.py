@@ -643,7 +643,8 @@ class Insertion:
     overwrite_all_exif_tags
         Write time, position, heading and orientation into their own tags too.
     overwrite_exif_time_tag
-        Write the capture time into its own tags too.
+        Write the capture time into its own tags too: the camera's clock stays, with the offset from
+        UTC that makes it right, unless the time was corrected.
     overwrite_exif_gps_tag
         Write position and altitude into their own tags too.
     overwrite_exif_direction_tag
