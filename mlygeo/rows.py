@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import InputError
+from mlygeo.formats import positions, times
 from mlygeo.formats.exif import signed_altitude
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def position(image: Mapping[str, Any], name: str = "geometry") -> tuple[float, float] | None:
     """Return longitude and latitude; None where they are unknown, impossible, or exactly (0, 0)."""
+    found = lonlat(image, name)
+    return None if found is None else positions.position(*found)
+
+
+def lonlat(image: Mapping[str, Any], name: str = "geometry") -> tuple[float, float] | None:
+    """Return longitude and latitude as they are given, be they possible or not; None where they are unknown."""
     geometry = image.get(name)
     if isinstance(geometry, str):
         try:
@@ -42,7 +49,7 @@ def position(image: Mapping[str, Any], name: str = "geometry") -> tuple[float, f
     if not (known(lon) and known(lat)):
         return None
     lon, lat = real(lon, name), real(lat, name)
-    return (lon, lat) if abs(lon) <= 180 and abs(lat) <= 90 and (lon, lat) != (0, 0) else None
+    return (lon, lat) if math.isfinite(lon) and math.isfinite(lat) else None
 
 
 def altitude(image: Mapping[str, Any], name: str = "altitude") -> float | None:
@@ -59,10 +66,10 @@ def time_ms(image: Mapping[str, Any]) -> int | None:
     if isinstance(value, str):
         if re.fullmatch(r"-?\d{1,20}", value.strip()):
             return int(value)
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError as error:
-            raise InputError(f"captured_at is no time: {value!r}") from error
+        found = times.read(value)
+        if found is None:
+            raise InputError(f"captured_at is no time: {value!r}")
+        return found.us // 1000
     if isinstance(value, np.datetime64):
         return int(value.astype("datetime64[ms]").astype(np.int64))
     if isinstance(value, datetime):
@@ -103,6 +110,26 @@ def plain(value: Any) -> Any:
     if isinstance(value, Integral):
         return int(value)
     return float(value) if isinstance(value, Real) else value
+
+
+def json_value(value: Any) -> Any:
+    """Return a value as JSON has it; None where it is unknown, or not finite, or no such value."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        found = [json_value(each) for each in value]
+        # A list with a gap is another list; it is unknown as a whole.
+        return None if any(each is None for each in found) else found
+    if isinstance(value, dict):
+        return {str(name): inside for name, each in value.items() if (inside := json_value(each)) is not None}
+    if not known(value) or value == "":
+        return None
+    found = plain(value)
+    if isinstance(found, list | dict):
+        return json_value(found)
+    if isinstance(found, float) and not math.isfinite(found):
+        return None
+    return found if isinstance(found, str | bool | int | float) else None
 
 
 def known(value: Any) -> bool:

@@ -7,12 +7,15 @@ metres. None means that a value is missing or invalid. Only the standard library
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import struct
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from mlygeo.formats import times
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,6 +108,10 @@ ARC_PARTS = 10**7
 
 _EPOCH = date(1970, 1, 1)
 
+_EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
+
+_DIGITIZED = ("CreateDate", "SubSecTimeDigitized", "OffsetTimeDigitized")
+
 _DAY_US = 86_400_000_000
 
 _DATE = re.compile(r"(\d{4})[:/.-](\d\d?)[:/.-](\d\d?)")
@@ -130,6 +137,13 @@ _SIGN = {"N": 1, "E": 1, "S": -1, "W": -1}
 # Tags to write into a picture, and their encoding.
 
 
+class CaptureTime(NamedTuple):
+    """A capture time in UTC, and in the time zone of the place, None where that is unknown."""
+
+    utc: datetime
+    there: datetime | None
+
+
 @dataclass(frozen=True)
 class Tags:
     """
@@ -146,12 +160,19 @@ class Tags:
         Properties that mark the picture as a panorama (XMP, GPano); None for other pictures.
     measured
         Whether to write the size of the picture too, as given in its own header.
+    comment
+        An object that is written into UserComment as JSON. Where the EXIF segment would be too long, its
+        longest values are left out, and the JSON names them under `left_out`.
+    captured
+        The capture time, which is written beside what the camera's clock showed; see `Clocks.tags`.
     """
 
     exif: Mapping[str, Value] = field(default_factory=dict)
     absent: Mapping[str, Value] = field(default_factory=dict)
     panorama: Panorama | None = None
     measured: bool = False
+    comment: Mapping[str, Any] | None = None
+    captured: CaptureTime | None = None
 
     def __or__(self, other: Tags) -> Tags:
         """Return the tags of both; where both have a tag, `other`'s value."""
@@ -160,6 +181,8 @@ class Tags:
             absent={**self.absent, **other.absent},
             panorama=other.panorama or self.panorama,
             measured=self.measured or other.measured,
+            comment=self.comment if other.comment is None else other.comment,
+            captured=self.captured if other.captured is None else other.captured,
         )
 
 
@@ -204,6 +227,11 @@ def encode(name: str, value: Value, order: str) -> Encoded:
         parts = [part for pair in value for part in pair]
         return Encoded(kind, len(value), struct.pack(f"{order}{len(parts)}I", *parts))
     raise TypeError(f"{name} cannot hold {value!r}")
+
+
+def json_comment(values: Mapping[str, Any]) -> bytes:
+    """Return an object as the JSON of a UserComment, whose first eight bytes say that it is ASCII."""
+    return b"ASCII\0\0\0" + json.dumps(values, allow_nan=False).encode("ascii")
 
 
 def position_tags(lon: float, lat: float) -> dict[str, Value]:
@@ -253,6 +281,111 @@ def time_tags(utc: datetime, there: datetime) -> dict[str, Value]:
         "GPSDateStamp": _date_time(utc)[:10],
         "GPSTimeStamp": ((utc.hour, 1), (utc.minute, 1), (utc.second * 1000 + thousandths, 1000)),
     }
+
+
+class Clocks(NamedTuple):
+    """
+    The times that a picture tells itself.
+
+    Parameters
+    ----------
+    original, digitized, changed
+        What the camera's clock showed at the shot, at digitization and at the last change.
+    gps_us
+        The GPS time stamp.
+    """
+
+    original: times.Reading | None = None
+    digitized: times.Reading | None = None
+    changed: times.Reading | None = None
+    gps_us: int | None = None
+
+    def tags(self, captured: CaptureTime, *, now_us: int) -> tuple[dict[str, Value], str | None]:
+        """
+        Return the tags of a capture time in a picture, and what is in doubt, for people to read.
+
+        Where the capture time is what the picture itself tells, be its clock taken as UTC or as local time, what the
+        clock showed stays, and gets the offset from UTC that makes it right. Where the time was corrected (an
+        offset, a table), or where the two are apart by no time zone, the clock is set: to the zone that the camera
+        named, or had before a correction of less than a quarter of an hour, else to that of the place, else to UTC.
+        The time of digitization goes along where it is that of the shot; that of the last change is not touched, but
+        for its offset. The GPS time stamp is always the capture time in UTC.
+
+        Parameters
+        ----------
+        captured
+            The capture time.
+        now_us
+            The time now, for `times.decide`.
+        """
+        clock, doubt = self.original, None
+        written = time_tags(captured.utc, captured.there or captured.utc)
+        if clock is None:
+            return written, None
+        time_us = (captured.utc - _EPOCH_UTC) // timedelta(microseconds=1)
+        parts = (self.digitized,) if self.digitized is not None else ()
+        own = [times.decide(self.gps_us, (clock, *parts), now_us=now_us, stem=str).us]
+        if self.gps_us is None and clock.offset_s is None:
+            seconds, part = divmod(clock.wall_us, times.SECOND_US)
+            local = times.local_to_utc(seconds)
+            own.append(None if local is None else local * times.SECOND_US + part)
+        # A clock without sub-seconds shows whole ones; the time may have been refined since.
+        grain = 1000 if clock.digits else times.SECOND_US
+        ahead_us = (clock.wall_us // grain - time_us // grain) * grain
+        is_zone = _is_zone(ahead_us)
+        known = [us for us in own if us is not None]
+        is_own = any(us // grain == time_us // grain for us in known)
+        ahead = timedelta(microseconds=ahead_us)
+        is_there = clock.offset_s is None and (captured.there is None or captured.there.utcoffset() == ahead)
+        if is_zone and (is_own or is_there):
+            return self._with_offset(written, timezone(ahead), captured.utc), None
+        if is_own:
+            doubt = (
+                f"its clock, {times.shown(clock.wall_us)}, is apart from its capture time, {times.shown(time_us)} UTC,"
+                " by no time zone, and was set to that"
+            )
+        offset_s = clock.offset_s
+        if offset_s is None and known and not is_own:
+            # A small correction, of a clock that drifts, is none of its zone.
+            nearest = min(known, key=lambda us: abs(us - time_us))
+            apart_us = clock.wall_us - nearest
+            if abs(nearest - time_us) < times.QUARTER_US and _is_zone(apart_us):
+                offset_s = apart_us // times.SECOND_US
+        if offset_s is not None:
+            written = time_tags(captured.utc, captured.utc.astimezone(timezone(timedelta(seconds=offset_s))))
+        if self.digitized is not None and not self._is_shot(self.digitized):
+            written = {name: value for name, value in written.items() if name not in _DIGITIZED}
+        return written, doubt
+
+    def _with_offset(self, written: Mapping[str, Value], zone: timezone, utc: datetime) -> dict[str, Value]:
+        """Return the tags that complete what the clock showed; what is right as it is is not among them."""
+        whole = time_tags(utc, utc.astimezone(zone))
+        wanted = {name: value for name, value in written.items() if name.startswith("GPS")}
+        wanted["OffsetTimeOriginal"] = whole["OffsetTimeOriginal"]
+        is_refined = self.original is not None and not self.original.digits and utc.microsecond >= 1000
+        if is_refined:
+            wanted["SubSecTimeOriginal"] = whole["SubSecTimeOriginal"]
+        if self.digitized is None:
+            wanted |= {name: whole[name] for name in _DIGITIZED}
+        elif self._is_shot(self.digitized):
+            wanted["OffsetTimeDigitized"] = whole["OffsetTimeDigitized"]
+            if is_refined and not self.digitized.digits:
+                wanted["SubSecTimeDigitized"] = whole["SubSecTimeDigitized"]
+        if self.changed is not None and self.changed.offset_s is None and self._is_shot(self.changed):
+            wanted["OffsetTime"] = whole["OffsetTimeOriginal"]
+        return wanted
+
+    def _is_shot(self, other: times.Reading) -> bool:
+        """Return whether another time is that of the shot, to the second that the clock showed."""
+        return (
+            self.original is not None and other.wall_us // times.SECOND_US == self.original.wall_us // times.SECOND_US
+        )
+
+
+def _is_zone(ahead_us: int) -> bool:
+    """Return whether a clock may be so far ahead of UTC by its time zone."""
+    offset_s = ahead_us // times.SECOND_US
+    return ahead_us % times.QUARTER_US == 0 and times.WESTERNMOST_S <= offset_s <= times.EASTERNMOST_S
 
 
 def _rationals(angle: float) -> tuple[tuple[int, int], ...]:

@@ -8,10 +8,12 @@ after the new one was read back from the disk and found complete.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
 import stat
+import time
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -20,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from mlygeo import store
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import jpeg as segments
-from mlygeo.formats import tiff, xmp
-from mlygeo.formats.exif import TABLE, Encoded, Tags, encode
+from mlygeo.formats import tiff, times, xmp
+from mlygeo.formats.exif import ASCII, TABLE, Clocks, Encoded, Tags, encode, json_comment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,6 +37,9 @@ ORIGINAL = "_original"
 """Suffix of the names of kept originals; ExifTool uses the same, and can restore them."""
 
 _NEW_BLOCK = b"Exif\0\0"
+
+_SHORT = 40
+"""Values of a comment that are shorter, as ids are, always stay: leaving them out gains no room."""
 
 MOST_PIXELS = 178_956_970
 """Most pixels of a picture that is decoded: half a gigabyte of memory, also Pillow's limit."""
@@ -80,17 +85,14 @@ def insert(jpeg: bytes, tags: Tags) -> bytes:
     behind = segments.place_for_exif(jpeg, found)
     added: list[tuple[int, bytes]] = []
 
-    exif, absent = _measured(tags, found), dict(tags.absent)
     block = _exif_segment(jpeg, found)
+    _, new = _planned(jpeg, found, tags)
     if block is not None:
-        old = segments.payload(jpeg, block)
-        new = _extended(old, exif, absent)
-        if new != old:
+        if new != segments.payload(jpeg, block):
             replaced[block] = new
         behind = block.end
-    elif exif:
-        wanted = _by_directory({**absent, **exif}, "<")
-        added.append((segments.APP1, _NEW_BLOCK + tiff.fresh(wanted, "<")))
+    elif new:
+        added.append((segments.APP1, new))
     if tags.panorama is not None and found.width and found.height:
         _set_panorama(jpeg, found, tags.panorama, replaced, added)
     if not replaced and not added:
@@ -104,6 +106,7 @@ def write_exif(
     *,
     keep_original: bool = False,
     target: str | os.PathLike[str] | None = None,
+    doubts: list[str] | None = None,
 ) -> bool:
     """
     Write tags into a JPEG file, safely.
@@ -124,6 +127,8 @@ def write_exif(
         since it is older.
     target
         Write the new file here and leave the old one unchanged.
+    doubts
+        What is in doubt of what was written is added to this list, for people to read.
 
     Returns
     -------
@@ -161,7 +166,7 @@ def write_exif(
         return False
     with store.atomic(goal) as temporary:
         _write(temporary, new)
-        _check(temporary.read_bytes(), new, jpeg, tags, source.name)
+        _check(temporary.read_bytes(), new, jpeg, tags, source.name, doubts=doubts)
         shutil.copystat(source, temporary)
         # fsync needs a file that is open for writing.
         temporary.chmod(stat.S_IMODE(before.st_mode) | stat.S_IWUSR)
@@ -180,6 +185,65 @@ def _exif_segment(jpeg: bytes, found: segments.Layout) -> segments.Segment | Non
     if len(blocks) > 1 and not jpeg.startswith(tuple(tiff.HEADERS), blocks[1].start + 4 + len(_NEW_BLOCK)):
         raise FormatError("its EXIF goes on over several segments, and cannot be extended")
     return blocks[0] if blocks else None
+
+
+def _planned(
+    jpeg: bytes, found: segments.Layout, tags: Tags, doubts: list[str] | None = None
+) -> tuple[dict[str, Value], bytes]:
+    """Return the values that replace those of a picture, and its new EXIF segment; empty where it gets none."""
+    block = _exif_segment(jpeg, found)
+    old = None if block is None else segments.payload(jpeg, block)
+    exif = _measured(tags, found)
+    if tags.captured is not None:
+        clocks = Clocks() if old is None else _clocks(old[len(_NEW_BLOCK) :])
+        more, doubt = clocks.tags(tags.captured, now_us=time.time_ns() // 1000)
+        exif |= more
+        if doubt is not None and doubts is not None:
+            doubts.append(doubt)
+
+    def built() -> bytes:
+        if old is not None:
+            return _extended(old, exif, tags.absent)
+        return _NEW_BLOCK + tiff.fresh(_by_directory({**tags.absent, **exif}, "<"), "<") if exif else b""
+
+    if tags.comment is None:
+        return exif, built()
+    comment = dict(tags.comment)
+    left_out: list[str] = []
+    while True:
+        exif["UserComment"] = json_comment({**comment, "left_out": left_out} if left_out else comment)
+        new = built()
+        lengths = {name: len(json.dumps(value)) for name, value in comment.items()}
+        if len(new) <= segments.LONGEST_PAYLOAD or not lengths or max(lengths.values()) < _SHORT:
+            break
+        longest = max(lengths, key=lengths.__getitem__)
+        del comment[longest]
+        left_out.append(longest)
+    if left_out:
+        log.warning("no room in the EXIF of a picture for %s", ", ".join(left_out))
+    return exif, new
+
+
+def _clocks(block: bytes) -> Clocks:
+    """Return the times that an EXIF block tells."""
+    fields = tiff.Fields(block)
+
+    def reading(date: str, subsec: str, offset: str) -> times.Reading | None:
+        values = fields.picture
+        return times.read(
+            fields.text(values.get(date)),
+            subsec=fields.text(values.get(subsec), strip=False),
+            offset=fields.text(values.get(offset)),
+        )
+
+    stamp = fields.gps.get("GPSTimeStamp")
+    clock = times.fractions(fields.text(stamp)) if stamp is not None and stamp.type == ASCII else fields.numbers(stamp)
+    return Clocks(
+        reading("DateTimeOriginal", "SubSecTimeOriginal", "OffsetTimeOriginal"),
+        reading("CreateDate", "SubSecTimeDigitized", "OffsetTimeDigitized"),
+        reading("ModifyDate", "SubSecTime", "OffsetTime"),
+        times.gps_time(fields.text(fields.gps.get("GPSDateStamp")), clock),
+    )
 
 
 def _measured(tags: Tags, found: segments.Layout) -> dict[str, Value]:
@@ -233,7 +297,7 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _check(written: bytes, new: bytes, jpeg: bytes, tags: Tags, name: str) -> None:
+def _check(written: bytes, new: bytes, jpeg: bytes, tags: Tags, name: str, *, doubts: list[str] | None) -> None:
     """Raise unless the file read back from disk is complete, has the tags, and otherwise equals the original."""
     if written != new:
         raise FileError(f"{name}: what was written came back different from the disk; the file was left as it was")
@@ -244,7 +308,9 @@ def _check(written: bytes, new: bytes, jpeg: bytes, tags: Tags, name: str) -> No
     same = same and list(_others(jpeg, old_layout)) == list(_others(written, new_layout))
     block = _exif_segment(written, new_layout)
     there = None if block is None else tiff.Block(segments.payload(written, block)[len(_NEW_BLOCK) :])
-    for key, value in _measured(tags, new_layout).items():
+    settled = tags.captured is None and tags.comment is None
+    wanted = _measured(tags, new_layout) if settled else _planned(jpeg, old_layout, tags, doubts)[0]
+    for key, value in wanted.items():
         tag = TABLE[key]
         same = same and there is not None
         same = same and there.value(tag.directory, tag.number) == encode(key, value, there.order).raw  # type: ignore[union-attr]

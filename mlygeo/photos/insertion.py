@@ -10,13 +10,13 @@ import logging
 import os
 import re
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.formats.exif import Tags
 from mlygeo.photos.exif_writer import write_exif
 from mlygeo.photos.tags import description_tags
 from mlygeo.progress import Progress
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
     from mlygeo.arrays import Flags, Objects, Whole
+    from mlygeo.formats.exif import Tags
     from mlygeo.photos.tags import Overwrite
 
 log = logging.getLogger("mlygeo.photos.insertion")
@@ -100,6 +101,7 @@ def insert_tags(
     records = images.iloc[places].to_dict("records")
     sweep({os.path.dirname(record["path"]) for record in records}, {record["path"] for record in records})  # noqa: PTH120
     changed = 0
+    doubted: dict[str, str] = {}
     with (progress or Progress()).bar("exif", total=len(places), unit="photos") as bar:
 
         def note(row: int, outcome: bool | str) -> None:
@@ -113,15 +115,20 @@ def insert_tags(
             bar.advance()
 
         def work(record: Mapping[Any, Any]) -> bool | str:
-            return _write(record, tags_of, keep_original=keep_original, copies=copies)
+            doubts: list[str] = []
+            outcome = _write(record, tags_of, keep_original=keep_original, copies=copies, doubts=doubts)
+            if doubts:
+                doubted[record["path"]] = "; ".join(doubts)
+            return outcome
 
         _in_threads(records, places, work, note, workers)
     log.info(
         "%d of %d photos written, %d said it all already", changed, len(places), int(written[places].sum()) - changed
     )
-    return images.assign(
+    images = images.assign(
         exif_written=written, error=_column(errors, images), filesize=_sizes(images, places if copies is None else [])
     )
+    return _with_doubts(images, doubted) if doubted else images
 
 
 def place_tags(
@@ -143,7 +150,7 @@ def place_tags(
     if meta_tags is not None:
         return tags
     exif = {name: value for name, value in tags.exif.items() if name != "ImageDescription"}
-    return Tags(exif=exif, absent=tags.absent if exif else {})
+    return replace(tags, exif=exif, absent=tags.absent if exif or tags.captured else {})
 
 
 def sweep(folders: Collection[str], photos: Collection[str]) -> int:
@@ -187,6 +194,24 @@ def sweep(folders: Collection[str], photos: Collection[str]) -> int:
     return removed
 
 
+def _with_doubts(images: gpd.GeoDataFrame, doubted: Mapping[str, str]) -> gpd.GeoDataFrame:
+    """Return images with what is in doubt of the tags that were written: in `warning`, and in a column `problem`."""
+    log.warning(
+        "%d photos: the clock was set, since no time zone explains how far it is from the capture time", len(doubted)
+    )
+    new = images["path"].map(doubted).to_numpy(dtype=object)
+    columns = {}
+    for name in ("warning", *(["problem"] if "problem" in images.columns else [])):
+        old = (
+            images[name].to_numpy(dtype=object) if name in images.columns else np.full(len(images), None, dtype=object)
+        )
+        joined = [
+            "; ".join(text for text in texts if isinstance(text, str)) or None for texts in zip(old, new, strict=True)
+        ]
+        columns[name] = _column(np.array(joined, dtype=object), images)
+    return images.assign(**columns)
+
+
 def _in_threads(
     records: list[dict[Any, Any]],
     places: Whole,
@@ -219,12 +244,13 @@ def _write(
     *,
     keep_original: bool,
     copies: tuple[Path, Path] | None,
+    doubts: list[str],
 ) -> bool | str:
     """Write one photo; return whether it was changed, or why it could not be."""
     path = record["path"]
     try:
         target = None if copies is None else copies[1] / os.path.relpath(path, copies[0])
-        return write_exif(path, tags_of(record), keep_original=keep_original, target=target)
+        return write_exif(path, tags_of(record), keep_original=keep_original, target=target, doubts=doubts)
     except (FileError, FormatError, InputError) as error:
         if "disk is full" in str(error) or "quota" in str(error):
             raise

@@ -19,7 +19,7 @@ import numpy as np
 from mlygeo import providers, rows
 from mlygeo.errors import InputError
 from mlygeo.formats import exif
-from mlygeo.formats.exif import Tags, Value
+from mlygeo.formats.exif import CaptureTime, Tags, Value
 from mlygeo.formats.xmp import Panorama
 
 if TYPE_CHECKING:
@@ -51,16 +51,18 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
     image
         A row of an images frame (as `to_dict("records")` gives it), or a record of the provider.
     computed
-        Use position, altitude and heading computed by 3D reconstruction, where they exist. The
-        `UserComment` says which of them were computed.
+        Use position and heading computed by 3D reconstruction, where they exist. The `UserComment`
+        says which of them were computed. The altitude is always the original one: the computed one
+        counts from the ground of the reconstruction, not from the sea.
     provider
         The provider of the picture; by default the default provider.
 
     Returns
     -------
     tags
-        Position, altitude, heading, times, camera, creator, licence and ids, and for a panorama
-        the properties that make viewers open it as one.
+        Position, altitude, heading, times, camera, creator and licence, and for a panorama the
+        properties that make viewers open it as one. All that the provider says of the image, under
+        its own names, is JSON for the `UserComment`.
 
     Raises
     ------
@@ -72,7 +74,9 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
     >>> insert(jpeg, picture_tags({"id": 1, "geometry": Point(9.17, 48.77), "captured_at": 1720488258913}))
     """
     who = providers.provider() if provider is None else provider
+    said: dict[str, Any] = {}
     if who.records is not None:
+        said = who.records.said_of(image)
         image = who.records.row_of(image)
     position, altitude, heading = rows.position(image), rows.altitude(image), rows.number(image, "compass_angle")
     taken = []
@@ -80,9 +84,6 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
         if (found := rows.position(image, "computed_geometry")) is not None:
             position = found
             taken.append("position")
-        if (found_altitude := rows.altitude(image, "computed_altitude")) is not None:
-            altitude = found_altitude
-            taken.append("altitude")
         if (found_heading := rows.number(image, "computed_compass_angle")) is not None:
             heading = found_heading
             taken.append("heading")
@@ -93,7 +94,6 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
         **_times(rows.time_ms(image), position),
         **({} if is_pano else _focal_length(image)),
         **_rights(image, who),
-        **_identity(image, taken),
     }
     camera: dict[str, Value] = {
         name: text
@@ -101,7 +101,9 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
         if (text := rows.text_of(image, key)) is not None
     }
     panorama = Panorama(None if heading is None else heading % 360) if is_pano else None
-    return Tags(exif=exif, absent={**camera, **_versions(exif)}, panorama=panorama, measured=True)
+    if said and taken:
+        said["computed"] = taken
+    return Tags(exif=exif, absent={**camera, **_versions(exif)}, panorama=panorama, measured=True, comment=said or None)
 
 
 def description_tags(
@@ -120,9 +122,10 @@ def description_tags(
     description
         The image description to write; by default it is made from the row.
     overwrite
-        Other tags to write too. "time": the capture time, local with its offset, and the
-        GPS time; "gps": position and altitude; "direction": the heading; "orientation": the
-        orientation in `exif_orientation`; "all": all of these.
+        Other tags to write too. "time": the capture time with its offset, by the camera's clock
+        where that is right in some time zone, else in that of the place, and the GPS time; "gps":
+        position and altitude; "direction": the heading; "orientation": the orientation in
+        `exif_orientation`; "all": all of these.
 
     Returns
     -------
@@ -151,20 +154,21 @@ def description_tags(
         raise InputError(f"the image description cannot be written as JSON: {error}") from error
     exif: dict[str, Value] = {"ImageDescription": text}
     position = rows.position(image)
-    if "time" in asked:
-        exif |= _times(rows.time_ms(image), position)
+    captured = None
+    if "time" in asked and (time_ms := rows.time_ms(image)) is not None and (time := rows.utc(time_ms)) is not None:
+        captured = CaptureTime(time, None if position is None else _local(time, position))
     if "gps" in asked:
         exif |= _place(position, rows.altitude(image))
     if "direction" in asked:
         exif |= _direction(rows.number(image, "compass_angle"))
     if "orientation" in asked and (orientation := rows.number(image, "exif_orientation")) in range(1, 9):
         exif["Orientation"] = int(orientation)  # type: ignore[arg-type]
-    return Tags(exif=exif, absent=_versions(exif))
+    return Tags(exif=exif, absent=_versions(exif, captured), captured=captured)
 
 
-def _versions(exif: Mapping[str, Value]) -> dict[str, Value]:
+def _versions(exif: Mapping[str, Value], captured: CaptureTime | None = None) -> dict[str, Value]:
     found: dict[str, Value] = {"ExifVersion": _EXIF_VERSION}
-    if any(name.startswith("GPS") for name in exif):
+    if captured is not None or any(name.startswith("GPS") for name in exif):
         found["GPSVersionID"] = _GPS_VERSION
     return found
 
@@ -215,17 +219,6 @@ def _rights(image: Mapping[str, Any], who: Provider) -> dict[str, Value]:
     name = rows.text_of(image, "creator_username")
     artist: dict[str, Value] = {} if name is None else {"Artist": name}
     return artist if who.pictures is None else {**artist, "Copyright": who.pictures.rights(name)}
-
-
-def _identity(image: Mapping[str, Any], computed: list[str]) -> dict[str, Value]:
-    ids = {
-        "image_id": rows.id_text(image.get("id")),
-        **{name: rows.id_text(image.get(name)) for name in ("sequence_id", "creator_id", "organization_id")},
-    }
-    found: dict[str, Any] = {name: value for name, value in ids.items() if value is not None}
-    if found and computed:
-        found["computed"] = computed
-    return {"UserComment": b"ASCII\0\0\0" + json.dumps(found).encode("ascii")} if found else {}
 
 
 def _is_panorama(image: Mapping[str, Any]) -> bool:

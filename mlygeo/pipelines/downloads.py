@@ -123,7 +123,8 @@ def download(
     retry_failed
         Take up only images that failed before.
     computed
-        With exif, take the position after 3D reconstruction where there is one.
+        With exif, take position and heading after 3D reconstruction where there are such; the
+        altitude stays the original one.
     overwrite
         Fetch everything anew, also what is there.
     max_images

@@ -375,8 +375,8 @@ class PictureForm:
         "sequence": SEQUENCE/ID.jpg. "time": YYYYMMDD_HHMMSS_SEQUENCE/YYYYMMDD_HHMMSS_mmm.jpg, UTC.
         "flat": images/ID.jpg with jsons/ID.json.
     exif
-        Write position, time, heading, camera, creator, licence and ids into the files; the image
-        data stay as they are.
+        Write position, time, heading, camera, creator, licence, and as JSON all else that the
+        service says into the files; the image data stay as they are.
     quality
         Encode the pictures anew with this quality, 1 to 100. Default: as they come.
     format
@@ -643,7 +643,8 @@ class Insertion:
     overwrite_all_exif_tags
         Write time, position, heading and orientation into their own tags too.
     overwrite_exif_time_tag
-        Write the capture time into its own tags too.
+        Write the capture time into its own tags too: the camera's clock stays, with the offset from
+        UTC that makes it right, unless the time was corrected.
     overwrite_exif_gps_tag
         Write position and altitude into their own tags too.
     overwrite_exif_direction_tag

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import logging
+import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,14 +16,14 @@ from mlygeo.pipelines.job import Job, counted, public, version
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import geopandas as gpd
 
     from mlygeo.arrays import Whole
     from mlygeo.photos.import_folder import PhotoImport
     from mlygeo.progress import Progress
-    from mlygeo.readers.image_tables import ImageTable
+    from mlygeo.readers.image_tables import ImageTable, Matches
 
     PathLike = str | os.PathLike[str]
 
@@ -32,8 +34,20 @@ INTERPOLATED, FROM_TABLE = "interpolated.parquet", "process_csv.parquet"
 
 KINDS = ("missing_gps", "identical_timestamps")
 
+ISO_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
 SUFFIX = "_processed"
 """Suffix of the name of a new table beside the old one."""
+
+
+_DOUBTS = {
+    "counted modulo": "times of a GPS week that has rolled over",
+    "weeks were added": "times of a GPS week that has rolled over",
+    "its own time is": "times far from the photo's own",
+    "is before 1995": "times before 1995",
+    "is in the future": "times in the future",
+}
+"""Part of a doubt of a photo -> its kind, for summaries."""
 
 
 @public
@@ -79,9 +93,11 @@ def interpolate(
     delimiter
         What separates columns.
     time_utc
-        Times are seconds or milliseconds since 1970; they are written in milliseconds.
+        Times are seconds, milliseconds, micro- or nanoseconds since 1970, all in the same unit.
     time_format
-        How times are written in it.
+        How times are written in it; the default takes every form of ISO 8601, and that of EXIF. New times are
+        written as the column has them. Where it cannot hold them, such as half a second among whole ones, the
+        table is left as it is, and that is an error.
     keep_original
         Keep photos as they were under their names with "_original" behind; of a table, write a new one,
         with "_processed" behind its name.
@@ -135,7 +151,7 @@ def interpolate(
         column=time_column,
         delimiter=delimiter or ",",
         utc_time=time_utc,
-        time_format=time_format or "%Y-%m-%dT%H:%M:%SZ",
+        time_format=time_format or ISO_FORMAT,
         header=header,
         keep_original=keep_original,
         dry_run=dry_run,
@@ -171,8 +187,10 @@ def process_csv(
     """
     Write times, positions, headings, altitudes and meta data of a table into photos.
 
-    Run before `process`, which then finds them there. A row goes to the photo whose path ends with its file
-    name, with or without the ending; a photo without a row, or with a value that makes no sense, is left as it is.
+    Run before `process`, which then finds them there. A row goes to the photo whose path shares the longest end
+    with its file name, in any case of letters, with or without the ending; a row that fits several photos goes to
+    none. A photo without a row, or with a value that makes no sense, is left as it is. GPS weeks below 1024 are
+    taken as those nearest to the photo's own time, else as the latest.
 
     Parameters
     ----------
@@ -185,9 +203,10 @@ def process_csv(
     convert_gps_time
         Times are seconds of GPS: of the week in --gps-week-column, or since 6 January 1980.
     convert_utc_time
-        Times are seconds or milliseconds since 1970, UTC.
+        Times are seconds, milliseconds, micro- or nanoseconds since 1970, UTC, all in the same unit.
     time_format
-        How times are written otherwise; they are UTC.
+        How times are written otherwise; without a zone they are UTC. The default takes every form of ISO 8601,
+        and that of EXIF.
     filename_column
         Column of file names, counting from 1. Without one, rows go to photos in the order of their names.
     timestamp_column
@@ -263,11 +282,19 @@ def process_csv(
             place.forget(images.loc[images["exif_written"], "path"].tolist())
             files = [store.write_frame(images, target)]
     failed = steps.failures(images)
-    unused = table.count - int(images["csv_row"].nunique())
+    unused = len(images.attrs["rows_left_out"])
+    problems = _kinds_of_doubt(images["warning"].dropna())
+    if table.names is None:
+        problems["rows matched by the order of names alone"] = int(images["csv_row"].notna().sum())
+    if table.zoneless:
+        problems["times without a zone, taken as UTC"] = table.zoneless
     summary: dict[str, Any] = {
         "photos": len(images),
         "rows": table.count,
         "rows_without_photo": unused,
+        "rows_left_out": images.attrs["rows_left_out"],
+        "left_out": images.attrs["left_out"],
+        "problems": problems,
         "written": int(images["exif_written"].sum()),
         "failed": len(failed),
         "failed_files": failed,
@@ -277,8 +304,10 @@ def process_csv(
     headline = f"{counted(summary['written'] if not dry_run else int(wanted.sum()), 'photo')} of {len(images):,}"
     headline += " would be written" if dry_run else " written"
     headline += f" from {counted(table.count, 'row')}"
-    if unused:
-        headline += f"; {counted(unused, 'row')} without a photo"
+    for reason, count in {**images.attrs["left_out"], **problems}.items():
+        what, _, rest = reason.partition(" ")
+        headline += f"; {counted(count, what[:-1])} {rest}"
+    headline += "".join(f"\n  row {row}: {reason}" for row, reason in list(summary["rows_left_out"].items())[:5])
     if failed:
         headline += "".join(f"\n  {path}: {error}" for path, error in list(failed.items())[:5])
     return Job(lambda: images, summary, headline, lambda _: files, list(failed))
@@ -343,6 +372,8 @@ def _in_photos(
     what = "positions" if kind == "missing_gps" else "capture times"
     summary = {
         "photos": len(images),
+        "left_out": {**before.attrs.get("left_out", {})},
+        "problems": _kinds_of_doubt(images["warning"].dropna()) if "warning" in images.columns else {},
         "interpolated": int(changed.sum()),
         "written": int(images["exif_written"].sum()),
         "failed": len(failed),
@@ -380,30 +411,50 @@ def _in_table(
             f"{path.name}: row {narrow} has no column {column}", hint="`time_column` counts from 0; see `delimiter` too"
         )
     texts = [row[column].strip() for row in body]
-    time_ms, wrong = image_tables.times_of(texts, utc_time=utc_time, time_format=time_format)
-    if wrong.any():
-        first = int(np.flatnonzero(wrong)[0])
+    form = None if time_format == ISO_FORMAT else time_format
+    try:
+        found = image_tables.times_of(texts, utc_time=utc_time, time_format=form)
+    except FormatError as error:
+        raise FormatError(f"{path.name}, column {column}: {error}", hint=error.hint) from error
+    if found.wrong.any():
+        first = int(np.flatnonzero(found.wrong)[0])
         raise FormatError(
             f"{path.name}: the time in row {first + 1} is none: {texts[first][:40]!r}",
             hint="`time_format` says how times are written, `header` that the first row names the columns",
         )
-    images = _table_frame(path, time_ms)
+    images = _table_frame(path, found.time_ms)
     spread = images["captured_at"].to_numpy(dtype="datetime64[ms]").view(np.int64)
-    changed = spread != time_ms
-    for row, text in zip(np.flatnonzero(changed), _times_written(spread[changed], utc_time, time_format), strict=True):
-        body[row][column] = text
+    changed = spread != found.time_ms
+    try:
+        written = image_tables.rewritten(
+            texts, spread, np.flatnonzero(changed).tolist(), utc_time=utc_time, time_format=form
+        )
+    except FormatError as error:
+        raise FormatError(f"{path.name}, {error}", hint=error.hint) from error
+    for row in np.flatnonzero(changed).tolist():
+        cell = body[row][column]
+        body[row][column] = cell.replace(texts[row], written[row], 1)
     target = path
     if keep_original:
         target = path.with_name(f"{path.stem}{SUFFIX}{path.suffix}")
     files = []
     if changed.any() and not dry_run:
+        before = path.read_bytes()
+        encoding = image_tables.encoding_of(before)
         out = io.StringIO(newline="")
-        csv.writer(out, delimiter={"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter), lineterminator="\n").writerows(
-            [*head, *body]
-        )
-        files = [store.write_text(out.getvalue(), target)]
+        csv.writer(
+            out,
+            delimiter={"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter),
+            lineterminator="\r\n" if "\r\n" in before.decode(encoding) else "\n",
+        ).writerows([*head, *body])
+        with store.atomic(target) as temporary:
+            temporary.write_bytes(out.getvalue().encode(encoding))
+        files = [target]
+    problems = {"times without a zone, taken as UTC": found.zoneless} if found.zoneless else {}
     summary = {
         "rows": len(body),
+        "left_out": {},
+        "problems": problems,
         "interpolated": int(changed.sum()),
         "files": [str(file) for file in files],
         "version": version(),
@@ -436,25 +487,6 @@ def _table_frame(path: Path, time_ms: Whole) -> gpd.GeoDataFrame:
     images = frames.conform(images, frames.LOCAL_IMAGES)
     spread = times.interpolate_times(images)
     return spread.assign(interpolated=(spread["captured_at"] != images["captured_at"]).to_numpy())
-
-
-def _times_written(time_ms: Whole, utc_time: bool, time_format: str) -> list[str]:
-    """Return times in the table's format; a format without fractions gets milliseconds, or they would be lost."""
-    import pandas as pd
-
-    if utc_time:
-        return [str(value) for value in time_ms.tolist()]
-    if "%f" not in time_format:
-        time_format = time_format.replace("%S", "%S.%f").replace("%T", "%H:%M:%S.%f")
-    texts = pd.Series(time_ms.view("datetime64[ms]")).dt.strftime(time_format)
-    return [_milliseconds(text) for text in texts]
-
-
-def _milliseconds(text: str) -> str:
-    """Return a time with three decimals instead of six, since times are milliseconds."""
-    import re
-
-    return re.sub(r"(\.\d{3})000(?!\d)", r"\1", text)
 
 
 def _meta_columns(columns: str | None, names: str | None, types: str | None) -> list[tuple[int, str, str]]:
@@ -490,25 +522,19 @@ def _with_table(images: gpd.GeoDataFrame, table: ImageTable, meta: list[tuple[in
     from mlygeo import frames
     from mlygeo.readers import image_tables
 
-    if table.names is not None:
-        rows, reasons = image_tables.rows_of(images["path"].tolist(), table.names)
-    else:
-        rows = np.where(np.arange(len(images)) < table.count, np.arange(len(images)), -1)
-        reasons = [
-            f"the table has {table.count:,} rows, and this is photo {at + 1:,}" if row < 0 else None
-            for at, row in enumerate(rows)
-        ]
-        log.warning("no column of file names: the rows go to the photos in the order of their names")
+    rows, reasons, rows_left_out = _matched(images, table)
     found = rows >= 0
     at = np.flatnonzero(found)
     errors = images["error"].to_numpy(dtype=object).copy()
     errors[images["error"].isna().to_numpy()] = None
     tags = np.full(len(images), None, dtype=object)
+    doubts = [text if isinstance(text, str) else None for text in images["warning"]]
     for photo in range(len(images)):
         reason = reasons[photo] or (table.problems[rows[photo]] if found[photo] else None)
         if reason is None and meta:
             tags[photo], reason = _tags(table, int(rows[photo]), meta)
         errors[photo] = errors[photo] or reason
+        doubts[photo] = "; ".join(filter(None, (doubts[photo], table.doubts[rows[photo]] if found[photo] else None)))
     values: dict[str, Any] = {
         "error": pd.Series(errors, index=images.index, dtype="str"),
         "csv_row": pd.Series(np.where(found, rows + 1, -1), index=images.index, dtype="Int64").mask(~found),
@@ -518,7 +544,9 @@ def _with_table(images: gpd.GeoDataFrame, table: ImageTable, meta: list[tuple[in
     if table.time_ms is not None:
         times = images["captured_at"].to_numpy(dtype="datetime64[ms]").copy()
         filled = at[table.time_ms[rows[at]] != image_tables.NO_TIME]
-        times[filled] = table.time_ms[rows[filled]].view("datetime64[ms]")
+        times[filled], contradictions = image_tables.settled_times(table, rows[filled], times[filled])
+        for place, text in contradictions.items():
+            doubts[filled[place]] = "; ".join(filter(None, (doubts[filled[place]], text)))
         values["captured_at"] = pd.Series(times, index=images.index).dt.tz_localize("UTC")
     for column, name in (("compass_angle", "heading"), ("altitude", "altitude")):
         if name in table.numbers:
@@ -533,7 +561,55 @@ def _with_table(images: gpd.GeoDataFrame, table: ImageTable, meta: list[tuple[in
             table.numbers["longitude"][rows[filled]], table.numbers["latitude"][rows[filled]]
         )
         values["geometry"] = gpd.GeoSeries(points, index=images.index, crs=images.crs)
-    return images.assign(**values)
+    values["warning"] = pd.Series([text or None for text in doubts], index=images.index, dtype="str")
+    images = images.assign(**values)
+    unusable = {int(row): text for row in set(rows[found].tolist()) if (text := table.problems[row]) is not None}
+    counts = Counter(
+        {
+            "rows without a photo": len(rows_left_out),
+            "rows with a value that cannot be": len(unusable),
+            "photos without a row": sum(reason is not None for reason in reasons),
+        }
+    )
+    images.attrs["left_out"] = {**images.attrs.get("left_out", {}), **+counts}
+    images.attrs["rows_left_out"] = {row + 1: text for row, text in sorted({**rows_left_out, **unusable}.items())}
+    images.attrs["problems"] = [f"row {row}: {text}" for row, text in images.attrs["rows_left_out"].items()]
+    for text in images.attrs["problems"]:
+        log.info("%s", text)
+    return images
+
+
+def _matched(images: gpd.GeoDataFrame, table: ImageTable) -> Matches:
+    """Return the row of each photo: by file names, or by the order of both."""
+    import numpy as np
+
+    from mlygeo.readers import image_tables
+
+    if table.names is not None:
+        return image_tables.rows_of(images["path"].tolist(), table.names)
+    log.warning("no column of file names: the rows go to the photos in the order of their names")
+    count = len(images)
+    # IMG_2 comes before IMG_10: cameras and loggers count, and do not sort letters.
+    names = [[(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"([0-9]+)", path)]
+             for path in images["path"]]  # fmt: skip
+    rank = np.empty(count, dtype=np.int64)
+    rank[sorted(range(count), key=names.__getitem__)] = np.arange(count)
+    return image_tables.Matches(
+        np.where(rank < table.count, rank, -1),
+        [
+            f"the table has {table.count:,} rows, and this is photo {at + 1:,}" if at >= table.count else None
+            for at in rank.tolist()
+        ],
+        {row: f"there are {counted(count, 'photo')}" for row in range(count, table.count)},
+    )
+
+
+def _kinds_of_doubt(texts: Iterable[str]) -> dict[str, int]:
+    """Return what is in doubt of photos by kind, with how many it is in doubt of."""
+    kinds = Counter(
+        next((kind for part, kind in _DOUBTS.items() if part in text), "doubts of other kinds") for text in texts
+    )
+    return dict(kinds)
 
 
 def _tags(table: ImageTable, row: int, meta: list[tuple[int, str, str]]) -> tuple[str | None, str | None]:

@@ -185,7 +185,7 @@ def run_sorting(import_path: PathLike, *, folder: PhotoFolder, sorting: Sorting)
         if not dry_run:
             files += _mapping(images, place) if sorting.save_local_mapping else []
             if targets:
-                moved, failed = _moved(place, targets)
+                moved, failed = _moved(place, targets, images["path"].tolist())
         images = images.assign(target=images["path"].map(targets).astype("str").where(images["path"].isin(targets)))
     summary, listed = _summary(images), _listed(images)
     if sorting.save_as_json and not dry_run:
@@ -204,6 +204,7 @@ def run_sorting(import_path: PathLike, *, folder: PhotoFolder, sorting: Sorting)
         "moved": moved if not dry_run else {},
         "would_be_moved": targets if dry_run else {},
         "not_moved": failed,
+        "left_out": {"photos that could not be moved": len(failed)} if failed else {},
         "files": [str(file) for file in files],
         "version": version(),
     }
@@ -261,6 +262,8 @@ def _targets(images: gpd.GeoDataFrame, known: gpd.GeoDataFrame, place: PhotoImpo
     }
     sequences = sorting.move_sequences or sorting.move_all_images
     number = {name: str(at) for at, name in enumerate(dict.fromkeys(_in_time(images)), 1)}
+    from mlygeo.photos.moves import is_same_entry
+
     targets = {}
     for path, first, status, sequence in zip(
         images["path"], known["first_path"], images["status"], images["sequence_id"], strict=True
@@ -271,7 +274,7 @@ def _targets(images: gpd.GeoDataFrame, known: gpd.GeoDataFrame, place: PhotoImpo
         if not (parts or numbered) or not os.path.lexists(path):
             continue
         target = os.path.normpath(os.path.join(goal, *parts, inner, *numbered, os.path.basename(path)))  # noqa: PTH118, PTH119
-        if target != path:
+        if not is_same_entry(target, path):  # by way of a linked folder, too
             targets[path] = target
     return targets
 
@@ -288,12 +291,13 @@ def _in_time(images: gpd.GeoDataFrame) -> list[str]:
     return names
 
 
-def _moved(place: PhotoImport, targets: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+def _moved(place: PhotoImport, targets: dict[str, str], photos: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Move photos; others of them may be links to those that are moved."""
     from mlygeo.photos.moves import JOURNAL, move_files
 
     moved: dict[str, str] = {}
     try:
-        moved, failed = move_files(targets, place.folder / JOURNAL, progress=place.progress)
+        moved, failed = move_files(targets, place.folder / JOURNAL, links=photos, progress=place.progress)
     finally:
         # Even if interrupted, the frames must have the photos' current paths.
         gone = {

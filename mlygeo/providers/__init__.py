@@ -416,6 +416,18 @@ class Records(Protocol):
         frame is returned unchanged.
         """
 
+    def said_of(self, image: Record) -> dict[str, Any]:
+        """
+        Return all that the service says of an image, under its own names, as JSON has it.
+
+        Unknown values are absent, and so are addresses that expire.
+
+        Parameters
+        ----------
+        image
+            A record, or a row of an images frame.
+        """
+
     def frame(
         self,
         records: Iterable[Record],

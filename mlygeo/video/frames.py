@@ -55,7 +55,7 @@ PYAV = "pyav"
 QUALITY = 2
 """FFmpeg's quantiser for JPEG, 1 (best) to 31; mapillary_tools uses the same value."""
 
-_NOT_OURS = ("Copyright", "Artist", "UserComment")
+_NOT_OURS = ("Copyright", "Artist")
 """Tags of images on Mapillary; a frame of a local video is not there yet."""
 
 _TURNS = {90: (("transpose", "clock"),), 180: (("hflip", ""), ("vflip", "")), 270: (("transpose", "cclock"),)}
@@ -343,7 +343,7 @@ def _with_tags(jpeg: bytes, image: Mapping[str, Any]) -> bytes:
     """
     tags = picture_tags(image)
     kept = {name: value for name, value in tags.exif.items() if name not in _NOT_OURS}
-    return insert(jpeg, replace(tags, exif=kept))
+    return insert(jpeg, replace(tags, exif=kept, comment=None))
 
 
 # Decoded frames as JPEG: upright, in the colours that JPEG viewers expect, with their tags.

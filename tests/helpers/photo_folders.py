@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from shapely.geometry import Point
 
-from mlygeo.formats.exif import Tags
+from mlygeo.formats.exif import Tags, time_tags
 from mlygeo.photos.exif_writer import insert
 from mlygeo.photos.tags import description_tags
 
@@ -38,6 +38,8 @@ def tagged(jpeg: bytes, *, ms=None, lon=None, lat=None, heading=None, altitude=N
     kinds = ["time"] * (ms is not None) + ["gps"] * (lon is not None) + ["direction"] * (heading is not None)
     tags = description_tags(row, description={}, overwrite=kinds)
     exif = {name: value for name, value in tags.exif.items() if name != "ImageDescription"}
+    if tags.captured is not None:
+        exif |= time_tags(tags.captured.utc, tags.captured.there or tags.captured.utc)
     if whole_second:
         exif = {
             name: value

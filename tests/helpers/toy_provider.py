@@ -184,6 +184,9 @@ class Records:
             "creator_username": "jane",
         }
 
+    def said_of(self, image):
+        return {name: value for name, value in image.items() if name in self.fields}
+
 
 class Pictures:
     def fields(self, size, *, metadata):

@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import textwrap
+import time
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
@@ -28,11 +29,12 @@ from shapely import Point
 
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import jpeg as segments
-from mlygeo.formats.exif import TABLE, Tags
+from mlygeo.formats.exif import TABLE, Tags, json_comment
 from mlygeo.photos import exif_writer
 from mlygeo.photos.exif_writer import insert, recode, write_exif
 from mlygeo.photos.tags import description_tags, picture_tags
 from mlygeo.providers.mapillary.descriptions import image_description
+from mlygeo.providers.mapillary.records import SAID_FIELDS
 
 PHOTOS = DATA / "photos"
 WHOLE = [
@@ -150,28 +152,74 @@ def test_a_record_of_the_service_as_exiftool_reads_it(exiftool, tmp_path, drawn)
     assert focal_px == pytest.approx(RECORD["camera_parameters"][0] * 400, rel=1e-5)
 
 
-def test_ids_are_json_in_the_user_comment(exiftool, tmp_path, drawn):
-    found = read(exiftool, tmp_path, insert(drawn, picture_tags(RECORD | {"organization": {"id": "7"}}, computed=True)))
+def test_all_that_the_service_says_is_json_in_the_user_comment(exiftool, tmp_path, drawn):
+    record = RECORD | {
+        "organization": {"id": "7"},
+        "mesh": {"id": "903987176835273", "url": "https://scontent.example/m1/v/mesh?oh=00_AY&oe=66F0C180"},
+        "sfm_cluster": {"id": "306951457725231", "url": "https://example.org/cluster"},
+        "atomic_scale": 0.97891115347587,
+        "merge_cc": 4.546427159383e18,
+        "quality_score": 0.7561310782241,
+        "camera_type": "perspective",
+        "computed_rotation": [1.3642214091955, -0.0019509766093401, 0.035317244081076],
+        "width": 4160,
+        "height": 3120,
+        "thumb_original_url": "https://scontent.example/m1/v/picture.jpg?oe=66F0C180",
+    }
+    found = read(exiftool, tmp_path, insert(drawn, picture_tags(record, computed=True)))
     assert json.loads(found["ExifIFD:UserComment"]) == {
-        "image_id": "1666317524185318",
-        "sequence_id": "aE5o7bTMH0UtscOYxhVwID",
-        "creator_id": "104948002204624",
-        "organization_id": "7",
-        "computed": ["position", "altitude", "heading"],
+        **{name: value for name, value in record.items() if name != "thumb_original_url"},
+        "mesh": {"id": "903987176835273"},  # a signed address expires, and lets who holds it in
+        "computed": ["position", "heading"],
     }
 
 
-def test_computed_values_are_taken_where_there_are_such(exiftool, tmp_path, drawn):
+def test_the_computed_altitude_is_in_the_json_alone(exiftool, tmp_path, drawn):
+    """It counts from the ground of the reconstruction: 2.7 m where the place lies 314 m above the sea."""
     found = read(exiftool, tmp_path, insert(drawn, picture_tags(RECORD, computed=True)))
     assert (
         distance_m(found["Composite:GPSLongitude"], found["Composite:GPSLatitude"], 9.1716283793269, 48.768947523124)
         < 1e-3
     )
-    assert (found["Composite:GPSAltitude"], found["GPS:GPSImgDirection"]) == (2.664, 31.5)
+    assert (found["Composite:GPSAltitude"], found["GPS:GPSImgDirection"]) == (314.147, 31.5)
+    assert json.loads(found["ExifIFD:UserComment"])["computed_altitude"] == 2.6643041782
+    without = {name: value for name, value in RECORD.items() if name != "altitude"}
+    assert "GPSAltitude" not in picture_tags(without, computed=True).exif, "unknown is better than wrong"
+
+
+def test_computed_values_are_taken_where_there_are_such(exiftool, tmp_path, drawn):
     without = {name: value for name, value in RECORD.items() if not name.startswith("computed")}
     found = read(exiftool, tmp_path, insert(drawn, picture_tags(without, computed=True)))
     assert found["GPS:GPSImgDirection"] == 29.879
     assert "computed" not in json.loads(found["ExifIFD:UserComment"])
+
+
+def test_a_long_comment_goes_before_the_file_does_and_says_what_it_lacks(exiftool, tmp_path, drawn):
+    record = RECORD | {"detections": {"data": [{"id": str(number)} for number in range(6000)]}}
+    for jpeg in (drawn, with_exif(drawn, description=b"x" * 63_500)):
+        once = insert(jpeg, picture_tags(record))
+        said = json.loads(read(exiftool, tmp_path, once)["ExifIFD:UserComment"])
+        assert said["left_out"][0] == "detections"
+        assert said["id"] == RECORD["id"]
+        assert {*said, *said["left_out"]} >= {*RECORD}
+        assert insert(once, picture_tags(record)) == once
+
+
+@given(
+    values=st.dictionaries(st.sampled_from(sorted(SAID_FIELDS)), st.one_of(
+        st.floats(), st.integers(), st.text(), st.booleans(), st.none(), st.lists(st.floats(), max_size=3),
+        st.dictionaries(st.text(max_size=3), st.floats(), max_size=2), st.just(pd.NA), st.just(np.float64("nan")),
+    ))
+)  # fmt: skip
+@settings(deadline=None)
+def test_whatever_the_service_says_is_json_or_refused(values):
+    try:
+        tags = picture_tags({"id": 1} | values)
+    except InputError:
+        return
+    text = json.dumps(tags.comment, allow_nan=False)
+    assert json.loads(text) == tags.comment
+    assert "thumb" not in text
 
 
 def test_zero_is_a_value(exiftool, tmp_path, drawn):
@@ -182,13 +230,14 @@ def test_zero_is_a_value(exiftool, tmp_path, drawn):
     assert found["Composite:GPSDateTime"] == "1970:01:01 00:00:00Z"
     computed_zero = picture_tags(RECORD | {"computed_compass_angle": 0.0, "computed_altitude": 0.0}, computed=True)
     assert computed_zero.exif["GPSImgDirection"] == ((0, 10_000),)
-    assert computed_zero.exif["GPSAltitude"] == ((0, 1000),)
+    assert computed_zero.comment["computed_altitude"] == 0
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT, np.datetime64("NaT")])
 def test_what_is_unknown_is_not_written(missing):
     tags = picture_tags(dict.fromkeys(RECORD, missing) | {"is_pano": missing}, computed=True)
     assert set(tags.exif) == {"Copyright"}
+    assert tags.comment is None
     assert tags.panorama is None
     assert picture_tags({}).exif == tags.exif
 
@@ -216,6 +265,7 @@ def test_a_row_of_a_frame_says_the_same_as_the_record():
         "organization_id": pd.NA,
         "computed_geometry": Point(*RECORD["computed_geometry"]["coordinates"]),
         "camera_parameters": np.array(RECORD["camera_parameters"]),
+        "exif_orientation": RECORD["exif_orientation"],
         **{name: RECORD[name] for name in ("altitude", "computed_altitude", "computed_compass_angle", "make", "model")},
     }
     frame = gpd.GeoDataFrame([row], geometry=[Point(*RECORD["geometry"]["coordinates"])], crs=4326)
@@ -479,7 +529,8 @@ def test_writing_again_replaces_and_does_not_grow(first, second, name, path):
     over = insert(once, second)
     assert insert(over, second) == over
     back = insert(insert(over, first), second)
-    assert len(back) <= len(over) + 2 * 200, "only a longer name needs another place"
+    longer = 200 + max(len(json_comment(tags.comment or {})) for tags in (first, second))
+    assert len(back) <= len(over) + 2 * longer, "only a longer name or comment needs another place"
     assert len(insert(once, first | Tags(exif={"GPSImgDirection": ((1, 1),)}))) == len(once)
 
 
@@ -780,6 +831,167 @@ def test_which_tags_are_overwritten(exiftool, tmp_path, overwrite, groups):
         for name, value in values.items():
             assert after.get(name) == (value if group in groups else before.get(name)), name
     assert after["IFD0:Make"] == before["IFD0:Make"]
+
+
+# The clock that the camera showed, and the capture time
+
+SHOT = {"DateTimeOriginal": "2024:07:09 12:00:00"}
+SUBSEC = SHOT | {"SubSecTimeOriginal": "25"}
+ZONED = SUBSEC | {"OffsetTimeOriginal": "+02:00"}
+STUTTGART = (9.17, 48.77)
+TOKYO = (139.7, 35.7)
+
+
+def stamp(text):
+    """GPS date and time stamps."""
+    time = datetime.fromisoformat(text)
+    return {
+        "GPSDateStamp": f"{time:%Y:%m:%d}",
+        "GPSTimeStamp": ((time.hour, 1), (time.minute, 1), (time.second * 1000 + time.microsecond // 1000, 1000)),
+    }
+
+
+def with_tags(jpeg, values):
+    return insert(jpeg, Tags(exif=values)) if values else jpeg
+
+
+@pytest.mark.parametrize(
+    ("there", "utc", "place", "original", "digitized"),
+    [
+        # What the picture tells itself: the clock stays, with the offset that makes it right.
+        (SHOT, "2024-07-09T12:00:00", STUTTGART, "2024:07:09 12:00:00+00:00", None),
+        (SHOT, "2024-07-09T10:00:00", STUTTGART, "2024:07:09 12:00:00+02:00", None),
+        (SHOT | stamp("2024-07-09T10:00:00"), "2024-07-09T10:00:00", TOKYO, "2024:07:09 12:00:00+02:00", None),
+        (SHOT | stamp("2024-07-09T10:00:00"), "2024-07-09T10:00:00", None, "2024:07:09 12:00:00+02:00", None),
+        (SHOT | stamp("2024-07-09T06:15:00"), "2024-07-09T06:15:00", None, "2024:07:09 12:00:00+05:45", None),
+        (SHOT | stamp("2024-07-09T15:30:00"), "2024-07-09T15:30:00", None, "2024:07:09 12:00:00-03:30", None),
+        (SUBSEC | stamp("2024-07-09T10:00:00"), "2024-07-09T10:00:00.250", TOKYO, "2024:07:09 12:00:00.25+02:00", None),
+        (SHOT | stamp("2024-07-09T10:00:00.5"), "2024-07-09T10:00:00.5", TOKYO, "2024:07:09 12:00:00.500+02:00", None),
+        (ZONED, "2024-07-09T10:00:00.250", TOKYO, "2024:07:09 12:00:00.25+02:00", None),
+        # The GPS week that rolled over is no other time.
+        (SHOT | stamp("2004-11-23T10:00:00"), "2024-07-09T10:00:00", TOKYO, "2024:07:09 12:00:00+02:00", None),
+        # A photo of a burst in one second: the clock shows the second.
+        (SHOT, "2024-07-09T12:00:00.333", TOKYO, "2024:07:09 12:00:00.333+00:00", None),
+        # Corrected: the zone that the camera named, else that of the place, else UTC.
+        (ZONED, "2024-07-09T10:00:30.250", TOKYO, "2024:07:09 12:00:30.250+02:00", None),
+        (SHOT, "2024-07-09T12:00:30", TOKYO, "2024:07:09 12:00:30.000+00:00", None),  # a drift is no zone
+        (SHOT | stamp("2024-07-09T10:00:00"), "2024-07-09T09:59:57", TOKYO, "2024:07:09 11:59:57.000+02:00", None),
+        (SHOT, "2024-07-09T12:20:30", TOKYO, "2024:07:09 21:20:30.000+09:00", None),
+        (SHOT, "2024-07-09T11:00:00", TOKYO, "2024:07:09 20:00:00.000+09:00", None),
+        (SHOT, "2024-07-09T11:00:00", None, "2024:07:09 12:00:00+01:00", None),
+        (SHOT, "2024-07-09T12:00:30", None, "2024:07:09 12:00:30.000+00:00", None),
+        ({}, "2024-07-09T10:00:00", STUTTGART, "2024:07:09 12:00:00.000+02:00", None),
+        ({}, "2024-07-09T10:00:00", None, "2024:07:09 10:00:00.000+00:00", None),
+        # Digitized with the shot, or later.
+        (SHOT | {"CreateDate": "2024:07:09 12:00:00"}, "2024-07-09T12:00:30", None, "2024:07:09 12:00:30.000+00:00",
+         "2024:07:09 12:00:30.000+00:00"),
+        (SHOT | {"CreateDate": "2024:08:01 09:00:00"}, "2024-07-09T12:00:00", None, "2024:07:09 12:00:00+00:00",
+         "2024:08:01 09:00:00"),
+        (SHOT | {"CreateDate": "2024:08:01 09:00:00"}, "2024-07-09T12:00:30", None, "2024:07:09 12:00:30.000+00:00",
+         "2024:08:01 09:00:00"),
+    ],
+)  # fmt: skip
+def test_the_clock_stays_where_a_zone_makes_it_right(
+    exiftool, tmp_path, drawn, there, utc, place, original, digitized, monkeypatch
+):
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    row = {"captured_at": pd.Timestamp(utc, tz="UTC"), "geometry": None if place is None else Point(*place)}
+    tags = description_tags(row, description={}, overwrite=("time",))
+    written = insert(with_tags(drawn, there), tags)
+    found = read(exiftool, tmp_path, written)
+    assert found.get("Composite:SubSecDateTimeOriginal", found["ExifIFD:DateTimeOriginal"]) == original
+    expected = original if digitized is None else digitized
+    assert moment_or_text(found, "CreateDate") == moment_of(expected)
+    assert moment(found["Composite:GPSDateTime"].replace("Z", "+00:00")) == row["captured_at"]
+    assert insert(written, tags) == written
+
+
+def moment_or_text(found, name):
+    return moment_of(found.get(f"Composite:SubSec{name}", found[f"ExifIFD:{name}"]))
+
+
+def moment_of(text):
+    """The time in a text of EXIF, whether with sub-seconds or not."""
+    return datetime.strptime(text.replace(".", " .") if "." in text else text, *[
+        form for form in ("%Y:%m:%d %H:%M:%S .%f%z", "%Y:%m:%d %H:%M:%S%z", "%Y:%m:%d %H:%M:%S")
+        if ("." in text) is (".%f" in form) and (text[-6] in "+-") is form.endswith("%z")
+    ][:1])  # fmt: skip
+
+
+def test_the_last_change_gets_the_offset_of_the_shot_and_else_stays(exiftool, tmp_path, drawn):
+    row = {"captured_at": pd.Timestamp("2024-07-09T10:00:00", tz="UTC")}
+    for changed, offset in (("2024:07:09 12:00:00", "+02:00"), ("2024:07:10 08:00:00", None)):
+        there = SHOT | stamp("2024-07-09T10:00:00") | {"ModifyDate": changed}
+        found = read(
+            exiftool,
+            tmp_path,
+            insert(with_tags(drawn, there), description_tags(row, description={}, overwrite=("time",))),
+        )
+        assert (found["IFD0:ModifyDate"], found.get("ExifIFD:OffsetTime")) == (changed, offset)
+
+
+def test_a_clock_that_no_zone_explains_is_set_and_said(exiftool, tmp_path, drawn):
+    path = tmp_path / "1.jpg"
+    path.write_bytes(with_tags(drawn, SHOT | stamp("2024-07-09T09:59:20")))
+    row = {"captured_at": pd.Timestamp("2024-07-09T09:59:20", tz="UTC"), "geometry": Point(*STUTTGART)}
+    doubts = []
+    write_exif(path, description_tags(row, description={}, overwrite=("time",)), doubts=doubts)
+    assert len(doubts) == 1
+    assert "by no time zone" in doubts[0]
+    assert exiftool.read(path)["Composite:SubSecDateTimeOriginal"] == "2024:07:09 11:59:20.000+02:00"
+    write_exif(path, description_tags(row, description={}, overwrite=("time",)), doubts=doubts)
+    assert len(doubts) == 1, "now they agree"
+
+
+@given(
+    wall=st.datetimes(datetime(2000, 1, 1), datetime(2025, 1, 1)),
+    digits=st.sampled_from([None, 1, 2, 3, 6]),
+    own=st.one_of(st.none(), st.integers(-48, 56)),
+    gps=st.one_of(st.none(), st.integers(-48, 56)),
+    correction_ms=st.one_of(st.just(0), st.integers(-10**8, 10**8)),
+    place=st.one_of(st.none(), st.tuples(st.floats(-179, 179), st.floats(-60, 70))),
+)  # fmt: skip
+@settings(deadline=None, max_examples=200)
+def test_the_picture_tells_the_capture_time_and_an_uncorrected_clock_stays(
+    drawn, tmp_path_factory, wall, digits, own, gps, correction_ms, place
+):
+    from mlygeo.formats import times
+    from mlygeo.photos.exif_writer import _clocks
+
+    zone = own if gps is None else gps if own is None else own
+    there = {"DateTimeOriginal": f"{wall:%Y:%m:%d %H:%M:%S}"}
+    if digits:
+        there["SubSecTimeOriginal"] = f"{wall.microsecond:06}"[:digits]
+    if own is not None:
+        there["OffsetTimeOriginal"] = f"{'-' if own < 0 else '+'}{abs(own) // 4:02}:{abs(own) % 4 * 15:02}"
+    shown = wall.replace(microsecond=int(there.get("SubSecTimeOriginal", "0").ljust(6, "0")))
+    true = shown - timedelta(minutes=15 * (zone or 0))
+    if gps is not None:
+        there |= stamp(f"{true:%Y-%m-%dT%H:%M:%S.%f}")
+    capture = pd.Timestamp(true, tz="UTC").floor("ms") + pd.Timedelta(correction_ms, unit="ms")
+    row = {"captured_at": capture, "geometry": None if place is None else Point(*place)}
+    tags = description_tags(row, description={}, overwrite=("time",))
+    jpeg = with_tags(drawn, there)
+    written = insert(jpeg, tags)
+    assert insert(written, tags) == written
+    clocks = _clocks(exif_of(written))
+    capture_us = capture.value // 1000
+    assert clocks.gps_us == capture_us
+    grain = 1000 if clocks.original.digits else 1_000_000
+    assert clocks.original.us // grain == capture_us // grain
+    assert clocks.original.offset_s is not None
+    before = _clocks(exif_of(jpeg)).original
+    if correction_ms == 0:
+        assert clocks.original.wall_us == before.wall_us, "what the camera showed stays"
+    elif own is not None:
+        assert clocks.original.offset_s == times.zone(there["OffsetTimeOriginal"])
+
+
+def exif_of(jpeg):
+    found = segments.layout(jpeg)
+    (block,) = segments.named(jpeg, found, segments.APP1, segments.EXIF_NAME)
+    return segments.payload(jpeg, block)[6:]
 
 
 def test_only_what_there_is_can_be_overwritten():

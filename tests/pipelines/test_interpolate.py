@@ -1,4 +1,5 @@
 import csv
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -86,7 +87,7 @@ def rows_of(path, delimiter=","):
 
 def test_a_table(tmp_path, capsys):
     table = tmp_path / "log.csv"
-    lines = ["name,time,note", *(f'{n}.jpg,2024-06-10T06:13:{20 + n // 2}Z,"a, {n}"' for n in range(6))]
+    lines = ["name,time,note", *(f'{n}.jpg,2024-06-10T06:13:{20 + n // 2}.000Z,"a, {n}"' for n in range(6))]
     table.write_text("\n".join(lines) + "\n")
     words = [
         "interpolate",
@@ -103,8 +104,7 @@ def test_a_table(tmp_path, capsys):
     rows = rows_of(tmp_path / "log_processed.csv")
     assert rows[0] == ["name", "time", "note"]
     assert [row[1] for row in rows[1:]] == [
-        "2024-06-10T06:13:20Z", "2024-06-10T06:13:20.500Z", "2024-06-10T06:13:21Z", "2024-06-10T06:13:21.500Z",
-        "2024-06-10T06:13:22Z", "2024-06-10T06:13:22.500Z",
+        f"2024-06-10T06:13:{20 + n // 2}.{n % 2 * 500:03}Z" for n in range(6)
     ]  # fmt: skip
     assert [row[2] for row in rows[1:]] == [f"a, {n}" for n in range(6)]
     assert cli.main(words) == 0
@@ -113,9 +113,113 @@ def test_a_table(tmp_path, capsys):
 
 def test_epochs_in_a_table(tmp_path):
     table = tmp_path / "log.csv"
-    table.write_text("\n".join(f"{time};x" for time in (1_718_000_000, 1_718_000_000, 1_718_000_001)))
+    table.write_text("\n".join(f"{time};x" for time in (1_718_000_000_000, 1_718_000_000_000, 1_718_000_001_000)))
     mlygeo.interpolate(data="identical_timestamps", file_in_path=table, time_utc=True, delimiter=";")
-    assert [row[0] for row in rows_of(table, ";")] == ["1718000000", "1718000000500", "1718000001"]
+    assert [row[0] for row in rows_of(table, ";")] == ["1718000000000", "1718000000500", "1718000001000"]
+
+
+@pytest.mark.parametrize(
+    ("times", "options", "expected"),
+    [
+        # The form that came in, where it can hold the value …
+        (["1718000000.0", "1718000000.0", "1718000001.0"], {"time_utc": True}, "1718000000.5"),
+        (["1718000000000000", "1718000000000000", "1718000001000000"], {"time_utc": True}, "1718000000500000"),
+        (["1718000000", "1718000000", "1718000060"], {"time_utc": True}, "1718000030"),
+        (["2024:06:10 06:13:20.00"] * 2 + ["2024:06:10 06:13:21.00"], {}, "2024:06:10 06:13:20.50"),
+        (["2024-06-10 06:13:20,000+02:00"] * 2 + ["2024-06-10 06:13:21,000+02:00"], {}, "2024-06-10 06:13:20,500+02:00"),
+        (["2024-06-10T06:13:20.000000-0330"] * 2 + ["2024-06-10T06:13:21.000000-0330"], {}, "2024-06-10T06:13:20.500000-0330"),
+        (["20240610061320"] * 2 + ["20240610061400"], {}, "20240610061340"),
+        (["2024.06.10 06:13:20"] * 2 + ["2024.06.10 06:13:22"], {}, "2024.06.10 06:13:21"),
+        (["10.06.2024 06:13:20.0"] * 2 + ["10.06.2024 06:13:21.0"], {"time_format": "%d.%m.%Y %H:%M:%S.%f"}, "10.06.2024 06:13:20.5"),
+        (["6/1/2024 6:13:20"] * 2 + ["6/1/2024 6:13:22"], {"time_format": "%m/%d/%Y %H:%M:%S"}, "6/1/2024 6:13:21"),
+        (["10.06.2024 06:13 +0200"] * 2 + ["10.06.2024 06:15 +0200"], {"time_format": "%d.%m.%Y %H:%M %z"}, "10.06.2024 06:14 +0200"),
+        # … else nothing.
+        (["1718000000", "1718000000", "1718000001"], {"time_utc": True}, None),
+        (["1718000000.0"] * 3 + ["1718000001.0"], {"time_utc": True}, None),
+        (["2024-06-10T06:13:20Z"] * 2 + ["2024-06-10T06:13:21Z"], {}, None),
+        (["2024-06-10T06:13Z"] * 3 + ["2024-06-10T06:14Z"], {}, None),
+        (["10.06.2024 06:13:20"] * 2 + ["10.06.2024 06:13:21"], {"time_format": "%d.%m.%Y %H:%M:%S"}, None),
+        (["1718000000", "1718000000", "1718000001000"], {"time_utc": True}, None),
+        (["45453.25", "45453.25", "45453.5"], {"time_utc": True}, None),
+    ],
+)  # fmt: skip
+def test_the_column_keeps_its_form_or_the_file_is_left_alone(tmp_path, times, options, expected):
+    table = tmp_path / "log.csv"
+    text = "".join(f'{time};"a;b";{n}\r\n' for n, time in enumerate(times))
+    table.write_bytes(text.encode("utf-8-sig"))
+    call = {"data": "identical_timestamps", "file_in_path": table, "delimiter": ";", **options}
+    if expected is None:
+        with pytest.raises(FormatError, match=r"row|spreadsheet"):
+            mlygeo.interpolate(**call)
+        assert table.read_bytes() == text.encode("utf-8-sig")
+        return
+    mlygeo.interpolate(**call)
+    written = table.read_bytes()
+    row = 1 if times.count(times[0]) == 2 else 2
+    assert written == text.replace(f'{times[row]};"a;b";1', f'{expected};"a;b";1').encode("utf-8-sig")
+    mlygeo.interpolate(**call)
+    assert table.read_bytes() == written, "a second run finds nothing to do"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_table_keeps_its_encoding(tmp_path, encoding):
+    table = tmp_path / "log.csv"
+    text = "".join(f"K\u00f6ln {n},2024-06-10 06:13:{20 + n // 2}.0\r\n" for n in range(4))
+    table.write_bytes(text.encode(encoding))
+    mlygeo.interpolate(data="identical_timestamps", file_in_path=table, time_column=1)
+    expected = "".join(f"K\u00f6ln {n},2024-06-10 06:13:{20 + n // 2}.{n % 2 * 5}\r\n" for n in range(4))
+    assert table.read_bytes() == expected.encode(encoding)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    steps=st.lists(st.integers(0, 4), min_size=2, max_size=12),
+    form=st.sampled_from(["iso", "exif", "space", "comma", "compact", "day first", "epoch", "decimal"]),
+    digits=st.sampled_from([0, 1, 2, 3, 6]),
+    offset=st.sampled_from([None, "Z", "+02:00", "-0330"]),
+)
+def test_what_is_written_is_read_again_in_one_form_and_stays(tmp_path_factory, steps, form, digits, offset):
+    import re
+
+    start = datetime(2024, 6, 10, 6, 13, 20)
+    moments = [start + timedelta(seconds=int(total)) for total in np.cumsum(steps)]
+    part = ("," if form == "comma" else ".") + "0" * digits if digits else ""
+    patterns = {
+        "iso": "%Y-%m-%dT%H:%M:%S", "exif": "%Y:%m:%d %H:%M:%S", "space": "%Y-%m-%d %H:%M:%S",
+        "comma": "%Y-%m-%d %H:%M:%S", "compact": "%Y%m%dT%H%M%S", "day first": "%d.%m.%Y %H:%M:%S",
+    }  # fmt: skip
+    options = {}
+    if form in patterns:
+        zone = "" if form == "day first" else offset or ""
+        texts = [moment.strftime(patterns[form]) + part + zone for moment in moments]
+        if form == "day first":
+            options["time_format"] = patterns[form] + (".%f" if digits else "")
+    else:
+        scale = 1 if form == "decimal" else 1000
+        texts = [f"{(moment - datetime(1970, 1, 1)).total_seconds() * scale:.{digits}f}" for moment in moments]
+        options["time_utc"] = True
+    table = tmp_path_factory.mktemp("table") / "log.csv"
+    table.write_text("".join(f"{text};{n}\n" for n, text in enumerate(texts)))
+    before = table.read_bytes()
+    call = {"data": "identical_timestamps", "file_in_path": table, "delimiter": ";", **options}
+    try:
+        images = mlygeo.interpolate(**call)
+    except FormatError:
+        assert table.read_bytes() == before
+        return
+    rows = [row[0] for row in rows_of(table, ";")]
+    shapes = {re.sub(r"\d", "0", row) for row in rows}
+    assert shapes == {re.sub(r"\d", "0", text) for text in texts}, "one form in the whole column, the one that came in"
+    assert [row for row, old in zip(rows, texts, strict=True) if row != old] == [
+        row for row, is_new in zip(rows, images["interpolated"], strict=True) if is_new
+    ]
+    from mlygeo.readers import image_tables
+
+    found = image_tables.times_of(rows, utc_time="time_utc" in options, time_format=options.get("time_format"))
+    assert found.time_ms.tolist() == images["captured_at"].astype("int64").tolist()
+    after = table.read_bytes()
+    mlygeo.interpolate(**call)
+    assert table.read_bytes() == after
 
 
 @settings(max_examples=60)

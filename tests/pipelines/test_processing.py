@@ -1,10 +1,12 @@
 import json
 import shutil
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import DATA
+from helpers.exiftool_oracle import ExifTool
 from helpers.photo_folders import LAT, LON, START_MS, STEP, folder_of, gpx_of, picture, pixels, tagged
 from pandas.testing import assert_frame_equal
 from pyproj import Geod
@@ -559,3 +561,32 @@ def test_a_folder_in_which_nothing_can_be_used(tmp_path, capsys):
     assert (result["ready"], result["failed"], result["sequences"], result["pictures_of_other_kinds"]) == (0, 2, 0, 1)
     assert len(stored(tmp_path / "in")) == 2
     assert mlygeo.process(tmp_path / "in" / "b.jpg", dry_run=True)["error"].tolist() == ["no capture time in the photo"]
+
+
+@pytest.mark.parametrize(
+    ("options", "zone", "expected"),
+    [
+        ({}, "UTC", "2024:06:10 06:13:20+00:00"),
+        ({}, "Europe/Berlin", "2024:06:10 06:13:20+00:00"),
+        ({"local_time": True}, "Europe/Berlin", "2024:06:10 06:13:20+02:00"),
+        ({"offset_time": 30}, "UTC", "2024:06:10 06:12:50.000+00:00"),
+    ],
+)
+def test_the_clock_that_the_camera_showed_stays_in_its_photo(tmp_path, monkeypatch, options, zone, expected):
+    (path,) = folder_of(tmp_path / "in", 1, ms=None)
+    clock = Tags(exif={"DateTimeOriginal": "2024:06:10 06:13:20", "CreateDate": "2024:06:10 06:13:20"})
+    path.write_bytes(insert(path.read_bytes(), clock))
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        images = mlygeo.process(tmp_path / "in", overwrite_exif_time_tag=True, **options)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert images["exif_written"].all()
+    with ExifTool() as tool:
+        found = tool.read(path)
+    for name in ("DateTimeOriginal", "CreateDate"):
+        assert found.get(f"Composite:SubSec{name}") == expected
+    again = read_photos(path)["captured_at"]
+    assert again.tolist() == images["captured_at"].tolist()

@@ -1,6 +1,7 @@
 import csv
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -199,7 +200,7 @@ def test_a_journal_tells_where_files_are(tmp_path):
         notes.write(json.dumps({"from": str(c), "to": str(b)}) + '\n{"from": "')
     assert moves.read_moves(journal) == {str(a): str(c)}
     b.hardlink_to(c)
-    moved, failed = moves.move_files({str(c): str(b)}, tmp_path / "other.jsonl")
+    moved, failed = moves.move_files({str(c): str(b)}, journal)
     assert (moved, failed) == ({str(c): str(b)}, {})
     assert b.read_text() == "x"
     assert not c.exists()
@@ -207,7 +208,7 @@ def test_a_journal_tells_where_files_are(tmp_path):
     with pytest.raises(FormatError, match="line 1"):
         moves.read_moves(journal)
     _, failed = moves.move_files({str(tmp_path / "gone"): str(c)}, tmp_path / "other.jsonl")
-    assert "No such file" in failed[str(tmp_path / "gone")]
+    assert "not there" in failed[str(tmp_path / "gone")]
 
 
 def test_a_disk_without_second_names(tmp_path, monkeypatch):
@@ -227,3 +228,35 @@ def test_a_disk_without_second_names(tmp_path, monkeypatch):
     assert "already" in failed[str(tmp_path / "a")]
     assert (tmp_path / "a").read_text() == "y"
     shutil.rmtree(tmp_path / "d")
+
+
+def test_through_a_linked_folder_nothing_is_moved_onto_itself(tmp_path, capsys):
+    folder_of(tmp_path / "a", 4)
+    (tmp_path / "linked").symlink_to("a")
+    mlygeo.process(tmp_path / "a")
+    photos = Counter(path.read_bytes() for path in (tmp_path / "a").glob("*.jpg"))
+    assert cli.main(["post-process", str(tmp_path / "a"), "--move-uploaded"]) == 0
+    words = ["post-process", str(tmp_path / "a"), "--move-uploaded", "--split-import-path", str(tmp_path / "linked")]
+    assert cli.main(words) == 0, capsys.readouterr().err
+    assert Counter(path.read_bytes() for path in (tmp_path / "a").rglob("*.jpg")) == photos
+    assert cli.main(["post-process", str(tmp_path / "a"), "--undo"]) == 0
+    assert Counter(path.read_bytes() for path in (tmp_path / "a").glob("*.jpg")) == photos
+
+
+def test_photos_that_are_links_still_reach_theirs(tmp_path):
+    """Relative ones, as they are made beside the photos of a card."""
+    for number, path in enumerate(folder_of(tmp_path / "card", 4)):
+        link = tmp_path / "in" / "day" / f"link{number}.jpg"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(f"../../card/{path.name}")
+    mlygeo.process(tmp_path / "in", skip_exif_insert=True)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "in").rglob("*.jpg")}
+    images = mlygeo.post_process(tmp_path / "in", move_all_images=True)
+    assert images["target"].notna().all()
+    after = {path.name: path.read_bytes() for path in (tmp_path / "in").rglob("*.jpg")}
+    assert after == before
+    assert all(path.is_symlink() for path in (tmp_path / "in" / "to_be_uploaded").rglob("*.jpg"))
+    mlygeo.post_process(tmp_path / "in", undo=True)
+    assert sorted(str(path.readlink()) for path in (tmp_path / "in" / "day").iterdir()) == [
+        f"../../card/{path.name}" for path in sorted((tmp_path / "card").iterdir())
+    ]

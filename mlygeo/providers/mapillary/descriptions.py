@@ -263,6 +263,8 @@ def write_descriptions(images: gpd.GeoDataFrame, path: str | os.PathLike[str]) -
     """
     path = Path(path).expanduser()
     path = path / FILE if path.is_dir() else path
+    if path.is_file() and _begins_otherwise(path):
+        raise FileError(f"{path} is there, and is no image description file", hint="name another file, or a folder")
     # Empty columns, and those that no entry has, only take time; and an indented text takes ten times longer.
     said = [name for name in images.columns if name in COLUMNS - {"geometry"} and images[name].notna().any()]
     records: list[Any] = _plain_numbers(images, said).to_dict("records")
@@ -272,6 +274,12 @@ def write_descriptions(images: gpd.GeoDataFrame, path: str | os.PathLike[str]) -
     failed = sum("error" in entry for entry in entries)
     log.info("%s: %d entries, %d of them failed", path.name, len(entries), failed)
     return written
+
+
+def _begins_otherwise(path: Path) -> bool:
+    """Return whether a file is no JSON by its first letter: a photo, say, whose name slipped in."""
+    with path.open("rb") as file:
+        return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in {b"", b"[", b"{"}
 
 
 def description_in(file: BinaryIO) -> dict[str, Any] | None:

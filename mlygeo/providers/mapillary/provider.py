@@ -174,6 +174,12 @@ class Records:
 
         return row_of(record)
 
+    def said_of(self, image: Record) -> dict[str, Any]:
+        """Return what the service says of an image, under its own names."""
+        from mlygeo.providers.mapillary.records import said_of
+
+        return said_of(image)
+
     def frame(
         self,
         records: Iterable[Record],

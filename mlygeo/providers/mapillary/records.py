@@ -16,8 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
-from mlygeo import dtypes, frames
+from mlygeo import dtypes, frames, rows
 from mlygeo.errors import FormatError, FrameError
+from mlygeo.formats import positions
 from mlygeo.formats.exif import signed_altitude
 
 if TYPE_CHECKING:
@@ -91,11 +92,18 @@ EXIF_FIELDS = (
     "height",
     "creator",
     "organization",
+    "computed_rotation",
+    "atomic_scale",
+    "merge_cc",
+    "mesh",
+    "sfm_cluster",
+    "quality_score",
+    "exif_orientation",
 )
-"""Fields for metadata inside the picture files."""
+"""Fields for metadata inside the picture files, and in separate files beside them."""
 
-SIDECAR_FIELDS = (*EXIF_FIELDS, "computed_rotation", "atomic_scale", "quality_score", "exif_orientation")
-"""Fields for metadata in separate files."""
+SAID_FIELDS = tuple(name for name in FIELDS if not name.startswith("thumb_"))
+"""Fields that say something of an image; the others are addresses of its pictures, which expire."""
 
 
 def _altitudes(values: Values) -> tuple[Floats, Wrong]:
@@ -270,13 +278,13 @@ def images_frame(
     import geopandas as gpd
     import pandas as pd
 
-    rows = list(records)
-    ids = _ids(rows)
-    known = set().union(*rows) - {"id"}
+    objects = list(records)
+    ids = _ids(objects)
+    known = set().union(*objects) - {"id"}
     names = list(
         dict.fromkeys([*(() if fields is None else fields), *(known if fields is None else known & {*fields})])
     )
-    table = _Table(ids, rows)
+    table = _Table(ids, objects)
     table.truths(known)
     for name in sorted(names):
         if name in _SIMPLE:
@@ -292,7 +300,7 @@ def images_frame(
     table.settle(problems)
     frame = gpd.GeoDataFrame(pd.DataFrame(columns), geometry="geometry", crs=frames.CRS)
     images = frames.conform(frame, frames.IMAGES)
-    log.info("%d images of %d records, %d of a wrong shape", len(images), len(rows), len(table.problems))
+    log.info("%d images of %d records, %d of a wrong shape", len(images), len(objects), len(table.problems))
     return frames.attribute(images, frames.MAPILLARY, positions="original")
 
 
@@ -456,7 +464,7 @@ def _position(value: Any) -> Any:
         return _WRONG
     if lon is None or lat is None:
         return None
-    return (lon, lat) if abs(lon) <= 180 and abs(lat) <= 90 else _WRONG
+    return positions.position(lon, lat) or _WRONG
 
 
 def _list(value: Any) -> Any:
@@ -588,7 +596,7 @@ def fields_for(size: str, *, metadata: Literal["none", "exif", "all"]) -> list[s
     metadata
         What else is wanted of an image: nothing, what goes into its EXIF, all there is.
     """
-    more = {"none": (), "exif": EXIF_FIELDS, "all": SIDECAR_FIELDS}[metadata]
+    more = () if metadata == "none" else EXIF_FIELDS
     return ["sequence", "captured_at", *more, _field(size)]
 
 
@@ -600,8 +608,70 @@ def address(record: Mapping[str, Any], size: str) -> str | None:
 
 def sidecar(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is said of an image in a file of its own: its record without the signed addresses."""
-    kept = {name: value for name, value in record.items() if not name.startswith("thumb_")}
+    kept = {name: _without_signed(value) for name, value in record.items() if not name.startswith("thumb_")}
     return {**kept, "attribution": frames.MAPILLARY}
+
+
+def said_of(image: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return what the service says of an image, under its own names, as JSON has it.
+
+    Unknown values and signed addresses, which expire and let their holder in, are absent. Ids are texts, times
+    milliseconds since 1970. Altitudes below sea level that came as unsigned numbers are corrected.
+
+    Parameters
+    ----------
+    image
+        A record, or a row of an images frame.
+
+    Raises
+    ------
+    InputError
+        If a value is invalid, such as a text that is not a time.
+
+    Examples
+    --------
+    >>> said_of({"id": 1, "sequence_id": "a", "creator_id": 2, "creator_username": "jane"})
+    {'id': '1', 'sequence': 'a', 'creator': {'id': '2', 'username': 'jane'}}
+    """
+    found: dict[str, Any] = {"id": rows.id_text(image.get("id"))}
+    for name in SAID_FIELDS:
+        if name in _OBJECTS:
+            found[name] = _object(name, image)
+        elif name in {"geometry", "computed_geometry"}:
+            found[name] = _point(image, name)
+        elif name in {"altitude", "computed_altitude"}:
+            found[name] = rows.altitude(image, name)
+        elif name == "captured_at":
+            found[name] = rows.time_ms(image)
+        elif name in {"make", "model"}:
+            found[name] = rows.text_of(image, name)
+        else:
+            value = image.get(name)
+            found[name] = rows.json_value(image.get(_SIMPLE[name][0]) if value is None and name in _SIMPLE else value)
+    return {name: value for name, value in found.items() if value is not None and value != []}
+
+
+def _object(name: str, image: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the members of an object: of a record, or from the columns of a row."""
+    there = image.get(name)
+    members = {part: image.get(column) for part, column, _ in _OBJECTS[name]}
+    values = {**members, **there} if isinstance(there, dict) else members
+    read = {part: rows.id_text(value) if part == "id" else rows.json_value(value) for part, value in values.items()}
+    kept = {part: value for part, value in read.items() if value is not None}
+    return _without_signed(kept) or None
+
+
+def _point(image: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    place = rows.lonlat(image, name)
+    return None if place is None else {"type": "Point", "coordinates": list(place)}
+
+
+def _without_signed(value: Any) -> Any:
+    """Return an object without its address where that is signed: what follows the "?" is its key, and its expiry."""
+    if isinstance(value, dict) and isinstance(value.get("url"), str) and "?" in value["url"]:
+        return {name: member for name, member in value.items() if name != "url"}
+    return value
 
 
 def rights(creator: str | None) -> str:

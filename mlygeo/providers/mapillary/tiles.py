@@ -9,7 +9,6 @@ and goes on where it stopped.
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 import time
 from contextlib import suppress
@@ -410,8 +409,10 @@ def _prepare(cache: Path) -> None:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"tile cache {cache}: {error.strerror}", hint="name another folder") from error
-    for leftover in cache.glob(".*.part"):
+    for leftover in cache.glob(".mly1_*.mvt.*.part"):
         # Another run may clear the same leftovers; whoever is second finds nothing to do.
         with suppress(OSError):
-            if time.time() - leftover.stat().st_mtime > LEFTOVER_AGE_S:
-                shutil.rmtree(leftover)
+            if time.time() - leftover.lstat().st_mtime > LEFTOVER_AGE_S:
+                for tile in leftover.glob("mly1_*.mvt"):
+                    tile.unlink()
+                leftover.rmdir()  # with anything else in it, it is not ours, and stays

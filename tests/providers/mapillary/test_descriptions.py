@@ -183,3 +183,14 @@ def test_duplicates_errors_and_what_is_incomplete_are_written_as_failed(tmp_path
     assert "capture time" in result[3]["error"]["message"]
     with pytest.raises(InputError, match="position"):
         description_of({"captured_at": 0})
+
+
+def test_a_photo_whose_name_slipped_in_is_not_written_over(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(photo(1))
+    images = read_descriptions(write(tmp_path / "in", [full(tmp_path)]))
+    before = path.read_bytes()
+    with pytest.raises(FileError, match="no image description file"):
+        write_descriptions(images, path)
+    assert path.read_bytes() == before
+    assert write_descriptions(images, tmp_path / "in" / "mapillary_image_description.json").exists()

@@ -26,6 +26,60 @@ REAL = [json.loads((GRAPH / f"{number}.json").read_text()) for number in
 STUTTGART = json.loads((GRAPH / "stuttgart_records.json").read_text())
 
 
+class TestSaid:
+    """All that the service says of an image, for the picture itself."""
+
+    @pytest.mark.parametrize("records", [REAL, STUTTGART], ids=["Grand Junction", "Stuttgart"])
+    def test_is_the_record_without_addresses_that_expire(self, records):
+        for record in records:
+            expected = {
+                name: value
+                for name, value in record.items()
+                if not name.startswith("thumb_") and value != "none" and name != "comment"
+            }
+            assert join.said_of(record) == expected
+            json.dumps(join.said_of(record), allow_nan=False)
+
+    @pytest.mark.parametrize("records", [REAL, STUTTGART], ids=["Grand Junction", "Stuttgart"])
+    def test_of_a_row_is_the_same_as_of_its_record(self, records):
+        images = images_frame(records)
+        for record, row in zip(records, images.to_dict("records"), strict=True):
+            said, of_row = join.said_of(record), join.said_of(row)
+            assert of_row.pop("is_pano") in {True, False}
+            said.pop("is_pano", None)
+            assert of_row == said
+
+    def test_signed_addresses_are_left_out_and_others_are_not(self):
+        signed = "https://scontent.example/m1/v/mesh?oh=00_AY&oe=66F0C180"
+        record = {
+            "id": "1",
+            "mesh": {"id": "2", "url": signed},
+            "sfm_cluster": {"url": signed},
+            "thumb_256_url": signed,
+        }
+        assert join.said_of(record) == {"id": "1", "mesh": {"id": "2"}}
+        assert "oe=" not in json.dumps(join.sidecar(record))
+        plain = {"id": "1", "mesh": {"id": "2", "url": "https://example.org/mesh"}}
+        assert join.said_of(plain) == plain
+
+    def test_the_position_zero_zero_is_none_and_is_said(self):
+        problems = {}
+        record = {"id": "1", "geometry": {"type": "Point", "coordinates": [0, 0]}}
+        images = images_frame([record], problems=problems)
+        assert images.geometry.isna().all()
+        assert "its geometry is" in problems[1]
+
+    def test_is_asked_for_where_it_is_written_and_only_there(self):
+        named = set(join.fields_for("1024", metadata="exif"))
+        assert named >= {
+            "mesh", "sfm_cluster", "atomic_scale", "merge_cc", "camera_parameters", "camera_type", "computed_altitude",
+            "computed_compass_angle", "computed_geometry", "computed_rotation", "quality_score", "exif_orientation",
+            "altitude", "compass_angle", "geometry", "creator", "organization",
+        }  # fmt: skip
+        assert [name for name in named if name.startswith("thumb_")] == ["thumb_1024_url"]
+        assert join.fields_for("1024", metadata="none") == ["sequence", "captured_at", "thumb_1024_url"]
+
+
 class TestRealAnswers:
     @pytest.mark.parametrize("records", [REAL, STUTTGART], ids=["Grand Junction", "Stuttgart"])
     def test_every_value_arrives(self, records):

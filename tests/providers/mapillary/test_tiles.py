@@ -367,13 +367,20 @@ class TestCache:
         assert {path: path.read_bytes() for path in tmp_path.glob("*.mvt")} == before
 
     def test_leftovers_of_killed_runs_are_cleared_once_old(self, imagery, small, tmp_path, service_of):
-        for name, age in ((".mly1_public_1_1_14.mvt.old.part", 7200), (".mly1_public_1_1_14.mvt.new.part", 60)):
+        tile, new = "mly1_public_1_1_14.mvt", ".mly1_public_1_1_14.mvt.new.part"
+        of_the_user = (".holiday.part", ".mly1_public_2_2_14.mvt.mine.part")
+        for name, inside, age in (
+            (".mly1_public_1_1_14.mvt.old.part", tile, 7200),
+            (new, tile, 60),
+            *((name, "photo.jpg", 7200) for name in of_the_user),
+        ):
             (tmp_path / name).mkdir()
-            (tmp_path / name / "half").write_text("half")
+            (tmp_path / name / inside).write_text("half")
             os.utime(tmp_path / name, (time.time() - age,) * 2)
         with serve(imagery) as server:
             fetch_tiles(small, tile_cache=tmp_path, service=service_of(server))
-        assert [path.name for path in tmp_path.glob(".*")] == [".mly1_public_1_1_14.mvt.new.part"]
+        assert sorted(path.name for path in tmp_path.glob(".*")) == sorted([new, *of_the_user])
+        assert all((tmp_path / name / "photo.jpg").exists() for name in of_the_user), "what is not ours stays"
 
     def test_a_cache_that_is_a_file(self, small, tmp_path, imagery, service_of):
         (tmp_path / "file").write_text("")
