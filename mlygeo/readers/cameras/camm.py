@@ -1,10 +1,4 @@
-"""
-Google's camera motion metadata (CAMM) -> positions.
-
-Format: https://developers.google.com/streetview/publish/camm-spec. Each sample has two reserved bytes, its
-type, and little-endian values: type 5 latitude, longitude, altitude; type 6 the same with the time of the
-GPS, fix, accuracies and velocities.
-"""
+"""Google's camera motion metadata (CAMM) -> positions; see `mlygeo.formats.camm` for its samples."""
 
 from __future__ import annotations
 
@@ -13,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from mlygeo.formats import mp4
+from mlygeo.formats.camm import GPS, KIND, POSITION, ROWS
 from mlygeo.readers.cameras.positions import Points, Recorded
 
 if TYPE_CHECKING:
@@ -20,17 +15,6 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Floats
 
-
-_POSITION, _GPS = 5, 6
-_HEAD = [("reserved", "<u2"), ("type", "<u2")]
-_ROWS = {
-    _POSITION: np.dtype([*_HEAD, ("lat", "<f8"), ("lon", "<f8"), ("altitude", "<f8")]),
-    _GPS: np.dtype(
-        [*_HEAD, ("time", "<f8"), ("fix", "<i4"), ("lat", "<f8"), ("lon", "<f8"), ("altitude", "<f4"),
-         ("horizontal", "<f4"), ("vertical", "<f4"), ("east", "<f4"), ("north", "<f4"), ("up", "<f4"),
-         ("speed", "<f4")]
-    ),
-}  # fmt: skip
 
 _GPS_EPOCH_S = 315_964_800
 _LEAP_SECONDS = 18
@@ -43,7 +27,7 @@ _UNIX_SINCE_S = 1_480_000_000
 def recorded(file: BinaryIO, _: int, movie: mp4.Movie | None, _first_only: bool) -> Recorded | None:
     """Return the positions of the first camera motion track that has any; see `mlygeo.readers.cameras.Reader`."""
     for track in () if movie is None else movie.tracks:
-        if movie is not None and b"camm" in track.formats:
+        if movie is not None and KIND in track.formats:
             found = read(file, track, movie.created).possible()
             if len(found):
                 return Recorded(found, movie.texts.get("make"), movie.texts.get("model"))
@@ -65,23 +49,23 @@ def read(file: BinaryIO, track: mp4.Track, created: datetime | None) -> Points:
     created
         Creation time of the video; it decides whether the times count from 1970 or 1980.
     """
-    found: dict[int, list[bytes]] = {_POSITION: [], _GPS: []}
-    rows: dict[int, list[int]] = {_POSITION: [], _GPS: []}
+    found: dict[int, list[bytes]] = {POSITION: [], GPS: []}
+    rows: dict[int, list[int]] = {POSITION: [], GPS: []}
     size = track.samples.size
     # The other types, which come hundreds of times a second, are shorter and need not be read.
-    wanted = np.flatnonzero((size >= _ROWS[_POSITION].itemsize) & (size <= 4096))
+    wanted = np.flatnonzero((size >= ROWS[POSITION].itemsize) & (size <= 4096))
     for row, content in mp4.read_samples(file, track, wanted, largest=4096):
         kind = int.from_bytes(content[2:4], "little")
-        if kind in _ROWS and len(content) >= _ROWS[kind].itemsize:
-            found[kind].append(content[: _ROWS[kind].itemsize])
+        if kind in ROWS and len(content) >= ROWS[kind].itemsize:
+            found[kind].append(content[: ROWS[kind].itemsize])
             rows[kind].append(row)
-    kind = _GPS if found[_GPS] else _POSITION
-    table = np.frombuffer(b"".join(found[kind]), dtype=_ROWS[kind])
+    kind = GPS if found[GPS] else POSITION
+    table = np.frombuffer(b"".join(found[kind]), dtype=ROWS[kind])
     video_s = track.samples.time[rows[kind]] / track.timescale + track.shift_s
     lon, lat = table["lon"].astype(np.float64), table["lat"].astype(np.float64)
     with np.errstate(invalid="ignore"):  # damaged bytes may be any kind of NaN
         altitude = table["altitude"].astype(np.float64)
-    if kind == _POSITION:
+    if kind == POSITION:
         return Points.of(video_s, lon, lat, altitude=altitude)
     with np.errstate(invalid="ignore", over="ignore"):
         speed = np.hypot(table["east"], table["north"]).astype(np.float64)
