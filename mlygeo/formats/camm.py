@@ -8,7 +8,12 @@ GPS, fix, accuracies and velocities.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from mlygeo.arrays import Floats
 
 KIND = b"camm"
 """The format and the handler of a CAMM track."""
@@ -26,3 +31,35 @@ ROWS = {
     ),
 }  # fmt: skip
 """The values of a sample, by its type."""
+
+NO_ALTITUDE = -1.0
+"""Altitude where it is unknown, as mapillary_tools writes it; the format has no other value for it."""
+
+
+def samples(lon: Floats, lat: Floats, *, altitude: Floats, epoch_s: Floats, fix: Floats) -> list[bytes]:
+    """
+    Return positions as samples: of type 6 if all have a time, else of type 5.
+
+    As in mapillary_tools, the times count from 1970 and not from 1980, an unknown fix is 3 with an altitude
+    and 2 without, and accuracies and velocities are 0, which means unknown.
+
+    Parameters
+    ----------
+    lon, lat
+        Degrees, WGS 84.
+    altitude
+        Metres; NaN where unknown. The gaps of a track that knows some are interpolated by the caller.
+    epoch_s
+        Seconds since 1970, UTC; NaN where unknown.
+    fix
+        2 or 3 dimensions; below 0 where unknown.
+    """
+    kind = GPS if len(lon) and np.isfinite(epoch_s).all() else POSITION
+    known = np.isfinite(altitude)
+    table = np.zeros(len(lon), dtype=ROWS[kind])
+    table["type"], table["lat"], table["lon"] = kind, lat, lon
+    table["altitude"] = np.where(known, altitude, NO_ALTITUDE)
+    if kind == GPS:
+        table["time"], table["fix"] = epoch_s, np.where(fix >= 0, fix, np.where(known, 3, 2))
+    size, content = table.itemsize, table.tobytes()
+    return [content[start : start + size] for start in range(0, len(content), size)]
