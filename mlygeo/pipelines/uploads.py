@@ -41,7 +41,7 @@ HISTORY_FILE = Path(".mlygeo") / "upload_history.parquet"
 ZIP_FOLDER = "zips"
 
 NAMED = 5
-"""Archives that are left out which the headline names; the summary names all."""
+"""Archives and videos that are left out which the headline names; the summary names all."""
 
 
 @public_with(Described, SignedIn, Uploading)
@@ -78,6 +78,13 @@ def upload(
     to process are skipped and counted; that is no failure of the upload. Archives of a sequence (see
     'mlygeo zip') and videos of BlackVue and CAMM cameras go up whole; other archives are left out and
     named.
+
+    Other videos with positions go up as copies with a CAMM track, which are made while they are sent:
+    those of GoPro, those with sentences in a text track, and those whose positions are in the
+    description file, which count instead of the video's own. The originals stay as they are. A copy has
+    the pictures, the sound and all other tracks of the original. Videos without a usable track are left
+    out, with the reason: without positions, in fragments, faster than 400 km/h, or standing still (all
+    positions within 10 m).
 
     Each image goes up for the organization that it names, and one that names none for the user alone,
     or the organization that 'mlygeo config edit' has set; a sequence of several owners becomes one
@@ -426,9 +433,10 @@ def _rehearsed(found: Import, place: str, *, reupload: bool) -> Job[pd.DataFrame
         older += not by_us
         todo -= size
     images = sum(len(sequence.photos) for sequence in found.sequences)
+    copies = sum(file.recipe is not None for file in found.files)
     summary = {
-        "images": images, "sequences": len(found.sequences), "files": len(found.files), "there": there,
-        "there_by_mapillary_tools": older, "bytes": todo, "skipped": dict(+found.skipped),
+        "images": images, "sequences": len(found.sequences), "files": len(found.files), "copies": copies,
+        "there": there, "there_by_mapillary_tools": older, "bytes": todo, "skipped": dict(+found.skipped),
         "left_out": found.left_out, "failed": len(found.failed), "version": version(),
     }  # fmt: skip
     headline = (
@@ -436,6 +444,7 @@ def _rehearsed(found: Import, place: str, *, reupload: bool) -> Job[pd.DataFrame
         f"{counted(len(found.files), 'whole file')}: {there:,} uploaded before, "
         + f"{older:,} by mapillary_tools, " * bool(older)
         + f"{len(found.paths) - there - older:,} to upload ({_megabytes(todo)}){_skipped(found)}; nothing was uploaded"
+        + _videos(found, copies, "goes", "go")
     )
     return Job(_no_frame, summary, headline, failed=sorted(found.failed))
 
@@ -473,7 +482,7 @@ def _nothing(found: Import) -> Job[pd.DataFrame]:
         "images": 0, "skipped": dict(+found.skipped), "left_out": found.left_out, "failed": len(found.failed),
         "version": version(),
     }  # fmt: skip
-    headline = f"there is nothing to upload{_skipped(found)}{_reason(found.failed)}"
+    headline = f"there is nothing to upload{_skipped(found)}{_videos(found, 0, '', '')}{_reason(found.failed)}"
     return Job(_no_frame, summary, headline, failed=sorted(found.failed))
 
 
@@ -486,6 +495,7 @@ def _report(
         "sequences": outcome.sequences,
         "zips": outcome.zips,
         "videos": outcome.videos,
+        "copies": outcome.copies,
         "there": outcome.there,
         "there_by_mapillary_tools": outcome.older,
         "repeated": outcome.repeated,
@@ -505,7 +515,7 @@ def _report(
     parts += [f"{outcome.there:,} uploaded before"] * bool(outcome.there)
     parts += [f"{outcome.older:,} uploaded before by mapillary_tools"] * bool(outcome.older)
     parts += [f"{outcome.repeated:,} with the same content as another"] * bool(outcome.repeated)
-    headline = ", ".join(parts) + _skipped(found, len(outcome.failed))
+    headline = ", ".join(parts) + _skipped(found, len(outcome.failed)) + _videos(found, outcome.copies, "went", "went")
     if outcome.ready:
         headline += (
             f"\n{counted(len(outcome.ready), 'upload')} ready; without `manual_done` the same command finishes them"
@@ -546,10 +556,20 @@ def _write_history(
 def _skipped(found: Import, more: int = 0) -> str:
     parts = [f"{number:,} {reason}" for reason, number in sorted((+found.skipped).items())]
     text = f"; skipped: {', '.join(parts)}" if parts else ""
-    if names := sorted(Path(path).name for path in found.left_out):
+    if names := sorted(Path(path).name for path in found.left_out if path.lower().endswith(".zip")):
         text += f" ({', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''}: no archives of a sequence)"
     failed = len(found.failed) + more
     return text + (f"; {failed:,} failed" if failed else "")
+
+
+def _videos(found: Import, copies: int, one: str, several: str) -> str:
+    """Return lines about the videos that are sent as copies, and those that are left out."""
+    lines = [f"{copies:,} videos {several} up as copies with a CAMM track; the originals stay"] * (copies > 1)
+    lines += [f"1 video {one} up as a copy with a CAMM track; the original stays"] * (copies == 1)
+    reasons = [reason for path, reason in sorted(found.left_out.items()) if not path.lower().endswith(".zip")]
+    lines += [f"left out: {reason}" for reason in reasons[:NAMED]]
+    lines += [f"left out: {len(reasons) - NAMED:,} more videos"] * (len(reasons) > NAMED)
+    return "".join(f"\n{line}" for line in lines)
 
 
 def _reason(failed: dict[str, str]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mlygeo.errors import FileError, FormatError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
 from mlygeo.net.answers import RefusedError
-from mlygeo.uploads import archives
+from mlygeo.uploads import archives, videos
 from mlygeo.uploads.older import TOOL
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class FileUpload:
             return
         self._outcome.zips += file.kind == "zip"
         self._outcome.videos += file.kind == "video"
+        self._outcome.copies += file.recipe is not None
         self._outcome.images += len(held)
 
     def _is_there(self, file: WholeFile, md5: str, known: Known | None, held: list[tuple[str, int, str]]) -> bool:
@@ -130,11 +131,13 @@ class FileUpload:
     def _sent(self, file: WholeFile, md5: str, share: Share) -> Ready:
         path = Path(file.path)
         ending: Literal["zip", "mp4"] = "zip" if file.kind == "zip" else "mp4"
-        handle = self._finishing.uploads.send_file(path, md5=md5, ending=ending, what=path.name, came=share.at)
-        self._ledger.sent(path=file.path, kind=file.kind, md5=md5, upload_md5=md5, size=file.size, handle=handle)
-        self._outcome.bytes += file.size
+        copy = videos.copy_of(file)
+        source, upload_md5, size = (path, md5, file.size) if copy is None else (copy, copy.md5(), copy.size)
+        handle = self._finishing.uploads.send_file(source, md5=upload_md5, ending=ending, what=path.name, came=share.at)
+        self._ledger.sent(path=file.path, kind=file.kind, md5=md5, upload_md5=upload_md5, size=size, handle=handle)
+        self._outcome.bytes += size
         return self._finishing.ready(
-            [md5], kind=file.kind, name=path.name, content=md5, file_type=file.file_type, handle=handle,
+            [upload_md5], kind=file.kind, name=path.name, content=md5, file_type=file.file_type, handle=handle,
             organization_key=file.organization_key,
         )  # fmt: skip
 
@@ -147,6 +150,8 @@ class Outcome:
     """
     The result of a run; `failed` has the reason by path or by name of the sequence.
 
+    Of the videos, `copies` are those that were sent as copies with a track of positions.
+
     Of the files that were uploaded before, `there` are those that this package uploaded, and `older` those
     of older tools.
     """
@@ -158,6 +163,7 @@ class Outcome:
     sequences: int = 0
     zips: int = 0
     videos: int = 0
+    copies: int = 0
     ready: list[int] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     unfinished: int = 0

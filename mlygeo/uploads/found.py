@@ -102,9 +102,11 @@ class Import:
     files
         Archives and videos.
     skipped
-        Number of skipped files, by reason: "duplicates", "failed", "not processed", "other archives".
+        Number of skipped files, by reason: "duplicates", "failed", "not processed", "other archives",
+        "videos to sample first", "videos without a usable track", "low-resolution copies of videos".
     left_out
-        Archives that are not of a sequence, with the reason, by path.
+        Archives that are not of a sequence, and videos without positions that could be used, with the reason,
+        by path.
     failed
         Images whose description cannot be used, and damaged archives, with the reason, by path.
     images
@@ -319,26 +321,23 @@ def _description(image: Mapping[str, Any], *, private: bool) -> dict[str, Any] |
 def _add_whole_files(
     tree: Tree, images: gpd.GeoDataFrame | None, found: Import, file_types: Mapping[UploadKind, str], *, named: set[str]
 ) -> None:
-    """Add archives, and videos that the service accepts unchanged."""
+    """Add archives, and videos with positions."""
     from mlygeo.readers import video
     from mlygeo.uploads.archives import ENDING
-    from mlygeo.uploads.items import WholeFile
 
-    filetypes: dict[str, Any] = {}
+    entries: dict[str, Mapping[str, Any]] = {}
     if images is not None and "filetype" in images:
-        good = images[images["error"].isna()]
-        filetypes = dict(zip(good["path"], good["filetype"], strict=True))
+        of_videos = images[images["path"].str.lower().str.endswith(tuple(video.ENDINGS))]
+        entries = {str(row["path"]): row for row in of_videos.to_dict("records")}
     for path in tree.files:
         ending = os.path.splitext(path)[1].lower()  # noqa: PTH122 - many paths
         if ending == ENDING:
             _add_archive(path, found, file_types, is_named=path in named)
         elif ending in video.ENDINGS:
-            kind = filetypes.get(path) or _telemetry(path)
-            file_type = None if kind is None or kind not in CAMERAS else file_types.get(kind)
-            if file_type is None:
-                found.skipped["videos to sample first"] += 1
-                continue
-            found.files.append(WholeFile(path, os.stat(path).st_size, "video", file_type))  # noqa: PTH116
+            entry = entries.get(path)
+            # One that failed is counted with the images.
+            if entry is None or not isinstance(entry["error"], str):
+                _add_video(path, entry, found, file_types, is_named=path in named)
 
 
 def _add_archive(path: str, found: Import, file_types: Mapping[UploadKind, str], *, is_named: bool) -> None:
@@ -371,13 +370,37 @@ def _add_archive(path: str, found: Import, file_types: Mapping[UploadKind, str],
     found.files.append(WholeFile(path, size, "zip", file_types["zip"], keys[0] or None, len(images), number, users))
 
 
-def _telemetry(path: str) -> str | None:
-    from mlygeo.readers.video import video_info
+def _add_video(
+    path: str,
+    entry: Mapping[str, Any] | None,
+    found: Import,
+    file_types: Mapping[UploadKind, str],
+    *,
+    is_named: bool,
+) -> None:
+    """Add a video; where it cannot be uploaded, the reason."""
+    from mlygeo.uploads import videos
 
+    if _is_proxy(path) and not is_named:
+        found.skipped["low-resolution copies of videos"] += 1
+        return
     try:
-        return video_info(path).telemetry
-    except (FileError, FormatError):
-        return None
+        found.files.append(videos.video_file(path, entry, file_types))
+    except (videos.NoPositionsError, videos.UnusableTrackError) as error:
+        if is_named:
+            found.failed[path] = str(error)
+            return
+        found.left_out[path] = str(error)
+        found.skipped[videos.LEFT_OUT[type(error)]] += 1
+        log.info("left out: %s", error)
+    except FileError as error:
+        found.failed[path] = str(error)
+
+
+def _is_proxy(path: str) -> bool:
+    """Return whether a camera wrote a video beside another one, as a preview of that."""
+    name = os.path.basename(path).upper()  # noqa: PTH119 - many paths
+    return name.endswith(".LRV") or name.startswith("LRV_")
 
 
 # Types of files.
@@ -414,7 +437,7 @@ def only(found: Import, types: frozenset[str], file_types: Mapping[UploadKind, s
         found.skipped["not processed"] = 0
         found.sequences, found.images = [], None
     kinds = {file_type: kind for kind, file_type in file_types.items()}
-    files = [file for file in found.files if {kinds[file.file_type], file.kind} & types]
+    files = [file for file in found.files if {file.camera or kinds[file.file_type], file.kind} & types]
     found.skipped["of another type"] += len(found.files) - len(files)
     found.files = files
     return found

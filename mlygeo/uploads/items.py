@@ -75,16 +75,34 @@ class PhotoSequence:
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """
+    How a video becomes the copy that is uploaded.
+
+    Parameters
+    ----------
+    track
+        The positions in a description file, as JSON; None takes those in the video.
+    make, model
+        The camera that the file names.
+    """
+
+    track: str | None = None
+    make: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True)
 class WholeFile:
     """
-    An archive or a video, which is uploaded unchanged.
+    An archive or a video, which is uploaded as one file.
 
     Parameters
     ----------
     path
-        The file.
+        The file, which is not changed.
     size
-        Its bytes.
+        Bytes that are sent.
     kind, file_type
         Its kind here, and its type for the service.
     organization_key
@@ -95,6 +113,10 @@ class WholeFile:
         Number of images inside that are marked as private to the organization.
     users
         The users that they name.
+    camera
+        Where its positions come from, for a video: a name in `mlygeo.readers.cameras.CAMERAS`, or "video".
+    recipe
+        How it becomes a copy with a track of positions; None sends it unchanged.
     """
 
     path: str
@@ -105,6 +127,8 @@ class WholeFile:
     images: int = 0
     private: int = 0
     users: frozenset[str] = frozenset()
+    camera: str | None = None
+    recipe: Recipe | None = None
 
     @property
     def owner(self) -> Owner:
