@@ -164,24 +164,26 @@ class Spliced(io.RawIOBase):
         return place
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Fill a buffer from one piece; return the number of bytes, 0 at the end."""
-        if self._place >= self.size:
-            return 0
-        number = bisect_right(self._starts, self._place) - 1
-        piece, skipped = self._pieces[number], self._place - self._starts[number]
-        target = memoryview(buffer).cast("B")[: len(piece) - skipped]
+        """Fill a buffer; return the number of bytes, fewer only at the end."""
+        target = memoryview(buffer).cast("B")[: max(self.size - self._place, 0)]
+        filled = 0
+        while filled < len(target):
+            number = bisect_right(self._starts, self._place) - 1
+            piece, skipped = self._pieces[number], self._place - self._starts[number]
+            count = min(len(target) - filled, len(piece) - skipped)
+            target[filled : filled + count] = self._part(piece, skipped, count)
+            filled += count
+            self._place += count
+        return filled
+
+    def _part(self, piece: Piece, skipped: int, count: int) -> bytes:
         if isinstance(piece, bytes):
-            target[:] = piece[skipped : skipped + len(target)]
-            read = len(target)
-        else:
-            self._file.seek(piece.start + skipped)
-            content = self._file.read(len(target))
-            read = len(content)
-            target[:read] = content
-            if not read and len(target):
-                raise OSError("it became shorter while it was read")
-        self._place += read
-        return read
+            return piece[skipped : skipped + count]
+        self._file.seek(piece.start + skipped)
+        content = self._file.read(count)
+        if len(content) != count:
+            raise OSError("it became shorter while it was read")
+        return content
 
     def close(self) -> None:
         """Close this file and the original."""
