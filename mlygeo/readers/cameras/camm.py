@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from mlygeo.formats import mp4
-from mlygeo.formats.camm import GPS, KIND, POSITION, ROWS
+from mlygeo.formats.camm import GPS, KIND, NO_ALTITUDE, POSITION, ROWS
 from mlygeo.readers.cameras.positions import Points, Recorded
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ def read(file: BinaryIO, track: mp4.Track, created: datetime | None) -> Points:
     lon, lat = table["lon"].astype(np.float64), table["lat"].astype(np.float64)
     with np.errstate(invalid="ignore"):  # damaged bytes may be any kind of NaN
         altitude = table["altitude"].astype(np.float64)
+    if (altitude == NO_ALTITUDE).all():
+        altitude[:] = np.nan
     if kind == POSITION:
         return Points.of(video_s, lon, lat, altitude=altitude)
     with np.errstate(invalid="ignore", over="ignore"):
