@@ -18,6 +18,7 @@ import io
 import json
 import logging
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -25,7 +26,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError
-from mlygeo.formats import camm
+from mlygeo.formats import camm, positions, times
 from mlygeo.formats.mp4_writer import NewTrack, Spliced, length_of, with_track
 from mlygeo.readers.cameras.positions import Points
 from mlygeo.readers.video import read_video
@@ -261,10 +262,17 @@ def _described(text: str, name: str) -> Points:
         values = [_number(value) for value in entry] if isinstance(entry, list) else []
         values += [np.nan] * (6 - len(values))
         ms, lon, lat = values[:3]
-        if not (np.isfinite(ms) and abs(lon) <= 180 and abs(lat) <= 90) or (lon, lat) == (0, 0):
-            raise UnusableTrackError(f"{name}: entry {number:,} of its described track is no position with a time")
+        why = positions.why_none(lon, lat) or (None if np.isfinite(ms) else "without a time")
+        if why is not None:
+            raise UnusableTrackError(f"{name}: entry {number:,} of its described track is no position: {why}")
         rows.append((ms / 1000, lon, lat, values[3], values[5]))
     time_s, lons, lats, altitude, epoch_s = np.array(rows, dtype=np.float64).reshape(-1, 5).T
+    now_us = time.time_ns() // 1000
+    for moment in epoch_s[np.isfinite(epoch_s) & (epoch_s > 0)][[0, -1]] if (epoch_s > 0).any() else ():
+        if (why := times.implausible(round(moment * times.SECOND_US), now_us)) is not None:
+            log.warning("%s: the GPS times of its described track are left out: one is %s", name, why)
+            epoch_s = np.full(len(epoch_s), np.nan)
+            break
     return Points.of(time_s, lons, lats, altitude=altitude, epoch_s=np.where(epoch_s > 0, epoch_s, np.nan))
 
 

@@ -29,6 +29,7 @@ from helpers.upload_folders import (
 from helpers.work import without_waiting
 
 import mlygeo
+from mlygeo import frames
 from mlygeo import store as files
 from mlygeo.errors import (
     CredentialsError,
@@ -43,6 +44,7 @@ from mlygeo.net.answers import RefusedError
 from mlygeo.net.http import Retry, StoppedError
 from mlygeo.providers.mapillary.descriptions import read_descriptions
 from mlygeo.providers.mapillary.uploads import Uploads, manifest_of, session_key
+from mlygeo.readers.video import read_video
 from mlygeo.standin import Faults, serve
 from mlygeo.standin.faults import PASSING_UPLOADS
 from mlygeo.uploads import ledger
@@ -453,10 +455,14 @@ class TestWholeFiles:
             for path in (DATA / "video").glob(f"{name}.m*"):
                 shutil.copy(path, folder)
         # The one is known by its description, the other by what is in it.
+        own = read_video(folder / "camm_from_gopro_max.mp4")
+        lon, lat = frames.lonlat(own)
         result = {
             "filename": str(folder / "camm_from_gopro_max.mp4"),
             "filetype": "camm",
-            "MAPGPSTrack": [[0, 1, 2, 3, 4]],
+            "MAPGPSTrack": [
+                [s * 1000, x, y, None, None] for s, x, y in zip(own["video_time_s"], lon, lat, strict=True)
+            ],
         }
         (folder / "mapillary_image_description.json").write_text(json.dumps([result]))
         uploads = mlygeo.upload(folder, service=service_of(server))

@@ -428,8 +428,9 @@ class TestDescriptions:
 @settings(max_examples=60)
 @given(
     rows=st.lists(
-        st.tuples(st.floats(0, 900), st.floats(-180, 180), st.floats(-90, 90), st.floats(-400, 9000) | st.none()),
-        min_size=1, max_size=20,
+        st.tuples(st.integers(0, 900_000).map(lambda ms: ms / 1000), st.floats(-180, 180), st.floats(-90, 90),
+                  st.floats(-400, 9000) | st.none()),
+        min_size=1, max_size=20, unique_by=lambda row: row[0],
     ),
     start=st.none() | st.floats(1.69e9, 1.71e9),
 )  # fmt: skip
