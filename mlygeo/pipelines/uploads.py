@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mlygeo.uploads.ledger import UploadLedger
     from mlygeo.uploads.owner import Account
     from mlygeo.uploads.run import Upload
+    from mlygeo.uploads.videos import GivenTrack
 
     PathLike = str | os.PathLike[str]
 
@@ -54,6 +55,8 @@ def upload(
     organization_key: str | None = None,
     organization_name: str | None = None,
     private: bool = False,
+    track: PathLike | None = None,
+    video_start_time: int | None = None,
     reupload: bool = False,
     manual_done: bool = False,
     skip_subfolders: bool = False,
@@ -84,7 +87,7 @@ def upload(
     description file, which count instead of the video's own. The originals stay as they are. A copy has
     the pictures, the sound and all other tracks of the original. Videos without a usable track are left
     out, with the reason: without positions, in fragments, faster than 400 km/h, or standing still (all
-    positions within 10 m).
+    positions within 10 m). A track of another device is related to each video by the clock.
 
     Each image goes up for the organization that it names, and one that names none for the user alone,
     or the organization that 'mlygeo config edit' has set; a sequence of several owners becomes one
@@ -114,6 +117,12 @@ def upload(
     private
         The images are private to the organization: also those that go up as they are otherwise.
         Archives have to say so inside; videos cannot.
+    track
+        Where the videos went, by the clock: a GPX, NMEA or CSV log, a tracks frame, or another video.
+        Default: what a description file says, else what the camera recorded in the video.
+    video_start_time
+        Time of the start of the videos for `track`, milliseconds since 1970 (UTC). Default: the time of the
+        GPS in the video, else the creation time in the file.
     dry_run
         Upload nothing; say what would be uploaded.
 
@@ -154,8 +163,9 @@ def upload(
         max_attempts=max_attempts,
     )
     return run_upload(
-        import_path, described, user, signed_in, uploading, output=output, dry_run=dry_run, progress=progress
-    )
+        import_path, described, user, signed_in, uploading, output=output, dry_run=dry_run, progress=progress,
+        track=track, video_start_time=video_start_time,
+    )  # fmt: skip
 
 
 @public_with(Described)
@@ -243,6 +253,8 @@ def run_upload(
     output: PathLike | None,
     dry_run: bool,
     progress: Progress | None,
+    track: PathLike | None = None,
+    video_start_time: int | None = None,
 ) -> Job[pd.DataFrame]:
     """
     Upload the images and files of a folder; see `upload`.
@@ -265,6 +277,8 @@ def run_upload(
         Whether it is a dry run.
     progress
         Where progress is shown; None shows none.
+    track, video_start_time
+        The track of the videos, and when they start.
     """
     from mlygeo.pipelines import inputs
     from mlygeo.providers import needed, provider_of
@@ -284,7 +298,10 @@ def run_upload(
             skip_subfolders=described.skip_subfolders,
             private=user.private,
             file_types=service.file_types,
+            track=_given_track(track, video_start_time, progress),
         )
+        if track is not None and not any(each.kind == "video" for each in found.files):
+            log.warning("`track` has no effect: it is for videos, and none is uploaded")
         found = only(found, types, service.file_types)
         if not found.paths:
             return _nothing(found)
@@ -308,6 +325,18 @@ def run_upload(
                 rows = ledger.rows([*found.paths, *found.failed])
                 written = _write_history(rows, output, import_path)
         return _report(found, outcome, rows, written, seconds=time.monotonic() - started)
+
+
+def _given_track(track: PathLike | None, start: int | None, progress: Progress | None) -> GivenTrack | None:
+    """Return the track that a user gives for videos."""
+    from mlygeo.pipelines import video
+    from mlygeo.uploads.videos import given_track
+
+    if track is None:
+        if start is not None:
+            raise InputError("`video_start_time` has an effect only with `track`")
+        return None
+    return given_track(video.read_track(track, progress=progress), start)
 
 
 def _must_have_keys(found: Import) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mlygeo.providers import UploadKind
     from mlygeo.uploads.described import Tree
     from mlygeo.uploads.items import Owner, Photo, PhotoSequence, WholeFile
+    from mlygeo.uploads.videos import GivenTrack
 
 log = logging.getLogger("mlygeo.uploads")
 
@@ -41,6 +42,7 @@ def gather(
     skip_subfolders: bool = False,
     private: bool = False,
     file_types: Mapping[UploadKind, str] | None = None,
+    track: GivenTrack | None = None,
 ) -> Import:
     """
     Return the contents of import paths.
@@ -62,6 +64,8 @@ def gather(
     file_types
         Include archives and videos: the kinds that the service accepts unchanged, with its names
         for them; see `mlygeo.providers.Uploads.file_types`.
+    track
+        The track of the videos, instead of the positions in them.
 
     Raises
     ------
@@ -81,7 +85,7 @@ def gather(
         images = described(tree, desc_path)
         parts += [_in_exif(tree, images, found), images]
         if file_types is not None:
-            _add_whole_files(tree, images, found, file_types, named=named)
+            _add_whole_files(tree, images, found, file_types, named=named, track=track)
     kept = [_kept(part, found) for part in parts if part is not None and len(part)]
     kept = [part for part in kept if len(part)]
     if kept:
@@ -319,7 +323,13 @@ def _description(image: Mapping[str, Any], *, private: bool) -> dict[str, Any] |
 
 
 def _add_whole_files(
-    tree: Tree, images: gpd.GeoDataFrame | None, found: Import, file_types: Mapping[UploadKind, str], *, named: set[str]
+    tree: Tree,
+    images: gpd.GeoDataFrame | None,
+    found: Import,
+    file_types: Mapping[UploadKind, str],
+    *,
+    named: set[str],
+    track: GivenTrack | None,
 ) -> None:
     """Add archives, and videos with positions."""
     from mlygeo.readers import video
@@ -337,7 +347,7 @@ def _add_whole_files(
             entry = entries.get(path)
             # One that failed is counted with the images.
             if entry is None or not isinstance(entry["error"], str):
-                _add_video(path, entry, found, file_types, is_named=path in named)
+                _add_video(path, entry, found, file_types, is_named=path in named, track=track)
 
 
 def _add_archive(path: str, found: Import, file_types: Mapping[UploadKind, str], *, is_named: bool) -> None:
@@ -377,6 +387,7 @@ def _add_video(
     file_types: Mapping[UploadKind, str],
     *,
     is_named: bool,
+    track: GivenTrack | None,
 ) -> None:
     """Add a video; where it cannot be uploaded, the reason."""
     from mlygeo.uploads import videos
@@ -385,14 +396,15 @@ def _add_video(
         found.skipped["low-resolution copies of videos"] += 1
         return
     try:
-        found.files.append(videos.video_file(path, entry, file_types))
+        found.files.append(videos.video_file(path, entry, file_types, track))
     except (videos.NoPositionsError, videos.UnusableTrackError) as error:
+        reason = f"{error} ({error.hint})" if error.hint else str(error)
         if is_named:
-            found.failed[path] = str(error)
+            found.failed[path] = reason
             return
-        found.left_out[path] = str(error)
+        found.left_out[path] = reason
         found.skipped[videos.LEFT_OUT[type(error)]] += 1
-        log.info("left out: %s", error)
+        log.info("left out: %s", reason)
     except FileError as error:
         found.failed[path] = str(error)
 

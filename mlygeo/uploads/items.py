@@ -82,7 +82,8 @@ class Recipe:
     Parameters
     ----------
     track
-        The positions in a description file, as JSON; None takes those in the video.
+        The positions in a description file, or on the track of another device, as JSON; None takes those in
+        the video.
     make, model
         The camera that the file names.
     """

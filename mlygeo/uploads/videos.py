@@ -13,6 +13,7 @@ it is faster than 400 km/h on average.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -25,22 +26,25 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import numpy as np
 
 from mlygeo import frames
-from mlygeo.errors import FileError, FormatError
+from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import camm, positions, times
 from mlygeo.formats.mp4_writer import NewTrack, Spliced, length_of, with_track
 from mlygeo.readers.cameras.positions import Points
-from mlygeo.readers.video import read_video
+from mlygeo.readers.video import read_video, video_info
 from mlygeo.spatial import geodesy
 from mlygeo.spatial.checks import MAX_SPEED_KMH
+from mlygeo.spatial.track import lines
 from mlygeo.uploads.items import Recipe, WholeFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     import geopandas as gpd
 
     from mlygeo.formats.mp4_writer import Piece
     from mlygeo.providers import UploadKind
+    from mlygeo.spatial.track import Line
 
 log = logging.getLogger("mlygeo.uploads")
 
@@ -89,6 +93,46 @@ class VideoTrack(NamedTuple):
     source: str | None
     make: str | None
     model: str | None
+
+
+class GivenTrack(NamedTuple):
+    """
+    A track of another device for videos, and how it is related to them.
+
+    `line` has its points in the order of time; `start_ms` is the time of the start of the video, milliseconds
+    since 1970 (UTC), None for what the video says: the time of its own GPS, else its creation time.
+    """
+
+    line: Line
+    start_ms: int | None
+
+
+def given_track(tracks: gpd.GeoDataFrame, start_ms: int | None) -> GivenTrack:
+    """
+    Return a tracks frame as the track of videos.
+
+    Parameters
+    ----------
+    tracks
+        Tracks frame.
+    start_ms
+        Time of the start of the videos, milliseconds since 1970 (UTC); None for what each of them says.
+
+    Raises
+    ------
+    InputError
+        If its tracks overlap in time, or the time is none.
+    FrameError
+        If no point has both a time and a position.
+    """
+    line, overlapping = lines(tracks)
+    if overlapping:
+        raise InputError(
+            f"{len(overlapping)} tracks overlap in time, and a video can lie on one only", hint="name one `track`"
+        )
+    if start_ms is not None and not 0 < start_ms < 2**43:
+        raise InputError(f"`video_start_time={start_ms}` is no time", hint="give milliseconds since 1970, UTC")
+    return GivenTrack(line, start_ms)
 
 
 class CammCopy:
@@ -154,7 +198,12 @@ class CammCopy:
             return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()  # type: ignore[arg-type]
 
 
-def video_file(path: str, described: Mapping[str, Any] | None, file_types: Mapping[UploadKind, str]) -> WholeFile:
+def video_file(
+    path: str,
+    described: Mapping[str, Any] | None,
+    file_types: Mapping[UploadKind, str],
+    given: GivenTrack | None = None,
+) -> WholeFile:
     """
     Return a video as it is uploaded.
 
@@ -166,6 +215,8 @@ def video_file(path: str, described: Mapping[str, Any] | None, file_types: Mappi
         Its row of a description file, whose track counts instead of the video's own; None if it has none.
     file_types
         The kinds of files that the service accepts, with its names for them.
+    given
+        A track that counts instead of both.
 
     Raises
     ------
@@ -178,9 +229,11 @@ def video_file(path: str, described: Mapping[str, Any] | None, file_types: Mappi
     """
     video = Path(path)
     size = _size(video)
-    own = described is None or not isinstance(described.get("track"), str)
-    recipe = None if own or described is None else Recipe(described["track"], _said(described, "make"),
-                                                          _said(described, "model"))  # fmt: skip
+    recipe = None
+    if given is not None:
+        recipe = _on_track(video, given)
+    elif described is not None and isinstance(described.get("track"), str):
+        recipe = Recipe(described["track"], _said(described, "make"), _said(described, "model"))
     track = track_of(video, recipe)
     _check(video, track)
     if size > LARGEST:
@@ -274,6 +327,56 @@ def _described(text: str, name: str) -> Points:
             epoch_s = np.full(len(epoch_s), np.nan)
             break
     return Points.of(time_s, lons, lats, altitude=altitude, epoch_s=np.where(epoch_s > 0, epoch_s, np.nan))
+
+
+def _on_track(path: Path, given: GivenTrack) -> Recipe:
+    """Return the part of a given track that belongs to a video: from its start to the first position after its end."""
+    try:
+        info = video_info(path)
+    except FormatError as error:
+        raise NoPositionsError(str(error), hint=error.hint) from error
+    make, model, start_us = info.make, info.model, None
+    if given.start_ms is not None:
+        start_us = given.start_ms * 1000
+    else:
+        with contextlib.suppress(FormatError):
+            own = read_video(path)
+            make, model = own.attrs["make"] or make, own.attrs["model"] or model
+            points = _points(own)
+            ahead = points.epoch_s - points.video_s
+            if np.isfinite(ahead).any():
+                start_us = round(float(np.nanmedian(ahead)) * times.SECOND_US)
+    if start_us is None:
+        start_us = _creation_time(path, info.start_time, make)
+    line = given.line
+    since_us = line.time - start_us
+    last = info.duration_s * times.SECOND_US if np.isfinite(info.duration_s) else np.inf
+    rows = np.flatnonzero(since_us >= 0)
+    rows = rows[: np.searchsorted(since_us[rows], last) + 1]
+    if not len(rows) or since_us[rows[0]] > last:
+        raise UnusableTrackError(
+            f"{path.name}: the track is of {times.shown(int(line.time[0]))} to {times.shown(int(line.time[-1]))}, "
+            f"and the video begins at {times.shown(start_us)} (UTC)", hint="give `video_start_time`",
+        )  # fmt: skip
+    entries = [
+        [ms / 1000, x, y, None if np.isnan(z) else z, None, at / times.SECOND_US]
+        for ms, x, y, z, at in zip(
+            since_us[rows].tolist(), line.lon[rows].tolist(), line.lat[rows].tolist(), line.altitude[rows].tolist(),
+            line.time[rows].tolist(), strict=True,
+        )
+    ]  # fmt: skip
+    return Recipe(json.dumps(entries), make, model)
+
+
+def _creation_time(path: Path, created: datetime | None, make: str | None) -> int:
+    """Return the creation time of a video, microseconds since 1970; a GoPro writes local time there."""
+    if created is None:
+        raise UnusableTrackError(f"{path.name} does not say when it was recorded", hint="give `video_start_time`")
+    if (make or "").lower() == "gopro":
+        raise UnusableTrackError(
+            f"{path.name} has its start in local time only, as GoPro writes it", hint="give `video_start_time`"
+        )
+    return round(created.timestamp() * times.SECOND_US)
 
 
 def _number(value: Any) -> float:

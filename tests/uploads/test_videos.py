@@ -1,6 +1,7 @@
 """Videos that go up as copies with a CAMM track: against FFmpeg, ExifTool and the official client, and over real sockets."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -9,7 +10,9 @@ import subprocess
 import sys
 import time
 
+import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import DATA
 from helpers import exiftool_oracle, mapillary_tools_oracle
@@ -23,12 +26,21 @@ from hypothesis import strategies as st
 
 import mlygeo
 from mlygeo import frames
-from mlygeo.errors import FileError
+from mlygeo.errors import FileError, InputError
 from mlygeo.formats import camm
+from mlygeo.formats.mp4_writer import NewTrack, Spliced, with_track
 from mlygeo.readers.cameras.positions import Points
 from mlygeo.readers.video import read_video
 from mlygeo.standin import Faults, serve
-from mlygeo.uploads.videos import CammCopy, NoPositionsError, UnusableTrackError, VideoTrack, track_of, video_file
+from mlygeo.uploads.videos import (
+    CammCopy,
+    NoPositionsError,
+    UnusableTrackError,
+    VideoTrack,
+    given_track,
+    track_of,
+    video_file,
+)
 
 GOPRO = DATA / "video" / "gopro_max-heromode.mp4"
 CAMM = DATA / "video" / "camm_from_gopro_max.mp4"
@@ -514,3 +526,82 @@ def test_a_copy_that_is_killed_goes_on_where_it_stopped(tmp_path):
     sent = store / "files" / cluster["file"]
     assert sum(line["bytes"] for line in received) == sent.stat().st_size, "no byte twice"
     assert_same_points(read_video(sent, source="camm"), read_video(path))
+
+
+class TestTracksOfOtherDevices:
+    @pytest.fixture
+    def ride(self, tmp_path):
+        """A GPX log of a minute, a point a second to the east, and a video of six seconds that begins at second 20.5."""
+        lon = 9.17 + 1e-4 * np.arange(60)
+        tracks = gpd.GeoDataFrame(
+            {"track_id": "ride", "time": made.START + pd.to_timedelta(np.arange(60), unit="s"), "altitude": 240.0},
+            geometry=gpd.points_from_xy(lon, np.full(60, 48.77)), crs=4326,
+        )  # fmt: skip
+        mlygeo.write_track(frames.conform(tracks, frames.TRACKS), tmp_path / "ride.gpx")
+        path = tmp_path / "videos" / "ride.mp4"
+        path.parent.mkdir()
+        start = int(made.START.timestamp()) + 20
+        path.write_bytes(made.movie(b"avc1", b"vide", [b"picture"] * 6, [1000] * 6, created_s=start))
+        return path, tmp_path / "ride.gpx", start
+
+    def sent(self, server):
+        [file] = (server.store / "files").iterdir()
+        return read_video(file, source="camm")
+
+    def test_a_video_gets_its_part_by_the_clock(self, server, ride):
+        path, log, start = ride
+        summary = mlygeo.upload(path.parent, track=log, service=service_of(server)).attrs["summary"]
+        assert (summary["videos"], summary["copies"], summary["skipped"]) == (1, 1, {})
+        found = self.sent(server)
+        # To the first point after the end, and no further: the way home is nobody's business.
+        np.testing.assert_allclose(frames.lonlat(found)[0], 9.17 + 1e-4 * np.arange(20, 27), rtol=0, atol=1e-9)
+        assert found["video_time_s"].tolist() == list(range(7))
+        assert (found["time"].astype("int64") / 1e6).tolist() == [start + number for number in range(7)]
+
+    def test_the_start_of_the_video_can_be_given(self, server, ride):
+        path, log, start = ride
+        mlygeo.upload(path, track=log, video_start_time=(start + 10) * 1000 + 500, service=service_of(server))
+        found = self.sent(server)
+        np.testing.assert_allclose(frames.lonlat(found)[0], 9.17 + 1e-4 * np.arange(31, 38), rtol=0, atol=1e-9)
+        np.testing.assert_allclose(found["video_time_s"], np.arange(7) + 0.5, rtol=0, atol=1e-3)
+
+    def test_a_gopro_is_related_by_its_own_gps_and_not_by_its_clock(self, tmp_path, ride):
+        _, log, _ = ride
+        path = tmp_path / "GX010042.MP4"
+        payloads = [made.gpmf(MOVING[:10], b"240505100030.000"), made.gpmf(MOVING[10:], b"240505100032.000")]
+        path.write_bytes(with_telemetry(payloads))
+        track = track_of(path, video_file_of(path, log).recipe)
+        np.testing.assert_allclose(track.points.lon[:3], 9.17 + 1e-4 * np.arange(30, 33), rtol=0, atol=1e-9)
+        assert track.model == "HERO9 Black"
+        path.write_bytes(with_telemetry([made.gpmf(MOVING, fix=0, moment=b"?")]))
+        with pytest.raises(UnusableTrackError, match="local time only"):
+            video_file_of(path, log)
+
+    def test_a_video_outside_the_track_says_when_both_were(self, ride):
+        path, log, _ = ride
+        for start_ms in (1_700_000_000_000, 1_900_000_000_000):
+            with pytest.raises(UnusableTrackError, match=r"2024-05-05 10:00:00 to 2024-05-05 10:00:59.*begins at 20"):
+                video_file_of(path, log, start_ms)
+        path.write_bytes(made.movie(b"avc1", b"vide", [b"picture"] * 6, [1000] * 6))
+        with pytest.raises(UnusableTrackError, match="does not say when it was recorded"):
+            video_file_of(path, log)
+
+    def test_options_that_make_no_sense_are_errors(self, server, ride):
+        path, log, start = ride
+        with pytest.raises(InputError, match="only with `track`"):
+            mlygeo.upload(path, video_start_time=start * 1000, service=service_of(server))
+        with pytest.raises(InputError, match="`video_start_time=-1` is no time"):
+            mlygeo.upload(path, track=log, video_start_time=-1, service=service_of(server))
+        with pytest.raises(FileError, match=r"none\.gpx"):
+            mlygeo.upload(path, track=log.with_name("none.gpx"), service=service_of(server))
+
+
+def with_telemetry(payloads):
+    """A GoPro video of six pictures, whose clock was never right."""
+    pictures = made.movie(b"avc1", b"vide", [b"picture"] * 6, [1000] * 6, created_s=1_000_000_000)
+    track = NewTrack(b"gpmd", "GoPro MET", payloads, 2.0 * np.arange(len(payloads)))
+    return Spliced(io.BytesIO(pictures), with_track(io.BytesIO(pictures), len(pictures), track)).read()
+
+
+def video_file_of(path, log, start_ms=None):
+    return video_file(str(path), None, TYPES, given_track(mlygeo.read_track(log), start_ms))
