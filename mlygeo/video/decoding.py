@@ -162,7 +162,7 @@ class Decoder:
 
     def __init__(self, path: Path, table: FrameTable, *, threads: int, hardware: str | None = None) -> None:
         av = sampling.library()
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"options": table.options}
         if hardware is not None:
             from av.codec.hwaccel import HWAccel
 
@@ -203,30 +203,26 @@ class Decoder:
         # A frame shown before the key frame needs the previous key frame, without which its picture would be wrong.
         earliest = int(pts[run.key])
         for frame in self._decode(run, rows):
-            if frame.pts is not None and not frame.is_corrupt and frame.pts + self._start >= earliest:
-                row = rows.pop(frame.pts + self._start, None)
+            if frame.pts is not None and not frame.is_corrupt and frame.pts >= earliest:
+                row = rows.pop(frame.pts, None)
                 if row is not None:
                     yield row, frame
             if not rows:
                 return
-
-    @property
-    def _start(self) -> int:
-        return self._table.offset
 
     def _decode(self, run: Run, wanted: dict[int, int]) -> Iterator[Any]:
         context = self._stream.codec_context
         last = int(self._table.pts[run.last])
         for packet in self._packets(run):
             pts = packet.dts if packet.pts is None else packet.pts
-            needed = pts is not None and pts + self._start in wanted
+            needed = pts is not None and pts in wanted
             if self._skipping:
                 context.skip_frame = "DEFAULT" if needed else "NONREF"
             try:
                 yield from context.decode(packet)
             except self._errors as error:
                 log.debug("a packet could not be decoded: %s", error)
-            if pts is not None and pts + self._start == last:
+            if pts is not None and pts == last:
                 break
         try:
             yield from context.decode(None)
@@ -236,7 +232,7 @@ class Decoder:
     def _packets(self, run: Run) -> Iterator[Any]:
         """Yield the packets from a run's key frame on."""
         first, count = int(self._table.pts[run.key]), run.last - run.key + 1
-        for target in (int(self._table.dts[run.key]) - self._start, None):
+        for target in (int(self._table.dts[run.key]), None):
             found = False
             try:
                 if target is None:
@@ -247,9 +243,9 @@ class Decoder:
                     if not packet.size:
                         continue
                     pts = packet.dts if packet.pts is None else packet.pts
-                    if not found and pts is not None and pts + self._start > first and packet.is_keyframe:
+                    if not found and pts is not None and pts > first and packet.is_keyframe:
                         break  # past the key frame
-                    found = found or (pts is not None and pts + self._start == first)
+                    found = found or (pts is not None and pts == first)
                     if found:
                         yield packet
                         count -= 1
