@@ -172,17 +172,18 @@ class Timeline:
 
     def _moments(self, order: Whole, times: Whole | Floats, *, is_instant: bool) -> Moments:
         rows, seconds, left = [order[:0]], [np.empty(0)], MOST_SHOWN
+        offset: Floats
         for part in self.parts:
             if part.held:
                 # What is on the screen at that time is the last that began before it.
                 last = int(np.searchsorted(times, part.anchor, side="right"))
                 chosen = order[max(last - 1, 0) : last]
-                offset: Floats = np.zeros(len(chosen))
+                offset = np.zeros(len(chosen))
             else:
                 first = int(np.searchsorted(times, part.begin, side="left"))
                 side: str = "right" if is_instant and part is self.parts[-1] else "left"
                 last = int(np.searchsorted(times, part.end, side=side))  # type: ignore[call-overload]
-                chosen, offset = order[first:last], times[first:last] - float(part.anchor)
+                chosen, offset = order[first:last], np.asarray(times[first:last] - float(part.anchor), dtype=np.float64)
                 if is_instant:
                     as_given = np.argsort(chosen)
                     chosen, offset = chosen[as_given], offset[as_given]

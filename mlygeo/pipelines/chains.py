@@ -716,7 +716,7 @@ def _along(
     all start with it: those that say when they were recorded keep their distances, and are placed by `process`. A
     log that is needed here is read once, for both.
     """
-    from mlygeo.spatial.track import lines
+    from mlygeo.spatial.track import lines, start_us
     from mlygeo.video.frames import find_videos
     from mlygeo.video.recordings import recordings_of
 
@@ -730,7 +730,7 @@ def _along(
     track = read_track(log, progress=progress)
     if by_start and track["time"].notna().any():
         merged, _ = lines(track)
-        sampling = replace(sampling, video_start_time=int(merged.time[0] // 1000))
+        sampling = replace(sampling, video_start_time=start_us(merged) // 1000)
     if by_distance:
         sampling = replace(sampling, track=track)
     if not log.is_dir():

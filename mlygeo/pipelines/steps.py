@@ -184,11 +184,11 @@ def _with_offsets(images: gpd.GeoDataFrame, how: Geotagging) -> gpd.GeoDataFrame
 def _on_track(images: gpd.GeoDataFrame, how: Geotagging, track: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     from mlygeo.readers.sampled import with_times_from
     from mlygeo.spatial.geotag import geotag
-    from mlygeo.spatial.track import lines
+    from mlygeo.spatial.track import lines, start_us
 
     if how.use_gps_start_time:
         merged, _ = lines(track)
-        images = with_times_from(images, int(merged.time[0] // 1000))
+        images = with_times_from(images, start_us(merged) // 1000)
     return geotag(
         images,
         track,

@@ -103,8 +103,8 @@ def sample_video(
     Sample videos into JPEG files with capture time and, where a track was recorded, position and heading.
 
     Each frame is exactly the one that the video shows at its time. Chapters of one recording follow one another
-    by their lengths. Frames that are there already are not made again, so an interrupted run goes on where it stopped. Of a damaged video the readable frames
-    are made, and a row says what is missing.
+    by their lengths. Frames that are there already are not made again, so an interrupted run goes on where it
+    stopped. Of a damaged video the readable frames are made, and a row says what is missing.
 
     Parameters
     ----------

@@ -33,6 +33,10 @@ STEADY_S = 1.0
 """Seconds by which the time of the GPS may drift against the video's if both run at the same pace."""
 
 
+UNORDERED = "its format does not say in which order pictures are shown, so that frames may be some pictures off"
+"""What is in doubt about H.264 in AVI."""
+
+
 def plan_frames(clip: Clip, start: Start, *, sampling: Sampling, track: gpd.GeoDataFrame | None = None) -> Plan:
     """
     Select the frames of a video, with their times and positions, without decoding any.
@@ -374,7 +378,12 @@ def _read(av: Any, path: Path, movie: mp4.Movie | None, options: dict[str, str])
                 other.discard = av.stream.Discard.all
         frames = _from_headers(movie, track, stream) or _from_packets(av, container, stream)
         base = Fraction(stream.time_base)
-        rows, seconds, problems = _shown(frames, track, base)
+        # The times that FFmpeg gives to the pictures in fragments are not always those of the file.
+        own = None if track is None or len(track.samples.shown) != len(frames.pts) else track.samples.shown
+        rows, seconds, problems = _shown(frames, track, base, own)
+        if container.format.name == "avi" and stream.codec_context.name in {"h264", "hevc"}:
+            # AVI has times of decoding only, and these codecs show pictures in another order.
+            problems = (*problems, UNORDERED) if stream.codec_context.has_b_frames else problems
         return FrameTable(stream.index, base, frames.pts, frames.dts, frames.key, rows, seconds, options, problems)
 
 
@@ -421,12 +430,29 @@ def _from_packets(av: Any, container: Any, stream: Any) -> _Frames:
     return _Frames(pts, dts, key.astype(bool), kept.astype(bool))
 
 
-def _shown(frames: _Frames, track: mp4.Track | None, base: Fraction) -> tuple[Whole, Floats, tuple[str, ...]]:
-    """Return the rows of the frames that are shown, in order, when, and what was not followed."""
+def _shown(
+    frames: _Frames, track: mp4.Track | None, base: Fraction, own: Whole | None
+) -> tuple[Whole, Floats, tuple[str, ...]]:
+    """
+    Return the rows of the frames that are shown, in order, when, and what was not followed.
+
+    Parameters
+    ----------
+    frames
+        Frames in the order of the file, by FFmpeg's times.
+    track
+        Their track; None where the file has no edit lists.
+    base
+        Unit of FFmpeg's times.
+    own
+        Their times in units of the track; None where FFmpeg's count.
+    """
     timeline = Timeline(timescale=1) if track is None else track.timeline
     kept = np.flatnonzero(frames.kept)
     units = frames.pts[kept]
-    if track is None or base != Fraction(1, track.timescale):
+    if own is not None:
+        units = own[kept]
+    elif track is None or base != Fraction(1, track.timescale):
         # Without an edit list, any unit does.
         scale = base * (1 if track is None else track.timescale)
         timeline = timeline if track is not None else replace(timeline, timescale=base.denominator)
