@@ -24,6 +24,7 @@ from mlygeo.readers.cameras.positions import Points, Recorded, on_the_timeline, 
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
     from datetime import datetime
 
     import geopandas as gpd
@@ -135,7 +136,10 @@ def read_video(
     with _opened(path) as file:
         size = path.stat().st_size
         movie = mp4.read_movie(file, size)
-        name, recorded, left_out = record_of(file, size, movie, source=source)
+        name, recorded, left_out = record_of(
+            file, size, movie, source=source,
+            cleaned=lambda points: without_noise(points, max_dop=max_dop, outliers=not keep_outliers),
+        )  # fmt: skip
     if movie is None and not len(recorded.points):
         raise FormatError(f"{path.name} is no MP4 or QuickTime video, or its headers are lost")
     if name is None:
@@ -145,15 +149,14 @@ def read_video(
             f"{path.name} holds no positions{asked}{why}", hint="a GPX or NMEA log can be given beside it"
         )
     created, wrong = _created(movie)
-    points, dropped = without_noise(recorded.points, max_dop=max_dop, outliers=not keep_outliers)
-    points, problems = _decided(points, created, path.stem)
+    points, problems = _decided(recorded.points, created, path.stem)
     if wrong and not np.isfinite(points.epoch_s).any():
         problems = [*problems, wrong]
     if recorded.track is not None:
         problems += recorded.track.timeline.problems
     tracks = _frame(path.stem, points, start_time or created)
     tracks.attrs |= {
-        "source": name, "make": recorded.make, "model": recorded.model, "left_out": left_out | dropped,
+        "source": name, "make": recorded.make, "model": recorded.model, "left_out": left_out,
         "problems": problems, "gps_time": bool(np.isfinite(points.epoch_s).any()),
     }  # fmt: skip
     for problem in problems:
@@ -235,7 +238,13 @@ def video_info(path: str | os.PathLike[str]) -> VideoInfo:
 
 
 def record_of(
-    file: BinaryIO, size: int, movie: mp4.Movie | None, *, source: Telemetry, first_only: bool = False
+    file: BinaryIO,
+    size: int,
+    movie: mp4.Movie | None,
+    *,
+    source: Telemetry,
+    first_only: bool = False,
+    cleaned: Callable[[Points], tuple[Points, dict[str, int]]] | None = None,
 ) -> tuple[str | None, Recorded, dict[str, int]]:
     """
     Return the camera whose telemetry an open video has, the positions on the video's timeline, and what is none.
@@ -252,6 +261,8 @@ def record_of(
         As in `read_video`.
     first_only
         Stop at the first payload with positions, which is enough to know source and camera.
+    cleaned
+        Returns points without those that are unreliable, and counts by reason; None keeps all.
     """
     created, _ = _created(movie)
     left_out: dict[str, int] = {}
@@ -260,11 +271,12 @@ def record_of(
             recorded = reader_of(name)(file, size, movie, first_only)
             if recorded is None:
                 continue
-            points, counts = on_the_timeline(recorded, movie, np.nan if created is None else created.timestamp())
+            created_s = np.nan if created is None else created.timestamp()
+            points, counts = on_the_timeline(recorded, movie, created_s, cleaned)
             left_out = {reason: left_out.get(reason, 0) + count for reason, count in counts.items()} | {
                 reason: count for reason, count in left_out.items() if reason not in counts
             }
-            if len(points):
+            if len(points) or len(recorded.points.possible()):
                 return name, recorded._replace(points=points), left_out
     return None, Recorded(Points.joined([]), None, None), left_out
 

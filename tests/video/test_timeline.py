@@ -54,7 +54,7 @@ def programs():
 
 
 def run(*words):
-    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", *map(str, words)], check=True)  # noqa: S603, S607
+    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", *map(str, words)], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def source(tmp_path_factory):
 def packets(path):
     """The times of the packets that are shown, seconds from the first of them, as far as packets have times."""
     words = ["-v", "error", "-select_streams", "v:0", "-show_entries", "packet=pts_time,dts_time,flags", "-of", "json"]
-    said = subprocess.run(["ffprobe", *words, str(path)], check=True, capture_output=True)  # noqa: S603, S607
+    said = subprocess.run(["ffprobe", *words, str(path)], check=True, capture_output=True)
     found = [each for each in json.loads(said.stdout)["packets"] if "D" not in each["flags"]]
     times = np.sort([float(each.get("pts_time", each.get("dts_time", "nan"))) for each in found])
     return times - np.nanmin(times)
@@ -129,7 +129,7 @@ def test_tracks_that_begin_at_different_times(source, tmp_path, ending, which):
     check(path, np.arange(75) / 25)
 
 
-@pytest.mark.parametrize("edits", ["0", "1", "-1"])
+@pytest.mark.parametrize("edits", ["0", "-1"])
 @pytest.mark.parametrize("before", ["all of it", "cut behind a key frame"])
 @pytest.mark.parametrize("flags", FLAGS)
 def test_every_way_to_write_an_mp4_gives_the_same_times(source, tmp_path, flags, before, edits):
@@ -141,7 +141,11 @@ def test_every_way_to_write_an_mp4_gives_the_same_times(source, tmp_path, flags,
     # Of files in fragments, ffprobe 5 follows edit lists only in part.
     expected = np.arange(count) / 25 if b"moof" in content and b"elst" in content else packets(path)
     assert len(expected) == count
-    check(path, expected, some=50)
+    table = frame_table(path)
+    np.testing.assert_allclose(table.seconds, expected, atol=1.1e-3)
+    found = []
+    list(decoding.decode(path, table, table.rows[::20], lambda row, _: found.append(row)))
+    assert sorted(found) == sorted(table.rows[::20].tolist())
 
 
 def test_a_video_cut_without_loss_is_sampled_whole(source, tmp_path):

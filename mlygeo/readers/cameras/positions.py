@@ -11,6 +11,8 @@ from mlygeo.formats import positions
 from mlygeo.spatial import geodesy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mlygeo.arrays import Flags, Floats, Whole
     from mlygeo.formats import mp4
 
@@ -26,6 +28,9 @@ STRAY_S = 43_200.0
 
 FAR_STRAY_S = 100 * 86_400.0
 """Seconds of a jump after which the smaller part of the times is wrong, however small the larger part is."""
+
+MOST_JUMPS = 3
+"""Groups of times that the smaller jumps may make: before a receiver knows the time, after it, and one between."""
 
 STRAY = "times far from the others"
 HIDDEN = "points outside the edit list"
@@ -108,7 +113,9 @@ class Points:
             near = np.abs(middle - created_s) < 2 * STRAY_S
             # Receivers that do not know the time yet give one of the past: of equal parts the later one is right.
             best = int(np.lexsort((np.arange(len(count)), count, near))[-1])
-            if least_s == FAR_STRAY_S or near[best] or 2 * count[best] > len(dated):
+            # Of a time lapse, each point may be hours from the next.
+            is_jump = len(count) <= MOST_JUMPS < len(dated) and (near[best] or 2 * count[best] > len(dated))
+            if least_s == FAR_STRAY_S or is_jump:
                 epoch_s = self.epoch_s.copy()
                 epoch_s[dated[order[group != best]]] = np.nan
                 return replace(self, epoch_s=epoch_s)
@@ -150,9 +157,16 @@ class Recorded(NamedTuple):
     track: mp4.Track | None = None
 
 
-def on_the_timeline(recorded: Recorded, movie: mp4.Movie | None, created_s: float) -> tuple[Points, dict[str, int]]:
+def on_the_timeline(
+    recorded: Recorded,
+    movie: mp4.Movie | None,
+    created_s: float,
+    cleaned: Callable[[Points], tuple[Points, dict[str, int]]] | None = None,
+) -> tuple[Points, dict[str, int]]:
     """
     Return the positions by the seconds of the video, each with a time if some have one, and what was left out.
+
+    What is an outlier does not depend on what an edit list shows, so that is followed last.
 
     Parameters
     ----------
@@ -162,6 +176,8 @@ def on_the_timeline(recorded: Recorded, movie: mp4.Movie | None, created_s: floa
         The headers of the video; None where they are missing.
     created_s
         Creation time of the file, seconds since 1970; NaN where unknown.
+    cleaned
+        Returns points without those that are unreliable, and counts by reason; None keeps all.
 
     Returns
     -------
@@ -172,13 +188,17 @@ def on_the_timeline(recorded: Recorded, movie: mp4.Movie | None, created_s: floa
     points = recorded.points.without_stray_times(created_s)
     counts = {STRAY: int(np.isfinite(recorded.points.epoch_s).sum() - np.isfinite(points.epoch_s).sum())}
     points = points.timed()
+    placed, nowhere = positions.possible(points.lon, points.lat)
+    counts |= {NOWHERE.get(reason, f"points {reason}"): count for reason, count in nowhere.items()}
+    points = points.take(placed & np.isfinite(points.video_s))
+    if cleaned is not None:
+        points, dropped = cleaned(points)
+        counts |= dropped
     if recorded.track is not None and movie is not None:
         moments = recorded.track.timeline.instants(points.video_s)
         counts[HIDDEN] = len(points) - len(np.unique(moments.rows))
         points = replace(points.take(moments.rows), video_s=moments.seconds - movie.zero_s)
-    placed, nowhere = positions.possible(points.lon, points.lat)
-    counts |= {NOWHERE.get(reason, f"points {reason}"): count for reason, count in nowhere.items()}
-    return points.take(placed & np.isfinite(points.video_s)), {name: count for name, count in counts.items() if count}
+    return points, {name: count for name, count in counts.items() if count}
 
 
 def without_noise(points: Points, *, max_dop: float, outliers: bool) -> tuple[Points, dict[str, int]]:
