@@ -692,7 +692,8 @@ def _sample(
             hint="name one folder for all frames with `import_path`",
         )
     if how.geotag_source in LOG_ENDINGS and how.geotag_source_path is not None:
-        sampling, how = _along(Path(how.geotag_source_path).expanduser(), sampling, how, named, folder.progress)
+        log = Path(how.geotag_source_path).expanduser()
+        sampling, how = _along(log, sampling, how, named, folder.progress, skip_subfolders=folder.skip_subfolders)
     sampled = run_sampling(named, sampling, made, skip_subfolders=folder.skip_subfolders, progress=folder.progress)
     if not sampled.summary["frames"]:
         raise FormatError("; ".join(map(str, sampled.summary["failed"].values())) or "the videos show no frames")
@@ -700,22 +701,36 @@ def _sample(
 
 
 def _along(
-    log: Path, sampling: VideoSampling, how: Geotagging, videos: list[Path], progress: Progress | None
+    log: Path,
+    sampling: VideoSampling,
+    how: Geotagging,
+    videos: list[Path],
+    progress: Progress | None,
+    *,
+    skip_subfolders: bool,
 ) -> tuple[VideoSampling, Geotagging]:
     """
     Return the sampling of videos along the log that their frames are geotagged with, and the geotagging.
 
-    A video whose own clock is ignored starts with the log; several videos cannot all start with it. A log
-    that is needed here is read once, for both.
+    A recording whose own clock is ignored starts with the log, and its chapters follow. Several recordings cannot
+    all start with it: those that say when they were recorded keep their distances, and are placed by `process`. A
+    log that is needed here is read once, for both.
     """
+    from mlygeo.spatial.track import lines, start_us
+    from mlygeo.video.frames import find_videos
+    from mlygeo.video.recordings import recordings_of
+
     by_distance = sampling.video_sample_distance is not None and sampling.track is None
     by_start = how.use_gps_start_time and sampling.video_start_time is None
-    by_start = by_start and len(videos) == 1 and not videos[0].is_dir()
+    if by_start:
+        found = find_videos(videos, skip_subfolders=skip_subfolders)
+        by_start = recordings_of([video for video, _ in found]) == 1
     if not by_distance and not by_start:
         return sampling, how
     track = read_track(log, progress=progress)
-    if by_start and len(times := track["time"].dropna()):
-        sampling = replace(sampling, video_start_time=int(times.min().timestamp() * 1000))
+    if by_start and track["time"].notna().any():
+        merged, _ = lines(track)
+        sampling = replace(sampling, video_start_time=start_us(merged) // 1000)
     if by_distance:
         sampling = replace(sampling, track=track)
     if not log.is_dir():

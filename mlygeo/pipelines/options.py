@@ -777,10 +777,10 @@ class VideoSampling:
     video_sample_distance
         Metres along the track from one frame to the next, instead of seconds.
     video_start_time
-        Time of the start of the video, milliseconds since 1970 (UTC). Default: the time of the GPS in
-        the video, else the creation time in the file.
+        Time of the start of the video, milliseconds since 1970 (UTC), of which further chapters follow.
+        Default: the time of the GPS in the video, else the creation time in the file.
     video_duration_ratio
-        Seconds of the video to one second of time: 0.5 for a video that runs twice as fast as life.
+        Seconds of time to one second of the video: 0.5 for a video in slow motion at half the pace of life.
     track
         Where the videos went, by the times of their frames: a GPX, NMEA or CSV log, a tracks frame, or
         another video. Default: what the camera recorded in the video.

@@ -148,7 +148,9 @@ def with_places(
         is then geotagged with the track of its own video, if there is one.
     """
     from mlygeo.readers.photos import in_local_time
+    from mlygeo.readers.sampled import with_facts
 
+    images = with_facts(images)
     if how.local_time:
         images = in_local_time(images)
     if track is None:
@@ -180,8 +182,13 @@ def _with_offsets(images: gpd.GeoDataFrame, how: Geotagging) -> gpd.GeoDataFrame
 
 
 def _on_track(images: gpd.GeoDataFrame, how: Geotagging, track: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    from mlygeo.readers.sampled import with_times_from
     from mlygeo.spatial.geotag import geotag
+    from mlygeo.spatial.track import lines, start_us
 
+    if how.use_gps_start_time:
+        merged, _ = lines(track)
+        images = with_times_from(images, start_us(merged) // 1000)
     return geotag(
         images,
         track,

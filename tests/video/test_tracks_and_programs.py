@@ -64,7 +64,7 @@ def test_the_program_turns_pictures_upright(tmp_path, ffmpeg):
 def test_long_runs_are_taken_in_parts(plain, ffmpeg, monkeypatch):
     monkeypatch.setattr(ffmpeg_program, "MOST_FRAMES", 7)
     table = sampling.frame_table(plain)
-    rows = table.in_order()[::3]
+    rows = table.rows[::3]
     program = find(ffmpeg)
     found = [row for row, _ in pictures(program, plain, table, rows, quality=2)]
     assert found == rows.tolist()
@@ -73,7 +73,7 @@ def test_long_runs_are_taken_in_parts(plain, ffmpeg, monkeypatch):
 def test_distant_frames_are_not_reached_by_decoding_all_between(tmp_path, ffmpeg):
     video = made.pictures(tmp_path / "long.mp4", seconds=30, size=(64, 64))
     table = sampling.frame_table(video)
-    rows = table.in_order()[[0, 10, 400, 420, 740]]
+    rows = table.rows[[0, 10, 400, 420, 740]]
     stretches = list(_stretches(table, runs_of(table, rows)))
     assert [len(one.wanted) for one in stretches] == [2, 2, 1]
 
@@ -162,7 +162,7 @@ def test_a_log_of_another_device_tells_the_places(plain, tmp_path, walk):
 def test_sampling_by_distance_along_a_log(plain, tmp_path, walk):
     log, at, lon, lat = walk
     table = sampling.frame_table(plain)
-    seconds = table.seconds(table.in_order())
+    seconds = table.seconds
     places = list(zip(np.interp(seconds, at, lon), np.interp(seconds, at, lat), strict=True))
     walked = [0]
     for number in range(1, len(places)):

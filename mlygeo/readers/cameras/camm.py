@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -28,15 +29,16 @@ def recorded(file: BinaryIO, _: int, movie: mp4.Movie | None, _first_only: bool)
     """Return the positions of the first camera motion track that has any; see `mlygeo.readers.cameras.Reader`."""
     for track in () if movie is None else movie.tracks:
         if movie is not None and KIND in track.formats:
-            found = read(file, track, movie.created).possible()
+            created = movie.start(time.time_ns() // 1000)[0]
+            found = read(file, track, created)
             if len(found):
-                return Recorded(found, movie.texts.get("make"), movie.texts.get("model"))
+                return Recorded(found, movie.texts.get("make"), movie.texts.get("model"), track)
     return None
 
 
 def read(file: BinaryIO, track: mp4.Track, created: datetime | None) -> Points:
     """
-    Read the positions of a CAMM track.
+    Read the positions of a CAMM track, by the seconds of its media.
 
     Where a track has both types, type 6 is read, since it has the time.
 
@@ -61,7 +63,7 @@ def read(file: BinaryIO, track: mp4.Track, created: datetime | None) -> Points:
             rows[kind].append(row)
     kind = GPS if found[GPS] else POSITION
     table = np.frombuffer(b"".join(found[kind]), dtype=ROWS[kind])
-    video_s = track.samples.time[rows[kind]] / track.timescale + track.shift_s
+    video_s = track.samples.shown[rows[kind]] / track.timescale
     lon, lat = table["lon"].astype(np.float64), table["lat"].astype(np.float64)
     with np.errstate(invalid="ignore"):  # damaged bytes may be any kind of NaN
         altitude = table["altitude"].astype(np.float64)
@@ -75,22 +77,23 @@ def read(file: BinaryIO, track: mp4.Track, created: datetime | None) -> Points:
     speed = np.where((table["speed"] == 0) & (speed == 0), np.nan, speed)
     fix = table["fix"].astype(np.float64)
     epoch_s = _unix(table["time"], video_s, created)
-    return Points.of(video_s, lon, lat, altitude=altitude, speed=speed, fix=fix, epoch_s=epoch_s).timed()
+    return Points.of(video_s, lon, lat, altitude=altitude, speed=speed, fix=fix, epoch_s=epoch_s)
 
 
-def _unix(time: Floats, video_s: Floats, created: datetime | None) -> Floats:
+def _unix(written: Floats, video_s: Floats, created: datetime | None) -> Floats:
     """
     Return seconds since 1970 from a time that should count from 1980, but in many files counts from 1970.
 
     The one closer to the creation time is right; without a creation time, the one in the years in which
     such files exist.
     """
-    time = np.where(np.isfinite(time) & (time > 0) & (time < 2**33), time.astype(np.float64), np.nan)
-    if not np.isfinite(time).any():
-        return time
-    as_gps = time + (_GPS_EPOCH_S - _LEAP_SECONDS)
+    sane = np.isfinite(written) & (written > 0) & (written < 2**33)
+    unix = np.where(sane, written.astype(np.float64), np.nan)
+    if not sane.any():
+        return unix
+    as_gps = unix + (_GPS_EPOCH_S - _LEAP_SECONDS)
     if created is None:
-        return time if np.nanmedian(time) >= _UNIX_SINCE_S else as_gps
+        return unix if np.nanmedian(unix) >= _UNIX_SINCE_S else as_gps
     start = created.timestamp()
-    off = [abs(float(np.nanmedian(candidate - video_s)) - start) for candidate in (time, as_gps)]
-    return time if off[0] <= off[1] else as_gps
+    off = [abs(float(np.nanmedian(candidate - video_s)) - start) for candidate in (unix, as_gps)]
+    return unix if off[0] <= off[1] else as_gps
