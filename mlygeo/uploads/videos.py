@@ -152,11 +152,18 @@ class CammCopy:
         If the original cannot be read.
     NoPositionsError
         If such a file cannot be copied.
+    UnusableTrackError
+        If all positions are from before the start of the video.
     """
 
     def __init__(self, path: Path, track: VideoTrack) -> None:
         self.path = path
-        points = track.points
+        there = track.points.video_s >= 0
+        points = track.points.take(there)
+        if not len(points):
+            raise UnusableTrackError(f"{path.name}: no position is from its own time")
+        if early := int((~there).sum()):
+            log.info("%s: %d positions from before the start of the video are left out", path.name, early)
         samples = camm.samples(
             points.lon, points.lat, altitude=_without_gaps(points), epoch_s=points.timed().epoch_s, fix=points.fix
         )
@@ -285,14 +292,10 @@ def track_of(path: Path, recipe: Recipe | None = None) -> VideoTrack:
             raise NoPositionsError(str(error), hint=error.hint) from error
         track = VideoTrack(_points(tracks), *(tracks.attrs[name] for name in ("source", "make", "model")))
         if not len(track.points):
-            dropped = ", ".join(f"{number:,} for {why}" for why, number in tracks.attrs["dropped"].items() if number)
-            raise UnusableTrackError(f"{path.name}: none of its positions is reliable (dropped: {dropped})")
-    points = track.points
-    order = np.argsort(points.video_s, kind="stable")
-    later = order[points.video_s[order] >= 0]
-    if early := len(order) - len(later):
-        log.info("%s: %d positions from before the start of the video are left out", path.name, early)
-    return track._replace(points=points.take(later))
+            raise UnusableTrackError(
+                f"{path.name}: none of its positions is reliable: they have no fix, or a low precision"
+            )
+    return track._replace(points=track.points.take(np.argsort(track.points.video_s, kind="stable")))
 
 
 def _points(tracks: gpd.GeoDataFrame) -> Points:
@@ -393,7 +396,7 @@ def _check(path: Path, track: VideoTrack) -> None:
     """Raise if the service could not use the positions of a video."""
     points = track.points
     if not len(points):
-        raise UnusableTrackError(f"{path.name}: no position is from its own time")
+        raise UnusableTrackError(f"{path.name}: its described track has no position")
     far = geodesy.distance(points.lon[0], points.lat[0], points.lon, points.lat)
     if far.max() <= STATIONARY_M:
         raise UnusableTrackError(

@@ -161,7 +161,8 @@ def test_a_copy_has_every_sample_and_every_byte(content, times_s, data):
     assert len({track.number for track in found.tracks}) == len(found.tracks)
     assert number == max(track.number for track in found.tracks)
     track = next(track for track in found.tracks if track.formats == (b"camm",))
-    shown_s = track.samples.time / track.timescale + track.shift_s
+    shown_s = track.samples.time / track.timescale + (track.edits[0][0] / 600 if track.edits else 0)
+    assert [edit[1] for edit in track.edits] in ([], [-1, 0])
     # The first one comes with a unit of the movie's timescale, and no later one before it.
     assert abs(shown_s[0] - times_s[0]) <= 0.5 / 600 + 1e-6
     later = np.array(times_s) > times_s[0] + 1 / 600
