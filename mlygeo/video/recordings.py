@@ -248,7 +248,7 @@ def _recordings(facts: list[_Facts], wanted: set[Path]) -> list[list[_Chapter]]:
         if chapter is None:
             others.append(one)
         else:
-            key = (chapter.recording, one.video.suffix.lower(), one.camera, one.shape)
+            key = (chapter.recording, one.video.suffix.lower(), one.shape)
             groups.setdefault((key, one.video.parent), []).append(_Chapter(one, chapter.number))
     recordings = [part for group in _across_folders(groups) for part in _consistent(group)]
     recordings += _by_number(others)
@@ -267,7 +267,10 @@ def _across_folders(groups: dict[tuple[object, Path], list[_Chapter]]) -> list[l
         created = {one.facts.created_ms for one in group}
         for place, other in enumerate(others):
             is_known = None not in created and created == {one.facts.created_ms for one in other}
-            if is_known and not numbers & {one.number for one in other}:
+            # A chapter without a fix may not tell its camera.
+            cameras = [{one.facts.camera[place] for one in group + other} - {None} for place in (0, 1)]
+            is_one = all(len(names) <= 1 for names in cameras)
+            if is_known and is_one and not numbers & {one.number for one in other}:
                 others[place] = other + group
                 break
         else:
