@@ -364,7 +364,9 @@ def _with_overlaps(found: dict[Path, Start], facts: dict[Path, _Facts], ratio: f
     )
     warnings: dict[Path, list[str]] = {}
     for place, (start_ms, video) in enumerate(known):
-        end_ms = start_ms + facts[video].length_s * ratio * 1000 - SAME_START_S * 1000
+        length_s = facts[video].length_s * ratio
+        # Most creation times are whole seconds.
+        end_ms = start_ms + 1000 * (length_s - min(SAME_START_S, length_s / 2))
         for other_ms, other in known[place + 1 :]:
             if facts[other].camera != facts[video].camera or other_ms >= end_ms:
                 break
