@@ -396,8 +396,9 @@ def _texts(content: memoryview) -> dict[str, str]:
             # A QuickTime text has its length and language before it.
             text = bytes(inside[4:] if kind[:1] == b"\xa9" else inside)
             found.setdefault(names[kind], text.split(b"\0")[0].decode("utf-8", "replace").strip())
-    meta = child(content, b"meta")
-    if meta is not None:
+    for meta in (child(content, b"udta", b"meta"), child(content, b"meta")):
+        if meta is None:
+            continue
         found.update(_keyed_texts(meta if child(meta, b"keys") is not None else meta[4:]))
     return {name: text for name, text in found.items() if text}
 

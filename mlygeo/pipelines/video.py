@@ -259,7 +259,8 @@ def run_sampling(
         Where progress is shown; None shows none.
     """
     from mlygeo import store
-    from mlygeo.video.frames import find_videos, phrases, sample_frames
+    from mlygeo.video.frames import copies_among, find_videos, phrases, sample_frames
+    from mlygeo.video.recordings import NO_TIME
     from mlygeo.video.sampling import Sampling
 
     which = Sampling(
@@ -283,6 +284,8 @@ def run_sampling(
         hardware=made.hardware,
         progress=progress,
     )
+    if copies := copies_among(named, skip_subfolders=skip_subfolders):
+        images.attrs["left_out"] |= {"low-resolution copies": copies}
     wrong = images[images["error"].notna()]
     failed = dict(zip(wrong["path"], wrong["error"], strict=True))
     sampled = len(images) - len(wrong)
@@ -306,8 +309,8 @@ def run_sampling(
     if images.attrs["left_out"]:
         words = (f"{count:,} {reason}" for reason, count in images.attrs["left_out"].items())
         headline += f"; left out: {', '.join(words)}"
-    if doubts:
-        headline += f"; in doubt: {'; '.join(doubts)}"
+    if others := [doubt for doubt in doubts if doubt != NO_TIME]:
+        headline += f"; in doubt: {'; '.join(others)}"
     if failed:
         headline += f"; {counted(len(failed), 'video')} not whole"
     return Job(lambda: images, summary, headline, lambda path: [store.write_frame(images, path)], list(failed))

@@ -26,6 +26,7 @@ import numpy as np
 
 from mlygeo import frames, store
 from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.formats.chapters import original_of
 from mlygeo.photos.exif_writer import insert
 from mlygeo.photos.tags import picture_tags
 from mlygeo.progress import Progress
@@ -75,6 +76,8 @@ def find_videos(
     """
     Find the given videos, and those in the given folders, with the folder for the frames of each.
 
+    The copies of low resolution that cameras keep beside their videos are passed over in folders.
+
     Parameters
     ----------
     paths
@@ -109,11 +112,42 @@ def find_videos(
             )  # fmt: skip
         else:
             videos = [path]
+        videos = [file for file in videos if path == file or not _is_copy(file)]
         base = path if path.is_dir() else path.parent
         for file in videos:
             target = (folder or base / FOLDER) / file.relative_to(base)
             found.setdefault(file.resolve(), (file, target))
     return list(found.values())
+
+
+def _is_copy(video: Path) -> bool:
+    """Return whether a video is a copy of low resolution, whose original lies beside it."""
+    if video.suffix.lower() != ".lrv" and not video.stem.upper().startswith("LRV_"):
+        return False
+    names = {name.upper() for name in original_of(video.stem)}
+    beside = (path for path in video.parent.iterdir() if path != video and path.suffix.lower() in telemetry.ENDINGS)
+    return any(path.stem.upper() in names for path in beside)
+
+
+def copies_among(paths: Iterable[str | Path], *, skip_subfolders: bool = False) -> int:
+    """
+    Return how many copies of low resolution `find_videos` passes over.
+
+    Parameters
+    ----------
+    paths
+        Videos and folders.
+    skip_subfolders
+        Search only the folders themselves.
+    """
+    folders = [Path(path).expanduser() for path in paths]
+    found = {
+        file.resolve()
+        for folder in folders if folder.is_dir()
+        for file in (folder.glob("*") if skip_subfolders else folder.rglob("*"))
+        if file.suffix.lower() in telemetry.ENDINGS and file.is_file() and FOLDER not in file.parts and _is_copy(file)
+    }  # fmt: skip
+    return len(found)
 
 
 def sample_frames(

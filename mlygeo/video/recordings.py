@@ -248,7 +248,7 @@ def _recordings(facts: list[_Facts], wanted: set[Path]) -> list[list[_Chapter]]:
         if chapter is None:
             others.append(one)
         else:
-            key = (chapter.recording, one.video.suffix.lower(), one.camera, one.shape)
+            key = (chapter.recording, one.video.suffix.lower(), one.shape)
             groups.setdefault((key, one.video.parent), []).append(_Chapter(one, chapter.number))
     recordings = [part for group in _across_folders(groups) for part in _consistent(group)]
     recordings += _by_number(others)
@@ -267,7 +267,10 @@ def _across_folders(groups: dict[tuple[object, Path], list[_Chapter]]) -> list[l
         created = {one.facts.created_ms for one in group}
         for place, other in enumerate(others):
             is_known = None not in created and created == {one.facts.created_ms for one in other}
-            if is_known and not numbers & {one.number for one in other}:
+            # A chapter without a fix may not tell its camera.
+            cameras = [{one.facts.camera[place] for one in group + other} - {None} for place in (0, 1)]
+            is_one = all(len(names) <= 1 for names in cameras)
+            if is_known and is_one and not numbers & {one.number for one in other}:
                 others[place] = other + group
                 break
         else:
@@ -361,7 +364,9 @@ def _with_overlaps(found: dict[Path, Start], facts: dict[Path, _Facts], ratio: f
     )
     warnings: dict[Path, list[str]] = {}
     for place, (start_ms, video) in enumerate(known):
-        end_ms = start_ms + facts[video].length_s * ratio * 1000 - SAME_START_S * 1000
+        length_s = facts[video].length_s * ratio
+        # Most creation times are whole seconds.
+        end_ms = start_ms + 1000 * (length_s - min(SAME_START_S, length_s / 2))
         for other_ms, other in known[place + 1 :]:
             if facts[other].camera != facts[video].camera or other_ms >= end_ms:
                 break

@@ -217,7 +217,9 @@ def test_impossible_creation_times_are_none(tmp_path, seconds, why):
 
 
 def test_null_island_is_counted(tmp_path):
-    samples = [made.camm6(START_S + second, 3, *(place(second) if second > 3 else (0.0, 0.0)), 0.0) for second in range(10)]
+    samples = [
+        made.camm6(START_S + second, 3, *(place(second) if second > 3 else (0.0, 0.0)), 0.0) for second in range(10)
+    ]
     samples[9] = made.camm6(START_S + 9, 3, 91.0, 9.0, 0.0)
     video = tmp_path / "video.mp4"
     video.write_bytes(made.movie(b"camm", b"camm", samples, [1000] * 10, created_s=START_S))
@@ -246,7 +248,9 @@ def test_a_blackvue_begins_with_its_first_sentence_with_or_without_a_fix(tmp_pat
     stamps = [round(moment.timestamp() * 1000) + 7_200_000 for moment in moments]
     content = sentences(stamps, moments, [second >= 4 for second in range(10)])
     video = tmp_path / "video.mp4"
-    video.write_bytes(made.movie(b"avc1", b"vide", [b"x"], [10_000], extra=made.box(b"free", made.box(b"gps ", content))))
+    video.write_bytes(
+        made.movie(b"avc1", b"vide", [b"x"], [10_000], extra=made.box(b"free", made.box(b"gps ", content)))
+    )
     found = read_video(video)
     assert found["video_time_s"].tolist() == [4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
     np.testing.assert_allclose((found["time"] - START).dt.total_seconds(), np.arange(4, 10))
@@ -271,15 +275,15 @@ def test_a_blackvue_whose_clock_is_set_while_it_records():
     st.sets(st.integers(0, 9), max_size=3),
     st.sampled_from(["camm", "gopro"]),
 )
-def test_telemetry_that_disagrees_with_itself_is_right_or_says_so(tmp_path, edits, stray, which, created, nowhere, kind):
+def test_telemetry_that_disagrees_with_itself_is_right_or_says_so(
+    tmp_path, edits, stray, which, created, nowhere, kind
+):
     """Each position and time is the truth at its place in the media, or the frame says what is in doubt."""
     moments = [START + pd.Timedelta(seconds=second) for second in range(10)]
     moments[:stray] = [STRAY_MOMENTS[which] + pd.Timedelta(seconds=second) for second in range(stray)]
     places = [(0.0, 0.0) if second in nowhere else place(second) for second in range(10)]
     if kind == "camm":
-        samples = [
-            made.camm6(moment.timestamp(), 3, *at, 0.0) for moment, at in zip(moments, places, strict=True)
-        ]
+        samples = [made.camm6(moment.timestamp(), 3, *at, 0.0) for moment, at in zip(moments, places, strict=True)]
         content = made.movie(b"camm", b"camm", samples, [1000] * 10, created_s=max(created, 0), edits=edits)
     else:
         samples = [
