@@ -299,13 +299,20 @@ def _newest_first(frames: dict[_Source, gpd.GeoDataFrame]) -> gpd.GeoDataFrame |
 
 
 def _with_persons(images: gpd.GeoDataFrame | None, records: gpd.GeoDataFrame | None) -> gpd.GeoDataFrame | None:
-    """Return images with the owners that description files lack: from records, else from EXIF."""
+    """
+    Return images with the owners that description files lack: from records, else from EXIF.
+
+    `processed` says whether there is a record of the image.
+    """
     if images is None or not len(images):
         return images
     unsaid = ~images["of_record"].astype("bool")
+    processed = ~unsaid
     if records is not None:
         known = unsaid & images["path"].isin(records["path"])
         images, unsaid = _filled(images, records, known), unsaid & ~known
+        processed |= known
+    images = images.assign(processed=processed)
     unsaid &= images["error"].isna()
     if "filetype" in images:
         unsaid &= images["filetype"].fillna("image") == "image"

@@ -297,7 +297,7 @@ def _sequences(images: gpd.GeoDataFrame, found: Import) -> Iterator[PhotoSequenc
                 found.failed[path] = str(error)
                 continue
             number += found.private or row.get("private") is True
-            photos.append(Photo(path, size, description))
+            photos.append(Photo(path, size, description, processed=row.get("processed") is True))
         if photos:
             users = frozenset(_texts(rows, "user_name").dropna())
             yield PhotoSequence(str(name), tuple(photos), owner or None, owner_name or None, number, users)

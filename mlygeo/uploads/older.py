@@ -16,16 +16,18 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import json
 import logging
 import os
 import threading
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
+from mlygeo.places import default_folder
 from mlygeo.uploads.archives import MARKS
 from mlygeo.uploads.items import Photo
 
@@ -36,7 +38,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlygeo.arrays import Flags, Whole
+    from mlygeo.formats.identity import Identity
     from mlygeo.uploads.items import WholeFile
+    from mlygeo.uploads.ledger import UploadLedger
+
+    Outcome = Literal["there", "older", "repeated"]
 
 log = logging.getLogger("mlygeo.uploads.older")
 
@@ -225,7 +231,87 @@ def _says(time: str, path: str, description: Mapping[str, Any] | None) -> bool:
         return False  # errors are reported where the file is read
 
 
-# The uploads of photos, by the history and the records of older tools.
+# The uploads of photos and files, by the history and the records of older tools.
+
+
+class Before:
+    """
+    What was uploaded before to a service, and what came up before in this run; a context manager.
+
+    Parameters
+    ----------
+    service
+        Name of the service; see `UploadLedger`.
+    reupload
+        Ignore earlier uploads.
+    """
+
+    def __init__(self, service: str, *, reupload: bool = False) -> None:
+        self._service, self._reupload = service, reupload
+        self._older = None if reupload else OlderUploads()
+        self._ledger: UploadLedger | None = None
+        self._seen: dict[str, list[Identity]] = {}
+
+    def __enter__(self) -> Self:
+        from mlygeo.uploads.ledger import FILE, UploadLedger
+
+        if not self._reupload and (default_folder() / FILE).is_file():
+            self._ledger = UploadLedger(self._service)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._ledger is not None:
+            self._ledger.__exit__()
+
+    def outcome(self, item: Photo | WholeFile) -> Outcome | None:
+        """
+        Return why a photo or a file would not be sent; None if it would be.
+
+        Parameters
+        ----------
+        item
+            The photo or file, which is read.
+
+        Raises
+        ------
+        OSError
+            If it cannot be read.
+        """
+        from mlygeo.uploads import archives
+        from mlygeo.uploads.items import known_by
+
+        if isinstance(item, Photo):
+            content = Path(item.path).read_bytes()
+            md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+            return self.outcome_of(item, md5, known_by(content, item.description))
+        if item.kind == "video":
+            return self.outcome_of(item, *archives.video_facts(Path(item.original or item.path)))
+        return self.outcome_of(item, archives.md5_of(Path(item.path)), None)
+
+    def outcome_of(self, item: Photo | WholeFile, md5: str, identity: Identity | None) -> Outcome | None:
+        """
+        Return why a photo or a file that was read would not be sent; None if it would be.
+
+        Parameters
+        ----------
+        item
+            The photo or file.
+        md5
+            The MD5 of its file.
+        identity
+            What it is known by; None for an archive.
+        """
+        known = None if self._ledger is None else self._ledger.find(md5=md5, identity=identity, path=item.path)
+        if known is not None and known.status == "done":
+            return "there" if known.reason is None else "older"
+        if known is None and self._older is not None and self._older.has(item, md5):
+            return "older"
+        if identity is not None:
+            seen = self._seen.setdefault(identity.picture, [])
+            if any(identity.is_same(other) for other in seen):
+                return "repeated"
+            seen.append(identity)
+        return None
 
 
 def uploads_of(images: gpd.GeoDataFrame, first_paths: pd.Series) -> Whole:
