@@ -10,8 +10,9 @@ the frames of a video that stands still, can be equal byte by byte; so the origi
 
 The original time is read from DateTimeOriginal and DateTimeDigitized, each with its fraction, or from DateTime where
 both are missing; never from the name of the file or an image description. If a program changed one of the first two,
-the other still tells. If a program changed or removed all of them, the MAPPhotoUUID that was written before tells:
-it is made from the picture and the time, and never changed.
+the other still tells. If a program changed or removed all of them, the id that was written before tells: it is made
+from the picture and the time, and never changed. It is the MAPPhotoUUID of the image description, and, in photos
+whose times this package has changed, ImageUniqueID.
 
 A video is known by its media data (the content of all `mdat` boxes), which contain the samples of all tracks and
 not the headers that programs for metadata rewrite. Recordings never have equal media data.
@@ -55,6 +56,8 @@ _FREE = frozenset({*range(0xE0, 0xF0), segments.COM})
 
 _DIGITS = re.compile(r"\D+")
 
+_MADE = re.compile(r"[0-9a-f]{12}5[0-9a-f]{3}[89ab][0-9a-f]{15}")  # a UUID of version 5
+
 _PIECE = 1 << 20
 
 
@@ -81,6 +84,14 @@ class Identity(NamedTuple):
     def photo_uuid(self) -> str:
         """The id of the photo: the one that it was given, else the one made from its picture and time."""
         return self.given or _made(self.picture, self.times[0] if self.times else "")
+
+    @property
+    def unique(self) -> str:
+        """The id for ImageUniqueID: 32 hexadecimal digits."""
+        own = self.photo_uuid.replace("-", "")
+        return (
+            own if _MADE.fullmatch(own) else _made(self.picture, self.times[0] if self.times else "").replace("-", "")
+        )
 
     @property
     def time(self) -> str:
@@ -135,6 +146,12 @@ def of_photo(content: bytes) -> Identity:
         digest.update(source[start:end])
     times, given = _told(content, found)
     return Identity(_short(digest), times, given)
+
+
+def given_in(description: str | None) -> str | None:
+    """Return the id in the text of an image description; None if there is none."""
+    given = _described(description).get(GIVEN)
+    return given if isinstance(given, str) and given else None
 
 
 def of_video(file: BinaryIO, size: int, *, whole: Any = None) -> Identity:
@@ -208,7 +225,7 @@ def _told(content: bytes, found: segments.Layout) -> tuple[tuple[str, ...], str 
         return (), None
     try:
         tags = Fields(segments.payload(content, blocks[0])[6:])
-        described = _described(tags.text(tags.picture.get("ImageDescription")))
+        given = given_in(tags.text(tags.picture.get("ImageDescription"))) or _unique(tags)
         times = [_time(tags, *names) for names in _TIMES]
         if times[0] and times[1] and times[0].startswith(f"{times[1]}."):
             times.pop()  # the same time without its fraction would make the pictures of a burst the same
@@ -216,8 +233,13 @@ def _told(content: bytes, found: segments.Layout) -> tuple[tuple[str, ...], str 
             times = [_time(tags, *_LAST_TIME)]
     except (struct.error, ArithmeticError, LookupError, ValueError):
         return (), None  # tags that cannot be decoded
-    given = described.get(GIVEN)
-    return tuple(dict.fromkeys(time for time in times if time)), given if isinstance(given, str) and given else None
+    return tuple(dict.fromkeys(time for time in times if time)), given
+
+
+def _unique(tags: Fields) -> str | None:
+    """Return the id in ImageUniqueID, if this package has made it; cameras write other things there."""
+    text = tags.text(tags.picture.get("ImageUniqueID"))
+    return str(uuid.UUID(text)) if text is not None and _MADE.fullmatch(text) else None
 
 
 def _described(text: str | None) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
+from mlygeo.formats.identity import Identity, of_photo
 from mlygeo.places import default_folder
 from mlygeo.uploads.archives import MARKS
 from mlygeo.uploads.items import Photo
@@ -37,8 +38,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
-    from mlygeo.arrays import Flags, Whole
-    from mlygeo.formats.identity import Identity
+    from mlygeo.arrays import Whole
     from mlygeo.uploads.items import WholeFile
     from mlygeo.uploads.ledger import UploadLedger
 
@@ -314,59 +314,102 @@ class Before:
         return None
 
 
-def uploads_of(images: gpd.GeoDataFrame, first_paths: pd.Series) -> Whole:
+class History:
     """
-    Return the states of photos: DONE if they were uploaded, FAILED if that failed, READY, or 0 for others.
+    What was uploaded from this machine, and by older tools: read once, and asked for many photos; thread-safe.
 
     READY are photos at the service that only have to be finished, or were finished with the answer lost.
     Uploaded photos of an incomplete sequence count as 0: nobody can see them yet.
-
-    Parameters
-    ----------
-    images
-        Frame with `path` and `modified_ns`.
-    first_paths
-        The path of each photo when it was read, which identifies photos moved after their upload.
-
-    Returns
-    -------
-    outcomes
-        In the order of the rows. A file that was changed after it was sent counts as another file.
     """
-    from mlygeo.uploads.ledger import upload_history
 
-    history = upload_history()
-    outcomes = np.zeros(len(images), dtype=np.int64)
-    if not len(history):
+    def __init__(self) -> None:
+        from mlygeo.uploads.ledger import upload_history
+
+        history = upload_history()
+        self._older = OlderUploads()
+        self._of_paths: dict[str, tuple[int, int]] = {}
+        self._of_ids: dict[str, int] = {}
+        self._of_pictures: dict[str, list[tuple[Identity, str, int]]] = {}
+        history = history.assign(rank=history["status"].map(_RANK).fillna(0).astype("int64"))
+        columns = ("path", "rank", "sent_at", "picture", "original_time", "photo_uuid")
+        sent_ms = history["sent_at"].to_numpy(dtype="datetime64[ms]").view(np.int64)
+        texts = history.assign(sent_at=sent_ms)[list(columns)].sort_values(["rank", "sent_at"], kind="stable")
+        for path, rank, sent, picture, time, photo_uuid in texts.itertuples(index=False):
+            if rank:
+                self._of_paths[path] = rank, sent
+            if rank < READY or not isinstance(picture, str):
+                continue
+            known = Identity.from_texts(picture, time, photo_uuid if isinstance(photo_uuid, str) else None)
+            self._of_pictures.setdefault(picture, []).append((known, path, rank))
+            if known.given is not None:
+                self._of_ids[known.given] = rank
+
+    def outcomes(self, images: gpd.GeoDataFrame, *paths: pd.Series) -> Whole:
+        """
+        Return the states of photos: DONE if they were uploaded, FAILED if that failed, READY, or 0 for others.
+
+        A photo is found by the id in it, or by what it was known by when it was read last; by its path if it was
+        not changed since it was sent; and if it was, by its picture.
+
+        Parameters
+        ----------
+        images
+            Frame with `path`, `modified_ns`, `photo_uuid`, `picture` and `original_time`.
+        paths
+            Earlier paths of each photo.
+
+        Returns
+        -------
+        outcomes
+            In the order of the rows.
+        """
+        outcomes = np.zeros(len(images), dtype=np.int64)
+        if not self._of_paths and not self._of_ids:
+            return outcomes
+        modified_ms = images["modified_ns"].to_numpy() // 1_000_000
+        names = [_column(images, name) for name in ("photo_uuid", "picture", "original_time")]
+        rows = zip(
+            zip(images["path"], *paths, strict=True), modified_ms.tolist(), zip(*names, strict=True), strict=True
+        )
+        for row, (places, modified, (photo_uuid, picture, time)) in enumerate(rows):
+            best = self._of_ids.get(photo_uuid or "", 0)
+            if picture is not None:
+                best = max(best, self._of(Identity.from_texts(picture, time, photo_uuid), places[0]))
+            at = [self._of_paths[each] for each in dict.fromkeys(places) if each in self._of_paths]
+            best = max([best, *(rank for rank, sent in at if modified <= sent)])
+            if at and not best:
+                with contextlib.suppress(OSError):  # read errors are reported when the photo is written
+                    best = self._of(of_photo(Path(places[0]).read_bytes()), *places)
+            outcomes[row] = best
         return outcomes
-    history = history.assign(rank=history["status"].map(_RANK).fillna(0).astype("int64"))
-    best = history.sort_values(["rank", "sent_at"]).groupby("path").last()
-    modified_ms = images["modified_ns"].to_numpy() // 1_000_000
-    for paths in (images["path"], first_paths):
-        known = best.reindex(paths)
-        sent_ms = known["sent_at"].to_numpy(dtype="datetime64[ms]").view(np.int64)
-        rank = known["rank"].fillna(0).to_numpy(dtype=np.int64)
-        outcomes = np.maximum(outcomes, np.where(modified_ms <= sent_ms, rank, 0))
-    return outcomes
+
+    def has(self, record: Mapping[str, Any], content: bytes, known: Identity) -> bool:
+        """
+        Return whether a photo that was read was uploaded, by this package or an older tool.
+
+        Parameters
+        ----------
+        record
+            Its row, with `path`.
+        content
+            Its file.
+        known
+            What it is known by.
+        """
+        path = str(record["path"])
+        if self._of(known, path) >= READY:
+            return True
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest() if self._older.knows_content else ""
+        return self._older.has_image(path, md5)
+
+    def _of(self, known: Identity, *paths: str) -> int:
+        others = self._of_pictures.get(known.picture, ())
+        return max((rank for other, path, rank in others if path in paths or known.is_same(other)), default=0)
 
 
-def older_uploads_of(images: gpd.GeoDataFrame, rows: Flags) -> Flags:
-    """
-    Return which photos an older tool uploaded, by its records.
-
-    Parameters
-    ----------
-    images
-        Frame with `path`.
-    rows
-        The rows to check; other rows are False.
-    """
-    from mlygeo.uploads.archives import md5_of
-
-    older = OlderUploads()
-    found = np.zeros(len(images), dtype=np.bool_)
-    for row in np.flatnonzero(rows):
-        path = str(images["path"].iloc[row])
-        with contextlib.suppress(OSError):  # read errors are reported when the photo is written
-            found[row] = older.has_image(path, md5_of(Path(path)) if older.knows_content else "")
-    return found
+def _column(images: gpd.GeoDataFrame, name: str) -> list[str | None]:
+    """Return a column of texts, with None for nulls or a missing column."""
+    if name not in images.columns:
+        return [None] * len(images)
+    values: list[str | None] = images[name].astype(object).where(images[name].notna(), None).tolist()
+    return values
