@@ -15,6 +15,7 @@ that are gone, or were not listed this time, are remembered in `photos.parquet`,
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 from pathlib import Path
@@ -168,7 +169,7 @@ class PhotoImport:
         known = np.zeros(len(paths), dtype=bool)
         place = np.full(len(paths), -1, dtype=np.int64)
         if stored is not None:
-            stored = _complete(stored)
+            stored = _complete(stored, self._last)
             place = pd.Index(stored["path"]).get_indexer(index)
             known = place >= 0
             known[known] = self._still_true(stored.iloc[place[known]], modified[known])
@@ -251,6 +252,11 @@ class PhotoImport:
         columns |= dict.fromkeys(column for column in KNOWN_BY if column in before.columns)
         return _carried(images, before, place, found, list(columns))
 
+    @functools.cached_property
+    def _last(self) -> gpd.GeoDataFrame | None:
+        """The frame of an earlier run, with the paths at that time; None where there is none."""
+        return self._stored(IMAGES_FILE)
+
     @property
     def was_processed(self) -> bool:
         """Whether there is a frame of images already."""
@@ -258,7 +264,7 @@ class PhotoImport:
 
     def stored(self) -> gpd.GeoDataFrame | None:
         """Return the frame of an earlier run, with the present paths of its photos; None where there is none."""
-        before = self._stored(IMAGES_FILE)
+        before = self._last
         return before if before is None or not self._moved else _renamed(before, self._moved)
 
     def origins(self, paths: Iterable[str]) -> tuple[pd.Series, pd.Series]:
@@ -284,7 +290,7 @@ class PhotoImport:
             The folder of the copies. In the state folder all files are copies; in a folder that was given, those of
             known photos.
         """
-        stored = self._stored(IMAGES_FILE)
+        stored = self._last
         if stored is None or not folder.is_dir():
             return
         known = {
@@ -306,6 +312,7 @@ class PhotoImport:
         from mlygeo import store
         from mlygeo.spatial.sequences import summarise
 
+        self.__dict__.pop("_last", None)  # it is read again
         sequences = summarise(images)
         return [
             store.write_frame(images, self.folder / IMAGES_FILE),
@@ -340,6 +347,7 @@ class PhotoImport:
             if frame is None:
                 continue
             store.write_frame(_renamed(frame, places), self.folder / name)
+        self.__dict__.pop("_last", None)  # it is read again
 
     def forget(self, paths: Collection[str]) -> None:
         """Forget photos' tags, since they were changed on purpose."""
@@ -384,7 +392,7 @@ class PhotoImport:
         used
             Which of `stored` are still where they were; rows that follow their photos are added.
         """
-        found = _Followed(fresh, stored, self._stored(IMAGES_FILE), used)
+        found = _Followed(fresh, stored, self._last, used)
         if not found.pairs:
             return fresh
         rows = np.array([row for row, _ in found.pairs], dtype=np.int64)
@@ -532,10 +540,14 @@ def _plain(frame: gpd.GeoDataFrame, name: str) -> list[Any]:
     return values
 
 
-def _complete(stored: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Return stored photos with the columns that files of earlier versions lack."""
+def _complete(stored: gpd.GeoDataFrame, before: gpd.GeoDataFrame | None = None) -> gpd.GeoDataFrame:
+    """Return stored photos with the ids from the last run, and the columns that files of earlier versions lack."""
     if "photo_uuid" not in stored.columns:
         stored = stored.assign(photo_uuid=_given(stored))
+    if before is not None and "photo_uuid" in before.columns and stored["photo_uuid"].isna().any():
+        place = _rows_of(before, stored["path"])
+        known = np.array([*_plain(before, "photo_uuid"), None], dtype=object)[place]
+        stored = stored.assign(photo_uuid=stored["photo_uuid"].fillna(_texts(known.tolist()).set_axis(stored.index)))
     return stored if "listed" in stored.columns else stored.assign(listed=True)
 
 
@@ -570,13 +582,15 @@ def _with_edits(
     if before is None or not edited.any():
         return row
     place = _rows_of(before, then["path"])
-    edited &= place >= 0
+    edited = edited & (place >= 0)
     ours = before.iloc[np.where(edited, place, 0)].reset_index(drop=True)
     changes: dict[str, Any] = {}
     for name in WRITTEN:
         theirs = edited & _differ(now[name], ours[name]) & _differ(now[name], then[name]) & now[name].notna().to_numpy()
         if theirs.any():
             changes[name] = row[name].where(~theirs, now[name])
+            if name == "captured_at":
+                changes["time_source"] = row["time_source"].where(~theirs, now["time_source"])
     return row.assign(**changes)
 
 

@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -276,10 +277,11 @@ def run_upload(
         Where progress is shown; None shows none.
     """
     from mlygeo.pipelines import inputs
+    from mlygeo.pipelines.account import account_to_upload_with
     from mlygeo.providers import needed, provider_of
     from mlygeo.uploads.found import gather, give_owners, named, only
     from mlygeo.uploads.ledger import UploadLedger
-    from mlygeo.uploads.owner import account_of, organizations_of
+    from mlygeo.uploads.owner import organizations_of
 
     with inputs.held(import_path, "upload", dry_run=dry_run, progress=progress):
         threads = _setting("number_threads", uploading.number_threads, THREADS)
@@ -300,9 +302,8 @@ def run_upload(
         place = service.place(signed_in.service)
         if dry_run:
             return _rehearsed(found, place, reupload=uploading.reupload)
-        account = account_of(
-            service=signed_in.service, user_name=user.user_name, token=signed_in.token, token_file=signed_in.token_file,
-            max_attempts=attempts, config_file=signed_in.config_file, named=found.users,
+        account = account_to_upload_with(
+            user, signed_in, max_attempts=attempts, named=found.users, progress=progress
         )  # fmt: skip
         keys = organizations_of(account, user.organization_key, user.organization_name, owners=found.owners)
         give_owners(found, keys)
@@ -316,7 +317,8 @@ def run_upload(
             finally:
                 rows = ledger.rows([*found.paths, *found.failed])
                 written = _write_history(rows, output, import_path)
-        return _report(found, outcome, rows, written, seconds=time.monotonic() - started)
+        job = _report(found, outcome, rows, written, seconds=time.monotonic() - started)
+    return replace(job, summary={**job.summary, "user_name": account.user_name, "user_key": account.user_key})
 
 
 def _must_have_keys(found: Import) -> None:
