@@ -9,7 +9,8 @@ sequence, each with the MD5 of its file (in the first versions only with path an
 mapillary_tools of 2018 to 2021 left empty files beside the photos, such as
 `.mapillary/logs/IMG_0001/upload_success`. They do not identify content. So a photo that was changed
 later does not count as uploaded, unless its capture time is still the one in the logs; nor does one
-whose upload was to be finished by hand (`manual_upload`), and was not (`upload_finalized`).
+whose upload was to be finished by hand (`manual_upload`), and was not (`upload_finalized`). Photos that
+these logs call duplicates, or failed in a step of processing, are not uploaded, unless they were processed anew.
 """
 
 from __future__ import annotations
@@ -52,6 +53,9 @@ PATH_VARIABLE = "MAPILLARY_UPLOAD_HISTORY_PATH"
 """Environment variable of mapillary_tools for another folder; an empty one is ignored."""
 
 LOGS = os.path.join(".mapillary", "logs")  # noqa: PTH118 - part of many paths
+
+DUPLICATE, FAILED_ENDING, UPLOAD_FAILED = "duplicate", "_failed", "upload_failed"
+"""Files of the logs of photos that are not uploaded: duplicates, and those of which a step of processing failed."""
 
 TIMES_IN = ("mapillary_image_description.json", "geotag_process.json")
 """Files of the logs with a photo's capture time."""
@@ -117,6 +121,29 @@ class OlderUploads:
             return True
         folder, name = os.path.split(path)
         return any(_flagged(place, path, description) for place in self._places(folder, name))
+
+    def set_aside(self, path: str, since_ns: int = 0) -> Literal["duplicates", "failed"] | None:
+        """
+        Return why mapillary_tools of 2018 to 2021 would not upload a photo, by its logs; None if it would.
+
+        Parameters
+        ----------
+        path
+            The photo.
+        since_ns
+            Logs before this time do not count, nanoseconds since 1970: when the photo was processed anew.
+        """
+        for place in self._places(*os.path.split(path)):
+            try:
+                with os.scandir(place) as entries:
+                    names = [each.name for each in entries if each.stat().st_mtime_ns >= since_ns]
+            except OSError:
+                continue
+            if DUPLICATE in names:
+                return "duplicates"
+            if any(name.endswith(FAILED_ENDING) and name != UPLOAD_FAILED for name in names):
+                return "failed"
+        return None
 
     def has_video(self, md5: str) -> bool:
         """Return whether a video of this MD5 was uploaded by an older tool."""
