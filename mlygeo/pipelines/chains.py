@@ -652,14 +652,12 @@ def _check_sign_in(user: User, signed_in: SignedIn, uploading: Uploading, *, dry
     InputError
         If private images have no organization.
     """
+    from mlygeo.pipelines.account import account_to_upload_with
     from mlygeo.uploads import owner
 
     if dry_run:
         return
-    account = owner.account_of(
-        service=signed_in.service, user_name=user.user_name, token=signed_in.token, token_file=signed_in.token_file,
-        config_file=signed_in.config_file, max_attempts=uploading.max_attempts,
-    )  # fmt: skip
+    account = account_to_upload_with(user, signed_in, max_attempts=uploading.max_attempts)
     organization = owner.organization_of(account, user.organization_key, user.organization_name)
     if user.private and organization is None:
         raise InputError("private images belong to an organization", hint="give `organization_key`")

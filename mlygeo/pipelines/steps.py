@@ -431,11 +431,25 @@ def kind_of(error: str) -> str:
     return re.sub(r"(?<![A-Za-z\d])\d[\d.,]*", "N", text)
 
 
-def summary_of(images: gpd.GeoDataFrame, *, passed_over: int, files: list[Path]) -> dict[str, Any]:
-    """Return the summary of a frame of an import, JSON."""
+def summary_of(images: gpd.GeoDataFrame, *, passed_over: int, files: list[Path], written: int = 0) -> dict[str, Any]:
+    """
+    Return the summary of a run, JSON; an uploaded photo counts as uploaded, not as failed.
+
+    Parameters
+    ----------
+    images
+        The frame of the run.
+    passed_over
+        Number of pictures of other kinds.
+    files
+        The written files.
+    written
+        Number of photos into which this run has written tags.
+    """
     from mlygeo.spatial.sequences import summarise
 
-    errors = images["error"].dropna()
+    uploaded = images["uploaded"].to_numpy(dtype=bool)
+    errors = images.loc[~uploaded, "error"].dropna()
     ready = images["error"].isna() & ~images["is_duplicate"]
     sequences = summarise(images[ready]) if ready.any() else None
     kinds = errors.map(kind_of).value_counts()
@@ -443,16 +457,17 @@ def summary_of(images: gpd.GeoDataFrame, *, passed_over: int, files: list[Path])
     return {
         "photos": len(images),
         "ready": int(ready.sum()),
-        "duplicates": int(images["is_duplicate"].sum()),
+        "uploaded": int(uploaded.sum()),
+        "duplicates": int((images["is_duplicate"] & ~uploaded).sum()),
         "failed": len(errors),
         "reasons": {str(kind): int(count) for kind, count in kinds.items()},
         "problems": {str(kind): int(count) for kind, count in problems.items()},
         "sequences": 0 if sequences is None else len(sequences),
         "length_m": 0.0 if sequences is None else round(float(sequences["length_m"].fillna(0).sum()), 1),
-        "exif_written": int(images["exif_written"].sum()),
+        "exif_written": written,
         "warnings": int(images["warning"].notna().sum()) if "warning" in images.columns else 0,
         "pictures_of_other_kinds": passed_over,
-        "failed_files": failures(images),
+        "failed_files": failures(images[~uploaded]),
         "files": [str(file) for file in files],
         "version": version(),
     }
@@ -469,6 +484,8 @@ def headline(summary: dict[str, Any]) -> str:
     text = f"{counted(summary['photos'], 'photo')}: {summary['ready']:,} ready"
     if summary["sequences"]:
         text += f" in {counted(summary['sequences'], 'sequence')} ({summary['length_m'] / 1000:,.1f} km)"
+    if summary["uploaded"]:
+        text += f", {summary['uploaded']:,} uploaded before (they stay as they are)"
     if summary["duplicates"]:
         text += f", {counted(summary['duplicates'], 'duplicate')} left out"
     if summary["exif_written"]:

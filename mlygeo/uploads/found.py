@@ -256,6 +256,21 @@ def _in_exif(tree: Tree, images: gpd.GeoDataFrame | None, found: Import) -> gpd.
     return described
 
 
+def _not_set_aside(images: gpd.GeoDataFrame, found: Import) -> gpd.GeoDataFrame:
+    """Return the images that the logs of mapillary_tools of 2018 to 2021 do not set aside; count the others."""
+    import numpy as np
+
+    from mlygeo.uploads.older import OlderUploads
+
+    older = OlderUploads()
+    # What was described later was processed anew.
+    since = images["described_ns"] if "described_ns" in images else [0] * len(images)
+    reasons = [older.set_aside(path, ns) for path, ns in zip(images["path"], since, strict=True)]
+    found.skipped.update(reason for reason in reasons if reason is not None)
+    kept: Any = np.array([reason is None for reason in reasons], dtype=bool)
+    return images[kept]
+
+
 def _kept(images: gpd.GeoDataFrame, found: Import) -> gpd.GeoDataFrame:
     """Return the images to upload; count the others."""
     failed = images["error"].notna()
@@ -265,7 +280,7 @@ def _kept(images: gpd.GeoDataFrame, found: Import) -> gpd.GeoDataFrame:
     images = images[~failed & ~twice]
     if "filetype" in images:
         images = images[images["filetype"].fillna("image") == "image"]
-    return images
+    return _not_set_aside(images, found)
 
 
 def _texts(images: gpd.GeoDataFrame, name: str) -> Any:
@@ -303,7 +318,7 @@ def _sequences(images: gpd.GeoDataFrame, found: Import) -> Iterator[PhotoSequenc
                 found.failed[path] = str(error)
                 continue
             number += found.private or row.get("private") is True
-            photos.append(Photo(path, size, description))
+            photos.append(Photo(path, size, description, processed=row.get("processed") is True))
         if photos:
             users = frozenset(_texts(rows, "user_name").dropna())
             yield PhotoSequence(str(name), tuple(photos), owner or None, owner_name or None, number, users)

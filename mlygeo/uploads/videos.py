@@ -20,6 +20,7 @@ import json
 import logging
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -27,7 +28,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.formats import camm, positions, times
+from mlygeo.formats import camm, mp4, positions, times
 from mlygeo.formats.mp4_writer import NewTrack, Spliced, length_of, with_track
 from mlygeo.readers.cameras.positions import Points
 from mlygeo.readers.video import read_video, video_info
@@ -158,8 +159,12 @@ class CammCopy:
 
     def __init__(self, path: Path, track: VideoTrack) -> None:
         self.path = path
-        there = track.points.video_s >= 0
-        points = track.points.take(there)
+        with _opened(path) as file:
+            # The times of a camera count from the first picture, and those of the file from its own start.
+            late_s = 0.0 if track.source is None else _zero_s(file)
+        movie_s = track.points.video_s + late_s
+        there = movie_s >= 0
+        points = replace(track.points, video_s=movie_s).take(there)
         if not len(points):
             raise UnusableTrackError(f"{path.name}: no position is from its own time")
         if early := int((~there).sum()):
@@ -352,6 +357,8 @@ def _on_track(path: Path, given: GivenTrack) -> Recipe:
     if start_us is None:
         start_us = _creation_time(path, info.start_time, make)
     line = given.line
+    with _opened(path) as file:
+        start_us -= round(_zero_s(file) * times.SECOND_US)
     since_us = line.time - start_us
     last = info.duration_s * times.SECOND_US if np.isfinite(info.duration_s) else np.inf
     rows = np.flatnonzero(since_us >= 0)
@@ -436,6 +443,12 @@ def _without_gaps(points: Points) -> Any:
     if known.all() or not known.any():
         return points.altitude
     return np.interp(points.video_s, points.video_s[known], points.altitude[known])
+
+
+def _zero_s(file: BinaryIO) -> float:
+    """Return the second of the file at which its first picture is shown."""
+    movie = mp4.read_movie(file, os.fstat(file.fileno()).st_size)
+    return 0.0 if movie is None else movie.zero_s
 
 
 def _opened(path: Path) -> BinaryIO:
