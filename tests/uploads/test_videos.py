@@ -75,14 +75,14 @@ LAYOUTS = {
 }
 
 
-def gopro(folder, layout="headers at the end", name="GX010042"):
+def gopro(folder, layout="headers at the end", name="GX010042", size="160x96"):
     """A video with pictures, sound, and the telemetry of a real camera."""
     ending, words = LAYOUTS[layout]
     first = words if words[:1] in (["-ss"], ["-itsoffset"]) else []
     path, source = folder / f"{name}{ending}", folder / f".{name}.source.mp4"
     folder.mkdir(parents=True, exist_ok=True)
     ffmpeg(
-        "-f", "lavfi", "-i", "testsrc2=size=160x96:rate=30:duration=10.5", "-f", "lavfi", "-i", "sine=duration=10.5",
+        "-f", "lavfi", "-i", f"testsrc2=size={size}:rate=30:duration=10.5", "-f", "lavfi", "-i", "sine=duration=10.5",
         "-i", GOPRO, "-map", "0", "-map", "1", "-map", "2", "-c:v", "mpeg4", "-bf", "2", "-c:a", "aac", "-c:d", "copy",
         "-copy_unknown", "-fflags", "+bitexact", source,
     )  # fmt: skip
@@ -271,7 +271,7 @@ class TestUploads:
         monkeypatch.setenv("MAPILLARY_ACCESS_TOKEN", USER_TOKEN)
         folder = tmp_path / "videos"
         gopro(folder, name="GX010042")
-        gopro(folder, "other timescales", name="GX020042")
+        gopro(folder, "headers first", name="GX020042", size="128x96")
         (folder / "GX030042.MP4").write_bytes(still())
         (folder / "GL010042.LRV").write_bytes((folder / "GX010042.mp4").read_bytes())
         status, _, err = run(capsys, "upload", folder, "--dry-run")
