@@ -506,7 +506,8 @@ def _rehearsed(found: Import, place: str, *, reupload: bool) -> Job[pd.DataFrame
     copies = sum(file.recipe is not None for file in found.files)
     summary = {
         "images": images, "sequences": len(found.sequences), "files": len(found.files), "copies": copies,
-        "there": there, "there_by_mapillary_tools": older, "repeated": repeated, "bytes": todo, "skipped": dict(+found.skipped),
+        "there": there, "there_by_mapillary_tools": older, "repeated": repeated, "bytes": todo,
+        "skipped": dict(+found.skipped),
         "left_out": found.left_out, "failed": len(found.failed), "users": sorted(found.users), "version": version(),
     }  # fmt: skip
     headline = (
