@@ -25,7 +25,7 @@ from mlygeo.pipelines.options import (
     VideoSampling,
 )
 from mlygeo.pipelines.processing import check_file_types, process, run_process
-from mlygeo.pipelines.uploads import run_upload, upload
+from mlygeo.pipelines.uploads import run_upload, track_for_videos, upload
 from mlygeo.pipelines.video import frames_folder, listed, read_track, run_sampling, sample_video
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ def process_and_upload(
     split_import_path: PathLike | None = None,
     push_images: bool = False,
     dry_run: bool = False,
+    track: PathLike | None = None,
+    video_start_time: int | None = None,
     reupload: bool = False,
     manual_done: bool = False,
     number_threads: int | None = None,
@@ -113,8 +115,8 @@ def process_and_upload(
     """
     Process photos, and upload what was made of them.
 
-    The same as `process` and then `upload`, with the options of both. With `dry_run` nothing is written
-    and nothing sent.
+    The same as `process` and then `upload`, with the options of both. Videos are uploaded as `upload`
+    does it, also where there are no photos. With `dry_run` nothing is written and nothing sent.
 
     Returns
     -------
@@ -218,6 +220,8 @@ def process_and_upload(
         described=described,
         signed_in=signed_in,
         uploading=uploading,
+        track=track,
+        video_start_time=video_start_time,
     )
 
 
@@ -606,18 +610,22 @@ def _process_and_upload(
     described: Described,
     signed_in: SignedIn,
     uploading: Uploading,
+    track: PathLike | None = None,
+    video_start_time: int | None = None,
 ) -> Job[pd.DataFrame]:
     from mlygeo.pipelines.sorting import then_sorted
     from mlygeo.uploads import found
 
     def upload_from(path: PathLike) -> Job[pd.DataFrame]:
         return run_upload(
-            path, described, user, signed_in, uploading, output=None, dry_run=folder.dry_run, progress=folder.progress
-        )
+            path, described, user, signed_in, uploading, output=None, dry_run=folder.dry_run,
+            progress=folder.progress, track=track, video_start_time=video_start_time,
+        )  # fmt: skip
 
     sorting.warn()
+    track_for_videos(track, video_start_time, None)  # errors are raised before any photo is changed
     _check_sign_in(user, signed_in, uploading, dry_run=folder.dry_run)
-    if found.IMAGE not in found.named(uploading.file_types):
+    if found.IMAGE not in found.named(uploading.file_types) or found.only_videos(import_path):
         return upload_from(import_path)
     # Photos are sorted by the result of their upload, so sorting comes last.
     processed = run_process(

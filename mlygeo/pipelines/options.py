@@ -870,8 +870,8 @@ class Uploading:
         Upload everything, but do not finish the uploads: a terminal asks for that at the end; else
         the same command without this option finishes them.
     file_types
-        Only files of these types, with commas between: image, zip, blackvue, camm, and video for the
-        last two. Default: all.
+        Only files of these types, with commas between: image, zip, gopro, blackvue, camm, and video for
+        all videos. Default: all.
     number_threads
         Threads that prepare and send images; four of them send at once. Default: NUMBER_THREADS of
         the environment, else 5.

@@ -316,7 +316,7 @@ def run_upload(
             skip_subfolders=described.skip_subfolders,
             private=user.private,
             file_types=service.file_types,
-            track=_given_track(track, video_start_time, progress),
+            track=track_for_videos(track, video_start_time, progress),
         )
         if track is not None and not any(each.kind == "video" for each in found.files):
             log.warning("`track` has no effect: it is for videos, and none is uploaded")
@@ -345,16 +345,34 @@ def run_upload(
     return replace(job, summary={**job.summary, "user_name": account.user_name, "user_key": account.user_key})
 
 
-def _given_track(track: PathLike | None, start: int | None, progress: Progress | None) -> GivenTrack | None:
-    """Return the track that a user gives for videos."""
+def track_for_videos(track: PathLike | None, start_ms: int | None, progress: Progress | None) -> GivenTrack | None:
+    """
+    Return the track that a user gives for videos; None if none is given.
+
+    Parameters
+    ----------
+    track
+        The track, as `upload` takes it.
+    start_ms
+        When the videos start, milliseconds since 1970; None for what they say.
+    progress
+        Where progress is shown; None shows none.
+
+    Raises
+    ------
+    InputError
+        If the start is given without a track, or makes no sense.
+    FileError, FormatError, FrameError
+        If the track cannot be read, or has no times.
+    """
     from mlygeo.pipelines import video
     from mlygeo.uploads.videos import given_track
 
     if track is None:
-        if start is not None:
+        if start_ms is not None:
             raise InputError("`video_start_time` has an effect only with `track`")
         return None
-    return given_track(video.read_track(track, progress=progress), start)
+    return given_track(video.read_track(track, progress=progress), start_ms)
 
 
 def _must_have_keys(found: Import) -> None:

@@ -94,6 +94,17 @@ def gather(
     return found
 
 
+def only_videos(import_path: Any) -> bool:
+    """Return whether import paths contain videos, and no photos to process."""
+    from mlygeo.readers import photos, video
+    from mlygeo.uploads.described import trees
+
+    places = [Path(each).expanduser() for each in several(import_path)]
+    files = [path.lower() for tree in trees(place for place in places if place.exists()) for path in tree.files]
+    has_photos = any(path.endswith(photos.ENDINGS) for path in files)
+    return not has_photos and any(path.endswith(tuple(video.ENDINGS)) for path in files)
+
+
 @dataclass
 class Import:
     """

@@ -290,6 +290,15 @@ class TestUploads:
         assert status == 3
         assert "the camera does not move" in err
 
+    def test_a_folder_of_videos_is_processed_and_uploaded_at_once(self, server, tmp_path):
+        path = gopro(tmp_path / "videos")
+        for named in (path, path.parent):
+            job = mlygeo.process_and_upload(named, service=service_of(server), dry_run=True)
+            assert job.attrs["summary"]["copies"] == 1
+        summary = mlygeo.process_and_upload(path.parent, service=service_of(server)).attrs["summary"]
+        assert (summary["videos"], summary["copies"]) == (1, 1)
+        assert len(clusters_of(server.store)) == 1
+
     def test_types_of_files_select_by_the_camera(self, server, tmp_path):
         folder = tmp_path / "videos"
         gopro(folder)
