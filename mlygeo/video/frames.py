@@ -33,7 +33,7 @@ from mlygeo.progress import Progress
 from mlygeo.readers import video as telemetry
 from mlygeo.readers.sampled import RECORD, facts_in
 from mlygeo.video import decoding, ffmpeg, recordings, sampling
-from mlygeo.video.sampling import Plan, Sampling, library, plan_frames
+from mlygeo.video.sampling import Plan, Sampling, clip_of, library, plan_frames
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Whole
     from mlygeo.video.ffmpeg import Program
-    from mlygeo.video.recordings import Start
+    from mlygeo.video.sampling import Start
 
 
 __all__ = ["FOLDER", "find_videos", "sample_frames"]
@@ -215,7 +215,7 @@ def sample_frames(
         raise InputError(f"the frames of two videos would go to {twice}", hint="sample them one by one")
     shown = progress or Progress()
     parts: list[dict[str, Any]] = []
-    clip = lru_cache(maxsize=1)(recordings.clip_of)  # a single video is read once
+    clip = lru_cache(maxsize=1)(clip_of)  # a single video is read once
     starts = recordings.starts_of([video for video, _ in videos], sampling, clip)
     left_out: Counter[str] = Counter()
     for number, (video, target) in enumerate(videos, start=1):

@@ -9,25 +9,18 @@ so that where they seem to, one of their times is wrong.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats.chapters import named_chapter, possible_chapters
-from mlygeo.readers import video as telemetry
-from mlygeo.video import sampling as frames_of
+from mlygeo.video.sampling import Clip, Start, clip_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    import geopandas as gpd
-
-    from mlygeo.readers.video import VideoInfo
-    from mlygeo.video.sampling import FrameTable, Sampling
+    from mlygeo.video.sampling import Sampling
 
 SAME_START_S = 2.0
 """Seconds by which chapters that carry the start of their recording may differ, and videos may overlap."""
@@ -41,70 +34,6 @@ LOCAL_TIME = "its camera writes the creation time by its own clock, whose time z
 
 _SIDE = re.compile(r"(.*\d_?[A-Z]?)([FRI])")
 """Dashboard cameras name the videos of their front, rear and inner camera so: 20240505_100000_NF."""
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A video that is to be sampled: its frames, the facts in its headers, and the track that it holds, if any."""
-
-    video: Path
-    table: FrameTable
-    info: VideoInfo
-    track: gpd.GeoDataFrame | None
-    left_out: dict[str, int]
-
-    @property
-    def gps_ms(self) -> int | None:
-        """When it began by the times of the GPS, milliseconds since 1970; None where there are none."""
-        track = self.track
-        if track is None or not track["time"].notna().any():
-            return None
-        if not track.attrs["gps_time"] and self.info.start_time is not None:
-            return None  # counted from the creation time
-        timed = track[track["time"].notna()]
-        ahead_s = timed["time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6 - timed["video_time_s"]
-        return round(float(np.median(ahead_s)) * 1000)
-
-
-def clip_of(video: Path) -> Clip:
-    """
-    Return what is needed to sample a video, without decoding any picture.
-
-    Parameters
-    ----------
-    video
-        The video.
-
-    Raises
-    ------
-    FileError, FormatError
-        If it cannot be read, or shows no pictures.
-    """
-    table = frames_of.frame_table(video)
-    if not len(table.rows):
-        raise FormatError(f"{video.name} shows no frames")
-    info = telemetry.video_info(video)
-    left_out = {"tracks of pictures": info.tracks_of_pictures - 1} if info.tracks_of_pictures > 1 else {}
-    try:
-        track = telemetry.read_video(video)
-    except FormatError:
-        return Clip(video, table, info, None, left_out)
-    return Clip(video, table, info, track if len(track) else None, left_out | track.attrs["left_out"])
-
-
-class Start(NamedTuple):
-    """
-    When a video begins.
-
-    `ms` is milliseconds since 1970, None where unknown; `source` is "option", "gps" or "creation_time".
-    `after_s` is how long after its recording, whose name is `recording`. `warnings` say what is in doubt.
-    """
-
-    ms: int | None
-    source: str | None
-    after_s: float
-    recording: str
-    warnings: tuple[str, ...] = ()
 
 
 class _Facts(NamedTuple):

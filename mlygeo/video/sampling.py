@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
     from mlygeo.arrays import Flags, Floats, Whole
-    from mlygeo.video.recordings import Clip, Start
 
 INTERVAL_S = 2.0
 
@@ -175,6 +174,70 @@ class Plan:
     height: int
     problem: str | None
     warning: str | None
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video that is to be sampled: its frames, the facts in its headers, and the track that it holds, if any."""
+
+    video: Path
+    table: FrameTable
+    info: telemetry.VideoInfo
+    track: gpd.GeoDataFrame | None
+    left_out: dict[str, int]
+
+    @property
+    def gps_ms(self) -> int | None:
+        """When it began by the times of the GPS, milliseconds since 1970; None where there are none."""
+        track = self.track
+        if track is None or not track["time"].notna().any():
+            return None
+        if not track.attrs["gps_time"] and self.info.start_time is not None:
+            return None  # counted from the creation time
+        timed = track[track["time"].notna()]
+        ahead_s = timed["time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6 - timed["video_time_s"]
+        return round(float(np.median(ahead_s)) * 1000)
+
+
+def clip_of(video: Path) -> Clip:
+    """
+    Return what is needed to sample a video, without decoding any picture.
+
+    Parameters
+    ----------
+    video
+        The video.
+
+    Raises
+    ------
+    FileError, FormatError
+        If it cannot be read, or shows no pictures.
+    """
+    table = frame_table(video)
+    if not len(table.rows):
+        raise FormatError(f"{video.name} shows no frames")
+    info = telemetry.video_info(video)
+    left_out = {"tracks of pictures": info.tracks_of_pictures - 1} if info.tracks_of_pictures > 1 else {}
+    try:
+        track = telemetry.read_video(video)
+    except FormatError:
+        return Clip(video, table, info, None, left_out)
+    return Clip(video, table, info, track if len(track) else None, left_out | track.attrs["left_out"])
+
+
+class Start(NamedTuple):
+    """
+    When a video begins.
+
+    `ms` is milliseconds since 1970, None where unknown; `source` is "option", "gps" or "creation_time".
+    `after_s` is how long after its recording, whose name is `recording`. `warnings` say what is in doubt.
+    """
+
+    ms: int | None
+    source: str | None
+    after_s: float
+    recording: str
+    warnings: tuple[str, ...] = ()
 
 
 def _micros(seconds: Floats) -> Whole:

@@ -17,8 +17,18 @@ from mlygeo.formats import mp4
 from mlygeo.spatial import geodesy
 from mlygeo.video import decoding
 from mlygeo.video.frames import FOLDER, JpegEncoder, is_whole
-from mlygeo.video.recordings import Clip, Start, clip_of
-from mlygeo.video.sampling import Sampling, _by_distance, _captured, _from_headers, _from_packets, _micros, frame_table
+from mlygeo.video.sampling import (
+    Clip,
+    Sampling,
+    Start,
+    _by_distance,
+    _captured,
+    _from_headers,
+    _from_packets,
+    _micros,
+    clip_of,
+    frame_table,
+)
 
 av = pytest.importorskip("av", reason="frames need PyAV")
 
