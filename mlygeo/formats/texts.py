@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlygeo.formats.exif import clock_time
+from mlygeo.formats.times import DAY_US, EARLIEST_US, read
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from mlygeo.arrays import Floats, Times, Whole
+    from mlygeo.arrays import Flags, Floats, Times, Whole
+
+_YEAR_US = 365 * DAY_US
 
 
 def cells(block: bytes, starts: Whole, stops: Whole) -> pa.Array:
@@ -101,6 +103,55 @@ def moments(texts: list[str]) -> tuple[Times, int]:
     return times, int((np.isnat(times) & given).sum())
 
 
+def stray(times: Times, track: Whole | None = None) -> Flags:
+    """
+    Return which times lie years away from the others of their recording.
+
+    Receivers write a default date until they have their first fix. Within one recording the times are grouped at
+    gaps of more than a year; the largest group is kept (of equal ones the latest), all others are stray.
+
+    Parameters
+    ----------
+    times
+        Shape (n,), datetime64; NaT where there is none, which is not stray.
+    track
+        Shape (n,), the number of the recording of each; None for one recording.
+
+    Returns
+    -------
+    stray
+        Shape (n,), bool.
+    """
+    found = np.zeros(len(times), dtype=bool)
+    known = np.flatnonzero(~np.isnat(times))
+    if not len(known):
+        return found
+    us = times[known].astype("datetime64[us]").astype(np.int64)
+    part = np.zeros(len(known), dtype=np.int64) if track is None else np.asarray(track)[known]
+    if us.max() - us.min() <= _YEAR_US:
+        return found
+    order = np.lexsort((us, part))
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = (np.diff(us[order]) > _YEAR_US) | (np.diff(part[order]) != 0)
+    group = np.cumsum(new) - 1
+    size, owner = np.bincount(group), part[order][new]
+    # The last of the groups of a recording by size, then by time.
+    ranked = np.lexsort((np.arange(len(size)), size, owner))
+    last = np.ones(len(ranked), dtype=bool)
+    last[:-1] = np.diff(owner[ranked]) != 0
+    kept = np.zeros(len(size), dtype=bool)
+    kept[ranked[last]] = True
+    found[known[order]] = ~kept[group]
+    return found
+
+
+def implausible(times: Times, now_us: int) -> Flags:
+    """Return which times lie before 1995 or more than a day after now; see `mlygeo.formats.times.implausible`."""
+    us = times.astype("datetime64[us]").astype(np.int64)
+    found: Flags = ~np.isnat(times) & ((us < EARLIEST_US) | (us > now_us + DAY_US))
+    return found
+
+
 def _real(text: str) -> float:
     try:
         return float(text)
@@ -110,5 +161,5 @@ def _real(text: str) -> float:
 
 def _odd_time(text: str) -> np.datetime64:
     """Return a time that pandas cannot read: 24:00, the 60th second of a leap minute, dates with one digit."""
-    found = clock_time(text)
-    return np.datetime64("NaT") if found is None else np.datetime64(found[0], "us")
+    found = read(text)
+    return np.datetime64("NaT") if found is None else np.datetime64(found.us, "us")

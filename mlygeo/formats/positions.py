@@ -1,0 +1,164 @@
+"""
+The one reader of positions: coordinates as text or numbers with their side, and what is no position.
+
+Degrees, positive to the north and east. Only the standard library is imported here, NumPy in the functions that
+take columns.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mlygeo.arrays import Flags, Floats
+
+Axis = Literal["lon", "lat"]
+"""Which coordinate it is."""
+
+LIMIT: dict[Axis, int] = {"lon": 180, "lat": 90}
+
+_SIDES: dict[Axis, dict[str, int]] = {
+    "lon": {"E": 1, "EAST": 1, "W": -1, "WEST": -1},
+    "lat": {"N": 1, "NORTH": 1, "S": -1, "SOUTH": -1},
+}
+
+_NUMBER = r"\d+(?:\.\d*)?|\.\d+"
+
+_SIDE = r"(NORTH|SOUTH|EAST|WEST|[NSEW])"
+
+_PARTS = re.compile(
+    rf"{_SIDE}?\s*([+-])?\s*({_NUMBER})\s*(?:(?:\u00b0|\u00ba|d|deg|,|:|\s)\s*({_NUMBER})\s*(?:['m,:\u2032\u2019]|min|\s|$)?"
+    rf"\s*(?:({_NUMBER})\s*(?:[\"s\u2033\u201d]|''|sec)?)?)?\s*(?:\u00b0|\u00ba|deg)?\s*{_SIDE}?",
+    re.IGNORECASE,
+)
+"""Degrees, or degrees and minutes, or degrees, minutes and seconds; the side before or behind."""
+
+_MINUS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\ufe58\ufe63\uff0d"), "-")
+
+_DECIMAL_COMMA = re.compile(r"([+-]?\d{1,3}),(\d+)")
+
+_TWO_WHOLE = re.compile(rf"{_SIDE}?\s*\d{{1,3}},\d+\s*{_SIDE}?", re.IGNORECASE)
+"""Two whole numbers with a comma and a side: degrees and minutes, or a decimal comma."""
+
+
+def side(text: str | None, axis: Axis) -> int | None:
+    """Return the sign of a side: 1 for `N`, `n`, `North`, `E`; -1 for `S`, `W`; None for what is none of the axis."""
+    return _SIDES[axis].get((text or "").strip("\0 \t").upper())
+
+
+def from_text(text: str | None, axis: Axis, ref: str | None = None, *, signed: bool = True) -> float | None:
+    """
+    Return a coordinate that is written as text; None unless all of it is understood.
+
+    Parameters
+    ----------
+    text
+        Decimal degrees (`-9.17`, `9.17E`, and `9,17` with a decimal comma), degrees and minutes (`53,21.5679N`, Adobe's
+        form in XMP), or degrees, minutes and seconds (`48°46'32.1"N`, `48 46 32.1`).
+    axis
+        Which coordinate; a side of the other one makes it none.
+    ref
+        Its side, where that stands apart.
+    signed
+        Whether decimal degrees without a side count by their sign. Otherwise they are none: the hemisphere is unknown.
+    """
+    plain = unicodedata.normalize("NFKC", text or "").translate(_MINUS).strip("\0 \t\r\n")
+    comma = _DECIMAL_COMMA.fullmatch(plain)
+    if comma is not None:  # Adobe's form always has its side in it
+        plain = f"{comma[1]}.{comma[2]}"
+    elif _TWO_WHOLE.fullmatch(plain):
+        return None  # of `9,17E` nobody knows whether 17 are minutes
+    match = _PARTS.fullmatch(plain)
+    if match is None:
+        return None
+    before, sign, degrees, minutes, seconds, behind = match.groups()
+    said = [each for each in (before, behind, (ref or "").strip("\0 \t") or None) if each]
+    signs = {side(each, axis) for each in said}
+    if len(signs) > 1 or None in signs or (minutes and "." in degrees) or (seconds and "." in minutes):
+        return None
+    if not signs and ((minutes is None and not signed) or (minutes is not None and sign is None and not signed)):
+        return None
+    if float(minutes or 0) >= 60 or float(seconds or 0) >= 60:
+        return None
+    number = float(degrees) + float(minutes or 0) / 60 + float(seconds or 0) / 3600
+    direction = next(iter(signs), None) or 1
+    if sign == "-":
+        if direction == 1 and signs:
+            return None  # -9.17 E says two things
+        direction = -1
+    return _within(number * direction, axis)
+
+
+def from_numbers(numbers: Sequence[tuple[int, int]], axis: Axis, ref: str | None) -> float | None:
+    """
+    Return a coordinate from degrees, minutes and seconds as fractions; some writers give decimal degrees alone.
+
+    Parameters
+    ----------
+    numbers
+        Numerators and denominators.
+    axis
+        Which coordinate.
+    ref
+        Its side; without it the hemisphere is unknown, and there is no coordinate.
+    """
+    sign = side(ref, axis)
+    if sign is None or not numbers or not all(den for _, den in numbers[:3]):
+        return None
+    parts = [num / den for num, den in numbers[:3]]
+    if any(part < 0 for part in parts) or any(part >= 61 for part in parts[1:]):
+        return None
+    return _within(sum(part / 60**place for place, part in enumerate(parts)) * sign, axis)
+
+
+def position(lon: float | None, lat: float | None) -> tuple[float, float] | None:
+    """Return a position; None where it is none, see `why_none`."""
+    return (lon, lat) if lon is not None and lat is not None and why_none(lon, lat) is None else None
+
+
+def why_none(lon: float, lat: float) -> str | None:
+    """Return why two numbers are no position: "(0, 0)", which means no fix, or "out of range"; None for a position."""
+    if not (math.isfinite(lon) and math.isfinite(lat)):
+        return "without a position"
+    if abs(lat) > 90 or abs(lon) > 180:
+        return "out of range"
+    return "(0, 0)" if lon == 0 and lat == 0 else None
+
+
+def possible(lon: Floats, lat: Floats) -> tuple[Flags, dict[str, int]]:
+    """
+    Return which rows have a position, and how many have none, by reason.
+
+    Parameters
+    ----------
+    lon, lat
+        Degrees, shape (n,), float64; NaN where there is none.
+
+    Returns
+    -------
+    placed
+        Shape (n,), bool.
+    left_out
+        Counts by the reasons of `why_none`; empty where all have one.
+    """
+    import numpy as np
+
+    known = np.isfinite(lon) & np.isfinite(lat)
+    with np.errstate(invalid="ignore"):
+        inside = (np.abs(lon) <= 180) & (np.abs(lat) <= 90)
+        null = (lon == 0) & (lat == 0)
+    counts = {
+        "without a position": int((~known).sum()),
+        "out of range": int((known & ~inside).sum()),
+        "(0, 0)": int((known & null).sum()),
+    }
+    return known & inside & ~null, {reason: count for reason, count in counts.items() if count}
+
+
+def _within(degrees: float, axis: Axis) -> float | None:
+    return degrees if abs(degrees) <= LIMIT[axis] else None
