@@ -86,6 +86,8 @@ def gather(
         parts += [_in_exif(tree, images, found), images]
         if file_types is not None:
             _add_whole_files(tree, images, found, file_types, named=named, track=track)
+    if track is not None:
+        _leave_out_doubtful(found, track)
     kept = [_kept(part, found) for part in parts if part is not None and len(part)]
     kept = [part for part in kept if len(part)]
     if kept:
@@ -433,6 +435,17 @@ def _add_video(
         log.info("left out: %s", reason)
     except FileError as error:
         found.failed[path] = str(error)
+
+
+def _leave_out_doubtful(found: Import, track: GivenTrack) -> None:
+    """Leave out the videos whose place on a given track is in doubt."""
+    from mlygeo.uploads import videos
+
+    of_videos = [file for file in found.files if file.kind == "video"]
+    doubts = videos.in_doubt(of_videos, track)
+    found.files = [file for file in found.files if file.path not in doubts]
+    found.left_out |= doubts
+    found.skipped[videos.LEFT_OUT[videos.UnusableTrackError]] += len(doubts)
 
 
 def _is_proxy(path: str) -> bool:

@@ -92,11 +92,15 @@ class Recipe:
         the video.
     make, model
         The camera that the file names.
+    created_us
+        The creation time by which the video lies on the track of another device, microseconds since 1970; None
+        if nothing depends on it.
     """
 
     track: str | None = None
     make: str | None = None
     model: str | None = None
+    created_us: int | None = None
 
 
 @dataclass(frozen=True)

@@ -264,6 +264,37 @@ def video_file(
     )  # fmt: skip
 
 
+def in_doubt(files: list[WholeFile], given: GivenTrack) -> dict[str, str]:
+    """
+    Return the videos whose place on a track is in doubt, with the reason, by path.
+
+    The chapters of a recording may all have the creation time of the first one.
+
+    Parameters
+    ----------
+    files
+        The videos.
+    given
+        The track.
+
+    Raises
+    ------
+    InputError
+        If several videos would have the start that was given.
+    """
+    if given.start_ms is not None and len(files) > 1:
+        raise InputError(
+            f"`video_start_time` is that of one video, and there are {len(files):,}", hint="upload them one by one"
+        )
+    times_us = [file.recipe.created_us for file in files if file.recipe is not None]
+    return {
+        file.path: f"{Path(file.path).name} has the same creation time as another video, and both cannot begin there "
+        "(upload it alone, with `video_start_time`)"
+        for file in files
+        if file.recipe is not None and file.recipe.created_us is not None and times_us.count(file.recipe.created_us) > 1
+    }
+
+
 def copy_of(file: WholeFile) -> CammCopy | None:
     """Return the copy to send of a video; None if it is sent as it is."""
     if file.recipe is None:
@@ -354,8 +385,9 @@ def _on_track(path: Path, given: GivenTrack) -> Recipe:
             ahead = points.epoch_s - points.video_s
             if np.isfinite(ahead).any():
                 start_us = round(float(np.nanmedian(ahead)) * times.SECOND_US)
+    created_us = None
     if start_us is None:
-        start_us = _creation_time(path, info.start_time, make)
+        start_us = created_us = _creation_time(path, info.start_time, make)
     line = given.line
     with _opened(path) as file:
         start_us -= round(_zero_s(file) * times.SECOND_US)
@@ -375,7 +407,7 @@ def _on_track(path: Path, given: GivenTrack) -> Recipe:
             line.time[rows].tolist(), strict=True,
         )
     ]  # fmt: skip
-    return Recipe(json.dumps(entries), make, model)
+    return Recipe(json.dumps(entries), make, model, created_us)
 
 
 def _creation_time(path: Path, created: datetime | None, make: str | None) -> int:

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -594,6 +595,17 @@ class TestTracksOfOtherDevices:
         path.write_bytes(made.movie(b"avc1", b"vide", [b"picture"] * 6, [1000] * 6))
         with pytest.raises(UnusableTrackError, match="does not say when it was recorded"):
             video_file_of(path, log)
+
+    def test_chapters_with_one_creation_time_are_not_put_on_top_of_each_other(self, server, ride):
+        path, log, start = ride
+        shutil.copy(path, path.with_name("ride2.mp4"))
+        summary = mlygeo.upload(path.parent, track=log, service=service_of(server)).attrs["summary"]
+        assert summary["skipped"] == {"videos without a usable track": 2}
+        assert {Path(each).name for each in summary["left_out"]} == {"ride.mp4", "ride2.mp4"}
+        assert all("the same creation time" in reason for reason in summary["left_out"].values())
+        with pytest.raises(InputError, match="that of one video, and there are 2"):
+            mlygeo.upload(path.parent, track=log, video_start_time=start * 1000, service=service_of(server))
+        assert not clusters_of(server.store)
 
     def test_options_that_make_no_sense_are_errors(self, server, ride):
         path, log, start = ride
