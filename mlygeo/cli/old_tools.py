@@ -110,7 +110,7 @@ _PROCESSING = {
     "skip_process_errors": "photos that fail are always left out, and named",
     "skip_zigzag_check": "a track that jumps off and back only gives a warning, and nothing is left out",
     "num_processes": "there are as many as are of use",
-    "video_geotag_source": "videos that the service takes go up as they are; --geotag-source is for photos and frames",
+    "video_geotag_source": "videos go up with the positions in them; --geotag-source is for photos and frames",
 }
 
 _SAMPLING = {"skip_sample_errors": "videos that fail are always left out, and named"}

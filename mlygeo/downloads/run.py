@@ -20,7 +20,7 @@ from mlygeo.downloads import ledger
 from mlygeo.downloads.files import FinalError, PictureSaver, RequestedForm
 from mlygeo.downloads.ledger import Ledger, Transfer, now_ms
 from mlygeo.errors import NetworkError, ServiceError, ThrottledError, TokenRejectedError
-from mlygeo.net.answers import GoneError
+from mlygeo.net.answers import GoneError, tried
 from mlygeo.net.http import StoppedError
 from mlygeo.net.pictures import ExpiredError, WaitError
 from mlygeo.net.workers import RetryQueue
@@ -297,8 +297,7 @@ class Download:
             log.debug("%s; again in %.1f s", error, wait)
             self._queue.again(item, after=wait)
             return
-        reason = f"{error}, in {item.tries} {'try' if item.tries == 1 else 'tries'}"
-        self._ledger.record(self._settled(item, "failed", reason))
+        self._ledger.record(self._settled(item, "failed", tried(error, item.tries)))
         self._queue.done()
         with self._lock:
             self._in_a_row = self._in_a_row + 1 if isinstance(error, NetworkError | WaitError) else 0

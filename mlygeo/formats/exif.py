@@ -71,6 +71,7 @@ TABLE = {
     "FocalPlaneYResolution": Tag(EXIF, 0xA20F, RATIONAL),
     "FocalPlaneResolutionUnit": Tag(EXIF, 0xA210, SHORT),
     "FocalLengthIn35mmFormat": Tag(EXIF, 0xA405, SHORT),
+    "ImageUniqueID": Tag(EXIF, 0xA420, ASCII),
     "SerialNumber": Tag(EXIF, 0xA431, ASCII),
     "LensMake": Tag(EXIF, 0xA433, ASCII),
     "LensModel": Tag(EXIF, 0xA434, ASCII),
@@ -97,7 +98,7 @@ READ = frozenset({
     "OffsetTimeDigitized", "SubSecTime", "SubSecTimeOriginal", "SubSecTimeDigitized", "ExifImageWidth",
     "ExifImageHeight", "SerialNumber", "LensMake", "LensModel", "LensSerialNumber", "GPSLatitudeRef", "GPSLatitude",
     "GPSLongitudeRef", "GPSLongitude", "GPSAltitudeRef", "GPSAltitude", "GPSTimeStamp", "GPSTrack", "GPSImgDirection",
-    "GPSDateStamp",
+    "GPSDateStamp", "ImageUniqueID",
 })  # fmt: skip
 """The tags that are read from photos; damage in other tags is ignored."""
 

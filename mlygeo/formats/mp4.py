@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from mlygeo.formats import mp4_tables as of
+from mlygeo.formats import times
 from mlygeo.formats.mp4_tables import (
     MOST_BOXES,
     MOST_FILE_BOXES,
@@ -32,6 +33,7 @@ from mlygeo.formats.mp4_tables import (
     joined,
     samples,
 )
+from mlygeo.formats.timeline import Edit, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -143,14 +145,50 @@ class Movie:
         found = [track for track in self.tracks if track.is_video]
         return max(found, key=lambda track: track.width * track.height, default=None)
 
+    def start(self, now_us: int) -> tuple[datetime | None, str | None]:
+        """
+        Return the creation time of the file, or of its pictures; and why there is none though one is written.
+
+        Writers that count from 1970 give years before the first digital camera, and cameras whose clock was
+        never set give 1904 or 1970 plus some seconds.
+
+        Parameters
+        ----------
+        now_us
+            The time now, microseconds since 1970.
+        """
+        video = self.video
+        problem = None
+        for created in (self.created, None if video is None else video.created):
+            if created is not None:
+                us = round(created.timestamp()) * times.SECOND_US
+                why = times.implausible(us, now_us)
+                if why is None:
+                    return created, None
+                problem = problem or f"its creation time, {times.shown(us)}, is {why}"
+        return None, problem
+
+    @cached_property
+    def zero_s(self) -> float:
+        """
+        The second of the movie at which its first picture is shown, from which all times in a video are counted.
+
+        Without pictures it is the movie's 0, or where the first track begins in what was cut out of a broadcast.
+        """
+        video = self.video
+        if video is None:
+            return min((track.start / track.timescale for track in self.tracks), default=0.0)
+        seconds = video.timeline.samples(video.samples.shown).seconds
+        return float(seconds[0]) if len(seconds) else 0.0
+
 
 @dataclass(frozen=True)
 class Track:
     """
     A track: its description and its tables.
 
-    `start` is the time of the first picture in units of the timescale, where that is late because the
-    video was cut out of a broadcast; it is the movie's 0.
+    `start` is the time of the first sample in units of the timescale, where that is late because the
+    video was cut out of a broadcast.
     """
 
     number: int
@@ -163,7 +201,7 @@ class Track:
     height: int
     rotation: int
     sphere: bool
-    edits: tuple[tuple[int, int, int], ...]
+    edits: tuple[Edit, ...]
     movie_timescale: int
     table: memoryview = field(repr=False)
     file_size: int
@@ -176,26 +214,10 @@ class Track:
         """Whether it is a video track."""
         return self.handler in _PICTURES and self.formats[:1] != (b"jpeg",)
 
-    @property
-    def delay(self) -> int | None:
-        """
-        Offset from presentation times to times of the movie, in units of the timescale.
-
-        None where the edit list does more than shift the track as a whole.
-        """
-        if not self.edits:
-            return 0
-        empty, rest = 0, list(self.edits)
-        while rest and rest[0][1] == -1:
-            empty += rest.pop(0)[0]
-        if len(rest) != 1 or rest[0][2] != 1 << 16:
-            return None
-        return empty * self.timescale // max(self.movie_timescale, 1) - rest[0][1]
-
-    @property
-    def shift_s(self) -> float:
-        """`delay`, or 0 where that is None, minus `start`, in seconds."""
-        return ((self.delay or 0) - self.start) / self.timescale
+    @cached_property
+    def timeline(self) -> Timeline:
+        """When its samples are shown, by its edit list."""
+        return Timeline.of(self.edits, movie_timescale=self.movie_timescale, timescale=self.timescale)
 
     @property
     def samples(self) -> Samples:
@@ -220,7 +242,12 @@ class Track:
         span = self.fragments.span(self.number, lambda: samples(self.table, self.file_size).end)
         if span is None:
             return self.duration
-        return span[1] - (span[0] if self.start else 0) + max(self.delay or 0, 0)
+        return span[1] - (span[0] if self.start else 0) + max(self.shift, 0)
+
+    @property
+    def shift(self) -> int:
+        """How much later than its own time its first sample is shown, in units of the timescale."""
+        return next((int(part.at_s * self.timescale) - part.anchor for part in self.timeline.parts), 0)
 
 
 def read_samples(file: BinaryIO, track: Track, rows: Whole, *, largest: int) -> Iterator[tuple[int, bytes]]:
@@ -257,7 +284,7 @@ def _with_fragments(movie: Movie, fragments: Fragments) -> tuple[Track, ...]:
     tracks = tuple(replace(track, fragments=fragments) for track in movie.tracks)
     first = Fraction(0)
     if not any(is_listed(track.table) for track in tracks):
-        firsts = [Fraction(begin + fragments.first_later(track.number) + min(track.delay or 0, 0), track.timescale)
+        firsts = [Fraction(begin + fragments.first_later(track.number) + min(track.shift, 0), track.timescale)
                   for track in ([movie.video] if movie.video else tracks)
                   if (begin := fragments.begin(track.number)) is not None]  # fmt: skip
         first = min(firsts, default=first)
@@ -303,10 +330,7 @@ def _times(header: memoryview | None, default: int) -> tuple[datetime | None, in
 def _date(seconds: int) -> datetime | None:
     if not 0 < seconds < 2**33:
         return None
-    date = _EPOCH + timedelta(seconds=seconds)
-    # Some writers count from 1970, which gives years before the first digital camera; cameras whose clock was
-    # never set say 1904 or 1970 plus some seconds. Neither is a time of recording.
-    return date if date.year > 1970 else None
+    return _EPOCH + timedelta(seconds=seconds)
 
 
 def _track(content: memoryview, movie_timescale: int, file_size: int, kept: dict[int, Samples]) -> Track | None:
@@ -353,13 +377,13 @@ def _is_sphere(content: memoryview, entries: memoryview | None) -> bool:
     return any(child(entry[78:], b"sv3d", b"proj", b"equi") is not None for _, entry in boxes(entries[8:]))
 
 
-def _edits(content: memoryview | None) -> tuple[tuple[int, int, int], ...]:
+def _edits(content: memoryview | None) -> tuple[Edit, ...]:
     if content is None or len(content) < 8:
         return ()
     form = ">Qqi" if content[0] == 1 else ">Iii"
     size = struct.calcsize(form)
     count = min(struct.unpack(">I", content[4:8])[0], (len(content) - 8) // size, MOST_BOXES)
-    return tuple(struct.iter_unpack(form, content[8 : 8 + count * size]))
+    return tuple(Edit(*entry) for entry in struct.iter_unpack(form, content[8 : 8 + count * size]))
 
 
 def _texts(content: memoryview) -> dict[str, str]:
@@ -372,8 +396,9 @@ def _texts(content: memoryview) -> dict[str, str]:
             # A QuickTime text has its length and language before it.
             text = bytes(inside[4:] if kind[:1] == b"\xa9" else inside)
             found.setdefault(names[kind], text.split(b"\0")[0].decode("utf-8", "replace").strip())
-    meta = child(content, b"meta")
-    if meta is not None:
+    for meta in (child(content, b"udta", b"meta"), child(content, b"meta")):
+        if meta is None:
+            continue
         found.update(_keyed_texts(meta if child(meta, b"keys") is not None else meta[4:]))
     return {name: text for name, text in found.items() if text}
 

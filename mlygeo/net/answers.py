@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 STATUSES_AGAIN = frozenset({404, 408, 425})
 """Statuses without a code that pass: a tile answers 404 for a while, and is there the next day."""
 
+_TRIED = re.compile(r", in \d+ (try|tries)$")
+
 _SECRETS = re.compile(
     r"(access_token(?:=|%3D|\"\s*:\s*\"|'\s*:\s*'))[^&\s\"'<>)]*"
     r"|((?:OAuth|Bearer)\s+)[^\s\"',<>)]{16,}"
@@ -126,6 +128,11 @@ def redact(text: str, *secrets: str | None) -> str:
         if secret:
             text = text.replace(secret, "…").replace(quote(secret, safe=""), "…")
     return _SECRETS.sub(lambda match: f"{match[1] or match[2] or ''}…", text)
+
+
+def tried(error: Exception, tries: int) -> str:
+    """Return the text of an error with how often something was tried; a number that it names already is replaced."""
+    return f"{_TRIED.sub('', str(error))}, in {tries} {'try' if tries == 1 else 'tries'}"
 
 
 def judge(

@@ -23,7 +23,7 @@ import urllib3
 from mlygeo import config
 from mlygeo.errors import CredentialsError, FileError, FormatError, NetworkError, ServiceError, ThrottledError
 from mlygeo.net import answers
-from mlygeo.net.answers import Broken, Trouble, redact
+from mlygeo.net.answers import Broken, Trouble, redact, tried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -209,7 +209,7 @@ class Client:
                 continue
             tries += 1
             if tries >= retry.attempts:
-                raise type(answer.error)(f"{answer.error}, in {tries} tries", hint=answer.error.hint)
+                raise type(answer.error)(tried(answer.error, tries), hint=answer.error.hint)
             if answer.then == "at once":
                 continue
             wait = retry.wait_after(tries, asked=answer.wait)

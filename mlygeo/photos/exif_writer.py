@@ -26,7 +26,7 @@ from mlygeo.formats import tiff, times, xmp
 from mlygeo.formats.exif import ASCII, TABLE, Clocks, Encoded, Tags, encode, json_comment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from mlygeo.formats.exif import Value
     from mlygeo.formats.xmp import Panorama
@@ -102,7 +102,7 @@ def insert(jpeg: bytes, tags: Tags) -> bytes:
 
 def write_exif(
     path: str | os.PathLike[str],
-    tags: Tags,
+    tags: Tags | Callable[[bytes], Tags | None],
     *,
     keep_original: bool = False,
     target: str | os.PathLike[str] | None = None,
@@ -121,7 +121,8 @@ def write_exif(
     path
         The file. A symbolic link stays a link; its target is replaced.
     tags
-        The tags, from `picture_tags` or `description_tags`.
+        The tags, from `picture_tags` or `description_tags`; or a function of the content of the file that returns
+        them, or None to leave the file as it is.
     keep_original
         Keep the original under its name with "_original" appended; an existing such file stays,
         since it is older.
@@ -133,7 +134,7 @@ def write_exif(
     Returns
     -------
     written
-        False if the file has all these tags already, and was not written.
+        False if the file has all these tags already or gets none, and was not written.
 
     Raises
     ------
@@ -157,8 +158,11 @@ def write_exif(
             jpeg = file.read()
     except (OSError, RuntimeError) as error:  # RuntimeError: circular links, before Python 3.13
         raise store.file_error(error if isinstance(error, OSError) else OSError(str(error)), Path(path)) from error
+    wanted = tags(jpeg) if callable(tags) else tags
+    if wanted is None:
+        return False
     try:
-        new = insert(jpeg, tags)
+        new = insert(jpeg, wanted)
     except FormatError as error:
         raise FormatError(f"{source.name}: {error}", hint=error.hint) from error
     goal = source if target is None else Path(target).expanduser()
@@ -166,7 +170,7 @@ def write_exif(
         return False
     with store.atomic(goal) as temporary:
         _write(temporary, new)
-        _check(temporary.read_bytes(), new, jpeg, tags, source.name, doubts=doubts)
+        _check(temporary.read_bytes(), new, jpeg, wanted, source.name, doubts=doubts)
         shutil.copystat(source, temporary)
         # fsync needs a file that is open for writing.
         temporary.chmod(stat.S_IMODE(before.st_mode) | stat.S_IWUSR)
@@ -176,7 +180,7 @@ def write_exif(
                 _keep(source)
     if not before.st_mode & stat.S_IWUSR:
         goal.chmod(stat.S_IMODE(before.st_mode))
-    log.debug("wrote %d tags into %s", len(tags.exif), goal.name)
+    log.debug("wrote %d tags into %s", len(wanted.exif), goal.name)
     return True
 
 

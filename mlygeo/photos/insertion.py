@@ -12,11 +12,12 @@ import re
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.formats.identity import GIVEN, of_photo
 from mlygeo.photos.exif_writer import write_exif
 from mlygeo.photos.tags import description_tags
 from mlygeo.progress import Progress
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Flags, Objects, Whole
     from mlygeo.formats.exif import Tags
+    from mlygeo.formats.identity import Identity
     from mlygeo.photos.tags import Overwrite
 
 log = logging.getLogger("mlygeo.photos.insertion")
@@ -46,6 +48,7 @@ def insert_tags(
     tags_of: Callable[[Mapping[str, Any]], Tags],
     *,
     rows: Flags | None = None,
+    uploaded: Callable[[Mapping[str, Any], bytes, Identity], bool] | None = None,
     keep_original: bool = False,
     copies: tuple[Path, Path] | None = None,
     workers: int = WORKERS,
@@ -65,6 +68,9 @@ def insert_tags(
         Function that returns the tags of a row.
     rows
         The rows to write; by default all.
+    uploaded
+        Function that says whether a photo was uploaded, from its row, its content, and what it is known by.
+        Uploaded photos stay as they are.
     keep_original
         Keep each original under its name with "_original" appended.
     copies
@@ -78,8 +84,9 @@ def insert_tags(
     Returns
     -------
     images
-        The same rows with `exif_written` (bool: the tags are in the photo, or its copy), `filesize` and
-        `error`.
+        The same rows with `exif_written` (bool: the tags are in the photo, or its copy), `filesize`,
+        `error`, and, where photos were read, `photo_uuid`, `picture` and `original_time` (str), which the photo
+        is known by (see `mlygeo.formats.identity`), and `uploaded` (bool).
 
     Raises
     ------
@@ -101,33 +108,37 @@ def insert_tags(
     records = images.iloc[places].to_dict("records")
     sweep({os.path.dirname(record["path"]) for record in records}, {record["path"] for record in records})  # noqa: PTH120
     changed = 0
-    doubted: dict[str, str] = {}
+    known: dict[int, _Done] = {}
     with (progress or Progress()).bar("exif", total=len(places), unit="photos") as bar:
 
-        def note(row: int, outcome: bool | str) -> None:
+        def note(row: int, outcome: _Done) -> None:
             nonlocal changed
-            if isinstance(outcome, str):
-                errors[row] = outcome
+            known[row] = outcome
+            if outcome.error is not None:
+                errors[row] = outcome.error
                 written[row] = False
-            else:
+            elif not outcome.uploaded:
                 written[row] = True
-                changed += outcome
+                changed += outcome.changed
             bar.advance()
 
-        def work(record: Mapping[Any, Any]) -> bool | str:
-            doubts: list[str] = []
-            outcome = _write(record, tags_of, keep_original=keep_original, copies=copies, doubts=doubts)
-            if doubts:
-                doubted[record["path"]] = "; ".join(doubts)
-            return outcome
+        def work(record: Mapping[Any, Any]) -> _Done:
+            return _write(record, tags_of, uploaded, keep_original=keep_original, copies=copies)
 
         _in_threads(records, places, work, note, workers)
+    there = sum(each.uploaded for each in known.values())
     log.info(
-        "%d of %d photos written, %d said it all already", changed, len(places), int(written[places].sum()) - changed
-    )
-    images = images.assign(
+        "%d of %d photos written, %d said it all already, %d were uploaded before", changed, len(places),
+        int(written[places].sum()) - changed, there,
+    )  # fmt: skip
+    images = _with_identities(images, known).assign(
         exif_written=written, error=_column(errors, images), filesize=_sizes(images, places if copies is None else [])
     )
+    doubted = {
+        record["path"]: known[row].doubts
+        for row, record in zip(places.tolist(), records, strict=True)
+        if row in known and known[row].doubts
+    }
     return _with_doubts(images, doubted) if doubted else images
 
 
@@ -146,7 +157,10 @@ def place_tags(
     meta_tags
         MAPMetaTags to keep in the photo, for `process` to find.
     """
-    tags = description_tags(image, description={} if meta_tags is None else {"MAPMetaTags": meta_tags}, overwrite=kinds)
+    description: dict[str, Any] = {} if meta_tags is None else {"MAPMetaTags": meta_tags}
+    if description and isinstance(name := image.get("photo_uuid"), str):
+        description[GIVEN] = name  # it would be lost with the description that is replaced
+    tags = description_tags(image, description=description, overwrite=kinds)
     if meta_tags is not None:
         return tags
     exif = {name: value for name, value in tags.exif.items() if name != "ImageDescription"}
@@ -215,8 +229,8 @@ def _with_doubts(images: gpd.GeoDataFrame, doubted: Mapping[str, str]) -> gpd.Ge
 def _in_threads(
     records: list[dict[Any, Any]],
     places: Whole,
-    work: Callable[[Mapping[Any, Any]], bool | str],
-    note: Callable[[int, bool | str], None],
+    work: Callable[[Mapping[Any, Any]], _Done],
+    note: Callable[[int, _Done], None],
     workers: int,
 ) -> None:
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="exif") as pool:
@@ -238,23 +252,86 @@ def _in_threads(
             raise
 
 
+class _Done(NamedTuple):
+    """The result of one photo: whether it was changed or uploaded before, why it failed, and what it is known by."""
+
+    changed: bool = False
+    uploaded: bool = False
+    error: str | None = None
+    identity: Identity | None = None
+    doubts: str = ""
+
+
 def _write(
     record: Mapping[Any, Any],
     tags_of: Callable[[Mapping[str, Any]], Tags],
+    uploaded: Callable[[Mapping[str, Any], bytes, Identity], bool] | None,
     *,
     keep_original: bool,
     copies: tuple[Path, Path] | None,
-    doubts: list[str],
-) -> bool | str:
-    """Write one photo; return whether it was changed, or why it could not be."""
+) -> _Done:
+    """Write one photo."""
     path = record["path"]
+    known: Identity | None = None
+    there = False
+    doubts: list[str] = []
+
+    def tags(content: bytes) -> Tags | None:
+        # The whole photo is read here anyway, so this costs no more than the digest.
+        nonlocal known, there
+        known = _named(of_photo(content), record)
+        there = uploaded is not None and uploaded(record, content, known)
+        return None if there else _with_id(tags_of({**record, "photo_uuid": known.photo_uuid}), known)
+
     try:
         target = None if copies is None else copies[1] / os.path.relpath(path, copies[0])
-        return write_exif(path, tags_of(record), keep_original=keep_original, target=target, doubts=doubts)
+        changed = write_exif(path, tags, keep_original=keep_original, target=target, doubts=doubts)
     except (FileError, FormatError, InputError) as error:
         if "disk is full" in str(error) or "quota" in str(error):
             raise
-        return str(error)
+        return _Done(error=str(error), identity=known)
+    return _Done(changed=changed, uploaded=there, identity=known, doubts="; ".join(doubts))
+
+
+def _with_id(tags: Tags, known: Identity) -> Tags:
+    """Return tags with the id of the photo where they change its time, which it is known by."""
+    if tags.captured is None and "DateTimeOriginal" not in tags.exif:
+        return tags
+    return replace(tags, absent={**tags.absent, "ImageUniqueID": known.unique})
+
+
+def _named(known: Identity, record: Mapping[Any, Any]) -> Identity:
+    """Return what a photo is known by with its id: the one inside, else the one in its row, else the photo's own."""
+    noted, picture = record.get("photo_uuid"), record.get("picture")
+    if known.given is None and isinstance(noted, str) and (not isinstance(picture, str) or picture == known.picture):
+        known = known._replace(given=noted)
+    return known._replace(given=known.photo_uuid)
+
+
+def _with_identities(images: gpd.GeoDataFrame, done: Mapping[int, _Done]) -> gpd.GeoDataFrame:
+    """Return images with what those that were read are known by, and whether they were uploaded."""
+    import pandas as pd
+
+    from mlygeo import dtypes
+
+    read = {row: each.identity for row, each in done.items() if each.identity is not None}
+    columns: dict[str, Any] = {}
+    for name, values in (
+        ("photo_uuid", {row: each.photo_uuid for row, each in read.items()}),
+        ("picture", {row: each.picture for row, each in read.items()}),
+        ("original_time", {row: each.time for row, each in read.items()}),
+    ):
+        column = images[name] if name in images.columns else dtypes.nulls("str", len(images), images.index)
+        column = pd.Series(column, index=images.index, dtype="str")
+        column.iloc[list(values)] = list(values.values())
+        columns[name] = column
+    there = (
+        images["uploaded"].to_numpy(dtype=bool).copy()
+        if "uploaded" in images.columns
+        else np.zeros(len(images), dtype=bool)
+    )
+    there[[row for row, each in done.items() if each.uploaded]] = True
+    return images.assign(**columns, uploaded=there)
 
 
 def _column(errors: Objects, images: gpd.GeoDataFrame) -> Any:

@@ -12,12 +12,16 @@ from mlygeo.pipelines.job import Job, public, version
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     import pandas as pd
 
     from mlygeo.net.http import Service
+    from mlygeo.pipelines.options import SignedIn
+    from mlygeo.pipelines.options import User as UserOptions
+    from mlygeo.progress import Progress
     from mlygeo.providers import Accounts, Credentials, User
+    from mlygeo.uploads.owner import Account
 
     PathLike = str | os.PathLike[str]
 
@@ -127,6 +131,65 @@ def authenticate(
     place = "the system's keyring" if keyring else str(credentials.path)
     text = f"signed in as {signed_in.user_name or name} (user key {signed_in.user_key}); the token is in {place}"
     return _job(credentials, text)
+
+
+def account_to_upload_with(
+    user: UserOptions,
+    signed_in: SignedIn,
+    *,
+    max_attempts: int | None,
+    named: Collection[str] | None = None,
+    progress: Progress | None = None,
+) -> Account:
+    """
+    Return the account to upload with; at a terminal, a user who has not signed in is asked to do so first.
+
+    The user is shown before anything is sent.
+
+    Parameters
+    ----------
+    user, signed_in, max_attempts
+        The options of the upload.
+    named
+        Users that the images name; None if the images are not known.
+    progress
+        Where the user is shown.
+
+    Raises
+    ------
+    CredentialsError
+        If nobody has signed in, and there is no terminal to ask at; or another user than the images name.
+    """
+    from mlygeo.uploads.owner import account_of
+
+    def found() -> Account:
+        return account_of(
+            service=signed_in.service, user_name=user.user_name, token=signed_in.token, token_file=signed_in.token_file,
+            max_attempts=max_attempts, config_file=signed_in.config_file, named=named,
+        )  # fmt: skip
+
+    try:
+        account = found()
+    except CredentialsError as error:
+        if not _is_new(user.user_name, signed_in, named or ()):
+            raise
+        sys.stderr.write(f"{error}\n")
+        authenticate(user_name=user.user_name or next(iter(named or ()), None), config_file=signed_in.config_file)
+        account = found()
+    if progress is not None:
+        progress.note(f"uploading as {account.user_name or account.user_key} (user key {account.user_key})")
+    return account
+
+
+def _is_new(user_name: str | None, signed_in: SignedIn, named: Collection[str]) -> bool:
+    """Return whether the user of an upload has not signed in, and can be asked to."""
+    if any(given is not None for given in (signed_in.service, signed_in.token, signed_in.token_file)):
+        return False
+    users = _accounts(None).credentials(signed_in.config_file)
+    if not _may_prompt() or users.token_beside() is not None or len(set(named)) > 1:
+        return False
+    name = user_name or next(iter(named), None)
+    return not users.users if name is None else users.named(name) is None
 
 
 @public

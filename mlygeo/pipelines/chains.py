@@ -25,7 +25,7 @@ from mlygeo.pipelines.options import (
     VideoSampling,
 )
 from mlygeo.pipelines.processing import check_file_types, process, run_process
-from mlygeo.pipelines.uploads import run_upload, upload
+from mlygeo.pipelines.uploads import run_upload, track_for_videos, upload
 from mlygeo.pipelines.video import frames_folder, listed, read_track, run_sampling, sample_video
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ def process_and_upload(
     split_import_path: PathLike | None = None,
     push_images: bool = False,
     dry_run: bool = False,
+    track: PathLike | None = None,
+    video_start_time: int | None = None,
     reupload: bool = False,
     manual_done: bool = False,
     number_threads: int | None = None,
@@ -113,8 +115,8 @@ def process_and_upload(
     """
     Process photos, and upload what was made of them.
 
-    The same as `process` and then `upload`, with the options of both. With `dry_run` nothing is written
-    and nothing sent.
+    The same as `process` and then `upload`, with the options of both. Videos are uploaded as `upload`
+    does it, also where there are no photos. With `dry_run` nothing is written and nothing sent.
 
     Returns
     -------
@@ -218,6 +220,8 @@ def process_and_upload(
         described=described,
         signed_in=signed_in,
         uploading=uploading,
+        track=track,
+        video_start_time=video_start_time,
     )
 
 
@@ -606,18 +610,22 @@ def _process_and_upload(
     described: Described,
     signed_in: SignedIn,
     uploading: Uploading,
+    track: PathLike | None = None,
+    video_start_time: int | None = None,
 ) -> Job[pd.DataFrame]:
     from mlygeo.pipelines.sorting import then_sorted
     from mlygeo.uploads import found
 
     def upload_from(path: PathLike) -> Job[pd.DataFrame]:
         return run_upload(
-            path, described, user, signed_in, uploading, output=None, dry_run=folder.dry_run, progress=folder.progress
-        )
+            path, described, user, signed_in, uploading, output=None, dry_run=folder.dry_run,
+            progress=folder.progress, track=track, video_start_time=video_start_time,
+        )  # fmt: skip
 
     sorting.warn()
+    track_for_videos(track, video_start_time, None)  # errors are raised before any photo is changed
     _check_sign_in(user, signed_in, uploading, dry_run=folder.dry_run)
-    if found.IMAGE not in found.named(uploading.file_types):
+    if found.IMAGE not in found.named(uploading.file_types) or found.only_videos(import_path):
         return upload_from(import_path)
     # Photos are sorted by the result of their upload, so sorting comes last.
     processed = run_process(
@@ -652,14 +660,12 @@ def _check_sign_in(user: User, signed_in: SignedIn, uploading: Uploading, *, dry
     InputError
         If private images have no organization.
     """
+    from mlygeo.pipelines.account import account_to_upload_with
     from mlygeo.uploads import owner
 
     if dry_run:
         return
-    account = owner.account_of(
-        service=signed_in.service, user_name=user.user_name, token=signed_in.token, token_file=signed_in.token_file,
-        config_file=signed_in.config_file, max_attempts=uploading.max_attempts,
-    )  # fmt: skip
+    account = account_to_upload_with(user, signed_in, max_attempts=uploading.max_attempts)
     organization = owner.organization_of(account, user.organization_key, user.organization_name)
     if user.private and organization is None:
         raise InputError("private images belong to an organization", hint="give `organization_key`")
@@ -692,7 +698,8 @@ def _sample(
             hint="name one folder for all frames with `import_path`",
         )
     if how.geotag_source in LOG_ENDINGS and how.geotag_source_path is not None:
-        sampling, how = _along(Path(how.geotag_source_path).expanduser(), sampling, how, named, folder.progress)
+        log = Path(how.geotag_source_path).expanduser()
+        sampling, how = _along(log, sampling, how, named, folder.progress, skip_subfolders=folder.skip_subfolders)
     sampled = run_sampling(named, sampling, made, skip_subfolders=folder.skip_subfolders, progress=folder.progress)
     if not sampled.summary["frames"]:
         raise FormatError("; ".join(map(str, sampled.summary["failed"].values())) or "the videos show no frames")
@@ -700,22 +707,36 @@ def _sample(
 
 
 def _along(
-    log: Path, sampling: VideoSampling, how: Geotagging, videos: list[Path], progress: Progress | None
+    log: Path,
+    sampling: VideoSampling,
+    how: Geotagging,
+    videos: list[Path],
+    progress: Progress | None,
+    *,
+    skip_subfolders: bool,
 ) -> tuple[VideoSampling, Geotagging]:
     """
     Return the sampling of videos along the log that their frames are geotagged with, and the geotagging.
 
-    A video whose own clock is ignored starts with the log; several videos cannot all start with it. A log
-    that is needed here is read once, for both.
+    A recording whose own clock is ignored starts with the log, and its chapters follow. Several recordings cannot
+    all start with it: those that say when they were recorded keep their distances, and are placed by `process`. A
+    log that is needed here is read once, for both.
     """
+    from mlygeo.spatial.track import lines, start_us
+    from mlygeo.video.frames import find_videos
+    from mlygeo.video.recordings import recordings_of
+
     by_distance = sampling.video_sample_distance is not None and sampling.track is None
     by_start = how.use_gps_start_time and sampling.video_start_time is None
-    by_start = by_start and len(videos) == 1 and not videos[0].is_dir()
+    if by_start:
+        found = find_videos(videos, skip_subfolders=skip_subfolders)
+        by_start = recordings_of([video for video, _ in found]) == 1
     if not by_distance and not by_start:
         return sampling, how
     track = read_track(log, progress=progress)
-    if by_start and len(times := track["time"].dropna()):
-        sampling = replace(sampling, video_start_time=int(times.min().timestamp() * 1000))
+    if by_start and track["time"].notna().any():
+        merged, _ = lines(track)
+        sampling = replace(sampling, video_start_time=start_us(merged) // 1000)
     if by_distance:
         sampling = replace(sampling, track=track)
     if not log.is_dir():

@@ -778,10 +778,10 @@ class VideoSampling:
     video_sample_distance
         Metres along the track from one frame to the next, instead of seconds.
     video_start_time
-        Time of the start of the video, milliseconds since 1970 (UTC). Default: the time of the GPS in
-        the video, else the creation time in the file.
+        Time of the start of the video, milliseconds since 1970 (UTC), of which further chapters follow.
+        Default: the time of the GPS in the video, else the creation time in the file.
     video_duration_ratio
-        Seconds of the video to one second of time: 0.5 for a video that runs twice as fast as life.
+        Seconds of time to one second of the video: 0.5 for a video in slow motion at half the pace of life.
     track
         Where the videos went, by the times of their frames: a GPX, NMEA or CSV log, a tracks frame, or
         another video. Default: what the camera recorded in the video.
@@ -871,8 +871,8 @@ class Uploading:
         Upload everything, but do not finish the uploads: a terminal asks for that at the end; else
         the same command without this option finishes them.
     file_types
-        Only files of these types, with commas between: image, zip, blackvue, camm, and video for the
-        last two. Default: all.
+        Only files of these types, with commas between: image, zip, gopro, blackvue, camm, and video for
+        all videos. Default: all.
     number_threads
         Threads that prepare and send images; four of them send at once. Default: NUMBER_THREADS of
         the environment, else 5.

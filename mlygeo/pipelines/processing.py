@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import InputError
 from mlygeo.pipelines.job import Job, public, public_with
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mlygeo.photos.import_folder import PhotoImport
     from mlygeo.progress import Progress
     from mlygeo.readers.cameras import GeotagSource
+    from mlygeo.uploads.older import History
 
     PathLike = str | os.PathLike[str]
 
@@ -260,7 +262,8 @@ def run_process(
         _warn_of_opened(run.before, images)
         images = run.with_meta_data(images, meta)
         images = steps.with_places(images, how, track, by_folder=how.is_video)
-        images = steps.with_sequences(images, run.photos, cutting)
+        images = run.kept(steps.with_sequences(images, run.photos, cutting))
+        run.drop_copies()
         run.save(images)
         images = run.inserted(images, insertion)
         run.describe(images, insertion.desc_path)
@@ -274,15 +277,45 @@ def run_process(
     return job
 
 
-class Run(NamedTuple):
+@dataclass(frozen=True)
+class Run:
     """One run over a folder: its import, the photos' own tags, and the results of earlier runs."""
 
     place: PhotoImport
     photos: gpd.GeoDataFrame
     images: gpd.GeoDataFrame
     before: gpd.GeoDataFrame | None
+    history: History
     dry_run: bool
     files: list[Path]
+    written: list[str]
+
+    def kept(self, images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+        """
+        Return images in which uploaded photos have the results that they had when they were uploaded.
+
+        So has a duplicate of an uploaded photo. If photos are read again (`rerun`), new results count for
+        those that can be used.
+        """
+        from mlygeo.photos.import_folder import duplicates_of, with_results
+        from mlygeo.uploads import older
+
+        origins = self.place.origins(images["path"])
+        uploaded = self.history.outcomes(images, self.photos["first_path"], *origins) >= older.READY
+        images = images.assign(uploaded=uploaded)
+        if self.before is None or not uploaded.any():
+            return images
+        kept = uploaded | duplicates_of(self.before, origins[0], uploaded)
+        if self.place.rerun:
+            kept &= (images["error"].notna() | images["is_duplicate"]).to_numpy()
+        return with_results(images, self.before, origins[0], kept)
+
+    def drop_copies(self) -> None:
+        """Remove the copies that earlier runs made, as the older tools do at the start of every run."""
+        from mlygeo.places import COPIES
+
+        if not self.dry_run and self.before is not None:
+            self.place.drop_copies(self.place.folder / COPIES)
 
     def save(self, images: gpd.GeoDataFrame) -> None:
         """Write the frames, except in a dry run."""
@@ -318,15 +351,10 @@ class Run(NamedTuple):
         from mlygeo.photos.tags import description_tags
         from mlygeo.places import COPIES
         from mlygeo.providers import descriptions
-        from mlygeo.uploads import older
 
         ready = images["error"].isna().to_numpy() & ~images["is_duplicate"].to_numpy(dtype=bool)
-        # The history of uploads identifies a photo by its content, so an uploaded photo must not change.
-        uploaded = older.uploads_of(images, self.photos["first_path"]) >= older.READY
-        uploaded |= older.older_uploads_of(images, ready & ~uploaded)
-        if (ready & uploaded).any():
-            log.info("%d photos are uploaded already, and stay as they are", int((ready & uploaded).sum()))
-        ready &= ~uploaded
+        # An uploaded photo must stay as the service has it.
+        ready &= ~images["uploaded"].to_numpy(dtype=bool)
         copies = None
         if insertion.keep_original:
             copies = self.place.base, self.place.folder / COPIES
@@ -337,7 +365,14 @@ class Run(NamedTuple):
         def tags_of(image: Any) -> Any:
             return description_tags(image, description=descriptions().of(image), overwrite=asked)
 
-        written = insert_tags(images, tags_of, rows=ready, copies=copies, progress=self.place.progress)
+        written = insert_tags(
+            images, tags_of, rows=ready, uploaded=self.history.has, copies=copies, progress=self.place.progress
+        )
+        there = int(written["uploaded"].sum())
+        if there:
+            log.info("%d photos are uploaded already, and stay as they are", there)
+        done = ready & written["exif_written"].to_numpy(dtype=bool) & ~written["uploaded"].to_numpy(dtype=bool)
+        self.written[:] = written.loc[done, "path"].tolist()
         failed = written["error"].notna() & images["error"].isna()
         written = written.assign(failed_in=images["failed_in"].mask(failed, "exif-insert"))
         self.save(written)
@@ -370,6 +405,7 @@ def run_units(
     """
     from mlygeo.photos.import_folder import import_folder
     from mlygeo.pipelines import inputs, steps
+    from mlygeo.uploads.older import History
 
     place = inputs.photo_import(import_folder(import_path), folder)
     if goes_on and not place.was_processed:
@@ -380,11 +416,12 @@ def run_units(
     with place.held(dry_run=folder.dry_run):
         known = place.photos(dry_run=folder.dry_run)
         before = place.stored()
-        run = Run(place, known, place.images(known, before, again=again), before, folder.dry_run, [])
+        images = place.images(known, before, again=again)
+        run = Run(place, known, images, before, History(), folder.dry_run, [], [])
         images = work(run)
         if not run.files:
             run.save(images)
-    summary = steps.summary_of(images, passed_over=place.passed_over, files=run.files)
+    summary = steps.summary_of(images, passed_over=place.passed_over, files=run.files, written=len(run.written))
     said, failed = steps.headline(summary), list(summary["failed_files"])
     return Job(lambda: images, summary, said, lambda _: run.files, failed)
 
@@ -449,7 +486,9 @@ def extract_user_data(
         organization_key=organization_key,
         private=private,
     )
-    return run_units(import_path, lambda run: steps.with_user(run.images, user), folder=folder, again=("user",))
+    return run_units(
+        import_path, lambda run: run.kept(steps.with_user(run.images, user)), folder=folder, again=("user",)
+    )
 
 
 @public
@@ -510,7 +549,9 @@ def extract_import_meta_data(
         camera_uuid=camera_uuid,
         custom_meta_data=custom_meta_data,
     )
-    return run_units(import_path, lambda run: run.with_meta_data(run.images, meta), folder=folder, again=("meta-data",))
+    return run_units(
+        import_path, lambda run: run.kept(run.with_meta_data(run.images, meta)), folder=folder, again=("meta-data",)
+    )
 
 
 @public
@@ -576,7 +617,7 @@ def extract_geotag_data(
 
     def work(run: Run) -> gpd.GeoDataFrame:
         track = track_of(how, run.place.base, progress=progress)
-        return steps.with_places(run.images, how, track, by_folder=how.is_video)
+        return run.kept(steps.with_places(run.images, how, track, by_folder=how.is_video))
 
     # Sequences that were cut from other positions would be wrong.
     return run_units(import_path, work, folder=folder, again=("geotag", "sequence"))
@@ -642,7 +683,7 @@ def extract_sequence_data(
     )
 
     def work(run: Run) -> gpd.GeoDataFrame:
-        return steps.with_sequences(steps.checked(run.images), run.photos, cutting)
+        return run.kept(steps.with_sequences(steps.checked(run.images), run.photos, cutting))
 
     return run_units(import_path, work, folder=folder, again=("sequence",))
 
@@ -687,7 +728,7 @@ def extract_upload_params(
     )
 
     def work(run: Run) -> gpd.GeoDataFrame:
-        images = steps.with_user_name(run.images, user_name)
+        images = run.kept(steps.with_user_name(run.images, user_name))
         run.save(images)
         run.describe(images, desc_path)
         return images
@@ -749,5 +790,5 @@ def exif_insert(
         desc_path=None,
     )
     return run_units(
-        import_path, lambda run: run.inserted(run.images, insertion), folder=folder, again=(), goes_on=True
+        import_path, lambda run: run.inserted(run.kept(run.images), insertion), folder=folder, again=(), goes_on=True
     )

@@ -17,7 +17,6 @@ from mlygeo.pipelines.options import PhotoFolder, Sorting
 
 if TYPE_CHECKING:
     import geopandas as gpd
-    import pandas as pd
 
     from mlygeo.photos.import_folder import PhotoImport
     from mlygeo.pipelines.job import T
@@ -177,7 +176,7 @@ def run_sorting(import_path: PathLike, *, folder: PhotoFolder, sorting: Sorting)
     place = inputs.photo_import(import_folder(import_path), replace(folder, rerun=False))
     with place.held(dry_run=dry_run):
         images = place.images(known := place.photos(dry_run=dry_run), place.stored(), again=())
-        images = images.assign(status=_status(images, known["first_path"], place))
+        images = images.assign(status=_status(images, known, place))
         targets = _targets(images, known, place, sorting)
         failed: dict[str, str] = {}
         files: list[Path] = []
@@ -233,7 +232,7 @@ def _folder(import_path: PathLike | None, video_import_path: PathLike | None) ->
     return (named if named.is_dir() else named.parent) / FOLDER
 
 
-def _status(images: gpd.GeoDataFrame, first_paths: pd.Series, place: PhotoImport) -> Any:
+def _status(images: gpd.GeoDataFrame, known: gpd.GeoDataFrame, place: PhotoImport) -> Any:
     """Return the status of each photo."""
     import numpy as np
     import pandas as pd
@@ -245,7 +244,7 @@ def _status(images: gpd.GeoDataFrame, first_paths: pd.Series, place: PhotoImport
     status[images["is_duplicate"].to_numpy(dtype=bool)] = "duplicate"
     if not place.was_processed:
         status[:] = "not_processed"
-    outcomes = older.uploads_of(images, first_paths)
+    outcomes = older.History().outcomes(images, known["first_path"], *place.origins(images["path"]))
     status[outcomes == older.FAILED] = "failed_upload"
     status[outcomes == older.DONE] = "uploaded"
     return pd.Series(status, index=images.index, dtype="str")
@@ -334,7 +333,7 @@ def _undone(place: PhotoImport, *, dry_run: bool) -> Job[Any]:
         finally:
             _follow(place, {now: origin for now, origin in back.items() if os.path.lexists(origin)})
     images = place.images(known := place.photos(dry_run=dry_run), place.stored(), again=())
-    images = images.assign(status=_status(images, known["first_path"], place))
+    images = images.assign(status=_status(images, known, place))
     images = images.assign(target=images["path"].map(back).astype("str").where(images["path"].isin(back)))
     facts = {"moved": moved, "would_be_moved": back if dry_run else {}, "not_moved": failed, "version": version()}
     said = f"{counted(len(back), 'photo')} would be put back" if dry_run else f"{counted(len(moved), 'photo')} put back"
@@ -347,9 +346,22 @@ def _mapping(images: gpd.GeoDataFrame, place: PhotoImport) -> list[Path]:
 
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    for path, name in zip(images["path"], images["photo_uuid"], strict=True):
+    for path, name in zip(images["path"], _photo_uuids(images), strict=True):
         writer.writerow([os.path.relpath(path, place.base), name])
     return [store.write_text(text.getvalue(), place.base.parent / f"{place.base.name}{MAPPING_SUFFIX}")]
+
+
+def _photo_uuids(images: gpd.GeoDataFrame) -> list[str]:
+    """Return the id of each photo; those without one in their row are read."""
+    from mlygeo.formats.identity import of_photo
+
+    found = []
+    for path, name in zip(images["path"], images["photo_uuid"], strict=True):
+        try:
+            found.append(name if isinstance(name, str) else of_photo(Path(path).read_bytes()).photo_uuid)
+        except OSError:
+            found.append("")
+    return found
 
 
 def _summary(images: gpd.GeoDataFrame) -> dict[str, Any]:

@@ -175,7 +175,9 @@ def with_places(
         is then geotagged with the track of its own video, if there is one.
     """
     from mlygeo.readers.photos import in_local_time
+    from mlygeo.readers.sampled import with_facts
 
+    images = with_facts(images)
     if how.local_time:
         local = images["time_source"].isin(ZONELESS)
         images = in_local_time(images)
@@ -224,8 +226,13 @@ def _with_offsets(images: gpd.GeoDataFrame, how: Geotagging) -> gpd.GeoDataFrame
 
 
 def _on_track(images: gpd.GeoDataFrame, how: Geotagging, track: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    from mlygeo.readers.sampled import with_times_from
     from mlygeo.spatial.geotag import geotag
+    from mlygeo.spatial.track import lines, start_us
 
+    if how.use_gps_start_time:
+        merged, _ = lines(track)
+        images = with_times_from(images, start_us(merged) // 1000)
     return geotag(
         images,
         track,
@@ -528,18 +535,33 @@ def doubts(summary: dict[str, Any], *, column: str = "problem") -> list[str]:
     return lines
 
 
-def summary_of(images: gpd.GeoDataFrame, *, passed_over: int, files: list[Path]) -> dict[str, Any]:
-    """Return the summary of a frame of an import, JSON."""
+def summary_of(images: gpd.GeoDataFrame, *, passed_over: int, files: list[Path], written: int = 0) -> dict[str, Any]:
+    """
+    Return the summary of a run, JSON; an uploaded photo counts as uploaded, not as failed.
+
+    Parameters
+    ----------
+    images
+        The frame of the run.
+    passed_over
+        Number of pictures of other kinds.
+    files
+        The written files.
+    written
+        Number of photos into which this run has written tags.
+    """
     from mlygeo.spatial.sequences import summarise
 
-    errors = images["error"].dropna()
+    uploaded = images["uploaded"].to_numpy(dtype=bool)
+    errors = images.loc[~uploaded, "error"].dropna()
     ready = images["error"].isna() & ~images["is_duplicate"]
     sequences = summarise(images[ready]) if ready.any() else None
     kinds = errors.map(kind_of).value_counts()
     return {
         "photos": len(images),
         "ready": int(ready.sum()),
-        "duplicates": int(images["is_duplicate"].sum()),
+        "uploaded": int(uploaded.sum()),
+        "duplicates": int((images["is_duplicate"] & ~uploaded).sum()),
         "failed": len(errors),
         "reasons": {str(kind): int(count) for kind, count in kinds.items()},
         "problems": problems_of(images["problem"]),
@@ -547,10 +569,10 @@ def summary_of(images: gpd.GeoDataFrame, *, passed_over: int, files: list[Path])
         "without_time_zone": int(without_zone(images).sum()),
         "sequences": 0 if sequences is None else len(sequences),
         "length_m": 0.0 if sequences is None else round(float(sequences["length_m"].fillna(0).sum()), 1),
-        "exif_written": int(images["exif_written"].sum()),
+        "exif_written": written,
         "warnings": int(images["warning"].notna().sum()) if "warning" in images.columns else 0,
         "pictures_of_other_kinds": passed_over,
-        "failed_files": failures(images),
+        "failed_files": failures(images[~uploaded]),
         "files": [str(file) for file in files],
         "version": version(),
     }
@@ -567,6 +589,8 @@ def headline(summary: dict[str, Any]) -> str:
     text = f"{counted(summary['photos'], 'photo')}: {summary['ready']:,} ready"
     if summary["sequences"]:
         text += f" in {counted(summary['sequences'], 'sequence')} ({summary['length_m'] / 1000:,.1f} km)"
+    if summary["uploaded"]:
+        text += f", {summary['uploaded']:,} uploaded before (they stay as they are)"
     if summary["duplicates"]:
         text += f", {counted(summary['duplicates'], 'duplicate')} left out"
     if summary["exif_written"]:

@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
     from mlygeo.uploads.found import Import
     from mlygeo.uploads.items import Photo, WholeFile
     from mlygeo.uploads.ledger import UploadLedger
+    from mlygeo.uploads.older import Before
     from mlygeo.uploads.owner import Account
     from mlygeo.uploads.run import Upload
+    from mlygeo.uploads.videos import GivenTrack
 
     PathLike = str | os.PathLike[str]
 
@@ -40,8 +43,15 @@ HISTORY_FILE = Path(".mlygeo") / "upload_history.parquet"
 
 ZIP_FOLDER = "zips"
 
+ZIPPED = {
+    "there": "left out that were uploaded before",
+    "older": "left out that were uploaded before by mapillary_tools",
+    "repeated": "the same as another",
+}
+"""What is said of images that are not put into an archive."""
+
 NAMED = 5
-"""Archives that are left out which the headline names; the summary names all."""
+"""Archives and videos that are left out which the headline names; the summary names all."""
 
 
 @public_with(Described, SignedIn, Uploading)
@@ -54,6 +64,8 @@ def upload(
     organization_key: str | None = None,
     organization_name: str | None = None,
     private: bool = False,
+    track: PathLike | None = None,
+    video_start_time: int | None = None,
     reupload: bool = False,
     manual_done: bool = False,
     skip_subfolders: bool = False,
@@ -78,6 +90,13 @@ def upload(
     to process are skipped and counted; that is no failure of the upload. Archives of a sequence (see
     'mlygeo zip') and videos of BlackVue and CAMM cameras go up whole; other archives are left out and
     named.
+
+    Other videos with positions go up as copies with a CAMM track, which are made while they are sent:
+    those of GoPro, those with sentences in a text track, and those whose positions are in the
+    description file, which count instead of the video's own. The originals stay as they are. A copy has
+    the pictures, the sound and all other tracks of the original. Videos without a usable track are left
+    out, with the reason: without positions, in fragments, faster than 400 km/h, or standing still (all
+    positions within 10 m). A track of another device is related to each video by the clock.
 
     Each image goes up for the organization that it names, and one that names none for the user alone,
     or the organization that 'mlygeo config edit' has set; a sequence of several owners becomes one
@@ -107,6 +126,12 @@ def upload(
     private
         The images are private to the organization: also those that go up as they are otherwise.
         Archives have to say so inside; videos cannot.
+    track
+        Where the videos went, by the clock: a GPX, NMEA or CSV log, a tracks frame, or another video.
+        Default: what a description file says, else what the camera recorded in the video.
+    video_start_time
+        Time of the start of the videos for `track`, milliseconds since 1970 (UTC). Default: the time of the
+        GPS in the video, else the creation time in the file.
     dry_run
         Upload nothing; say what would be uploaded.
 
@@ -147,8 +172,9 @@ def upload(
         max_attempts=max_attempts,
     )
     return run_upload(
-        import_path, described, user, signed_in, uploading, output=output, dry_run=dry_run, progress=progress
-    )
+        import_path, described, user, signed_in, uploading, output=output, dry_run=dry_run, progress=progress,
+        track=track, video_start_time=video_start_time,
+    )  # fmt: skip
 
 
 @public_with(Described)
@@ -159,6 +185,7 @@ def zip_sequences(
     desc_path: PathLike | None = None,
     skip_subfolders: bool = False,
     private: bool = False,
+    reupload: bool = False,
     progress: Progress | None = None,
 ) -> Job[pd.DataFrame]:
     """
@@ -167,7 +194,8 @@ def zip_sequences(
     An archive is called by the MD5 of its content, and the same images make the same archive; the
     images have their descriptions inside, with the organization and user that they name: images of
     one sequence that are for several organizations become several archives. 'mlygeo upload' takes
-    archives, and so does mapillary_tools, though that looks at no organization inside.
+    archives, and so does mapillary_tools, though that looks at no organization inside. Images that the
+    history of this machine knows as uploaded are left out and counted, and of equal photos one is taken.
 
     Parameters
     ----------
@@ -177,6 +205,8 @@ def zip_sequences(
         Folder for the archives. Default: zips.
     private
         Say in each description that the image is private, also in those that images have inside.
+    reupload
+        Take also images that were uploaded before.
 
     Returns
     -------
@@ -213,15 +243,19 @@ def zip_sequences(
         if not found.paths:
             return _nothing(found)
         _must_have_keys(found)
-        rows = _zipped(found, folder, progress=progress)
+        counts: dict[str, int] = {}
+        rows = _zipped(found, folder, counts, reupload=reupload, progress=progress)
     frame = pd.DataFrame.from_records(rows, columns=["path", "sequence_id", "images", "bytes"])
     frame = frame.astype({"path": "str", "sequence_id": "str", "images": "int64", "bytes": "int64"})
     images = int(frame["images"].sum())
     summary = {
         "archives": len(rows), "images": images, "bytes": int(frame["bytes"].sum()),
-        "folder": str(folder), "skipped": dict(+found.skipped), "failed": len(found.failed), "version": version(),
+        "there": counts.get("there", 0), "there_by_mapillary_tools": counts.get("older", 0),
+        "repeated": counts.get("repeated", 0), "folder": str(folder), "skipped": dict(+found.skipped),
+        "failed": len(found.failed), "version": version(),
     }  # fmt: skip
     headline = f"{counted(len(rows), 'archive')} of {counted(images, 'image')} in {folder}"
+    headline += "".join(f", {number:,} {ZIPPED[outcome]}" for outcome, number in counts.items())
     headline += _skipped(found)
     return Job(lambda: frame, summary, headline, failed=sorted(found.failed))
 
@@ -236,6 +270,8 @@ def run_upload(
     output: PathLike | None,
     dry_run: bool,
     progress: Progress | None,
+    track: PathLike | None = None,
+    video_start_time: int | None = None,
 ) -> Job[pd.DataFrame]:
     """
     Upload the images and files of a folder; see `upload`.
@@ -258,12 +294,15 @@ def run_upload(
         Whether it is a dry run.
     progress
         Where progress is shown; None shows none.
+    track, video_start_time
+        The track of the videos, and when they start.
     """
     from mlygeo.pipelines import inputs
+    from mlygeo.pipelines.account import account_to_upload_with
     from mlygeo.providers import needed, provider_of
     from mlygeo.uploads.found import gather, give_owners, named, only
     from mlygeo.uploads.ledger import UploadLedger
-    from mlygeo.uploads.owner import account_of, organizations_of
+    from mlygeo.uploads.owner import organizations_of
 
     with inputs.held(import_path, "upload", dry_run=dry_run, progress=progress):
         threads = _setting("number_threads", uploading.number_threads, THREADS)
@@ -277,16 +316,18 @@ def run_upload(
             skip_subfolders=described.skip_subfolders,
             private=user.private,
             file_types=service.file_types,
+            track=track_for_videos(track, video_start_time, progress),
         )
+        if track is not None and not any(each.kind == "video" for each in found.files):
+            log.warning("`track` has no effect: it is for videos, and none is uploaded")
         found = only(found, types, service.file_types)
         if not found.paths:
             return _nothing(found)
         place = service.place(signed_in.service)
         if dry_run:
             return _rehearsed(found, place, reupload=uploading.reupload)
-        account = account_of(
-            service=signed_in.service, user_name=user.user_name, token=signed_in.token, token_file=signed_in.token_file,
-            max_attempts=attempts, config_file=signed_in.config_file, named=found.users,
+        account = account_to_upload_with(
+            user, signed_in, max_attempts=attempts, named=found.users, progress=progress
         )  # fmt: skip
         keys = organizations_of(account, user.organization_key, user.organization_name, owners=found.owners)
         give_owners(found, keys)
@@ -300,7 +341,38 @@ def run_upload(
             finally:
                 rows = ledger.rows([*found.paths, *found.failed])
                 written = _write_history(rows, output, import_path)
-        return _report(found, outcome, rows, written, seconds=time.monotonic() - started)
+        job = _report(found, outcome, rows, written, seconds=time.monotonic() - started)
+    return replace(job, summary={**job.summary, "user_name": account.user_name, "user_key": account.user_key})
+
+
+def track_for_videos(track: PathLike | None, start_ms: int | None, progress: Progress | None) -> GivenTrack | None:
+    """
+    Return the track that a user gives for videos; None if none is given.
+
+    Parameters
+    ----------
+    track
+        The track, as `upload` takes it.
+    start_ms
+        When the videos start, milliseconds since 1970; None for what they say.
+    progress
+        Where progress is shown; None shows none.
+
+    Raises
+    ------
+    InputError
+        If the start is given without a track, or makes no sense.
+    FileError, FormatError, FrameError
+        If the track cannot be read, or has no times.
+    """
+    from mlygeo.pipelines import video
+    from mlygeo.uploads.videos import given_track
+
+    if track is None:
+        if start_ms is not None:
+            raise InputError("`video_start_time` has an effect only with `track`")
+        return None
+    return given_track(video.read_track(track, progress=progress), start_ms)
 
 
 def _must_have_keys(found: Import) -> None:
@@ -314,15 +386,24 @@ def _must_have_keys(found: Import) -> None:
         )
 
 
-def _zipped(found: Import, folder: Path, *, progress: Progress | None) -> list[tuple[str, str, int, int]]:
-    """Write the archives; return path, sequence, number of images and bytes of each."""
+def _zipped(
+    found: Import, folder: Path, counts: dict[str, int], *, reupload: bool, progress: Progress | None
+) -> list[tuple[str, str, int, int]]:
+    """Write the archives; return path, sequence, number of images and bytes of each. Count what is left out."""
     from mlygeo.progress import Progress
+    from mlygeo.providers import needed, provider
     from mlygeo.uploads.archives import write_zip
+    from mlygeo.uploads.older import Before
 
     rows: list[tuple[str, str, int, int]] = []
-    with (progress or Progress()).bar("zipping", total=len(found.sequences), unit="sequences") as bar:
+    who = provider()
+    place = needed(who.uploads, who, "uploads").place(None)
+    with (
+        (progress or Progress()).bar("zipping", total=len(found.sequences), unit="sequences") as bar,
+        Before(place, reupload=reupload) as before,
+    ):
         for sequence in found.sequences:
-            contents = _Contents(sequence.photos, found.failed)
+            contents = _Contents(sequence.photos, found.failed, before, counts)
             path = write_zip(contents, folder)
             if contents.number:
                 rows.append((str(path), sequence.name, contents.number, path.stat().st_size))
@@ -335,22 +416,29 @@ def _zipped(found: Import, folder: Path, *, progress: Progress | None) -> list[t
 class _Contents:
     """The images of a sequence for its archive, one after another; `number` counts them."""
 
-    def __init__(self, photos: Iterable[Photo], failed: dict[str, str]) -> None:
-        self._photos, self._failed = photos, failed
+    def __init__(self, photos: Iterable[Photo], failed: dict[str, str], before: Before, counts: dict[str, int]) -> None:
+        self._photos, self._failed, self._before, self._counts = photos, failed, before, counts
         self.number = 0
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
-        from mlygeo.uploads.items import prepared
+        from mlygeo.uploads.items import described, known_by, prepared
 
         for photo in self._photos:
             try:
                 original = Path(photo.path).read_bytes()
-                body = prepared(original, photo.description)
+                md5, known = (
+                    hashlib.md5(original, usedforsecurity=False).hexdigest(),
+                    known_by(original, photo.description),
+                )
+                if (outcome := self._before.outcome_of(photo, md5, known)) is not None:
+                    self._counts[outcome] = self._counts.get(outcome, 0) + 1
+                    continue
+                body = prepared(original, described(photo, known))
             except (OSError, FormatError, InputError) as error:
                 self._failed[photo.path] = getattr(error, "strerror", None) or str(error)
                 continue
             self.number += 1
-            yield hashlib.md5(original, usedforsecurity=False).hexdigest(), body
+            yield md5, body
 
 
 def _setting(name: str, given: int | None, default: int | None) -> int | None:
@@ -419,48 +507,36 @@ def _ask_to_finish(run: Upload, progress: Progress | None) -> None:
 
 def _rehearsed(found: Import, place: str, *, reupload: bool) -> Job[pd.DataFrame]:
     """Return what would be uploaded; files are read, and the service is not used."""
-    there = older = 0
+    from mlygeo.uploads.older import Before
+
+    counts = {"there": 0, "older": 0, "repeated": 0}
     todo = found.bytes
-    for size, by_us in () if reupload else _uploaded_before(found, place):
-        there += by_us
-        older += not by_us
-        todo -= size
+    with contextlib.ExitStack() as stack:
+        before = stack.enter_context(Before(place, reupload=reupload))
+        items: list[Photo | WholeFile] = [photo for sequence in found.sequences for photo in sequence.photos]
+        for each in [*items, *found.files]:
+            with contextlib.suppress(OSError):
+                if (outcome := before.outcome(each)) is not None:
+                    counts[outcome] += 1
+                    todo -= each.size
+    there, older, repeated = counts.values()
     images = sum(len(sequence.photos) for sequence in found.sequences)
+    copies = sum(file.recipe is not None for file in found.files)
     summary = {
-        "images": images, "sequences": len(found.sequences), "files": len(found.files), "there": there,
-        "there_by_mapillary_tools": older, "bytes": todo, "skipped": dict(+found.skipped),
-        "left_out": found.left_out, "failed": len(found.failed), "version": version(),
+        "images": images, "sequences": len(found.sequences), "files": len(found.files), "copies": copies,
+        "there": there, "there_by_mapillary_tools": older, "repeated": repeated, "bytes": todo,
+        "skipped": dict(+found.skipped),
+        "left_out": found.left_out, "failed": len(found.failed), "users": sorted(found.users), "version": version(),
     }  # fmt: skip
     headline = (
         f"{counted(images, 'image')} in {counted(len(found.sequences), 'sequence')} and "
         f"{counted(len(found.files), 'whole file')}: {there:,} uploaded before, "
         + f"{older:,} by mapillary_tools, " * bool(older)
-        + f"{len(found.paths) - there - older:,} to upload ({_megabytes(todo)}){_skipped(found)}; nothing was uploaded"
+        + f"{repeated:,} the same as another, " * bool(repeated)
+        + f"{len(found.paths) - there - older - repeated:,} to upload ({_megabytes(todo)}){_skipped(found)}; "
+        "nothing was uploaded" + _videos(found, copies, "goes", "go")
     )
     return Job(_no_frame, summary, headline, failed=sorted(found.failed))
-
-
-def _uploaded_before(found: Import, place: str) -> Iterator[tuple[int, bool]]:
-    """Yield the size of each file that was uploaded before, and whether mlygeo uploaded it."""
-    from mlygeo.places import default_folder
-    from mlygeo.uploads import archives
-    from mlygeo.uploads.ledger import FILE, UploadLedger
-    from mlygeo.uploads.older import OlderUploads
-
-    older = OlderUploads()
-    with contextlib.ExitStack() as stack:
-        ledger = None
-        if (default_folder() / FILE).is_file():
-            ledger = stack.enter_context(UploadLedger(place))
-        items: list[Photo | WholeFile] = [photo for sequence in found.sequences for photo in sequence.photos]
-        for each in [*items, *found.files]:
-            with contextlib.suppress(OSError):
-                md5 = archives.md5_of(Path(each.path))
-                known = None if ledger is None else ledger.find(md5=md5)
-                if known is not None and known.status == "done":
-                    yield each.size, known.reason is None
-                elif known is None and older.has(each, md5):
-                    yield each.size, False
 
 
 def _nothing(found: Import) -> Job[pd.DataFrame]:
@@ -473,7 +549,7 @@ def _nothing(found: Import) -> Job[pd.DataFrame]:
         "images": 0, "skipped": dict(+found.skipped), "left_out": found.left_out, "failed": len(found.failed),
         "version": version(),
     }  # fmt: skip
-    headline = f"there is nothing to upload{_skipped(found)}{_reason(found.failed)}"
+    headline = f"there is nothing to upload{_skipped(found)}{_videos(found, 0, '', '')}{_reason(found.failed)}"
     return Job(_no_frame, summary, headline, failed=sorted(found.failed))
 
 
@@ -486,9 +562,11 @@ def _report(
         "sequences": outcome.sequences,
         "zips": outcome.zips,
         "videos": outcome.videos,
+        "copies": outcome.copies,
         "there": outcome.there,
         "there_by_mapillary_tools": outcome.older,
         "repeated": outcome.repeated,
+        "other_time": outcome.other_time,
         "ready": len(outcome.ready),
         "unfinished": outcome.unfinished,
         "failed": len(failed),
@@ -504,8 +582,8 @@ def _report(
         parts += [f"{counted(number, word)} finished"] * bool(number)
     parts += [f"{outcome.there:,} uploaded before"] * bool(outcome.there)
     parts += [f"{outcome.older:,} uploaded before by mapillary_tools"] * bool(outcome.older)
-    parts += [f"{outcome.repeated:,} with the same content as another"] * bool(outcome.repeated)
-    headline = ", ".join(parts) + _skipped(found, len(outcome.failed))
+    parts += [f"{outcome.repeated:,} the same as another"] * bool(outcome.repeated)
+    headline = ", ".join(parts) + _skipped(found, len(outcome.failed)) + _videos(found, outcome.copies, "went", "went")
     if outcome.ready:
         headline += (
             f"\n{counted(len(outcome.ready), 'upload')} ready; without `manual_done` the same command finishes them"
@@ -546,10 +624,20 @@ def _write_history(
 def _skipped(found: Import, more: int = 0) -> str:
     parts = [f"{number:,} {reason}" for reason, number in sorted((+found.skipped).items())]
     text = f"; skipped: {', '.join(parts)}" if parts else ""
-    if names := sorted(Path(path).name for path in found.left_out):
+    if names := sorted(Path(path).name for path in found.left_out if path.lower().endswith(".zip")):
         text += f" ({', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''}: no archives of a sequence)"
     failed = len(found.failed) + more
     return text + (f"; {failed:,} failed" if failed else "")
+
+
+def _videos(found: Import, copies: int, one: str, several: str) -> str:
+    """Return lines about the videos that are sent as copies, and those that are left out."""
+    lines = [f"{copies:,} videos {several} up as copies with a CAMM track; the originals stay"] * (copies > 1)
+    lines += [f"1 video {one} up as a copy with a CAMM track; the original stays"] * (copies == 1)
+    reasons = [reason for path, reason in sorted(found.left_out.items()) if not path.lower().endswith(".zip")]
+    lines += [f"left out: {reason}" for reason in reasons[:NAMED]]
+    lines += [f"left out: {len(reasons) - NAMED:,} more videos"] * (len(reasons) > NAMED)
+    return "".join(f"\n{line}" for line in lines)
 
 
 def _reason(failed: dict[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,9 +102,9 @@ def sample_video(
     """
     Sample videos into JPEG files with capture time and, where a track was recorded, position and heading.
 
-    Each frame is exactly the one that the video shows at its time. Frames that are there already are not
-    made again, so an interrupted run goes on where it stopped. Of a damaged video the readable frames
-    are made, and a row says what is missing.
+    Each frame is exactly the one that the video shows at its time. Chapters of one recording follow one another
+    by their lengths. Frames that are there already are not made again, so an interrupted run goes on where it
+    stopped. Of a damaged video the readable frames are made, and a row says what is missing.
 
     Parameters
     ----------
@@ -119,13 +120,14 @@ def sample_video(
     Returns
     -------
     images
-        Frame of local images, with `video` and `video_time_s`; `time_source` says where times come from.
-        A video that was not sampled whole has a row of its own, with `error`.
+        Frame of local images, with `video` and `video_time_s`; `time_source` says where times come from, and
+        `warning` what is in doubt. Frames of a video that does not say when it was recorded have no
+        `captured_at`. A video that was not sampled whole has a row of its own, with `error`.
 
     Raises
     ------
     InputError
-        If there is no video, or an option makes no sense.
+        If there is no video, an option makes no sense, or one start time is given for several recordings.
     FileError
         If a path does not exist, or holds no video.
     FormatError, FrameError
@@ -200,18 +202,27 @@ def _read(
             bar.advance()
     if not parts:
         raise errors[0]
+    left_out: Counter[str] = Counter()
+    problems: Counter[str] = Counter()
+    for part in parts:
+        left_out.update(part.attrs.get("left_out", {}))
+        problems.update(part.attrs.get("problems", []))
     joined = _joined(parts)
+    joined.attrs |= {"left_out": dict(left_out), "problems": list(problems)}
     summary: dict[str, Any] = {
         "files": len(files),
         "tracks": int(joined["track_id"].nunique()),
         "points": len(joined),
-        "dropped": sum(sum(part.attrs.get("dropped", {}).values()) for part in parts),
+        "left_out": dict(left_out),
+        "problems": dict(problems),
         "failed": failed,
         "version": version(),
     }
     headline = f"{counted(len(joined), 'point')} in {counted(summary['tracks'], 'track')}"
-    if summary["dropped"]:
-        headline += f"; {counted(summary['dropped'], 'point')} without a good fix left out"
+    if left_out:
+        headline += "; left out: " + ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
+    if problems:
+        headline += f"; in doubt: {', '.join(problems)}"
     if failed:
         headline += f"; {counted(len(failed), 'file')} without a track"
 
@@ -248,7 +259,8 @@ def run_sampling(
         Where progress is shown; None shows none.
     """
     from mlygeo import store
-    from mlygeo.video.frames import find_videos, sample_frames
+    from mlygeo.video.frames import copies_among, find_videos, phrases, sample_frames
+    from mlygeo.video.recordings import NO_TIME
     from mlygeo.video.sampling import Sampling
 
     which = Sampling(
@@ -272,20 +284,33 @@ def run_sampling(
         hardware=made.hardware,
         progress=progress,
     )
+    if copies := copies_among(named, skip_subfolders=skip_subfolders):
+        images.attrs["left_out"] |= {"low-resolution copies": copies}
     wrong = images[images["error"].notna()]
     failed = dict(zip(wrong["path"], wrong["error"], strict=True))
     sampled = len(images) - len(wrong)
+    doubts = phrases(images)
     summary: dict[str, Any] = {
         "videos": len(found),
         "frames": sampled,
         "with_position": int(images.geometry.notna().sum()),
         "folders": sorted({str(target) for _, target in found}),
+        "left_out": images.attrs["left_out"],
+        "problems": doubts,
         "failed": failed,
         "version": version(),
     }
     headline = (
         f"{counted(sampled, 'frame')} of {counted(len(found), 'video')}, {summary['with_position']:,} with a position"
     )
+    without = int((images["error"].isna() & images["captured_at"].isna()).sum())
+    if without:
+        headline += f"; {counted(without, 'frame')} without a time, since their video does not say it"
+    if images.attrs["left_out"]:
+        words = (f"{count:,} {reason}" for reason, count in images.attrs["left_out"].items())
+        headline += f"; left out: {', '.join(words)}"
+    if others := [doubt for doubt in doubts if doubt != NO_TIME]:
+        headline += f"; in doubt: {'; '.join(others)}"
     if failed:
         headline += f"; {counted(len(failed), 'video')} not whole"
     return Job(lambda: images, summary, headline, lambda path: [store.write_frame(images, path)], list(failed))

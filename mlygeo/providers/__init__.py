@@ -507,6 +507,17 @@ class Pictures(Protocol):
         """Return owner and licence of a picture, by the name of its creator, if known."""
 
 
+class UploadSource(Protocol):
+    """A file to upload that is made while it is read."""
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+
+    def open(self) -> BinaryIO:
+        """Open it for reading, from any place."""
+
+
 class UploadSession(Protocol):
     """A session that sends files to a service; thread-safe, and a context manager."""
 
@@ -518,7 +529,7 @@ class UploadSession(Protocol):
 
     def send_file(
         self,
-        source: bytes | Path,
+        source: bytes | Path | UploadSource,
         *,
         md5: str,
         ending: Literal["jpg", "zip", "mp4"],

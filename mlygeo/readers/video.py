@@ -9,7 +9,8 @@ memory stay bounded.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -17,12 +18,13 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.formats import mp4
+from mlygeo.formats import chapters, mp4, times
 from mlygeo.readers.cameras import CAMERAS, reader_of
-from mlygeo.readers.cameras.positions import Points, Recorded, without_noise
+from mlygeo.readers.cameras.positions import Points, Recorded, on_the_timeline, without_noise
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
     from datetime import datetime
 
     import geopandas as gpd
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlygeo.readers.video")
 
 ENDINGS = frozenset(
-    {".mp4", ".mov", ".m4v", ".360", ".insv", ".lrv", ".avi", ".mkv", ".webm", ".ts", ".mts", ".m2ts", ".3gp", ".mpg",
-     ".mpeg", ".wmv"}
+    {".mp4", ".mov", ".m4v", ".360", ".insv", ".lrv", ".avi", ".mkv", ".webm", ".ts", ".mts", ".m2ts", ".3gp", ".3g2",
+     ".mpg", ".mpeg", ".vob", ".wmv", ".asf", ".flv", ".f4v", ".ogv", ".mxf", ".dv"}
 )  # fmt: skip
 """Endings of videos when a folder is searched."""
 
@@ -47,9 +49,10 @@ class VideoInfo:
     Facts from a video's headers.
 
     `start_time` is the creation time in the file; cameras write it in UTC, except GoPro, whose clock has
-    local time; None when unknown. `rotation` is the clockwise rotation that shows the pictures upright,
-    degrees; `width` and `height` are pixels as stored. `telemetry` names the source of positions, None
-    where there is none. `problem` says what is damaged.
+    local time; None when unknown, or impossible. `rotation` is the clockwise rotation that shows the pictures
+    upright, degrees; `width` and `height` are pixels as stored. `telemetry` names the source of positions, None
+    where there is none. `problem` says what is damaged, `warning` what is in doubt. `tracks_of_pictures` counts
+    the tracks of pictures, of which the largest is read.
     """
 
     path: str
@@ -67,6 +70,8 @@ class VideoInfo:
     telemetry: str | None
     filesize: int
     problem: str | None
+    warning: str | None = None
+    tracks_of_pictures: int = 1
 
 
 def read_video(
@@ -82,7 +87,10 @@ def read_video(
 
     Points without a fix, with a dilution of precision over `max_dop`, and far outliers are dropped, as in
     mapillary_tools. Points of unknown fix or precision are kept. Only times are interpolated: GoPro writes
-    about one a second, and the points between are spread evenly.
+    about one a second, and the points between are spread evenly. Points that the track's edit list hides are
+    dropped. Times that lie far from the others, as receivers write them before they know the time, do not count.
+    The times of the GPS are compared with the creation time of the file, by the rules of
+    `mlygeo.formats.times.decide`: roll-overs of the week number and wrong days are corrected, and it is said.
 
     Parameters
     ----------
@@ -104,10 +112,10 @@ def read_video(
     -------
     tracks
         Tracks frame in the order of the video, and the columns `video_time_s` (float64: seconds from the
-        start of the video), `fix` (Int64: 2 or 3 dimensions), `dop` and `speed_ms` (float64). `time` is
-        that of the GPS where there is one, null where no time is known. `attrs` has `source`, `make`,
-        `model`, `dropped` (the number of points that each filter dropped) and `gps_time` (whether the
-        times are the GPS's own).
+        first picture of the video), `fix` (Int64: 2 or 3 dimensions), `dop` and `speed_ms` (float64). `time`
+        is that of the GPS where there is one, null where no time is known. `attrs` has `source`, `make`,
+        `model`, `left_out` (the number of points, or only times, that were left out, by reason), `problems`
+        (what is in doubt) and `gps_time` (whether the times are the GPS's own).
 
     Raises
     ------
@@ -128,21 +136,35 @@ def read_video(
     with _opened(path) as file:
         size = path.stat().st_size
         movie = mp4.read_movie(file, size)
-        name, recorded = record_of(file, size, movie, source=source)
+        name, recorded, left_out = record_of(
+            file, size, movie, source=source,
+            cleaned=lambda points: without_noise(points, max_dop=max_dop, outliers=not keep_outliers),
+        )  # fmt: skip
     if movie is None and not len(recorded.points):
         raise FormatError(f"{path.name} is no MP4 or QuickTime video, or its headers are lost")
     if name is None:
         asked = "" if source == "auto" else f" of {source}"
-        raise FormatError(f"{path.name} holds no positions{asked}", hint="a GPX or NMEA log can be given beside it")
-    points, dropped = without_noise(recorded.points, max_dop=max_dop, outliers=not keep_outliers)
-    tracks = _frame(path.stem, points, start_time or (None if movie is None else movie.created))
+        why = "".join(f", {count:,} {reason}" for reason, count in left_out.items())
+        raise FormatError(
+            f"{path.name} holds no positions{asked}{why}", hint="a GPX or NMEA log can be given beside it"
+        )
+    created, wrong = _created(movie)
+    points, problems = _decided(recorded.points, created, path.stem)
+    if wrong and not np.isfinite(points.epoch_s).any():
+        problems = [*problems, wrong]
+    if recorded.track is not None:
+        problems += recorded.track.timeline.problems
+    tracks = _frame(path.stem, points, start_time or created)
     tracks.attrs |= {
-        "source": name, "make": recorded.make, "model": recorded.model, "dropped": dropped,
-        "gps_time": bool(np.isfinite(points.epoch_s).any()),
+        "source": name, "make": recorded.make, "model": recorded.model, "left_out": left_out,
+        "problems": problems, "gps_time": bool(np.isfinite(points.epoch_s).any()),
     }  # fmt: skip
+    for problem in problems:
+        log.warning("%s: %s", path.name, problem)
     log.info(
-        "%s: %s points of %s, %s dropped",
-        *(path.name, f"{len(points):,}", name, f"{sum(dropped.values()):,}"),
+        "%s: %s points of %s; left out: %s",
+        *(path.name, f"{len(points):,}", name),
+        ", ".join(f"{count:,} {reason}" for reason, count in tracks.attrs["left_out"].items()) or "none",
     )
     return tracks
 
@@ -176,7 +198,7 @@ def video_info(path: str | os.PathLike[str]) -> VideoInfo:
     with _opened(path) as file:
         size = path.stat().st_size
         movie = mp4.read_movie(file, size)
-        name, recorded = record_of(file, size, movie, source="auto", first_only=True)
+        name, recorded, _ = record_of(file, size, movie, source="auto", first_only=True)
     track = None if movie is None else movie.video
     if movie is not None and track is None and movie.fragmented:
         # FFmpeg would find none either, but would allocate as much memory as fragments claim.
@@ -186,9 +208,17 @@ def video_info(path: str | os.PathLike[str]) -> VideoInfo:
     shown = len(track.samples.shown)
     seconds = float(track.samples.duration.sum()) / track.timescale
     texts = movie.texts
+    created, wrong = _created(movie)
+    warnings = [wrong] if wrong else []
+    warnings += track.timeline.problems
+    pictures = sum(each.is_video for each in movie.tracks)
+    if pictures > 1:
+        halves = ", the parts of a sphere that are not joined" if path.suffix.lower() == ".360" else ""
+        warnings.append(f"it has {pictures} tracks of pictures{halves}, of which the first of the largest is read")
+    is_gopro = any(b"gpmd" in each.formats for each in movie.tracks)
     return VideoInfo(
         path=str(path),
-        start_time=movie.created or track.created,
+        start_time=created,
         duration_s=movie.duration_s,
         frame_rate=shown / seconds if seconds > 0 else float("nan"),
         frames=shown,
@@ -197,19 +227,27 @@ def video_info(path: str | os.PathLike[str]) -> VideoInfo:
         rotation=track.rotation,
         is_pano=track.sphere,
         codec=track.formats[0].decode("latin-1") if track.formats else "",
-        make=texts.get("make") or recorded.make,
+        make=texts.get("make") or recorded.make or ("GoPro" if is_gopro else None),
         model=texts.get("model") or recorded.model,
         telemetry=name,
         filesize=size,
         problem=movie.damage,
+        warning="; ".join(warnings) or None,
+        tracks_of_pictures=pictures,
     )
 
 
 def record_of(
-    file: BinaryIO, size: int, movie: mp4.Movie | None, *, source: Telemetry, first_only: bool = False
-) -> tuple[str | None, Recorded]:
+    file: BinaryIO,
+    size: int,
+    movie: mp4.Movie | None,
+    *,
+    source: Telemetry,
+    first_only: bool = False,
+    cleaned: Callable[[Points], tuple[Points, dict[str, int]]] | None = None,
+) -> tuple[str | None, Recorded, dict[str, int]]:
     """
-    Return the camera whose telemetry an open video has, and the positions as they were recorded, unfiltered.
+    Return the camera whose telemetry an open video has, the positions on the video's timeline, and what is none.
 
     Parameters
     ----------
@@ -223,13 +261,55 @@ def record_of(
         As in `read_video`.
     first_only
         Stop at the first payload with positions, which is enough to know source and camera.
+    cleaned
+        Returns points without those that are unreliable, and counts by reason; None keeps all.
     """
+    created, _ = _created(movie)
+    left_out: dict[str, int] = {}
     for name in CAMERAS:
         if source in {"auto", name}:
             recorded = reader_of(name)(file, size, movie, first_only)
-            if recorded is not None:
-                return name, recorded
-    return None, Recorded(Points.joined([]), None, None)
+            if recorded is None:
+                continue
+            created_s = np.nan if created is None else created.timestamp()
+            points, counts = on_the_timeline(recorded, movie, created_s, cleaned)
+            left_out = {reason: left_out.get(reason, 0) + count for reason, count in counts.items()} | {
+                reason: count for reason, count in left_out.items() if reason not in counts
+            }
+            if len(points) or len(recorded.points.possible()):
+                return name, recorded._replace(points=points), left_out
+    return None, Recorded(Points.joined([]), None, None), left_out
+
+
+def _created(movie: mp4.Movie | None) -> tuple[datetime | None, str | None]:
+    """Return the creation time of a video, and why there is none though one is written."""
+    return (None, None) if movie is None else movie.start(time.time_ns() // 1000)
+
+
+def _decided(points: Points, created: datetime | None, stem: str) -> tuple[Points, list[str]]:
+    """Return points with the times that are likelier, of those of the GPS and the file's, and what is in doubt."""
+    dated = np.flatnonzero(np.isfinite(points.epoch_s))
+    if not len(dated):
+        return points, []
+    first = dated[np.argmin(points.video_s[dated])]
+    start_us = round((points.epoch_s[first] - points.video_s[first]) * 1e6)
+    clocks = [] if created is None else [times.Reading(round(created.timestamp()) * times.SECOND_US)]
+    decision = times.decide(
+        start_us, clocks, now_us=time.time_ns() // 1000, lon=float(points.lon[first]), stem=lambda: stem
+    )
+    doubts = list(decision.doubts)
+    if decision.source == "gps" and decision.us is not None:
+        points = replace(points, epoch_s=points.epoch_s + (decision.us - start_us) / 1e6)
+        apart_us = clocks[0].us - decision.us if clocks else 0
+        chapter = chapters.named_chapter(stem)
+        # The chapters of a GoPro have the time at which the first of them began.
+        earlier_us = 0 if chapter is None else chapter.number * times.HOUR_US
+        if not doubts and not -times.AGREES_US - earlier_us <= apart_us <= times.AGREES_US:
+            hours = f"{abs(apart_us) / times.HOUR_US:.3g} h {'ahead of' if apart_us > 0 else 'behind'}"
+            doubts.append(f"its creation time is {hours} the GPS time, which counts")
+    else:
+        points = replace(points, epoch_s=np.full(len(points), np.nan))
+    return points, doubts
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -270,25 +350,52 @@ def _text(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def pictures_of(container: Any) -> list[Any]:
+    """
+    Return the streams of moving pictures that can be decoded; covers and previews are none.
+
+    Parameters
+    ----------
+    container
+        As PyAV opened it.
+    """
+    from av.stream import Disposition
+
+    still = Disposition.attached_pic | Disposition.timed_thumbnails
+    found = [stream for stream in container.streams.video if stream.codec_context is not None]
+    return [stream for stream in found if not stream.disposition & still]
+
+
+def _moment(text: str | None) -> tuple[datetime | None, str | None]:
+    """Return a creation time that is written as text, and why there is none though one is written."""
+    from datetime import UTC, datetime
+
+    if not text:
+        return None, None
+    read = times.read(text)
+    if read is None:
+        return None, f"its creation time, {text[:40]!r}, is not understood"
+    why = times.implausible(read.us, time.time_ns() // 1000)
+    if why is not None:
+        return None, f"its creation time, {times.shown(read.us)}, is {why}"
+    return datetime.fromtimestamp(read.us / times.SECOND_US, UTC), None
+
+
 def _info_of_other(path: Path, size: int) -> VideoInfo:
     """Return the facts that FFmpeg gives for a file that is not an MP4."""
-    from datetime import datetime
-
     try:
         import av
     except ImportError as error:
         raise FormatError(f"{path.name} is no MP4 or QuickTime video, or its headers are lost") from error
     try:
         with av.open(str(path), metadata_errors="replace") as container:
-            streams = [stream for stream in container.streams.video if stream.codec_context is not None]
+            streams = pictures_of(container)
             if not streams:
                 raise FormatError(f"{path.name} holds no pictures")
             stream = max(streams, key=lambda found: found.width * found.height)
             text = container.metadata.get("creation_time") or stream.metadata.get("creation_time")
-            try:
-                start = datetime.fromisoformat(text) if text else None
-            except ValueError:
-                start = None
+            start, wrong = _moment(text)
+            several = f"it has {len(streams)} tracks of pictures, of which the first of the largest is read"
             return VideoInfo(
                 path=str(path),
                 start_time=start,
@@ -305,6 +412,8 @@ def _info_of_other(path: Path, size: int) -> VideoInfo:
                 telemetry=None,
                 filesize=size,
                 problem=None,
+                warning="; ".join(filter(None, [wrong, several if len(streams) > 1 else None])) or None,
+                tracks_of_pictures=len(streams),
             )
     except (av.FFmpegError, OSError) as error:
         if isinstance(error, FormatError):

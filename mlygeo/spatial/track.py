@@ -22,6 +22,13 @@ KINDS = ("track", "route", "waypoint")
 """Kinds of points in a file, the best first: a way point may have been placed at a desk."""
 
 
+STRAY_GAP_US = 365 * 86_400_000_000
+"""Microseconds between the first points of a track and the others by which the first are no part of it."""
+
+MOST_STRAY = 3
+"""Most points that are stray, or a hundredth of the track; what is more is a track of its own."""
+
+
 @dataclass(frozen=True)
 class Places:
     """
@@ -209,6 +216,23 @@ def lines(track: gpd.GeoDataFrame) -> tuple[Line, list[Line]]:
     if np.count_nonzero(np.diff(merged.track)) < len(np.unique(merged.track)):
         return merged, []
     return merged, [part.once() for at in range(number) if len((part := whole.take(whole.track == at)).time)]
+
+
+def start_us(line: Line) -> int:
+    """
+    Return when a track starts, microseconds since 1970, passing over a few stray points years before it.
+
+    Receivers that do not know the date yet write one of the past: of their making, or 1024 weeks ago.
+
+    Parameters
+    ----------
+    line
+        The track; see `lines`.
+    """
+    times = line.time
+    few = min(max(MOST_STRAY, len(times) // 100), (len(times) - 1) // 2)
+    jumps = np.flatnonzero(np.diff(times[: few + 1]) > STRAY_GAP_US)
+    return int(times[jumps[-1] + 1 if len(jumps) else 0])
 
 
 def _between(first: Floats, second: Floats, share: Floats) -> Floats:

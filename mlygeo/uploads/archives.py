@@ -14,13 +14,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mlygeo import store
 from mlygeo.errors import FormatError
+from mlygeo.formats import identity
 from mlygeo.providers import descriptions
+from mlygeo.uploads.items import known_by
+from mlygeo.uploads.ledger import Held
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
     import geopandas as gpd
+
+    from mlygeo.formats.identity import Identity
 
 ENDING = ".zip"
 
@@ -139,9 +144,9 @@ def descriptions_in(path: Path) -> gpd.GeoDataFrame:
     return images
 
 
-def images_in(path: Path) -> Iterator[tuple[str, int, str]]:
+def images_in(path: Path) -> Iterator[tuple[Held, bytes]]:
     """
-    Yield MD5, size and name of each image in an archive of a sequence.
+    Yield each image in an archive of a sequence: its facts, and its content.
 
     Parameters
     ----------
@@ -156,15 +161,11 @@ def images_in(path: Path) -> Iterator[tuple[str, int, str]]:
     try:
         with zipfile.ZipFile(path) as archive:
             for entry in _pictures(archive, path.name):
-                with archive.open(entry) as file:
-                    content = hashlib.md5(usedforsecurity=False)
-                    start = file.read(1 << 20)
-                    if not start.startswith(b"\xff\xd8"):
-                        raise FormatError(f"{path.name} holds {entry.filename[:80]}, which is no JPEG")
-                    while start:
-                        content.update(start)
-                        start = file.read(1 << 20)
-                yield content.hexdigest(), entry.file_size, entry.filename
+                content = archive.read(entry)
+                if not content.startswith(b"\xff\xd8"):
+                    raise FormatError(f"{path.name} holds {entry.filename[:80]}, which is no JPEG")
+                md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+                yield Held(md5, len(content), entry.filename, known_by(content, None)), content
     except (zipfile.BadZipFile, *_DAMAGED) as error:
         raise _unreadable(path, error) from error
 
@@ -173,6 +174,14 @@ def md5_of(path: Path) -> str:
     """Return the MD5 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def video_facts(path: Path) -> tuple[str, Identity]:
+    """Return the MD5 of a video, hexadecimal, and what it is known by; it is read once."""
+    whole = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        known = identity.of_video(file, os.fstat(file.fileno()).st_size, whole=whole)
+    return whole.hexdigest(), known
 
 
 class NoSequenceError(FormatError):

@@ -290,24 +290,35 @@ def _real(paths: list[str]) -> list[str]:
 
 
 def _newest_first(frames: dict[_Source, gpd.GeoDataFrame]) -> gpd.GeoDataFrame | None:
-    """Return each photo's row of the newest frame that has it; `of_record` says whether that is a record."""
+    """
+    Return each photo's row of the newest frame that has it.
+
+    `of_record` says whether that is a record, and `described_ns` when it was written, nanoseconds since 1970.
+    """
     from mlygeo.photos.import_folder import joined
 
     order = sorted(frames, key=lambda source: (-source.modified_ns, source.is_record))
-    parts = [frames[source].assign(of_record=source.is_record) for source in order]
+    parts = [frames[source].assign(of_record=source.is_record, described_ns=source.modified_ns) for source in order]
     if not parts:
         return None
     return joined([part for part in parts if len(part)] or parts[:1]).drop_duplicates("path", ignore_index=True)
 
 
 def _with_persons(images: gpd.GeoDataFrame | None, records: gpd.GeoDataFrame | None) -> gpd.GeoDataFrame | None:
-    """Return images with the owners that description files lack: from records, else from EXIF."""
+    """
+    Return images with the owners that description files lack: from records, else from EXIF.
+
+    `processed` says whether there is a record of the image.
+    """
     if images is None or not len(images):
         return images
     unsaid = ~images["of_record"].astype("bool")
+    processed = ~unsaid
     if records is not None:
         known = unsaid & images["path"].isin(records["path"])
         images, unsaid = _filled(images, records, known), unsaid & ~known
+        processed |= known
+    images = images.assign(processed=processed)
     unsaid &= images["error"].isna()
     if "filetype" in images:
         unsaid &= images["filetype"].fillna("image") == "image"

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from mlygeo.errors import FileError, FormatError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
+from mlygeo.errors import FormatError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
 from mlygeo.net.answers import RefusedError
-from mlygeo.uploads import archives
+from mlygeo.uploads import archives, videos
 from mlygeo.uploads.older import TOOL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from mlygeo.formats.identity import Identity
     from mlygeo.progress import Bar
     from mlygeo.providers import UploadSession
     from mlygeo.uploads.items import WholeFile
-    from mlygeo.uploads.ledger import Known, Ready, UploadLedger
+    from mlygeo.uploads.ledger import Held, Known, Ready, UploadLedger
     from mlygeo.uploads.older import OlderUploads
 
 log = logging.getLogger("mlygeo.upload")
@@ -56,30 +58,34 @@ class FileUpload:
         self._ledger, self._outcome = finishing.ledger, finishing.outcome
 
     def upload(self, file: WholeFile) -> None:
-        """Upload an archive or a video, unless it is uploaded already."""
+        """Upload an archive or a video, unless it is uploaded already; of an archive, the images that are missing."""
         path, share = Path(file.path), Share(self._bar, file.size)
         try:
-            held = list(archives.images_in(path)) if file.kind == "zip" else []
-            md5 = archives.md5_of(path)
-            known = self._ledger.find(md5=md5)
-            if not self._reupload and self._is_there(file, md5, known, held):
+            facts = _facts(file)
+            known = self._ledger.find(md5=facts.md5, identity=facts.identity)
+            if not self._reupload and self._is_there(file, facts, known):
                 share.skip()
                 return
+            missing = facts.held if self._reupload else self._missing(facts.held)
+            if facts.held and not missing:
+                share.skip()
+                return
+            facts = facts._replace(missing=missing)
             ready = self._left_ready(known)
-            upload = self._sent(file, md5, share) if ready is None else ready
+            upload = self._sent(file, facts, share) if ready is None else ready
             if self._finishing.manual_done:
                 self._outcome.ready.append(upload.number)
                 return
             try:
-                self._finishing.finish(upload, organization_key=file.organization_key, held=held)
+                self._finishing.finish(upload, organization_key=file.organization_key, held=missing)
             except RefusedError as error:
                 if ready is None:
                     raise
                 # The service forgets uploads that were never finished.
                 log.info("%s is sent anew: %s", path.name, error)
                 self._ledger.dropped(ready.number, str(error))
-                upload = self._sent(file, md5, share)
-                self._finishing.finish(upload, organization_key=file.organization_key, held=held)
+                upload = self._sent(file, facts, share)
+                self._finishing.finish(upload, organization_key=file.organization_key, held=missing)
         except FATAL:
             raise
         except (ServiceError, OSError, FormatError) as error:
@@ -91,35 +97,44 @@ class FileUpload:
             return
         self._outcome.zips += file.kind == "zip"
         self._outcome.videos += file.kind == "video"
-        self._outcome.images += len(held)
+        self._outcome.copies += file.recipe is not None
+        self._outcome.images += len(missing)
 
-    def _is_there(self, file: WholeFile, md5: str, known: Known | None, held: list[tuple[str, int, str]]) -> bool:
-        """Return whether a file was uploaded before, and count it."""
+    def _is_there(self, file: WholeFile, facts: _Facts, known: Known | None) -> bool:
+        """Return whether a file was uploaded before as a whole, and count it."""
         if known is not None and known.status == "done":
             older = known.reason is not None
-        elif known is None and self._older is not None and self._older.has(file, md5):
-            self._ledger.found(path=file.path, kind=file.kind, md5=md5, size=file.size, reason=OLDER)
+        elif known is None and self._older is not None and self._older.has(file, facts.md5):
+            self._ledger.found(
+                path=file.path, kind=file.kind, md5=facts.md5, size=file.size, reason=OLDER, identity=facts.identity
+            )  # fmt: skip
             older = True
-        elif held and self._all_there(file, held):
-            older = False
         else:
             return False
         if older:
-            self._outcome.older += max(1, len(held))
+            self._outcome.older += max(1, file.images)
         else:
-            self._outcome.there += max(1, len(held))
+            self._outcome.there += max(1, file.images)
         return True
 
-    def _all_there(self, file: WholeFile, held: list[tuple[str, int, str]]) -> bool:
-        """Return whether all images of an archive were uploaded before; only some of them is an error."""
-        known = [self._ledger.find(md5=md5, upload_md5=md5) for md5, _, _ in held]
-        done = sum(each is not None and each.status in {"done", "ready"} for each in known)
-        if 0 < done < len(held):
-            raise FileError(
-                f"{done} of the {len(held)} images in it were uploaded before",
-                hint=f"upload {Path(file.path).stem} as images, or with `reupload=True`",
-            )
-        return done == len(held)
+    def _missing(self, held: list[Held]) -> list[Held]:
+        """Return the images of an archive that were not uploaded before, each once; count the others."""
+        missing: dict[str, list[Held]] = {}
+        kept = []
+        for one in held:
+            known = self._ledger.find(md5=one.md5, upload_md5=one.md5, identity=one.identity)
+            if known is not None and known.status in {"done", "ready"}:
+                self._outcome.there += known.reason is None
+                self._outcome.older += known.reason is not None
+                continue
+            if one.identity is not None:
+                others = missing.setdefault(one.identity.picture, [])
+                if any(other.identity is not None and one.identity.is_same(other.identity) for other in others):
+                    self._outcome.repeated += 1
+                    continue
+                others.append(one)
+            kept.append(one)
+        return kept
 
     def _left_ready(self, known: Known | None) -> Ready | None:
         """Return the upload of a file that only has to be finished; with --reupload None, for a new upload."""
@@ -127,16 +142,51 @@ class FileUpload:
             return None
         return next(iter(self._ledger.waiting([known.upload])), None)
 
-    def _sent(self, file: WholeFile, md5: str, share: Share) -> Ready:
-        path = Path(file.path)
+    def _sent(self, file: WholeFile, facts: _Facts, share: Share) -> Ready:
+        path, missing = Path(file.path), facts.missing
+        if len(missing) == len(facts.held):
+            return self._sent_as(path, file, facts, share)
+        wanted = {one.name for one in missing}
+        log.info("%s: %d of its %d images are sent", path.name, len(missing), len(facts.held))
+        with tempfile.TemporaryDirectory(prefix="mlygeo_") as folder:
+            images = ((one.md5, content) for one, content in archives.images_in(path) if one.name in wanted)
+            return self._sent_as(archives.write_zip(images, Path(folder)), file, facts, share)
+
+    def _sent_as(self, path: Path, file: WholeFile, facts: _Facts, share: Share) -> Ready:
+        """Send the bytes of a path, as those of a file."""
         ending: Literal["zip", "mp4"] = "zip" if file.kind == "zip" else "mp4"
-        handle = self._finishing.uploads.send_file(path, md5=md5, ending=ending, what=path.name, came=share.at)
-        self._ledger.sent(path=file.path, kind=file.kind, md5=md5, upload_md5=md5, size=file.size, handle=handle)
-        self._outcome.bytes += file.size
+        name, copy = Path(file.path).name, videos.copy_of(file)
+        source, size = (path, path.stat().st_size) if copy is None else (copy, copy.size)
+        md5 = copy.md5() if copy is not None else facts.md5 if str(path) == file.path else archives.md5_of(path)
+        handle = self._finishing.uploads.send_file(source, md5=md5, ending=ending, what=name, came=share.at)
+        self._ledger.sent(
+            path=file.path, kind=file.kind, md5=facts.md5, upload_md5=md5, size=size, handle=handle,
+            identity=facts.identity,
+        )  # fmt: skip
+        share.at(file.size)
+        self._outcome.bytes += size
         return self._finishing.ready(
-            [md5], kind=file.kind, name=path.name, content=md5, file_type=file.file_type, handle=handle,
+            [md5], kind=file.kind, name=name, content=md5, file_type=file.file_type, handle=handle,
             organization_key=file.organization_key,
         )  # fmt: skip
+
+
+class _Facts(NamedTuple):
+    """What was read of a file: its MD5, what a video is known by, and the images in an archive, all and to be sent."""
+
+    md5: str
+    identity: Identity | None
+    held: list[Held]
+    missing: list[Held]
+
+
+def _facts(file: WholeFile) -> _Facts:
+    path = Path(file.path)
+    if file.kind == "zip":
+        held = [one for one, _ in archives.images_in(path)]
+        return _Facts(archives.md5_of(path), None, held, held)
+    md5, identity = archives.video_facts(path)
+    return _Facts(md5, identity if file.original is None else archives.video_facts(Path(file.original))[1], [], [])
 
 
 # The result of a run, and finishing an upload.
@@ -147,17 +197,22 @@ class Outcome:
     """
     The result of a run; `failed` has the reason by path or by name of the sequence.
 
+    Of the videos, `copies` are those that were sent as copies with a track of positions.
+
     Of the files that were uploaded before, `there` are those that this package uploaded, and `older` those
-    of older tools.
+    of older tools. `repeated` are photos that lie in the folders more than once and were sent once;
+    `other_time` are sent photos whose picture was uploaded before with another time.
     """
 
     images: int = 0
     there: int = 0
     older: int = 0
     repeated: int = 0
+    other_time: int = 0
     sequences: int = 0
     zips: int = 0
     videos: int = 0
+    copies: int = 0
     ready: list[int] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     unfinished: int = 0
@@ -209,7 +264,7 @@ class Finishing:
             organization_key=organization_key, user_key=self._user,
         )  # fmt: skip
 
-    def finish(self, upload: Ready, *, organization_key: str | None, held: Iterable[tuple[str, int, str]] = ()) -> None:
+    def finish(self, upload: Ready, *, organization_key: str | None, held: Iterable[Held] = ()) -> None:
         """
         Finish an upload at the service, and record the result.
 
@@ -223,7 +278,7 @@ class Finishing:
         organization_key
             The organization that this run uploads it for.
         held
-            Files inside an archive: MD5, size, and name.
+            Files inside an archive.
 
         Raises
         ------

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mlygeo.providers import UploadKind
     from mlygeo.uploads.described import Tree
     from mlygeo.uploads.items import Owner, Photo, PhotoSequence, WholeFile
+    from mlygeo.uploads.videos import GivenTrack
 
 log = logging.getLogger("mlygeo.uploads")
 
@@ -41,6 +42,7 @@ def gather(
     skip_subfolders: bool = False,
     private: bool = False,
     file_types: Mapping[UploadKind, str] | None = None,
+    track: GivenTrack | None = None,
 ) -> Import:
     """
     Return the contents of import paths.
@@ -62,6 +64,8 @@ def gather(
     file_types
         Include archives and videos: the kinds that the service accepts unchanged, with its names
         for them; see `mlygeo.providers.Uploads.file_types`.
+    track
+        The track of the videos, instead of the positions in them.
 
     Raises
     ------
@@ -81,13 +85,26 @@ def gather(
         images = described(tree, desc_path)
         parts += [_in_exif(tree, images, found), images]
         if file_types is not None:
-            _add_whole_files(tree, images, found, file_types, named=named)
+            _add_whole_files(tree, images, found, file_types, named=named, track=track)
+    if track is not None:
+        _leave_out_doubtful(found, track)
     kept = [_kept(part, found) for part in parts if part is not None and len(part)]
     kept = [part for part in kept if len(part)]
     if kept:
         found.images = joined(kept).drop_duplicates("path", ignore_index=True)
         found.sequences = list(_sequences(found.images, found))
     return found
+
+
+def only_videos(import_path: Any) -> bool:
+    """Return whether import paths contain videos, and no photos to process."""
+    from mlygeo.readers import photos, video
+    from mlygeo.uploads.described import trees
+
+    places = [Path(each).expanduser() for each in several(import_path)]
+    files = [path.lower() for tree in trees(place for place in places if place.exists()) for path in tree.files]
+    has_photos = any(path.endswith(photos.ENDINGS) for path in files)
+    return not has_photos and any(path.endswith(tuple(video.ENDINGS)) for path in files)
 
 
 @dataclass
@@ -102,9 +119,11 @@ class Import:
     files
         Archives and videos.
     skipped
-        Number of skipped files, by reason: "duplicates", "failed", "not processed", "other archives".
+        Number of skipped files, by reason: "duplicates", "failed", "not processed", "other archives",
+        "videos to sample first", "videos without a usable track", "low-resolution copies of videos".
     left_out
-        Archives that are not of a sequence, with the reason, by path.
+        Archives that are not of a sequence, and videos without positions that could be used, with the reason,
+        by path.
     failed
         Images whose description cannot be used, and damaged archives, with the reason, by path.
     images
@@ -250,6 +269,21 @@ def _in_exif(tree: Tree, images: gpd.GeoDataFrame | None, found: Import) -> gpd.
     return described
 
 
+def _not_set_aside(images: gpd.GeoDataFrame, found: Import) -> gpd.GeoDataFrame:
+    """Return the images that the logs of mapillary_tools of 2018 to 2021 do not set aside; count the others."""
+    import numpy as np
+
+    from mlygeo.uploads.older import OlderUploads
+
+    older = OlderUploads()
+    # What was described later was processed anew.
+    since = images["described_ns"] if "described_ns" in images else [0] * len(images)
+    reasons = [older.set_aside(path, ns) for path, ns in zip(images["path"], since, strict=True)]
+    found.skipped.update(reason for reason in reasons if reason is not None)
+    kept: Any = np.array([reason is None for reason in reasons], dtype=bool)
+    return images[kept]
+
+
 def _kept(images: gpd.GeoDataFrame, found: Import) -> gpd.GeoDataFrame:
     """Return the images to upload; count the others."""
     failed = images["error"].notna()
@@ -259,7 +293,7 @@ def _kept(images: gpd.GeoDataFrame, found: Import) -> gpd.GeoDataFrame:
     images = images[~failed & ~twice]
     if "filetype" in images:
         images = images[images["filetype"].fillna("image") == "image"]
-    return images
+    return _not_set_aside(images, found)
 
 
 def _texts(images: gpd.GeoDataFrame, name: str) -> Any:
@@ -298,7 +332,7 @@ def _sequences(images: gpd.GeoDataFrame, found: Import) -> Iterator[PhotoSequenc
                 found.failed[path] = str(error)
                 continue
             number += found.private or row.get("private") is True
-            photos.append(Photo(path, size, description))
+            photos.append(Photo(path, size, description, processed=row.get("processed") is True))
         if photos:
             users = frozenset(_texts(rows, "user_name").dropna())
             yield PhotoSequence(str(name), tuple(photos), owner or None, owner_name or None, number, users)
@@ -318,28 +352,31 @@ def _description(image: Mapping[str, Any], *, private: bool) -> dict[str, Any] |
 
 
 def _add_whole_files(
-    tree: Tree, images: gpd.GeoDataFrame | None, found: Import, file_types: Mapping[UploadKind, str], *, named: set[str]
+    tree: Tree,
+    images: gpd.GeoDataFrame | None,
+    found: Import,
+    file_types: Mapping[UploadKind, str],
+    *,
+    named: set[str],
+    track: GivenTrack | None,
 ) -> None:
-    """Add archives, and videos that the service accepts unchanged."""
+    """Add archives, and videos with positions."""
     from mlygeo.readers import video
     from mlygeo.uploads.archives import ENDING
-    from mlygeo.uploads.items import WholeFile
 
-    filetypes: dict[str, Any] = {}
+    entries: dict[str, Mapping[str, Any]] = {}
     if images is not None and "filetype" in images:
-        good = images[images["error"].isna()]
-        filetypes = dict(zip(good["path"], good["filetype"], strict=True))
+        of_videos = images[images["path"].str.lower().str.endswith(tuple(video.ENDINGS))]
+        entries = {str(row["path"]): row for row in of_videos.to_dict("records")}
     for path in tree.files:
         ending = os.path.splitext(path)[1].lower()  # noqa: PTH122 - many paths
         if ending == ENDING:
             _add_archive(path, found, file_types, is_named=path in named)
         elif ending in video.ENDINGS:
-            kind = filetypes.get(path) or _telemetry(path)
-            file_type = None if kind is None or kind not in CAMERAS else file_types.get(kind)
-            if file_type is None:
-                found.skipped["videos to sample first"] += 1
-                continue
-            found.files.append(WholeFile(path, os.stat(path).st_size, "video", file_type))  # noqa: PTH116
+            entry = entries.get(path)
+            # One that failed is counted with the images.
+            if entry is None or not isinstance(entry["error"], str):
+                _add_video(path, entry, found, file_types, is_named=path in named, track=track)
 
 
 def _add_archive(path: str, found: Import, file_types: Mapping[UploadKind, str], *, is_named: bool) -> None:
@@ -372,13 +409,50 @@ def _add_archive(path: str, found: Import, file_types: Mapping[UploadKind, str],
     found.files.append(WholeFile(path, size, "zip", file_types["zip"], keys[0] or None, len(images), number, users))
 
 
-def _telemetry(path: str) -> str | None:
-    from mlygeo.readers.video import video_info
+def _add_video(
+    path: str,
+    entry: Mapping[str, Any] | None,
+    found: Import,
+    file_types: Mapping[UploadKind, str],
+    *,
+    is_named: bool,
+    track: GivenTrack | None,
+) -> None:
+    """Add a video; where it cannot be uploaded, the reason."""
+    from mlygeo.uploads import videos
 
+    if _is_proxy(path) and not is_named:
+        found.skipped["low-resolution copies of videos"] += 1
+        return
     try:
-        return video_info(path).telemetry
-    except (FileError, FormatError):
-        return None
+        found.files.append(videos.video_file(path, entry, file_types, track))
+    except (videos.NoPositionsError, videos.UnusableTrackError) as error:
+        reason = f"{error} ({error.hint})" if error.hint else str(error)
+        if is_named:
+            found.failed[path] = reason
+            return
+        found.left_out[path] = reason
+        found.skipped[videos.LEFT_OUT[type(error)]] += 1
+        log.info("left out: %s", reason)
+    except FileError as error:
+        found.failed[path] = str(error)
+
+
+def _leave_out_doubtful(found: Import, track: GivenTrack) -> None:
+    """Leave out the videos whose place on a given track is in doubt."""
+    from mlygeo.uploads import videos
+
+    of_videos = [file for file in found.files if file.kind == "video"]
+    doubts = videos.in_doubt(of_videos, track)
+    found.files = [file for file in found.files if file.path not in doubts]
+    found.left_out |= doubts
+    found.skipped[videos.LEFT_OUT[videos.UnusableTrackError]] += len(doubts)
+
+
+def _is_proxy(path: str) -> bool:
+    """Return whether a camera wrote a video beside another one, as a preview of that."""
+    name = os.path.basename(path).upper()  # noqa: PTH119 - many paths
+    return name.endswith(".LRV") or name.startswith("LRV_")
 
 
 # Types of files.
@@ -415,7 +489,7 @@ def only(found: Import, types: frozenset[str], file_types: Mapping[UploadKind, s
         found.skipped["not processed"] = 0
         found.sequences, found.images = [], None
     kinds = {file_type: kind for kind, file_type in file_types.items()}
-    files = [file for file in found.files if {kinds[file.file_type], file.kind} & types]
+    files = [file for file in found.files if {file.camera or kinds[file.file_type], file.kind} & types]
     found.skipped["of another type"] += len(found.files) - len(files)
     found.files = files
     return found

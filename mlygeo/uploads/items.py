@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mlygeo.errors import FormatError
+from mlygeo.formats import identity
+from mlygeo.formats.identity import GIVEN, Identity
 from mlygeo.photos.exif_writer import insert
 from mlygeo.photos.tags import description_tags
 
@@ -33,11 +35,15 @@ class Photo:
         Bytes of the file.
     description
         The description to write into the sent bytes; None sends the file unchanged.
+    processed
+        Whether `process` has a record of it. Its description gets the id of the photo if it lacks one, since
+        `process` reads whole photos only where it writes into them.
     """
 
     path: str
     size: int
     description: Mapping[str, Any] | None = None
+    processed: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,16 +81,39 @@ class PhotoSequence:
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """
+    How a video becomes the copy that is uploaded.
+
+    Parameters
+    ----------
+    track
+        The positions in a description file, or on the track of another device, as JSON; None takes those in
+        the video.
+    make, model
+        The camera that the file names.
+    created_us
+        The creation time by which the video lies on the track of another device, microseconds since 1970; None
+        if nothing depends on it.
+    """
+
+    track: str | None = None
+    make: str | None = None
+    model: str | None = None
+    created_us: int | None = None
+
+
+@dataclass(frozen=True)
 class WholeFile:
     """
-    An archive or a video, which is uploaded unchanged.
+    An archive or a video, which is uploaded as one file.
 
     Parameters
     ----------
     path
-        The file.
+        The file, which is not changed.
     size
-        Its bytes.
+        Bytes that are sent.
     kind, file_type
         Its kind here, and its type for the service.
     organization_key
@@ -95,6 +124,13 @@ class WholeFile:
         Number of images inside that are marked as private to the organization.
     users
         The users that they name.
+    camera
+        Where its positions come from, for a video: a name in `mlygeo.readers.cameras.CAMERAS`, or "video".
+    recipe
+        How it becomes a copy with a track of positions; None sends it unchanged.
+    original
+        The video that the file is a copy of, made to be uploaded; what is known of the video counts for it.
+        None for a file that is no such copy.
     """
 
     path: str
@@ -105,11 +141,37 @@ class WholeFile:
     images: int = 0
     private: int = 0
     users: frozenset[str] = frozenset()
+    camera: str | None = None
+    recipe: Recipe | None = None
+    original: str | None = None
 
     @property
     def owner(self) -> Owner:
         """For whom it is, as far as the images say."""
         return Owner(self.organization_key)
+
+
+def known_by(content: bytes, description: Mapping[str, Any] | None) -> Identity:
+    """
+    Return what a photo is known by, with its id: the one in its description, else the photo's own.
+
+    Parameters
+    ----------
+    content
+        The file.
+    description
+        The image description to send with it; None if it is sent unchanged.
+    """
+    found = identity.of_photo(content)
+    given = None if description is None else description.get(GIVEN)
+    return found._replace(given=given if isinstance(given, str) and given else found.photo_uuid)
+
+
+def described(photo: Photo, known: Identity) -> Mapping[str, Any] | None:
+    """Return the description to send with a photo: with its id, if `process` has a record of it."""
+    if photo.description is None or not photo.processed or GIVEN in photo.description:
+        return photo.description
+    return {**photo.description, GIVEN: known.photo_uuid}
 
 
 def prepared(content: bytes, description: Mapping[str, Any] | None) -> bytes:

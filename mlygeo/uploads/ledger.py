@@ -1,10 +1,14 @@
 """
 The history of uploads: which content was uploaded, and in which upload, in one SQLite file for the user.
 
-Content is identified by its MD5, in any folder, and separately for each service: files that a rehearsal
+A photo or video is known by what the camera made (`mlygeo.formats.identity`), in any folder, under any name
+and with any tags, and by the MD5 of its file; separately for each service: files that a rehearsal
 sent to a stand-in do not count as uploaded. A row is written as soon as the service has confirmed the
 bytes, and an upload is recorded as ready before the request to finish it; so a process may be killed at
 any line, and the next one can continue.
+
+Histories of the first version have only MD5s. Their rows stay, are found by MD5, and get the identity when
+their file is seen again.
 """
 
 from __future__ import annotations
@@ -14,10 +18,11 @@ import os
 import sqlite3
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from mlygeo.downloads.ledger import _sqlite_errors, now_ms
 from mlygeo.errors import FileError, FormatError
+from mlygeo.formats.identity import Identity
 from mlygeo.places import default_folder
 from mlygeo.providers import needed, provider
 
@@ -32,7 +37,7 @@ FILE = "upload_history.sqlite"
 HANDLE_LIFETIME_MS = 24 * 3600 * 1000
 """Lifetime of a handle; mapillary_tools assumes two days."""
 
-VERSION = 1
+VERSION = 2
 
 Kind = Literal["image", "zip", "video"]
 
@@ -67,7 +72,10 @@ CREATE TABLE IF NOT EXISTS files (
     handle TEXT,
     upload INTEGER REFERENCES uploads (id),
     reason TEXT,
-    sent_at INTEGER NOT NULL
+    sent_at INTEGER NOT NULL,
+    picture TEXT,
+    original_time TEXT,
+    photo_uuid TEXT
 );
 CREATE UNIQUE INDEX IF NOT EXISTS sent_files ON files (service, upload_md5) WHERE upload_md5 IS NOT NULL;
 CREATE INDEX IF NOT EXISTS original_files ON files (service, md5);
@@ -75,29 +83,34 @@ CREATE INDEX IF NOT EXISTS paths ON files (path);
 CREATE INDEX IF NOT EXISTS uploaded_files ON files (upload);
 """
 
+ADDED = ("picture", "original_time", "photo_uuid")
+"""Columns of files that the first version of the tables lacks."""
+
+PICTURES = "CREATE INDEX IF NOT EXISTS pictures ON files (service, picture) WHERE picture IS NOT NULL"
+
 COLUMNS = (
     "path", "kind", "sequence_id", "status", "md5", "upload_md5", "bytes", "cluster_id", "organization_key",
-    "user_key", "service", "reason", "sent_at", "finished_at",
+    "user_key", "service", "reason", "sent_at", "finished_at", *ADDED,
 )  # fmt: skip
 
 SELECT = """
 SELECT f.path, f.kind, f.sequence_id,
        CASE WHEN f.status = 'sent' AND u.status = 'ready' THEN 'ready' ELSE f.status END,
        f.md5, f.upload_md5, f.bytes, u.cluster_id, u.organization_key, u.user_key, f.service, f.reason, f.sent_at,
-       u.finished_at
+       u.finished_at, f.picture, f.original_time, f.photo_uuid
 FROM files f LEFT JOIN uploads u ON u.id = f.upload
 """
 
-# Two searches instead of one with OR, for which SQLite would read all rows of the service.
-FIND = """
-SELECT f.status, u.status, f.handle, f.upload, f.sent_at, f.reason
+_FOUND = """
+SELECT f.status, u.status, f.handle, f.upload, f.sent_at, f.reason, f.path, f.picture, f.original_time, f.photo_uuid
 FROM files f LEFT JOIN uploads u ON u.id = f.upload
-WHERE f.service = ? AND f.status != 'failed' AND f.md5 = ?
-UNION ALL
-SELECT f.status, u.status, f.handle, f.upload, f.sent_at, f.reason
-FROM files f LEFT JOIN uploads u ON u.id = f.upload
-WHERE f.service = ? AND f.status != 'failed' AND f.upload_md5 = ?
+WHERE f.service = ? AND f.status != 'failed' AND
 """
+
+# Several searches instead of one with OR, for which SQLite would read all rows of the service.
+FIND = f"{_FOUND} f.md5 = ? UNION ALL {_FOUND} f.upload_md5 = ?"
+
+FIND_PICTURE = f"{_FOUND} f.picture = ?"
 
 
 class UploadLedger:
@@ -139,6 +152,7 @@ class UploadLedger:
             if found > VERSION:
                 raise FormatError(f"{self.path} was made by a newer mlygeo (version {found} of the tables)")
             self._db.executescript(TABLES)
+            self._extend()
             self._db.execute(f"PRAGMA user_version = {VERSION}")
             undone.pop_all()
 
@@ -149,9 +163,16 @@ class UploadLedger:
         with self._lock:
             self._db.close()
 
-    def find(self, *, md5: str | None = None, upload_md5: str | None = None) -> Known | None:
+    def find(
+        self,
+        *,
+        md5: str | None = None,
+        upload_md5: str | None = None,
+        identity: Identity | None = None,
+        path: str | None = None,
+    ) -> Known | None:
         """
-        Return the state of content; of several uploaded forms, the state of the furthest one.
+        Return the state of a file; of several uploaded forms, the state of the furthest one.
 
         Parameters
         ----------
@@ -159,10 +180,22 @@ class UploadLedger:
             MD5 of the file.
         upload_md5
             MD5 of the bytes that are sent: the file with its description.
+        identity
+            What the photo or video is known by: under any path, with any tags and description. A row that
+            is found by the MD5 of the file, and was written without the identity, gets it now.
+        path
+            The file. A file with the same picture that was uploaded from the same path is the same photo, even
+            if its times were changed.
         """
         rows = self._rows(FIND, (self.service, md5, self.service, upload_md5))
+        if identity is not None:
+            if md5 is not None and any(row[7] is None for row in rows):
+                self._identify(md5, identity)
+            for row in self._rows(FIND_PICTURE, (self.service, identity.picture)):
+                if row[6] == path or identity.is_same(Identity.from_texts(*row[7:])):
+                    rows.append(row)
         best: Known | None = None
-        for status, of_upload, handle, upload, sent_at, reason in rows:
+        for status, of_upload, handle, upload, sent_at, reason, *_ in rows:
             if status == "done":
                 return Known("done", handle, upload, reason)
             if of_upload == "ready":
@@ -171,6 +204,10 @@ class UploadLedger:
                 fresh = now_ms() - sent_at < HANDLE_LIFETIME_MS
                 best = Known("sent", handle if fresh else None, None)
         return best
+
+    def has_picture(self, picture: str) -> bool:
+        """Return whether a photo with this picture was uploaded, whatever its time."""
+        return any(row[0] == "done" for row in self._rows(FIND_PICTURE, (self.service, picture)))
 
     def sent(
         self,
@@ -182,25 +219,36 @@ class UploadLedger:
         size: int,
         handle: str,
         sequence_id: str | None = None,
+        identity: Identity | None = None,
     ) -> None:
         """Record that the service has the bytes of a file."""
         with self._transaction() as db:
             db.execute("DELETE FROM files WHERE service = ? AND path = ? AND status = 'failed'", (self.service, path))
             db.execute("DELETE FROM files WHERE service = ? AND upload_md5 = ?", (self.service, upload_md5))
             db.execute(
-                "INSERT INTO files (service, upload_md5, md5, path, kind, sequence_id, status, bytes, handle, sent_at) "
-                "VALUES (?, ?, ?, ?, ?, ?, 'sent', ?, ?, ?)",
-                (self.service, upload_md5, md5, path, kind, sequence_id, size, handle, now_ms()),
+                "INSERT INTO files (service, upload_md5, md5, path, kind, sequence_id, status, bytes, handle, sent_at, "
+                "picture, original_time, photo_uuid) VALUES (?, ?, ?, ?, ?, ?, 'sent', ?, ?, ?, ?, ?, ?)",
+                (self.service, upload_md5, md5, path, kind, sequence_id, size, handle, now_ms(), *_texts(identity)),
             )
 
-    def found(self, *, path: str, kind: Kind, md5: str, size: int, reason: str, sequence_id: str | None = None) -> None:
+    def found(
+        self,
+        *,
+        path: str,
+        kind: Kind,
+        md5: str,
+        size: int,
+        reason: str,
+        sequence_id: str | None = None,
+        identity: Identity | None = None,
+    ) -> None:
         """Record that another tool uploaded a file, and the source of this information."""
         with self._transaction() as db:
             db.execute("DELETE FROM files WHERE service = ? AND path = ? AND status = 'failed'", (self.service, path))
             db.execute(
-                "INSERT INTO files (service, md5, path, kind, sequence_id, status, bytes, reason, sent_at) "
-                "VALUES (?, ?, ?, ?, ?, 'done', ?, ?, ?)",
-                (self.service, md5, path, kind, sequence_id, size, reason, now_ms()),
+                "INSERT INTO files (service, md5, path, kind, sequence_id, status, bytes, reason, sent_at, picture, "
+                "original_time, photo_uuid) VALUES (?, ?, ?, ?, ?, 'done', ?, ?, ?, ?, ?, ?)",
+                (self.service, md5, path, kind, sequence_id, size, reason, now_ms(), *_texts(identity)),
             )
 
     def failed(self, *, path: str, kind: Kind, reason: str, sequence_id: str | None = None) -> None:
@@ -256,7 +304,7 @@ class UploadLedger:
         cluster_id: str,
         *,
         organization_key: str | None = None,
-        held: Iterable[tuple[str, int, str]] = (),
+        held: Iterable[Held] = (),
     ) -> None:
         """
         Record that an upload is finished.
@@ -270,7 +318,7 @@ class UploadLedger:
         organization_key
             The organization that owns it now.
         held
-            Files inside an archive: MD5, size, and name.
+            Files inside an archive.
         """
         with self._transaction() as db:
             db.execute(
@@ -280,9 +328,12 @@ class UploadLedger:
             )
             db.execute("UPDATE files SET status = 'done' WHERE upload = ?", (number,))
             db.executemany(
-                "INSERT OR IGNORE INTO files (service, upload_md5, md5, path, kind, status, bytes, upload, sent_at) "
-                "VALUES (?, ?, ?, ?, 'image', 'done', ?, ?, ?)",
-                [(self.service, md5, md5, name, size, number, now_ms()) for md5, size, name in held],
+                "INSERT OR IGNORE INTO files (service, upload_md5, md5, path, kind, status, bytes, upload, sent_at, "
+                "picture, original_time, photo_uuid) VALUES (?, ?, ?, ?, 'image', 'done', ?, ?, ?, ?, ?, ?)",
+                [
+                    (self.service, each.md5, each.md5, each.name, each.size, number, now_ms(), *_texts(each.identity))
+                    for each in held
+                ],
             )
 
     def dropped(self, number: int, reason: str) -> None:
@@ -312,6 +363,23 @@ class UploadLedger:
             if row[0] in wanted
         ]
 
+    def _extend(self) -> None:
+        """Add the columns that tables of the first version lack."""
+        with self._transaction() as db:
+            there = {row[1] for row in db.execute("PRAGMA table_info(files)")}
+            for column in ADDED:
+                if column not in there:
+                    db.execute(f"ALTER TABLE files ADD COLUMN {column} TEXT")
+            db.execute(PICTURES)
+
+    def _identify(self, md5: str, identity: Identity) -> None:
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE files SET picture = ?, original_time = ?, photo_uuid = ? "
+                "WHERE service = ? AND md5 = ? AND picture IS NULL",
+                (*_texts(identity), self.service, md5),
+            )
+
     def _rows(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         with self._lock, _sqlite_errors(self.path):
             return self._db.execute(query, values).fetchall()
@@ -326,6 +394,15 @@ class UploadLedger:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
+
+
+class Held(NamedTuple):
+    """A file inside an archive: its MD5, its bytes, its name, and what it is known by."""
+
+    md5: str
+    size: int
+    name: str
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True)
@@ -380,7 +457,9 @@ def upload_history(folder: str | os.PathLike[str] | None = None) -> pd.DataFrame
         "ready" where it has only to be finished; "sent" where others of its sequence are missing;
         "failed"); md5 of the file and upload_md5 of what was sent; bytes (Int64); cluster_id, the
         service's number of the upload; organization_key; user_key; service, the address of the
-        Graph API; reason; sent_at and finished_at (datetime64[ms, UTC]).
+        Graph API; reason; sent_at and finished_at (datetime64[ms, UTC]); picture, original_time and
+        photo_uuid, what a photo or video is known by whatever its path and tags (null for files of earlier
+        versions that were not seen again).
 
     Raises
     ------
@@ -401,6 +480,12 @@ def upload_history(folder: str | os.PathLike[str] | None = None) -> pd.DataFrame
         base = os.path.join(os.path.abspath(os.path.expanduser(os.fspath(folder))), "")  # noqa: PTH100, PTH111, PTH118
         rows = [row for row in rows if row[0].startswith(base)]
     return as_frame(rows)
+
+
+def _texts(identity: Identity | None) -> tuple[str | None, str | None, str | None]:
+    if identity is None:
+        return None, None, None
+    return identity.picture, identity.time, identity.given
 
 
 def as_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:

@@ -9,23 +9,27 @@ sequence, each with the MD5 of its file (in the first versions only with path an
 mapillary_tools of 2018 to 2021 left empty files beside the photos, such as
 `.mapillary/logs/IMG_0001/upload_success`. They do not identify content. So a photo that was changed
 later does not count as uploaded, unless its capture time is still the one in the logs; nor does one
-whose upload was to be finished by hand (`manual_upload`), and was not (`upload_finalized`).
+whose upload was to be finished by hand (`manual_upload`), and was not (`upload_finalized`). Photos that
+these logs call duplicates, or failed in a step of processing, are not uploaded, unless they were processed anew.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import json
 import logging
 import os
 import threading
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
+from mlygeo.formats.identity import Identity, of_photo
+from mlygeo.places import default_folder
 from mlygeo.uploads.archives import MARKS
 from mlygeo.uploads.items import Photo
 
@@ -35,8 +39,11 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
-    from mlygeo.arrays import Flags, Whole
+    from mlygeo.arrays import Whole
     from mlygeo.uploads.items import WholeFile
+    from mlygeo.uploads.ledger import UploadLedger
+
+    Outcome = Literal["there", "older", "repeated"]
 
 log = logging.getLogger("mlygeo.uploads.older")
 
@@ -46,6 +53,9 @@ PATH_VARIABLE = "MAPILLARY_UPLOAD_HISTORY_PATH"
 """Environment variable of mapillary_tools for another folder; an empty one is ignored."""
 
 LOGS = os.path.join(".mapillary", "logs")  # noqa: PTH118 - part of many paths
+
+DUPLICATE, FAILED_ENDING, UPLOAD_FAILED = "duplicate", "_failed", "upload_failed"
+"""Files of the logs of photos that are not uploaded: duplicates, and those of which a step of processing failed."""
 
 TIMES_IN = ("mapillary_image_description.json", "geotag_process.json")
 """Files of the logs with a photo's capture time."""
@@ -111,6 +121,29 @@ class OlderUploads:
             return True
         folder, name = os.path.split(path)
         return any(_flagged(place, path, description) for place in self._places(folder, name))
+
+    def set_aside(self, path: str, since_ns: int = 0) -> Literal["duplicates", "failed"] | None:
+        """
+        Return why mapillary_tools of 2018 to 2021 would not upload a photo, by its logs; None if it would.
+
+        Parameters
+        ----------
+        path
+            The photo.
+        since_ns
+            Logs before this time do not count, nanoseconds since 1970: when the photo was processed anew.
+        """
+        for place in self._places(*os.path.split(path)):
+            try:
+                with os.scandir(place) as entries:
+                    names = [each.name for each in entries if each.stat().st_mtime_ns >= since_ns]
+            except OSError:
+                continue
+            if DUPLICATE in names:
+                return "duplicates"
+            if any(name.endswith(FAILED_ENDING) and name != UPLOAD_FAILED for name in names):
+                return "failed"
+        return None
 
     def has_video(self, md5: str) -> bool:
         """Return whether a video of this MD5 was uploaded by an older tool."""
@@ -225,62 +258,185 @@ def _says(time: str, path: str, description: Mapping[str, Any] | None) -> bool:
         return False  # errors are reported where the file is read
 
 
-# The uploads of photos, by the history and the records of older tools.
+# The uploads of photos and files, by the history and the records of older tools.
 
 
-def uploads_of(images: gpd.GeoDataFrame, first_paths: pd.Series) -> Whole:
+class Before:
     """
-    Return the states of photos: DONE if they were uploaded, FAILED if that failed, READY, or 0 for others.
+    What was uploaded before to a service, and what came up before in this run; a context manager.
+
+    Parameters
+    ----------
+    service
+        Name of the service; see `UploadLedger`.
+    reupload
+        Ignore earlier uploads.
+    """
+
+    def __init__(self, service: str, *, reupload: bool = False) -> None:
+        self._service, self._reupload = service, reupload
+        self._older = None if reupload else OlderUploads()
+        self._ledger: UploadLedger | None = None
+        self._seen: dict[str, list[Identity]] = {}
+
+    def __enter__(self) -> Self:
+        from mlygeo.uploads.ledger import FILE, UploadLedger
+
+        if not self._reupload and (default_folder() / FILE).is_file():
+            self._ledger = UploadLedger(self._service)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._ledger is not None:
+            self._ledger.__exit__()
+
+    def outcome(self, item: Photo | WholeFile) -> Outcome | None:
+        """
+        Return why a photo or a file would not be sent; None if it would be.
+
+        Parameters
+        ----------
+        item
+            The photo or file, which is read.
+
+        Raises
+        ------
+        OSError
+            If it cannot be read.
+        """
+        from mlygeo.uploads import archives
+        from mlygeo.uploads.items import known_by
+
+        if isinstance(item, Photo):
+            content = Path(item.path).read_bytes()
+            md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+            return self.outcome_of(item, md5, known_by(content, item.description))
+        if item.kind == "video":
+            return self.outcome_of(item, *archives.video_facts(Path(item.original or item.path)))
+        return self.outcome_of(item, archives.md5_of(Path(item.path)), None)
+
+    def outcome_of(self, item: Photo | WholeFile, md5: str, identity: Identity | None) -> Outcome | None:
+        """
+        Return why a photo or a file that was read would not be sent; None if it would be.
+
+        Parameters
+        ----------
+        item
+            The photo or file.
+        md5
+            The MD5 of its file.
+        identity
+            What it is known by; None for an archive.
+        """
+        known = None if self._ledger is None else self._ledger.find(md5=md5, identity=identity, path=item.path)
+        if known is not None and known.status == "done":
+            return "there" if known.reason is None else "older"
+        if known is None and self._older is not None and self._older.has(item, md5):
+            return "older"
+        if identity is not None:
+            seen = self._seen.setdefault(identity.picture, [])
+            if any(identity.is_same(other) for other in seen):
+                return "repeated"
+            seen.append(identity)
+        return None
+
+
+class History:
+    """
+    What was uploaded from this machine, and by older tools: read once, and asked for many photos; thread-safe.
 
     READY are photos at the service that only have to be finished, or were finished with the answer lost.
     Uploaded photos of an incomplete sequence count as 0: nobody can see them yet.
-
-    Parameters
-    ----------
-    images
-        Frame with `path` and `modified_ns`.
-    first_paths
-        The path of each photo when it was read, which identifies photos moved after their upload.
-
-    Returns
-    -------
-    outcomes
-        In the order of the rows. A file that was changed after it was sent counts as another file.
     """
-    from mlygeo.uploads.ledger import upload_history
 
-    history = upload_history()
-    outcomes = np.zeros(len(images), dtype=np.int64)
-    if not len(history):
+    def __init__(self) -> None:
+        from mlygeo.uploads.ledger import upload_history
+
+        history = upload_history()
+        self._older = OlderUploads()
+        self._of_paths: dict[str, tuple[int, int]] = {}
+        self._of_ids: dict[str, int] = {}
+        self._of_pictures: dict[str, list[tuple[Identity, str, int]]] = {}
+        history = history.assign(rank=history["status"].map(_RANK).fillna(0).astype("int64"))
+        columns = ("path", "rank", "sent_at", "picture", "original_time", "photo_uuid")
+        sent_ms = history["sent_at"].to_numpy(dtype="datetime64[ms]").view(np.int64)
+        texts = history.assign(sent_at=sent_ms)[list(columns)].sort_values(["rank", "sent_at"], kind="stable")
+        for path, rank, sent, picture, time, photo_uuid in texts.itertuples(index=False):
+            if rank:
+                self._of_paths[path] = rank, sent
+            if rank < READY or not isinstance(picture, str):
+                continue
+            known = Identity.from_texts(picture, time, photo_uuid if isinstance(photo_uuid, str) else None)
+            self._of_pictures.setdefault(picture, []).append((known, path, rank))
+            if known.given is not None:
+                self._of_ids[known.given] = rank
+
+    def outcomes(self, images: gpd.GeoDataFrame, *paths: pd.Series) -> Whole:
+        """
+        Return the states of photos: DONE if they were uploaded, FAILED if that failed, READY, or 0 for others.
+
+        A photo is found by the id in it, or by what it was known by when it was read last; by its path if it was
+        not changed since it was sent; and if it was, by its picture.
+
+        Parameters
+        ----------
+        images
+            Frame with `path`, `modified_ns`, `photo_uuid`, `picture` and `original_time`.
+        paths
+            Earlier paths of each photo.
+
+        Returns
+        -------
+        outcomes
+            In the order of the rows.
+        """
+        outcomes = np.zeros(len(images), dtype=np.int64)
+        if not self._of_paths and not self._of_ids:
+            return outcomes
+        modified_ms = images["modified_ns"].to_numpy() // 1_000_000
+        names = [_column(images, name) for name in ("photo_uuid", "picture", "original_time")]
+        rows = zip(
+            zip(images["path"], *paths, strict=True), modified_ms.tolist(), zip(*names, strict=True), strict=True
+        )
+        for row, (places, modified, (photo_uuid, picture, time)) in enumerate(rows):
+            best = self._of_ids.get(photo_uuid or "", 0)
+            if picture is not None:
+                best = max(best, self._of(Identity.from_texts(picture, time, photo_uuid), places[0]))
+            at = [self._of_paths[each] for each in dict.fromkeys(places) if each in self._of_paths]
+            best = max([best, *(rank for rank, sent in at if modified <= sent)])
+            if at and not best:
+                with contextlib.suppress(OSError):  # read errors are reported when the photo is written
+                    best = self._of(of_photo(Path(places[0]).read_bytes()), *places)
+            outcomes[row] = best
         return outcomes
-    history = history.assign(rank=history["status"].map(_RANK).fillna(0).astype("int64"))
-    best = history.sort_values(["rank", "sent_at"]).groupby("path").last()
-    modified_ms = images["modified_ns"].to_numpy() // 1_000_000
-    for paths in (images["path"], first_paths):
-        known = best.reindex(paths)
-        sent_ms = known["sent_at"].to_numpy(dtype="datetime64[ms]").view(np.int64)
-        rank = known["rank"].fillna(0).to_numpy(dtype=np.int64)
-        outcomes = np.maximum(outcomes, np.where(modified_ms <= sent_ms, rank, 0))
-    return outcomes
+
+    def has(self, record: Mapping[str, Any], content: bytes, known: Identity) -> bool:
+        """
+        Return whether a photo that was read was uploaded, by this package or an older tool.
+
+        Parameters
+        ----------
+        record
+            Its row, with `path`.
+        content
+            Its file.
+        known
+            What it is known by.
+        """
+        path = str(record["path"])
+        if self._of(known, path) >= READY:
+            return True
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest() if self._older.knows_content else ""
+        return self._older.has_image(path, md5)
+
+    def _of(self, known: Identity, *paths: str) -> int:
+        others = self._of_pictures.get(known.picture, ())
+        return max((rank for other, path, rank in others if path in paths or known.is_same(other)), default=0)
 
 
-def older_uploads_of(images: gpd.GeoDataFrame, rows: Flags) -> Flags:
-    """
-    Return which photos an older tool uploaded, by its records.
-
-    Parameters
-    ----------
-    images
-        Frame with `path`.
-    rows
-        The rows to check; other rows are False.
-    """
-    from mlygeo.uploads.archives import md5_of
-
-    older = OlderUploads()
-    found = np.zeros(len(images), dtype=np.bool_)
-    for row in np.flatnonzero(rows):
-        path = str(images["path"].iloc[row])
-        with contextlib.suppress(OSError):  # read errors are reported when the photo is written
-            found[row] = older.has_image(path, md5_of(Path(path)) if older.knows_content else "")
-    return found
+def _column(images: gpd.GeoDataFrame, name: str) -> list[str | None]:
+    """Return a column of texts, with None for nulls or a missing column."""
+    if name not in images.columns:
+        return [None] * len(images)
+    values: list[str | None] = images[name].astype(object).where(images[name].notna(), None).tolist()
+    return values

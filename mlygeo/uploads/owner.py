@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.errors import CredentialsError, InputError
+from mlygeo.errors import CredentialsError, InputError, TokenRejectedError
 from mlygeo.providers import needed, provider_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from mlygeo.net.http import Service
     from mlygeo.providers import Accounts, Credentials, Provider, User
@@ -27,7 +28,7 @@ def account_of(
     token_file: Any,
     max_attempts: int | None,
     config_file: Any = None,
-    named: Collection[str] = (),
+    named: Collection[str] | None = None,
 ) -> Account:
     """
     Return the account to upload with, after asking the service for the owner of the token.
@@ -39,8 +40,8 @@ def account_of(
     service, user_name, token, token_file, max_attempts, config_file
         The arguments of the call.
     named
-        Users that the images name. If the call has no user, it must be a single one, who has signed in
-        or whose token is in the environment.
+        Users that the images name; None if the images are not known. If the call has no user, it must be a single
+        one, who has signed in or whose token is in the environment.
 
     Raises
     ------
@@ -53,11 +54,11 @@ def account_of(
     """
     provider = provider_of(service)
     accounts = needed(provider.accounts, provider, "users that sign in")
-    user, expected, asked = None, None, None
+    user, expected, asked, chosen = None, None, None, user_name or token or token_file or service
     if service is None:
         users = accounts.credentials(config_file) if token is None and token_file is None else None
         if users is not None and user_name is None:
-            user_name, expected = _named_user(users, named)
+            user_name, expected = _named_user(users, named or ())
         elif users is not None and user_name is not None and not users.named(user_name) and users.token_beside():
             user_name, asked = None, user_name
         found, user = accounts.upload_token(user_name, token=token, token_file=token_file, credentials=users)
@@ -66,7 +67,8 @@ def account_of(
         service = provider.service(token=found, retry=needed(provider.uploads, provider, "uploads").retry)
     if max_attempts is not None:
         service = replace(service, retry=replace(service.retry, attempts=max_attempts))
-    signed_in = accounts.whose(service)
+    with _sign_in_hint():
+        signed_in = accounts.whose(service)
     if expected is not None and expected != signed_in.user_name:
         raise _not_signed_in(expected, f"and the access token is that of {signed_in.user_name}")
     if asked is not None and asked != signed_in.user_name:
@@ -75,6 +77,8 @@ def account_of(
             f"{signed_in.user_name!r}",
             hint=f"sign in with 'mlygeo authenticate --user-name {asked}', or leave `user_name` out",
         )
+    if named is not None:
+        _say_whose(signed_in.user_name or signed_in.user_key, user, named, chosen=chosen is not None)
     log.info("uploading as %s (user key %s)", signed_in.user_name, signed_in.user_key)
     return Account(service, provider, signed_in.user_key, signed_in.user_name, user)
 
@@ -165,6 +169,42 @@ def organizations_of(
     return chosen
 
 
+@contextlib.contextmanager
+def _sign_in_hint() -> Iterator[None]:
+    """Tell how a user signs in, if the service refuses the token; other tokens are those of applications."""
+    try:
+        yield
+    except TokenRejectedError as error:
+        raise TokenRejectedError(str(error), hint="sign in again with 'mlygeo authenticate'") from error
+
+
+def _say_whose(name: str, user: User | None, named: Collection[str], *, chosen: bool) -> None:
+    """
+    Warn where the images go up as a user whom they do not name.
+
+    Parameters
+    ----------
+    name
+        Who they go up as.
+    user
+        The entry of that user on this machine.
+    named
+        Users that the images name.
+    chosen
+        Whether the call says who they go up as.
+    """
+    others = sorted(set(named) - {name})
+    if others and user is not None and user.name in others:
+        log.warning(
+            "the images name the user %s, who signed in here with the token of %s: they are uploaded as %s",
+            user.name, name, name,
+        )  # fmt: skip
+    elif others:
+        log.warning("the images name the user %s, and are uploaded as %s", ", ".join(others), name)
+    elif not named and not chosen:
+        log.warning("the images name no user; they are uploaded as %s, who signed in last", name)
+
+
 def _named_user(users: Credentials, named: Collection[str]) -> tuple[str | None, str | None]:
     """Return the user that images name: a signed-in user's name, or the name that the token must belong to."""
     found = {name: users.named(name) for name in sorted(named)}
@@ -205,7 +245,8 @@ def _ask(account: Account, keys: list[str]) -> None:
             )
     for key in keys:
         try:
-            names = accounts.organization(account.service, key)
+            with _sign_in_hint():
+                names = accounts.organization(account.service, key)
         except RefusedError as error:
             raise CredentialsError(f"there is no organization {key} for this user ({error})") from None
         log.info("uploading for the organization %s (%s)", names.get("name"), key)

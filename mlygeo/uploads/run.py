@@ -1,5 +1,5 @@
 """
-A run of uploads: sequences of images, archives and videos, each content once, continuing earlier runs.
+A run of uploads: sequences of images, archives and videos, each photo and video once, continuing earlier runs.
 
 Images of a sequence are uploaded in parallel, sequences one after another. Confirmed bytes are recorded
 at once, and a ready upload before the request to finish it; so wherever a run ends, the next one
@@ -23,11 +23,12 @@ from mlygeo.net.answers import RefusedError
 from mlygeo.net.http import StoppedError
 from mlygeo.net.workers import WorkerPool
 from mlygeo.uploads.files import FATAL, OLDER, FileUpload, Finishing, Outcome, Share, short
-from mlygeo.uploads.items import prepared
+from mlygeo.uploads.items import described, known_by, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from mlygeo.formats.identity import Identity
     from mlygeo.locks import NameLocks
     from mlygeo.progress import Bar
     from mlygeo.providers import UploadSession
@@ -100,7 +101,7 @@ class Upload:
         self._reupload, self._manual, self._older = reupload, manual_done, older
         self._sending = threading.Semaphore(AT_ONCE)
         self._lock = threading.Lock()
-        self._claimed: dict[str, str] = {}
+        self._claimed: dict[str, list[tuple[Identity, str]]] = {}
         self._counted: set[str] = set()
 
     def run(self, sequences: Iterable[PhotoSequence], files: Iterable[WholeFile] = ()) -> Outcome:
@@ -243,26 +244,36 @@ class Upload:
         try:
             content = Path(photo.path).read_bytes()
             md5 = _md5(content)
-            known = self._ledger.find(md5=md5)
+            identity = known_by(content, photo.description)
+            known = self._ledger.find(md5=md5, identity=identity, path=photo.path)
+            if self._is_claimed(identity, photo.path):
+                share.skip()
+                return _Sent(outcome="repeated")
             if known is not None and known.status == "done" and not self._reupload:
                 share.skip()
                 return _Sent(outcome="there" if known.reason is None else "older")
-            if known is None and self._is_older(photo, len(content), md5, sequence):
+            if known is None and self._is_older(photo, len(content), md5, sequence, identity):
                 share.skip()
                 return _Sent(outcome="older")
-            body = prepared(content, photo.description)
+            body = prepared(content, described(photo, identity))
         except (OSError, FormatError, InputError) as error:
             # FileError is an OSError as well.
             return self._failed(photo, sequence, getattr(error, "strerror", None) or str(error), share)
         upload_md5 = _md5(body)
         exact = self._ledger.find(upload_md5=upload_md5)
-        with self._lock:
-            if self._claimed.setdefault(upload_md5, photo.path) != photo.path:
-                share.skip()
-                return _Sent(outcome="repeated")
+        if not self._claim(identity, photo.path):
+            share.skip()
+            return _Sent(outcome="repeated")
         if exact is not None and exact.status == "done" and not self._reupload:
             share.skip()
             return _Sent(outcome="there")
+        if known is None and self._ledger.has_picture(identity.picture):
+            with self._lock:
+                self.outcome.other_time += 1
+            log.warning(
+                "%s has the picture of a photo that was uploaded before, and another time; it counts as another photo",
+                name,
+            )
         ready = next((each for each in (known, exact) if each is not None and each.status == "ready"), None)
         if ready is not None and not self._reupload:
             share.skip()
@@ -283,19 +294,34 @@ class Upload:
             return _Sent(outcome="later")
         self._ledger.sent(
             path=photo.path, kind="image", md5=md5, upload_md5=upload_md5, size=len(body), handle=handle,
-            sequence_id=sequence,
+            sequence_id=sequence, identity=identity,
         )  # fmt: skip
         share.at(photo.size)
         with self._lock:
             self.outcome.bytes += len(body)
         return _Sent(upload_md5, handle)
 
-    def _is_older(self, photo: Photo, size: int, md5: str, sequence: str) -> bool:
+    def _claim(self, identity: Identity, path: str) -> bool:
+        """Note that a photo is sent from a path in this run; return False if it is sent from another."""
+        with self._lock:
+            claims = self._claimed.setdefault(identity.picture, [])
+            claimed = next((place for other, place in claims if identity.is_same(other)), None)
+            if claimed is None:
+                claims.append((identity, path))
+        return claimed in (None, path)
+
+    def _is_claimed(self, identity: Identity, path: str) -> bool:
+        """Return whether a photo is sent from another path in this run."""
+        with self._lock:
+            claims = list(self._claimed.get(identity.picture, ()))
+        return any(place != path and identity.is_same(other) for other, place in claims)
+
+    def _is_older(self, photo: Photo, size: int, md5: str, sequence: str, identity: Identity) -> bool:
         """Return whether an older tool uploaded an image, and record it."""
         if self._older is None or not self._older.has(photo, md5):
             return False
         self._ledger.found(
-            path=photo.path, kind="image", md5=md5, size=size, reason=OLDER, sequence_id=sequence
+            path=photo.path, kind="image", md5=md5, size=size, reason=OLDER, sequence_id=sequence, identity=identity
         )  # fmt: skip
         return True
 

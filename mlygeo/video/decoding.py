@@ -33,6 +33,9 @@ MOST_WORKERS = 4
 
 CANNOT = "could not be decoded"
 
+COUNTED = frozenset({"mpeg", "mpegvideo"})
+"""Formats, as FFmpeg names them, in which many packets have no time of their own (MPEG program streams)."""
+
 
 def decode(
     path: Path,
@@ -162,28 +165,33 @@ class Decoder:
 
     def __init__(self, path: Path, table: FrameTable, *, threads: int, hardware: str | None = None) -> None:
         av = sampling.library()
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"options": table.options}
         if hardware is not None:
             from av.codec.hwaccel import HWAccel
 
             options["hwaccel"] = HWAccel(device_type=hardware, allow_software_fallback=True)
         self._errors = (av.FFmpegError, EOFError)
+        self._path, self._options, self._threads = path, options, threads
+        self._table = table
+        self._skipping = hardware is None
         try:
-            self._container = av.open(str(path), metadata_errors="replace", **options)
+            self._open()
         except self._errors as error:
             if hardware is not None:
                 raise InputError(f"the hardware {hardware!r} does not work here: {error}") from error
             raise FileError(f"{path.name} cannot be opened: {error}") from error
-        self._stream = self._container.streams[table.stream]
         if hardware is not None and not self._stream.codec_context.is_hwaccel:
             log.warning("%s: %s does not decode %s; done in software", path.name, hardware, self._stream.codec.name)
+
+    def _open(self) -> None:
+        av = sampling.library()
+        self._container = av.open(str(self._path), metadata_errors="replace", **self._options)
+        self._stream = self._container.streams[self._table.stream]
         for other in self._container.streams:
             if other is not self._stream:
                 other.discard = av.stream.Discard.all
-        self._stream.codec_context.thread_count = threads
-        self._stream.codec_context.thread_type = "AUTO" if threads != 1 else "NONE"
-        self._table = table
-        self._skipping = hardware is None
+        self._stream.codec_context.thread_count = self._threads
+        self._stream.codec_context.thread_type = "AUTO" if self._threads != 1 else "NONE"
 
     def close(self) -> None:
         """Close the video."""
@@ -202,54 +210,56 @@ class Decoder:
         rows = dict(zip(pts[run.wanted].tolist(), run.wanted.tolist(), strict=True))
         # A frame shown before the key frame needs the previous key frame, without which its picture would be wrong.
         earliest = int(pts[run.key])
-        for frame in self._decode(run, rows):
-            if frame.pts is not None and not frame.is_corrupt and frame.pts + self._start >= earliest:
-                row = rows.pop(frame.pts + self._start, None)
-                if row is not None:
-                    yield row, frame
-            if not rows:
-                return
+        # Where not every packet has a time, the others count on from the beginning of the file, and are lost by
+        # a jump into it.
+        for is_anew in (False, True) if self._container.format.name in COUNTED else (False,):
+            for frame in self._decode(run, rows, is_anew=is_anew):
+                if frame.pts is not None and not frame.is_corrupt and frame.pts >= earliest:
+                    row = rows.pop(frame.pts, None)
+                    if row is not None:
+                        yield row, frame
+                if not rows:
+                    return
 
-    @property
-    def _start(self) -> int:
-        return self._table.offset
-
-    def _decode(self, run: Run, wanted: dict[int, int]) -> Iterator[Any]:
+    def _decode(self, run: Run, wanted: dict[int, int], *, is_anew: bool) -> Iterator[Any]:
+        if is_anew:
+            self._container.close()
+            self._open()
         context = self._stream.codec_context
         last = int(self._table.pts[run.last])
-        for packet in self._packets(run):
+        for packet in self._packets(run, is_anew=is_anew):
             pts = packet.dts if packet.pts is None else packet.pts
-            needed = pts is not None and pts + self._start in wanted
+            needed = pts is not None and pts in wanted
             if self._skipping:
                 context.skip_frame = "DEFAULT" if needed else "NONREF"
             try:
                 yield from context.decode(packet)
             except self._errors as error:
                 log.debug("a packet could not be decoded: %s", error)
-            if pts is not None and pts + self._start == last:
+            if pts is not None and pts == last:
                 break
         try:
             yield from context.decode(None)
         except self._errors as error:
             log.debug("the last frames of a run could not be decoded: %s", error)
 
-    def _packets(self, run: Run) -> Iterator[Any]:
-        """Yield the packets from a run's key frame on."""
+    def _packets(self, run: Run, *, is_anew: bool) -> Iterator[Any]:
+        """Yield the packets from a run's key frame on; in a file that was opened anew, without jumping there."""
         first, count = int(self._table.pts[run.key]), run.last - run.key + 1
-        for target in (int(self._table.dts[run.key]) - self._start, None):
+        for target in (int(self._table.dts[run.key]), None)[is_anew:]:
             found = False
             try:
-                if target is None:
+                if target is None and not is_anew:
                     self._container.seek(0)
-                else:
+                elif target is not None:
                     self._container.seek(target, stream=self._stream, backward=True)
                 for packet in self._container.demux(self._stream):
                     if not packet.size:
                         continue
                     pts = packet.dts if packet.pts is None else packet.pts
-                    if not found and pts is not None and pts + self._start > first and packet.is_keyframe:
+                    if not found and pts is not None and pts > first and packet.is_keyframe:
                         break  # past the key frame
-                    found = found or (pts is not None and pts + self._start == first)
+                    found = found or (pts is not None and pts == first)
                     if found:
                         yield packet
                         count -= 1

@@ -125,7 +125,7 @@ def pictures(
         with process:
             try:
                 listener = _Listener(cast("IO[bytes]", process.stderr))
-                expected = dict(zip((table.pts[run.wanted] - table.offset).tolist(), run.wanted.tolist(), strict=True))
+                expected = dict(zip(table.pts[run.wanted].tolist(), run.wanted.tolist(), strict=True))
                 for jpeg in _parts(cast("IO[bytes]", process.stdout)):
                     row = expected.pop(listener.next_time(), None)
                     if row is not None:
@@ -175,18 +175,20 @@ def _stretches(table: FrameTable, runs: list[Run]) -> Iterator[Run]:
 def _command(
     program: Program, path: Path, table: FrameTable, run: Run, *, quality: int, hardware: str | None
 ) -> list[str]:
-    times = table.pts[run.wanted] - table.offset
-    key = int(min(table.pts[run.key], table.dts[run.key])) - table.offset
+    times = table.pts[run.wanted]
+    key = int(min(table.pts[run.key], table.dts[run.key]))
     start_s = float(key * table.time_base)
     length_s = float((int(times.max()) - key) * table.time_base) + BEYOND_S
     steps = [
         f"settb=expr={table.time_base}", f"select='{_among(sorted(times.tolist()))}'", "showinfo",
         "scale=out_color_matrix=bt601:out_range=full", "format=yuvj420p",
     ]  # fmt: skip
-    seek = ["-noaccurate_seek", "-ss", f"{start_s + 1e-6:.6f}"] if start_s > 0 else []
+    # Without `seek_timestamp`, a container's first time stamp would be added to where it is to start.
+    seek = ["-noaccurate_seek", "-seek_timestamp", "1", "-ss", f"{start_s + 1e-6:.6f}"] if run.key > 0 else []
+    reading = [word for name, value in table.options.items() for word in (f"-{name}", value)]
     return [
         program.path, "-hide_banner", "-nostats", "-nostdin", "-v", "level+info", "-copyts",
-        *(["-hwaccel", hardware] if hardware else []), *seek, "-t", f"{length_s:.6f}", "-i", f"file:{path}",
+        *reading, *(["-hwaccel", hardware] if hardware else []), *seek, "-t", f"{length_s:.6f}", "-i", f"file:{path}",
         "-map", f"0:{table.stream}", "-vf", ",".join(steps), *program.passthrough,
         "-c:v", "mjpeg", "-q:v", str(quality), "-flags", "+bitexact", "-f", "mpjpeg", "pipe:1",
     ]  # fmt: skip

@@ -13,10 +13,12 @@ import json
 import logging
 import re
 import threading
+from collections import Counter
 from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +26,15 @@ import numpy as np
 
 from mlygeo import frames, store
 from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.formats.chapters import original_of
 from mlygeo.photos.exif_writer import insert
 from mlygeo.photos.tags import picture_tags
 from mlygeo.places import natural_key
 from mlygeo.progress import Progress
 from mlygeo.readers import video as telemetry
-from mlygeo.video import decoding, ffmpeg, sampling
-from mlygeo.video.sampling import Plan, Sampling, library, plan_frames
+from mlygeo.readers.sampled import RECORD, facts_in
+from mlygeo.video import decoding, ffmpeg, recordings, sampling
+from mlygeo.video.sampling import Plan, Sampling, clip_of, library, plan_frames
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Whole
     from mlygeo.video.ffmpeg import Program
-    from mlygeo.video.sampling import Sampling
+    from mlygeo.video.sampling import Start
 
 
 __all__ = ["FOLDER", "find_videos", "sample_frames"]
@@ -61,9 +65,6 @@ _NOT_OURS = ("Copyright", "Artist")
 _TURNS = {90: (("transpose", "clock"),), 180: (("hflip", ""), ("vflip", "")), 270: (("transpose", "cclock"),)}
 """FFmpeg's filters for each clockwise rotation, degrees."""
 
-RECORD = ".mlygeo_sampling.json"
-"""File in the folder of a video's frames that records how they were sampled."""
-
 _PART = 1 << 18
 """Bytes at the start and the end of a video that identify it: its headers are there."""
 
@@ -75,6 +76,8 @@ def find_videos(
 ) -> list[tuple[Path, Path]]:
     """
     Find the given videos, and those in the given folders, with the folder for the frames of each.
+
+    The copies of low resolution that cameras keep beside their videos are passed over in folders.
 
     Parameters
     ----------
@@ -111,11 +114,42 @@ def find_videos(
             videos.sort(key=natural_key)
         else:
             videos = [path]
+        videos = [file for file in videos if path == file or not _is_copy(file)]
         base = path if path.is_dir() else path.parent
         for file in videos:
             target = (folder or base / FOLDER) / file.relative_to(base)
             found.setdefault(file.resolve(), (file, target))
     return list(found.values())
+
+
+def _is_copy(video: Path) -> bool:
+    """Return whether a video is a copy of low resolution, whose original lies beside it."""
+    if video.suffix.lower() != ".lrv" and not video.stem.upper().startswith("LRV_"):
+        return False
+    names = {name.upper() for name in original_of(video.stem)}
+    beside = (path for path in video.parent.iterdir() if path != video and path.suffix.lower() in telemetry.ENDINGS)
+    return any(path.stem.upper() in names for path in beside)
+
+
+def copies_among(paths: Iterable[str | Path], *, skip_subfolders: bool = False) -> int:
+    """
+    Return how many copies of low resolution `find_videos` passes over.
+
+    Parameters
+    ----------
+    paths
+        Videos and folders.
+    skip_subfolders
+        Search only the folders themselves.
+    """
+    folders = [Path(path).expanduser() for path in paths]
+    found = {
+        file.resolve()
+        for folder in folders if folder.is_dir()
+        for file in (folder.glob("*") if skip_subfolders else folder.rglob("*"))
+        if file.suffix.lower() in telemetry.ENDINGS and file.is_file() and FOLDER not in file.parts and _is_copy(file)
+    }  # fmt: skip
+    return len(found)
 
 
 def sample_frames(
@@ -132,7 +166,8 @@ def sample_frames(
     Sample videos into JPEG files.
 
     Existing frames are not decoded again. The time of a frame is its presentation time, counted from the
-    start of the video; a frame has a position and a heading if the video has a recorded track.
+    first frame of the video; a frame has a position and a heading if the video has a recorded track. Chapters
+    of one recording follow one another; see `mlygeo.video.recordings`.
 
     Parameters
     ----------
@@ -156,13 +191,17 @@ def sample_frames(
     Returns
     -------
     images
-        Local images frame, and the columns `video` (str), `video_time_s` (float64). A video that cannot be
-        sampled, or only in part, has one more row with its own path, and why in `error`.
+        Local images frame, and the columns `video` (str), `video_time_s` (float64), and `warning` (str: what
+        is in doubt). `captured_at` is null where a video does not say when it was recorded. A video that
+        cannot be sampled, or only in part, has one more row with its own path, and why in `error`.
+        `attrs["left_out"]` counts by reason what the videos have and was not used, and
+        `attrs["problems"]` are all that is in doubt.
 
     Raises
     ------
     InputError
-        If the frames of two videos would have the same folder, or the decoder does not support the hardware.
+        If the frames of two videos would have the same folder, the decoder does not support the hardware, or
+        one start time is given for several recordings.
     DependencyError
         If PyAV or the program is missing.
     FrameError
@@ -178,10 +217,16 @@ def sample_frames(
         raise InputError(f"the frames of two videos would go to {twice}", hint="sample them one by one")
     shown = progress or Progress()
     parts: list[dict[str, Any]] = []
+    clip = lru_cache(maxsize=1)(clip_of)  # a single video is read once
+    starts = recordings.starts_of([video for video, _ in videos], sampling, clip)
+    left_out: Counter[str] = Counter()
     for number, (video, target) in enumerate(videos, start=1):
         try:
-            plan = plan_frames(video, sampling=sampling, track=track)
-            _settle(target, video, sampling=sampling, track=track, count=len(plan.rows), rerun=rerun)
+            plan = plan_frames(clip(video), starts[video], sampling=sampling, track=track)
+            _settle(target, video, plan, starts[video], sampling=sampling, track=track, rerun=rerun)
+            left_out.update(clip(video).left_out)
+            if plan.warning:
+                log.warning("%s: %s", video.name, plan.warning)
         except (FormatError, FileError) as error:
             parts.append(_row_of_video(video, _with_hint(error)))
             log.warning("%s", error)
@@ -200,7 +245,22 @@ def sample_frames(
         if problem:
             parts.append(_row_of_video(video, problem))
         log.info("%s: %d of %d frames", video.name, len(there), len(plan.rows))
-    return _frame(parts)
+    images = _frame(parts)
+    images.attrs["left_out"] = dict(left_out)
+    images.attrs["problems"] = list(phrases(images))
+    return images
+
+
+def phrases(images: gpd.GeoDataFrame) -> dict[str, int]:
+    """
+    Return what is in doubt about images, and about how many.
+
+    Parameters
+    ----------
+    images
+        Frame with `warning`.
+    """
+    return dict(Counter(text for texts in images["warning"].dropna() for text in texts.split("; ")))
 
 
 def _take(
@@ -218,15 +278,18 @@ def _take(
     missing = np.array([number for number, path in enumerate(paths) if not is_whole(path)], dtype=np.int64)
     if len(missing) < len(plan.rows):
         log.info("%s: %d frames are there already", video.name, len(plan.rows) - len(missing))
-    rows = plan.rows[missing]
-    numbers = dict(zip(rows.tolist(), missing.tolist(), strict=True))
+    numbers: dict[int, list[int]] = {}
+    for number in missing.tolist():
+        # An edit list can show a frame several times.
+        numbers.setdefault(int(plan.rows[number]), []).append(number)
+    rows = np.array(list(numbers), dtype=np.int64)
     local = threading.local()
 
     def write(row: int, jpeg: bytes) -> None:
-        number = numbers[row]
-        tagged = _with_tags(jpeg, _image(plan, number))
-        with store.atomic(paths[number]) as temporary:
-            temporary.write_bytes(tagged)
+        for number in numbers[row]:
+            tagged = _with_tags(jpeg, _image(plan, number))
+            with store.atomic(paths[number]) as temporary:
+                temporary.write_bytes(tagged)
 
     def encode(row: int, frame: Any) -> None:
         encoder = getattr(local, "encoder", None) or JpegEncoder()
@@ -243,14 +306,14 @@ def _take(
     done = []
     with progress.bar(label, total=len(missing), unit="frames") as bar, closing(made):
         for row in made:
-            done.append(numbers[row])
-            bar.advance()
+            done += numbers[row]
+            bar.advance(len(numbers[row]))
     return np.setdiff1d(missing, np.array(done, dtype=np.int64))
 
 
 def _image(plan: Plan, number: int) -> dict[str, Any]:
     return {
-        "captured_at": datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(plan.captured_ms[number])),
+        "captured_at": None if plan.captured_ms is None else _moment(int(plan.captured_ms[number])),
         "lon": float(plan.lon[number]),
         "lat": float(plan.lat[number]),
         "altitude": float(plan.altitude[number]),
@@ -259,6 +322,10 @@ def _image(plan: Plan, number: int) -> dict[str, Any]:
         "model": plan.model,
         "is_pano": plan.is_pano,
     }
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
 
 
 def _loss(plan: Plan, lost: Whole) -> str:
@@ -282,7 +349,7 @@ def _row_of_video(video: Path, error: str) -> dict[str, Any]:
         "path": [str(video)], "folder": [str(video.parent)], "error": [error], "is_pano": [False],
         "captured_ms": [None], "video": [str(video)], "video_time_s": [np.nan], "compass_angle": [np.nan],
         "altitude": [np.nan], "make": [None], "model": [None], "width": [None], "height": [None],
-        "time_source": [None], "lon": [np.nan], "lat": [np.nan],
+        "time_source": [None], "lon": [np.nan], "lat": [np.nan], "warning": [None],
     }  # fmt: skip
 
 
@@ -292,12 +359,13 @@ def _rows(video: Path, target: Path, plan: Plan, numbers: Whole) -> dict[str, An
 
     return {
         "path": [str(_path_of(target, video, number)) for number in numbers.tolist()], "folder": same(str(target)),
-        "error": same(None), "is_pano": same(plan.is_pano), "captured_ms": plan.captured_ms[numbers].tolist(),
+        "error": same(None), "is_pano": same(plan.is_pano),
+        "captured_ms": same(None) if plan.captured_ms is None else plan.captured_ms[numbers].tolist(),
         "video": same(str(video)), "video_time_s": plan.video_s[numbers].tolist(),
         "compass_angle": plan.heading[numbers].tolist(), "altitude": plan.altitude[numbers].tolist(),
         "make": same(plan.make), "model": same(plan.model), "width": same(plan.width or None),
         "height": same(plan.height or None), "time_source": same(plan.time_source),
-        "lon": plan.lon[numbers].tolist(), "lat": plan.lat[numbers].tolist(),
+        "lon": plan.lon[numbers].tolist(), "lat": plan.lat[numbers].tolist(), "warning": same(plan.warning),
     }  # fmt: skip
 
 
@@ -314,7 +382,7 @@ def _frame(parts: list[dict[str, Any]]) -> gpd.GeoDataFrame:
     points[placed] = frames.points(lon[placed], lat[placed])
     times = pd.array(columns.pop("captured_ms"), dtype="Int64")
     whole = {"width", "height"}
-    texts = {"path", "folder", "error", "video", "make", "model", "time_source"}
+    texts = {"path", "folder", "error", "video", "make", "model", "time_source", "warning"}
     made = {
         name: pd.array(values, dtype="Int64" if name in whole else "str" if name in texts else None)
         for name, values in columns.items()
@@ -415,7 +483,14 @@ class JpegEncoder:
 
 
 def _settle(
-    target: Path, video: Path, *, sampling: Sampling, track: gpd.GeoDataFrame | None, count: int, rerun: bool
+    target: Path,
+    video: Path,
+    plan: Plan,
+    start: Start,
+    *,
+    sampling: Sampling,
+    track: gpd.GeoDataFrame | None,
+    rerun: bool,
 ) -> None:
     """
     Prepare the folder of a video's frames for a sampling: a new folder, or one from an earlier run of the same.
@@ -426,12 +501,14 @@ def _settle(
         The folder.
     video
         The video.
+    plan
+        Its frames.
+    start
+        When it begins.
     sampling
         How the video is sampled.
     track
         Tracks frame with the positions of the frames, if it is not the video's own track.
-    count
-        Number of frames.
     rerun
         Remove the frames of an earlier run, and no other file.
 
@@ -440,13 +517,20 @@ def _settle(
     FileError
         If the folder holds other pictures, or frames that were sampled otherwise.
     """
-    wanted = {"video": video.name, **_content(video), **asdict(sampling)}
+    count = len(plan.rows)
+    wanted = {"video": video.name, **_content(video), **asdict(sampling), "start_ms": start.ms}
     if track is not None:
         wanted["track"] = _digest(track)
     record = target / RECORD
     if target.exists() and not target.is_dir():
         raise FileError(f"{target} is a file, and the frames of {video.name} would go there")
     found = _record(record)
+    facts = {
+        "recording": start.recording, "after_s": start.after_s, "warning": plan.warning,
+        "seconds": (plan.video_s * sampling.duration_ratio).tolist(),
+    }  # fmt: skip
+    if found is not None:
+        found.pop("facts", None)
     strangers = [] if found is not None else sorted(target.glob("*.jpg"), key=natural_key)
     if strangers:
         raise FileError(
@@ -460,9 +544,9 @@ def _settle(
             )
         for path in _made(target, video.stem, int(found.get("frames", 0))):
             path.unlink(missing_ok=True)
-    if found is None or rerun:
+    if found is None or rerun or (plan.warning or None) != _warning_in(target):
         with store.atomic(record) as temporary:
-            temporary.write_text(json.dumps({**wanted, "frames": count}), encoding="utf-8")
+            temporary.write_text(json.dumps({**wanted, "frames": count, "facts": facts}), encoding="utf-8")
 
 
 def _path_of(target: Path, video: Path, number: int) -> Path:
@@ -479,6 +563,11 @@ def is_whole(path: Path) -> bool:
             return (start, file.read(2)) == _BEGINNING_AND_END
     except OSError:
         return False
+
+
+def _warning_in(target: Path) -> str | None:
+    facts = facts_in(target)
+    return None if facts is None else facts.warning
 
 
 def _record(path: Path) -> dict[str, Any] | None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import DependencyError, FileError, FormatError, InputError
 from mlygeo.formats import mp4
+from mlygeo.formats.timeline import Timeline
 from mlygeo.readers import video as telemetry
 from mlygeo.spatial import geodesy
 from mlygeo.spatial.track import Line, lines
@@ -31,14 +32,22 @@ STEADY_S = 1.0
 """Seconds by which the time of the GPS may drift against the video's if both run at the same pace."""
 
 
-def plan_frames(video: Path, *, sampling: Sampling, track: gpd.GeoDataFrame | None = None) -> Plan:
+UNORDERED = "its format does not say in which order pictures are shown, so that frames may be some pictures off"
+"""What is in doubt about H.264 in AVI."""
+
+
+def plan_frames(clip: Clip, start: Start, *, sampling: Sampling, track: gpd.GeoDataFrame | None = None) -> Plan:
     """
     Select the frames of a video, with their times and positions, without decoding any.
 
+    A video whose start is unknown is sampled without capture times.
+
     Parameters
     ----------
-    video
+    clip
         The video.
+    start
+        When it begins.
     sampling
         How the video is sampled.
     track
@@ -52,23 +61,24 @@ def plan_frames(video: Path, *, sampling: Sampling, track: gpd.GeoDataFrame | No
 
     Raises
     ------
-    FileError, FormatError
-        If it cannot be read, has no pictures, lacks the track to sample along, or its time is unknown.
+    FormatError
+        If it lacks the track to sample along, or its time on that.
     FrameError
         If the track has no point with a time.
     """
-    table = frame_table(video)
-    rows = table.in_order()
-    if not len(rows):
-        raise FormatError(f"{video.name} shows no frames")
-    video_s = table.seconds(rows)
-    info = telemetry.video_info(video)
-    recorded = _track(video)
-    captured_ms, source = _captured(video_s, sampling, recorded, info, video)
+    video, table, info, recorded = clip.video, clip.table, clip.info, clip.track
+    rows, video_s = table.rows, table.seconds
+    captured_ms, doubts = _captured(video_s, clip, start, sampling)
     line: Line | None = None
     moments = _micros(video_s)
     if track is not None:
-        line, moments = _only_line(track), captured_ms * 1000
+        line = _only_line(track)
+        if captured_ms is not None:
+            moments = captured_ms * 1000
+        elif sampling.distance is not None:
+            raise FormatError(f"{video.name} does not say when it was recorded", hint="give `video_start_time`")
+        else:
+            line = None
     elif recorded is not None:
         line = _line(recorded)
     if sampling.distance is None:
@@ -81,16 +91,20 @@ def plan_frames(video: Path, *, sampling: Sampling, track: gpd.GeoDataFrame | No
         chosen = _by_distance(line, moments, sampling.distance)
         if not len(chosen):
             raise FormatError(f"{video.name} lies outside the track in time", hint=_when(line, captured_ms, track))
-    rows, video_s, captured_ms, moments = rows[chosen], video_s[chosen], captured_ms[chosen], moments[chosen]
+    rows, video_s, moments = rows[chosen], video_s[chosen], moments[chosen]
+    captured_ms = None if captured_ms is None else captured_ms[chosen]
     unknown = np.full(len(rows), np.nan)
     lon, lat, altitude, heading = unknown, unknown, unknown, unknown
     if line is not None:
         places = line.locate(moments, max_extrapolation=MAX_EXTRAPOLATION_S, max_gap=None)
         lon, lat, altitude, heading = places.lon, places.lat, places.altitude, places.bearing
     size = (info.width, info.height) if info.rotation % 180 == 0 else (info.height, info.width)
+    doubts = [*start.warnings, *doubts, *filter(None, [info.warning]), *table.problems]
+    if recorded is not None:
+        doubts += recorded.attrs["problems"]
     return Plan(
-        table, rows, video_s, captured_ms, lon, lat, altitude, heading, source, info.make, info.model, info.is_pano,
-        *size, info.problem,
+        table, rows, video_s, captured_ms, lon, lat, altitude, heading, start.source, info.make, info.model,
+        info.is_pano, *size, info.problem, "; ".join(dict.fromkeys(doubts)) or None,
     )  # fmt: skip
 
 
@@ -109,7 +123,7 @@ class Sampling:
         Time of the start of the video, milliseconds since 1970 (UTC); None uses the time of the GPS,
         else the creation time in the file.
     duration_ratio
-        Seconds of the video for one second of real time.
+        Seconds of real time for one second of the video, with which mapillary_tools multiplies, too.
 
     Raises
     ------
@@ -138,31 +152,92 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Plan:
-    """The selected frames of a video, by time: rows of its table, and the values of each."""
+    """
+    The selected frames of a video, by time: rows of its table, and the values of each.
+
+    `captured_ms` and `time_source` are None where the start is unknown; `warning` is what is in doubt.
+    """
 
     table: FrameTable
     rows: Whole
     video_s: Floats
-    captured_ms: Whole
+    captured_ms: Whole | None
     lon: Floats
     lat: Floats
     altitude: Floats
     heading: Floats
-    time_source: str
+    time_source: str | None
     make: str | None
     model: str | None
     is_pano: bool
     width: int
     height: int
     problem: str | None
+    warning: str | None
 
 
-def _track(video: Path) -> gpd.GeoDataFrame | None:
+@dataclass(frozen=True)
+class Clip:
+    """A video that is to be sampled: its frames, the facts in its headers, and the track that it holds, if any."""
+
+    video: Path
+    table: FrameTable
+    info: telemetry.VideoInfo
+    track: gpd.GeoDataFrame | None
+    left_out: dict[str, int]
+
+    @property
+    def gps_ms(self) -> int | None:
+        """When it began by the times of the GPS, milliseconds since 1970; None where there are none."""
+        track = self.track
+        if track is None or not track["time"].notna().any():
+            return None
+        if not track.attrs["gps_time"] and self.info.start_time is not None:
+            return None  # counted from the creation time
+        timed = track[track["time"].notna()]
+        ahead_s = timed["time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6 - timed["video_time_s"]
+        return round(float(np.median(ahead_s)) * 1000)
+
+
+def clip_of(video: Path) -> Clip:
+    """
+    Return what is needed to sample a video, without decoding any picture.
+
+    Parameters
+    ----------
+    video
+        The video.
+
+    Raises
+    ------
+    FileError, FormatError
+        If it cannot be read, or shows no pictures.
+    """
+    table = frame_table(video)
+    if not len(table.rows):
+        raise FormatError(f"{video.name} shows no frames")
+    info = telemetry.video_info(video)
+    left_out = {"tracks of pictures": info.tracks_of_pictures - 1} if info.tracks_of_pictures > 1 else {}
     try:
         track = telemetry.read_video(video)
     except FormatError:
-        return None
-    return track if len(track) else None
+        return Clip(video, table, info, None, left_out)
+    return Clip(video, table, info, track if len(track) else None, left_out | track.attrs["left_out"])
+
+
+class Start(NamedTuple):
+    """
+    When a video begins.
+
+    `ms` is milliseconds since 1970, None where unknown; `source` is "option", "gps" or "creation_time".
+    `after_s` is how long after its recording, whose name is `recording`. `warnings` say what is in doubt.
+    """
+
+    ms: int | None
+    source: str | None
+    after_s: float
+    recording: str
+    warnings: tuple[str, ...] = ()
 
 
 def _micros(seconds: Floats) -> Whole:
@@ -200,9 +275,9 @@ def _only_line(track: gpd.GeoDataFrame) -> Line:
     return line
 
 
-def _when(line: Line, captured_ms: Whole, track: gpd.GeoDataFrame | None) -> str | None:
+def _when(line: Line, captured_ms: Whole | None, track: gpd.GeoDataFrame | None) -> str | None:
     """Return when the track and the video were recorded, in words."""
-    if track is None:
+    if track is None or captured_ms is None:
         return None
     spans = [
         " to ".join(f"{np.datetime64(int(ms), 'ms').astype('datetime64[s]')}Z" for ms in (times[0], times[-1]))
@@ -232,40 +307,35 @@ def _by_distance(line: Line, moments: Whole, distance: float) -> Whole:
     return on_track[taken]
 
 
-def _captured(
-    video_s: Floats, sampling: Sampling, track: gpd.GeoDataFrame | None, info: telemetry.VideoInfo, video: Path
-) -> tuple[Whole, str]:
+def _captured(video_s: Floats, clip: Clip, start: Start, sampling: Sampling) -> tuple[Whole | None, list[str]]:
     """
-    Return the capture times, milliseconds since 1970, and their source.
+    Return the capture times, milliseconds since 1970, None where the start is unknown; and what is in doubt.
 
     The user's option comes before the GPS, and the GPS before the creation time, which some cameras write
     in local time. If GPS and video run at the same pace, the start is the median over all points, which
     corrects the late first fix of some cameras. Otherwise, in a time lapse, each frame has the time of the
     GPS at its place in the video.
     """
-    ratio = sampling.duration_ratio
-    start_ms, source = sampling.start_time_ms, "option"
-    if start_ms is None and track is not None and track["time"].notna().any() and _has_gps_time(track, info):
-        timed = track[track["time"].notna()]
+    ratio, doubts = sampling.duration_ratio, []
+    if start.ms is None:
+        return None, []
+    if start.source == "gps" and clip.gps_ms is not None and clip.track is not None:
+        timed = clip.track[clip.track["time"].notna()]
         gps_s = timed["time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
-        ahead = gps_s - timed["video_time_s"].to_numpy()
-        if np.subtract(*np.percentile(ahead, [90, 10])) > STEADY_S:
-            order = np.argsort(timed["video_time_s"].to_numpy(), kind="stable")
-            known = timed["video_time_s"].to_numpy()[order]
-            outside = (video_s - np.clip(video_s, known[0], known[-1])) / ratio
-            captured_s = np.interp(video_s, known, gps_s[order]) + outside
-            return np.round(captured_s * 1000).astype(np.int64), "gps"
-        start_ms, source = round(float(np.median(ahead)) * 1000), "gps"
-    if start_ms is None and info.start_time is not None:
-        start_ms, source = round(info.start_time.timestamp() * 1000), "creation_time"
-    if start_ms is None:
-        raise FormatError(f"{video.name} does not say when it was recorded", hint="give `video_start_time`")
-    return start_ms + np.round(video_s / ratio * 1000).astype(np.int64), source
-
-
-def _has_gps_time(track: gpd.GeoDataFrame, info: telemetry.VideoInfo) -> bool:
-    """Return whether the track's times are the GPS's own, rather than counted from the creation time."""
-    return bool(track.attrs["gps_time"]) or info.start_time is None
+        track_s = timed["video_time_s"].to_numpy()
+        ahead_s = gps_s - track_s * ratio
+        if np.subtract(*np.percentile(ahead_s, [90, 10])) > STEADY_S:
+            order = np.argsort(track_s, kind="stable")
+            known = track_s[order]
+            outside_s = (video_s - np.clip(video_s, known[0], known[-1])) * ratio
+            captured_s = np.interp(video_s, known, gps_s[order]) + outside_s
+            if ratio != 1:
+                doubts.append(f"the times of the GPS are not those of `video_duration_ratio={ratio:g}`, and count")
+            return np.round(captured_s * 1000).astype(np.int64), doubts
+        start_ms = round(float(np.median(ahead_s)) * 1000)
+    else:
+        start_ms = start.ms
+    return start_ms + np.round(video_s * ratio * 1000).astype(np.int64), doubts
 
 
 # The frames of a video, in the order of storage, with their presentation times, without decoding.
@@ -291,22 +361,18 @@ def frame_table(path: Path) -> FrameTable:
     """
     av = library()
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
-            streams = [stream for stream in container.streams.video if stream.codec_context is not None]
-            if not streams:
-                raise FormatError(f"{path.name} holds no pictures that can be decoded")
-            stream = max(streams, key=lambda found: (found.width * found.height, -found.index))
-            for other in container.streams:
-                if other is not stream:
-                    other.discard = av.stream.Discard.all
-            table = _from_headers(path, stream) or _from_packets(av, container, stream)
+        with path.open("rb", buffering=mp4.BUFFER) as file:
+            movie = mp4.read_movie(file, path.stat().st_size)
+        # What an edit list shows is decided in one place, not by each version of FFmpeg.
+        table = None if movie is None else _read(av, path, movie, {"ignore_editlist": "1"})
+        table = table or _read(av, path, None, {})
     except (av.FFmpegError, OSError) as error:
         if isinstance(error, FileError):
             raise
         lost = isinstance(error, av.InvalidDataError)
         why = "it is no video, or its headers are lost" if lost else str(getattr(error, "strerror", error))
         raise (FormatError if lost else FileError)(f"{path.name} cannot be opened: {why}") from error
-    if not len(table.pts):
+    if table is None or not len(table.pts):
         raise FormatError(f"{path.name} holds no frames")
     return table
 
@@ -316,9 +382,11 @@ class FrameTable:
     """
     The frames of the largest video stream of a file.
 
-    `pts` (when a frame is shown) and `dts` (when it is decoded) count units of `time_base`; `key` marks
-    frames that need no others; `shown` those that the video's edit list includes. All are in the order
-    of the file. `stream` is the index of the stream, `offset` the number added to its own times.
+    `pts` (when a frame is shown, before the edit list) and `dts` (when it is decoded) count units of
+    `time_base`; `key` marks frames that need no others. All are in the order of the file. `rows` are the
+    frames that are shown, in order, and `seconds` when, from the first of them on. `stream` is the index of
+    the stream, `options` those with which FFmpeg must open the file so that its times are these. `problems`
+    are what an edit list says and was not followed.
     """
 
     stream: int
@@ -326,21 +394,17 @@ class FrameTable:
     pts: Whole
     dts: Whole
     key: Flags
-    shown: Flags
-    offset: int = 0
+    rows: Whole
+    seconds: Floats
+    options: dict[str, str]
+    problems: tuple[str, ...] = ()
 
-    def seconds(self, rows: Whole) -> Floats:
-        """Return the times of frames, seconds from the start of the video."""
-        seconds: Floats = np.multiply(self.pts[rows], float(self.time_base), dtype=np.float64)
-        return seconds
-
-    def in_order(self) -> Whole:
-        """Return the rows of the shown frames, in the order of time, each time once."""
-        rows = np.flatnonzero(self.shown)
-        rows = rows[np.argsort(self.pts[rows], kind="stable")]
-        first = np.ones(len(rows), dtype=bool)
-        first[1:] = np.diff(self.pts[rows]) > 0
-        return rows[first]
+    @property
+    def length_s(self) -> float:
+        """Seconds from the first frame until the last is over, which lasts as long as most of them."""
+        if not len(self.seconds):
+            return 0.0
+        return float(self.seconds[-1] + (np.median(np.diff(self.seconds)) if len(self.seconds) > 1 else 0.0))
 
 
 def library() -> Any:
@@ -359,15 +423,48 @@ def library() -> Any:
     return av
 
 
-def _from_headers(path: Path, stream: Any) -> FrameTable | None:
-    """Return the table of an MP4's headers; None where they are incomplete."""
-    with path.open("rb", buffering=mp4.BUFFER) as file:
-        movie = mp4.read_movie(file, path.stat().st_size)
+def _read(av: Any, path: Path, movie: mp4.Movie | None, options: dict[str, str]) -> FrameTable | None:
+    """Return the table of a file; None where its headers do not describe the pictures that FFmpeg would decode."""
+    with av.open(str(path), metadata_errors="replace", options=options) as container:
+        streams = telemetry.pictures_of(container)
+        if not streams:
+            raise FormatError(f"{path.name} holds no pictures that can be decoded")
+        stream = max(streams, key=lambda found: (found.width * found.height, -found.index))
+        track = None
+        if movie is not None:
+            of_stream = (track for track in movie.tracks if track.number == stream.id and track.is_video)
+            track = next(of_stream, None) if "mov" in container.format.name.split(",") else None
+            if track is None:
+                return None
+        for other in container.streams:
+            if other is not stream:
+                other.discard = av.stream.Discard.all
+        frames = _from_headers(movie, track, stream) or _from_packets(av, container, stream)
+        base = Fraction(stream.time_base)
+        # The times that FFmpeg gives to the pictures in fragments are not always those of the file.
+        own = None if track is None or len(track.samples.shown) != len(frames.pts) else track.samples.shown
+        rows, seconds, problems = _shown(frames, track, base, own)
+        if container.format.name == "avi" and stream.codec_context.name in {"h264", "hevc"}:
+            # AVI has times of decoding only, and these codecs show pictures in another order.
+            problems = (*problems, UNORDERED) if stream.codec_context.has_b_frames else problems
+        return FrameTable(stream.index, base, frames.pts, frames.dts, frames.key, rows, seconds, options, problems)
+
+
+class _Frames(NamedTuple):
+    """Frames in the order of the file; `kept` are not marked as preparation for others."""
+
+    pts: Whole
+    dts: Whole
+    key: Flags
+    kept: Flags
+
+
+def _from_headers(movie: mp4.Movie | None, track: mp4.Track | None, stream: Any) -> _Frames | None:
+    """Return the frames that an MP4's headers list; None where they are incomplete."""
     # From a fragment that was cut off, FFmpeg returns the complete frames.
-    if movie is None or (movie.fragmented and movie.damage):
+    if movie is None or track is None or (movie.fragmented and movie.damage):
         return None
-    track = next((track for track in movie.tracks if track.number == stream.id and track.is_video), None)
-    if track is None or track.delay is None or Fraction(1, track.timescale) != stream.time_base:
+    if Fraction(1, track.timescale) != stream.time_base:
         return None
     samples = track.samples
     if movie.fragmented:
@@ -378,17 +475,10 @@ def _from_headers(path: Path, stream: Any) -> FrameTable | None:
         known = not stream.frames or stream.frames == len(samples.size)
     if not len(samples.size) or not known:
         return None
-    pts = samples.shown + track.delay - track.start
-    shown = pts >= 0
-    if track.edits and track.edits[-1][0]:
-        lengths = sum(length for length, _, _ in track.edits)
-        scale = max(track.movie_timescale, 1)
-        shown &= pts < (2 * lengths * track.timescale + scale) // (2 * scale)
-    dts = samples.time + track.delay - track.start
-    return FrameTable(stream.index, stream.time_base, pts, dts, samples.key, shown, -track.start)
+    return _Frames(samples.shown, samples.time, samples.key, np.ones(len(samples.size), dtype=bool))
 
 
-def _from_packets(av: Any, container: Any, stream: Any) -> FrameTable:
+def _from_packets(av: Any, container: Any, stream: Any) -> _Frames:
     rows = []
     try:
         for packet in container.demux(stream):
@@ -399,10 +489,40 @@ def _from_packets(av: Any, container: Any, stream: Any) -> FrameTable:
     except av.FFmpegError:
         if not rows:
             raise
-    pts, dts, key, shown = np.array(rows, dtype=np.int64).reshape(-1, 4).T
-    start = int(stream.start_time or 0)
-    # Streams cut out of a broadcast start at any time; the first frame is the start of the video.
-    start = start if abs(start * stream.time_base) > 10 else 0
-    return FrameTable(
-        stream.index, stream.time_base, pts - start, dts - start, key.astype(bool), shown.astype(bool), -start
-    )
+    pts, dts, key, kept = np.array(rows, dtype=np.int64).reshape(-1, 4).T
+    return _Frames(pts, dts, key.astype(bool), kept.astype(bool))
+
+
+def _shown(
+    frames: _Frames, track: mp4.Track | None, base: Fraction, own: Whole | None
+) -> tuple[Whole, Floats, tuple[str, ...]]:
+    """
+    Return the rows of the frames that are shown, in order, when, and what was not followed.
+
+    Parameters
+    ----------
+    frames
+        Frames in the order of the file, by FFmpeg's times.
+    track
+        Their track; None where the file has no edit lists.
+    base
+        Unit of FFmpeg's times.
+    own
+        Their times in units of the track; None where FFmpeg's count.
+    """
+    timeline = Timeline(timescale=1) if track is None else track.timeline
+    kept = np.flatnonzero(frames.kept)
+    units = frames.pts[kept]
+    if own is not None:
+        units = own[kept]
+    elif track is None or base != Fraction(1, track.timescale):
+        # Without an edit list, any unit does.
+        scale = base * (1 if track is None else track.timescale)
+        timeline = timeline if track is not None else replace(timeline, timescale=base.denominator)
+        units = units * base.numerator if track is None else np.round(units * float(scale)).astype(np.int64)
+    rows, seconds = timeline.samples(units)
+    if not len(rows):
+        return kept[rows], seconds, timeline.problems
+    new = np.diff(seconds, prepend=seconds[0] - 1) > 0
+    rows, seconds = kept[rows[new]], seconds[new]
+    return rows, seconds - seconds[0], timeline.problems

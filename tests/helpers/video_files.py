@@ -94,7 +94,7 @@ def camm6(time, fix, lat, lon, altitude, east=0.0, north=0.0, speed_accuracy=0.0
 
 
 def pictures(path, *, seconds=6.0, rate=25, size=(192, 108), codec="libx264", options=None, created="2024-05-05T10:00:00Z",
-             drop=(), b_frames=2, gop=25, rotation=None, container_options=None):  # fmt: skip
+             drop=(), b_frames=2, gop=25, rotation=None, container_options=None, make=None):  # fmt: skip
     """Write a video in which every frame differs from all others; `drop` leaves frames out, for a varying rate."""
     import av
 
@@ -103,6 +103,8 @@ def pictures(path, *, seconds=6.0, rate=25, size=(192, 108), codec="libx264", op
     with av.open(str(path), "w", options=container_options or {}) as output:
         if created:
             output.metadata["creation_time"] = created
+        if make:
+            output.metadata["make"] = make
         stream = output.add_stream(codec, rate=rate, options=options or {})
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         stream.codec_context.gop_size, stream.codec_context.max_b_frames = gop, b_frames

@@ -158,10 +158,11 @@ def test_new_changed_and_vanished_photos(tmp_path):
     paths[4].unlink()
     (tmp_path / "in" / "new.jpg").write_bytes(tagged(picture(99), ms=START_MS + 600_000, lon=LON, lat=LAT))
     images = mlygeo.process(tmp_path / "in").set_index("path")
-    assert len(images) == 7
-    assert "gone" in images.loc[str(paths[4]), "error"]
+    assert len(images) == 6
+    assert str(paths[4]) not in images.index
+    assert str(paths[4]) not in (tmp_path / "in" / "mapillary_image_description.json").read_text()
     assert images.loc[str(paths[2]), "captured_at"].timestamp() * 1000 == START_MS + 500_000
-    assert images["error"].isna().sum() == 6
+    assert images["error"].isna().all()
     images = mlygeo.process(tmp_path / "in", rerun=True)
     assert len(images) == 6
     assert images["error"].isna().all()

@@ -246,7 +246,9 @@ def test_noise_is_left_out(tmp_path):
     video = tmp_path / "gopro.mp4"
     video.write_bytes(made.movie(b"gpmd", b"meta", payloads, [1000] * 4))
     tracks = read_video(video)
-    assert tracks.attrs["dropped"] == {"fix": 5, "dop": 5, "outliers": 1}
+    assert tracks.attrs["left_out"] == {
+        "points without a fix": 5, "points of low precision": 5, "points far from the others": 1,
+    }  # fmt: skip
     np.testing.assert_allclose(frames.lonlat(tracks)[1], [row[0] for row in rows[10:]], atol=1e-7)
     assert len(read_video(video, keep_outliers=True, max_dop=np.inf)) == 16
     with pytest.raises(InputError, match="`max_dop`"):
@@ -497,8 +499,8 @@ def test_frames_in_fragments_are_the_packets_of_ffmpeg(tmp_path, flags):
     # Where pictures are shown before their time of decoding, FFmpeg shows all of a fragment later by as much.
     moved = max(0, (found.time - found.shown).max()) if "negative" in flags else 0
     assert (moved > 0) == ("negative" in flags)
-    np.testing.assert_array_equal(found.shown + track.delay + moved, result[:, 2])
-    np.testing.assert_array_equal(found.time + track.delay, result[:, 3])
+    np.testing.assert_array_equal(found.shown + track.shift + moved, result[:, 2])
+    np.testing.assert_array_equal(found.time + track.shift, result[:, 3])
     np.testing.assert_array_equal(found.key, result[:, 4])
     info = video_info(video)
     assert (info.frames, info.frame_rate, info.problem) == (72, 24, None)

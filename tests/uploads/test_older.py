@@ -9,6 +9,7 @@ import pytest
 from conftest import DATA
 from helpers import photo_folders
 from helpers.mapillary_tools_oracle import Official
+from helpers.photo_folders import folder_of as camera_folder
 from helpers.upload_folders import USER_TOKEN, clusters_of, entry, folder_of, photo, service_of, with_description
 
 import mlygeo
@@ -167,6 +168,29 @@ class TestOf2019:
         [cluster] = clusters_of(server.store)
         assert len(cluster["images"]) == 2
         assert upload(server, photos, reupload=True).attrs["summary"]["images"] == 6
+
+    @pytest.mark.parametrize("inside", [False, True])
+    def test_duplicates_and_what_failed_stay_here(self, server, photos, inside):
+        if inside:
+            for number, path in enumerate(sorted(photos.glob("*.jpg"))):
+                result = {"MAPLatitude": 1.0, "MAPLongitude": 2.0, "MAPCaptureTime": f"2019_01_01_00_00_0{number}_000"}
+                path.write_bytes(with_description(photo(number), result))
+            (photos / "mapillary_image_description.json").unlink()
+        self.flag(photos, 0, "duplicate")
+        self.flag(photos, 1, "geotag_process_failed")
+        self.flag(photos, 2, "sequence_process_failed", "upload_failed")
+        self.flag(photos, 3, "upload_failed")
+        self.flag(photos, 4, "geotag_process_success", "upload_params_process_success")
+        summary = upload(server, photos).attrs["summary"]
+        assert (summary["images"], summary["skipped"]) == (3, {"duplicates": 1, "failed": 2})
+
+    def test_what_was_processed_anew_goes_up(self, server, tmp_path):
+        camera_folder(tmp_path / "in", 3)
+        for number in range(3):
+            self.flag(tmp_path / "in", number, logs=tmp_path / "in" / ".mapillary" / "logs" / f"img_{number:05}")
+            (tmp_path / "in" / ".mapillary" / "logs" / f"img_{number:05}" / "duplicate").touch()
+        mlygeo.process(tmp_path / "in")
+        assert upload(server, tmp_path / "in").attrs["summary"]["images"] == 3
 
     def test_a_photo_that_came_later_under_the_same_name_is_another(self, server, photos):
         times = {each["filename"]: each["MAPCaptureTime"] for each in

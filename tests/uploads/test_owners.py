@@ -332,6 +332,39 @@ class TestUsers:
         folder = processed(tmp_path / "p", user_name="jim")
         assert mlygeo.upload(folder, token=USER_TOKEN).attrs["summary"]["images"] == 3
 
+    def test_who_uploads_photos_that_name_nobody_is_said_first(self, server, tmp_path, capsys):
+        Credentials().keep(User("joe", USER_TOKEN, user_name="user_1"))
+        camera_folder(tmp_path / "p", 2)
+        mlygeo.process(tmp_path / "p")
+        status, out, said = run(capsys, "upload", tmp_path / "p", "--json")
+        assert status == 0, said
+        assert "the images name no user; they are uploaded as user_1, who signed in last" in said
+        assert json.loads(out)["user_name"] == "user_1"
+        _, _, said = run(capsys, "upload", tmp_path / "p", "--user-name", "jane")
+        assert "warning" not in said
+
+    def test_a_user_who_signed_in_with_the_token_of_another_is_said(self, server, tmp_path, caplog):
+        folder = processed(tmp_path / "p", user_name="jane")
+        mlygeo.upload(folder)
+        assert (
+            "name the user jane, who signed in here with the token of user_1: they are uploaded as user_1"
+            in caplog.text
+        )
+        caplog.clear()
+        mlygeo.upload(processed(tmp_path / "q", user_name="user_1"), reupload=True)
+        assert "user_1" not in caplog.text
+        mlygeo.upload(folder, token=USER_TOKEN, reupload=True)
+        assert "the images name the user jane, and are uploaded as user_1" in caplog.text
+
+    def test_a_refused_token_leads_to_signing_in(self, server, tmp_path, capsys):
+        folder = processed(tmp_path / "p", user_name="joe")
+        status, _, said = run(capsys, "upload", folder)
+        assert status == 1
+        assert "it refuses the access token" in said
+        assert "mlygeo authenticate" in said
+        assert "dashboard" not in said
+        assert nothing_sent(server)
+
     def test_several_users_have_to_be_distinguished(self, server, tmp_path):
         processed(tmp_path / "p" / "a", user_name="jane")
         processed(tmp_path / "p" / "b", user_name="jim")

@@ -29,6 +29,7 @@ from helpers.upload_folders import (
 from helpers.work import without_waiting
 
 import mlygeo
+from mlygeo import frames
 from mlygeo import store as files
 from mlygeo.errors import (
     CredentialsError,
@@ -43,6 +44,7 @@ from mlygeo.net.answers import RefusedError
 from mlygeo.net.http import Retry, StoppedError
 from mlygeo.providers.mapillary.descriptions import read_descriptions
 from mlygeo.providers.mapillary.uploads import Uploads, manifest_of, session_key
+from mlygeo.readers.video import read_video
 from mlygeo.standin import Faults, serve
 from mlygeo.standin.faults import PASSING_UPLOADS
 from mlygeo.uploads import ledger
@@ -439,12 +441,26 @@ class TestWholeFiles:
         assert mlygeo.upload(photos, service=service_of(server)).attrs["summary"]["there"] == 10
         assert len(clusters_of(server.store)) == 3
 
-    def test_an_archive_with_some_images_that_are_up_is_not_taken(self, server, photos, tmp_path):
-        mlygeo.upload(photos / "img_0000.jpg", service=service_of(server))
+    def test_of_an_archive_only_the_missing_images_are_sent(self, server, photos, tmp_path):
         mlygeo.zip_sequences(photos, output=tmp_path / "zips")
-        uploads = mlygeo.upload(tmp_path / "zips", service=service_of(server))
-        assert uploads.attrs["summary"]["zips"] == 2
-        assert "1 of the 4 images" in uploads.loc[uploads["status"] == "failed", "reason"].iloc[0]
+        mlygeo.upload(photos / "img_0000.jpg", service=service_of(server))
+        for images, zips, there in ((9, 3, 1), (0, 0, 10)):
+            uploads = mlygeo.upload(tmp_path / "zips", service=service_of(server))
+            summary = uploads.attrs["summary"]
+            assert (summary["images"], summary["zips"], summary["there"]) == (images, zips, there)
+        sent = [each for cluster in clusters_of(server.store) for each in described(cluster)]
+        assert len(sent) == len({each["MAPCaptureTime"] for each in sent}) == 10
+        assert mlygeo.upload(photos, service=service_of(server)).attrs["summary"]["there"] == 10
+
+    def test_what_was_uploaded_is_left_out_of_archives(self, server, photos, tmp_path, monkeypatch):
+        monkeypatch.setenv("MAPILLARY_GRAPH_API_ENDPOINT", server.url)
+        mlygeo.upload(photos / "img_0000.jpg", service=service_of(server))
+        shutil.copy(photos / "img_0003.jpg", photos / "img_0004.jpg")
+        zips = mlygeo.zip_sequences(photos, output=tmp_path / "zips")
+        assert zips["images"].sum() == 8
+        assert mlygeo.upload(tmp_path / "zips", service=service_of(server)).attrs["summary"]["images"] == 8
+        assert mlygeo.zip_sequences(photos, output=tmp_path / "more").empty
+        assert mlygeo.zip_sequences(photos, output=tmp_path / "more", reupload=True)["images"].sum() == 9
 
     def test_videos_go_up_as_they_are(self, server, tmp_path):
         folder = tmp_path / "videos"
@@ -453,10 +469,14 @@ class TestWholeFiles:
             for path in (DATA / "video").glob(f"{name}.m*"):
                 shutil.copy(path, folder)
         # The one is known by its description, the other by what is in it.
+        own = read_video(folder / "camm_from_gopro_max.mp4")
+        lon, lat = frames.lonlat(own)
         result = {
             "filename": str(folder / "camm_from_gopro_max.mp4"),
             "filetype": "camm",
-            "MAPGPSTrack": [[0, 1, 2, 3, 4]],
+            "MAPGPSTrack": [
+                [s * 1000, x, y, None, None] for s, x, y in zip(own["video_time_s"], lon, lat, strict=True)
+            ],
         }
         (folder / "mapillary_image_description.json").write_text(json.dumps([result]))
         uploads = mlygeo.upload(folder, service=service_of(server))

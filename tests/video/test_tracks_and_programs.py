@@ -16,11 +16,13 @@ from PIL import Image
 import mlygeo
 from mlygeo import cli, frames
 from mlygeo.errors import DependencyError, InputError
+from mlygeo.readers.sampled import with_facts
 from mlygeo.spatial import geodesy
 from mlygeo.video import ffmpeg as ffmpeg_program
 from mlygeo.video import frames as video_frames
 from mlygeo.video import sampling
 from mlygeo.video.ffmpeg import _stretches, find, pictures, runs_of
+from mlygeo.video.frames import FOLDER
 
 pytest.importorskip("av", reason="frames need PyAV")
 
@@ -64,7 +66,7 @@ def test_the_program_turns_pictures_upright(tmp_path, ffmpeg):
 def test_long_runs_are_taken_in_parts(plain, ffmpeg, monkeypatch):
     monkeypatch.setattr(ffmpeg_program, "MOST_FRAMES", 7)
     table = sampling.frame_table(plain)
-    rows = table.in_order()[::3]
+    rows = table.rows[::3]
     program = find(ffmpeg)
     found = [row for row, _ in pictures(program, plain, table, rows, quality=2)]
     assert found == rows.tolist()
@@ -73,7 +75,7 @@ def test_long_runs_are_taken_in_parts(plain, ffmpeg, monkeypatch):
 def test_distant_frames_are_not_reached_by_decoding_all_between(tmp_path, ffmpeg):
     video = made.pictures(tmp_path / "long.mp4", seconds=30, size=(64, 64))
     table = sampling.frame_table(video)
-    rows = table.in_order()[[0, 10, 400, 420, 740]]
+    rows = table.rows[[0, 10, 400, 420, 740]]
     stretches = list(_stretches(table, runs_of(table, rows)))
     assert [len(one.wanted) for one in stretches] == [2, 2, 1]
 
@@ -162,7 +164,7 @@ def test_a_log_of_another_device_tells_the_places(plain, tmp_path, walk):
 def test_sampling_by_distance_along_a_log(plain, tmp_path, walk):
     log, at, lon, lat = walk
     table = sampling.frame_table(plain)
-    seconds = table.seconds(table.in_order())
+    seconds = table.seconds
     places = list(zip(np.interp(seconds, at, lon), np.interp(seconds, at, lat), strict=True))
     walked = [0]
     for number in range(1, len(places)):
@@ -284,3 +286,79 @@ def test_frames_made_before_the_disk_was_full_are_reported(plain, tmp_path, monk
     assert images["path"][images["error"].isna()].tolist() == there
     assert len(there) == 4
     assert images["error"].dropna().str.contains("No space left").tolist() == [True]
+
+
+def placed(folder):
+    images = mlygeo.read_frame(folder / "images.parquet", frame="local_images").sort_values("path")
+    assert images["error"].isna().all(), images["error"].tolist()
+    return images
+
+
+def test_a_folder_with_a_video_without_a_time_starts_with_the_track(tmp_path, walk, capsys):
+    log, _, lon, lat = walk
+    (tmp_path / "videos").mkdir()
+    made.pictures(tmp_path / "videos" / "silent.mp4", created=None)
+    words = ["video_process", "--video_import_path", tmp_path / "videos", "--import_path", tmp_path / "frames",
+             "--advanced", "--video_sample_interval", "1", "--geotag_source", "gpx", "--geotag_source_path", log,
+             "--use_gps_start_time", "-o", tmp_path / "out", "-q"]  # fmt: skip
+    assert cli.main([str(word) for word in words]) == 0, capsys.readouterr().err
+    images = placed(tmp_path / "out")
+    np.testing.assert_allclose((images["captured_at"] - START).dt.total_seconds(), np.arange(6) - 1)
+    np.testing.assert_allclose(frames.lonlat(images), [lon[:6], lat[:6]], atol=1e-7)
+
+
+def test_frames_without_a_time_get_it_from_the_track_afterwards(tmp_path, walk):
+    log, _, lon, lat = walk
+    for number, seconds in ((1, 2), (2, 3)):
+        made.pictures(tmp_path / f"GX0{number}0042.MP4", seconds=seconds, created=None)
+    images = mlygeo.sample_video(tmp_path, import_path=tmp_path / "frames", video_sample_interval=1)
+    assert images["captured_at"].isna().all()
+    assert images.attrs["summary"]["problems"] == {"the video does not say when it was recorded": 5}
+    alone = mlygeo.process(tmp_path / "frames", output=tmp_path / "alone")
+    assert alone["error"].eq("no capture time in the photo").all()
+    mlygeo.process(
+        tmp_path / "frames", geotag_source="gpx", geotag_source_path=log, use_gps_start_time=True,
+        output=tmp_path / "out", rerun=True,
+    )  # fmt: skip
+    images = placed(tmp_path / "out")
+    np.testing.assert_allclose((images["captured_at"] - START).dt.total_seconds(), np.arange(5) - 1)
+    np.testing.assert_allclose(frames.lonlat(images), [lon[:5], lat[:5]], atol=1e-7)
+
+
+def test_of_several_recordings_without_a_time_one_starts_with_the_track(tmp_path, walk):
+    (tmp_path / "videos").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        made.pictures(tmp_path / "videos" / name, seconds=2, created=None)
+    images = mlygeo.video_process(
+        tmp_path / "videos", video_sample_interval=1, geotag_source="gpx", geotag_source_path=walk[0],
+        use_gps_start_time=True, output=tmp_path / "out",
+    ).sort_values("path")  # fmt: skip
+    assert images["error"].isna().tolist() == [True, True, False, False]
+    assert images["captured_at"].iloc[0] == START - pd.Timedelta(seconds=1)
+
+
+def test_a_stray_first_point_of_a_track_is_no_start(tmp_path, walk):
+    log = walk[0]
+    text = log.read_text()
+    first = '<trkpt lat="48.77" lon="9.17"><time>2000-01-01T00:00:00Z</time></trkpt>'
+    log.write_text(text.replace("<trkseg>", f"<trkseg>{first}"))
+    video = made.pictures(tmp_path / "silent.mp4", created=None, seconds=3)
+    images = mlygeo.video_process(
+        video, video_sample_distance=3, geotag_source="gpx", geotag_source_path=log, use_gps_start_time=True,
+        output=tmp_path / "out",
+    )  # fmt: skip
+    sampled = mlygeo.sample_video(
+        video, video_sample_distance=3, track=log, video_start_time=round(START.timestamp() * 1000) - 1000,
+        import_path=tmp_path / "again",
+    )  # fmt: skip
+    assert len(images) == len(sampled)
+
+
+def test_a_warning_of_a_video_stays_with_its_frames(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        made.pictures(tmp_path / name / "a.mp4", seconds=2)
+    images = mlygeo.sample_video(tmp_path, video_sample_interval=1)
+    read = with_facts(mlygeo.read_photos(tmp_path / FOLDER))
+    assert images["warning"].notna().all()
+    assert read.sort_values("path")["warning"].tolist() == images.sort_values("path")["warning"].tolist()

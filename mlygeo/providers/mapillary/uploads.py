@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from mlygeo.errors import FileError, FormatError, ServiceError
@@ -22,9 +23,8 @@ from mlygeo.readers.cameras import CAMERAS
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from pathlib import Path
 
-    from mlygeo.providers import UploadKind
+    from mlygeo.providers import UploadKind, UploadSource
     from mlygeo.providers.mapillary.service import Service
 
 log = logging.getLogger("mlygeo.service")
@@ -116,7 +116,9 @@ class Uploads(Client):
     def __init__(self, service: Service, *, connections: int = 5, stop: threading.Event | None = None) -> None:
         super().__init__(service, connections=connections, stop=stop)
 
-    def send(self, key: str, source: bytes | Path, *, what: str, came: Callable[[int], object] | None = None) -> str:
+    def send(
+        self, key: str, source: bytes | Path | UploadSource, *, what: str, came: Callable[[int], object] | None = None
+    ) -> str:
         """
         Upload a file, from where an earlier upload of it stopped.
 
@@ -180,7 +182,7 @@ class Uploads(Client):
 
     def send_file(
         self,
-        source: bytes | Path,
+        source: bytes | Path | UploadSource,
         *,
         md5: str,
         ending: Literal["jpg", "zip", "mp4"],
@@ -289,7 +291,7 @@ class Uploads(Client):
 
 
 def _pieces(
-    source: bytes | Path, start: int, *, stop: threading.Event, came: Callable[[int], object] | None
+    source: bytes | Path | UploadSource, start: int, *, stop: threading.Event, came: Callable[[int], object] | None
 ) -> Iterator[bytes]:
     """Yield the bytes of a source from one on, until the work is called off."""
     for piece in _parts(source, start):
@@ -301,12 +303,12 @@ def _pieces(
             came(start)
 
 
-def _parts(source: bytes | Path, start: int) -> Iterator[bytes]:
+def _parts(source: bytes | Path | UploadSource, start: int) -> Iterator[bytes]:
     if isinstance(source, bytes):
         yield from (source[place : place + PIECE] for place in range(start, len(source), PIECE))
         return
     try:
-        file = source.open("rb")
+        file = source.open("rb") if isinstance(source, Path) else source.open()
     except OSError as error:
         raise FileError(f"{source}: {error.strerror or error}") from error
     with file:
@@ -315,7 +317,9 @@ def _parts(source: bytes | Path, start: int) -> Iterator[bytes]:
             yield piece
 
 
-def _size(path: Path) -> int:
+def _size(path: Path | UploadSource) -> int:
+    if not isinstance(path, Path):
+        return path.size
     try:
         return path.stat().st_size
     except OSError as error:

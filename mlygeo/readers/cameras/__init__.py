@@ -36,7 +36,7 @@ class Camera(NamedTuple):
     older_names
         Names of that source in mapillary_tools.
     uploaded_whole
-        Whether Mapillary accepts the camera's videos as they are.
+        Whether Mapillary accepts the camera's videos as they are; others go up as copies with a CAMM track.
     """
 
     kept_in: str

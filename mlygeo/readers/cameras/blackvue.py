@@ -10,12 +10,15 @@ from __future__ import annotations
 import json
 import re
 from datetime import date
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from mlygeo.formats import mp4, mp4_tables, nmea
-from mlygeo.readers.cameras.positions import Points, Recorded
+from mlygeo.readers.cameras.positions import STRAY_S, Points, Recorded
+
+if TYPE_CHECKING:
+    from mlygeo.arrays import Whole
 
 LARGEST_BOX = 64 << 20
 """Bytes of a box of sentences that are read at most."""
@@ -48,7 +51,8 @@ def decode(content: bytes) -> Points:
 
     The points are those of the RMC sentences, with altitude and dilution of precision from the GGA
     sentence at the same time of the camera's clock; without RMC sentences those of GGA, else of GLL.
-    `video_s` counts from the first point.
+    `video_s` counts from the first sentence, with which the video begins, whether it has a fix or not. Where
+    the camera's clock is set meanwhile, it goes on as before.
 
     Parameters
     ----------
@@ -58,51 +62,55 @@ def decode(content: bytes) -> Points:
     Returns
     -------
     points
-        In the order of time.
+        In the order of time, those without a fix among them.
     """
-    found: dict[bytes, list[tuple[int, list[bytes]]]] = {kind: [] for kind in _KINDS}
+    lines = []
     for match in _LINE.finditer(content):
         sentence = match[2].split(b"*")
         if len(sentence) < 2 or _checked(sentence[0][1:], sentence[1]):
-            found[match[3]].append((int(match[1]), sentence[0].split(b",")))
-    tables = {kind: _table(kind, lines) for kind, lines in found.items()}
-    kind = next((kind for kind in _KINDS if len(tables[kind])), None)
-    if kind is None:
+            lines.append((int(match[1]), match[3], sentence[0].split(b",")))
+    stamps = _unbroken(np.array([stamp for stamp, _, _ in lines], dtype=np.int64))
+    found: dict[bytes, list[tuple[int, list[bytes]]]] = {kind: [] for kind in _KINDS}
+    for stamp, (_, kind, words) in zip(stamps.tolist(), lines, strict=True):
+        found[kind].append((stamp, words))
+    tables = {kind: _table(kind, rows) for kind, rows in found.items()}
+    chosen = next((kind for kind in _KINDS if (tables[kind].fix < 0).any()), None)
+    if chosen is None:
         return plain(content)
-    points = tables[kind]
+    kind, points = chosen, tables[chosen]
     points = points.take(np.argsort(points.video_s, kind="stable"))
     camera_s = points.video_s
-    off = _clock_error(found[kind], points, kind)
+    off = _clock_error(found[kind], points.take(points.fix < 0), kind)
     altitude, dop = points.altitude, points.dop
-    if kind == b"RMC" and len(gga := tables[b"GGA"]):
+    gga = tables[b"GGA"].take(tables[b"GGA"].fix < 0)
+    if kind == b"RMC" and len(gga):
         gga = gga.take(np.argsort(gga.video_s, kind="stable"))
         at = np.minimum(np.searchsorted(gga.video_s, camera_s), len(gga) - 1)
         near = np.abs(gga.video_s[at] - camera_s) < 0.5
         altitude, dop = np.where(near, gga.altitude[at], np.nan), np.where(near, gga.dop[at], np.nan)
     return Points.of(
-        camera_s - camera_s[0], points.lon, points.lat, epoch_s=camera_s + off, altitude=altitude, dop=dop,
-        speed=points.speed,
+        camera_s - stamps.min() / 1000, points.lon, points.lat, epoch_s=camera_s + off, altitude=altitude, dop=dop,
+        speed=points.speed, fix=points.fix,
     )  # fmt: skip
 
 
-def plain(content: bytes, start_s: float = 0.0) -> Points:
+def plain(content: bytes) -> Points:
     """
-    Decode sentences without the time of a camera's clock.
+    Decode sentences without the time of a camera's clock; `video_s` counts from the first of them.
 
     Parameters
     ----------
     content
         Text with NMEA sentences in it.
-    start_s
-        Seconds of the video at the first of them.
     """
     fixes = nmea.decode(content)
-    epoch_s = fixes.time.astype(np.int64) / 1e6
     known = ~np.isnat(fixes.time)
-    video_s = epoch_s - epoch_s[known][0] + start_s if known.any() else np.empty(0)
-    points = Points.of(video_s, *(values[known] for values in (fixes.lon, fixes.lat)),
-                       altitude=fixes.altitude[known], epoch_s=epoch_s[known])  # fmt: skip
-    return points if known.all() else points.take(np.flatnonzero(np.isfinite(points.epoch_s)))
+    epoch_s = fixes.time[known].astype(np.int64) / 1e6
+    # Days that come before the receiver knew the date do not count.
+    video_s = _unbroken(np.round(epoch_s * 1000).astype(np.int64)) / 1000
+    video_s = video_s - video_s[:1]
+    return Points.of(video_s, *(values[known] for values in (fixes.lon, fixes.lat)),
+                     altitude=fixes.altitude[known], epoch_s=epoch_s)  # fmt: skip
 
 
 def model(content: bytes) -> str | None:
@@ -128,7 +136,7 @@ def _checked(sentence: bytes, checksum: bytes) -> bool:
 
 
 def _table(kind: bytes, lines: list[tuple[int, list[bytes]]]) -> Points:
-    """Return the valid positions of sentences of one kind; `video_s` is the camera's clock."""
+    """Return the positions of sentences of one kind; `video_s` is the camera's clock, `fix` 0 where there is none."""
     # RMC: time, status, latitude, N/S, longitude, E/W, knots; GGA: time, latitude, …, quality, number, HDOP,
     # altitude; GLL: latitude, N/S, longitude, E/W, time, status.
     lat_at, valid_at, valid = {
@@ -140,15 +148,27 @@ def _table(kind: bytes, lines: list[tuple[int, list[bytes]]]) -> Points:
     for stamp, words in lines:
         fields = [*words, *[b""] * 12][: max(len(words), 12)]
         state = fields[valid_at].strip()[:1]
-        if state in valid or (state and kind == b"GGA" and state[0] in valid):
-            lat, lon = _degrees(fields[lat_at], fields[lat_at + 1]), _degrees(fields[lat_at + 2], fields[lat_at + 3])
-            speed = _number(fields[7]) * _KNOT if kind == b"RMC" else np.nan
-            high, dop = (_number(fields[9]), _number(fields[8])) if kind == b"GGA" else (np.nan, np.nan)
-            rows.append((stamp / 1000, lon, lat, high, speed, dop))
-    columns = np.array(rows, dtype=np.float64).reshape(-1, 6).T
-    names = ("altitude", "speed", "dop")
-    found = Points.of(*columns[:3], **dict(zip(names, columns[3:], strict=True)))
-    return found.take(np.isfinite(found.lon) & np.isfinite(found.lat)).possible()
+        is_valid = state in valid or (state != b"" and kind == b"GGA" and state[0] in valid)
+        lat, lon = _degrees(fields[lat_at], fields[lat_at + 1]), _degrees(fields[lat_at + 2], fields[lat_at + 3])
+        speed = _number(fields[7]) * _KNOT if kind == b"RMC" else np.nan
+        high, dop = (_number(fields[9]), _number(fields[8])) if kind == b"GGA" else (np.nan, np.nan)
+        is_there = is_valid and np.isfinite(lat) and np.isfinite(lon)
+        rows.append((stamp / 1000, lon, lat, high, speed, dop, -1 if is_there else 0))
+    columns = np.array(rows, dtype=np.float64).reshape(-1, 7).T
+    names = ("altitude", "speed", "dop", "fix")
+    return Points.of(*columns[:3], **dict(zip(names, columns[3:], strict=True)))
+
+
+def _unbroken(stamps: Whole) -> Whole:
+    """Return times of the camera's clock, milliseconds, as if it had not been set while it was recording."""
+    steps = np.diff(stamps)
+    is_set = np.abs(steps) > STRAY_S * 1000
+    if is_set.any():
+        usual = steps[~is_set & (steps > 0)]
+        steps[is_set] = int(np.median(usual)) if len(usual) else 1000
+        # The later part counts: by then the clock was set.
+        stamps = stamps[-1] - np.append(np.cumsum(steps[::-1])[::-1], 0)
+    return stamps
 
 
 def _number(text: bytes) -> float:

@@ -1,18 +1,14 @@
-"""
-Google's camera motion metadata (CAMM) -> positions.
-
-Format: https://developers.google.com/streetview/publish/camm-spec. Each sample has two reserved bytes, its
-type, and little-endian values: type 5 latitude, longitude, altitude; type 6 the same with the time of the
-GPS, fix, accuracies and velocities.
-"""
+"""Google's camera motion metadata (CAMM) -> positions; see `mlygeo.formats.camm` for its samples."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from mlygeo.formats import mp4
+from mlygeo.formats.camm import GPS, KIND, NO_ALTITUDE, POSITION, ROWS
 from mlygeo.readers.cameras.positions import Points, Recorded
 
 if TYPE_CHECKING:
@@ -20,17 +16,6 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Floats
 
-
-_POSITION, _GPS = 5, 6
-_HEAD = [("reserved", "<u2"), ("type", "<u2")]
-_ROWS = {
-    _POSITION: np.dtype([*_HEAD, ("lat", "<f8"), ("lon", "<f8"), ("altitude", "<f8")]),
-    _GPS: np.dtype(
-        [*_HEAD, ("time", "<f8"), ("fix", "<i4"), ("lat", "<f8"), ("lon", "<f8"), ("altitude", "<f4"),
-         ("horizontal", "<f4"), ("vertical", "<f4"), ("east", "<f4"), ("north", "<f4"), ("up", "<f4"),
-         ("speed", "<f4")]
-    ),
-}  # fmt: skip
 
 _GPS_EPOCH_S = 315_964_800
 _LEAP_SECONDS = 18
@@ -43,16 +28,17 @@ _UNIX_SINCE_S = 1_480_000_000
 def recorded(file: BinaryIO, _: int, movie: mp4.Movie | None, _first_only: bool) -> Recorded | None:
     """Return the positions of the first camera motion track that has any; see `mlygeo.readers.cameras.Reader`."""
     for track in () if movie is None else movie.tracks:
-        if movie is not None and b"camm" in track.formats:
-            found = read(file, track, movie.created).possible()
+        if movie is not None and KIND in track.formats:
+            created = movie.start(time.time_ns() // 1000)[0]
+            found = read(file, track, created)
             if len(found):
-                return Recorded(found, movie.texts.get("make"), movie.texts.get("model"))
+                return Recorded(found, movie.texts.get("make"), movie.texts.get("model"), track)
     return None
 
 
 def read(file: BinaryIO, track: mp4.Track, created: datetime | None) -> Points:
     """
-    Read the positions of a CAMM track.
+    Read the positions of a CAMM track, by the seconds of its media.
 
     Where a track has both types, type 6 is read, since it has the time.
 
@@ -65,23 +51,25 @@ def read(file: BinaryIO, track: mp4.Track, created: datetime | None) -> Points:
     created
         Creation time of the video; it decides whether the times count from 1970 or 1980.
     """
-    found: dict[int, list[bytes]] = {_POSITION: [], _GPS: []}
-    rows: dict[int, list[int]] = {_POSITION: [], _GPS: []}
+    found: dict[int, list[bytes]] = {POSITION: [], GPS: []}
+    rows: dict[int, list[int]] = {POSITION: [], GPS: []}
     size = track.samples.size
     # The other types, which come hundreds of times a second, are shorter and need not be read.
-    wanted = np.flatnonzero((size >= _ROWS[_POSITION].itemsize) & (size <= 4096))
+    wanted = np.flatnonzero((size >= ROWS[POSITION].itemsize) & (size <= 4096))
     for row, content in mp4.read_samples(file, track, wanted, largest=4096):
         kind = int.from_bytes(content[2:4], "little")
-        if kind in _ROWS and len(content) >= _ROWS[kind].itemsize:
-            found[kind].append(content[: _ROWS[kind].itemsize])
+        if kind in ROWS and len(content) >= ROWS[kind].itemsize:
+            found[kind].append(content[: ROWS[kind].itemsize])
             rows[kind].append(row)
-    kind = _GPS if found[_GPS] else _POSITION
-    table = np.frombuffer(b"".join(found[kind]), dtype=_ROWS[kind])
-    video_s = track.samples.time[rows[kind]] / track.timescale + track.shift_s
+    kind = GPS if found[GPS] else POSITION
+    table = np.frombuffer(b"".join(found[kind]), dtype=ROWS[kind])
+    video_s = track.samples.shown[rows[kind]] / track.timescale
     lon, lat = table["lon"].astype(np.float64), table["lat"].astype(np.float64)
     with np.errstate(invalid="ignore"):  # damaged bytes may be any kind of NaN
         altitude = table["altitude"].astype(np.float64)
-    if kind == _POSITION:
+    if (altitude == NO_ALTITUDE).all():
+        altitude[:] = np.nan
+    if kind == POSITION:
         return Points.of(video_s, lon, lat, altitude=altitude)
     with np.errstate(invalid="ignore", over="ignore"):
         speed = np.hypot(table["east"], table["north"]).astype(np.float64)
@@ -89,22 +77,23 @@ def read(file: BinaryIO, track: mp4.Track, created: datetime | None) -> Points:
     speed = np.where((table["speed"] == 0) & (speed == 0), np.nan, speed)
     fix = table["fix"].astype(np.float64)
     epoch_s = _unix(table["time"], video_s, created)
-    return Points.of(video_s, lon, lat, altitude=altitude, speed=speed, fix=fix, epoch_s=epoch_s).timed()
+    return Points.of(video_s, lon, lat, altitude=altitude, speed=speed, fix=fix, epoch_s=epoch_s)
 
 
-def _unix(time: Floats, video_s: Floats, created: datetime | None) -> Floats:
+def _unix(written: Floats, video_s: Floats, created: datetime | None) -> Floats:
     """
     Return seconds since 1970 from a time that should count from 1980, but in many files counts from 1970.
 
     The one closer to the creation time is right; without a creation time, the one in the years in which
     such files exist.
     """
-    time = np.where(np.isfinite(time) & (time > 0) & (time < 2**33), time.astype(np.float64), np.nan)
-    if not np.isfinite(time).any():
-        return time
-    as_gps = time + (_GPS_EPOCH_S - _LEAP_SECONDS)
+    sane = np.isfinite(written) & (written > 0) & (written < 2**33)
+    unix = np.where(sane, written.astype(np.float64), np.nan)
+    if not sane.any():
+        return unix
+    as_gps = unix + (_GPS_EPOCH_S - _LEAP_SECONDS)
     if created is None:
-        return time if np.nanmedian(time) >= _UNIX_SINCE_S else as_gps
+        return unix if np.nanmedian(unix) >= _UNIX_SINCE_S else as_gps
     start = created.timestamp()
-    off = [abs(float(np.nanmedian(candidate - video_s)) - start) for candidate in (time, as_gps)]
-    return time if off[0] <= off[1] else as_gps
+    off = [abs(float(np.nanmedian(candidate - video_s)) - start) for candidate in (unix, as_gps)]
+    return unix if off[0] <= off[1] else as_gps

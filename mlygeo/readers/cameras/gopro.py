@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
-from mlygeo.formats import mp4
+from mlygeo.formats import mp4, times
 from mlygeo.readers.cameras.positions import Points, Recorded
 
 if TYPE_CHECKING:
@@ -66,12 +65,11 @@ def recorded(file: BinaryIO, _: int, movie: mp4.Movie | None, first_only: bool) 
         gathered = Payloads()
         samples, scale = track.samples, track.timescale
         for row, content in mp4.read_samples(file, track, np.arange(len(samples.size)), largest=LARGEST_PAYLOAD):
-            start_s = samples.time[row] / scale + track.shift_s
-            gathered.add(content, float(start_s), float(samples.duration[row]) / scale)
-            if first_only and gathered.parts:
+            gathered.add(content, float(samples.shown[row]) / scale, float(samples.duration[row]) / scale)
+            if first_only and gathered.placed:
                 break
-        if len(found := gathered.points().possible()):
-            return Recorded(found, "GoPro", gathered.model())
+        if len(found := gathered.points()):
+            return Recorded(found, "GoPro", gathered.model(), track)
     return None
 
 
@@ -81,20 +79,21 @@ class Payloads:
 
     parts: dict[str, list[Points]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
+    placed: bool = False
 
     def add(self, content: bytes, start_s: float, duration_s: float) -> None:
-        """Add a payload, which belongs to some seconds of the video from `start_s` on."""
+        """Add a payload, which belongs to some seconds of the track from `start_s` on."""
         for device, found in first_streams(content):
             self.names.setdefault(device, found.device)
             if len(found.values):
                 self.parts.setdefault(device, []).append(_points(found, start_s, duration_s))
+                self.placed = self.placed or len(self.parts[device][-1].possible()) > 0
 
     def points(self) -> Points:
-        """Return the positions of the device with most positions, with the time of each."""
+        """Return the positions of the device with most positions, with the times that some have."""
         if not self.parts:
             return Points.joined([])
-        parts = max(self.parts.values(), key=lambda found: sum(map(len, found)))
-        return Points.joined(parts).timed()
+        return Points.joined(max(self.parts.values(), key=lambda found: sum(map(len, found))))
 
     def model(self) -> str | None:
         """Return the camera's name; of several devices that of the camera itself."""
@@ -222,21 +221,14 @@ def _column(entry: Entry | None) -> Floats:
 def _moment(entry: Entry | None) -> float:
     """Return the seconds since 1970 of a GPSU entry (yymmddhhmmss.sss, UTC); NaN where it is not a time."""
     text = b"" if entry is None else bytes(entry.content).split(b"\0")[0].strip()
-    if len(text) < 12 or not text[:12].isdigit():
+    if not text[:12].isdigit():
         return np.nan
-    try:
-        whole = datetime(
-            2000 + int(text[:2]), int(text[2:4]), int(text[4:6]), int(text[6:8]), int(text[8:10]), int(text[10:12]),
-            tzinfo=UTC,
-        )  # fmt: skip
-    except ValueError:
-        return np.nan
-    part = text[13:16] if text[12:13] == b"." and text[13:16].isdigit() else b""
-    return whole.timestamp() + (int(part.ljust(3, b"0")) / 1000 if part else 0.0)
+    found = times.read(f"20{text.decode('latin-1')}")
+    return np.nan if found is None else found.us / times.SECOND_US
 
 
 def _points(stream: Stream, start_s: float, duration_s: float) -> Points:
-    """Return the positions of a payload, spread evenly over its part of the video."""
+    """Return the positions of a payload, spread evenly over its part of the track."""
     count = len(stream.values)
     lat, lon, altitude, speed = stream.values[:, :4].T
     video_s = start_s + duration_s * np.arange(count) / count

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mlygeo.formats import positions
 from mlygeo.spatial import geodesy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mlygeo.arrays import Flags, Floats, Whole
+    from mlygeo.formats import mp4
 
 
 PRECISION_M = 15.0
@@ -19,14 +23,32 @@ PRECISION_M = 15.0
 FIXES = (2, 3)
 """Values that mean a fix: in two and in three dimensions."""
 
+STRAY_S = 43_200.0
+"""Seconds by which the times of one recording cannot jump against those of its video; most of them agree."""
+
+FAR_STRAY_S = 100 * 86_400.0
+"""Seconds of a jump after which the smaller part of the times is wrong, however small the larger part is."""
+
+MOST_JUMPS = 3
+"""Groups of times that the smaller jumps may make: before a receiver knows the time, after it, and one between."""
+
+STRAY = "times far from the others"
+HIDDEN = "points outside the edit list"
+NO_FIX = "points without a fix"
+IMPRECISE = "points of low precision"
+OUTLIERS = "points far from the others"
+NOWHERE = {"(0, 0)": "points at (0, 0)"}
+"""Reasons for which points, or only their times, are left out."""
+
 
 @dataclass(frozen=True)
 class Points:
     """
     Positions in the order of recording, as columns; NaN (for fix: -1) where a value is unknown.
 
-    `video_s` is seconds from the start of the video, `epoch_s` seconds since 1970 (UTC), `altitude`
-    metres, `speed` metres a second over ground, `dop` the dilution of precision.
+    `video_s` is seconds from the first picture of the video, or of the track's own media as long as it was
+    not put on the timeline; `epoch_s` seconds since 1970 (UTC), `altitude` metres, `speed` metres a second
+    over ground, `dop` the dilution of precision.
     """
 
     video_s: Floats
@@ -62,9 +84,42 @@ class Points:
         return replace(self, **{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
     def possible(self) -> Points:
-        """Return the points that lie on the Earth, and not at exactly (0, 0), which means no position."""
-        there = np.isfinite(self.video_s) & (np.abs(self.lon) <= 180) & (np.abs(self.lat) <= 90)
-        return self.take(there & ((self.lon != 0) | (self.lat != 0)))
+        """Return the points that have a position; see `mlygeo.formats.positions`."""
+        placed, _ = positions.possible(self.lon, self.lat)
+        return self.take(placed & np.isfinite(self.video_s))
+
+    def without_stray_times(self, created_s: float = np.nan) -> Points:
+        """
+        Return the points without times that lie far from the others, which receivers write before they know the time.
+
+        Parameters
+        ----------
+        created_s
+            Creation time of the file, seconds since 1970; NaN where unknown. Of times in several places those
+            near it are right, without it those of most points.
+        """
+        dated = np.flatnonzero(np.isfinite(self.epoch_s))
+        if len(dated) < 2:
+            return self
+        ahead = self.epoch_s[dated] - np.where(np.isfinite(self.video_s[dated]), self.video_s[dated], 0.0)
+        order = np.argsort(ahead, kind="stable")
+        gaps = np.diff(ahead[order])
+        for least_s in (STRAY_S, FAR_STRAY_S):
+            group = np.cumsum(np.append(0, gaps > least_s))
+            count = np.bincount(group)
+            if len(count) == 1:
+                return self
+            middle = np.array([np.median(ahead[order][group == number]) for number in range(len(count))])
+            near = np.abs(middle - created_s) < 2 * STRAY_S
+            # Receivers that do not know the time yet give one of the past: of equal parts the later one is right.
+            best = int(np.lexsort((np.arange(len(count)), count, near))[-1])
+            # Of a time lapse, each point may be hours from the next.
+            is_jump = len(count) <= MOST_JUMPS < len(dated) and (near[best] or 2 * count[best] > len(dated))
+            if least_s == FAR_STRAY_S or is_jump:
+                epoch_s = self.epoch_s.copy()
+                epoch_s[dated[order[group != best]]] = np.nan
+                return replace(self, epoch_s=epoch_s)
+        return self
 
     def timed(self) -> Points:
         """
@@ -90,11 +145,60 @@ class Points:
 
 
 class Recorded(NamedTuple):
-    """The positions in a video as recorded, and the camera that they name."""
+    """
+    The positions in a video as recorded, and the camera that they name.
+
+    `track` is the track whose media the points' seconds count; None where they count those of the video.
+    """
 
     points: Points
     make: str | None
     model: str | None
+    track: mp4.Track | None = None
+
+
+def on_the_timeline(
+    recorded: Recorded,
+    movie: mp4.Movie | None,
+    created_s: float,
+    cleaned: Callable[[Points], tuple[Points, dict[str, int]]] | None = None,
+) -> tuple[Points, dict[str, int]]:
+    """
+    Return the positions by the seconds of the video, each with a time if some have one, and what was left out.
+
+    What is an outlier does not depend on what an edit list shows, so that is followed last.
+
+    Parameters
+    ----------
+    recorded
+        As a camera's reader returned them.
+    movie
+        The headers of the video; None where they are missing.
+    created_s
+        Creation time of the file, seconds since 1970; NaN where unknown.
+    cleaned
+        Returns points without those that are unreliable, and counts by reason; None keeps all.
+
+    Returns
+    -------
+    points, left_out
+        Positions on the Earth, in the order of the video; and how many points, or only times, were left out
+        by reason.
+    """
+    points = recorded.points.without_stray_times(created_s)
+    counts = {STRAY: int(np.isfinite(recorded.points.epoch_s).sum() - np.isfinite(points.epoch_s).sum())}
+    points = points.timed()
+    placed, nowhere = positions.possible(points.lon, points.lat)
+    counts |= {NOWHERE.get(reason, f"points {reason}"): count for reason, count in nowhere.items()}
+    points = points.take(placed & np.isfinite(points.video_s))
+    if cleaned is not None:
+        points, dropped = cleaned(points)
+        counts |= dropped
+    if recorded.track is not None and movie is not None:
+        moments = recorded.track.timeline.instants(points.video_s)
+        counts[HIDDEN] = len(points) - len(np.unique(moments.rows))
+        points = replace(points.take(moments.rows), video_s=moments.seconds - movie.zero_s)
+    return points, {name: count for name, count in counts.items() if count}
 
 
 def without_noise(points: Points, *, max_dop: float, outliers: bool) -> tuple[Points, dict[str, int]]:
@@ -113,18 +217,18 @@ def without_noise(points: Points, *, max_dop: float, outliers: bool) -> tuple[Po
     Returns
     -------
     points, dropped
-        The remaining points, and how many were dropped because of "fix", "dop" and "outliers".
+        The remaining points, and how many were dropped, by reason.
     """
     counts = {}
     before = len(points)
     points = points.take((points.fix < 0) | np.isin(points.fix, FIXES))
-    counts["fix"], before = before - len(points), len(points)
+    counts[NO_FIX], before = before - len(points), len(points)
     points = points.take(~(points.dop > max_dop))
-    counts["dop"], before = before - len(points), len(points)
+    counts[IMPRECISE], before = before - len(points), len(points)
     if outliers:
         points = points.take(_majority(points))
-    counts["outliers"] = before - len(points)
-    return points, counts
+    counts[OUTLIERS] = before - len(points)
+    return points, {name: count for name, count in counts.items() if count}
 
 
 def _majority(points: Points) -> Flags:

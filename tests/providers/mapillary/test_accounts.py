@@ -334,6 +334,31 @@ class TestSignIn:
             os.close(primary)
             assert Credentials().find("rehearsal").token == token
 
+    def test_at_the_first_upload_at_a_terminal_it_is_asked(self, server, tmp_path):
+        """Nobody has signed in: email and password are asked for, and the upload goes on."""
+        import pty
+
+        folder_of(tmp_path / "a", 2)
+        words = [*VERB, "upload", str(tmp_path / "a"), "--user-name", "jane"]
+        child, terminal = pty.fork()
+        if not child:
+            os.execve(sys.executable, words, dict(os.environ))
+        shown = b""
+        for question, answer in ((b"email:", b"jane@example.org\n"), (b"password:", b"secret\n")):
+            while question not in shown:
+                shown += os.read(terminal, 1000)
+            os.write(terminal, answer)
+        try:
+            while piece := os.read(terminal, 1000):
+                shown += piece
+        except OSError:  # how Linux says that nobody is at the other end
+            pass
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, shown
+        os.close(terminal)
+        assert b"2 images uploaded" in shown
+        assert b"secret" not in shown
+        assert "jane" in Credentials().users
+
     @pytest.mark.parametrize(
         "words",
         [
