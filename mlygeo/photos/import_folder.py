@@ -43,7 +43,10 @@ IMAGES_FILE, PHOTOS_FILE, SEQUENCES_FILE = "images.parquet", "photos.parquet", "
 OWNED = {
     "user": ("user_name", "organization_name", "organization_key", "private"),
     "meta-data": ("make", "model", "exif_orientation", "camera_uuid", "gps_accuracy_m", "filename", "meta_tags"),
-    "geotag": ("captured_at", "geometry", "altitude", "geotag_angle", "compass_angle", "track_gap_s", "error"),
+    "geotag": (
+        *("captured_at", "geometry", "altitude", "geotag_angle", "compass_angle"),
+        *("track_gap_s", "error", "warning", "time_source"),
+    ),
     "sequence": ("sequence_id", "compass_angle", "is_duplicate", "duplicate_of", "problem"),
 }
 """The columns that each unit writes. A row belongs to a unit until the unit is run again."""
@@ -161,6 +164,7 @@ class PhotoImport:
         import pandas as pd
 
         from mlygeo.readers.photos import find_photos, read_photos
+        from mlygeo.spatial.ordering import natural_ranks
 
         paths, self.passed_over = find_photos(self.root, skip_subfolders=self.skip_subfolders)
         stored = self._stored(PHOTOS_FILE)
@@ -194,7 +198,8 @@ class PhotoImport:
             raise FileError(f"there is no photo in {self.root}{others}", hint="JPEG files are taken")
         photos = joined(parts)
         photos["folder"] = pd.Series([os.path.dirname(path) for path in photos["first_path"]], dtype="str")  # noqa: PTH120
-        photos = photos.sort_values(["folder", "first_path"], kind="stable", ignore_index=True)
+        order = np.lexsort([natural_ranks(photos[column]) for column in ("first_path", "folder")])
+        photos = photos.iloc[order].reset_index(drop=True)
         photos.attrs = {}
         left = None if stored is None or self.rerun else stored[~used & ~stored["path"].isin(index).to_numpy()]
         self._remembered = left if left is not None and len(left) else None
