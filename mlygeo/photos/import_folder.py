@@ -292,20 +292,22 @@ class PhotoImport:
         Parameters
         ----------
         folder
-            The folder of the copies. In the state folder all files are copies; in a folder that was given, those of
-            known photos.
+            The folder of the copies. In the state folder all files are copies; in a folder that was given, those at
+            the place of a known photo, with the id of that photo inside.
         """
         stored = self._last
         if stored is None or not folder.is_dir():
             return
-        known = {
-            os.path.relpath(path, self.base) for path in [*stored["path"], *(_renamed(stored, self._moved)["path"])]
-        }
+        ids: dict[str, set[str | None]] = {}
+        for paths in (stored["path"], _renamed(stored, self._moved)["path"]):
+            for path, name in zip(paths, _plain(stored, "photo_uuid"), strict=True):
+                ids.setdefault(os.path.relpath(path, self.base), set()).add(name)
         dropped = 0
         for place, _, names in os.walk(folder, topdown=False):
             for name in names:
                 path = os.path.join(place, name)  # noqa: PTH118
-                if folder.parent.name == STATE_FOLDER or os.path.relpath(path, folder) in known:
+                known = ids.get(os.path.relpath(path, folder), set()) - {None}
+                if folder.parent.name == STATE_FOLDER or (known and of_photo(Path(path).read_bytes()).given in known):
                     os.unlink(path)  # noqa: PTH108
                     dropped += 1
             with contextlib.suppress(OSError):  # files of others

@@ -336,8 +336,8 @@ class PhotoFolder:
     output
         Folder for the frames; `.mlygeo` in the folder of photos unless given.
     rerun
-        Read photos again that were read before, but for those that were written into, and forget those
-        that are gone.
+        Read photos again that were read before, but for those that were written into, forget those that are
+        gone, and replace the results of uploaded photos too.
     skip_subfolders
         Leave out photos in subfolders.
     dry_run
@@ -639,7 +639,8 @@ class Insertion:
     skip_exif_insert
         Write nothing into photos; the image description file is enough for an upload.
     keep_original
-        Leave photos as they are, and write tags into copies, in `processed_images` beside the frames.
+        Leave photos as they are, and write tags into copies, in `processed_images` beside the frames; the next
+        run replaces all of them.
     overwrite_all_exif_tags
         Write time, position, heading and orientation into their own tags too.
     overwrite_exif_time_tag

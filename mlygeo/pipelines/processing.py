@@ -103,7 +103,8 @@ def process(
     `images.parquet` with all photos, the failed with their reason, `sequences.parquet` with a line for each
     sequence, and `mapillary_image_description.json`, which the official tools read too. Photos are replaced one by one
     and only by whole ones; run again, it goes on from where it stopped, and starts from what photos said
-    when they were first read. Photos that are uploaded already are not written into again.
+    when they were first read, also where they or their folder were moved or renamed since. Photos that are
+    uploaded already are not written into again, and keep their results, unless `rerun` is given.
 
     Parameters
     ----------
@@ -117,8 +118,10 @@ def process(
         Images frame of local files, a row for each photo; those that cannot be used have an `error`.
         New columns are those of `geotag`, `cut_sequences`, `flag_duplicates` and `check_images`, and
         `filename`, `meta_tags` (JSON), `gps_accuracy_m`, `user_name`, `organization_name`,
-        `organization_key`, `private`, `photo_uuid`, `geotag_angle` (the heading before any was derived),
-        `failed_in` (the unit that the error comes from) and `exif_written` (bool).
+        `organization_key`, `private`, `geotag_angle` (the heading before any was derived), `failed_in` (the unit
+        that the error comes from), `exif_written` (bool), `uploaded` (bool), and what a photo is known by,
+        which is null for photos that were not read as a whole: `photo_uuid`, `picture` (a digest) and
+        `original_time`.
 
     Raises
     ------

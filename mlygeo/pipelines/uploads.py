@@ -101,11 +101,13 @@ def upload(
     Each image goes up for the organization that it names, and one that names none for the user alone,
     or the organization that 'mlygeo config edit' has set; a sequence of several owners becomes one
     for each. An organization that the service does not show to the user, and private images without
-    one, are errors before anything is sent. No content goes up
-    twice, whatever folder it lies in: the history of this machine knows its MD5, and what
-    mapillary_tools noted as uploaded counts too. Photos that another run is writing into, or
+    one, are errors before anything is sent. Each photo and each video goes up once, whatever folder it
+    lies in, whatever it is called and whatever its tags say: the history of this machine knows its picture
+    and its original time, of a video the media data, and what mapillary_tools noted as uploaded counts too;
+    of an archive, the images that are missing go up. Photos that another run is writing into, or
     uploading, are waited for. A run that was stopped, however it was stopped, is gone on with by
-    the same command, in the middle of a sequence or of a file.
+    the same command, in the middle of a sequence or of a file. Who uploads is said before anything is
+    sent; at a terminal, one who has not signed in is asked to.
 
     Parameters
     ----------

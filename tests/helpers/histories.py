@@ -22,6 +22,7 @@ from helpers.upload_folders import USER_TOKEN, clusters_of, service_of
 from PIL import Image
 
 import mlygeo
+from mlygeo.errors import InputError
 from mlygeo.standin import serve
 
 if TYPE_CHECKING:
@@ -145,9 +146,11 @@ class History:
         mlygeo.process(folder, keep_duplicates=True, **self.rng.choice(OPTIONS))
 
     def upload(self, *folders: Path) -> None:
-        if any(not (folder / ".mlygeo").exists() for folder in folders):
+        try:
+            mlygeo.upload(list(folders), service=service_of(self.server))
+        except InputError:  # nothing of it was processed yet
             self.process(folders[0])
-        mlygeo.upload(list(folders), service=service_of(self.server))
+            mlygeo.upload(list(folders), service=service_of(self.server))
 
     def zip(self, folder: Path) -> None:
         self.process(folder)

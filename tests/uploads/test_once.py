@@ -287,6 +287,27 @@ class TestProcessAfterUpload:
         assert (first["captured_at"] - new["captured_at"]).dt.total_seconds().tolist() == [10.0] * 4
 
 
+@pytest.mark.parametrize("output", [None, "out"])
+def test_copies_leave_with_their_photos(folder, tmp_path, output):
+    options = {"keep_original": True, "output": None if output is None else tmp_path / output}
+    copies = (folder / ".mlygeo" if output is None else tmp_path / output) / "processed_images"
+    copies.mkdir(parents=True)
+    strangers = [] if output is None else ["img_00009.jpg", "notes.txt"]
+    for name in strangers:
+        shutil.copy(folder / "img_00000.jpg", copies / name)
+    mlygeo.process(folder, **options)
+    (folder / "img_00001.jpg").unlink()
+    (folder / "img_00002.jpg").rename(folder / "x.jpg")
+    mlygeo.process(folder, **options)
+    there = sorted(path.name for path in copies.iterdir())
+    assert there == sorted(["img_00000.jpg", "img_00003.jpg", "x.jpg", *strangers])
+    if output is not None:
+        # A file of the user that lies where a copy would be is none of ours.
+        shutil.copy(folder / "x.jpg", copies / "x.jpg")
+        mlygeo.process(folder, **{**options, "keep_original": False})
+        assert sorted(path.name for path in copies.iterdir()) == sorted(["x.jpg", *strangers])
+
+
 def test_an_id_once_given_stays(server, folder, tmp_path):
     given = insert(
         (folder / "img_00000.jpg").read_bytes(),
