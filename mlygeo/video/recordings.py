@@ -223,14 +223,18 @@ def _following(chapters: list[_Chapter], chapter: _Chapter) -> _Chapter | None:
     first, last = chapters[0], chapters[-1]
     missing = chapter.number - last.number - 1
     after_s = last.after_s + (missing + 1) * last.facts.length_s
+    has_own = False
     if first.facts.created_ms is not None and chapter.facts.created_ms is not None:
         apart_s = (chapter.facts.created_ms - first.facts.created_ms) / 1000
         if abs(apart_s) > SAME_START_S and abs(apart_s - after_s) > FOLLOWS_S + missing * last.facts.length_s:
             return None
+        has_own = abs(apart_s) > SAME_START_S
+        after_s = apart_s if missing and has_own else after_s
     doubt = None
-    if missing:
-        doubt = f"{missing} chapters before it are missing, which were taken to be as long as {last.facts.video.name}"
-    return chapter._replace(after_s=after_s, doubt=doubt or last.doubt)
+    if missing and not has_own:
+        chapters = "a chapter before it is" if missing == 1 else f"{missing} chapters before it are"
+        doubt = f"{chapters} missing, taken to be as long as {last.facts.video.name}"
+    return chapter._replace(after_s=after_s, doubt=None if missing and has_own else doubt or last.doubt)
 
 
 def _by_number(others: list[_Facts]) -> list[list[_Chapter]]:
@@ -267,7 +271,9 @@ def _starts(recording: list[_Chapter], sampling: Sampling, wanted: set[Path]) ->
         elif with_gps:
             nearest = min(with_gps, key=lambda one: abs(one.number - chapter.number))
             base, source = (nearest.facts.gps_ms or 0) - round(nearest.after_s * ratio * 1000), "gps"
-            warnings = [] if nearest is chapter else warnings
+            # A guess counts where it lies between the two.
+            doubt = chapter.doubt or nearest.doubt
+            warnings = [doubt] if doubt and chapter.doubt != nearest.doubt else []
         else:
             known = [one.facts.created_ms for one in recording if one.facts.created_ms is not None]
             if not known:
