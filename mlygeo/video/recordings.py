@@ -232,8 +232,8 @@ def _following(chapters: list[_Chapter], chapter: _Chapter) -> _Chapter | None:
         after_s = apart_s if missing and has_own else after_s
     doubt = None
     if missing and not has_own:
-        chapters = "a chapter before it is" if missing == 1 else f"{missing} chapters before it are"
-        doubt = f"{chapters} missing, taken to be as long as {last.facts.video.name}"
+        words = "a chapter before it is" if missing == 1 else f"{missing} chapters before it are"
+        doubt = f"{words} missing, taken to be as long as {last.facts.video.name}"
     return chapter._replace(after_s=after_s, doubt=None if missing and has_own else doubt or last.doubt)
 
 

@@ -351,7 +351,10 @@ def test_a_stray_first_point_of_a_track_is_no_start(tmp_path, walk):
         video, video_sample_distance=3, track=log, video_start_time=round(START.timestamp() * 1000) - 1000,
         import_path=tmp_path / "again",
     )  # fmt: skip
-    assert len(images) == len(sampled)
+    assert images["error"].isna().all()
+    images = images.sort_values("captured_at")
+    assert images["captured_at"].tolist() == sampled["captured_at"].tolist()
+    np.testing.assert_allclose(frames.lonlat(images), frames.lonlat(sampled), atol=1e-7)
 
 
 def test_a_warning_of_a_video_stays_with_its_frames(tmp_path):
