@@ -13,7 +13,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.formats.chapters import named_chapter, possible_chapters
+from mlygeo.formats.chapters import are_sides, named_chapter, possible_chapters
+from mlygeo.readers.sampled import SAME_TIME
 from mlygeo.video.sampling import Clip, Start, clip_of
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ FOLLOWS_S = 5.0
 NO_TIME = "the video does not say when it was recorded"
 
 LOCAL_TIME = "its camera writes the creation time by its own clock, whose time zone is unknown; taken as UTC"
-
-_SIDE = re.compile(r"(.*\d_?[A-Z]?)([FRI])")
-"""Dashboard cameras name the videos of their front, rear and inner camera so: 20240505_100000_NF."""
 
 
 class _Facts(NamedTuple):
@@ -305,18 +303,10 @@ def _with_overlaps(found: dict[Path, Start], facts: dict[Path, _Facts], ratio: f
         for other_ms, other in known[place + 1 :]:
             if facts[other].camera != facts[video].camera or other_ms >= end_ms:
                 break
-            if not _are_sides(video, other):
+            if not are_sides(video.stem, other.stem):
                 for one, two in ((video, other), (other, video)):
-                    warnings.setdefault(one, []).append(
-                        f"{two.name}, of the same camera, seems to be recorded at the same time"
-                    )
+                    warnings.setdefault(one, []).append(SAME_TIME.format(two.name))
     return {
         video: start._replace(warnings=(*start.warnings, *warnings.get(video, [])[:3]))
         for video, start in found.items()
     }
-
-
-def _are_sides(video: Path, other: Path) -> bool:
-    """Return whether two videos are of two lenses of one dashboard camera, by their names."""
-    one, two = _SIDE.fullmatch(video.stem), _SIDE.fullmatch(other.stem)
-    return one is not None and two is not None and one[1] == two[1] and one[2] != two[2]
