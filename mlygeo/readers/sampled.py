@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlygeo.formats.chapters import are_sides
+from mlygeo.places import natural_key
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -138,7 +139,7 @@ def with_times_from(images: gpd.GeoDataFrame, start_ms: int) -> gpd.GeoDataFrame
     rows, folders = _frames_of(images)
     if not rows:
         return images
-    first = min({facts.recording for facts in folders.values() if facts is not None})
+    first = min((facts.recording for facts in folders.values() if facts is not None), key=natural_key)
     chosen = [(row, facts, number) for row, facts, number in rows if facts.recording == first]
     begin_s = min(facts.after_s for _, facts, _ in chosen)
     captured = np.full(len(images), np.datetime64("NaT"), dtype="datetime64[ms]")

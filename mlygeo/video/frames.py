@@ -29,6 +29,7 @@ from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats.chapters import original_of
 from mlygeo.photos.exif_writer import insert
 from mlygeo.photos.tags import picture_tags
+from mlygeo.places import natural_key
 from mlygeo.progress import Progress
 from mlygeo.readers import video as telemetry
 from mlygeo.readers.sampled import RECORD, facts_in
@@ -106,10 +107,11 @@ def find_videos(
             raise FileError(f"{path} does not exist")
         if path.is_dir():
             inside = path.glob("*") if skip_subfolders else path.rglob("*")
-            videos = sorted(
+            videos = [
                 file for file in inside
                 if file.suffix.lower() in telemetry.ENDINGS and file.is_file() and FOLDER not in file.parts
-            )  # fmt: skip
+            ]  # fmt: skip
+            videos.sort(key=natural_key)
         else:
             videos = [path]
         videos = [file for file in videos if path == file or not _is_copy(file)]
@@ -529,7 +531,7 @@ def _settle(
     }  # fmt: skip
     if found is not None:
         found.pop("facts", None)
-    strangers = [] if found is not None else sorted(path for path in target.glob("*.jpg"))
+    strangers = [] if found is not None else sorted(target.glob("*.jpg"), key=natural_key)
     if strangers:
         raise FileError(
             f"{target} holds pictures of another program, {strangers[0].name} first", hint="name another `import_path`"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats.chapters import are_sides, named_chapter, possible_chapters
+from mlygeo.places import natural_key
 from mlygeo.readers.sampled import SAME_TIME
 from mlygeo.video.sampling import Clip, Start, clip_of
 
@@ -31,7 +32,7 @@ FOLLOWS_S = 5.0
 
 NO_TIME = "the video does not say when it was recorded"
 
-LOCAL_TIME = "its camera writes the creation time by its own clock, whose time zone is unknown; taken as UTC"
+LOCAL_TIME = "its camera writes the creation time by its own clock, whose time zone is unknown, taken as UTC"
 
 
 class _Facts(NamedTuple):
@@ -181,7 +182,7 @@ def _recordings(facts: list[_Facts], wanted: set[Path]) -> list[list[_Chapter]]:
     recordings += _by_number(others)
     return sorted(
         (recording for recording in recordings if any(one.facts.video in wanted for one in recording)),
-        key=lambda recording: str(recording[0].facts.video),
+        key=lambda recording: natural_key(recording[0].facts.video),
     )
 
 
