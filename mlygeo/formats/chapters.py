@@ -24,6 +24,9 @@ _OLDER_NEXT = re.compile(r"G([PFB])(\d\d)(\d{4})", re.IGNORECASE)
 
 _NUMBER = re.compile(r"\d+")
 
+_SIDE = re.compile(r"(.*\d_?[A-Z]?)([FRI])")
+"""Dashboard cameras name the videos of their front, rear and inner camera so: 20240505_100000_NF."""
+
 _PROXY = re.compile(r"G(?:L(\d{6})|OPR(\d{4}))|LRV_(\w+)", re.IGNORECASE)
 
 
@@ -66,6 +69,19 @@ def possible_chapters(stem: str) -> Iterator[Chapter]:
     for match in _NUMBER.finditer(stem):
         if len(match[0]) <= 6:
             yield Chapter(f"{stem[: match.start()]}#{stem[match.end() :]}", int(match[0]))
+
+
+def are_sides(stem: str, other: str) -> bool:
+    """
+    Return whether two videos are those of two lenses of one dashboard camera, by their names.
+
+    Parameters
+    ----------
+    stem, other
+        The files' names, without their endings.
+    """
+    one, two = _SIDE.fullmatch(stem), _SIDE.fullmatch(other)
+    return one is not None and two is not None and one[1] == two[1] and one[2] != two[2]
 
 
 def original_of(stem: str) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ BUFFER = 8192
 
 _LATE_S = 10
 
-_EPOCH = datetime(1904, 1, 1, tzinfo=UTC)
+_EPOCH, _UNIX = datetime(1904, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)
 
 _SPHERICAL_V1 = bytes.fromhex("ffcc8263f8554a938814587a02521fdd")
 
@@ -147,10 +147,11 @@ class Movie:
 
     def start(self, now_us: int) -> tuple[datetime | None, str | None]:
         """
-        Return the creation time of the file, or of its pictures; and why there is none though one is written.
+        Return the creation time of the file, or of its pictures; and what is in doubt about it.
 
         Writers that count from 1970 give years before the first digital camera, and cameras whose clock was
-        never set give 1904 or 1970 plus some seconds.
+        never set give 1904 or 1970 plus some seconds. Apple's creation date has its time zone, and stays as it
+        was when a video is exported again; where the two contradict each other, it counts.
 
         Parameters
         ----------
@@ -158,15 +159,22 @@ class Movie:
             The time now, microseconds since 1970.
         """
         video = self.video
-        problem = None
+        found, problem = None, None
         for created in (self.created, None if video is None else video.created):
-            if created is not None:
+            if created is not None and found is None:
                 us = round(created.timestamp()) * times.SECOND_US
                 why = times.implausible(us, now_us)
-                if why is None:
-                    return created, None
-                problem = problem or f"its creation time, {times.shown(us)}, is {why}"
-        return None, problem
+                found = us if why is None else None
+                problem = problem or (f"its creation time, {times.shown(us)}, is {why}" if why else None)
+        apple = times.read(self.texts.get("creationdate"))
+        if apple is not None and apple.offset_s is not None and times.implausible(apple.us, now_us) is None:
+            if found is not None and abs(found - apple.us) > times.AGREES_US:
+                problem = f"its creation time, {times.shown(found)}, is not its creation date, {times.shown(apple.us)}"
+            if found is None or abs(found - apple.us) > times.AGREES_US:
+                found = apple.us
+        if found is None:
+            return None, problem
+        return _UNIX + timedelta(microseconds=found), problem
 
     @cached_property
     def zero_s(self) -> float:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MOST_SHOWN = 4_000_000
 """Most moments that a timeline gives: an edit list can show the same day of video thousands of times."""
 
+LATEST_S = 1 << 31
+"""Seconds of the movie, 68 years, after which nothing is shown: no recording lasts so long, but a file may say so."""
+
 EMPTY = -1
 """Media time of an edit that shows nothing."""
 
@@ -119,6 +122,9 @@ class Timeline:
         at = Fraction(0)
         for number, edit in enumerate(edits):
             length = Fraction(edit.length, scale)
+            if at > LATEST_S:
+                problems.append("an edit list goes on after 68 years, which is not followed")
+                break
             if edit.media != EMPTY:
                 part, problem = _part(edit, at, length, timescale, is_last=number == len(edits) - 1)
                 problems += [problem] if problem else []
@@ -126,7 +132,7 @@ class Timeline:
             at += length
         if not shown:
             # By the letter nothing is shown. Writers of telemetry say so where a track begins, and mean what follows.
-            parts = [WHOLE[0]._replace(at_s=at)]
+            parts = [WHOLE[0]._replace(at_s=at)] if at <= LATEST_S else [*WHOLE]
         return cls(tuple(parts), timescale, tuple(dict.fromkeys(problems)))
 
     def samples(self, pts: Whole) -> Moments:
@@ -180,9 +186,11 @@ class Timeline:
                 chosen = order[max(last - 1, 0) : last]
                 offset = np.zeros(len(chosen))
             else:
+                span = int((LATEST_S - part.at_s) * self.timescale * part.rate)
                 first = int(np.searchsorted(times, part.begin, side="left"))
                 side: str = "right" if is_instant and part is self.parts[-1] else "left"
-                last = int(np.searchsorted(times, part.end, side=side))  # type: ignore[call-overload]
+                end = min(part.end, part.anchor + span)
+                last = int(np.searchsorted(times, end, side=side))  # type: ignore[call-overload]
                 chosen, offset = order[first:last], np.asarray(times[first:last] - float(part.anchor), dtype=np.float64)
                 if is_instant:
                     as_given = np.argsort(chosen)

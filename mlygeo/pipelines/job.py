@@ -135,10 +135,16 @@ def _documented(docstring: str, texts: dict[str, str]) -> str:
 
 
 def one_after_another(first: Job[object], second: Job[T]) -> Job[T]:
-    """Return two jobs as one: with the result of the second, and the summaries of both."""
+    """Return two jobs as one: with the result of the second, and the summaries of both, whose counts are added."""
+    counts = {}
+    for name in ("left_out", "problems"):
+        counted_by = [job.summary[name] for job in (first, second) if isinstance(job.summary.get(name), dict)]
+        if len(counted_by) == 2:
+            counts[name] = {key: sum(part.get(key, 0) for part in counted_by) for one in counted_by for key in one}
+    failed = [*map(str, first.failed), *map(str, second.failed)]
     return Job(
         lambda: second.result,
-        {**first.summary, **second.summary, "failed": [*map(str, first.failed), *map(str, second.failed)]},
+        {**first.summary, **second.summary, **counts, "failed": failed},
         f"{first.headline}\n{second.headline}",
         second.write,
         [*first.failed, *second.failed],

@@ -76,6 +76,12 @@ _KINDS = tuple(
         (r".*have this capture time", "same capture time"),
         (r"position \(0, 0\)", "position (0, 0)"),
         (re.escape(NO_ZONE), "without a time zone"),
+        (r".*seems to be recorded at the same time", "of videos that overlap in time"),
+        (r"the video does not say when", "of a video without a time"),
+        (r".*(chapter before|chapters before)", "of a video of which chapters are missing"),
+        (r".*whose time zone is unknown", "without a time zone"),
+        (r".*tracks of pictures", "of a video with several tracks of pictures"),
+        (r"its creation time", "whose creation time is in doubt"),
     )
 )
 

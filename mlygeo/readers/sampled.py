@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mlygeo.formats.chapters import are_sides
+from mlygeo.places import natural_key
+
 if TYPE_CHECKING:
     import geopandas as gpd
 
 RECORD = ".mlygeo_sampling.json"
 """File in the folder of a video's frames that records how they were sampled."""
+
+SAME_TIME = "{}, of the same camera, seems to be recorded at the same time"
+"""What is in doubt about two videos."""
 
 _NUMBER = re.compile(r"_(\d{6,})\.jpe?g", re.IGNORECASE)
 
@@ -61,6 +67,9 @@ def with_facts(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """
     Return images with what their samplings tell: `warning`, where one is in doubt, joined to what is there.
 
+    Frames of two videos of one camera that seem to be recorded at the same time are in doubt, too, wherever and
+    whenever they were sampled.
+
     Parameters
     ----------
     images
@@ -69,14 +78,45 @@ def with_facts(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     import pandas as pd
 
     rows, _ = _frames_of(images)
-    said = {row: facts.warning for row, facts, _ in rows if facts.warning}
+    overlapping = _overlapping(images, rows)
+    said = [
+        (row, text)
+        for row, facts, _ in rows
+        for text in (*(facts.warning or "").split("; "), *overlapping.get(images["folder"].iloc[row], []))
+        if text
+    ]
     if not said:
         return images
     warning = _column(images, "warning")
-    for row, text in said.items():
+    for row, text in said:
         before = warning[row]
         warning[row] = text if before is None else before if text in before else f"{before}; {text}"
     return images.assign(warning=pd.Series(warning, index=images.index, dtype="str"))
+
+
+def _overlapping(images: gpd.GeoDataFrame, rows: list[tuple[int, Facts, int]]) -> dict[str, list[str]]:
+    """Return for each folder which videos of the same camera were recorded at the same time as its own."""
+    if not rows:
+        return {}
+    some = images.iloc[[row for row, _, _ in rows]]
+    some = some.assign(video=[facts.video for _, facts, _ in rows])
+    some = some[some["captured_at"].notna()]
+    known = [name for name in ("make", "model") if name in some.columns]
+    spans = [
+        (tuple(map(str, part[known].iloc[0])), part["captured_at"].min(), part["captured_at"].max(), folder, video)
+        for (folder, video), part in some.groupby(["folder", "video"])
+    ]
+    found: dict[str, list[str]] = {}
+    spans.sort(key=lambda span: span[:2])
+    for place, (camera, start, end, folder, video) in enumerate(spans):
+        for other_camera, other_start, _, other_folder, other in spans[place + 1 :]:
+            # Most creation times are whole seconds.
+            if other_camera != camera or (other_start > start and (end - other_start).total_seconds() <= 1):
+                break
+            if not are_sides(Path(video).stem, Path(other).stem):
+                found.setdefault(folder, []).append(SAME_TIME.format(other))
+                found.setdefault(other_folder, []).append(SAME_TIME.format(video))
+    return {folder: texts[:3] for folder, texts in found.items()}
 
 
 def with_times_from(images: gpd.GeoDataFrame, start_ms: int) -> gpd.GeoDataFrame:
@@ -99,7 +139,7 @@ def with_times_from(images: gpd.GeoDataFrame, start_ms: int) -> gpd.GeoDataFrame
     rows, folders = _frames_of(images)
     if not rows:
         return images
-    first = min({facts.recording for facts in folders.values() if facts is not None})
+    first = min((facts.recording for facts in folders.values() if facts is not None), key=natural_key)
     chosen = [(row, facts, number) for row, facts, number in rows if facts.recording == first]
     begin_s = min(facts.after_s for _, facts, _ in chosen)
     captured = np.full(len(images), np.datetime64("NaT"), dtype="datetime64[ms]")

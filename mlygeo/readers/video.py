@@ -276,13 +276,17 @@ def record_of(
             left_out = {reason: left_out.get(reason, 0) + count for reason, count in counts.items()} | {
                 reason: count for reason, count in left_out.items() if reason not in counts
             }
+            if not first_only and movie is not None:
+                others = sum(bool({b"gpmd", b"camm"} & set(track.formats)) for track in movie.tracks)
+                others -= recorded.track is not None and name in {"gopro", "camm"}
+                left_out |= {"tracks of telemetry": others} if others else {}
             if len(points) or len(recorded.points.possible()):
                 return name, recorded._replace(points=points), left_out
     return None, Recorded(Points.joined([]), None, None), left_out
 
 
 def _created(movie: mp4.Movie | None) -> tuple[datetime | None, str | None]:
-    """Return the creation time of a video, and why there is none though one is written."""
+    """Return the creation time of a video, and what is in doubt about it."""
     return (None, None) if movie is None else movie.start(time.time_ns() // 1000)
 
 

@@ -15,7 +15,7 @@ from mlygeo import frames
 from mlygeo.errors import InputError
 from mlygeo.spatial import ordering, times
 from mlygeo.spatial.sequences import checked_number, turned
-from mlygeo.spatial.track import Line, lines
+from mlygeo.spatial.track import Line, lines, start_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -137,7 +137,7 @@ def geotag(
     time_ms = ordering.milliseconds(chosen["captured_at"])
     ahead_ms = round(offset_time * 1000)
     if use_gps_start_time and len(time_ms):
-        ahead_ms += int(time_ms.min()) - int(merged.time[0] // 1000)
+        ahead_ms += int(time_ms.min()) - start_us(merged) // 1000
     time_ms = time_ms - ahead_ms
     time_us = time_ms * 1000
     places = _locate(merged, parts, time_us, max_extrapolation, max_gap)

@@ -13,7 +13,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.formats.chapters import named_chapter, possible_chapters
+from mlygeo.formats.chapters import are_sides, named_chapter, possible_chapters
+from mlygeo.places import natural_key
+from mlygeo.readers.sampled import SAME_TIME
 from mlygeo.video.sampling import Clip, Start, clip_of
 
 if TYPE_CHECKING:
@@ -30,10 +32,7 @@ FOLLOWS_S = 5.0
 
 NO_TIME = "the video does not say when it was recorded"
 
-LOCAL_TIME = "its camera writes the creation time by its own clock, whose time zone is unknown; taken as UTC"
-
-_SIDE = re.compile(r"(.*\d_?[A-Z]?)([FRI])")
-"""Dashboard cameras name the videos of their front, rear and inner camera so: 20240505_100000_NF."""
+LOCAL_TIME = "its camera writes the creation time by its own clock, whose time zone is unknown, taken as UTC"
 
 
 class _Facts(NamedTuple):
@@ -183,7 +182,7 @@ def _recordings(facts: list[_Facts], wanted: set[Path]) -> list[list[_Chapter]]:
     recordings += _by_number(others)
     return sorted(
         (recording for recording in recordings if any(one.facts.video in wanted for one in recording)),
-        key=lambda recording: str(recording[0].facts.video),
+        key=lambda recording: natural_key(recording[0].facts.video),
     )
 
 
@@ -223,14 +222,18 @@ def _following(chapters: list[_Chapter], chapter: _Chapter) -> _Chapter | None:
     first, last = chapters[0], chapters[-1]
     missing = chapter.number - last.number - 1
     after_s = last.after_s + (missing + 1) * last.facts.length_s
+    has_own = False
     if first.facts.created_ms is not None and chapter.facts.created_ms is not None:
         apart_s = (chapter.facts.created_ms - first.facts.created_ms) / 1000
         if abs(apart_s) > SAME_START_S and abs(apart_s - after_s) > FOLLOWS_S + missing * last.facts.length_s:
             return None
+        has_own = abs(apart_s) > SAME_START_S
+        after_s = apart_s if missing and has_own else after_s
     doubt = None
-    if missing:
-        doubt = f"{missing} chapters before it are missing, which were taken to be as long as {last.facts.video.name}"
-    return chapter._replace(after_s=after_s, doubt=doubt or last.doubt)
+    if missing and not has_own:
+        words = "a chapter before it is" if missing == 1 else f"{missing} chapters before it are"
+        doubt = f"{words} missing, taken to be as long as {last.facts.video.name}"
+    return chapter._replace(after_s=after_s, doubt=None if missing and has_own else doubt or last.doubt)
 
 
 def _by_number(others: list[_Facts]) -> list[list[_Chapter]]:
@@ -267,7 +270,9 @@ def _starts(recording: list[_Chapter], sampling: Sampling, wanted: set[Path]) ->
         elif with_gps:
             nearest = min(with_gps, key=lambda one: abs(one.number - chapter.number))
             base, source = (nearest.facts.gps_ms or 0) - round(nearest.after_s * ratio * 1000), "gps"
-            warnings = [] if nearest is chapter else warnings
+            # A guess counts where it lies between the two.
+            doubt = chapter.doubt or nearest.doubt
+            warnings = [doubt] if doubt and chapter.doubt != nearest.doubt else []
         else:
             known = [one.facts.created_ms for one in recording if one.facts.created_ms is not None]
             if not known:
@@ -299,18 +304,10 @@ def _with_overlaps(found: dict[Path, Start], facts: dict[Path, _Facts], ratio: f
         for other_ms, other in known[place + 1 :]:
             if facts[other].camera != facts[video].camera or other_ms >= end_ms:
                 break
-            if not _are_sides(video, other):
+            if not are_sides(video.stem, other.stem):
                 for one, two in ((video, other), (other, video)):
-                    warnings.setdefault(one, []).append(
-                        f"{two.name}, of the same camera, seems to be recorded at the same time"
-                    )
+                    warnings.setdefault(one, []).append(SAME_TIME.format(two.name))
     return {
         video: start._replace(warnings=(*start.warnings, *warnings.get(video, [])[:3]))
         for video, start in found.items()
     }
-
-
-def _are_sides(video: Path, other: Path) -> bool:
-    """Return whether two videos are of two lenses of one dashboard camera, by their names."""
-    one, two = _SIDE.fullmatch(video.stem), _SIDE.fullmatch(other.stem)
-    return one is not None and two is not None and one[1] == two[1] and one[2] != two[2]

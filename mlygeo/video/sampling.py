@@ -257,7 +257,11 @@ def _line(track: gpd.GeoDataFrame) -> Line:
 def _by_time(video_s: Floats, interval: float) -> Whole:
     """Return the frames nearest to each multiple of the interval, from the first frame to the end of the last."""
     lasts = float(np.median(np.diff(video_s))) if len(video_s) > 1 else 0.0
-    targets = video_s[0] + interval * np.arange(int(np.ceil((video_s[-1] + lasts - video_s[0]) / interval - 1e-6)) or 1)
+    last = max(np.ceil((video_s[-1] + lasts - video_s[0]) / interval - 1e-6) - 1, 0)
+    # Only the multiples before and after a frame can choose it, however long a gap is.
+    place = (video_s - video_s[0]) / interval
+    numbers = np.unique(np.clip(np.concatenate([np.floor(place), np.ceil(place), [0, last]]), 0, last))
+    targets = video_s[0] + interval * numbers
     after = np.clip(np.searchsorted(video_s, targets), 1, max(len(video_s) - 1, 1))
     before = after - 1
     if len(video_s) == 1:

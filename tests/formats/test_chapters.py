@@ -1,6 +1,6 @@
 import pytest
 
-from mlygeo.formats.chapters import named_chapter, original_of, possible_chapters
+from mlygeo.formats.chapters import are_sides, named_chapter, original_of, possible_chapters
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,10 @@ def test_low_resolution_copies():
     assert original_of("GL010042") == ("GH010042", "GX010042", "GS010042")
     assert original_of("GOPR0042") == ("GOPR0042",)
     assert original_of("LRV_20240505_100000_11_002") == ("VID_20240505_100000_11_002",)
+
+
+def test_lenses_of_a_dashboard_camera():
+    assert are_sides("20240505_100000_NF", "20240505_100000_NR")
+    assert are_sides("2024_0505_100000_001F", "2024_0505_100000_001R")
+    assert not are_sides("20240505_100000_NF", "20240505_100100_NR")
+    assert not are_sides("a", "b")

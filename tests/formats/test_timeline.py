@@ -83,6 +83,9 @@ def test_claims_of_thousands_of_edits_are_bounded(monkeypatch):
     assert len(line.samples(np.arange(100)).rows) == 1000
     largest = Timeline.of([Edit(2**64 - 1, -1), Edit(2**64 - 1, 2**63 - 1)] * 3, movie_timescale=1, timescale=2**32 - 1)
     assert not len(largest.samples(np.array([0, 2**40])).rows)
+    assert "68 years" in largest.problems[0]
+    late = Timeline.of([Edit(2**64 - 1, -1)], movie_timescale=1, timescale=100)
+    assert late.samples(np.array([0, 100, 2**60])).seconds.tolist() == [0.0, 1.0]
 
 
 edits = st.lists(

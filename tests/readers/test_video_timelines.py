@@ -266,7 +266,7 @@ def test_a_blackvue_whose_clock_is_set_while_it_records():
     np.testing.assert_allclose(points.epoch_s, START_S + np.arange(10))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.tuples(st.integers(0, 4000), st.one_of(st.just(-1), st.integers(0, 9000)), st.just(ONE)), max_size=4),
     st.integers(0, 3),
@@ -311,3 +311,17 @@ def test_telemetry_that_disagrees_with_itself_is_right_or_says_so(
     if stray:
         assert left_out.get(STRAY, 0) == stray
         assert np.abs(off_s).max(initial=0) < 0.01
+
+
+def test_the_creation_date_of_apple_counts_where_a_video_was_exported_again(tmp_path):
+    content = made.IPHONE.read_bytes()
+    assert video_info(made.IPHONE).start_time == pd.Timestamp("2019-07-24T08:25:57Z")
+    created = struct.pack(">I", int(pd.Timestamp("2019-07-24T08:25:57Z").timestamp()) + made.EPOCH_1904)
+    assert created in content
+    video = tmp_path / "again.mov"
+    for year, doubt in (("2023", "is not its creation date, 2019-07-24 08:25:40"), ("1970", "before 1995")):
+        exported = int(pd.Timestamp(f"{year}-03-01T00:00:00Z").timestamp()) + made.EPOCH_1904
+        video.write_bytes(content.replace(created, struct.pack(">I", exported)))
+        info = video_info(video)
+        assert info.start_time == pd.Timestamp("2019-07-24T08:25:40Z")
+        assert doubt in info.warning

@@ -9,6 +9,8 @@ import pytest
 from conftest import DATA
 from helpers import video_files as made
 from helpers.video_files import IPHONE, KINDS, START, with_track
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import mlygeo
 from mlygeo import cli, frames
@@ -22,6 +24,7 @@ from mlygeo.video.sampling import (
     Sampling,
     Start,
     _by_distance,
+    _by_time,
     _captured,
     _from_headers,
     _from_packets,
@@ -395,3 +398,18 @@ def test_broken_files_are_rows(path, tmp_path):
     assert images["path"].tolist() == [str(path)]
     assert path.name in images["error"][0]
     assert not list(tmp_path.iterdir())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(1, 400), max_size=40), st.sampled_from([0.1, 0.5, 1.0, 2.0]))
+def test_the_frames_by_time_are_those_nearest_to_each_multiple(steps, interval):
+    video_s = np.append(0, np.cumsum(steps)) / 25
+    lasts = float(np.median(np.diff(video_s))) if len(video_s) > 1 else 0.0
+    count = int(np.ceil((video_s[-1] + lasts) / interval - 1e-6)) or 1
+    rows = range(len(video_s))
+    wanted = {min(rows, key=lambda row: (abs(video_s[row] - interval * number), row)) for number in range(count)}
+    assert set(_by_time(video_s, interval).tolist()) == wanted
+
+
+def test_a_gap_of_years_costs_nothing():
+    assert _by_time(np.array([0.0, 1.0, 2e9, 2e9 + 1]), 0.1).tolist() == [0, 1, 2, 3]

@@ -1,17 +1,24 @@
 """When each of several videos begins: chapters of one recording, and videos that contradict each other."""
 
 import shutil
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 from helpers import video_files as made
 from helpers.video_files import START, with_track
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import mlygeo
 from mlygeo.errors import InputError
-from mlygeo.video.recordings import LOCAL_TIME, NO_TIME
+from mlygeo.readers.video import VideoInfo
+from mlygeo.video.recordings import LOCAL_TIME, NO_TIME, starts_of
+from mlygeo.video.sampling import Clip, FrameTable, Sampling
 
 pytest.importorskip("av", reason="frames need PyAV")
 
@@ -122,7 +129,7 @@ def test_missing_chapters_are_said(clips, tmp_path):
     images = mlygeo.sample_video(folder_of(clips, tmp_path / "middle", videos))
     assert begins(images) == {"GX010042.MP4": 0, "GX030042.MP4": 6}
     assert images["warning"].notna().tolist() == [False, False, True]
-    assert "1 chapters before it are missing" in images["warning"].iloc[-1]
+    assert "a chapter before it is missing, taken to be as long as GX010042.MP4" in images["warning"].iloc[-1]
     images = mlygeo.sample_video(folder_of(clips, tmp_path / "first", {"GX020042.MP4": (3, "10:00:00")}))
     assert images["warning"].str.contains("the chapters before GX020042.MP4 are missing").all()
 
@@ -202,3 +209,70 @@ def test_a_second_run_tells_the_same(clips, tmp_path):
     before = {path: Path(path).stat().st_mtime_ns for path in first["path"]}
     pd.testing.assert_frame_equal(mlygeo.sample_video(folder), first)
     assert {path: Path(path).stat().st_mtime_ns for path in first["path"]} == before
+
+
+def clip_with(video, *, length_s, created_s, gps_s, make):
+    """What would be read of a video of one picture a second."""
+    seconds = np.arange(float(length_s))
+    rows = np.arange(length_s)
+    table = FrameTable(0, Fraction(1), rows, rows, rows == 0, rows, seconds, {})
+    info = VideoInfo(
+        path=str(video), start_time=None if created_s is None else START + pd.Timedelta(seconds=created_s),
+        duration_s=length_s, frame_rate=1.0, frames=length_s, width=64, height=64, rotation=0, is_pano=False,
+        codec="avc1", make=make, model=None, telemetry=None, filesize=1, problem=None,
+    )  # fmt: skip
+    track = None
+    if gps_s is not None:
+        track = gpd.GeoDataFrame(
+            {"time": pd.DatetimeIndex([START + pd.Timedelta(seconds=gps_s)]).as_unit("us"), "video_time_s": [0.0]},
+            geometry=gpd.points_from_xy([9.17], [48.77]),
+        )
+        track.attrs = {"gps_time": True}
+    return Clip(video, table, info, track, {})
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_start_that_is_not_the_truth_says_so(tmp_path, data):
+    """Recordings of one camera, of which files are missing, in folders, with times of every kind."""
+    draw = data.draw
+    kind = draw(st.sampled_from(["recording", "own", "none", "local"]))
+    names = draw(st.sampled_from(["gopro", "numbers"]))
+    clips, truth, at = {}, {}, 0
+    for recording in range(draw(st.integers(1, 3))):
+        at += draw(st.integers(0, 500)) if recording else 0
+        begin, count = at, draw(st.integers(1, 4))
+        for chapter in range(count):
+            length = draw(st.integers(3, 60))
+            stem = (
+                f"GX{chapter + 1:02d}{recording:04d}" if names == "gopro" else f"VID_{recording}_00_{chapter + 1:03d}"
+            )
+            # Names alone do not tell that a lone video, or one in another folder, is a chapter; those of GoPros do.
+            is_named = names == "gopro"
+            video = tmp_path / (draw(st.sampled_from(["100", "101"])) if is_named else "100") / f"{stem}.MP4"
+            video.parent.mkdir(exist_ok=True)
+            written = {"recording": begin, "own": at, "none": None, "local": at + 7200}[kind]
+            has_gps = draw(st.integers(0, 3)) == 0
+            make = "GoPro" if names == "gopro" else "Other"
+            if not is_named or draw(st.integers(0, 4)):
+                clips[video] = clip_with(
+                    video, length_s=length, created_s=written, gps_s=at if has_gps else None, make=make
+                )
+                truth[video] = at
+            at += length
+    found = starts_of(list(clips), Sampling(), clips.__getitem__)
+    assert found.keys() == clips.keys()
+    for video, start in found.items():
+        off_s = None if start.ms is None else (start.ms - START_MS) / 1000 - truth[video]
+        is_right = off_s is not None and abs(off_s) <= 5
+        assert is_right or start.warnings or kind == "local", (video.name, off_s)
+        if start.source == "gps" and clips[video].track is not None:
+            assert off_s == 0
+        if start.ms is None:
+            assert kind == "none"
+            assert NO_TIME in start.warnings
+    for one, other in pairwise(sorted(found, key=lambda video: truth[video])):
+        if found[one].ms is not None and found[other].ms is not None and kind != "local":
+            # Nothing lies on the other, unless that is said.
+            apart_s = (found[other].ms - found[one].ms) / 1000
+            assert apart_s >= clips[one].table.length_s - 5 or found[one].warnings or found[other].warnings

@@ -351,7 +351,10 @@ def test_a_stray_first_point_of_a_track_is_no_start(tmp_path, walk):
         video, video_sample_distance=3, track=log, video_start_time=round(START.timestamp() * 1000) - 1000,
         import_path=tmp_path / "again",
     )  # fmt: skip
-    assert len(images) == len(sampled)
+    assert images["error"].isna().all()
+    images = images.sort_values("captured_at")
+    assert images["captured_at"].tolist() == sampled["captured_at"].tolist()
+    np.testing.assert_allclose(frames.lonlat(images), frames.lonlat(sampled), atol=1e-7)
 
 
 def test_a_warning_of_a_video_stays_with_its_frames(tmp_path):
@@ -362,3 +365,18 @@ def test_a_warning_of_a_video_stays_with_its_frames(tmp_path):
     read = with_facts(mlygeo.read_photos(tmp_path / FOLDER))
     assert images["warning"].notna().all()
     assert read.sort_values("path")["warning"].tolist() == images.sort_values("path")["warning"].tolist()
+
+
+def test_videos_that_were_sampled_one_by_one_are_compared_afterwards(tmp_path):
+    start = round(START.timestamp() * 1000)
+    for name in ("a", "b", "c"):
+        video = made.pictures(tmp_path / f"{name}.mp4", seconds=4)
+        moved = start + (60_000 if name == "c" else 0)
+        images = mlygeo.sample_video(
+            video, video_start_time=moved, import_path=tmp_path / "frames", video_sample_interval=1
+        )
+        assert images["warning"].isna().all()
+    read = with_facts(mlygeo.read_photos(tmp_path / "frames")).sort_values("path")
+    texts = [f"{other}.mp4, of the same camera, seems to be recorded at the same time" for other in "ba"]
+    assert read["warning"].iloc[:8].tolist() == [texts[0]] * 4 + [texts[1]] * 4
+    assert read["warning"].iloc[8:].isna().all()
