@@ -217,8 +217,9 @@ def in_local_time(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 def _walk(folder: str, *, skip_subfolders: bool) -> Iterator[str]:
     """Yield the files below a folder: its own files by name, then those of each subfolder by name."""
     for root, subfolders, names in os.walk(folder, onerror=places.unlisted):
-        subfolders[:] = [] if skip_subfolders else sorted(name for name in subfolders if not name.startswith("."))
-        for name in sorted(names):
+        subfolders[:] = [] if skip_subfolders else [name for name in subfolders if not name.startswith(".")]
+        subfolders.sort(key=places.natural_key)
+        for name in sorted(names, key=places.natural_key):
             if not name.startswith("."):
                 yield os.path.join(root, name)  # noqa: PTH118 - many paths
 
