@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Flags, Floats, Times, Whole
 
+GPS_EPOCH_MS = 315_964_800_000
+"""6 January 1980, from which GPS counts."""
+
+WEEK_MS = 7 * 24 * 3600 * 1000
+
+LEAPS = (
+    "1981-07-01", "1982-07-01", "1983-07-01", "1985-07-01", "1988-01-01", "1990-01-01", "1991-01-01", "1992-07-01",
+    "1993-07-01", "1994-07-01", "1996-01-01", "1997-07-01", "1999-01-01", "2006-01-01", "2009-01-01", "2012-07-01",
+    "2015-07-01", "2017-01-01",
+)  # fmt: skip
+"""Days before which a leap second was inserted since GPS time began (IERS Bulletin C); UTC is behind by their count."""
+
 _YEAR_US = 365 * DAY_US
 
 
@@ -101,6 +113,15 @@ def moments(texts: list[str]) -> tuple[Times, int]:
     for row in np.flatnonzero(np.isnat(times) & given).tolist():
         times[row] = _odd_time(texts[row])
     return times, int((np.isnat(times) & given).sum())
+
+
+def gps_to_utc_ms(gps_ms: Whole) -> Whole:
+    """Return times of GPS (milliseconds since 6 January 1980, without leap seconds) as milliseconds since 1970 UTC."""
+    days = np.array([np.datetime64(day, "ms").astype(np.int64) for day in LEAPS])
+    # In GPS time, the n-th leap second ends n seconds after that day begins.
+    ends = days - GPS_EPOCH_MS + 1000 * np.arange(1, len(days) + 1)
+    utc: Whole = gps_ms + GPS_EPOCH_MS - 1000 * np.searchsorted(ends, gps_ms, side="right")
+    return utc
 
 
 def stray(times: Times, track: Whole | None = None) -> Flags:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.formats.texts import reals
+from mlygeo.formats.texts import WEEK_MS, gps_to_utc_ms, reals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,16 +26,6 @@ if TYPE_CHECKING:
 LARGEST_TABLE = 1 << 30
 MILLISECONDS_FROM = 1e10
 """Times since 1970 from this number on are milliseconds: in seconds it would be the year 2286."""
-
-GPS_EPOCH_MS = 315_964_800_000
-WEEK_MS = 7 * 24 * 3600 * 1000
-
-LEAPS = (
-    "1981-07-01", "1982-07-01", "1983-07-01", "1985-07-01", "1988-01-01", "1990-01-01", "1991-01-01", "1992-07-01",
-    "1993-07-01", "1994-07-01", "1996-01-01", "1997-07-01", "1999-01-01", "2006-01-01", "2009-01-01", "2012-07-01",
-    "2015-07-01", "2017-01-01",
-)  # fmt: skip
-"""Days before which a leap second was inserted since GPS time began (IERS Bulletin C); UTC is behind by their count."""
 
 
 @dataclass(frozen=True)
@@ -273,15 +263,6 @@ def times_of(texts: Sequence[str], *, utc_time: bool, time_format: str) -> tuple
         raise InputError(f"`time_format` {time_format!r} is none: {error}") from error
     plain = parsed.dt.as_unit("ms").to_numpy(dtype="datetime64[ms]")
     return plain.view(np.int64), np.isnat(plain)
-
-
-def gps_to_utc_ms(gps_ms: Whole) -> Whole:
-    """Return times of GPS (milliseconds since 6 January 1980, without leap seconds) as milliseconds since 1970 UTC."""
-    days = np.array([np.datetime64(day, "ms").astype(np.int64) for day in LEAPS])
-    # In GPS time, the n-th leap second ends n seconds after that day begins.
-    ends = days - GPS_EPOCH_MS + 1000 * np.arange(1, len(days) + 1)
-    utc: Whole = gps_ms + GPS_EPOCH_MS - 1000 * np.searchsorted(ends, gps_ms, side="right")
-    return utc
 
 
 def _check(columns: TableColumns) -> None:
