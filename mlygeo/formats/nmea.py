@@ -8,6 +8,7 @@ GGA, GNS, GLL and ZDA.
 
 from __future__ import annotations
 
+import math
 import re
 import time as _time
 from collections import Counter
@@ -163,6 +164,28 @@ def _count_lost(group: Whole, first: Whole, why: Whole, void: Flags, left_out: C
     told = told[np.lexsort((told, ~void[told], group[told]))]
     reason = said[told[np.flatnonzero(np.diff(group[told], prepend=-1))]] if len(told) else told
     left_out.update({_REASONS[code]: int(count) for code, count in enumerate(np.bincount(reason)) if count})
+
+
+def coordinate(text: str, side: str) -> float:
+    """
+    Return degrees from degrees and minutes in one number, dddmm.mmmm, and a side; NaN where they are not.
+
+    Numbers with fewer than three digits before the point may be decimal degrees, and are none.
+    """
+    sign = {"N": 1, "E": 1, "S": -1, "W": -1}.get(side.strip(_SPACE).upper()[:1])
+    text = text.strip(_SPACE)
+    if sign is None or not _NUMBER.fullmatch(text) or len(text.partition(".")[0]) < _NOT_DECIMAL:
+        if sign is not None and _NUMBER.fullmatch(text) and float(text) == 0:
+            return 0.0
+        return math.nan
+    whole, minutes = divmod(float(text), 100)
+    return sign * (whole + minutes / 60) if whole >= 0 and minutes < 60 and "-" not in text else math.nan
+
+
+def day(text: str) -> int | None:
+    """Return the days since 1970 of a day written ddmmyy; None where it is not a day."""
+    found = _rmc_day(text)
+    return None if found == _NO_DAY else found
 
 
 class _Sentences(NamedTuple):
