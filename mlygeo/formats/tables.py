@@ -120,7 +120,7 @@ _PLAIN_NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 
 _WHOLE = re.compile(r"\d{0,18}|[0-8]\d{18}")
 
-_ZONE = re.compile(r"(?:utc|gmt)?\s*[+-]?\d{1,2}(?::?\d\d)?|z|utc|gmt", re.IGNORECASE)
+_ZONE = re.compile(r"(?:utc|gmt)?\s*[+-]?(?:\d{1,2}(?::\d\d)?|\d{4})|z|utc|gmt", re.IGNORECASE)
 
 _HOURS = re.compile(r"[+-]?\d{1,2}[.,]\d{1,2}")
 
