@@ -132,10 +132,9 @@ def read(open_file: Callable[[], BufferedIOBase], name: str) -> Points:
     if points is None or damage is not None:
         # Comments may contain text that looks like points; and without the runs, expat's line numbers are wrong.
         points, damage = _parse(open_file, None, name)
-    if damage is not None and damage.wrong_encoding:
+    encoding = "" if damage is None else _encoding(open_file, damage)
+    if encoding:
         # Programs that convert a file often leave the declaration as it was.
-        with open_file() as file:
-            encoding = texts.encoding_of(file.read1(BLOCK))
         again, second = _parse(lambda: _Transcoded(open_file(), encoding), "utf-8", name)
         if second is None or len(again.lon) > len(points.lon):
             points, damage = again, second
@@ -229,6 +228,16 @@ def _parse(
     if gathered.root.lower() != "gpx" and (damage is None or gathered.root):
         raise FormatError(f"{name} is XML, but no GPX file (it starts with <{gathered.root}>)")
     return gathered.points(), damage
+
+
+def _encoding(open_file: Callable[[], BufferedIOBase], damage: _Damage) -> str:
+    """Return the encoding of a file that expat could not read in that which it declares; "" where it is that one."""
+    if not damage.wrong_encoding and not damage.invalid_token:
+        return ""
+    with open_file() as file:
+        encoding = texts.encoding_of(file.read1(BLOCK))
+    # UTF-32 is none of expat's, whatever is declared.
+    return encoding if damage.wrong_encoding or encoding.startswith("utf-32") else ""
 
 
 class _Transcoded:
