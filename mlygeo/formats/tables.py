@@ -25,6 +25,8 @@ from mlygeo.formats import positions, texts, times
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import pyarrow as pa
+
     from mlygeo.arrays import Flags, Floats, Times, Whole
 
 FOOT_M = 0.3048
@@ -199,7 +201,7 @@ class _Table(NamedTuple):
     """A table: the columns that have a name, and their cells as they stand."""
 
     columns: list[_Column]
-    cells: Sequence[Sequence[str]]
+    cells: Sequence[pa.Array]
     rows: int
     left_out: Counter[str]
 
@@ -211,7 +213,7 @@ class _Table(NamedTuple):
 
     def of(self, column: _Column) -> list[str]:
         """Return the cells of a column, without spaces around them."""
-        return [cell.strip() for cell in self.cells[column.place]] if self.rows else []
+        return [cell.strip() for cell in self.cells[column.place].to_pylist()] if self.rows else []
 
 
 def _text(content: bytes, problems: list[str]) -> str:
@@ -244,6 +246,8 @@ _KNOWN = {*LAT, *LON, *ALTITUDE, *MOMENT, *DAY, *WEEK, *LAT_SIDE, *LON_SIDE, *FI
 
 def _plt(text: str) -> _Table | None:
     """Return a .plt table: six lines, then latitude, longitude, a break, feet, days since 1899-12-30, and more."""
+    import pyarrow as pa
+
     if not is_plt(text[:64].encode("utf-8", "replace")):
         return None
     columns = [_column(place, field) for place, field in enumerate(("lat", "lon", "", "altitude (ft)", "time (utc)"))]
@@ -253,12 +257,16 @@ def _plt(text: str) -> _Table | None:
     cells = list(zip(*(row[:5] for row in whole), strict=True))
     if cells:
         cells[3] = tuple("" if texts.real(cell) == _UNKNOWN_FEET else cell for cell in cells[3])
-    return _Table([column for column in columns if column.base], cells, len(whole), +left_out)
+    arrays = [pa.array(column, pa.string()) for column in cells]
+    return _Table([column for column in columns if column.base], arrays, len(whole), +left_out)
 
 
 def _table(text: str, name: str, problems: list[str]) -> _Table:
     head, separator, start = _head(text, name)
     body = text[start:]
+    plain_rows = _plain_rows(body, separator, head)
+    if plain_rows is not None:
+        return plain_rows
     try:
         return _rows(
             csv.reader(io.StringIO(body, newline=""), delimiter=separator, skipinitialspace=True, strict=True), head
@@ -297,38 +305,73 @@ def _head(text: str, name: str) -> tuple[list[str], str, int]:
 
 
 def _rows(reader: Iterable[list[str]], head: list[str]) -> _Table:
-    """Return the rows that have a cell for each name; blank rows, remarks and repeated names are passed over."""
-    fields = [field.strip() for field in head]
-    while fields and not fields[-1]:
-        fields.pop()
+    """Return the rows that have a cell for each name; rows with more cells only if those are blank."""
+    import pyarrow as pa
+
+    fields = _named(head)
     count, left_out = len(fields), Counter[str]()
-    columns = [_column(place, field) for place, field in enumerate(fields)]
-    taken: list[Sequence[str]] = []
+    taken: list[tuple[str, ...]] = []
     for row in reader:
-        if len(row) == count and not row[0].startswith("#"):
-            taken.append(row)
+        if len(row) == count:
+            taken.append(tuple(row))
         elif not row or row[0].lstrip().startswith("#"):
             continue
         elif len(row) > count and not any(cell.strip() for cell in row[count:]):
-            taken.append(row[:count])  # without separators at the end
+            taken.append(tuple(row[:count]))  # without separators at the end
         elif any(cell.strip() for cell in row):
             left_out["row of another length"] += 1
-    blank = [number for number, row in enumerate(taken) if not row[0] and not any(cell.strip() for cell in row)]
-    for number in reversed(blank):
-        del taken[number]
-    repeated = [cell.strip() for cell in fields]
-    again = [
-        number
-        for number, row in enumerate(taken)
-        if row[-1].strip() == repeated[-1] and [cell.strip() for cell in row] == repeated
-    ]
-    if again:
-        left_out["names of the columns again"] = len(again)
-        for number in reversed(again):
-            del taken[number]
-    return _Table(
-        [column for column in columns if column.written], list(zip(*taken, strict=True)), len(taken), left_out
-    )
+    columns = [pa.array(column, pa.string()) for column in zip(*taken, strict=True)]
+    return _without_remarks(columns or [pa.array([], pa.string())] * count, fields, left_out)
+
+
+def _plain_rows(body: str, separator: str, head: list[str]) -> _Table | None:
+    """Return the same rows, read as columns; None where cells are quoted, or a row is of another length."""
+    import pyarrow as pa
+    from pyarrow import csv as columns_of
+
+    fields = _named(head)
+    if '"' in body or not body.strip():
+        return None
+    names = [str(place) for place in range(len(fields))]
+    try:
+        table = columns_of.read_csv(
+            pa.BufferReader(body.encode()),
+            read_options=columns_of.ReadOptions(column_names=names),
+            parse_options=columns_of.ParseOptions(delimiter=separator, quote_char=False),
+            convert_options=columns_of.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            ),
+        )
+    except (pa.ArrowException, UnicodeError):
+        return None
+    return _without_remarks([table[name].combine_chunks() for name in names], fields, Counter())
+
+
+def _named(head: list[str]) -> list[str]:
+    """Return the names of the columns without blank ones at the end."""
+    fields = [field.strip() for field in head]
+    while fields and not fields[-1]:
+        fields.pop()
+    return fields
+
+
+def _without_remarks(cells: list[pa.Array], fields: list[str], left_out: Counter[str]) -> _Table:
+    """Return a table without remarks, blank rows, and rows that repeat the names, which are counted."""
+    import pyarrow as pa
+
+    kept = np.ones(len(cells[0]), dtype=bool)
+    for row, cell in enumerate(cells[0].to_pylist()):
+        first = cell.strip()
+        if first.startswith("#"):
+            kept[row] = False
+        elif not first or first == fields[0]:
+            whole = [column[row].as_py().strip() for column in cells]
+            kept[row] = any(whole) and whole != fields
+            left_out["names of the columns again"] += whole == fields
+    if not kept.all():
+        cells = [column.filter(pa.array(kept)) for column in cells]
+    columns = [_column(place, field) for place, field in enumerate(fields)]
+    return _Table([column for column in columns if column.written], cells, int(kept.sum()), +left_out)
 
 
 def _points(table: _Table, name: str, now_us: int, problems: list[str]) -> Points:
@@ -496,16 +539,20 @@ class _Clock:
 
     def _read(self, column: _Column, cells: list[str], sample: list[str]) -> tuple[Times, int, int] | None:
         """Return what a column tells; None where it has no times, or a time of day without a day."""
-        if all(_PLAIN_NUMBER.fullmatch(cell) for cell in sample):
-            found = self._of_numbers(column, cells)
-            if found is not None:
-                return found
-        if any(times.clock(cell) is not None and times.read(cell) is None for cell in sample) or all(
-            _PLAIN_NUMBER.fullmatch(cell) and len(cell.partition(".")[0]) <= 6 for cell in sample
-        ):
+        are_numbers = all(_PLAIN_NUMBER.fullmatch(cell) for cell in sample)
+        are_short = are_numbers and all(len(cell.partition(".")[0]) <= 6 for cell in sample)
+        if are_short or any(times.clock(cell) is not None and times.read(cell) is None for cell in sample):
+            # Before anything else: 034700 is a day of spreadsheets too.
             day = self._day_of(column)
-            return None if day is None else self._of_day_and_clock(day, column)
-        return self._of_texts(column, cells)
+            found = None if day is None else self._of_day_and_clock(day, column)
+            if (
+                found is not None
+                or not are_short
+                or any(cell[0] == "0" and cell[1:2].isdigit() for cell in cells if cell)
+            ):
+                return found
+        found = self._of_numbers(column, cells) if are_numbers else None
+        return found or self._of_texts(column, cells)
 
     def _day_of(self, clock: _Column) -> _Column | None:
         days = [column for column in self._table.columns if column.base in DAY and column.place != clock.place]
