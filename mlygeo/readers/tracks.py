@@ -13,13 +13,13 @@ import os
 import time as clock
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 
 from mlygeo import frames, store
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.formats import gpx, nmea, tables, texts
+from mlygeo.formats import gpx, nmea, positions, tables, texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from mlygeo.arrays import Flags, Times, Whole
+    from mlygeo.arrays import Flags, Floats, Times, Whole
 
 log = logging.getLogger("mlygeo.readers.tracks")
 
@@ -263,6 +263,19 @@ def _read_whole(path: Path) -> tuple[bytes, list[str]]:
     return content.getvalue(), []
 
 
+class _Points(Protocol):
+    """What a format gives: columns of its points."""
+
+    @property
+    def time(self) -> Times: ...
+    @property
+    def altitude(self) -> Floats: ...
+    @property
+    def lon(self) -> Floats: ...
+    @property
+    def lat(self) -> Floats: ...
+
+
 class _Read(NamedTuple):
     """A log as it was read: columns of its points, the number of each one's recording, and what was left out."""
 
@@ -375,7 +388,7 @@ def _from_csv(path: Path, now_us: int) -> _Read:
 
 def _one_track(
     path: Path,
-    points: nmea.Fixes | tables.Points,
+    points: _Points,
     *,
     left_out: dict[str, int],
     problems: list[str],
@@ -385,14 +398,16 @@ def _one_track(
     """Return the points of a file as one track of its name, or as the tracks that they name."""
     import pandas as pd
 
-    recording = np.zeros(len(points.lon), dtype=np.int64)
+    placed, unplaced = positions.possible(points.lon, points.lat)
+    time = points.time[placed]
+    altitude, lon, lat = (column[placed] for column in (points.altitude, points.lon, points.lat))
+    recording = np.zeros(len(lon), dtype=np.int64)
     names: Any = _repeated([_stem(path)], recording)
     if track is not None:
+        track = [name for name, used in zip(track, placed.tolist(), strict=True) if used]
         names, recording = track, pd.factorize(np.array(track, dtype=object))[0].astype(np.int64)
-    kind = _repeated(["track"], np.zeros(len(points.lon), dtype=np.int32))
-    return _Read(
-        names, points.time, points.altitude, points.lon, points.lat, kind, recording, left_out, zoneless, problems
-    )
+    kind = _repeated(["track"], np.zeros(len(lon), dtype=np.int32))
+    return _Read(names, time, altitude, lon, lat, kind, recording, left_out | unplaced, zoneless, problems)
 
 
 def _stem(path: Path) -> str:
