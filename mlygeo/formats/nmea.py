@@ -147,7 +147,7 @@ def decode(text: bytes, *, date: np.datetime64 | None = None, now_us: int | None
     _count_lost(group, first, why, void, left_out)
     apart = (np.abs(lat - lat[first[group]]) > _APART) | (np.abs((lon - lon[first[group]] + 180) % 360 - 180) > _APART)
     if contradicting := len(np.unique(group[usable & apart])):
-        problems.append(f"the sentences of {contradicting:,} moments lie apart; the first of each moment was taken")
+        problems.append(f"sentences of one moment lie apart, the first was taken: {contradicting:,}")
     time = moment[rows].astype("datetime64[us]")
     if not dated:
         time[:] = np.datetime64("NaT")
@@ -470,7 +470,7 @@ def _moments(sentences: _Sentences, date: np.datetime64 | None, now_us: int, pro
         start = 0 if date is None else int(date.astype("datetime64[D]").astype(np.int64))
         return (start + nights) * _DAY_US + clock, date is not None
     if corrected := _put_right(base, rows, steps):
-        problems.append(f"{corrected:,} dates that jump by a day while the clock goes on were put right")
+        problems.append(f"dates that jump by a day while the clock goes on were put right: {corrected:,}")
     after = np.minimum(np.searchsorted(rows, np.arange(len(clock))), len(rows) - 1)
     before = np.maximum(np.searchsorted(rows, np.arange(len(clock)), side="right") - 1, 0)
     # The date of the sentence after counts only at the same moment: there may be a gap of days between.

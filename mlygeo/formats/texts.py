@@ -281,7 +281,7 @@ def rolled_over(times: Times, now_us: int, *, before_us: int = EARLIEST_US) -> t
     if early.any():
         moved = np.where(early, us + ROLLOVER_US * -((us - before_us) // ROLLOVER_US), us).astype("datetime64[us]")
         day = np.datetime64(before_us, "us").astype("datetime64[D]")
-        return moved, f"{int(early.sum()):,} times before {day} were moved on by 1024 weeks (GPS week roll-over)"
+        return moved, f"times before {day} were moved on by 1024 weeks (GPS week roll-over): {int(early.sum()):,}"
     if known.any() and us[known].max() + ROLLOVER_US <= now_us:
         first = us[known].min()
         days = (np.datetime64(int(at), "us").astype("datetime64[D]") for at in (first, first + ROLLOVER_US))
