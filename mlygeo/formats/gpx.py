@@ -13,8 +13,10 @@ and prefixes are ignored, since many loggers write them wrongly.
 
 from __future__ import annotations
 
+import codecs
 import re
 import zlib
+from collections import Counter
 from contextlib import suppress
 from gzip import BadGzipFile
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -23,14 +25,16 @@ from xml.parsers import expat
 import numpy as np
 
 from mlygeo.errors import FormatError
-from mlygeo.formats import texts
+from mlygeo.formats import positions, texts
 from mlygeo.formats.texts import cell_moments, reals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from io import BufferedIOBase
+    from typing import Self
 
     import numpy.typing as npt
+    import pyarrow as pa
 
     from mlygeo.arrays import Flags, Floats, Times, Whole, Whole32, Words
 
@@ -50,6 +54,12 @@ _POINTS = {"trkpt": 0, "rtept": 1, "wpt": 2}
 _PARENTS = {"trk": 0, "rte": 1}
 
 _INVALID_TOKEN = expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]
+
+_WRONG_ENCODING = {
+    expat.errors.codes[expat.errors.XML_ERROR_INCORRECT_ENCODING],
+    expat.errors.codes[expat.errors.XML_ERROR_UNKNOWN_ENCODING],
+}
+
 
 _FRAGMENT = 1 << 13
 """Bytes at the end of a block that may begin a point, and are read again with the next block."""
@@ -107,7 +117,9 @@ def read(open_file: Callable[[], BufferedIOBase], name: str) -> Points:
     -------
     points
         Arrays `lon`, `lat`, `altitude` (float64, NaN when unknown), `time` (datetime64[us], UTC),
-        and `segment` (int32), the row in `segments`. `problems` says what was left out.
+        and `segment` (int32), the row in `segments`. `left_out` counts points without a position by reason,
+        `zoneless` times without a zone, which were taken as UTC, `senseless` texts that are no time,
+        `unread` elevations that are no number.
 
     Raises
     ------
@@ -120,6 +132,13 @@ def read(open_file: Callable[[], BufferedIOBase], name: str) -> Points:
     if points is None or damage is not None:
         # Comments may contain text that looks like points; and without the runs, expat's line numbers are wrong.
         points, damage = _parse(open_file, None, name)
+    encoding = "" if damage is None else _encoding(open_file, damage)
+    if encoding:
+        # Programs that convert a file often leave the declaration as it was.
+        again, second = _parse(lambda: _Transcoded(open_file(), encoding), "utf-8", name)
+        if second is None or len(again.lon) > len(points.lon):
+            points, damage = again, second
+            points.problems.append(f"its text is not in the encoding that it declares, and was read as {encoding}")
     if damage is not None and damage.invalid_token:
         # Names in Latin-1 in a file that declares UTF-8, or no encoding.
         again, second = _parse(open_file, "iso-8859-1", name)
@@ -143,6 +162,10 @@ class Points(NamedTuple):
     segment: Whole32
     segments: list[Segment]
     problems: list[str]
+    left_out: dict[str, int]
+    senseless: int
+    zoneless: int
+    unread: int
 
 
 class Segment(NamedTuple):
@@ -158,6 +181,7 @@ class _Damage(NamedTuple):
 
     what: str
     invalid_token: bool = False
+    wrong_encoding: bool = False
 
 
 class _RefusedError(Exception):
@@ -169,7 +193,7 @@ class _NotPlainError(Exception):
 
 
 def _parse(
-    open_file: Callable[[], BufferedIOBase], encoding: str | None, name: str, *, plain: bool = False
+    open_file: Callable[[], BufferedIOBase | _Transcoded], encoding: str | None, name: str, *, plain: bool = False
 ) -> tuple[Points, _Damage | None]:
     gathered = _Gathered()
     parser = expat.ParserCreate(encoding)
@@ -186,7 +210,11 @@ def _parse(
             parser.Parse(b"", True)
     except expat.ExpatError as error:
         reason = expat.errors.messages.get(error.code, "not well-formed")
-        damage = _Damage(f"line {error.lineno}: {reason}", invalid_token=error.code == _INVALID_TOKEN)
+        damage = _Damage(
+            f"line {error.lineno}: {reason}",
+            invalid_token=error.code == _INVALID_TOKEN,
+            wrong_encoding=error.code in _WRONG_ENCODING,
+        )
     except (EOFError, zlib.error, BadGzipFile) as error:
         damage = _Damage(f"its gzip is broken: {error}")
     except _RefusedError as error:
@@ -195,13 +223,41 @@ def _parse(
             hint="do not trust this file; a track exported anew has none",
         ) from error
     except (LookupError, ValueError) as error:
-        raise FormatError(f"{name} is in an encoding that is not known ({error})") from error
+        # The codecs of Python that expat cannot use: those of several bytes a letter, and unknown ones.
+        damage = _Damage(f"its encoding: {error}", wrong_encoding=True)
     if gathered.root.lower() != "gpx" and (damage is None or gathered.root):
         raise FormatError(f"{name} is XML, but no GPX file (it starts with <{gathered.root}>)")
     return gathered.points(), damage
 
 
-def _blocks(file: BufferedIOBase) -> Iterator[bytes]:
+def _encoding(open_file: Callable[[], BufferedIOBase], damage: _Damage) -> str:
+    """Return the encoding of a file that expat could not read in that which it declares; "" where it is that one."""
+    if not damage.wrong_encoding and not damage.invalid_token:
+        return ""
+    with open_file() as file:
+        encoding = texts.encoding_of(file.read1(BLOCK))
+    # UTF-32 is none of expat's, whatever is declared.
+    return encoding if damage.wrong_encoding or encoding.startswith("utf-32") else ""
+
+
+class _Transcoded:
+    """A file as UTF-8, whatever its encoding; bytes that are none in it become U+FFFD."""
+
+    def __init__(self, file: BufferedIOBase, encoding: str) -> None:
+        self._text = codecs.getreader(encoding)(file, "replace")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._text.close()
+
+    def read1(self, size: int) -> bytes:
+        """Return some letters as UTF-8; nothing at the end."""
+        return self._text.read(size).encode("utf-8", "replace")
+
+
+def _blocks(file: BufferedIOBase | _Transcoded) -> Iterator[bytes]:
     """Yield a file in blocks; of a damaged file, the part before the damage."""
     pieces: list[bytes] = []
     length, head = 0, True
@@ -377,7 +433,8 @@ class _Gathered:
         self._segments: list[tuple[int, int]] = []
         self._parents: list[str] = []
         self._ways = -1
-        self._unplaced = self._senseless = 0
+        self._left_out: Counter[str] = Counter()
+        self._senseless = self._zoneless = self._unread = 0
         self._rows: Rows | None = None
         self._of_rows = np.empty(0, dtype=np.int32)
         self._done = self._taken = 0
@@ -401,7 +458,6 @@ class _Gathered:
         self._rows = rows
         self._of_rows = np.empty(len(rows.lon), dtype=np.int32)
         self._done = self._taken = 0
-        self._senseless += rows.senseless
 
     def take(self, start: int, stop: int, segment: int) -> None:
         """Take a run of the block's points; they belong to a segment."""
@@ -413,7 +469,10 @@ class _Gathered:
         if self._rows is not None and self._taken > self._done:
             run = slice(self._done, self._taken)
             rows = self._rows
-            self._keep(rows.lon[run], rows.lat[run], rows.altitude[run], rows.time[run], self._of_rows[run])
+            time = self._moments(rows.time.slice(self._done, self._taken - self._done))
+            if rows.unread is not None:
+                self._unread += int(rows.unread[run].sum())
+            self._keep(rows.lon[run], rows.lat[run], rows.altitude[run], time, self._of_rows[run])
             self._done = self._taken
 
     def convert(self) -> None:
@@ -421,35 +480,39 @@ class _Gathered:
         import pyarrow as pa
 
         self.put_away()
-        lon, lat, altitude = (reals(texts) for texts in self.text[:3])
-        time, senseless = cell_moments(pa.array([text or None for text in self.text[3]], pa.string()))
+        lon, lat, altitude = (reals(column) for column in self.text[:3])
+        self._unread += int(np.isnan(altitude).sum()) - self.text[2].count("")
+        time = self._moments(pa.array([text or None for text in self.text[3]], pa.string()))
         segment = np.array(self.text[4], dtype=np.int32)
         for column in self.text:
             column.clear()
-        self._senseless += senseless
         self._keep(lon, lat, altitude, time, segment)
+
+    def _moments(self, times: pa.Array) -> Times:
+        moments = cell_moments(times)
+        self._senseless += moments.senseless
+        self._zoneless += moments.zoneless
+        return moments.time
 
     def _keep(self, *block: npt.NDArray[Any]) -> None:
         """Store points that have a position."""
-        placed = (np.abs(block[0]) <= 180) & (np.abs(block[1]) <= 90)
-        if not placed.all():
-            self._unplaced += int((~placed).sum())
+        placed, left_out = positions.possible(block[0], block[1])
+        if left_out:
+            self._left_out.update(left_out)
             block = tuple(column[placed] for column in block)
         self._blocks.append(block)
 
     def points(self) -> Points:
         self.convert()
         lon, lat, altitude, time, segment = (np.concatenate(column) for column in zip(*self._blocks, strict=True))
-        problems = []
-        if self._unplaced:
-            problems.append(f"{self._unplaced:,} points without a position were left out")
-        if self._senseless:
-            problems.append(f"{self._senseless:,} points have a time that is none")
         segments = [
             Segment(kind, parent, self._parents[parent] if kind < 2 and parent >= 0 else "")
             for kind, parent in self._segments
         ]
-        return Points(lon, lat, altitude, time, segment, segments, problems)
+        return Points(
+            lon, lat, altitude, time, segment, segments, [], dict(self._left_out), self._senseless, self._zoneless,
+            self._unread,
+        )  # fmt: skip
 
 
 # Runs of points that a logger wrote in one form. Only their numbers differ, so one of them is a template:
@@ -511,11 +574,12 @@ class Finder:
             return None
         start, stop, spans = start[found], stop[found], spans[found]
         lon, lat, altitude, time = (texts.cells(text, spans[:, n, 0], spans[:, n, 1]) for n in range(4))
-        return Rows(
-            start, stop, _joined(block, start, stop),
-            texts.cell_reals(lon), texts.cell_reals(lat), texts.cell_reals(altitude),
-            *texts.cell_moments(time),
-        )  # fmt: skip
+        heights = texts.cell_reals(altitude)
+        unread: Flags | None = None
+        if np.count_nonzero(np.isnan(heights)) > altitude.null_count:
+            unread = np.isnan(heights) & altitude.is_valid().to_numpy(zero_copy_only=False)
+        lon, lat = texts.cell_reals(lon), texts.cell_reals(lat)
+        return Rows(start, stop, _joined(block, start, stop), lon, lat, heights, time, unread)
 
     def _block(self, text: bytes) -> _Block | None:
         if not self._quote:
@@ -559,7 +623,7 @@ class Finder:
 
 
 class Rows(NamedTuple):
-    """Points of a block: where they start and stop, and whether each directly follows the point before."""
+    """Points of a block: where they start and stop, whether each directly follows the one before; times are texts."""
 
     start: Whole
     stop: Whole
@@ -567,8 +631,8 @@ class Rows(NamedTuple):
     lon: Floats
     lat: Floats
     altitude: Floats
-    time: Times
-    senseless: int
+    time: pa.Array
+    unread: Flags | None  # elevations that are no number
 
 
 class _Template(NamedTuple):

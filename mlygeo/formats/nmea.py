@@ -1,19 +1,23 @@
 """
-NMEA 0183 logs -> points: RMC and GGA sentences of any talker, dates from RMC and ZDA.
+NMEA 0183 logs -> points: RMC, GGA, GNS and GLL sentences of any talker, dates from RMC and ZDA.
 
 Sentences are found, checked and split into fields by the positions of their `$`, commas and ends, a
 stretch of the log at once; fields are decoded as columns. Format: NMEA 0183 version 4.10, sentences RMC,
-GGA and ZDA.
+GGA, GNS, GLL and ZDA.
 """
 
 from __future__ import annotations
 
+import math
 import re
+import time as _time
+from collections import Counter
 from datetime import date as _date
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mlygeo.formats import texts
 from mlygeo.formats.texts import cell_reals, cells
 
 if TYPE_CHECKING:
@@ -40,18 +44,31 @@ SNIFF = re.compile(rb"\$[A-Z]{2}[A-Z]{3},[^\r\n]*")
 """Pattern of an NMEA sentence."""
 
 _DAY_US = 86_400_000_000
-_RMC, _GGA, _ZDA = 0, 1, 2
-_KINDS = (b"RMC,", b"GGA,", b"ZDA,")
+_RMC, _GGA, _ZDA, _GNS, _GLL = range(5)
+_KINDS = (b"RMC,", b"GGA,", b"ZDA,", b"GNS,", b"GLL,")
+
+_PROPRIETARY = (b"$PGRMF,", b"$PUBX,00")
+"""Sentences of Garmin's and u-blox' own with a position; they are not read, but counted."""
+
+_FINE, _NO_FIX, _SIMULATION, _STRANGE, _OFF_EARTH, _ZERO = range(6)
+_REASONS = ("", "without a fix", "simulated", "position not understood", "out of range", "(0, 0)")
+"""Why a sentence has no position."""
+
+_NOT_DECIMAL = 3
+"""Digits before the point of degrees and minutes; a latitude with fewer may be decimal degrees instead."""
+
+_FOLLOWS_US = 600_000_000
+"""Sentences this close to the one before are one recording, whose date does not jump."""
+
+_APART = 0.01
+"""Degrees by which sentences of one moment may differ: some round to whole minutes of a hundredth."""
+
 _SPACE = " \t\n\r\f\v"
 _SIMULATED = 8
 """GGA's quality of simulated positions."""
 
 _NO_DAY = np.iinfo(np.int64).min
-_WEEKS = 1024 * 7
-"""Days after which the GPS week number starts again from zero."""
-
 _FIRST_ROLLOVER = np.datetime64("1999-08-22").astype("datetime64[D]").astype(np.int64).item()
-_DOUBTFUL = np.datetime64("2007-01-01").astype("datetime64[D]").astype(np.int64).item()
 
 _CAPITAL = (np.arange(256) >= ord("A")) & (np.arange(256) <= ord("Z"))
 _HEX = np.full(256, -1)
@@ -70,17 +87,20 @@ class Fixes(NamedTuple):
     altitude: Floats
     time: Times
     problems: list[str]
+    left_out: dict[str, int]
 
 
-def decode(text: bytes, *, date: np.datetime64 | None = None) -> Fixes:
+def decode(text: bytes, *, date: np.datetime64 | None = None, now_us: int | None = None) -> Fixes:
     """
     Decode an NMEA log.
 
-    A point is one moment: its position comes from the first GGA or RMC of that moment with a position, its
-    altitude from GGA. A moment that RMC calls void has no position. Sentences with a wrong checksum are left
-    out, sentences without a checksum are read. GGA has no date: it takes that of the RMC or ZDA of the same
-    moment, else of the last one before or the first one after, one day on if the clock has passed midnight
-    in between.
+    A point is one moment: its position comes from the first GGA, RMC, GNS or GLL of that moment with a position,
+    its altitude from GGA or GNS. A moment that RMC or GLL calls void has no position. Sentences with a wrong
+    checksum are left out, sentences without a checksum are read. What is not degrees and minutes in one number,
+    such as decimal degrees, is no position. GGA, GNS and GLL have no date: they take that of the RMC or ZDA of the
+    same moment, else of the last one before or the first one after, one day on if the clock has passed midnight
+    in between. A date that jumps while the clock goes on, as where it moves one sentence after midnight, is put
+    right.
 
     Parameters
     ----------
@@ -88,53 +108,93 @@ def decode(text: bytes, *, date: np.datetime64 | None = None) -> Fixes:
         The log. Lines that are not NMEA are skipped.
     date
         The day of the first sentence, for logs without a date.
+    now_us
+        The time now, microseconds since 1970; None asks the clock.
 
     Returns
     -------
     fixes
-        Sorted by time.
+        Sorted by time; `left_out` counts moments without a position, and sentences, by reason.
     """
     problems: list[str] = []
-    parts, wrong = [], 0
+    left_out: Counter[str] = Counter()
+    parts = []
     for stretch in _stretches(text):
-        sentences, wrong_here = _sentences(stretch)
+        sentences, wrong, proprietary = _sentences(stretch)
         parts.append(sentences)
-        wrong += wrong_here
-    if wrong:
-        problems.append(f"{wrong:,} sentences with a wrong checksum were left out")
+        left_out.update({"wrong checksum": wrong, "proprietary position": proprietary})
+    if not any((part.kind != _ZDA).any() for part in parts):
+        problems.append("no sentence tells a position; RMC, GGA, GNS and GLL do")
     if not any(len(part.kind) for part in parts):
-        return Fixes(np.empty(0), np.empty(0), np.empty(0), np.empty(0, dtype="datetime64[us]"), problems)
+        nothing = np.empty(0, dtype="datetime64[us]")
+        return Fixes(np.empty(0), np.empty(0), np.empty(0), nothing, problems, dict(+left_out))
     sentences = _Sentences(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-    moment, dated = _moments(sentences, date, problems)
-    _, _, _, _, lon, lat, altitude, valid, void = sentences
+    now_us = _time.time_ns() // 1000 if now_us is None else now_us
+    moment, dated = _moments(sentences, date, now_us, problems)
+    _, _, _, _, lon, lat, altitude, why, void = sentences
 
     # One point for each moment: sort by time with a stable sort, and take the first of each group.
     order = np.argsort(moment, kind="stable")
     starts = np.flatnonzero(np.diff(moment[order], prepend=moment[order[0]] - 1))
     group = np.empty(len(order), dtype=np.int64)
     group[order] = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
-    usable = valid & ~np.isin(group, group[void])
+    usable = (why == _FINE) & ~np.isin(group, group[void])
     first = _first(group[usable], np.flatnonzero(usable), len(starts))
     heights = usable & np.isfinite(altitude)
     high = _first(group[heights], np.flatnonzero(heights), len(starts))
     kept = np.flatnonzero(first >= 0)
     rows, heights_at = first[kept], high[kept]
-    lost = len(starts) - len(kept)
-    if lost:
-        problems.append(f"{lost:,} moments without a fix were left out")
+    _count_lost(group, first, why, void, left_out)
+    apart = (np.abs(lat - lat[first[group]]) > _APART) | (np.abs((lon - lon[first[group]] + 180) % 360 - 180) > _APART)
+    if contradicting := len(np.unique(group[usable & apart])):
+        problems.append(f"sentences of one moment lie apart, the first was taken: {contradicting:,}")
     time = moment[rows].astype("datetime64[us]")
     if not dated:
         time[:] = np.datetime64("NaT")
         problems.append("no sentence tells the date; the day of the first one can be given")
-    return Fixes(lon[rows], lat[rows], np.where(heights_at >= 0, altitude[heights_at], np.nan), time, problems)
+    altitude = np.where(heights_at >= 0, altitude[heights_at], np.nan)
+    return Fixes(lon[rows], lat[rows], altitude, time, problems, dict(+left_out))
+
+
+def _count_lost(group: Whole, first: Whole, why: Whole, void: Flags, left_out: Counter[str]) -> None:
+    """Count the moments without a position, by what the first sentence that should have one says."""
+    said = np.where(void, _NO_FIX, why)
+    # Where one sentence of a moment is void, it is without a fix whatever the others say.
+    told = np.flatnonzero((said > _FINE) & (first[group] < 0))
+    told = told[np.lexsort((told, ~void[told], group[told]))]
+    reason = said[told[np.flatnonzero(np.diff(group[told], prepend=-1))]] if len(told) else told
+    left_out.update({_REASONS[code]: int(count) for code, count in enumerate(np.bincount(reason)) if count})
+
+
+def coordinate(text: str, side: str) -> float:
+    """
+    Return degrees from degrees and minutes in one number, dddmm.mmmm, and a side; NaN where they are not.
+
+    Numbers with fewer than three digits before the point may be decimal degrees, and are none.
+    """
+    sign = {"N": 1, "E": 1, "S": -1, "W": -1}.get(side.strip(_SPACE).upper()[:1])
+    text = text.strip(_SPACE)
+    if sign is None or not _NUMBER.fullmatch(text) or len(text.partition(".")[0]) < _NOT_DECIMAL:
+        if sign is not None and _NUMBER.fullmatch(text) and float(text) == 0:
+            return 0.0
+        return math.nan
+    whole, minutes = divmod(float(text), 100)
+    return sign * (whole + minutes / 60) if whole >= 0 and minutes < 60 and "-" not in text else math.nan
+
+
+def day(text: str) -> int | None:
+    """Return the days since 1970 of a day written ddmmyy; None where it is not a day."""
+    found = _rmc_day(text)
+    return None if found == _NO_DAY else found
 
 
 class _Sentences(NamedTuple):
     """
     The contents of the sentences, in the order of the log.
 
-    Clock and day are microseconds and days since 1970, `_NO_DAY` where there is none. A position is `valid` if
-    it can be used; `void` sentences say that their moment has no position; `trusted` ones have a fix.
+    Clock and day are microseconds and days since 1970, `_NO_DAY` where there is none. `why` is `_FINE` where the
+    position can be used, another reason where it cannot, and -1 for sentences that have none; `void` sentences
+    say that their moment has no position; the dates of `trusted` ones are with a fix.
     """
 
     kind: Whole
@@ -144,7 +204,7 @@ class _Sentences(NamedTuple):
     lon: Floats
     lat: Floats
     altitude: Floats
-    valid: Flags
+    why: Whole
     void: Flags
 
 
@@ -219,43 +279,78 @@ def _stretches(text: bytes) -> Iterator[bytes]:
         at = stop
 
 
-def _sentences(text: bytes) -> tuple[_Sentences, int]:
-    """Return the sentences with a time and a right checksum, or none, and the number of wrong checksums."""
-    stretch, kind, wrong = _cut(text)
-    clock = _clock(stretch)
+def _sentences(text: bytes) -> tuple[_Sentences, int, int]:
+    """Return the sentences with a time and a right checksum, or none; the numbers of wrong and of proprietary ones."""
+    stretch, kind, wrong, proprietary = _cut(text)
+    clock = np.full(len(kind), -1)
+    for rows, at in ((np.flatnonzero(kind != _GLL), 0), (np.flatnonzero(kind == _GLL), 4)):
+        clock[rows] = _clock(stretch.of(rows), at)
     timed = np.flatnonzero(clock >= 0)
     stretch, kind, clock = stretch.of(timed), kind[timed], clock[timed]
     count = len(kind)
     day, altitude = np.full(count, _NO_DAY), np.full(count, np.nan)
     lon, lat = np.full(count, np.nan), np.full(count, np.nan)
-    trusted, valid, void = (np.zeros(count, dtype=bool) for _ in range(3))
+    trusted, void = (np.zeros(count, dtype=bool) for _ in range(2))
+    why = np.full(count, -1)
     zda = np.flatnonzero(kind == _ZDA)
     if len(zda):
         day[zda] = stretch.of(zda).each(_zda_day, 1, last=3)
-    # RMC: time, status, latitude, N/S, longitude, E/W; GGA: time, latitude, N/S, longitude, E/W, quality.
-    for which, at in ((_RMC, 2), (_GGA, 1)):
+    # RMC: time, status, latitude, N/S, longitude, E/W, …, mode; GGA: time, latitude, N/S, longitude, E/W, quality;
+    # GNS: the same with a letter for each system; GLL: latitude, N/S, longitude, E/W, time, status, mode.
+    for which, at in ((_RMC, 2), (_GGA, 1), (_GNS, 1), (_GLL, 0)):
         rows = np.flatnonzero(kind == which)
+        if not len(rows):
+            continue
         here = stretch.of(rows)
-        if which == _RMC:
-            day[rows] = here.each(_rmc_day, 8)
-            status = here.letter(1)
-            trusted[rows] = status == ord("A")
-            fix = here.long(6) & _among(status, b"AD")
-            void[rows] = ~fix
+        if which in (_RMC, _GLL):
+            status, mode = here.letter(1 if which == _RMC else 5), here.letter(11 if which == _RMC else 6)
+            fix = np.where(_among(status, b"AD") & ~_among(mode, b"NS"), _FINE, _NO_FIX)
+            fix[mode == ord("S")] = _SIMULATION
+            if which == _RMC:
+                day[rows] = here.each(_rmc_day, 8)
+                trusted[rows] = status == ord("A")
+                fix[~here.long(6) & (fix == _FINE)] = _NO_FIX
+            void[rows] = fix != _FINE if which == _RMC else status == ord("V")
         else:
-            fix = here.long(6) & (here.each(_has_fix, 5) > 0)
-        north, east = here.letter(at + 1), here.letter(at + 3)
-        lat[rows] = np.where(_among(north, b"Ss"), -1, 1) * _degrees(_reals(here.cells(at)))
-        lon[rows] = np.where(_among(east, b"Ww"), -1, 1) * _degrees(_reals(here.cells(at + 2)))
-        valid[rows] = fix & _among(north, b"NSns") & _among(east, b"EWew")
-    valid &= (np.abs(lon) <= 180) & (np.abs(lat) <= 90) & ((lon != 0) | (lat != 0))
-    high = np.flatnonzero((kind == _GGA) & valid)
-    altitude[high] = _reals(stretch.of(high).cells(8))
-    return _Sentences(kind, clock, day, trusted, lon, lat, altitude, valid, void), wrong
+            fix = np.where(here.long(6), here.each(_gga_fix if which == _GGA else _gns_fix, 5), _NO_FIX)
+        lon[rows], lat[rows], strange = _positions(here, at)
+        why[rows] = np.where(fix == _FINE, strange, fix)
+    high = np.flatnonzero(((kind == _GGA) | (kind == _GNS)) & (why == _FINE))
+    here = stretch.of(high)
+    # An altitude at the end of the sentence may be cut off.
+    altitude[high] = np.where(here.long(10), _reals(here.cells(8)), np.nan)
+    return _Sentences(kind, clock, day, trusted, lon, lat, altitude, why, void), wrong, proprietary
 
 
-def _cut(text: bytes) -> tuple[_Stretch, Whole, int]:
-    """Return the sentences of a stretch and their kinds, and how many were left out because of their checksum."""
+def _positions(here: _Stretch, at: int) -> tuple[Floats, Floats, Whole]:
+    """Return longitudes and latitudes whose fields start at a number, and why they are none."""
+    north, east = here.letter(at + 1), here.letter(at + 3)
+    lat, lon = _reals(here.cells(at)), _reals(here.cells(at + 2))
+    sided = _among(north, b"NSns") & _among(east, b"EWew")
+    with np.errstate(invalid="ignore"):
+        fine = sided & (lat >= 0) & (lon >= 0) & (lat % 100 < 60) & (lon % 100 < 60)
+    fine &= (_digits(here, at) >= _NOT_DECIMAL) & (_digits(here, at + 2) >= _NOT_DECIMAL)
+    empty = (here.letter(at) == 0) | (here.letter(at + 2) == 0)
+    zero = (lat == 0) & (lon == 0)
+    lat = np.where(_among(north, b"Ss"), -1, 1) * _degrees(lat)
+    lon = np.where(_among(east, b"Ww"), -1, 1) * _degrees(lon)
+    inside = (np.abs(lon) <= 180) & (np.abs(lat) <= 90)
+    why = np.select([zero, empty, ~fine, ~inside], [_ZERO, _NO_FIX, _STRANGE, _OFF_EARTH], _FINE)
+    return lon, lat, why
+
+
+def _digits(here: _Stretch, number: int) -> Whole:
+    """Return how many digits a field begins with, at most `_NOT_DECIMAL`."""
+    start, stop = here.field(number)
+    count, goes_on = np.zeros(len(start), dtype=np.int64), np.ones(len(start), dtype=bool)
+    for place in range(_NOT_DECIMAL):
+        goes_on &= (start + place < stop) & (here.letters[start + place] - np.uint8(ord("0")) <= 9)
+        count += goes_on
+    return count
+
+
+def _cut(text: bytes) -> tuple[_Stretch, Whole, int, int]:
+    """Return the sentences of a stretch and their kinds, how many have a wrong checksum, and how many no known form."""
     letters = np.frombuffer(text + bytes(_AHEAD), dtype=np.uint8)
     # Only commas and ends of sentences are needed; most other characters come later in ASCII.
     marks = np.flatnonzero(letters[: len(text)] <= ord(","))
@@ -274,6 +369,10 @@ def _cut(text: bytes) -> tuple[_Stretch, Whole, int]:
     for which, name in enumerate(_KINDS):
         kind[head >> 24 & 0xFFFFFFFF == int.from_bytes(name, "little")] = which
     kind[~_CAPITAL[head >> 8 & 0xFF] | ~_CAPITAL[head >> 16 & 0xFF]] = -1
+    kind[head >> 8 & 0xFF == ord("P")] = -1  # $PGRMC is Garmin's, and no RMC
+    unread = np.zeros(len(head), dtype=bool)
+    for name in _PROPRIETARY:
+        unread |= head & np.uint64((1 << 8 * len(name)) - 1) == np.uint64(int.from_bytes(name, "little"))
     fine = kind >= 0
     number, start, kind = number[fine], start[fine], kind[fine]
     first = ends[number] + 1
@@ -287,7 +386,8 @@ def _cut(text: bytes) -> tuple[_Stretch, Whole, int]:
 
     if not text.isascii():
         text = text.translate(_ASCII)
-    return _Stretch(text, letters, marks, first[right], stop[right]), kind[right], int((~right).sum())
+    sentences = _Stretch(text, letters, marks, first[right], stop[right])
+    return sentences, kind[right], int((~right).sum()), int(unread.sum())
 
 
 def _among(letters: Bytes, which: bytes) -> Flags:
@@ -297,8 +397,15 @@ def _among(letters: Bytes, which: bytes) -> Flags:
     return among
 
 
-def _has_fix(quality: str) -> bool:
-    return quality.strip(_SPACE) not in ("", "0", str(_SIMULATED))
+def _gga_fix(quality: str) -> int:
+    quality = quality.strip(_SPACE)
+    return _SIMULATION if quality == str(_SIMULATED) else _NO_FIX if quality in ("", "0") else _FINE
+
+
+def _gns_fix(modes: str) -> int:
+    """Return whether one of the satellite systems has a fix; each has a letter."""
+    found = set(modes.strip(_SPACE)) - {"N", "n"}
+    return _NO_FIX if not found else _SIMULATION if found <= {"S", "s"} else _FINE
 
 
 def _reals(texts: pa.Array) -> Floats:
@@ -311,9 +418,9 @@ def _reals(texts: pa.Array) -> Floats:
     )
 
 
-def _clock(stretch: _Stretch) -> Whole:
-    """Return times of day, microseconds; -1 where there is none. A leap second ends the day."""
-    start, stop = stretch.field(0)
+def _clock(stretch: _Stretch, number: int) -> Whole:
+    """Return times of day in a field, microseconds; -1 where there is none. A leap second ends the day."""
+    start, stop = stretch.field(number)
     width = stop - start
     digits = [stretch.letters[start + place] - np.uint8(ord("0")) for place in range(6)]  # a non-digit exceeds 9
     plain = (width == 6) | ((width >= 8) & (width <= 16) & (stretch.letters[start + 6] == ord(".")))
@@ -330,7 +437,7 @@ def _clock(stretch: _Stretch) -> Whole:
     plain_clock = seconds * np.int64(1_000_000) + fraction
     clocks: Whole = np.where(plain & (h < 24) & (m < 60) & (s <= 60), plain_clock, -1)
     odd = np.flatnonzero(~plain & (width > 0))
-    clocks[odd] = [_odd_clock(text) for text in stretch.of(odd).cells(0).to_pylist()]
+    clocks[odd] = [_odd_clock(text) for text in stretch.of(odd).cells(number).to_pylist()]
     return clocks
 
 
@@ -343,14 +450,16 @@ def _odd_clock(text: str) -> int:
     return ((h * 60 + m) * 60 + s) * 1_000_000 + fraction if h < 24 and m < 60 and s <= 60 else -1
 
 
-def _moments(sentences: _Sentences, date: np.datetime64 | None, problems: list[str]) -> tuple[Whole, bool]:
+def _moments(sentences: _Sentences, date: np.datetime64 | None, now_us: int, problems: list[str]) -> tuple[Whole, bool]:
     """Return the time of each sentence, microseconds since 1970, and whether the days are known."""
     clock, day, trusted = sentences.clock, sentences.day, sentences.trusted
     # Without a fix, receivers send made-up dates; use these only where there is no other date.
     known = day != _NO_DAY
     if (known & trusted).any():
         known &= trusted
-    day[known] = _rolled_over(day[known], problems)
+    moved, doubt = texts.rolled_over(day[known].astype("datetime64[D]"), now_us, before_us=_FIRST_ROLLOVER * _DAY_US)
+    day[known] = moved.astype("datetime64[D]").astype(np.int64)
+    problems += [] if doubt is None else [doubt]
 
     # A clock that falls back by more than half a day has passed midnight.
     steps = np.diff(clock, prepend=clock[0])
@@ -360,6 +469,8 @@ def _moments(sentences: _Sentences, date: np.datetime64 | None, problems: list[s
     if not len(rows):
         start = 0 if date is None else int(date.astype("datetime64[D]").astype(np.int64))
         return (start + nights) * _DAY_US + clock, date is not None
+    if corrected := _put_right(base, rows, steps):
+        problems.append(f"dates that jump by a day while the clock goes on were put right: {corrected:,}")
     after = np.minimum(np.searchsorted(rows, np.arange(len(clock))), len(rows) - 1)
     before = np.maximum(np.searchsorted(rows, np.arange(len(clock)), side="right") - 1, 0)
     # The date of the sentence after counts only at the same moment: there may be a gap of days between.
@@ -389,23 +500,44 @@ def _day(year: int, month: int, day: int) -> int:
         return _NO_DAY
 
 
-def _rolled_over(day: Whole, problems: list[str]) -> Whole:
+def _put_right(base: Whole, rows: Whole, steps: Whole) -> int:
     """
-    Return days, with impossible ones moved by roll-overs of the GPS week number.
+    Correct dates that change while the clock goes on, in place, and return how many.
 
-    Before the first roll-over there was no such log: those days are too early by a multiple of 1024 weeks.
-    Days soon after it may be right, or too early; they are unchanged, with a warning.
+    Some receivers change the date a sentence after midnight, or at the midnight of their zone. Within a recording
+    the day of its first sentence is the same for all; that of most sentences counts, and where the last ones are
+    a day early for some minutes since midnight, that of those before.
+
+    Parameters
+    ----------
+    base
+        For each sentence, the day of the log's first sentence as its date tells it.
+    rows
+        The sentences with a date.
+    steps
+        Microseconds of the clock since the sentence before.
     """
-    early = day < _FIRST_ROLLOVER
-    if early.any():
-        day = np.where(early, day + _WEEKS * -((day - _FIRST_ROLLOVER) // _WEEKS), day)
-        problems.append(
-            f"{int(early.sum()):,} dates before 1999-08-22 were moved on by 1024 weeks (GPS week roll-over)"
-        )
-    elif len(day) and (day < _DOUBTFUL).all():
-        first = np.datetime64(int(day.min()), "D")
-        problems.append(f"its dates start at {first}; an old receiver may be 1024 weeks behind (then {first + _WEEKS})")
-    return day
+    if not (np.diff(base[rows]) != 0).any():
+        return 0
+    gone = np.abs((steps + _DAY_US // 2) % _DAY_US - _DAY_US // 2)
+    recording = np.cumsum(gone > _FOLLOWS_US)[rows]
+    since = np.cumsum(np.where(gone > _FOLLOWS_US, 0, gone))
+    starts = np.flatnonzero(np.diff(recording, prepend=recording[0] - 1))
+    corrected = 0
+    for start, stop in zip(starts, np.append(starts[1:], len(rows)), strict=True):
+        here = rows[start:stop]
+        days, counts = np.unique(base[here], return_counts=True)
+        if len(days) == 1:
+            continue
+        first = base[here[0]]
+        late = here[base[here] == first - 1]
+        is_late = len(days) == 2 and len(late) and since[late[-1]] - since[late[0]] <= _FOLLOWS_US
+        is_usual = counts[days == first][0] == counts.max()
+        usual = first if is_late or is_usual else days[np.argmax(counts)]
+        wrong = here[np.abs(base[here] - usual) == 1]
+        base[wrong] = usual
+        corrected += len(wrong)
+    return corrected
 
 
 def _degrees(value: Floats) -> Floats:

@@ -27,7 +27,7 @@ import numpy as np
 
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import positions, times
-from mlygeo.formats.texts import reals
+from mlygeo.formats.texts import GPS_EPOCH_MS, WEEK_MS, gps_to_utc_ms, reals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -53,8 +53,6 @@ SPREADSHEET_DAYS = 25_569
 MOST_ALTITUDE_M = 12_000
 """No deeper place lies on Earth, and photos from aircraft are not higher: a larger number is in other units."""
 
-GPS_EPOCH_MS = 315_964_800_000
-WEEK_MS = 7 * 24 * 3600 * 1000
 ROLLOVER_WEEKS = 1024
 """GPS sends the number of its week in ten bits; receivers write what they got, or what they make of it."""
 
@@ -62,13 +60,6 @@ DEFAULT_FORMAT = "%Y:%m:%d %H:%M:%S.%f"
 
 _OTHER_ZONE_MS = times.EASTERNMOST_S * 1000 + 600_000
 """How far times may be apart where one of them is that of a clock in some time zone, with ten minutes to spare."""
-
-LEAPS = (
-    "1981-07-01", "1982-07-01", "1983-07-01", "1985-07-01", "1988-01-01", "1990-01-01", "1991-01-01", "1992-07-01",
-    "1993-07-01", "1994-07-01", "1996-01-01", "1997-07-01", "1999-01-01", "2006-01-01", "2009-01-01", "2012-07-01",
-    "2015-07-01", "2017-01-01",
-)  # fmt: skip
-"""Days before which a leap second was inserted since GPS time began (IERS Bulletin C); UTC is behind by their count."""
 
 
 @dataclass(frozen=True)
@@ -571,15 +562,6 @@ def settled_times(table: ImageTable, rows: Whole, own: Times) -> tuple[Times, di
             weeks = added[at] * ROLLOVER_WEEKS
             doubts[at] = f"{weeks} weeks were added to its time in the table (a roll-over of its GPS week)"
     return time_ms.view("datetime64[ms]"), doubts
-
-
-def gps_to_utc_ms(gps_ms: Whole) -> Whole:
-    """Return times of GPS (milliseconds since 6 January 1980, without leap seconds) as milliseconds since 1970 UTC."""
-    days = np.array([np.datetime64(day, "ms").astype(np.int64) for day in LEAPS])
-    # In GPS time, the n-th leap second ends n seconds after that day begins.
-    ends = days - GPS_EPOCH_MS + 1000 * np.arange(1, len(days) + 1)
-    utc: Whole = gps_ms + GPS_EPOCH_MS - 1000 * np.searchsorted(ends, gps_ms, side="right")
-    return utc
 
 
 def _check(columns: TableColumns) -> None:

@@ -1,8 +1,7 @@
 """
 Tracks of GPS loggers -> tracks frame: GPX, NMEA and tables; and tracks frames -> GPX.
 
-The columns of a table are found by their names. Separators are commas, semicolons or tabs; times ISO 8601,
-EXIF's form, or numbers since 1970.
+What is no position, and times that a receiver cannot have meant, are left out here for all formats, and counted.
 """
 
 from __future__ import annotations
@@ -11,16 +10,16 @@ import gzip
 import io
 import logging
 import os
+import time as clock
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 
 from mlygeo import frames, store
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.formats import gpx, nmea
-from mlygeo.formats.texts import moments, reals
+from mlygeo.formats import gpx, nmea, positions, tables, texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from mlygeo.arrays import Floats, Times
+    from mlygeo.arrays import Flags, Floats, Times, Whole
 
 log = logging.getLogger("mlygeo.readers.tracks")
 
@@ -44,17 +43,31 @@ _SNIFFED = 1 << 16
 
 _GZIP = b"\x1f\x8b"
 
-NAMES = {
-    "lon": ("lon", "longitude", "lng", "long", "x"),
-    "lat": ("lat", "latitude", "y"),
-    "time": ("time", "timestamp", "datetime", "date_time", "captured_at", "utc", "gpstime", "gps_time", "t"),
-    "altitude": ("altitude", "alt", "ele", "elevation", "height", "z"),
-    "track_id": ("track_id", "trajectory_id", "trackid", "track", "sequence_id", "segment"),
-}
-"""Possible names of a column, in upper or lower case; the first one found is used."""
+_DEFAULT_DATE_SHARE = 0.1
+"""More of a recording than this was not written with a receiver's default date."""
 
-# The unit of a number since 1970 follows from its size: these are the year 2286 in each unit.
-_UNITS = ((1e10, 1_000_000), (1e13, 1_000), (1e16, 1))
+_DEFAULT_DATE_POINTS = 60
+"""A minute of a logger without a fix may be more than that of a short recording."""
+
+_LONE_POINTS = 3
+"""Points of tracks of their own that may be written with a default date."""
+
+_SAID = {
+    "without a position": ("point", "left out: without a position"),
+    "out of range": ("point", "left out: out of range, beyond 90° or 180°"),
+    "(0, 0)": ("point", "left out: at (0, 0), which means no fix"),
+    "position not understood": ("point", "left out: coordinates not understood"),
+    "without a fix": ("moment", "left out: without a fix"),
+    "simulated": ("moment", "left out: with a simulated position"),
+    "stray time": ("point", "left out: years away from the others, a receiver's default date"),
+    "time not understood": ("time", "not understood"),
+    "altitude not understood": ("altitude", "not understood"),
+    "row of another length": ("row", "left out: with more or fewer cells than columns"),
+    "names of the columns again": ("row", "left out: the names of the columns again"),
+    "wrong checksum": ("sentence", "left out: with a wrong checksum"),
+    "proprietary position": ("proprietary sentence", "with a position not read"),
+}
+"""Reasons of `left_out` -> what is counted, and what the log says of them."""
 
 
 def read_track(
@@ -67,8 +80,16 @@ def read_track(
     """
     Read a track into a tracks frame: GPX, NMEA, or a table (CSV); each plain or gzip.
 
-    Times without a zone are UTC. A file with a damaged end is read up to the damage. `attrs["problems"]`
-    and the log say what was left out, and why. Nothing is interpolated or filtered.
+    Left out are points that are none: (0, 0), which receivers write without a fix, coordinates out of range, and
+    times years away from the others of their recording, which are a receiver's default date. Times without a
+    zone are taken as UTC. Times before 1995, which the roll-over of the GPS week number explains, are moved on by
+    1024 weeks. A file with a damaged end is read up to the damage. Nothing is interpolated or filtered.
+    `attrs["left_out"]` counts what was left out by reason; `attrs["problems"]` and the log say it and what else
+    is in doubt.
+
+    In tables the columns are found by their names, those of the usual loggers; times may be ISO 8601, a date and
+    a time of day in two columns, numbers since 1970, or days as spreadsheets count them; the side of a coordinate
+    may stand in a column of its own. A column that says what is not understood is an error.
 
     Parameters
     ----------
@@ -97,7 +118,8 @@ def read_track(
     FileError
         If the file cannot be read.
     FormatError
-        If the file is not a track, or is a GPX file that declares entities.
+        If the file is not a track, is a GPX file that declares entities, or a table with a column that is not
+        understood: an unknown side, times in no known form, dates whose day and month nobody can tell apart.
     InputError
         If an option is invalid.
 
@@ -113,12 +135,13 @@ def read_track(
     day = _day(date)
     try:
         kind = _kind(path) if format == "auto" else format
+        now_us = clock.time_ns() // 1000
         if kind == "gpx":
-            tracks, problems = _from_gpx(path, points)
+            read = _from_gpx(path, points)
         elif kind == "nmea":
-            tracks, problems = _from_nmea(path, day)
+            read = _from_nmea(path, day, now_us)
         else:
-            tracks, problems = _from_csv(path)
+            read = _from_csv(path, now_us)
     except FileError:
         raise
     except EOFError as error:
@@ -127,7 +150,9 @@ def read_track(
         raise FormatError(f"{path.name}: its gzip is broken ({error})") from error
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+    tracks, problems, left_out = _sound(read, now_us, may_be_behind=kind != "nmea")
     tracks.attrs["problems"] = problems
+    tracks.attrs["left_out"] = left_out
     for problem in problems:
         log.warning("%s: %s", path.name, problem)
     log.info("%s points in %d tracks from %s", f"{len(tracks):,}", tracks["track_id"].nunique(), path.name)
@@ -204,14 +229,22 @@ def _kind(path: Path) -> Format:
         start = file.read1(_SNIFFED)
     if not start.strip():
         raise FormatError(f"{path.name} is empty")
-    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if text.startswith((b"<", b"\xff\xfe", b"\xfe\xff")) or _stem_and_ending(path)[1] == ".gpx":
+    plain = _ascii(start)
+    if plain.lstrip(b"? \t\r\n").startswith(b"<") or _stem_and_ending(path)[1] == ".gpx":
         return "gpx"
-    if nmea.SNIFF.search(start):
+    if nmea.SNIFF.search(plain):
         return "nmea"
-    if b"\0" in start:
+    if b"\0" in plain:
         raise FormatError(f"{path.name} is neither GPX, nor NMEA, nor a table")
     return "csv"
+
+
+def _ascii(content: bytes) -> bytes:
+    """Return a text in UTF-16 or UTF-32 as ASCII, and any other as it stands, without a byte order mark."""
+    encoding = texts.encoding_of(content[:_SNIFFED])
+    if encoding.startswith(("utf-16", "utf-32")):
+        return content.decode(encoding, "replace").encode("ascii", "replace")
+    return content.removeprefix(b"\xef\xbb\xbf")
 
 
 def _read_whole(path: Path) -> tuple[bytes, list[str]]:
@@ -230,19 +263,85 @@ def _read_whole(path: Path) -> tuple[bytes, list[str]]:
     return content.getvalue(), []
 
 
-def _from_gpx(path: Path, points: str) -> tuple[gpd.GeoDataFrame, list[str]]:
+class _Points(Protocol):
+    """What a format gives: columns of its points."""
+
+    @property
+    def time(self) -> Times: ...
+    @property
+    def altitude(self) -> Floats: ...
+    @property
+    def lon(self) -> Floats: ...
+    @property
+    def lat(self) -> Floats: ...
+
+
+class _Read(NamedTuple):
+    """A log as it was read: columns of its points, the number of each one's recording, and what was left out."""
+
+    track_id: Any
+    time: Times
+    altitude: Any
+    lon: Any
+    lat: Any
+    kind: Any
+    recording: Whole
+    left_out: dict[str, int]
+    zoneless: int
+    problems: list[str]
+
+
+def _sound(read: _Read, now_us: int, *, may_be_behind: bool) -> tuple[gpd.GeoDataFrame, list[str], dict[str, int]]:
+    """Return a frame of the points whose times a receiver can have meant, what is in doubt, and what was left out."""
+    problems, left_out, time = list(read.problems), dict(read.left_out), read.time
+    stray = _stray(time, read.recording, now_us)
+    if stray.any():
+        left_out["stray time"] = int(stray.sum())
+        time = time[~stray]
+    if may_be_behind:
+        time, doubt = texts.rolled_over(time, now_us)
+        problems += [] if doubt is None else [doubt]
+    if wrong := int(texts.implausible(time, now_us).sum()):
+        problems.append(f"{_counted(wrong, 'time')} before 1995 or in the future")
+    if read.zoneless:
+        problems.append(f"{_counted(read.zoneless, 'time')} without a time zone, taken as UTC")
+    left_out = {reason: count for reason, count in left_out.items() if count}
+    said = [f"{_counted(count, _SAID[reason][0])} {_SAID[reason][1]}" for reason, count in left_out.items()]
+    kept = None if not stray.any() else ~stray
+    return _frame(read._replace(time=time), kept), said + problems, left_out
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _stray(time: Times, recording: Whole, now_us: int) -> Flags:
+    """Return which times are default dates: years from the others of the recording, or impossible unlike others."""
+    stray = texts.stray(time, recording, share=_DEFAULT_DATE_SHARE, few=_DEFAULT_DATE_POINTS)
+    known = ~np.isnat(time)
+    count = int(np.count_nonzero(known))
+    if count:
+        # Some loggers begin a new track once they have a fix; the points before are a track of their own.
+        stray |= texts.stray(time, share=min(_DEFAULT_DATE_SHARE, _LONE_POINTS / count))
+    impossible = texts.implausible(time, now_us)
+    if impossible.any() and (known & ~impossible).any():
+        stray |= impossible
+    return stray
+
+
+def _from_gpx(path: Path, points: str) -> _Read:
     read = gpx.read(lambda: _open(path), path.name)
     kind = np.array([segment.kind for segment in read.segments], dtype=np.int64)[read.segment]
     if points == "auto":
         wanted = kind == (kind.min() if len(kind) else 0)
     else:
         wanted = np.isin(kind, {"tracks": [0], "routes": [1], "waypoints": [2], "all": [0, 1, 2]}[points])
-    tracks = _frame(
+    left_out = read.left_out | {"time not understood": read.senseless, "altitude not understood": read.unread}
+    return _Read(
         _repeated(_track_ids(read.segments), read.segment[wanted]),
         read.time[wanted], read.altitude[wanted], read.lon[wanted], read.lat[wanted],
-        kind=_repeated(gpx.KINDS, kind[wanted]),
+        _repeated(gpx.KINDS, kind[wanted]), read.segment[wanted], left_out, read.zoneless, read.problems,
     )  # fmt: skip
-    return tracks, read.problems
 
 
 def _track_ids(segments: list[gpx.Segment]) -> list[str]:
@@ -270,20 +369,45 @@ def _track_ids(segments: list[gpx.Segment]) -> list[str]:
     return ids
 
 
-def _from_nmea(path: Path, day: np.datetime64 | None) -> tuple[gpd.GeoDataFrame, list[str]]:
-    text, problems = _read_whole(path)
-    fixes = nmea.decode(text, date=day)
+def _from_nmea(path: Path, day: np.datetime64 | None, now_us: int) -> _Read:
+    content, problems = _read_whole(path)
+    text = _ascii(content)
+    fixes = nmea.decode(text, date=day, now_us=now_us)
     if not len(fixes.lon) and not nmea.SNIFF.search(text):
         raise FormatError(f"{path.name} holds no NMEA sentences")
-    names = _repeated([_stem(path)], np.zeros(len(fixes.lon), dtype=np.int32))
-    return _frame(names, fixes.time, fixes.altitude, fixes.lon, fixes.lat), problems + fixes.problems
+    return _one_track(path, fixes, left_out=fixes.left_out, problems=problems + fixes.problems)
 
 
-def _from_csv(path: Path) -> tuple[gpd.GeoDataFrame, list[str]]:
+def _from_csv(path: Path, now_us: int) -> _Read:
     text, problems = _read_whole(path)
-    rows = _decode(text, path.name)
-    names = rows.track if rows.track is not None else _repeated([_stem(path)], np.zeros(len(rows.lon), dtype=np.int32))
-    return _frame(names, rows.time, rows.altitude, rows.lon, rows.lat), problems + rows.problems
+    rows = tables.decode(text, path.name, now_us=now_us)
+    left_out = rows.left_out | {"time not understood": rows.senseless, "altitude not understood": rows.unread}
+    problems += rows.problems
+    return _one_track(path, rows, track=rows.track, left_out=left_out, zoneless=rows.zoneless, problems=problems)
+
+
+def _one_track(
+    path: Path,
+    points: _Points,
+    *,
+    left_out: dict[str, int],
+    problems: list[str],
+    zoneless: int = 0,
+    track: list[str] | None = None,
+) -> _Read:
+    """Return the points of a file as one track of its name, or as the tracks that they name."""
+    import pandas as pd
+
+    placed, unplaced = positions.possible(points.lon, points.lat)
+    time = points.time[placed]
+    altitude, lon, lat = (column[placed] for column in (points.altitude, points.lon, points.lat))
+    recording = np.zeros(len(lon), dtype=np.int64)
+    names: Any = _repeated([_stem(path)], recording)
+    if track is not None:
+        track = [name for name, used in zip(track, placed.tolist(), strict=True) if used]
+        names, recording = track, pd.factorize(np.array(track, dtype=object))[0].astype(np.int64)
+    kind = _repeated(["track"], np.zeros(len(lon), dtype=np.int32))
+    return _Read(names, time, altitude, lon, lat, kind, recording, left_out | unplaced, zoneless, problems)
 
 
 def _stem(path: Path) -> str:
@@ -305,17 +429,18 @@ def _repeated(names: Sequence[str], numbers: npt.NDArray[Any]) -> pa.Array:
     ).dictionary_decode()
 
 
-def _frame(track_id: Any, time: Any, altitude: Any, lon: Any, lat: Any, *, kind: Any = None) -> gpd.GeoDataFrame:
+def _frame(read: _Read, kept: Flags | None) -> gpd.GeoDataFrame:
+    """Return the frame of the points that are kept; `time` is already of these alone."""
     import pyarrow as pa
 
-    if kind is None:
-        kind = _repeated(["track"], np.zeros(len(lon), dtype=np.int32))
     table = pa.table({
-        "track_id": pa.array(track_id, pa.string()),
-        "time": pa.array(time.astype("datetime64[us]")).cast(pa.timestamp("us", tz="UTC")),
-        "altitude": pa.array(altitude), "kind": kind, "lon": pa.array(lon), "lat": pa.array(lat),
+        "track_id": pa.array(read.track_id, pa.string()),
+        "altitude": pa.array(read.altitude), "kind": read.kind, "lon": pa.array(read.lon), "lat": pa.array(read.lat),
     })  # fmt: skip
-    return frames.from_arrow(table, frames.TRACKS)
+    if kept is not None:
+        table = table.filter(pa.array(kept))
+    time = pa.array(read.time.astype("datetime64[us]")).cast(pa.timestamp("us", tz="UTC"))
+    return frames.from_arrow(table.add_column(1, "time", time), frames.TRACKS)
 
 
 def _gpx_text(tracks: gpd.GeoDataFrame) -> str:
@@ -367,108 +492,3 @@ def _name(track_id: object) -> str:
         return ""
     # XML cannot hold control characters at all.
     return f"<name>{escape(''.join(letter if letter.isprintable() else ' ' for letter in track_id))}</name>"
-
-
-def _decode(text: bytes, name: str) -> Rows:
-    """
-    Decode a table with a track.
-
-    Parameters
-    ----------
-    text
-        The file.
-    name
-        Its name in messages.
-
-    Returns
-    -------
-    rows
-        In the order of the table; `track` is None where no column names the tracks.
-
-    Raises
-    ------
-    FormatError
-        If this is not a table, or has no longitude and latitude.
-    """
-    import pyarrow as pa
-    from pyarrow import csv
-
-    text = text.removeprefix(b"\xef\xbb\xbf")
-    header = text.partition(b"\n")[0]
-    separator = max(b",;\t", key=lambda byte: header.count(bytes([byte])))
-    try:
-        names = [field.strip().strip('"') for field in header.decode().strip().split(chr(separator))]
-        table = csv.read_csv(
-            pa.BufferReader(text),
-            read_options=csv.ReadOptions(column_names=[str(number) for number in range(len(names))], skip_rows=1),
-            parse_options=csv.ParseOptions(delimiter=chr(separator)),
-            convert_options=csv.ConvertOptions(
-                column_types={str(number): pa.string() for number in range(len(names))}, strings_can_be_null=False
-            ),
-        )
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise FormatError(f"{name} is no table: {error}") from error
-    places = {field.lower(): str(number) for number, field in reversed(list(enumerate(names)))}
-    found = {
-        what: next((places[candidate] for candidate in candidates if candidate in places), None)
-        for what, candidates in NAMES.items()
-    }
-    missing = [what for what in ("lon", "lat") if found[what] is None]
-    if missing:
-        raise FormatError(
-            f"{name} has no column {' and '.join(missing)} (it has {', '.join(names[:8])})",
-            hint="name the columns lon, lat, time and altitude",
-        )
-    columns = {
-        what: [value.strip() for value in table[place].to_pylist()]
-        for what, place in found.items()
-        if place is not None
-    }
-    if separator == ord(";"):
-        for what in {"lon", "lat", "altitude"} & columns.keys():
-            columns[what] = [value.replace(",", ".") for value in columns[what]]
-    return _rows(columns, len(table))
-
-
-def _rows(columns: dict[str, list[str]], count: int) -> Rows:
-    lon, lat = reals(columns["lon"]), reals(columns["lat"])
-    altitude = reals(columns["altitude"]) if "altitude" in columns else np.full(count, np.nan)
-    time, senseless = _times(columns["time"]) if "time" in columns else (np.full(count, "NaT", "datetime64[us]"), 0)
-    problems = [f"{senseless:,} rows have a time that is none"] if senseless else []
-    placed = (np.abs(lon) <= 180) & (np.abs(lat) <= 90)
-    if not placed.all():
-        problems.append(f"{int((~placed).sum()):,} rows without a position were left out")
-    track: Any = None
-    if "track_id" in columns:
-        track = np.array(columns["track_id"], dtype=object)[placed].tolist()
-    return Rows(lon[placed], lat[placed], altitude[placed], time[placed], track, problems)
-
-
-def _times(texts: list[str]) -> tuple[Times, int]:
-    numbers = reals(texts)
-    given = np.isfinite(numbers)
-    if not given.any():
-        return moments(texts)
-    times = np.full(len(texts), "NaT", dtype="datetime64[us]")
-    largest = float(np.abs(numbers[given]).max())
-    factor = next((factor for limit, factor in _UNITS if largest < limit), None)
-    # Whole numbers of microseconds are exact in float64 up to the year 2255; nanoseconds are not.
-    micro = numbers[given] * factor if factor is not None else numbers[given] / 1000
-    with np.errstate(invalid="ignore"):
-        times[given] = np.where(np.abs(micro) < 2**62, np.round(micro), np.nan).astype("int64").astype("datetime64[us]")
-    senseless = int((~given & np.fromiter(map(bool, texts), bool, len(texts))).sum())
-    return times, senseless
-
-
-# Tables.
-
-
-class Rows(NamedTuple):
-    """The rows of a table that have a position."""
-
-    lon: Floats
-    lat: Floats
-    altitude: Floats
-    time: Times
-    track: list[str] | None
-    problems: list[str]

@@ -15,10 +15,10 @@ from mlygeo import frames
 from mlygeo.errors import InputError
 from mlygeo.spatial import ordering, times
 from mlygeo.spatial.sequences import checked_number, turned
-from mlygeo.spatial.track import Line, lines, start_us
+from mlygeo.spatial.track import Line, lines, locate, start_us
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     import geopandas as gpd
     import pandas as pd
@@ -74,7 +74,8 @@ def geotag(
 
     Points of the track may come in any order. Of points with the same time the first is used; points
     without a time or a position are ignored. Where several tracks overlap in time, an image is placed on
-    the track whose enclosing points are closest in time. Where points have a `kind`, way points and
+    the track whose enclosing points are closest in time; where another one is as sure of that time and lies
+    elsewhere, it has no position, and an `error` says so. Where points have a `kind`, way points and
     routes are used only if there is no track.
 
     Images with an `error` already, and those without a time, are left as they are; the latter get an
@@ -93,7 +94,8 @@ def geotag(
         Angle from the direction of travel to that of the camera, degrees clockwise, added to headings.
     use_gps_start_time
         Whether to ignore the camera's clock: the first image is placed where the track starts, and the
-        others follow. `offset_time` is counted from there.
+        others follow. `offset_time` is counted from there. A few first points that are years before the others,
+        a receiver's default date, are not its start.
     sub_second_interval
         Seconds from one image to the next, where the camera writes whole seconds only (see
         `estimate_subseconds`); 0 spreads images of one time evenly within its second (see
@@ -137,13 +139,17 @@ def geotag(
     time_ms = ordering.milliseconds(chosen["captured_at"])
     ahead_ms = round(offset_time * 1000)
     if use_gps_start_time and len(time_ms):
-        ahead_ms += int(time_ms.min()) - start_us(merged) // 1000
+        start = start_us(merged)
+        if start != merged.time[0]:
+            LOG.warning("the track starts at %s; points years before it do not count", _text(start))
+        ahead_ms += int(time_ms.min()) - start // 1000
     time_ms = time_ms - ahead_ms
     time_us = time_ms * 1000
-    places = _locate(merged, parts, time_us, max_extrapolation, max_gap)
+    places, contradictions = locate(merged, parts, time_us, max_extrapolation=max_extrapolation, max_gap=max_gap)
     reasons = _explain(
         merged, time_us, places, max_extrapolation, max_gap, offset_time=offset_time, clock=not use_gps_start_time
     )
+    reasons = _told(reasons, contradictions)
     rows = np.flatnonzero(usable)
     tagged = _placed(images, rows, places.lon, places.lat)
     found = np.isfinite(places.lon)
@@ -275,23 +281,9 @@ def outside_track(
         If the track has no point with a time.
     """
     merged, parts = lines(track)
-    places = _locate(merged, parts, time_us, max_extrapolation, max_gap)
-    return _explain(merged, time_us, places, max_extrapolation, max_gap, offset_time=0.0, clock=True)
-
-
-def _locate(
-    merged: Line, parts: Sequence[Line], time_us: Rows, max_extrapolation: float, max_gap: float | None
-) -> Places:
-    places = merged.locate(time_us, max_extrapolation=max_extrapolation, max_gap=max_gap)
-    # Overlapping tracks joined would be one zig-zag; each moment is placed on the track with the closest points.
-    own = np.zeros(len(time_us), dtype=bool)
-    for part in parts:
-        within = np.flatnonzero((time_us >= part.time[0]) & (time_us <= part.time[-1]))
-        other = part.locate(time_us[within], max_extrapolation=max_extrapolation, max_gap=max_gap)
-        better = np.isfinite(other.lon) & (~own[within] | (other.gap_s < places.gap_s[within]))
-        places.replace(within[better], other, better)
-        own[within[better]] = True
-    return places
+    places, contradictions = locate(merged, parts, time_us, max_extrapolation=max_extrapolation, max_gap=max_gap)
+    reasons = _explain(merged, time_us, places, max_extrapolation, max_gap, offset_time=0.0, clock=True)
+    return _told(reasons, contradictions)
 
 
 def _explain(
@@ -330,6 +322,14 @@ def _explain(
             side = "after the last point before it" if places.outside_s[row] > 0 else "before the first point after it"
             reasons[row] = f"captured in a gap of {duration(places.gap_s[row])} in the track, {outside} {side}"
     return reasons
+
+
+def _told(reasons: Objects, contradictions: Objects) -> Objects:
+    """Return the reasons, and instead of them where tracks contradict each other, that."""
+    told = reasons.copy()
+    for row in np.flatnonzero(contradictions.astype(bool)).tolist():
+        told[row] = contradictions[row]
+    return told
 
 
 def _usable(images: gpd.GeoDataFrame) -> Flags:

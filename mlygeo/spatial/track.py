@@ -12,10 +12,12 @@ from mlygeo.errors import FrameError
 from mlygeo.spatial import geodesy
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import geopandas as gpd
     import numpy.typing as npt
 
-    from mlygeo.arrays import Flags, Floats, Rows
+    from mlygeo.arrays import Flags, Floats, Objects, Rows
 
 
 KINDS = ("track", "route", "waypoint")
@@ -149,6 +151,13 @@ class Line:
             bearing[moving] = self._bearings(broken)[start[moving]]
         return Places(lon, lat, np.where(found, altitude, np.nan), bearing, gap / 1e6, outside)
 
+    def steps(self, times: Rows) -> Floats:
+        """Return the metres between the two positions around moments (microseconds since 1970)."""
+        left = np.clip(np.searchsorted(self.time, times, side="right") - 1, 0, len(self.time) - 1)
+        right = np.minimum(left + 1, len(self.time) - 1)
+        step: Floats = geodesy.distance(self.lon[left], self.lat[left], self.lon[right], self.lat[right])
+        return step
+
     def inside(self, times: Rows, *, max_extrapolation: float, max_gap: float | None) -> Flags:
         """Return which moments (microseconds since 1970) lie on the track; see `locate`."""
         left = np.searchsorted(self.time, times, side="right") - 1
@@ -170,6 +179,88 @@ class Line:
         first = np.ones(len(bearing), dtype=bool)
         first[1:] = broken[:-1] | broken[1:]
         return next_known(bearing, first)
+
+
+@dataclass(frozen=True)
+class Tracks(Line):
+    """
+    Several tracks that overlap in time, as one line; a moment is placed on the closest of them, as `locate` does.
+
+    Parameters
+    ----------
+    parts
+        The single tracks.
+    """
+
+    parts: tuple[Line, ...] = ()
+
+    def locate(self, times: Rows, *, max_extrapolation: float, max_gap: float | None) -> Places:
+        """Return the positions at moments; there is none where the tracks contradict each other."""
+        merged = Line(self.time, self.lon, self.lat, self.altitude, self.track)
+        return locate(merged, self.parts, times, max_extrapolation=max_extrapolation, max_gap=max_gap)[0]
+
+
+CLOSE_M = 100.0
+"""Tracks of loggers in one vehicle are hardly further apart than this, beside the way between two of their points."""
+
+SURE_GAP_S = 60.0
+"""Between points further apart in time a track is only a guess, against which no other one has to stand."""
+
+
+def locate(
+    merged: Line, parts: Sequence[Line], times: Rows, *, max_extrapolation: float, max_gap: float | None
+) -> tuple[Places, Objects]:
+    """
+    Return the positions at moments on tracks that may overlap in time; see `Line.locate`.
+
+    Joined, overlapping tracks would be one zig-zag. A moment is placed on the track whose points around it are
+    closest in time. Where another track is as sure of it, and lies elsewhere, nobody knows which one is meant: there
+    is no position.
+
+    Parameters
+    ----------
+    merged, parts
+        As `lines` returns them.
+    times
+        Microseconds since 1970.
+    max_extrapolation, max_gap
+        As in `Line.locate`.
+
+    Returns
+    -------
+    places, contradictions
+        The positions, and texts for the moments at which tracks contradict each other; None for all others.
+    """
+    places = merged.locate(times, max_extrapolation=max_extrapolation, max_gap=max_gap)
+    contradictions = np.full(len(times), None, dtype=object)
+    own = np.zeros(len(times), dtype=bool)
+    found = []
+    for part in parts:
+        within = np.flatnonzero((times >= part.time[0]) & (times <= part.time[-1]))
+        other = part.locate(times[within], max_extrapolation=max_extrapolation, max_gap=max_gap)
+        better = np.isfinite(other.lon) & (~own[within] | (other.gap_s < places.gap_s[within]))
+        places.replace(within[better], other, better)
+        own[within[better]] = True
+        found.append((within, other, part.steps(times[within])))
+    furthest, several = np.zeros(len(times)), np.ones(len(times), dtype=np.int64)
+    # Of the track that was taken, the way between its points is how far off it may be, as of the others.
+    spare = np.zeros(len(times))
+    for within, other, step in found:
+        taken = (other.lon == places.lon[within]) & (other.lat == places.lat[within])
+        spare[within[taken]] = step[taken]
+    for within, other, step in found:
+        sure = np.isfinite(other.lon) & (other.gap_s <= np.maximum(SURE_GAP_S, 2 * places.gap_s[within]))
+        here = within[sure]
+        apart = geodesy.distance(places.lon[here], places.lat[here], other.lon[sure], other.lat[sure])
+        against = apart > CLOSE_M + step[sure] + spare[here]
+        several[here] += against
+        furthest[here] = np.maximum(furthest[here], np.where(against, apart, 0))
+    for row in np.flatnonzero(furthest).tolist():
+        far = f"{furthest[row] / 1000:,.0f} km" if furthest[row] >= 10_000 else f"{furthest[row]:,.0f} m"
+        contradictions[row] = f"{several[row]} tracks cover its time, and lie {far} apart then"
+    for name in ("lon", "lat", "altitude", "bearing"):
+        getattr(places, name)[furthest > 0] = np.nan
+    return places, contradictions
 
 
 def lines(track: gpd.GeoDataFrame) -> tuple[Line, list[Line]]:
@@ -213,7 +304,8 @@ def lines(track: gpd.GeoDataFrame) -> tuple[Line, list[Line]]:
     whole = Line(time[sort], lon[rows][sort], lat[rows][sort], altitude[sort], code[sort])
     merged = whole.once()
     number = int(code.max()) + 1
-    if np.count_nonzero(np.diff(merged.track)) < len(np.unique(merged.track)):
+    # Of all points: where two tracks have the same times, each time once is one track alone.
+    if np.count_nonzero(np.diff(whole.track)) < len(np.unique(whole.track)):
         return merged, []
     return merged, [part.once() for at in range(number) if len((part := whole.take(whole.track == at)).time)]
 

@@ -14,7 +14,7 @@ from mlygeo.formats import mp4
 from mlygeo.formats.timeline import Timeline
 from mlygeo.readers import video as telemetry
 from mlygeo.spatial import geodesy
-from mlygeo.spatial.track import Line, lines
+from mlygeo.spatial.track import Line, Tracks, lines, locate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -271,11 +271,13 @@ def _by_time(video_s: Floats, interval: float) -> Whole:
 
 
 def _only_line(track: gpd.GeoDataFrame) -> Line:
+    """Return the line of a track; of several tracks that overlap in time, where they do not contradict each other."""
     line, overlapping = lines(track)
     if overlapping:
-        raise InputError(
-            f"{len(overlapping)} tracks overlap in time, and frames can lie on one only", hint="name one `track`"
-        )
+        _, contradictions = locate(line, overlapping, line.time, max_extrapolation=0, max_gap=None)
+        if found := contradictions[contradictions.astype(bool)].tolist():
+            raise InputError(f"at {len(found):,} points of the track, {found[0]}", hint="name one `track`")
+        return Tracks(line.time, line.lon, line.lat, line.altitude, line.track, tuple(overlapping))
     return line
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import mlygeo
 from mlygeo import cli
 from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.formats import texts
 from mlygeo.readers import image_tables
 from mlygeo.readers.photos import read_photos
 
@@ -112,10 +113,10 @@ def test_times(tmp_path, texts, options, expected):
 @example(dt.datetime(1981, 7, 1))
 @given(st.datetimes(dt.datetime(1980, 1, 7), dt.datetime(2040, 1, 1)))
 def test_gps_time_equals_a_plain_count_of_leap_seconds(moment):
-    leaps = sum(moment >= dt.datetime.fromisoformat(day) for day in image_tables.LEAPS)
+    leaps = sum(moment >= dt.datetime.fromisoformat(day) for day in texts.LEAPS)
     utc_ms = (moment - dt.datetime(1970, 1, 1)) // dt.timedelta(milliseconds=1)
     gps_ms = utc_ms - (dt.datetime(1980, 1, 6) - dt.datetime(1970, 1, 1)) // dt.timedelta(milliseconds=1)
-    assert image_tables.gps_to_utc_ms(np.array([gps_ms + leaps * 1000]))[0] == utc_ms
+    assert texts.gps_to_utc_ms(np.array([gps_ms + leaps * 1000]))[0] == utc_ms
 
 
 def test_rows_find_their_photos():
@@ -194,7 +195,7 @@ def test_every_row_and_every_photo_is_accounted_for(photos, names):
 def gps_of(utc):
     """GPS week and second of a time in UTC, by a plain count."""
     moment = dt.datetime.fromisoformat(utc)
-    leaps = sum(moment >= dt.datetime.fromisoformat(day) for day in image_tables.LEAPS)
+    leaps = sum(moment >= dt.datetime.fromisoformat(day) for day in texts.LEAPS)
     return divmod((moment - dt.datetime(1980, 1, 6)).total_seconds() + leaps, 7 * 86_400)
 
 

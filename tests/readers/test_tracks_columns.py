@@ -188,7 +188,7 @@ def test_points_of_several_forms_in_turn_are_one_run():
     rows = gpx.Finder(gpx._probe).rows(written([(forms, FINE, 400, "")]))
     assert len(rows.lon) == 400
     assert np.isnan(rows.altitude).tolist() == [False, True, True, False] * 100
-    assert np.isnat(rows.time).tolist() == [False, False, True, False] * 100
+    assert rows.time.is_null().to_pylist() == [False, False, True, False] * 100
 
 
 def test_a_run_within_a_comment_is_no_run():

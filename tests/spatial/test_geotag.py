@@ -15,6 +15,7 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 from mlygeo import frames
 from mlygeo.errors import FrameError, InputError
 from mlygeo.spatial import geodesy
+from mlygeo.spatial import track as track_steps
 from mlygeo.spatial.duplicates import flag_duplicates
 from mlygeo.spatial.geotag import geotag, interpolate_positions
 from mlygeo.spatial.sequences import cut_sequences, interpolate_directions
@@ -241,11 +242,68 @@ def test_long_gaps_are_bridged_and_reported_or_not_bridged(caplog):
 
 
 def test_tracks_side_by_side_are_not_mixed():
-    beside = straight(step=2, start=0.5, lat=49.0).assign(track_id="u")
+    beside = straight(step=2, start=0.5, lat=48.0005).assign(track_id="u")
     tagged = geotag(photos(10.2, 50.7), pd.concat([straight(), beside], ignore_index=True))
     assert tagged.geometry.y.tolist() == pytest.approx([48.0, 48.0], abs=1e-4)
     only = geotag(photos(100.4, 99.9), pd.concat([straight(), beside], ignore_index=True))
-    assert only.geometry.y.tolist() == pytest.approx([49.0, 48.0], abs=1e-4)
+    assert only.geometry.y.tolist() == pytest.approx([48.0005, 48.0], abs=1e-4)
+
+
+@pytest.mark.parametrize("start", [0.0, 0.5])
+def test_tracks_of_one_time_that_lie_apart_place_nothing(start):
+    # With the same times as well, where one of them alone would be left of each moment.
+    beside = straight(start=start, lat=49.8).assign(track_id="u")
+    both = pd.concat([straight(), beside], ignore_index=True)
+    tagged = geotag(photos(10.2, 50.7), both)
+    assert tagged.geometry.isna().all()
+    assert tagged["error"].tolist() == ["2 tracks cover its time, and lie 200 km apart then"] * 2
+    assert_frame_equal(geotag(photos(10.2, 50.7), both.iloc[::-1]), tagged)
+    first, parts = track_steps.lines(both)
+    places, contradictions = track_steps.locate(first, parts, first.time, max_extrapolation=1, max_gap=None)
+    assert (np.isnan(places.lon) == contradictions.astype(bool)).all()
+
+
+def test_a_track_that_pauses_for_hours_does_not_contradict_the_ride_meanwhile():
+    home = pd.concat([straight(seconds=10), straight(seconds=10, start=30_000.0)], ignore_index=True)
+    ride = straight(start=15_000.0, lat=48.5).assign(track_id="ride")
+    tagged = geotag(photos(15_010.0, 5.0, 30_005.0), pd.concat([home, ride], ignore_index=True))
+    assert tagged.geometry.y.tolist() == pytest.approx([48.5, 48.0, 48.0], abs=1e-4)
+    assert tagged["error"].isna().all()
+
+
+@given(
+    st.integers(1, 4), st.lists(st.floats(0, 100), min_size=1, max_size=10), st.sampled_from([0.0, 30.0, 5000.0]),
+    st.integers(0, 2**32 - 1),
+)  # fmt: skip
+@settings(deadline=None, max_examples=60)
+def test_no_moment_is_placed_where_tracks_contradict_each_other(count, moments, apart_m, seed):
+    rng = np.random.default_rng(seed)
+    parts = []
+    for number in range(count):
+        start = float(rng.uniform(0, 50))  # all go east at 10 m/s, in one column
+        lon = float(geodesy.destination(9.0, 48.0, 90.0, np.array([start * 10]))[0][0])
+        track = straight(
+            step=float(rng.choice([0.5, 1.0, 2.0])), start=start, lon=lon, lat=48 + number * apart_m / 111_200
+        )
+        parts.append(track.assign(track_id=f"t{number}"))
+    tagged = geotag(photos(*moments), pd.concat(parts, ignore_index=True))
+    for row, moment in enumerate(moments):
+        seconds = [(part["time"] - loops.START).dt.total_seconds() for part in parts]
+        covering = sum(each.iloc[0] <= round(moment, 3) <= each.iloc[-1] for each in seconds)
+        if covering > 1 and apart_m > 1000:
+            assert tagged.geometry.isna()[row]
+            assert "lie" in tagged["error"][row]
+        elif covering:
+            assert pd.isna(tagged["error"][row])
+
+
+@pytest.mark.parametrize("strays", [1, 3])
+def test_a_stray_first_date_is_not_the_start_of_a_track(strays, caplog):
+    default = straight(seconds=strays - 1, start=-86_400.0 * 365 * 22)
+    tagged = geotag(photos(500.0, 510.0), pd.concat([default, straight()], ignore_index=True), use_gps_start_time=True)
+    assert tagged["captured_at"].tolist() == [loops.START, loops.START + pd.Timedelta(seconds=10)]
+    assert tagged["error"].isna().all()
+    assert "points years before it do not count" in caplog.text
 
 
 def test_way_points_do_not_bend_a_track():

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import date
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -180,12 +179,7 @@ def _number(text: bytes) -> float:
 
 
 def _degrees(text: bytes, side: bytes) -> float:
-    value = _number(text)
-    sign = {b"N": 1, b"E": 1, b"S": -1, b"W": -1}.get(side.strip().upper()[:1])
-    if sign is None or not value >= 0:
-        return np.nan
-    whole = value // 100
-    return float(sign * (whole + (value - 100 * whole) / 60))
+    return nmea.coordinate(text.decode("ascii", "replace"), side.decode("ascii", "replace"))
 
 
 def _clock_error(lines: list[tuple[int, list[bytes]]], points: Points, kind: bytes) -> float:
@@ -212,8 +206,5 @@ def _clock_error(lines: list[tuple[int, list[bytes]]], points: Points, kind: byt
 
 def _day_s(text: bytes) -> float:
     """Return the seconds from 1970 to a day written ddmmyy; NaN where it is not a day."""
-    try:
-        day = date(2000 + int(text[4:6]), int(text[2:4]), int(text[:2]))
-    except ValueError:
-        return np.nan
-    return float((day - date(1970, 1, 1)).days * 86_400)
+    day = nmea.day(text.decode("ascii", "replace"))
+    return np.nan if day is None else day * 86_400.0
