@@ -103,7 +103,12 @@ class PhotoImport:
         if self.folder.exists() and not self.folder.is_dir():
             raise FileError(f"{self.folder} is a file, and `output` names a folder here")
         self.skip_subfolders, self.rerun, self.progress = skip_subfolders, rerun, progress
-        self.passed_over = 0
+        self.left_out: dict[str, int] = {}
+
+    @property
+    def passed_over(self) -> int:
+        """Number of pictures of other kinds."""
+        return sum(count for reason, count in self.left_out.items() if reason.startswith("pictures "))
 
     @contextlib.contextmanager
     def held(self, *, dry_run: bool) -> Iterator[None]:
@@ -144,7 +149,7 @@ class PhotoImport:
         from mlygeo import store
         from mlygeo.readers.photos import find_photos, read_photos
 
-        paths, self.passed_over = find_photos(self.root, skip_subfolders=self.skip_subfolders)
+        paths, self.left_out = find_photos(self.root, skip_subfolders=self.skip_subfolders)
         stored = self._stored(PHOTOS_FILE)
         shown = [_shown(path) for path in paths]
         modified = np.array([_modified_ns(path) for path in paths], dtype=np.int64)

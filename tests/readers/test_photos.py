@@ -14,6 +14,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
@@ -125,10 +126,10 @@ def shot(tmp_path):
     """Write bytes as a photo and read them."""
     numbers = iter(range(10_000))
 
-    def read(data, *, name=None, local=False):
+    def read(data, *, name=None):
         path = tmp_path / (name or f"{next(numbers)}.jpg")
         path.write_bytes(data)
-        return read_photo(str(path), local=local)
+        return read_photo(str(path))
 
     return read
 
@@ -168,15 +169,24 @@ def exiftool_time(entry):
         return when.replace(tzinfo=UTC)
 
     picture = lambda name: entry.get(f"ExifIFD:{name}", entry.get(f"IFD0:{name}"))
-    candidates = [parsed(f"{entry.get('GPS:GPSDateStamp')} {entry.get('GPS:GPSTimeStamp')}")]
-    for name, subsec, offset in (
-        ("DateTimeOriginal", "SubSecTimeOriginal", "OffsetTimeOriginal"),
-        ("CreateDate", "SubSecTimeDigitized", "OffsetTimeDigitized"),
-        ("ModifyDate", "SubSecTime", "OffsetTime"),
-    ):
-        candidates.append(parsed(picture(name), picture(subsec), picture(offset)))
-    candidates += [parsed(entry.get(name)) for name in ("XMP-exif:DateTimeOriginal", "XMP-xmp:CreateDate")]
-    return next((when for when in candidates if when is not None), None)
+    gps = parsed(f"{entry.get('GPS:GPSDateStamp')} {entry.get('GPS:GPSTimeStamp')}")
+    clock = lambda *names: parsed(*map(picture, names))
+    original = clock("DateTimeOriginal", "SubSecTimeOriginal", "OffsetTimeOriginal")
+    if gps is not None:
+        # The decimals of a clock that shows the same second refine it.
+        if original is not None and gps.microsecond == 0 and (original - gps).total_seconds() % 900 < 1:
+            gps += timedelta(microseconds=original.microsecond)
+        return gps
+    in_xmp = [entry.get(name, "") for name in ("XMP-exif:DateTimeOriginal", "XMP-xmp:CreateDate")]
+    clocks = [original, clock("CreateDate", "SubSecTimeDigitized", "OffsetTimeDigitized"), *map(parsed, in_xmp)]
+    chosen = next((when for when in clocks if when is not None), None)
+    if chosen is None:
+        return clock("ModifyDate", "SubSecTime", "OffsetTime")
+    # A time in XMP that shows the same second tells the zone, unless it is Z.
+    same = [
+        text for text in in_xmp if parsed(re.sub(r"[+-]\d\d:\d\d$", "", text)) == chosen and text[-6:-5] in {"+", "-"}
+    ]
+    return parsed(same[0]) if same and not picture("OffsetTimeOriginal") else chosen
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
@@ -254,7 +264,7 @@ def test_damage_that_does_not_matter_is_a_warning(bundled):
     assert "GPS tags" in bundled.loc["broken/exif_gps_typeerror.jpg"].warning
     assert "EXIF tags" in bundled.loc["broken/30-type_error_cut.jpg"].warning
     assert "does not start as one" in bundled.loc["broken/invalid-exif.jpg"].warning
-    assert "lacks its side" in bundled.loc["broken/exif_gps.jpg"].warning
+    assert "has no longitude" in bundled.loc["broken/exif_gps.jpg"].warning
     assert "(0, 0)" in bundled.loc["Samsung_GT-I9000_Galaxy_S.jpg"].warning
     fine = bundled.loc["DSC00001_cut.jpg"]
     assert pd.isna(fine.error)
@@ -290,7 +300,7 @@ def test_tags_come_back(lat, lon, heading, height, when, order):
             5, (when.hour, 1), (when.minute, 1), (when.second * 1_000_000 + when.microsecond, 1_000_000)
         ),
     }
-    photo = one_photo._photo("", read_head(io.BytesIO(jpeg(tiff(gps=gps, order=order)))), 0, local=False)
+    photo = one_photo._photo("", read_head(io.BytesIO(jpeg(tiff(gps=gps, order=order)))), 0)
     if round(abs(lat) * 3600e7) == round(abs(lon) * 3600e7) == 0:  # as they are written
         assert photo.lat is None
     else:
@@ -413,21 +423,72 @@ def test_times(shot, gps, tags, expected, source, order):
     assert photo.time_source == source
 
 
-def test_local_time_is_for_clocks_without_an_offset(shot, monkeypatch):
+@pytest.fixture
+def los_angeles(monkeypatch):
+    """Set this machine's zone."""
     monkeypatch.setenv("TZ", "America/Los_Angeles")
     time.tzset()
-    try:
-        naive = {TAG["DateTimeOriginal"]: text("2018:06:08 13:24:10")}
-        assert moment(shot(jpeg(tiff(exif_tags=naive)), local=True)).isoformat() == "2018-06-08T20:24:10+00:00"
-        assert moment(shot(jpeg(tiff(exif_tags=naive)))).isoformat() == "2018-06-08T13:24:10+00:00"
-        offset = naive | {TAG["OffsetTimeOriginal"]: text("+02:00")}
-        assert moment(shot(jpeg(tiff(exif_tags=offset)), local=True)).hour == 11
-        assert moment(shot(jpeg(tiff(gps=GPS_TIMES)), local=True)).hour == 20
-        winter = shot(jpeg(), name="2018_01_08_13_24_10_500.jpg", local=True)
-        assert moment(winter).isoformat() == "2018-01-08T21:24:10.500000+00:00"
-    finally:
-        monkeypatch.delenv("TZ")
-        time.tzset()
+    yield
+    monkeypatch.delenv("TZ")
+    time.tzset()
+
+
+NAIVE = {TAG["DateTimeOriginal"]: text("2018:06:08 13:24:10")}
+OF_PLACE = "its time says no zone, taken as that of its place (Europe/Berlin)"
+OF_MACHINE = "its time says no zone, taken as that of this machine"
+
+
+@pytest.mark.parametrize(
+    ("picture", "name", "expected", "warning"),
+    [
+        (tiff(exif_tags=NAIVE), "a.jpg", "2018-06-08T20:24:10", OF_MACHINE),
+        (tiff(exif_tags=NAIVE, gps=dms(52.5, 13.4)), "a.jpg", "2018-06-08T11:24:10", OF_PLACE),
+        (tiff(exif_tags=NAIVE | {TAG["OffsetTimeOriginal"]: text("+02:00")}), "a.jpg", "2018-06-08T11:24:10", None),
+        (tiff(exif_tags=NAIVE, gps=GPS_TIMES), "a.jpg", "2018-06-08T20:24:41.030", None),
+        (tiff(), "2018_01_08_13_24_10_500.jpg", "2018-01-08T21:24:10.500", OF_MACHINE),
+        (tiff(gps=dms(52.5, 13.4)), "2018_01_08_13_24_10_500.jpg", "2018-01-08T12:24:10.500", OF_PLACE),
+        (
+            tiff(exif_tags={TAG["DateTimeOriginal"]: text("2018:10:28 02:30:00")}, gps=dms(52.5, 13.4)),
+            "a.jpg", "2018-10-28T00:30:00", f"{OF_PLACE}, which had this time twice, the first was taken",
+        ),
+        (
+            tiff(exif_tags={TAG["DateTimeOriginal"]: text("2018:03:25 02:30:00")}, gps=dms(52.5, 13.4)),
+            "a.jpg", "2018-03-25T01:30:00", f"{OF_PLACE}, which never had this time",
+        ),
+        (tiff(), "a.jpg", None, None),
+    ],
+)  # fmt: skip
+def test_local_time_is_that_of_the_place_for_times_without_a_zone(
+    tmp_path, los_angeles, picture, name, expected, warning
+):
+    (tmp_path / name).write_bytes(jpeg(picture))
+    row = read_photos(tmp_path, local_time=True).iloc[0]
+    when = None if expected is None else pd.Timestamp(expected, tz="UTC")
+    assert (None if pd.isna(row.captured_at) else row.captured_at) == when
+    assert (None if pd.isna(row.warning) else row.warning) == warning
+    later = photos.in_local_time(read_photos(tmp_path)).iloc[0]
+    assert later.equals(row)
+
+
+@given(
+    seconds=st.integers(-(10**9), 2 * 10**9),
+    place=st.sampled_from([(13.4, 52.5), (-157.8, 21.3), (174.8, -41.3), (85.3, 27.7), (-171.8, -13.8), (-30.0, 30.0)]),
+)
+@settings(max_examples=200, deadline=None)
+def test_local_time_goes_back_to_what_the_clock_showed(seconds, place):
+    """What a clock at the place shows at the moment that was found is what the photo's clock showed."""
+    from zoneinfo import ZoneInfo
+
+    from mlygeo.formats import times
+
+    wall = np.array([seconds * 1000 + 7], "datetime64[ms]")
+    images = gpd.GeoDataFrame(
+        {"captured_at": pd.Series(wall).dt.tz_localize("UTC"), "time_source": ["clock"], "warning": [times.NO_ZONE]},
+        geometry=gpd.points_from_xy(*[[part] for part in place]), crs=4326,
+    )  # fmt: skip
+    found = photos.in_local_time(images).iloc[0]
+    there = found.captured_at.tz_convert(ZoneInfo(times.zone_name(*place))).tz_localize(None)
+    assert (there == pd.Timestamp(wall[0])) is ("never" not in found.warning)
 
 
 @pytest.mark.parametrize(
@@ -579,7 +640,7 @@ def test_mutated_photos_never_raise_and_never_hang(data):
         elif at > 4:
             del photo[at:]
     with at_most():
-        row = one_photo._photo("x.jpg", read_head(io.BytesIO(bytes(photo))), len(photo), local=False)
+        row = one_photo._photo("x.jpg", read_head(io.BytesIO(bytes(photo))), len(photo))
     assert row.lat is None or (abs(row.lat) <= 90 and abs(row.lon) <= 180)
     assert row.compass_angle is None or 0 <= row.compass_angle < 360
     assert row.exif_orientation in {None, *range(1, 9)}
@@ -590,7 +651,7 @@ def test_mutated_photos_never_raise_and_never_hang(data):
 def test_any_bytes_as_exif(data):
     for start in (b"", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"):
         head = read_head(io.BytesIO(jpeg(start + data)))
-        one_photo._photo("x.jpg", head, 0, local=False)
+        one_photo._photo("x.jpg", head, 0)
 
 
 # Folders and processes
@@ -613,7 +674,7 @@ def test_folders_in_a_stable_order(folders):
     assert found == ["a.jpeg", "new\nline.jpg", "z.jpg", "ünïcode ☃.jpg", "b/10.jpg", "b/2.JPG", "b/c/d.jpg"]
     assert images["error"].isna().all()
     assert (images["make"] == "FUJIFILM").all()
-    assert images.attrs["pictures_passed_over"] == 2
+    assert images.attrs["left_out"] == {"hidden photos": 1, "pictures .dng": 1, "pictures .tif": 1}
     flat = read_photos(folders, skip_subfolders=True)
     assert [Path(path).name for path in flat["path"]] == ["a.jpeg", "new\nline.jpg", "z.jpg", "ünïcode ☃.jpg"]
 
@@ -702,7 +763,7 @@ def test_processes_that_die_lose_nothing(many, monkeypatch, caplog):
     monkeypatch.setattr(photos, "_COMMAND", "import os; os._exit(3)")
     paths, _ = find_photos(many)
     chunks = [paths[start : start + 10] for start in range(0, 60, 10)]
-    answers = dict(photos.read_chunks(chunks, local=False, workers=2))
+    answers = dict(photos.read_chunks(chunks, workers=2))
     assert [answers[number][0] for number in range(6)] == chunks
     assert "read in this one" in caplog.text
 
@@ -723,7 +784,7 @@ def test_a_script_without_a_main_guard_may_use_processes(many, tmp_path):
 def test_stopping_early_leaves_no_process(many):
     paths, _ = find_photos(many)
     chunks = [[path] for path in paths]
-    answers = photos.read_chunks(chunks, local=False, workers=2)
+    answers = photos.read_chunks(chunks, workers=2)
     next(answers)
     answers.close()
     if sys.platform == "linux":
@@ -742,7 +803,7 @@ def test_a_photo_takes_few_steps(tmp_path):
         ).write_bytes(source.read_bytes())
         names.append(str(tmp_path / f"{number}.jpg"))
     with at_most(300 * 1500):
-        one_photo.read_photos(names, local=False)
+        one_photo.read_photos(names)
 
 
 def test_coordinates_keep_every_digit(shot):
