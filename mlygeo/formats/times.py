@@ -515,6 +515,9 @@ def _without_gps(clock: Reading | None, now_us: int, stem: Callable[[], str], do
         _compare_name(clock.wall_us, named, now_us, doubts)
     if clock.digits is None:
         doubts.append("its time has no seconds")
+    # Clocks that lost their time begin at the turn of a year: 2000, 2004, 2015, whenever the camera was made.
+    if clock.wall_us % DAY_US < 2 * HOUR_US and shown(clock.wall_us)[5:10] == "01-01":
+        doubts.append(f"its time {shown(clock.wall_us)} may be that of a clock which was never set")
     if clock.offset_s is None:
         return Decision(clock.us, "clock", (*doubts, NO_ZONE))
     return Decision(clock.us, "offset", tuple(doubts), clock.offset_s)

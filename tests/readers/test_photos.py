@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import struct
 import subprocess
 import sys
 import time
@@ -486,6 +487,213 @@ def test_serial_numbers_and_lens(shot):
     tags = {TAG["SerialNumber"]: text("AB 12/3"), TAG["LensSerialNumber"]: text("007"), TAG["LensMake"]: text("Apple")}
     photo = shot(jpeg(tiff(exif_tags=tags)))
     assert (photo.camera_uuid, photo.make) == ("AB123_007", "Apple")
+
+
+# Segments, encodings, what is in doubt
+
+
+def both(first, second):
+    """Two EXIF segments."""
+    return jpeg(tiff(*first), tiff(*second, order=">"))
+
+
+def test_a_second_exif_segment_gives_what_the_first_lacks(shot):
+    photo = shot(both(({TAG["Make"]: text("Stub")},), ({TAG["Model"]: text("Cam")}, CLOCK, dms(48, 11))))
+    assert (photo.make, photo.model, photo.lat, photo.lon, photo.warning) == ("Stub", "Cam", 48, 11, None)
+    assert moment(photo).isoformat() == "2018-06-08T20:24:10.025000+00:00"
+    photo = shot(both(({TAG["Make"]: text("Stub")}, SECOND), ({TAG["Make"]: text("Test")}, CLOCK | SECOND)))
+    assert photo.make == "Stub"
+    assert photo.warning.startswith("its EXIF segments contradict each other (Make), the first counts")
+    broken = jpeg(b"no TIFF at all", tiff({}, CLOCK, dms(48, 11)))
+    assert (shot(broken).lat, shot(broken).warning) == (48, "the EXIF segment does not start as one")
+    again = tiff({}, CLOCK)
+    assert shot(jpeg(again, again)).warning is None
+
+
+@pytest.mark.parametrize(
+    "before", [segment(0xE2, bytes(70_000 % 65_000)) * 30, segment(0xFE, b"a comment"), FRAME, b""]
+)
+def test_exif_is_found_wherever_it_stands_before_the_picture(shot, before):
+    photo = shot(
+        jpeg(
+            frame=before + segment(0xE1, b"Exif\0\0" + tiff({}, CLOCK, dms(1, 2))) + (FRAME if before != FRAME else b"")
+        )
+    )
+    assert (photo.lat, photo.lon, photo.error, photo.width) == (1, 2, None, 640)
+
+
+def test_an_exif_block_that_goes_on_in_the_next_segment(shot):
+    """As ExifTool writes blocks that are longer than a segment."""
+    block = tiff({TAG["ImageDescription"]: text("x" * 90_000), TAG["Make"]: text("SONY")}, CLOCK, dms(1, 2))
+    photo = shot(jpeg(block[:65_000], block[65_000:]))
+    assert (photo.lat, photo.make, photo.warning) == (1, "SONY", None)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "utf-16-le", "utf-32", "utf-32-be"])
+def test_xmp_in_any_encoding(shot, encoding):
+    xmp = packet('exif:GPSLatitude="53,21.5679N" exif:GPSLongitude="6,15.4939W" GPano:ProjectionType="equirectangular"')
+    for start in ("", f'<?xml version="1.0" encoding="{encoding}"?>'):
+        content = (start + xmp.decode()).encode(encoding)
+        photo = shot(jpeg(xmp=content))
+        assert (photo.lat, photo.is_pano, photo.warning) == (pytest.approx(53.359465), True, None)
+        assert shot(jpeg(xmp=content + bytes(64))).lat == photo.lat  # padding
+
+
+def extension(whole, digest=b"0123456789ABCDEF0123456789ABCDEF", size=None, part=40_000):
+    starts = range(0, len(whole), part)
+    head = b"http://ns.adobe.com/xmp/extension/\0" + digest
+    return b"".join(
+        segment(0xE1, head + struct.pack(">II", size or len(whole), start) + whole[start : start + part])
+        for start in starts
+    )
+
+
+def test_extended_xmp_is_read(shot):
+    main = packet(
+        'xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="0123456789ABCDEF0123456789ABCDEF"'
+    )
+    more = packet(f'exif:GPSLatitude="1.5" exif:GPSLongitude="2.5" exif:UserComment="{"x" * 100_000}"')
+    photo = shot(jpeg(xmp=main, frame=extension(more) + FRAME))
+    assert (photo.lat, photo.lon, photo.warning) == (1.5, 2.5, None)
+    other = shot(jpeg(xmp=main, frame=extension(more, digest=b"f" * 32) + FRAME))
+    assert (other.lat, other.warning) == (None, None)  # of another packet
+    large = shot(jpeg(xmp=main, frame=extension(more, size=9_000_000) + FRAME))
+    assert (large.lat, large.warning) == (None, "its extended XMP (9,000,000 bytes) was not read")
+
+
+def test_several_xmp_packets_are_said(shot):
+    one, two = (
+        packet('exif:GPSLatitude="1" exif:GPSLongitude="2"'),
+        packet('exif:GPSLatitude="3" exif:GPSLongitude="4"'),
+    )
+    second = segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + two)
+    photo = shot(jpeg(xmp=one, frame=second + FRAME))
+    assert (photo.lat, photo.warning) == (1, "it has several XMP packets, of which the first was read")
+
+
+ZONED = {TAG["DateTimeOriginal"]: text("2018:06:08 13:24:10"), TAG["OffsetTimeOriginal"]: text("-07:00")}
+
+
+@pytest.mark.parametrize(
+    ("picture", "tags", "gps", "said"),
+    [
+        ({}, ZONED, {}, None),
+        ({}, ZONED | {TAG["DateTimeOriginal"]: text("2018:06:08 13:24:10 PST")}, {}, "its DateTimeOriginal is no time ('2018:06:08 13:24:10 PST')"),
+        ({}, {TAG["CreateDate"]: text("soon; or not")}, {}, "its DateTimeDigitized is no time ('soon, or not')"),
+        ({TAG["ModifyDate"]: text("x" * 100)}, {}, {}, f"its DateTime is no time ('{'x' * 40}…')"),
+        ({}, {TAG["DateTimeOriginal"]: text("0000:00:00 00:00:00")}, {}, None),
+        ({}, {TAG["DateTimeOriginal"]: text("    :  :     :  :  ")}, {}, None),
+        ({}, {TAG["DateTimeOriginal"]: text("2018:06:08 13:24:10"), TAG["OffsetTimeOriginal"]: text("   :  ")}, {}, "no zone, taken as UTC"),
+        ({}, ZONED | {TAG["OffsetTimeOriginal"]: text("+99:00")}, {}, "its OffsetTimeOriginal is no time zone ('+99:00')"),
+        ({}, ZONED | {TAG["SubSecTimeOriginal"]: text("12ab")}, {}, "its SubSecTimeOriginal is no fraction of a second ('12ab')"),
+        ({}, ZONED | {TAG["DateTimeOriginal"]: text("2018-06-08T13:24:10+02:00")}, {}, "its OffsetTimeOriginal contradicts the zone in"),
+        ({}, ZONED, {TAG["GPSDateStamp"]: text("2003:01:25")}, "its GPS date is another day ('2003:01:25')"),
+        ({}, ZONED, {TAG["GPSDateStamp"]: text("2018:06:08")}, None),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSStatus"]: text("V")}, "its position is in doubt, its receiver had no fix (GPSStatus 'V')"),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSMapDatum"]: text("TOKYO")}, "its position is in another datum ('TOKYO'), taken as WGS 84"),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSMapDatum"]: text("WGS 84")}, None),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSDOP"]: field(5, (50, 1))}, "its position is rough (dilution of precision 50)"),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSDOP"]: field(5, (5, 1)), TAG["GPSHPositioningError"]: field(5, (5, 1))}, None),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSHPositioningError"]: field(5, (1414, 1))}, "its position is rough (error of 1,414 m)"),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSLatitude"]: field(5, (48, 1), (60, 1), (0, 1))}, "its latitude has decimals and a smaller unit"),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSLatitude"]: field(5, (485, 10), (30, 1), (0, 1))}, "its latitude has decimals and a smaller unit"),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSLatitude"]: field(5, (485, 10), (0, 1), (0, 1))}, None),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSLatitude"]: field(5, (48, 1), (303, 10), (0, 1))}, None),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSLatitudeRef"]: text("E")}, "GPSLatitudeRef is no side of it ('E')"),
+        ({}, ZONED, dms(0, 0), "its GPS position is (0, 0), that is none"),
+        ({}, ZONED, {TAG["GPSImgDirection"]: field(5, (90, 1)), TAG["GPSImgDirectionRef"]: text("M")}, "its heading is magnetic, not corrected"),
+        ({}, ZONED, {TAG["GPSTrack"]: field(5, (90, 1)), TAG["GPSTrackRef"]: text("?")}, "its GPSTrackRef is neither true nor magnetic north ('?')"),
+        ({}, ZONED, {TAG["GPSImgDirection"]: field(5, (65535, 1))}, "its GPSImgDirection is no heading (65535)"),
+        ({}, ZONED, {TAG["GPSImgDirection"]: field(5, (0, 0))}, None),
+        ({}, ZONED, {TAG["GPSAltitude"]: field(5, (30_000, 1))}, "its altitude of 30,000 m is unusual"),
+        ({}, ZONED, {TAG["GPSAltitude"]: field(5, (4_294_967_290, 1))}, "its altitude of 4,294,967,290 m is no such place"),
+        ({}, ZONED, {TAG["GPSAltitude"]: field(5, (30, 1)), TAG["GPSAltitudeRef"]: field(1, 9)}, "its GPSAltitudeRef is none (9), taken as above the sea"),
+        ({TAG["Orientation"]: field(3, 9)}, ZONED, {}, "its orientation is none (9)"),
+        ({TAG["Orientation"]: field(3, 0)}, ZONED, {}, None),
+        ({}, ZONED | {TAG["ExifImageWidth"]: field(4, 4000), TAG["ExifImageHeight"]: field(4, 3000)}, {}, "its tags say 4000 x 3000 pixels, the picture has 640 x 480"),
+        ({}, ZONED | {TAG["ExifImageWidth"]: field(3, 640), TAG["ExifImageHeight"]: field(3, 480)}, {}, None),
+    ],
+)  # fmt: skip
+def test_what_is_in_doubt_is_said(shot, picture, tags, gps, said):
+    photo = shot(jpeg(tiff(picture, tags, gps)))
+    if said is None:
+        assert photo.warning is None
+    else:
+        assert said in photo.warning
+        assert photo.error is None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ('exif:GPSLatitude="1,0.0N" exif:GPSLongitude="2,0.0E" exif:GPSImgDirection="90" tiff:Orientation="1" tiff:Make="Sony"', None),
+        ('exif:GPSLatitude="1,0.06N" exif:GPSLongitude="2,0.0E"', "its XMP has another position, 111 m away"),
+        ('exif:GPSLatitude="1,0.01N" exif:GPSLongitude="2,0.0E"', None),
+        ('exif:GPSImgDirection="96"', "its XMP has another heading (96°)"),
+        ('exif:GPSImgDirection="450"', "its XMP GPSImgDirection is no heading ('450')"),
+        ('tiff:Orientation="6"', "its XMP has another orientation (6)"),
+        ('tiff:Make="Canon"', "its XMP has another maker ('Canon')"),
+        ('exif:DateTimeOriginal="2018-06-08T13:24:10"', None),
+        ('exif:DateTimeOriginal="2018-06-09T13:24:10"', "it also says 2018-06-09 13:24:10 for its time 2018-06-08 13:24:10"),
+        ('exif:DateTimeOriginal="2018-06-08"', "its XMP exif:DateTimeOriginal is no time ('2018-06-08')"),
+        ('exif:GPSTimeStamp="2018-06-08T20:24:10Z"', None),
+        ('exif:GPSTimeStamp="2018-06-08T20:26:10Z"', "GPS says 2018-06-08 20:26:10, its clock 2018-06-08 13:24:10"),
+        ('exif:GPSTimeStamp="now"', "its XMP GPS time is none ('now')"),
+        ('exif:GPSAltitude="high"', "its XMP altitude is none ('high')"),
+        ('exif:GPSLatitude="1,0.0N"', "its XMP position has no longitude"),
+        ('exif:GPSLatitude="48,30" exif:GPSLongitude="9,15"', "its XMP position is none ('48,30 9,15')"),
+    ],
+)  # fmt: skip
+def test_where_exif_and_xmp_contradict_each_other(shot, attributes, said):
+    gps = dms(1, 2) | {TAG["GPSImgDirection"]: field(5, (90, 1))}
+    photo = shot(
+        jpeg(tiff({TAG["Make"]: text("SONY"), TAG["Orientation"]: field(3, 1)}, ZONED, gps), xmp=packet(attributes))
+    )
+    assert (photo.lat, photo.lon, photo.compass_angle, photo.make, photo.exif_orientation) == (1, 2, 90, "SONY", 1)
+    if said is None:
+        assert photo.warning is None
+    else:
+        assert said in photo.warning
+
+
+def test_photos_of_one_gps_second_are_ordered_by_the_clock(tmp_path):
+    for name, part in (("IMG_1", "000"), ("IMG_2", "200"), ("IMG_10", "800"), ("IMG_9", "600")):
+        tags = CLOCK | {TAG["DateTimeOriginal"]: text("2018:06:08 13:24:41"), TAG["SubSecTimeOriginal"]: text(part)}
+        gps = GPS_TIMES | {TAG["GPSTimeStamp"]: field(5, (20, 1), (24, 1), (41, 1))} | dms(1, 2)
+        (tmp_path / f"{name}.jpg").write_bytes(jpeg(tiff(exif_tags=tags, gps=gps)))
+    images = read_photos(tmp_path).sort_values("captured_at")
+    assert [Path(path).stem for path in images["path"]] == ["IMG_1", "IMG_2", "IMG_9", "IMG_10"]
+    assert images["warning"].isna().all()
+
+
+def test_all_files_that_are_jpeg_are_read_and_others_counted(tmp_path):
+    fine = jpeg(tiff(exif_tags=ZONED))
+    read = ["1.jpg", "2.JPEG", "3.jpe", "4.jfif", "5.MPO", "6.insp", "7.jif", "8.jfi"]
+    left = ["a.heic", "b.HEIC", "c.dng", "d.png", "e.gpr", ".hidden.jpg", "._1.mpo", "movie.mp4", "notes.txt"]
+    for name in [*read, *left]:
+        (tmp_path / name).write_bytes(fine)
+    (tmp_path / "9.jpg").write_bytes(b"")
+    (tmp_path / "x.jpg").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "y.jpg").write_bytes(b"\0\0\0\x18ftypheic")
+    (tmp_path / "folder.jpg").mkdir()
+    images = read_photos(tmp_path)
+    assert [Path(path).name for path in images["path"]] == sorted([*read, "9.jpg", "x.jpg", "y.jpg"])
+    assert images["error"].dropna().tolist() == [
+        "the file is empty", "not a JPEG, but a PNG picture", "not a JPEG, but a HEIF picture or a film",
+    ]  # fmt: skip
+    assert images.attrs["left_out"] == {
+        "hidden photos": 2, "pictures .dng": 1, "pictures .gpr": 1, "pictures .heic": 2, "pictures .png": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_links_to_folders_are_counted(tmp_path):
+    (tmp_path / "in" / "real").mkdir(parents=True)
+    (tmp_path / "in" / "real" / "1.jpg").write_bytes(jpeg())
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "in" / "real", target_is_directory=True)
+    images = read_photos(tmp_path / "in")
+    assert len(images) == 1
+    assert images.attrs["left_out"] == {"links to folders": 1}
 
 
 # Damage
