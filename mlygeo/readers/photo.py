@@ -301,7 +301,9 @@ def _position(tags: Fields, doubts: list[str]) -> tuple[float, float] | None:
         return None
     status, datum = gps.get("GPSStatus"), gps.get("GPSMapDatum")
     if status is not None and (tags.text(status) or "A").upper() != "A":
-        doubts.append(f"its position is in doubt, its receiver had no fix (GPSStatus {_shown(tags.text(status) or '')})")
+        doubts.append(
+            f"its position is in doubt, its receiver had no fix (GPSStatus {_shown(tags.text(status) or '')})"
+        )
     if datum is not None and (name := tags.text(datum)) is not None and name != "WGS-84" and not _is_wgs84(name):
         doubts.append(f"its position is in another datum ({_shown(name)}), taken as WGS 84")
     if "GPSDOP" in gps and (dop := tags.real(gps["GPSDOP"])) is not None and dop > ROUGH_DOP:
