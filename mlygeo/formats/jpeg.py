@@ -190,8 +190,8 @@ def read_head(file: BinaryIO) -> Head:
     first = file.read(FIRST_READ) or b""
     if first[:2] != b"\xff\xd8":
         return Head(error=_not_a_jpeg(first))
-    problem = error = size = None
-    found = _Applications()
+    problem = error = size = exif = None
+    found: _Applications | None = None
     position = 2
     for count, (marker, start, end, rubbish) in enumerate(walk(first, more=more)):
         if rubbish:
@@ -208,21 +208,28 @@ def read_head(file: BinaryIO) -> Head:
                 position = start + len(frame)
                 break
             size = (frame[7] << 8 | frame[8] or None, frame[5] << 8 | frame[6] or None)
-            if found.exif:
+            if exif is not None or (found is not None and found.exif):
                 break
         elif marker == APP1:
+            if exif is None and found is None and end <= len(first) and first.startswith(EXIF_NAME, start + 4):
+                exif = first[start + 10 : end]
+                position = end
+                continue
+            if found is None:
+                found = _Applications([] if exif is None else [exif])
             if end <= len(first):
                 found.add(first[start + 4 : end], end - start - 4)
             elif found.wants(more(start + 4, len(EXTENSION_NAME))):
                 found.add(more(start + 4, end - start - 4), end - start - 4)
         position = end
-    exif, later = (found.exif[0], tuple(found.exif[1:])) if found.exif else (None, ())
     if size is None and len(more(position, 4)) < 4:
         error = "the file ends before its picture starts"
-    problem = problem or found.problem
     if size is None:
-        return Head(exif, found.xmp, None, None, problem, error or "rubbish stands where its picture should start")
-    return Head(exif, found.xmp, *size, problem, None, later, found.extension() if found.parts else None)
+        error = error or "rubbish stands where its picture should start"
+    width, height = size or (None, None)
+    if found is None:
+        return Head(exif, None, width, height, problem, error if size is None else None)
+    return found.head(width, height, problem, error if size is None else None)
 
 
 class _Applications:
@@ -230,8 +237,8 @@ class _Applications:
 
     __slots__ = ("exif", "parts", "problem", "xmp")
 
-    def __init__(self) -> None:
-        self.exif: list[bytes] = []
+    def __init__(self, exif: list[bytes]) -> None:
+        self.exif = exif
         self.xmp: bytes | None = None
         self.parts: dict[bytes, dict[int, bytes]] = {}
         self.problem: str | None = None
@@ -266,10 +273,14 @@ class _Applications:
                 else:
                     self.parts.setdefault(digest, {})[offset] = content[at + 8 :]
 
-    def extension(self) -> bytes:
-        """Return the extended XMP."""
-        parts = next(iter(self.parts.values()))
-        return b"".join(parts[offset] for offset in sorted(parts))
+    def head(self, width: int | None, height: int | None, problem: str | None, error: str | None) -> Head:
+        """Return them with what else the head says."""
+        exif = self.exif[0] if self.exif else None
+        extension = None
+        if self.parts:
+            parts = next(iter(self.parts.values()))
+            extension = b"".join(parts[offset] for offset in sorted(parts))
+        return Head(exif, self.xmp, width, height, problem or self.problem, error, tuple(self.exif[1:]), extension)
 
 
 # Rebuilding a file: from its bytes, leaving all others unchanged.

@@ -17,7 +17,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlygeo.errors import FormatError
-from mlygeo.formats.exif import ASCII, BYTE, EXIF, GPS, IFD0, LONG, READ, TABLE, UNDEFINED, UTF8, Encoded
+from mlygeo.formats.exif import ASCII, BYTE, EXIF, GPS, IFD0, LONG, RATIONAL, READ, TABLE, UNDEFINED, UTF8, Encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -401,6 +401,9 @@ class Fields:
         """Return numbers as fractions (numerator, denominator); (0, 0) where a float is not finite."""
         if field is None or field.type not in LETTERS:
             return []
+        if field.type == RATIONAL and field.length == 3:  # positions and times of day
+            parts = struct.unpack_from(self._order + "6I", self._data, field.start)
+            return [parts[0:2], parts[2:4], parts[4:6]]
         count = min(field.length, _MOST_NUMBERS)
         letters = LETTERS[field.type]
         values = struct.unpack_from(self._order + letters * count, self._data, field.start)

@@ -141,29 +141,28 @@ def read(text: str | None, *, subsec: str | None = None, offset: str | None = No
     offset
         Offset from UTC, `-07:00`; it comes before that in the text.
     """
+    own: int | None
+    count: int | None
     if text is None:
         return None
     usual = _USUAL.fullmatch(text)
     if usual is not None:  # nearly all photos; the general form takes five times as long
-        days = _days(int(usual[1]), int(usual[2]), int(usual[3]))
-        hour = int(usual[4])
-        if days is None or hour > 24 or (hour == 24 and (usual[5], usual[6]) != ("00", "00")):
+        year, month, of_month, hour, minute, second = map(int, usual.groups())
+        days = _days(year, month, of_month)
+        if days is None or hour > 24 or (hour == 24 and (minute or second)):
             return None
-        wall_us = ((days * 24 + hour) * 3600 + int(usual[5]) * 60 + int(usual[6])) * SECOND_US
-        found = Reading(wall_us)
+        us, own, count = ((days * 24 + hour) * 3600 + minute * 60 + second) * SECOND_US, None, 0
     else:
         general = _general(text)
         if general is None:
             return None
-        found = general
-    digits = decimals(subsec)
-    if digits is not None and found.digits is not None:
-        whole = found.us - found.us % SECOND_US
+        us, own, count = general
+    if subsec is not None and count is not None and (digits := decimals(subsec)) is not None:
         # Digits beyond the microsecond are cut off, as the official tools do.
-        found = found._replace(us=whole + int(digits[:6].ljust(6, "0")), digits=len(digits))
+        us, count = us - us % SECOND_US + int(digits[:6].ljust(6, "0")), len(digits)
     if offset is not None and (east := zone(offset)) is not None:
-        found = found._replace(us=found.wall_us - east * SECOND_US, offset_s=east)
-    return found
+        us, own = us + ((own or 0) - east) * SECOND_US, east
+    return Reading(us, own, count)
 
 
 def decimals(text: str | None) -> str | None:
@@ -172,6 +171,7 @@ def decimals(text: str | None) -> str | None:
     return digits if digits.isascii() and digits.isdigit() else None
 
 
+@lru_cache(maxsize=1024)
 def zone(text: str | None) -> int | None:
     """
     Return an offset from UTC, seconds to the east: `+05:30`, `-0700`, `+2`, `GMT+02:00`, `Z`; None for anything else.
@@ -188,6 +188,7 @@ def zone(text: str | None) -> int | None:
     return east if int(match[4] or 0) < 60 and WESTERNMOST_S <= east <= EASTERNMOST_S else None
 
 
+@lru_cache(maxsize=1024)
 def day(text: str | None) -> int | None:
     """Return the days since 1970 of a date alone (`2024-06-09`, `20240609`, a week or a day of the year), else None."""
     match = _DAY_ALONE.fullmatch(text.translate(_MINUS)) if text else None
@@ -266,9 +267,11 @@ def gps_time(days: str | None, clock: Sequence[tuple[int, int]]) -> int | None:
         Hours, minutes and seconds as fractions (numerator, denominator).
     """
     number = day(days)
-    if not number or len(clock) < 3 or not all(den for _, den in clock[:3]):
+    if not number or len(clock) < 3 or 0 in (clock[0][1], clock[1][1], clock[2][1]):
         return None
     (h, hd), (m, md), (s, sd) = clock[:3]
+    if hd == md == sd == 1 and 0 <= h <= 24 and 0 <= m <= 60 and 0 <= s <= 61:
+        return ((number * 24 + h) * 3600 + m * 60 + s) * SECOND_US
     if min(h / hd, m / md, s / sd) < 0 or h > 24 * hd or m > 60 * md or s > 61 * sd:
         return None
     # Integer arithmetic, so that 41.03 s are 41,030 ms and not 41,029.999….

@@ -36,6 +36,9 @@ _DIGITIZED = ("CreateDate", "SubSecTimeDigitized", "OffsetTimeDigitized")
 _CHANGED = ("ModifyDate", "SubSecTime", "OffsetTime")
 """Tags of a time, its fraction of a second, and its offset from UTC."""
 
+_USUAL_LENGTH = 19
+"""Letters of a time in EXIF, `2018:06:08 13:24:10`."""
+
 _XMP_TIMES = ("exif:DateTimeOriginal", "exif:DateTimeDigitized", "xmp:CreateDate")
 
 _OFFICIAL = {"CreateDate": "DateTimeDigitized", "ModifyDate": "DateTime"}
@@ -156,7 +159,7 @@ def _photo(path: str, head: Head, filesize: int) -> Photo:
         decided.source,
         filesize,
         error,
-        "; ".join(dict.fromkeys(doubts)) or None,
+        "; ".join(dict.fromkeys(doubts)) if doubts else None,
     )
 
 
@@ -234,8 +237,7 @@ def _clock(tags: Fields, names: tuple[str, str, str], doubts: list[str]) -> time
     if text is None:
         return None
     part, offset = tags.text(picture.get(names[1]), strip=False), tags.text(picture.get(names[2]))
-    name = _OFFICIAL.get(names[0], names[0])
-    return _reading(text, part, offset, (name, names[1], names[2]), doubts)
+    return _reading(text, part, offset, names, doubts)
 
 
 def _reading(
@@ -243,16 +245,26 @@ def _reading(
 ) -> times.Reading | None:
     """Return the time of some texts, and say what of them is none."""
     found = times.read(text, subsec=part, offset=offset)
+    if (
+        found is not None
+        and (offset is None or (found.offset_s is not None and len(text) <= _USUAL_LENGTH))
+        and (part is None or found.digits)
+    ):
+        return found
     if found is None:
         if not _is_blank(text):
-            doubts.append(f"its {names[0]} is no time ({_shown(text)})")
+            doubts.append(f"its {_OFFICIAL.get(names[0], names[0])} is no time ({_shown(text)})")
         return None
     if part is not None and not found.digits and not _is_blank(part) and times.decimals(part) is None:
         doubts.append(f"its {names[1]} is no fraction of a second ({_shown(part)})")
     if offset is not None and not _is_blank(offset):
         if times.zone(offset) is None:
             doubts.append(f"its {names[2]} is no time zone ({_shown(offset)})")
-        elif len(text) > 19 and (own := times.read(text)) is not None and own.offset_s not in (None, found.offset_s):
+        elif (
+            len(text) > _USUAL_LENGTH
+            and (own := times.read(text)) is not None
+            and own.offset_s not in (None, found.offset_s)
+        ):
             doubts.append(f"its {names[2]} contradicts the zone in {names[0]} ({_shown(text)})")
     return found
 
@@ -320,7 +332,7 @@ def _coordinate(tags: Fields, field: Field, axis: positions.Axis, ref: Field | N
         return _text_coordinate(tags.text(field), axis, tags.text(ref), signed=False)
     parts = tags.numbers(field)
     degrees = positions.from_numbers(parts, axis, tags.text(ref))
-    if degrees is not None and len(parts) > 1 and _is_odd(parts[:3]):
+    if degrees is not None and len(parts) > 1 and not _is_plain(parts) and _is_odd(parts[:3]):
         name = "longitude" if axis == "lon" else "latitude"
         doubts.append(f"its {name} has decimals and a smaller unit, or 60 of one ({_ratios(parts)})")
     return degrees
@@ -331,6 +343,12 @@ def _text_coordinate(text: str | None, axis: positions.Axis, ref: str | None, *,
     if text is not None and _WHOLE_PAIR.fullmatch(text):
         return None
     return positions.from_text(text, axis, ref, signed=signed)
+
+
+def _is_plain(parts: list[tuple[int, int]]) -> bool:
+    """Return whether degrees and minutes are whole, and nothing reaches 60, as most cameras write them."""
+    (_, one), (minutes, two) = parts[:2]
+    return one == two == 1 and minutes < 60 and (len(parts) < 3 or parts[2][0] < 60 * parts[2][1])
 
 
 def _is_odd(parts: list[tuple[int, int]]) -> bool:
