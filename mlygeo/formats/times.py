@@ -57,6 +57,9 @@ OFFSETS_H = (
 NO_ZONE = "its time says no zone, taken as UTC"
 """What is in doubt about a time whose offset from UTC is unknown."""
 
+_ZONES_US = (EASTERNMOST_S - WESTERNMOST_S) * SECOND_US
+"""How far two clocks may be apart that show the same moment in different zones."""
+
 _QUARTERS = frozenset(int(hours * 4) for hours in OFFSETS_H)
 
 _CALENDARS = ((-BUDDHIST_YEARS, "Buddhist"), (MINGUO_YEARS, "Minguo"))
@@ -430,8 +433,11 @@ def decide(
                 doubts.append(NO_ZONE)
             return Decision(gps_us, source, tuple(doubts), clock.offset_s)
         apart = clock.us - gps_us
-    elif clock.offset_s is None and not _SURE_WEST_US < apart < _SURE_EAST_US:
-        gps_us = _date_line(gps_us, apart, lon, lat, doubts)
+    elif clock.offset_s is None and (
+        not _SURE_WEST_US < apart < _SURE_EAST_US
+        or (lon is not None and not -_FAR_US < apart - lon * _SOLAR_US < _FAR_US)
+    ):
+        gps_us = _far_zone(gps_us, apart, lon, lat, doubts)
         apart = clock.us - gps_us
     if clock.digits and gps_us % SECOND_US == 0 and (apart - clock.us % SECOND_US) % QUARTER_US == 0:
         gps_us += clock.us % SECOND_US
@@ -440,6 +446,9 @@ def decide(
 
 _SURE_WEST_US, _SURE_EAST_US = -10 * HOUR_US + AGREES_US, 12 * HOUR_US - AGREES_US
 """Between these a clock's distance from GPS time is an offset; beyond, the GPS date could be a day off instead."""
+
+_SOLAR_US, _FAR_US = 240 * SECOND_US, 9 * HOUR_US
+"""What the sun is late by for each degree of longitude, and further from it than any zone is from its places' sun."""
 
 
 def _agree(apart_us: int, clock: Reading) -> bool:
@@ -476,6 +485,8 @@ def _clock(clocks: Sequence[Reading], changed: Reading | None, now_us: int, doub
         if not same:
             doubts.append(f"it also says {shown(each.wall_us)} for its time {shown(first.wall_us)}")
             break
+    if changed is not None and changed.wall_us < first.wall_us - _ZONES_US:
+        doubts.append(f"it was last changed before its time {shown(first.wall_us)}, at {shown(changed.wall_us)}")
     return first
 
 
@@ -539,6 +550,8 @@ def _gps_alone(gps_us: int, changed: Reading | None, now_us: int, stem: Callable
                 return rolled
     if why is not None:
         doubts.append(f"its GPS time {shown(gps_us)} is {why}")
+    elif changed is not None and changed.us < gps_us - _ZONES_US:
+        doubts.append(f"it was last changed before its GPS time {shown(gps_us)}, at {shown(changed.wall_us)}")
     elif named is not None:
         _compare_name(gps_us, named, now_us, doubts)
     return gps_us
@@ -546,7 +559,7 @@ def _gps_alone(gps_us: int, changed: Reading | None, now_us: int, stem: Callable
 
 def _compare_name(us: int, named: Reading, now_us: int, doubts: list[str]) -> None:
     """Say where a file's name contradicts a time that stands alone, by more than zones explain."""
-    if abs(named.us - us) > 26 * HOUR_US and implausible(named.us, now_us) is None:
+    if abs(named.us - us) > _ZONES_US and implausible(named.us, now_us) is None:
         doubts.append(f"its name says {shown(named.us)} for its time {shown(us)}")
 
 
@@ -585,26 +598,30 @@ def _rolled(gps_us: int, clock: Reading) -> int | None:
     return gps_us + weeks * ROLLOVER_US if weeks and west - spare <= rest <= east + spare else None
 
 
-def _date_line(gps_us: int, apart_us: int, lon: float | None, lat: float | None, doubts: list[str]) -> int:
+def _far_zone(gps_us: int, apart_us: int, lon: float | None, lat: float | None, doubts: list[str]) -> int:
     """
-    Return a GPS time whose clock is 10 to 14 hours off: in a zone near the date line, or with the date a day off.
+    Return a GPS time whose clock, without an offset, is 10 to 14 hours off, or far from the time of the place.
 
-    Such a clock is right where the zone of the place says so, or where it is nearer to that zone than the other
-    reading would be, as with a traveller's clock.
+    Near the date line such a clock is right where the zone of the place says so; else the GPS date may be a day off,
+    if that brings them nearer to each other. A clock that is half a day off shows hours of the other half, or GPS does.
     """
     days = DAY_US if apart_us > 0 else -DAY_US
     other_us = apart_us - days
-    if not _agree(other_us, Reading(0)):
-        return gps_us
-    there = None if lon is None or lat is None else place_offset(gps_us, lon, lat)
+    may_be_a_day = _agree(other_us, Reading(0))
+    there_s = None if lon is None or lat is None else place_offset(gps_us, lon, lat)
     said = f"its clock is {abs(apart_us) / HOUR_US:.3g} h {'ahead of' if apart_us > 0 else 'behind'} GPS"
-    if there is None:
-        doubts.append(f"{said}: a zone, or the GPS date is a day off")
-    elif abs(other_us - there * SECOND_US) <= AGREES_US:
+    if there_s is None:
+        if may_be_a_day:
+            doubts.append(f"{said}: a zone, or the GPS date is a day off")
+        return gps_us
+    off_us, other_off_us = abs(apart_us - there_s * SECOND_US), abs(other_us - there_s * SECOND_US)
+    if may_be_a_day and other_off_us <= AGREES_US:
         doubts.append(f"{said}, and the place is in another zone: the GPS date was corrected by a day")
         return gps_us + days
-    elif abs(other_us - there * SECOND_US) < abs(apart_us - there * SECOND_US):
+    if may_be_a_day and other_off_us < off_us:
         doubts.append(f"{said}: a zone far from the place, or the GPS date is a day off")
+    elif abs(off_us - DAY_US // 2) <= AGREES_US:
+        doubts.append(f"{said}, and half a day from the time of the place: one of them may show the other half")
     return gps_us
 
 
