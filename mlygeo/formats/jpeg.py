@@ -33,6 +33,9 @@ ALONE = frozenset({TEM, *range(0xD0, 0xD8), SOI, EOI})
 LAST = frozenset({SOS, EOI})
 """Markers after which no segments follow: image data, or nothing."""
 
+ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".mpo", ".insp")
+"""Endings of files, in upper or lower case; .mpo (several views) and .insp (Insta360) are JPEG, too."""
+
 EXIF_NAME = b"Exif\0"
 
 XMP_NAME = b"http://ns.adobe.com/xap/1.0/\0"

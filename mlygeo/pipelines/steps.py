@@ -419,7 +419,7 @@ def kind_of(error: str) -> str:
     for pattern, kind in _KINDS:
         if pattern.match(error):
             return kind
-    text = re.sub(r"^\S[^:]{0,80}\.jpe?g?:\s*", "", error, flags=re.IGNORECASE)
+    text = re.sub(r"^\S[^:]{0,80}\.(?:jpe?g?|jfif|jif|jfi|mpo|insp):\s*", "", error, flags=re.IGNORECASE)
     text = re.sub(r"\s*\(.*\)", "", text.split(";")[0])
     return re.sub(r"(?<![A-Za-z\d])\d[\d.,]*", "N", text)
 

@@ -23,6 +23,7 @@ import numpy as np
 from mlygeo import frames, places
 from mlygeo.errors import FileError, InputError
 from mlygeo.formats import times
+from mlygeo.formats.jpeg import ENDINGS
 from mlygeo.progress import Progress
 from mlygeo.readers import photo
 from mlygeo.readers.photo import Photo, receive, send
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 log = logging.getLogger("mlygeo.readers.photos")
-
-ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".mpo", ".insp")
-"""Endings of photos in a folder, in upper or lower case; .mpo (several views) and .insp (Insta360) are JPEG, too."""
 
 OTHER_PICTURES = (
     ".tif", ".tiff", ".png", ".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".jps", ".webp", ".gif", ".bmp", ".psd",

@@ -238,7 +238,7 @@ def _places(import_path: Any) -> list[Path]:
 
 def _in_exif(tree: Tree, images: gpd.GeoDataFrame | None, found: Import) -> gpd.GeoDataFrame | None:
     """Return the photos that no file describes, but that have an image description in EXIF."""
-    from mlygeo.readers.photos import ENDINGS
+    from mlygeo.formats.jpeg import ENDINGS
     from mlygeo.uploads.described import in_exif
 
     known = set() if images is None else set(images["path"])
