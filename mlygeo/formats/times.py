@@ -419,7 +419,7 @@ def decide(
             doubts.append("it tells only when it was last changed")
             clock = _clock((changed,), None, now_us, doubts)
         return _without_gps(clock, now_us, stem, doubts)
-    if gps_us > now_us and (other := _years_more(Reading(gps_us), now_us)) is not None:
+    if not EARLIEST_US <= gps_us <= now_us and (other := _years_more(Reading(gps_us), now_us)) is not None:
         doubts.append(f"the year of its GPS time {shown(gps_us)} is taken as one of the {other[1]} calendar")
         gps_us = other[0].us
     if clock is None:
@@ -629,7 +629,7 @@ def _years_more(time: Reading, now_us: int) -> tuple[Reading, str] | None:
     """Return a time whose year is of another calendar as a plausible one, and the calendar; None where it is none."""
     for years, name in _CALENDARS:
         found = _with_years(time, years)
-        if found is not None and implausible(found.us, now_us) is None:
+        if found is not None and implausible(found.us, now_us) is None and implausible(time.us, now_us) is not None:
             return found, name
     return None
 

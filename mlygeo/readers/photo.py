@@ -195,6 +195,8 @@ def _time(
     clocks: list[times.Reading] = []
     if tags is not None:
         gps_us, picture = _gps_time(tags, doubts), tags.picture
+        if gps_us is not None and place is None and "GPSStatus" in tags.gps:
+            _say_no_fix(tags, "GPS time", doubts)
         original = picture.get("DateTimeOriginal")
         if original is not None and (found := _clock(tags, _ORIGINAL, doubts)) is not None:
             clocks.append(found)
@@ -311,11 +313,11 @@ def _position(tags: Fields, doubts: list[str]) -> tuple[float, float] | None:
     if place is None:
         doubts.append(_why_no_position(tags, lon, lat))
         return None
-    status, datum = gps.get("GPSStatus"), gps.get("GPSMapDatum")
-    if status is not None and (tags.text(status) or "A").upper() != "A":
-        doubts.append(
-            f"its position is in doubt, its receiver had no fix (GPSStatus {_shown(tags.text(status) or '')})"
-        )
+    if 0 in place:
+        doubts.append(f"its {'longitude' if place[0] == 0 else 'latitude'} is exactly 0, which may stand for none")
+    if "GPSStatus" in gps:
+        _say_no_fix(tags, "position", doubts)
+    datum = gps.get("GPSMapDatum")
     if datum is not None and (name := tags.text(datum)) is not None and name != "WGS-84" and not _is_wgs84(name):
         doubts.append(f"its position is in another datum ({_shown(name)}), taken as WGS 84")
     if "GPSDOP" in gps and (dop := tags.real(gps["GPSDOP"])) is not None and dop > ROUGH_DOP:
@@ -325,6 +327,12 @@ def _position(tags: Fields, doubts: list[str]) -> tuple[float, float] | None:
         if error_m is not None and error_m > ROUGH_M:
             doubts.append(f"its position is rough (error of {error_m:,.0f} m)")
     return place
+
+
+def _say_no_fix(tags: Fields, what: str, doubts: list[str]) -> None:
+    status = tags.text(tags.gps["GPSStatus"])
+    if status is not None and status.upper() != "A":
+        doubts.append(f"its {what} is in doubt, its receiver had no fix (GPSStatus {_shown(status)})")
 
 
 def _coordinate(tags: Fields, field: Field, axis: positions.Axis, ref: Field | None, doubts: list[str]) -> float | None:
