@@ -1,12 +1,19 @@
-"""Paths: the state folder inside a folder, the user's own folders, and paths in arguments."""
+"""Paths: the state folder inside a folder, the user's own folders, paths in arguments, and the order of names."""
 
 from __future__ import annotations
 
 import os
+import re
+import unicodedata
 from pathlib import Path
 from typing import Any, NoReturn
 
 from mlygeo.errors import FileError
+
+_DIGITS = re.compile(r"\d+")
+
+_BLOCK = 0xD000
+"""Lengths from here on take several characters; no character below is half of another one."""
 
 STATE_FOLDER = ".mlygeo"
 """Folder inside a folder that stores its state."""
@@ -55,3 +62,44 @@ def find_moved(name: str, base: str) -> str | None:
         if ".." not in parts[number:] and os.path.lexists(path):
             return os.path.normpath(path)
     return None
+
+
+def natural_key(path: str | os.PathLike[str]) -> tuple[str, str]:
+    """
+    Return the sort key of a name or path in natural order: IMG_2 before IMG_10.
+
+    Every order of files in mlygeo is this one. Numbers in names are compared as numbers, whatever their length and
+    their script (a digit is what Unicode calls a decimal digit); all else as text, without regard to case, and
+    folder by folder. Names that differ in leading zeros, case or normalization only are ordered by their
+    characters, so that no two names are equal.
+
+    Parameters
+    ----------
+    path
+        Name or path, of any system.
+
+    Returns
+    -------
+    key
+        To be compared with other keys of this function only.
+    """
+    text = os.fspath(path)
+    folded = text.replace("\\", "/").replace("/", "\0").casefold()  # a folder comes before longer names
+    if not folded.isascii():
+        folded = unicodedata.normalize("NFC", folded)
+    return _DIGITS.sub(_comparable, folded), text
+
+
+def _comparable(found: re.Match[str]) -> str:
+    """
+    Return a number as text that compares as the number does, and as a digit with other text.
+
+    Of two numbers without leading zeros the longer is the larger, so their length comes first. `int` would refuse
+    numbers of many digits.
+    """
+    digits = found[0]
+    if not digits.isascii():
+        digits = "".join(str(unicodedata.decimal(digit)) for digit in digits)
+    digits = digits.lstrip("0")
+    blocks, rest = divmod(len(digits), _BLOCK)
+    return f"0{chr(_BLOCK) * blocks}{chr(rest)}{digits}"

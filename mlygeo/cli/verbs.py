@@ -266,7 +266,7 @@ VERBS = (
     _on_photos(
         "extract-sequence-data",
         "extract_sequence_data",
-        "Unit of process: cut photos into sequences, derive headings, flag duplicates.",
+        "Unit of process: cut photos into sequences, flag duplicates, derive headings.",
         "mlygeo extract-sequence-data DCIM --cutoff-distance 100 --cutoff-time 120",
     ),
     _on_photos(
@@ -295,7 +295,7 @@ VERBS = (
     Verb(
         "cut",
         "cut",
-        "Cut images into sequences, derive headings, flag duplicates.",
+        "Cut images into sequences, flag duplicates, derive headings.",
         "mlygeo cut images.parquet --cutoff-distance 100 -o cut.parquet",
         "cut.parquet",
         "File for the images frame; its ending tells the format.",

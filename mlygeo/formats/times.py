@@ -54,7 +54,7 @@ OFFSETS_H = (
 )  # fmt: skip
 """Offsets from UTC that were in use since 1995, hours (IANA time zone database)."""
 
-NO_ZONE = "its time says no zone, taken as UTC"
+NO_ZONE = "no time zone, taken as UTC"
 """What is in doubt about a time whose offset from UTC is unknown."""
 
 _ZONES_US = (EASTERNMOST_S - WESTERNMOST_S) * SECOND_US
@@ -585,6 +585,9 @@ def _contradiction(gps_us: int, why: str | None, clock: Reading, now_us: int, do
         if clock.us - gps_us > LATER_US:
             doubts.append(f"{said}: the clock's time was taken, since what loses its time falls back")
             return clock.us, source
+    elif why is not None and _agree(clock.us - gps_us, clock):
+        doubts.append(f"its time {shown(gps_us)} is {why}")
+        return gps_us, "gps"
     doubts.append(f"{said}: the GPS time was taken" + ("" if why is None else f", which is {why}"))
     return gps_us, "gps"
 

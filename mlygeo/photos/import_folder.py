@@ -38,7 +38,10 @@ GONE = "the file is gone; it was there when it was read"
 OWNED = {
     "user": ("user_name", "organization_name", "organization_key", "private"),
     "meta-data": ("make", "model", "exif_orientation", "camera_uuid", "gps_accuracy_m", "filename", "meta_tags"),
-    "geotag": ("captured_at", "geometry", "altitude", "geotag_angle", "compass_angle", "track_gap_s", "error"),
+    "geotag": (
+        *("captured_at", "geometry", "altitude", "geotag_angle", "compass_angle"),
+        *("track_gap_s", "error", "warning", "time_source"),
+    ),
     "sequence": ("sequence_id", "compass_angle", "is_duplicate", "duplicate_of", "problem"),
 }
 """The columns that each unit writes. A row belongs to a unit until the unit is run again."""
@@ -148,6 +151,7 @@ class PhotoImport:
 
         from mlygeo import store
         from mlygeo.readers.photos import find_photos, read_photos
+        from mlygeo.spatial.ordering import natural_ranks
 
         paths, self.left_out = find_photos(self.root, skip_subfolders=self.skip_subfolders)
         stored = self._stored(PHOTOS_FILE)
@@ -173,7 +177,8 @@ class PhotoImport:
             raise FileError(f"there is no photo in {self.root}{others}", hint="JPEG files are taken")
         photos = joined(parts)
         photos["folder"] = pd.Series([os.path.dirname(path) for path in photos["first_path"]], dtype="str")  # noqa: PTH120
-        photos = photos.sort_values(["folder", "first_path"], kind="stable", ignore_index=True)
+        order = np.lexsort([natural_ranks(photos[column]) for column in ("first_path", "folder")])
+        photos = photos.iloc[order].reset_index(drop=True)
         photos.attrs = {}
         if not dry_run and (len(wanted) or stored is None or len(photos) != len(stored)):
             store.write_frame(photos, self.folder / PHOTOS_FILE)

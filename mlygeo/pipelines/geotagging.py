@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from mlygeo import places
 from mlygeo.errors import FileError, InputError
 from mlygeo.pipelines.job import Job, counted, public, public_with, version
 from mlygeo.pipelines.options import Cutting, Geotagging
@@ -104,12 +105,16 @@ def geotag_photos(
         "placed": len(tagged) - len(failed),
         "failed": len(failed),
         "reasons": {str(kind): int(count) for kind, count in kinds.items()},
+        "problems": steps.problems_of(_warnings(tagged)),
+        "left_out": steps.left_out_of(found, found.attrs.get("pictures_passed_over", 0)),
+        "without_time_zone": int(steps.without_zone(tagged).sum()),
         "failed_files": failed,
         "version": version(),
     }
     headline = f"{summary['placed']:,} of {counted(len(tagged), 'photo')} have a time and a position"
     if failed:
         headline += "; " + ", ".join(f"{count:,} {kind}" for kind, count in summary["reasons"].items())
+    headline = "\n".join([headline, *steps.doubts(summary, column="warning")])
     return Job(lambda: tagged, summary, headline, lambda path: [store.write_frame(tagged, path)], list(failed))
 
 
@@ -130,7 +135,7 @@ def cut(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Cut images into sequences, derive headings, flag duplicates and what looks wrong, and split at 500.
+    Cut images into sequences, flag duplicates, derive headings, split at 500, and flag what looks wrong.
 
     What `extract_sequence_data` does to a folder, for a frame; nothing is kept or written into photos.
 
@@ -176,7 +181,9 @@ def cut(
         "length_m": round(float(sequences["length_m"].fillna(0).sum()), 1),
         "duplicates": int(made["is_duplicate"].sum()),
         "without_sequence": int(made["sequence_id"].isna().sum()),
-        "problems": int(made["problem"].notna().sum()),
+        "problems": steps.problems_of(made["problem"]),
+        "left_out": steps.left_out_of(found, found.attrs.get("pictures_passed_over", 0)),
+        "without_time_zone": int(steps.without_zone(made).sum()),
         "version": version(),
     }
     headline = (
@@ -185,6 +192,7 @@ def cut(
     )
     if summary["without_sequence"]:
         headline += f"; {counted(summary['without_sequence'], 'image')} without time or position in none"
+    headline = "\n".join([headline, *steps.doubts(summary)])
     return Job(lambda: made, summary, headline, lambda path: [store.write_frame(made, path)])
 
 
@@ -259,6 +267,13 @@ def _images(
     return frames.conform(found, frames.IMAGES), Path.cwd()
 
 
+def _warnings(images: gpd.GeoDataFrame) -> Any:
+    """Return what is in doubt about images that can be used."""
+    if "warning" not in images.columns:
+        return _nothing(images)
+    return images["warning"].where(images["error"].isna())
+
+
 def _nothing(images: gpd.GeoDataFrame) -> Any:
     from mlygeo import dtypes
 
@@ -267,10 +282,11 @@ def _nothing(images: gpd.GeoDataFrame) -> Any:
 
 def _found(folder: Path, endings: tuple[str, ...]) -> list[Path]:
     """Return the files below a folder that end so, but for hidden ones."""
-    return sorted(
+    inside = (
         file
         for file in folder.rglob("*")
         if file.name.lower().endswith(endings)
         and file.is_file()
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)
     )
+    return sorted(inside, key=places.natural_key)

@@ -96,10 +96,10 @@ def process(
     Process photos: geotag them, cut them into sequences, flag duplicates, and write what is found into them.
 
     Reads the photos of a folder, gives them positions (their own, or from a track or videos), cuts them
-    into sequences, derives missing headings, flags duplicates and what looks wrong, and writes the image
-    description into each photo that is ready. Three files are kept beside them: `images.parquet` with all
-    photos, the failed with their reason, `sequences.parquet` with a line for each sequence, and
-    `mapillary_image_description.json`, which the official tools read too. Photos are replaced one by one
+    into sequences, flags duplicates, derives missing headings along the photos kept, flags what looks wrong,
+    and writes the image description into each photo that is ready. Three files are kept beside them:
+    `images.parquet` with all photos, the failed with their reason, `sequences.parquet` with a line for each
+    sequence, and `mapillary_image_description.json`, which the official tools read too. Photos are replaced one by one
     and only by whole ones; run again, it goes on from where it stopped, and starts from what photos said
     when they were first read. Photos that are uploaded already are not written into again.
 
@@ -384,6 +384,7 @@ def run_units(
         images = work(run)
         if not run.files:
             run.save(images)
+    images.attrs["left_out"] = place.left_out
     summary = steps.summary_of(images, passed_over=place.passed_over, files=run.files)
     said, failed = steps.headline(summary), list(summary["failed_files"])
     return Job(lambda: images, summary, said, lambda _: run.files, failed)
@@ -602,10 +603,11 @@ def extract_sequence_data(
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
-    Cut photos into sequences, derive headings, flag duplicates: a unit of `process`.
+    Cut photos into sequences, flag duplicates, derive headings: a unit of `process`.
 
-    Photos of one folder and camera are cut where the gap to the next is too large, and split at
-    `max_images`.
+    Photos of one folder and camera (make, model, serial number and size of its pictures) are cut where the gap to
+    the next is too large, and split at `max_images`, 6 gigapixels and 110 GiB. Photos without a heading are taken
+    to look in the direction of travel: within `duplicate_distance` of the last photo kept they are duplicates.
 
     Returns
     -------

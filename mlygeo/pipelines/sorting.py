@@ -278,8 +278,13 @@ def _targets(images: gpd.GeoDataFrame, known: gpd.GeoDataFrame, place: PhotoImpo
 
 def _in_time(images: gpd.GeoDataFrame) -> list[str]:
     """Return the sequences in the order of their first images."""
+    import numpy as np
+
+    from mlygeo.spatial.ordering import natural_ranks
+
     placed = images[images["sequence_id"].notna()]
-    names: list[str] = placed.groupby("sequence_id")["captured_at"].min().sort_values(kind="stable").index.tolist()
+    order = np.lexsort((natural_ranks(placed["path"]), placed["captured_at"].to_numpy(dtype="datetime64[ms]")))
+    names: list[str] = placed["sequence_id"].iloc[order].drop_duplicates().tolist()
     return names
 
 

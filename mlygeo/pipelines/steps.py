@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import InputError
+from mlygeo.formats.times import NO_ZONE
 from mlygeo.pipelines.job import counted, version
 from mlygeo.pipelines.options import TURNS
 
@@ -36,6 +37,8 @@ NO_TIME = "no capture time in the photo"
 
 NO_POSITION = "no position in the photo"
 
+WHOLE_SECOND = "its time has no fraction of a second; placed by its name among photos that have one"
+
 GROUPS = {"string": "strings", "double": "doubles", "long": "longs", "date": "dates", "boolean": "booleans"}
 """Types of custom meta data, and the part of MAPMetaTags that holds them."""
 
@@ -47,9 +50,34 @@ REASONS_SHOWN = 4
 
 FILES_SHOWN = 5
 
-_KINDS = (
-    (re.compile(r"captured .* (before the track starts|after the track ends)"), "outside the track"),
-    (re.compile(r"captured in a gap of"), "in a gap of the track"),
+ZONELESS = ("clock", "filename")
+"""Sources of times that have no offset from UTC; `local` is the same, taken as local time."""
+
+OTHER_PICTURES = "pictures of other kinds"
+
+_KINDS = tuple(
+    (re.compile(pattern), kind)
+    for pattern, kind in (
+        (r"captured .* (before the track starts|after the track ends)", "outside the track"),
+        (r"captured in a gap of", "in a gap of the track"),
+        (r"captured .* most images of its folder", "dated years from the others"),
+        (r"captured .* against their numbers", "dated against their file numbers"),
+        (r".*weeks were added", "with a roll-over of the GPS week number"),
+        (r".*GPS date was corrected", "with a GPS date a day off"),
+        (r"GPS says .*, its clock ", "whose GPS and clock contradict each other"),
+        (r"its clock is .* its GPS time", "whose GPS and clock contradict each other"),
+        (r".*before 1995", "dated before 1995"),
+        (r".*in the future", "dated in the future"),
+        (r"it also says ", "with several times that differ"),
+        (r".*Buddhist calendar", "with a year of the Buddhist calendar"),
+        (r".* km/h ", "too fast"),
+        (r".*zig-zag", "zig-zag"),
+        (r".*have this capture time", "same capture time"),
+        (r"position \(0, 0\)", "position (0, 0)"),
+        (re.escape(NO_ZONE), "without a time zone"),
+        (r"no time zone, taken as that of its place", "without a time zone, taken as that of their places"),
+        (r"no time zone, taken as that of this machine", "without a time zone, taken as that of this machine"),
+    )
 )
 
 
@@ -150,7 +178,10 @@ def with_places(
     from mlygeo.readers.photos import in_local_time
 
     if how.local_time:
+        local = images["time_source"].isin(ZONELESS)
         images = in_local_time(images)
+        images = images.assign(time_source=images["time_source"].mask(local, "local"))
+    images = _with_whole_seconds_placed(images)
     if track is None:
         images = _with_offsets(images, how)
     elif by_folder:
@@ -158,6 +189,20 @@ def with_places(
     else:
         images = _on_track(images, how, track)
     return checked(images.assign(geotag_angle=images["compass_angle"]))
+
+
+def _with_whole_seconds_placed(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return images with photos that lack the fraction of their second placed in their burst, and a warning there."""
+    from mlygeo import dtypes
+    from mlygeo.spatial import times
+
+    placed = times.place_whole_seconds(images)
+    if placed is images:
+        return images
+    moved = placed["captured_at"].notna() & placed["captured_at"].ne(images["captured_at"])
+    warning = images["warning"] if "warning" in images.columns else dtypes.nulls("str", len(images), images.index)
+    text = (warning + "; ").fillna("") + WHOLE_SECOND
+    return placed.assign(warning=warning.mask(moved, text).astype("str"))
 
 
 def _with_offsets(images: gpd.GeoDataFrame, how: Geotagging) -> gpd.GeoDataFrame:
@@ -251,11 +296,13 @@ def with_sequences(images: gpd.GeoDataFrame, photos: gpd.GeoDataFrame, cutting: 
     cutting
         The options.
     """
+    from mlygeo.spatial.ordering import CAMERA
+
     cut = images.assign(
         compass_angle=images["geotag_angle"],
         path=photos["first_path"],
         folder=photos["folder"],
-        **{column: photos[column] for column in ("make", "model", "camera_uuid") if column in photos.columns},
+        **{column: photos[column] for column in CAMERA if column in photos.columns},
     )
     cut = cut_and_flagged(cut, cutting)
     now = dict(zip(photos["first_path"], photos["path"], strict=True))
@@ -270,24 +317,45 @@ def with_sequences(images: gpd.GeoDataFrame, photos: gpd.GeoDataFrame, cutting: 
 
 
 def cut_and_flagged(images: gpd.GeoDataFrame, cutting: Cutting) -> gpd.GeoDataFrame:
-    """Return images with sequences, derived headings, duplicates and problems, in the order of the older tools."""
+    """
+    Return images with sequences, duplicates, derived headings and problems.
+
+    Duplicates are flagged by the headings that photos or track give, and headings derived over the images kept:
+    between images of a camera that rests, directions are those of errors of its GPS.
+    """
     from mlygeo import dtypes
     from mlygeo.spatial.checks import check_images
     from mlygeo.spatial.duplicates import flag_duplicates
     from mlygeo.spatial.sequences import cut_sequences, interpolate_directions, split_sequences
 
     images = cut_sequences(images, cutoff_distance=cutting.cutoff_distance, cutoff_time=cutting.cutoff_time)
-    images = interpolate_directions(images, offset_angle=cutting.offset_angle, overwrite=cutting.interpolate_directions)
     if cutting.keep_duplicates:
         images = images.assign(
             is_duplicate=np.zeros(len(images), dtype=bool), duplicate_of=dtypes.nulls("str", len(images), images.index)
         )
     else:
         images = flag_duplicates(
-            images, duplicate_distance=cutting.duplicate_distance, duplicate_angle=cutting.duplicate_angle
+            images,
+            duplicate_distance=cutting.duplicate_distance,
+            duplicate_angle=cutting.duplicate_angle,
+            without_heading="travel",
         )
+    images = interpolate_directions(images, offset_angle=cutting.offset_angle, overwrite=cutting.interpolate_directions)
     images = split_sequences(images, max_images=cutting.max_images)
-    return check_images(images, max_speed=cutting.max_speed)
+    doubted = images
+    if (zoneless := without_zone(images)).any():
+        warning = images["warning"] if "warning" in images.columns else _all(None, images)
+        unsaid = zoneless & ~warning.fillna("").str.contains(NO_ZONE, regex=False).to_numpy(dtype=bool)
+        doubted = images.assign(warning=warning.mask(unsaid, (warning + "; ").fillna("") + NO_ZONE))
+    checked = check_images(doubted, max_speed=cutting.max_speed, now=datetime.now(UTC))
+    return images.assign(problem=checked["problem"])
+
+
+def without_zone(images: gpd.GeoDataFrame) -> Any:
+    """Return which images have a time that tells no zone and was taken as UTC."""
+    if "time_source" not in images.columns:
+        return np.zeros(len(images), dtype=bool)
+    return (images["captured_at"].notna() & images["time_source"].isin(ZONELESS)).to_numpy(dtype=bool)
 
 
 def _all(value: str | None, images: pd.DataFrame) -> Any:
@@ -424,6 +492,45 @@ def kind_of(error: str) -> str:
     return re.sub(r"(?<![A-Za-z\d])\d[\d.,]*", "N", text)
 
 
+def problems_of(texts: pd.Series) -> dict[str, int]:
+    """Return kinds of problems, and how many images have one, from explanations that are separated by "; "."""
+    kinds = texts.dropna().map(lambda text: list(dict.fromkeys(map(kind_of, text.split("; "))))).explode()
+    return {str(kind): int(count) for kind, count in kinds.value_counts().items()}
+
+
+def left_out_of(images: gpd.GeoDataFrame, passed_over: int = 0) -> dict[str, int]:
+    """
+    Return the reasons for what was left out when images were read, and how much.
+
+    Parameters
+    ----------
+    images
+        From `read_photos`: `attrs["left_out"]` are reasons and counts.
+    passed_over
+        Number of pictures of other kinds, where that does not say it.
+    """
+    known = {str(reason): int(count) for reason, count in (images.attrs.get("left_out") or {}).items() if count}
+    are_known = OTHER_PICTURES in known or any(reason.startswith("pictures ") for reason in known)
+    return known if are_known or not passed_over else {OTHER_PICTURES: passed_over, **known}
+
+
+def doubts(summary: dict[str, Any], *, column: str = "problem") -> list[str]:
+    """Return lines about what was left out, and what is in doubt, with the column that says more."""
+    lines = []
+    if zoneless := summary["without_time_zone"]:
+        lines.append(
+            f"{counted(zoneless, 'photo')} {'says' if zoneless == 1 else 'say'} no time zone; taken as UTC;"
+            " `local_time` takes that of the place"
+        )
+    problems = {kind: count for kind, count in summary["problems"].items() if kind != kind_of(NO_ZONE)}
+    if left_out := summary["left_out"]:
+        lines.append(f"left out: {', '.join(f'{reason} ({count:,})' for reason, count in left_out.items())}")
+    if problems:
+        shown = ", ".join(f"{count:,} {kind}" for kind, count in problems.items())
+        lines.append(f"worth a look (column {column}): {shown}")
+    return lines
+
+
 def summary_of(images: gpd.GeoDataFrame, *, passed_over: int, files: list[Path]) -> dict[str, Any]:
     """Return the summary of a frame of an import, JSON."""
     from mlygeo.spatial.sequences import summarise
@@ -432,14 +539,15 @@ def summary_of(images: gpd.GeoDataFrame, *, passed_over: int, files: list[Path])
     ready = images["error"].isna() & ~images["is_duplicate"]
     sequences = summarise(images[ready]) if ready.any() else None
     kinds = errors.map(kind_of).value_counts()
-    problems = images["problem"].dropna().map(_kinds_of_problem).explode().value_counts()
     return {
         "photos": len(images),
         "ready": int(ready.sum()),
         "duplicates": int(images["is_duplicate"].sum()),
         "failed": len(errors),
         "reasons": {str(kind): int(count) for kind, count in kinds.items()},
-        "problems": {str(kind): int(count) for kind, count in problems.items()},
+        "problems": problems_of(images["problem"]),
+        "left_out": left_out_of(images, passed_over),
+        "without_time_zone": int(without_zone(images).sum()),
         "sequences": 0 if sequences is None else len(sequences),
         "length_m": 0.0 if sequences is None else round(float(sequences["length_m"].fillna(0).sum()), 1),
         "exif_written": int(images["exif_written"].sum()),
@@ -477,9 +585,7 @@ def headline(summary: dict[str, Any]) -> str:
         lines += [f"  {path}: {error}" for path, error in list(summary["failed_files"].items())[:FILES_SHOWN]]
         if summary["failed"] > FILES_SHOWN:
             lines.append(f"  … the others, with their reasons, are in {_first(summary['files'], 'images.parquet')}")
-    if summary["problems"]:
-        shown = ", ".join(f"{count:,} {kind}" for kind, count in summary["problems"].items())
-        lines.append(f"worth a look (column problem): {shown}")
+    lines += doubts(summary)
     if summary["files"]:
         lines.append("  ".join(summary["files"]))
     return "\n".join(lines)
@@ -487,19 +593,3 @@ def headline(summary: dict[str, Any]) -> str:
 
 def _first(files: list[str], name: str) -> str:
     return next((file for file in files if file.endswith(name)), name)
-
-
-def _kinds_of_problem(text: str) -> list[str]:
-    found = []
-    for part in text.split("; "):
-        if "km/h" in part:
-            found.append("too fast")
-        elif "zig-zag" in part:
-            found.append("zig-zag")
-        elif "have this capture time" in part:
-            found.append("same capture time")
-        elif "(0, 0)" in part:
-            found.append("position (0, 0)")
-        else:
-            found.append(kind_of(part))
-    return found

@@ -353,9 +353,8 @@ def _files(paths: list[Path], *, skip_subfolders: bool) -> list[Path]:
         if path.is_dir():
             inside = path.glob("*") if skip_subfolders else path.rglob("*")
             wanted = video.ENDINGS | LOGS
-            found.update(
-                dict.fromkeys(sorted(file for file in inside if file.suffix.lower() in wanted and file.is_file()))
-            )
+            files = [file for file in inside if file.suffix.lower() in wanted and file.is_file()]
+            found.update(dict.fromkeys(sorted(files, key=places.natural_key)))
         else:
             found[path] = None
     if not found:

@@ -252,18 +252,19 @@ def _shift(zone: str, quarter: int) -> tuple[np.timedelta64, str]:
     utc_s, doubt = times.from_local(wall_s, zone)
     if utc_s is None:
         return np.timedelta64(0, "ms"), times.NO_ZONE
-    said = f"its time says no zone, taken as that of {f'its place ({zone})' if zone else 'this machine'}"
+    said = f"no time zone, taken as that of {f'its place ({zone})' if zone else 'this machine'}"
     return np.timedelta64((utc_s - wall_s) * 1000, "ms"), said if doubt is None else f"{said}, {doubt}"
 
 
 def _walk(folder: str, left_out: dict[str, int], *, skip_subfolders: bool) -> Iterator[str]:
     """Yield the files below a folder: its own files by name, then those of each subfolder by name."""
     for root, subfolders, names in os.walk(folder, onerror=places.unlisted):
-        subfolders[:] = [] if skip_subfolders else sorted(name for name in subfolders if not name.startswith("."))
+        subfolders[:] = [] if skip_subfolders else [name for name in subfolders if not name.startswith(".")]
+        subfolders.sort(key=places.natural_key)
         for name in subfolders:
             if os.path.islink(os.path.join(root, name)):  # noqa: PTH114, PTH118 - as below
                 _count(left_out, LINKS)
-        for name in sorted(names):
+        for name in sorted(names, key=places.natural_key):
             if not name.startswith("."):
                 yield os.path.join(root, name)  # noqa: PTH118 - many paths
             elif name.lower().endswith(ENDINGS):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlygeo.arrays import Flags, Floats, Rows
-
+    from mlygeo.spatial.ordering import Order
 
 LOG = logging.getLogger("mlygeo.spatial.duplicates")
 
 DUPLICATE_DISTANCE_M = 0.1
 DUPLICATE_ANGLE = 5.0
+
+WithoutHeading = Literal["keep", "travel"]
+"""What `flag_duplicates` makes of images without a heading."""
 
 FEW_CHAINS = 64
 """With fewer chains than this, a round over arrays costs more than looking at their next rows one by one."""
@@ -39,15 +43,19 @@ def flag_duplicates(
     *,
     duplicate_distance: float = DUPLICATE_DISTANCE_M,
     duplicate_angle: float = DUPLICATE_ANGLE,
+    without_heading: WithoutHeading = "keep",
 ) -> gpd.GeoDataFrame:
     """
     Flag images taken at the position and heading of the last kept image of their sequence.
 
     In each sequence, in time order, the first image is kept. Each further one is a duplicate of the last
     image *kept* if it is at most `duplicate_distance` away from it and its heading differs by at most
-    `duplicate_angle`; otherwise it is kept. So a camera that creeps along is not swallowed whole. An
-    image without a heading is no duplicate and has none: derive headings first, with
-    `interpolate_directions`. Nothing is dropped and no position is rounded.
+    `duplicate_angle`; otherwise it is kept. So a camera that creeps along is not swallowed whole. Nothing
+    is dropped and no position is rounded.
+
+    Headings are those of the photos or of a track. Derive missing ones after this, with
+    `interpolate_directions`: derived before, those of a camera that rests are directions between errors
+    of its GPS.
 
     Parameters
     ----------
@@ -57,6 +65,11 @@ def flag_duplicates(
         Largest distance of a duplicate, metres (geodesic, WGS 84).
     duplicate_angle
         Largest difference of headings, degrees, the shorter way round.
+    without_heading
+        Images without a heading: "keep" means that they are no duplicates and have none. "travel" takes
+        them to look in the direction of travel, so within `duplicate_distance` of the image kept they look
+        where that one looks, and the distance alone decides; in a sequence that never moves there is no
+        such direction, and they are kept.
 
     Returns
     -------
@@ -69,12 +82,12 @@ def flag_duplicates(
     FrameError
         If a column is missing or has another dtype.
     InputError
-        If a limit is negative or not a number.
+        If a limit is negative or not a number, or `without_heading` has no such value.
 
     Notes
     -----
-    The rule is that of mapillary_tools, save that there an image without a heading is compared by its
-    distance alone.
+    The rule is that of mapillary_tools, which takes images without a heading as "travel" does, in sequences
+    that never move too.
 
     Examples
     --------
@@ -87,9 +100,14 @@ def flag_duplicates(
     for option, value in (("duplicate_distance", duplicate_distance), ("duplicate_angle", duplicate_angle)):
         if not value >= 0:
             raise InputError(f"`{option}` must be 0 or more, not {value}")
+    if without_heading not in get_args(WithoutHeading):
+        raise InputError(f"`without_heading` must be one of {', '.join(get_args(WithoutHeading))}")
     order = ordering.by_time(images, ("sequence_id",))
     heading = order.sort(images["compass_angle"].to_numpy(dtype=np.float64))
-    keeper = _keepers(order.lon, order.lat, heading, order.first, limit_m=duplicate_distance, angle=duplicate_angle)
+    free = _in_travel(order, heading) if without_heading == "travel" else None
+    keeper = _keepers(
+        *(order.lon, order.lat, heading, order.first), limit_m=duplicate_distance, angle=duplicate_angle, free=free
+    )
     duplicate = order.unsort(keeper >= 0, np.zeros(len(images), dtype=bool))
     kept = keeper if order.rows is None else np.where(keeper >= 0, order.rows[keeper], -1)
     kept = order.unsort(kept, np.full(len(images), -1))
@@ -104,7 +122,28 @@ def flag_duplicates(
     return images.assign(is_duplicate=duplicate, duplicate_of=original)
 
 
-def _keepers(lon: Floats, lat: Floats, heading: Floats, first: Flags, *, limit_m: float, angle: float) -> Rows:
+def _in_travel(order: Order, heading: Floats) -> Flags | None:
+    """Return which images have no heading, in sequences that move; None where none are."""
+    unknown = np.isnan(heading)
+    if not unknown.any():
+        return None
+    step = np.zeros(len(order), dtype=bool)
+    step[1:] = (order.lon[1:] != order.lon[:-1]) | (order.lat[1:] != order.lat[:-1])
+    step &= ~order.first
+    moves: Flags = np.logical_or.reduceat(step, order.starts())[np.cumsum(order.first) - 1]
+    return unknown & moves
+
+
+def _keepers(
+    lon: Floats,
+    lat: Floats,
+    heading: Floats,
+    first: Flags,
+    *,
+    limit_m: float,
+    angle: float,
+    free: Flags | None = None,
+) -> Rows:
     """
     Return the row that each row is a duplicate of, -1 where it is kept: the array floor of `flag_duplicates`.
 
@@ -116,6 +155,8 @@ def _keepers(lon: Floats, lat: Floats, heading: Floats, first: Flags, *, limit_m
         Which of them are the first of their sequence.
     limit_m, angle
         Limits of a duplicate.
+    free
+        Images that the distance alone decides on, whatever the heading of the other.
     """
     keeper = np.full(len(lon), -1, dtype=np.int64)
     if len(lon) < 2:
@@ -124,7 +165,9 @@ def _keepers(lon: Floats, lat: Floats, heading: Floats, first: Flags, *, limit_m
     # most twice the limits; whatever is farther from the image before is kept, and starts a chain of its own.
     candidate = np.zeros(len(lon), dtype=bool)
     candidate[1:] = ~first[1:]
-    _turn_within(heading, 2 * angle + 1e-9, candidate)
+    # Two duplicates of a free image may look anywhere.
+    if free is None:
+        _turn_within(heading, 2 * angle + 1e-9, candidate)
     reach = 2 * limit_m + geodesy.TOLERANCE_M
     chosen = np.flatnonzero(candidate)
     if len(chosen) > len(lon) // 4:
@@ -136,23 +179,29 @@ def _keepers(lon: Floats, lat: Floats, heading: Floats, first: Flags, *, limit_m
     edge = np.diff(candidate, prepend=False, append=False)
     bounds = np.flatnonzero(edge)
     begin, end = bounds[::2], bounds[1::2]
-    test = _Test(lon, lat, heading, limit_m, angle)
+    free = np.zeros(len(lon), dtype=bool) if free is None else free
+    test = _Test(lon, lat, heading, free, limit_m, angle)
     rest = _advance_together(test, begin, end, keeper)
     for anchor, at, stop in zip(*(part.tolist() for part in rest), strict=True):
         _advance_alone(test, anchor, at, stop, keeper)
     return keeper
 
 
+@dataclass(frozen=True)
 class _Test:
     """Decides for pairs of rows whether the second is a duplicate of the first."""
 
-    def __init__(self, lon: Floats, lat: Floats, heading: Floats, limit_m: float, angle: float) -> None:
-        self.lon, self.lat, self.heading = lon, lat, heading
-        self.limit_m, self.angle = limit_m, angle
+    lon: Floats
+    lat: Floats
+    heading: Floats
+    free: Flags
+    limit_m: float
+    angle: float
 
     def __call__(self, kept: Rows, rows: Rows) -> Flags:
         lon, lat = self.lon, self.lat
         same = _turn(self.heading[rows], self.heading[kept]) <= self.angle
+        same |= self.free[rows] | self.free[kept]
         same &= ~geodesy.farther(lon[kept], lat[kept], lon[rows], lat[rows], self.limit_m)
         return same
 
@@ -213,13 +262,14 @@ def _advance_alone(test: _Test, kept: int, at: int, end: int, keeper: Rows) -> N
     while at < end:
         stop = min(at + BLOCK, end)
         # Lists, because reading numbers from an array one by one is slow.
-        lon, lat, heading = (part[at:stop].tolist() for part in (test.lon, test.lat, test.heading))
+        lon, lat, heading, free = (part[at:stop].tolist() for part in (test.lon, test.lat, test.heading, test.free))
         kept_lon, kept_lat, kept_heading = float(test.lon[kept]), float(test.lat[kept]), float(test.heading[kept])
+        kept_free = bool(test.free[kept])
         east, north, slack = _scale(kept_lat, test.limit_m)
         run, row = 0, at
-        for x, y, h in zip(lon, lat, heading, strict=True):
+        for x, y, h, f in zip(lon, lat, heading, free, strict=True):
             turn = abs(h - kept_heading) % 360.0
-            same = min(turn, 360.0 - turn) <= test.angle
+            same = f or kept_free or min(turn, 360.0 - turn) <= test.angle
             if same:
                 step = abs(x - kept_lon)
                 apart = math.hypot(min(step, 360.0 - step) * east, (y - kept_lat) * north)
@@ -233,7 +283,7 @@ def _advance_alone(test: _Test, kept: int, at: int, end: int, keeper: Rows) -> N
                 if run == LONG_RUN:
                     break
             else:
-                kept, kept_lon, kept_lat, kept_heading = row, x, y, h
+                kept, kept_lon, kept_lat, kept_heading, kept_free = row, x, y, h, f
                 east, north, slack = _scale(kept_lat, test.limit_m)
                 run = 0
                 row += 1

@@ -1,8 +1,8 @@
 """
 Images ordered by group and time: the arrays that cutting, headings and duplicates share.
 
-Equal times are ordered by file name, then by path, then by id. Images without a time or a position,
-and images with an `error`, are not part of the order.
+Equal times are ordered by file name, then by path (both in natural order, `places.natural_key`), then by
+id. Images without a time or a position, and images with an `error`, are not part of the order.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mlygeo import frames
 from mlygeo.arrays import in_threads
+from mlygeo.places import natural_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 13
 
-CAMERA = ("make", "model", "camera_uuid")
-"""Columns that identify a camera, where a frame has them."""
+DEVICE = ("make", "model", "camera_uuid")
+"""Columns that identify a device, where a frame has them."""
+
+CAMERA = (*DEVICE, "width", "height")
+"""Columns that identify a camera, where a frame has them: a device may have several, of other sizes of pictures."""
 
 TIMED = frames.IMAGES.only("captured_at")
 """What every function on images in time order needs."""
@@ -63,6 +67,12 @@ class Order:
     def __len__(self) -> int:
         """Return the number of images in the order."""
         return len(self.first)
+
+    def only(self, chosen: Flags) -> Order:
+        """Return the order of some of the images, flagged in this order."""
+        group = np.cumsum(self.first)[chosen]
+        rows = np.flatnonzero(chosen) if self.rows is None else self.rows[chosen]
+        return Order(rows, np.diff(group, prepend=0) != 0, self.time_ms[chosen], self.lon[chosen], self.lat[chosen])
 
     def starts(self) -> Rows:
         """Return where groups start."""
@@ -99,8 +109,7 @@ def by_time(images: gpd.GeoDataFrame, groups: Sequence[str], *, placed: bool = T
     order
         Groups in no particular order.
     """
-    groups = [name for name in groups if name in images.columns]
-    code = _codes(images, groups)
+    code = group_codes(images, groups)
     time = milliseconds(images["captured_at"])
     lon, lat = _positions(images)
     usable = images["captured_at"].notna().to_numpy()
@@ -108,7 +117,7 @@ def by_time(images: gpd.GeoDataFrame, groups: Sequence[str], *, placed: bool = T
         usable = usable & np.isfinite(lon) & np.isfinite(lat)
         if "error" in images.columns:
             usable = usable & images["error"].isna().to_numpy()
-    if "sequence_id" in groups:
+    if "sequence_id" in groups and "sequence_id" in images.columns:
         usable = usable & images["sequence_id"].notna().to_numpy()
     rows = None if usable.all() else np.flatnonzero(usable)
     if rows is not None:
@@ -131,6 +140,24 @@ def by_time(images: gpd.GeoDataFrame, groups: Sequence[str], *, placed: bool = T
     return Order(rows, first, time, lon, lat)
 
 
+def group_codes(images: gpd.GeoDataFrame, groups: Sequence[str]) -> Rows:
+    """Number the groups of rows; equal numbers, equal values. Columns that the frame lacks are ignored."""
+    import pandas as pd
+
+    groups = [name for name in groups if name in images.columns]
+
+    code = np.zeros(len(images), dtype=np.int64)
+    for name in groups:
+        numbers, values = pd.factorize(images[name], use_na_sentinel=False)
+        if len(values) < 2:
+            continue
+        code = code * len(values) + numbers
+        if len(groups) > 1:
+            # Renumbered, so that products of several columns cannot overflow.
+            code = pd.factorize(code)[0].astype(np.int64)
+    return code
+
+
 def milliseconds(times: pd.Series) -> Rows:
     """Return times as milliseconds since 1970; NaT is the lowest number there is."""
     return times.to_numpy(dtype="datetime64[ms]").view(np.int64)
@@ -146,6 +173,18 @@ def datetimes(time_ms: Rows, index: pd.Index) -> pd.Series:
 def names(paths: pd.Series) -> pd.Series:
     """Return the file names of paths of any system."""
     return paths.str.rsplit("/", n=1).str[-1].str.rsplit("\\", n=1).str[-1]
+
+
+def natural_ranks(texts: pd.Series) -> Rows:
+    """Return numbers that are in order as the texts are in natural order; equal ones for equal texts, -1 for null."""
+    import pandas as pd
+
+    code, values = pd.factorize(texts)
+    rank = np.empty(len(values) + 1, dtype=np.int64)
+    rank[sorted(range(len(values)), key=[natural_key(value) for value in values].__getitem__)] = np.arange(len(values))
+    rank[-1] = -1
+    ranks: Rows = rank[code]
+    return ranks
 
 
 def _positions(images: gpd.GeoDataFrame) -> tuple[Floats, Floats]:
@@ -168,22 +207,6 @@ def _sorted(code: Rows, time: Rows) -> Rows:
     return np.argsort(code * (since.max() + 1) + since, kind="stable")
 
 
-def _codes(images: gpd.GeoDataFrame, groups: Sequence[str]) -> Rows:
-    """Number the groups of rows; equal numbers, equal values."""
-    import pandas as pd
-
-    code = np.zeros(len(images), dtype=np.int64)
-    for name in groups:
-        numbers, values = pd.factorize(images[name], use_na_sentinel=False)
-        if len(values) < 2:
-            continue
-        code = code * len(values) + numbers
-        if len(groups) > 1:
-            # Renumbered, so that products of several columns cannot overflow.
-            code = pd.factorize(code)[0].astype(np.int64)
-    return code
-
-
 def _contiguous(code: Rows) -> bool:
     """Return whether the rows of each group are contiguous."""
     runs = 1 + np.count_nonzero(code[1:] != code[:-1])
@@ -200,18 +223,18 @@ def _by_name(
     if rows is None:
         rows = np.arange(len(code))
     chosen = rows[places]
+    # Groups come in any order, but each run of ties has its own places.
+    run = np.cumsum(np.r_[True, (np.diff(code[places]) != 0) | (np.diff(time[places]) != 0)])
     keys: list[npt.NDArray[Any]] = []
-    if "id" in images.columns:
-        ids = images["id"].iloc[chosen]
-        keys.append(pd.factorize(ids, sort=True)[0])
     if "path" in images.columns:
         paths = images["path"].iloc[chosen]
-        keys += [pd.factorize(paths, sort=True)[0], pd.factorize(names(paths), sort=True)[0]]
+        keys.append(natural_ranks(names(paths)))
+        if pd.DataFrame({"run": run, "name": keys[0]}).duplicated().any():
+            keys.append(natural_ranks(paths))
+    if "id" in images.columns:
+        keys.append(pd.factorize(images["id"].iloc[chosen], sort=True)[0])
     # The last key of lexsort counts most.
-    sort = np.lexsort((*keys, time[places], code[places]))
-    # Groups come in any order, but each run of ties has its own places: sort by where the run begins.
-    run = np.cumsum(np.r_[True, (np.diff(code[places]) != 0) | (np.diff(time[places]) != 0)])
-    sort = sort[np.argsort(run[sort], kind="stable")]
+    sort = np.lexsort((*keys[::-1], run))
     rows, lon, lat = rows.copy(), position[0].copy(), position[1].copy()
     rows[places], lon[places], lat[places] = chosen[sort], lon[places][sort], lat[places][sort]
     return rows, lon, lat

@@ -1,8 +1,8 @@
 """
 Sequences of images: cut by gaps, split by number, headings along them, and a line for each.
 
-The order is that of the older tools: cut, derive headings, flag duplicates
-(`mlygeo.spatial.duplicates`), split.
+The order is that of mapillary_tools: cut, flag duplicates (`mlygeo.spatial.duplicates`), derive headings
+over the images kept, split.
 """
 
 from __future__ import annotations
@@ -32,6 +32,13 @@ CUTOFF_TIME_S = 60.0
 
 MAX_IMAGES = 500
 
+MAX_PIXELS = 6_000_000_000
+
+MAX_BYTES = 110 * 2**30
+
+UNKNOWN_SIDE = 1024
+"""Pixels of a side of pictures of unknown size; this and the two limits before are those of mapillary_tools 0.14.7."""
+
 NAMESPACE = uuid.UUID("6d6c7967-656f-5365-9175-656e63650001")
 """Namespace of the ids of sequences, a version 5 UUID each (RFC 9562)."""
 
@@ -45,12 +52,13 @@ def cut_sequences(
     """
     Cut the images of each folder and camera into sequences, where the gap to the next image is too large.
 
-    Images are sorted by time (ties by file name) within a folder and a camera (`make`, `model` and
-    `camera_uuid`, as far as the frame has these columns). A new sequence starts where the gap to the
+    Images are sorted by time (ties by file name, in natural order) within a folder and a camera (`make`,
+    `model`, `camera_uuid`, `width` and `height`, as far as the frame has these columns; mapillary_tools tells
+    cameras apart by the same). A new sequence starts where the gap to the
     image before exceeds either cutoff; a gap of just the cutoff does not cut. Distances are geodesic
     (WGS 84). Sequences are not yet split by number, see `split_sequences`.
 
-    The id of a sequence is a UUID (version 5) of its first image: path, Mapillary id, time and camera.
+    The id of a sequence is a UUID (version 5) of its first image: path, Mapillary id, time and device.
     So the same input gives the same ids on every run, in any order of the rows, and images added at the
     end do not change the id.
 
@@ -96,19 +104,32 @@ def cut_sequences(
     return cut
 
 
-def split_sequences(images: gpd.GeoDataFrame, *, max_images: int = MAX_IMAGES) -> gpd.GeoDataFrame:
+def split_sequences(
+    images: gpd.GeoDataFrame,
+    *,
+    max_images: int = MAX_IMAGES,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+) -> gpd.GeoDataFrame:
     """
-    Split sequences that are too long, into parts of at most so many images each.
+    Split sequences that are too long, into parts of at most so many images, pixels and bytes each.
 
-    Each part but the last is full. Images that are flagged as duplicates (`is_duplicate`) are not
-    counted, for they are not uploaded; they stay with the image before them.
+    A part ends where the next image would exceed a limit; an image that exceeds one by itself is a part of
+    its own. Images that are flagged as duplicates (`is_duplicate`) are not counted, for they are not uploaded;
+    they stay with the image before them.
 
     Parameters
     ----------
     images
-        Images frame with `captured_at` and `sequence_id`; `is_duplicate` is used where it is there.
+        Images frame with `captured_at` and `sequence_id`; `is_duplicate`, `width`, `height` and `filesize`
+        are used where they are there. Pictures of unknown size count as 1024 by 1024 pixels, as in
+        mapillary_tools; files of unknown size are not counted.
     max_images
         Most images in a sequence; 500 is what the older tools sent at once.
+    max_pixels
+        Most pixels of all images of a sequence, as stored; 6 gigapixels is the limit of mapillary_tools.
+    max_bytes
+        Most bytes of all files of a sequence; 110 GiB is the limit of mapillary_tools.
 
     Returns
     -------
@@ -121,7 +142,7 @@ def split_sequences(images: gpd.GeoDataFrame, *, max_images: int = MAX_IMAGES) -
     FrameError
         If a column is missing or has another dtype.
     InputError
-        If `max_images` is below 1.
+        If a limit is below 1.
 
     Examples
     --------
@@ -129,26 +150,29 @@ def split_sequences(images: gpd.GeoDataFrame, *, max_images: int = MAX_IMAGES) -
     500
     """
     images = frames.check(images, ordering.SEQUENCED)
-    if max_images < 1:
-        raise InputError(f"`max_images` must be 1 or more, not {max_images}")
+    for option, value in (("max_images", max_images), ("max_pixels", max_pixels), ("max_bytes", max_bytes)):
+        if value < 1:
+            raise InputError(f"`{option}` must be 1 or more, not {value}")
     order = ordering.by_time(images, ("sequence_id",))
-    counted = np.ones(len(order), dtype=np.int64)
+    counted = np.ones(len(order), dtype=bool)
     if "is_duplicate" in images.columns:
-        counted -= order.sort(images["is_duplicate"].to_numpy(dtype=bool))
-    number = np.cumsum(counted)
-    starts = order.starts()
-    lengths = np.diff(starts, append=len(order))
-    # Numbers of the counted images within their sequence, from 0; a duplicate has that of the image before.
-    number -= np.repeat(number[starts] - counted[starts], lengths) + 1
-    splits = (counted > 0) & (number % max_images == 0) & (number > 0)
-    if not splits.any():
+        counted = ~order.sort(images["is_duplicate"].to_numpy(dtype=bool))
+    pixels = _whole(images, "width", UNKNOWN_SIDE) * _whole(images, "height", UNKNOWN_SIDE)
+    limits = [(np.ones(len(order), dtype=np.int64), max_images)]
+    limits += [(order.sort(pixels), max_pixels), (order.sort(_whole(images, "filesize", 0)), max_bytes)]
+    splits = _splits(order, counted, limits)
+    if not len(splits):
         return images
-    part = order.first | splits
+    part = order.first.copy()
+    part[splits] = True
     renamed = _named(images, order, part)
     # Parts that begin with their sequence keep its id.
     head = np.maximum.accumulate(np.where(part, np.arange(len(order)), 0))
     changed = order.unsort(~order.first[head], np.zeros(len(images), dtype=bool))
-    LOG.info("%d sequences split in %d at %d images", len(starts), np.count_nonzero(part), max_images)
+    LOG.info(
+        "%d sequences split in %d, of at most %d images, %.3g gigapixels and %.3g GB",
+        *(np.count_nonzero(order.first), np.count_nonzero(part), max_images, max_pixels / 1e9, max_bytes / 1e9),
+    )
     return images.assign(sequence_id=images["sequence_id"].where(~changed, renamed))
 
 
@@ -158,14 +182,17 @@ def interpolate_directions(
     """
     Derive headings from the direction of travel: the bearing to the next image of the sequence.
 
-    The last image takes the heading of the image before it. While the camera rests on one spot, the
+    Images that are flagged as duplicates (`is_duplicate`) are passed over and keep the heading that they
+    have: a camera that rests is then seen once, and looks where it goes on. The last image takes the
+    heading of the image before it. While the camera rests on one spot, the
     bearing to the first later image at another position is used; if there is none, the direction in
     which the camera arrived. In a sequence of one image, or on one spot, the heading stays unknown.
 
     Parameters
     ----------
     images
-        Images frame with `captured_at`, `sequence_id` and `compass_angle`.
+        Images frame with `captured_at`, `sequence_id` and `compass_angle`; `is_duplicate` is used where it
+        is there.
     offset_angle
         Angle from the direction of travel to that of the camera, degrees clockwise, added to derived
         headings.
@@ -187,11 +214,15 @@ def interpolate_directions(
 
     Examples
     --------
-    >>> interpolate_directions(cut_sequences(images), offset_angle=90, overwrite=True)
+    >>> interpolate_directions(flag_duplicates(cut_sequences(images)), offset_angle=90, overwrite=True)
     """
     images = frames.check(images, ordering.HEADED)
     offset_angle = checked_number("offset_angle", offset_angle)
     order = ordering.by_time(images, ("sequence_id",))
+    if "is_duplicate" in images.columns:
+        duplicate = order.sort(images["is_duplicate"].to_numpy(dtype=bool))
+        if duplicate.any():
+            order = order.only(~duplicate)
     heading = turned(_directions(order), offset_angle)
     known = images["compass_angle"].to_numpy(dtype=np.float64)
     derived = order.unsort(heading, np.full(len(images), np.nan))
@@ -338,6 +369,52 @@ def _cuts(order: Order, cutoff_distance: float, cutoff_time: float) -> Flags:
     return starts
 
 
+def _splits(order: Order, counted: Flags, limits: list[tuple[Rows, int]]) -> Rows:
+    """
+    Return which places of an order start another part of a sequence: the array floor of `split_sequences`.
+
+    Parameters
+    ----------
+    order
+        Images by sequence and time.
+    counted
+        Which of them count.
+    limits
+        What each image adds to a sum, and the largest sum of a part.
+    """
+    bounds = np.append(order.starts(), len(order))
+    sums = [(np.cumsum(np.where(counted, values, 0)), limit) for values, limit in limits]
+    # Most sequences are within all limits. A split moves the next one, so the others are followed one by one.
+    over = np.zeros(len(bounds) - 1, dtype=bool)
+    for total, limit in sums:
+        before = np.append(0, total)
+        over |= before[bounds[1:]] - before[bounds[:-1]] > limit
+    places, splits = np.flatnonzero(counted), []
+    for which in np.flatnonzero(over).tolist():
+        at, end = int(bounds[which]), int(bounds[which + 1])
+        while True:
+            # A part starts with its first image that counts.
+            head = int(np.searchsorted(places, at))
+            if head + 1 >= len(places) or places[head + 1] >= end:
+                break
+            stops = [
+                np.searchsorted(total, (total[at - 1] if at else 0) + limit, side="right") for total, limit in sums
+            ]
+            at = int(max(min(stops), places[head + 1]))
+            if at >= end:
+                break
+            splits.append(at)
+    return np.array(splits, dtype=np.int64)
+
+
+def _whole(images: gpd.GeoDataFrame, column: str, unknown: int) -> Rows:
+    """Return a column of whole numbers; a number for those that are unknown."""
+    if column not in images.columns:
+        return np.full(len(images), unknown, dtype=np.int64)
+    values: Rows = images[column].to_numpy(dtype=np.int64, na_value=unknown)
+    return values
+
+
 def _directions(order: Order) -> Floats:
     """Return the directions of travel in an order: the array floor of `interpolate_directions`."""
     heading = np.full(len(order), np.nan)
@@ -352,7 +429,7 @@ def _named(images: gpd.GeoDataFrame, order: Order, starts: Flags) -> pd.Series:
 
     places = np.flatnonzero(starts)
     heads = places if order.rows is None else order.rows[places]
-    keys = [column for column in ("path", "id", *ordering.CAMERA) if column in images.columns]
+    keys = [column for column in ("path", "id", *ordering.DEVICE) if column in images.columns]
     parts: dict[str, Any] = {column: images[column].iloc[heads].astype("str").fillna("") for column in keys}
     parts["captured_at"] = order.time_ms[places]
     if not {"path", "id"} & set(keys):

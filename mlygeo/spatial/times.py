@@ -25,14 +25,83 @@ LONE_INTERVAL_MS = 1000
 """Interval assumed where all images of a folder have the same time, as in mapillary_tools."""
 
 
+def place_whole_seconds(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """
+    Place images of whole seconds among those of the same second that have a fraction, where names tell how.
+
+    A camera writes fractions into all photos, or none; where one lacks it, its whole second is not the time of the
+    shot, and would put it before all others. In each second of a folder and camera with several different
+    fractions, whose file names (in natural order) are in the order of their times, the images before the first
+    that has one start with the second; the others are spread evenly between those that their names put around
+    them. Elsewhere names tell nothing, and times stay.
+
+    Parameters
+    ----------
+    images
+        Images frame with `captured_at` as photos tell it, `path`; `folder` and the camera's columns are used
+        where they are there.
+
+    Returns
+    -------
+    images
+        The same rows with some `captured_at` changed, whole milliseconds.
+
+    Raises
+    ------
+    FrameError
+        If a column is missing or has another dtype.
+
+    Examples
+    --------
+    >>> spread_subseconds(place_whole_seconds(images))
+    """
+    images = frames.check(images, ordering.TIMED)
+    order = _in_folders(images)
+    time = order.time_ms
+    second = time // SECOND_MS * SECOND_MS
+    new = order.first.copy()
+    new[1:] |= second[1:] != second[:-1]
+    run = np.cumsum(new) - 1
+    whole = time == second
+    mixed = np.zeros(run[-1] + 1 if len(run) else 0, dtype=bool)
+    mixed[run[1:][~new[1:] & (whole[1:] != whole[:-1])]] = True
+    places = np.flatnonzero(mixed[run])
+    if not len(places) or "path" not in images.columns:
+        return images
+    rows = places if order.rows is None else order.rows[places]
+    by_name = np.lexsort((ordering.natural_ranks(ordering.names(images["path"].iloc[rows])), run[places]))
+    places = places[by_name]
+    run, time, second, whole = run[places], time[places], second[places], whole[places]
+    known = np.flatnonzero(~whole)
+    later = np.where(run[known[1:]] == run[known[:-1]], time[known[1:]] - time[known[:-1]], 0)
+    wanted = whole & np.isin(run, run[known[1:][later > 0]]) & ~np.isin(run, run[known[1:][later < 0]])
+    # The places of the known times around each, or where its second begins and ends.
+    index = np.arange(len(run))
+    begin = np.searchsorted(run, run) - 1
+    end = np.searchsorted(run, run, side="right")
+    before = np.maximum(np.maximum.accumulate(np.where(whole, -1, index)), begin)
+    after = np.minimum(np.minimum.accumulate(np.where(whole, len(run), index)[::-1])[::-1], end)
+    leads = before == begin
+    start = np.where(leads, second, time[before])
+    stop = np.where(after == end, second + SECOND_MS, time[np.minimum(after, len(run) - 1)])
+    number = index - before - leads
+    spread = start + number * (stop - start) // np.maximum(after - before - leads, 1)
+    times = order.time_ms.copy()
+    times[places[wanted]] = spread[wanted]
+    return _with_times(images, order, times)
+
+
 def spread_subseconds(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """
     Spread images with the same capture time evenly within its second.
 
     Many cameras write whole seconds: five images of a burst then lie on one spot of the track and look
     like duplicates. n images of one folder and camera at the same time t get t, t + d, t + 2 d, …, in
-    the order of their file names, where n d reaches to the next capture time, or to the end of the
-    second. Times that do not repeat stay unchanged, so that a second call changes nothing.
+    the natural order of their file names, where n d reaches to the next capture time, or to the end of the
+    second.
+
+    Times that do not repeat stay unchanged, so that a second call changes nothing; images of whole seconds
+    come before those of the same second that have a fraction, see `place_whole_seconds`.
 
     Parameters
     ----------
@@ -108,7 +177,9 @@ def estimate_subseconds(images: gpd.GeoDataFrame, *, sub_second_interval: float)
     Estimate the times of a camera that takes images at an interval, but writes whole seconds.
 
     Image i of n was taken at s + i intervals, and the camera wrote its second. That bounds s from both
-    sides; the middle is used, for each folder and camera.
+    sides; the middle is used, for each folder and camera. Images with a fraction of a second keep their
+    times; where there are any, s is what most of them say, within the bounds. The images of a second are in
+    the order of `place_whole_seconds`.
 
     Parameters
     ----------
@@ -139,17 +210,21 @@ def estimate_subseconds(images: gpd.GeoDataFrame, *, sub_second_interval: float)
     --------
     >>> estimate_subseconds(images, sub_second_interval=0.5)["captured_at"]
     """
+    import pandas as pd
+
     images = frames.check(images, ordering.TIMED)
     if not 0 < sub_second_interval < np.inf:
         raise InputError(f"`sub_second_interval` must be above 0 seconds, not {sub_second_interval}")
-    order = _in_folders(images)
+    told = ordering.milliseconds(images["captured_at"]) % SECOND_MS > 0
+    order = _in_folders(place_whole_seconds(images))
     starts = order.starts()
     if not len(starts):
         return images
     place = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
     after = place * (sub_second_interval * SECOND_MS)
-    earliest = np.maximum.reduceat(order.time_ms - after, starts)
-    latest = np.minimum.reduceat(order.time_ms - after, starts) + SECOND_MS
+    second = order.time_ms // SECOND_MS * SECOND_MS
+    earliest = np.maximum.reduceat(second - after, starts)
+    latest = np.minimum.reduceat(second - after, starts) + SECOND_MS
     if (odd := np.flatnonzero(earliest > latest)).size:
         rows = order.sort(np.arange(len(images)))
         where = images["folder"].iloc[rows[starts[odd[0]]]] if "folder" in images.columns else "these images"
@@ -159,7 +234,12 @@ def estimate_subseconds(images: gpd.GeoDataFrame, *, sub_second_interval: float)
             hint="leave it out, and images of one second are spread evenly within it",
         )
     group = np.cumsum(order.first) - 1
-    return _with_times(images, order, np.floor(((earliest + latest) / 2)[group] + after).astype(np.int64))
+    fixed, exact = order.sort(told), order.sort(ordering.milliseconds(images["captured_at"]))
+    begin = (earliest + latest) / 2
+    told_begin = pd.Series((exact - after)[fixed]).groupby(group[fixed]).median()
+    begin[told_begin.index] = np.clip(told_begin, earliest[told_begin.index], latest[told_begin.index])
+    estimate = np.floor(begin[group] + after).astype(np.int64)
+    return _with_times(images, order, np.where(fixed, exact, estimate))
 
 
 def _in_folders(images: gpd.GeoDataFrame) -> Order:

@@ -195,9 +195,11 @@ def _walked(root: str, *, skip_subfolders: bool) -> tuple[list[str], list[str]]:
     folders: list[str] = []
     files: list[str] = []
     for folder, subfolders, names in os.walk(root, onerror=places.unlisted):
-        subfolders[:] = [] if skip_subfolders else sorted(name for name in subfolders if not name.startswith("."))
+        subfolders[:] = [] if skip_subfolders else [name for name in subfolders if not name.startswith(".")]
+        subfolders.sort(key=places.natural_key)
+        names.sort(key=places.natural_key)
         folders.append(folder)
-        files += (os.path.join(folder, name) for name in sorted(names) if not name.startswith("."))  # noqa: PTH118
+        files += (os.path.join(folder, name) for name in names if not name.startswith("."))  # noqa: PTH118
     return folders, files
 
 

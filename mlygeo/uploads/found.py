@@ -273,10 +273,11 @@ def _texts(images: gpd.GeoDataFrame, name: str) -> Any:
 
 def _sequences(images: gpd.GeoDataFrame, found: Import) -> Iterator[PhotoSequence]:
     """Yield the sequences of images: by their ids, else by their folders, and by their owners; in the order of time."""
+    from mlygeo.spatial.ordering import natural_ranks
     from mlygeo.uploads.items import Photo, PhotoSequence
 
-    names = images["path"].map(os.path.basename)
-    order = images.assign(_name=names).sort_values(["captured_at", "_name", "path"], kind="stable").index
+    names, paths = (natural_ranks(texts) for texts in (images["path"].map(os.path.basename), images["path"]))
+    order = images.assign(_name=names, _path=paths).sort_values(["captured_at", "_name", "_path"], kind="stable").index
     images = images.loc[order]
     folders = images["path"].map(os.path.dirname)
     sequence = images["sequence_id"].where(images["sequence_id"].notna(), folders)

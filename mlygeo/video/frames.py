@@ -26,6 +26,7 @@ from mlygeo import frames, store
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.photos.exif_writer import insert
 from mlygeo.photos.tags import picture_tags
+from mlygeo.places import natural_key
 from mlygeo.progress import Progress
 from mlygeo.readers import video as telemetry
 from mlygeo.video import decoding, ffmpeg, sampling
@@ -103,10 +104,11 @@ def find_videos(
             raise FileError(f"{path} does not exist")
         if path.is_dir():
             inside = path.glob("*") if skip_subfolders else path.rglob("*")
-            videos = sorted(
+            videos = [
                 file for file in inside
                 if file.suffix.lower() in telemetry.ENDINGS and file.is_file() and FOLDER not in file.parts
-            )  # fmt: skip
+            ]  # fmt: skip
+            videos.sort(key=natural_key)
         else:
             videos = [path]
         base = path if path.is_dir() else path.parent
@@ -445,7 +447,7 @@ def _settle(
     if target.exists() and not target.is_dir():
         raise FileError(f"{target} is a file, and the frames of {video.name} would go there")
     found = _record(record)
-    strangers = [] if found is not None else sorted(path for path in target.glob("*.jpg"))
+    strangers = [] if found is not None else sorted(target.glob("*.jpg"), key=natural_key)
     if strangers:
         raise FileError(
             f"{target} holds pictures of another program, {strangers[0].name} first", hint="name another `import_path`"

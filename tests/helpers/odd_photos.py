@@ -404,6 +404,7 @@ def receiver_was_unsure(draw, shot):
 
 
 def xmp_is_elsewhere(draw, shot):
+    shot.gps[TAG["GPSLatitude"]]  # without that in EXIF, nothing would tell
     shot.xmp |= honest_xmp(shot.truth)
     shot.xmp["exif:GPSLatitude"] = adobe(shot.truth.lat + 0.01, "NS")
     if draw(st.booleans()):  # EXIF is the one that is wrong

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import re
 
 import geopandas as gpd
 import numpy as np
@@ -36,6 +37,9 @@ def frame(rows):
         "error": pd.Series(get("error"), dtype="str"),
         "make": pd.Series(get("make"), dtype="str"),
         "model": pd.Series(get("model"), dtype="str"),
+        "width": pd.Series(get("width"), dtype="Int64"),
+        "height": pd.Series(get("height"), dtype="Int64"),
+        "filesize": pd.Series(get("filesize"), dtype="Int64"),
         "altitude": pd.Series(get("altitude", np.nan), dtype="float64"),
     }
     points = [None if row.get("lon") is None else shapely.Point(row["lon"], row["lat"]) for row in rows]
@@ -77,18 +81,28 @@ def _rows(images, key):
         if usable and key(row) is not None:
             groups.setdefault(key(row), []).append(row)
     for members in groups.values():
-        members.sort(key=lambda row: (row.captured_at, row.path.rsplit("/")[-1], row.path))
+        members.sort(key=lambda row: (row.captured_at, natural(row.path.rsplit("/")[-1]), natural(row.path)))
     return list(groups.values())
+
+
+def natural(name):
+    """Return a sort key of plain names: text and whole numbers in turns."""
+    return [int(part) if part.isdecimal() else part.lower() for part in re.split(r"(\d+)", name)]
 
 
 def _text(value):
     return None if pd.isna(value) else value
 
 
+def camera(row):
+    """Return what tells the folder and the camera of an image."""
+    return (row.folder, *(_text(getattr(row, name)) for name in ("make", "model", "width", "height")))
+
+
 def cut(images, cutoff_distance=600.0, cutoff_time=60.0):
     """Return the sequences as lists of labels."""
     sequences = []
-    for members in _rows(images, lambda row: (row.folder, _text(row.make), _text(row.model))):
+    for members in _rows(images, camera):
         last = None
         for row in members:
             if last is None or apart(last, row) > cutoff_distance or seconds(last, row) > cutoff_time:
@@ -103,26 +117,31 @@ def sequences_of(images):
     return [[row.Index for row in members] for members in _rows(images, lambda row: _text(row.sequence_id))]
 
 
-def split(images, max_images):
+def split(images, max_images, max_pixels=6_000_000_000, max_bytes=110 * 2**30):
+    """Return the parts as lists of labels: one image after another, as long as no sum exceeds its limit."""
+    limits = (max_images, max_pixels, max_bytes)
     sequences = []
     for members in _rows(images, lambda row: _text(row.sequence_id)):
-        count = 0
+        sums = [0, 0, 0]
         sequences.append([])
         for row in members:
-            duplicate = getattr(row, "is_duplicate", False)
-            if not duplicate:
-                if count == max_images:
+            if not getattr(row, "is_duplicate", False):
+                size = [1024 if pd.isna(side) else side for side in (row.width, row.height)]
+                more = (1, size[0] * size[1], 0 if pd.isna(row.filesize) else row.filesize)
+                longer = [a + b for a, b in zip(sums, more, strict=True)]
+                if sums[0] and any(a > limit for a, limit in zip(longer, limits, strict=True)):
                     sequences.append([])
-                    count = 0
-                count += 1
+                    longer = more
+                sums = longer
             sequences[-1].append(row.Index)
     return sequences
 
 
 def directions(images, offset=0.0, overwrite=False):
     heading = images["compass_angle"].to_dict()
-    for members in _rows(images, lambda row: _text(row.sequence_id)):
-        travel = [bearing(a, b) for a, b in itertools.pairwise(members)] + [None]
+    for everyone in _rows(images, lambda row: _text(row.sequence_id)):
+        members = [row for row in everyone if not getattr(row, "is_duplicate", False)]
+        travel = [bearing(a, b) for a, b in itertools.pairwise(members)] + [None] * bool(members)
         for at in range(len(members) - 2, -1, -1):
             if travel[at] is None:
                 travel[at] = travel[at + 1]
@@ -135,14 +154,16 @@ def directions(images, offset=0.0, overwrite=False):
     return pd.Series(heading)
 
 
-def duplicates(images, distance=0.1, angle=5.0):
-    """Return label of the duplicate -> label of the image kept."""
+def duplicates(images, distance=0.1, angle=5.0, travel=False):
+    """Return label of the duplicate -> label of the image kept; `travel`: without headings the distance decides."""
     found = {}
     for members in _rows(images, lambda row: _text(row.sequence_id)):
         kept = members[0]
+        moves = len({(row.geometry.x, row.geometry.y) for row in members}) > 1
         for row in members[1:]:
             turn = abs(row.compass_angle - kept.compass_angle) % 360
-            if min(turn, 360 - turn) <= angle and apart(kept, row) <= distance:
+            same = min(turn, 360 - turn) <= angle or (travel and moves and np.isnan(turn))
+            if same and apart(kept, row) <= distance:
                 found[row.Index] = kept.Index
             else:
                 kept = row
@@ -189,6 +210,7 @@ def images(draw, max_size=60, missing=True, headings=True):
     lats = np.clip(lat + np.cumsum(step * np.cos(np.radians(way))), -89.999, 89.999)
     lons = (lon + np.cumsum(step * np.sin(np.radians(way))) + 180) % 360 - 180
     times = np.cumsum(rng.choice([0, 0, 0.5, 1, 30, 60, 60.001, 300], n))
+    numbers = rng.permutation(3 * n)
     rows = []
     for at in range(n):
         row = {
@@ -196,9 +218,11 @@ def images(draw, max_size=60, missing=True, headings=True):
             "lon": lons[at],
             "lat": lats[at],
             "folder": str(rng.choice(["a", "a", "b"])),
-            "name": f"{rng.integers(0, 10**9):09}.jpg",
+            "name": f"IMG_{numbers[at]}.jpg",
         }
         row["make"] = rng.choice([None, "Ricoh"], p=[0.9, 0.1])
+        row["width"], row["height"] = [(4000, 3000), (4000, 2000), (None, 3000)][rng.choice(3, p=[0.9, 0.05, 0.05])]
+        row["filesize"] = int(rng.integers(0, 10_000))
         if headings:
             row["heading"] = float(
                 rng.choice([np.nan, 0, 2.5, 5, 355, 359.9, 180], p=[0.1, 0.3, 0.1, 0.2, 0.1, 0.1, 0.1])

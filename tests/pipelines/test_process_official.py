@@ -1,5 +1,6 @@
 """The official client as an oracle: what it makes of a folder of photos, and what we make of it."""
 
+import io
 import json
 import shutil
 import subprocess
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 from conftest import DATA
 from helpers.mapillary_tools_oracle import program
-from helpers.photo_folders import LAT, LON, START_MS, STEP, folder_of
+from helpers.photo_folders import LAT, LON, START_MS, STEP, folder_of, picture, tagged
+from PIL import Image
+from PIL.ExifTags import IFD, Base
 
 import mlygeo
 from mlygeo.providers.mapillary.descriptions import read_descriptions
@@ -137,6 +140,47 @@ def test_sequences_duplicates_and_bursts(tmp_path, seed):
         # They cut a fraction of a millisecond off when they write, we when we spread.
         assert a[name]["MAPCaptureTime"][:-2] == b[name]["MAPCaptureTime"][:-2]
     assert sequences_of(a) == sequences_of(b)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_duplicates_and_headings_of_photos_without_headings(tmp_path, seed):
+    """A camera that stops in the jitter of its GPS: the same photos are kept, and look along those that are kept."""
+    rng = np.random.default_rng(seed)
+    folder = tmp_path / "in"
+    count = 90
+    rests = rng.random(count) < 0.5
+    lat = LAT + np.cumsum(np.where(rests, 0, 10 / 111_200)) + rng.normal(0, 0.3 / 111_200, count)
+    lon = LON + rng.normal(0, 0.3 / 73_000, count)
+    heading = np.where(rng.random(count) < 0.2, 5.0, np.nan)
+    known = lambda n: None if np.isnan(heading[n]) else float(heading[n])
+    folder_of(folder, count, lat=lambda n: float(lat[n]), lon=lambda n: float(lon[n]), heading=known)
+    a = theirs(folder, tmp_path, "--duplicate_distance", 1.5)
+    b = ours(folder, tmp_path, duplicate_distance=1.5)
+    duplicates = {name for name in a if "error" in a[name]}
+    assert duplicates == {name for name in b if "error" in b[name]}
+    assert len(duplicates) > 20
+    for name in a.keys() - duplicates:
+        turn = abs(a[name][HEADINGS]["TrueHeading"] - b[name][HEADINGS]["TrueHeading"]) % 360
+        # Theirs is a bearing on a sphere.
+        assert min(turn, 360 - turn) < 0.2, name
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_cameras_are_told_apart_alike(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(30):
+        size = [(32, 24), (24, 32), (32, 16)][rng.integers(3)]
+        exif = Image.Exif()
+        exif.get_ifd(IFD.Exif).update({Base.ExifImageWidth: size[0], Base.ExifImageHeight: size[1]})
+        out = io.BytesIO()
+        Image.open(io.BytesIO(picture(number, size))).save(out, "JPEG", exif=exif)
+        content = tagged(out.getvalue(), ms=START_MS + 2000 * number, lon=LON, lat=LAT + number * STEP, heading=0.0)
+        (folder / f"IMG_{number}.jpg").write_bytes(content)
+    a, b = sequences_of(theirs(folder, tmp_path)), sequences_of(ours(folder, tmp_path))
+    assert len(b) == 3
+    assert a == b
 
 
 def test_each_reads_what_the_other_wrote(tmp_path):

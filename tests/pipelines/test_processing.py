@@ -7,6 +7,7 @@ import pytest
 from conftest import DATA
 from helpers.photo_folders import LAT, LON, START_MS, STEP, folder_of, gpx_of, picture, pixels, tagged
 from pandas.testing import assert_frame_equal
+from pyproj import Geod
 
 import mlygeo
 from mlygeo import cli
@@ -188,6 +189,65 @@ def test_readme_example_cutoffs(tmp_path):
     starts = images["sequence_id"].ne(images["sequence_id"].shift())
     assert np.flatnonzero(starts).tolist() == [0, 5, 15]
     assert images["compass_angle"].tolist() == [110.0] * 25
+
+
+@pytest.mark.parametrize("angle", [5.0, 180.0])
+def test_a_camera_that_stopped_looks_where_it_goes_on(tmp_path, angle):
+    """Of a stop of twelve photos the first is kept; it looks along the photos kept, not into the jitter of the GPS."""
+    rng = np.random.default_rng(4)
+    jitter = rng.normal(0, 3e-6, (12, 2))
+    east = lambda n: LON + (float(jitter[n - 5, 0]) if 5 <= n < 17 else 0.0)
+    north = lambda n: LAT + (min(n, 5) + max(n - 16, 0)) * STEP + (float(jitter[n - 5, 1]) if 5 <= n < 17 else 0.0)
+    folder_of(tmp_path / "in", 22, lon=east, lat=north)
+    images = mlygeo.process(tmp_path / "in", duplicate_distance=3, duplicate_angle=angle)
+    assert images["is_duplicate"].tolist() == [5 < n < 17 for n in range(22)]
+    kept = images[~images["is_duplicate"]]
+    turn = (kept["compass_angle"] + 180) % 360 - 180
+    assert turn.abs().max() < 5
+    expected = Geod(ellps="WGS84").inv(*kept.geometry.iloc[5].coords[0], *kept.geometry.iloc[6].coords[0])[0]
+    assert turn.iloc[5] == pytest.approx(expected, abs=1e-3)
+    assert images.loc[images["is_duplicate"], "compass_angle"].isna().all()
+    everything = mlygeo.process(tmp_path / "in", keep_duplicates=True)
+    assert everything["compass_angle"].notna().all()
+    assert ((everything["compass_angle"][5:16] + 180) % 360 - 180).abs().max() > 30
+
+
+def test_photos_of_one_second_are_in_the_order_of_their_numbers(tmp_path):
+    for number in range(1, 13):
+        (path,) = folder_of(tmp_path / "one", 1, ms=START_MS, lat=LAT + number * 1e-5, heading=0.0, whole_second=True)
+        (tmp_path / "in").mkdir(exist_ok=True)
+        path.rename(tmp_path / "in" / f"IMG_{number}.jpg")
+    images = mlygeo.process(tmp_path / "in")
+    assert images["captured_at"].is_monotonic_increasing
+    assert images.geometry.y.is_monotonic_increasing
+    assert (images["captured_at"].diff().dropna().dt.total_seconds() > 0.08).all()
+
+
+def test_a_photo_without_a_fraction_of_its_second_stays_in_its_burst(tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in range(8, 14):
+        content = tagged(
+            picture(number), ms=START_MS + 150 * (number - 8), lon=LON, lat=LAT + number * 1e-5,
+            heading=0.0, whole_second=number == 11,
+        )  # fmt: skip
+        (tmp_path / "in" / f"IMG_{number}.jpg").write_bytes(content)
+    images = mlygeo.process(tmp_path / "in")
+    assert [path[-6:-4] for path in images.sort_values("captured_at")["path"]] == ["_8", "_9", "10", "11", "12", "13"]
+    assert images["warning"].notna().tolist() == [number == 11 for number in range(8, 14)]
+    assert "no fraction of a second" in images["warning"].iloc[3]
+    assert (images["captured_at"] - images["captured_at"].iloc[0]).dt.total_seconds().tolist()[3] == 0.45
+
+
+def test_cameras_of_one_folder_differ_in_the_size_of_their_pictures(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(8):
+        size = (32, 24) if number % 2 else (24, 32)
+        content = tagged(picture(number, size), ms=START_MS + 1000 * number, lon=LON, lat=LAT + number * STEP)
+        (folder / f"IMG_{number}.jpg").write_bytes(content)
+    images = mlygeo.process(folder)
+    assert images["sequence_id"].nunique() == 2
+    assert images.groupby("sequence_id")["width"].nunique().max() == 1
 
 
 def test_false_duplicates(tmp_path):

@@ -25,11 +25,16 @@ def north(metres):
 
 
 @settings(max_examples=60)
-@given(loops.images(max_size=120), st.sampled_from([0.0, 0.1, 0.5, 40.0]), st.sampled_from([0.0, 1.0, 5.0, 180.0]))
-def test_duplicates_are_those_of_a_loop(images, distance, angle):
+@given(
+    loops.images(max_size=120),
+    st.sampled_from([0.0, 0.1, 0.5, 40.0]),
+    st.sampled_from([0.0, 1.0, 5.0, 180.0]),
+    st.sampled_from(["keep", "travel"]),
+)
+def test_duplicates_are_those_of_a_loop(images, distance, angle, without):
     cut = cut_sequences(images)
-    flagged = flag_duplicates(cut, duplicate_distance=distance, duplicate_angle=angle)
-    expected = loops.duplicates(cut, distance, angle)
+    flagged = flag_duplicates(cut, duplicate_distance=distance, duplicate_angle=angle, without_heading=without)
+    expected = loops.duplicates(cut, distance, angle, travel=without == "travel")
     assert flagged.index[flagged["is_duplicate"]].tolist() == sorted(expected, key=list(images.index).index)
     assert flagged["duplicate_of"].dropna().to_dict() == {row: images["path"][kept] for row, kept in expected.items()}
     assert_frame_equal(flagged[cut.columns.tolist()], cut)
@@ -49,16 +54,18 @@ def test_every_way_to_advance_a_chain_gives_the_same(data):
     heading[rng.random(n) < 0.01] = np.nan
     first = rng.random(n) < rng.choice([0.002, 0.1])
     first[0] = True
+    free = rng.random(n) < rng.choice([0.01, 0.5]) if rng.random() < 0.5 else None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duplicates, "FEW_CHAINS", int(rng.choice([1, 3, 64])))
         patch.setattr(duplicates, "LONG_RUN", int(rng.choice([2, 8, 64])))
         patch.setattr(duplicates, "BLOCK", int(rng.choice([3, 17, 16384])))
-        found = duplicates._keepers(lon, lat, heading, first, limit_m=limit, angle=5.0)
+        found = duplicates._keepers(lon, lat, heading, first, limit_m=limit, angle=5.0, free=free)
     expected, kept = np.full(n, -1), 0
     for row in range(1, n):
         turn = abs(heading[row] - heading[kept]) % 360
         near = loops.GEOD.inv(lon[kept], lat[kept], lon[row], lat[row])[2] <= limit
-        if not first[row] and near and min(turn, 360 - turn) <= 5:
+        same = min(turn, 360 - turn) <= 5 or (free is not None and (free[row] or free[kept]))
+        if not first[row] and near and same:
             expected[row] = kept
         else:
             kept = row
@@ -98,9 +105,14 @@ def test_without_headings_there_are_no_duplicates():
     assert not flag_duplicates(images)["is_duplicate"].any()
     mixed = in_one_sequence([{}, {"heading": np.nan}, {}, {}])
     assert flag_duplicates(mixed)["is_duplicate"].tolist() == [False, False, False, True]
-    # A camera that rests on its way gets headings from the way, and is found.
+    # A camera that rests on its way looks along the way, and is found.
     resting = in_one_sequence([{"heading": np.nan, "lat": north(metres)} for metres in (0, 0, 0, 20)])
     assert flag_duplicates(interpolate_directions(resting))["is_duplicate"].tolist() == [False, True, True, False]
+    assert flag_duplicates(resting, without_heading="travel")["is_duplicate"].tolist() == [False, True, True, False]
+    assert flag_duplicates(mixed, without_heading="travel")["is_duplicate"].tolist() == [False, False, False, True]
+    assert not flag_duplicates(images, without_heading="travel")["is_duplicate"].any()
+    with pytest.raises(InputError, match="`without_heading`"):
+        flag_duplicates(images, without_heading="drop")
 
 
 def test_positions_that_are_none_are_near_to_nothing():

@@ -344,9 +344,7 @@ def test_spreading_keeps_order_stays_in_the_second_and_is_done_once(images):
     assert (before.dt.floor("s").dropna() == after.dt.floor("s").dropna()).all()
     assert (before.isna() == after.isna()).all()
     assert_frame_equal(spread_subseconds(spread), spread)
-    for members in loops._rows(
-        images.assign(geometry=loops.shapely.Point(0, 0), error=None), lambda row: (row.folder, loops._text(row.make))
-    ):
+    for members in loops._rows(images.assign(geometry=loops.shapely.Point(0, 0), error=None), loops.camera):
         assert after[[row.Index for row in members]].is_monotonic_increasing
         single = before[[row.Index for row in members]].duplicated(keep=False)
         kept = single.index[~single]
@@ -399,7 +397,7 @@ def test_missing_positions_lie_where_the_other_images_of_the_folder_say(images, 
     usable = images["captured_at"].notna() & images["error"].isna()
     for label, row in holes[usable & holes.geometry.isna()].iterrows():
         known = holes[usable & holes.geometry.notna() & (holes["folder"] == row["folder"])]
-        known = known.sort_values(["captured_at", "path"])
+        known = known.iloc[known["path"].map(loops.natural).argsort()].sort_values("captured_at", kind="stable")
         points = [
             *zip(
                 (known["captured_at"] - loops.START).dt.total_seconds(),

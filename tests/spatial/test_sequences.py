@@ -139,6 +139,8 @@ def test_images_of_the_service_are_cut_by_time_without_folders(images):
             error=pd.Series(None, index=images.index, dtype="str"),
             make="",
             model="",
+            width=None,
+            height=None,
         )
     )
     assert partition(cut) == sets(expected)
@@ -160,12 +162,63 @@ def test_example_of_the_older_tools_cuts_at_100_m_and_120_s():
     assert np.isnan(turned["compass_angle"][5])
 
 
-@settings(max_examples=40)
-@given(loops.images(), st.integers(1, 5))
-def test_splitting_is_what_a_loop_does(images, most):
+@settings(max_examples=80, deadline=None)
+@given(
+    loops.images(),
+    st.sampled_from([1, 2, 5, 500]),
+    st.sampled_from([1, 10, 25, 60, 1000]),
+    st.sampled_from([1, 10, 25, 60, 1000]),
+    st.integers(0, 2**31),
+)
+def test_splitting_is_what_a_loop_does(images, most, pixels, size, seed):
+    rng = np.random.default_rng(seed)
     flagged = flag_duplicates(cut_sequences(images))
+    flagged["width"] = pd.array(rng.integers(1, 6, len(images)), dtype="Int64")
+    flagged["height"] = pd.array(rng.integers(1, 6, len(images)), dtype="Int64")
+    flagged["filesize"] = pd.array(rng.choice([0, 1, 5, 12, None], len(images)), dtype="Int64")
     for frame in (flagged, flagged.drop(columns=["is_duplicate", "duplicate_of"])):
-        assert partition(split_sequences(frame, max_images=most)) == sets(loops.split(frame, most))
+        split = split_sequences(frame, max_images=most, max_pixels=pixels, max_bytes=size)
+        assert partition(split) == sets(loops.split(frame, most, pixels, size))
+        # What was split stays as it is.
+        assert_frame_equal(split_sequences(split, max_images=most, max_pixels=pixels, max_bytes=size), split)
+
+
+@pytest.mark.parametrize(
+    ("side", "size", "expected"),
+    [
+        ((10_000, 10_000), 10, [60, 60, 30]),  # 6 gigapixels
+        ((10_000, 10_001), 10, [59, 59, 32]),
+        ((100_000, 100_000), 10, [1] * 150),  # each exceeds the limit
+        ((4000, 3000), 2**30, [110, 40]),  # 110 GiB
+        ((None, None), None, [150]),
+        ((12, 9), 0, [150]),
+    ],
+)
+def test_a_sequence_ends_at_the_limits_of_the_official_client(side, size, expected):
+    rows = [
+        {"t": t, "lon": 9 + t * 1e-5, "lat": 48.0, "width": side[0], "height": side[1], "filesize": size}
+        for t in range(150)
+    ]
+    images = cut_sequences(loops.frame(rows))
+    assert split_sequences(images).groupby("sequence_id", sort=False).size().tolist() == expected
+    without = images.drop(columns=["width", "height", "filesize"])
+    assert len(partition(split_sequences(without))) == 1
+
+
+def test_pictures_of_unknown_size_count_as_a_megapixel():
+    rows = [{"t": t, "lon": 9 + t * 1e-5, "lat": 48.0} for t in range(100)]
+    images = cut_sequences(loops.frame(rows))
+    sizes = split_sequences(images, max_pixels=30 * 1024 * 1024)["sequence_id"].value_counts(sort=False)
+    assert sizes.tolist() == [30, 30, 30, 10]
+
+
+def test_cameras_differ_in_make_model_and_size():
+    rows = [{"t": t, "lon": 9 + t * 1e-5, "lat": 48.0, "make": "A", "model": "B"} for t in range(12)]
+    for t, row in enumerate(rows):
+        row |= {"width": [4000, 4000, 4032][t % 3], "height": [3000, 3024, 3024][t % 3]}
+    images = loops.frame(rows)
+    assert partition(cut_sequences(images)) == {frozenset(range(start, 12, 3)) for start in range(3)}
+    assert len(partition(cut_sequences(images.drop(columns=["width", "height"])))) == 1
 
 
 def test_1201_images_make_three_sequences_and_the_first_keeps_its_id():
@@ -176,16 +229,29 @@ def test_1201_images_make_three_sequences_and_the_first_keeps_its_id():
     assert_frame_equal(split_sequences(split), split)
 
 
-@settings(max_examples=40)
-@given(loops.images(), st.sampled_from([0.0, 90.0, -45.0]), st.booleans())
-def test_headings_are_those_of_a_loop(images, offset, overwrite):
+@settings(max_examples=80)
+@given(loops.images(), st.sampled_from([0.0, 90.0, -45.0]), st.booleans(), st.sampled_from([None, 0.1, 0.5, 40.0]))
+def test_headings_are_those_of_a_loop(images, offset, overwrite, distance):
+    """Over all images, or over those kept where duplicates are flagged."""
     cut = cut_sequences(images, cutoff_distance=10_000)
+    if distance is not None:
+        cut = flag_duplicates(cut, duplicate_distance=distance, duplicate_angle=180, without_heading="travel")
     found = interpolate_directions(cut, offset_angle=offset, overwrite=overwrite)["compass_angle"]
     expected = loops.directions(cut, offset, overwrite).reindex(images.index)
     assert (found.isna() == expected.isna()).all()
     difference = (found - expected + 180) % 360 - 180
     assert (difference.abs().dropna() < 1e-4).all()
     assert found.dropna().between(0, 360, inclusive="left").all()
+
+
+def test_a_duplicate_keeps_its_heading_and_gives_none():
+    rows = [{"t": t, "lon": 9.0, "lat": 48 + t * 1e-4} for t in range(4)]
+    rows[1] |= {"lon": 9.00001, "heading": 7.0}
+    images = cut_sequences(loops.frame(rows)).assign(is_duplicate=[False, True, True, False])
+    for overwrite in (False, True):
+        found = interpolate_directions(images, overwrite=overwrite)["compass_angle"]
+        assert found.tolist() == pytest.approx([0, 7, np.nan, 0], nan_ok=True)
+    assert interpolate_directions(images.assign(is_duplicate=True))["compass_angle"].notna().sum() == 1
 
 
 def test_camera_at_rest_looks_where_it_goes_next_and_one_that_stays_where_it_came_from():
@@ -280,6 +346,8 @@ def test_what_makes_no_sense_is_refused():
         cut_sequences(images, cutoff_distance=float("nan"))
     with pytest.raises(InputError, match="`max_images`"):
         split_sequences(images, max_images=0)
+    with pytest.raises(InputError, match="`max_pixels` must be 1 or more"):
+        split_sequences(images, max_pixels=0)
     with pytest.raises(InputError, match="`offset_angle`"):
         interpolate_directions(images, offset_angle=float("inf"))
     with pytest.raises(FrameError, match="'sequence_id'"):
