@@ -1,8 +1,8 @@
 """
 EXIF: one table of tags, and their values as stored in files and as plain numbers.
 
-Times are microseconds since 1970 UTC (int), positions degrees, headings degrees in [0, 360), altitudes
-metres. None means that a value is missing or invalid. Only the standard library is imported here.
+Headings are degrees in [0, 360), altitudes metres. None means that a value is missing or invalid. Times are read by
+`times`, positions by `positions`. Only the standard library is imported here.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import math
 import re
 import struct
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from mlygeo.formats import times
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from mlygeo.formats.xmp import Panorama
 
@@ -84,11 +84,15 @@ TABLE = {
     "GPSAltitudeRef": Tag(GPS, 0x0005, BYTE),
     "GPSAltitude": Tag(GPS, 0x0006, RATIONAL),
     "GPSTimeStamp": Tag(GPS, 0x0007, RATIONAL),
+    "GPSStatus": Tag(GPS, 0x0009, ASCII),
+    "GPSDOP": Tag(GPS, 0x000B, RATIONAL),
+    "GPSTrackRef": Tag(GPS, 0x000E, ASCII),
     "GPSTrack": Tag(GPS, 0x000F, RATIONAL),
     "GPSImgDirectionRef": Tag(GPS, 0x0010, ASCII),
     "GPSImgDirection": Tag(GPS, 0x0011, RATIONAL),
     "GPSMapDatum": Tag(GPS, 0x0012, ASCII),
     "GPSDateStamp": Tag(GPS, 0x001D, ASCII),
+    "GPSHPositioningError": Tag(GPS, 0x001F, RATIONAL),
 }
 """All tags that are read or written, by the names that ExifTool gives them (Exif 2.32, CIPA DC-008, 4.6)."""
 
@@ -98,7 +102,8 @@ READ = frozenset({
     "OffsetTimeDigitized", "SubSecTime", "SubSecTimeOriginal", "SubSecTimeDigitized", "ExifImageWidth",
     "ExifImageHeight", "SerialNumber", "LensMake", "LensModel", "LensSerialNumber", "GPSLatitudeRef", "GPSLatitude",
     "GPSLongitudeRef", "GPSLongitude", "GPSAltitudeRef", "GPSAltitude", "GPSTimeStamp", "GPSTrack", "GPSImgDirection",
-    "GPSDateStamp", "ImageUniqueID",
+    "GPSDateStamp", "GPSStatus", "GPSDOP", "GPSTrackRef", "GPSImgDirectionRef", "GPSMapDatum", "GPSHPositioningError",
+    "ImageUniqueID",
 })  # fmt: skip
 """The tags that are read from photos; damage in other tags is ignored."""
 
@@ -107,32 +112,11 @@ UNSIGNED = 2**32
 ARC_PARTS = 10**7
 """Parts of a second of arc in a position that is written: 3 micrometres on the ground."""
 
-_EPOCH = date(1970, 1, 1)
-
 _EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
 
 _DIGITIZED = ("CreateDate", "SubSecTimeDigitized", "OffsetTimeDigitized")
 
-_DAY_US = 86_400_000_000
-
-_DATE = re.compile(r"(\d{4})[:/.-](\d\d?)[:/.-](\d\d?)")
-
-_DATE_TIME = re.compile(
-    r"(\d{4})[:/.-](\d\d?)[:/.-](\d\d?)[T\s]+(\d\d?):(\d\d):(\d\d)(?:[.,](\d+))?\s*(Z|[+-]\d\d?:?\d\d)?"
-)
-
-_CLOCK = re.compile(r"(\d\d?):(\d\d):(\d\d(?:\.\d+)?)\s*Z?")
-
-_OFFSET = re.compile(r"([+-])?(\d\d?):?(\d\d)")
-
-_NAME = re.compile(r"(?<!\d)(\d{4})_(\d\d)_(\d\d)_(\d\d)_(\d\d)_(\d\d)_(\d{1,6})(?!\d)")
-
-# Adobe's form in XMP: degrees, minutes with decimals or minutes and seconds, and the direction.
-_ADOBE = re.compile(r"(\d{1,3}),\s*(\d{1,3}(?:\.\d*)?)(?:,\s*(\d{1,3}(?:\.\d*)?))?\s*([NSEWnsew])?")
-
 _FRACTION = re.compile(r"([+-]?\d+)\s*/\s*(\d+)")
-
-_SIGN = {"N": 1, "E": 1, "S": -1, "W": -1}
 
 
 # Tags to write into a picture, and their encoding.
@@ -236,7 +220,7 @@ def json_comment(values: Mapping[str, Any]) -> bytes:
 
 
 def position_tags(lon: float, lat: float) -> dict[str, Value]:
-    """Return the tags of a position, degrees (WGS 84); the other way round, see `coordinate`."""
+    """Return the tags of a position, degrees (WGS 84); the other way round, see `mlygeo.formats.positions`."""
     return {
         "GPSLatitudeRef": "S" if lat < 0 else "N",
         "GPSLatitude": _rationals(lat),
@@ -328,7 +312,7 @@ class Clocks(NamedTuple):
         own = [times.decide(self.gps_us, (clock, *parts), now_us=now_us, stem=str).us]
         if self.gps_us is None and clock.offset_s is None:
             seconds, part = divmod(clock.wall_us, times.SECOND_US)
-            local = times.local_to_utc(seconds)
+            local, _ = times.from_local(seconds, "")
             own.append(None if local is None else local * times.SECOND_US + part)
         # A clock without sub-seconds shows whole ones; the time may have been refined since.
         grain = 1000 if clock.digits else times.SECOND_US
@@ -406,150 +390,7 @@ def _offset_text(time: datetime) -> str:
     return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
-# Decoded values: times, positions, headings, altitudes.
-
-
-def gps_time(day: str | None, clock: Sequence[tuple[int, int]]) -> int | None:
-    """
-    Return the time of a GPS date stamp and time stamp, which are always UTC.
-
-    Receivers without a fix write 1970-01-01, which counts as missing.
-    """
-    match = _DATE.match(day or "")
-    if match is None or len(clock) < 3 or not all(den for _, den in clock[:3]):
-        return None
-    days = _days(int(match[1]), int(match[2]), int(match[3]))
-    (h, hd), (m, md), (s, sd) = clock[:3]
-    if not days or min(h / hd, m / md, s / sd) < 0 or h > 24 * hd or m > 60 * md or s > 61 * sd:
-        return None
-    # Integer arithmetic, so that 41.03 s are 41,030 ms and not 41,029.999….
-    return days * _DAY_US + _us(h, hd, 3600) + _us(m, md, 60) + _us(s, sd, 1)
-
-
-def gps_clock(text: str | None) -> list[tuple[int, int]]:
-    """Return the fractions of a time of day written as text."""
-    match = _CLOCK.fullmatch((text or "").strip())
-    if match is None:
-        return []
-    whole, _, decimals = match[3].partition(".")
-    return [(int(match[1]), 1), (int(match[2]), 1), (int(whole + decimals[:9]), 10 ** len(decimals[:9]))]
-
-
-def clock_time(
-    text: str | None, subsec: str | None = None, offset: str | None = None, *, local: bool = False
-) -> tuple[int, bool] | None:
-    """
-    Return the time that a camera's clock shows, and whether its offset from UTC is known.
-
-    Parameters
-    ----------
-    text
-        `2018:06:08 13:24:10`, or ISO 8601 with or without fraction and offset.
-    subsec
-        Digits of the fraction of the second. GoPros write spaces for leading zeros.
-    offset
-        Offset from UTC, `-07:00`.
-    local
-        Without an offset, interpret the time as the local time of this machine, not as UTC.
-    """
-    match = _DATE_TIME.match((text or "").strip())
-    if match is None:
-        return None
-    days = _days(int(match[1]), int(match[2]), int(match[3]))
-    hour, minute, second = int(match[4]), int(match[5]), int(match[6])
-    # 24:00:00 is midnight, and a leap second is the first second of the next minute.
-    if days is None or hour > 24 or minute > 59 or second > 60:
-        return None
-    digits = (subsec or "").strip("\0").replace(" ", "0")
-    if not (digits.isascii() and digits.isdigit()):
-        digits = match[7] or ""
-    # Digits beyond the microsecond are cut off, as the official tools do.
-    fraction = int(digits[:6].ljust(6, "0"))
-    seconds = (days * 24 + hour) * 3600 + minute * 60 + second
-    east = _offset_s(offset)
-    if east is None:
-        east = _offset_s(match[8])
-    if east is not None:
-        return (seconds - east) * 1_000_000 + fraction, True
-    if local:
-        utc = local_to_utc(seconds)
-        return None if utc is None else (utc * 1_000_000 + fraction, False)
-    return seconds * 1_000_000 + fraction, False
-
-
-def name_time(stem: str, *, local: bool = False) -> tuple[int, bool] | None:
-    """Return the time in a file's name: `2024_06_09_08_07_06_123`."""
-    match = _NAME.search(stem)
-    if match is None:
-        return None
-    year, month, day, hour, minute, second, fraction = match.groups()
-    return clock_time(f"{year}:{month}:{day} {hour}:{minute}:{second}", fraction, local=local)
-
-
-def local_to_utc(seconds: int) -> int | None:
-    """Return a local time of this machine as seconds since 1970 UTC; None where there is no such local time."""
-    try:
-        wall = datetime(1970, 1, 1) + timedelta(seconds=seconds)  # noqa: DTZ001 - the wall clock is meant
-        return round(wall.timestamp())
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def coordinate(numbers: Sequence[tuple[int, int]], text: str | None, ref: str | None) -> float | None:
-    """
-    Return degrees of a coordinate in EXIF, positive to the north and east.
-
-    Parameters
-    ----------
-    numbers
-        Degrees, minutes and seconds as fractions; some writers give decimal degrees alone.
-    text
-        The value as text, where it is not numbers: decimal degrees, or Adobe's form.
-    ref
-        N, S, E or W. Without it the hemisphere is unknown.
-    """
-    letter = (ref or "").strip()[:1].upper()
-    if text is not None:
-        return text_coordinate(text, letter, signed=False)
-    if letter not in _SIGN or not numbers or not all(den for _, den in numbers[:3]):
-        return None
-    degrees = sum(num / den / 60**place for place, (num, den) in enumerate(numbers[:3]))
-    return _within(degrees * _SIGN[letter], letter)
-
-
-def text_coordinate(text: str | None, ref: str | None, *, signed: bool = True) -> float | None:
-    """
-    Return degrees of a coordinate in XMP: `53,21.5679N`, `53,21,34N`, or decimal degrees.
-
-    Parameters
-    ----------
-    text
-        The coordinate.
-    ref
-        Its direction, where that is a separate property.
-    signed
-        Whether decimal degrees without a direction are signed.
-    """
-    text = (text or "").strip()
-    letter = (ref or "").strip()[:1].upper()
-    match = _ADOBE.fullmatch(text)
-    if match is not None:
-        letter = (match[4] or letter).upper()
-        if letter not in _SIGN:
-            return None
-        degrees = int(match[1]) + float(match[2]) / 60 + float(match[3] or 0) / 3600
-        return _within(degrees * _SIGN[letter], letter)
-    number = real(text)
-    if number is None or (not letter and not signed) or (letter and letter not in _SIGN):
-        return None
-    return _within(number * _SIGN.get(letter, 1), letter)
-
-
-def position(lon: float | None, lat: float | None) -> tuple[float, float] | None:
-    """Return a position; None for (0, 0), which receivers without a fix write."""
-    if lon is None or lat is None or abs(lat) > 90 or (lon == 0 and lat == 0):
-        return None
-    return lon, lat
+# Decoded values: headings, altitudes.
 
 
 def heading(degrees: float | None) -> float | None:
@@ -564,6 +405,18 @@ def altitude(metres: float | None, ref: int | None) -> float | None:
     if metres is None or not math.isfinite(metres):
         return None
     return -metres if ref in (1, 3) else metres
+
+
+def altitude_doubt(metres: float) -> str | None:
+    """Return what is odd about an altitude: no place on land lies so deep or high, and few aircraft fly higher."""
+    if -500 <= metres <= 12_000:
+        return None
+    return f"its altitude of {metres:,.0f} m is {'no such place' if is_no_altitude(metres) else 'unusual'}"
+
+
+def is_no_altitude(metres: float) -> bool:
+    """Return whether an altitude lies below the deepest sea or where the air ends."""
+    return not -11_000 <= metres <= 100_000
 
 
 def signed_altitude(metres: Number) -> Number:
@@ -584,32 +437,3 @@ def real(text: str | None) -> float | None:
     except (ValueError, ZeroDivisionError, OverflowError):
         return None
     return number if math.isfinite(number) else None
-
-
-def _us(numerator: int, denominator: int, seconds: int) -> int:
-    return (2 * numerator * seconds * 1_000_000 + denominator) // (2 * denominator)
-
-
-def _days(year: int, month: int, day: int) -> int | None:
-    try:
-        return date(year, month, day).toordinal() - _EPOCH.toordinal()
-    except ValueError:
-        return None
-
-
-def _offset_s(text: str | None) -> int | None:
-    text = (text or "").strip()
-    if text == "Z":
-        return 0
-    match = _OFFSET.fullmatch(text)
-    if match is None:
-        return None
-    seconds = int(match[2]) * 3600 + int(match[3]) * 60
-    # No zone is further from UTC than 14 hours; some cameras write invalid offsets.
-    if int(match[3]) > 59 or seconds > 15 * 3600:
-        return None
-    return -seconds if match[1] == "-" else seconds
-
-
-def _within(degrees: float, letter: str) -> float | None:
-    return degrees if abs(degrees) <= (90 if letter in {"N", "S"} else 180) else None

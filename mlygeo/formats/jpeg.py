@@ -33,9 +33,15 @@ ALONE = frozenset({TEM, *range(0xD0, 0xD8), SOI, EOI})
 LAST = frozenset({SOS, EOI})
 """Markers after which no segments follow: image data, or nothing."""
 
+ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".mpo", ".insp")
+"""Endings of files, in upper or lower case; .mpo (several views) and .insp (Insta360) are JPEG, too."""
+
 EXIF_NAME = b"Exif\0"
 
 XMP_NAME = b"http://ns.adobe.com/xap/1.0/\0"
+
+EXTENSION_NAME = b"http://ns.adobe.com/xmp/extension/\0"
+"""Name of the segments of extended XMP: digest, length of the whole, offset, a part (XMP part 3, 1.1.3.1)."""
 
 MPF_NAME = b"MPF\0"
 
@@ -52,6 +58,12 @@ LATER_READ = 1 << 12
 
 MOST_SEGMENTS = 4096
 """Most segments of a valid head; ICC profiles, extended XMP and previews make a few hundred at most."""
+
+LONGEST_EXTENSION = 1 << 20
+"""Most bytes of extended XMP that are read; more are pictures or depth maps."""
+
+FULL_EXIF = 60_000
+"""From so many bytes on an EXIF segment may go on in the next one, as ExifTool writes it."""
 
 LONGEST_GAP = 1 << 16
 """Most invalid bytes between two segments of a file that are skipped."""
@@ -147,6 +159,10 @@ class Head(NamedTuple):
     height: int | None = None
     problem: str | None = None
     error: str | None = None
+    later: tuple[bytes, ...] = ()
+    """Further EXIF segments."""
+    extension: bytes | None = None
+    """The extended XMP, a packet of its own."""
 
 
 def read_head(file: BinaryIO) -> Head:
@@ -161,7 +177,7 @@ def read_head(file: BinaryIO) -> Head:
     Returns
     -------
     head
-        `exif` starts with the TIFF header, `xmp` is the packet; `problem` says what is wrong but
+        `exif` and `later` start with the TIFF header, `xmp` is the packet; `problem` says what is wrong but
         could be skipped, `error` why this is not a picture.
 
     Raises
@@ -177,7 +193,8 @@ def read_head(file: BinaryIO) -> Head:
     first = file.read(FIRST_READ) or b""
     if first[:2] != b"\xff\xd8":
         return Head(error=_not_a_jpeg(first))
-    exif = xmp = problem = error = None
+    problem = error = size = exif = None
+    found: _Applications | None = None
     position = 2
     for count, (marker, start, end, rubbish) in enumerate(walk(first, more=more)):
         if rubbish:
@@ -188,25 +205,85 @@ def read_head(file: BinaryIO) -> Head:
         if end < start + 4 and marker not in ALONE:
             position, error = start, "a segment before its picture has no length"
             break
-        if marker in FRAMES:
+        if marker in FRAMES and size is None:
             frame = first[start : start + 9] if start + 9 <= len(first) else more(start, 9)
             if len(frame) < 9:
                 position = start + len(frame)
                 break
-            height, width = frame[5] << 8 | frame[6], frame[7] << 8 | frame[8]
-            return Head(exif, xmp, width or None, height or None, problem)
-        if marker == APP1 and (exif is None or xmp is None):
-            payload = first[start + 4 : end] if end <= len(first) else more(start + 4, end - start - 4)
-            if exif is None and payload.startswith(EXIF_NAME):
-                exif = payload[6:]
-                if len(payload) < end - start - 4:
-                    problem = problem or "the EXIF segment is cut off"
-            elif xmp is None and payload.startswith(XMP_NAME):
-                xmp = payload[len(XMP_NAME) :]
+            size = (frame[7] << 8 | frame[8] or None, frame[5] << 8 | frame[6] or None)
+            if exif is not None or (found is not None and found.exif):
+                break
+        elif marker == APP1:
+            if exif is None and found is None and end <= len(first) and first.startswith(EXIF_NAME, start + 4):
+                exif = first[start + 10 : end]
+                position = end
+                continue
+            if found is None:
+                found = _Applications([] if exif is None else [exif])
+            if end <= len(first):
+                found.add(first[start + 4 : end], end - start - 4)
+            elif found.wants(more(start + 4, len(EXTENSION_NAME))):
+                found.add(more(start + 4, end - start - 4), end - start - 4)
         position = end
-    if len(more(position, 4)) < 4:
+    if size is None and len(more(position, 4)) < 4:
         error = "the file ends before its picture starts"
-    return Head(exif, xmp, problem=problem, error=error or "rubbish stands where its picture should start")
+    if size is None:
+        error = error or "rubbish stands where its picture should start"
+    width, height = size or (None, None)
+    if found is None:
+        return Head(exif, None, width, height, problem, error if size is None else None)
+    return found.head(width, height, problem, error if size is None else None)
+
+
+class _Applications:
+    """The EXIF and XMP segments of a head."""
+
+    __slots__ = ("exif", "parts", "problem", "xmp")
+
+    def __init__(self, exif: list[bytes]) -> None:
+        self.exif = exif
+        self.xmp: bytes | None = None
+        self.parts: dict[bytes, dict[int, bytes]] = {}
+        self.problem: str | None = None
+
+    def wants(self, start: bytes) -> bool:
+        """Return whether a segment that starts so is read."""
+        return start.startswith((EXIF_NAME, XMP_NAME, EXTENSION_NAME))
+
+    def add(self, content: bytes, length: int) -> None:
+        """Add the content of a segment, which may be shorter than the length that the segment names."""
+        if content.startswith(EXIF_NAME):
+            if len(content) < length:
+                self.problem = self.problem or "the EXIF segment is cut off"
+            block = content[6:]
+            if self.exif and len(self.exif[-1]) % LONGEST_PAYLOAD >= FULL_EXIF and block[:4] not in HEADERS:
+                self.exif[-1] += block
+            elif not self.exif or block not in self.exif:
+                self.exif.append(block)
+        elif content.startswith(XMP_NAME):
+            packet = content[len(XMP_NAME) :]
+            if self.xmp is None:
+                self.xmp = packet
+            elif packet != self.xmp:
+                self.problem = self.problem or "it has several XMP packets, of which the first was read"
+        elif content.startswith(EXTENSION_NAME) and self.xmp is not None:
+            at = len(EXTENSION_NAME) + 32
+            digest, sizes = content[at - 32 : at], content[at : at + 8]
+            if digest in self.xmp and len(sizes) == 8:
+                whole, offset = struct.unpack(">II", sizes)
+                if whole > LONGEST_EXTENSION:
+                    self.problem = self.problem or f"its extended XMP ({whole:,} bytes) was not read"
+                else:
+                    self.parts.setdefault(digest, {})[offset] = content[at + 8 :]
+
+    def head(self, width: int | None, height: int | None, problem: str | None, error: str | None) -> Head:
+        """Return them with what else the head says."""
+        exif = self.exif[0] if self.exif else None
+        extension = None
+        if self.parts:
+            parts = next(iter(self.parts.values()))
+            extension = b"".join(parts[offset] for offset in sorted(parts))
+        return Head(exif, self.xmp, width, height, problem or self.problem, error, tuple(self.exif[1:]), extension)
 
 
 # Rebuilding a file: from its bytes, leaving all others unchanged.

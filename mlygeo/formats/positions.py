@@ -148,12 +148,18 @@ def from_numbers(numbers: Sequence[tuple[int, int]], axis: Axis, ref: str | None
         Its side; without it the hemisphere is unknown, and there is no coordinate.
     """
     sign = side(ref, axis)
-    if sign is None or not numbers or not all(den for _, den in numbers[:3]):
+    if sign is None or not numbers:
         return None
-    parts = [num / den for num, den in numbers[:3]]
-    if any(part < 0 for part in parts) or any(part >= 61 for part in parts[1:]):
-        return None
-    return _within(sum(part / 60**place for place, part in enumerate(parts)) * sign, axis)
+    degrees, unit = 0.0, 1
+    for num, den in numbers[:3]:
+        if not den:
+            return None
+        part = num / den
+        if part < 0 or (unit > 1 and part >= 61):
+            return None
+        degrees += part / unit
+        unit *= 60
+    return _within(degrees * sign, axis)
 
 
 def position(lon: float | None, lat: float | None) -> tuple[float, float] | None:

@@ -17,7 +17,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlygeo.errors import FormatError
-from mlygeo.formats.exif import ASCII, BYTE, EXIF, GPS, IFD0, LONG, READ, TABLE, UNDEFINED, UTF8, Encoded
+from mlygeo.formats.exif import ASCII, BYTE, EXIF, GPS, IFD0, LONG, RATIONAL, READ, TABLE, UNDEFINED, UTF8, Encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,6 +47,8 @@ _GPS_TAGS = {TABLE[name].number: name for name in READ if TABLE[name].directory 
 
 # These belong into the first directory; an EXIF directory that repeats them is wrong.
 _FIRST_TAGS = ("Make", "Model", "Orientation", "ImageDescription", "ModifyDate", "ImageWidth", "ImageHeight")
+
+_POINTER_NAMES = ("ExifOffset", "GPSInfo")
 
 _MOST_NUMBERS = 8  # no tag that is read has more than four numbers
 
@@ -342,6 +344,43 @@ class Fields:
             if name in first:
                 self.picture[name] = first[name]
 
+    def add(self, data: bytes) -> list[str]:
+        """
+        Add the tags of a further EXIF segment that are missing here.
+
+        Parameters
+        ----------
+        data
+            The segment from its TIFF header on.
+
+        Returns
+        -------
+        contradicting
+            Names of the tags that have another value there; the one here stays.
+        """
+        other = Fields(data)
+        self.problem = self.problem or other.problem
+        self.broken = self.broken and other.broken
+        self._order = self._order or other._order or "<"
+        contradicting = []
+        for mine, further in ((self.picture, other.picture), (self.gps, other.gps)):
+            for name, field in further.items():
+                if name not in mine:
+                    mine[name] = self._copied(other, field)
+                elif name not in _POINTER_NAMES and self._value(mine[name]) != other._value(field):
+                    contradicting.append(name)
+        return contradicting
+
+    def same(self, one: Field | None, two: Field | None) -> bool:
+        """Return whether two tags have the same bytes, or both are missing."""
+        if one is None or two is None:
+            return one is two
+        data = self._data
+        return (
+            one.length == two.length
+            and data[one.start : one.start + one.length] == data[two.start : two.start + two.length]
+        )
+
     def text(self, field: Field | None, *, strip: bool = True) -> str | None:
         """Return a text up to its first NUL, without spaces around it; None where there is none."""
         if field is None:
@@ -362,6 +401,9 @@ class Fields:
         """Return numbers as fractions (numerator, denominator); (0, 0) where a float is not finite."""
         if field is None or field.type not in LETTERS:
             return []
+        if field.type == RATIONAL and field.length == 3:  # positions and times of day
+            parts = struct.unpack_from(self._order + "6I", self._data, field.start)
+            return [parts[0:2], parts[2:4], parts[4:6]]
         count = min(field.length, _MOST_NUMBERS)
         letters = LETTERS[field.type]
         values = struct.unpack_from(self._order + letters * count, self._data, field.start)
@@ -380,6 +422,20 @@ class Fields:
         """Return the first number; None where there is none, or 0/0."""
         numbers = self.numbers(field)
         return numbers[0][0] / numbers[0][1] if numbers and numbers[0][1] else None
+
+    def _value(self, field: Field) -> str | list[tuple[int, int]] | None:
+        return self.text(field) if field.type in (ASCII, UNDEFINED, UTF8) else self.numbers(field)
+
+    def _copied(self, other: Fields, field: Field) -> Field:
+        """Append the value of a tag of another segment, in this one's byte order."""
+        size = SIZES[field.type] * field.length
+        raw = other._data[field.start : field.start + size]
+        if field.type in LETTERS and self._order != other._order:
+            letters = LETTERS[field.type] * field.length
+            raw = struct.pack(self._order + letters, *struct.unpack(other._order + letters, raw))
+        start = len(self._data)
+        self._data += raw
+        return field._replace(start=start)
 
     def _pointed(self, directory: dict[str, Field], name: str, wanted: Mapping[int, str]) -> dict[str, Field]:
         field = directory.get(name)

@@ -34,14 +34,36 @@ EARLIEST_US = 9131 * DAY_US
 BUDDHIST_YEARS = 543
 """Years that the calendar in use in Thailand is ahead; its months and days are the same."""
 
+MINGUO_YEARS = 1911
+"""Years that the calendar in use in Taiwan is behind; its months and days are the same."""
+
 WESTERNMOST_S, EASTERNMOST_S = -12 * 3600, 14 * 3600
 """The offsets from UTC that exist on land (IANA time zone database)."""
 
-AGREES_US = 10 * 60 * SECOND_US
-"""How far GPS and a clock of known zone may be apart: phones write the time of their last fix."""
+AGREES_US = 60 * SECOND_US
+"""How far two times of one photo may be apart: clocks drift by seconds a week, receivers tell their last fix."""
+
+LATER_US = 366 * DAY_US
+"""From here on the later of two times is likelier: clocks and receivers that lose their time fall back, never ahead."""
 
 QUARTER_US = 15 * 60 * SECOND_US
 """All offsets from UTC in use are multiples of a quarter of an hour."""
+
+OFFSETS_H = (
+    *range(-12, 15), -9.5, -4.5, -3.5, -2.5, 3.5, 4.5, 5.5, 5.75, 6.5, 8.5, 8.75, 9.5, 10.5, 11.5, 12.75, 13.75,
+)  # fmt: skip
+"""Offsets from UTC that were in use since 1995, hours (IANA time zone database)."""
+
+NO_ZONE = "no time zone, taken as UTC"
+"""What is in doubt about a time whose offset from UTC is unknown."""
+
+_ZONES_US = (EASTERNMOST_S - WESTERNMOST_S) * SECOND_US
+"""How far two clocks may be apart that show the same moment in different zones."""
+
+_QUARTERS = frozenset(int(hours * 4) for hours in OFFSETS_H)
+
+_CALENDARS = ((-BUDDHIST_YEARS, "Buddhist"), (MINGUO_YEARS, "Minguo"))
+"""Calendars whose months and days are the usual ones; others cannot be converted by their year."""
 
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -85,7 +107,7 @@ _ZONE_ALONE = re.compile(
 
 _NAME = re.compile(r"(?<!\d)(\d{4})_(\d\d)_(\d\d)_(\d\d)_(\d\d)_(\d\d)_(\d{1,6})(?!\d)")
 
-_PHONE_NAME = re.compile(r"(?<!\d)(\d{4})(\d\d)(\d\d)[_\-T ]?(\d\d)(\d\d)(\d\d)")
+_PHONE_NAME = re.compile(r"(?<!\d)(\d{4})(\d\d)(\d\d)[_\-T ]?(\d\d)(\d\d)(\d\d)(?:_?\d{3})?(?!\d)")
 
 
 class Reading(NamedTuple):
@@ -122,29 +144,28 @@ def read(text: str | None, *, subsec: str | None = None, offset: str | None = No
     offset
         Offset from UTC, `-07:00`; it comes before that in the text.
     """
+    own: int | None
+    count: int | None
     if text is None:
         return None
     usual = _USUAL.fullmatch(text)
     if usual is not None:  # nearly all photos; the general form takes five times as long
-        days = _days(int(usual[1]), int(usual[2]), int(usual[3]))
-        hour = int(usual[4])
-        if days is None or hour > 24 or (hour == 24 and (usual[5], usual[6]) != ("00", "00")):
+        year, month, of_month, hour, minute, second = map(int, usual.groups())
+        days = _days(year, month, of_month)
+        if days is None or hour > 24 or (hour == 24 and (minute or second)):
             return None
-        wall_us = ((days * 24 + hour) * 3600 + int(usual[5]) * 60 + int(usual[6])) * SECOND_US
-        found = Reading(wall_us)
+        us, own, count = ((days * 24 + hour) * 3600 + minute * 60 + second) * SECOND_US, None, 0
     else:
         general = _general(text)
         if general is None:
             return None
-        found = general
-    digits = decimals(subsec)
-    if digits is not None and found.digits is not None:
-        whole = found.us - found.us % SECOND_US
+        us, own, count = general
+    if subsec is not None and count is not None and (digits := decimals(subsec)) is not None:
         # Digits beyond the microsecond are cut off, as the official tools do.
-        found = found._replace(us=whole + int(digits[:6].ljust(6, "0")), digits=len(digits))
+        us, count = us - us % SECOND_US + int(digits[:6].ljust(6, "0")), len(digits)
     if offset is not None and (east := zone(offset)) is not None:
-        found = found._replace(us=found.wall_us - east * SECOND_US, offset_s=east)
-    return found
+        us, own = us + ((own or 0) - east) * SECOND_US, east
+    return Reading(us, own, count)
 
 
 def decimals(text: str | None) -> str | None:
@@ -153,6 +174,7 @@ def decimals(text: str | None) -> str | None:
     return digits if digits.isascii() and digits.isdigit() else None
 
 
+@lru_cache(maxsize=1024)
 def zone(text: str | None) -> int | None:
     """
     Return an offset from UTC, seconds to the east: `+05:30`, `-0700`, `+2`, `GMT+02:00`, `Z`; None for anything else.
@@ -169,6 +191,7 @@ def zone(text: str | None) -> int | None:
     return east if int(match[4] or 0) < 60 and WESTERNMOST_S <= east <= EASTERNMOST_S else None
 
 
+@lru_cache(maxsize=1024)
 def day(text: str | None) -> int | None:
     """Return the days since 1970 of a date alone (`2024-06-09`, `20240609`, a week or a day of the year), else None."""
     match = _DAY_ALONE.fullmatch(text.translate(_MINUS)) if text else None
@@ -202,13 +225,35 @@ def name_witness(stem: str) -> Reading | None:
     return None if match is None else _of_digits(match.groups(), "")
 
 
-def local_to_utc(seconds: int) -> int | None:
-    """Return a local time of this machine as seconds since 1970 UTC; None where there is no such local time."""
+def from_local(seconds: int, zone: str) -> tuple[int | None, str | None]:
+    """
+    Return a local time as seconds since 1970 UTC, and what is in doubt about it.
+
+    Parameters
+    ----------
+    seconds
+        What the clock shows, counted as if in UTC.
+    zone
+        Name of the zone in the IANA time zone database; empty for that of this machine.
+
+    Returns
+    -------
+    utc_s
+        None where there is no such zone, or no such local time. Of a time that a clock shows twice, the first.
+    doubt
+        Whether the clock shows the time twice, or never.
+    """
     try:
-        wall = datetime(1970, 1, 1) + timedelta(seconds=seconds)  # noqa: DTZ001 - the wall clock is meant
-        return round(wall.timestamp())
-    except (ValueError, OverflowError, OSError):
-        return None
+        place = ZoneInfo(zone) if zone else None
+        wall = datetime(1970, 1, 1, tzinfo=place) + timedelta(seconds=seconds)
+        first, second = wall.timestamp(), wall.replace(fold=1).timestamp()
+    except (ZoneInfoNotFoundError, ValueError, OverflowError, OSError):
+        return None, None
+    if first == second:
+        return round(first), None
+    if first < second:
+        return round(first), "which had this time twice, the first was taken"
+    return round(first), "which never had this time"
 
 
 def gps_time(days: str | None, clock: Sequence[tuple[int, int]]) -> int | None:
@@ -225,9 +270,11 @@ def gps_time(days: str | None, clock: Sequence[tuple[int, int]]) -> int | None:
         Hours, minutes and seconds as fractions (numerator, denominator).
     """
     number = day(days)
-    if not number or len(clock) < 3 or not all(den for _, den in clock[:3]):
+    if not number or len(clock) < 3 or 0 in (clock[0][1], clock[1][1], clock[2][1]):
         return None
     (h, hd), (m, md), (s, sd) = clock[:3]
+    if hd == md == sd == 1 and 0 <= h <= 24 and 0 <= m <= 60 and 0 <= s <= 61:
+        return ((number * 24 + h) * 3600 + m * 60 + s) * SECOND_US
     if min(h / hd, m / md, s / sd) < 0 or h > 24 * hd or m > 60 * md or s > 61 * sd:
         return None
     # Integer arithmetic, so that 41.03 s are 41,030 ms and not 41,029.999….
@@ -246,12 +293,12 @@ def fractions(text: str | None) -> list[tuple[int, int]]:
 def shown(us: int) -> str:
     """Return a time as text, to the second."""
     try:
-        return f"{datetime.fromtimestamp(us // SECOND_US, UTC):%Y-%m-%d %H:%M:%S}"
-    except (ValueError, OverflowError, OSError):
+        return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=us // SECOND_US)}"[:19]
+    except OverflowError:
         return f"{us // SECOND_US} s after 1970"
 
 
-def implausible(us: int, now_us: int) -> str | None:
+def implausible(us: int, now_us: int, *, is_utc: bool = False) -> str | None:
     """
     Return why a time cannot be the capture time of a digital picture, "before 1995" or "in the future"; else None.
 
@@ -260,13 +307,47 @@ def implausible(us: int, now_us: int) -> str | None:
     us
         The time.
     now_us
-        The time now; a day more is allowed, since a clock without a zone may be ahead by 14 hours.
+        The time now, by the clock of this machine.
+    is_utc
+        Whether it is UTC, and may be ahead by an hour (the clock of this machine, too, can be wrong). A clock
+        without a zone may be ahead by 14 hours more.
     """
     if us < EARLIEST_US:
         return "before 1995"
-    if us > now_us + DAY_US:
+    if us > now_us + (HOUR_US if is_utc else EASTERNMOST_S * SECOND_US + HOUR_US):
         return "in the future"
     return None
+
+
+def place_offset(us: int, lon: float, lat: float) -> int | None:
+    """
+    Return the offset from UTC at a place and moment, seconds to the east; None where its zone is not known here.
+
+    Parameters
+    ----------
+    us
+        The moment.
+    lon, lat
+        The place, degrees.
+    """
+    name = zone_name(lon, lat)
+    try:
+        there = datetime.fromtimestamp(us // SECOND_US, ZoneInfo(name)).utcoffset() if name else None
+    except (ZoneInfoNotFoundError, ValueError, OverflowError, OSError):
+        return None
+    return None if there is None else round(there.total_seconds())
+
+
+def zone_name(lon: float, lat: float) -> str:
+    """
+    Return the name of the time zone of a place (`Europe/Berlin`); empty where there is none.
+
+    Borders are simplified, to within 111 m; exact ones need 140 MB and half a second in each process.
+    """
+    # A Rust extension of 5 MB that needs 35 MB of memory after the first call, and a microsecond a call.
+    import tzfpy
+
+    return tzfpy.get_tz(lon, lat)
 
 
 class Decision(NamedTuple):
@@ -285,6 +366,7 @@ def decide(
     changed: Reading | None = None,
     now_us: int,
     lon: float | None = None,
+    lat: float | None = None,
     stem: Callable[[], str],
 ) -> Decision:
     """
@@ -293,17 +375,25 @@ def decide(
     The rules, and why:
 
     1. GPS comes first: it is UTC by definition, and receivers take it from the satellites.
-    2. Unless it is earlier than the camera's clock by 1024 weeks or a multiple of them: receivers from before a
-       roll-over of the week number count on from the old epoch. The weeks are added.
-    3. Unless it is one day off, so that no zone explains the difference: some cameras write the local date
-       beside the time in UTC, or change the date late. The day is corrected. By the zones that exist the clock's
-       own offset lies between -12 and +14 hours.
-    4. Unless it lies before 1995 or in the future, and the clock does not: that is a default date.
-    5. Where they differ by anything else, GPS counts: clocks are often not set. It is said.
-    6. Without GPS the camera's clock counts, of several the first. Without an offset it is taken as UTC, and
-       the source says so (`clock`). A year of the Buddhist calendar is converted.
-    7. The file's name counts where nothing else tells the time.
+    2. Unless it differs from the camera's clock by a multiple of 1024 weeks, to within a day: receivers from before
+       a roll-over of the week number count on from the old epoch. The weeks are added.
+    3. Unless it is one day off, and the rest is an offset from UTC that exists (or the clock's own): some cameras
+       write the local date beside the time in UTC, or change the date late. The day is corrected. A clock that is
+       10 to 14 hours off could be either; the zone of the place decides.
+    4. Unless it lies before 1995 or in the future, and the clock does not; or is earlier than the clock by more than
+       a year: that is a default date, since what loses its time falls back to an earlier one. The clock's
+       time is taken.
+    5. Where they differ by anything else, GPS counts: clocks are often not set.
+    6. Without GPS the camera's clock counts, of several the first. If its offset is not known, a second time of the
+       same second tells it; else it is taken as UTC, and the source says so (`clock`). A year of the Buddhist
+       or the Minguo calendar is converted.
+    7. The time when the file was last changed counts where the camera says nothing else, and the file's name after it,
+       or instead of a clock that lies before 1995 or in the future.
     8. The clock's decimals refine a GPS time of whole seconds that shows the same second.
+
+    All but 1, 8 and an agreement are a doubt, as is a time without a zone. GPS and clock agree where they are at most
+    a minute apart; a clock without a zone may be apart by any offset from UTC that exists, since cameras show the
+    time at home or UTC as often as that of the place.
 
     Parameters
     ----------
@@ -312,147 +402,250 @@ def decide(
     clocks
         The camera's clock at the shot, in the order of preference: original, digitized; EXIF before XMP.
     changed
-        When the file was last changed, by the camera's or another clock; it counts where `clocks` are empty.
+        When the file was last changed, by the camera's or another clock.
     now_us
         The time now, for what lies in the future.
-    lon
-        Longitude of the photo, degrees; it tells whether the clock may show the time of the place.
+    lon, lat
+        The place, degrees, if known; its zone tells what a clock there may show.
     stem
         Returns the name of the file, without its ending; called where it matters.
     """
     doubts: list[str] = []
-    if not clocks and changed is not None:
-        clocks = (changed,)
     clock = clocks[0] if clocks else None
-    if clock is not None and implausible(clock.us, now_us) is not None:
-        clock = _plausible_clock(clocks, now_us, doubts)
-    if len(clocks) > 1:
-        _compare(clocks, doubts)
+    if clock is not None and (len(clocks) > 1 or clock.offset_s is None or clock.us < EARLIEST_US or clock.us > now_us):
+        clock = _clock(clocks, changed, now_us, doubts)
     if gps_us is None:
+        if clock is None and changed is not None:
+            doubts.append("it tells only when it was last changed")
+            clock = _clock((changed,), None, now_us, doubts)
         return _without_gps(clock, now_us, stem, doubts)
+    if not EARLIEST_US <= gps_us <= now_us and (other := _years_more(Reading(gps_us), now_us)) is not None:
+        doubts.append(f"the year of its GPS time {shown(gps_us)} is taken as one of the {other[1]} calendar")
+        gps_us = other[0].us
     if clock is None:
-        if (why := implausible(gps_us, now_us)) is not None:
-            gps_us = _against_name(gps_us, why, now_us, stem, doubts)
-        return Decision(gps_us, "gps", tuple(doubts))
+        return Decision(_gps_alone(gps_us, changed, now_us, stem, doubts), "gps", tuple(doubts))
     apart = clock.us - gps_us
-    if clock.offset_s is None:
-        agrees = WESTERNMOST_S * SECOND_US - AGREES_US <= apart <= EASTERNMOST_S * SECOND_US + AGREES_US
-        if agrees and lon is not None and abs(apart - lon / 15 * HOUR_US) > 12 * HOUR_US:
-            doubts.append(f"its clock is {_hours(apart)} from its GPS time, which no time zone near there is")
-    else:
-        agrees = abs(apart) <= AGREES_US
-    if not agrees or implausible(gps_us, now_us) is not None:
-        gps_us, source = _contradiction(gps_us, clock, now_us, doubts)
+    why = implausible(gps_us, now_us, is_utc=True)
+    if why is not None or not _agree(apart, clock):
+        gps_us, source = _contradiction(gps_us, why, clock, now_us, doubts)
         if source != "gps":
+            if source == "clock":
+                doubts.append(NO_ZONE)
             return Decision(gps_us, source, tuple(doubts), clock.offset_s)
         apart = clock.us - gps_us
-    if gps_us % SECOND_US == 0 and clock.digits and (apart - clock.us % SECOND_US) % QUARTER_US == 0:
+    elif clock.offset_s is None and (
+        not _SURE_WEST_US < apart < _SURE_EAST_US
+        or (lon is not None and not -_FAR_US < apart - lon * _SOLAR_US < _FAR_US)
+    ):
+        gps_us = _far_zone(gps_us, apart, lon, lat, doubts)
+        apart = clock.us - gps_us
+    if clock.digits and gps_us % SECOND_US == 0 and (apart - clock.us % SECOND_US) % QUARTER_US == 0:
         gps_us += clock.us % SECOND_US
     return Decision(gps_us, "gps", tuple(doubts))
 
 
-def _without_gps(clock: Reading | None, now_us: int, stem: Callable[[], str], doubts: list[str]) -> Decision:
-    if clock is None:
-        found = name_time(stem())
-        if found is None:
-            return Decision(None, None, tuple(doubts))
-        if (why := implausible(found.us, now_us)) is not None:
-            doubts.append(f"the time in its name, {shown(found.us)}, is {why}")
-        return Decision(found.us, "filename", tuple(doubts))
-    if (why := implausible(clock.us, now_us)) is not None:
-        doubts.append(f"its time, {shown(clock.us)}, is {why}")
-    if clock.digits is None:
-        doubts.append("its time has no seconds")
-    return Decision(clock.us, "clock" if clock.offset_s is None else "offset", tuple(doubts), clock.offset_s)
+_SURE_WEST_US, _SURE_EAST_US = -10 * HOUR_US + AGREES_US, 12 * HOUR_US - AGREES_US
+"""Between these a clock's distance from GPS time is an offset; beyond, the GPS date could be a day off instead."""
+
+_SOLAR_US, _FAR_US = 240 * SECOND_US, 9 * HOUR_US
+"""What the sun is late by for each degree of longitude, and further from it than any zone is from its places' sun."""
 
 
-def _plausible_clock(clocks: Sequence[Reading], now_us: int, doubts: list[str]) -> Reading:
-    """Return the first time of the clock that is plausible, maybe in another calendar; the first where none is."""
+def _agree(apart_us: int, clock: Reading) -> bool:
+    """Return whether a clock that is so far ahead of GPS agrees with it; without an offset a zone may explain it."""
+    if clock.offset_s is not None:
+        return -AGREES_US <= apart_us <= AGREES_US
+    quarters = (apart_us + QUARTER_US // 2) // QUARTER_US
+    return quarters in _QUARTERS and abs(apart_us - quarters * QUARTER_US) <= AGREES_US
+
+
+def _clock(clocks: Sequence[Reading], changed: Reading | None, now_us: int, doubts: list[str]) -> Reading:
+    """Return what the camera's clock showed, from one or more times, and say where they contradict each other."""
     first = clocks[0]
-    other = _years_less(first, BUDDHIST_YEARS)
-    if other is not None and implausible(other.us, now_us) is None:
-        doubts.append(f"its time {shown(first.wall_us)} is taken as a year of the Buddhist calendar")
-        return other
-    for later in clocks[1:]:
-        if implausible(later.us, now_us) is None:
-            doubts.append(
-                f"its time, {shown(first.wall_us)}, is {implausible(first.us, now_us)}; another one was taken"
-            )
-            return later
+    if (why := implausible(first.us, now_us, is_utc=first.offset_s is not None)) is not None:
+        other = _years_more(first, now_us)
+        later = next((each for each in clocks[1:] if implausible(each.us, now_us) is None), None)
+        if other is not None:
+            doubts.append(f"the year of its time {shown(first.wall_us)} is taken as one of the {other[1]} calendar")
+            first = other[0]
+        elif later is not None:
+            doubts.append(f"its time {shown(first.wall_us)} is {why}, another one was taken")
+            first = later
+    if first.offset_s is None:
+        for other_clock in (*clocks[1:], changed):
+            if other_clock is not None and (east := _offset_from(first, other_clock)) is not None:
+                first = first._replace(us=first.us - east * SECOND_US, offset_s=east)
+                doubts.append(f"its zone, {_offset_text(east)}, is that of another time in it")
+                break
+    for each in clocks[1:]:
+        if first.offset_s is not None and each.offset_s is not None:
+            same = abs(first.us - each.us) <= AGREES_US
+        else:
+            same = abs(first.wall_us - each.wall_us) <= AGREES_US or _zones_explain(first, each)
+        if not same:
+            doubts.append(f"it also says {shown(each.wall_us)} for its time {shown(first.wall_us)}")
+            break
+    if changed is not None and changed.wall_us < first.wall_us - _ZONES_US:
+        doubts.append(f"it was last changed before its time {shown(first.wall_us)}, at {shown(changed.wall_us)}")
     return first
 
 
-def _compare(clocks: Sequence[Reading], doubts: list[str]) -> None:
-    """Say where a camera tells several times of the shot, and they differ."""
-    first = clocks[0]
-    for other in clocks[1:]:
-        both = first.offset_s is not None and other.offset_s is not None
-        apart = abs(first.us - other.us) if both else abs(first.wall_us - other.wall_us)
-        if apart > AGREES_US and not (first.offset_s != other.offset_s and apart <= 26 * HOUR_US):
-            doubts.append(f"it also says {shown(other.wall_us)} for its time {shown(first.wall_us)}")
-            return
+def _offset_from(time: Reading, other: Reading) -> int | None:
+    """Return the offset of a time without one, if another time of the same second tells it."""
+    if other.offset_s is None:
+        return None
+    apart_s = (time.us // SECOND_US) - (other.wall_us // SECOND_US)
+    if other.offset_s:
+        return other.offset_s if apart_s == 0 else None
+    # The same clock in UTC tells nothing: programs write Z behind local times.
+    return apart_s if apart_s and apart_s % 900 == 0 and apart_s // 900 in _QUARTERS else None
 
 
-def _contradiction(gps_us: int, clock: Reading, now_us: int, doubts: list[str]) -> tuple[int, str]:
-    """Return the likelier time where GPS and clock contradict each other, and its source; say which was taken."""
-    said = f"GPS says {shown(gps_us)}, its clock {shown(clock.wall_us)}"
-    clock_is_possible = implausible(clock.us, now_us) is None
-    source = "clock" if clock.offset_s is None else "offset"
-    if clock_is_possible:
-        weeks = round((clock.us - gps_us) / ROLLOVER_US)
-        if weeks > 0 and _explained(gps_us + weeks * ROLLOVER_US, clock, spare_days=1):
-            rolled = gps_us + weeks * ROLLOVER_US
-            rolled = next((at for at in (rolled, rolled - DAY_US, rolled + DAY_US) if _explained(at, clock)), rolled)
-            doubts.append(f"{said}: {1024 * weeks} weeks were added to the GPS time (a roll-over of its week number)")
-            return rolled, "gps"
-        for days in (1, -1):
-            if implausible(gps_us, now_us) is None and _explained(gps_us + days * DAY_US, clock):
-                doubts.append(f"{said}: the GPS date was corrected by a day")
-                return gps_us + days * DAY_US, "gps"
-    if implausible(gps_us, now_us) is not None and clock_is_possible:
-        doubts.append(f"{said}: the clock's time was taken, since the other is {implausible(gps_us, now_us)}")
-        return clock.us, source
-    doubts.append(f"{said}: the GPS time was taken")
-    if (why := implausible(gps_us, now_us)) is not None:
-        doubts.append(f"that is {why}")
-    return gps_us, "gps"
+def _offset_text(east_s: int) -> str:
+    return f"{'-' if east_s < 0 else '+'}{abs(east_s) // 3600:02}:{abs(east_s) % 3600 // 60:02}"
 
 
-def _explained(gps_us: int, clock: Reading, *, spare_days: int = 0) -> bool:
-    """Return whether a GPS time and a clock agree, with some days to spare; without an offset a zone may explain it."""
-    apart, spare = clock.us - gps_us, spare_days * DAY_US + AGREES_US
-    if clock.offset_s is not None:
-        return abs(apart) <= spare
-    return WESTERNMOST_S * SECOND_US - spare <= apart <= EASTERNMOST_S * SECOND_US + spare
+def _zones_explain(time: Reading, other: Reading) -> bool:
+    """Return whether two times are one moment, if the one without an offset is local time there."""
+    if time.offset_s is None and other.offset_s == 0:
+        return _agree(time.us - other.us, time)
+    return time.offset_s == 0 and other.offset_s is None and _agree(other.us - time.us, other)
 
 
-def _against_name(gps_us: int, why: str, now_us: int, stem: Callable[[], str], doubts: list[str]) -> int:
-    """Return a GPS time that is implausible and stands alone, corrected by the weeks that the file's name tells."""
-    witness = name_time(stem()) or name_witness(stem())
-    if witness is not None and implausible(witness.us, now_us) is None:
-        weeks = round((witness.us - gps_us) / ROLLOVER_US)
-        if weeks > 0 and _explained(gps_us + weeks * ROLLOVER_US, witness, spare_days=1):
-            doubts.append(
-                f"GPS says {shown(gps_us)}, that is {why}: {1024 * weeks} weeks were added, as its name tells"
-            )
-            return gps_us + weeks * ROLLOVER_US
-    doubts.append(f"its GPS time, {shown(gps_us)}, is {why}")
+def _without_gps(clock: Reading | None, now_us: int, stem: Callable[[], str], doubts: list[str]) -> Decision:
+    why = None if clock is None else implausible(clock.us, now_us, is_utc=clock.offset_s is not None)
+    if clock is None or why is not None:
+        named = name_time(stem()) or (None if clock is None else name_witness(stem()))
+        if named is not None and (clock is None or implausible(named.us, now_us) is None):
+            if clock is not None:
+                doubts.append(f"its time {shown(clock.wall_us)} is {why}, that in its name was taken")
+            elif (why := implausible(named.us, now_us)) is not None:
+                doubts.append(f"the time in its name, {shown(named.us)}, is {why}")
+            return Decision(named.us, "filename", (*doubts, NO_ZONE))
+        if clock is None:
+            return Decision(None, None, tuple(doubts))
+        doubts.append(f"its time {shown(clock.wall_us)} is {why}")
+    elif (named := name_time(stem()) or name_witness(stem())) is not None:
+        _compare_name(clock.wall_us, named, now_us, doubts)
+    if clock.digits is None:
+        doubts.append("its time has no seconds")
+    # Clocks that lost their time begin at the turn of a year: 2000, 2004, 2015, whenever the camera was made.
+    if clock.wall_us % DAY_US < 2 * HOUR_US and shown(clock.wall_us)[5:10] == "01-01":
+        doubts.append(f"its time {shown(clock.wall_us)} may be that of a clock which was never set")
+    if clock.offset_s is None:
+        return Decision(clock.us, "clock", (*doubts, NO_ZONE))
+    return Decision(clock.us, "offset", tuple(doubts), clock.offset_s)
+
+
+def _gps_alone(gps_us: int, changed: Reading | None, now_us: int, stem: Callable[[], str], doubts: list[str]) -> int:
+    """Return a GPS time beside which no clock stands; the file's name, or its last change, may tell a roll-over."""
+    why = implausible(gps_us, now_us, is_utc=True)
+    named = name_time(stem()) or name_witness(stem())
+    for witness, who in ((named, "its name"), (changed, "the time of its last change")):
+        if witness is not None and implausible(witness.us, now_us) is None:
+            rolled = _rolled(gps_us, witness)
+            if rolled is not None and (rolled > gps_us or why is not None):
+                weeks = round((rolled - gps_us) / (7 * DAY_US))
+                doubts.append(f"GPS says {shown(gps_us)}: {weeks} weeks were added, since {who} says so")
+                return rolled
+    if why is not None:
+        doubts.append(f"its GPS time {shown(gps_us)} is {why}")
+    elif changed is not None and changed.us < gps_us - _ZONES_US:
+        doubts.append(f"it was last changed before its GPS time {shown(gps_us)}, at {shown(changed.wall_us)}")
+    elif named is not None:
+        _compare_name(gps_us, named, now_us, doubts)
     return gps_us
 
 
-def _hours(apart_us: int) -> str:
-    hours = apart_us / HOUR_US
-    return f"{abs(hours):.3g} h {'ahead' if hours > 0 else 'behind'}"
+def _compare_name(us: int, named: Reading, now_us: int, doubts: list[str]) -> None:
+    """Say where a file's name contradicts a time that stands alone, by more than zones explain."""
+    if abs(named.us - us) > _ZONES_US and implausible(named.us, now_us) is None:
+        doubts.append(f"its name says {shown(named.us)} for its time {shown(us)}")
 
 
-def _years_less(time: Reading, years: int) -> Reading | None:
+def _contradiction(gps_us: int, why: str | None, clock: Reading, now_us: int, doubts: list[str]) -> tuple[int, str]:
+    """Return the likelier time where GPS and clock contradict each other, and its source; say which was taken."""
+    said = f"GPS says {shown(gps_us)}, its clock {shown(clock.wall_us)}"
+    if implausible(clock.us, now_us, is_utc=clock.offset_s is not None) is None:
+        rolled = _rolled(gps_us, clock)
+        if rolled is not None and (rolled > gps_us or why is not None):
+            weeks = round((rolled - gps_us) / ROLLOVER_US) * 1024
+            by_day = (rolled, rolled - DAY_US, rolled + DAY_US)
+            rolled = next((at for at in by_day if _agree(clock.us - at, clock)), rolled)
+            doubts.append(f"{said}: {weeks} weeks were added to the GPS time (a roll-over of its week number)")
+            return rolled, "gps"
+        source = "clock" if clock.offset_s is None else "offset"
+        if why is not None:
+            doubts.append(f"{said}: the clock's time was taken, since the other is {why}")
+            return clock.us, source
+        for days in (DAY_US, -DAY_US):
+            if _agree(clock.us - gps_us - days, clock):
+                doubts.append(f"{said}: the GPS date was corrected by a day")
+                return gps_us + days, "gps"
+        if clock.us - gps_us > LATER_US:
+            doubts.append(f"{said}: the clock's time was taken, since what loses its time falls back")
+            return clock.us, source
+    elif why is not None and _agree(clock.us - gps_us, clock):
+        doubts.append(f"its time {shown(gps_us)} is {why}")
+        return gps_us, "gps"
+    doubts.append(f"{said}: the GPS time was taken" + ("" if why is None else f", which is {why}"))
+    return gps_us, "gps"
+
+
+def _rolled(gps_us: int, clock: Reading) -> int | None:
+    """Return a GPS time moved by the multiple of 1024 weeks that brings it to a clock, to within a day and a zone."""
+    apart = clock.us - gps_us
+    weeks = round(apart / ROLLOVER_US)
+    rest, spare = apart - weeks * ROLLOVER_US, DAY_US + AGREES_US
+    west, east = (0, 0) if clock.offset_s is not None else (WESTERNMOST_S * SECOND_US, EASTERNMOST_S * SECOND_US)
+    return gps_us + weeks * ROLLOVER_US if weeks and west - spare <= rest <= east + spare else None
+
+
+def _far_zone(gps_us: int, apart_us: int, lon: float | None, lat: float | None, doubts: list[str]) -> int:
+    """
+    Return a GPS time whose clock, without an offset, is 10 to 14 hours off, or far from the time of the place.
+
+    Near the date line such a clock is right where the zone of the place says so; else the GPS date may be a day off,
+    if that brings them nearer to each other. A clock that is half a day off shows hours of the other half, or GPS does.
+    """
+    days = DAY_US if apart_us > 0 else -DAY_US
+    other_us = apart_us - days
+    may_be_a_day = _agree(other_us, Reading(0))
+    there_s = None if lon is None or lat is None else place_offset(gps_us, lon, lat)
+    said = f"its clock is {abs(apart_us) / HOUR_US:.3g} h {'ahead of' if apart_us > 0 else 'behind'} GPS"
+    if there_s is None:
+        if may_be_a_day:
+            doubts.append(f"{said}: a zone, or the GPS date is a day off")
+        return gps_us
+    off_us, other_off_us = abs(apart_us - there_s * SECOND_US), abs(other_us - there_s * SECOND_US)
+    if may_be_a_day and other_off_us <= AGREES_US:
+        doubts.append(f"{said}, and the place is in another zone: the GPS date was corrected by a day")
+        return gps_us + days
+    if may_be_a_day and other_off_us < off_us:
+        doubts.append(f"{said}: a zone far from the place, or the GPS date is a day off")
+    elif abs(off_us - DAY_US // 2) <= AGREES_US:
+        doubts.append(f"{said}, and half a day from the time of the place: one of them may show the other half")
+    return gps_us
+
+
+def _years_more(time: Reading, now_us: int) -> tuple[Reading, str] | None:
+    """Return a time whose year is of another calendar as a plausible one, and the calendar; None where it is none."""
+    for years, name in _CALENDARS:
+        found = _with_years(time, years)
+        if found is not None and implausible(found.us, now_us) is None and implausible(time.us, now_us) is not None:
+            return found, name
+    return None
+
+
+def _with_years(time: Reading, years: int) -> Reading | None:
     wall = time.wall_us
     try:
-        moment = datetime.fromtimestamp(wall // SECOND_US, UTC)
-        earlier = moment.replace(year=moment.year - years)
-    except (ValueError, OverflowError, OSError):
+        # Not `fromtimestamp`, which some systems cannot do for early years.
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=wall // SECOND_US)
+        moved = moment.replace(year=moment.year + years)
+    except (ValueError, OverflowError):
         return None
-    us = round(earlier.timestamp()) * SECOND_US + wall % SECOND_US
+    us = round((moved - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) * SECOND_US + wall % SECOND_US
     return time._replace(us=us - (time.offset_s or 0) * SECOND_US)
 
 

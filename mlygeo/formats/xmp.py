@@ -44,6 +44,14 @@ _DESCRIPTION = f"{RDF} Description"
 
 _LONGEST = 4096  # characters of a property; all properties that are read are short
 
+_UNICODE = (
+    (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\0<", "utf-32-be"), (b"<\0\0\0", "utf-32-le"),
+    (b"\xfe\xff", "utf-16"), (b"\xff\xfe", "utf-16"), (b"\0<", "utf-16-be"), (b"<\0", "utf-16-le"),
+)  # fmt: skip
+"""How packets start, and the encoding that it means (XML 1.0, appendix F)."""
+
+_DECLARED = re.compile(r"""^(\s*<\?xml[^>]*?)\s+encoding\s*=\s*(["']).*?\2""")
+
 _PROJECTION = re.compile(rb"""ProjectionType\s*(?:=\s*["']|>)\s*(equirectangular|spherical)""", re.IGNORECASE)
 
 
@@ -55,6 +63,8 @@ class Properties:
     ----------
     packet
         The packet; None where a photo has none.
+    extension
+        The extended XMP, for properties that the packet lacks.
 
     Attributes
     ----------
@@ -62,10 +72,16 @@ class Properties:
         The packet's problem; None without one, or before parsing.
     """
 
-    def __init__(self, packet: bytes | None) -> None:
-        self._packet = packet
+    def __init__(self, packet: bytes | None, extension: bytes | None = None) -> None:
+        self._packet = None if packet is None else as_utf8(packet)
+        self._extension = None if extension is None else as_utf8(extension)
         self._properties: dict[str, str] | None = None
         self.problem: str | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a packet."""
+        return self._packet is not None
 
     def text(self, *names: str) -> str | None:
         """Return the first existing one of some properties, such as `exif:GPSLatitude`."""
@@ -74,18 +90,37 @@ class Properties:
             return None
         for name in names:
             # Most packets have none of the requested properties; searching is far faster than parsing.
-            if self._properties is None and packet.isascii() and name.partition(":")[2].encode() not in packet:
+            if self._properties is None and packet.isascii() and not self._mentions(name.partition(":")[2].encode()):
                 continue
             if self._properties is None:
                 self._properties, self.problem = read_properties(packet)
+                if self._extension is not None:
+                    further, problem = read_properties(self._extension)
+                    self._properties = {**further, **self._properties}
+                    self.problem = self.problem or problem
             if name in self._properties:
                 return self._properties[name]
         return None
 
+    def _mentions(self, name: bytes) -> bool:
+        """Return whether a name stands in a packet, so that parsing is worth it."""
+        return any(part is not None and name in part for part in (self._packet, self._extension))
+
     def is_panorama(self) -> bool:
         """Return whether the properties mark the picture as an equirectangular panorama."""
-        packet = self._packet
-        return packet is not None and b"ProjectionType" in packet and _PROJECTION.search(packet) is not None
+        return self._packet is not None and any(
+            part is not None and b"ProjectionType" in part and _PROJECTION.search(part) is not None
+            for part in (self._packet, self._extension)
+        )
+
+
+def as_utf8(packet: bytes) -> bytes:
+    """Return a packet in UTF-8, whatever encoding of Unicode it is stored in; bytes that are none are replaced."""
+    encoding = next((name for start, name in _UNICODE if packet.startswith(start)), None)
+    if encoding is None:
+        return packet
+    text = packet.decode(encoding, "replace").strip("\ufeff\0\ufffd")
+    return _DECLARED.sub(r"\1", text).encode("utf-8", "replace")
 
 
 def read_properties(packet: bytes) -> tuple[dict[str, str], str | None]:
@@ -231,7 +266,7 @@ def with_panorama(existing: bytes | None, wanted: Mapping[str, str]) -> bytes:
 
 def _text(existing: bytes) -> str:
     try:
-        text = existing.rstrip(b"\0").decode("utf-8")
+        text = as_utf8(existing).rstrip(b"\0").decode("utf-8")
     except UnicodeDecodeError as error:
         raise FormatError("its XMP is damaged: it is not UTF-8") from error
     _must_be_well_formed(text.encode())

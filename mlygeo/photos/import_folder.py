@@ -121,10 +121,15 @@ class PhotoImport:
         if self.folder.exists() and not self.folder.is_dir():
             raise FileError(f"{self.folder} is a file, and `output` names a folder here")
         self.skip_subfolders, self.rerun, self.progress = skip_subfolders, rerun, progress
-        self.passed_over = 0
+        self.left_out: dict[str, int] = {}
         self._origins: dict[str, str] = {}
         self._moved: dict[str, str] = {}
         self._remembered: gpd.GeoDataFrame | None = None
+
+    @property
+    def passed_over(self) -> int:
+        """Number of pictures of other kinds."""
+        return sum(count for reason, count in self.left_out.items() if reason.startswith("pictures "))
 
     @contextlib.contextmanager
     def held(self, *, dry_run: bool) -> Iterator[None]:
@@ -166,7 +171,7 @@ class PhotoImport:
         from mlygeo.readers.photos import find_photos, read_photos
         from mlygeo.spatial.ordering import natural_ranks
 
-        paths, self.passed_over = find_photos(self.root, skip_subfolders=self.skip_subfolders)
+        paths, self.left_out = find_photos(self.root, skip_subfolders=self.skip_subfolders)
         stored = self._stored(PHOTOS_FILE)
         modified = np.array([_modified_ns(path) for path in paths], dtype=np.int64)
         index = pd.Index([_shown(path) for path in paths], dtype="str")

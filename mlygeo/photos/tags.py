@@ -18,7 +18,7 @@ import numpy as np
 
 from mlygeo import providers, rows
 from mlygeo.errors import InputError
-from mlygeo.formats import exif
+from mlygeo.formats import exif, times
 from mlygeo.formats.exif import CaptureTime, Tags, Value
 from mlygeo.formats.xmp import Panorama
 
@@ -245,12 +245,8 @@ def _local(time: datetime, position: tuple[float, float] | None) -> datetime:
     """
     if position is None:
         return time
-    # A Rust extension of 5 MB that needs 35 MB of memory after the first call, and a microsecond a call.
-    # Borders are simplified, to within 111 m; exact ones need 140 MB and half a second in each process.
-    import tzfpy
-
     try:
-        there = time.astimezone(_zone(tzfpy.get_tz(*position)))
+        there = time.astimezone(_zone(times.zone_name(*position)))
     except OverflowError:
         return time
     offset = there.utcoffset() or timedelta()

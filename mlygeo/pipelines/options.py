@@ -525,7 +525,8 @@ class Geotagging:
     geotag_source_path
         The track or video, or a folder of them; the folder of photos is searched unless given.
     local_time
-        Photos' times that do not tell their offset from UTC are local time of this machine, not UTC.
+        Photos' times that do not tell their offset from UTC are local time of the photo's place (of this machine
+        where it has no position), not UTC.
     sub_second_interval
         Seconds from one photo to the next, of a camera that writes whole seconds only; 0 spreads photos
         of one second evenly within it.

@@ -424,6 +424,7 @@ def run_units(
         images = work(run)
         if not run.files:
             run.save(images)
+    images.attrs["left_out"] = place.left_out
     summary = steps.summary_of(images, passed_over=place.passed_over, files=run.files, written=len(run.written))
     said, failed = steps.headline(summary), list(summary["failed_files"])
     return Job(lambda: images, summary, said, lambda _: run.files, failed)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import InputError
+from mlygeo.formats.times import NO_ZONE
 from mlygeo.pipelines.job import counted, version
 from mlygeo.pipelines.options import TURNS
 
@@ -49,8 +50,6 @@ REASONS_SHOWN = 4
 
 FILES_SHOWN = 5
 
-NO_ZONE = "no time zone, taken as UTC"
-
 ZONELESS = ("clock", "filename")
 """Sources of times that have no offset from UTC; `local` is the same, taken as local time."""
 
@@ -82,6 +81,8 @@ _KINDS = tuple(
         (r".*whose time zone is unknown", "without a time zone"),
         (r".*tracks of pictures", "of a video with several tracks of pictures"),
         (r"its creation time", "whose creation time is in doubt"),
+        (r"no time zone, taken as that of its place", "without a time zone, taken as that of their places"),
+        (r"no time zone, taken as that of this machine", "without a time zone, taken as that of this machine"),
     )
 )
 
@@ -357,7 +358,8 @@ def cut_and_flagged(images: gpd.GeoDataFrame, cutting: Cutting) -> gpd.GeoDataFr
     doubted = images
     if (zoneless := without_zone(images)).any():
         warning = images["warning"] if "warning" in images.columns else _all(None, images)
-        doubted = images.assign(warning=warning.mask(zoneless, (warning + "; ").fillna("") + NO_ZONE))
+        unsaid = zoneless & ~warning.fillna("").str.contains(NO_ZONE, regex=False).to_numpy(dtype=bool)
+        doubted = images.assign(warning=warning.mask(unsaid, (warning + "; ").fillna("") + NO_ZONE))
     checked = check_images(doubted, max_speed=cutting.max_speed, now=datetime.now(UTC))
     return images.assign(problem=checked["problem"])
 
@@ -498,7 +500,7 @@ def kind_of(error: str) -> str:
     for pattern, kind in _KINDS:
         if pattern.match(error):
             return kind
-    text = re.sub(r"^\S[^:]{0,80}\.jpe?g?:\s*", "", error, flags=re.IGNORECASE)
+    text = re.sub(r"^\S[^:]{0,80}\.(?:jpe?g?|jfif|jif|jfi|mpo|insp):\s*", "", error, flags=re.IGNORECASE)
     text = re.sub(r"\s*\(.*\)", "", text.split(";")[0])
     return re.sub(r"(?<![A-Za-z\d])\d[\d.,]*", "N", text)
 
@@ -521,7 +523,8 @@ def left_out_of(images: gpd.GeoDataFrame, passed_over: int = 0) -> dict[str, int
         Number of pictures of other kinds, where that does not say it.
     """
     known = {str(reason): int(count) for reason, count in (images.attrs.get("left_out") or {}).items() if count}
-    return known if OTHER_PICTURES in known or not passed_over else {OTHER_PICTURES: passed_over, **known}
+    are_known = OTHER_PICTURES in known or any(reason.startswith("pictures ") for reason in known)
+    return known if are_known or not passed_over else {OTHER_PICTURES: passed_over, **known}
 
 
 def doubts(summary: dict[str, Any], *, column: str = "problem") -> list[str]:
@@ -530,7 +533,7 @@ def doubts(summary: dict[str, Any], *, column: str = "problem") -> list[str]:
     if zoneless := summary["without_time_zone"]:
         lines.append(
             f"{counted(zoneless, 'photo')} {'says' if zoneless == 1 else 'say'} no time zone; taken as UTC;"
-            " `local_time` takes that of this machine"
+            " `local_time` takes that of the place"
         )
     problems = {kind: count for kind, count in summary["problems"].items() if kind != kind_of(NO_ZONE)}
     if left_out := summary["left_out"]:

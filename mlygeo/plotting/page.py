@@ -24,6 +24,7 @@ import numpy as np
 
 from mlygeo import store
 from mlygeo.errors import FormatError, InputError
+from mlygeo.formats.jpeg import ENDINGS
 from mlygeo.plotting import style
 from mlygeo.plotting.layers import attribution, layers_of, links
 
@@ -53,7 +54,7 @@ EMBEDDED_BYTES = 8_000_000
 
 UNITS = {"compass_angle": "°", "distance_m": " m", "length_m": " m", "covered_m": " m", "altitude": " m"}
 
-PICTURES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
+PICTURES = {**dict.fromkeys(ENDINGS, "jpeg"), ".png": "png", ".webp": "webp"}
 
 TYPES: dict[str, Any] = {
     "u1": np.uint8,

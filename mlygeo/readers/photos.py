@@ -22,6 +22,8 @@ import numpy as np
 
 from mlygeo import frames, places
 from mlygeo.errors import FileError, InputError
+from mlygeo.formats import times
+from mlygeo.formats.jpeg import ENDINGS
 from mlygeo.progress import Progress
 from mlygeo.readers import photo
 from mlygeo.readers.photo import Photo, receive, send
@@ -34,11 +36,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlygeo.readers.photos")
 
-ENDINGS = (".jpg", ".jpeg", ".jpe")
-"""Endings of photos in a folder, in upper or lower case."""
+OTHER_PICTURES = (
+    ".tif", ".tiff", ".png", ".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".jps", ".webp", ".gif", ".bmp", ".psd",
+    ".dng", ".gpr", ".raw", ".raf", ".rw2", ".arw", ".cr2", ".cr3", ".nef", ".orf", ".pef", ".srw", ".x3f",
+)  # fmt: skip
+"""Endings of pictures that Mapillary does not accept; they are counted and left out."""
 
-OTHER_PICTURES = (".tif", ".tiff", ".png", ".heic", ".heif", ".dng", ".webp")
-"""Endings of pictures that Mapillary does not accept; they are counted and skipped."""
+HIDDEN = "hidden photos"
+"""Reason of what is left out: photos whose name begins with a dot, such as those that macOS leaves on cards."""
+
+LINKS = "links to folders"
+
+QUARTER_MS = 900_000
 
 CHUNK = 500
 """Photos that a process reads at a time: some 20 ms of work, and 200 kB of answer."""
@@ -68,23 +77,31 @@ def read_photos(
     missing time or position is not an error here, since a track may give it.
 
     - Time: the GPS date and time stamp, unless that is 1970-01-01; else DateTimeOriginal, else
-      DateTimeDigitized, else DateTime, each with its fraction of a second and its offset from UTC; else
-      the same in XMP; else the file's name, if it contains `YYYY_MM_DD_HH_MM_SS_mmm`. Fractions beyond the
-      millisecond are cut off.
+      DateTimeDigitized, each with its fraction of a second and its offset from UTC; else the same in XMP;
+      else DateTime, when the file was last changed; else the file's name, if it contains
+      `YYYY_MM_DD_HH_MM_SS_mmm`. Fractions beyond the millisecond are cut off. Where they contradict each
+      other (a GPS date from before a roll-over of the week number, or a day off; years before 1995 or in the
+      future), the likelier one is taken. A time without a zone is taken as UTC, see `local_time`.
     - Position: GPSLatitude and GPSLongitude with their Ref. With a missing Ref, a fraction 0/0 or the
       values (0, 0) there is no position.
     - Heading: GPSImgDirection, else GPSTrack. A magnetic heading is not corrected.
     - Altitude: GPSAltitude, below zero where GPSAltitudeRef is 1.
 
+    Whatever is in doubt is told in `warning`: values that contradict each other, by EXIF, XMP and the file's
+    name; texts that are no time; times without a zone; positions of a receiver without a fix, or in another
+    datum; and so on.
+
     Parameters
     ----------
     photos
         A folder, a file, or several of either. In a folder JPEG files are read, with its subfolders;
-        hidden files and folders (`.mlygeo`, `.mapillary`, …) and links to folders are skipped.
+        hidden files and folders (`.mlygeo`, `.mapillary`, …) and links to folders are skipped. JPEG files may
+        end in .jpg, .jpeg, .jpe, .jfif, .jif, .jfi, .mpo or .insp.
     skip_subfolders
         Read only the photos that lie in the folder itself.
     local_time
-        Interpret times without an offset as local time of this machine. Otherwise they are UTC.
+        Interpret times without an offset from UTC as local time of the photo's place, or of this machine where the
+        photo has no position. Otherwise they are UTC.
     workers
         Number of processes. None means one, or one for each core from 10,000 photos on.
     progress
@@ -100,8 +117,9 @@ def read_photos(
         with its offset from UTC), "clock" (without) or "filename"; `camera_uuid` joins the serial numbers
         of camera and lens; `image_description` is the JSON text that an earlier run or an app has written
         into the file; `is_pano` says whether XMP names an equirectangular projection; `width` and `height`
-        are those of the stored picture, before `exif_orientation`. `attrs["pictures_passed_over"]` counts
-        the pictures of other kinds in the folders.
+        are those of the stored picture, before `exif_orientation`; `warning` says what is in doubt, in phrases
+        joined by "; ". `attrs["left_out"]` counts the files that were left out by reason, such as "pictures .heic"
+        and "hidden photos".
 
     Raises
     ------
@@ -116,28 +134,31 @@ def read_photos(
     """
     if workers is not None and workers < 1:
         raise InputError(f"`workers` must be 1 or more, not {workers}")
-    paths, passed_over = find_photos(photos, skip_subfolders=skip_subfolders)
+    paths, left_out = find_photos(photos, skip_subfolders=skip_subfolders)
     if workers is None:
         workers = min(os.cpu_count() or 1, MOST_WORKERS) if len(paths) >= MANY else 1
     chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
     parts: list[pa.RecordBatch | None] = [None] * len(chunks)
     with (progress or Progress()).bar("photos", total=len(paths), unit="photos") as bar:
-        for number, columns in read_chunks(chunks, local=local_time, workers=workers):
+        for number, columns in read_chunks(chunks, workers=workers):
             parts[number] = _batch(columns)
             bar.advance(len(chunks[number]))
     images = _frame(parts)
-    images.attrs["pictures_passed_over"] = passed_over
+    if local_time:
+        images = in_local_time(images)
+    images.attrs["left_out"] = left_out
     log.info(
-        "%s photos: %s with a time, %s with a position, %s that cannot be used; %d pictures of other kinds",
+        "%s photos: %s with a time, %s with a position, %s with a warning, %s that cannot be used%s",
         f"{len(images):,}", f"{images['captured_at'].notna().sum():,}", f"{images.geometry.notna().sum():,}",
-        f"{images['error'].notna().sum():,}", passed_over,
+        f"{images['warning'].notna().sum():,}", f"{images['error'].notna().sum():,}",
+        "".join(f"; {count:,} {reason} left out" for reason, count in left_out.items()),
     )  # fmt: skip
     return images
 
 
 def find_photos(
     photos: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, skip_subfolders: bool = False
-) -> tuple[list[str], int]:
+) -> tuple[list[str], dict[str, int]]:
     """
     Find the photos in folders, without opening them.
 
@@ -152,8 +173,9 @@ def find_photos(
     -------
     paths
         Absolute paths, each once, in the order of folders and names.
-    passed_over
-        Number of pictures of other kinds.
+    left_out
+        Counts of what was left out, by reason: pictures of other kinds ("pictures .heic"), hidden photos, links to
+        folders.
 
     Raises
     ------
@@ -162,7 +184,7 @@ def find_photos(
     """
     places = [photos] if isinstance(photos, str | os.PathLike) else list(photos)
     paths: dict[str, None] = {}
-    passed_over = 0
+    left_out: dict[str, int] = {}
     for place in places:
         path = os.path.abspath(os.path.expanduser(os.fspath(place)))  # noqa: PTH100, PTH111 - many paths
         if not os.path.isdir(path):  # noqa: PTH112
@@ -170,30 +192,33 @@ def find_photos(
                 raise FileError(f"{path} does not exist", hint="name a folder of photos, or photos")
             paths[path] = None  # one of several that is missing becomes a row
             continue
-        for file in _walk(path, skip_subfolders=skip_subfolders):
-            if file.lower().endswith(ENDINGS):
+        for file in _walk(path, left_out, skip_subfolders=skip_subfolders):
+            name = file.lower()
+            if name.endswith(ENDINGS):
                 paths[file] = None
-            elif file.lower().endswith(OTHER_PICTURES):
-                passed_over += 1
-    return list(paths), passed_over
+            elif name.endswith(OTHER_PICTURES):
+                _count(left_out, f"pictures {os.path.splitext(name)[1]}")  # noqa: PTH122 - many paths
+    return list(paths), dict(sorted(left_out.items()))
 
 
 def in_local_time(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """
-    Interpret photos' times without an offset from UTC as local time of this machine.
+    Interpret photos' times without an offset from UTC as local time of their places.
 
-    The same as `read_photos(…, local_time=True)`, for photos that were read without it.
+    The same as `read_photos(…, local_time=True)`, for photos that were read without it. The zone of a place is that
+    of the IANA time zone database, by its borders to within 111 m. A photo without a position is taken
+    as of this machine's zone.
 
     Parameters
     ----------
     images
-        From `read_photos`, with `captured_at` and `time_source`.
+        From `read_photos`, with `captured_at`, `time_source` and `warning`.
 
     Returns
     -------
     images
-        The same rows with `captured_at` changed where `time_source` is "clock" or "filename"; null where
-        there is no such local time.
+        The same rows with `captured_at` changed where `time_source` is "clock" or "filename", and `warning`, which
+        tells the zone, and whether a clock there showed the time twice or never, as summer time ended or began.
 
     Examples
     --------
@@ -201,27 +226,53 @@ def in_local_time(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """
     import pandas as pd
 
-    from mlygeo.formats.exif import local_to_utc
-
     rows = np.flatnonzero(images["time_source"].isin(["clock", "filename"]) & images["captured_at"].notna())
-    times = images["captured_at"].to_numpy(dtype="datetime64[ms]").copy()
-    wall_ms = times[rows].view(np.int64)
-    utc = [local_to_utc(second) for second in (wall_ms // 1000).tolist()]
-    times[rows] = [
-        np.datetime64("NaT") if seconds is None else np.datetime64(seconds * 1000 + part, "ms")
-        for seconds, part in zip(utc, (wall_ms % 1000).tolist(), strict=True)
-    ]
-    return images.assign(captured_at=pd.Series(times, index=images.index).dt.tz_localize("UTC"))
+    captured = images["captured_at"].to_numpy(dtype="datetime64[ms]").copy()
+    lon, lat = (column[rows].tolist() for column in frames.lonlat(images))
+    zones = [times.zone_name(x, y) if x == x else "" for x, y in zip(lon, lat, strict=True)]  # noqa: PLR0124 - not NaN
+    # Offsets change at full quarters of an hour only, so each is asked for once.
+    quarters = (captured[rows].view(np.int64) // QUARTER_MS).tolist()
+    found = {pair: _shift(*pair) for pair in set(zip(zones, quarters, strict=True))}
+    shifts = [found[pair] for pair in zip(zones, quarters, strict=True)]
+    captured[rows] += np.array([shift for shift, _ in shifts], dtype="timedelta64[ms]")
+    warning = images["warning"].to_numpy(dtype=object).copy()
+    for row, (_, said) in zip(rows.tolist(), shifts, strict=True):
+        before = warning[row]
+        phrases = [] if pd.isna(before) else [each for each in before.split("; ") if each != times.NO_ZONE]
+        warning[row] = "; ".join([*phrases, said])
+    return images.assign(
+        captured_at=pd.Series(captured, index=images.index).dt.tz_localize("UTC"),
+        warning=pd.Series(warning, index=images.index, dtype="str"),
+    )
 
 
-def _walk(folder: str, *, skip_subfolders: bool) -> Iterator[str]:
+def _shift(zone: str, quarter: int) -> tuple[np.timedelta64, str]:
+    """Return what to add to a local time for UTC, milliseconds, and what to say about it."""
+    wall_s = quarter * QUARTER_MS // 1000
+    utc_s, doubt = times.from_local(wall_s, zone)
+    if utc_s is None:
+        return np.timedelta64(0, "ms"), times.NO_ZONE
+    said = f"no time zone, taken as that of {f'its place ({zone})' if zone else 'this machine'}"
+    return np.timedelta64((utc_s - wall_s) * 1000, "ms"), said if doubt is None else f"{said}, {doubt}"
+
+
+def _walk(folder: str, left_out: dict[str, int], *, skip_subfolders: bool) -> Iterator[str]:
     """Yield the files below a folder: its own files by name, then those of each subfolder by name."""
     for root, subfolders, names in os.walk(folder, onerror=places.unlisted):
         subfolders[:] = [] if skip_subfolders else [name for name in subfolders if not name.startswith(".")]
         subfolders.sort(key=places.natural_key)
+        for name in subfolders:
+            if os.path.islink(os.path.join(root, name)):  # noqa: PTH114, PTH118 - as below
+                _count(left_out, LINKS)
         for name in sorted(names, key=places.natural_key):
             if not name.startswith("."):
                 yield os.path.join(root, name)  # noqa: PTH118 - many paths
+            elif name.lower().endswith(ENDINGS):
+                _count(left_out, HIDDEN)
+
+
+def _count(left_out: dict[str, int], reason: str) -> None:
+    left_out[reason] = left_out.get(reason, 0) + 1
 
 
 def _batch(columns: list[list[object]]) -> pa.RecordBatch:
@@ -287,7 +338,7 @@ def _frame(parts: list[Any]) -> gpd.GeoDataFrame:
 # Worker processes.
 
 
-def read_chunks(chunks: list[list[str]], *, local: bool, workers: int) -> Iterator[tuple[int, list[list[object]]]]:
+def read_chunks(chunks: list[list[str]], *, workers: int) -> Iterator[tuple[int, list[list[object]]]]:
     """
     Read chunks of photos in several processes, and yield the columns of each with its number, in any order.
 
@@ -295,7 +346,7 @@ def read_chunks(chunks: list[list[str]], *, local: bool, workers: int) -> Iterat
     """
     if workers < 2:
         for number, chunk in enumerate(chunks):
-            yield number, photo.read_photos(chunk, local=local)
+            yield number, photo.read_photos(chunk)
         return
     todo: SimpleQueue[int] = SimpleQueue()
     done: SimpleQueue[tuple[int, list[list[object]] | None]] = SimpleQueue()
@@ -303,7 +354,7 @@ def read_chunks(chunks: list[list[str]], *, local: bool, workers: int) -> Iterat
         todo.put(number)
     stop = threading.Event()
     threads = [
-        threading.Thread(target=_feed, args=(chunks, local, todo, done, stop), daemon=True)
+        threading.Thread(target=_feed, args=(chunks, todo, done, stop), daemon=True)
         for _ in range(min(workers, len(chunks)))
     ]
     for thread in threads:
@@ -311,7 +362,7 @@ def read_chunks(chunks: list[list[str]], *, local: bool, workers: int) -> Iterat
     try:
         for _ in chunks:
             number, columns = done.get()
-            yield number, photo.read_photos(chunks[number], local=local) if columns is None else columns
+            yield number, photo.read_photos(chunks[number]) if columns is None else columns
     finally:
         stop.set()
         for thread in threads:
@@ -320,7 +371,6 @@ def read_chunks(chunks: list[list[str]], *, local: bool, workers: int) -> Iterat
 
 def _feed(
     chunks: list[list[str]],
-    local: bool,
     todo: SimpleQueue[int],
     done: SimpleQueue[tuple[int, list[list[object]] | None]],
     stop: threading.Event,
@@ -340,7 +390,7 @@ def _feed(
             columns: Any = None
             if worker is not None:
                 try:
-                    send(worker.stdin, (chunks[number], local))  # type: ignore[arg-type]
+                    send(worker.stdin, chunks[number])  # type: ignore[arg-type]
                     columns = receive(worker.stdout)  # type: ignore[arg-type]
                 except (OSError, EOFError, ValueError) as error:
                     log.warning("a process that read photos ended (%s); its share is read in this one", error)

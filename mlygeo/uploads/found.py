@@ -98,12 +98,13 @@ def gather(
 
 def only_videos(import_path: Any) -> bool:
     """Return whether import paths contain videos, and no photos to process."""
-    from mlygeo.readers import photos, video
+    from mlygeo.formats.jpeg import ENDINGS
+    from mlygeo.readers import video
     from mlygeo.uploads.described import trees
 
     places = [Path(each).expanduser() for each in several(import_path)]
     files = [path.lower() for tree in trees(place for place in places if place.exists()) for path in tree.files]
-    has_photos = any(path.endswith(photos.ENDINGS) for path in files)
+    has_photos = any(path.endswith(ENDINGS) for path in files)
     return not has_photos and any(path.endswith(tuple(video.ENDINGS)) for path in files)
 
 
@@ -257,7 +258,7 @@ def _places(import_path: Any) -> list[Path]:
 
 def _in_exif(tree: Tree, images: gpd.GeoDataFrame | None, found: Import) -> gpd.GeoDataFrame | None:
     """Return the photos that no file describes, but that have an image description in EXIF."""
-    from mlygeo.readers.photos import ENDINGS
+    from mlygeo.formats.jpeg import ENDINGS
     from mlygeo.uploads.described import in_exif
 
     known = set() if images is None else set(images["path"])

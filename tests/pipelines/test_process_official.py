@@ -56,8 +56,14 @@ def test_real_photos(tmp_path):
     """
     Same failures, and time, position, altitude, heading, make, model, orientation of all others.
 
-    On purpose we differ in two: where there is no heading they write 0, and an orientation of 1 where the photo has none.
+    On purpose we differ in four: where there is no heading they write 0, and an orientation of 1 where the photo has none;
+    we take the zone of a time without one from the same second in XMP, and the decimals of a GPS time of whole seconds
+    from the camera's clock, as burst photos need it.
     """
+    refined = {
+        "Nokia_Lumia_800_cut.jpg": ("2012_06_09_21_23_38_000", "2012_06_09_20_23_38_000"),  # +01:00, in Dublin
+        "samsung_SM-N950F_cut.jpg": ("2019_03_30_15_16_04_000", "2019_03_30_15_16_04_025"),
+    }
     folder = tmp_path / "in"
     shutil.copytree(DATA / "photos", folder)
     a, b = theirs(folder, tmp_path), ours(folder, tmp_path)
@@ -75,6 +81,8 @@ def test_real_photos(tmp_path):
                 assert entry[key] == {"TrueHeading": 0.0, "MagneticHeading": 0.0}
             elif key == "MAPOrientation" and key not in mine:
                 assert entry[key] == 1
+            elif key == "MAPCaptureTime" and name in refined:
+                assert (entry[key], mine[key]) == refined[name]
             else:
                 assert entry[key] == mine[key], (name, key)
                 compared += 1

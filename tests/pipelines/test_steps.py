@@ -35,7 +35,7 @@ def said(capsys, *words):
     return status, out, err
 
 
-LINE = "24 photos say no time zone; taken as UTC; `local_time` takes that of this machine"
+LINE = "24 photos say no time zone; taken as UTC; `local_time` takes that of the place"
 
 
 def test_times_without_a_zone_are_counted_and_flagged(tmp_path, capsys):
@@ -52,14 +52,14 @@ def test_times_without_a_zone_are_counted_and_flagged(tmp_path, capsys):
     assert status == 0
     assert LINE.replace("`local_time`", "--local-time") in err
     # The warnings of photos stay those of their readers.
-    assert images["warning"].isna().all()
+    assert images["warning"].equals(images["problem"])
 
 
 def test_local_times_have_a_zone(tmp_path):
     zoneless(tmp_path / "in", 3)
     images = mlygeo.process(tmp_path / "in", local_time=True, skip_exif_insert=True)
     assert images.attrs["summary"]["without_time_zone"] == 0
-    assert images["problem"].isna().all()
+    assert images["problem"].str.startswith("no time zone, taken as that of its place (").all()
     assert images["time_source"].unique().tolist() == ["local"]
     # The units that follow know it, and the next run may choose again.
     again = mlygeo.extract_sequence_data(tmp_path / "in")
@@ -80,12 +80,12 @@ def test_every_verb_says_it(tmp_path, capsys):
         _, out, err = said(capsys, verb, tmp_path / "in", *more, "--json")
         summary = json.loads(out)
         assert summary["without_time_zone"] == 24, verb
-        assert summary["left_out"] == {"pictures of other kinds": 1}, verb
+        assert summary["left_out"] == {"pictures .png": 1}, verb
         assert LINE.partition(";")[0] in err
-        assert "left out: pictures of other kinds (1)" in err
+        assert "left out: pictures .png (1)" in err
     for function in (mlygeo.geotag_photos, mlygeo.cut):
         summary = function(tmp_path / "in").attrs["summary"]
-        assert (summary["without_time_zone"], summary["left_out"]) == (24, {"pictures of other kinds": 1})
+        assert (summary["without_time_zone"], summary["left_out"]) == (24, {"pictures .png": 1})
     assert mlygeo.cut(tmp_path / "in").attrs["summary"]["problems"] == {"without a time zone": 24}
 
 

@@ -14,17 +14,18 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import DATA
+from helpers.made_photos import FRAME, TAG, dms, field, jpeg, packet, segment, text, tiff
 from helpers.work import at_most
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlygeo import frames
 from mlygeo.errors import FileError, InputError
-from mlygeo.formats.exif import TABLE
 from mlygeo.formats.jpeg import read_head
 from mlygeo.progress import Progress
 from mlygeo.readers import photo as one_photo
@@ -32,92 +33,8 @@ from mlygeo.readers import photos
 from mlygeo.readers.photo import read_photo
 from mlygeo.readers.photos import find_photos, read_photos
 
-TAG = {name: tag.number for name, tag in TABLE.items()}
 PHOTOS = DATA / "photos"
 EXPECTED = {entry["SourceFile"][2:]: entry for entry in json.loads((PHOTOS / "exiftool_expected.json").read_text())}
-
-
-# Made photos: a TIFF of any tags, in either byte order, around nothing but a start of frame.
-
-
-def field(kind, *values):
-    """A TIFF value: kind 2 text, 3 and 4 whole numbers, 5 and 10 fractions, 12 doubles."""
-    return kind, values
-
-
-def text(value):
-    return field(2, value.encode() + b"\0")
-
-
-def encode(order, kind, values):
-    if kind in {1, 2, 7}:
-        data = b"".join(value if isinstance(value, bytes) else bytes([value]) for value in values)
-        return len(data), data
-    letter = {3: "H", 4: "I", 5: "II", 9: "i", 10: "ii", 11: "f", 12: "d"}[kind]
-    flat = [number for value in values for number in (value if isinstance(value, tuple) else (value,))]
-    return len(values), struct.pack(order + letter * len(values), *flat)
-
-
-def tiff(picture=(), exif_tags=(), gps=(), *, order="<"):
-    """Return a TIFF of three directories."""
-    directories = [dict(picture), dict(exif_tags), dict(gps)]
-    sizes = [2 + 12 * (len(tags) + (2 if number == 0 else 0)) + 4 for number, tags in enumerate(directories)]
-    offsets = [8, 8 + sizes[0], 8 + sizes[0] + sizes[1]]
-    directories[0] |= {0x8769: field(4, offsets[1]), 0x8825: field(4, offsets[2])}
-    at, heads, values = 8 + sum(sizes), b"", b""
-    for tags in directories:
-        heads += struct.pack(order + "H", len(tags))
-        for tag, (kind, given_values) in sorted(tags.items()):
-            count, data = encode(order, kind, given_values)
-            if len(data) <= 4:
-                place = data.ljust(4, b"\0")
-            else:
-                place = struct.pack(order + "I", at + len(values))
-                values += data + b"\0" * (len(data) % 2)
-            heads += struct.pack(order + "HHI", tag, kind, count) + place
-        heads += b"\0\0\0\0"
-    return {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", 8) + heads + values
-
-
-def segment(marker, payload):
-    return bytes([0xFF, marker]) + struct.pack(">H", len(payload) + 2) + payload
-
-
-FRAME = segment(0xC0, struct.pack(">BHHB", 8, 480, 640, 1) + b"\x01\x11\x00")
-
-
-def jpeg(*parts, xmp=None, frame=FRAME):
-    segments = [segment(0xE1, b"Exif\0\0" + part) for part in parts]
-    if xmp is not None:
-        segments.append(segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp))
-    return b"\xff\xd8" + b"".join(segments) + frame + b"\xff\xda\x00\x02"
-
-
-def packet(attributes="", elements=""):
-    return (
-        '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
-        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""'
-        ' xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"'
-        ' xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:aux="http://ns.adobe.com/exif/1.0/aux/"'
-        f' xmlns:GPano="http://ns.google.com/photos/1.0/panorama/" {attributes}>{elements}</rdf:Description>'
-        '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
-    ).encode()
-
-
-def dms(lat, lon):
-    """GPS tags of a position, to 1e-7 seconds."""
-
-    def parts(degrees):
-        units = round(abs(degrees) * 3600 * 10**7)
-        minutes, seconds = divmod(units, 60 * 10**7)
-        return field(5, (minutes // 60, 1), (minutes % 60, 1), (seconds, 10**7))
-
-    return {
-        TAG["GPSLatitudeRef"]: text("N" if lat >= 0 else "S"),
-        TAG["GPSLatitude"]: parts(lat),
-        TAG["GPSLongitudeRef"]: text("E" if lon >= 0 else "W"),
-        TAG["GPSLongitude"]: parts(lon),
-    }
 
 
 @pytest.fixture
@@ -125,10 +42,10 @@ def shot(tmp_path):
     """Write bytes as a photo and read them."""
     numbers = iter(range(10_000))
 
-    def read(data, *, name=None, local=False):
+    def read(data, *, name=None):
         path = tmp_path / (name or f"{next(numbers)}.jpg")
         path.write_bytes(data)
-        return read_photo(str(path), local=local)
+        return read_photo(str(path))
 
     return read
 
@@ -168,15 +85,24 @@ def exiftool_time(entry):
         return when.replace(tzinfo=UTC)
 
     picture = lambda name: entry.get(f"ExifIFD:{name}", entry.get(f"IFD0:{name}"))
-    candidates = [parsed(f"{entry.get('GPS:GPSDateStamp')} {entry.get('GPS:GPSTimeStamp')}")]
-    for name, subsec, offset in (
-        ("DateTimeOriginal", "SubSecTimeOriginal", "OffsetTimeOriginal"),
-        ("CreateDate", "SubSecTimeDigitized", "OffsetTimeDigitized"),
-        ("ModifyDate", "SubSecTime", "OffsetTime"),
-    ):
-        candidates.append(parsed(picture(name), picture(subsec), picture(offset)))
-    candidates += [parsed(entry.get(name)) for name in ("XMP-exif:DateTimeOriginal", "XMP-xmp:CreateDate")]
-    return next((when for when in candidates if when is not None), None)
+    gps = parsed(f"{entry.get('GPS:GPSDateStamp')} {entry.get('GPS:GPSTimeStamp')}")
+    clock = lambda *names: parsed(*map(picture, names))
+    original = clock("DateTimeOriginal", "SubSecTimeOriginal", "OffsetTimeOriginal")
+    if gps is not None:
+        # The decimals of a clock that shows the same second refine it.
+        if original is not None and gps.microsecond == 0 and (original - gps).total_seconds() % 900 < 1:
+            gps += timedelta(microseconds=original.microsecond)
+        return gps
+    in_xmp = [entry.get(name, "") for name in ("XMP-exif:DateTimeOriginal", "XMP-xmp:CreateDate")]
+    clocks = [original, clock("CreateDate", "SubSecTimeDigitized", "OffsetTimeDigitized"), *map(parsed, in_xmp)]
+    chosen = next((when for when in clocks if when is not None), None)
+    if chosen is None:
+        return clock("ModifyDate", "SubSecTime", "OffsetTime")
+    # A time in XMP that shows the same second tells the zone, unless it is Z.
+    same = [
+        text for text in in_xmp if parsed(re.sub(r"[+-]\d\d:\d\d$", "", text)) == chosen and text[-6:-5] in {"+", "-"}
+    ]
+    return parsed(same[0]) if same and not picture("OffsetTimeOriginal") else chosen
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
@@ -254,7 +180,7 @@ def test_damage_that_does_not_matter_is_a_warning(bundled):
     assert "GPS tags" in bundled.loc["broken/exif_gps_typeerror.jpg"].warning
     assert "EXIF tags" in bundled.loc["broken/30-type_error_cut.jpg"].warning
     assert "does not start as one" in bundled.loc["broken/invalid-exif.jpg"].warning
-    assert "lacks its side" in bundled.loc["broken/exif_gps.jpg"].warning
+    assert "has no longitude" in bundled.loc["broken/exif_gps.jpg"].warning
     assert "(0, 0)" in bundled.loc["Samsung_GT-I9000_Galaxy_S.jpg"].warning
     fine = bundled.loc["DSC00001_cut.jpg"]
     assert pd.isna(fine.error)
@@ -290,7 +216,7 @@ def test_tags_come_back(lat, lon, heading, height, when, order):
             5, (when.hour, 1), (when.minute, 1), (when.second * 1_000_000 + when.microsecond, 1_000_000)
         ),
     }
-    photo = one_photo._photo("", read_head(io.BytesIO(jpeg(tiff(gps=gps, order=order)))), 0, local=False)
+    photo = one_photo._photo("", read_head(io.BytesIO(jpeg(tiff(gps=gps, order=order)))), 0)
     if round(abs(lat) * 3600e7) == round(abs(lon) * 3600e7) == 0:  # as they are written
         assert photo.lat is None
     else:
@@ -413,21 +339,72 @@ def test_times(shot, gps, tags, expected, source, order):
     assert photo.time_source == source
 
 
-def test_local_time_is_for_clocks_without_an_offset(shot, monkeypatch):
+@pytest.fixture
+def los_angeles(monkeypatch):
+    """Set this machine's zone."""
     monkeypatch.setenv("TZ", "America/Los_Angeles")
     time.tzset()
-    try:
-        naive = {TAG["DateTimeOriginal"]: text("2018:06:08 13:24:10")}
-        assert moment(shot(jpeg(tiff(exif_tags=naive)), local=True)).isoformat() == "2018-06-08T20:24:10+00:00"
-        assert moment(shot(jpeg(tiff(exif_tags=naive)))).isoformat() == "2018-06-08T13:24:10+00:00"
-        offset = naive | {TAG["OffsetTimeOriginal"]: text("+02:00")}
-        assert moment(shot(jpeg(tiff(exif_tags=offset)), local=True)).hour == 11
-        assert moment(shot(jpeg(tiff(gps=GPS_TIMES)), local=True)).hour == 20
-        winter = shot(jpeg(), name="2018_01_08_13_24_10_500.jpg", local=True)
-        assert moment(winter).isoformat() == "2018-01-08T21:24:10.500000+00:00"
-    finally:
-        monkeypatch.delenv("TZ")
-        time.tzset()
+    yield
+    monkeypatch.delenv("TZ")
+    time.tzset()
+
+
+NAIVE = {TAG["DateTimeOriginal"]: text("2018:06:08 13:24:10")}
+OF_PLACE = "no time zone, taken as that of its place (Europe/Berlin)"
+OF_MACHINE = "no time zone, taken as that of this machine"
+
+
+@pytest.mark.parametrize(
+    ("picture", "name", "expected", "warning"),
+    [
+        (tiff(exif_tags=NAIVE), "a.jpg", "2018-06-08T20:24:10", OF_MACHINE),
+        (tiff(exif_tags=NAIVE, gps=dms(52.5, 13.4)), "a.jpg", "2018-06-08T11:24:10", OF_PLACE),
+        (tiff(exif_tags=NAIVE | {TAG["OffsetTimeOriginal"]: text("+02:00")}), "a.jpg", "2018-06-08T11:24:10", None),
+        (tiff(exif_tags=NAIVE, gps=GPS_TIMES), "a.jpg", "2018-06-08T20:24:41.030", None),
+        (tiff(), "2018_01_08_13_24_10_500.jpg", "2018-01-08T21:24:10.500", OF_MACHINE),
+        (tiff(gps=dms(52.5, 13.4)), "2018_01_08_13_24_10_500.jpg", "2018-01-08T12:24:10.500", OF_PLACE),
+        (
+            tiff(exif_tags={TAG["DateTimeOriginal"]: text("2018:10:28 02:30:00")}, gps=dms(52.5, 13.4)),
+            "a.jpg", "2018-10-28T00:30:00", f"{OF_PLACE}, which had this time twice, the first was taken",
+        ),
+        (
+            tiff(exif_tags={TAG["DateTimeOriginal"]: text("2018:03:25 02:30:00")}, gps=dms(52.5, 13.4)),
+            "a.jpg", "2018-03-25T01:30:00", f"{OF_PLACE}, which never had this time",
+        ),
+        (tiff(), "a.jpg", None, None),
+    ],
+)  # fmt: skip
+def test_local_time_is_that_of_the_place_for_times_without_a_zone(
+    tmp_path, los_angeles, picture, name, expected, warning
+):
+    (tmp_path / name).write_bytes(jpeg(picture))
+    row = read_photos(tmp_path, local_time=True).iloc[0]
+    when = None if expected is None else pd.Timestamp(expected, tz="UTC")
+    assert (None if pd.isna(row.captured_at) else row.captured_at) == when
+    assert (None if pd.isna(row.warning) else row.warning) == warning
+    later = photos.in_local_time(read_photos(tmp_path)).iloc[0]
+    assert later.equals(row)
+
+
+@given(
+    seconds=st.integers(-(10**9), 2 * 10**9),
+    place=st.sampled_from([(13.4, 52.5), (-157.8, 21.3), (174.8, -41.3), (85.3, 27.7), (-171.8, -13.8), (-30.0, 30.0)]),
+)
+@settings(max_examples=200, deadline=None)
+def test_local_time_goes_back_to_what_the_clock_showed(seconds, place):
+    """What a clock at the place shows at the moment that was found is what the photo's clock showed."""
+    from zoneinfo import ZoneInfo
+
+    from mlygeo.formats import times
+
+    wall = np.array([seconds * 1000 + 7], "datetime64[ms]")
+    images = gpd.GeoDataFrame(
+        {"captured_at": pd.Series(wall).dt.tz_localize("UTC"), "time_source": ["clock"], "warning": [times.NO_ZONE]},
+        geometry=gpd.points_from_xy(*[[part] for part in place]), crs=4326,
+    )  # fmt: skip
+    found = photos.in_local_time(images).iloc[0]
+    there = found.captured_at.tz_convert(ZoneInfo(times.zone_name(*place))).tz_localize(None)
+    assert (there == pd.Timestamp(wall[0])) is ("never" not in found.warning)
 
 
 @pytest.mark.parametrize(
@@ -512,6 +489,216 @@ def test_serial_numbers_and_lens(shot):
     assert (photo.camera_uuid, photo.make) == ("AB123_007", "Apple")
 
 
+# Segments, encodings, what is in doubt
+
+
+def both(first, second):
+    """Two EXIF segments."""
+    return jpeg(tiff(*first), tiff(*second, order=">"))
+
+
+def test_a_second_exif_segment_gives_what_the_first_lacks(shot):
+    photo = shot(both(({TAG["Make"]: text("Stub")},), ({TAG["Model"]: text("Cam")}, CLOCK, dms(48, 11))))
+    assert (photo.make, photo.model, photo.lat, photo.lon, photo.warning) == ("Stub", "Cam", 48, 11, None)
+    assert moment(photo).isoformat() == "2018-06-08T20:24:10.025000+00:00"
+    photo = shot(both(({TAG["Make"]: text("Stub")}, SECOND), ({TAG["Make"]: text("Test")}, CLOCK | SECOND)))
+    assert photo.make == "Stub"
+    assert photo.warning.startswith("its EXIF segments contradict each other (Make), the first counts")
+    broken = jpeg(b"no TIFF at all", tiff({}, CLOCK, dms(48, 11)))
+    assert (shot(broken).lat, shot(broken).warning) == (48, "the EXIF segment does not start as one")
+    again = tiff({}, CLOCK)
+    assert shot(jpeg(again, again)).warning is None
+
+
+@pytest.mark.parametrize(
+    "before", [segment(0xE2, bytes(70_000 % 65_000)) * 30, segment(0xFE, b"a comment"), FRAME, b""]
+)
+def test_exif_is_found_wherever_it_stands_before_the_picture(shot, before):
+    photo = shot(
+        jpeg(
+            frame=before + segment(0xE1, b"Exif\0\0" + tiff({}, CLOCK, dms(1, 2))) + (FRAME if before != FRAME else b"")
+        )
+    )
+    assert (photo.lat, photo.lon, photo.error, photo.width) == (1, 2, None, 640)
+
+
+def test_an_exif_block_that_goes_on_in_the_next_segment(shot):
+    """As ExifTool writes blocks that are longer than a segment."""
+    block = tiff({TAG["ImageDescription"]: text("x" * 90_000), TAG["Make"]: text("SONY")}, CLOCK, dms(1, 2))
+    photo = shot(jpeg(block[:65_000], block[65_000:]))
+    assert (photo.lat, photo.make, photo.warning) == (1, "SONY", None)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "utf-16-le", "utf-32", "utf-32-be"])
+def test_xmp_in_any_encoding(shot, encoding):
+    xmp = packet('exif:GPSLatitude="53,21.5679N" exif:GPSLongitude="6,15.4939W" GPano:ProjectionType="equirectangular"')
+    for start in ("", f'<?xml version="1.0" encoding="{encoding}"?>'):
+        content = (start + xmp.decode()).encode(encoding)
+        photo = shot(jpeg(xmp=content))
+        assert (photo.lat, photo.is_pano, photo.warning) == (pytest.approx(53.359465), True, None)
+        assert shot(jpeg(xmp=content + bytes(64))).lat == photo.lat  # padding
+
+
+def extension(whole, digest=b"0123456789ABCDEF0123456789ABCDEF", size=None, part=40_000):
+    starts = range(0, len(whole), part)
+    head = b"http://ns.adobe.com/xmp/extension/\0" + digest
+    return b"".join(
+        segment(0xE1, head + struct.pack(">II", size or len(whole), start) + whole[start : start + part])
+        for start in starts
+    )
+
+
+def test_extended_xmp_is_read(shot):
+    main = packet(
+        'xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="0123456789ABCDEF0123456789ABCDEF"'
+    )
+    more = packet(f'exif:GPSLatitude="1.5" exif:GPSLongitude="2.5" exif:UserComment="{"x" * 100_000}"')
+    photo = shot(jpeg(xmp=main, frame=extension(more) + FRAME))
+    assert (photo.lat, photo.lon, photo.warning) == (1.5, 2.5, None)
+    other = shot(jpeg(xmp=main, frame=extension(more, digest=b"f" * 32) + FRAME))
+    assert (other.lat, other.warning) == (None, None)  # of another packet
+    large = shot(jpeg(xmp=main, frame=extension(more, size=9_000_000) + FRAME))
+    assert (large.lat, large.warning) == (None, "its extended XMP (9,000,000 bytes) was not read")
+
+
+def test_several_xmp_packets_are_said(shot):
+    one, two = (
+        packet('exif:GPSLatitude="1" exif:GPSLongitude="2"'),
+        packet('exif:GPSLatitude="3" exif:GPSLongitude="4"'),
+    )
+    second = segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + two)
+    photo = shot(jpeg(xmp=one, frame=second + FRAME))
+    assert (photo.lat, photo.warning) == (1, "it has several XMP packets, of which the first was read")
+
+
+ZONED = {TAG["DateTimeOriginal"]: text("2018:06:08 13:24:10"), TAG["OffsetTimeOriginal"]: text("-07:00")}
+
+
+@pytest.mark.parametrize(
+    ("picture", "tags", "gps", "said"),
+    [
+        ({}, ZONED, {}, None),
+        ({}, ZONED | {TAG["DateTimeOriginal"]: text("2018:06:08 13:24:10 PST")}, {}, "its DateTimeOriginal is no time ('2018:06:08 13:24:10 PST')"),
+        ({}, {TAG["CreateDate"]: text("soon; or not")}, {}, "its DateTimeDigitized is no time ('soon, or not')"),
+        ({TAG["ModifyDate"]: text("x" * 100)}, {}, {}, f"its DateTime is no time ('{'x' * 40}…')"),
+        ({}, {TAG["DateTimeOriginal"]: text("0000:00:00 00:00:00")}, {}, None),
+        ({}, {TAG["DateTimeOriginal"]: text("    :  :     :  :  ")}, {}, None),
+        ({}, {TAG["DateTimeOriginal"]: text("2018:06:08 13:24:10"), TAG["OffsetTimeOriginal"]: text("   :  ")}, {}, "no time zone, taken as UTC"),
+        ({}, ZONED | {TAG["OffsetTimeOriginal"]: text("+99:00")}, {}, "its OffsetTimeOriginal is no time zone ('+99:00')"),
+        ({}, ZONED | {TAG["SubSecTimeOriginal"]: text("12ab")}, {}, "its SubSecTimeOriginal is no fraction of a second ('12ab')"),
+        ({}, ZONED | {TAG["DateTimeOriginal"]: text("2018-06-08T13:24:10+02:00")}, {}, "its OffsetTimeOriginal contradicts the zone in"),
+        ({}, ZONED, {TAG["GPSDateStamp"]: text("2003:01:25")}, "its GPS date is another day ('2003:01:25')"),
+        ({}, ZONED, {TAG["GPSDateStamp"]: text("2018:06:08")}, None),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSStatus"]: text("V")}, "its position is in doubt, its receiver had no fix (GPSStatus 'V')"),
+        ({}, ZONED, GPS_TIMES | {TAG["GPSStatus"]: text("V")}, "its GPS time is in doubt, its receiver had no fix (GPSStatus 'V')"),
+        ({}, ZONED, dms(0, 2), "its latitude is exactly 0, which may stand for none"),
+        ({}, ZONED, dms(51.5, 0), "its longitude is exactly 0, which may stand for none"),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSMapDatum"]: text("TOKYO")}, "its position is in another datum ('TOKYO'), taken as WGS 84"),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSMapDatum"]: text("WGS 84")}, None),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSDOP"]: field(5, (50, 1))}, "its position is rough (dilution of precision 50)"),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSDOP"]: field(5, (5, 1)), TAG["GPSHPositioningError"]: field(5, (5, 1))}, None),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSHPositioningError"]: field(5, (1414, 1))}, "its position is rough (error of 1,414 m)"),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSLatitude"]: field(5, (48, 1), (60, 1), (0, 1))}, "its latitude has decimals and a smaller unit"),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSLatitude"]: field(5, (485, 10), (30, 1), (0, 1))}, "its latitude has decimals and a smaller unit"),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSLatitude"]: field(5, (485, 10), (0, 1), (0, 1))}, None),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSLatitude"]: field(5, (48, 1), (303, 10), (0, 1))}, None),
+        ({}, ZONED, dms(1, 2) | {TAG["GPSLatitudeRef"]: text("E")}, "GPSLatitudeRef is no side of it ('E')"),
+        ({}, ZONED, dms(0, 0), "its GPS position is (0, 0), that is none"),
+        ({}, ZONED, {TAG["GPSImgDirection"]: field(5, (90, 1)), TAG["GPSImgDirectionRef"]: text("M")}, "its heading is magnetic, not corrected"),
+        ({}, ZONED, {TAG["GPSTrack"]: field(5, (90, 1)), TAG["GPSTrackRef"]: text("?")}, "its GPSTrackRef is neither true nor magnetic north ('?')"),
+        ({}, ZONED, {TAG["GPSImgDirection"]: field(5, (65535, 1))}, "its GPSImgDirection is no heading (65535)"),
+        ({}, ZONED, {TAG["GPSImgDirection"]: field(5, (0, 0))}, None),
+        ({}, ZONED, {TAG["GPSAltitude"]: field(5, (30_000, 1))}, "its altitude of 30,000 m is unusual"),
+        ({}, ZONED, {TAG["GPSAltitude"]: field(5, (4_294_967_290, 1))}, "its altitude of 4,294,967,290 m is no such place"),
+        ({}, ZONED, {TAG["GPSAltitude"]: field(5, (30, 1)), TAG["GPSAltitudeRef"]: field(1, 9)}, "its GPSAltitudeRef is none (9), taken as above the sea"),
+        ({TAG["Orientation"]: field(3, 9)}, ZONED, {}, "its orientation is none (9)"),
+        ({TAG["Orientation"]: field(3, 0)}, ZONED, {}, None),
+        ({}, ZONED | {TAG["ExifImageWidth"]: field(4, 4000), TAG["ExifImageHeight"]: field(4, 3000)}, {}, "its tags say 4000 x 3000 pixels, the picture has 640 x 480"),
+        ({}, ZONED | {TAG["ExifImageWidth"]: field(3, 640), TAG["ExifImageHeight"]: field(3, 480)}, {}, None),
+    ],
+)  # fmt: skip
+def test_what_is_in_doubt_is_said(shot, picture, tags, gps, said):
+    photo = shot(jpeg(tiff(picture, tags, gps)))
+    if said is None:
+        assert photo.warning is None
+    else:
+        assert said in photo.warning
+        assert photo.error is None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ('exif:GPSLatitude="1,0.0N" exif:GPSLongitude="2,0.0E" exif:GPSImgDirection="90" tiff:Orientation="1" tiff:Make="Sony"', None),
+        ('exif:GPSLatitude="1,0.06N" exif:GPSLongitude="2,0.0E"', "its XMP has another position, 111 m away"),
+        ('exif:GPSLatitude="1,0.01N" exif:GPSLongitude="2,0.0E"', None),
+        ('exif:GPSImgDirection="96"', "its XMP has another heading (96°)"),
+        ('exif:GPSImgDirection="450"', "its XMP GPSImgDirection is no heading ('450')"),
+        ('tiff:Orientation="6"', "its XMP has another orientation (6)"),
+        ('tiff:Make="Canon"', "its XMP has another maker ('Canon')"),
+        ('exif:DateTimeOriginal="2018-06-08T13:24:10"', None),
+        ('exif:DateTimeOriginal="2018-06-09T13:24:10"', "it also says 2018-06-09 13:24:10 for its time 2018-06-08 13:24:10"),
+        ('exif:DateTimeOriginal="2018-06-08"', "its XMP exif:DateTimeOriginal is no time ('2018-06-08')"),
+        ('exif:GPSTimeStamp="2018-06-08T20:24:10Z"', None),
+        ('exif:GPSTimeStamp="2018-06-08T20:26:10Z"', "GPS says 2018-06-08 20:26:10, its clock 2018-06-08 13:24:10"),
+        ('exif:GPSTimeStamp="now"', "its XMP GPS time is none ('now')"),
+        ('exif:GPSAltitude="high"', "its XMP altitude is none ('high')"),
+        ('exif:GPSLatitude="1,0.0N"', "its XMP position has no longitude"),
+        ('exif:GPSLatitude="48,30" exif:GPSLongitude="9,15"', "its XMP position is none ('48,30 9,15')"),
+    ],
+)  # fmt: skip
+def test_where_exif_and_xmp_contradict_each_other(shot, attributes, said):
+    gps = dms(1, 2) | {TAG["GPSImgDirection"]: field(5, (90, 1))}
+    photo = shot(
+        jpeg(tiff({TAG["Make"]: text("SONY"), TAG["Orientation"]: field(3, 1)}, ZONED, gps), xmp=packet(attributes))
+    )
+    assert (photo.lat, photo.lon, photo.compass_angle, photo.make, photo.exif_orientation) == (1, 2, 90, "SONY", 1)
+    if said is None:
+        assert photo.warning is None
+    else:
+        assert said in photo.warning
+
+
+def test_photos_of_one_gps_second_are_ordered_by_the_clock(tmp_path):
+    for name, part in (("IMG_1", "000"), ("IMG_2", "200"), ("IMG_10", "800"), ("IMG_9", "600")):
+        tags = CLOCK | {TAG["DateTimeOriginal"]: text("2018:06:08 13:24:41"), TAG["SubSecTimeOriginal"]: text(part)}
+        gps = GPS_TIMES | {TAG["GPSTimeStamp"]: field(5, (20, 1), (24, 1), (41, 1))} | dms(1, 2)
+        (tmp_path / f"{name}.jpg").write_bytes(jpeg(tiff(exif_tags=tags, gps=gps)))
+    images = read_photos(tmp_path).sort_values("captured_at")
+    assert [Path(path).stem for path in images["path"]] == ["IMG_1", "IMG_2", "IMG_9", "IMG_10"]
+    assert images["warning"].isna().all()
+
+
+def test_all_files_that_are_jpeg_are_read_and_others_counted(tmp_path):
+    fine = jpeg(tiff(exif_tags=ZONED))
+    read = ["1.jpg", "2.JPEG", "3.jpe", "4.jfif", "5.MPO", "6.insp", "7.jif", "8.jfi"]
+    left = ["a.heic", "b.HEIC", "c.dng", "d.png", "e.gpr", ".hidden.jpg", "._1.mpo", "movie.mp4", "notes.txt"]
+    for name in [*read, *left]:
+        (tmp_path / name).write_bytes(fine)
+    (tmp_path / "9.jpg").write_bytes(b"")
+    (tmp_path / "x.jpg").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "y.jpg").write_bytes(b"\0\0\0\x18ftypheic")
+    (tmp_path / "folder.jpg").mkdir()
+    images = read_photos(tmp_path)
+    assert [Path(path).name for path in images["path"]] == sorted([*read, "9.jpg", "x.jpg", "y.jpg"])
+    assert images["error"].dropna().tolist() == [
+        "the file is empty", "not a JPEG, but a PNG picture", "not a JPEG, but a HEIF picture or a film",
+    ]  # fmt: skip
+    assert images.attrs["left_out"] == {
+        "hidden photos": 2, "pictures .dng": 1, "pictures .gpr": 1, "pictures .heic": 2, "pictures .png": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_links_to_folders_are_counted(tmp_path):
+    (tmp_path / "in" / "real").mkdir(parents=True)
+    (tmp_path / "in" / "real" / "1.jpg").write_bytes(jpeg())
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "in" / "real", target_is_directory=True)
+    images = read_photos(tmp_path / "in")
+    assert len(images) == 1
+    assert images.attrs["left_out"] == {"links to folders": 1}
+
+
 # Damage
 
 
@@ -579,7 +766,7 @@ def test_mutated_photos_never_raise_and_never_hang(data):
         elif at > 4:
             del photo[at:]
     with at_most():
-        row = one_photo._photo("x.jpg", read_head(io.BytesIO(bytes(photo))), len(photo), local=False)
+        row = one_photo._photo("x.jpg", read_head(io.BytesIO(bytes(photo))), len(photo))
     assert row.lat is None or (abs(row.lat) <= 90 and abs(row.lon) <= 180)
     assert row.compass_angle is None or 0 <= row.compass_angle < 360
     assert row.exif_orientation in {None, *range(1, 9)}
@@ -590,7 +777,7 @@ def test_mutated_photos_never_raise_and_never_hang(data):
 def test_any_bytes_as_exif(data):
     for start in (b"", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"):
         head = read_head(io.BytesIO(jpeg(start + data)))
-        one_photo._photo("x.jpg", head, 0, local=False)
+        one_photo._photo("x.jpg", head, 0)
 
 
 # Folders and processes
@@ -610,10 +797,10 @@ def folders(tmp_path):
 def test_folders_in_a_stable_order(folders):
     images = read_photos(folders)
     found = [Path(path).relative_to(folders).as_posix() for path in images["path"]]
-    assert found == ["a.jpeg", "new\nline.jpg", "z.jpg", "ünïcode ☃.jpg", "b/10.jpg", "b/2.JPG", "b/c/d.jpg"]
+    assert found == ["a.jpeg", "new\nline.jpg", "z.jpg", "ünïcode ☃.jpg", "b/2.JPG", "b/10.jpg", "b/c/d.jpg"]
     assert images["error"].isna().all()
     assert (images["make"] == "FUJIFILM").all()
-    assert images.attrs["pictures_passed_over"] == 2
+    assert images.attrs["left_out"] == {"hidden photos": 1, "pictures .dng": 1, "pictures .tif": 1}
     flat = read_photos(folders, skip_subfolders=True)
     assert [Path(path).name for path in flat["path"]] == ["a.jpeg", "new\nline.jpg", "z.jpg", "ünïcode ☃.jpg"]
 
@@ -621,7 +808,7 @@ def test_folders_in_a_stable_order(folders):
 def test_files_and_folders_together_each_once(folders, monkeypatch):
     monkeypatch.chdir(folders)
     images = read_photos([Path("z.jpg"), "b", str(folders / "z.jpg"), "missing.jpg"])
-    assert [Path(path).name for path in images["path"]] == ["z.jpg", "10.jpg", "2.JPG", "d.jpg", "missing.jpg"]
+    assert [Path(path).name for path in images["path"]] == ["z.jpg", "2.JPG", "10.jpg", "d.jpg", "missing.jpg"]
     assert images["error"].notna().tolist() == [False] * 4 + [True]
 
 
@@ -702,7 +889,7 @@ def test_processes_that_die_lose_nothing(many, monkeypatch, caplog):
     monkeypatch.setattr(photos, "_COMMAND", "import os; os._exit(3)")
     paths, _ = find_photos(many)
     chunks = [paths[start : start + 10] for start in range(0, 60, 10)]
-    answers = dict(photos.read_chunks(chunks, local=False, workers=2))
+    answers = dict(photos.read_chunks(chunks, workers=2))
     assert [answers[number][0] for number in range(6)] == chunks
     assert "read in this one" in caplog.text
 
@@ -723,7 +910,7 @@ def test_a_script_without_a_main_guard_may_use_processes(many, tmp_path):
 def test_stopping_early_leaves_no_process(many):
     paths, _ = find_photos(many)
     chunks = [[path] for path in paths]
-    answers = photos.read_chunks(chunks, local=False, workers=2)
+    answers = photos.read_chunks(chunks, workers=2)
     next(answers)
     answers.close()
     if sys.platform == "linux":
@@ -742,7 +929,7 @@ def test_a_photo_takes_few_steps(tmp_path):
         ).write_bytes(source.read_bytes())
         names.append(str(tmp_path / f"{number}.jpg"))
     with at_most(300 * 1500):
-        one_photo.read_photos(names, local=False)
+        one_photo.read_photos(names)
 
 
 def test_coordinates_keep_every_digit(shot):
