@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlygeo.net.http import Service
+    from mlygeo.pipelines.sources import Sources
     from mlygeo.progress import Progress
-    from mlygeo.readers.cameras import GeotagSource
 
     PathLike = str | os.PathLike[str]
 
@@ -64,7 +64,7 @@ def process_and_upload(
     gps_accuracy: float | None = None,
     camera_uuid: str | None = None,
     custom_meta_data: str | None = None,
-    geotag_source: GeotagSource = "exif",
+    geotag_source: Sources = "exif",
     geotag_source_path: PathLike | None = None,
     local_time: bool = False,
     sub_second_interval: float = 0.0,
@@ -253,7 +253,7 @@ def video_process(
     gps_accuracy: float | None = None,
     camera_uuid: str | None = None,
     custom_meta_data: str | None = None,
-    geotag_source: GeotagSource = "exif",
+    geotag_source: Sources = "exif",
     geotag_source_path: PathLike | None = None,
     local_time: bool = False,
     sub_second_interval: float = 0.0,
@@ -426,7 +426,7 @@ def video_process_and_upload(
     gps_accuracy: float | None = None,
     camera_uuid: str | None = None,
     custom_meta_data: str | None = None,
-    geotag_source: GeotagSource = "exif",
+    geotag_source: Sources = "exif",
     geotag_source_path: PathLike | None = None,
     local_time: bool = False,
     sub_second_interval: float = 0.0,

@@ -13,9 +13,10 @@ import inspect
 import logging
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, get_args
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 
 from mlygeo.errors import FileError, InputError
+from mlygeo.pipelines.sources import EXIFTOOL, EXIFTOOL_XML, ITSELF, Sources, sources_named
 from mlygeo.readers import cameras
 from mlygeo.readers.cameras import GeotagSource, Telemetry
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     PathLike = str | os.PathLike[str]
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 BOUND = frozenset({"__init__", "__dict__", "__weakref__", "__doc__"})
 """Attributes of a class that are not copied to another."""
@@ -70,19 +72,6 @@ log = logging.getLogger("mlygeo.pipelines")
 
 Method = Literal["even", "percept"]
 """Methods of laying points along streets."""
-
-OTHER_SOURCES: dict[str, str] = {
-    "native": "exif",
-    "exiftool": "exif",
-    "exiftool_runtime": "exif",
-    **{
-        name: camera.geotag_source
-        for camera in cameras.CAMERAS.values()
-        if camera.geotag_source is not None
-        for name in camera.older_names
-    },
-}
-"""Names of sources in today's mapillary_tools -> names here, which are those of 2019; exiftool reads photos too."""
 
 TURNS = {0: 1, 90: 8, 180: 3, 270: 6}
 """EXIF's orientation for the clockwise rotation of a stored picture, degrees, as in the older tools."""
@@ -522,8 +511,12 @@ class Geotagging:
     ----------
     geotag_source
         Where positions come from. exif: the photos. gpx, nmea, csv: a track. {videos}: the telemetry of videos.
+        exiftool_runtime: what ExifTool reads in the files; exiftool_xml: what it read (-X -n -ee). Of several, with
+        commas or given several times, a file takes the first that has its time and position; or JSON objects as of
+        mapillary_tools.
     geotag_source_path
-        The track or video, or a folder of them; the folder of photos is searched unless given.
+        The track or video, or a folder of them; the folder of photos is searched unless given. Of exiftool_xml the
+        files, or their folder.
     local_time
         Photos' times that do not tell their offset from UTC are local time of this machine, not UTC.
     sub_second_interval
@@ -542,7 +535,7 @@ class Geotagging:
         Longest gap of the track that positions are taken from, seconds; all are bridged unless given.
     """
 
-    geotag_source: GeotagSource
+    geotag_source: Sources
     geotag_source_path: FrameLike | None
     local_time: bool
     sub_second_interval: float
@@ -554,7 +547,18 @@ class Geotagging:
 
     def __post_init__(self) -> None:
         """Raise for what makes no sense."""
-        object.__setattr__(self, "geotag_source", source_named(self.geotag_source))
+        sources = tuple(dict.fromkeys(sources_named(self.geotag_source)))
+        if not sources:
+            raise InputError("`geotag_source` names no source", hint=f"one of {', '.join(get_args(GeotagSource))}")
+        object.__setattr__(self, "geotag_source", sources)
+        if len(sources) == 1 and (one := sources[0]).for_photos:
+            object.__setattr__(self, "geotag_source", one.name)
+            for option, value in (
+                ("geotag_source_path", one.path),
+                ("interpolation_offset_time", one.offset_time),
+                ("use_gps_start_time", one.use_gps_start_time),
+            ):
+                object.__setattr__(self, option, _first(value, getattr(self, option)))
         for name, value in (
             ("offset_time", self.offset_time),
             ("offset_angle", self.offset_angle),
@@ -564,20 +568,52 @@ class Geotagging:
                 raise InputError(f"`{name}` must be a number, not {value}")
         if not 0 <= self.sub_second_interval < float("inf"):
             raise InputError(f"`sub_second_interval` must be 0 seconds or more, not {self.sub_second_interval}")
-        if self.geotag_source == "exif" and self.use_gps_start_time:
+        if self.geotag_source in ITSELF and self.use_gps_start_time:
             raise InputError("`use_gps_start_time` needs a track to start from", hint="name its `geotag_source`")
-        if self.geotag_source == "exif" and self.interpolation_offset_time:
+        if self.geotag_source in ITSELF and self.interpolation_offset_time:
             raise InputError("`interpolation_offset_time` needs a track", hint="name its `geotag_source`")
-        if self.geotag_source == "exif" and self.geotag_source_path is not None:
+        if self.geotag_source in {"exif", EXIFTOOL} and self.geotag_source_path is not None:
             raise InputError(
-                f"`geotag_source_path` {self.geotag_source_path} is of no use to `geotag_source='exif'`",
+                f"`geotag_source_path` {self.geotag_source_path} is of no use to"
+                f" `geotag_source='{self.geotag_source}'`",
                 hint="name what it is: `geotag_source='gpx'`, nmea, csv, …",
             )
+        if self.geotag_source == EXIFTOOL_XML and self.geotag_source_path is None:
+            raise InputError("`geotag_source_path` names the files that ExifTool wrote, or their folder; it is missing")
+        if not isinstance(self.geotag_source, str):
+            _ = self.each  # raises for what makes no sense
+
+    @property
+    def each(self) -> tuple[Geotagging, ...]:
+        """The sources of photos one by one, in the order in which they are tried."""
+        if isinstance(self.geotag_source, str):
+            return (self,)
+        return tuple(
+            dataclasses.replace(
+                self,
+                geotag_source=source.name,
+                geotag_source_path=(
+                    None if source.name in {"exif", EXIFTOOL} else _first(source.path, self.geotag_source_path)
+                ),
+                interpolation_offset_time=(
+                    0.0 if source.name in ITSELF else _first(source.offset_time, self.interpolation_offset_time)
+                ),
+                use_gps_start_time=(
+                    source.name not in ITSELF and _first(source.use_gps_start_time, self.use_gps_start_time)
+                ),
+            )
+            for source in sources_named(self.geotag_source)
+            if source.for_photos
+        )
 
     @property
     def is_video(self) -> bool:
         """Whether the tracks are those of videos."""
-        return self.geotag_source in cameras.VIDEO_SOURCES
+        return isinstance(self.geotag_source, str) and self.geotag_source in cameras.VIDEO_SOURCES
+
+
+def _first(value: T | None, other: T) -> T:
+    return other if value is None else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -737,12 +773,6 @@ class Sorting:
         """Warn of options that have no effect."""
         if self.push_images:
             log.warning("`push_images` has no effect: uploads are finished as they are made")
-
-
-def source_named(name: str) -> GeotagSource:
-    """Return this package's name of a source, or of several separated by commas, as mapillary_tools takes them."""
-    found = {OTHER_SOURCES.get(part.strip(), part.strip()) for part in str(name).split(",")}
-    return found.pop() if len(found) == 1 else name  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, kw_only=True)

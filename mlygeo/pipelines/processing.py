@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
     from mlygeo.photos.import_folder import PhotoImport
+    from mlygeo.pipelines.sources import Sources
     from mlygeo.progress import Progress
-    from mlygeo.readers.cameras import GeotagSource
 
     PathLike = str | os.PathLike[str]
 
@@ -54,7 +54,7 @@ def process(
     gps_accuracy: float | None = None,
     camera_uuid: str | None = None,
     custom_meta_data: str | None = None,
-    geotag_source: GeotagSource = "exif",
+    geotag_source: Sources = "exif",
     geotag_source_path: PathLike | None = None,
     local_time: bool = False,
     sub_second_interval: float = 0.0,
@@ -251,15 +251,14 @@ def run_process(
     """
     from mlygeo.photos.import_folder import OWNED
     from mlygeo.pipelines import steps
-    from mlygeo.pipelines.geotagging import track_of
+    from mlygeo.pipelines.geotagging import placed
     from mlygeo.pipelines.sorting import then_sorted
 
     def work(run: Run) -> gpd.GeoDataFrame:
-        track = track_of(how, run.place.base, progress=folder.progress)
         images = steps.with_user(run.images, user)
         _warn_of_opened(run.before, images)
         images = run.with_meta_data(images, meta)
-        images = steps.with_places(images, how, track, by_folder=how.is_video)
+        images = placed(images, how, run.place.base, progress=folder.progress)
         images = steps.with_sequences(images, run.photos, cutting)
         run.save(images)
         images = run.inserted(images, insertion)
@@ -520,7 +519,7 @@ def extract_geotag_data(
     output: PathLike | None = None,
     rerun: bool = False,
     skip_subfolders: bool = False,
-    geotag_source: GeotagSource = "exif",
+    geotag_source: Sources = "exif",
     geotag_source_path: PathLike | None = None,
     local_time: bool = False,
     sub_second_interval: float = 0.0,
@@ -556,8 +555,7 @@ def extract_geotag_data(
     --------
     >>> extract_geotag_data("DCIM", geotag_source="gpx", geotag_source_path="ride.gpx")
     """
-    from mlygeo.pipelines import steps
-    from mlygeo.pipelines.geotagging import track_of
+    from mlygeo.pipelines.geotagging import placed
 
     folder = PhotoFolder(
         output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
@@ -575,8 +573,7 @@ def extract_geotag_data(
     )
 
     def work(run: Run) -> gpd.GeoDataFrame:
-        track = track_of(how, run.place.base, progress=progress)
-        return steps.with_places(run.images, how, track, by_folder=how.is_video)
+        return placed(run.images, how, run.place.base, progress=progress)
 
     # Sequences that were cut from other positions would be wrong.
     return run_units(import_path, work, folder=folder, again=("geotag", "sequence"))
