@@ -57,29 +57,31 @@ def records(file: BinaryIO, name: str, *, wanted: Callable[[str], bool]) -> Iter
     finished: list[Record] = []
     tags: list[tuple[str, str]] = []
     pieces: list[str] = []
-    state = {"depth": 0, "about": "", "tag": ""}
+    depth, about, kept = 0, "", ""
 
     def start(element: str, attributes: dict[str, str]) -> None:
-        state["depth"] += 1
-        if state["depth"] == 1 and element != f"{RDF} RDF":
+        nonlocal depth, about, kept
+        depth += 1
+        if depth == 1 and element != f"{RDF} RDF":
             raise _OtherError
-        if state["depth"] == 2:
-            state["about"] = attributes.get(f"{RDF} about", "")
+        if depth == 2:
+            about = attributes.get(f"{RDF} about", "")
             tags.clear()
-        elif state["depth"] == 3:
+        elif depth == 3:
             tag = _tag(element)
-            state["tag"] = tag if tag and wanted(tag) else ""
+            kept = tag if tag and wanted(tag) else ""
             pieces.clear()
-            parser.CharacterDataHandler = pieces.append if state["tag"] else None
+            parser.CharacterDataHandler = pieces.append if kept else None
 
     def end(_: str) -> None:
-        if state["depth"] == 3:
-            if state["tag"]:
-                tags.append((state["tag"], "".join(pieces).strip()))
+        nonlocal depth
+        if depth == 3:
+            if kept:
+                tags.append((kept, "".join(pieces).strip()))
             parser.CharacterDataHandler = None
-        elif state["depth"] == 2 and state["about"]:
-            finished.append(Record(state["about"], tags.copy()))
-        state["depth"] -= 1
+        elif depth == 2 and about:
+            finished.append(Record(about, tags.copy()))
+        depth -= 1
 
     def refuse(*_: object) -> None:
         raise _OtherError

@@ -79,6 +79,8 @@ class PhotoImport:
         Read again photos that were read before, and forget deleted ones.
     progress
         Where progress is shown.
+    files
+        The photos of the folder that are meant; None for all.
 
     Raises
     ------
@@ -91,6 +93,7 @@ class PhotoImport:
         root: Path,
         folder: Path | None = None,
         *,
+        files: tuple[str, ...] | None = None,
         skip_subfolders: bool = False,
         rerun: bool = False,
         progress: Progress | None = None,
@@ -104,6 +107,7 @@ class PhotoImport:
             raise FileError(f"{self.folder} is a file, and `output` names a folder here")
         self.skip_subfolders, self.rerun, self.progress = skip_subfolders, rerun, progress
         self.passed_over = 0
+        self.files = files
 
     @contextlib.contextmanager
     def held(self, *, dry_run: bool) -> Iterator[None]:
@@ -144,7 +148,8 @@ class PhotoImport:
         from mlygeo import store
         from mlygeo.readers.photos import find_photos, read_photos
 
-        paths, self.passed_over = find_photos(self.root, skip_subfolders=self.skip_subfolders)
+        places = self.root if self.files is None else self.files
+        paths, self.passed_over = find_photos(places, skip_subfolders=self.skip_subfolders)
         stored = self._stored(PHOTOS_FILE)
         shown = [_shown(path) for path in paths]
         modified = np.array([_modified_ns(path) for path in paths], dtype=np.int64)

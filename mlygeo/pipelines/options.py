@@ -517,6 +517,9 @@ class Geotagging:
     geotag_source_path
         The track or video, or a folder of them; the folder of photos is searched unless given. Of exiftool_xml the
         files, or their folder.
+    video_geotag_source
+        The same for the videos among photos; it comes before `geotag_source`. native: what their cameras recorded. gpx,
+        nmea, csv: a log beside the video, of the same name, unless its path is named.
     local_time
         Photos' times that do not tell their offset from UTC are local time of this machine, not UTC.
     sub_second_interval
@@ -687,8 +690,8 @@ class Insertion:
     overwrite_exif_orientation_tag
         Write the orientation into its own tag too.
     desc_path
-        Where the image description file goes; `mapillary_image_description.json` in the folder of photos
-        unless given.
+        Where the image description file goes, one for all folders; a dash prints it. Default:
+        `mapillary_image_description.json` in each folder of photos.
     """
 
     skip_exif_insert: bool
@@ -795,6 +798,45 @@ class Recorded:
     keep_outliers: bool
 
 
+INTERVAL_S = 2.0
+"""Seconds between frames, unless the call says otherwise."""
+
+
+def start_ms(moment: int | str | None) -> int | None:
+    """
+    Return the start of a video, milliseconds since 1970.
+
+    Parameters
+    ----------
+    moment
+        Such milliseconds, also as text; YYYY_MM_DD_HH_MM_SS_mmm in UTC, as mapillary_tools takes it; or ISO 8601 with
+        an offset from UTC.
+
+    Raises
+    ------
+    InputError
+        If it is none of these.
+    """
+    if moment is None or isinstance(moment, int):
+        return moment
+    from mlygeo.formats import times
+
+    text = moment.strip()
+    if text.isascii() and text.isdigit():
+        return int(text)
+    named = times.name_time(text)
+    if named is not None and set(text) <= set("0123456789_"):
+        return named.us // 1000
+    found = times.read(text)
+    if found is None or found.offset_s is None:
+        why = "has no offset from UTC" if found is not None else "is no time"
+        raise InputError(
+            f"`video_start_time` {text[:40]!r} {why}",
+            hint="milliseconds since 1970, 2021_10_10_10_10_10_123 (UTC), or 2021-10-10T10:10:10.123Z",
+        )
+    return found.us // 1000
+
+
 @dataclass(frozen=True, kw_only=True)
 class VideoSampling:
     """
@@ -805,10 +847,11 @@ class VideoSampling:
     video_sample_interval
         Seconds of the video from one frame to the next.
     video_sample_distance
-        Metres along the track from one frame to the next, instead of seconds.
+        Metres along the track from one frame to the next, instead of seconds; 0 takes every frame on the track. Below
+        zero it is as if not given, as in mapillary_tools.
     video_start_time
-        Time of the start of the video, milliseconds since 1970 (UTC). Default: the time of the GPS in
-        the video, else the creation time in the file.
+        Time of the start of the video: milliseconds since 1970 (UTC), YYYY_MM_DD_HH_MM_SS_mmm in UTC, or ISO 8601 with
+        an offset from UTC. Default: the time of the GPS in the video, else the creation time in the file.
     video_duration_ratio
         Seconds of the video to one second of time: 0.5 for a video that runs twice as fast as life.
     track
@@ -818,9 +861,28 @@ class VideoSampling:
 
     video_sample_interval: float
     video_sample_distance: float | None
-    video_start_time: int | None
+    video_start_time: int | str | None
     video_duration_ratio: float
     track: FrameLike | None
+
+    def __post_init__(self) -> None:
+        """Take values below zero as mapillary_tools does, and the start as milliseconds."""
+        if self.video_sample_distance is not None and self.video_sample_distance < 0:
+            object.__setattr__(self, "video_sample_distance", None)
+        if self.video_sample_distance is not None and self.video_sample_interval <= 0:
+            object.__setattr__(self, "video_sample_interval", INTERVAL_S)
+        if self.video_sample_distance is None and not self.video_sample_interval > 0:
+            raise InputError(
+                f"`video_sample_interval={self.video_sample_interval:g}` takes no frame, and no"
+                " `video_sample_distance` is given",
+                hint="one of them must be above zero",
+            )
+        object.__setattr__(self, "video_start_time", start_ms(self.video_start_time))
+
+    @property
+    def start_ms(self) -> int | None:
+        """The start of the video, milliseconds since 1970."""
+        return start_ms(self.video_start_time)
 
 
 @dataclass(frozen=True, kw_only=True)

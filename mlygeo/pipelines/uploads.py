@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.errors import FileError, FormatError, InputError, NotDescribedError
 from mlygeo.pipelines.job import Job, counted, public_with, version
 from mlygeo.pipelines.options import Described, SignedIn, Uploading, User
 
@@ -465,7 +465,7 @@ def _uploaded_before(found: Import, place: str) -> Iterator[tuple[int, bool]]:
 
 def _nothing(found: Import) -> Job[pd.DataFrame]:
     if found.skipped["not processed"]:
-        raise InputError(
+        raise NotDescribedError(
             f"{counted(found.skipped['not processed'], 'photo')} without a description, and nothing else to upload",
             hint="'mlygeo process' makes the descriptions",
         )

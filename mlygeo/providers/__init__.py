@@ -777,6 +777,9 @@ class Descriptions(Protocol):
     def write(self, images: gpd.GeoDataFrame, path: PathLike) -> Path:
         """Write the file of an images frame, at this path or into this folder; return the file."""
 
+    def text(self, images: gpd.GeoDataFrame) -> str:
+        """Return the file of an images frame as text."""
+
     def inside(self, file: BinaryIO) -> dict[str, Any] | None:
         """Return the description inside a JPEG, open at its start; None where there is none."""
 

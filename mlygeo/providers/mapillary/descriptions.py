@@ -263,15 +263,35 @@ def write_descriptions(images: gpd.GeoDataFrame, path: str | os.PathLike[str]) -
     """
     path = Path(path).expanduser()
     path = path / FILE if path.is_dir() else path
-    # Empty columns, and those that no entry has, only take time; and an indented text takes ten times longer.
-    said = [name for name in images.columns if name in COLUMNS - {"geometry"} and images[name].notna().any()]
-    records: list[Any] = _plain_numbers(images, said).to_dict("records")
-    entries = [_entry(image) for image in records]
-    lines = ",\n".join(json.dumps(entry, ensure_ascii=False, sort_keys=True) for entry in entries)
-    written = store.write_text(f"[\n{lines}\n]\n", path)
+    entries = _entries_of(images)
+    written = store.write_text(_text_of(entries), path)
     failed = sum("error" in entry for entry in entries)
     log.info("%s: %d entries, %d of them failed", path.name, len(entries), failed)
     return written
+
+
+def descriptions_text(images: gpd.GeoDataFrame) -> str:
+    """
+    Return an image description file as text.
+
+    Parameters
+    ----------
+    images
+        As `write_descriptions` takes them.
+    """
+    return _text_of(_entries_of(images))
+
+
+def _entries_of(images: gpd.GeoDataFrame) -> list[dict[str, Any]]:
+    # Empty columns, and those that no entry has, only take time; and an indented text takes ten times longer.
+    said = [name for name in images.columns if name in COLUMNS - {"geometry"} and images[name].notna().any()]
+    records: list[Any] = _plain_numbers(images, said).to_dict("records")
+    return [_entry(image) for image in records]
+
+
+def _text_of(entries: list[dict[str, Any]]) -> str:
+    lines = ",\n".join(json.dumps(entry, ensure_ascii=False, sort_keys=True) for entry in entries)
+    return f"[\n{lines}\n]\n"
 
 
 def description_in(file: BinaryIO) -> dict[str, Any] | None:

@@ -358,6 +358,12 @@ class Descriptions:
 
         return write_descriptions(images, path)
 
+    def text(self, images: gpd.GeoDataFrame) -> str:
+        """Return the file of an images frame as text."""
+        from mlygeo.providers.mapillary.descriptions import descriptions_text
+
+        return descriptions_text(images)
+
     def inside(self, file: BinaryIO) -> dict[str, Any] | None:
         """Return the description inside a JPEG."""
         from mlygeo.providers.mapillary.descriptions import description_in
