@@ -278,7 +278,9 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         click.echo("".join(f"{value}\n" for value in job.ids()), nl=False)
     if wait is not None:
         wait()
-    return SOME_FAILED if job.failed and not any(skipping) else 0
+    statuses: mapillary_tools.Command | None = click.get_current_context().obj
+    some_failed = SOME_FAILED if statuses is None else statuses.failed
+    return some_failed if job.failed and not any(skipping) else 0
 
 
 def _take_second_path(verb: Verb, given: dict[str, Any], output: str | None) -> None:
@@ -364,7 +366,7 @@ def _say(text: str, *, quiet: bool) -> None:
         click.echo(text, err=True)
 
 
-def main(arguments: list[str] | None = None, *, status_of: Callable[[MlygeoError], int] | None = None) -> int:
+def main(arguments: list[str] | None = None, *, statuses: mapillary_tools.Command | None = None) -> int:
     """
     Run the command line.
 
@@ -372,8 +374,8 @@ def main(arguments: list[str] | None = None, *, status_of: Callable[[MlygeoError
     ----------
     arguments
         The words after `mlygeo`; those of this process unless given.
-    status_of
-        Returns the exit status of an error, where another program's are wanted.
+    statuses
+        The exit statuses of errors, and where some items failed, if they are another program's.
 
     Returns
     -------
@@ -387,7 +389,7 @@ def main(arguments: list[str] | None = None, *, status_of: Callable[[MlygeoError
         if given[:1] and given[0] in mapillary_tools.NAMES:
             return mapillary_tools.run(given[1:], main)
         words = old_tools.translated(given)
-        status = program.main(words, prog_name="mlygeo", standalone_mode=False, obj=status_of)
+        status = program.main(words, prog_name="mlygeo", standalone_mode=False, obj=statuses)
     except click.exceptions.Exit as finished:
         return finished.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -398,7 +400,7 @@ def main(arguments: list[str] | None = None, *, status_of: Callable[[MlygeoError
     except click.ClickException as error:
         return _fail(error.format_message(), None, 2)
     except MlygeoError as error:
-        return _failed(error, (), status_of)
+        return _failed(error, (), statuses)
     except BrokenPipeError:
         # Whoever read our output has seen enough; keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -413,11 +415,9 @@ def _usage_hint(error: click.UsageError) -> str | None:
     return f"'{path} --help' shows the options"
 
 
-def _failed(
-    error: MlygeoError, parameters: Sequence[click.Parameter], status_of: Callable[[MlygeoError], int] | None
-) -> int:
+def _failed(error: MlygeoError, parameters: Sequence[click.Parameter], statuses: mapillary_tools.Command | None) -> int:
     hint = None if error.hint is None else in_flags(error.hint, parameters)
-    status = error.exit_status if status_of is None else status_of(error)
+    status = error.exit_status if statuses is None else statuses.status_of(error)
     return _fail(in_flags(str(error), parameters), hint, status)
 
 

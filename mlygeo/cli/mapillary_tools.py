@@ -81,6 +81,10 @@ class Command(NamedTuple):
     paths: tuple[int, int]
     failed: int
 
+    def status_of(self, error: errors.MlygeoError) -> int:
+        """Return its exit status for an error of ours."""
+        return next((status for kind, status in STATUSES if isinstance(error, kind)), 1)
+
 
 MANY = 1 << 30
 
@@ -140,7 +144,7 @@ def run(words: list[str], main: Callable[..., int]) -> int:
     words
         The words after `mapillary_tools`.
     main
-        Runs words of ours: takes them and `status_of`.
+        Runs words of ours: takes them and `statuses`.
 
     Raises
     ------
@@ -160,16 +164,7 @@ def run(words: list[str], main: Callable[..., int]) -> int:
     command = COMMANDS[name]
     if {"-h", "--help"} & set(words[1:]):
         return main([name, "--help"])
-    status = main([*_translated(name, command, words[1:]), *["--verbose"] * bool(before)], status_of=_status_of)
-    return command.failed if status == SOME_FAILED else status
-
-
-SOME_FAILED = 3
-"""Our exit status where some items failed."""
-
-
-def _status_of(error: errors.MlygeoError) -> int:
-    return next((status for kind, status in STATUSES if isinstance(error, kind)), 1)
+    return main([*_translated(name, command, words[1:]), *["--verbose"] * bool(before)], statuses=command)
 
 
 def _translated(name: str, command: Command, words: list[str]) -> list[str]:

@@ -217,7 +217,7 @@ def placed(images: gpd.GeoDataFrame, how: Geotagging, base: Path, *, progress: P
     if len(each) == 1:
         return _placed_by(images, each[0], base, progress=progress)
     found = images
-    open_rows = images["error"].isna().to_numpy()
+    open_rows = images["error"].isna().to_numpy(dtype=bool, copy=True)
     for one in each:
         if not open_rows.any():
             break
@@ -228,7 +228,7 @@ def placed(images: gpd.GeoDataFrame, how: Geotagging, base: Path, *, progress: P
             log.info("%s is no source of these photos: %s", one.geotag_source, error)
             part = chosen.assign(error=str(error), failed_in="geotag")
         found = pd.concat([found[~open_rows], part]).loc[images.index]
-        open_rows &= found["error"].notna().to_numpy()
+        open_rows &= found["error"].notna().to_numpy(dtype=bool)
     return found
 
 

@@ -348,7 +348,9 @@ def run_process(
     for each in imports:
         described = _videos_of(each, videos, folder)
         rows += [] if described is None else [described]
-        if each.has_photos or not (len(imports) > 1 or each.videos or each.left_out or "image" not in types):
+        # Where the descriptions are asked for, an empty list of them is an answer.
+        others = len(imports) > 1 or each.videos or each.left_out or "image" not in types or apart
+        if each.has_photos or not others:
 
             def work_with(run: Run, described: gpd.GeoDataFrame | None = described) -> gpd.GeoDataFrame:
                 return work(run._replace(videos=described))
@@ -405,7 +407,8 @@ def _of_videos_alone(each: ImportPaths, videos: gpd.GeoDataFrame | None, *, writ
             rows = _with_others(rows, each.base / descriptions().file)
         files.append(descriptions().write(rows, each.base))
     summary = steps.summary_of(images, passed_over=0, files=files)
-    return Job(lambda: images, summary, steps.headline(summary), lambda _: files, [])
+    headline = f"there is no photo and no video to process in {each.root}"
+    return Job(lambda: images, summary, headline, lambda _: files, [])
 
 
 def _no_photos() -> gpd.GeoDataFrame:

@@ -165,9 +165,10 @@ def zip_sequences(
     Put each sequence of processed images into an archive, to upload it later.
 
     An archive is called by the MD5 of its content, and the same images make the same archive; the
-    images have their descriptions inside, with the organization and user that they name: images of
-    one sequence that are for several organizations become several archives. 'mlygeo upload' takes
-    archives, and so does mapillary_tools, though that looks at no organization inside.
+    images have their descriptions inside, in the fields that mapillary_tools knows. The organization and user that
+    they name are in the comment of the archive: images of one sequence that are for several organizations become
+    several archives. Only private images say inside whose they are, and that they are private. 'mlygeo upload' takes
+    archives, and so does mapillary_tools, though that looks at no organization.
 
     Parameters
     ----------
@@ -323,7 +324,7 @@ def _zipped(found: Import, folder: Path, *, progress: Progress | None) -> list[t
     with (progress or Progress()).bar("zipping", total=len(found.sequences), unit="sequences") as bar:
         for sequence in found.sequences:
             contents = _Contents(sequence.photos, found.failed)
-            path = write_zip(contents, folder)
+            path = write_zip(contents, folder, owner=contents.owner)
             if contents.number:
                 rows.append((str(path), sequence.name, contents.number, path.stat().st_size))
             else:
@@ -333,23 +334,38 @@ def _zipped(found: Import, folder: Path, *, progress: Progress | None) -> list[t
 
 
 class _Contents:
-    """The images of a sequence for its archive, one after another; `number` counts them."""
+    """
+    The images of a sequence for its archive, one after another; `number` counts them.
+
+    The descriptions inside keep to the fields that the service documents; `owner` has the values of the others.
+    """
 
     def __init__(self, photos: Iterable[Photo], failed: dict[str, str]) -> None:
         self._photos, self._failed = photos, failed
         self.number = 0
+        self.owner: dict[str, list[Any]] = {}
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        import io
+
+        from mlygeo.providers import descriptions
         from mlygeo.uploads.items import prepared
 
         for photo in self._photos:
             try:
                 original = Path(photo.path).read_bytes()
-                body = prepared(original, photo.description)
+                said = photo.description
+                if said is None:
+                    said = descriptions().inside(io.BytesIO(original)) or {}
+                described, owner = descriptions().parted(said)
+                body = prepared(original, described if described != said else photo.description)
             except (OSError, FormatError, InputError) as error:
                 self._failed[photo.path] = getattr(error, "strerror", None) or str(error)
                 continue
             self.number += 1
+            for name, value in owner.items():
+                known = self.owner.setdefault(name, [])
+                known += [value] * (value not in known)
             yield hashlib.md5(original, usedforsecurity=False).hexdigest(), body
 
 

@@ -148,14 +148,19 @@ class _FailedError(Exception):
         self.kind = kind
 
 
+class _NoLogError(_FailedError):
+    """There is no log for a video."""
+
+
 def _entry(video: str, options: VideoOptions, records: _Records) -> dict[str, Any]:
     entry: dict[str, Any] = {"filename": video, "filetype": "video"}
-    failed = _FailedError(f"{os.path.basename(video)}: no source is for videos")  # noqa: PTH119
+    failed = None
     for source in options.sources:
         try:
             track, kind = _track(Path(video), source, options, records)
         except _FailedError as error:
-            failed = error
+            if failed is None or not isinstance(error, _NoLogError):
+                failed = error
             if error.kind not in TRY_ON:
                 break
             continue
@@ -169,6 +174,7 @@ def _entry(video: str, options: VideoOptions, records: _Records) -> dict[str, An
         )
         camera = {name: text for name, text in (("MAPDeviceMake", make), ("MAPDeviceModel", model)) if text}
         return {**entry, "filetype": kind, "filesize": os.stat(video).st_size, **camera, "MAPGPSTrack": points}  # noqa: PTH116
+    failed = failed or _FailedError("no source is for videos")
     return {**entry, "error": {"type": failed.kind, "message": str(failed)}}
 
 
@@ -187,7 +193,7 @@ def _track(video: Path, source: Source, options: VideoOptions, records: _Records
             raise _FailedError(exiftool.MISSING, "MapillaryExifToolXMLNotFoundError")
         track = exiftool.track_in(record, video.stem)
         if track is None:
-            raise _FailedError("ExifTool reads no positions in it")
+            raise _FailedError(f"{video.name} holds no positions")
         return track, _type_of(str(track.attrs["make"]).lower())
     if source.name in LOGS:
         return _of_log(video, source, options)
@@ -283,7 +289,7 @@ def _log_of(video: Path, source: Source) -> Path:
         if path.is_dir():
             path = path / f"{video.stem}.{source.name}"
     if not path.is_file():
-        raise _FailedError(f"there is no {path.name} for the video, and it holds no positions")
+        raise _NoLogError(f"there is no {path.name} for it")
     return path
 
 

@@ -799,5 +799,12 @@ class Descriptions(Protocol):
     def full(self, image: Mapping[str, Any]) -> dict[str, Any]:
         """Return the full description of a row, with its sequence and without rounding; raises as `of` does."""
 
+    def parted(self, description: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """
+        Return a description with the fields that the service documents, and the fields of its owner.
+
+        That of a private image stays whole, since only it says that the image is private.
+        """
+
     def private(self, description: Mapping[str, Any]) -> dict[str, Any]:
         """Return a description that also marks the image as private to its organization."""

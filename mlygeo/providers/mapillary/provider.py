@@ -388,6 +388,12 @@ class Descriptions:
 
         return image_description(image)
 
+    def parted(self, description: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the documented fields of a description, and those of its owner."""
+        from mlygeo.providers.mapillary.descriptions import parted
+
+        return parted(description)
+
     def private(self, description: Mapping[str, Any]) -> dict[str, Any]:
         """Return a description that says besides that the image is private to its organization."""
         return {**description, "MAPPrivate": True}
