@@ -252,6 +252,8 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     for name, why in passed_over.items():
         if given.pop(name):
             _say(f"warning: --{_dashed(name)} has no effect: {why}", quiet=quiet)
+    if given.get("offset_time") and click.get_current_context().obj is None:
+        _say("--offset-time is subtracted from capture times, as in 2019; mapillary_tools adds it today", quiet=quiet)
     afterwards = {name: given.pop(name) for name in old_tools.AFTERWARDS.get(verb.name, ())}
     body = body_of(getattr(mlygeo, verb.function))
     if "progress" in inspect.signature(body).parameters:

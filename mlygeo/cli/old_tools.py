@@ -114,6 +114,8 @@ _PROCESSING = {
     "num_processes": "there are as many as are of use",
 }
 
+_OF_VIDEOS = {"video_geotag_source": "videos become photos here, and --geotag-source is for those"}
+
 SECOND_PATH = {
     "zip": "output",
     "sample-video": "import_path",
@@ -145,8 +147,8 @@ NO_EFFECT = {
     "authenticate": {"api_version": "the service has one version"},
     "process": _PROCESSING,
     "process-and-upload": _PROCESSING | _SENDING,
-    "video-process": _PROCESSING,
-    "video-process-and-upload": _PROCESSING | _SENDING,
+    "video-process": _PROCESSING | _OF_VIDEOS,
+    "video-process-and-upload": _PROCESSING | _OF_VIDEOS | _SENDING,
     "upload": _SENDING
     | {
         "push_images": "uploads are finished as they are made",
@@ -159,7 +161,7 @@ NO_EFFECT = {
 }
 """Verb -> options of mapillary_tools that are accepted and change nothing, and why."""
 
-WITH_VALUE = frozenset({"api_version", "num_processes"})
+WITH_VALUE = frozenset({"api_version", "num_processes", "video_geotag_source"})
 """Those of them that have a value."""
 
 

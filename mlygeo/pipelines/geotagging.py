@@ -238,7 +238,16 @@ def _placed_by(images: gpd.GeoDataFrame, how: Geotagging, base: Path, *, progres
     if how.geotag_source in {EXIFTOOL, EXIFTOOL_XML}:
         return steps.with_places(_with_exiftool(images, how), how, None)
     track = track_of(how, base, progress=progress)
-    return steps.with_places(images, how, track, by_folder=how.is_video)
+    tagged = steps.with_places(images, how, track, by_folder=how.is_video)
+    if track is not None and track["time"].notna().any():
+        placed_rows = tagged["error"].isna()
+        outside = (tagged["captured_at"] < track["time"].min()) | (tagged["captured_at"] > track["time"].max())
+        if count := int((placed_rows & outside).sum()):
+            log.warning(
+                "%s up to 1 s outside the track %s placed on from its end; mapillary_tools refuses them",
+                *(counted(count, "photo"), "is" if count == 1 else "are"),
+            )
+    return tagged
 
 
 def _with_exiftool(images: gpd.GeoDataFrame, how: Geotagging) -> gpd.GeoDataFrame:

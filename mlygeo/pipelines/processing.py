@@ -314,6 +314,7 @@ def run_process(
     """
     from mlygeo.photos.import_folder import OWNED
     from mlygeo.pipelines import steps
+    from mlygeo.pipelines.differences import note
     from mlygeo.pipelines.geotagging import placed
     from mlygeo.pipelines.import_paths import import_paths
     from mlygeo.pipelines.sorting import then_sorted
@@ -360,6 +361,9 @@ def run_process(
             jobs.append(_of_videos_alone(each, described, write=not apart and not folder.dry_run))
         jobs[-1] = _with_videos(jobs[-1], each, described)
     job = jobs[0] if len(jobs) == 1 else _together(jobs)
+    if len(job.result) and (line := note(job.result, cutting)) is not None:
+        summary = {**job.summary, "unlike_mapillary_tools": line.partition(": ")[2].split("; ")}
+        job = dataclasses.replace(job, summary=summary, headline=f"{job.headline}\n{line}")
     if insertion.desc_path is not None and not folder.dry_run:
         job = _described_apart(job, rows, insertion.desc_path)
     if sorting is not None and sorting.asked and not folder.dry_run:

@@ -80,7 +80,8 @@ def video_sources(
     common = tuple(source for source in sources_named(geotag_source) if source.for_videos)
     if own and common == (Source("exif"),):
         common = ()  # the default
-    found = tuple(source for source in (*own, *common) if source.name not in VIDEO_SOURCES)
+    # Videos of cameras as a source of photos tell nothing of other videos.
+    found = (*own, *(source for source in common if source.name not in VIDEO_SOURCES))
     if not own and common == (Source("exif"),):
         found += (Source("gpx"),)
     if isinstance(geotag_source_path, str | os.PathLike):
@@ -197,7 +198,8 @@ def _track(video: Path, source: Source, options: VideoOptions, records: _Records
         return track, _type_of(str(track.attrs["make"]).lower())
     if source.name in LOGS:
         return _of_log(video, source, options)
-    return _native(video, options.cameras)
+    camera = VIDEO_SOURCES.get(source.name)
+    return _native(video, options.cameras if camera is None else frozenset({camera}))
 
 
 def _native(video: Path, cameras: frozenset[str] | None) -> tuple[gpd.GeoDataFrame, str]:
@@ -212,7 +214,7 @@ def _native(video: Path, cameras: frozenset[str] | None) -> tuple[gpd.GeoDataFra
         raise _FailedError(str(error), "MapillaryInvalidVideoError") from error
     kind = _type_of(track.attrs["source"])
     if cameras is not None and kind not in cameras:
-        raise _FailedError(f"it is a video of {kind}, which `file_types` leaves out")
+        raise _FailedError(f"it is a video of {kind}, not of {' or '.join(sorted(cameras)) or 'another camera'}")
     return track, kind
 
 

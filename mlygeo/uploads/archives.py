@@ -77,7 +77,7 @@ def write_zip(
     temporary = Path(name)
     try:
         with os.fdopen(number, "wb") as file:
-            _write(file, images, owner or {})
+            _write(file, images, {} if owner is None else owner)
             file.flush()
             os.fsync(file.fileno())
         path = folder / f"{PREFIX}{md5_of(temporary)}{ENDING}"
