@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from mlygeo.formats.exiftool_xml import Record
     from mlygeo.progress import Progress
+    from mlygeo.readers.video import VideoInfo
 
 log = logging.getLogger("mlygeo.pipelines")
 
@@ -231,23 +232,28 @@ def _of_log(video: Path, source: Source, options: VideoOptions) -> tuple[gpd.Geo
     from mlygeo.readers.video import video_info
 
     path = _log_of(video, source)
-    try:
-        track = read_track(path)
-        info = video_info(video)
-    except (FileError, FormatError) as error:
-        raise _FailedError(str(error)) from error
     own: gpd.GeoDataFrame | None = None
     kind = "video"
     try:
         own, kind = _native(video, options.cameras)
     except _FailedError as error:
         log.debug("%s: %s", video.name, error)
+    info: VideoInfo | None = None
+    try:
+        track = read_track(path)
+    except (FileError, FormatError) as error:
+        raise _FailedError(str(error)) from error
+    try:
+        info = video_info(video)
+    except (FileError, FormatError) as error:
+        if own is None:
+            raise _FailedError(str(error), "MapillaryInvalidVideoError") from error
     track = track[track["time"].notna()].sort_values("time", kind="stable", ignore_index=True)
     if not len(track):
         raise _FailedError(f"{path.name} has no point with a time", "MapillaryGPXEmptyError")
     times_s = track["time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
     gps = own is not None and bool(own.attrs["gps_time"]) and len(own) > 0
-    start_s = None if info.start_time is None else info.start_time.timestamp()
+    start_s = None if info is None or info.start_time is None else info.start_time.timestamp()
     if own is not None and gps:
         known = own["time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
         start_s = float(np.median(known - own["video_time_s"].to_numpy()))
@@ -257,7 +263,9 @@ def _of_log(video: Path, source: Source, options: VideoOptions) -> tuple[gpd.Geo
             log.warning("%s says no start time; %s is taken to begin with it", video.name, path.name)
         start_s = float(times_s[0])
     start_s += source.offset_time or 0.0
-    lasts_s = info.duration_s if math.isfinite(info.duration_s) else math.inf
+    lasts_s = math.inf if own is None or not len(own) else float(own["video_time_s"].max())
+    if info is not None and math.isfinite(info.duration_s):
+        lasts_s = info.duration_s
     if times_s[0] > start_s + lasts_s + AHEAD_S or times_s[-1] < start_s - AHEAD_S:
         raise _FailedError(
             f"{path.name} is of {_moment(times_s[0])} to {_moment(times_s[-1])}, and the video begins at"
@@ -270,9 +278,8 @@ def _of_log(video: Path, source: Source, options: VideoOptions) -> tuple[gpd.Geo
     # A point more at either end, so that all of the video lies between two.
     track = track.iloc[max(first - 1, 0) : last + 2] if inside.any() else _around(track)
     facts = own.attrs if own is not None else {}
-    track.attrs |= {
-        "make": facts.get("make") or info.make, "model": facts.get("model") or info.model, "gps_time": True
-    }  # fmt: skip
+    camera = {name: facts.get(name) or getattr(info, name, None) for name in ("make", "model")}
+    track.attrs |= {**camera, "gps_time": True}
     return track, kind
 
 

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 from conftest import DATA
 from helpers.photo_folders import folder_of, gpx_of
+from helpers.video_files import pictures
 
 from mlygeo import cli
 
@@ -32,7 +33,7 @@ ENTRIES = {
             {
                 "required": ["MAPLatitude", "MAPLongitude", "MAPCaptureTime"],
                 "properties": {
-                    **dict.fromkeys(OFFICIAL, {}),
+                    **{name: {} for name in OFFICIAL},
                     "MAPLatitude": {"type": "number", "minimum": -90, "maximum": 90},
                     "MAPLongitude": {"type": "number", "minimum": -180, "maximum": 180},
                     "MAPAltitude": NUMBER,
@@ -64,7 +65,7 @@ ENTRIES = {
                             "maxItems": 6,
                         },
                     },
-                    **dict.fromkeys(("MAPDeviceMake", "MAPDeviceModel", "MAPCameraUUID"), {"type": "string"}),
+                    **{name: {"type": "string"} for name in ("MAPDeviceMake", "MAPDeviceModel", "MAPCameraUUID")},
                     "filename": {"type": "string"},
                     "filetype": {"enum": ["camm", "gopro", "blackvue", "video"]},
                     "filesize": {"type": ["number", "null"]},
@@ -103,7 +104,7 @@ def here(monkeypatch, tmp_path):
 def videos(tmp_path):
     """A video without positions, and one of a GoPro Max."""
     (tmp_path / "V").mkdir()
-    shutil.copy(DATA / "video" / "sample-5s.mp4", tmp_path / "V" / "plain.mp4")
+    pictures(tmp_path / "V" / "plain.mp4", seconds=5.0, created=None)
     shutil.copy(DATA / "video" / "gopro_max-heromode.mp4", tmp_path / "V" / "gopro.mp4")
     return tmp_path / "V"
 
@@ -188,7 +189,7 @@ def test_a_log_beside_a_video_is_paired_by_the_clock(capsys, videos):
     track = entries["plain.mp4"]["MAPGPSTrack"]
     assert track[0][0] == 0
     assert 5_000 <= track[-1][0] <= 8_000  # the video lasts 5 s
-    assert entries["gopro.mp4"]["error"]["type"] == "MapillaryOutsideGPXTrackError"
+    assert entries["gopro.mp4"]["error"]["type"] == "MapillaryOutsideGPXTrackError", entries["gopro.mp4"]
     assert "by its GPS" in entries["gopro.mp4"]["error"]["message"]
     assert status == 6
     together = '{"source":"gpx","interpolation_use_gpx_start_time":true}'
