@@ -42,6 +42,9 @@ ACTIONS = frozenset({"list", "edit", "remove"})
 TRUTHS = frozenset({"true", "false", "1", "0", "yes", "no"})
 """Values that mapillary_tools took after --dry_run."""
 
+FRAMES_OF_2019 = ".mapillary/sampled_video_frames"
+"""Where mapillary_tools of 2019 sampled videos to, beside them or in the import path."""
+
 FLAGS = frozenset({"--overwrite", "--quiet", "--verbose", "-v", "--dry-run", "--json", "--retry-failed"})
 """Options of ours without a value, so that the word after them is a word of its own."""
 
@@ -188,7 +191,7 @@ def translated(words: list[str]) -> list[str]:
         said = _mapillary_tools(words[1:])
         return ["config", "remove", *_only(said, {"--user-name", "--config-file"}, {"--json", "-q", "--quiet"})]
     if name in IMPORT_PATH_VERBS:
-        return [name, *_mapillary_tools(words[1:])]
+        return [name, *(_frames_of_2019(word) for word in _mapillary_tools(words[1:]))]
     if name in VIDEO_VERBS:
         return [name, *(word for word in words[1:] if _dashed(word) not in IGNORED)]
     if name not in COMMANDS:
@@ -196,6 +199,28 @@ def translated(words: list[str]) -> list[str]:
     if {"-h", "--help"} & set(words):
         return ["download", "--help"]
     return ["download", *COMMANDS[name]([_dashed(word) for word in words[1:]])]
+
+
+def _frames_of_2019(word: str) -> str:
+    """
+    Return where the frames of videos are, for the path at which mapillary_tools of 2019 had them.
+
+    It sampled `PLACE/NAME` into `PLACE/.mapillary/sampled_video_frames/NAME`. Frames of that program are taken from
+    there; those that were sampled here are found where they are now.
+    """
+    before, found, after = word.replace("\\", "/").partition(f"{FRAMES_OF_2019}/")
+    name = after.strip("/")
+    if not found or not name or "/" in name:
+        return word
+    from pathlib import Path
+
+    from mlygeo.video.frames import FOLDER
+
+    place = Path(before or ".").expanduser()
+    if (place / FRAMES_OF_2019 / name).exists():
+        return word
+    known = (place / name / FOLDER, place / FOLDER / name, *sorted((place / FOLDER).glob(f"{name}.*")))
+    return next((str(path) for path in known if path.is_dir()), word)
 
 
 def may_be_target(verb: str, path: Path) -> bool:

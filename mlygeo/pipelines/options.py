@@ -583,15 +583,15 @@ class Geotagging:
             )
         if self.geotag_source == EXIFTOOL_XML and self.geotag_source_path is None:
             raise InputError("`geotag_source_path` names the files that ExifTool wrote, or their folder; it is missing")
-        if not isinstance(self.geotag_source, str):
-            _ = self.each  # raises for what makes no sense
+        if not self.each:  # what makes no sense in one of several raises, too
+            raise InputError("`geotag_source` names no source of photos")
 
     @property
     def each(self) -> tuple[Geotagging, ...]:
         """The sources of photos one by one, in the order in which they are tried."""
         if isinstance(self.geotag_source, str):
             return (self,)
-        return tuple(
+        found = tuple(
             dataclasses.replace(
                 self,
                 geotag_source=source.name,
@@ -608,6 +608,15 @@ class Geotagging:
             for source in sources_named(self.geotag_source)
             if source.for_photos
         )
+        # Sources of videos alone leave photos at their word.
+        itself = dataclasses.replace(
+            self,
+            geotag_source="exif",
+            geotag_source_path=None,
+            interpolation_offset_time=0.0,
+            use_gps_start_time=False,
+        )
+        return found or (itself,)
 
     @property
     def is_video(self) -> bool:

@@ -11,8 +11,9 @@ import click
 import pytest
 from conftest import DATA
 from helpers.mapillary_tools_oracle import program
-from helpers.photo_folders import folder_of, gpx_of
+from helpers.photo_folders import START_MS, folder_of, gpx_of
 from helpers.upload_folders import USER_TOKEN
+from helpers.video_files import pictures
 
 import mlygeo
 from mlygeo import cli
@@ -350,6 +351,28 @@ def test_types_of_files(capsys, photos):
     assert status == 0, err
     assert "1 archive finished" in err
     assert {path: path.read_bytes() for path in photos.glob("*.jpg")} == before
+
+
+@pytest.mark.parametrize("sampled", ["rides", "rides/ride.mp4"])
+def test_frames_of_videos_are_found_where_they_were_in_2019(capsys, tmp_path, sampled):
+    """The three commands of its README, by the paths that stand there."""
+    (tmp_path / "rides").mkdir()
+    pictures(tmp_path / "rides" / "ride.mp4", seconds=5.0, created=None)
+    track = gpx_of(tmp_path / "ride.gpx", 12)
+    start = str(START_MS)
+    video = tmp_path / sampled
+    words = ["sample_video", "--video_import_path", video, "--video_start_time", start, "--advanced"]
+    assert run(capsys, *words, "-o", tmp_path / "frames.parquet")[0] == 0
+    there = video.parent / ".mapillary" / "sampled_video_frames" / video.name
+    words = ["--import_path", there, "--user_name", "jane", "--geotag_source", "gpx", "--geotag_source_path", track]
+    status, out, err = run(capsys, "process", "--advanced", *words, "--overwrite_all_EXIF_tags", "--json")
+    assert status == 0, err
+    assert json.loads(out)["ready"] == 3
+    # Frames that the older program left are taken from its own folder.
+    there.mkdir(parents=True)
+    folder_of(there, 2)
+    status, out, err = run(capsys, "process", "--import_path", there, "--json")
+    assert json.loads(out)["photos"] == 2, err
 
 
 def test_a_profile_is_deleted(capsys, photos):
