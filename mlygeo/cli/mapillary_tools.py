@@ -90,7 +90,7 @@ MANY = 1 << 30
 
 COMMANDS = {
     "process": Command(_PROCESS_VALUES, _PROCESS_FLAGS, (1, MANY), 6),
-    "upload": Command(_UPLOAD_VALUES, _UPLOAD_FLAGS, (1, MANY), 1),
+    "upload": Command(_UPLOAD_VALUES, _UPLOAD_FLAGS, (1, MANY), 15),
     "sample_video": Command(_SAMPLE_VALUES, _SAMPLE_FLAGS, (1, 2), 7),
     "video_process": Command(_PROCESS_VALUES | _SAMPLE_VALUES, _PROCESS_FLAGS | _SAMPLE_FLAGS, (1, 2), 6),
     "authenticate": Command(

@@ -255,6 +255,13 @@ def _kept(images: gpd.GeoDataFrame, found: Import) -> gpd.GeoDataFrame:
     failed = images["error"].notna()
     twice = images["is_duplicate"].fillna(False).astype(bool) if "is_duplicate" in images else failed & False
     found.skipped["duplicates"] += int(twice.sum())
+    if "of_record" in images:
+        # An entry that does not say itself that something failed is wrong: edited, or made by another program.
+        wrong = failed & ~twice & images["error_type"].isna() & ~images["of_record"].astype(bool)
+        found.failed.update(zip(images.loc[wrong, "path"], images.loc[wrong, "error"], strict=True))
+        failed &= ~wrong
+        images = images[~wrong]
+        failed, twice = failed[~wrong], twice[~wrong]
     found.skipped["failed"] += int((failed & ~twice).sum())
     images = images[~failed & ~twice]
     if "filetype" in images:
