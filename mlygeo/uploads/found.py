@@ -255,7 +255,7 @@ def _kept(images: gpd.GeoDataFrame, found: Import) -> gpd.GeoDataFrame:
     failed = images["error"].notna()
     twice = images["is_duplicate"].fillna(False).astype(bool) if "is_duplicate" in images else failed & False
     found.skipped["duplicates"] += int(twice.sum())
-    if "of_record" in images:
+    if {"of_record", "error_type"} <= set(images.columns):
         # An entry that does not say itself that something failed is wrong: edited, or made by another program.
         wrong = failed & ~twice & images["error_type"].isna() & ~images["of_record"].astype(bool)
         found.failed.update(zip(images.loc[wrong, "path"], images.loc[wrong, "error"], strict=True))
