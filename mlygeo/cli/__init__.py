@@ -248,6 +248,8 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
             )
     skipping = [given.pop(name) for name in old_tools.SKIPPING.get(verb.name, {})]
     _take_second_path(verb, given, output)
+    if verb.name in old_tools.DESCRIBED and given.get("desc_path") == "-":
+        given["desc_path"] = _standard_input()
     passed_over = old_tools.NO_EFFECT.get(verb.name, {})
     for name, why in passed_over.items():
         if given.pop(name):
@@ -283,6 +285,16 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     statuses: mapillary_tools.Command | None = click.get_current_context().obj
     some_failed = SOME_FAILED if statuses is None else statuses.failed
     return some_failed if job.failed and not any(skipping) else 0
+
+
+def _standard_input() -> str:
+    """Return a file of what standard input says; it is gone at the end of the verb."""
+    import tempfile
+
+    file = click.get_current_context().with_resource(tempfile.NamedTemporaryFile(suffix=".json"))  # noqa: SIM115
+    file.write(sys.stdin.buffer.read())
+    file.flush()
+    return file.name
 
 
 def _take_second_path(verb: Verb, given: dict[str, Any], output: str | None) -> None:

@@ -119,6 +119,9 @@ _PROCESSING = {
 
 _OF_VIDEOS = {"video_geotag_source": "videos become photos here, and --geotag-source is for those"}
 
+DESCRIBED = frozenset({"upload", "zip"})
+"""Verbs that read an image description file; a dash stands for standard input, as in mapillary_tools."""
+
 SECOND_PATH = {
     "zip": "output",
     "sample-video": "import_path",

@@ -949,7 +949,8 @@ class Described:
     Parameters
     ----------
     desc_path
-        Description file. Default: those of the folder and its subfolders.
+        Description file; on the command line a dash stands for standard input. Default: those of the folder and its
+        subfolders.
     skip_subfolders
         Look only at the folder itself.
     """

@@ -1,5 +1,6 @@
 """`mlygeo mapillary_tools`: the documented commands of mapillary_tools 0.14.7 and what comes of them."""
 
+import io
 import json
 import shutil
 import zipfile
@@ -242,6 +243,16 @@ def test_archives_go_where_the_second_path_says(capsys):
     found = descriptions_in(archive)
     assert set(found["organization_key"]) == {"7"}
     assert set(found["user_name"]) == {"jane"}
+
+
+def test_descriptions_from_standard_input(capsys, monkeypatch):
+    folder_of(Path("IN"), 3)
+    _, out, _ = run(capsys, "process", "IN", "--desc_path", "-")
+    shutil.rmtree("IN/.mlygeo")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(out.encode())))
+    assert run(capsys, "zip", "IN", "OUT", "--desc_path", "-")[0] == 0
+    [archive] = Path("OUT").glob("*.zip")
+    assert len(zipfile.ZipFile(archive).namelist()) == 3
 
 
 def test_two_folders_of_photos_are_ambiguous(capsys):
