@@ -19,7 +19,7 @@ from mlygeo.readers.cameras import CAMERAS, GeotagSource
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-Sources: TypeAlias = "str | Mapping[str, Any] | Source | Iterable[str | Mapping[str, Any] | Source]"
+Sources: TypeAlias = "str | Mapping[str, object] | Source | Iterable[str | Mapping[str, object] | Source]"
 """What a call may name as sources; see `sources_named`."""
 
 EXIFTOOL_XML, EXIFTOOL = "exiftool_xml", "exiftool_runtime"
