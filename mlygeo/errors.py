@@ -7,6 +7,7 @@ The exceptions of mlygeo, ordered by what the caller can do about them.
     ├── InputError (ValueError)       the call is wrong: change it       exit status 2
     │   ├── RegionError               the region makes no sense
     │   ├── CrsError                  the srid cannot serve this region
+    │   ├── NotDescribedError         photos have no image descriptions yet
     │   ├── FrameError                a frame lacks columns, or has others
     │   ├── ConfigError               the configuration file is missing or broken
     │   └── CredentialsError          no access token where one is needed
@@ -55,6 +56,10 @@ class RegionError(InputError):
 
 class CrsError(InputError):
     """The coordinate reference system cannot serve this region."""
+
+
+class NotDescribedError(InputError):
+    """There are photos, and none has an image description yet."""
 
 
 class FrameError(InputError):

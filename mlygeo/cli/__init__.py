@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 import mlygeo
-from mlygeo.cli import old_tools
+from mlygeo.cli import mapillary_tools, old_tools
 from mlygeo.cli.verbs import VERBS, Verb
 from mlygeo.errors import InputError, MlygeoError
 
@@ -88,7 +88,7 @@ class _VerbCommand(click.Command):
         try:
             return super().invoke(ctx)
         except MlygeoError as error:
-            return _failed(error, self.params)
+            return _failed(error, self.params, ctx.obj)
 
 
 class _Verbs(click.Group):
@@ -203,6 +203,10 @@ def _command(verb: Verb) -> click.Command:
         text = f"{verb.output_help}  [default: {verb.output}]"
         short, *others = old_tools.OPTIONS["output"]
         own.insert(0, click.Option(["output", short, "--output", *others], metavar="PATH", help=text))
+    own += [
+        click.Option([name, f"--{_dashed(name)}"], is_flag=True, help=text)
+        for name, text in old_tools.SKIPPING.get(verb.name, {}).items()
+    ]
     silent = dict.fromkeys(old_tools.AFTERWARDS.get(verb.name, ()), "As of 'mlygeo post-process'.")
     own += [
         click.Option([name, f"--{_dashed(name)}"], is_flag=name not in old_tools.WITH_VALUE, hidden=True, help=text)
@@ -242,17 +246,23 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
             _say(
                 f"warning: {flag} stays in the shell's history and is seen by other users; better {better}", quiet=quiet
             )
+    skipping = [given.pop(name) for name in old_tools.SKIPPING.get(verb.name, {})]
+    _take_second_path(verb, given, output)
+    if verb.name in old_tools.DESCRIBED and given.get("desc_path") == "-":
+        given["desc_path"] = _standard_input()
     passed_over = old_tools.NO_EFFECT.get(verb.name, {})
     for name, why in passed_over.items():
         if given.pop(name):
             _say(f"warning: --{_dashed(name)} has no effect: {why}", quiet=quiet)
+    if given.get("offset_time") and click.get_current_context().obj is None:
+        _say("--offset-time is subtracted from capture times, as in 2019; mapillary_tools adds it today", quiet=quiet)
     afterwards = {name: given.pop(name) for name in old_tools.AFTERWARDS.get(verb.name, ())}
     body = body_of(getattr(mlygeo, verb.function))
     if "progress" in inspect.signature(body).parameters:
         given["progress"] = progress.for_terminal(quiet=quiet, words=lambda text: in_flags(text, parameters))
     target = None
     if verb.acts:
-        given["output"] = output
+        given["output"] = given.get("output") or output
     elif verb.output is not None and (output is not None or not ids_only):
         target = Path(output or verb.output).expanduser()
         check_output(verb.writes, target)
@@ -272,7 +282,38 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         click.echo("".join(f"{value}\n" for value in job.ids()), nl=False)
     if wait is not None:
         wait()
-    return SOME_FAILED if job.failed else 0
+    statuses: mapillary_tools.Command | None = click.get_current_context().obj
+    some_failed = SOME_FAILED if statuses is None else statuses.failed
+    return some_failed if job.failed and not any(skipping) else 0
+
+
+def _standard_input() -> str:
+    """Return a file of what standard input says; it is gone at the end of the verb."""
+    import tempfile
+
+    file = click.get_current_context().with_resource(tempfile.NamedTemporaryFile(suffix=".json"))  # noqa: SIM115
+    file.write(sys.stdin.buffer.read())
+    file.flush()
+    return file.name
+
+
+def _take_second_path(verb: Verb, given: dict[str, Any], output: str | None) -> None:
+    """
+    Take the last of two words as the place where results go, as mapillary_tools does.
+
+    Raises
+    ------
+    InputError
+        If that holds photos, too: it may be meant as an input.
+    """
+    option = old_tools.SECOND_PATH.get(verb.name)
+    words = given.get(verb.arguments or "")
+    if option is None or not words or len(words) != 2 or given.get(option) or (option == "output" and output):
+        return
+    last = Path(words[1]).expanduser()
+    if last.is_file() or not old_tools.may_be_target(verb.name, last):
+        return
+    given[verb.arguments or ""], given[option] = tuple(words[:1]), words[1]
 
 
 def _then_sorted(job: Job[Any], given: dict[str, Any], afterwards: dict[str, Any]) -> Job[Any]:
@@ -339,7 +380,7 @@ def _say(text: str, *, quiet: bool) -> None:
         click.echo(text, err=True)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, *, statuses: mapillary_tools.Command | None = None) -> int:
     """
     Run the command line.
 
@@ -347,6 +388,8 @@ def main(arguments: list[str] | None = None) -> int:
     ----------
     arguments
         The words after `mlygeo`; those of this process unless given.
+    statuses
+        The exit statuses of errors, and where some items failed, if they are another program's.
 
     Returns
     -------
@@ -356,8 +399,11 @@ def main(arguments: list[str] | None = None) -> int:
     with contextlib.suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
     try:
-        words = old_tools.translated(sys.argv[1:] if arguments is None else arguments)
-        status = program.main(words, prog_name="mlygeo", standalone_mode=False)
+        given = sys.argv[1:] if arguments is None else arguments
+        if given[:1] and given[0] in mapillary_tools.NAMES:
+            return mapillary_tools.run(given[1:], main)
+        words = old_tools.translated(given)
+        status = program.main(words, prog_name="mlygeo", standalone_mode=False, obj=statuses)
     except click.exceptions.Exit as finished:
         return finished.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -368,7 +414,7 @@ def main(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         return _fail(error.format_message(), None, 2)
     except MlygeoError as error:
-        return _failed(error, ())
+        return _failed(error, (), statuses)
     except BrokenPipeError:
         # Whoever read our output has seen enough; keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -383,9 +429,10 @@ def _usage_hint(error: click.UsageError) -> str | None:
     return f"'{path} --help' shows the options"
 
 
-def _failed(error: MlygeoError, parameters: Sequence[click.Parameter]) -> int:
+def _failed(error: MlygeoError, parameters: Sequence[click.Parameter], statuses: mapillary_tools.Command | None) -> int:
     hint = None if error.hint is None else in_flags(error.hint, parameters)
-    return _fail(in_flags(str(error), parameters), hint, error.exit_status)
+    status = error.exit_status if statuses is None else statuses.status_of(error)
+    return _fail(in_flags(str(error), parameters), hint, status)
 
 
 def _fail(message: str, hint: str | None, status: int) -> int:
@@ -430,10 +477,17 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
         return click.Option([name, flag, *others], required=True, metavar=METAVARS.get(kind, "TEXT"), help=text)
     if name == "pano":
         return click.Option(["pano", "--pano/--flat"], default=None, help=text)
+    if kind == "Sources":
+        return click.Option(
+            [name, flag, *others], multiple=True, type=_Source(_choices("GeotagSource")), callback=_one_or_several,
+            help=text, default=None if default is None else (default,), show_default=default is not None,
+        )  # fmt: skip
     if kind == "bool":
         return click.Option([name, flag, *others], is_flag=True, default=default, help=text)
     if values := _choices(kind):
-        return click.Option([name, flag, *others], type=_Choice(values), default=default, show_default=True, help=text)
+        return click.Option(
+            [name, flag, *others], type=click.Choice(values), default=default, show_default=True, help=text
+        )
     if "Iterable[" in kind:
         choices = [single or double for single, double in re.findall(r"'([^']+)'|\"([^\"]+)\"", kind)]
         # What can be named is shown in place of a word for it.
@@ -459,12 +513,22 @@ def _choices(kind: str) -> list[str]:
     return [str(value) for value in get_args(getattr(options, kind, None))]
 
 
-class _Choice(click.Choice[str]):
-    """A choice that knows the names of older tools, too; the help shows only ours."""
+class _Source(click.Choice[str]):
+    """The name of a source, several with commas between, or an object of mapillary_tools; the function checks it."""
 
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        ours = old_tools.values_of(param.name) if param is not None and param.name is not None else None
-        return super().convert(value if ours is None else ours(value), param, ctx)
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from mlygeo.pipelines.sources import sources_named
+
+        try:
+            sources_named(value)
+        except InputError as error:
+            hint = f" ({error.hint})" if error.hint else ""
+            self.fail(f"{MENTION.sub('', str(error)).replace(' ()', '')}{hint}", param, ctx)
+        return value
+
+
+def _one_or_several(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> str | list[str] | None:
+    return value[0] if len(value) == 1 else list(value) or None
 
 
 def _none_if_empty(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> list[str] | None:

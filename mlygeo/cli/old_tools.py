@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlygeo.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 SIZES = {"320": "1024", "640": "1024"}
@@ -38,6 +41,9 @@ ACTIONS = frozenset({"list", "edit", "remove"})
 
 TRUTHS = frozenset({"true", "false", "1", "0", "yes", "no"})
 """Values that mapillary_tools took after --dry_run."""
+
+FRAMES_OF_2019 = ".mapillary/sampled_video_frames"
+"""Where mapillary_tools of 2019 sampled videos to, beside them or in the import path."""
 
 FLAGS = frozenset({"--overwrite", "--quiet", "--verbose", "-v", "--dry-run", "--json", "--retry-failed"})
 """Options of ours without a value, so that the word after them is a word of its own."""
@@ -107,13 +113,39 @@ AFTERWARDS = {
 _ALWAYS = "what is done is found out anew in every run"
 
 _PROCESSING = {
-    "skip_process_errors": "photos that fail are always left out, and named",
     "skip_zigzag_check": "a track that jumps off and back only gives a warning, and nothing is left out",
     "num_processes": "there are as many as are of use",
-    "video_geotag_source": "videos go up with the positions in them; --geotag-source is for photos and frames",
 }
 
-_SAMPLING = {"skip_sample_errors": "videos that fail are always left out, and named"}
+_OF_VIDEOS = {"video_geotag_source": "videos become photos here, and --geotag-source is for those"}
+
+DESCRIBED = frozenset({"upload", "zip"})
+"""Verbs that read an image description file; a dash stands for standard input, as in mapillary_tools."""
+
+SECOND_PATH = {
+    "zip": "output",
+    "sample-video": "import_path",
+    "video-process": "import_path",
+    "video-process-and-upload": "import_path",
+}
+"""Verb -> the option that the second of two words without one is, as in mapillary_tools."""
+
+_SKIP_PHOTOS = {
+    "skip_process_errors": "Exit with status 0 although some files cannot be used; they are named all the same.",
+}
+
+_SKIP_VIDEOS = {
+    "skip_sample_errors": "Exit with status 0 although some videos cannot be sampled; they are named all the same.",
+}
+
+SKIPPING = {
+    "process": _SKIP_PHOTOS,
+    "process-and-upload": _SKIP_PHOTOS,
+    "sample-video": _SKIP_VIDEOS,
+    "video-process": _SKIP_VIDEOS | _SKIP_PHOTOS,
+    "video-process-and-upload": _SKIP_VIDEOS | _SKIP_PHOTOS,
+}
+"""Verb -> flags after which failed items do not count in the exit status, and their help."""
 
 _SENDING = {"noresume": "what has arrived of an upload is never sent twice"}
 
@@ -121,9 +153,8 @@ NO_EFFECT = {
     "authenticate": {"api_version": "the service has one version"},
     "process": _PROCESSING,
     "process-and-upload": _PROCESSING | _SENDING,
-    "sample-video": _SAMPLING,
-    "video-process": _SAMPLING | _PROCESSING,
-    "video-process-and-upload": _SAMPLING | _PROCESSING | _SENDING,
+    "video-process": _PROCESSING | _OF_VIDEOS,
+    "video-process-and-upload": _PROCESSING | _OF_VIDEOS | _SENDING,
     "upload": _SENDING
     | {
         "push_images": "uploads are finished as they are made",
@@ -163,7 +194,7 @@ def translated(words: list[str]) -> list[str]:
         said = _mapillary_tools(words[1:])
         return ["config", "remove", *_only(said, {"--user-name", "--config-file"}, {"--json", "-q", "--quiet"})]
     if name in IMPORT_PATH_VERBS:
-        return [name, *_mapillary_tools(words[1:])]
+        return [name, *(_frames_of_2019(word) for word in _mapillary_tools(words[1:]))]
     if name in VIDEO_VERBS:
         return [name, *(word for word in words[1:] if _dashed(word) not in IGNORED)]
     if name not in COMMANDS:
@@ -171,6 +202,58 @@ def translated(words: list[str]) -> list[str]:
     if {"-h", "--help"} & set(words):
         return ["download", "--help"]
     return ["download", *COMMANDS[name]([_dashed(word) for word in words[1:]])]
+
+
+def _frames_of_2019(word: str) -> str:
+    """
+    Return where the frames of videos are, for the path at which mapillary_tools of 2019 had them.
+
+    It sampled `PLACE/NAME` into `PLACE/.mapillary/sampled_video_frames/NAME`. Frames of that program are taken from
+    there; those that were sampled here are found where they are now.
+    """
+    before, found, after = word.replace("\\", "/").partition(f"{FRAMES_OF_2019}/")
+    name = after.strip("/")
+    if not found or not name or "/" in name:
+        return word
+    from pathlib import Path
+
+    from mlygeo.video.frames import FOLDER
+
+    place = Path(before or ".").expanduser()
+    if (place / FRAMES_OF_2019 / name).exists():
+        return word
+    known = (place / name / FOLDER, place / FOLDER / name, *sorted((place / FOLDER).glob(f"{name}.*")))
+    return next((str(path) for path in known if path.is_dir()), word)
+
+
+def may_be_target(verb: str, path: Path) -> bool:
+    """
+    Return whether the second of two words of a verb is where results go, rather than a second input.
+
+    Parameters
+    ----------
+    verb
+        The verb.
+    path
+        That word; no file.
+
+    Raises
+    ------
+    InputError
+        If it is a folder of photos, and archives would go among them.
+    """
+    if not path.is_dir():
+        return True
+    from mlygeo.pipelines.import_paths import import_paths
+
+    is_zip = verb == "zip"
+    found = import_paths(path, skip_subfolders=False, photos=is_zip, videos=not is_zip)
+    if is_zip and any(each.has_photos for each in found):
+        raise InputError(
+            f"{path} holds photos: it may be where the archives go, or a second folder to put into archives",
+            hint=f"`output={path}` puts archives there; `output=zips` with both takes both",
+        )
+    return not any(each.videos for each in found)
 
 
 def _edit_config(words: list[str]) -> list[str]:
@@ -323,12 +406,3 @@ def _dashed(word: str) -> str:
         return word
     name, equals, value = word.partition("=")
     return f"{name.replace('_', '-')}{equals}{value}"
-
-
-def values_of(option: str) -> Callable[[str], str] | None:
-    """Return what says an older tool's value of an option in ours; None where the values are the same."""
-    if option != "geotag_source":
-        return None
-    from mlygeo.pipelines.options import source_named
-
-    return lambda value: source_named(value.replace("-", "_"))

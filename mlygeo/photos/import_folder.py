@@ -97,6 +97,8 @@ class PhotoImport:
         Read again photos that were read before, and forget deleted ones.
     progress
         Where progress is shown.
+    files
+        The photos of the folder that are meant; None for all.
 
     Raises
     ------
@@ -109,6 +111,7 @@ class PhotoImport:
         root: Path,
         folder: Path | None = None,
         *,
+        files: tuple[str, ...] | None = None,
         skip_subfolders: bool = False,
         rerun: bool = False,
         progress: Progress | None = None,
@@ -121,6 +124,7 @@ class PhotoImport:
         if self.folder.exists() and not self.folder.is_dir():
             raise FileError(f"{self.folder} is a file, and `output` names a folder here")
         self.skip_subfolders, self.rerun, self.progress = skip_subfolders, rerun, progress
+        self.files = files
         self.left_out: dict[str, int] = {}
         self._origins: dict[str, str] = {}
         self._moved: dict[str, str] = {}
@@ -171,7 +175,8 @@ class PhotoImport:
         from mlygeo.readers.photos import find_photos, read_photos
         from mlygeo.spatial.ordering import natural_ranks
 
-        paths, self.left_out = find_photos(self.root, skip_subfolders=self.skip_subfolders)
+        places = self.root if self.files is None else self.files
+        paths, self.left_out = find_photos(places, skip_subfolders=self.skip_subfolders)
         stored = self._stored(PHOTOS_FILE)
         modified = np.array([_modified_ns(path) for path in paths], dtype=np.int64)
         index = pd.Index([_shown(path) for path in paths], dtype="str")

@@ -24,7 +24,7 @@ from mlygeo.pipelines.options import (
     VideoFrames,
     VideoSampling,
 )
-from mlygeo.pipelines.processing import check_file_types, process, run_process
+from mlygeo.pipelines.processing import STANDARD_OUTPUT, check_file_types, process, run_process, video_options
 from mlygeo.pipelines.uploads import run_upload, track_for_videos, upload
 from mlygeo.pipelines.video import frames_folder, listed, read_track, run_sampling, sample_video
 
@@ -35,15 +35,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlygeo.net.http import Service
+    from mlygeo.pipelines.sources import Sources
+    from mlygeo.pipelines.video_tracks import VideoOptions
     from mlygeo.progress import Progress
-    from mlygeo.readers.cameras import GeotagSource
 
     PathLike = str | os.PathLike[str]
 
 
 @public_with(process, upload)
 def process_and_upload(
-    import_path: PathLike,
+    import_path: PathLike | Iterable[PathLike],
     *,
     output: PathLike | None = None,
     rerun: bool = False,
@@ -64,8 +65,9 @@ def process_and_upload(
     gps_accuracy: float | None = None,
     camera_uuid: str | None = None,
     custom_meta_data: str | None = None,
-    geotag_source: GeotagSource = "exif",
+    geotag_source: Sources = "exif",
     geotag_source_path: PathLike | None = None,
+    video_geotag_source: Sources | None = None,
     local_time: bool = False,
     sub_second_interval: float = 0.0,
     offset_time: float = 0.0,
@@ -136,6 +138,8 @@ def process_and_upload(
     --------
     >>> process_and_upload("DCIM", user_name="jane")  # doctest: +SKIP
     """
+    from mlygeo.uploads import found
+
     folder = PhotoFolder(
         output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
     )
@@ -199,7 +203,7 @@ def process_and_upload(
         split_import_path=split_import_path,
         push_images=push_images,
     )
-    described = Described(desc_path=desc_path, skip_subfolders=skip_subfolders)
+    described = _uploaded_by(desc_path, skip_subfolders=skip_subfolders)
     signed_in = SignedIn(token=token, token_file=token_file, config_file=config_file, service=service)
     uploading = Uploading(
         reupload=reupload,
@@ -222,6 +226,15 @@ def process_and_upload(
         uploading=uploading,
         track=track,
         video_start_time=video_start_time,
+        videos=video_options(
+            geotag_source,
+            video_geotag_source,
+            geotag_source_path,
+            found.named(file_types),
+            device_make=device_make,
+            device_model=device_model,
+            use_gps_start_time=use_gps_start_time,
+        ),
     )
 
 
@@ -233,7 +246,7 @@ def video_process(
     import_path: PathLike | None = None,
     video_sample_interval: float = 2.0,
     video_sample_distance: float | None = None,
-    video_start_time: int | None = None,
+    video_start_time: int | str | None = None,
     video_duration_ratio: float = 1.0,
     skip_subfolders: bool = False,
     track: PathLike | None = None,
@@ -257,7 +270,7 @@ def video_process(
     gps_accuracy: float | None = None,
     camera_uuid: str | None = None,
     custom_meta_data: str | None = None,
-    geotag_source: GeotagSource = "exif",
+    geotag_source: Sources = "exif",
     geotag_source_path: PathLike | None = None,
     local_time: bool = False,
     sub_second_interval: float = 0.0,
@@ -390,10 +403,19 @@ def video_process(
         split_import_path=split_import_path,
         push_images=push_images,
     )
-    check_file_types(file_types)
+    types = _frame_types(file_types)
     sampled, frames, how = _sample(videos, video_import_path, sampling=sampling, made=made, folder=folder, how=how)
     processed = run_process(
-        frames, folder=folder, user=user, meta=meta, how=how, cutting=cutting, insertion=insertion, sorting=sorting
+        frames,
+        types=types,
+        videos=None,
+        folder=folder,
+        user=user,
+        meta=meta,
+        how=how,
+        cutting=cutting,
+        insertion=insertion,
+        sorting=sorting,
     )
     return one_after_another(sampled, processed)
 
@@ -406,7 +428,7 @@ def video_process_and_upload(
     import_path: PathLike | None = None,
     video_sample_interval: float = 2.0,
     video_sample_distance: float | None = None,
-    video_start_time: int | None = None,
+    video_start_time: int | str | None = None,
     video_duration_ratio: float = 1.0,
     skip_subfolders: bool = False,
     track: PathLike | None = None,
@@ -430,7 +452,7 @@ def video_process_and_upload(
     gps_accuracy: float | None = None,
     camera_uuid: str | None = None,
     custom_meta_data: str | None = None,
-    geotag_source: GeotagSource = "exif",
+    geotag_source: Sources = "exif",
     geotag_source_path: PathLike | None = None,
     local_time: bool = False,
     sub_second_interval: float = 0.0,
@@ -570,7 +592,7 @@ def video_process_and_upload(
         split_import_path=split_import_path,
         push_images=push_images,
     )
-    described = Described(desc_path=desc_path, skip_subfolders=skip_subfolders)
+    described = _uploaded_by(desc_path, skip_subfolders=skip_subfolders)
     signed_in = SignedIn(token=token, token_file=token_file, config_file=config_file, service=service)
     uploading = Uploading(
         reupload=reupload,
@@ -593,12 +615,27 @@ def video_process_and_upload(
         described=described,
         signed_in=signed_in,
         uploading=uploading,
+        videos=None,
     )
     return one_after_another(sampled, uploaded)
 
 
+def _frame_types(file_types: str | None) -> frozenset[str]:
+    """Return the types of files given in a call; raise if photos, as frames become, are not among them."""
+    types = check_file_types(file_types)
+    if "image" not in types:
+        raise InputError("`file_types` leaves out photos, and videos become photos here")
+    return types
+
+
+def _uploaded_by(desc_path: PathLike | None, *, skip_subfolders: bool) -> Described:
+    """Return the descriptions of an upload after `process`: those on standard output are in its folders, too."""
+    written = None if desc_path is None or str(desc_path) == STANDARD_OUTPUT else desc_path
+    return Described(desc_path=written, skip_subfolders=skip_subfolders)
+
+
 def _process_and_upload(
-    import_path: PathLike,
+    import_path: PathLike | Iterable[PathLike],
     *,
     folder: PhotoFolder,
     user: User,
@@ -610,13 +647,14 @@ def _process_and_upload(
     described: Described,
     signed_in: SignedIn,
     uploading: Uploading,
+    videos: VideoOptions | None,
     track: PathLike | None = None,
     video_start_time: int | None = None,
 ) -> Job[pd.DataFrame]:
     from mlygeo.pipelines.sorting import then_sorted
     from mlygeo.uploads import found
 
-    def upload_from(path: PathLike) -> Job[pd.DataFrame]:
+    def upload_from(path: PathLike | Iterable[PathLike]) -> Job[pd.DataFrame]:
         return run_upload(
             path, described, user, signed_in, uploading, output=None, dry_run=folder.dry_run,
             progress=folder.progress, track=track, video_start_time=video_start_time,
@@ -625,28 +663,39 @@ def _process_and_upload(
     sorting.warn()
     track_for_videos(track, video_start_time, None)  # errors are raised before any photo is changed
     _check_sign_in(user, signed_in, uploading, dry_run=folder.dry_run)
-    if found.IMAGE not in found.named(uploading.file_types) or found.only_videos(import_path):
+    types = found.named(uploading.file_types)
+    if types == {"zip"}:
         return upload_from(import_path)
     # Photos are sorted by the result of their upload, so sorting comes last.
     processed = run_process(
-        import_path, folder=folder, user=user, meta=meta, how=how, cutting=cutting, insertion=insertion, sorting=None
+        import_path,
+        types=types,
+        videos=videos,
+        folder=folder,
+        user=user,
+        meta=meta,
+        how=how,
+        cutting=cutting,
+        insertion=insertion,
+        sorting=None,
     )
     if folder.dry_run:
         return processed
     done = one_after_another(processed, upload_from(_described_in(import_path, folder.output)))
     if not sorting.asked:
         return done
-    done = then_sorted(done, import_path, folder=folder, sorting=sorting)
+    for root in dict.fromkeys(places.several(import_path)):
+        done = then_sorted(done, root, folder=folder, sorting=sorting)
     return replace(done, summary={**done.summary, "failed": [*map(str, done.failed)]})
 
 
-def _described_in(import_path: PathLike, output: PathLike | None) -> PathLike:
+def _described_in(import_path: PathLike | Iterable[PathLike], output: PathLike | None) -> PathLike | Iterable[PathLike]:
     """Return the folder by which photos are uploaded: that of their frames where nothing can be written beside them."""
-    from mlygeo.photos.import_folder import import_folder
-
-    folder = import_folder(import_path).expanduser()
+    if output is None:
+        return import_path
+    folder = Path(places.several(import_path)[0]).expanduser()  # of several none can have an output
     base = folder if folder.is_dir() else folder.parent
-    return import_path if output is None or os.access(base, os.W_OK) else output
+    return import_path if os.access(base, os.W_OK) else output
 
 
 def _check_sign_in(user: User, signed_in: SignedIn, uploading: Uploading, *, dry_run: bool) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from mlygeo import places
-from mlygeo.errors import FileError, InputError
+from mlygeo.errors import DependencyError, FileError, FormatError, InputError
 from mlygeo.pipelines.job import Job, counted, public, public_with, version
 from mlygeo.pipelines.options import Cutting, Geotagging
+from mlygeo.pipelines.sources import EXIFTOOL, EXIFTOOL_XML, Pattern
 from mlygeo.readers.cameras import VIDEO_SOURCES, GeotagSource
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from mlygeo.pipelines.sources import Sources
     from mlygeo.progress import Progress
     from mlygeo.store import FrameLike
 
@@ -37,7 +39,7 @@ LOG_ENDINGS = {
 def geotag_photos(
     images: FrameLike | Iterable[PathLike],
     *,
-    geotag_source: GeotagSource = "exif",
+    geotag_source: Sources = "exif",
     geotag_source_path: PathLike | None = None,
     local_time: bool = False,
     sub_second_interval: float = 0.0,
@@ -94,9 +96,8 @@ def geotag_photos(
         max_gap=max_gap,
     )
     found, base = _images(images, skip_subfolders=skip_subfolders, progress=progress)
-    track = track_of(how, base, progress=progress)
     found = found.assign(failed_in=_nothing(found))
-    tagged = steps.with_places(found, how, track, by_folder=how.is_video)
+    tagged = placed(found, how, base, progress=progress)
     tagged = tagged.drop(columns=["geotag_angle", "failed_in"])
     failed = steps.failures(tagged)
     kinds = tagged["error"].dropna().map(steps.kind_of).value_counts()
@@ -106,7 +107,7 @@ def geotag_photos(
         "failed": len(failed),
         "reasons": {str(kind): int(count) for kind, count in kinds.items()},
         "problems": steps.problems_of(_warnings(tagged)),
-        "left_out": steps.left_out_of(found, found.attrs.get("pictures_passed_over", 0)),
+        "left_out": steps.left_out_of(found),
         "without_time_zone": int(steps.without_zone(tagged).sum()),
         "failed_files": failed,
         "version": version(),
@@ -182,7 +183,7 @@ def cut(
         "duplicates": int(made["is_duplicate"].sum()),
         "without_sequence": int(made["sequence_id"].isna().sum()),
         "problems": steps.problems_of(made["problem"]),
-        "left_out": steps.left_out_of(found, found.attrs.get("pictures_passed_over", 0)),
+        "left_out": steps.left_out_of(found),
         "without_time_zone": int(steps.without_zone(made).sum()),
         "version": version(),
     }
@@ -194,6 +195,111 @@ def cut(
         headline += f"; {counted(summary['without_sequence'], 'image')} without time or position in none"
     headline = "\n".join([headline, *steps.doubts(summary)])
     return Job(lambda: made, summary, headline, lambda path: [store.write_frame(made, path)])
+
+
+def placed(images: gpd.GeoDataFrame, how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.GeoDataFrame:
+    """
+    Return images with time, position, heading and altitude, each from the first source that has its time and position.
+
+    Parameters
+    ----------
+    images
+        Images frame of local files, with the photos' own values and `failed_in`.
+    how
+        The options.
+    base
+        The folder that is searched for tracks where no path is named.
+    progress
+        Where progress is shown.
+
+    Raises
+    ------
+    FileError, FormatError
+        If the only source cannot be read. Of several, that is the error of the photos for which it was the last one.
+    InputError
+        If the source has no such name.
+    """
+    import pandas as pd
+
+    each = how.each
+    if len(each) == 1:
+        return _placed_by(images, each[0], base, progress=progress)
+    found = images
+    open_rows = images["error"].isna().to_numpy(dtype=bool, copy=True)
+    for one in each:
+        if not open_rows.any():
+            break
+        chosen = images[open_rows]
+        try:
+            part = _placed_by(chosen, one, base, progress=progress)
+        except (FileError, FormatError) as error:
+            log.info("%s is no source of these photos: %s", one.geotag_source, error)
+            part = chosen.assign(error=str(error), failed_in="geotag")
+        found = pd.concat([found[~open_rows], part]).loc[images.index]
+        open_rows &= found["error"].notna().to_numpy(dtype=bool)
+    return found
+
+
+def _placed_by(images: gpd.GeoDataFrame, how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.GeoDataFrame:
+    from mlygeo.pipelines import steps
+
+    if how.geotag_source in {EXIFTOOL, EXIFTOOL_XML}:
+        return steps.with_places(_with_exiftool(images, how), how, None)
+    track = track_of(how, base, progress=progress)
+    tagged = steps.with_places(images, how, track, by_folder=how.is_video)
+    if track is not None and track["time"].notna().any():
+        placed_rows = tagged["error"].isna()
+        outside = (tagged["captured_at"] < track["time"].min()) | (tagged["captured_at"] > track["time"].max())
+        if count := int((placed_rows & outside).sum()):
+            log.warning(
+                "%s up to 1 s outside the track %s placed on from its end; mapillary_tools refuses them",
+                *(counted(count, "photo"), "is" if count == 1 else "are"),
+            )
+    return tagged
+
+
+def _with_exiftool(images: gpd.GeoDataFrame, how: Geotagging) -> gpd.GeoDataFrame:
+    """Return photos with what ExifTool read in them, or frames with the track that it read in their videos."""
+    from mlygeo.readers import exiftool
+
+    usable = images["error"].isna().to_numpy()
+    try:
+        records = exiftool_records(how.geotag_source, how.geotag_source_path, images.loc[usable, "path"].tolist())
+    except DependencyError as error:
+        return images.assign(
+            error=images["error"].mask(usable, str(error)), failed_in=images["failed_in"].mask(usable, "geotag")
+        )
+    tagged = exiftool.with_values(images, records)
+    return tagged.assign(failed_in=images["failed_in"].mask(usable & tagged["error"].notna(), "geotag"))
+
+
+def exiftool_records(source: Any, source_path: Any, paths: list[str]) -> dict[str, Any]:
+    """
+    Return what ExifTool reads in files, or has written about them, by their real paths.
+
+    Parameters
+    ----------
+    source
+        `exiftool_runtime` or `exiftool_xml`.
+    source_path
+        The XML files, their folder, or a pattern of their names.
+    paths
+        The files.
+
+    Raises
+    ------
+    DependencyError
+        If ExifTool is to read them and is not installed.
+    FileError, FormatError
+        If there is no such XML file, or it is none of ExifTool.
+    """
+    from mlygeo.readers import exiftool
+
+    if source == EXIFTOOL:
+        return exiftool.read_files(paths)
+    if isinstance(source_path, Pattern):
+        return exiftool.read_patterned(paths, source_path.file_for)
+    return exiftool.read_xml(source_path)
 
 
 def track_of(how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.GeoDataFrame | None:
@@ -222,6 +328,8 @@ def track_of(how: Geotagging, base: Path, *, progress: Progress | None) -> gpd.G
     source = str(how.geotag_source)
     if source == "exif":
         return None
+    if isinstance(how.geotag_source_path, Pattern):
+        raise InputError(f"a pattern finds the {source} of a video, not that of photos", hint="name its source_path")
     if source not in LOG_ENDINGS and source not in VIDEO_SOURCES:
         raise InputError(f"there is no geotag source {source!r}", hint=f"one of {', '.join(get_args(GeotagSource))}")
     if not isinstance(how.geotag_source_path, str | os.PathLike | None):

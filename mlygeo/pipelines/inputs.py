@@ -46,8 +46,8 @@ FAILED_TILES = "failed_tiles.txt"
 """File with the names of tiles that could not be fetched, for `--tile-list-file`."""
 
 
-def photo_import(root: Path, folder: PhotoFolder) -> PhotoImport:
-    """Return the import of a folder of photos, or of one photo, by the options."""
+def photo_import(root: Path, folder: PhotoFolder, files: tuple[str, ...] | None = None) -> PhotoImport:
+    """Return the import of a folder of photos, or of some photos in it, by the options."""
     from mlygeo.photos.import_folder import PhotoImport
 
     return PhotoImport(
@@ -56,6 +56,7 @@ def photo_import(root: Path, folder: PhotoFolder) -> PhotoImport:
         skip_subfolders=folder.skip_subfolders,
         rerun=folder.rerun,
         progress=folder.progress,
+        files=files,
     )
 
 

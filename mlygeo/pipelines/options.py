@@ -13,9 +13,10 @@ import inspect
 import logging
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, get_args
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 
 from mlygeo.errors import FileError, InputError
+from mlygeo.pipelines.sources import EXIFTOOL, EXIFTOOL_XML, ITSELF, Sources, sources_named
 from mlygeo.readers import cameras
 from mlygeo.readers.cameras import GeotagSource, Telemetry
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     PathLike = str | os.PathLike[str]
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 BOUND = frozenset({"__init__", "__dict__", "__weakref__", "__doc__"})
 """Attributes of a class that are not copied to another."""
@@ -70,19 +72,6 @@ log = logging.getLogger("mlygeo.pipelines")
 
 Method = Literal["even", "percept"]
 """Methods of laying points along streets."""
-
-OTHER_SOURCES: dict[str, str] = {
-    "native": "exif",
-    "exiftool": "exif",
-    "exiftool_runtime": "exif",
-    **{
-        name: camera.geotag_source
-        for camera in cameras.CAMERAS.values()
-        if camera.geotag_source is not None
-        for name in camera.older_names
-    },
-}
-"""Names of sources in today's mapillary_tools -> names here, which are those of 2019; exiftool reads photos too."""
 
 TURNS = {0: 1, 90: 8, 180: 3, 270: 6}
 """EXIF's orientation for the clockwise rotation of a stored picture, degrees, as in the older tools."""
@@ -522,8 +511,15 @@ class Geotagging:
     ----------
     geotag_source
         Where positions come from. exif: the photos. gpx, nmea, csv: a track. {videos}: the telemetry of videos.
+        exiftool_runtime: what ExifTool reads in the files; exiftool_xml: what it read (-X -n -ee). Of several, with
+        commas or given several times, a file takes the first that has its time and position; or JSON objects as of
+        mapillary_tools.
     geotag_source_path
-        The track or video, or a folder of them; the folder of photos is searched unless given.
+        The track or video, or a folder of them; the folder of photos is searched unless given. Of exiftool_xml the
+        files, or their folder.
+    video_geotag_source
+        The same for the videos among photos; it comes before `geotag_source`. native: what their cameras recorded. gpx,
+        nmea, csv: a log beside the video, of the same name, unless its path is named.
     local_time
         Photos' times that do not tell their offset from UTC are local time of the photo's place (of this machine
         where it has no position), not UTC.
@@ -543,7 +539,7 @@ class Geotagging:
         Longest gap of the track that positions are taken from, seconds; all are bridged unless given.
     """
 
-    geotag_source: GeotagSource
+    geotag_source: Sources
     geotag_source_path: FrameLike | None
     local_time: bool
     sub_second_interval: float
@@ -555,7 +551,18 @@ class Geotagging:
 
     def __post_init__(self) -> None:
         """Raise for what makes no sense."""
-        object.__setattr__(self, "geotag_source", source_named(self.geotag_source))
+        sources = tuple(dict.fromkeys(sources_named(self.geotag_source)))
+        if not sources:
+            raise InputError("`geotag_source` names no source", hint=f"one of {', '.join(get_args(GeotagSource))}")
+        object.__setattr__(self, "geotag_source", sources)
+        if len(sources) == 1 and (one := sources[0]).for_photos:
+            object.__setattr__(self, "geotag_source", one.name)
+            for option, value in (
+                ("geotag_source_path", one.path),
+                ("interpolation_offset_time", one.offset_time),
+                ("use_gps_start_time", one.use_gps_start_time),
+            ):
+                object.__setattr__(self, option, _first(value, getattr(self, option)))
         for name, value in (
             ("offset_time", self.offset_time),
             ("offset_angle", self.offset_angle),
@@ -565,20 +572,61 @@ class Geotagging:
                 raise InputError(f"`{name}` must be a number, not {value}")
         if not 0 <= self.sub_second_interval < float("inf"):
             raise InputError(f"`sub_second_interval` must be 0 seconds or more, not {self.sub_second_interval}")
-        if self.geotag_source == "exif" and self.use_gps_start_time:
+        if self.geotag_source in ITSELF and self.use_gps_start_time:
             raise InputError("`use_gps_start_time` needs a track to start from", hint="name its `geotag_source`")
-        if self.geotag_source == "exif" and self.interpolation_offset_time:
+        if self.geotag_source in ITSELF and self.interpolation_offset_time:
             raise InputError("`interpolation_offset_time` needs a track", hint="name its `geotag_source`")
-        if self.geotag_source == "exif" and self.geotag_source_path is not None:
+        if self.geotag_source in {"exif", EXIFTOOL} and self.geotag_source_path is not None:
             raise InputError(
-                f"`geotag_source_path` {self.geotag_source_path} is of no use to `geotag_source='exif'`",
+                f"`geotag_source_path` {self.geotag_source_path} is of no use to"
+                f" `geotag_source='{self.geotag_source}'`",
                 hint="name what it is: `geotag_source='gpx'`, nmea, csv, …",
             )
+        if self.geotag_source == EXIFTOOL_XML and self.geotag_source_path is None:
+            raise InputError("`geotag_source_path` names the files that ExifTool wrote, or their folder; it is missing")
+        if not self.each:  # what makes no sense in one of several raises, too
+            raise InputError("`geotag_source` names no source of photos")
+
+    @property
+    def each(self) -> tuple[Geotagging, ...]:
+        """The sources of photos one by one, in the order in which they are tried."""
+        if isinstance(self.geotag_source, str):
+            return (self,)
+        found = tuple(
+            dataclasses.replace(
+                self,
+                geotag_source=source.name,
+                geotag_source_path=(
+                    None if source.name in {"exif", EXIFTOOL} else _first(source.path, self.geotag_source_path)
+                ),
+                interpolation_offset_time=(
+                    0.0 if source.name in ITSELF else _first(source.offset_time, self.interpolation_offset_time)
+                ),
+                use_gps_start_time=(
+                    source.name not in ITSELF and _first(source.use_gps_start_time, self.use_gps_start_time)
+                ),
+            )
+            for source in sources_named(self.geotag_source)
+            if source.for_photos
+        )
+        # Sources of videos alone leave photos at their word.
+        itself = dataclasses.replace(
+            self,
+            geotag_source="exif",
+            geotag_source_path=None,
+            interpolation_offset_time=0.0,
+            use_gps_start_time=False,
+        )
+        return found or (itself,)
 
     @property
     def is_video(self) -> bool:
         """Whether the tracks are those of videos."""
-        return self.geotag_source in cameras.VIDEO_SOURCES
+        return isinstance(self.geotag_source, str) and self.geotag_source in cameras.VIDEO_SOURCES
+
+
+def _first(value: T | None, other: T) -> T:
+    return other if value is None else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -654,8 +702,8 @@ class Insertion:
     overwrite_exif_orientation_tag
         Write the orientation into its own tag too.
     desc_path
-        Where the image description file goes; `mapillary_image_description.json` in the folder of photos
-        unless given.
+        Where the image description file goes, one for all folders; a dash prints it. Default:
+        `mapillary_image_description.json` in each folder of photos.
     """
 
     skip_exif_insert: bool
@@ -742,12 +790,6 @@ class Sorting:
             log.warning("`push_images` has no effect: uploads are finished as they are made")
 
 
-def source_named(name: str) -> GeotagSource:
-    """Return this package's name of a source, or of several separated by commas, as mapillary_tools takes them."""
-    found = {OTHER_SOURCES.get(part.strip(), part.strip()) for part in str(name).split(",")}
-    return found.pop() if len(found) == 1 else name  # type: ignore[return-value]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
     """
@@ -768,6 +810,45 @@ class Recorded:
     keep_outliers: bool
 
 
+INTERVAL_S = 2.0
+"""Seconds between frames, unless the call says otherwise."""
+
+
+def start_ms(moment: int | str | None) -> int | None:
+    """
+    Return the start of a video, milliseconds since 1970.
+
+    Parameters
+    ----------
+    moment
+        Such milliseconds, also as text; YYYY_MM_DD_HH_MM_SS_mmm in UTC, as mapillary_tools takes it; or ISO 8601 with
+        an offset from UTC.
+
+    Raises
+    ------
+    InputError
+        If it is none of these.
+    """
+    if moment is None or isinstance(moment, int):
+        return moment
+    from mlygeo.formats import times
+
+    text = moment.strip()
+    if text.isascii() and text.isdigit():
+        return int(text)
+    named = times.name_time(text)
+    if named is not None and set(text) <= set("0123456789_"):
+        return named.us // 1000
+    found = times.read(text)
+    if found is None or found.offset_s is None:
+        why = "has no offset from UTC" if found is not None else "is no time"
+        raise InputError(
+            f"`video_start_time` {text[:40]!r} {why}",
+            hint="milliseconds since 1970, 2021_10_10_10_10_10_123 (UTC), or 2021-10-10T10:10:10.123Z",
+        )
+    return found.us // 1000
+
+
 @dataclass(frozen=True, kw_only=True)
 class VideoSampling:
     """
@@ -778,10 +859,12 @@ class VideoSampling:
     video_sample_interval
         Seconds of the video from one frame to the next.
     video_sample_distance
-        Metres along the track from one frame to the next, instead of seconds.
+        Metres along the track from one frame to the next, instead of seconds; 0 takes every frame on the track. Below
+        zero it is as if not given, as in mapillary_tools.
     video_start_time
-        Time of the start of the video, milliseconds since 1970 (UTC), of which further chapters follow.
-        Default: the time of the GPS in the video, else the creation time in the file.
+        Time of the start of the video, of which further chapters follow: milliseconds since 1970 (UTC),
+        YYYY_MM_DD_HH_MM_SS_mmm in UTC, or ISO 8601 with an offset from UTC. Default: the time of the GPS in the video,
+        else the creation time in the file.
     video_duration_ratio
         Seconds of time to one second of the video: 0.5 for a video in slow motion at half the pace of life.
     track
@@ -791,9 +874,28 @@ class VideoSampling:
 
     video_sample_interval: float
     video_sample_distance: float | None
-    video_start_time: int | None
+    video_start_time: int | str | None
     video_duration_ratio: float
     track: FrameLike | None
+
+    def __post_init__(self) -> None:
+        """Take values below zero as mapillary_tools does, and the start as milliseconds."""
+        if self.video_sample_distance is not None and self.video_sample_distance < 0:
+            object.__setattr__(self, "video_sample_distance", None)
+        if self.video_sample_distance is not None and self.video_sample_interval <= 0:
+            object.__setattr__(self, "video_sample_interval", INTERVAL_S)
+        if self.video_sample_distance is None and not self.video_sample_interval > 0:
+            raise InputError(
+                f"`video_sample_interval={self.video_sample_interval:g}` takes no frame, and no"
+                " `video_sample_distance` is given",
+                hint="one of them must be above zero",
+            )
+        object.__setattr__(self, "video_start_time", start_ms(self.video_start_time))
+
+    @property
+    def start_ms(self) -> int | None:
+        """The start of the video, milliseconds since 1970."""
+        return start_ms(self.video_start_time)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -851,7 +953,8 @@ class Described:
     Parameters
     ----------
     desc_path
-        Description file. Default: those of the folder and its subfolders.
+        Description file; on the command line a dash stands for standard input. Default: those of the folder and its
+        subfolders.
     skip_subfolders
         Look only at the folder itself.
     """

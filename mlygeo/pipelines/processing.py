@@ -6,25 +6,28 @@ Each unit reads the frame that is kept for the folder of photos, and writes it b
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import time
-from dataclasses import dataclass
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.errors import InputError
-from mlygeo.pipelines.job import Job, public, public_with
+from mlygeo.errors import FileError, InputError
+from mlygeo.pipelines.job import Job, counted, public, public_with
 from mlygeo.pipelines.options import Cutting, Geotagging, Insertion, MetaData, PhotoFolder, Sorting, User
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import geopandas as gpd
 
     from mlygeo.photos.import_folder import PhotoImport
+    from mlygeo.pipelines.import_paths import ImportPaths
+    from mlygeo.pipelines.sources import Sources
+    from mlygeo.pipelines.video_tracks import VideoOptions
     from mlygeo.progress import Progress
-    from mlygeo.readers.cameras import GeotagSource
     from mlygeo.uploads.older import History
 
     PathLike = str | os.PathLike[str]
@@ -32,10 +35,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlygeo.pipelines")
 
+STANDARD_OUTPUT = "-"
+"""What stands for standard output in the place of a file."""
+
 
 @public
 def process(
-    import_path: PathLike,
+    import_path: PathLike | Iterable[PathLike],
     *,
     output: PathLike | None = None,
     rerun: bool = False,
@@ -56,8 +62,9 @@ def process(
     gps_accuracy: float | None = None,
     camera_uuid: str | None = None,
     custom_meta_data: str | None = None,
-    geotag_source: GeotagSource = "exif",
+    geotag_source: Sources = "exif",
     geotag_source_path: PathLike | None = None,
+    video_geotag_source: Sources | None = None,
     local_time: bool = False,
     sub_second_interval: float = 0.0,
     offset_time: float = 0.0,
@@ -97,7 +104,7 @@ def process(
     """
     Process photos: geotag them, cut them into sequences, flag duplicates, and write what is found into them.
 
-    Reads the photos of a folder, gives them positions (their own, or from a track or videos), cuts them
+    Reads the photos of folders, gives them positions (their own, or from a track or videos), cuts them
     into sequences, flags duplicates, derives missing headings along the photos kept, flags what looks wrong,
     and writes the image description into each photo that is ready. Three files are kept beside them:
     `images.parquet` with all photos, the failed with their reason, `sequences.parquet` with a line for each
@@ -106,11 +113,17 @@ def process(
     when they were first read, also where they or their folder were moved or renamed since. Photos that are
     uploaded already are not written into again, and keep their results, unless `rerun` is given.
 
+    Videos among them are not changed. Each has its track in the image description file, that of the camera or of
+    a GPX file of its name beside it; one that holds no positions is counted, and is an error if it was named itself.
+
     Parameters
     ----------
+    import_path
+        Folders of photos and videos, with their subfolders; photos; or videos. Of several, each folder keeps its own
+        frames and descriptions.
     file_types
-        Only files of these types, with commas between; process is for image, and an upload takes others
-        as they are. Default: all.
+        Only files of these types, with commas between: image, and video or the makers of cameras. An upload takes
+        others as they are. Default: all.
 
     Returns
     -------
@@ -136,9 +149,19 @@ def process(
     --------
     >>> process("DCIM", geotag_source="gpx", geotag_source_path="ride.gpx", offset_time=2)["error"].isna().sum()
     """
-    check_file_types(file_types)
+    types = check_file_types(file_types)
     return run_process(
         import_path,
+        types=types,
+        videos=video_options(
+            geotag_source,
+            video_geotag_source,
+            geotag_source_path,
+            types,
+            device_make=device_make,
+            device_model=device_model,
+            use_gps_start_time=use_gps_start_time,
+        ),
         folder=PhotoFolder(
             output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
         ),
@@ -208,9 +231,9 @@ def process(
     )
 
 
-def check_file_types(file_types: str | None) -> None:
+def check_file_types(file_types: str | None) -> frozenset[str]:
     """
-    Raise unless photos are among the types of files given in a call.
+    Return the types of files given in a call; raise unless photos or videos are among them.
 
     Parameters
     ----------
@@ -224,16 +247,51 @@ def check_file_types(file_types: str | None) -> None:
     """
     from mlygeo.uploads import found
 
-    if found.IMAGE not in found.named(file_types):
+    types = found.named(file_types)
+    if types == {"zip"}:
         raise InputError(
-            "`file_types` leaves out photos, and nothing else is processed",
-            hint="'mlygeo upload' takes archives and videos as they are",
+            "`file_types` leaves out photos and videos, and nothing else is processed",
+            hint="'mlygeo upload' takes archives as they are",
         )
+    return types
+
+
+def video_options(
+    geotag_source: Sources,
+    video_geotag_source: Sources | None,
+    geotag_source_path: Any,
+    types: frozenset[str],
+    *,
+    device_make: str | None,
+    device_model: str | None,
+    use_gps_start_time: bool,
+) -> VideoOptions:
+    """
+    Return how videos are described.
+
+    Parameters
+    ----------
+    geotag_source, video_geotag_source, geotag_source_path, device_make, device_model, use_gps_start_time
+        Options of `process`.
+    types
+        From `check_file_types`.
+    """
+    from mlygeo.pipelines.video_tracks import VideoOptions, video_sources
+
+    return VideoOptions(
+        video_sources(geotag_source, video_geotag_source, geotag_source_path),
+        None if "video" in types else types - {"image", "zip"},
+        device_make,
+        device_model,
+        use_gps_start_time,
+    )
 
 
 def run_process(
-    import_path: PathLike,
+    import_path: PathLike | Iterable[PathLike],
     *,
+    types: frozenset[str],
+    videos: VideoOptions | None,
     folder: PhotoFolder,
     user: User,
     meta: MetaData,
@@ -248,39 +306,213 @@ def run_process(
     Parameters
     ----------
     import_path
-        The folder of photos, or one photo.
+        Folders of photos and videos, photos, or videos.
+    types
+        The types of files that are processed.
+    videos
+        How videos are described; None leaves them out.
     folder, user, meta, how, cutting, insertion
         The options.
     sorting
-        Sorting of the folder afterwards; None if that follows later.
+        Sorting of the folders afterwards; None if that follows later.
     """
     from mlygeo.photos.import_folder import OWNED
     from mlygeo.pipelines import steps
-    from mlygeo.pipelines.geotagging import track_of
+    from mlygeo.pipelines.differences import note
+    from mlygeo.pipelines.geotagging import placed
+    from mlygeo.pipelines.import_paths import import_paths
     from mlygeo.pipelines.sorting import then_sorted
 
+    with_videos = videos is not None and (videos.cameras is None or bool(videos.cameras))
+    imports = import_paths(
+        import_path, skip_subfolders=folder.skip_subfolders, photos="image" in types, videos=with_videos
+    )
+    if folder.output is not None and len(imports) > 1:
+        raise InputError(
+            f"`output` names one folder for the frames of {len(imports)} folders", hint="process them one by one"
+        )
+    _check_desc_path(insertion.desc_path)
+    apart = insertion.desc_path is not None  # one file for all
+
     def work(run: Run) -> gpd.GeoDataFrame:
-        track = track_of(how, run.place.base, progress=folder.progress)
         images = steps.with_user(run.images, user)
         _warn_of_opened(run.before, images)
         images = run.with_meta_data(images, meta)
-        images = steps.with_places(images, how, track, by_folder=how.is_video)
+        images = placed(images, how, run.place.base, progress=folder.progress)
         images = run.kept(steps.with_sequences(images, run.photos, cutting))
         run.drop_copies()
         run.save(images)
         images = run.inserted(images, insertion)
-        run.describe(images, insertion.desc_path)
+        if not apart:
+            run.describe(images)
         return images
 
     if sorting is not None:
         sorting.warn()
-    job = run_units(import_path, work, folder=folder, again=tuple(OWNED))
+    jobs: list[Job[gpd.GeoDataFrame]] = []
+    rows: list[gpd.GeoDataFrame] = []
+    for each in imports:
+        described = _videos_of(each, videos, folder)
+        rows += [] if described is None else [described]
+        # Where the descriptions are asked for, an empty list of them is an answer.
+        others = len(imports) > 1 or each.videos or each.left_out or "image" not in types or apart
+        if each.has_photos or not others:
+
+            def work_with(run: Run, described: gpd.GeoDataFrame | None = described) -> gpd.GeoDataFrame:
+                return work(dataclasses.replace(run, videos=described))
+
+            jobs.append(run_units(each.root, work_with, folder=folder, again=tuple(OWNED), files=each.files))
+        else:
+            jobs.append(_of_videos_alone(each, described, write=not apart and not folder.dry_run))
+        jobs[-1] = _with_videos(jobs[-1], each, described)
+    job = jobs[0] if len(jobs) == 1 else _together(jobs)
+    if len(job.result) and (line := note(job.result, cutting)) is not None:
+        summary = {**job.summary, "unlike_mapillary_tools": line.partition(": ")[2].split("; ")}
+        job = dataclasses.replace(job, summary=summary, headline=f"{job.headline}\n{line}")
+    if insertion.desc_path is not None and not folder.dry_run:
+        job = _described_apart(job, rows, insertion.desc_path)
     if sorting is not None and sorting.asked and not folder.dry_run:
-        return then_sorted(job, import_path, folder=folder, sorting=sorting)
+        for each in imports:
+            if each.has_photos:
+                job = then_sorted(job, each.root, folder=folder, sorting=sorting)
     return job
 
 
-@dataclass(frozen=True)
+def _check_desc_path(desc_path: PathLike | None) -> None:
+    if desc_path is not None and Path(desc_path).suffix.lower() == ".gpx":
+        raise InputError(
+            f"`desc_path` {desc_path}: image descriptions are JSON", hint="'mlygeo tracks VIDEO -o FILE.gpx' writes GPX"
+        )
+
+
+def _videos_of(each: ImportPaths, options: VideoOptions | None, folder: PhotoFolder) -> gpd.GeoDataFrame | None:
+    """Return the rows of the videos of an import; those without positions only if they were named."""
+    from mlygeo.pipelines.video_tracks import NO_POSITIONS, described_videos
+
+    if options is None or not each.videos:
+        return None
+    if not options.sources:
+        each.left_out["videos, which this source is not for"] += len(each.videos)
+        return None
+    described = described_videos(each.videos, options, progress=folder.progress)
+    passed_over = described["error_type"].eq(NO_POSITIONS).fillna(value=False) & ~described["path"].isin(each.named)
+    if count := int(passed_over.sum()):
+        each.left_out["videos without positions"] += count
+        for path in described.loc[passed_over, "path"]:
+            log.warning("%s holds no positions; 'mlygeo sample-video' makes photos of it", path)
+    return described
+
+
+def _of_videos_alone(each: ImportPaths, videos: gpd.GeoDataFrame | None, *, write: bool) -> Job[gpd.GeoDataFrame]:
+    """Return the job of an import without photos."""
+    from mlygeo.pipelines import steps
+    from mlygeo.providers import descriptions
+
+    images = _no_photos()
+    files = []
+    if write and (videos is not None or each.whole):
+        rows = images if videos is None else videos
+        if not each.whole:
+            rows = _with_others(rows, each.base / descriptions().file)
+        files.append(descriptions().write(rows, each.base))
+    summary = steps.summary_of(images, passed_over=0, files=files)
+    headline = f"there is no photo and no video to process in {each.root}"
+    return Job(lambda: images, summary, headline, lambda _: files, [])
+
+
+def _no_photos() -> gpd.GeoDataFrame:
+    from mlygeo import dtypes, frames
+    from mlygeo.photos.import_folder import ADDED
+
+    images = frames.empty(frames.LOCAL_IMAGES)
+    return images.assign(**{name: dtypes.nulls(dtype, 0) for name, dtype in ADDED.items()})
+
+
+def _with_videos(
+    job: Job[gpd.GeoDataFrame], each: ImportPaths, videos: gpd.GeoDataFrame | None
+) -> Job[gpd.GeoDataFrame]:
+    """Return a job with the videos of its import, and what was left out, in summary and headline."""
+    from mlygeo.pipelines import steps
+    from mlygeo.pipelines.video_tracks import NO_POSITIONS
+
+    summary, lines = dict(job.summary), []
+    failed: dict[str, str] = {}
+    if videos is not None:
+        wrong = videos[videos["error"].notna()]
+        expected = wrong["error_type"].eq(NO_POSITIONS).fillna(value=False) & ~wrong["path"].isin(each.named)
+        failed = steps.failures(wrong[~expected])
+        summary["videos"] = int(videos["error"].isna().sum())
+        summary["failed"] += len(failed)
+        summary["failed_files"] = {**summary["failed_files"], **failed}
+        lines.append(f"{counted(summary['videos'], 'video')} with a track")
+        lines += [f"  {path}: {reason}" for path, reason in failed.items()]
+    if each.left_out:
+        lines.append("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in each.left_out.items()))
+    summary["left_out"] = dict(Counter(summary.get("left_out") or {}) + each.left_out)
+    if summary["photos"] or not lines:
+        lines = [job.headline, *lines]
+    elif summary["files"]:
+        lines.append("  ".join(summary["files"]))
+    return dataclasses.replace(job, summary=summary, headline="\n".join(lines), failed=[*job.failed, *failed])
+
+
+def _together(jobs: list[Job[gpd.GeoDataFrame]]) -> Job[gpd.GeoDataFrame]:
+    """Return the jobs of several imports as one, with all their rows."""
+    from mlygeo.photos.import_folder import joined
+    from mlygeo.pipelines import steps
+
+    frames = [job.result.copy(deep=False) for job in jobs]
+    for frame in frames:
+        frame.attrs = {}
+    images = joined([frame for frame in frames if len(frame)] or frames[:1])
+    files = [file for job in jobs for file in job.write(Path())]
+    passed_over = sum(job.summary["pictures_of_other_kinds"] for job in jobs)
+    failed = [name for job in jobs for name in job.failed]
+    left_out: Counter[str] = Counter()
+    for job in jobs:
+        left_out += Counter(job.summary.get("left_out") or {})
+    written = sum(job.summary["exif_written"] for job in jobs)
+    summary = steps.summary_of(images, passed_over=passed_over, files=files, written=written) | {
+        "failed": len(failed),
+        "failed_files": {path: error for job in jobs for path, error in job.summary["failed_files"].items()},
+        "left_out": dict(left_out),
+        "videos": sum(job.summary.get("videos", 0) for job in jobs),
+    }
+    return Job(lambda: images, summary, "\n".join(job.headline for job in jobs), lambda _: files, failed)
+
+
+def _described_apart(
+    job: Job[gpd.GeoDataFrame], videos: list[gpd.GeoDataFrame], desc_path: PathLike
+) -> Job[gpd.GeoDataFrame]:
+    """Return a job whose descriptions are in one file, or on standard output where that is a dash."""
+    from mlygeo.photos.import_folder import joined
+    from mlygeo.pipelines import steps
+    from mlygeo.providers import descriptions
+
+    images = job.result
+    photos = [steps.uploadable(images)] if len(images) else []
+    rows = joined([*photos, *videos]) if photos or videos else images
+    if str(desc_path) == STANDARD_OUTPUT:
+        return dataclasses.replace(job, text=lambda: descriptions().text(rows).rstrip("\n"))
+    files = [*job.write(Path()), descriptions().write(rows, desc_path)]
+    summary = {**job.summary, "files": [str(each) for each in files]}
+    return dataclasses.replace(job, summary=summary, headline=f"{job.headline}\n{files[-1]}", write=lambda _: files)
+
+
+def _with_others(rows: gpd.GeoDataFrame, file: Path) -> gpd.GeoDataFrame:
+    """Return rows with those of other files in an image description file: it is not lost for some files of a folder."""
+    from mlygeo.photos.import_folder import joined
+    from mlygeo.providers import descriptions
+
+    try:
+        known = descriptions().read(file)
+    except FileError:
+        return rows
+    known = known[~known["path"].isin(rows["path"]) & known["path"].map(os.path.lexists).astype("bool")]
+    return joined([known, rows]) if len(known) else rows
+
+
+@dataclasses.dataclass(frozen=True)
 class Run:
     """One run over a folder: its import, the photos' own tags, and the results of earlier runs."""
 
@@ -292,6 +524,7 @@ class Run:
     dry_run: bool
     files: list[Path]
     written: list[str]
+    videos: gpd.GeoDataFrame | None = None
 
     def kept(self, images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         """
@@ -325,19 +558,25 @@ class Run:
         if not self.dry_run:
             self.files[:] = self.place.save(images)
 
-    def describe(self, images: gpd.GeoDataFrame, desc_path: PathLike | None) -> None:
-        """Write the image description file, except in a dry run."""
+    def describe(self, images: gpd.GeoDataFrame) -> None:
+        """Write the image description file beside the photos, except in a dry run."""
+        from mlygeo.photos.import_folder import joined
         from mlygeo.pipelines import steps
         from mlygeo.providers import descriptions
 
         if self.dry_run:
             return
-        place = self.place.base if desc_path is None else Path(desc_path)
-        if desc_path is None and not os.access(place, os.W_OK):
+        place = self.place.base
+        if not os.access(place, os.W_OK):
             place = self.place.folder  # with -o, where the frames are; without it, the reason is said
         if place == self.place.base:
             self.place.save_beside(images)
-        self.files.append(descriptions().write(steps.uploadable(images), place))
+        rows = steps.uploadable(images)
+        if self.videos is not None:
+            rows = joined([rows, self.videos])
+        if self.place.files is not None:
+            rows = _with_others(rows, place / descriptions().file)
+        self.files.append(descriptions().write(rows, place))
 
     def with_meta_data(self, images: gpd.GeoDataFrame, meta: MetaData) -> gpd.GeoDataFrame:
         """Return images with the metadata of camera and files."""
@@ -389,6 +628,7 @@ def run_units(
     folder: PhotoFolder,
     again: tuple[str, ...],
     goes_on: bool = False,
+    files: tuple[str, ...] | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
     Run units on a folder of photos, and store their results.
@@ -405,12 +645,14 @@ def run_units(
         Units whose earlier results are not carried over.
     goes_on
         Whether other units must have run before.
+    files
+        The photos of the folder that are meant; None for all.
     """
     from mlygeo.photos.import_folder import import_folder
     from mlygeo.pipelines import inputs, steps
     from mlygeo.uploads.older import History
 
-    place = inputs.photo_import(import_folder(import_path), folder)
+    place = inputs.photo_import(import_folder(import_path), folder, files)
     if goes_on and not place.was_processed:
         raise InputError(
             f"nothing was processed in {place.root} yet",
@@ -565,7 +807,7 @@ def extract_geotag_data(
     output: PathLike | None = None,
     rerun: bool = False,
     skip_subfolders: bool = False,
-    geotag_source: GeotagSource = "exif",
+    geotag_source: Sources = "exif",
     geotag_source_path: PathLike | None = None,
     local_time: bool = False,
     sub_second_interval: float = 0.0,
@@ -601,8 +843,7 @@ def extract_geotag_data(
     --------
     >>> extract_geotag_data("DCIM", geotag_source="gpx", geotag_source_path="ride.gpx")
     """
-    from mlygeo.pipelines import steps
-    from mlygeo.pipelines.geotagging import track_of
+    from mlygeo.pipelines.geotagging import placed
 
     folder = PhotoFolder(
         output=output, rerun=rerun, skip_subfolders=skip_subfolders, dry_run=dry_run, progress=progress
@@ -620,8 +861,7 @@ def extract_geotag_data(
     )
 
     def work(run: Run) -> gpd.GeoDataFrame:
-        track = track_of(how, run.place.base, progress=progress)
-        return run.kept(steps.with_places(run.images, how, track, by_folder=how.is_video))
+        return run.kept(placed(run.images, how, run.place.base, progress=progress))
 
     # Sequences that were cut from other positions would be wrong.
     return run_units(import_path, work, folder=folder, again=("geotag", "sequence"))
@@ -734,10 +974,13 @@ def extract_upload_params(
     def work(run: Run) -> gpd.GeoDataFrame:
         images = run.kept(steps.with_user_name(run.images, user_name))
         run.save(images)
-        run.describe(images, desc_path)
+        if desc_path is None:
+            run.describe(images)
         return images
 
-    return run_units(import_path, work, folder=folder, again=(), goes_on=True)
+    _check_desc_path(desc_path)
+    job = run_units(import_path, work, folder=folder, again=(), goes_on=True)
+    return job if desc_path is None or dry_run else _described_apart(job, [], desc_path)
 
 
 @public

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.errors import FileError, FormatError, InputError, NotDescribedError
 from mlygeo.pipelines.job import Job, counted, public_with, version
 from mlygeo.pipelines.options import Described, SignedIn, Uploading, User
 
@@ -194,10 +194,11 @@ def zip_sequences(
     Put each sequence of processed images into an archive, to upload it later.
 
     An archive is called by the MD5 of its content, and the same images make the same archive; the
-    images have their descriptions inside, with the organization and user that they name: images of
-    one sequence that are for several organizations become several archives. 'mlygeo upload' takes
-    archives, and so does mapillary_tools, though that looks at no organization inside. Images that the
-    history of this machine knows as uploaded are left out and counted, and of equal photos one is taken.
+    images have their descriptions inside, in the fields that mapillary_tools knows. The organization and user that
+    they name are in the comment of the archive: images of one sequence that are for several organizations become
+    several archives. Only private images say inside whose they are, and that they are private. 'mlygeo upload' takes
+    archives, and so does mapillary_tools, though that looks at no organization. Images that the history of this
+    machine knows as uploaded are left out and counted, and of equal photos one is taken.
 
     Parameters
     ----------
@@ -406,7 +407,7 @@ def _zipped(
     ):
         for sequence in found.sequences:
             contents = _Contents(sequence.photos, found.failed, before, counts)
-            path = write_zip(contents, folder)
+            path = write_zip(contents, folder, owner=contents.owner)
             if contents.number:
                 rows.append((str(path), sequence.name, contents.number, path.stat().st_size))
             else:
@@ -416,30 +417,42 @@ def _zipped(
 
 
 class _Contents:
-    """The images of a sequence for its archive, one after another; `number` counts them."""
+    """
+    The images of a sequence for its archive, one after another; `number` counts them.
+
+    The descriptions inside keep to the fields that the service documents; `owner` has the values of the others.
+    """
 
     def __init__(self, photos: Iterable[Photo], failed: dict[str, str], before: Before, counts: dict[str, int]) -> None:
         self._photos, self._failed, self._before, self._counts = photos, failed, before, counts
         self.number = 0
+        self.owner: dict[str, list[Any]] = {}
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        import io
+
+        from mlygeo.providers import descriptions
         from mlygeo.uploads.items import described, known_by, prepared
 
         for photo in self._photos:
             try:
                 original = Path(photo.path).read_bytes()
-                md5, known = (
-                    hashlib.md5(original, usedforsecurity=False).hexdigest(),
-                    known_by(original, photo.description),
-                )
+                md5 = hashlib.md5(original, usedforsecurity=False).hexdigest()
+                known = known_by(original, photo.description)
                 if (outcome := self._before.outcome_of(photo, md5, known)) is not None:
                     self._counts[outcome] = self._counts.get(outcome, 0) + 1
                     continue
-                body = prepared(original, described(photo, known))
+                wanted = described(photo, known)
+                said = (descriptions().inside(io.BytesIO(original)) or {}) if wanted is None else wanted
+                public, owner = descriptions().parted(said)
+                body = prepared(original, public if public != said else wanted)
             except (OSError, FormatError, InputError) as error:
                 self._failed[photo.path] = getattr(error, "strerror", None) or str(error)
                 continue
             self.number += 1
+            for name, value in owner.items():
+                values = self.owner.setdefault(name, [])
+                values += [value] * (value not in values)
             yield md5, body
 
 
@@ -543,7 +556,7 @@ def _rehearsed(found: Import, place: str, *, reupload: bool) -> Job[pd.DataFrame
 
 def _nothing(found: Import) -> Job[pd.DataFrame]:
     if found.skipped["not processed"]:
-        raise InputError(
+        raise NotDescribedError(
             f"{counted(found.skipped['not processed'], 'photo')} without a description, and nothing else to upload",
             hint="'mlygeo process' makes the descriptions",
         )

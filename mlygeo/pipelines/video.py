@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlygeo import places
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.pipelines.job import Job, counted, public, public_with, version
-from mlygeo.pipelines.options import Recorded, VideoFrames, VideoSampling
+from mlygeo.pipelines.options import Recorded, VideoFrames, VideoSampling, start_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +38,7 @@ def tracks(
     source: Telemetry = "auto",
     max_dop: float = 10.0,
     keep_outliers: bool = False,
-    video_start_time: int | None = None,
+    video_start_time: int | str | None = None,
     skip_subfolders: bool = False,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
@@ -53,8 +53,8 @@ def tracks(
     paths
         Videos, tracks, or folders of them.
     video_start_time
-        Start of the video, milliseconds since 1970 (UTC), for positions that have no time of their own.
-        Default: the creation time in the file.
+        Start of the video, for positions that have no time of their own: milliseconds since 1970 (UTC), or as in
+        `sample_video`. Default: the creation time in the file.
     skip_subfolders
         Take only what lies in the folders themselves.
 
@@ -78,7 +78,7 @@ def tracks(
     >>> tracks(["GH010042.MP4", "walk.gpx"]).groupby("track_id")["time"].agg(["min", "max"])
     """
     recorded = Recorded(source=source, max_dop=max_dop, keep_outliers=keep_outliers)
-    start = _moment(video_start_time)
+    start = _moment(start_ms(video_start_time))
     return _read(_files(listed(paths), skip_subfolders=skip_subfolders), recorded, start=start, progress=progress)
 
 
@@ -90,7 +90,7 @@ def sample_video(
     import_path: PathLike | None = None,
     video_sample_interval: float = 2.0,
     video_sample_distance: float | None = None,
-    video_start_time: int | None = None,
+    video_start_time: int | str | None = None,
     video_duration_ratio: float = 1.0,
     skip_subfolders: bool = False,
     track: PathLike | None = None,
@@ -266,7 +266,7 @@ def run_sampling(
     which = Sampling(
         sampling.video_sample_interval,
         sampling.video_sample_distance,
-        sampling.video_start_time,
+        sampling.start_ms,
         sampling.video_duration_ratio,
     )
     if not named:

@@ -800,6 +800,9 @@ class Descriptions(Protocol):
     def write(self, images: gpd.GeoDataFrame, path: PathLike) -> Path:
         """Write the file of an images frame, at this path or into this folder; return the file."""
 
+    def text(self, images: gpd.GeoDataFrame) -> str:
+        """Return the file of an images frame as text."""
+
     def inside(self, file: BinaryIO) -> dict[str, Any] | None:
         """Return the description inside a JPEG, open at its start; None where there is none."""
 
@@ -818,6 +821,13 @@ class Descriptions(Protocol):
 
     def full(self, image: Mapping[str, Any]) -> dict[str, Any]:
         """Return the full description of a row, with its sequence and without rounding; raises as `of` does."""
+
+    def parted(self, description: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """
+        Return a description with the fields that the service documents, and the fields of its owner.
+
+        That of a private image stays whole, since only it says that the image is private.
+        """
 
     def private(self, description: Mapping[str, Any]) -> dict[str, Any]:
         """Return a description that also marks the image as private to its organization."""

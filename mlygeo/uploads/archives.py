@@ -20,7 +20,7 @@ from mlygeo.uploads.items import known_by
 from mlygeo.uploads.ledger import Held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import BinaryIO
 
     import geopandas as gpd
@@ -32,6 +32,9 @@ ENDING = ".zip"
 PREFIX = "mly_tools_"
 """Prefix of the names of archives, of this package and of the official client."""
 
+OWNERS = "mlygeo_owner"
+"""Key in the comment for the owners of the images; mapillary_tools passes over it."""
+
 MARKS = ("sequence_md5sum", "upload_md5sum")
 """Keys in the comment of a sequence's archive: the first since mapillary_tools 0.14, the other before."""
 
@@ -42,7 +45,9 @@ _DAMAGED = (zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, Run
 """Errors when reading a damaged archive, beside BadZipFile; RuntimeError: an archive with a password."""
 
 
-def write_zip(images: Iterable[tuple[str, bytes]], folder: Path) -> Path:
+def write_zip(
+    images: Iterable[tuple[str, bytes]], folder: Path, *, owner: Mapping[str, list[Any]] | None = None
+) -> Path:
     """
     Write a sequence into an archive, like mapillary_tools.
 
@@ -55,6 +60,9 @@ def write_zip(images: Iterable[tuple[str, bytes]], folder: Path) -> Path:
         For each image, in order, the MD5 of its file, and the bytes with its description.
     folder
         The folder of the archive; it is made if it is missing.
+    owner
+        Fields of the images' owners, for which the descriptions inside have no place, with the values that occur;
+        read when all images are written.
 
     Returns
     -------
@@ -74,7 +82,7 @@ def write_zip(images: Iterable[tuple[str, bytes]], folder: Path) -> Path:
     temporary = Path(name)
     try:
         with os.fdopen(number, "wb") as file:
-            _write(file, images)
+            _write(file, images, {} if owner is None else owner)
             file.flush()
             os.fsync(file.fileno())
         path = folder / f"{PREFIX}{md5_of(temporary)}{ENDING}"
@@ -123,12 +131,14 @@ def descriptions_in(path: Path) -> gpd.GeoDataFrame:
     entries: list[dict[str, Any]] = []
     try:
         with zipfile.ZipFile(path) as archive:
-            for entry in _pictures(archive, path.name):
+            owners = _owners(archive.comment)
+            for number, entry in enumerate(_pictures(archive, path.name)):
                 with archive.open(entry) as file:
                     found = descriptions().inside(cast("BinaryIO", file))
                 if found is None:
                     raise FormatError(f"{path.name} holds {entry.filename[:80]}, which has no description inside")
-                entries.append({**found, "filename": entry.filename, "filetype": "image"})
+                of = {name: values[number % len(values)] for name, values in owners.items()}
+                entries.append({**of, **found, "filename": entry.filename, "filetype": "image"})
     except zipfile.BadZipFile as error:
         if path.name.startswith(PREFIX):
             raise _unreadable(path, error) from error
@@ -205,6 +215,15 @@ def _pictures(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
     return files
 
 
+def _owners(comment: bytes) -> dict[str, list[Any]]:
+    """Return the owners in the comment of an archive, by field."""
+    try:
+        owners = json.loads(comment)[OWNERS]
+        return {str(name): values for name, values in owners.items() if isinstance(values, list) and values}
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return {}
+
+
 def _is_marked(comment: bytes) -> bool:
     try:
         content = json.loads(comment)
@@ -217,7 +236,7 @@ def _unreadable(path: Path, error: Exception) -> FormatError:
     return FormatError(f"{path.name} is no archive that can be read: {error}")
 
 
-def _write(file: object, images: Iterable[tuple[str, bytes]]) -> None:
+def _write(file: object, images: Iterable[tuple[str, bytes]], owner: Mapping[str, list[Any]]) -> None:
     of_sequence = hashlib.md5(usedforsecurity=False)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]
         for number, (md5, content) in enumerate(images):
@@ -226,5 +245,5 @@ def _write(file: object, images: Iterable[tuple[str, bytes]]) -> None:
             archive.writestr(entry, content)
             of_sequence.update(md5.encode())
         # mapillary_tools rejects archives without it.
-        comment = {"sequence_md5sum": of_sequence.hexdigest()}
+        comment = {"sequence_md5sum": of_sequence.hexdigest(), **({OWNERS: dict(owner)} if owner else {})}
         archive.comment = json.dumps(comment, sort_keys=True, separators=(",", ":")).encode()

@@ -96,18 +96,6 @@ def gather(
     return found
 
 
-def only_videos(import_path: Any) -> bool:
-    """Return whether import paths contain videos, and no photos to process."""
-    from mlygeo.formats.jpeg import ENDINGS
-    from mlygeo.readers import video
-    from mlygeo.uploads.described import trees
-
-    places = [Path(each).expanduser() for each in several(import_path)]
-    files = [path.lower() for tree in trees(place for place in places if place.exists()) for path in tree.files]
-    has_photos = any(path.endswith(ENDINGS) for path in files)
-    return not has_photos and any(path.endswith(tuple(video.ENDINGS)) for path in files)
-
-
 @dataclass
 class Import:
     """
@@ -290,6 +278,13 @@ def _kept(images: gpd.GeoDataFrame, found: Import) -> gpd.GeoDataFrame:
     failed = images["error"].notna()
     twice = images["is_duplicate"].fillna(False).astype(bool) if "is_duplicate" in images else failed & False
     found.skipped["duplicates"] += int(twice.sum())
+    if {"of_record", "error_type"} <= set(images.columns):
+        # An entry that does not say itself that something failed is wrong: edited, or made by another program.
+        wrong = failed & ~twice & images["error_type"].isna() & ~images["of_record"].astype(bool)
+        found.failed.update(zip(images.loc[wrong, "path"], images.loc[wrong, "error"], strict=True))
+        failed &= ~wrong
+        images = images[~wrong]
+        failed, twice = failed[~wrong], twice[~wrong]
     found.skipped["failed"] += int((failed & ~twice).sum())
     images = images[~failed & ~twice]
     if "filetype" in images:

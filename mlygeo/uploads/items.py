@@ -183,7 +183,8 @@ def prepared(content: bytes, description: Mapping[str, Any] | None) -> bytes:
     content
         The file.
     description
-        The image description to write into them; None leaves them unchanged.
+        The image description to write into them, in the fields that the service documents (that of a private image
+        whole); None leaves them unchanged.
 
     Raises
     ------
@@ -196,4 +197,7 @@ def prepared(content: bytes, description: Mapping[str, Any] | None) -> bytes:
         if not content.startswith(b"\xff\xd8"):
             raise FormatError("it is no JPEG")
         return content
-    return insert(content, description_tags({}, description=description))
+    from mlygeo.providers import descriptions
+
+    documented, _ = descriptions().parted(description)
+    return insert(content, description_tags({}, description=documented))

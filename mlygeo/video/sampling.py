@@ -140,8 +140,8 @@ class Sampling:
         """Check the values."""
         if not (np.isfinite(self.interval) and self.interval > 0):
             raise InputError(f"`video_sample_interval` must be above 0 s, not {self.interval}")
-        if self.distance is not None and not (np.isfinite(self.distance) and self.distance > 0):
-            raise InputError(f"`video_sample_distance` must be above 0 m, not {self.distance}")
+        if self.distance is not None and not (np.isfinite(self.distance) and self.distance >= 0):
+            raise InputError(f"`video_sample_distance` must be 0 m or more, not {self.distance}")
         if not (np.isfinite(self.duration_ratio) and self.duration_ratio > 0):
             raise InputError(f"`video_duration_ratio` must be above 0, not {self.duration_ratio}")
         if self.start_time_ms is not None and not 0 < self.start_time_ms < 2**43:

@@ -11,8 +11,9 @@ import click
 import pytest
 from conftest import DATA
 from helpers.mapillary_tools_oracle import program
-from helpers.photo_folders import folder_of, gpx_of
+from helpers.photo_folders import START_MS, folder_of, gpx_of
 from helpers.upload_folders import USER_TOKEN
+from helpers.video_files import pictures
 
 import mlygeo
 from mlygeo import cli
@@ -141,6 +142,7 @@ def photos(tmp_path, monkeypatch):
 VALUES = {
     "--filetypes": "image,video",
     "--geotag_source": "camm",
+    "--video_geotag_source": "native",
     "--video_start_time": "1550000000000",
     "--duplicate_angle": "5.0",
 }
@@ -246,10 +248,8 @@ def test_a_dry_run_moves_nothing(capsys, photos):
         ("post_process --rerun", "--rerun"),
         ("post_process --push_images", "--push-images"),
         ("process --dry_run --push_images", "--push-images"),
-        ("process --dry_run --skip_process_errors", "--skip-process-errors"),
         ("process --dry_run --skip_zigzag_check", "--skip-zigzag-check"),
         ("process --dry_run --num_processes 4", "--num-processes"),
-        ("process --dry_run --video_geotag_source camm", "--video-geotag-source"),
         ("process_and_upload --dryrun --noresume", "--noresume"),
         ("upload --dryrun --noresume", "--noresume"),
     ],
@@ -290,11 +290,11 @@ def test_both_names_of_a_source_of_positions(capsys, tmp_path, source, verb):
 
 def test_names_of_sources_are_known_to_functions_too(tmp_path):
     folder_of(tmp_path / "photos", 2)
-    for source in ("native", "exiftool_runtime", "native,exiftool_runtime"):
+    for source in ("native", "native,exiftool_runtime", "native,gpx", ["gpx", "native"]):
         images = mlygeo.geotag_photos(tmp_path / "photos", geotag_source=source)
         assert images["error"].isna().all()
-    with pytest.raises(InputError, match="no geotag source 'native,gpx'"):
-        mlygeo.geotag_photos(tmp_path / "photos", geotag_source="native,gpx")
+    with pytest.raises(InputError, match="no source 'gps'"):
+        mlygeo.geotag_photos(tmp_path / "photos", geotag_source="native,gps")
     with pytest.raises(InputError, match="several videos"):
         mlygeo.video_process(["a.mp4", "b.mp4"], geotag_source="gopro")
 
@@ -340,14 +340,39 @@ def test_types_of_files(capsys, photos):
     status, _, err = run(capsys, "upload", photos, "--filetypes", "pictures")
     assert status == 2
     assert "'pictures' is no type of file" in err
-    status, _, err = run(capsys, "process", photos, "--filetypes", "video")
+    status, _, err = run(capsys, "process", photos, "--filetypes", "zip")
     assert status == 2
-    assert "leaves out photos" in err
+    assert "leaves out photos and videos" in err
+    status, out, err = run(capsys, "process", photos, "--filetypes", "video", "--json")
+    assert status == 0, err
+    assert (json.loads(out)["photos"], json.loads(out)["videos"]) == (0, 1)
     before = {path: path.read_bytes() for path in photos.glob("*.jpg")}
     status, _, err = run(capsys, "process_and_upload", photos, "--filetypes", "zip", "--offset_time", "3")
     assert status == 0, err
     assert "1 archive finished" in err
     assert {path: path.read_bytes() for path in photos.glob("*.jpg")} == before
+
+
+@pytest.mark.parametrize("sampled", ["rides", "rides/ride.mp4"])
+def test_frames_of_videos_are_found_where_they_were_in_2019(capsys, tmp_path, sampled):
+    """The three commands of its README, by the paths that stand there."""
+    (tmp_path / "rides").mkdir()
+    pictures(tmp_path / "rides" / "ride.mp4", seconds=5.0, created=None)
+    track = gpx_of(tmp_path / "ride.gpx", 12)
+    start = str(START_MS)
+    video = tmp_path / sampled
+    words = ["sample_video", "--video_import_path", video, "--video_start_time", start, "--advanced"]
+    assert run(capsys, *words, "-o", tmp_path / "frames.parquet")[0] == 0
+    there = video.parent / ".mapillary" / "sampled_video_frames" / video.name
+    words = ["--import_path", there, "--user_name", "jane", "--geotag_source", "gpx", "--geotag_source_path", track]
+    status, out, err = run(capsys, "process", "--advanced", *words, "--overwrite_all_EXIF_tags", "--json")
+    assert status == 0, err
+    assert json.loads(out)["ready"] == 3
+    # Frames that the older program left are taken from its own folder.
+    there.mkdir(parents=True)
+    folder_of(there, 2)
+    status, out, err = run(capsys, "process", "--import_path", there, "--json")
+    assert json.loads(out)["photos"] == 2, err
 
 
 def test_a_profile_is_deleted(capsys, photos):

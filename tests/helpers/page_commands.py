@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 
 import click
 
 from mlygeo import cli
-from mlygeo.cli import old_tools
+from mlygeo.cli import mapillary_tools, old_tools
 
 FENCE = re.compile(r"^(?P<indent>[ \t]*)```(?P<kind>\w+)\n(?P<text>.*?)^[ \t]*```[ \t]*$", re.MULTILINE | re.DOTALL)
 
@@ -26,6 +27,10 @@ def check_options(command):
         words = words[1:]
     assert words[0] == "mlygeo", command
     if words[1:] in (["--help"], ["--version"], []) or words[1] == "VERB":
+        return
+    if words[1] in mapillary_tools.NAMES:  # the commands of another program
+        with contextlib.suppress(IndexError):
+            assert words[2] in {*mapillary_tools.COMMANDS, "--version", "COMMAND"}, command
         return
     if len(words) == 2:  # a verb by its name
         assert cli.program.get_command(click.Context(cli.program), words[1]) is not None, command

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -23,6 +24,7 @@ from mlygeo.formats.jpeg import read_head
 from mlygeo.formats.tiff import Fields
 from mlygeo.readers import photo
 from mlygeo.readers.cameras import CAMERAS
+from mlygeo.spatial import geodesy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,6 +105,21 @@ Fields of the file: those that mapillary_tools 0.14 takes; it refuses a file wit
 What else is known of an image, whose it is above all, is in the record of `process` and in the description
 inside the image; `mlygeo upload` and `mlygeo zip` join them.
 """
+
+OWNER = frozenset({"MAPOrganizationKey", "MAPSettingsUserKey", "MAPSettingsUsername"})
+"""Fields of whose an image is, beside MAPPrivate."""
+
+ERROR_TYPES = tuple(
+    (re.compile(pattern), kind)
+    for pattern, kind in (
+        (r"captured .* (?:before the track starts|after the track ends)", "MapillaryOutsideGPXTrackError"),
+        (r"nothing on it in the XML of ExifTool", "MapillaryExifToolXMLNotFoundError"),
+        (r"ExifTool is not installed", "MapillaryExiftoolNotFoundError"),
+        (r"is \(0, 0\)", "MapillaryNullIslandError"),
+        (r"^no (?:position|capture time)|captured in a gap", "MapillaryGeoTaggingError"),
+    )
+)
+"""Our errors -> their types in mapillary_tools (exceptions.py); others are of MapillaryDescriptionError."""
 
 COLUMNS = frozenset(
     {
@@ -232,6 +249,21 @@ def description_of(image: Mapping[str, Any]) -> dict[str, Any]:
     return described
 
 
+def parted(description: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """
+    Return the part of a description that mapillary_tools 0.14 takes, and the owner, for which it has no fields.
+
+    Parameters
+    ----------
+    description
+        As `description_of` returns it. That of a private image stays whole: nothing else says that it is private.
+    """
+    if description.get("MAPPrivate"):
+        return dict(description), {}
+    owner = {name: value for name, value in description.items() if name in OWNER}
+    return {name: value for name, value in description.items() if name in IN_FILE}, owner
+
+
 def write_descriptions(images: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path:
     """
     Write an image description file, which `mapillary_tools upload` and `mlygeo upload` read.
@@ -265,12 +297,8 @@ def write_descriptions(images: gpd.GeoDataFrame, path: str | os.PathLike[str]) -
     path = path / FILE if path.is_dir() else path
     if path.is_file() and _begins_otherwise(path):
         raise FileError(f"{path} is there, and is no image description file", hint="name another file, or a folder")
-    # Empty columns, and those that no entry has, only take time; and an indented text takes ten times longer.
-    said = [name for name in images.columns if name in COLUMNS - {"geometry"} and images[name].notna().any()]
-    records: list[Any] = _plain_numbers(images, said).to_dict("records")
-    entries = [_entry(image) for image in records]
-    lines = ",\n".join(json.dumps(entry, ensure_ascii=False, sort_keys=True) for entry in entries)
-    written = store.write_text(f"[\n{lines}\n]\n", path)
+    entries = _entries_of(images)
+    written = store.write_text(_text_of(entries), path)
     failed = sum("error" in entry for entry in entries)
     log.info("%s: %d entries, %d of them failed", path.name, len(entries), failed)
     return written
@@ -280,6 +308,30 @@ def _begins_otherwise(path: Path) -> bool:
     """Return whether a file is no JSON by its first letter: a photo, say, whose name slipped in."""
     with path.open("rb") as file:
         return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in {b"", b"[", b"{"}
+
+
+def descriptions_text(images: gpd.GeoDataFrame) -> str:
+    """
+    Return an image description file as text.
+
+    Parameters
+    ----------
+    images
+        As `write_descriptions` takes them.
+    """
+    return _text_of(_entries_of(images))
+
+
+def _entries_of(images: gpd.GeoDataFrame) -> list[dict[str, Any]]:
+    # Empty columns, and those that no entry has, only take time; and an indented text takes ten times longer.
+    said = [name for name in images.columns if name in COLUMNS - {"geometry"} and images[name].notna().any()]
+    records: list[Any] = _plain_numbers(images, said).to_dict("records")
+    return [_entry(image) for image in records]
+
+
+def _text_of(entries: list[dict[str, Any]]) -> str:
+    lines = ",\n".join(json.dumps(entry, ensure_ascii=False, sort_keys=True) for entry in entries)
+    return f"[\n{lines}\n]\n"
 
 
 def description_in(file: BinaryIO) -> dict[str, Any] | None:
@@ -314,6 +366,16 @@ def _plain_numbers(images: gpd.GeoDataFrame, columns: list[str]) -> pd.DataFrame
 
     lon, lat = frames.lonlat(images)
     table = pd.DataFrame({name: images[name] for name in columns}).assign(lon=lon, lat=lat)
+    if "duplicate_of" in columns:
+        place = pd.Index(images["path"]).get_indexer(pd.Index(images["duplicate_of"].fillna("")))
+        kept = place >= 0
+        there = place[kept]
+        far = np.full(len(images), np.nan)
+        far[kept] = geodesy.distance(lon[kept], lat[kept], lon[there], lat[there])
+        heading = images["compass_angle"].to_numpy(dtype=np.float64)
+        turn = np.full(len(images), np.nan)
+        turn[kept] = np.abs((heading[kept] - heading[there] + 180) % 360 - 180)
+        table = table.assign(duplicate_distance_m=far, duplicate_angle=turn)
     if "captured_at" in columns and isinstance(images["captured_at"].dtype, pd.DatetimeTZDtype):
         times = images["captured_at"].dt.as_unit("ms")
         table["captured_at"] = times.astype("int64").astype("Int64").mask(times.isna())
@@ -326,19 +388,33 @@ def _entry(image: Mapping[str, Any]) -> dict[str, Any]:
     entry: dict[str, Any] = {"filename": os.path.abspath(str(image.get("path"))), "filetype": kind}  # noqa: PTH100
     reason, kind_of_error = rows.text_of(image, "error"), rows.text_of(image, "error_type")
     duplicate = image.get("is_duplicate")
+    more: dict[str, Any] = {}
     if reason is None and rows.known(duplicate) and bool(duplicate):
         of = rows.text_of(image, "duplicate_of")
         reason, kind_of_error = f"it is a duplicate{f' of {of}' if of else ''}", DUPLICATE
+        more = _of_duplicate(image, of)
     if reason is None:
         try:
             described = _of_video(image) if kind in VIDEO_TYPES else _rounded(image_description(image))
         except InputError as error:
             reason = str(error)
     if reason is not None:
-        return {**entry, "error": {"type": kind_of_error or "MapillaryDescriptionError", "message": reason}}
+        known = next((kind for pattern, kind in ERROR_TYPES if pattern.search(reason)), "MapillaryDescriptionError")
+        return {**entry, "error": {"type": kind_of_error or known, "message": reason, **more}}
     entry |= {key: value for key, value in described.items() if key in IN_FILE or key == "MAPGPSTrack"}
     size, md5 = rows.number(image, "filesize"), rows.text_of(image, "md5sum")
     return {**entry, "filesize": None if size is None else int(size), "md5sum": md5}
+
+
+def _of_duplicate(image: Mapping[str, Any], of: str | None) -> dict[str, Any]:
+    """Return what mapillary_tools notes of a duplicate besides: its description, and the way to the one kept."""
+    described = {key: value for key, value in _rounded(image_description(image)).items() if key in IN_FILE}
+    apart = {
+        name: None if (value := rows.number(image, column)) is None else round(value, FINE)
+        for name, column in (("distance", "duplicate_distance_m"), ("angle_diff", "duplicate_angle"))
+    }
+    path = os.path.abspath(str(image.get("path")))  # noqa: PTH100
+    return {"vars": {"desc": {**described, "filename": path, "filetype": "image"}, **apart, "duplicate_of": of}}
 
 
 def _of_video(image: Mapping[str, Any]) -> dict[str, Any]:

@@ -364,6 +364,12 @@ class Descriptions:
 
         return write_descriptions(images, path)
 
+    def text(self, images: gpd.GeoDataFrame) -> str:
+        """Return the file of an images frame as text."""
+        from mlygeo.providers.mapillary.descriptions import descriptions_text
+
+        return descriptions_text(images)
+
     def inside(self, file: BinaryIO) -> dict[str, Any] | None:
         """Return the description inside a JPEG."""
         from mlygeo.providers.mapillary.descriptions import description_in
@@ -387,6 +393,12 @@ class Descriptions:
         from mlygeo.providers.mapillary.descriptions import image_description
 
         return image_description(image)
+
+    def parted(self, description: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the documented fields of a description, and those of its owner."""
+        from mlygeo.providers.mapillary.descriptions import parted
+
+        return parted(description)
 
     def private(self, description: Mapping[str, Any]) -> dict[str, Any]:
         """Return a description that says besides that the image is private to its organization."""

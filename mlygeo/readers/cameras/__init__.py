@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 Telemetry = Literal["auto", "gopro", "camm", "blackvue", "nmea"]
 """Sources of a video's positions: the keys of the table, and "auto" for the first with positions."""
 
-GeotagSource = Literal["exif", "gpx", "nmea", "csv", "gopro_videos", "blackvue_videos", "camm_videos"]
-"""Sources of photos' times and positions: the photos, logs, and videos of cameras in the table."""
+GeotagSource = Literal[
+    "exif", "gpx", "nmea", "csv", "gopro_videos", "blackvue_videos", "camm_videos",
+    "exiftool_xml", "exiftool_runtime",
+]  # fmt: skip
+"""Sources of photos' times and positions: the photos, logs, videos of cameras in the table, and ExifTool."""
 
 
 class Camera(NamedTuple):
