@@ -12,6 +12,7 @@ import math
 import os
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from mlygeo.pipelines.options import Cutting, Geotagging, MetaData, User
 
     Tags = dict[str, list[dict[str, Any]]]
-    from pathlib import Path
 
 
 NO_TIME = "no capture time in the photo"
@@ -255,12 +255,8 @@ def _by_video(images: gpd.GeoDataFrame, how: Geotagging, track: gpd.GeoDataFrame
     """Geotag the frames of each video with its own track, and all other images with all tracks."""
     import pandas as pd
 
-    stems = pd.Series(
-        [os.path.splitext(os.path.basename(folder))[0] for folder in images["folder"]],  # noqa: PTH119, PTH122
-        index=images.index, dtype="str",
-    )  # fmt: skip
-    known = set(track["track_id"])
-    groups = stems.where(stems.isin(known), "")
+    of_folder = {folder: own_track(folder, track) or "" for folder in images["folder"].unique()}
+    groups = images["folder"].map(of_folder)
     parts = [
         _on_track(images[groups == name], how, track[track["track_id"] == name] if name else track)
         for name in groups.unique()
@@ -268,6 +264,35 @@ def _by_video(images: gpd.GeoDataFrame, how: Geotagging, track: gpd.GeoDataFrame
     if len(parts) == 1:
         return parts[0]
     return pd.concat(parts).loc[images.index]
+
+
+def own_track(folder: str, track: gpd.GeoDataFrame) -> str | None:
+    """
+    Return the track of the video whose frames are in a folder; None where there is none, or nothing tells which.
+
+    Cameras begin to count anew on every card: of several videos of one name it is the one whose folders, from the
+    last one on, are those of the frames.
+
+    Parameters
+    ----------
+    folder
+        The folder of the frames.
+    track
+        Tracks frame; `attrs["paths"]` is the file of each track.
+    """
+    stem = Path(folder).stem
+    paths: dict[str, str] = track.attrs.get("paths", {})
+    named = [name for name in track["track_id"].unique() if stem in {name, Path(paths.get(name, "")).stem}]
+    if len(named) < 2:
+        return named[0] if named else None
+    parents = Path(folder).parent.parts[::-1]
+    shared = []
+    for name in named:
+        others = Path(paths.get(name, "")).parent.parts[::-1]
+        alike = [one == other for one, other in zip(parents, others, strict=False)]
+        shared.append((alike.index(False) if False in alike else len(alike), name))
+    best = max(shared)
+    return best[1] if sum(count == best[0] for count, _ in shared) == 1 else None
 
 
 def checked(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

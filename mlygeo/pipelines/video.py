@@ -181,6 +181,7 @@ def _read(
     parts: list[gpd.GeoDataFrame] = []
     failed: dict[str, str] = {}
     errors: list[FileError] = []
+    read: list[Path] = []
     with (progress or Progress()).bar("tracks", total=len(files), unit="files") as bar:
         for file in files:
             try:
@@ -195,6 +196,7 @@ def _read(
                 else:
                     part = logs.read_track(file)
                 parts.append(part)
+                read.append(file)
             except (FileError, FormatError) as error:
                 log.warning("%s", error)
                 failed[str(file)] = str(error)
@@ -207,8 +209,8 @@ def _read(
     for part in parts:
         left_out.update(part.attrs.get("left_out", {}))
         problems.update(part.attrs.get("problems", []))
-    joined = _joined(parts)
-    joined.attrs |= {"left_out": dict(left_out), "problems": list(problems)}
+    joined, paths = _joined(parts, read)
+    joined.attrs |= {"left_out": dict(left_out), "problems": list(problems), "paths": paths}
     summary: dict[str, Any] = {
         "files": len(files),
         "tracks": int(joined["track_id"].nunique()),
@@ -387,25 +389,25 @@ def _files(paths: list[Path], *, skip_subfolders: bool) -> list[Path]:
     return list(found)
 
 
-def _joined(parts: list[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
-    """Return several tracks frames as one, in which no two tracks share an id."""
+def _joined(parts: list[gpd.GeoDataFrame], files: list[Path]) -> tuple[gpd.GeoDataFrame, dict[str, str]]:
+    """Return several tracks frames as one, in which no two tracks share an id, and the file of each track."""
     import pandas as pd
 
     from mlygeo import frames
 
-    taken: set[str] = set()
+    paths: dict[str, str] = {}
     renamed = []
-    for part in parts:
+    for part, file in zip(parts, files, strict=True):
         names = {}
         for name in part["track_id"].unique():
             number, free = 2, name
-            while free in taken:
+            while free in paths:
                 number, free = number + 1, f"{name} ({number})"
-            taken.add(free)
+            paths[free] = str(file)
             names[name] = free
         renamed.append(part.assign(track_id=part["track_id"].map(names).astype("str")))
     if len(renamed) == 1:
-        return renamed[0]
+        return renamed[0], paths
     for part in renamed:
         part.attrs = {}
-    return frames.conform(pd.concat(renamed, ignore_index=True), frames.TRACKS)
+    return frames.conform(pd.concat(renamed, ignore_index=True), frames.TRACKS), paths

@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 from helpers.photo_folders import LAT, LON, START_MS, STEP, folder_of, gpx_of, picture, tagged
+from shapely import Point
 
 import mlygeo
 from mlygeo import cli
@@ -152,3 +155,23 @@ def test_nothing_in_doubt_says_nothing(tmp_path):
     assert steps.doubts(summary) == []
     shutil.rmtree(tmp_path / "in" / ".mlygeo")
     assert np.isfinite(mlygeo.cut(tmp_path / "in").attrs["summary"]["length_m"])
+
+
+def test_frames_lie_on_the_track_of_their_own_video_though_cameras_count_anew():
+    base = Path("trip")
+    paths = {
+        "GX010001": str(base / "100GOPRO" / "GX010001.MP4"),
+        "GX010001 (2)": str(base / "101GOPRO" / "GX010001.MP4"),
+        "GX010002": str(base / "101GOPRO" / "GX010002.MP4"),
+    }
+    track = gpd.GeoDataFrame({"track_id": list(paths)}, geometry=[Point(0, 0)] * 3, crs=4326)
+    track.attrs["paths"] = paths
+    frames_folder = base / "mapillary_sampled_video_frames"
+    for folder, wanted in [
+        (frames_folder / "100GOPRO" / "GX010001.MP4", "GX010001"),
+        (frames_folder / "101GOPRO" / "GX010001.MP4", "GX010001 (2)"),
+        (frames_folder / "101GOPRO" / "GX010002.MP4", "GX010002"),
+        (frames_folder / "102GOPRO" / "GX010001.MP4", None),
+        (base / "photos", None),
+    ]:
+        assert steps.own_track(str(folder), track) == wanted
