@@ -298,6 +298,11 @@ def _decided(points: Points, created: datetime | None, stem: str) -> tuple[Point
     first = dated[np.argmin(points.video_s[dated])]
     start_us = round((points.epoch_s[first] - points.video_s[first]) * 1e6)
     clocks = [] if created is None else [times.Reading(round(created.timestamp()) * times.SECOND_US)]
+    chapter = chapters.named_chapter(stem)
+    # The chapters of a GoPro have the time at which the first of them began.
+    earlier_us = 0 if chapter is None else chapter.number * times.HOUR_US
+    if clocks and 0 <= start_us - clocks[0].us <= earlier_us:
+        clocks = []
     decision = times.decide(
         start_us, clocks, now_us=time.time_ns() // 1000, lon=float(points.lon[first]), stem=lambda: stem
     )
@@ -305,10 +310,7 @@ def _decided(points: Points, created: datetime | None, stem: str) -> tuple[Point
     if decision.source == "gps" and decision.us is not None:
         points = replace(points, epoch_s=points.epoch_s + (decision.us - start_us) / 1e6)
         apart_us = clocks[0].us - decision.us if clocks else 0
-        chapter = chapters.named_chapter(stem)
-        # The chapters of a GoPro have the time at which the first of them began.
-        earlier_us = 0 if chapter is None else chapter.number * times.HOUR_US
-        if not doubts and not -times.AGREES_US - earlier_us <= apart_us <= times.AGREES_US:
+        if not doubts and abs(apart_us) > times.AGREES_US:
             hours = f"{abs(apart_us) / times.HOUR_US:.3g} h {'ahead of' if apart_us > 0 else 'behind'}"
             doubts.append(f"its creation time is {hours} the GPS time, which counts")
     else:

@@ -22,6 +22,7 @@ from mlygeo import cli, frames
 from mlygeo.errors import FileError, FormatError, InputError, MlygeoError
 from mlygeo.formats import mp4, mp4_tables
 from mlygeo.pipelines.geotagging import LOG_ENDINGS
+from mlygeo.pipelines.sources import EXIFTOOL, EXIFTOOL_XML
 from mlygeo.readers import cameras
 from mlygeo.readers.cameras import blackvue, positions
 from mlygeo.readers.cameras.gopro import Payloads, streams
@@ -679,7 +680,9 @@ def test_the_verb_writes_gpx_and_frames(tmp_path, capsys):
 
 def test_what_type_checkers_know_of_cameras_is_what_the_table_says():
     assert get_args(cameras.Telemetry) == ("auto", *cameras.CAMERAS)
-    assert sorted(get_args(cameras.GeotagSource)) == sorted({"exif", *LOG_ENDINGS, *cameras.VIDEO_SOURCES})
+    assert sorted(get_args(cameras.GeotagSource)) == sorted(
+        {"exif", EXIFTOOL, EXIFTOOL_XML, *LOG_ENDINGS, *cameras.VIDEO_SOURCES}
+    )
     assert all(callable(cameras.reader_of(name)) for name in cameras.CAMERAS)
 
 

@@ -295,7 +295,7 @@ class TestUploads:
         path = gopro(tmp_path / "videos")
         for named in (path, path.parent):
             job = mlygeo.process_and_upload(named, service=service_of(server), dry_run=True)
-            assert job.attrs["summary"]["copies"] == 1
+            assert job.attrs["summary"]["videos"] == 1
         summary = mlygeo.process_and_upload(path.parent, service=service_of(server)).attrs["summary"]
         assert (summary["videos"], summary["copies"]) == (1, 1)
         assert len(clusters_of(server.store)) == 1

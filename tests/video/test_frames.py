@@ -372,7 +372,7 @@ def test_folders_and_the_words_of_older_tools(tmp_path, capsys):
     [
         ({"video_sample_interval": 0}, "interval"),
         ({"video_sample_interval": float("nan")}, "interval"),
-        ({"video_sample_distance": -1}, "distance"),
+        ({"video_sample_distance": float("inf")}, "distance"),
         ({"video_duration_ratio": 0}, "ratio"),
         ({"video_start_time": -5}, "`video_start_time=-5`"),
     ],
