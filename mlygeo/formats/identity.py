@@ -122,7 +122,7 @@ class Identity(NamedTuple):
         return given | {_made(self.picture, time) for time in self.times}
 
 
-def of_photo(content: bytes) -> Identity:
+def of_photo(content: bytes, layout: segments.Layout | None = None) -> Identity:
     """
     Return what a photo is known by.
 
@@ -130,6 +130,8 @@ def of_photo(content: bytes) -> Identity:
     ----------
     content
         The whole file. One that is no JPEG, or ends before its picture starts, is known by all its bytes.
+    layout
+        Its layout, where that is known already.
 
     Examples
     --------
@@ -137,7 +139,7 @@ def of_photo(content: bytes) -> Identity:
     True
     """
     try:
-        found = segments.layout(content)
+        found = segments.layout(content) if layout is None else layout
     except FormatError:
         return Identity(_short(hashlib.sha256(content)))
     digest = hashlib.sha256()

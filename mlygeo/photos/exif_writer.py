@@ -80,7 +80,11 @@ def insert(jpeg: bytes, tags: Tags) -> bytes:
     --------
     >>> insert(jpeg, picture_tags(record))
     """
-    found = segments.layout(jpeg)
+    return _inserted(jpeg, segments.layout(jpeg), tags)
+
+
+def _inserted(jpeg: bytes, found: segments.Layout, tags: Tags) -> bytes:
+    """Return a picture, whose layout is known, with tags in it."""
     replaced: dict[segments.Segment, bytes] = {}
     behind = segments.place_for_exif(jpeg, found)
     added: list[tuple[int, bytes]] = []
@@ -102,7 +106,7 @@ def insert(jpeg: bytes, tags: Tags) -> bytes:
 
 def write_exif(
     path: str | os.PathLike[str],
-    tags: Tags | Callable[[bytes], Tags | None],
+    tags: Tags | Callable[[bytes, segments.Layout], Tags | None],
     *,
     keep_original: bool = False,
     target: str | os.PathLike[str] | None = None,
@@ -121,8 +125,8 @@ def write_exif(
     path
         The file. A symbolic link stays a link; its target is replaced.
     tags
-        The tags, from `picture_tags` or `description_tags`; or a function of the content of the file that returns
-        them, or None to leave the file as it is.
+        The tags, from `picture_tags` or `description_tags`; or a function of the content of the file and its layout
+        that returns them, or None to leave the file as it is.
     keep_original
         Keep the original under its name with "_original" appended; an existing such file stays,
         since it is older.
@@ -158,11 +162,12 @@ def write_exif(
             jpeg = file.read()
     except (OSError, RuntimeError) as error:  # RuntimeError: circular links, before Python 3.13
         raise store.file_error(error if isinstance(error, OSError) else OSError(str(error)), Path(path)) from error
-    wanted = tags(jpeg) if callable(tags) else tags
-    if wanted is None:
-        return False
     try:
-        new = insert(jpeg, wanted)
+        found = segments.layout(jpeg)
+        wanted = tags(jpeg, found) if callable(tags) else tags
+        if wanted is None:
+            return False
+        new = _inserted(jpeg, found, wanted)
     except FormatError as error:
         raise FormatError(f"{source.name}: {error}", hint=error.hint) from error
     goal = source if target is None else Path(target).expanduser()
@@ -170,7 +175,7 @@ def write_exif(
         return False
     with store.atomic(goal) as temporary:
         _write(temporary, new)
-        _check(temporary.read_bytes(), new, jpeg, wanted, source.name, doubts=doubts)
+        _check(temporary.read_bytes(), new, jpeg, wanted, name=source.name, old_layout=found, doubts=doubts)
         shutil.copystat(source, temporary)
         # fsync needs a file that is open for writing.
         temporary.chmod(stat.S_IMODE(before.st_mode) | stat.S_IWUSR)
@@ -301,11 +306,20 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _check(written: bytes, new: bytes, jpeg: bytes, tags: Tags, name: str, *, doubts: list[str] | None) -> None:
+def _check(
+    written: bytes,
+    new: bytes,
+    jpeg: bytes,
+    tags: Tags,
+    *,
+    name: str,
+    old_layout: segments.Layout,
+    doubts: list[str] | None,
+) -> None:
     """Raise unless the file read back from disk is complete, has the tags, and otherwise equals the original."""
     if written != new:
         raise FileError(f"{name}: what was written came back different from the disk; the file was left as it was")
-    old_layout, new_layout = segments.layout(jpeg), segments.layout(written)
+    new_layout = segments.layout(written)
     # Comparing two memoryviews goes number by number; this runs at the speed of memory, without a copy.
     pictures = memoryview(jpeg)[old_layout.scan :]
     same = len(pictures) == len(written) - new_layout.scan and written.endswith(pictures)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Flags, Objects, Whole
     from mlygeo.formats.exif import Tags
     from mlygeo.formats.identity import Identity
+    from mlygeo.formats.jpeg import Layout
     from mlygeo.photos.tags import Overwrite
 
 log = logging.getLogger("mlygeo.photos.insertion")
@@ -276,10 +277,10 @@ def _write(
     there = False
     doubts: list[str] = []
 
-    def tags(content: bytes) -> Tags | None:
+    def tags(content: bytes, layout: Layout) -> Tags | None:
         # The whole photo is read here anyway, so this costs no more than the digest.
         nonlocal known, there
-        known = _named(of_photo(content), record)
+        known = _named(of_photo(content, layout), record)
         there = uploaded is not None and uploaded(record, content, known)
         return None if there else _with_id(tags_of({**record, "photo_uuid": known.photo_uuid}), known)
 
