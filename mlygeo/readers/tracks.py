@@ -85,10 +85,11 @@ def read_track(
     """
     Read a track into a tracks frame: GPX, NMEA, or a table (CSV); each plain or gzip.
 
-    Left out are points that are none: (0, 0), which receivers write without a fix, coordinates out of range, and
-    times years away from the others of their recording, which are a receiver's default date. Times without a
-    zone are taken as UTC. Times before 1995, which the roll-over of the GPS week number explains, are moved on by
-    1024 weeks. A file with a damaged end is read up to the damage. Nothing is interpolated or filtered.
+    Left out are points that are none: those without a fix, (0, 0), coordinates out of range, and times years away
+    from the others of their recording, which are a receiver's default date. Times without a zone are taken as UTC.
+    Times before 1995, which the roll-over of the GPS week number explains, are moved on by 1024 weeks. A file with a
+    damaged end is read up to the damage. Nothing is interpolated or filtered; times that go back, leaps and unusual
+    altitudes are told.
     `attrs["left_out"]` counts what was left out by reason; `attrs["problems"]` and the log say it and what else
     is in doubt.
 
