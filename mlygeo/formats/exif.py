@@ -40,6 +40,12 @@ class Tag(NamedTuple):
     type: int
 
 
+LOWEST_M, HIGHEST_M = -11_000, 100_000
+"""The deepest sea, and where the air ends: altitudes beyond, as -32768, stand for none."""
+
+USUAL_M = -500, 12_000
+"""No place on land lies so deep or high, and few aircraft fly higher."""
+
 TABLE = {
     "ImageWidth": Tag(IFD0, 0x0100, LONG),
     "ImageHeight": Tag(IFD0, 0x0101, LONG),
@@ -409,14 +415,14 @@ def altitude(metres: float | None, ref: int | None) -> float | None:
 
 def altitude_doubt(metres: float) -> str | None:
     """Return what is odd about an altitude: no place on land lies so deep or high, and few aircraft fly higher."""
-    if -500 <= metres <= 12_000:
+    if USUAL_M[0] <= metres <= USUAL_M[1]:
         return None
     return f"its altitude of {metres:,.0f} m is {'no such place' if is_no_altitude(metres) else 'unusual'}"
 
 
 def is_no_altitude(metres: float) -> bool:
     """Return whether an altitude lies below the deepest sea or where the air ends."""
-    return not -11_000 <= metres <= 100_000
+    return not LOWEST_M <= metres <= HIGHEST_M
 
 
 def signed_altitude(metres: Number) -> Number:

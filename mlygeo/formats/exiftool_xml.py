@@ -99,6 +99,8 @@ def records(file: BinaryIO, name: str, *, wanted: Callable[[str], bool]) -> Iter
     except expat.ExpatError as error:
         reason = expat.errors.messages.get(error.code, "not well-formed")
         raise FormatError(f"{name} is damaged in line {error.lineno}: {reason}") from error
+    except (LookupError, ValueError) as error:  # from the codecs that expat asks
+        raise FormatError(f"{name} is in an encoding that cannot be read ({error})") from error
     yield from finished
 
 

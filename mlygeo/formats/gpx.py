@@ -95,6 +95,9 @@ _LONGEST_GAP = 64
 
 _POINT = b"<trkpt"
 
+_INNER, _NO_FIX = ("ele", "time", "fix"), "none"
+"""Elements of a point that are read; a receiver without a fix writes `<fix>none</fix>`."""
+
 _QUOTE = re.compile(rb"<trkpt\s+\w+\s*=\s*([\"'])")
 
 _MARK = re.compile(r"v(\d+);")
@@ -349,20 +352,21 @@ def _attach(parser: expat.XMLParserType, gathered: _Gathered) -> _Enter:
     inside = parent = -1  # depths of the current point, and of the current track or route
     kind, current = -1, 0  # of the segment that the last point lies in
     x = y = z = t = ""
+    lost = False
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth, inside, parent, kind, current, x, y, z, t
+        nonlocal depth, inside, parent, kind, current, x, y, z, t, lost
         depth += 1
         local = short.get(name)
         if local is None:
             local = short[name] = name.rpartition(":")[2]
         if inside >= 0:
-            if depth == inside + 1 and local in ("ele", "time"):
+            if depth == inside + 1 and local in _INNER:
                 pieces.clear()
                 parser.CharacterDataHandler = pieces.append
         elif local in _POINTS:
             inside = depth
-            x, y, z, t = attributes.get("lon", ""), attributes.get("lat", ""), "", ""
+            x, y, z, t, lost = attributes.get("lon", ""), attributes.get("lat", ""), "", "", False
             if kind != _POINTS[local]:
                 kind = _POINTS[local]
                 current = gathered.begin_segment(kind)
@@ -378,19 +382,25 @@ def _attach(parser: expat.XMLParserType, gathered: _Gathered) -> _Enter:
             gathered.root = local[:40]
 
     def end(name: str) -> None:
-        nonlocal depth, inside, parent, kind, z, t
+        nonlocal depth, inside, parent, kind, z, t, lost
         if inside >= 0:
             if depth == inside + 1:
                 local = short[name]
-                if local in ("ele", "time"):
+                if local in _INNER:
                     parser.CharacterDataHandler = None
                     text = pieces[0] if len(pieces) == 1 else "".join(pieces)
                     if local == "ele":
                         z = text[:LONGEST_TEXT]
-                    else:
+                    elif local == "time":
                         t = text[:LONGEST_TEXT]
+                    else:
+                        lost = text.strip().lower() == _NO_FIX
             elif depth == inside:
                 inside = -1
+                if lost:
+                    gathered.without_fix += 1
+                    depth -= 1
+                    return
                 lon.append(x)
                 lat.append(y)
                 ele.append(z)
@@ -429,6 +439,7 @@ class _Gathered:
     def __init__(self) -> None:
         self.text: tuple[list[str], list[str], list[str], list[str], list[int]] = ([], [], [], [], [])
         self.root = ""
+        self.without_fix = 0
         self._blocks: list[tuple[npt.NDArray[Any], ...]] = []
         self._segments: list[tuple[int, int]] = []
         self._parents: list[str] = []
@@ -510,8 +521,9 @@ class _Gathered:
             for kind, parent in self._segments
         ]
         return Points(
-            lon, lat, altitude, time, segment, segments, [], dict(self._left_out), self._senseless, self._zoneless,
-            self._unread,
+            lon, lat, altitude, time, segment, segments, [],
+            dict(self._left_out + Counter({"without a fix": self.without_fix})),
+            self._senseless, self._zoneless, self._unread,
         )  # fmt: skip
 
 
@@ -680,7 +692,8 @@ def _slots(text: bytes, start: int, quote: bytes) -> list[tuple[int, int]] | Non
             break
         between = words.match(text, at)
         if between is not None:
-            if between[0].strip(_SPACE):
+            # What kind of fix it is belongs to the template, so that points without one are parsed.
+            if between[0].strip(_SPACE) and not found[0].endswith(b"fix>"):
                 slots.append(between.span())
             at = between.end()
     return [(start + one, start + other) for one, other in [*slots, (at, at)]]

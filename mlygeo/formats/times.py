@@ -412,7 +412,9 @@ def decide(
     """
     doubts: list[str] = []
     clock = clocks[0] if clocks else None
-    if clock is not None and (len(clocks) > 1 or clock.offset_s is None or clock.us < EARLIEST_US or clock.us > now_us):
+    if clock is not None and (
+        len(clocks) > 1 or clock.offset_s is None or changed is not None or clock.us < EARLIEST_US or clock.us > now_us
+    ):
         clock = _clock(clocks, changed, now_us, doubts)
     if gps_us is None:
         if clock is None and changed is not None:
@@ -554,6 +556,8 @@ def _gps_alone(gps_us: int, changed: Reading | None, now_us: int, stem: Callable
         doubts.append(f"it was last changed before its GPS time {shown(gps_us)}, at {shown(changed.wall_us)}")
     elif named is not None:
         _compare_name(gps_us, named, now_us, doubts)
+    elif changed is None and gps_us + ROLLOVER_US <= now_us:
+        doubts.append(f"only GPS tells its time {shown(gps_us)}, and an old receiver may be 1024 weeks behind")
     return gps_us
 
 

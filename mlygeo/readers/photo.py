@@ -50,6 +50,9 @@ FAR_APART_M = 100.0
 TURNED_DEG = 5.0
 """Headings that differ by more contradict each other; receivers are no more exact."""
 
+NEAR_NULL_DEG = 0.01
+"""About a kilometre around a buoy in the Gulf of Guinea, where no street is."""
+
 ROUGH_DOP = 20.0
 """A dilution of precision above which positions are of little use (Langley, GPS World 5/1999, "poor")."""
 
@@ -130,6 +133,12 @@ def _photo(path: str, head: Head, filesize: int) -> Photo:
     if head.xmp is not None:
         place = _alike(place, xmp.position(doubts), _compare_places, doubts)
         heading = _alike(heading, xmp.heading(doubts), _compare_headings, doubts)
+        if (
+            heading is not None
+            and (pose := xmp.pose_heading()) is not None
+            and abs((pose - heading + 180) % 360 - 180) > TURNED_DEG
+        ):
+            doubts.append(f"the heading of its panorama is another ({pose:.4g}°)")
         height_m = _alike(height_m, xmp.altitude(doubts), _compare_altitudes, doubts)
         turned = _orientation(xmp.whole("tiff:Orientation"), doubts)
         orientation = _alike(orientation, turned, _compare_orientations, doubts)
@@ -212,7 +221,16 @@ def _time(
             and (found := _clock(tags, _DIGITIZED, doubts)) is not None
         ):
             clocks.append(found)
-        if (not clocks or (gps_us is None and clocks[0].offset_s is None)) and "ModifyDate" in picture:
+        if (
+            (not clocks or gps_us is None)
+            and "ModifyDate" in picture
+            and not (
+                original is not None
+                and clocks
+                and clocks[0].offset_s is not None
+                and tags.same(original, picture["ModifyDate"])
+            )
+        ):
             changed = _clock(tags, _CHANGED, doubts)
     if xmp.exists:
         xmp_us = xmp.gps_time(doubts)
@@ -228,8 +246,11 @@ def _time(
     lon, lat = place or (None, None)
     now_us = time.time_ns() // 1000
     decided = times.decide(gps_us, clocks, changed=changed, now_us=now_us, lon=lon, lat=lat, stem=stem)
-    if gps_us is None and tags is not None and "GPSDateStamp" in tags.gps and decided.us is not None:
-        _compare_day(tags, decided.us, doubts)
+    if gps_us is None and tags is not None and decided.us is not None:
+        if "GPSDateStamp" in tags.gps:
+            _compare_day(tags, decided.us, doubts)
+        elif decided.source == "offset" and "GPSTimeStamp" in tags.gps:
+            _compare_time_of_day(tags, decided.us, doubts)
     return decided
 
 
@@ -297,6 +318,19 @@ def _compare_day(tags: Fields, us: int, doubts: list[str]) -> None:
         doubts.append(f"its GPS date is another day ({_shown(text or '')})")
 
 
+def _compare_time_of_day(tags: Fields, us: int, doubts: list[str]) -> None:
+    """Say where a GPS time of day without a date is another than that of a clock whose offset is known."""
+    stamp = tags.gps["GPSTimeStamp"]
+    numbers = times.fractions(tags.text(stamp)) if stamp.type == exif.ASCII else tags.numbers(stamp)
+    gps_us = times.gps_time("2000:01:01", numbers)
+    # Receivers without a fix write zeros.
+    if gps_us is None or not any(num for num, _ in numbers):
+        return
+    apart_us = (gps_us - us + times.DAY_US // 2) % times.DAY_US - times.DAY_US // 2
+    if abs(apart_us) > times.AGREES_US:
+        doubts.append(f"GPS says {times.shown(gps_us)[11:]} without a date, its clock {times.shown(us)[11:]} in UTC")
+
+
 # Positions, headings, altitudes, sizes.
 
 
@@ -315,6 +349,8 @@ def _position(tags: Fields, doubts: list[str]) -> tuple[float, float] | None:
         return None
     if 0 in place:
         doubts.append(f"its {'longitude' if place[0] == 0 else 'latitude'} is exactly 0, which may stand for none")
+    elif max(map(abs, place)) < NEAR_NULL_DEG:
+        doubts.append("its position is next to (0, 0), which may stand for none")
     if "GPSStatus" in gps:
         _say_no_fix(tags, "position", doubts)
     datum = gps.get("GPSMapDatum")
@@ -442,6 +478,8 @@ def _sensible(height_m: float | None, ref: int | None, doubts: list[str]) -> flo
         return None
     if ref is not None and not 0 <= ref <= 3:
         doubts.append(f"its GPSAltitudeRef is none ({ref}), taken as above the sea")
+    elif ref in (2, 3):
+        doubts.append("its altitude is that above the ellipsoid, not above the sea")
     if (doubt := exif.altitude_doubt(height_m)) is not None:
         doubts.append(doubt)
         return None if exif.is_no_altitude(height_m) else height_m
@@ -566,6 +604,10 @@ class _Xmp(Properties):
                     return found
                 doubts.append(f"its XMP {name} is no heading ({_shown(text)})")
         return None
+
+    def pose_heading(self) -> float | None:
+        """Return the heading of a panorama's centre; programs write 0 where they know none."""
+        return exif.heading(exif.real(self.text("GPano:PoseHeadingDegrees"))) or None
 
     def altitude(self, doubts: list[str]) -> float | None:
         text = self.text("exif:GPSAltitude")

@@ -19,7 +19,8 @@ import numpy as np
 
 from mlygeo import frames, store
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.formats import gpx, nmea, positions, tables, texts
+from mlygeo.formats import exif, gpx, nmea, positions, tables, texts
+from mlygeo.spatial import geodesy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +50,9 @@ _DEFAULT_DATE_SHARE = 0.1
 _DEFAULT_DATE_POINTS = 60
 """A minute of a logger without a fix may be more than that of a short recording."""
 
+_FASTEST_M_S, _LEAP_M = 350, 1000
+"""Nothing that carries a camera flies faster; shorter leaps are the scatter of a receiver."""
+
 _LONE_POINTS = 3
 """Points of tracks of their own that may be written with a default date."""
 
@@ -62,6 +66,7 @@ _SAID = {
     "stray time": ("point", "left out: years away from the others, a receiver's default date"),
     "time not understood": ("time", "not understood"),
     "altitude not understood": ("altitude", "not understood"),
+    "impossible altitude": ("altitude", "left out: below the deepest sea or above the air"),
     "row of another length": ("row", "left out: with more or fewer cells than columns"),
     "names of the columns again": ("row", "left out: the names of the columns again"),
     "wrong checksum": ("sentence", "left out: with a wrong checksum"),
@@ -80,10 +85,11 @@ def read_track(
     """
     Read a track into a tracks frame: GPX, NMEA, or a table (CSV); each plain or gzip.
 
-    Left out are points that are none: (0, 0), which receivers write without a fix, coordinates out of range, and
-    times years away from the others of their recording, which are a receiver's default date. Times without a
-    zone are taken as UTC. Times before 1995, which the roll-over of the GPS week number explains, are moved on by
-    1024 weeks. A file with a damaged end is read up to the damage. Nothing is interpolated or filtered.
+    Left out are points that are none: those without a fix, (0, 0), coordinates out of range, and times years away
+    from the others of their recording, which are a receiver's default date. Times without a zone are taken as UTC.
+    Times before 1995, which the roll-over of the GPS week number explains, are moved on by 1024 weeks. A file with a
+    damaged end is read up to the damage. Nothing is interpolated or filtered; times that go back, leaps and unusual
+    altitudes are told.
     `attrs["left_out"]` counts what was left out by reason; `attrs["problems"]` and the log say it and what else
     is in doubt.
 
@@ -303,12 +309,46 @@ def _sound(read: _Read, now_us: int, *, may_be_behind: bool) -> tuple[gpd.GeoDat
         problems += [] if doubt is None else [doubt]
     if wrong := int(texts.implausible(time, now_us).sum()):
         problems.append(f"{_counted(wrong, 'time')} before 1995 or in the future")
+    problems += _unsteady(read, time, None if not stray.any() else ~stray)
+    altitude = np.asarray(read.altitude)
+    impossible = (altitude < exif.LOWEST_M) | (altitude > exif.HIGHEST_M)
+    if impossible.any():
+        left_out["impossible altitude"] = int(impossible.sum())
+        altitude = np.where(impossible, np.nan, altitude)
+        read = read._replace(altitude=altitude)
+    if unusual := int(((altitude < exif.USUAL_M[0]) | (altitude > exif.USUAL_M[1])).sum()):
+        problems.append(f"{_counted(unusual, 'altitude')} of a depth or height that is unusual")
     if read.zoneless:
         problems.append(f"{_counted(read.zoneless, 'time')} without a time zone, taken as UTC")
     left_out = {reason: count for reason, count in left_out.items() if count}
     said = [f"{_counted(count, _SAID[reason][0])} {_SAID[reason][1]}" for reason, count in left_out.items()]
     kept = None if not stray.any() else ~stray
     return _frame(read._replace(time=time), kept), said + problems, left_out
+
+
+def _unsteady(read: _Read, time: Times, kept: Flags | None) -> list[str]:
+    """Say where the points of a recording are not in order, or leap. Way points are in no order."""
+    import pyarrow.compute as pc
+
+    moving = pc.not_equal(read.kind, "waypoint").to_numpy(zero_copy_only=False)
+    lon, lat, recording, moving = (
+        column if kept is None else column[kept] for column in (read.lon, read.lat, read.recording, moving)
+    )
+    rows = np.flatnonzero(~np.isnat(time) & moving)
+    problems = []
+    step_us, same = np.diff(time[rows]).astype("int64"), np.diff(recording[rows]) == 0
+    back = same & (step_us < 0)
+    # Tables that begin with the newest point are in order, too.
+    mixed = np.isin(recording[rows[1:]], np.unique(recording[rows[1:]][same & (step_us > 0)]))
+    if count := int((back & mixed).sum()):
+        problems.append(f"{_counted(count, 'time')} earlier than that of the point before")
+    rows = rows[np.lexsort((time[rows], recording[rows]))]
+    step_s, same = np.diff(time[rows]).astype("int64") / 1e6, np.diff(recording[rows]) == 0
+    at, to = rows[:-1][same], rows[1:][same]
+    far_m = geodesy.lengths(lon[at], lat[at], lon[to], lat[to])
+    if count := int(((far_m > _LEAP_M) & (far_m > _FASTEST_M_S * step_s[same])).sum()):
+        problems.append(f"{_counted(count, 'leap')} between points at over {_FASTEST_M_S} m/s")
+    return problems
 
 
 def _counted(count: int, what: str) -> str:

@@ -130,9 +130,11 @@ truths = st.builds(
 @st.composite
 def honest(draw, *, clock: bool | None = None, gps: bool | None = None, zone: bool | None = None) -> Shot:
     """Return a photo of a camera that tells the truth, in one of the ways in which cameras do."""
-    truth = draw(truths)
     has_gps = draw(st.booleans()) if gps is None else gps
     has_clock = clock if clock is not None else draw(st.booleans()) or not has_gps
+    # A GPS time alone that is older may be that of a receiver from before a roll-over.
+    last_week = datetime.now(UTC) - timedelta(weeks=1023)
+    truth = draw(truths if has_clock else truths.filter(lambda truth: truth.utc > last_week))
     has_zone = has_clock and (draw(st.booleans()) if zone is None else zone)
     there = truth.there
     written = draw(st.sampled_from(["exif", "exif", "iso", "12 hours", "chinese"]))
@@ -435,6 +437,23 @@ def xmp_looks_elsewhere(_, shot):
     shot.truth.heading = (shot.truth.heading + 90) % 360
 
 
+def panorama_looks_elsewhere(_, shot):
+    shot.gps[TAG["GPSImgDirection"]]
+    shot.truth.heading = 5 + (shot.truth.heading + 90) % 350
+    shot.xmp["GPano:PoseHeadingDegrees"] = f"{shot.truth.heading:.1f}"
+
+
+def position_is_next_to_zero(_, shot):
+    shot.gps |= made.dms(0.00002, -0.00003)
+
+
+def altitude_is_that_of_the_ellipsoid(draw, shot):
+    shot.gps |= {
+        TAG["GPSAltitude"]: made.field(5, (abs(round(shot.truth.altitude + 47)), 1)),
+        TAG["GPSAltitudeRef"]: made.field(1, 3 if shot.truth.altitude + 47 < 0 else 2),
+    }
+
+
 def altitude_is_absurd(draw, shot):
     shot.gps[TAG["GPSAltitude"]] = made.field(5, (draw(st.sampled_from([4_294_967_290, 200_000, 30_000])), 1))
 
@@ -463,7 +482,8 @@ ELSEWHERE = (
     side_is_missing, side_is_of_the_other_axis, coordinate_is_missing, position_is_zero, position_has_zero_denominators,
     position_is_out_of_range, minutes_reach_sixty, degrees_have_decimals_and_minutes, position_is_no_text,
     receiver_had_no_fix, datum_is_another, receiver_was_unsure, xmp_is_elsewhere, xmp_alone_is_no_position,
-    heading_is_none, heading_is_magnetic, xmp_looks_elsewhere, altitude_is_absurd, altitude_has_no_real_ref,
+    heading_is_none, heading_is_magnetic, xmp_looks_elsewhere, panorama_looks_elsewhere,
+    position_is_next_to_zero, altitude_is_that_of_the_ellipsoid, altitude_is_absurd, altitude_has_no_real_ref,
     orientation_is_none, xmp_is_turned, xmp_has_another_maker,
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import DATA
 from helpers.exiftool_oracle import program
 from helpers.photo_folders import folder_of
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlygeo.errors import FileError, FormatError
@@ -140,6 +140,7 @@ def test_no_such_file(tmp_path):
 
 
 @given(st.binary(max_size=400), st.integers(0, 400))
+@example(b"A", 30)  # encoding='AUTF-8'
 def test_any_bytes_are_read_or_refused(noise, place):
     text = (HEAD + "<GPS:GPSLatitude>1</GPS:GPSLatitude>" + TAIL).encode()
     for data in (noise, text[:place] + noise + text[place:]):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import UTC, datetime
 
 import pytest
-from helpers import odd_photos
+from helpers import made_photos, odd_photos
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
@@ -90,6 +91,18 @@ def test_a_fault_is_said(folder, made):
     note(f"{faults}: {photo}")
     if set(faults) - {"gps_has_the_local_date", "gps_time_is_local", "name_tells_the_rollover", "clock_has_no_seconds"}:
         assert photo.warning is not None
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [(10, None), (15, "GPS says 15:00:00 without a date, its clock 10:00:00 in UTC"), (0, None)],  # 0: no fix
+)
+def test_a_gps_time_of_day_without_a_date(folder, hours, said):
+    truth = odd_photos.Truth(datetime(2024, 6, 9, 10, tzinfo=UTC), 9.18, 48.78, 0.0, 0.0, 1)
+    shot = odd_photos.Shot(truth, "2024:06:09 12:00:00", None, "+02:00", None, whole_gps=True)
+    shot.gps = made_photos.dms(truth.lat, truth.lon)
+    shot.gps[made_photos.TAG["GPSTimeStamp"]] = made_photos.field(5, (hours, 1), (0, 1), (0, 1))
+    assert read(folder, shot).warning == said
 
 
 @given(shot=odd_photos.honest(clock=True).filter(lambda shot: shot.layout == "one"))

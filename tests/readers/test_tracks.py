@@ -298,6 +298,56 @@ def test_a_default_date_in_a_segment_of_its_own(given_file):
     assert both.attrs["left_out"] == {}
 
 
+@pytest.mark.parametrize("odd", [0, 3, 98])
+def test_gpx_points_without_a_fix(given_file, odd):
+    kinds = ["none" if n == odd else "2d" if n % 7 == 0 else "3d" for n in range(99)]
+    body = "".join(
+        point(48 + n / 1000, 11, f"{moment}<fix>{kind}</fix>")
+        for n, (moment, kind) in enumerate(zip(seconds(99), kinds, strict=True))
+    )
+    tracks = given_file(gpx(f"<trk><trkseg>{body}</trkseg></trk>"))
+    assert len(tracks) == 98
+    assert not np.isclose(tracks.geometry.y, 48 + odd / 1000, atol=1e-6).any()
+    assert tracks.attrs["left_out"] == {"without a fix": 1}
+
+
+@pytest.mark.parametrize("name", ["gpx", "csv"])
+@pytest.mark.parametrize(
+    ("moved", "problems"),
+    [
+        ({}, []),
+        ({3: (3, 60)}, ["2 leaps between points at over 350 m/s"]),
+        ({0: (0, 60)}, ["1 leap between points at over 350 m/s"]),
+        ({3: (86_403, 48)}, ["1 time earlier than that of the point before"]),
+        ({n: (5 - n, 48) for n in range(3)}, ["2 times earlier than that of the point before"]),
+        ({n: (99 - n, 48) for n in range(6)}, []),  # the newest first
+    ],
+)
+def test_points_out_of_order_or_place_are_told(given_file, name, moved, problems):
+    start = datetime(2024, 6, 9, 8)
+    points = [moved.get(n, (n, 48 + n / 10_000)) for n in range(6)]
+    rows = [((start + timedelta(seconds=second)).isoformat() + "Z", lat) for second, lat in points]
+    data = {
+        "gpx": gpx("<trk><trkseg>" + "".join(point(lat, 11, f"<time>{when}</time>") for when, lat in rows) + "</trkseg></trk>"),
+        "csv": "time,lat,lon\n" + "".join(f"{when},{lat},11\n" for when, lat in rows),
+    }[name]  # fmt: skip
+    assert given_file(data, f"a.{name}").attrs["problems"] == problems
+
+
+@pytest.mark.parametrize("name", ["gpx", "csv"])
+def test_altitudes_that_stand_for_none(given_file, name):
+    heights = [283.6, -32768, -9999, 9999999]
+    moments = seconds(4)
+    data = {
+        "gpx": gpx("<trk><trkseg>" + "".join(point(48, 11, f"<ele>{height}</ele>{moment}") for height, moment in zip(heights, moments, strict=True)) + "</trkseg></trk>"),
+        "csv": "time,lat,lon,altitude\n" + "".join(f"2024-06-09T08:00:0{n}Z,48,11,{height}\n" for n, height in enumerate(heights)),
+    }[name]  # fmt: skip
+    tracks = given_file(data, f"a.{name}")
+    np.testing.assert_array_equal(tracks["altitude"], [283.6, np.nan, -9999, np.nan])
+    assert tracks.attrs["left_out"] == {"impossible altitude": 2}
+    assert "1 altitude of a depth or height that is unusual" in tracks.attrs["problems"]
+
+
 @pytest.mark.parametrize(
     ("told", "read", "problem"),
     [
