@@ -13,7 +13,7 @@ import io
 import struct
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -23,8 +23,6 @@ from mlygeo.formats.mp4_tables import MOST_BOXES, box_at, boxes, child, file_box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    from _typeshed import WriteableBuffer
 
     from mlygeo.arrays import Floats, Whole
     from mlygeo.formats.mp4_tables import Box
@@ -163,7 +161,7 @@ class Spliced(io.RawIOBase):
         self._place = place
         return place
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         """Fill a buffer; return the number of bytes, fewer only at the end."""
         target = memoryview(buffer).cast("B")[: max(self.size - self._place, 0)]
         filled = 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar
 from mlygeo.errors import FileError, FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import geopandas as gpd
@@ -162,6 +162,11 @@ def version() -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, such as "1 tile" or "1,298 images"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """Return reasons with their numbers, which suits one and many: "duplicates (1), videos without positions (3)"."""
+    return ", ".join(f"{reason} ({number:,})" for reason, number in counts.items() if number)
 
 
 def check_output(kind: Output, path: Path) -> None:

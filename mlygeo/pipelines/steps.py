@@ -19,7 +19,7 @@ import numpy as np
 
 from mlygeo.errors import InputError
 from mlygeo.formats.times import NO_ZONE
-from mlygeo.pipelines.job import counted, version
+from mlygeo.pipelines.job import counted, tally, version
 from mlygeo.pipelines.options import TURNS
 
 if TYPE_CHECKING:
@@ -562,7 +562,7 @@ def doubts(summary: dict[str, Any], *, column: str = "problem") -> list[str]:
         )
     problems = {kind: count for kind, count in summary["problems"].items() if kind != kind_of(NO_ZONE)}
     if left_out := summary["left_out"]:
-        lines.append(f"left out: {', '.join(f'{reason} ({count:,})' for reason, count in left_out.items())}")
+        lines.append(f"left out: {tally(left_out)}")
     if problems:
         shown = ", ".join(f"{count:,} {kind}" for kind, count in problems.items())
         lines.append(f"worth a look (column {column}): {shown}")

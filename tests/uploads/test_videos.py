@@ -279,12 +279,12 @@ class TestUploads:
         assert status == 0, err
         assert "2 videos go up as copies with a CAMM track; the originals stay" in err
         assert "left out: GX030042.MP4: the camera does not move; its 20 positions are within 10 m" in err
-        assert "1 low-resolution copies of videos" in err
+        assert "low-resolution copies of videos (1)" in err
         assert not clusters_of(server.store)
         status, _, err = run(capsys, "upload", folder)
         assert status == 0, err
         assert "2 videos went up as copies with a CAMM track; the originals stay" in err
-        assert "1 videos without a usable track" in err
+        assert "videos without a usable track (1)" in err
         assert len(clusters_of(server.store)) == 2
         # A video that is named has to be one that can be uploaded.
         status, _, err = run(capsys, "upload", folder / "GX030042.MP4")
