@@ -271,10 +271,12 @@ def video_options(
 
     Parameters
     ----------
-    geotag_source, video_geotag_source, geotag_source_path, device_make, device_model, use_gps_start_time
+    geotag_source, video_geotag_source, geotag_source_path
         Options of `process`.
     types
         From `check_file_types`.
+    device_make, device_model, use_gps_start_time
+        Options of `process`.
     """
     from mlygeo.pipelines.video_tracks import VideoOptions, video_sources
 

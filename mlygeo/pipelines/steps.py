@@ -639,12 +639,10 @@ def headline(summary: dict[str, Any]) -> str:
         lines.append(f"{summary['failed']:,} cannot be used: {shown}{more}")
         lines += [f"  {path}: {error}" for path, error in list(summary["failed_files"].items())[:FILES_SHOWN]]
         if summary["failed"] > FILES_SHOWN:
-            lines.append(f"  … the others, with their reasons, are in {_first(summary['files'], 'images.parquet')}")
+            more = f"and {summary['failed'] - FILES_SHOWN:,} more"
+            frame = next((file for file in summary["files"] if file.endswith("images.parquet")), None)
+            lines.append(f"  … {more}" + (f"; all, with their reasons, are in {frame}" if frame else ""))
     lines += doubts(summary)
     if summary["files"]:
         lines.append("  ".join(summary["files"]))
     return "\n".join(lines)
-
-
-def _first(files: list[str], name: str) -> str:
-    return next((file for file in files if file.endswith(name)), name)
