@@ -244,6 +244,7 @@ VERBS = (
         "process",
         "Geotag photos, cut them into sequences, flag duplicates, and write what is found into them.",
         "mlygeo process DCIM --geotag-source gpx --geotag-source-path ride.gpx --offset-time 2",
+        words="DIR|FILE...",
     ),
     _on_photos(
         "extract-user-data",
@@ -345,6 +346,7 @@ VERBS = (
         "process_and_upload",
         "Process photos, and upload what was made of them.",
         "mlygeo process-and-upload DCIM --user-name jane",
+        words="DIR|FILE...",
     ),
     _on_photos(
         "video-process",

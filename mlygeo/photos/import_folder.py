@@ -91,14 +91,14 @@ class PhotoImport:
         The folder of photos, or one photo.
     folder
         Folder of the frames; by default `.mlygeo` in the folder of photos.
+    files
+        The photos of the folder that are meant; None for all.
     skip_subfolders
         Leave out photos in subfolders.
     rerun
         Read again photos that were read before, and forget deleted ones.
     progress
         Where progress is shown.
-    files
-        The photos of the folder that are meant; None for all.
 
     Raises
     ------

@@ -212,7 +212,8 @@ def sweep(folders: Collection[str], photos: Collection[str]) -> int:
 def _with_doubts(images: gpd.GeoDataFrame, doubted: Mapping[str, str]) -> gpd.GeoDataFrame:
     """Return images with what is in doubt of the tags that were written: in `warning`, and in a column `problem`."""
     log.warning(
-        "%d photos: the clock was set, since no time zone explains how far it is from the capture time", len(doubted)
+        "%d %s: the clock was set, since no time zone explains how far it is from the capture time",
+        *(len(doubted), "photo" if len(doubted) == 1 else "photos"),
     )
     new = images["path"].map(doubted).to_numpy(dtype=object)
     columns = {}

@@ -680,7 +680,11 @@ def _process_and_upload(
         sorting=None,
     )
     if folder.dry_run:
-        return processed
+        if len(processed.result) or not processed.summary.get("videos"):
+            return processed
+        # What photos are uploaded by was not written; videos have it themselves, unless a log places them.
+        rehearsed = upload_from(import_path)
+        return processed if rehearsed.summary["left_out"] else one_after_another(processed, rehearsed)
     done = one_after_another(processed, upload_from(_described_in(import_path, folder.output)))
     if not sorting.asked:
         return done

@@ -252,8 +252,8 @@ def _placed_by(images: gpd.GeoDataFrame, how: Geotagging, base: Path, *, progres
         outside = (tagged["captured_at"] < track["time"].min()) | (tagged["captured_at"] > track["time"].max())
         if count := int((placed_rows & outside).sum()):
             log.warning(
-                "%s up to 1 s outside the track %s placed on from its end; mapillary_tools refuses them",
-                *(counted(count, "photo"), "is" if count == 1 else "are"),
+                "%s up to 1 s outside the track %s placed on from its end; mapillary_tools refuses %s",
+                *(counted(count, "photo"), *(("is", "it") if count == 1 else ("are", "them"))),
             )
     return tagged
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 OTHER_FILES = "files that are neither photos nor videos"
 
+OTHER_TYPES = "files of another type than asked for"
+
 SAMPLED = "videos whose frames are there"
 
 
@@ -103,7 +105,9 @@ def import_paths(
             continue
         single = singles.setdefault(path.parent, ImportPaths(path))
         if _is_video(path):
-            if videos and os.path.realpath(path) not in taken:
+            if not videos:
+                single.left_out[OTHER_TYPES] += 1
+            elif os.path.realpath(path) not in taken:
                 taken.add(os.path.realpath(path))
                 single.videos.append(str(path))
                 single.named.add(str(path))
@@ -111,6 +115,8 @@ def import_paths(
             single.left_out[OTHER_FILES] += 1
         elif photos:
             single.files, single.has_photos = (*(single.files or ()), str(path)), True
+        else:
+            single.left_out[OTHER_TYPES] += 1
     return [*found, *singles.values()]
 
 

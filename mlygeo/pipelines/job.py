@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar
 from mlygeo.errors import FileError, FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import geopandas as gpd
@@ -135,12 +135,18 @@ def _documented(docstring: str, texts: dict[str, str]) -> str:
 
 
 def one_after_another(first: Job[object], second: Job[T]) -> Job[T]:
-    """Return two jobs as one: with the result of the second, and the summaries of both, whose counts are added."""
-    counts = {}
+    """
+    Return two jobs as one: with the result of the second, and the summaries of both, whose counts are added.
+
+    What an upload leaves out has reasons for counts, by path; these stand beside the counts of others.
+    """
+    counts: dict[str, dict[str, Any]] = {}
     for name in ("left_out", "problems"):
         counted_by = [job.summary[name] for job in (first, second) if isinstance(job.summary.get(name), dict)]
         if len(counted_by) == 2:
-            counts[name] = {key: sum(part.get(key, 0) for part in counted_by) for one in counted_by for key in one}
+            one, two = counted_by
+            both = {key: one[key] + two[key] for key in one.keys() & two.keys() if isinstance(two[key], int)}
+            counts[name] = {**one, **two, **both}
     failed = [*map(str, first.failed), *map(str, second.failed)]
     return Job(
         lambda: second.result,
@@ -162,6 +168,11 @@ def version() -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, such as "1 tile" or "1,298 images"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """Return reasons with their numbers, which suits one and many: "duplicates (1), videos without positions (3)"."""
+    return ", ".join(f"{reason} ({number:,})" for reason, number in counts.items() if number)
 
 
 def check_output(kind: Output, path: Path) -> None:

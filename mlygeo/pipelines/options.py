@@ -862,7 +862,7 @@ class VideoSampling:
         Metres along the track from one frame to the next, instead of seconds; 0 takes every frame on the track. Below
         zero it is as if not given, as in mapillary_tools.
     video_start_time
-        Time of the start of the video, of which further chapters follow: milliseconds since 1970 (UTC),
+        Time of the start of the video, which its further chapters follow: milliseconds since 1970 (UTC),
         YYYY_MM_DD_HH_MM_SS_mmm in UTC, or ISO 8601 with an offset from UTC. Default: the time of the GPS in the video,
         else the creation time in the file.
     video_duration_ratio

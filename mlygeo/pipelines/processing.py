@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, InputError
-from mlygeo.pipelines.job import Job, counted, public, public_with
+from mlygeo.pipelines.job import Job, counted, public, public_with, tally
 from mlygeo.pipelines.options import Cutting, Geotagging, Insertion, MetaData, PhotoFolder, Sorting, User
 
 if TYPE_CHECKING:
@@ -271,10 +271,12 @@ def video_options(
 
     Parameters
     ----------
-    geotag_source, video_geotag_source, geotag_source_path, device_make, device_model, use_gps_start_time
+    geotag_source, video_geotag_source, geotag_source_path
         Options of `process`.
     types
         From `check_file_types`.
+    device_make, device_model, use_gps_start_time
+        Options of `process`.
     """
     from mlygeo.pipelines.video_tracks import VideoOptions, video_sources
 
@@ -447,7 +449,7 @@ def _with_videos(
         lines.append(f"{counted(summary['videos'], 'video')} with a track")
         lines += [f"  {path}: {reason}" for path, reason in failed.items()]
     if each.left_out:
-        lines.append("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in each.left_out.items()))
+        lines.append(f"left out: {tally(each.left_out)}")
     summary["left_out"] = dict(Counter(summary.get("left_out") or {}) + each.left_out)
     if summary["photos"] or not lines:
         lines = [job.headline, *lines]
@@ -681,8 +683,8 @@ def _warn_of_opened(before: gpd.GeoDataFrame | None, images: gpd.GeoDataFrame) -
     opened = int(images.loc[~owned, "path"].isin(before.loc[kept, "path"]).sum())
     if opened:
         log.warning(
-            "%d photos were private or of an organization, and are not any more: `private=True`, `organization_key`",
-            opened,
+            "%s private or of an organization before, but not in this run: `private=True`, `organization_key`",
+            f"{counted(opened, 'photo')} {'was' if opened == 1 else 'were'}",
         )
 
 

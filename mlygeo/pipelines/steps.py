@@ -19,7 +19,7 @@ import numpy as np
 
 from mlygeo.errors import InputError
 from mlygeo.formats.times import NO_ZONE
-from mlygeo.pipelines.job import counted, version
+from mlygeo.pipelines.job import counted, tally, version
 from mlygeo.pipelines.options import TURNS
 
 if TYPE_CHECKING:
@@ -562,7 +562,7 @@ def doubts(summary: dict[str, Any], *, column: str = "problem") -> list[str]:
         )
     problems = {kind: count for kind, count in summary["problems"].items() if kind != kind_of(NO_ZONE)}
     if left_out := summary["left_out"]:
-        lines.append(f"left out: {', '.join(f'{reason} ({count:,})' for reason, count in left_out.items())}")
+        lines.append(f"left out: {tally(left_out)}")
     if problems:
         shown = ", ".join(f"{count:,} {kind}" for kind, count in problems.items())
         lines.append(f"worth a look (column {column}): {shown}")
@@ -639,12 +639,10 @@ def headline(summary: dict[str, Any]) -> str:
         lines.append(f"{summary['failed']:,} cannot be used: {shown}{more}")
         lines += [f"  {path}: {error}" for path, error in list(summary["failed_files"].items())[:FILES_SHOWN]]
         if summary["failed"] > FILES_SHOWN:
-            lines.append(f"  … the others, with their reasons, are in {_first(summary['files'], 'images.parquet')}")
+            more = f"and {summary['failed'] - FILES_SHOWN:,} more"
+            frame = next((file for file in summary["files"] if file.endswith("images.parquet")), None)
+            lines.append(f"  … {more}" + (f"; all, with their reasons, are in {frame}" if frame else ""))
     lines += doubts(summary)
     if summary["files"]:
         lines.append("  ".join(summary["files"]))
     return "\n".join(lines)
-
-
-def _first(files: list[str], name: str) -> str:
-    return next((file for file in files if file.endswith(name)), name)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, FormatError, InputError, NotDescribedError
-from mlygeo.pipelines.job import Job, counted, public_with, version
+from mlygeo.pipelines.job import Job, counted, public_with, tally, version
 from mlygeo.pipelines.options import Described, SignedIn, Uploading, User
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ HISTORY_FILE = Path(".mlygeo") / "upload_history.parquet"
 ZIP_FOLDER = "zips"
 
 ZIPPED = {
-    "there": "left out that were uploaded before",
-    "older": "left out that were uploaded before by mapillary_tools",
+    "there": "uploaded before and left out",
+    "older": "uploaded before by mapillary_tools and left out",
     "repeated": "the same as another",
 }
 """What is said of images that are not put into an archive."""
@@ -637,8 +637,8 @@ def _write_history(
 
 
 def _skipped(found: Import, more: int = 0) -> str:
-    parts = [f"{number:,} {reason}" for reason, number in sorted((+found.skipped).items())]
-    text = f"; skipped: {', '.join(parts)}" if parts else ""
+    skipped = tally(dict(sorted((+found.skipped).items())))
+    text = f"; skipped: {skipped}" if skipped else ""
     if names := sorted(Path(path).name for path in found.left_out if path.lower().endswith(".zip")):
         text += f" ({', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''}: no archives of a sequence)"
     failed = len(found.failed) + more
@@ -651,7 +651,7 @@ def _videos(found: Import, copies: int, one: str, several: str) -> str:
     lines += [f"1 video {one} up as a copy with a CAMM track; the original stays"] * (copies == 1)
     reasons = [reason for path, reason in sorted(found.left_out.items()) if not path.lower().endswith(".zip")]
     lines += [f"left out: {reason}" for reason in reasons[:NAMED]]
-    lines += [f"left out: {len(reasons) - NAMED:,} more videos"] * (len(reasons) > NAMED)
+    lines += [f"left out: {counted(len(reasons) - NAMED, 'more video')}"] * (len(reasons) > NAMED)
     return "".join(f"\n{line}" for line in lines)
 
 

@@ -230,6 +230,7 @@ def _of_log(video: Path, source: Source, options: VideoOptions) -> tuple[gpd.Geo
 
     from mlygeo.readers.tracks import read_track
     from mlygeo.readers.video import video_info
+    from mlygeo.spatial.track import lines
 
     path = _log_of(video, source)
     own: gpd.GeoDataFrame | None = None
@@ -277,6 +278,11 @@ def _of_log(video: Path, source: Source, options: VideoOptions) -> tuple[gpd.Geo
     first, last = int(inside.argmax()), len(inside) - 1 - int(inside[::-1].argmax())
     # A point more at either end, so that all of the video lies between two.
     track = track.iloc[max(first - 1, 0) : last + 2] if inside.any() else _around(track)
+    if track["track_id"].nunique() > 1 and (overlapping := lines(track)[1]):
+        raise _FailedError(
+            f"{path.name}: {len(overlapping)} tracks overlap in time, and a video can lie on one only",
+            "MapillaryGPSNoiseError",
+        )
     facts = own.attrs if own is not None else {}
     camera = {name: facts.get(name) or getattr(info, name, None) for name in ("make", "model")}
     track.attrs |= {**camera, "gps_time": True}

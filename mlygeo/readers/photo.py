@@ -416,11 +416,14 @@ def _why_no_position(tags: Fields, lon: float | None, lat: float | None) -> str:
     if numbers and all(num == 0 for num, _ in numbers):
         return "its GPS position is (0, 0), that is none"
     said = []
-    for name, axis, found in (("GPSLatitude", "lat", lat), ("GPSLongitude", "lon", lon)):
+    both: tuple[tuple[str, positions.Axis, float | None], ...] = (
+        ("GPSLatitude", "lat", lat), ("GPSLongitude", "lon", lon)
+    )  # fmt: skip
+    for name, axis, found in both:
         field, ref = gps[name], tags.text(gps.get(f"{name}Ref"))
         if found is not None:
             continue
-        if field.type != exif.ASCII and positions.side(ref, "lat" if axis == "lat" else "lon") is None:
+        if field.type != exif.ASCII and positions.side(ref, axis) is None:
             said.append(f"{name} lacks its side" if ref is None else f"{name}Ref is no side of it ({_shown(ref)})")
         elif field.type == exif.ASCII:
             said.append(f"{name} is none ({_shown(tags.text(field) or '')})")

@@ -165,9 +165,10 @@ def geotag(
         errors.isna() & images["captured_at"].isna(), "no capture time, which the track goes by"
     )
     if bridged := int(np.count_nonzero(found & (places.gap_s > LONG_GAP_S))):
+        lie = "image lies" if bridged == 1 else "images lie"
         LOG.warning(
-            "%d images lie in gaps of the track of over %g s, up to %s; `max_gap` refuses to bridge them",
-            *(bridged, LONG_GAP_S, duration(float(places.gap_s[found].max()))),
+            "%d %s in gaps of the track of over %g s, up to %s; `max_gap` refuses to bridge them",
+            *(bridged, lie, LONG_GAP_S, duration(float(places.gap_s[found].max()))),
         )
     LOG.info("%d of %d images lie on the track", np.count_nonzero(found), len(images))
     return tagged

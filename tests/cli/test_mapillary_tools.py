@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -197,6 +198,16 @@ def test_a_log_beside_a_video_is_paired_by_the_clock(capsys, videos):
     status, entries = described(capsys, "--video_geotag_source", together, videos)
     assert entries["gopro.mp4"]["MAPGPSTrack"][0][0] == 0
     assert status == 0
+
+
+def test_a_log_of_two_tracks_at_once_places_no_video(capsys, videos):
+    log, other = gpx_of(videos / "plain.gpx", 40), gpx_of(videos / "other.gpx", 40)
+    track = re.search("<trk>.*</trk>", other.read_text().replace('lat="48.', 'lat="50.').replace(".000Z", ".500Z"))
+    other.unlink()
+    log.write_text(log.read_text().replace("</gpx>", f"{track[0]}</gpx>"))
+    status, entries = described(capsys, "--video_geotag_source", "gpx", videos / "plain.mp4")
+    assert "2 tracks overlap in time" in entries["plain.mp4"]["error"]["message"]
+    assert status == 6
 
 
 def test_the_sign_of_an_offset(capsys):

@@ -591,3 +591,13 @@ def test_the_clock_that_the_camera_showed_stays_in_its_photo(tmp_path, monkeypat
         assert found.get(f"Composite:SubSec{name}") == expected
     again = read_photos(path)["captured_at"]
     assert again.tolist() == images["captured_at"].tolist()
+
+
+@pytest.mark.parametrize(("types", "name"), [("video", "img_00000.jpg"), ("image", "clip.mp4")])
+def test_a_file_of_another_type_than_asked_for_is_counted(tmp_path, capsys, types, name):
+    folder_of(tmp_path / "in", 1)
+    shutil.copy(DATA / "video" / "camm_from_gopro_max.mp4", tmp_path / "in" / "clip.mp4")
+    status, _, err = run(capsys, "process", tmp_path / "in" / name, "--file-types", types)
+    assert status == 0
+    assert "left out: files of another type than asked for (1)" in err
+    assert not (tmp_path / "in" / ".mlygeo").exists()

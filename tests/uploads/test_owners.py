@@ -474,7 +474,7 @@ class TestRecordsElsewhere:
         mlygeo.process(photos, organization_key="2")
         assert "not any more" not in caplog.text
         mlygeo.process(photos)
-        assert "3 photos were private or of an organization, and are not any more" in caplog.text
+        assert "3 photos were private or of an organization before, but not in this run" in caplog.text
 
 
 class TestTokenInTheEnvironment:

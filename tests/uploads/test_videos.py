@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import geopandas as gpd
@@ -20,6 +21,7 @@ from helpers import exiftool_oracle, mapillary_tools_oracle
 from helpers import video_files as made
 from helpers.command_line import run
 from helpers.mapillary_tools_oracle import Official
+from helpers.photo_folders import LAT, LON, START_MS, picture, tagged
 from helpers.processes import HANGS_S, start, wait_for
 from helpers.upload_folders import USER_TOKEN, clusters_of, hashes, log_of, service_of
 from hypothesis import given, settings
@@ -279,12 +281,12 @@ class TestUploads:
         assert status == 0, err
         assert "2 videos go up as copies with a CAMM track; the originals stay" in err
         assert "left out: GX030042.MP4: the camera does not move; its 20 positions are within 10 m" in err
-        assert "1 low-resolution copies of videos" in err
+        assert "low-resolution copies of videos (1)" in err
         assert not clusters_of(server.store)
         status, _, err = run(capsys, "upload", folder)
         assert status == 0, err
         assert "2 videos went up as copies with a CAMM track; the originals stay" in err
-        assert "1 videos without a usable track" in err
+        assert "videos without a usable track (1)" in err
         assert len(clusters_of(server.store)) == 2
         # A video that is named has to be one that can be uploaded.
         status, _, err = run(capsys, "upload", folder / "GX030042.MP4")
@@ -299,6 +301,18 @@ class TestUploads:
         summary = mlygeo.process_and_upload(path.parent, service=service_of(server)).attrs["summary"]
         assert (summary["videos"], summary["copies"]) == (1, 1)
         assert len(clusters_of(server.store)) == 1
+
+    def test_what_process_and_upload_leave_out_is_in_one_summary(self, server, tmp_path):
+        folder = tmp_path / "videos"
+        gopro(folder)
+        (folder / "picture.png").write_bytes(b"no picture")
+        with zipfile.ZipFile(folder / "notes.zip", "w") as archive:
+            archive.writestr("notes.txt", "no sequence")
+        (folder / "photo.jpg").write_bytes(tagged(picture(1), ms=START_MS, lon=LON, lat=LAT))
+        summary = mlygeo.process_and_upload(folder, service=service_of(server)).attrs["summary"]
+        assert summary["left_out"]["pictures .png"] == 1
+        assert "notes.zip" in summary["left_out"][str(folder / "notes.zip")]
+        assert summary["copies"] == 1
 
     def test_types_of_files_select_by_the_camera(self, server, tmp_path):
         folder = tmp_path / "videos"
