@@ -135,12 +135,19 @@ def _documented(docstring: str, texts: dict[str, str]) -> str:
 
 
 def one_after_another(first: Job[object], second: Job[T]) -> Job[T]:
-    """Return two jobs as one: with the result of the second, and the summaries of both, whose counts are added."""
-    counts = {}
+    """
+    Return two jobs as one: with the result of the second, and the summaries of both.
+
+    What was left out and what is in doubt is that of both: the counts of a reason are added, and the reason of a file
+    stays beside them.
+    """
+    counts: dict[str, object] = {}
     for name in ("left_out", "problems"):
-        counted_by = [job.summary[name] for job in (first, second) if isinstance(job.summary.get(name), dict)]
-        if len(counted_by) == 2:
-            counts[name] = {key: sum(part.get(key, 0) for part in counted_by) for one in counted_by for key in one}
+        parts = [part for job in (first, second) if isinstance(part := job.summary.get(name), dict)]
+        if len(parts) == 2:
+            reasons = {key: value for part in parts for key, value in part.items() if isinstance(value, str)}
+            numbers = [{key: value for key, value in part.items() if key not in reasons} for part in parts]
+            counts[name] = {key: sum(part.get(key, 0) for part in numbers) for one in numbers for key in one} | reasons
     failed = [*map(str, first.failed), *map(str, second.failed)]
     return Job(
         lambda: second.result,
