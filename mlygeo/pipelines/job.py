@@ -171,6 +171,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def counted_reason(number: int, reason: str) -> str:
+    """Return a number with a reason that begins with its noun, such as "1 point without a fix"."""
+    if number != 1:
+        return f"{number:,} {reason}"
+    noun, space, rest = reason.partition(" ")
+    return f"1 {noun.removesuffix('s')}{space}{rest.replace('that are', 'that is', 1)}"
+
+
 def check_output(kind: Output, path: Path) -> None:
     """
     Raise unless results could be written to this path; nothing is created.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, InputError
-from mlygeo.pipelines.job import Job, counted, public, public_with
+from mlygeo.pipelines.job import Job, counted, counted_reason, public, public_with
 from mlygeo.pipelines.options import Cutting, Geotagging, Insertion, MetaData, PhotoFolder, Sorting, User
 
 if TYPE_CHECKING:
@@ -447,7 +447,7 @@ def _with_videos(
         lines.append(f"{counted(summary['videos'], 'video')} with a track")
         lines += [f"  {path}: {reason}" for path, reason in failed.items()]
     if each.left_out:
-        lines.append("left out: " + ", ".join(f"{count:,} {reason}" for reason, count in each.left_out.items()))
+        lines.append("left out: " + ", ".join(counted_reason(count, reason) for reason, count in each.left_out.items()))
     summary["left_out"] = dict(Counter(summary.get("left_out") or {}) + each.left_out)
     if summary["photos"] or not lines:
         lines = [job.headline, *lines]

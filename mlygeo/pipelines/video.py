@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo import places
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.pipelines.job import Job, counted, public, public_with, version
+from mlygeo.pipelines.job import Job, counted, counted_reason, public, public_with, version
 from mlygeo.pipelines.options import Recorded, VideoFrames, VideoSampling, start_ms
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def _read(
     }
     headline = f"{counted(len(joined), 'point')} in {counted(summary['tracks'], 'track')}"
     if left_out:
-        headline += "; left out: " + ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
+        headline += "; left out: " + ", ".join(counted_reason(count, reason) for reason, count in left_out.items())
     if problems:
         headline += f"; in doubt: {', '.join(problems)}"
     if failed:
@@ -309,7 +309,7 @@ def run_sampling(
     if without:
         headline += f"; {counted(without, 'frame')} without a time, since their video does not say it"
     if images.attrs["left_out"]:
-        words = (f"{count:,} {reason}" for reason, count in images.attrs["left_out"].items())
+        words = (counted_reason(count, reason) for reason, count in images.attrs["left_out"].items())
         headline += f"; left out: {', '.join(words)}"
     if others := [doubt for doubt in doubts if doubt != NO_TIME]:
         headline += f"; in doubt: {'; '.join(others)}"

@@ -14,6 +14,7 @@ from shapely import Point
 import mlygeo
 from mlygeo import cli
 from mlygeo.pipelines import steps
+from mlygeo.pipelines.job import counted_reason
 
 
 @pytest.fixture(autouse=True)
@@ -175,3 +176,17 @@ def test_frames_lie_on_the_track_of_their_own_video_though_cameras_count_anew():
         (base / "photos", None),
     ]:
         assert steps.own_track(str(folder), track) == wanted
+
+
+@pytest.mark.parametrize(
+    ("number", "reason", "text"),
+    [
+        (1, "files that are neither photos nor videos", "1 file that is neither photos nor videos"),
+        (1, "videos whose frames are there", "1 video whose frames are there"),
+        (1, "videos", "1 video"),
+        (1_234, "points without a fix", "1,234 points without a fix"),
+        (1, "without a position", "1 without a position"),
+    ],
+)
+def test_a_reason_agrees_with_its_number(number, reason, text):
+    assert counted_reason(number, reason) == text
