@@ -171,7 +171,8 @@ def _translated(name: str, command: Command, words: list[str]) -> list[str]:
     options, paths = _parsed(name, command, words)
     least, most = command.paths
     if not least <= len(paths) <= most:
-        raise click.UsageError(f"mapillary_tools {name} takes {least if least == most else f'{least} to {most}'} paths")
+        wanted = str(least) if least == most else f"{least} or more" if most == MANY else f"{least} to {most}"
+        raise click.UsageError(f"mapillary_tools {name} takes {wanted} paths, not {len(paths)}")
     said = dict(options)
     ours: list[str] = []
     if "process" in name:

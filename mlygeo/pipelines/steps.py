@@ -79,6 +79,7 @@ _KINDS = tuple(
         (r"the video does not say when", "of a video without a time"),
         (r".*(chapter before|chapters before)", "of a video of which chapters are missing"),
         (r".*whose time zone is unknown", "without a time zone"),
+        (r"its GPS says that it began", "of a video whose GPS has another time than was given"),
         (r".*tracks of pictures", "of a video with several tracks of pictures"),
         (r"its creation time", "whose creation time is in doubt"),
         (r"no time zone, taken as that of its place", "without a time zone, taken as that of their places"),

@@ -12,6 +12,7 @@ import logging
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -215,6 +216,10 @@ def _native(video: Path, cameras: frozenset[str] | None) -> tuple[gpd.GeoDataFra
         raise _FailedError(str(error), "MapillaryInvalidVideoError") from error
     kind = _type_of(track.attrs["source"])
     if cameras is not None and kind not in cameras:
+        # A video may have the tracks of two kinds, as a copy with a CAMM track does.
+        for camera in sorted(cameras & CAMERAS.keys()):
+            with suppress(FormatError):
+                return read_video(video, source=camera), camera  # type: ignore[arg-type]
         raise _FailedError(f"it is a video of {kind}, not of {' or '.join(sorted(cameras)) or 'another camera'}")
     return track, kind
 

@@ -9,10 +9,12 @@ so that where they seem to, one of their times is wrong.
 from __future__ import annotations
 
 import re
+import time
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.formats import times
 from mlygeo.formats.chapters import are_sides, named_chapter, possible_chapters
 from mlygeo.places import natural_key
 from mlygeo.readers.sampled import SAME_TIME
@@ -267,6 +269,7 @@ def _starts(recording: list[_Chapter], sampling: Sampling, wanted: set[Path]) ->
         after_s = chapter.after_s * ratio
         if sampling.start_time_ms is not None:
             base, source = sampling.start_time_ms - round(chosen[0].after_s * ratio * 1000), "option"
+            warnings += _doubts_of_given(base + round(after_s * 1000), chapter.facts.gps_ms)
         elif with_gps:
             nearest = min(with_gps, key=lambda one: abs(one.number - chapter.number))
             base, source = (nearest.facts.gps_ms or 0) - round(nearest.after_s * ratio * 1000), "gps"
@@ -288,6 +291,16 @@ def _starts(recording: list[_Chapter], sampling: Sampling, wanted: set[Path]) ->
                 warnings.append(LOCAL_TIME)
         found[chapter.facts.video] = Start(base + round(after_s * 1000), source, after_s, name, tuple(warnings))
     return found
+
+
+def _doubts_of_given(start_ms: int, gps_ms: int | None) -> list[str]:
+    """Return what is in doubt about a start that the user gave."""
+    why = times.implausible(start_ms * 1000, time.time_ns() // 1000, is_utc=True)
+    if why is not None:  # seconds for milliseconds are a time in 1970
+        return [f"the start that was given, {times.shown(start_ms * 1000)}, is {why}"]
+    if gps_ms is not None and abs(start_ms - gps_ms) * 1000 > times.AGREES_US:
+        return [f"its GPS says that it began at {times.shown(gps_ms * 1000)}Z; the start that was given counts"]
+    return []
 
 
 def _with_overlaps(found: dict[Path, Start], facts: dict[Path, _Facts], ratio: float) -> dict[Path, Start]:

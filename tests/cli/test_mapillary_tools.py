@@ -292,7 +292,7 @@ def test_private_images_say_so_in_archives(capsys):
     ("words", "status", "said"),
     [
         ("process nowhere", 3, "nowhere does not exist"),
-        ("process", 2, "takes 1"),
+        ("process", 2, "takes 1 or more paths, not 0"),
         ("process DIR --no_such_option", 2, "--no_such_option"),
         ("process DIR --user_name jane", 2, "--user_name"),
         ("process DIR --geotag_source gps", 2, "'gps'"),
@@ -300,7 +300,8 @@ def test_private_images_say_so_in_archives(capsys):
         ('process DIR --geotag_source {"source":"gpx","file":"x"}', 2, "'file'"),
         ("process DIR --geotag_source gpx --offset_time 2", 2, "--offset_time"),
         ("process DIR --desc_path x.gpx", 2, "JSON"),
-        ("zip DIR", 2, "takes 2 paths"),
+        ("zip DIR", 2, "takes 2 paths, not 1"),
+        ("sample_video A B C", 2, "takes 1 to 2 paths, not 3"),
         ("publish DIR", 2, "publish"),
         ("sample_video V --video_start_time noon", 2, "noon"),
         ("sample_video V --video_start_time 2021-10-10T10:10:10", 2, "offset from UTC"),

@@ -81,6 +81,22 @@ def test_the_verb_says_both(server, tmp_path, monkeypatch, capsys):
     assert USER_TOKEN not in err
 
 
+def test_a_folder_with_a_video_that_no_step_can_use(server, tmp_path, monkeypatch, capsys):
+    folder_of(tmp_path / "photos", 3)
+    video_files.pictures(tmp_path / "photos" / "drive.mp4", seconds=1)
+    monkeypatch.setenv("MAPILLARY_GRAPH_API_ENDPOINT", server.url)
+    monkeypatch.setenv("MAPILLARY_UPLOAD_ENDPOINT", f"{server.url}/upload")
+    token = tmp_path / "token.txt"
+    token.write_text(USER_TOKEN)
+    words = ["process-and-upload", str(tmp_path / "photos"), "--file-types", "image", "--token-file", str(token)]
+    status = cli.main([*words, "--json"])
+    out, err = capsys.readouterr()
+    assert status == 0, err
+    (reasons,) = [value for name, value in json.loads(out)["left_out"].items() if name.endswith("drive.mp4")]
+    assert "holds no positions" in reasons
+    assert len(clusters_of(tmp_path / "store")) == 1
+
+
 def test_a_dry_run_writes_and_sends_nothing(server, tmp_path):
     paths = folder_of(tmp_path / "photos", 3)
     before = {path: path.read_bytes() for path in paths}

@@ -129,6 +129,16 @@ def packets(path):
     return found, [packet for packet in told["packets"] if packet["stream_index"] in of_camm]
 
 
+def test_the_track_of_a_copy_that_is_asked_for_is_described(tmp_path):
+    copy = copied(gopro(tmp_path / "videos"), tmp_path)
+    for kind in ("camm", "gopro"):
+        description = tmp_path / f"{kind}.json"
+        mlygeo.process(copy, file_types=kind, desc_path=description)
+        (entry,) = json.loads(description.read_text())
+        assert entry["filetype"] == kind
+        assert len(entry["MAPGPSTrack"]) > 10
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_copy_has_the_same_packets_and_pictures_and_the_points_of_the_camera(tmp_path, layout):
     path = gopro(tmp_path / "videos", layout)

@@ -158,6 +158,31 @@ def test_videos_one_after_another_are_not(clips, tmp_path):
     assert mlygeo.sample_video(folder)["warning"].isna().all()
 
 
+@pytest.mark.parametrize(
+    ("start", "doubt"),
+    [(1640995200, "before 1995"), ("2099-01-01T00:00:00Z", "in the future"), (1640995200000, None)],
+)
+def test_a_start_in_another_age_is_in_doubt(clips, tmp_path, start, doubt):
+    folder = folder_of(clips, tmp_path, {"a.mp4": (2, "10:00:00")})
+    images = mlygeo.sample_video(folder, video_start_time=start)
+    if doubt is None:
+        assert images["warning"].isna().all()
+    else:
+        assert images["warning"].str.contains(doubt).all()
+        assert any(doubt in problem for problem in images.attrs["summary"]["problems"])
+
+
+@pytest.mark.parametrize(("start", "is_doubted"), [("2024-05-05T10:00:00Z", True), ("2024-05-05T11:00:05Z", False)])
+def test_a_start_that_the_gps_contradicts_is_in_doubt(clips, tmp_path, start, is_doubted):
+    video = with_track(clips[3, "2024-05-05T10:00:00Z"], tmp_path, seconds=3)
+    images = mlygeo.sample_video(video, video_start_time=start)
+    assert images["time_source"].eq("option").all()
+    said = images["warning"].str.contains(
+        "its GPS says that it began at 2024-05-05 11:00:00Z; the start that was given"
+    )
+    assert said.eq(is_doubted).all()
+
+
 def test_the_two_lenses_of_a_dashboard_camera_are_not_flagged(clips, tmp_path):
     names = ("20240505_100000_NF.mp4", "20240505_100000_NR.mp4")
     folder = folder_of(clips, tmp_path, dict.fromkeys(names, (3, "10:00:00")))
