@@ -4,17 +4,19 @@ import json
 import shutil
 import sqlite3
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from conftest import DATA
 from helpers.photo_folders import LAT, LON, START_MS, folder_of, gpx_of, picture, tagged
-from helpers.upload_folders import clusters_of, hashes, service_of
+from helpers.upload_folders import clusters_of, hashes, log_of, service_of
 
 import mlygeo
 from mlygeo.formats import identity
 from mlygeo.photos.exif_writer import insert
 from mlygeo.photos.tags import description_tags
+from mlygeo.standin import Faults
 from mlygeo.uploads.ledger import FILE, UploadLedger
 
 pytestmark = pytest.mark.usefixtures("history")
@@ -189,6 +191,36 @@ def boxes(content):
         found.append((content[place + 4 : place + 8], content[place + 8 : place + size]))
         place += size
     return found
+
+
+@pytest.mark.parametrize("second", ["copy", "archive", "video"])
+def test_two_runs_at_the_same_time(server, folder, tmp_path, monkeypatch, second):
+    """The same photos in a sequence of another id or in an archive, and the same video in another place."""
+    monkeypatch.setenv("MAPILLARY_GRAPH_API_ENDPOINT", server.url)
+    places = [folder, tmp_path / "second"]
+    if second == "video":
+        for place in places:
+            place.mkdir(exist_ok=True)
+            shutil.copy(DATA / "video" / "blackvue_form_leeds.mp4", place / f"{place.name}.mp4")
+    else:
+        shutil.copytree(folder, tmp_path / "copy")
+        mlygeo.process(folder)
+        if second == "archive":
+            mlygeo.zip_sequences(folder, output=places[1])
+        else:
+            places[1] = tmp_path / "copy"
+            mlygeo.process(places[1], offset_angle=3.0)
+    server.faults = Faults(latency=0.1)
+    with ThreadPoolExecutor(2) as pool:
+        summaries = list(pool.map(lambda place: upload(server, place, file_types=TYPES[second]), places))
+    counted = "videos" if second == "video" else "images"
+    assert sorted(each[counted] for each in summaries) == [0, 1 if second == "video" else 4]
+    assert sum(each["there"] for each in summaries) == (1 if second == "video" else 4)
+    assert len(clusters_of(server.store)) == 1
+    assert not [line for line in log_of(server.store) if line["event"] == "finished again"]
+
+
+TYPES = {"copy": "image", "archive": "image,zip", "video": "video"}
 
 
 def test_a_video_whose_metadata_were_edited(server, tmp_path):
