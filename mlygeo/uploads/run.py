@@ -243,7 +243,7 @@ class Upload:
         try:
             content = Path(photo.path).read_bytes()
             md5 = _md5(content)
-            identity = known_by(content, photo.description)
+            identity = known_by(content, photo.description, photo.recorded)
             known = self._ledger.find(md5=md5, identity=identity, path=photo.path)
             if self._is_claimed(identity, photo.path):
                 share.skip()

@@ -11,6 +11,7 @@ import pytest
 from conftest import DATA
 from helpers.photo_folders import LAT, LON, START_MS, folder_of, gpx_of, picture, tagged
 from helpers.upload_folders import clusters_of, hashes, log_of, service_of
+from PIL import Image
 
 import mlygeo
 from mlygeo.formats import identity
@@ -191,6 +192,34 @@ def boxes(content):
         found.append((content[place + 4 : place + 8], content[place + 8 : place + size]))
         place += size
     return found
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_photos_that_others_replaced_do_not_get_their_positions(server, folder, tmp_path, monkeypatch, edited):
+    monkeypatch.setenv("MAPILLARY_GRAPH_API_ENDPOINT", server.url)
+    mlygeo.process(folder)
+    described = folder / "mapillary_image_description.json"
+    if edited:  # newer than the record
+        described.write_text(described.read_text())
+    names = sorted(path.name for path in folder.glob("*.jpg"))
+    for number, name in enumerate(names[:3]):
+        ms = START_MS + 86_400_000 + number * 2000
+        (folder / name).write_bytes(tagged(picture(100 + number), ms=ms, lon=LON + 1, lat=LAT))
+    summary = upload(server, folder)
+    assert (summary["images"], summary["failed"]) == (1, 3)
+    archives = mlygeo.zip_sequences(folder, output=tmp_path / "zips")
+    assert archives.attrs["summary"]["failed"] == 3
+    mlygeo.process(folder)
+    assert upload(server, folder)["images"] == 3
+
+
+def test_a_photo_in_which_a_face_was_blurred_after_processing_goes_up(server, folder):
+    mlygeo.process(folder)
+    for path in folder.glob("*.jpg"):
+        with Image.open(path) as opened:
+            opened.load()
+            opened.save(path, "JPEG", quality=60, exif=opened.info["exif"])
+    assert upload(server, folder)["images"] == 4
 
 
 @pytest.mark.parametrize("second", ["copy", "archive", "video"])
