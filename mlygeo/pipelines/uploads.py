@@ -438,7 +438,7 @@ class _Contents:
             try:
                 original = Path(photo.path).read_bytes()
                 md5 = hashlib.md5(original, usedforsecurity=False).hexdigest()
-                known = known_by(original, photo.description)
+                known = known_by(original, photo.description, photo.recorded)
                 if (outcome := self._before.outcome_of(photo, md5, known)) is not None:
                     self._counts[outcome] = self._counts.get(outcome, 0) + 1
                     continue

@@ -316,24 +316,36 @@ def _with_persons(images: gpd.GeoDataFrame | None, records: gpd.GeoDataFrame | N
     processed = ~unsaid
     if records is not None:
         known = unsaid & images["path"].isin(records["path"])
-        images, unsaid = _filled(images, records, known), unsaid & ~known
+        images = _filled(images, records, known, _personal())
+        # A description with a sum was made by another program, of the file as it was then.
+        ours = known & images["md5sum"].isna() if "md5sum" in images else known
+        images = _filled(images, records, ours, ("picture", "original_time"))
+        unsaid &= ~known
         processed |= known
     images = images.assign(processed=processed)
     unsaid &= images["error"].isna()
     if "filetype" in images:
         unsaid &= images["filetype"].fillna("image") == "image"
-    return _filled(images, in_exif(images.loc[unsaid, "path"]), unsaid) if unsaid.any() else images
+    return _filled(images, in_exif(images.loc[unsaid, "path"]), unsaid, _personal()) if unsaid.any() else images
 
 
-def _filled(images: gpd.GeoDataFrame, others: gpd.GeoDataFrame, rows: pd.Series) -> gpd.GeoDataFrame:
-    """Return images with missing owners from others of the same path, in some rows."""
+def _personal() -> tuple[str, ...]:
+    """Return the columns for the owner of an image."""
+    from mlygeo.providers import descriptions
+
+    return (*descriptions().personal_columns, "organization_name")
+
+
+def _filled(
+    images: gpd.GeoDataFrame, others: gpd.GeoDataFrame, rows: pd.Series, names: Iterable[str]
+) -> gpd.GeoDataFrame:
+    """Return images with missing values of some columns from others of the same path, in some rows."""
     import pandas as pd
 
     from mlygeo import dtypes
-    from mlygeo.providers import descriptions
 
     columns: dict[str, Any] = {}
-    for name in (*descriptions().personal_columns, "organization_name"):
+    for name in names:
         kind = "boolean" if name == "private" else "str"
         mine, theirs = (
             dtypes.cast(frame[name], kind) if name in frame else dtypes.nulls(kind, len(frame), frame.index)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mlygeo.errors import FormatError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
+from mlygeo.locks import HeldError
 from mlygeo.net.answers import RefusedError
 from mlygeo.uploads import archives, videos
 from mlygeo.uploads.older import TOOL
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mlygeo.formats.identity import Identity
+    from mlygeo.locks import NameLocks
     from mlygeo.progress import Bar
     from mlygeo.providers import UploadSession
     from mlygeo.uploads.items import WholeFile
@@ -24,6 +26,13 @@ if TYPE_CHECKING:
     from mlygeo.uploads.older import OlderUploads
 
 log = logging.getLogger("mlygeo.upload")
+
+PHOTOS = "photos"
+"""
+Name of the lock under which one sequence or archive is compared with the history and sent.
+
+Its own name would not do: the same photos can lie in sequences of other ids, and in archives.
+"""
 
 FATAL = (TokenRejectedError, ThrottledError, NetworkError)
 """Errors after which all other uploads would fail too."""
@@ -49,11 +58,20 @@ class FileUpload:
         Upload also files that were uploaded before.
     older
         The uploads of older tools; None ignores them.
+    locks
+        Locks that exclude other runs from the same photos and videos.
     """
 
     def __init__(
-        self, finishing: Finishing, *, bar: Bar, reupload: bool = False, older: OlderUploads | None = None
+        self,
+        finishing: Finishing,
+        *,
+        bar: Bar,
+        locks: NameLocks,
+        reupload: bool = False,
+        older: OlderUploads | None = None,
     ) -> None:
+        self._locks = locks
         self._finishing, self._bar, self._reupload, self._older = finishing, bar, reupload, older
         self._ledger, self._outcome = finishing.ledger, finishing.outcome
 
@@ -62,31 +80,10 @@ class FileUpload:
         path, share = Path(file.path), Share(self._bar, file.size)
         try:
             facts = _facts(file)
-            known = self._ledger.find(md5=facts.md5, identity=facts.identity)
-            if not self._reupload and self._is_there(file, facts, known):
-                share.skip()
-                return
-            missing = facts.held if self._reupload else self._missing(facts.held)
-            if facts.held and not missing:
-                share.skip()
-                return
-            facts = facts._replace(missing=missing)
-            ready = self._left_ready(known)
-            upload = self._sent(file, facts, share) if ready is None else ready
-            if self._finishing.manual_done:
-                self._outcome.ready.append(upload.number)
-                return
-            try:
-                self._finishing.finish(upload, organization_key=file.organization_key, held=missing)
-            except RefusedError as error:
-                if ready is None:
-                    raise
-                # The service forgets uploads that were never finished.
-                log.info("%s is sent anew: %s", path.name, error)
-                self._ledger.dropped(ready.number, str(error))
-                upload = self._sent(file, facts, share)
-                self._finishing.finish(upload, organization_key=file.organization_key, held=missing)
-        except FATAL:
+            # The same video can lie in two places, so its path is not the name of the lock.
+            with self._locks.of(PHOTOS if facts.identity is None else facts.identity.picture):
+                self._upload(file, facts, share)
+        except (*FATAL, HeldError):
             raise
         except (ServiceError, OSError, FormatError) as error:
             reason = getattr(error, "strerror", None) or str(error)
@@ -94,7 +91,33 @@ class FileUpload:
             self._ledger.failed(path=file.path, kind=file.kind, reason=reason)
             log.warning("%s: %s", path.name, reason)
             share.skip()
+
+    def _upload(self, file: WholeFile, facts: _Facts, share: Share) -> None:
+        """Upload a file as no other run does at this time."""
+        known = self._ledger.find(md5=facts.md5, identity=facts.identity)
+        if not self._reupload and self._is_there(file, facts, known):
+            share.skip()
             return
+        missing = facts.held if self._reupload else self._missing(facts.held)
+        if facts.held and not missing:
+            share.skip()
+            return
+        facts = facts._replace(missing=missing)
+        ready = self._left_ready(known)
+        upload = self._sent(file, facts, share) if ready is None else ready
+        if self._finishing.manual_done:
+            self._outcome.ready.append(upload.number)
+            return
+        try:
+            self._finishing.finish(upload, organization_key=file.organization_key, held=missing)
+        except RefusedError as error:
+            if ready is None:
+                raise
+            # The service forgets uploads that were never finished.
+            log.info("%s is sent anew: %s", Path(file.path).name, error)
+            self._ledger.dropped(ready.number, str(error))
+            upload = self._sent(file, facts, share)
+            self._finishing.finish(upload, organization_key=file.organization_key, held=missing)
         self._outcome.zips += file.kind == "zip"
         self._outcome.videos += file.kind == "video"
         self._outcome.copies += file.recipe is not None

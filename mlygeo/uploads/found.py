@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from mlygeo.formats.identity import Identity
     from mlygeo.providers import UploadKind
     from mlygeo.uploads.described import Tree
     from mlygeo.uploads.items import Owner, Photo, PhotoSequence, WholeFile
@@ -328,10 +329,22 @@ def _sequences(images: gpd.GeoDataFrame, found: Import) -> Iterator[PhotoSequenc
                 found.failed[path] = str(error)
                 continue
             number += found.private or row.get("private") is True
-            photos.append(Photo(path, size, description, processed=row.get("processed") is True))
+            processed = row.get("processed") is True
+            photos.append(Photo(path, size, description, processed, _recorded(row) if processed else None))
         if photos:
             users = frozenset(_texts(rows, "user_name").dropna())
             yield PhotoSequence(str(name), tuple(photos), owner or None, owner_name or None, number, users)
+
+
+def _recorded(row: Mapping[str, Any]) -> Identity | None:
+    """Return what a photo was known by when it was processed; None if nobody read it whole."""
+    from mlygeo.formats.identity import Identity
+
+    picture, time, given = (
+        value if isinstance(value := row.get(name), str) else None
+        for name in ("picture", "original_time", "photo_uuid")
+    )
+    return None if picture is None else Identity.from_texts(picture, time, given)
 
 
 def _description(image: Mapping[str, Any], *, private: bool) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from mlygeo.errors import FormatError
+from mlygeo.errors import FormatError, InputError
 from mlygeo.formats import identity
 from mlygeo.formats.identity import GIVEN, Identity
 from mlygeo.photos.exif_writer import insert
@@ -38,12 +38,15 @@ class Photo:
     processed
         Whether `process` has a record of it. Its description gets the id of the photo if it lacks one, since
         `process` reads whole photos only where it writes into them.
+    recorded
+        What it was known by when it was processed; None if that is not known.
     """
 
     path: str
     size: int
     description: Mapping[str, Any] | None = None
     processed: bool = False
+    recorded: Identity | None = None
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ class WholeFile:
         return Owner(self.organization_key)
 
 
-def known_by(content: bytes, description: Mapping[str, Any] | None) -> Identity:
+def known_by(content: bytes, description: Mapping[str, Any] | None, recorded: Identity | None = None) -> Identity:
     """
     Return what a photo is known by, with its id: the one in its description, else the photo's own.
 
@@ -161,8 +164,20 @@ def known_by(content: bytes, description: Mapping[str, Any] | None) -> Identity:
         The file.
     description
         The image description to send with it; None if it is sent unchanged.
+    recorded
+        What the photo that is described was known by; None if that is not known.
+
+    Raises
+    ------
+    InputError
+        If it is not the photo that is described. A picture that was compressed again, for instance to blur a
+        face, is of the same photo if it has the same id or the same time.
     """
     found = identity.of_photo(content)
+    if recorded is not None and found.picture != recorded.picture:
+        same_id = found.photo_uuid == recorded.photo_uuid
+        if not same_id and not {*found.times} & {*recorded.times}:
+            raise InputError("another photo than the one that was processed", hint="process it again")
     given = None if description is None else description.get(GIVEN)
     return found._replace(given=given if isinstance(given, str) and given else found.photo_uuid)
 

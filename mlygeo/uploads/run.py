@@ -22,7 +22,7 @@ from mlygeo.errors import (
 from mlygeo.net.answers import RefusedError
 from mlygeo.net.http import StoppedError
 from mlygeo.net.workers import WorkerPool
-from mlygeo.uploads.files import FATAL, OLDER, FileUpload, Finishing, Outcome, Share, short
+from mlygeo.uploads.files import FATAL, OLDER, PHOTOS, FileUpload, Finishing, Outcome, Share, short
 from mlygeo.uploads.items import described, known_by, prepared
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Upload:
     ledger
         The history.
     locks
-        Locks that exclude other runs from the same sequence.
+        Locks that exclude other runs from the same photos and videos.
     stop
         Event that ends the run.
     threads
@@ -93,7 +93,7 @@ class Upload:
         self._finishing = Finishing(
             uploads=uploads, ledger=ledger, user_key=user_key, manual_done=manual_done,
         )  # fmt: skip
-        self._files = FileUpload(self._finishing, bar=bar, reupload=reupload, older=older)
+        self._files = FileUpload(self._finishing, bar=bar, reupload=reupload, older=older, locks=locks)
         self.outcome = self._finishing.outcome
         self._sequence_type = sequence_type
         self._uploads, self._ledger, self._locks, self._stop, self._bar = uploads, ledger, locks, stop, bar
@@ -127,11 +127,10 @@ class Upload:
         """
         try:
             for sequence in sequences:
-                with self._locks.of(sequence.name):
+                with self._locks.of(PHOTOS):
                     self._sequence(sequence)
             for file in files:
-                with self._locks.of(file.path):
-                    self._files.upload(file)
+                self._files.upload(file)
         except BaseException:
             self._stop.set()  # sending threads stop with their next piece
             raise
@@ -244,7 +243,7 @@ class Upload:
         try:
             content = Path(photo.path).read_bytes()
             md5 = _md5(content)
-            identity = known_by(content, photo.description)
+            identity = known_by(content, photo.description, photo.recorded)
             known = self._ledger.find(md5=md5, identity=identity, path=photo.path)
             if self._is_claimed(identity, photo.path):
                 share.skip()

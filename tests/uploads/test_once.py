@@ -4,17 +4,20 @@ import json
 import shutil
 import sqlite3
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from conftest import DATA
 from helpers.photo_folders import LAT, LON, START_MS, folder_of, gpx_of, picture, tagged
-from helpers.upload_folders import clusters_of, hashes, service_of
+from helpers.upload_folders import clusters_of, hashes, log_of, service_of
+from PIL import Image
 
 import mlygeo
 from mlygeo.formats import identity
 from mlygeo.photos.exif_writer import insert
 from mlygeo.photos.tags import description_tags
+from mlygeo.standin import Faults
 from mlygeo.uploads.ledger import FILE, UploadLedger
 
 pytestmark = pytest.mark.usefixtures("history")
@@ -189,6 +192,64 @@ def boxes(content):
         found.append((content[place + 4 : place + 8], content[place + 8 : place + size]))
         place += size
     return found
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_photos_that_others_replaced_do_not_get_their_positions(server, folder, tmp_path, monkeypatch, edited):
+    monkeypatch.setenv("MAPILLARY_GRAPH_API_ENDPOINT", server.url)
+    mlygeo.process(folder)
+    described = folder / "mapillary_image_description.json"
+    if edited:  # newer than the record
+        described.write_text(described.read_text())
+    names = sorted(path.name for path in folder.glob("*.jpg"))
+    for number, name in enumerate(names[:3]):
+        ms = START_MS + 86_400_000 + number * 2000
+        (folder / name).write_bytes(tagged(picture(100 + number), ms=ms, lon=LON + 1, lat=LAT))
+    summary = upload(server, folder)
+    assert (summary["images"], summary["failed"]) == (1, 3)
+    archives = mlygeo.zip_sequences(folder, output=tmp_path / "zips")
+    assert archives.attrs["summary"]["failed"] == 3
+    mlygeo.process(folder)
+    assert upload(server, folder)["images"] == 3
+
+
+def test_a_photo_in_which_a_face_was_blurred_after_processing_goes_up(server, folder):
+    mlygeo.process(folder)
+    for path in folder.glob("*.jpg"):
+        with Image.open(path) as opened:
+            opened.load()
+            opened.save(path, "JPEG", quality=60, exif=opened.info["exif"])
+    assert upload(server, folder)["images"] == 4
+
+
+@pytest.mark.parametrize("second", ["copy", "archive", "video"])
+def test_two_runs_at_the_same_time(server, folder, tmp_path, monkeypatch, second):
+    """The same photos in a sequence of another id or in an archive, and the same video in another place."""
+    monkeypatch.setenv("MAPILLARY_GRAPH_API_ENDPOINT", server.url)
+    places = [folder, tmp_path / "second"]
+    if second == "video":
+        for place in places:
+            place.mkdir(exist_ok=True)
+            shutil.copy(DATA / "video" / "blackvue_form_leeds.mp4", place / f"{place.name}.mp4")
+    else:
+        shutil.copytree(folder, tmp_path / "copy")
+        mlygeo.process(folder)
+        if second == "archive":
+            mlygeo.zip_sequences(folder, output=places[1])
+        else:
+            places[1] = tmp_path / "copy"
+            mlygeo.process(places[1], offset_angle=3.0)
+    server.faults = Faults(latency=0.1)
+    with ThreadPoolExecutor(2) as pool:
+        summaries = list(pool.map(lambda place: upload(server, place, file_types=TYPES[second]), places))
+    counted = "videos" if second == "video" else "images"
+    assert sorted(each[counted] for each in summaries) == [0, 1 if second == "video" else 4]
+    assert sum(each["there"] for each in summaries) == (1 if second == "video" else 4)
+    assert len(clusters_of(server.store)) == 1
+    assert not [line for line in log_of(server.store) if line["event"] == "finished again"]
+
+
+TYPES = {"copy": "image", "archive": "image,zip", "video": "video"}
 
 
 def test_a_video_whose_metadata_were_edited(server, tmp_path):
