@@ -582,6 +582,7 @@ def _report(
         "there_by_mapillary_tools": outcome.older,
         "repeated": outcome.repeated,
         "other_time": outcome.other_time,
+        "edited": outcome.edited,
         "ready": len(outcome.ready),
         "unfinished": outcome.unfinished,
         "failed": len(failed),
@@ -598,6 +599,7 @@ def _report(
     parts += [f"{outcome.there:,} uploaded before"] * bool(outcome.there)
     parts += [f"{outcome.older:,} uploaded before by mapillary_tools"] * bool(outcome.older)
     parts += [f"{outcome.repeated:,} the same as another"] * bool(outcome.repeated)
+    parts += [f"{outcome.edited:,} edited since they were uploaded (`reupload` sends them)"] * bool(outcome.edited)
     headline = ", ".join(parts) + _skipped(found, len(outcome.failed)) + _videos(found, outcome.copies, "went", "went")
     if outcome.ready:
         headline += (

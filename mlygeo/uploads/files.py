@@ -54,12 +54,12 @@ class FileUpload:
         The service and the history.
     bar
         The progress bar, in megabytes.
+    locks
+        Locks that exclude other runs from the same photos and videos.
     reupload
         Upload also files that were uploaded before.
     older
         The uploads of older tools; None ignores them.
-    locks
-        Locks that exclude other runs from the same photos and videos.
     """
 
     def __init__(
@@ -224,7 +224,8 @@ class Outcome:
 
     Of the files that were uploaded before, `there` are those that this package uploaded, and `older` those
     of older tools. `repeated` are photos that lie in the folders more than once and were sent once;
-    `other_time` are sent photos whose picture was uploaded before with another time.
+    `other_time` are sent photos whose picture was uploaded before with another time; `edited` are photos that were
+    not sent, since another picture of them was uploaded before.
     """
 
     images: int = 0
@@ -232,6 +233,7 @@ class Outcome:
     older: int = 0
     repeated: int = 0
     other_time: int = 0
+    edited: int = 0
     sequences: int = 0
     zips: int = 0
     videos: int = 0

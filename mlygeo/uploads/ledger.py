@@ -86,7 +86,11 @@ CREATE INDEX IF NOT EXISTS uploaded_files ON files (upload);
 ADDED = ("picture", "original_time", "photo_uuid")
 """Columns of files that the first version of the tables lacks."""
 
-PICTURES = "CREATE INDEX IF NOT EXISTS pictures ON files (service, picture) WHERE picture IS NOT NULL"
+INDEXES = (
+    "CREATE INDEX IF NOT EXISTS pictures ON files (service, picture) WHERE picture IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS photo_uuids ON files (service, photo_uuid) WHERE photo_uuid IS NOT NULL",
+)
+"""Indexes of those columns."""
 
 COLUMNS = (
     "path", "kind", "sequence_id", "status", "md5", "upload_md5", "bytes", "cluster_id", "organization_key",
@@ -111,6 +115,8 @@ WHERE f.service = ? AND f.status != 'failed' AND
 FIND = f"{_FOUND} f.md5 = ? UNION ALL {_FOUND} f.upload_md5 = ?"
 
 FIND_PICTURE = f"{_FOUND} f.picture = ?"
+
+FIND_ID = f"{_FOUND} f.photo_uuid = ?"
 
 
 class UploadLedger:
@@ -182,7 +188,9 @@ class UploadLedger:
             MD5 of the bytes that are sent: the file with its description.
         identity
             What the photo or video is known by: under any path, with any tags and description. A row that
-            is found by the MD5 of the file, and was written without the identity, gets it now.
+            is found by the MD5 of the file, and was written without the identity, gets it now. A photo of which
+            another picture was uploaded, with the id that it was given and its time, was edited since: a viewer
+            may have turned it.
         path
             The file. A file with the same picture that was uploaded from the same path is the same photo, even
             if its times were changed.
@@ -203,7 +211,16 @@ class UploadLedger:
             elif best is None:
                 fresh = now_ms() - sent_at < HANDLE_LIFETIME_MS
                 best = Known("sent", handle if fresh else None, None)
-        return best
+        return self._edited(identity) if best is None and identity is not None else best
+
+    def _edited(self, identity: Identity) -> Known | None:
+        """Return the upload of a photo in another picture of it."""
+        if identity.given is None:
+            return None
+        for status, _, handle, upload, _, reason, *_, time, _ in self._rows(FIND_ID, (self.service, identity.given)):
+            if status == "done" and not set(identity.times).isdisjoint((time or "").split()):
+                return Known("done", handle, upload, reason, is_edited=True)
+        return None
 
     def has_picture(self, picture: str) -> bool:
         """Return whether a photo with this picture was uploaded, whatever its time."""
@@ -370,7 +387,8 @@ class UploadLedger:
             for column in ADDED:
                 if column not in there:
                     db.execute(f"ALTER TABLE files ADD COLUMN {column} TEXT")
-            db.execute(PICTURES)
+            for index in INDEXES:
+                db.execute(index)
 
     def _identify(self, md5: str, identity: Identity) -> None:
         with self._transaction() as db:
@@ -421,12 +439,15 @@ class Known:
         The upload that it is part of.
     reason
         Why it counts as done, if another tool uploaded it.
+    is_edited
+        Whether the picture is another one than that which was uploaded.
     """
 
     status: Literal["sent", "ready", "done"]
     handle: str | None
     upload: int | None
     reason: str | None = None
+    is_edited: bool = False
 
 
 @dataclass(frozen=True)

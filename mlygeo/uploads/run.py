@@ -235,6 +235,7 @@ class Upload:
         self.outcome.there += result.outcome == "there"
         self.outcome.older += result.outcome == "older"
         self.outcome.repeated += result.outcome == "repeated"
+        self.outcome.edited += result.outcome == "edited"
 
     def _photo(self, photo: Photo, sequence: str) -> _Sent:
         """Upload one image, unless it is uploaded already."""
@@ -250,6 +251,9 @@ class Upload:
                 return _Sent(outcome="repeated")
             if known is not None and known.status == "done" and not self._reupload:
                 share.skip()
+                if known.is_edited:
+                    log.warning("%s was edited since it was uploaded, and is not sent again", name)
+                    return _Sent(outcome="edited")
                 return _Sent(outcome="there" if known.reason is None else "older")
             if known is None and self._is_older(photo, len(content), md5, sequence, identity):
                 share.skip()
@@ -339,7 +343,7 @@ class _Sent(NamedTuple):
     upload_md5: str | None = None
     handle: str | None = None
     waiting: int | None = None
-    outcome: Literal["sent", "there", "older", "repeated", "waiting", "failed", "later"] = "sent"
+    outcome: Literal["sent", "there", "older", "edited", "repeated", "waiting", "failed", "later"] = "sent"
 
 
 def _md5(content: bytes) -> str:

@@ -395,6 +395,7 @@ def test_a_history_of_the_first_version_loses_nothing(server, folder, tmp_path):
     path = tmp_path / "history" / FILE
     with sqlite3.connect(path) as db:
         db.execute("DROP INDEX pictures")
+        db.execute("DROP INDEX photo_uuids")
         for column in ("picture", "original_time", "photo_uuid"):
             db.execute(f"ALTER TABLE files DROP COLUMN {column}")
         db.execute("PRAGMA user_version = 1")
@@ -430,8 +431,26 @@ def test_the_history_finds_by_what_is_known(tmp_path):
         assert ledger.find(identity=one._replace(times=("x",), given="u")) is not None
         assert ledger.find(identity=one._replace(times=("20240609120001",))) is None
         assert ledger.find(identity=one._replace(times=("20240609120001",)), path="p") is not None
-        assert ledger.find(identity=one._replace(picture="b" * 32, given="u")) is None
+        assert ledger.find(identity=one._replace(picture="b" * 32, given="u")).is_edited
+        assert ledger.find(identity=one._replace(picture="b" * 32, given="v")) is None
+        assert ledger.find(identity=one._replace(picture="b" * 32, times=("x",), given="u")) is None
         assert ledger.has_picture("a" * 32)
         assert not ledger.has_picture("b" * 32)
     with UploadLedger("another service", tmp_path) as ledger:
         assert ledger.find(identity=one) is None
+
+
+def test_photos_that_a_viewer_turned_after_the_upload_are_not_sent_again_in_silence(server, folder):
+    from PIL import Image
+
+    mlygeo.process(folder)
+    assert upload(server, folder)["images"] == 4
+    for path in sorted(folder.glob("*.jpg")):
+        with Image.open(path) as picture:
+            turned = picture.rotate(90, expand=True)
+            turned.save(path, exif=picture.info["exif"])
+    again = mlygeo.process(folder)
+    assert again["uploaded"].all()
+    summary = upload(server, folder)
+    assert (summary["images"], summary["edited"]) == (0, 4)
+    assert upload(server, folder, reupload=True)["images"] == 4
