@@ -35,6 +35,8 @@ TYPES = ("image", "zip", "video", *sorted(name for camera in CAMERAS.values() fo
 
 IMAGE = "image"
 
+UNLISTED = "not in the image descriptions given"
+
 
 def gather(
     import_path: Any,
@@ -84,7 +86,7 @@ def gather(
     parts = []
     for tree in trees(places, skip_subfolders=skip_subfolders):
         images = described(tree, desc_path)
-        parts += [_in_exif(tree, images, found), images]
+        parts += [_in_exif(tree, images, found, alone=desc_path is None), images]
         if file_types is not None:
             _add_whole_files(tree, images, found, file_types, named=named, track=track)
     if track is not None:
@@ -109,8 +111,9 @@ class Import:
     files
         Archives and videos.
     skipped
-        Number of skipped files, by reason: "duplicates", "failed", "not processed", "other archives",
-        "videos to sample first", "videos without a usable track", "low-resolution copies of videos".
+        Number of skipped files, by reason: "duplicates", "failed", "not processed", "not in the image
+        descriptions given", "other archives", "videos to sample first", "videos without a usable track",
+        "low-resolution copies of videos".
     left_out
         Archives that are not of a sequence, and videos without positions that could be used, with the reason,
         by path.
@@ -245,14 +248,17 @@ def _places(import_path: Any) -> list[Path]:
     return list(dict.fromkeys(places))
 
 
-def _in_exif(tree: Tree, images: gpd.GeoDataFrame | None, found: Import) -> gpd.GeoDataFrame | None:
-    """Return the photos that no file describes, but that have an image description in EXIF."""
+def _in_exif(tree: Tree, images: gpd.GeoDataFrame | None, found: Import, *, alone: bool) -> gpd.GeoDataFrame | None:
+    """Return the photos that no file describes, but that have an image description in EXIF, if that counts alone."""
     from mlygeo.formats.jpeg import ENDINGS
     from mlygeo.uploads.described import in_exif
 
     known = set() if images is None else set(images["path"])
     photos = [path for path in tree.files if path.lower().endswith(ENDINGS) and path not in known]
     if not photos:
+        return None
+    if not alone:
+        found.skipped[UNLISTED] += len(photos)
         return None
     described = in_exif(photos)
     found.skipped["not processed"] += len(photos) - len(described)

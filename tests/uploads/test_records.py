@@ -9,6 +9,8 @@ from helpers.photo_folders import folder_of as camera_folder
 from helpers.upload_folders import clusters_of, described, folder_of, service_of
 
 import mlygeo
+from mlygeo.errors import NotDescribedError
+from mlygeo.uploads.found import UNLISTED
 
 DESCRIPTION = "mapillary_image_description.json"
 
@@ -74,7 +76,16 @@ def test_a_description_file_that_is_named_stands_for_all_others(tmp_path):
     entries = folder_of(tmp_path / "trip" / "day", 5)
     (tmp_path / "mine.json").write_text(json.dumps(entries[:2]))
     assert rehearsed(tmp_path / "trip") == (5, {})
-    assert rehearsed(tmp_path / "trip", desc_path=tmp_path / "mine.json") == (2, {"not processed": 3})
+    assert rehearsed(tmp_path / "trip", desc_path=tmp_path / "mine.json") == (2, {UNLISTED: 3})
+    # Nor do the descriptions inside the photos count beside it.
+    camera_folder(tmp_path / "ride", 5)
+    mlygeo.process(tmp_path / "ride", user_name="rehearsal", desc_path=tmp_path / "all.json", keep_duplicates=True)
+    some = json.loads((tmp_path / "all.json").read_text())[:3]
+    (tmp_path / "some.json").write_text(json.dumps(some))
+    assert rehearsed(tmp_path / "ride", desc_path=tmp_path / "some.json") == (3, {UNLISTED: 2})
+    (tmp_path / "none.json").write_text("[]")
+    with pytest.raises(NotDescribedError, match="no entry for 5 photos"):
+        rehearsed(tmp_path / "ride", desc_path=tmp_path / "none.json")
 
 
 def test_single_photos_are_described_by_their_folder(tmp_path):
