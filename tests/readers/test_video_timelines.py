@@ -1,5 +1,6 @@
 """Times of positions in videos: edit lists, stray and contradicting times, and what is left out."""
 
+import os
 import struct
 
 import numpy as np
@@ -266,7 +267,11 @@ def test_a_blackvue_whose_clock_is_set_while_it_records():
     np.testing.assert_allclose(points.epoch_s, START_S + np.arange(10))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=int(os.environ.get("MLYGEO_EXAMPLES", "100")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     st.lists(st.tuples(st.integers(0, 4000), st.one_of(st.just(-1), st.integers(0, 9000)), st.just(ONE)), max_size=4),
     st.integers(0, 3),
