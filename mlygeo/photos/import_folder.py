@@ -280,7 +280,11 @@ class PhotoImport:
     def stored(self) -> gpd.GeoDataFrame | None:
         """Return the frame of an earlier run, with the present paths of its photos; None where there is none."""
         before = self._last
-        return before if before is None or not self._moved else _renamed(before, self._moved)
+        if before is None or not self._moved:
+            return before
+        # What lay at a path to which another photo has moved is gone from there.
+        is_left = before["path"].isin(set(self._moved.values())) & ~before["path"].isin(set(self._moved))
+        return _renamed(before[~is_left].reset_index(drop=True), self._moved)
 
     def origins(self, paths: Iterable[str]) -> tuple[pd.Series, pd.Series]:
         """

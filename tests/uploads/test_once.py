@@ -454,3 +454,19 @@ def test_photos_that_a_viewer_turned_after_the_upload_are_not_sent_again_in_sile
     summary = upload(server, folder)
     assert (summary["images"], summary["edited"]) == (0, 4)
     assert upload(server, folder, reupload=True)["images"] == 4
+
+
+@pytest.mark.parametrize("gone", ["deleted", "moved out"])
+def test_a_photo_takes_the_name_of_one_that_is_gone(server, folder, tmp_path, gone):
+    mlygeo.process(folder)
+    upload(server, folder)
+    first, second = sorted(folder.glob("*.jpg"))[:2]
+    if gone == "deleted":
+        second.unlink()
+    else:
+        second.rename(tmp_path / "elsewhere.jpg")
+    first.rename(second)
+    images = mlygeo.process(folder)
+    assert len(images) == 3
+    assert images["uploaded"].all()
+    assert upload(server, folder)["images"] == 0
