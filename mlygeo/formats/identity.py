@@ -107,13 +107,15 @@ class Identity(NamedTuple):
         """
         Return whether this and another file are the same photo, or the same video.
 
-        The pictures must be equal. Times must be equal too, unless one file has none, or the id that one file
-        was given is that of the other.
+        The pictures must be equal. Times must be equal too, unless one file has none, or had none when it was given
+        its id, or the id that one file was given is that of the other.
         """
         if self.picture != other.picture:
             return False
         if not self.times or not other.times:
             return True
+        if _made(self.picture, "") in {self.given, other.given}:
+            return True  # it had no time when it got its id: the one that it has now was written into it
         return not self._ids.isdisjoint(other._ids)
 
     @property

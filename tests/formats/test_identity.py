@@ -204,3 +204,12 @@ def test_a_video_is_known_by_its_media_data():
     assert not found.is_same(identity.of_video(io.BytesIO(other), len(other)))
     for strange in (b"", b"x", kind, one[:-1_000_000]):
         assert not found.is_same(identity.of_video(io.BytesIO(strange), len(strange)))
+
+
+def test_a_photo_whose_times_were_lost_and_written_anew_is_the_same():
+    lost = identity.Identity("a" * 32)
+    written = identity.Identity("a" * 32, ("20240609120002.5",), lost.photo_uuid)
+    of_the_card = identity.Identity("a" * 32, ("20240609120000",))
+    assert written.is_same(of_the_card)
+    assert of_the_card.is_same(written)
+    assert not written.is_same(identity.Identity("b" * 32, ("20240609120000",)))
