@@ -10,7 +10,7 @@ angles degrees clockwise from true north in [0, 360), times UTC.
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -255,6 +255,48 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
         else:
             parts[name] = column.to_pandas()
     return pd.DataFrame(parts, index=pd.RangeIndex(table.num_rows))
+
+
+def phrases(*columns: Any) -> Objects:
+    """
+    Return what several columns say of each row, joined by "; "; None where none of them says anything.
+
+    Parameters
+    ----------
+    *columns
+        Texts in the order of the rows, shape (n,), arrays or columns; null where there is none.
+    """
+    import pandas as pd
+
+    joined = np.full(len(columns[0]), None, dtype=object)
+    said = np.zeros(len(joined), dtype=bool)
+    for column in columns:
+        texts = np.asarray(column, dtype=object)
+        new = pd.notna(texts)
+        both = np.flatnonzero(new & said)
+        joined[new & ~said] = texts[new & ~said]
+        joined[both] = [f"{one}; {other}" for one, other in zip(joined[both], texts[both], strict=True)]
+        said |= new
+    return joined
+
+
+def with_phrases(frame: gpd.GeoDataFrame, column: str, texts: Any) -> gpd.GeoDataFrame:
+    """
+    Return a frame with texts joined to those in a column, which is made where it is missing.
+
+    Parameters
+    ----------
+    frame
+        The frame.
+    column
+        A column for people to read, such as `warning`.
+    texts
+        Texts in the order of the rows, shape (n,); null where there is none.
+    """
+    import pandas as pd
+
+    known = [frame[column]] if column in frame.columns else []
+    return frame.assign(**{column: pd.Series(phrases(*known, texts), index=frame.index, dtype="str")})
 
 
 def lonlat(frame: gpd.GeoDataFrame) -> tuple[Floats, Floats]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats.identity import GIVEN, of_photo
 from mlygeo.photos.exif_writer import write_exif
@@ -216,16 +217,9 @@ def _with_doubts(images: gpd.GeoDataFrame, doubted: Mapping[str, str]) -> gpd.Ge
         *(len(doubted), "photo" if len(doubted) == 1 else "photos"),
     )
     new = images["path"].map(doubted).to_numpy(dtype=object)
-    columns = {}
     for name in ("warning", *(["problem"] if "problem" in images.columns else [])):
-        old = (
-            images[name].to_numpy(dtype=object) if name in images.columns else np.full(len(images), None, dtype=object)
-        )
-        joined = [
-            "; ".join(text for text in texts if isinstance(text, str)) or None for texts in zip(old, new, strict=True)
-        ]
-        columns[name] = _column(np.array(joined, dtype=object), images)
-    return images.assign(**columns)
+        images = frames.with_phrases(images, name, new)
+    return images
 
 
 def _in_threads(

@@ -528,13 +528,13 @@ def _with_table(images: gpd.GeoDataFrame, table: ImageTable, meta: list[tuple[in
     errors = images["error"].to_numpy(dtype=object).copy()
     errors[images["error"].isna().to_numpy()] = None
     tags = np.full(len(images), None, dtype=object)
-    doubts = [text if isinstance(text, str) else None for text in images["warning"]]
+    doubts, contradicted = (np.full(len(images), None, dtype=object) for _ in range(2))
     for photo in range(len(images)):
         reason = reasons[photo] or (table.problems[rows[photo]] if found[photo] else None)
         if reason is None and meta:
             tags[photo], reason = _tags(table, int(rows[photo]), meta)
         errors[photo] = errors[photo] or reason
-        doubts[photo] = "; ".join(filter(None, (doubts[photo], table.doubts[rows[photo]] if found[photo] else None)))
+        doubts[photo] = table.doubts[rows[photo]] if found[photo] else None
     values: dict[str, Any] = {
         "error": pd.Series(errors, index=images.index, dtype="str"),
         "csv_row": pd.Series(np.where(found, rows + 1, -1), index=images.index, dtype="Int64").mask(~found),
@@ -546,7 +546,7 @@ def _with_table(images: gpd.GeoDataFrame, table: ImageTable, meta: list[tuple[in
         filled = at[table.time_ms[rows[at]] != image_tables.NO_TIME]
         times[filled], contradictions = image_tables.settled_times(table, rows[filled], times[filled])
         for place, text in contradictions.items():
-            doubts[filled[place]] = "; ".join(filter(None, (doubts[filled[place]], text)))
+            contradicted[filled[place]] = text
         values["captured_at"] = pd.Series(times, index=images.index).dt.tz_localize("UTC")
     for column, name in (("compass_angle", "heading"), ("altitude", "altitude")):
         if name in table.numbers:
@@ -561,8 +561,7 @@ def _with_table(images: gpd.GeoDataFrame, table: ImageTable, meta: list[tuple[in
             table.numbers["longitude"][rows[filled]], table.numbers["latitude"][rows[filled]]
         )
         values["geometry"] = gpd.GeoSeries(points, index=images.index, crs=images.crs)
-    values["warning"] = pd.Series([text or None for text in doubts], index=images.index, dtype="str")
-    images = images.assign(**values)
+    images = frames.with_phrases(images.assign(**values), "warning", frames.phrases(doubts, contradicted))
     unusable = {int(row): text for row in set(rows[found].tolist()) if (text := table.problems[row]) is not None}
     counts = Counter(
         {

@@ -202,16 +202,14 @@ def with_places(
 
 def _with_whole_seconds_placed(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Return images with photos that lack the fraction of their second placed in their burst, and a warning there."""
-    from mlygeo import dtypes
+    from mlygeo import frames
     from mlygeo.spatial import times
 
     placed = times.place_whole_seconds(images)
     if placed is images:
         return images
     moved = placed["captured_at"].notna() & placed["captured_at"].ne(images["captured_at"])
-    warning = images["warning"] if "warning" in images.columns else dtypes.nulls("str", len(images), images.index)
-    text = (warning + "; ").fillna("") + WHOLE_SECOND
-    return placed.assign(warning=warning.mask(moved, text).astype("str"))
+    return frames.with_phrases(placed, "warning", _all(WHOLE_SECOND, placed).where(moved))
 
 
 def _with_offsets(images: gpd.GeoDataFrame, how: Geotagging) -> gpd.GeoDataFrame:
@@ -362,7 +360,7 @@ def cut_and_flagged(images: gpd.GeoDataFrame, cutting: Cutting) -> gpd.GeoDataFr
     Duplicates are flagged by the headings that photos or track give, and headings derived over the images kept:
     between images of a camera that rests, directions are those of errors of its GPS.
     """
-    from mlygeo import dtypes
+    from mlygeo import dtypes, frames
     from mlygeo.spatial.checks import check_images
     from mlygeo.spatial.duplicates import flag_duplicates
     from mlygeo.spatial.sequences import cut_sequences, interpolate_directions, split_sequences
@@ -385,7 +383,7 @@ def cut_and_flagged(images: gpd.GeoDataFrame, cutting: Cutting) -> gpd.GeoDataFr
     if (zoneless := without_zone(images)).any():
         warning = images["warning"] if "warning" in images.columns else _all(None, images)
         unsaid = zoneless & ~warning.fillna("").str.contains(NO_ZONE, regex=False).to_numpy(dtype=bool)
-        doubted = images.assign(warning=warning.mask(unsaid, (warning + "; ").fillna("") + NO_ZONE))
+        doubted = frames.with_phrases(images, "warning", _all(NO_ZONE, images).where(unsaid))
     checked = check_images(doubted, max_speed=cutting.max_speed, now=datetime.now(UTC))
     return images.assign(problem=checked["problem"])
 

@@ -220,9 +220,6 @@ def with_values(images: gpd.GeoDataFrame, records: Mapping[str, Record]) -> gpd.
         return pd.Series(columns[name], index=images.index, dtype="str")
 
     captured = pd.array(columns["captured_ms"], dtype="Int64")
-    known = images["warning"] if "warning" in images.columns else texts("warning").mask(np.ones(len(images), bool))
-    warning = known.where(known.notna(), texts("warning"))
-    warning = warning.mask(known.notna() & texts("warning").notna(), known + "; " + texts("warning"))
     said: dict[str, Any] = {
         name: images[name].where(images[name].notna(), texts(name)) for name in ("make", "model") if name in images
     }
@@ -234,9 +231,9 @@ def with_values(images: gpd.GeoDataFrame, records: Mapping[str, Record]) -> gpd.
         compass_angle=np.array(columns["compass_angle"], dtype=np.float64),
         altitude=np.array(columns["altitude"], dtype=np.float64),
         error=images["error"].where(images["error"].notna(), texts("error")),
-        warning=warning,
         **said,
     )
+    tagged = frames.with_phrases(tagged, "warning", texts("warning"))
     return tagged.set_geometry(GeometryArray(points, crs=frames.CRS))
 
 

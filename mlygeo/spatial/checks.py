@@ -149,7 +149,7 @@ def check_images(
         column = np.full(len(images), None, dtype=object)
         column[timed] = outside_track(track, ordering.milliseconds(images["captured_at"])[timed] * 1000)
         problems.append(column)
-    texts = _joined(problems)
+    texts = frames.phrases(*problems)
     problem = pd.Series(texts, index=images.index, dtype="str")
     LOG.info("%d of %d images look wrong", problem.notna().sum(), len(images))
     return images.assign(problem=problem)
@@ -361,18 +361,3 @@ def _same_time(images: gpd.GeoDataFrame, usable: Flags, groups: tuple[str, ...])
     found[count > 1] = [f"{many} images of its folder have this capture time" for many in count[count > 1]]
     texts[rows] = order.unsort(found, np.full(len(rows), None, dtype=object))
     return texts
-
-
-def _joined(problems: list[Objects]) -> Objects:
-    """Return the texts of each row, joined; None where there are none."""
-    import pandas as pd
-
-    joined = np.full(len(problems[0]), None, dtype=object)
-    said = np.zeros(len(joined), dtype=bool)
-    for column in problems:
-        new = pd.notna(column)
-        both = np.flatnonzero(new & said)
-        joined[new & ~said] = column[new & ~said]
-        joined[both] = [f"{one}; {other}" for one, other in zip(joined[both], column[both], strict=True)]
-        said |= new
-    return joined
