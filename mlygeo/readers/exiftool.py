@@ -21,7 +21,7 @@ import numpy as np
 from mlygeo import frames
 from mlygeo.errors import DependencyError, FileError, FormatError
 from mlygeo.formats import exif, exiftool_xml, positions, times
-from mlygeo.readers.cameras.positions import Points, Recorded, on_the_timeline, without_noise
+from mlygeo.readers.cameras.positions import Points, Recorded, as_tracks, on_the_timeline, without_noise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -255,10 +255,6 @@ def track_in(record: Record, name: str, *, max_dop: float = 10.0) -> gpd.GeoData
     tracks
         As from `mlygeo.read_video`.
     """
-    import geopandas as gpd
-    import pandas as pd
-    from geopandas.array import GeometryArray
-
     points = next((found for group in ("QuickTime", "Insta360") if len(found := _timed(record, group))), None)
     if points is None:
         points = next((found for group in _TRACKS if len(found := _sampled(record, group))), None)
@@ -268,24 +264,9 @@ def track_in(record: Record, name: str, *, max_dop: float = 10.0) -> gpd.GeoData
     points, left_out = on_the_timeline(
         Recorded(points, make, model), None, np.nan, lambda found: without_noise(found, max_dop=max_dop, outliers=True)
     )
-    times_us = np.full(len(points), np.datetime64("NaT"), dtype="datetime64[us]")
-    known = np.isfinite(points.epoch_s)
-    times_us[known] = np.round(points.epoch_s[known] * 1e6).astype("int64").astype("datetime64[us]")
-    columns: dict[str, Any] = {
-        "track_id": pd.array([name] * len(points), dtype="str"),
-        "time": pd.Series(times_us).dt.tz_localize("UTC"),
-        "altitude": points.altitude,
-        "video_time_s": points.video_s,
-        "fix": pd.array(points.fix.astype("int64"), dtype="Int64"),
-        "dop": points.dop,
-        "speed_ms": points.speed,
-    }
-    columns["fix"][points.fix < 0] = pd.NA
-    geometry = GeometryArray(frames.points(points.lon, points.lat), crs=frames.CRS)
-    track = frames.conform(gpd.GeoDataFrame(columns, geometry=geometry), frames.TRACKS)
-    track.attrs |= {
-        "source": PROGRAM, "make": make, "model": model, "left_out": left_out, "gps_time": bool(known.any())
-    }  # fmt: skip
+    track = as_tracks(name, points)
+    has_times = bool(np.isfinite(points.epoch_s).any())
+    track.attrs |= {"source": PROGRAM, "make": make, "model": model, "left_out": left_out, "gps_time": has_times}
     return track
 
 

@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import chapters, mp4, times
 from mlygeo.readers.cameras import CAMERAS, reader_of
-from mlygeo.readers.cameras.positions import Points, Recorded, on_the_timeline, without_noise
+from mlygeo.readers.cameras.positions import Points, Recorded, as_tracks, on_the_timeline, without_noise
 
 if TYPE_CHECKING:
     import os
@@ -154,7 +153,7 @@ def read_video(
         problems = [*problems, wrong]
     if recorded.track is not None:
         problems += recorded.track.timeline.problems
-    tracks = _frame(path.stem, points, start_time or created)
+    tracks = as_tracks(path.stem, points, start_time or created)
     tracks.attrs |= {
         "source": name, "make": recorded.make, "model": recorded.model, "left_out": left_out,
         "problems": problems, "gps_time": bool(np.isfinite(points.epoch_s).any()),
@@ -325,35 +324,6 @@ def _opened(path: Path) -> BinaryIO:
         raise FileError(f"{path} does not exist") from error
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _frame(name: str, points: Points, start: datetime | None) -> gpd.GeoDataFrame:
-    import geopandas as gpd
-    import pandas as pd
-    from geopandas.array import GeometryArray
-
-    epoch_s = points.epoch_s
-    if start is not None:
-        epoch_s = np.where(np.isfinite(epoch_s), epoch_s, start.timestamp() + points.video_s)
-    sane = np.isfinite(epoch_s) & (np.abs(epoch_s) < 2**36)
-    time = np.full(len(points), np.datetime64("NaT"), dtype="datetime64[us]")
-    time[sane] = np.round(epoch_s[sane] * 1e6).astype("int64").astype("datetime64[us]")
-    columns: dict[str, Any] = {
-        "track_id": pd.array([_text(name)] * len(points), dtype="str"),
-        "time": pd.Series(time).dt.tz_localize("UTC"),
-        "altitude": points.altitude,
-        "video_time_s": points.video_s,
-        "fix": pd.array(points.fix.astype("int64"), dtype="Int64"),
-        "dop": points.dop,
-        "speed_ms": points.speed,
-    }
-    columns["fix"][points.fix < 0] = pd.NA
-    geometry = GeometryArray(frames.points(points.lon, points.lat), crs=frames.CRS)
-    return frames.conform(gpd.GeoDataFrame(columns, geometry=geometry), frames.TRACKS)
-
-
-def _text(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def pictures_of(container: Any) -> list[Any]:

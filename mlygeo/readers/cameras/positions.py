@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mlygeo import frames
 from mlygeo.formats import positions
 from mlygeo.spatial import geodesy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
+
+    import geopandas as gpd
 
     from mlygeo.arrays import Flags, Floats, Whole
     from mlygeo.formats import mp4
@@ -199,6 +203,43 @@ def on_the_timeline(
         counts[HIDDEN] = len(points) - len(np.unique(moments.rows))
         points = replace(points.take(moments.rows), video_s=moments.seconds - movie.zero_s)
     return points, {name: count for name, count in counts.items() if count}
+
+
+def as_tracks(name: str, points: Points, start: datetime | None = None) -> gpd.GeoDataFrame:
+    """
+    Return positions as a tracks frame, with the columns that `mlygeo.read_video` describes.
+
+    Parameters
+    ----------
+    name
+        The name of the track.
+    points
+        In the order of the video.
+    start
+        Time of the start of the video (UTC), for positions without a time of their own; None leaves them without.
+    """
+    import geopandas as gpd
+    import pandas as pd
+    from geopandas.array import GeometryArray
+
+    epoch_s = points.epoch_s
+    if start is not None:
+        epoch_s = np.where(np.isfinite(epoch_s), epoch_s, start.timestamp() + points.video_s)
+    sane = np.isfinite(epoch_s) & (np.abs(epoch_s) < 2**36)
+    time = np.full(len(points), np.datetime64("NaT"), dtype="datetime64[us]")
+    time[sane] = np.round(epoch_s[sane] * 1e6).astype("int64").astype("datetime64[us]")
+    columns: dict[str, Any] = {
+        "track_id": pd.array([name.encode("utf-8", "backslashreplace").decode("utf-8")] * len(points), dtype="str"),
+        "time": pd.Series(time).dt.tz_localize("UTC"),
+        "altitude": points.altitude,
+        "video_time_s": points.video_s,
+        "fix": pd.array(points.fix.astype("int64"), dtype="Int64"),
+        "dop": points.dop,
+        "speed_ms": points.speed,
+    }
+    columns["fix"][points.fix < 0] = pd.NA
+    geometry = GeometryArray(frames.points(points.lon, points.lat), crs=frames.CRS)
+    return frames.conform(gpd.GeoDataFrame(columns, geometry=geometry), frames.TRACKS)
 
 
 def without_noise(points: Points, *, max_dop: float, outliers: bool) -> tuple[Points, dict[str, int]]:
