@@ -220,6 +220,17 @@ def encode(name: str, value: Value, order: str) -> Encoded:
     raise TypeError(f"{name} cannot hold {value!r}")
 
 
+def image_description(text: str | None) -> dict[str, Any] | None:
+    """Return the image description in a text: a JSON object with MAP… keys; None where it is none."""
+    if text is None or not text.startswith("{") or '"MAP' not in text:
+        return None
+    try:
+        found: dict[str, Any] = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if any(key.startswith("MAP") for key in found) else None
+
+
 def json_comment(values: Mapping[str, Any]) -> bytes:
     """Return an object as the JSON of a UserComment, whose first eight bytes say that it is ASCII."""
     return b"ASCII\0\0\0" + json.dumps(values, allow_nan=False).encode("ascii")

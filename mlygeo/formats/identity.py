@@ -23,7 +23,6 @@ Markers: ITU-T T.81, annex B; boxes: ISO/IEC 14496-12.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import struct
 import uuid
@@ -31,6 +30,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from mlygeo.errors import FormatError
 from mlygeo.formats import jpeg as segments
+from mlygeo.formats.exif import image_description
 from mlygeo.formats.mp4_tables import file_boxes
 from mlygeo.formats.tiff import Fields
 
@@ -154,7 +154,7 @@ def of_photo(content: bytes, layout: segments.Layout | None = None) -> Identity:
 
 def given_in(description: str | None) -> str | None:
     """Return the id in the text of an image description; None if there is none."""
-    given = _described(description).get(GIVEN)
+    given = (image_description(description) or {}).get(GIVEN)
     return given if isinstance(given, str) and given else None
 
 
@@ -244,16 +244,6 @@ def _unique(tags: Fields) -> str | None:
     """Return the id in ImageUniqueID, if this package has made it; cameras write other things there."""
     text = tags.text(tags.picture.get("ImageUniqueID"))
     return str(uuid.UUID(text)) if text is not None and _MADE.fullmatch(text) else None
-
-
-def _described(text: str | None) -> dict[str, Any]:
-    if text is None or not text.startswith("{") or '"MAP' not in text:
-        return {}
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _time(tags: Fields, date: str, fraction: str) -> str | None:

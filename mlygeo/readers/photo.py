@@ -7,7 +7,6 @@ each other, or a value is understood in part, the row says so in `warning`.
 
 from __future__ import annotations
 
-import json
 import marshal
 import math
 import os
@@ -150,6 +149,7 @@ def _photo(path: str, head: Head, filesize: int) -> Photo:
         problems = (head.problem, tags.problem if tags else None, xmp.problem)
         doubts[:0] = [problem for problem in problems if problem]
     doubts += decided.doubts
+    described = text(picture.get("ImageDescription"))
     return Photo(
         path,
         None if decided.us is None else decided.us // 1000,
@@ -164,7 +164,7 @@ def _photo(path: str, head: Head, filesize: int) -> Photo:
         head.height or _size(tags, "ExifImageHeight", "ImageHeight"),
         orientation,
         _camera_uuid(tags, xmp),
-        image_description(text(picture.get("ImageDescription"))),
+        described if exif.image_description(described) is not None else None,
         decided.source,
         filesize,
         error,
@@ -564,17 +564,6 @@ def _camera_uuid(tags: Fields | None, xmp: _Xmp) -> str | None:
         lens = xmp.text("exif:LensSerialNumber", "exifEX:LensSerialNumber", "aux:LensSerialNumber")
     parts = ["".join(filter(str.isalnum, part)) for part in (body, lens) if part]
     return "_".join(filter(None, parts)) or None
-
-
-def image_description(text: str | None) -> str | None:
-    """Return the text if it is an image description: a JSON object with MAP… keys."""
-    if text is None or not text.startswith("{") or '"MAP' not in text:
-        return None
-    try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return text if any(key.startswith("MAP") for key in parsed) else None
 
 
 class _Xmp(Properties):

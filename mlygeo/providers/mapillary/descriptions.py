@@ -20,9 +20,9 @@ import numpy as np
 
 from mlygeo import frames, places, rows, store
 from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.formats import exif
 from mlygeo.formats.jpeg import read_head
 from mlygeo.formats.tiff import Fields
-from mlygeo.readers import photo
 from mlygeo.readers.cameras import CAMERAS
 from mlygeo.spatial import geodesy
 
@@ -353,11 +353,10 @@ def description_in(file: BinaryIO) -> dict[str, Any] | None:
         return None
     try:
         tags = Fields(head.exif)
-        text = photo.image_description(tags.text(tags.picture.get("ImageDescription")))
+        text = tags.text(tags.picture.get("ImageDescription"))
     except (struct.error, ArithmeticError, LookupError, ValueError):
         return None  # tags that cannot be decoded
-    found: dict[str, Any] | None = None if text is None else json.loads(text)
-    return found
+    return exif.image_description(text)
 
 
 def _plain_numbers(images: gpd.GeoDataFrame, columns: list[str]) -> pd.DataFrame:
