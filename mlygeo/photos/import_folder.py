@@ -130,11 +130,6 @@ class PhotoImport:
         self._moved: dict[str, str] = {}
         self._remembered: gpd.GeoDataFrame | None = None
 
-    @property
-    def passed_over(self) -> int:
-        """Number of pictures of other kinds."""
-        return sum(count for reason, count in self.left_out.items() if reason.startswith("pictures "))
-
     @contextlib.contextmanager
     def held(self, *, dry_run: bool) -> Iterator[None]:
         """
@@ -172,7 +167,7 @@ class PhotoImport:
         """
         import pandas as pd
 
-        from mlygeo.readers.photos import find_photos, read_photos
+        from mlygeo.readers.photos import find_photos, other_pictures, read_photos
         from mlygeo.spatial.ordering import natural_ranks
 
         places = self.root if self.files is None else self.files
@@ -204,7 +199,8 @@ class PhotoImport:
             )
             parts.append(fresh if stored is None or not len(stored) else self._followed(fresh, stored, used))
         if not parts:
-            others = f" ({self.passed_over} pictures of other kinds)" if self.passed_over else ""
+            number = other_pictures(self.left_out)
+            others = f" ({number} pictures of other kinds)" if number else ""
             raise FileError(f"there is no photo in {self.root}{others}", hint="JPEG files are taken")
         photos = joined(parts)
         photos["folder"] = pd.Series([os.path.dirname(path) for path in photos["first_path"]], dtype="str")  # noqa: PTH120

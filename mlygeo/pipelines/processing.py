@@ -417,7 +417,7 @@ def _of_videos_alone(each: ImportPaths, videos: gpd.GeoDataFrame | None, *, writ
         if not each.whole:
             rows = _with_others(rows, each.base / descriptions().file)
         files.append(descriptions().write(rows, each.base))
-    summary = steps.summary_of(images, passed_over=0, files=files)
+    summary = steps.summary_of(images, files=files)
     headline = f"there is no photo and no video to process in {each.root}"
     return Job(lambda: images, summary, headline, lambda _: files, [])
 
@@ -450,7 +450,7 @@ def _with_videos(
         lines += [f"  {path}: {reason}" for path, reason in failed.items()]
     if each.left_out:
         lines.append(f"left out: {tally(each.left_out)}")
-    summary["left_out"] = dict(Counter(summary.get("left_out") or {}) + each.left_out)
+    summary["left_out"] = dict(Counter(summary["left_out"]) + each.left_out)
     if summary["photos"] or not lines:
         lines = [job.headline, *lines]
     elif summary["files"]:
@@ -468,16 +468,15 @@ def _together(jobs: list[Job[gpd.GeoDataFrame]]) -> Job[gpd.GeoDataFrame]:
         frame.attrs = {}
     images = joined([frame for frame in frames if len(frame)] or frames[:1])
     files = [file for job in jobs for file in job.write(Path())]
-    passed_over = sum(job.summary["pictures_of_other_kinds"] for job in jobs)
     failed = [name for job in jobs for name in job.failed]
     left_out: Counter[str] = Counter()
     for job in jobs:
-        left_out += Counter(job.summary.get("left_out") or {})
+        left_out += Counter(job.summary["left_out"])
+    images.attrs["left_out"] = dict(left_out)
     written = sum(job.summary["exif_written"] for job in jobs)
-    summary = steps.summary_of(images, passed_over=passed_over, files=files, written=written) | {
+    summary = steps.summary_of(images, files=files, written=written) | {
         "failed": len(failed),
         "failed_files": {path: error for job in jobs for path, error in job.summary["failed_files"].items()},
-        "left_out": dict(left_out),
         "videos": sum(job.summary.get("videos", 0) for job in jobs),
     }
     return Job(lambda: images, summary, "\n".join(job.headline for job in jobs), lambda _: files, failed)
@@ -669,7 +668,7 @@ def run_units(
         if not run.files:
             run.save(images)
     images.attrs["left_out"] = place.left_out
-    summary = steps.summary_of(images, passed_over=place.passed_over, files=run.files, written=len(run.written))
+    summary = steps.summary_of(images, files=run.files, written=len(run.written))
     said, failed = steps.headline(summary), list(summary["failed_files"])
     return Job(lambda: images, summary, said, lambda _: run.files, failed)
 

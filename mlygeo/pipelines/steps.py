@@ -53,8 +53,6 @@ FILES_SHOWN = 5
 ZONELESS = ("clock", "filename")
 """Sources of times that have no offset from UTC; `local` is the same, taken as local time."""
 
-OTHER_PICTURES = "pictures of other kinds"
-
 _KINDS = tuple(
     (re.compile(pattern), kind)
     for pattern, kind in (
@@ -535,20 +533,9 @@ def problems_of(texts: pd.Series) -> dict[str, int]:
     return {str(kind): int(count) for kind, count in kinds.value_counts().items()}
 
 
-def left_out_of(images: gpd.GeoDataFrame, passed_over: int = 0) -> dict[str, int]:
-    """
-    Return the reasons for what was left out when images were read, and how much.
-
-    Parameters
-    ----------
-    images
-        From `read_photos`: `attrs["left_out"]` are reasons and counts.
-    passed_over
-        Number of pictures of other kinds, where that does not say it.
-    """
-    known = {str(reason): int(count) for reason, count in (images.attrs.get("left_out") or {}).items() if count}
-    are_known = OTHER_PICTURES in known or any(reason.startswith("pictures ") for reason in known)
-    return known if are_known or not passed_over else {OTHER_PICTURES: passed_over, **known}
+def left_out_of(images: gpd.GeoDataFrame) -> dict[str, int]:
+    """Return the reasons for what was left out when images were read (`attrs["left_out"]`), and how much."""
+    return {str(reason): int(count) for reason, count in (images.attrs.get("left_out") or {}).items() if count}
 
 
 def doubts(summary: dict[str, Any], *, column: str = "problem") -> list[str]:
@@ -568,23 +555,23 @@ def doubts(summary: dict[str, Any], *, column: str = "problem") -> list[str]:
     return lines
 
 
-def summary_of(images: gpd.GeoDataFrame, *, passed_over: int, files: list[Path], written: int = 0) -> dict[str, Any]:
+def summary_of(images: gpd.GeoDataFrame, *, files: list[Path], written: int = 0) -> dict[str, Any]:
     """
     Return the summary of a run, JSON; an uploaded photo counts as uploaded, not as failed.
 
     Parameters
     ----------
     images
-        The frame of the run.
-    passed_over
-        Number of pictures of other kinds.
+        The frame of the run, with `attrs["left_out"]`.
     files
         The written files.
     written
         Number of photos into which this run has written tags.
     """
+    from mlygeo.readers.photos import other_pictures
     from mlygeo.spatial.sequences import summarise
 
+    left_out = left_out_of(images)
     uploaded = images["uploaded"].to_numpy(dtype=bool)
     errors = images.loc[~uploaded, "error"].dropna()
     ready = images["error"].isna() & ~images["is_duplicate"]
@@ -598,13 +585,13 @@ def summary_of(images: gpd.GeoDataFrame, *, passed_over: int, files: list[Path],
         "failed": len(errors),
         "reasons": {str(kind): int(count) for kind, count in kinds.items()},
         "problems": problems_of(images["problem"]),
-        "left_out": left_out_of(images, passed_over),
+        "left_out": left_out,
         "without_time_zone": int(without_zone(images).sum()),
         "sequences": 0 if sequences is None else len(sequences),
         "length_m": 0.0 if sequences is None else round(float(sequences["length_m"].fillna(0).sum()), 1),
         "exif_written": written,
         "warnings": int(images["warning"].notna().sum()) if "warning" in images.columns else 0,
-        "pictures_of_other_kinds": passed_over,
+        "pictures_of_other_kinds": other_pictures(left_out),
         "failed_files": failures(images[~uploaded]),
         "files": [str(file) for file in files],
         "version": version(),

@@ -29,7 +29,7 @@ from mlygeo.readers import photo
 from mlygeo.readers.photo import Photo, receive, send
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     import geopandas as gpd
     import pyarrow as pa
@@ -199,6 +199,11 @@ def find_photos(
             elif name.endswith(OTHER_PICTURES):
                 _count(left_out, f"pictures {os.path.splitext(name)[1]}")  # noqa: PTH122 - many paths
     return list(paths), dict(sorted(left_out.items()))
+
+
+def other_pictures(left_out: Mapping[str, int]) -> int:
+    """Return how many pictures of other kinds are among what `find_photos` left out."""
+    return sum(count for reason, count in left_out.items() if reason.startswith("pictures "))
 
 
 def in_local_time(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
