@@ -331,22 +331,26 @@ def _unsteady(read: _Read, time: Times, kept: Flags | None) -> list[str]:
     import pyarrow.compute as pc
 
     moving = pc.not_equal(read.kind, "waypoint").to_numpy(zero_copy_only=False)
-    lon, lat, recording, moving = (
-        column if kept is None else column[kept] for column in (read.lon, read.lat, read.recording, moving)
-    )
+    lon, lat = (column if kept is None else column[kept] for column in (read.lon, read.lat))
+    recording, moving = (column if kept is None else column[kept] for column in (read.recording, moving))
     rows = np.flatnonzero(~np.isnat(time) & moving)
     problems = []
     step_us, same = np.diff(time[rows]).astype("int64"), np.diff(recording[rows]) == 0
     back = same & (step_us < 0)
-    # Tables that begin with the newest point are in order, too.
-    mixed = np.isin(recording[rows[1:]], np.unique(recording[rows[1:]][same & (step_us > 0)]))
-    if count := int((back & mixed).sum()):
-        problems.append(f"{_counted(count, 'time')} earlier than that of the point before")
-    rows = rows[np.lexsort((time[rows], recording[rows]))]
-    step_s, same = np.diff(time[rows]).astype("int64") / 1e6, np.diff(recording[rows]) == 0
-    at, to = rows[:-1][same], rows[1:][same]
+    if back.any():
+        # Tables that begin with the newest point are in order, too.
+        mixed = np.isin(recording[rows[1:]], np.unique(recording[rows[1:]][same & (step_us > 0)]))
+        if count := int((back & mixed).sum()):
+            problems.append(f"{_counted(count, 'time')} earlier than that of the point before")
+    if back.any() or (np.diff(recording[rows]) < 0).any():
+        rows = rows[np.lexsort((time[rows], recording[rows]))]
+        step_us, same = np.diff(time[rows]).astype("int64"), np.diff(recording[rows]) == 0
+    # A degree is at most 111.7 km, so that of nearly all steps this tells that they are no leap.
+    degrees = np.abs(np.diff(lon[rows])) + np.abs(np.diff(lat[rows]))
+    steps = np.flatnonzero(same & (degrees > _LEAP_M / 111_700))
+    at, to = rows[steps], rows[steps + 1]
     far_m = geodesy.lengths(lon[at], lat[at], lon[to], lat[to])
-    if count := int(((far_m > _LEAP_M) & (far_m > _FASTEST_M_S * step_s[same])).sum()):
+    if count := int(((far_m > _LEAP_M) & (far_m > _FASTEST_M_S * step_us[steps] / 1e6)).sum()):
         problems.append(f"{_counted(count, 'leap')} between points at over {_FASTEST_M_S} m/s")
     return problems
 
