@@ -226,3 +226,16 @@ def test_frames_that_are_right_cost_nothing(images):
     assert frames.check(many, frames.IMAGES) is many
     with at_most(10_000), little_memory(500_000):  # a look at the rows would need a mask of a million bytes
         frames.check(many, frames.IMAGES)
+
+
+def test_what_columns_say_is_joined_row_by_row():
+    one = pd.Series(["a", None, "b; c", None], dtype="str")
+    other = np.array([None, "d", "e", None], dtype=object)
+    assert frames.phrases(one, other).tolist() == ["a", "d", "b; c; e", None]
+    frame = gpd.GeoDataFrame({"warning": one}, geometry=[None] * 4, index=[3, 2, 1, 0])
+    frame["warning"] = one.to_numpy()
+    assert frames.with_phrases(frame, "warning", other)["warning"].fillna("").tolist() == ["a", "d", "b; c; e", ""]
+    made = frames.with_phrases(frame, "problem", other)["problem"]
+    assert made.dtype == "str"
+    assert made.index.tolist() == [3, 2, 1, 0]
+    assert made.fillna("").tolist() == ["", "d", "e", ""]
