@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from mlygeo.errors import InputError
-from mlygeo.readers.cameras import CAMERAS, GeotagSource
+from mlygeo.readers.cameras import CAMERAS, FILE_TYPES, GeotagSource
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -47,8 +47,6 @@ KEYS = frozenset(
      "interpolation_use_gpx_start_time"}
 )  # fmt: skip
 """Keys of a source as a JSON object (mapillary_tools 0.14.7, geotag/options.py)."""
-
-FILE_TYPES = frozenset({"image", "video", "zip", *(name for camera in CAMERAS.values() for name in camera.older_names)})
 
 
 class Pattern(str):
@@ -155,7 +153,7 @@ def _of_object(given: Mapping[str, Any], option: str) -> Source:
         hint = 'such as {"source": "gpx", "source_path": "x.gpx"}'
         raise InputError(f"a source in `{option}` has no name", hint=hint)
     types = value("filetypes", list, tuple)
-    if types is not None and (wrong := sorted({str(each) for each in types} - FILE_TYPES)):
+    if types is not None and (wrong := sorted({str(each) for each in types} - {*FILE_TYPES})):
         raise InputError(f"{wrong[0]!r} is no type of file", hint=f"one of {', '.join(sorted(FILE_TYPES))}")
     value("num_processes", int)  # it changes nothing but the speed
     path, pattern = value("source_path", str, os.PathLike), value("pattern", str)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.places import several
-from mlygeo.readers.cameras import CAMERAS
+from mlygeo.readers.cameras import FILE_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from mlygeo.uploads.videos import GivenTrack
 
 log = logging.getLogger("mlygeo.uploads")
-
-TYPES = ("image", "zip", "video", *sorted(name for camera in CAMERAS.values() for name in camera.older_names))
 
 IMAGE = "image"
 
@@ -488,11 +486,11 @@ def named(text: Any) -> frozenset[str]:
         If a type is unknown.
     """
     if text is None:
-        return frozenset(TYPES)
+        return frozenset(FILE_TYPES)
     words = text.split(",") if isinstance(text, str) else [str(word) for word in text]
     types = frozenset(word.strip().lower() for word in words)
-    if unknown := sorted(types - {*TYPES}):
-        raise InputError(f"{unknown[0]!r} is no type of file", hint=f"`file_types` takes {', '.join(TYPES)}")
+    if unknown := sorted(types - {*FILE_TYPES}):
+        raise InputError(f"{unknown[0]!r} is no type of file", hint=f"`file_types` takes {', '.join(FILE_TYPES)}")
     return types
 
 

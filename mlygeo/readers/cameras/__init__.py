@@ -59,6 +59,9 @@ CAMERAS: dict[Telemetry, Camera] = {
 }
 """The cameras by name, in the order in which a video is searched for their telemetry."""
 
+FILE_TYPES = ("image", "zip", "video", *sorted(name for camera in CAMERAS.values() for name in camera.older_names))
+"""Types of files that an upload takes and a source of positions is for, as mapillary_tools calls them."""
+
 VIDEO_SOURCES: dict[str, Telemetry] = {
     camera.geotag_source: name for name, camera in CAMERAS.items() if camera.geotag_source is not None
 }
