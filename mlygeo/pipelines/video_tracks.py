@@ -37,9 +37,6 @@ NO_POSITIONS = "MapillaryVideoGPSNotFoundError"
 TRY_ON = frozenset({NO_POSITIONS, "MapillaryExiftoolNotFoundError", "MapillaryExifToolXMLNotFoundError"})
 """Types of error after which the next source is tried (mapillary_tools 0.14.7, geotag/factory.py)."""
 
-AHEAD_S = 1.0
-"""Seconds for which a track is taken on outside its ends."""
-
 
 @dataclass(frozen=True)
 class VideoOptions:
@@ -234,7 +231,8 @@ def _of_log(video: Path, source: Source, options: VideoOptions) -> tuple[gpd.Geo
     import numpy as np
 
     from mlygeo.readers.tracks import read_track
-    from mlygeo.readers.video import video_info
+    from mlygeo.readers.video import gps_start_s, video_info
+    from mlygeo.spatial.geotag import MAX_EXTRAPOLATION_S
     from mlygeo.spatial.track import lines
 
     path = _log_of(video, source)
@@ -258,11 +256,10 @@ def _of_log(video: Path, source: Source, options: VideoOptions) -> tuple[gpd.Geo
     if not len(track):
         raise _FailedError(f"{path.name} has no point with a time", "MapillaryGPXEmptyError")
     times_s = track["time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
-    gps = own is not None and bool(own.attrs["gps_time"]) and len(own) > 0
-    start_s = None if info is None or info.start_time is None else info.start_time.timestamp()
-    if own is not None and gps:
-        known = own["time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
-        start_s = float(np.median(known - own["video_time_s"].to_numpy()))
+    gps_s = None if own is None else gps_start_s(own)
+    start_s = gps_s
+    if start_s is None and info is not None and info.start_time is not None:
+        start_s = info.start_time.timestamp()
     begins = options.use_gps_start_time if source.use_gps_start_time is None else source.use_gps_start_time
     if begins or start_s is None:
         if not begins:
@@ -272,14 +269,15 @@ def _of_log(video: Path, source: Source, options: VideoOptions) -> tuple[gpd.Geo
     lasts_s = math.inf if own is None or not len(own) else float(own["video_time_s"].max())
     if info is not None and math.isfinite(info.duration_s):
         lasts_s = info.duration_s
-    if times_s[0] > start_s + lasts_s + AHEAD_S or times_s[-1] < start_s - AHEAD_S:
+    if times_s[0] > start_s + lasts_s + MAX_EXTRAPOLATION_S or times_s[-1] < start_s - MAX_EXTRAPOLATION_S:
+        how = "" if gps_s is None else " by its GPS"
         raise _FailedError(
             f"{path.name} is of {_moment(times_s[0])} to {_moment(times_s[-1])}, and the video begins at"
-            f" {_moment(start_s)}{' by its GPS' if gps else ''}; `use_gps_start_time` takes them to begin together",
+            f" {_moment(start_s)}{how}; `use_gps_start_time` takes them to begin together",
             "MapillaryOutsideGPXTrackError",
         )
     track = track.assign(video_time_s=times_s - start_s)
-    inside = (track["video_time_s"] >= -AHEAD_S) & (track["video_time_s"] <= lasts_s + AHEAD_S)
+    inside = track["video_time_s"].between(-MAX_EXTRAPOLATION_S, lasts_s + MAX_EXTRAPOLATION_S)
     first, last = int(inside.argmax()), len(inside) - 1 - int(inside[::-1].argmax())
     # A point more at either end, so that all of the video lies between two.
     track = track.iloc[max(first - 1, 0) : last + 2] if inside.any() else _around(track)

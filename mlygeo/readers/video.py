@@ -168,6 +168,24 @@ def read_video(
     return tracks
 
 
+def gps_start_s(track: gpd.GeoDataFrame) -> float | None:
+    """
+    Return when a video began by the times of the GPS in it, seconds since 1970; None where it has none.
+
+    It is the median over all points, which corrects the late first fix of some cameras.
+
+    Parameters
+    ----------
+    track
+        From `read_video`.
+    """
+    timed = track[track["time"].notna()] if track.attrs["gps_time"] else track[:0]
+    if not len(timed):
+        return None
+    gps_s = timed["time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
+    return float(np.median(gps_s - timed["video_time_s"].to_numpy()))
+
+
 def video_info(path: str | os.PathLike[str]) -> VideoInfo:
     """
     Return the facts in the headers of a video.

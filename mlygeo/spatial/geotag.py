@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("mlygeo.spatial.geotag")
 
 MAX_EXTRAPOLATION_S = 1.0
+"""Seconds outside a track for which its end is extended."""
 
 MAX_TIME_DELTA_S = 1.0
 

@@ -31,7 +31,7 @@ from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import camm, mp4, positions, times
 from mlygeo.formats.mp4_writer import NewTrack, Spliced, length_of, with_track
 from mlygeo.readers.cameras.positions import Points
-from mlygeo.readers.video import read_video, video_info
+from mlygeo.readers.video import gps_start_s, read_video, video_info
 from mlygeo.spatial import geodesy
 from mlygeo.spatial.checks import MAX_SPEED_KMH
 from mlygeo.spatial.track import lines
@@ -381,10 +381,8 @@ def _on_track(path: Path, given: GivenTrack) -> Recipe:
         with contextlib.suppress(FormatError):
             own = read_video(path)
             make, model = own.attrs["make"] or make, own.attrs["model"] or model
-            points = _points(own)
-            ahead = points.epoch_s - points.video_s
-            if np.isfinite(ahead).any():
-                start_us = round(float(np.nanmedian(ahead)) * times.SECOND_US)
+            start_s = gps_start_s(own)
+            start_us = None if start_s is None else round(start_s * times.SECOND_US)
     created_us = None
     if start_us is None:
         start_us = created_us = _creation_time(path, info.start_time, make)

@@ -14,6 +14,7 @@ from mlygeo.formats import mp4
 from mlygeo.formats.timeline import Timeline
 from mlygeo.readers import video as telemetry
 from mlygeo.spatial import geodesy
+from mlygeo.spatial.geotag import MAX_EXTRAPOLATION_S
 from mlygeo.spatial.track import Line, Tracks, lines, locate
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Flags, Floats, Whole
 
 INTERVAL_S = 2.0
-
-MAX_EXTRAPOLATION_S = 1.0
-"""Seconds outside the track for which its end is extended."""
 
 STEADY_S = 1.0
 """Seconds by which the time of the GPS may drift against the video's if both run at the same pace."""
@@ -189,14 +187,8 @@ class Clip:
     @property
     def gps_ms(self) -> int | None:
         """When it began by the times of the GPS, milliseconds since 1970; None where there are none."""
-        track = self.track
-        if track is None or not track["time"].notna().any():
-            return None
-        if not track.attrs["gps_time"] and self.info.start_time is not None:
-            return None  # counted from the creation time
-        timed = track[track["time"].notna()]
-        ahead_s = timed["time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6 - timed["video_time_s"]
-        return round(float(np.median(ahead_s)) * 1000)
+        start_s = None if self.track is None else telemetry.gps_start_s(self.track)
+        return None if start_s is None else round(start_s * 1000)
 
 
 def clip_of(video: Path) -> Clip:
