@@ -108,8 +108,9 @@ def download(
         A selection or images frame, or its file; a list of ids, or a file of one; or ids.
     region
         A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon
-        file or a shapely polygon: all images in it. Beside a list it is not asked, and with a
-        user it narrows the search.
+        file or a shapely polygon: all images in it. Beside a frame, ids, sequences or a user it
+        narrows these to the images in it. Where a frame does not tell where they are, the
+        service does, or the region's tiles if an option of tiles is given.
     output
         Folder for the pictures. Default: seqdir of the configuration file, else "downloads".
     imgid_file
@@ -327,7 +328,7 @@ class Task:
             session = _Lazy(stack, lambda: self._session(threading.Event()))
             known = (self.folder / places.STATE_FOLDER / LEDGER_FILE).is_file()
             ledger = stack.enter_context(Ledger(self.folder)) if known else None
-            asks_tiles = sources.is_region_alone and not sources.retry_failed
+            asks_tiles = sources.asks_tiles and not sources.retry_failed
             if asks_tiles and sources.place is not None and (plan := sources.fetching(sources.place).plan()).missing:
                 text = f"{plan}; which images there are is known once the tiles are here; nothing was fetched"
                 return Job(_no_transfers, {"tiles_to_fetch": len(plan.missing), "version": version()}, text)
@@ -417,7 +418,7 @@ class Task:
         summary = {
             "folder": str(self.folder),
             "source": wanted.source,
-            "images": len(wanted.ids),
+            **wanted.facts,
             "there": there,
             "found": outcome.found,
             "fetched": outcome.fetched,
@@ -436,6 +437,7 @@ class Task:
         parts += [f"{len(outcome.gone):,} gone"] * bool(outcome.gone)
         parts += [f"{len(outcome.failed):,} failed"] * bool(outcome.failed)
         headline = f"{counted(len(wanted.ids), 'image')} of {wanted.source}: {', '.join(parts)}; in {self.folder}"
+        headline += wanted.remark
         if outcome.failed:
             number, reason = next(iter(sorted(outcome.failed.items())))
             headline += f"\n{number}: {reason}\n`retry_failed=True` takes up those that failed"
@@ -460,7 +462,7 @@ class Task:
         expected, free = todo * (mean_bytes or TYPICAL_BYTES[form.size]), _free(self.folder)
         seconds = max(todo * SECONDS_A_PICTURE / workers, calls / (records.images_a_minute / 60))
         summary = {
-            "images": len(wanted.ids),
+            **wanted.facts,
             "there": int((states == ledger.THERE).sum()),
             "gone": int((states == ledger.GONE).sum()),
             "to_fetch": todo,
@@ -478,7 +480,7 @@ class Task:
             f"{counted(len(wanted.ids), 'image')} of {wanted.source}: {summary['there']:,} there, {todo:,} to fetch, "
             f"in {counted(calls, 'request')} for metadata (the limit is {records.images_a_minute:,} a minute) and "
             f"{counted(todo, 'request')} for pictures; about {_in_units(expected)} and {_duration(seconds)} with "
-            f"{counted(workers, 'worker')}; {_in_units(free)} are free"
+            f"{counted(workers, 'worker')}; {_in_units(free)} are free{wanted.remark}"
         )
         if not summary["fits"]:
             headline += f", which does not leave the {room:g} GB of `required_disk_space`"
@@ -500,8 +502,8 @@ class _Lazy:
 
 def _nothing(wanted: Wanted) -> Job[pd.DataFrame]:
     """Return the job of an empty list: it downloads nothing, and never all images."""
-    summary = {"images": 0, "source": wanted.source, "warnings": wanted.warnings, "version": version()}
-    text = f"no image to download: {wanted.source} names none"
+    summary = {**wanted.facts, "source": wanted.source, "warnings": wanted.warnings, "version": version()}
+    text = f"no image to download: {wanted.source} names none{wanted.remark}"
     return Job(_no_transfers, summary, text, failed=list(wanted.warnings))
 
 
