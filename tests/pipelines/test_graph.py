@@ -437,8 +437,9 @@ class TestCounts:
 
     def test_of_sequences(self, rich, monkeypatch):
         monkeypatch.setenv("MLYGEO_NO_PROGRESS", "1")
-        odd = rich["sequence_id"].where(rich.index != rich.index[0], "#!")
-        creator = rich["creator_id"].iloc[0]
+        odd = rich["sequence_id"].where(rich.index != rich.index[0], "an odd id")
         with serve(rich.assign(sequence_id=odd), token=TOKEN) as without:
-            summary = mlygeo.find_sequences(f"user_{creator}", service=service_of(without)).attrs["summary"]
+            summary = mlygeo.find_sequences(rich["creator_username"].iloc[0], service=service_of(without)).attrs[
+                "summary"
+            ]
         assert summary["left_out"] == {"sequences with an odd id, from the list": 1}
