@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo import places
 from mlygeo.errors import FileError, RegionError
+from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, body_of, counted, public, version
 from mlygeo.pipelines.options import Access, Downloading, Filters, PictureForm, TileOptions
 
@@ -55,15 +56,23 @@ SECONDS_A_PICTURE = 0.5
 """Seconds from request to file over an ordinary connection, for estimates."""
 
 
+NOT_FOR_TILES = (
+    "images", "output", "imgid_file", "sequence", "sequence_file", "user", "retry_failed", "size", "layout", "exif",
+    "computed", "quality", "format", "max_images", "workers", "num_retries", "failed_imgid_file",
+    "required_disk_space", "pano", "since", "until", "creator", "organization", "min_quality",
+)  # fmt: skip
+"""Options that have no effect where only tiles are fetched."""
+
+
 @public
 def download(
     images: FrameLike | int | str | Iterable[FrameLike | int | str] | None = None,
     *,
     region: RegionLike | None = None,
     output: PathLike | None = None,
-    imgid_file: PathLike | None = None,
+    imgid_file: PathLike | Iterable[PathLike] | None = None,
     sequence: str | Iterable[str] | None = None,
-    sequence_file: PathLike | None = None,
+    sequence_file: PathLike | Iterable[PathLike] | None = None,
     user: str | None = None,
     retry_failed: bool = False,
     size: Size = "original",
@@ -86,7 +95,7 @@ def download(
     creator: int | str | Iterable[int | str] | None = None,
     organization: int | str | Iterable[int | str] | None = None,
     min_quality: float | None = None,
-    tile_list_file: PathLike | None = None,
+    tile_list_file: PathLike | Iterable[PathLike] | None = None,
     tile_cache: PathLike | None = None,
     max_age: float | None = None,
     token: str | None = None,
@@ -114,11 +123,12 @@ def download(
     output
         Folder for the pictures. Default: seqdir of the configuration file, else "downloads".
     imgid_file
-        File of image ids: text with comments from "#" on, or JSON with mapillary_img_id.
+        File of image ids: text with comments from "#" on, or JSON with mapillary_img_id; may be
+        given several times.
     sequence
         All images of this sequence (id); may be given several times. With ids, those of them in it.
     sequence_file
-        File of sequence ids, one a line, as find-sequences writes it.
+        File of sequence ids, one a line, as find-sequences writes it; may be given several times.
     user
         All images of the user with this name.
     retry_failed
@@ -148,7 +158,8 @@ def download(
     min_quality
         Take images of a frame or region of at least this quality score, 0 to 1.
     tile_list_file
-        Work only on the tiles of the region named in this file, a cache file name a line.
+        Work only on the tiles of the region named in this file, a cache file name a line; may be
+        given several times.
     tile_cache
         Folder of the tile cache, for regions. Default: the configuration file's, else the user's
         cache folder.
@@ -181,6 +192,7 @@ def download(
 
     place, config = regions.settle(region)
     if tiles_only:
+        of_no_use(NOT_FOR_TILES, "with `tiles_only`")
         from mlygeo.pipelines.inputs import NO_REGION
         from mlygeo.pipelines.region import tiles
 
@@ -195,12 +207,6 @@ def download(
             workers=TILE_WORKERS,
             tiles_only=True,
             dry_run=dry_run,
-            pano=pano,
-            since=since,
-            until=until,
-            creator=creator,
-            organization=organization,
-            min_quality=min_quality,
             token=token,
             token_file=token_file,
             service=service,

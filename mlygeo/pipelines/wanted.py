@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mlygeo import places
 from mlygeo.errors import InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.inputs import Fetching
@@ -315,9 +316,10 @@ class Sources:
             part, filtered = _of_frame(word, self.conditions, keys, placed=self.place is not None)
             parts.append(part)
             left_out[FILTERED] = np.concatenate([left_out.get(FILTERED, filtered[:0]), filtered])
-        if self.imgid_file is not None:
-            ids = id_lists.listed_ids(self.imgid_file, keys=keys)
-            parts.append(Listed.unplaced(ids, Path(self.imgid_file).name))
+        parts += [
+            Listed.unplaced(id_lists.listed_ids(file, keys=keys), Path(file).name)
+            for file in places.several(self.imgid_file)
+        ]
         everything = np.concatenate([part.ids for part in parts]) if parts else keys.array(())
         ids = id_lists.distinct(everything)
         if FILTERED in left_out:  # one frame may have what another leaves out
@@ -384,8 +386,8 @@ class Sources:
             return None
         given = [self.sequence] if isinstance(self.sequence, str) else list(self.sequence or ())
         found = id_lists.checked_sequences(map(str, given), where="`sequence`")
-        if self.sequence_file is not None:
-            found += id_lists.read_sequences(self.sequence_file)
+        for file in places.several(self.sequence_file):
+            found += id_lists.read_sequences(file)
         return list(dict.fromkeys(found))
 
     def _along(self, sequences: list[str], session: Session) -> Wanted:

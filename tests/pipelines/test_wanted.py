@@ -426,3 +426,37 @@ def test_a_search_takes_times_to_the_millisecond(server, images, tmp_path):
     since = of_creator["captured_at"].sort_values().iloc[len(of_creator) // 2]
     expected = (of_creator["captured_at"] >= since).sum()
     assert wanted(server, user=f"user_{creator}", since=since.isoformat(), output=tmp_path) == expected
+
+
+def test_lists_of_tiles_are_told_of_name_by_name(server, images, tmp_path):
+    names = sorted(path.name.removesuffix(".mvt") for path in CACHE.iterdir() if "_14" in path.name)
+    here, there = tmp_path / "here.txt", tmp_path / "there.txt"
+    here.write_text(f"{names[0]}\nmly1_public_1_1_14\n")
+    there.write_text(f"{names[0]}\n{names[1]}.mvt\nmly1_public_1_2_14\n")
+    found = mlygeo.tiles(
+        CONFIG, tile_cache=CACHE, tile_list_file=[here, there], tiles_only=True, service=service_of(server)
+    )
+    summary = found.attrs["summary"]
+    assert (summary["asked"], summary["tiles"], summary["cached"]) == (4, 2, 2)
+    assert summary["left_out"] == {"listed, and no tiles of the region": 2}
+    assert summary["not_tiles"] == ["mly1_public_1_1_14", "mly1_public_1_2_14"]
+    summary = mlygeo.tiles(CONFIG, tile_cache=CACHE, tile_list_file=here, service=service_of(server)).attrs["summary"]
+    assert (summary["tiles"]["asked"], summary["tiles"]["tiles"]) == (2, 1)
+    assert summary["tiles"]["not_tiles"] == ["mly1_public_1_1_14"]
+
+
+def test_lists_of_several_files_are_all_read(server, images, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    ids = images["id"].tolist()
+    for number in range(3):
+        (tmp_path / f"{number}.txt").write_text("".join(f"{key}\n" for key in ids[number * 2 : number * 2 + 2]))
+    command = "download --imgid-file 0.txt --imgid-file 1.txt 2.txt --size 256 --required-disk-space 0 -o p --json"
+    status, out, err = run(monkeypatch, capsys, server, command)
+    assert status == 0, err
+    assert json.loads(out)["fetched"] == 6
+    first, second = images["sequence_id"].unique()[:2]
+    (tmp_path / "s1.txt").write_text(f"{first}\n")
+    (tmp_path / "s2.txt").write_text(f"{second}\n")
+    files = [tmp_path / "s1.txt", tmp_path / "s2.txt"]
+    expected = images["sequence_id"].isin([first, second]).sum()
+    assert wanted(server, sequence_file=files, output=tmp_path / "q") == expected
