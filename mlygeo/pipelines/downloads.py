@@ -417,6 +417,7 @@ class Task:
         import numpy as np
 
         from mlygeo.downloads import ledger
+        from mlygeo.pipelines import provenance
 
         form = self.requested.form
         there = int((~todo & (states == ledger.THERE)).sum())
@@ -436,7 +437,9 @@ class Task:
             "format": form.format,
             "layout": form.layout,
             "warnings": wanted.warnings,
+            **self.sources.facts,
             "attribution": [self.sources.access.provider.attribution],
+            "date": provenance.today(),
             "version": version(),
         }
         parts = [f"{outcome.fetched:,} fetched ({_in_units(outcome.bytes)})", f"{there + outcome.found:,} were there"]
@@ -480,6 +483,7 @@ class Task:
             "required_disk_space_gb": room,
             "fits": free - expected >= room * GB,
             "warnings": wanted.warnings,
+            **self.sources.facts,
             "version": version(),
         }
         headline = (

@@ -150,14 +150,11 @@ def _kind(frame: gpd.GeoDataFrame) -> str:
 
 
 def attribution(layers: list[Layer]) -> list[str]:
-    """Return the attribution of the layers' data; for frames without one, that of the usual source of their kind."""
+    """Return the attribution of the layers' data; edges of OpenStreetMap are known by their columns, too."""
     sources: dict[str, None] = {}
     for layer in layers:
         sources.update(dict.fromkeys(layer.frame.attrs.get("attribution", [])))
         columns = set(layer.frame.columns)
-        local = "path" in columns and not ({"id"} & columns and layer.frame["id"].notna().any())
-        if layer.kind in {"images", "selection", "coverage", "gaps", "sequences"} and not local:
-            sources.setdefault(frames.MAPILLARY)
         if {"highway", "osmid"} & columns:
             sources.setdefault(frames.OPENSTREETMAP)
     return list(sources)
