@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import mlygeo
 from mlygeo import cli, frames, store
 from mlygeo.errors import FrameError, InputError, RegionError
-from mlygeo.store import atomic
+from mlygeo.store.atomic import clear_leftovers
 
 CONFIG = STUTTGART / "stuttgart_config.json"
 EDGES = STUTTGART / "stuttgart_osm_edges.gpkg"
@@ -272,7 +272,7 @@ def test_what_killed_runs_left_is_removed(capsys, tmp_path):
     with store.atomic(tmp_path / "other.parquet") as temporary:
         alive = temporary.parent
         temporary.write_text("whole")
-        atomic.clear_leftovers(tmp_path)
+        clear_leftovers(tmp_path)
         assert alive.is_dir()
         assert sorted(tmp_path.glob(".*.part")) == sorted([alive, strange])
     assert run(capsys, "select", *COMMON, "--interval", 50, "--srid", 25832, "-o", tmp_path)[0] == 0
