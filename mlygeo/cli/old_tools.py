@@ -308,6 +308,13 @@ def _mapillary_tools(words: list[str]) -> list[str]:
     return [*said, *paths]
 
 
+def _jpg_download(words: list[str]) -> list[str]:
+    """mapillary_jpg_download.py, of percept-vsvi-filter, which left 100 GB of the disk free by default."""
+    if "--tiles-only" in words or any(word.startswith("--required-disk-space") for word in words):
+        return words
+    return ["--required-disk-space", "100", *words]
+
+
 def _sequence_downloader(words: list[str]) -> list[str]:
     """sequence_downloader.py SEQUENCE [-i ID...] [--image-file FILE] [-q QUALITY]."""
     options, free = _split(words, {"-q": "--quality"}, many=("-i", "--images"))
@@ -350,6 +357,7 @@ def _download_images(words: list[str]) -> list[str]:
 
 
 COMMANDS: dict[str, Callable[[list[str]], list[str]]] = {
+    "mapillary-jpg-download": _jpg_download,
     "sequence-downloader": _sequence_downloader,
     "batch-downloader": _batch_downloader,
     "mapillary-download": _mapillary_download,
