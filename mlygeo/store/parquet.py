@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
     import numpy.typing as npt
+    from pyproj import CRS
 
     from mlygeo.arrays import Flags, Floats, Rows
 
@@ -461,16 +462,21 @@ def coordinates(geometry: pa.ChunkedArray, path: Path) -> tuple[Floats, Floats]:
     return np.concatenate([np.empty(0), *(x for x, _ in parts)]), np.concatenate([np.empty(0), *(y for _, y in parts)])
 
 
-def to_lonlat(x: Floats, y: Floats, column: dict[str, Any], path: Path) -> tuple[Floats, Floats]:
-    """Return coordinates in the CRS of a geometry column as degrees, NaN where that is impossible."""
-    crs = column.get("crs", "OGC:CRS84")
-    if _is_lonlat(crs):
-        return x, y
-    if crs is None:
+def crs_of(column: dict[str, Any], path: Path) -> CRS:
+    """Return the CRS of a geometry column; FormatError where it has none."""
+    known: CRS | None = _crs_of(column.get("crs", "OGC:CRS84"))
+    if known is None:
         raise FormatError(f"the geometry of {path.name} has no CRS", hint="write it with one, such as EPSG:4326")
+    return known
+
+
+def to_lonlat(x: Floats, y: Floats, crs: CRS) -> tuple[Floats, Floats]:
+    """Return coordinates in a CRS as degrees, NaN where that is impossible."""
+    if crs.equals(frames.CRS, ignore_axis_order=True):
+        return x, y
     from pyproj import Transformer
 
-    lon, lat = Transformer.from_crs(_crs_of(crs), 4326, always_xy=True).transform(x, y)
+    lon, lat = Transformer.from_crs(crs, frames.CRS, always_xy=True).transform(x, y)
     gone = ~(np.isfinite(lon) & np.isfinite(lat))
     lon[gone] = lat[gone] = np.nan
     return lon, lat

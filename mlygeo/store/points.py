@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
     import pandas as pd
+    from pyproj import CRS
 
     from mlygeo.arrays import Flags, Floats, Rows, Whole
 
@@ -56,6 +57,10 @@ class Points(Protocol):
     @property
     def lonlat(self) -> tuple[Floats, Floats]:
         """Longitude and latitude, degrees; NaN where there is no point."""
+
+    @property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates as they came, float64 of shape (n,), NaN where there is no point; and their CRS."""
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
@@ -98,7 +103,7 @@ def open_points(value: store.FrameLike, *, name: str) -> Points:
     kinds = set(value.geom_type.dropna())
     if kinds - {"Point"}:
         raise FrameError(f"{name} holds {', '.join(sorted(kinds))}, and points are needed")
-    return FramePoints(value if value.crs.equals(frames.CRS) else value.to_crs(4326), name)
+    return FramePoints(value, name)
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ class FramePoints:
     Parameters
     ----------
     frame
-        GeoDataFrame of points, EPSG:4326.
+        GeoDataFrame of points, in any CRS.
     name
         What messages call it.
     """
@@ -134,7 +139,12 @@ class FramePoints:
     @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
         """Longitude and latitude, degrees; NaN where there is no point."""
-        return frames.lonlat(self.frame)
+        return parquet.to_lonlat(*self.native)
+
+    @cached_property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates in the CRS of the frame, and that CRS."""
+        return *frames.lonlat(self.frame), self.frame.crs
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
@@ -201,21 +211,32 @@ class PointFile:
         Raises
         ------
         FormatError
-            If the file has other geometries than points.
+            If the file has other geometries than points, or no CRS.
         """
-        lon, lat = np.empty(len(self)), np.empty(len(self))
+        return parquet.to_lonlat(*self.native)
+
+    @cached_property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """
+        The coordinates as the file has them, and their CRS.
+
+        Raises
+        ------
+        FormatError
+            If the file has other geometries than points, or no CRS.
+        """
+        crs = parquet.crs_of(self.geo["columns"][self.geometry_name], self.path)
+        x, y = np.empty(len(self)), np.empty(len(self))
         ends = np.cumsum(self._groups)
 
         def decode(group: int) -> None:
             part = slice(ends[group] - self._groups[group], ends[group])
-            lon[part], lat[part] = parquet.coordinates(
-                self._row_group(group, [self.geometry_name]).column(0), self.path
-            )
+            x[part], y[part] = parquet.coordinates(self._row_group(group, [self.geometry_name]).column(0), self.path)
 
         with ThreadPoolExecutor(THREADS) as pool:
             for _ in pool.map(decode, range(len(self._groups))):
                 pass
-        return parquet.to_lonlat(lon, lat, self.geo["columns"][self.geometry_name], self.path)
+        return x, y, crs
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """
@@ -302,6 +323,13 @@ class TablePoints:
         """Longitude and latitude, degrees; NaN where there is no point."""
         return self.table["lon"].to_numpy(), self.table["lat"].to_numpy()
 
+    @property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """Longitude and latitude, which are how they came."""
+        from pyproj import CRS
+
+        return *self.lonlat, CRS.from_epsg(4326)
+
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
         _must_have(name, self.columns, self.name)
@@ -344,6 +372,12 @@ class SomeOf:
         """Longitude and latitude, degrees; NaN where there is no point."""
         lon, lat = self.points.lonlat
         return lon[self.rows], lat[self.rows]
+
+    @cached_property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates as they came, and their CRS."""
+        x, y, crs = self.points.native
+        return x[self.rows], y[self.rows], crs
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
