@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from mlygeo import dtypes, frames, store
 from mlygeo.errors import FrameError
-from mlygeo.store import parquet
+from mlygeo.store.parquet import encodings, metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -139,7 +139,7 @@ class FramePoints:
     @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
         """Longitude and latitude, degrees; NaN where there is no point."""
-        return parquet.to_lonlat(*self.native)
+        return encodings.to_lonlat(*self.native)
 
     @cached_property
     def native(self) -> tuple[Floats, Floats, CRS]:
@@ -183,8 +183,8 @@ class PointFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.name = self.path.name
-        self._file = parquet.open_file(self.path)
-        self.geo = parquet.geo_metadata(self._file, self.path)
+        self._file = metadata.open_file(self.path)
+        self.geo = metadata.geo_metadata(self._file, self.path)
         self._local = threading.local()
         self.geometry_name: str = self.geo["primary_column"]
         self._groups = [self._file.metadata.row_group(i).num_rows for i in range(self._file.num_row_groups)]
@@ -196,12 +196,12 @@ class PointFile:
     @property
     def columns(self) -> list[str]:
         """Names of the attribute columns: all but geometry, bounding box and pandas' index."""
-        return [name for name in self._file.schema_arrow.names if parquet.is_attribute(name, self.geo)]
+        return [name for name in self._file.schema_arrow.names if metadata.is_attribute(name, self.geo)]
 
     @property
     def attrs(self) -> dict[str, Any]:
         """The frame's `attrs` when it was written."""
-        return dict(parquet.pandas_metadata(self._file).get("attributes") or {})
+        return dict(metadata.pandas_metadata(self._file).get("attributes") or {})
 
     @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
@@ -213,7 +213,7 @@ class PointFile:
         FormatError
             If the file has other geometries than points, or no CRS.
         """
-        return parquet.to_lonlat(*self.native)
+        return encodings.to_lonlat(*self.native)
 
     @cached_property
     def native(self) -> tuple[Floats, Floats, CRS]:
@@ -225,13 +225,13 @@ class PointFile:
         FormatError
             If the file has other geometries than points, or no CRS.
         """
-        crs = parquet.crs_of(self.geo["columns"][self.geometry_name], self.path)
+        crs = metadata.crs_of(self.geo["columns"][self.geometry_name], self.path)
         x, y = np.empty(len(self)), np.empty(len(self))
         ends = np.cumsum(self._groups)
 
         def decode(group: int) -> None:
             part = slice(ends[group] - self._groups[group], ends[group])
-            x[part], y[part] = parquet.coordinates(self._row_group(group, [self.geometry_name]).column(0), self.path)
+            x[part], y[part] = encodings.coordinates(self._row_group(group, [self.geometry_name]).column(0), self.path)
 
         with ThreadPoolExecutor(THREADS) as pool:
             for _ in pool.map(decode, range(len(self._groups))):
@@ -248,7 +248,7 @@ class PointFile:
             If there is no such column.
         """
         _must_have(name, self.columns, self.name)
-        return parquet.reading(self.path, lambda: self._file.read(columns=[name])).column(0)
+        return metadata.reading(self.path, lambda: self._file.read(columns=[name])).column(0)
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """
@@ -293,7 +293,7 @@ class PointFile:
         if not hasattr(self._local, "file"):
             self._local.file = pq.ParquetFile(self.path, metadata=self._file.metadata)
         file: pq.ParquetFile = self._local.file
-        return parquet.reading(self.path, lambda: file.read_row_group(group, columns=columns, use_threads=False))
+        return metadata.reading(self.path, lambda: file.read_row_group(group, columns=columns, use_threads=False))
 
 
 @dataclass(frozen=True)

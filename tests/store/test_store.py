@@ -16,7 +16,7 @@ from geopandas.testing import assert_geodataframe_equal
 
 from mlygeo import frames, store
 from mlygeo.errors import FileError, FormatError, FrameError
-from mlygeo.store import parquet
+from mlygeo.store.parquet import encodings
 from mlygeo.store.points import PointFile, SomeOf, open_points
 
 BEYOND_FLOATS = 26858300993768843
@@ -214,9 +214,9 @@ def test_an_empty_frame_claims_no_type_of_geometry(tmp_path):
 
 
 def test_more_points_than_one_piece_of_a_column_holds(monkeypatch):
-    monkeypatch.setattr(parquet, "MOST_BYTES", 100)
+    monkeypatch.setattr(encodings, "MOST_BYTES", 100)
     x = np.arange(11.0)
-    column = parquet.points_to_wkb(x, -x)
+    column = encodings.points_to_wkb(x, -x)
     assert column.num_chunks == 3
     assert shapely.get_y(shapely.from_wkb(column.to_pandas().to_numpy())).tolist() == (-x).tolist()
 
