@@ -8,7 +8,6 @@ selected images. `open_points` gives the same view of a GeoDataFrame and of a fi
 from __future__ import annotations
 
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mlygeo import dtypes, frames, store
 from mlygeo.errors import FrameError
 from mlygeo.store.parquet import encodings, metadata
+from mlygeo.store.parquet.files import GeoFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -139,7 +138,7 @@ class FramePoints:
     @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
         """Longitude and latitude, degrees; NaN where there is no point."""
-        return encodings.to_lonlat(*self.native)
+        return encodings.to_lonlat(*self.native, self.name)
 
     @cached_property
     def native(self) -> tuple[Floats, Floats, CRS]:
@@ -183,25 +182,21 @@ class PointFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.name = self.path.name
-        self._file = metadata.open_file(self.path)
-        self.geo = metadata.geo_metadata(self._file, self.path)
-        self._local = threading.local()
-        self.geometry_name: str = self.geo["primary_column"]
-        self._groups = [self._file.metadata.row_group(i).num_rows for i in range(self._file.num_row_groups)]
+        self._file = GeoFile(self.path)
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return int(self._file.metadata.num_rows)
+        return len(self._file)
 
     @property
     def columns(self) -> list[str]:
-        """Names of the attribute columns: all but geometry, bounding box and pandas' index."""
-        return [name for name in self._file.schema_arrow.names if metadata.is_attribute(name, self.geo)]
+        """Names of the attribute columns: all but geometry, the boxes of rows and the index of pandas."""
+        return self._file.attributes
 
     @property
     def attrs(self) -> dict[str, Any]:
         """The frame's `attrs` when it was written."""
-        return dict(metadata.pandas_metadata(self._file).get("attributes") or {})
+        return self._file.attrs
 
     @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
@@ -213,7 +208,7 @@ class PointFile:
         FormatError
             If the file has other geometries than points, or no CRS.
         """
-        return encodings.to_lonlat(*self.native)
+        return encodings.to_lonlat(*self.native, self.name)
 
     @cached_property
     def native(self) -> tuple[Floats, Floats, CRS]:
@@ -225,16 +220,20 @@ class PointFile:
         FormatError
             If the file has other geometries than points, or no CRS.
         """
-        crs = metadata.crs_of(self.geo["columns"][self.geometry_name], self.path)
+        primary = self._file.primary
+        crs = metadata.crs_of(primary, self.path)
         x, y = np.empty(len(self)), np.empty(len(self))
-        ends = np.cumsum(self._groups)
+        groups = self._file.groups
+        ends = np.cumsum(groups)
 
         def decode(group: int) -> None:
-            part = slice(ends[group] - self._groups[group], ends[group])
-            x[part], y[part] = encodings.coordinates(self._row_group(group, [self.geometry_name]).column(0), self.path)
+            part = slice(ends[group] - groups[group], ends[group])
+            x[part], y[part] = encodings.coordinates(
+                self._file.read([group], [primary.name], use_threads=False).column(0), self.path
+            )
 
         with ThreadPoolExecutor(THREADS) as pool:
-            for _ in pool.map(decode, range(len(self._groups))):
+            for _ in pool.map(decode, range(len(groups))):
                 pass
         return x, y, crs
 
@@ -248,7 +247,7 @@ class PointFile:
             If there is no such column.
         """
         _must_have(name, self.columns, self.name)
-        return metadata.reading(self.path, lambda: self._file.read(columns=[name])).column(0)
+        return self._file.read(range(len(self._file.groups)), [name]).column(0)
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """
@@ -271,29 +270,23 @@ class PointFile:
             return pa.table({})
         order = np.argsort(rows, kind="stable")
         ordered = rows[order]
-        ends = np.cumsum(self._groups)
+        groups = self._file.groups
+        ends = np.cumsum(groups)
         limits = np.searchsorted(ordered, np.concatenate([[0], ends]))
 
         def pick(group: int) -> pa.Table | None:
-            wanted = ordered[limits[group] : limits[group + 1]] - (ends[group] - self._groups[group])
+            wanted = ordered[limits[group] : limits[group + 1]] - (ends[group] - groups[group])
             if not len(wanted):
                 return None
-            return self._row_group(group, names).take(pa.array(wanted))
+            return self._file.read([group], names, use_threads=False).take(pa.array(wanted))
 
         with ThreadPoolExecutor(THREADS) as pool:
-            parts = [part for part in pool.map(pick, range(len(self._groups))) if part is not None]
+            parts = [part for part in pool.map(pick, range(len(groups))) if part is not None]
         if not parts:
-            return self._file.schema_arrow.empty_table().select(names)
+            return self._file.file.schema_arrow.empty_table().select(names).replace_schema_metadata(None)
         back = np.empty(len(order), dtype=np.int64)
         back[order] = np.arange(len(order))
         return pa.concat_tables(parts).select(names).take(pa.array(back)).replace_schema_metadata(None)
-
-    def _row_group(self, group: int, columns: list[str]) -> pa.Table:
-        # One reader for each thread: Arrow does not promise that threads may share one.
-        if not hasattr(self._local, "file"):
-            self._local.file = pq.ParquetFile(self.path, metadata=self._file.metadata)
-        file: pq.ParquetFile = self._local.file
-        return metadata.reading(self.path, lambda: file.read_row_group(group, columns=columns, use_threads=False))
 
 
 @dataclass(frozen=True)
