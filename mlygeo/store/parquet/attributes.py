@@ -116,6 +116,9 @@ def same(one: pd.Series, other: pd.Series) -> bool:
         kept = one.dtype.categories.equals(other.dtype.categories) and one.dtype.ordered == other.dtype.ordered
         alike = one.dtype.categories.dtype == other.dtype.categories.dtype
         return bool(kept and alike and np.array_equal(one.cat.codes, other.cat.codes))
+    if isinstance(one.dtype, pd.ArrowDtype) and isinstance(other.dtype, pd.ArrowDtype):
+        # Parquet calls the values of a list otherwise than Arrow does.
+        return bool(one.dtype.pyarrow_dtype == other.dtype.pyarrow_dtype and one.tolist() == other.tolist())
     if str(one.dtype) != str(other.dtype):
         return False
     if one.dtype != object:
