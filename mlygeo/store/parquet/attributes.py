@@ -59,7 +59,7 @@ def to_arrow(values: pd.Series, name: str) -> tuple[pa.ChunkedArray, dict[str, A
 def unwritable(name: str, reason: str) -> FrameError:
     """Return the error for a column that GeoParquet cannot hold."""
     return FrameError(
-        f"the column {name!r} cannot be written as GeoParquet: {reason}",
+        f"the column {name!r} cannot be held by Arrow and GeoParquet: {reason}",
         hint=f"convert it, such as by frame[{name!r}].map(str), or leave it out",
     )
 
