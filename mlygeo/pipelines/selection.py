@@ -93,6 +93,7 @@ class Selection:
             *points.lonlat, *images.lonlat, keys.ranks(image_ids), projection=projection, max_distance=matching.limit,
             k=matching.k, unique=matching.unique, max_heading_difference=matching.max_heading_difference,
             point_id=point_ids, point_bearing=bearing, image_heading=heading, image_is_pano=pano,
+            point_xy=_planar(points, projection), image_xy=_planar(images, projection),
         )  # fmt: skip
         unknown = np.full(len(matches.point_row), np.nan)
         difference = unknown
@@ -239,6 +240,16 @@ class Selection:
         ids = store.write_text(listed, folder / "image_ids.txt")
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
         return [selection, ids, points, store.write_text(text, folder / inputs.SUMMARY)]
+
+
+def _planar(points: Points, projection: Projection) -> tuple[Floats, Floats] | None:
+    """Return the coordinates of points that came in the CRS to measure in; None where they came in another."""
+    from mlygeo.store.points import SomeOf
+
+    whole = points
+    while isinstance(whole, SomeOf):  # of coordinates in degrees, none needs to be picked
+        whole = whole.points
+    return points.native[:2] if projection.is_of(whole.native[2]) else None
 
 
 def _quartiles(distance_m: Floats) -> dict[str, float] | None:
