@@ -8,7 +8,6 @@ selected images. `open_points` gives the same view of a GeoDataFrame and of a fi
 from __future__ import annotations
 
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,17 +16,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mlygeo import dtypes, frames, store
 from mlygeo.errors import FrameError
-from mlygeo.store import parquet
+from mlygeo.store.parquet import encodings, metadata
+from mlygeo.store.parquet.files import GeoFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import geopandas as gpd
     import pandas as pd
+    from pyproj import CRS
 
     from mlygeo.arrays import Flags, Floats, Rows, Whole
 
@@ -56,6 +56,10 @@ class Points(Protocol):
     @property
     def lonlat(self) -> tuple[Floats, Floats]:
         """Longitude and latitude, degrees; NaN where there is no point."""
+
+    @property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates as they came, float64 of shape (n,), NaN where there is no point; and their CRS."""
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
@@ -98,7 +102,7 @@ def open_points(value: store.FrameLike, *, name: str) -> Points:
     kinds = set(value.geom_type.dropna())
     if kinds - {"Point"}:
         raise FrameError(f"{name} holds {', '.join(sorted(kinds))}, and points are needed")
-    return FramePoints(value if value.crs.equals(frames.CRS) else value.to_crs(4326), name)
+    return FramePoints(value, name)
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ class FramePoints:
     Parameters
     ----------
     frame
-        GeoDataFrame of points, EPSG:4326.
+        GeoDataFrame of points, in any CRS.
     name
         What messages call it.
     """
@@ -134,7 +138,12 @@ class FramePoints:
     @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
         """Longitude and latitude, degrees; NaN where there is no point."""
-        return frames.lonlat(self.frame)
+        return encodings.to_lonlat(*self.native, self.name)
+
+    @cached_property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates in the CRS of the frame, and that CRS."""
+        return *frames.lonlat(self.frame), self.frame.crs
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
@@ -173,25 +182,21 @@ class PointFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.name = self.path.name
-        self._file = parquet.open_file(self.path)
-        self.geo = parquet.geo_metadata(self._file, self.path)
-        self._local = threading.local()
-        self.geometry_name: str = self.geo["primary_column"]
-        self._groups = [self._file.metadata.row_group(i).num_rows for i in range(self._file.num_row_groups)]
+        self._file = GeoFile(self.path)
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return int(self._file.metadata.num_rows)
+        return len(self._file)
 
     @property
     def columns(self) -> list[str]:
-        """Names of the attribute columns: all but geometry, bounding box and pandas' index."""
-        return [name for name in self._file.schema_arrow.names if parquet.is_attribute(name, self.geo)]
+        """Names of the attribute columns: all but geometry, the boxes of rows and the index of pandas."""
+        return self._file.attributes
 
     @property
     def attrs(self) -> dict[str, Any]:
         """The frame's `attrs` when it was written."""
-        return dict(parquet.pandas_metadata(self._file).get("attributes") or {})
+        return self._file.attrs
 
     @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
@@ -201,21 +206,36 @@ class PointFile:
         Raises
         ------
         FormatError
-            If the file has other geometries than points.
+            If the file has other geometries than points, or no CRS.
         """
-        lon, lat = np.empty(len(self)), np.empty(len(self))
-        ends = np.cumsum(self._groups)
+        return encodings.to_lonlat(*self.native, self.name)
+
+    @cached_property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """
+        The coordinates as the file has them, and their CRS.
+
+        Raises
+        ------
+        FormatError
+            If the file has other geometries than points, or no CRS.
+        """
+        primary = self._file.primary
+        crs = metadata.crs_of(primary, self.path)
+        x, y = np.empty(len(self)), np.empty(len(self))
+        groups = self._file.groups
+        ends = np.cumsum(groups)
 
         def decode(group: int) -> None:
-            part = slice(ends[group] - self._groups[group], ends[group])
-            lon[part], lat[part] = parquet.coordinates(
-                self._row_group(group, [self.geometry_name]).column(0), self.path
+            part = slice(ends[group] - groups[group], ends[group])
+            x[part], y[part] = encodings.coordinates(
+                self._file.read([group], [primary.name], use_threads=False).column(0), self.path
             )
 
         with ThreadPoolExecutor(THREADS) as pool:
-            for _ in pool.map(decode, range(len(self._groups))):
+            for _ in pool.map(decode, range(len(groups))):
                 pass
-        return parquet.to_lonlat(lon, lat, self.geo["columns"][self.geometry_name], self.path)
+        return x, y, crs
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """
@@ -227,7 +247,7 @@ class PointFile:
             If there is no such column.
         """
         _must_have(name, self.columns, self.name)
-        return parquet.reading(self.path, lambda: self._file.read(columns=[name])).column(0)
+        return self._file.read(range(len(self._file.groups)), [name]).column(0)
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """
@@ -250,29 +270,23 @@ class PointFile:
             return pa.table({})
         order = np.argsort(rows, kind="stable")
         ordered = rows[order]
-        ends = np.cumsum(self._groups)
+        groups = self._file.groups
+        ends = np.cumsum(groups)
         limits = np.searchsorted(ordered, np.concatenate([[0], ends]))
 
         def pick(group: int) -> pa.Table | None:
-            wanted = ordered[limits[group] : limits[group + 1]] - (ends[group] - self._groups[group])
+            wanted = ordered[limits[group] : limits[group + 1]] - (ends[group] - groups[group])
             if not len(wanted):
                 return None
-            return self._row_group(group, names).take(pa.array(wanted))
+            return self._file.read([group], names, use_threads=False).take(pa.array(wanted))
 
         with ThreadPoolExecutor(THREADS) as pool:
-            parts = [part for part in pool.map(pick, range(len(self._groups))) if part is not None]
+            parts = [part for part in pool.map(pick, range(len(groups))) if part is not None]
         if not parts:
-            return self._file.schema_arrow.empty_table().select(names)
+            return self._file.file.schema_arrow.empty_table().select(names).replace_schema_metadata(None)
         back = np.empty(len(order), dtype=np.int64)
         back[order] = np.arange(len(order))
         return pa.concat_tables(parts).select(names).take(pa.array(back)).replace_schema_metadata(None)
-
-    def _row_group(self, group: int, columns: list[str]) -> pa.Table:
-        # One reader for each thread: Arrow does not promise that threads may share one.
-        if not hasattr(self._local, "file"):
-            self._local.file = pq.ParquetFile(self.path, metadata=self._file.metadata)
-        file: pq.ParquetFile = self._local.file
-        return parquet.reading(self.path, lambda: file.read_row_group(group, columns=columns, use_threads=False))
 
 
 @dataclass(frozen=True)
@@ -301,6 +315,13 @@ class TablePoints:
     def lonlat(self) -> tuple[Floats, Floats]:
         """Longitude and latitude, degrees; NaN where there is no point."""
         return self.table["lon"].to_numpy(), self.table["lat"].to_numpy()
+
+    @property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """Longitude and latitude, which are how they came."""
+        from pyproj import CRS
+
+        return *self.lonlat, CRS.from_epsg(4326)
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
@@ -344,6 +365,12 @@ class SomeOf:
         """Longitude and latitude, degrees; NaN where there is no point."""
         lon, lat = self.points.lonlat
         return lon[self.rows], lat[self.rows]
+
+    @cached_property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates as they came, and their CRS."""
+        x, y, crs = self.points.native
+        return x[self.rows], y[self.rows], crs
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
