@@ -462,7 +462,7 @@ def _options_of(
     for name, parameter in inspect.signature(function).parameters.items():
         if name == arguments:
             required = parameter.default is inspect.Parameter.empty
-            optional = {} if required else {"default": None}
+            optional: dict[str, Any] = {} if required else {"default": None, "callback": _none_if_no_words}
             made.append(click.Argument([name], nargs=-1, required=required, metavar=words, **optional))
         elif name not in PYTHON_ONLY:
             made.append(_option(name, str(parameter.annotation), parameter.default, texts[name]))
@@ -491,8 +491,14 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
     if "Iterable[" in kind:
         choices = [single or double for single, double in re.findall(r"'([^']+)'|\"([^\"]+)\"", kind)]
         # What can be named is shown in place of a word for it.
-        of = {"type": click.Choice(choices)} if choices else {"metavar": "ID"}
+        of = (
+            {"type": click.Choice(choices)}
+            if choices
+            else {"metavar": "FILE" if kind.startswith(("PathLike", "FrameLike")) else "ID"}
+        )
         return click.Option([name, flag, *others], multiple=True, callback=_none_if_empty, help=text, **of)
+    if kind == "FrameLike" and default is None:
+        return click.Option([name, flag, *others], multiple=True, callback=_one_or_several, metavar="FILE", help=text)
     types: dict[str, Any] = {"int": int, "float": float}
     return click.Option(
         [name, flag, *others],
@@ -533,6 +539,10 @@ def _one_or_several(_: click.Context, __: click.Parameter, value: tuple[str, ...
 
 def _none_if_empty(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> list[str] | None:
     return list(value) or None
+
+
+def _none_if_no_words(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...] | None:
+    return value or None
 
 
 def parameter_texts(function: Callable[..., Any]) -> dict[str, str]:
