@@ -479,10 +479,15 @@ def _string(value: Any, name: str, path: Path) -> str | None:
         return None
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ConfigError(f"configuration file {path}: {name} is {_shown(value)}, expected a text")
-    if any(letter < " " or letter == "\x7f" or "\ud800" <= letter <= "\udfff" for letter in value):
+    if not is_plain(value):
         # "C:\temp" in quotes is C:, a tab and "emp".
         raise ConfigError(f"configuration file {path}: {name} is {_shown(value)}, not a name", hint=_BACKSLASHES)
     return value
+
+
+def is_plain(text: str) -> bool:
+    """Return whether a text has no control characters, nor halves of characters."""
+    return not any(letter < " " or letter == "\x7f" or "\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _bounding_box(value: Any, path: Path) -> dict[str, float] | None:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlygeo.pipelines")
 
-NO_REGION = "give `region`"
+NO_REGION = "give `region`; 'mlygeo init' notes it for a project"
 
 FAILED_TILES = "failed_tiles.txt"
 """File with the names of tiles that could not be fetched, for `--tile-list-file`."""
