@@ -16,9 +16,9 @@ def fetched(images=None, *, computed=False, workers=4, max_age=None):
 
 class TestOfNoUse:
     def test_what_differs_from_its_default_is_refused(self):
-        with pytest.raises(InputError, match="^`computed` is of no use beside `images`$"):
+        with pytest.raises(InputError, match=r"^`computed` is of no use beside `images`$"):
             fetched("images.parquet", computed=True)
-        with pytest.raises(InputError, match="^`computed` and `max_age` are of no use beside `images`$"):
+        with pytest.raises(InputError, match=r"^`computed` and `max_age` are of no use beside `images`$"):
             fetched("images.parquet", computed=True, max_age=3)
 
     @pytest.mark.parametrize("default", [{}, {"workers": 4}, {"workers": 4.0}, {"computed": False, "max_age": None}])
