@@ -60,7 +60,7 @@ def plot(
     Raises
     ------
     DependencyError
-        If Matplotlib is missing: install `mlygeo[plot]`.
+        If Matplotlib is missing: the hint names the command.
     FrameError
         If there is nothing to draw.
     InputError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.errors import DependencyError
+from mlygeo.errors import DependencyError, install_hint
 from mlygeo.plotting import style
 from mlygeo.plotting.layers import attribution, layers_of, links
 
@@ -54,7 +54,7 @@ def draw(
     try:
         from matplotlib.figure import Figure as MatplotlibFigure
     except ImportError as error:
-        raise DependencyError("pictures need Matplotlib", hint="pip install 'mlygeo[plot]'") from error
+        raise DependencyError("pictures need Matplotlib", hint=install_hint("plot")) from error
     drawn = layers_of(layers)
     figure = MatplotlibFigure(dpi=dpi, layout="constrained")
     axes = figure.add_subplot()

@@ -188,7 +188,7 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     FileError
         If the file cannot be written, or the database refuses; whatever stood there before still does.
     DependencyError
-        If PostGIS is meant and psycopg is missing: install `mlygeo[postgis]`.
+        If PostGIS is meant and psycopg is missing: the hint names the command.
 
     Examples
     --------
