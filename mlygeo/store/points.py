@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from mlygeo import dtypes, frames, store
 from mlygeo.errors import FrameError
+from mlygeo.progress import working
 from mlygeo.store import parquet
 
 if TYPE_CHECKING:
@@ -354,6 +355,7 @@ class SomeOf:
         return self.points.take(self.rows[rows], columns)
 
 
+@working("reading positions")
 def keep(points: Points, *, region: Area | None, conditions: dict[str, Any]) -> Points:
     """
     Return the points that lie in a region and meet all conditions of `frames.conditions_of`.
