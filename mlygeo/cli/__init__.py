@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 import mlygeo
+from mlygeo import progress
 from mlygeo.cli import mapillary_tools, old_tools
 from mlygeo.cli.verbs import VERBS, Verb
 from mlygeo.errors import InputError, MlygeoError
@@ -296,7 +297,6 @@ def _command(verb: Verb) -> click.Command:
 
 def _run(verb: Verb, given: dict[str, Any]) -> int:
     """Run a verb: parse, call one function, write what it returns."""
-    from mlygeo import progress
     from mlygeo.pipelines.job import body_of, check_output
 
     output, as_json, quiet = given.pop("output", None), given.pop("as_json"), given.pop("quiet")
@@ -329,8 +329,10 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         _say("--offset-time is subtracted from capture times, as in 2019; mapillary_tools adds it today", quiet=quiet)
     afterwards = {name: given.pop(name) for name in old_tools.AFTERWARDS.get(verb.name, ())}
     body = body_of(getattr(mlygeo, verb.function))
+    display = progress.for_terminal(quiet=quiet, words=lambda text: in_flags(text, parameters))
+    click.get_current_context().with_resource(progress.running(display))
     if "progress" in inspect.signature(body).parameters:
-        given["progress"] = progress.for_terminal(quiet=quiet, words=lambda text: in_flags(text, parameters))
+        given["progress"] = display
     target = None
     if verb.acts:
         given["output"] = given.get("output") or output
@@ -340,7 +342,10 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     job = body(**given)
     if any(afterwards.values()):
         job = _then_sorted(job, given, afterwards)
-    files = job.write(target) if target is not None else []
+    files = []
+    if target is not None:
+        with progress.writing():
+            files = job.write(target)
     wait = job.wait() if job.wait is not None else None
     _say(in_flags(job.headline, parameters), quiet=quiet)
     if files:
@@ -494,6 +499,15 @@ def main(arguments: list[str] | None = None, *, statuses: mapillary_tools.Comman
     """
     with contextlib.suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+    with progress.running() as run:
+        try:
+            return _main(arguments, statuses)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo(f"interrupted; {run.left_behind()}", err=True)
+            return INTERRUPTED
+
+
+def _main(arguments: list[str] | None, statuses: mapillary_tools.Command | None) -> int:
     try:
         given = sys.argv[1:] if arguments is None else arguments
         if given[:1] and given[0] in mapillary_tools.NAMES:
@@ -502,9 +516,6 @@ def main(arguments: list[str] | None = None, *, statuses: mapillary_tools.Comman
         status = program.main(words, prog_name="mlygeo", standalone_mode=False, obj=statuses)
     except click.exceptions.Exit as finished:
         return finished.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; what is done is kept: the same command goes on from there", err=True)
-        return INTERRUPTED
     except click.UsageError as error:
         return _fail(error.format_message(), _usage_hint(error), 2)
     except click.ClickException as error:

@@ -16,6 +16,7 @@ from mlygeo.errors import FileError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, body_of, counted, public, version
 from mlygeo.pipelines.options import Access, Downloading, Filters, PictureForm, TileOptions
+from mlygeo.progress import keep
 
 if TYPE_CHECKING:
     import os
@@ -304,6 +305,7 @@ class Task:
                 return _nothing(wanted)
             stack.enter_context(FolderLock(self.folder))
             ledger = stack.enter_context(Ledger(self.folder))
+            keep("what was downloaded is kept")
             wanted = wanted or self.sources.find(session, ledger)
             if not len(wanted.ids):
                 return _nothing(wanted)

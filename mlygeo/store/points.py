@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from mlygeo import dtypes, frames, store
 from mlygeo.errors import FrameError
+from mlygeo.progress import working
 from mlygeo.store.parquet import encodings, metadata
 from mlygeo.store.parquet.files import GeoFile
 
@@ -381,6 +382,7 @@ class SomeOf:
         return self.points.take(self.rows[rows], columns)
 
 
+@working("reading positions")
 def keep(points: Points, *, region: Area | None, conditions: dict[str, Any]) -> Points:
     """
     Return the points that lie in a region and meet all conditions of `frames.conditions_of`.
