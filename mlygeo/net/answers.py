@@ -250,6 +250,7 @@ def retry_after(value: str | None, now: float) -> float | None:
     try:
         return sensible_wait(max(0.0, parsedate_to_datetime(value).timestamp() - now))
     except (ValueError, OverflowError, OSError, TypeError, IndexError):
+        log.warning("the service asks to wait %r, which makes no sense and does not count", clean(value)[:60])
         return None
 
 

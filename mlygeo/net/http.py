@@ -212,7 +212,7 @@ class Client:
                         f"{answer.error}, {held} times",
                         hint="wait an hour; the same command then goes on where this one stopped",
                     )
-                self._hold(self._held_for(answer.wait), answer.error)
+                self._hold(retry.hold_after(held, asked=answer.wait), answer.error)
                 continue
             tries += 1
             if tries >= retry.attempts:
@@ -242,10 +242,6 @@ class Client:
             self._pause(wait)
         if self._stop.is_set():
             raise StoppedError
-
-    def _held_for(self, asked: float | None) -> float:
-        """Return how long all requests wait after too many, seconds; the service may have asked for a time."""
-        return max(self._service.retry.rate_wait, asked or 0.0)
 
     def _hold(self, seconds: float, error: ServiceError) -> None:
         log.warning("%s; all requests wait %.0f s", error, seconds)
@@ -402,7 +398,7 @@ class Retry:
     longest_wait
         Where the doubling ends, seconds.
     rate_wait
-        Shortest wait of all workers after the service said "too many requests", seconds.
+        Wait of all workers after the service said "too many requests" and not for how long, seconds.
     patience
         Longest wait that the service may ask for, seconds; beyond it the run stops.
     """
@@ -427,6 +423,22 @@ class Retry:
         # Doubling past 2**30 would leave every limit behind and end in an overflow.
         most = min(self.longest_wait, self.first_wait * 2 ** min(tries - 1, 30))
         return max(asked or 0.0, random.uniform(0, most))  # noqa: S311 - no secret hangs on it
+
+    def hold_after(self, times: int, *, asked: float | None = None) -> float:
+        """
+        Return how long all requests wait after "too many requests", seconds.
+
+        Parameters
+        ----------
+        times
+            How often it was said in a row, at least once. What the service asks for is enough the first time;
+            where it says so again, the wait doubles, up to `rate_wait`.
+        asked
+            Seconds that the service asks to wait; None where it does not say, which means `rate_wait`.
+        """
+        if asked is None:
+            return self.rate_wait
+        return max(asked, min(self.rate_wait, self.first_wait * 2.0 ** min(times - 1, 30)))
 
 
 @dataclass(frozen=True, kw_only=True)
