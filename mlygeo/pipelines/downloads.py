@@ -408,7 +408,9 @@ class Task:
 
     @cached_property
     def _service(self) -> Service:
-        return self.sources.access.opened(self.sources.config)
+        service = self.sources.access.opened(self.sources.config)
+        attempts = min(service.retry.attempts, self.downloading.num_retries + 1)
+        return replace(service, retry=replace(service.retry, attempts=attempts))
 
     def _session(self, stop: threading.Event) -> Session:
         return self.sources.access.records.open(self._service, workers=GRAPH_WORKERS, stop=stop)
