@@ -211,7 +211,18 @@ def converted(value: Any, takes: Takes, name: str) -> Any:
         return found
     if takes.items is not None:
         return _items(value, takes.items, name, takes)
+    if "path" in takes.kinds and isinstance(value, list | tuple):
+        return _one(value, takes, name)
     raise _refused(value, takes, name)
+
+
+def _one(value: list[Any] | tuple[Any, ...], takes: Takes, name: str) -> Any:
+    """Return the only one of several, as the words of a command line come."""
+    if len(value) == 1:
+        return converted(value[0], takes, name)
+    if not value and "none" in takes.kinds:
+        return None
+    raise InputError(f"`{name}` takes {takes}, not {len(value)} of them", hint="name one")
 
 
 _NOT_SO: Any = object()
