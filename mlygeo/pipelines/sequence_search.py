@@ -68,9 +68,9 @@ def find_sequences(
     filter
         "all": every image; "360": panoramas only; "regular": flat pictures only.
     since
-        Images captured at or after this time (ISO 8601, UTC).
+        Images captured at or after this time, or the beginning of this year, month, week or day (ISO 8601, UTC).
     until
-        Images captured before this time; a date without a time includes that day.
+        Images captured before this time; a year, month, week or day includes all of itself.
     max_pages
         Stop after so many pages of a thousand images.
     workers

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mlygeo import periods
 from mlygeo.errors import InputError, RegionError
 
 if TYPE_CHECKING:
@@ -211,7 +212,18 @@ def converted(value: Any, takes: Takes, name: str) -> Any:
         return found
     if takes.items is not None:
         return _items(value, takes.items, name, takes)
+    if "path" in takes.kinds and isinstance(value, list | tuple):
+        return _one(value, takes, name)
     raise _refused(value, takes, name)
+
+
+def _one(value: list[Any] | tuple[Any, ...], takes: Takes, name: str) -> Any:
+    """Return the only one of several, as the words of a command line come."""
+    if len(value) == 1:
+        return converted(value[0], takes, name)
+    if not value and "none" in takes.kinds:
+        return None
+    raise InputError(f"`{name}` takes {takes}, not {len(value)} of them", hint="name one")
 
 
 _NOT_SO: Any = object()
@@ -332,8 +344,11 @@ def _check_text(value: str, name: str) -> None:
 
 
 def _choice(value: Any, choices: tuple[str, ...]) -> Any:
+    """Return the word that is meant; with a dash or an underscore, as the older tools took both."""
     text = str(value) if isinstance(value, int) and not _is_truth(value) else value
-    return text if isinstance(text, str) and text in choices else _NOT_SO
+    if not isinstance(text, str):
+        return _NOT_SO
+    return next((each for each in choices if text in {each, each.replace("_", "-"), each.replace("-", "_")}), _NOT_SO)
 
 
 def _path(value: Any, name: str) -> Any:
@@ -354,16 +369,13 @@ def _path(value: Any, name: str) -> Any:
 
 
 def _time(value: Any, name: str, takes: Takes) -> Any:
-    if isinstance(value, str) and "text" not in takes.kinds:
-        try:
-            moment = dt.datetime.fromisoformat(value.strip())
-        except ValueError as error:
-            raise InputError(
-                f"`{name}` {value!r:.60} is not a time", hint="write it as 2024-06-30T12:00:00Z"
-            ) from error
-        return moment
-    is_time = isinstance(value, dt.date) or type(value).__name__ in {"datetime64", "Period"}
-    return value if is_time else _NOT_SO
+    """Return a date or time, and text as it is where the function reads it."""
+    if isinstance(value, str) and "text" in takes.kinds:
+        return _NOT_SO
+    known = isinstance(value, str | dt.date) or type(value).__name__ in {"datetime64", "Period"}
+    if known and takes.kinds & {"time"} and "text" not in takes.kinds and not isinstance(value, dt.datetime):
+        return periods.moment(value, name)
+    return value if known else _NOT_SO
 
 
 def _bytes(value: Any) -> Any:
