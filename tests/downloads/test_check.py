@@ -168,7 +168,7 @@ def test_memory_stays_bounded():
             (head + scan + b"x" + b"\xff\xc1\x00\x02" * (4 << 20), "damaged|decoded|cut short|frame"),
             (head + (scan + b"xx") * 100_000 + b"\xff\xd9", "more than 200 scans"),
             (b"\xff\xd8" + b"\xff\xfe\x00\x02" * 1_000_000 + head[2:], "longer than"),
-            (b"\xff\xd8rubbish" + b"\xff\xfe\x00\x02" * 1_000_000 + head[2:], "longer than"),
+            (b"\xff\xd8\xff\xfe\x00\x02rubbish" + b"\xff\xfe\x00\x02" * 1_000_000 + head[2:], "longer than"),
             (b"\xff\xd8\xff" + b"\x00" * (2 << 20) + head[2:], "longer than"),
             (b"\xff\xd8\xff" + b"\xff" * (2 << 20) + head[2:], "longer than|cut short"),
             (b"\xff\xd8" + (b"\xff\xe1\xff\xffExif\0\0" + bytes(65_527)) * 600 + head[2:], "longer than"),
