@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +42,7 @@ from mlygeo.providers.mapillary.tile_cache import (
     tileset,
     with_costs,
 )
+from mlygeo.store.atomic import clear_leftovers
 
 if TYPE_CHECKING:
     import os
@@ -59,7 +58,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAILURES_IN_A_ROW",
-    "LEFTOVER_AGE_S",
     "SECONDS_TO_STOP",
     "UNREACHABLE_IN_A_ROW",
     "fetch_tiles",
@@ -73,9 +71,6 @@ FAILURES_IN_A_ROW = 24
 
 UNREACHABLE_IN_A_ROW = 8
 """The same where not even a connection comes about: there is no network."""
-
-LEFTOVER_AGE_S = 3600.0
-"""Age of a temporary folder in the cache from which it belongs to no run that is still alive, seconds."""
 
 SECONDS_TO_STOP = 1.0
 """How long a run that stops waits for requests that are under way."""
@@ -434,10 +429,4 @@ def _prepare(cache: Path) -> None:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"tile cache {cache}: {error.strerror}", hint="name another folder") from error
-    for leftover in cache.glob(".mly1_*.mvt.*.part"):
-        # Another run may clear the same leftovers; whoever is second finds nothing to do.
-        with suppress(OSError):
-            if time.time() - leftover.lstat().st_mtime > LEFTOVER_AGE_S:
-                for tile in leftover.glob("mly1_*.mvt"):
-                    tile.unlink()
-                leftover.rmdir()  # with anything else in it, it is not ours, and stays
+    clear_leftovers(cache)

@@ -67,7 +67,7 @@ class GeoFile:
             raise FileError(f"{path} does not exist")
         self.path = path
         self.file = reading(path, lambda: _opened(path))
-        self._local = threading.local()
+        self._local, self._first_thread = threading.local(), threading.get_ident()
         # Another reader's names may be text that is no UTF-8.
         self.geometry = {
             column.name: column for column in reading(path, lambda: metadata.geometry_columns(self.file, path))
@@ -118,10 +118,7 @@ class GeoFile:
 
     def read(self, groups: Sequence[int], columns: Sequence[str], *, use_threads: bool = True) -> pa.Table:
         """Return columns of row groups; text is checked, since what is no UTF-8 fails much later."""
-        # One reader for each thread: Arrow does not promise that threads may share one.
-        if not hasattr(self._local, "file"):
-            self._local.file = reading(self.path, lambda: pq.ParquetFile(self.path, metadata=self.file.metadata))
-        file: pq.ParquetFile = self._local.file
+        file = self._file_of_thread()
         whole = reading(
             self.path, lambda: file.read_row_groups(list(groups), columns=list(columns), use_threads=use_threads)
         )
@@ -134,6 +131,18 @@ class GeoFile:
                 except pa.ArrowException as error:
                     raise FormatError(f"the column {name!r} of {self.path.name} is damaged: {error}") from error
         return table
+
+    def _file_of_thread(self) -> pq.ParquetFile:
+        """Return a reader for this thread: Arrow does not promise that threads may share one."""
+        if threading.get_ident() == self._first_thread:
+            return self.file
+        if not hasattr(self._local, "file"):
+            again: pq.ParquetFile = reading(self.path, lambda: _opened(self.path))
+            if again.metadata != self.file.metadata:
+                raise FileError(f"{self.path.name} was replaced while it was read", hint="read it again")
+            self._local.file = again
+        file: pq.ParquetFile = self._local.file
+        return file
 
     @cached_property
     def _box_of_other_writers(self) -> str | None:
