@@ -73,10 +73,17 @@ class Layer:
         shown = "" if len(self.frame) == self.rows else f"{len(self.frame):,} of "
         return f"{self.name} ({shown}{self.rows:,})"
 
-    def notes(self) -> list[str]:
-        """Return what is not drawn, or otherwise than it is, in sentences."""
+    def notes(self, *, counted: bool = False) -> list[str]:
+        """
+        Return what is not drawn, or otherwise than it is, in sentences.
+
+        Parameters
+        ----------
+        counted
+            Whether points that are too many are counted on a lattice, all of them, instead of thinned.
+        """
         said = []
-        if len(self.frame) < self.rows:
+        if len(self.frame) < self.rows and not (counted and self.is_points):
             said.append(f"{self.name}: {len(self.frame):,} of {self.rows:,} rows are shown, which stand for all")
         if self.tolerance:
             said.append(f"{self.name}: lines are simplified, by up to {self.tolerance * 111_320:,.1f} m")
@@ -183,11 +190,7 @@ def layers_of(given: Any) -> list[Layer]:
     if not layers:
         why = ", ".join(f"{number:,} {why}" for why, number in gone.items())
         raise FrameError(f"there is nothing to draw: every frame is empty{why and f' ({why})'}")
-    layers = together(layers, MOST_ROWS)
-    for layer in layers:
-        for note in layer.notes():
-            log.warning("%s", note)
-    return layers
+    return together(layers, MOST_ROWS)
 
 
 def together(layers: list[Layer], most: int) -> list[Layer]:

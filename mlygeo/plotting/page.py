@@ -139,9 +139,10 @@ def explore(
     >>> explore([streets, selection], colour="captured_at").save("map.html")
     """
     check_basemap(basemap)
-    drawn = layers_of(layers)
-    style.check_colour(drawn, colour)
-    return Map(drawn, title=title, colour=colour, basemap=basemap)
+    made = Map(layers_of(layers), title=title, colour=colour, basemap=basemap)
+    for note in made.notes():
+        log.warning("%s", note)
+    return made
 
 
 class Map:
@@ -167,9 +168,7 @@ class Map:
         self.layers = [layer for layer in reached if len(layer.frame)]
         if not self.layers:
             raise FrameError("there is nothing to draw: everything lies beyond 85.05° north or south", hint=POLAR)
-        for before, layer in zip(layers, reached, strict=True):
-            for note in layer.notes()[len(before.notes()) :]:
-                log.warning("%s", note)
+        style.check_colour(self.layers, colour)
         self.title, self.colour, self.basemap = title, colour, basemap
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -212,9 +211,6 @@ class Map:
                 break
             most = max(int(most * 0.9 * room / len(page)), FEWEST)
             drawn = together(self.layers, most)
-        for before, layer in zip(self.layers, drawn, strict=True):
-            if len(layer.frame) < len(before.frame):
-                log.warning("%s", layer.notes()[0])
         self.layers = drawn
         return page
 

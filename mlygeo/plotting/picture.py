@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Floats
     from mlygeo.plotting.layers import Layer
     from mlygeo.plotting.style import Paint
+
+log = logging.getLogger("mlygeo.plotting")
 
 SIZE_INCHES, LEAST_INCHES = 7.5, 6.0
 """The map's longer side, and the smallest width, which the attribution needs."""
@@ -52,7 +55,10 @@ def draw(
     FrameError
         If there is nothing to draw.
     """
-    return draw_layers(layers_of(layers), title=title, dpi=dpi, colour=colour)
+    drawn = layers_of(layers)
+    for note in (note for layer in drawn for note in layer.notes(counted=True)):
+        log.warning("%s", note)
+    return draw_layers(drawn, title=title, dpi=dpi, colour=colour)
 
 
 def draw_layers(drawn: list[Layer], *, title: str | None, dpi: int, colour: str | None) -> Figure:
