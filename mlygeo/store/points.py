@@ -20,7 +20,8 @@ import pyarrow as pa
 from mlygeo import dtypes, frames, store
 from mlygeo.errors import FrameError
 from mlygeo.progress import working
-from mlygeo.store.parquet import encodings, metadata
+from mlygeo.store import parquet
+from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def open_points(value: store.FrameLike, *, name: str) -> Points:
         return open_points(store.read_frame(path), name=path.name)
     if not hasattr(value, "geometry") or value.active_geometry_name is None:
         raise FrameError(f"{name} has no geometry: expected a GeoDataFrame of points or a file of them")
+    parquet.check_names(value)
     if value.crs is None:
         raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
     kinds = set(value.geom_type.dropna())
@@ -129,7 +131,7 @@ class FramePoints:
     @property
     def columns(self) -> list[str]:
         """Names of the attributes; a further position, such as the computed one, is not an attribute."""
-        return [str(name) for name, dtype in self.frame.dtypes.items() if str(dtype) != "geometry"]
+        return [name for name, dtype in self.frame.dtypes.items() if str(dtype) != "geometry"]
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -149,13 +151,12 @@ class FramePoints:
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
         _must_have(name, self.columns, self.name)
-        return pa.chunked_array([pa.Array.from_pandas(self.frame[name])])
+        return attributes.to_arrow(self.frame[name], name)[0]
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """Return attributes of chosen rows."""
         names = self.columns if columns is None else [name for name in columns if name in self.columns]
-        chosen = self.frame[names].iloc[rows]
-        return pa.Table.from_pandas(chosen, preserve_index=False).replace_schema_metadata(None)
+        return pa.table({name: attributes.to_arrow(self.frame[name].iloc[rows], name)[0] for name in names})
 
 
 class PointFile:
@@ -423,8 +424,7 @@ def as_frame(points: Points, schema: frames.Schema) -> gpd.GeoDataFrame:
     """Return points as a frame of a schema."""
     lon, lat = points.lonlat
     own = points.take(np.arange(len(points)))
-    table = pa.table({**{name: own[name] for name in own.column_names}, "lon": lon, "lat": lat})
-    return frames.from_arrow(table, schema)
+    return frames.placed(own if own.num_columns else pa.table({"": lon}).select([]), lon, lat, schema)
 
 
 def ids_of(points: Points, column: str) -> Whole:
@@ -437,7 +437,7 @@ def ids_of(points: Points, column: str) -> Whole:
         If it is missing, has gaps or has values other than whole numbers.
     """
     values = points.arrow(column)
-    if pa.types.is_integer(values.type) and not values.null_count:
+    if pa.types.is_integer(values.type) and not pa.types.is_uint64(values.type) and not values.null_count:
         return np.ascontiguousarray(values.to_numpy().astype(np.int64, copy=False))
     try:
         return np.ascontiguousarray(dtypes.cast(_series(values), "int64").to_numpy())

@@ -59,7 +59,7 @@ def to_arrow(values: pd.Series, name: str) -> tuple[pa.ChunkedArray, dict[str, A
 def unwritable(name: str, reason: str) -> FrameError:
     """Return the error for a column that GeoParquet cannot hold."""
     return FrameError(
-        f"the column {name!r} cannot be written as GeoParquet: {reason}",
+        f"the column {name!r} cannot be held by Arrow and GeoParquet: {reason}",
         hint=f"convert it, such as by frame[{name!r}].map(str), or leave it out",
     )
 
@@ -116,6 +116,9 @@ def same(one: pd.Series, other: pd.Series) -> bool:
         kept = one.dtype.categories.equals(other.dtype.categories) and one.dtype.ordered == other.dtype.ordered
         alike = one.dtype.categories.dtype == other.dtype.categories.dtype
         return bool(kept and alike and np.array_equal(one.cat.codes, other.cat.codes))
+    if isinstance(one.dtype, pd.ArrowDtype) and isinstance(other.dtype, pd.ArrowDtype):
+        # Parquet calls the values of a list otherwise than Arrow does.
+        return bool(one.dtype.pyarrow_dtype == other.dtype.pyarrow_dtype and one.tolist() == other.tolist())
     if str(one.dtype) != str(other.dtype):
         return False
     if one.dtype != object:

@@ -66,15 +66,18 @@ class GeoFile:
         if not path.exists():
             raise FileError(f"{path} does not exist")
         self.path = path
-        self.file = reading(path, lambda: _opened(path))
-        self._local, self._first_thread = threading.local(), threading.get_ident()
+        # Opened once: another file may be moved to the path meanwhile.
+        self._bytes = reading(path, lambda: pa.OSFile(str(path)))
+        self.file = reading(path, lambda: _opened(self._bytes))
+        self._local = threading.local()
+        self._local.file = self.file
         # Another reader's names may be text that is no UTF-8.
         self.geometry = {
             column.name: column for column in reading(path, lambda: metadata.geometry_columns(self.file, path))
         }
         self.primary = next(iter(self.geometry.values()))
         self.pandas: dict[str, Any] = metadata.pandas_metadata(self.file, path)
-        _check_size(self.file, path)
+        _check_size(self.file, self._bytes.size(), path)
         names = self.file.schema_arrow.names
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise FormatError(f"{path.name} has several columns called {', '.join(map(repr, twice))}")
@@ -118,7 +121,10 @@ class GeoFile:
 
     def read(self, groups: Sequence[int], columns: Sequence[str], *, use_threads: bool = True) -> pa.Table:
         """Return columns of row groups; text is checked, since what is no UTF-8 fails much later."""
-        file = self._file_of_thread()
+        # One reader for each thread: Arrow does not promise that threads may share one.
+        if not hasattr(self._local, "file"):
+            self._local.file = reading(self.path, lambda: pq.ParquetFile(self._bytes, metadata=self.file.metadata))
+        file: pq.ParquetFile = self._local.file
         whole = reading(
             self.path, lambda: file.read_row_groups(list(groups), columns=list(columns), use_threads=use_threads)
         )
@@ -131,18 +137,6 @@ class GeoFile:
                 except pa.ArrowException as error:
                     raise FormatError(f"the column {name!r} of {self.path.name} is damaged: {error}") from error
         return table
-
-    def _file_of_thread(self) -> pq.ParquetFile:
-        """Return a reader for this thread: Arrow does not promise that threads may share one."""
-        if threading.get_ident() == self._first_thread:
-            return self.file
-        if not hasattr(self._local, "file"):
-            again: pq.ParquetFile = reading(self.path, lambda: _opened(self.path))
-            if again.metadata != self.file.metadata:
-                raise FileError(f"{self.path.name} was replaced while it was read", hint="read it again")
-            self._local.file = again
-        file: pq.ParquetFile = self._local.file
-        return file
 
     @cached_property
     def _box_of_other_writers(self) -> str | None:
@@ -196,19 +190,18 @@ def reading(path: Path, action: Callable[[], Result]) -> Result:
         raise FileError(f"{path.name} cannot be read: {reason}") from error
 
 
-def _opened(path: Path) -> pq.ParquetFile:
-    file = pq.ParquetFile(path)
+def _opened(source: pa.NativeFile) -> pq.ParquetFile:
+    file = pq.ParquetFile(source)
     _ = file.schema_arrow.names
     return file
 
 
-def _check_size(file: pq.ParquetFile, path: Path) -> None:
+def _check_size(file: pq.ParquetFile, size: int, path: Path) -> None:
     """Raise where a small file would fill the memory."""
     rows = file.metadata.num_rows
     groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
     if rows < 0 or any(group.num_rows < 0 for group in groups) or rows != sum(group.num_rows for group in groups):
         raise FormatError(f"{path.name} is a damaged Parquet file: its numbers of rows do not add up")
-    size = path.stat().st_size
     expanded = max(sum(max(group.total_byte_size, 0) for group in groups), 8 * rows * max(file.metadata.num_columns, 1))
     if expanded > max(MUCH_BYTES, MOST_EXPANDED * size):
         raise FormatError(
