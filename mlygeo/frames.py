@@ -365,9 +365,10 @@ def filter_images(
     pano
         True keeps panoramas only, False flat pictures only.
     since
-        Keep images captured at or after this time (ISO 8601; UTC unless it says otherwise).
+        Keep images captured at or after this time, or the beginning of this year, month, week or day: ISO 8601,
+        such as 2024, 2024-06, 2024-W26, 2024-06-30 or 2024-06-30T12:00:00Z; UTC unless it names another zone.
     until
-        Keep images captured before this time; a date without a time includes that whole day.
+        Keep images captured before this time (ISO 8601); a year, month, week or day includes all of itself.
     creator
         Keep images of these people: ids, or user names where the frame has `creator_username`.
     organization

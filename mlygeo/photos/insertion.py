@@ -21,7 +21,7 @@ from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats.identity import GIVEN, of_photo
 from mlygeo.photos.exif_writer import write_exif
 from mlygeo.photos.tags import description_tags
-from mlygeo.progress import Progress
+from mlygeo.progress import Progress, keep
 from mlygeo.store.atomic import ALIVE
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ def insert_tags(
     sweep({os.path.dirname(record["path"]) for record in records}, {record["path"] for record in records})  # noqa: PTH120
     changed = 0
     known: dict[int, _Done] = {}
+    if len(places):
+        keep("the photos written so far have their tags")
     with (progress or Progress()).bar("exif", total=len(places), unit="photos") as bar:
 
         def note(row: int, outcome: _Done) -> None:

@@ -16,6 +16,7 @@ from mlygeo.errors import FileError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, body_of, counted, public, version
 from mlygeo.pipelines.options import Access, Downloading, Filters, PictureForm, TileOptions
+from mlygeo.progress import keep
 
 if TYPE_CHECKING:
     import os
@@ -304,6 +305,7 @@ class Task:
                 return _nothing(wanted)
             stack.enter_context(FolderLock(self.folder))
             ledger = stack.enter_context(Ledger(self.folder))
+            keep("what was downloaded is kept")
             wanted = wanted or self.sources.find(session, ledger)
             if not len(wanted.ids):
                 return _nothing(wanted)
@@ -407,7 +409,9 @@ class Task:
 
     @cached_property
     def _service(self) -> Service:
-        return self.sources.access.opened(self.sources.config)
+        service = self.sources.access.opened(self.sources.config)
+        attempts = min(service.retry.attempts, self.downloading.num_retries + 1)
+        return replace(service, retry=replace(service.retry, attempts=attempts))
 
     def _session(self, stop: threading.Event) -> Session:
         return self.sources.access.records.open(self._service, workers=GRAPH_WORKERS, stop=stop)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlygeo.pipelines")
 
-NO_REGION = "give `region`"
+NO_REGION = "give `region`; 'mlygeo init' notes it for a project"
 
 NOT_TILES = "listed, and no tiles of the region"
 """Reason why names in a list of tiles are left out."""

@@ -117,9 +117,10 @@ class Filters:
     pano
         Take only panoramas, or only flat pictures.
     since
-        Take images captured at or after this time (ISO 8601, UTC).
+        Take images captured at or after this time, or the beginning of this year, month, week or day: ISO 8601,
+        such as 2024, 2024-06, 2024-W26, 2024-06-30 or 2024-06-30T12:00:00Z; UTC unless it names another zone.
     until
-        Take images captured before this time; a date without a time includes that day.
+        Take images captured before this time (ISO 8601); a year, month, week or day includes all of itself.
     creator
         Take images of this creator (id); may be given several times.
     organization

@@ -8,6 +8,7 @@ from mlygeo.errors import FrameError, InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, counted, public, version
 from mlygeo.pipelines.options import Access, Filters, Matching, Plane, StreetPoints, TileOptions
+from mlygeo.progress import running
 
 if TYPE_CHECKING:
     import os
@@ -155,6 +156,7 @@ def streets(
     method: Method = "even",
     retain_all: bool = False,
     force_srid: bool = False,
+    progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
     Lay a point every so many metres along every street of a region.
@@ -193,8 +195,9 @@ def streets(
     if place is None and streets is None:
         raise RegionError("no region", hint=inputs.NO_REGION)
     plane.check()
-    network = inputs.network(place, streets, retain_all=retain_all)
-    points = _street_points(network, laid, plane)
+    with running(progress):
+        network = inputs.network(place, streets, retain_all=retain_all)
+        points = _street_points(network, laid, plane)
     facts = points.attrs["street_points"]
     summary = {
         "region": None if place is None else inputs.region_summary(place),

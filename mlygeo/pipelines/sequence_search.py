@@ -68,9 +68,9 @@ def find_sequences(
     filter
         "all": every image; "360": panoramas only; "regular": flat pictures only.
     since
-        Images captured at or after this time (ISO 8601, UTC).
+        Images captured at or after this time, or the beginning of this year, month, week or day (ISO 8601, UTC).
     until
-        Images captured before this time; a date without a time includes that day.
+        Images captured before this time; a year, month, week or day includes all of itself.
     max_pages
         Stop after so many pages of a thousand images.
     workers
@@ -102,7 +102,7 @@ def find_sequences(
 
     access = Access(token=token, token_file=token_file, service=service)
     user = _one_user(user)
-    place, _ = regions.settle(region)
+    place, config = regions.settle(region)
     if user is None and place is None and organization is None:
         raise InputError("nobody and nowhere to look for", hint="name a user, `organization=ID` or a region")
     if max_pages is not None and place is not None:
@@ -113,7 +113,7 @@ def find_sequences(
     if organization is not None and len(conditions["organization"]) != 1:
         raise InputError("one organization at a time")
     who, reader = access.provider, access.records
-    with reader.open(access.opened(), workers=workers) as session:
+    with reader.open(access.opened(config), workers=workers) as session:
         search = session.search(
             fields=reader.fields_for(
                 "sequence_id", "captured_at", "geometry", "is_pano", "camera_type", "creator_id", "organization_id",

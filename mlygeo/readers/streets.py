@@ -17,6 +17,7 @@ import numpy as np
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, FrameError, InputError, NetworkError, RegionError
 from mlygeo.osm import our_osmnx
+from mlygeo.progress import working
 from mlygeo.readers import street_graph
 from mlygeo.readers.street_graph import BUFFER_M, TAGS
 
@@ -39,6 +40,7 @@ EMPTY = ("No data elements in server response", "Found no graph nodes within the
 """How OSMnx's errors begin where there are no streets."""
 
 
+@working("reading the streets")
 def street_network(
     region: Region | None = None, *, path: str | os.PathLike[str] | None = None, retain_all: bool = False
 ) -> gpd.GeoDataFrame:

@@ -15,6 +15,7 @@ import numpy as np
 
 from mlygeo import frames, keys
 from mlygeo.errors import FrameError, InputError
+from mlygeo.progress import working
 from mlygeo.spatial import areas, geodesy, knn
 from mlygeo.spatial import projection as projections
 from mlygeo.spatial.grid import HeadingTest, HoldTest, heading_difference
@@ -42,6 +43,7 @@ BATCH = 4
 """Images searched for a point in addition to k: more than that are seldom refused."""
 
 
+@working("searching the nearest images")
 def select_nearest(
     points: gpd.GeoDataFrame,
     images: gpd.GeoDataFrame,
@@ -165,6 +167,7 @@ class Matches:
         return len(self.point_row)
 
 
+@working("searching the nearest images")
 def match(
     point_lon: Floats,
     point_lat: Floats,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlygeo.errors import FileError
+from mlygeo.progress import wrote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +65,7 @@ def atomic(path: Path) -> Iterator[Path]:
             yield temporary
             _to_disk(temporary)
             temporary.replace(path)
+            wrote()
             _folder_to_disk(path.parent)
     except OSError as error:
         if isinstance(error, FileError):

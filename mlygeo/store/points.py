@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from mlygeo import dtypes, frames, store
 from mlygeo.errors import FrameError
+from mlygeo.progress import working
 from mlygeo.store import parquet
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile
@@ -107,8 +108,31 @@ def open_points(value: store.FrameLike, *, name: str) -> Points:
     return FramePoints(value, name)
 
 
+class _Placed:
+    """Points that know their coordinates in their own CRS."""
+
+    name: str
+
+    @property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates in the CRS they came in, and that CRS."""
+        raise NotImplementedError
+
+    @cached_property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """
+        Longitude and latitude, degrees; NaN where there is no point.
+
+        Raises
+        ------
+        FormatError
+            If a file has other geometries than points, or no CRS.
+        """
+        return encodings.to_lonlat(*self.native, self.name)
+
+
 @dataclass(frozen=True)
-class FramePoints:
+class FramePoints(_Placed):
     """
     The points of a frame.
 
@@ -138,11 +162,6 @@ class FramePoints:
         return dict(self.frame.attrs)
 
     @cached_property
-    def lonlat(self) -> tuple[Floats, Floats]:
-        """Longitude and latitude, degrees; NaN where there is no point."""
-        return encodings.to_lonlat(*self.native, self.name)
-
-    @cached_property
     def native(self) -> tuple[Floats, Floats, CRS]:
         """The coordinates in the CRS of the frame, and that CRS."""
         return *frames.lonlat(self.frame), self.frame.crs
@@ -158,7 +177,7 @@ class FramePoints:
         return pa.table({name: attributes.to_arrow(self.frame[name].iloc[rows], name)[0] for name in names})
 
 
-class PointFile:
+class PointFile(_Placed):
     """
     The points of a GeoParquet file, which is read only as far as needed.
 
@@ -198,18 +217,6 @@ class PointFile:
     def attrs(self) -> dict[str, Any]:
         """The frame's `attrs` when it was written."""
         return self._file.attrs
-
-    @cached_property
-    def lonlat(self) -> tuple[Floats, Floats]:
-        """
-        Longitude and latitude, degrees; NaN where there is no point.
-
-        Raises
-        ------
-        FormatError
-            If the file has other geometries than points, or no CRS.
-        """
-        return encodings.to_lonlat(*self.native, self.name)
 
     @cached_property
     def native(self) -> tuple[Floats, Floats, CRS]:
@@ -382,6 +389,7 @@ class SomeOf:
         return self.points.take(self.rows[rows], columns)
 
 
+@working("reading positions")
 def keep(points: Points, *, region: Area | None, conditions: dict[str, Any]) -> Points:
     """
     Return the points that lie in a region and meet all conditions of `frames.conditions_of`.

@@ -29,6 +29,7 @@ from mlygeo.errors import (
 from mlygeo.net.answers import NotFoundError, check_tile
 from mlygeo.net.quota import TileQuota
 from mlygeo.net.workers import WorkerPool
+from mlygeo.progress import keep
 from mlygeo.providers.mapillary.tile_cache import (
     ZOOM,
     Plan,
@@ -73,6 +74,9 @@ UNREACHABLE_IN_A_ROW = 8
 
 SECONDS_TO_STOP = 1.0
 """How long a run that stops waits for requests that are under way."""
+
+KEPT = "the tiles fetched so far are kept"
+"""What an interrupted run leaves behind."""
 
 
 def fetch_tiles(
@@ -350,6 +354,8 @@ class TileRun:
                 self._stop.set()
                 results.close()
                 late = pool.leave(SECONDS_TO_STOP)
+                if any(result is None for _, result in late):
+                    keep(KEPT)
                 self._over.set()
         if fatal is None:
             return errors
@@ -372,6 +378,7 @@ class TileRun:
             bar.advance()
             if error is None:
                 self._fetched += 1
+                keep(KEPT)
                 failures = unreachable = 0
                 continue
             errors[tile] = str(error)
