@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.errors import FileError, RegionError
+from mlygeo.errors import RegionError
 from mlygeo.regions.region import Region, from_parts
 from mlygeo.spatial import boxes
 
@@ -140,8 +140,9 @@ def _of_text(text: str, buffer: float | None) -> Region:
 
 def _of_path(text: str, buffer: float | None) -> Region:
     """Return the region of a file of shapes, or of a configuration file."""
-    from mlygeo.store.paths import parted
+    from mlygeo.store.paths import must_be_local, must_exist, parted
 
+    must_be_local(text, "the region")
     path, _ = parted(text)
     if not _exists(path):
         if not path.suffix and len(path.parts) == 1:
@@ -150,7 +151,7 @@ def _of_path(text: str, buffer: float | None) -> Region:
                 f"{_shown(text)} is no file, and no bounding box", hint=hint if len(text) <= 60 else FORMS
             )
         if path.suffix.lower() not in {".json", ".toml"}:
-            raise FileError(f"{path} does not exist")
+            must_exist(path)
     if path.suffix.lower() in {".json", ".toml"} and not _is_geojson(path):
         from mlygeo import config
 

@@ -481,7 +481,7 @@ def _run_on(lon: Floats, line: Whole) -> Floats:
     begins = np.searchsorted(line, line)
     whole: Floats = lon[begins] + along - along[begins]
     # The sum of steps is rounded, the longitude itself is not.
-    return lon + 360 * np.rint((whole - lon) / 360)
+    return np.asarray(lon + 360 * np.rint((whole - lon) / 360))
 
 
 def _check_steps(lonlat: Floats, ring: Whole, name: str) -> None:
