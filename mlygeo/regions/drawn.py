@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import FrameError, NetworkError, RegionError
+from mlygeo.progress import working
 from mlygeo.regions import picture
 from mlygeo.spatial import shapes, surroundings
 
@@ -108,7 +109,7 @@ def of_value(value: Any, name: str) -> Drawn:
         from mlygeo import store
 
         try:
-            value = store.as_frame(value)
+            value = store.as_frame(value, name=name)
         except FrameError as error:
             raise RegionError(str(error), hint=error.hint) from error
     return of_frame(value, name)
@@ -146,6 +147,7 @@ def of_file(path: Path, layer: str | None, name: str, *, buffered: bool) -> Draw
     return of_frame(store.read_frame(path, layer=layer), name, hint=IN_FILE)
 
 
+@working("looking the place up")
 def of_place(place: str) -> Drawn:
     """Return the outline of a place; see `mlygeo.regions.Region.from_place`."""
     import osmnx

@@ -52,6 +52,8 @@ def as_region(value: Any, *, buffer: float | None = None) -> Region:
         If there is no such file, or it cannot be read.
     """
     if isinstance(value, Configured):
+        if value.region is None:
+            raise RegionError(f"no region in {value.config.path.name}", hint="give `region`")
         value = value.region
     if isinstance(value, Region):
         return value if buffer is None else value.buffered(buffer)
@@ -87,9 +89,9 @@ def settle(value: Any) -> tuple[Region | None, Config | None]:
 
 @dataclass(frozen=True)
 class Configured:
-    """A region, and the configuration that it came from or goes with."""
+    """A region, and the configuration that it came from or goes with; a configuration may name none."""
 
-    region: Region
+    region: Region | None
     config: Config
 
 

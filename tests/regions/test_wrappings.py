@@ -152,7 +152,7 @@ def test_layers(layers):
     assert "layers.gpkg:stops`" in caught.value.hint
     with pytest.raises(RegionError, match=r"the region in layers.gpkg:stops holds no polygon, but 1 point"):
         regions.as_region(f"{layers}:stops")
-    with pytest.raises(MlygeoError, match='nowhere'):
+    with pytest.raises(MlygeoError, match="nowhere"):
         regions.as_region(f"{layers}:nowhere")
     gpd.GeoDataFrame(geometry=[box(0, 0, 1, 1)], crs=4326).to_file(layers, layer="lakes")
     with pytest.raises(RegionError, match="2 layers that may be meant: parks, lakes"):
