@@ -66,7 +66,11 @@ def as_region(value: Any, *, buffer: float | None = None) -> Region:
             raise RegionError(f"{_shown(value)} has {len(sides)} numbers, and a region has four", hint=boxes.FORM)
         box = Region.from_bbox(*sides)
         return box if buffer is None else box.buffered(buffer)
-    if value is None or isinstance(value, Real | complex | bytes | bytearray | set | frozenset):
+    if (
+        value is None
+        or getattr(value, "ndim", 1) == 0
+        or isinstance(value, Real | complex | np.generic | bytes | bytearray | set | frozenset)
+    ):
         raise RegionError(f"{_shown(value)} is no region", hint=FORMS)
     return Region.from_geometry(value, buffer=buffer)
 

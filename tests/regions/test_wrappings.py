@@ -22,7 +22,10 @@ from mlygeo.regions import Region
 
 BOWTIE = Polygon([(103.8, 1.31), (103.82, 1.32), (103.82, 1.31), (103.8, 1.32)])
 WEST, EAST = box(103.803, 1.311, 103.806, 1.319), box(103.812, 1.311, 103.819, 1.319)
-MIXED = [WEST, GeometryCollection([GeometryCollection([EAST, Point(103.81, 1.315)]), LineString([(103, 1), (104, 2)])])]
+MIXED = [
+    WEST,
+    GeometryCollection([GeometryCollection([EAST, Point(103.81, 1.315)]), LineString([(103.8, 1.3), (103.82, 1.32)])]),
+]
 
 
 class Held:
@@ -87,7 +90,7 @@ def test_shapes_are_judged_alike_whatever_holds_them(shapes, expected, left_out,
         with caplog.at_level(logging.WARNING, "mlygeo.regions"):
             region = regions.as_region(value)
         off = region.geometry.symmetric_difference(expected).area / expected.area
-        assert off < 1e-6, name
+        assert off < 1e-4, name  # two kilometres are straight in every CRS, to some centimetres
         assert region.left_out == left_out, name
         for word in words:
             assert word in caplog.text, name
@@ -150,7 +153,7 @@ def test_layers(layers):
     with pytest.raises(RegionError, match="2 layers that may be meant: stops, parks") as caught:
         regions.as_region(layers, buffer=100)
     assert "layers.gpkg:stops`" in caught.value.hint
-    with pytest.raises(RegionError, match=r"the region in layers.gpkg:stops holds no polygon, but 1 point"):
+    with pytest.raises(RegionError, match=r"the region in layers\.gpkg:stops holds no polygon, but 1 point"):
         regions.as_region(f"{layers}:stops")
     with pytest.raises(MlygeoError, match="nowhere"):
         regions.as_region(f"{layers}:nowhere")
@@ -192,7 +195,8 @@ def test_rows_without_geometry_are_counted(tmp_path, caplog):
 def test_what_has_no_crs_is_refused(tmp_path):
     frame = gpd.GeoDataFrame(geometry=[WEST])
     frame.to_parquet(tmp_path / "x.parquet")
-    pyogrio.write_dataframe(frame, tmp_path / "x.gpkg")
+    with pytest.warns(UserWarning, match="crs"):
+        pyogrio.write_dataframe(frame, tmp_path / "x.gpkg")
     for value in (frame, frame.geometry, tmp_path / "x.gpkg"):
         with pytest.raises(RegionError, match="has no CRS"):
             regions.as_region(value)
@@ -206,7 +210,7 @@ def test_what_has_no_crs_is_refused(tmp_path):
     [
         None, {}, [], (), "", "  ", "Utrecht", b"abc", 5, 1.5, True, 1j, (1, 2, 3), (1, 2, 3, 4, 5), "1,2,3", "1,2,x,4",
         "nan,nan,nan,nan", [[1, 2], [3, 4]], np.zeros((2, 2)), np.zeros((4, 1)), np.array(5), (10**400, 0, 1, 1),
-        (float("inf"), 0, 1, 1), (True, 0, 1, 1), (None, 0, 1, 1), ("a", "b", "c", "d"), {1, 2, 3, 4}, object(), type,
+        (float("inf"), 0, 1, 1), (True, 0, 1, 1), (None, 0, 1, 1), {1, 2, 3, 4}, object(), type,
         range(9), iter(()), 10**5000, "POLYGON((0 0,1 0", "POLYGON EMPTY", "{", '{"type": "Polygon"}', "[1]", "a\0b",
         "x" * 5000, {"type": "Nonsense"}, {"type": "FeatureCollection", "features": []}, {"west": 1}, pd.DataFrame(),
         pd.DataFrame({"a": [1]}), [None], [box(0, 0, 1, 1), 5], gpd.GeoSeries([], crs=4326), Point(1, 2), MultiPoint(),
@@ -223,7 +227,9 @@ def test_what_is_no_region_is_an_error_in_one_line(value):
         assert len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize("value", ["nowhere.gpkg", "no/where", "nowhere.gpkg:layer", "~nobody/x.gpkg", "C:\\x.gpkg"])
+@pytest.mark.parametrize(
+    "value", ["nowhere.gpkg", "no/where", "nowhere.gpkg:layer", "~nobody/x.gpkg", "C:\\x.gpkg", ["a.gpkg", "b.gpkg"]]
+)
 def test_a_missing_file_is_named(value):
     with pytest.raises(FileError, match="does not exist"):
         regions.as_region(value)
@@ -262,7 +268,7 @@ def test_the_buffer_of_a_configuration(tmp_path, layers):
     sides = config.load(written('{"bounding_box": {"west": 9, "south": 48, "east": 10}, "buffer": 100}'))
     assert regions.from_parts(config=sides, sides={"north": 49}).bounds[3] > 49
     for wrong in ("-1", "0", "true", '"x"', "1e400", "[1]", "NaN"):
-        with pytest.raises(ConfigError, match="buffer is .*, expected a number of metres"):
+        with pytest.raises(ConfigError, match=r"buffer is .*, expected a number of metres"):
             config.load(written(f'{{"buffer": {wrong}}}'))
     with pytest.raises(RegionError, match="`buffer` is of no use without a region"):
         regions.from_parts(buffer=100)
