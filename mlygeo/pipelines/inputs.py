@@ -138,7 +138,8 @@ def warn_of_nothing(images: Points, region: Region | None) -> None:
 
 def region_summary(region: Region) -> dict[str, Any]:
     """Return the facts about a region for a summary."""
-    return {"name": region.name, "bounds": list(region.bounds)}
+    left_out = {"left_out": region.left_out} if region.left_out else {}
+    return {"name": region.name, "bounds": list(region.bounds), **left_out}
 
 
 def write_failed(failed: list[str], folder: Path) -> list[Path]:

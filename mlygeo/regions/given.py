@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from mlygeo.regions.region import Region, from_parts
 from mlygeo.spatial import boxes
 
 if TYPE_CHECKING:
+    import geopandas as gpd
+    from shapely.geometry.base import BaseGeometry
+
     from mlygeo.config import Config
 
 log = logging.getLogger("mlygeo.regions")
@@ -99,8 +102,11 @@ class Configured:
     config: Config
 
 
-RegionLike = Region | Configured | str | os.PathLike[str] | tuple[float, float, float, float]
-"""What stands for a region in a call: a `Region`, a bounding box, or the path of a file."""
+RegionLike: TypeAlias = (
+    "Region | Configured | str | os.PathLike[str] | Sequence[float] | BaseGeometry | gpd.GeoDataFrame | gpd.GeoSeries"
+    " | Mapping[str, Any]"
+)
+"""What stands for a region in a call: a `Region`, a bounding box, shapes, or the path of a file."""
 
 
 def _is_geojson(path: Path) -> bool:
