@@ -143,7 +143,8 @@ def warn_of_nothing(images: Points, region: Region | None) -> None:
 
 def region_summary(region: Region) -> dict[str, Any]:
     """Return the facts about a region for a summary."""
-    return {"name": region.name, "bounds": list(region.bounds)}
+    left_out = {"left_out": region.left_out} if region.left_out else {}
+    return {"name": region.name, "bounds": list(region.bounds), **left_out}
 
 
 def left_out_of(everything: Points, kept: Points, noun: str, *, cut: str) -> dict[str, int]:
