@@ -299,6 +299,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     from mlygeo import progress
     from mlygeo.pipelines.job import body_of, check_output
 
+    given = {name: None if value == () else value for name, value in given.items()}
     output, as_json, quiet = given.pop("output", None), given.pop("as_json"), given.pop("quiet")
     ids_only = given.pop("ids_only", False)
     parameters = click.get_current_context().command.params

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import places
-from mlygeo.errors import FileError, RegionError
+from mlygeo.errors import FileError, InputError, RegionError
+from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, body_of, counted, public, version
 from mlygeo.pipelines.options import Access, Downloading, Filters, PictureForm, TileOptions
 
@@ -60,6 +61,7 @@ def download(
     images: FrameLike | int | str | Iterable[FrameLike | int | str] | None = None,
     *,
     region: RegionLike | None = None,
+    regions_file: PathLike | None = None,
     output: PathLike | None = None,
     imgid_file: PathLike | None = None,
     sequence: str | Iterable[str] | None = None,
@@ -89,6 +91,7 @@ def download(
     tile_list_file: PathLike | None = None,
     tile_cache: PathLike | None = None,
     max_age: float | None = None,
+    geojson: bool = False,
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
@@ -110,6 +113,10 @@ def download(
         A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon
         file or a shapely polygon: all images in it. Beside a list it is not asked, and with a
         user it narrows the search.
+    regions_file
+        File of regions, for the pictures of each a folder of its name in `output`: text with a box a line
+        (NAME,WEST,SOUTH,EAST,NORTH), or polygons of any vector format with a column name or id.
+        `max_images` counts in each.
     output
         Folder for the pictures. Default: seqdir of the configuration file, else "downloads".
     imgid_file
@@ -179,6 +186,11 @@ def download(
     from mlygeo.pipelines.wanted import TILE_WORKERS, Sources
 
     place, config = regions.settle(region)
+    if regions_file is not None:
+        beside = ("images", "imgid_file", "sequence", "sequence_file", "tiles_only")
+        of_no_use(beside, "beside `regions_file`")
+        if place is not None:
+            raise InputError("`regions_file` and `region` both name regions", hint="give one of them")
     if tiles_only:
         from mlygeo.pipelines.inputs import NO_REGION
         from mlygeo.pipelines.region import tiles
@@ -192,6 +204,7 @@ def download(
             overwrite=overwrite,
             max_age=max_age,
             workers=TILE_WORKERS,
+            geojson=geojson,
             tiles_only=True,
             dry_run=dry_run,
             pano=pano,
@@ -220,6 +233,7 @@ def download(
         overwrite=False,
         max_age=max_age,
         workers=TILE_WORKERS,
+        geojson=geojson,
     )
     sources = Sources(
         images=None if isinstance(images, tuple) and not images else images,
@@ -243,6 +257,10 @@ def download(
         downloading=downloading,
         failed_file=None if failed_imgid_file is None else Path(failed_imgid_file).expanduser(),
     )
+    if regions_file is not None:
+        from mlygeo.pipelines.grid import each_region
+
+        return each_region(task, regions_file, dry_run=dry_run)
     return task.rehearse() if dry_run else task.run()
 
 

@@ -36,6 +36,7 @@ def tiles(
     overwrite: bool = False,
     max_age: float | None = None,
     workers: int = 4,
+    geojson: bool = False,
     tiles_only: bool = False,
     dry_run: bool = False,
     pano: bool | None = None,
@@ -101,6 +102,7 @@ def tiles(
         overwrite=overwrite,
         max_age=max_age,
         workers=workers,
+        geojson=geojson,
     )
     access = Access(token=token, token_file=token_file, service=service)
     place, config = regions.settle(region)
@@ -279,6 +281,7 @@ def select(
         overwrite=overwrite,
         max_age=max_age,
         workers=workers,
+        geojson=False,
     )
     access = Access(token=token, token_file=token_file, service=service)
     laid = StreetPoints(interval=interval, method=method)
