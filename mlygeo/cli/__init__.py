@@ -29,9 +29,10 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 import mlygeo
+from mlygeo import progress
 from mlygeo.cli import mapillary_tools, old_tools
 from mlygeo.cli.verbs import VERBS, Verb
-from mlygeo.errors import InputError, MlygeoError
+from mlygeo.errors import InputError, MlygeoError, RegionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -296,7 +297,6 @@ def _command(verb: Verb) -> click.Command:
 
 def _run(verb: Verb, given: dict[str, Any]) -> int:
     """Run a verb: parse, call one function, write what it returns."""
-    from mlygeo import progress
     from mlygeo.pipelines.job import body_of, check_output
 
     given = {name: None if value == () else value for name, value in given.items()}
@@ -330,8 +330,10 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         _say("--offset-time is subtracted from capture times, as in 2019; mapillary_tools adds it today", quiet=quiet)
     afterwards = {name: given.pop(name) for name in old_tools.AFTERWARDS.get(verb.name, ())}
     body = body_of(getattr(mlygeo, verb.function))
+    display = progress.for_terminal(quiet=quiet, words=lambda text: in_flags(text, parameters))
+    click.get_current_context().with_resource(progress.running(display))
     if "progress" in inspect.signature(body).parameters:
-        given["progress"] = progress.for_terminal(quiet=quiet, words=lambda text: in_flags(text, parameters))
+        given["progress"] = display
     target = None
     if verb.acts:
         given["output"] = given.get("output") or output
@@ -341,7 +343,10 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     job = body(**given)
     if any(afterwards.values()):
         job = _then_sorted(job, given, afterwards)
-    files = job.write(target) if target is not None else []
+    files = []
+    if target is not None:
+        with progress.writing():
+            files = job.write(target)
     wait = job.wait() if job.wait is not None else None
     _say(in_flags(job.headline, parameters), quiet=quiet)
     if files:
@@ -402,6 +407,7 @@ def _then_sorted(job: Job[Any], given: dict[str, Any], afterwards: dict[str, Any
 def _configure(verb: Verb, given: dict[str, Any], *, quiet: bool) -> None:
     """Put the region that the options name among those of the function, with the configuration named or found."""
     from mlygeo import config
+    from mlygeo.pipelines.inputs import NO_REGION
 
     named = {name: given.pop(name) for name in REGION_NAMES if name in given}
     no_config, path = named.pop("no_config"), named.pop("config", None)
@@ -418,6 +424,9 @@ def _configure(verb: Verb, given: dict[str, Any], *, quiet: bool) -> None:
         _say(in_flags(text, click.get_current_context().command.params), quiet=quiet)
     if verb.takes_region:
         given["region"] = _region(named, settings, is_named=path is not None)
+        needed = inspect.signature(getattr(mlygeo, verb.function)).parameters["region"].default
+        if given["region"] is None and needed is inspect.Parameter.empty:
+            raise RegionError("no region", hint=NO_REGION)
     elif settings is not None and given.get("token") is None and given.get("token_file") is None:
         given["token_file"] = settings.token_file
 
@@ -495,6 +504,15 @@ def main(arguments: list[str] | None = None, *, statuses: mapillary_tools.Comman
     """
     with contextlib.suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+    with progress.running() as run:
+        try:
+            return _main(arguments, statuses)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo(f"interrupted; {run.left_behind()}", err=True)
+            return INTERRUPTED
+
+
+def _main(arguments: list[str] | None, statuses: mapillary_tools.Command | None) -> int:
     try:
         given = sys.argv[1:] if arguments is None else arguments
         if given[:1] and given[0] in mapillary_tools.NAMES:
@@ -503,9 +521,6 @@ def main(arguments: list[str] | None = None, *, statuses: mapillary_tools.Comman
         status = program.main(words, prog_name="mlygeo", standalone_mode=False, obj=statuses)
     except click.exceptions.Exit as finished:
         return finished.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; what is done is kept: the same command goes on from there", err=True)
-        return INTERRUPTED
     except click.UsageError as error:
         return _fail(error.format_message(), _usage_hint(error), 2)
     except click.ClickException as error:
@@ -559,7 +574,7 @@ def _options_of(
     for name, parameter in inspect.signature(function).parameters.items():
         if name == arguments:
             required = parameter.default is inspect.Parameter.empty
-            optional = {} if required else {"default": None}
+            optional: dict[str, Any] = {} if required else {"default": None, "callback": _none_if_no_words}
             made.append(click.Argument([name], nargs=-1, required=required, metavar=words, **optional))
         elif name not in PYTHON_ONLY:
             made.append(_option(name, str(parameter.annotation), parameter.default, texts[name]))
@@ -588,8 +603,14 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
     if "Iterable[" in kind:
         choices = [single or double for single, double in re.findall(r"'([^']+)'|\"([^\"]+)\"", kind)]
         # What can be named is shown in place of a word for it.
-        of = {"type": click.Choice(choices)} if choices else {"metavar": "ID"}
+        of = (
+            {"type": click.Choice(choices)}
+            if choices
+            else {"metavar": "FILE" if kind.startswith(("PathLike", "FrameLike")) else "ID"}
+        )
         return click.Option([name, flag, *others], multiple=True, callback=_none_if_empty, help=text, **of)
+    if kind == "FrameLike" and default is None:
+        return click.Option([name, flag, *others], multiple=True, callback=_one_or_several, metavar="FILE", help=text)
     types: dict[str, Any] = {"int": int, "float": float}
     return click.Option(
         [name, flag, *others],
@@ -630,6 +651,10 @@ def _one_or_several(_: click.Context, __: click.Parameter, value: tuple[str, ...
 
 def _none_if_empty(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> list[str] | None:
     return list(value) or None
+
+
+def _none_if_no_words(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...] | None:
+    return value or None
 
 
 def parameter_texts(function: Callable[..., Any]) -> dict[str, str]:

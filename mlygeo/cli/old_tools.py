@@ -9,12 +9,12 @@ function below, and tested with the commands of its README.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from mlygeo.errors import InputError
+from mlygeo.progress import may_ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -326,14 +326,15 @@ def _make_street_points(words: list[str]) -> list[str]:
 
 def _mapillary_jpg_download(words: list[str]) -> list[str]:
     """mapillary_jpg_download.py -c FILE: tiles as GeoJSON; it stopped when less than 100 GB were free."""
-    return [*_flag(words, "--geojson"), *_unless(words, "100", "--required-disk-space"), *words]
+    room = [] if "--tiles-only" in words else _unless(words, "100", "--required-disk-space")
+    return [*_flag(words, "--geojson"), *room, *words]
 
 
 def _find_sequences_of_user(words: list[str]) -> list[str]:
     """find_sequences_of_user.py [USER] [-p PAGES] [-f FILTER]: without a user, it asks at a terminal."""
     options, free = _split(words, {})
     named = {option.partition("=")[0] for option in options}
-    if free or {"--user", "--username", "--organization", *REGION} & named or not _may_prompt():
+    if free or {"--user", "--username", "--organization", *REGION} & named or not may_ask():
         return words
     answers = [_asked("Mapillary user")]
     if not answers[0]:
@@ -349,10 +350,6 @@ REGION = frozenset({"-c", "--config", "--configfile", "--bbox", "--west", "--reg
 
 FILTERS = {"1": "all", "2": "360", "3": "regular"}
 """The numbers by which find_sequences_of_user.py had its user choose."""
-
-
-def _may_prompt() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _asked(what: str) -> str:

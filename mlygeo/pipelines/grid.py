@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +10,10 @@ from mlygeo.pipelines.job import Job, counted, version
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     import pandas as pd
 
-    from mlygeo.pipelines.downloads import Task
     from mlygeo.regions import Region
 
 LISTS = frozenset({"", ".txt", ".csv", ".lst", ".list"})
@@ -29,42 +28,40 @@ RESERVED = frozenset('/\\:*?"<>|')
 FORM = "a line is NAME,WEST,SOUTH,EAST,NORTH in degrees, such as 1,9.16,48.76,9.18,48.78"
 
 
-def each_region(task: Task, path: str | os.PathLike[str], *, dry_run: bool) -> Job[pd.DataFrame]:
+def each_region(
+    path: str | os.PathLike[str], folder: Path, download: Callable[[Region, Path], Job[pd.DataFrame]]
+) -> Job[pd.DataFrame]:
     """
     Download the images of each region of a file into a folder of its name.
 
     Parameters
     ----------
-    task
-        The download of all of them: without a region, and with the folder that theirs are made in.
     path
         The file; see `regions_of`.
-    dry_run
-        Whether nothing is fetched.
+    folder
+        Folder of those folders.
+    download
+        Function that downloads the images of a region into a folder.
 
     Raises
     ------
     RegionError
         If a region makes no sense; before anything is fetched.
     """
-    tasks = {
-        name: replace(task, sources=replace(task.sources, place=region), folder=task.folder / name)
-        for name, region in regions_of(path).items()
-    }
-    jobs = {name: each.rehearse() if dry_run else each.run() for name, each in tasks.items()}
+    jobs = {name: download(region, folder / name) for name, region in regions_of(path).items()}
     counts = {
         key: sum(job.summary.get(key, 0) for job in jobs.values())
         for key in ("images", "there", "found", "fetched", "gone", "failed", "bytes")
         if any(isinstance(job.summary.get(key), int) for job in jobs.values())
     }
     summary: dict[str, Any] = {
-        "folder": str(task.folder),
+        "folder": str(folder),
         **counts,
         "regions": {name: job.summary for name, job in jobs.items()},
         "version": version(),
     }
     lines = [f"{name}: {job.headline}" for name, job in jobs.items()]
-    lines.append(f"{counted(len(jobs), 'region')}, each in a folder of its name in {task.folder}")
+    lines.append(f"{counted(len(jobs), 'region')}, each in a folder of its name in {folder}")
 
     def transfers() -> pd.DataFrame:
         import pandas as pd

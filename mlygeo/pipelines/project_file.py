@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlygeo import config
 from mlygeo.errors import FileError, InputError, RegionError
 from mlygeo.pipelines.job import Job, public, version
+from mlygeo.progress import may_ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,7 +103,7 @@ def init(
         raise FileError(f"token file {token_file} does not exist")
     _may_write(target, force=force)
     if not values and all(value is None for value in given.values()):
-        if not _may_prompt():
+        if not may_ask():
             raise InputError(
                 "nothing says where, and there is no terminal to ask at", hint="give `bbox`, `region_file` or `place`"
             )
@@ -146,7 +147,7 @@ def _may_write(target: Path, *, force: bool) -> None:
             )
     if not os.path.lexists(target) or force:
         return
-    if _may_prompt():
+    if may_ask():
         if _asked(f"{target} exists; replace it? [y/N] ").lower() in {"y", "yes"}:
             return
         raise InputError(f"{target} stays as it was")
@@ -191,10 +192,6 @@ def _until_sound(question: str, understood: Callable[[str], dict[str, Any]]) -> 
                 return understood(answer)
         except (InputError, FileError) as error:
             sys.stderr.write(f"{error}\n")
-
-
-def _may_prompt() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _asked(question: str) -> str:

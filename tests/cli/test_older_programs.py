@@ -243,7 +243,7 @@ def parsed(words):
         ("sequence_downloader.py S", {"layout": "time", "exif": True, "computed": True, "output": "downloads", "quality": None}),
         ("sequence_downloader.py S -q 90 -i 1 2", {"quality": 90, "images": ("1", "2"), "sequence": ["S"]}),
         ("sequence_downloader.py S --seqdir x --layout=flat", {"output": "x", "layout": "flat"}),
-        ("batch_downloader.py --exif list.txt -q 95", {"sequence_file": "list.txt", "quality": 95, "exif": True}),
+        ("batch_downloader.py --exif list.txt -q 95", {"sequence_file": ["list.txt"], "quality": 95, "exif": True}),
         ("mapillary-download --bbox 1,2,3,4", {"layout": "flat", "max_images": 10000, "output": "downloads"}),
         ("mapillary-download --bbox 1,2,3,4 --limit 5 --output o", {"max_images": 5, "output": "o"}),
         ("download_bbox.py --bbox 1,2,3,4", {"max_images": 10000, "layout": "flat"}),

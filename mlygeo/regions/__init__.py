@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import NetworkError, RegionError
+from mlygeo.progress import working
 from mlygeo.spatial import boxes
 
 if TYPE_CHECKING:
@@ -438,6 +439,7 @@ def _of_file(path: str | os.PathLike[str], name: str) -> BaseGeometry:
     return shapely.union_all(shapely.make_valid(np.asarray(polygons)))
 
 
+@working("looking the place up")
 def _of_place(name: str) -> BaseGeometry:
     """Return the outline of a place; see `mlygeo.regions.Region.from_place`."""
     import osmnx
