@@ -260,7 +260,7 @@ class Fetching:
         tiles = self._tiles.fetch(
             self.region, tile_cache=self.cache, computed=options.computed, overwrite=overwrite, max_age=max_age,
             tile_list_file=options.tile_list_file, workers=options.workers, service=self._service, damaged=damaged,
-            dry_run=dry_run, progress=self._progress,
+            geojson=options.geojson, dry_run=dry_run, progress=self._progress,
         )  # fmt: skip
         worked = tiles[tiles["status"] != "skipped"]
         failed = worked[worked["status"] == "failed"]

@@ -128,6 +128,7 @@ def coverage(
         overwrite=overwrite,
         max_age=max_age,
         workers=workers,
+        geojson=False,
     )
     access = Access(token=token, token_file=token_file, service=service)
     step.check_options(distance=distance, min_gap=min_gap)
