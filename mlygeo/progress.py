@@ -160,7 +160,7 @@ class _Count:
                 parts.append(f"{rates[1] / 1e6:,.1f} MB/s")
             elif self.done and now - since >= 1:
                 parts.append(_rate(rates[0]))
-            if total is not None and rates[0] > 0 and self.done < total:
+            if total is not None and rates[0] > 0 and self.done < total and now - since >= 1:
                 parts.append(f"{_seconds((total - self.done) / rates[0])} left")
             return ", ".join(parts)
 
