@@ -33,6 +33,9 @@ STEP_AFTER_S = 2.0
 LATELY_S = 60.0
 """Seconds over which a rate is taken: what a run found done already says nothing about the rest."""
 
+FORESEEN_S = 30 * 86_400.0
+"""A longer time left says only that nothing moves yet."""
+
 TICK_S = 0.25
 """Seconds between two looks at whether a plain line is due."""
 
@@ -161,7 +164,8 @@ class _Count:
             elif self.done and now - since >= 1:
                 parts.append(_rate(rates[0]))
             if total is not None and rates[0] > 0 and self.done < total and now - since >= 1:
-                parts.append(f"{_seconds((total - self.done) / rates[0])} left")
+                left = (total - self.done) / rates[0]
+                parts += [f"{_seconds(left)} left"] * (left < FORESEEN_S)
             return ", ".join(parts)
 
     def _amount(self, total: float | None) -> str:

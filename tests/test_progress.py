@@ -1,5 +1,6 @@
 import io
 import re
+from contextlib import suppress
 
 import pytest
 from helpers.processes import wait_for
@@ -144,12 +145,9 @@ def test_nothing_to_do_says_nothing_and_what_breaks_off_is_not_done():
     with progress.LineProgress(stream).bar("tiles", total=0, unit="tiles"):
         pass
     assert shown(stream) == []
-    with (
-        pytest.raises(ValueError, match="broken"),
-        progress.LineProgress(stream).bar("x", total=9, unit="tiles") as bar,
-    ):
+    with suppress(ValueError), progress.LineProgress(stream).bar("x", total=9, unit="tiles") as bar:
         bar.advance(3)
-        raise ValueError("broken")
+        raise ValueError
     assert shown(stream) == ["x: 3 of 9 tiles"]
 
 

@@ -328,7 +328,7 @@ def _arrow_key() -> Any:
     from matplotlib.legend_handler import HandlerPatch
     from matplotlib.patches import FancyArrow
 
-    def arrow(*, width: float, height: float, **_: Any) -> FancyArrow:
+    def arrow(*, width: float, height: float, **_: object) -> FancyArrow:
         return FancyArrow(
             0, height / 2, width, 0, width=height / 6, head_width=height * 0.8, head_length=width * 0.4,
             length_includes_head=True, facecolor=style.BLACK, edgecolor="white", linewidth=0.5,
