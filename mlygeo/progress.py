@@ -560,3 +560,8 @@ def wrote() -> None:
     """Note that a file is written, whole; state that a run keeps for itself is no result of it."""
     if (run := _RUN.get()) is not None and run.writing:
         run.written += 1
+
+
+def may_ask() -> bool:
+    """Return whether there is a terminal at which to ask the user."""
+    return sys.stdin is not None and sys.stdin.isatty()

@@ -22,6 +22,7 @@ from mlygeo.formats.identity import GIVEN, of_photo
 from mlygeo.photos.exif_writer import write_exif
 from mlygeo.photos.tags import description_tags
 from mlygeo.progress import Progress, keep
+from mlygeo.store.atomic import ALIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -202,7 +203,7 @@ def sweep(folders: Collection[str], photos: Collection[str]) -> int:
             continue  # a folder that cannot be listed fails when it is written to, with the reason
         for leftover in leftovers:
             inside = list(leftover.iterdir())
-            if all(file.is_file() and file.name in mine[folder] for file in inside):
+            if all(file.is_file() and file.name in {*mine[folder], ALIVE} for file in inside):
                 for file in inside:
                     file.unlink()
                 leftover.rmdir()

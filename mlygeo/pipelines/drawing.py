@@ -68,7 +68,7 @@ def plot(
     Raises
     ------
     DependencyError
-        If Matplotlib is missing: install `mlygeo[plot]`.
+        If Matplotlib is missing: the hint names the command.
     FileError
         If a file does not exist.
     FrameError

@@ -127,9 +127,7 @@ class Selection:
 
     def frame(self) -> gpd.GeoDataFrame:
         """Return the selection frame."""
-        lon, lat = self.lonlat
-        placed = self.table.append_column("lon", [lon]).append_column("lat", [lat])
-        selection = frames.from_arrow(placed, frames.SELECTION)
+        selection = frames.placed(self.table, *self.lonlat, frames.SELECTION)
         known = {
             name: dtypes.cast(selection[name], dtype)
             for name in selection.columns

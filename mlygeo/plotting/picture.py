@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import frames
-from mlygeo.errors import DependencyError
+from mlygeo.errors import DependencyError, install_hint
 from mlygeo.plotting import style
 from mlygeo.plotting.layers import attribution, layers_of, links, span, turned
 
@@ -66,7 +66,7 @@ def draw_layers(drawn: list[Layer], *, title: str | None, dpi: int, colour: str 
     try:
         from matplotlib.figure import Figure as MatplotlibFigure
     except ImportError as error:
-        raise DependencyError("pictures need Matplotlib", hint="pip install 'mlygeo[plot]'") from error
+        raise DependencyError("pictures need Matplotlib", hint=install_hint("plot")) from error
     style.check_colour(drawn, colour)
     figure = MatplotlibFigure(dpi=dpi, layout="constrained")
     axes = figure.add_subplot()

@@ -467,8 +467,6 @@ def assign(
             points, images, key_rank, max_distance=max_distance, k=ask, test=hold, only=seekers, compiled=compiled
         )
         listed = (rows >= 0).sum(axis=1)
-        # Images only move to nearer points, so a complete list stays complete.
-        exhausted[seekers[listed[seekers] < ask]] = True
         following = np.zeros(count, dtype=np.int64)
         active = seekers[listed[seekers] > 0]
         while len(active):
@@ -489,6 +487,9 @@ def assign(
             held_square[wanted], held_by[wanted] = square, place[point]
             holder[wanted], held_image[wanted] = point, image
             active = seekers[(wants[seekers] > 0) & (following[seekers] < listed[seekers])]
+        # Images only move to nearer points, so one that went through a complete list in vain need not ask again;
+        # one that found its images in it must, if it is displaced later.
+        exhausted[seekers[(listed[seekers] < ask) & (wants[seekers] > 0)]] = True
         seekers = np.flatnonzero((wants > 0) & ~exhausted)
         hold = HoldTest(number, held_square, held_by, place, test)
     taken = np.flatnonzero(holder >= 0)

@@ -10,7 +10,7 @@ import logging
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
 from mlygeo import dtypes, frames
 from mlygeo.errors import FileError, FormatError, FrameError
@@ -190,7 +190,7 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     FileError
         If the file cannot be written, or the database refuses; whatever stood there before still does.
     DependencyError
-        If PostGIS is meant and psycopg is missing: install `mlygeo[postgis]`.
+        If PostGIS is meant and psycopg is missing: the hint names the command.
 
     Examples
     --------
@@ -207,9 +207,47 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     return path
 
 
-def as_frame(value: FrameLike, *, frame: str | None = None) -> gpd.GeoDataFrame:
-    """Return a frame that was given as itself or as the path of its file."""
-    return read_frame(value, frame=frame) if isinstance(value, str | os.PathLike) else value
+def as_frame(value: Any, *, frame: str | None = None, name: str = "the frame") -> gpd.GeoDataFrame:
+    """
+    Return the frame of what a user holds; the same thing in another wrapping is the same frame.
+
+    Parameters
+    ----------
+    value
+        A GeoDataFrame; the path of a file, or a table of PostGIS; anything that hands over Arrow's data
+        (`__arrow_c_stream__`); a DataFrame with columns of longitude and latitude, or of WKT, WKB or shapely
+        geometries; a GeoSeries; edges of OSMnx, whose index becomes columns; a shapely geometry; a dict of
+        GeoJSON, or what has a `__geo_interface__`; or several of these, whose rows follow each other. What
+        names no CRS is in degrees. It is not changed.
+    frame
+        The kind of frame it should be, as in `read_frame`.
+    name
+        What messages call it.
+
+    Returns
+    -------
+    frame
+        The same frame where it is a GeoDataFrame with nothing to change.
+
+    Raises
+    ------
+    FrameError
+        If it is none of these, or not the kind of frame asked for.
+    FileError
+        If a file is missing or cannot be read.
+    """
+    from mlygeo.store import held
+
+    schema = _schema(frame)
+    if isinstance(value, str | os.PathLike):
+        return read_frame(value, frame=frame)
+    found = held.as_frame(value, name=name, read=read_frame)
+    if schema is None:
+        return found if found is value else _with_whole_ids(found)
+    try:
+        return frames.conform(found, schema)
+    except FrameError as error:
+        raise FrameError(f"{name} is {error}") from error
 
 
 def check_writable(path: Path) -> None:

@@ -45,7 +45,7 @@ def as_region(value: Any) -> Region:
     """
     if isinstance(value, Region):
         return value
-    if isinstance(value, Configured):
+    if isinstance(value, Configured) and value.region is not None:
         return value.region
     if isinstance(value, str) and len(value.split(",")) == 4 and not Path(value).exists():
         return Region.from_bbox(*boxes.parse(value))
@@ -249,9 +249,9 @@ def settle(value: Any) -> tuple[Region | None, Config | None]:
 
 @dataclass(frozen=True)
 class Configured:
-    """A region, and the configuration that it came from or goes with."""
+    """A region, and the configuration that it came from or goes with; a configuration may name none."""
 
-    region: Region
+    region: Region | None
     config: Config
 
 
