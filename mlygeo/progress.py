@@ -165,7 +165,8 @@ class _Count:
                 parts.append(_rate(rates[0]))
             if total is not None and rates[0] > 0 and self.done < total and now - since >= 1:
                 left = (total - self.done) / rates[0]
-                parts += [f"{_seconds(left)} left"] * (left < FORESEEN_S)
+                if left < FORESEEN_S:
+                    parts.append(f"{_seconds(left)} left")
             return ", ".join(parts)
 
     def _amount(self, total: float | None) -> str:
