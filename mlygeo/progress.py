@@ -389,6 +389,11 @@ def _megabytes(total: float) -> str:
     return ",.0f" if total >= 100 else ",.1f" if total >= 1 else ".3f"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as "1 tile" or "1,298 images"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def for_terminal(*, quiet: bool = False, stream: TextIO | None = None, words: Callable[[str], str] = str) -> Progress:
     """
     Return the progress that fits where the program runs.

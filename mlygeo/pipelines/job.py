@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast
 
 from mlygeo.errors import FileError, FormatError
+from mlygeo.progress import counted as counted
 from mlygeo.progress import running
 
 if TYPE_CHECKING:
@@ -171,11 +172,6 @@ def version() -> str:
     import mlygeo
 
     return mlygeo.__version__
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, such as "1 tile" or "1,298 images"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def tally(counts: Mapping[str, int]) -> str:

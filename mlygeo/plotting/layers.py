@@ -89,7 +89,7 @@ class Layer:
         """
         said = []
         if len(self.frame) < self.rows and not (counted and self.is_points):
-            said.append(f"{self.name}: {len(self.frame):,} of {self.rows:,} rows are shown, which stand for all")
+            said.append(f"{self.name}: {len(self.frame):,} of {self.rows:,} rows stand for all")
         if self.tolerance:
             said.append(f"{self.name}: lines are simplified, by up to {self.tolerance * 111_320:,.1f} m")
         gone = {why: f"{number:,} left out, {why}" for why, number in self.left_out.items()}

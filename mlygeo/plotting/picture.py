@@ -12,6 +12,7 @@ from mlygeo import frames
 from mlygeo.errors import DependencyError, install_hint
 from mlygeo.plotting import style
 from mlygeo.plotting.layers import attribution, layers_of, links, span, turned
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -97,7 +98,7 @@ def draw_layers(drawn: list[Layer], *, title: str | None, dpi: int, colour: str 
 def _said(layers: list[Layer]) -> list[str]:
     """Return what is not drawn, for the line below the picture: it counts what is too dense, and thins nothing else."""
     left_out = sum(sum(layer.left_out.values()) for layer in layers)
-    return [f"{left_out:,} rows left out"] if left_out else []
+    return [f"{counted(left_out, 'row')} left out"] if left_out else []
 
 
 def _size(axes: Axes) -> tuple[float, float]:

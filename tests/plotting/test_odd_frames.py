@@ -340,4 +340,4 @@ def test_a_page_too_large_for_a_browser_is_thinned_further(monkeypatch):
     shown = plotting.explore(noted)
     assert shown.notes() == []
     assert len(shown.html()) <= 300_000
-    assert " of 5,000 rows are shown" in shown.notes()[0]
+    assert " of 5,000 rows stand for all" in shown.notes()[0]
