@@ -204,7 +204,8 @@ def converted(value: Any, takes: Takes, name: str) -> Any:
             return None
         raise InputError(f"`{name}` is None, and takes {takes}")
     if takes.kinds & {"frame", "geodataframe"}:
-        return _frame(value, takes, name)
+        found = _frame(value, takes, name)
+        return _in_dtypes(found, name) if "geodataframe" in takes.kinds else found
     for kind, convert in _BY_KIND.items():
         if kind in takes.kinds and (found := convert(value, name, takes)) is not _NOT_SO:
             return found
@@ -444,6 +445,21 @@ def _frame(value: Any, takes: Takes, name: str) -> Any:
     if any(_is_table(item) for item in several):
         return store.as_frame(several, name=f"`{name}`")
     return [converted(item, items, name) for item in several]
+
+
+def _in_dtypes(value: Any, name: str) -> Any:
+    """Return a frame whose columns are in their dtypes, which a file of text or another program's table has not."""
+    from mlygeo import frames
+
+    schemas = {
+        "images": (frames.IMAGES, frames.LOCAL_IMAGES),
+        "points": (frames.STREET_POINTS,),
+        "streets": (frames.STREETS,),
+        "track": (frames.TRACKS,),
+        "tracks": (frames.TRACKS,),
+    }
+    kinds = schemas.get(name, ())
+    return frames.in_dtypes(value, *kinds, name=f"`{name}`") if kinds and hasattr(value, "columns") else value
 
 
 def _id(value: Any, name: str, takes: Takes) -> int:
