@@ -223,7 +223,7 @@ def in_dtypes(frame: gpd.GeoDataFrame, *schemas: Schema, name: str) -> gpd.GeoDa
             problems.append(f"column '{column}' stands twice")
             continue
         wanted = [dtype for schema in schemas if (dtype := schema.dtype(column)) is not None]
-        if str(values.dtype) in wanted or any(dtypes.only_unit_differs(str(values.dtype), dtype) for dtype in wanted):
+        if str(values.dtype) in wanted:
             continue
         failed = ""
         for dtype in dict.fromkeys(wanted):

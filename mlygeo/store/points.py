@@ -405,11 +405,9 @@ class Conformed:
 
     def _in_dtype(self, name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
         dtype = self.schema.dtype(name)
-        if dtype is None or _fits(values, dtype):
+        if name == "id" or dtype is None or _fits(values, dtype):  # ids are those of the service, see `ids_of`
             return values
         try:
-            if dtype == "int64" and values.null_count:
-                dtype = "Int64"
             column = dtypes.cast(_series(values), dtype)
         except (ValueError, TypeError, OverflowError) as error:
             raise FrameError(f"{self.name}: column '{name}' does not fit {dtype} ({error})") from error
