@@ -5,6 +5,7 @@ from .pipelines.account import edit_config as edit_config
 from .pipelines.chains import process_and_upload as process_and_upload
 from .pipelines.chains import video_process as video_process
 from .pipelines.chains import video_process_and_upload as video_process_and_upload
+from .pipelines.conversion import convert as convert
 from .pipelines.downloads import download as download
 from .pipelines.drawing import plot as plot
 from .pipelines.geotagging import cut as cut
@@ -21,6 +22,7 @@ from .pipelines.processing import extract_sequence_data as extract_sequence_data
 from .pipelines.processing import extract_upload_params as extract_upload_params
 from .pipelines.processing import extract_user_data as extract_user_data
 from .pipelines.processing import process as process
+from .pipelines.project_file import init as init
 from .pipelines.region import select as select
 from .pipelines.region import streets as streets
 from .pipelines.region import tiles as tiles

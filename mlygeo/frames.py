@@ -72,6 +72,7 @@ __all__ = [
     "filter_images",
     "from_arrow",
     "lonlat",
+    "placed",
     "points",
     "to_pandas",
 ]
@@ -218,11 +219,35 @@ def from_arrow(table: pa.Table, schema: Schema | None = None) -> gpd.GeoDataFram
     frame
         Point geometry, EPSG:4326. Whole numbers with gaps are Int64, never float.
     """
+    return placed(table.drop_columns(["lon", "lat"]), table["lon"].to_numpy(), table["lat"].to_numpy(), schema)
+
+
+def placed(table: pa.Table, lon: Floats, lat: Floats, schema: Schema | None = None) -> gpd.GeoDataFrame:
+    """
+    Return the frame of an Arrow table and points beside it; the table may have columns `lon` and `lat` of its own.
+
+    Parameters
+    ----------
+    table
+        Attributes, a row a point.
+    lon, lat
+        Degrees, shape (n,); NaN where there is no point.
+    schema
+        The schema to bring the columns to.
+
+    Raises
+    ------
+    FrameError
+        If an attribute is called `geometry`.
+    """
     import geopandas as gpd
     from geopandas.array import GeometryArray
 
-    geometry = GeometryArray(points(table["lon"].to_numpy(), table["lat"].to_numpy()), crs=CRS)
-    frame = gpd.GeoDataFrame(to_pandas(table.drop_columns(["lon", "lat"])), geometry=geometry)
+    if "geometry" in table.column_names:
+        raise FrameError("there is a column 'geometry' beside the geometry", hint="rename it")
+    places = points(lon, lat)
+    places[np.isnan(lon)] = None
+    frame = gpd.GeoDataFrame(to_pandas(table), geometry=GeometryArray(places, crs=CRS))
     return frame if schema is None else conform(frame, schema)
 
 
@@ -242,7 +267,7 @@ def points(lon: Floats, lat: Floats) -> Objects:
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
-    """Return an Arrow table as a DataFrame; whole numbers with gaps become Int64, never float."""
+    """Return an Arrow table as a DataFrame; whole numbers with gaps become Int64 (UInt64 if need be), never float."""
     import pandas as pd
     import pyarrow as pa
 
@@ -251,7 +276,8 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     for name in table.column_names:
         column = table[name]
         if name in gaps and pa.types.is_integer(column.type):
-            parts[name] = column.to_pandas(types_mapper={column.type: pd.Int64Dtype()}.get)
+            whole = pd.UInt64Dtype() if pa.types.is_uint64(column.type) else pd.Int64Dtype()
+            parts[name] = column.to_pandas(types_mapper={column.type: whole}.get)
         else:
             parts[name] = column.to_pandas()
     return pd.DataFrame(parts, index=pd.RangeIndex(table.num_rows))
@@ -339,9 +365,10 @@ def filter_images(
     pano
         True keeps panoramas only, False flat pictures only.
     since
-        Keep images captured at or after this time (ISO 8601; UTC unless it says otherwise).
+        Keep images captured at or after this time, or the beginning of this year, month, week or day: ISO 8601,
+        such as 2024, 2024-06, 2024-W26, 2024-06-30 or 2024-06-30T12:00:00Z; UTC unless it names another zone.
     until
-        Keep images captured before this time; a date without a time includes that whole day.
+        Keep images captured before this time (ISO 8601); a year, month, week or day includes all of itself.
     creator
         Keep images of these people: ids, or user names where the frame has `creator_username`.
     organization

@@ -35,6 +35,11 @@ class Verb:
         What is written there.
     takes_region
         Whether the options that name a region belong to it.
+    instead_of_region
+        Parameters that name what to work on, too; beside them, the region of a configuration that was not
+        named but found is not used.
+    takes_token
+        Whether it asks the service with a token, but for no region: of a configuration, it uses the token file.
     ids_only
         Whether it can print just the ids.
     arguments
@@ -43,6 +48,8 @@ class Verb:
         What those words are, for the help.
     acts
         Whether the function writes while it works, and gets the path of -o itself.
+    last_is_output
+        Whether the last of several words is that path, where there is no -o.
     """
 
     name: str
@@ -53,10 +60,13 @@ class Verb:
     output_help: str = ""
     writes: Output = "frame"
     takes_region: bool = True
+    instead_of_region: tuple[str, ...] = ()
+    takes_token: bool = False
     ids_only: bool = False
     arguments: str | None = None
     words: str = "FILE..."
     acts: bool = False
+    last_is_output: bool = False
 
 
 def _on_photos(
@@ -70,6 +80,16 @@ def _on_photos(
 
 
 VERBS = (
+    Verb(
+        "init",
+        "init",
+        "Write the configuration of a project, so that commands in its folder know the region.",
+        "mlygeo init --bbox 9.161,48.762,9.176,48.779 --tile-cache tiles",
+        None,
+        takes_region=False,
+        arguments="path",
+        words="[FILE]",
+    ),
     Verb(
         "tiles",
         "tiles",
@@ -92,8 +112,9 @@ VERBS = (
         "Select the nearest image for every street point of a region.",
         "mlygeo select -c stuttgart.json --streets edges.gpkg --interval 50 --srid 25832 -o out",
         "selection",
-        "Folder for selection.parquet, image_ids.txt, street_points.parquet and summary.json.",
-        writes="folder",
+        "Folder for selection.parquet, image_ids.txt, street_points.parquet and summary.json; or a file such as "
+        "selection.gpkg, which gets a layer for each frame (in a format without layers, the selection alone).",
+        writes="frames",
         ids_only=True,
     ),
     Verb(
@@ -104,6 +125,7 @@ VERBS = (
         "metadata.parquet",
         "File for the images; its ending tells the format.",
         takes_region=False,
+        takes_token=True,
         arguments="images",
         words="FILE|ID...",
     ),
@@ -115,6 +137,7 @@ VERBS = (
         ".",
         "Folder for sequences_USER.parquet and the list sequences_USER.txt.",
         writes="folder",
+        instead_of_region=("user", "organization"),
         arguments="user",
         words="[USER]",
     ),
@@ -126,6 +149,7 @@ VERBS = (
         "seqdir of -c, else downloads",
         "Folder for the pictures.",
         writes="folder",
+        instead_of_region=("images", "imgid_file", "sequence", "sequence_file", "user", "organization", "retry_failed"),
         arguments="images",
         words="[FILE | ID]...",
         acts=True,
@@ -137,6 +161,7 @@ VERBS = (
         "mlygeo inspect 498763468214164",
         None,
         takes_region=False,
+        takes_token=True,
         arguments="ids",
         words="ID...",
     ),
@@ -146,8 +171,9 @@ VERBS = (
         "Measure which share of the streets has imagery, how new, by whom, and where it lacks.",
         "mlygeo coverage -c stuttgart.json --streets edges.gpkg --distance 20 -o coverage",
         "coverage",
-        "Folder for coverage.parquet, gaps.parquet, summary.json and coverage.png.",
-        writes="folder",
+        "Folder for coverage.parquet, gaps.parquet, summary.json and coverage.png; or a file such as coverage.gpkg, "
+        "which gets a layer for each frame (in a format without layers, the streets alone).",
+        writes="frames",
     ),
     Verb(
         "tracks",
@@ -182,6 +208,19 @@ VERBS = (
         writes="picture",
         takes_region=False,
         arguments="layers",
+    ),
+    Verb(
+        "convert",
+        "convert",
+        "Convert frames between GeoParquet, GeoPackage, GeoJSON, FlatGeobuf, CSV and PostGIS.",
+        "mlygeo convert images.parquet images.gpkg",
+        "the last word",
+        "File or table to write; its ending tells the format.",
+        takes_region=False,
+        arguments="frame",
+        words="FILE... FILE",
+        acts=True,
+        last_is_output=True,
     ),
     Verb(
         "upload",

@@ -8,9 +8,10 @@ import os
 from collections import ChainMap
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast
 
 from mlygeo.errors import FileError, FormatError
+from mlygeo.progress import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from mlygeo.progress import Progress
+
 P = ParamSpec("P")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-Output = Literal["frame", "folder", "picture", "track"]
+Output = Literal["frame", "frames", "folder", "picture", "track"]
 """Function that writes a verb's results under the path of -o."""
 
 PICTURES = (".html", ".png", ".svg", ".pdf")
@@ -103,12 +106,17 @@ def public_with(*described: object) -> Callable[[Callable[P, Job[T]]], Callable[
 
 
 def _public(body: Callable[P, Job[T]], described: tuple[object, ...]) -> Callable[P, T]:
+    from mlygeo.pipelines.arguments import received
     from mlygeo.pipelines.options import TEXTS, parameter_texts
+
+    checked = received(body)
 
     @functools.wraps(body)
     def function(*args: P.args, **kwargs: P.kwargs) -> T:
-        return body(*args, **kwargs).result
+        with running(cast("Progress | None", kwargs.get("progress"))):
+            return checked(*args, **kwargs).result
 
+    function.body = checked  # type: ignore[attr-defined]
     signature = inspect.signature(body)
     returned = str(signature.return_annotation).removeprefix("Job[").removesuffix("]")
     function.__signature__ = signature.replace(return_annotation=returned)  # type: ignore[attr-defined]
@@ -122,7 +130,7 @@ def _public(body: Callable[P, Job[T]], described: tuple[object, ...]) -> Callabl
 
 def body_of(function: Callable[P, T]) -> Callable[P, Job[T]]:
     """Return the body of a public function."""
-    body: Callable[P, Job[T]] = inspect.unwrap(function)
+    body: Callable[P, Job[T]] = function.body  # type: ignore[attr-defined]
     return body
 
 
@@ -195,9 +203,13 @@ def check_output(kind: Output, path: Path) -> None:
     """
     from mlygeo import store
 
-    if kind == "folder":
+    if kind == "frames" and store.names_file(path):
+        store.check_writable(path)
+    elif kind in {"folder", "frames"}:
         if path.exists() and not path.is_dir():
             raise FileError(f"{path} is a file, and -o names a folder here")
+        if store.names_file(path):
+            raise FormatError(f"{path.name} is the name of a file, and -o names a folder here")
     elif kind == "track" and path.name.lower().endswith((".gpx", ".gpx.gz")):
         pass
     elif kind == "picture":

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 
 from mlygeo.errors import FileError, InputError
+from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.sources import EXIFTOOL, EXIFTOOL_XML, ITSELF, Sources, sources_named
 from mlygeo.readers import cameras
 from mlygeo.readers.cameras import GeotagSource, Telemetry
@@ -116,9 +117,10 @@ class Filters:
     pano
         Take only panoramas, or only flat pictures.
     since
-        Take images captured at or after this time (ISO 8601, UTC).
+        Take images captured at or after this time, or the beginning of this year, month, week or day: ISO 8601,
+        such as 2024, 2024-06, 2024-W26, 2024-06-30 or 2024-06-30T12:00:00Z; UTC unless it names another zone.
     until
-        Take images captured before this time; a date without a time includes that day.
+        Take images captured before this time (ISO 8601); a year, month, week or day includes all of itself.
     creator
         Take images of this creator (id); may be given several times.
     organization
@@ -156,7 +158,8 @@ class TileOptions:
     Parameters
     ----------
     tile_list_file
-        Work only on the tiles named in this file, a cache file name a line.
+        Work only on the tiles named in this file, a cache file name a line; may be given several
+        times.
     tile_cache
         Folder of the tile cache; raw vector tiles, or the GeoJSON files that
         percept-vsvi-filter left. Default: the configuration file's, else the user's cache folder.
@@ -170,7 +173,7 @@ class TileOptions:
         How many tiles to fetch at once.
     """
 
-    tile_list_file: PathLike | None
+    tile_list_file: PathLike | Iterable[PathLike] | None
     tile_cache: PathLike | None
     computed: bool
     overwrite: bool
@@ -256,6 +259,11 @@ class Plane:
 
     srid: int | None
     force_srid: bool
+
+    def check(self) -> None:
+        """Raise for what has no effect."""
+        if self.srid is None:
+            of_no_use(("force_srid",), "without `srid`")
 
 
 @dataclass(frozen=True, kw_only=True)

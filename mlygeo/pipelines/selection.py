@@ -11,6 +11,7 @@ import numpy as np
 
 from mlygeo import dtypes, frames, keys, store
 from mlygeo.errors import FrameError
+from mlygeo.progress import working
 from mlygeo.spatial.nearest import OWN_COLUMNS
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Selection:
     heading_difference: Floats
 
     @classmethod
+    @working("searching the nearest images")
     def match(cls, points: Points, images: Points, *, projection: Projection, matching: Matching) -> Selection:
         """
         Match images to points.
@@ -125,9 +127,7 @@ class Selection:
 
     def frame(self) -> gpd.GeoDataFrame:
         """Return the selection frame."""
-        lon, lat = self.lonlat
-        placed = self.table.append_column("lon", [lon]).append_column("lat", [lat])
-        selection = frames.from_arrow(placed, frames.SELECTION)
+        selection = frames.placed(self.table, *self.lonlat, frames.SELECTION)
         known = {
             name: dtypes.cast(selection[name], dtype)
             for name in selection.columns
@@ -200,6 +200,13 @@ class Selection:
             text += f", {facts['pano_share']:.0%} panoramas"
         return text
 
+    def _points_table(self) -> pa.Table:
+        """Return the points with their ids, without geometry."""
+        import pyarrow as pa
+
+        own = self.points.take(np.arange(len(self.points)), [n for n in self.points.columns if n != "point_id"])
+        return pa.table({"point_id": self.point_ids, **{name: own[name] for name in own.column_names}})
+
     def write(self, folder: Path, summary: dict[str, Any]) -> list[Path]:
         """
         Write the files of the selection.
@@ -207,7 +214,8 @@ class Selection:
         Parameters
         ----------
         folder
-            The folder; it is made if it is missing.
+            The folder; it is made if it is missing. Or a file of frames: its layers are the selection and the
+            street points; where the format has no layers it is the selection alone.
         summary
             The content of summary.json.
 
@@ -215,20 +223,20 @@ class Selection:
         -------
         files
             selection.parquet, image_ids.txt (one id a line, each once), street_points.parquet
-            and summary.json; each is written atomically.
+            and summary.json; each is written atomically. Or the one file.
         """
-        import pyarrow as pa
-
         from mlygeo.store import parquet
 
+        if store.names_file(folder):
+            points_frame = frames.placed(self._points_table(), *self.points.lonlat)
+            points_frame.attrs = dict(self.points.attrs)
+            return [store.write_layers({"selection": self.frame(), "street_points": points_frame}, folder)]
         attrs = {**self.images.attrs, "attribution": self.attribution()}
         selection, points = folder / "selection.parquet", folder / "street_points.parquet"
         with store.atomic(selection) as temporary:
             parquet.write_points(self.table, *self.lonlat, temporary, attrs=attrs)
-        own = self.points.take(np.arange(len(self.points)), [n for n in self.points.columns if n != "point_id"])
-        everything = pa.table({"point_id": self.point_ids, **{name: own[name] for name in own.column_names}})
         with store.atomic(points) as temporary:
-            parquet.write_points(everything, *self.points.lonlat, temporary, attrs=self.points.attrs)
+            parquet.write_points(self._points_table(), *self.points.lonlat, temporary, attrs=self.points.attrs)
         listed = "".join(f"{value}\n" for value in self.ids())
         ids = store.write_text(listed, folder / "image_ids.txt")
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"

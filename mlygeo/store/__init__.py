@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
 from mlygeo import dtypes, frames
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
+from mlygeo.progress import working
 from mlygeo.store import columns as described
 from mlygeo.store import extents, gdal, paths, postgis, text
 from mlygeo.store.atomic import atomic, file_error, write_text
@@ -40,9 +41,12 @@ __all__ = [
     "check_writable",
     "file_error",
     "has_layers",
-    "layers",
+    "is_table",
+    "names_file",
+    "part_of",
     "parted",
     "read_frame",
+    "shown",
     "write_frame",
     "write_layers",
     "write_text",
@@ -99,6 +103,7 @@ IN_DEGREES = frozenset({*text.SEPARATORS, *(ending for ending, name in gdal.DRIV
 """Endings of formats that have no CRS but longitude and latitude."""
 
 
+@working("reading")
 def read_frame(
     path: str | os.PathLike[str],
     *,
@@ -230,7 +235,7 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     FileError
         If the file cannot be written, or the database refuses; whatever stood there before still does.
     DependencyError
-        If PostGIS is meant and psycopg is missing: install `mlygeo[postgis]`.
+        If PostGIS is meant and psycopg is missing: the hint names the command.
 
     Examples
     --------
@@ -292,9 +297,51 @@ def write_layers(layers: Mapping[str, gpd.GeoDataFrame], path: str | os.PathLike
     return file
 
 
-def layers(path: Path) -> dict[str, str | None]:
-    """Return the layers of a file that GDAL reads, each with the kind of its geometry, or None where it has none."""
-    return gdal.layers(path)
+def part_of(
+    frame: gpd.GeoDataFrame, *, bbox: Bounds | None = None, columns: Sequence[str] | None = None
+) -> gpd.GeoDataFrame:
+    """
+    Return the part of a frame that `read_frame` would return of its file.
+
+    Parameters
+    ----------
+    frame
+        The frame.
+    bbox
+        As in `read_frame`.
+    columns
+        As in `read_frame`.
+
+    Raises
+    ------
+    FrameError
+        If it has no such column, or no CRS and a box was given.
+    RegionError
+        If `bbox` is no box.
+    """
+    box, wanted = None if bbox is None else extents.checked(bbox), extents.checked_columns(columns)
+    if wanted is not None:
+        if missing := [name for name in wanted if name not in frame.columns]:
+            listed = ", ".join(map(str, frame.columns))
+            raise FrameError(f"the frame has no column {', '.join(missing)} (it has {listed})")
+        kept = {*wanted, frame.active_geometry_name}
+        frame = frame[[name for name in frame.columns if name in kept]]
+    return frame if box is None else extents.meeting(frame, box, "the frame")
+
+
+def is_table(path: object) -> bool:
+    """Return whether a path names a table of PostGIS."""
+    return isinstance(path, str) and postgis.is_url(path)
+
+
+def names_file(path: Path) -> bool:
+    """Return whether results go into a file of this name, by its ending, and not into a folder that is there."""
+    return path.suffix.lower() in FORMATS and not path.is_dir()
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """Return the name of a file or table for messages, without a password."""
+    return str(postgis.table_of(path)) if isinstance(path, str) and postgis.is_url(path) else Path(path).name
 
 
 def _in_degrees(frame: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame:
@@ -313,9 +360,47 @@ def _in_degrees(frame: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame:
     return frame.to_crs(frames.CRS)
 
 
-def as_frame(value: FrameLike, *, frame: str | None = None) -> gpd.GeoDataFrame:
-    """Return a frame that was given as itself or as the path of its file."""
-    return read_frame(value, frame=frame) if isinstance(value, str | os.PathLike) else value
+def as_frame(value: Any, *, frame: str | None = None, name: str = "the frame") -> gpd.GeoDataFrame:
+    """
+    Return the frame of what a user holds; the same thing in another wrapping is the same frame.
+
+    Parameters
+    ----------
+    value
+        A GeoDataFrame; the path of a file, or a table of PostGIS; anything that hands over Arrow's data
+        (`__arrow_c_stream__`); a DataFrame with columns of longitude and latitude, or of WKT, WKB or shapely
+        geometries; a GeoSeries; edges of OSMnx, whose index becomes columns; a shapely geometry; a dict of
+        GeoJSON, or what has a `__geo_interface__`; or several of these, whose rows follow each other. What
+        names no CRS is in degrees. It is not changed.
+    frame
+        The kind of frame it should be, as in `read_frame`.
+    name
+        What messages call it.
+
+    Returns
+    -------
+    frame
+        The same frame where it is a GeoDataFrame with nothing to change.
+
+    Raises
+    ------
+    FrameError
+        If it is none of these, or not the kind of frame asked for.
+    FileError
+        If a file is missing or cannot be read.
+    """
+    from mlygeo.store import held
+
+    schema = _schema(frame)
+    if isinstance(value, str | os.PathLike):
+        return read_frame(value, frame=frame)
+    found = held.as_frame(value, name=name, read=read_frame)
+    if schema is None:
+        return found if found is value else _with_whole_ids(found)
+    try:
+        return frames.conform(found, schema)
+    except FrameError as error:
+        raise FrameError(f"{name} is {error}") from error
 
 
 def check_writable(path: Path) -> None:
@@ -370,20 +455,22 @@ def _read_file(
     path: Path, bbox: Bounds | None, columns: Sequence[str] | None, layer: str | None, srid: int | str | None
 ) -> gpd.GeoDataFrame:
     paths.must_exist(path)
+    found: gpd.GeoDataFrame
     if _format(path) is text:
         if layer is not None:
             raise FrameError(f"{path.name} has no layers", hint="leave out the layer")
-        found = text.read(path, columns=columns, srid=srid)
-    elif srid is not None:
+        return text.read(path, bbox=bbox, columns=columns, srid=srid)
+    if srid is not None:
         raise InputError(f"`srid` is for tables of text; {path.name} tells its CRS itself", hint="leave it out")
-    elif has_layers(path):
+    if has_layers(path):
         found = gdal.read(path, bbox=bbox, columns=columns, layer=layer)
     elif layer is not None:
         raise FrameError(f"{path.name} has no layers", hint="leave out the layer")
     else:
         found = _format(path).read(path, bbox=bbox, columns=columns)
-    is_done = bbox is None or path.suffix.lower() in PARQUET
-    return found if is_done or bbox is None else extents.meeting(found, bbox, path.name)
+    if bbox is None or path.suffix.lower() in PARQUET:
+        return found
+    return extents.meeting(found, bbox, path.name)
 
 
 def _must_be_one(path: Any) -> None:

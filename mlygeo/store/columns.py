@@ -622,7 +622,7 @@ def _back(found: pd.Series, facts: dict[str, Any]) -> pd.Series:
             times = found if not zoned or found.dt.tz is not None else found.dt.tz_localize("UTC")
         else:
             times = pd.to_datetime(found.astype("str").where(~gone, None), utc=zoned, format="ISO8601")
-        return times.astype(dtype)
+        return _as(times, dtype)
     if kind == "nested":
         return pd.Series(
             each(lambda value: json.loads(value) if isinstance(value, str) else value), index=found.index, dtype=object

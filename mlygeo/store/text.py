@@ -21,6 +21,7 @@ from mlygeo import frames
 from mlygeo.errors import FormatError, FrameError
 from mlygeo.formats import texts
 from mlygeo.store import columns as described
+from mlygeo.store import extents
 from mlygeo.store.atomic import file_error
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ _TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fal
 def read(
     path: Path,
     *,
-    bbox: Bounds | None = None,  # noqa: ARG001
+    bbox: Bounds | None = None,
     columns: Sequence[str] | None,
     srid: int | str | None = None,
 ) -> gpd.GeoDataFrame:
@@ -87,7 +88,7 @@ def read(
     path
         The file: comma, semicolon or tab between columns, in UTF-8, UTF-16 or Latin-1.
     bbox
-        Not used: all rows are read.
+        West, south, east, north in degrees: only rows whose own box meets it are returned.
     columns
         Only these columns, and the geometry. None reads all.
     srid
@@ -126,7 +127,7 @@ def read(
     if damaged.any():
         found = found[~damaged].reset_index(drop=True)
         found.attrs["left_out"] = {described.DAMAGED: int(damaged.sum())}
-    return found
+    return found if bbox is None else extents.meeting(found, bbox, path.name)
 
 
 def write(frame: gpd.GeoDataFrame, path: Path) -> None:
@@ -261,14 +262,13 @@ def _coordinates_of(names: Sequence[str]) -> list[tuple[str, ...]]:
     return [*found, (lon, lat)] if lon is not None and lat is not None else found
 
 
-def _table(content: bytes, names: list[str], separator: str, path: Path, **options: Any) -> pa.Table:
+def _table(content: bytes, names: list[str], separator: str, path: Path, *, nulls: Sequence[str] = ("",)) -> pa.Table:
     """Return all cells as text, null where nothing stands without quotes."""
     import pyarrow as pa
     from pyarrow import csv as arrow
 
     # Arrow has no names twice, and none that are empty: columns are numbered here.
     numbers = [str(place) for place in range(len(names))]
-    options = {"strings_can_be_null": True, "quoted_strings_can_be_null": False, "null_values": [""], **options}
     try:
         return arrow.read_csv(
             pa.BufferReader(content.lstrip(b"\r\n")),
@@ -276,7 +276,12 @@ def _table(content: bytes, names: list[str], separator: str, path: Path, **optio
                 column_names=numbers, skip_rows_after_names=1, block_size=max(1 << 20, min(len(content) + 1, 1 << 30))
             ),
             parse_options=arrow.ParseOptions(delimiter=separator, newlines_in_values=True),
-            convert_options=arrow.ConvertOptions(column_types=dict.fromkeys(numbers, pa.string()), **options),
+            convert_options=arrow.ConvertOptions(
+                column_types=dict.fromkeys(numbers, pa.string()),
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+                null_values=list(nulls),
+            ),
         )
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -301,7 +306,7 @@ def _quoted(content: bytes, head: list[_Head], table: pa.Table, separator: str, 
         if row >= 0:
             rows[place] = row
             words.add(table.column(place)[row].as_py())
-    again = _table(content, [cell.text for cell in head], separator, path, null_values=["", *words])
+    again = _table(content, [cell.text for cell in head], separator, path, nulls=["", *words])
     return {head[place].text for place, row in rows.items() if again.column(place)[row].is_valid}
 
 
@@ -478,7 +483,7 @@ def _check_degrees(shapes: Any, columns: tuple[str, ...], path: Path) -> None:
         f"row {row + 1} is at {bounds[row, 0]:.12g}, {bounds[row, 1]:.12g}",
         hint="longitude and latitude look swapped: exchange the names of the columns"
         if swapped and len(columns) > 1
-        else f"name their CRS and write them with it: mlygeo convert {path.name} {path.stem}.gpkg --srid EPSG",
+        else "say in which CRS they are: `srid=25832` in convert and read_frame, then write them with it, as .gpkg",
     )
 
 
