@@ -383,6 +383,10 @@ def _taken_last(verb: Verb, given: dict[str, Any]) -> str:
     *words, last = given[verb.arguments or ""]
     if not words:
         raise InputError(f"{last} is the only file", hint=f"name the file to write, too: {verb.example}")
+    if len(words) > 1 and Path(last).expanduser().exists():
+        raise InputError(
+            f"{last} is there already, and may be meant as an input", hint=f"name the output with -o {last}"
+        )
     given[verb.arguments or ""] = tuple(words)
     return str(last)
 

@@ -431,6 +431,7 @@ def _frame_of(meta: Mapping[str, Any], table: pa.Table, path: Path, *, is_descri
     import pandas as pd
     import pyarrow as pa
 
+    table.validate(full=True)  # a text that is not UTF-8 would fail somewhere else
     place = _geometry_place(table, str(meta["geometry_name"] or "wkb_geometry"))
     if place is None:
         raise FormatError(f"{path.name} has no geometry")

@@ -56,6 +56,8 @@ NULLS = frozenset(
 _FORMULA = r"[=+\-@\t\r]"
 """First characters of a formula; OWASP, CSV injection."""
 
+_LONG_WORD = 1000
+
 _GUARDED = re.compile(rf"'?{_FORMULA}|''")
 _GUARD = re.compile(rf"'(?={_FORMULA}|')")
 _WHOLE = r"^-?(?:0|[1-9][0-9]*)$"
@@ -300,14 +302,19 @@ def _quoted(content: bytes, head: list[_Head], table: pa.Table, separator: str, 
         return set()
     rows: dict[int, int] = {}
     words: set[str] = set()
+    found: set[str] = set()
     for place in range(len(head)):
         valid = table.column(place).is_valid()
         row = valid.index(pa.scalar(value=True)).as_py()
-        if row >= 0:
+        word = table.column(place)[row].as_py() if row >= 0 else ""
+        if len(word) > _LONG_WORD:  # Arrow dies of long words for null
+            doubled = word.replace('"', '""').encode()
+            found |= {head[place].text} if b'"' + doubled + b'"' in content else set()
+        elif row >= 0:
             rows[place] = row
-            words.add(table.column(place)[row].as_py())
+            words.add(word)
     again = _table(content, [cell.text for cell in head], separator, path, nulls=["", *words])
-    return {head[place].text for place, row in rows.items() if again.column(place)[row].is_valid}
+    return found | {head[place].text for place, row in rows.items() if again.column(place)[row].is_valid}
 
 
 def _column(cells: pa.ChunkedArray, *, is_text: bool, commas: bool) -> pd.Series:
@@ -483,7 +490,7 @@ def _check_degrees(shapes: Any, columns: tuple[str, ...], path: Path) -> None:
         f"row {row + 1} is at {bounds[row, 0]:.12g}, {bounds[row, 1]:.12g}",
         hint="longitude and latitude look swapped: exchange the names of the columns"
         if swapped and len(columns) > 1
-        else "say in which CRS they are: `srid=25832` in convert and read_frame, then write them with it, as .gpkg",
+        else f"say in which CRS they are: mlygeo.convert({path.name!r}, '{path.stem}.gpkg', srid=25832), or whichever",
     )
 
 
