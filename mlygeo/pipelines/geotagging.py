@@ -362,7 +362,7 @@ def _images(
     one = words[0] if len(words) == 1 else None
     if isinstance(one, gpd.GeoDataFrame):
         found = one
-    elif isinstance(one, str | os.PathLike) and Path(one).suffix.lower() in store.FORMATS:
+    elif isinstance(one, str | os.PathLike) and store.parted(one)[0].suffix.lower() in store.FORMATS:
         found = store.read_frame(one)
     else:
         if not words or not all(isinstance(word, str | os.PathLike) for word in words):
