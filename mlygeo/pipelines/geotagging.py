@@ -363,7 +363,7 @@ def _images(
     if isinstance(one, gpd.GeoDataFrame):
         found = one
     elif words and all(
-        isinstance(word, str | os.PathLike) and Path(word).suffix.lower() in store.FORMATS for word in words
+        isinstance(word, str | os.PathLike) and store.parted(word)[0].suffix.lower() in store.FORMATS for word in words
     ):
         found = store.as_frame(words, name="the images")
     else:
