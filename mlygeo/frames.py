@@ -71,7 +71,9 @@ __all__ = [
     "empty",
     "filter_images",
     "from_arrow",
+    "in_dtypes",
     "lonlat",
+    "placed",
     "points",
     "to_pandas",
 ]
@@ -193,6 +195,51 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
     return frame.assign(**columns)[ordered].reset_index(drop=True)
 
 
+def in_dtypes(frame: gpd.GeoDataFrame, *schemas: Schema, name: str) -> gpd.GeoDataFrame:
+    """
+    Return a frame whose columns have the dtypes of schemas, as far as it has them.
+
+    Where there is nothing to change this costs well under a millisecond: no row is looked at.
+
+    Parameters
+    ----------
+    frame
+        The frame; it is not changed.
+    *schemas
+        Schemas that name its columns. A column may be as any of them says; the first that fits is taken.
+    name
+        What messages call it.
+
+    Raises
+    ------
+    FrameError
+        If a column fits none of its dtypes without loss, or stands twice.
+    """
+    changed, problems = {}, []
+    for column in dict.fromkeys(each.name for schema in schemas for each in schema.columns):
+        if column not in frame.columns:
+            continue
+        values = frame[column]
+        if getattr(values, "ndim", 1) != 1:
+            problems.append(f"column '{column}' stands twice")
+            continue
+        wanted = [dtype for schema in schemas if (dtype := schema.dtype(column)) is not None]
+        if str(values.dtype) in wanted:
+            continue
+        failed = ""
+        for dtype in dict.fromkeys(wanted):
+            try:
+                changed[column] = dtypes.cast(values, dtype)
+                break
+            except (ValueError, TypeError, OverflowError) as error:
+                failed = failed or f"column '{column}' does not fit {dtype} ({error})"
+        else:
+            problems.append(failed)
+    if problems:
+        raise FrameError(f"{name}: {'; '.join(problems)}")
+    return frame.assign(**changed) if changed else frame
+
+
 def empty(schema: Schema) -> gpd.GeoDataFrame:
     """Return a frame of a schema without rows, with all its required columns."""
     import geopandas as gpd
@@ -218,11 +265,35 @@ def from_arrow(table: pa.Table, schema: Schema | None = None) -> gpd.GeoDataFram
     frame
         Point geometry, EPSG:4326. Whole numbers with gaps are Int64, never float.
     """
+    return placed(table.drop_columns(["lon", "lat"]), table["lon"].to_numpy(), table["lat"].to_numpy(), schema)
+
+
+def placed(table: pa.Table, lon: Floats, lat: Floats, schema: Schema | None = None) -> gpd.GeoDataFrame:
+    """
+    Return the frame of an Arrow table and points beside it; the table may have columns `lon` and `lat` of its own.
+
+    Parameters
+    ----------
+    table
+        Attributes, a row a point.
+    lon, lat
+        Degrees, shape (n,); NaN where there is no point.
+    schema
+        The schema to bring the columns to.
+
+    Raises
+    ------
+    FrameError
+        If an attribute is called `geometry`.
+    """
     import geopandas as gpd
     from geopandas.array import GeometryArray
 
-    geometry = GeometryArray(points(table["lon"].to_numpy(), table["lat"].to_numpy()), crs=CRS)
-    frame = gpd.GeoDataFrame(to_pandas(table.drop_columns(["lon", "lat"])), geometry=geometry)
+    if "geometry" in table.column_names:
+        raise FrameError("there is a column 'geometry' beside the geometry", hint="rename it")
+    places = points(lon, lat)
+    places[np.isnan(lon)] = None
+    frame = gpd.GeoDataFrame(to_pandas(table), geometry=GeometryArray(places, crs=CRS))
     return frame if schema is None else conform(frame, schema)
 
 
@@ -242,7 +313,7 @@ def points(lon: Floats, lat: Floats) -> Objects:
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
-    """Return an Arrow table as a DataFrame; whole numbers with gaps become Int64, never float."""
+    """Return an Arrow table as a DataFrame; whole numbers with gaps become Int64 (UInt64 if need be), never float."""
     import pandas as pd
     import pyarrow as pa
 
@@ -251,7 +322,8 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     for name in table.column_names:
         column = table[name]
         if name in gaps and pa.types.is_integer(column.type):
-            parts[name] = column.to_pandas(types_mapper={column.type: pd.Int64Dtype()}.get)
+            whole = pd.UInt64Dtype() if pa.types.is_uint64(column.type) else pd.Int64Dtype()
+            parts[name] = column.to_pandas(types_mapper={column.type: whole}.get)
         else:
             parts[name] = column.to_pandas()
     return pd.DataFrame(parts, index=pd.RangeIndex(table.num_rows))
@@ -339,9 +411,10 @@ def filter_images(
     pano
         True keeps panoramas only, False flat pictures only.
     since
-        Keep images captured at or after this time (ISO 8601; UTC unless it says otherwise).
+        Keep images captured at or after this time, or the beginning of this year, month, week or day: ISO 8601,
+        such as 2024, 2024-06, 2024-W26, 2024-06-30 or 2024-06-30T12:00:00Z; UTC unless it names another zone.
     until
-        Keep images captured before this time; a date without a time includes that whole day.
+        Keep images captured before this time (ISO 8601); a year, month, week or day includes all of itself.
     creator
         Keep images of these people: ids, or user names where the frame has `creator_username`.
     organization
