@@ -108,6 +108,7 @@ def select_nearest(
     >>> select_nearest(points, images, srid=25832, max_distance=50)[["point_id", "id", "distance_m"]]
     """
     check_options(max_distance=max_distance, k=k, max_heading_difference=max_heading_difference)
+    geodesy.check_forced(srid, force=force_srid)
     by_heading = max_heading_difference is not None
     points, point_plane = _in_degrees(points, srid)
     images, image_plane = _in_degrees(images, srid)

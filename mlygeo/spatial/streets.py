@@ -127,6 +127,7 @@ def street_points(
         raise InputError(f"`interval` must be a positive number of metres, not {interval}")
     if method not in {"even", "percept"}:
         raise InputError(f"`method` is 'even' or 'percept', not {method!r}")
+    geodesy.check_forced(srid, force=force_srid)
     if not len(streets):
         return _finish(
             streets, (np.empty(0), np.empty(0)), np.empty(0, "int64"), np.empty(0), _facts(interval, srid, method)
