@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import places
-from mlygeo.errors import FileError, RegionError
+from mlygeo.errors import FileError, InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, body_of, counted, public, version
 from mlygeo.pipelines.options import Access, Downloading, Filters, PictureForm, TileOptions
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mlygeo.pipelines.wanted import Sources, Wanted
     from mlygeo.progress import Progress
     from mlygeo.providers import Session
-    from mlygeo.regions import RegionLike
+    from mlygeo.regions import Region, RegionLike
     from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]
@@ -70,6 +70,7 @@ def download(
     images: FrameLike | int | str | Iterable[FrameLike | int | str] | None = None,
     *,
     region: RegionLike | None = None,
+    regions_file: PathLike | None = None,
     output: PathLike | None = None,
     imgid_file: PathLike | Iterable[PathLike] | None = None,
     sequence: str | Iterable[str] | None = None,
@@ -99,6 +100,7 @@ def download(
     tile_list_file: PathLike | Iterable[PathLike] | None = None,
     tile_cache: PathLike | None = None,
     max_age: float | None = None,
+    geojson: bool = False,
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
@@ -121,6 +123,10 @@ def download(
         file or a shapely polygon: all images in it. Beside a frame, ids, sequences or a user it
         narrows these to the images in it. Where a frame does not tell where they are, the
         service does, or the region's tiles if an option of tiles is given.
+    regions_file
+        File of regions, for the pictures of each a folder of its name in `output`: text with a box a line
+        (NAME,WEST,SOUTH,EAST,NORTH), or polygons of any vector format with a column name or id.
+        `max_images` counts in each.
     output
         Folder for the pictures. Default: seqdir of the configuration file, else "downloads".
     imgid_file
@@ -192,6 +198,11 @@ def download(
     from mlygeo.pipelines.wanted import TILE_WORKERS, Sources
 
     place, config = regions.settle(region)
+    if regions_file is not None:
+        beside = ("images", "imgid_file", "sequence", "sequence_file", "tiles_only")
+        of_no_use(beside, "beside `regions_file`")
+        if place is not None:
+            raise InputError("`regions_file` and `region` both name regions", hint="give one of them")
     if tiles_only:
         of_no_use(NOT_FOR_TILES, "with `tiles_only`")
         from mlygeo.pipelines.inputs import NO_REGION
@@ -206,6 +217,7 @@ def download(
             overwrite=overwrite,
             max_age=max_age,
             workers=TILE_WORKERS,
+            geojson=geojson,
             tiles_only=True,
             dry_run=dry_run,
             token=token,
@@ -228,6 +240,7 @@ def download(
         overwrite=False,
         max_age=max_age,
         workers=TILE_WORKERS,
+        geojson=geojson,
     )
     sources = Sources(
         images=None if isinstance(images, tuple) and not images else images,
@@ -251,6 +264,14 @@ def download(
         downloading=downloading,
         failed_file=None if failed_imgid_file is None else Path(failed_imgid_file).expanduser(),
     )
+    if regions_file is not None:
+        from mlygeo.pipelines.grid import each_region
+
+        def in_region(place: Region, folder: Path) -> Job[pd.DataFrame]:
+            there = replace(task, sources=replace(task.sources, place=place), folder=folder)
+            return there.rehearse() if dry_run else there.run()
+
+        return each_region(regions_file, task.folder, in_region)
     return task.rehearse() if dry_run else task.run()
 
 

@@ -70,31 +70,34 @@ def photo_import(root: Path, folder: PhotoFolder, files: tuple[str, ...] | None 
 
 
 def network(region: Region | None, streets: FrameLike | None, *, retain_all: bool) -> gpd.GeoDataFrame:
-    """Return the streets of a region, downloaded or from given ones."""
-    from mlygeo import frames, regions
-    from mlygeo.readers.streets import is_osm, street_network
+    """Return the streets of a region, downloaded or from given ones: a frame or file, which are cut alike."""
+    from mlygeo import regions
+    from mlygeo.readers.streets import is_osm, street_network, streets_of
     from mlygeo.spatial import areas
 
     if streets is not None and not (isinstance(streets, str | os.PathLike) and is_osm(streets)):
         of_no_use(("retain_all",), "beside streets that are lines, of which all are kept")
-    if streets is not None and hasattr(streets, "geometry"):
-        frames.check(streets, frames.STREETS)
-        return streets
+
+    def found(where: Region | None, *, retain_all: bool) -> gpd.GeoDataFrame:
+        if streets is None or isinstance(streets, str | os.PathLike):
+            return street_network(where, path=streets, retain_all=retain_all)
+        return streets_of(streets, name="the streets", region=where)
+
     try:
-        return street_network(region, path=streets, retain_all=retain_all)
+        return found(region, retain_all=retain_all)
     except RegionError as error:
         if region is None or streets is None:
             raise
-        whole = areas.bounds(*all_coordinates(street_network(path=streets, retain_all=True)))
+        whole = areas.bounds(*all_coordinates(found(None, retain_all=True)))
         raise RegionError(str(error), hint=regions.outside_hint(region, whole)) from error
 
 
 def open_images(images: FrameLike, conditions: dict[str, Any]) -> Points:
     """Open given images, which must have ids and the columns of the filters."""
     from mlygeo import frames
-    from mlygeo.store.points import open_points
+    from mlygeo.store.points import Conformed, open_points
 
-    opened = open_points(images, name="the images")
+    opened = Conformed(open_points(images, name="the images"), frames.IMAGES)
     if "id" not in opened.columns:
         raise FrameError(
             f"{opened.name} has no column 'id', so its images cannot be named"
@@ -143,7 +146,8 @@ def warn_of_nothing(images: Points, region: Region | None) -> None:
 
 def region_summary(region: Region) -> dict[str, Any]:
     """Return the facts about a region for a summary."""
-    return {"name": region.name, "bounds": list(region.bounds)}
+    left_out = {"left_out": region.left_out} if region.left_out else {}
+    return {"name": region.name, "bounds": list(region.bounds), **left_out}
 
 
 def left_out_of(everything: Points, kept: Points, noun: str, *, cut: str) -> dict[str, int]:
@@ -259,7 +263,7 @@ class Fetching:
         tiles = self._tiles.fetch(
             self.region, tile_cache=self.cache, computed=options.computed, overwrite=overwrite, max_age=max_age,
             tile_list_file=options.tile_list_file, workers=options.workers, service=self._service, damaged=damaged,
-            dry_run=dry_run, progress=self._progress,
+            geojson=options.geojson, dry_run=dry_run, progress=self._progress,
         )  # fmt: skip
         worked = tiles[tiles["status"] != "skipped"]
         failed = worked[worked["status"] == "failed"]

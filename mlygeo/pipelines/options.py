@@ -171,6 +171,9 @@ class TileOptions:
         Fetch tiles anew that are older than so many days.
     workers
         How many tiles to fetch at once.
+    geojson
+        Store the tiles as GeoJSON files without an ending, as percept-vsvi-filter left them and its tutorial
+        reads them, in place of vector tiles.
     """
 
     tile_list_file: PathLike | Iterable[PathLike] | None
@@ -179,6 +182,7 @@ class TileOptions:
     overwrite: bool
     max_age: float | None
     workers: int
+    geojson: bool
 
 
 @dataclass(frozen=True, kw_only=True)

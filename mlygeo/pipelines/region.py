@@ -38,6 +38,7 @@ def tiles(
     overwrite: bool = False,
     max_age: float | None = None,
     workers: int = 4,
+    geojson: bool = False,
     tiles_only: bool = False,
     dry_run: bool = False,
     pano: bool | None = None,
@@ -103,6 +104,7 @@ def tiles(
         overwrite=overwrite,
         max_age=max_age,
         workers=workers,
+        geojson=geojson,
     )
     access = Access(token=token, token_file=token_file, service=service)
     place, config = regions.settle(region)
@@ -291,6 +293,7 @@ def select(
         overwrite=overwrite,
         max_age=max_age,
         workers=workers,
+        geojson=False,
     )
     access = Access(token=token, token_file=token_file, service=service)
     laid = StreetPoints(interval=interval, method=method)

@@ -128,6 +128,7 @@ def coverage(
         overwrite=overwrite,
         max_age=max_age,
         workers=workers,
+        geojson=False,
     )
     access = Access(token=token, token_file=token_file, service=service)
     step.check_options(distance=distance, min_gap=min_gap)
@@ -246,10 +247,8 @@ def _around(place: Region | None, network: gpd.GeoDataFrame, distance: float) ->
     if place is not None and place.is_box:
         return regions.widened(place.bounds, distance, name=place.name)
     if place is not None:
-        # A degree of longitude is the shorter one, so this is rather too wide to north and south.
-        highest = max(abs(place.bounds[1]), abs(place.bounds[3]))
-        margin = distance / 110_574.0 / max(math.cos(math.radians(highest)), 1e-3)
-        return regions.Region.from_geometry(place.geometry.buffer(margin), name=place.name)
+        # A little more than the distance, for the buffer is right to a thousandth.
+        return place.buffered(min(max(1.002 * distance, 0.01), 1e6))
     from mlygeo.pipelines.inputs import all_coordinates
     from mlygeo.spatial import areas
 

@@ -175,7 +175,13 @@ class Sources:
             Where progress is shown.
         """
         tiles = TileOptions(
-            tile_list_file=None, tile_cache=None, computed=False, overwrite=False, max_age=None, workers=TILE_WORKERS
+            tile_list_file=None,
+            tile_cache=None,
+            computed=False,
+            overwrite=False,
+            max_age=None,
+            workers=TILE_WORKERS,
+            geojson=False,
         )
         return cls(
             images=ids,
