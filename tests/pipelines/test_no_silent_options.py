@@ -1,6 +1,7 @@
 """What has no effect in a call is refused: an option that would be passed over is named, before anything is done."""
 
 import inspect
+import shutil
 
 import pytest
 from conftest import STUTTGART
@@ -24,6 +25,7 @@ INVISIBLE = {
     "max_age": "the cache is new",
     "overwrite": "the same again",
     "tile_cache": "the same tiles in another place",
+    "geojson": "how tiles lie in the cache",
     "required_disk_space": "there is room",
 }
 """Options whose effect does not show in the result of a call that succeeds, and why; they are refused all the same."""
@@ -40,6 +42,7 @@ def given(images, tmp_path_factory):
     names = sorted(path.name for path in CACHE.iterdir() if "_14" in path.name)
     (folder / "tiles.txt").write_text(f"{names[0]}\n")
     (folder / "ids.txt").write_text("".join(f"{number}\n" for number in some["id"].iloc[:4]))
+    shutil.copytree(CACHE, folder / "cache")
     return folder
 
 
@@ -57,22 +60,22 @@ def others(images, given, service):
         "interval": 37.0, "method": "percept", "retain_all": True, "srid": 25833, "force_srid": True,
         "max_distance": 3.0, "k": 3, "unique": True, "max_heading_difference": 20.0, "pano": True, "since": "2024-07",
         "until": "2024-01", "creator": int(images["creator_id"].iloc[0]), "organization": 5, "min_quality": 0.5,
-        "tile_list_file": given / "tiles.txt", "tile_cache": CACHE, "computed": True, "overwrite": True,
+        "tile_list_file": given / "tiles.txt", "tile_cache": given / "cache", "computed": True, "overwrite": True,
         "max_age": 1e6, "workers": 2, "token": "x", "token_file": given / "ids.txt", "service": service,
-        "distance": 5.0, "by": ["year"], "min_gap": 100.0, "tiles_only": True,
+        "distance": 5.0, "by": ["year"], "min_gap": 100.0, "tiles_only": True, "geojson": True,
     }  # fmt: skip
 
 
 MODES = {
     "select by region": ("select", {"region": CONFIG, "streets": EDGES}),
     "select with images": ("select", {"region": CONFIG, "streets": EDGES, "images": "images.parquet"}),
-    "select with points": ("select", {"region": CONFIG, "points": "points.parquet", "tile_cache": CACHE}),
+    "select with points": ("select", {"region": CONFIG, "points": "points.parquet", "tile_cache": "cache"}),
     "select with both": ("select", {"points": "points.parquet", "images": "images.parquet"}),
     "streets": ("streets", {"streets": EDGES}),
-    "coverage by region": ("coverage", {"region": CONFIG, "streets": EDGES, "tile_cache": CACHE}),
+    "coverage by region": ("coverage", {"region": CONFIG, "streets": EDGES, "tile_cache": "cache"}),
     "coverage with images": ("coverage", {"streets": EDGES, "images": "images.parquet"}),
-    "tiles": ("tiles", {"region": CONFIG, "tile_cache": CACHE}),
-    "tiles only": ("tiles", {"region": CONFIG, "tile_cache": CACHE, "tiles_only": True}),
+    "tiles": ("tiles", {"region": CONFIG, "tile_cache": "cache"}),
+    "tiles only": ("tiles", {"region": CONFIG, "tile_cache": "cache", "tiles_only": True}),
 }
 
 
@@ -86,10 +89,7 @@ def outcome(verb, arguments):
 @pytest.mark.parametrize("mode", MODES)
 def test_each_option_has_an_effect_or_is_refused(images, given, service, mode):
     verb, arguments = MODES[mode]
-    arguments = {
-        name: given / value if isinstance(value, str) and value.endswith(".parquet") else value
-        for name, value in arguments.items()
-    }
+    arguments = {name: given / value if isinstance(value, str) else value for name, value in arguments.items()}
     before = outcome(verb, arguments)
     values, silent = others(images, given, service), []
     for name in inspect.signature(getattr(mlygeo, verb)).parameters:
