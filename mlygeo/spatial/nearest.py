@@ -249,7 +249,7 @@ def match(
     if len(point_lon) * k > MOST_PAIRS:
         raise InputError(
             f"`k={k}` of {len(point_lon):,} points are {len(point_lon) * k:,} pairs, in"
-            f" {len(point_lon) * k * BYTES_A_PAIR / 1e9:,.0f} GB of memory; more than {MOST_PAIRS:,} are not looked for",
+            f" {len(point_lon) * k * BYTES_A_PAIR / 1e9:,.0f} GB of memory; {MOST_PAIRS:,} are the most",
             hint="take fewer images for each point, or fewer points at once",
         )
 
