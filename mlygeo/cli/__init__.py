@@ -503,7 +503,8 @@ def main(arguments: list[str] | None = None, *, statuses: mapillary_tools.Comman
         The exit status.
     """
     with contextlib.suppress(AttributeError, ValueError):
-        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+        # A name of a file may be bytes that are no text.
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]
     with progress.running() as run:
         try:
             return _main(arguments, statuses)
