@@ -98,7 +98,9 @@ OLDER: dict[str, tuple[list[list[object]], list[str]]] = {
 
 def options_of(verb):
     for option in cli._command(verb).params:
-        if isinstance(option, click.Option) and not option.is_flag and not option.count:
+        # Any text may be the name of a place, which OpenStreetMap is asked for.
+        is_asked_for = option.name == "place" and verb.takes_region
+        if isinstance(option, click.Option) and not (option.is_flag or option.count or is_asked_for):
             yield option
 
 
