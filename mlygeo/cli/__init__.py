@@ -74,8 +74,15 @@ REGION_OPTIONS = (
     click.Option(["south", "--south"], type=REAL, metavar="LAT", help="Southern edge."),
     click.Option(["east", "--east"], type=REAL, metavar="LON", help="Eastern edge."),
     click.Option(["north", "--north"], type=REAL, metavar="LAT", help="Northern edge."),
-    click.Option(["region_file", "--region"], metavar="FILE", help="Polygon file, any vector format."),
+    click.Option(
+        ["region_file", "--region"],
+        metavar="FILE",
+        help="File of polygons, or with --buffer of lines or points, in any vector format; FILE:LAYER names a layer.",
+    ),
     click.Option(["place", "--place"], metavar="NAME", help='Name of a place, such as "Utrecht, Netherlands".'),
+    click.Option(
+        ["buffer", "--buffer"], type=REAL, metavar="METRES", help="Metres around the region that belong to it."
+    ),
 )
 
 NO_CONFIG = click.Option(
@@ -239,7 +246,9 @@ def in_flags(text: str, parameters: Sequence[click.Parameter]) -> str:
 def _region_typed(value: str | None) -> str:
     """Return the options that name a region, or that for a box or a file."""
     if value is None:
-        *most, last = (f"{option.opts[0]} {option.metavar}" for option in REGION_OPTIONS if option.name not in SIDES)
+        *most, last = (
+            f"{option.opts[0]} {option.metavar}" for option in REGION_OPTIONS if option.name not in {*SIDES, "buffer"}
+        )
         return f"{', '.join(most)} or {last}"
     if value == "BBOX":
         return "--bbox"
@@ -461,7 +470,7 @@ def _region(named: dict[str, Any], settings: Config | None, *, is_named: bool) -
     bbox = boxes.parse(named["bbox"]) if named["bbox"] is not None else None
     sides = {side: named[side] for side in SIDES}
     region = regions.from_parts(
-        config=settings, bbox=bbox, sides=sides, file=named["region_file"], place=named["place"]
+        config=settings, bbox=bbox, sides=sides, file=named["region_file"], place=named["place"], buffer=named["buffer"]
     )
     return region if settings is None else regions.Configured(region, settings)
 

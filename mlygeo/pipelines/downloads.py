@@ -20,7 +20,7 @@ from mlygeo.progress import keep
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     import numpy as np
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Flags
     from mlygeo.downloads.files import RequestedForm
-    from mlygeo.downloads.ledger import Ledger
+    from mlygeo.downloads.ledger import Form, Ledger
     from mlygeo.downloads.run import Outcome
     from mlygeo.keys import Ids
     from mlygeo.net.http import Service
@@ -88,7 +88,7 @@ def download(
     workers: int = 16,
     num_retries: int = 8,
     failed_imgid_file: PathLike | None = None,
-    required_disk_space: float = 100.0,
+    required_disk_space: float | None = None,
     dry_run: bool = False,
     tiles_only: bool = False,
     pano: bool | None = None,
@@ -404,7 +404,8 @@ class Task:
 
         how = self.downloading
         files = PictureFiles(self.folder, required_gb=how.required_disk_space)
-        files.check_room()
+        # Who names a limit means just that; else a run that would not fit does not begin.
+        files.check_room(0 if how.required_disk_space is not None else self._expected(len(ids), ledger.mean_bytes))
         if other := int((states == OTHER).sum()):
             log.warning(
                 "%s %s there in another form, and fetched anew", counted(other, "image"), "is" if other == 1 else "are"
@@ -442,6 +443,7 @@ class Task:
         import numpy as np
 
         from mlygeo.downloads import ledger
+        from mlygeo.pipelines import provenance
 
         form = self.requested.form
         there = int((~todo & (states == ledger.THERE)).sum())
@@ -461,7 +463,9 @@ class Task:
             "format": form.format,
             "layout": form.layout,
             "warnings": wanted.warnings,
+            **self.sources.facts,
             "attribution": [self.sources.access.provider.attribution],
+            "date": provenance.today(),
             "version": version(),
         }
         parts = [f"{outcome.fetched:,} fetched ({_in_units(outcome.bytes)})", f"{there + outcome.found:,} were there"]
@@ -482,15 +486,23 @@ class Task:
         failed = [str(number) for number in sorted(lost)]
         return Job(make_frame, summary, headline, failed=[*failed, *wanted.warnings])
 
+    def _expected(self, images: int, mean_bytes: Callable[[Form], float | None]) -> int:
+        """Return the size of pictures that are still to be fetched, bytes, by those that are there in this form."""
+        form = self.requested.form
+        return round(images * (mean_bytes(form) or TYPICAL_BYTES[form.size]))
+
     def _estimate(self, wanted: Wanted, states: States, todo: int, mean_bytes: float | None) -> Job[pd.DataFrame]:
         """Return an estimate of requests, size and time of a download."""
+        from shutil import disk_usage
+
         from mlygeo.downloads import ledger
-        from mlygeo.downloads.files import GB
+        from mlygeo.downloads.files import GB, required_gb_on
 
         records = self.sources.access.records
-        form, workers, room = self.requested.form, self.downloading.workers, self.downloading.required_disk_space
+        form, workers = self.requested.form, self.downloading.workers
+        room_gb = required_gb_on(_disk(self.folder), self.downloading.required_disk_space)
         calls = records.calls_for(todo) * (2 if form.layout == "time" else 1)
-        expected, free = todo * (mean_bytes or TYPICAL_BYTES[form.size]), _free(self.folder)
+        expected, free = self._expected(todo, lambda _: mean_bytes), disk_usage(_disk(self.folder)).free
         seconds = max(todo * SECONDS_A_PICTURE / workers, calls / (records.images_a_minute / 60))
         summary = {
             **wanted.facts,
@@ -502,9 +514,10 @@ class Task:
             "expected_bytes": round(expected),
             "expected_seconds": round(seconds, 1),
             "free_bytes": free,
-            "required_disk_space_gb": room,
-            "fits": free - expected >= room * GB,
+            "required_disk_space_gb": round(room_gb, 3),
+            "fits": free - expected >= room_gb * GB,
             "warnings": wanted.warnings,
+            **self.sources.facts,
             "version": version(),
         }
         headline = (
@@ -514,7 +527,7 @@ class Task:
             f"{counted(workers, 'worker')}; {_in_units(free)} are free{wanted.remark}"
         )
         if not summary["fits"]:
-            headline += f", which does not leave the {room:g} GB of `required_disk_space`"
+            headline += f", which does not leave the {room_gb:.4g} GB of `required_disk_space`"
         return Job(_no_transfers, summary, f"{headline}; nothing was fetched")
 
 
@@ -552,11 +565,9 @@ def _in_units(number: float) -> str:
     return f"{number:.0f} bytes"
 
 
-def _free(folder: Path) -> int:
-    import shutil
-
-    existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.is_dir())
-    return shutil.disk_usage(existing).free
+def _disk(folder: Path) -> Path:
+    """Return a folder that exists on the disk of one that may not."""
+    return next(each for each in (folder.absolute(), *folder.absolute().parents) if each.is_dir())
 
 
 def _duration(seconds: float) -> str:

@@ -26,7 +26,7 @@ from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import mvt_layers, protobuf
 from mlygeo.formats.mvt_layers import EXACT_DOUBLE, FEATURE_LIMIT, ODD, PADDING, odd_value, whole_number
-from mlygeo.progress import counting, working
+from mlygeo.progress import counted, counting, working
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -343,7 +343,7 @@ def _images_table(parts: list[Images], where: str) -> pa.Table:
             where, table.num_rows, without_id, without_position,
         )  # fmt: skip
     else:
-        log.debug("%s: %d images", where, table.num_rows)
+        log.debug("%s: %s", where, counted(table.num_rows, "image"))
     return table.replace_schema_metadata(
         {"images_without_id": str(without_id), "images_without_position": str(without_position)}
     )
@@ -640,7 +640,7 @@ def images_table(paths: Iterable[Path], *, region: Region | None = None, damaged
     _, first = np.unique(table["id"].to_numpy(), return_index=True)
     twice = len(table) - len(first)
     table = table.take(pa.array(first))
-    log.info("%s images in %d tiles (%d stood in two)", f"{len(table):,}", len(paths), twice)
+    log.info("%s in %s (%d stood in two)", counted(len(table), "image"), counted(len(paths), "tile"), twice)
     return table.replace_schema_metadata(
         {"images_without_id": str(without_id), "positions": " and ".join(sorted(positions))}
     )

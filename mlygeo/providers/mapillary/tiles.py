@@ -31,7 +31,7 @@ from mlygeo.errors import (
 from mlygeo.net.answers import NotFoundError, check_tile
 from mlygeo.net.quota import TileQuota
 from mlygeo.net.workers import WorkerPool
-from mlygeo.progress import keep
+from mlygeo.progress import counted, keep
 from mlygeo.providers.mapillary.tile_cache import (
     ZOOM,
     Plan,
@@ -197,8 +197,8 @@ def fetch_tiles(
             quota.close()
     log.log(
         logging.WARNING if errors else logging.INFO,
-        "%d tiles of %s: %d cached, %d fetched, %d failed",
-        len(wanted),
+        "%s of %s: %d cached, %d fetched, %d failed",
+        counted(len(wanted), "tile"),
         region.name,
         len(wanted) - len(work.missing),
         len(work.missing) - len(errors),
@@ -300,7 +300,8 @@ def _with_token(service: Service | None, work: Plan) -> tuple[Service, str]:
     """Return the service to ask and its token, which it must have."""
     from mlygeo.providers.mapillary.service import Service
 
-    needed = f"{len(work.missing):,} of {len(work.tiles):,} tiles are not in the tile cache"
+    verb = "is" if len(work.missing) == 1 else "are"
+    needed = f"{len(work.missing):,} of {counted(len(work.tiles), 'tile')} {verb} not in the tile cache"
     if service is None:
         try:
             service = Service.from_environment()
