@@ -56,7 +56,8 @@ class _Real(click.types.FloatParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number = float(super().convert(value, param, ctx))
-        if math.isnan(number) or (math.isinf(number) and "inf" not in str(value).lower()):
+        is_limit = number == math.inf and "inf" in str(value).lower()  # as of `--max-distance inf`
+        if not (math.isfinite(number) or is_limit):
             self.fail(f"{_shortened(repr(value))} is not a number that can be used", param, ctx)
         return number
 
