@@ -402,7 +402,7 @@ def _no_images() -> Images:
     )
 
 
-def read_geojson_tile(data: bytes) -> pa.Table:
+def read_geojson_tile(data: bytes, name: str = "the tile") -> pa.Table:
     """
     Read a tile that was stored as GeoJSON, as percept-vsvi-filter's cache has them.
 
@@ -411,6 +411,8 @@ def read_geojson_tile(data: bytes) -> pa.Table:
     data
         A GeoJSON FeatureCollection in longitude and latitude, with the properties of the
         layer `image`.
+    name
+        What messages and the log call it.
 
     Returns
     -------
@@ -433,12 +435,12 @@ def read_geojson_tile(data: bytes) -> pa.Table:
     try:
         collection = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"the tile is no JSON: {str(error)[:200]}", hint=hint) from error
+        raise FormatError(f"{name} is no JSON: {str(error)[:200]}", hint=hint) from error
     try:
         part = _decode_features(collection)
     except FormatError as error:
-        raise FormatError(f"the tile's GeoJSON cannot be used: {error}", hint=hint) from error
-    return _images_table([part], "the tile")
+        raise FormatError(f"the GeoJSON of {name} cannot be used: {error}", hint=hint) from error
+    return _images_table([part], name)
 
 
 _REALS = frozenset({"compass_angle", "quality_score"})
@@ -670,7 +672,7 @@ def read_table(path: Path) -> pa.Table:
         raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
     try:
         if data[:1] in (b"{", b"[") or (data[:1].isspace() and data.lstrip()[:1] == b"{"):
-            return read_geojson_tile(data)
+            return read_geojson_tile(data, path.name)
         return decode(data, int(match["x"]), int(match["y"]), int(match["zoom"]))
     except FormatError as error:
         raise FormatError(
