@@ -140,7 +140,7 @@ class FramePoints:
     @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
         """Longitude and latitude, degrees; NaN where there is no point."""
-        return encodings.to_lonlat(*self.native, self.name)
+        return _degrees(self)
 
     @cached_property
     def native(self) -> tuple[Floats, Floats, CRS]:
@@ -201,15 +201,8 @@ class PointFile:
 
     @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
-        """
-        Longitude and latitude, degrees; NaN where there is no point.
-
-        Raises
-        ------
-        FormatError
-            If the file has other geometries than points, or no CRS.
-        """
-        return encodings.to_lonlat(*self.native, self.name)
+        """Longitude and latitude, degrees; NaN where there is no point."""
+        return _degrees(self)
 
     @cached_property
     def native(self) -> tuple[Floats, Floats, CRS]:
@@ -471,6 +464,10 @@ def truths_of(points: Points, column: str) -> Flags:
         return np.asarray(dtypes.cast(_series(points.arrow(column)), "bool").to_numpy(dtype=bool))
     except (ValueError, TypeError) as error:
         raise FrameError(f"{points.name}: column '{column}' holds no truth values ({error})") from error
+
+
+def _degrees(points: FramePoints | PointFile) -> tuple[Floats, Floats]:
+    return encodings.to_lonlat(*points.native, points.name)
 
 
 def _of_schema(name: str, values: pd.Series, where: str) -> pd.Series:
