@@ -73,7 +73,7 @@ def api() -> str:
     """Return a section for each public name, by what it is for."""
     groups: dict[str, list[str]] = {title: [] for title in TITLES.values()}
     for name in mlygeo.__all__:
-        value = getattr(mlygeo, name)
+        value = inspect.unwrap(getattr(mlygeo, name))
         module = inspect.getmodule(value)
         if module is None:
             raise LookupError(name)
@@ -88,7 +88,7 @@ class PublicFunctions(griffe.Extension):
     def on_function_instance(self, *, func: griffe.Function, **_: Any) -> None:
         """Take docstring and result from the function itself."""
         public = getattr(mlygeo, func.name, None) if func.name in mlygeo.__all__ else None
-        if public is None or func.docstring is None or func.path != f"{public.__module__}.{func.name}":
+        if public is None or func.docstring is None or func.path != f"{inspect.unwrap(public).__module__}.{func.name}":
             return
         func.docstring.value = inspect.getdoc(public) or ""
         func.returns = str(inspect.signature(public).return_annotation)

@@ -6,6 +6,7 @@ appears in a message or a log, and the library prints nothing; logging goes to "
 """
 
 import logging
+from types import FunctionType
 
 import lazy_loader
 
@@ -17,7 +18,12 @@ def __getattr__(name: str) -> object:
         from importlib.metadata import version
 
         return version("mlygeo")
-    return _public_name(name)
+    found = _public_name(name)
+    if isinstance(found, FunctionType) and not hasattr(found, "body"):
+        from mlygeo.pipelines.arguments import at_the_door
+
+        found = globals()[name] = at_the_door(found, name)
+    return found
 
 
 logging.getLogger("mlygeo").addHandler(logging.NullHandler())

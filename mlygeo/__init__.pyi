@@ -1,5 +1,6 @@
 from .downloads.ledger import transfers as transfers
 from .frames import filter_images as filter_images
+from .mapillary_downloader import MapillaryDownloader as MapillaryDownloader
 from .pipelines.account import authenticate as authenticate
 from .pipelines.account import edit_config as edit_config
 from .pipelines.chains import process_and_upload as process_and_upload
@@ -21,6 +22,7 @@ from .pipelines.processing import extract_sequence_data as extract_sequence_data
 from .pipelines.processing import extract_upload_params as extract_upload_params
 from .pipelines.processing import extract_user_data as extract_user_data
 from .pipelines.processing import process as process
+from .pipelines.project_file import init as init
 from .pipelines.region import select as select
 from .pipelines.region import streets as streets
 from .pipelines.region import tiles as tiles

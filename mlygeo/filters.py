@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlygeo import periods
 from mlygeo.errors import FrameError, InputError
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ def conditions_of(
     if pano is not None:
         given["pano"] = pano
     if since is not None:
-        given["since"] = _moment(since, start)
+        given["since"] = periods.period(since, start).start
     if until is not None:
-        given["until"] = _moment(until, end, is_end=True)
+        given["until"] = periods.period(until, end).end
     if "since" in given and "until" in given and given["since"] >= given["until"]:
         raise InputError(f"`{start}={since}` is not before `{end}={until}`")
     if creator is not None:
@@ -101,20 +102,6 @@ def conditions_mask(columns: Mapping[str, pd.Series], conditions: Mapping[str, A
         masks.append(columns["quality_score"] >= conditions["min_quality"])
     met: Flags = np.logical_and.reduce([pd.Series(mask).fillna(value=False).to_numpy(dtype=bool) for mask in masks])
     return met
-
-
-def _moment(value: str | datetime, option: str, *, is_end: bool = False) -> pd.Timestamp:
-    import pandas as pd
-
-    try:
-        moment = pd.Timestamp(value)
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"`{option}` {value!r} is not a date or time", hint="write it as 2024-06-30 or 2024-06-30T12:00:00Z"
-        ) from error
-    moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
-    whole_day = is_end and isinstance(value, str) and len(value.strip()) == len("2024-06-30")
-    return moment + pd.Timedelta(days=1) if whole_day else moment
 
 
 def _listed(value: int | str | Iterable[int | str]) -> list[int | str]:

@@ -225,7 +225,7 @@ def test_the_site_builds_without_warnings(tmp_path):
         assert f"Usage: mlygeo {verb.name} " in verbs
     api = pages["reference/api.html"].read_text(encoding="utf-8")
     for name in mlygeo.__all__:
-        value = getattr(mlygeo, name)
+        value = inspect.unwrap(getattr(mlygeo, name))
         assert f'id="{value.__module__}.{value.__name__}"' in api, name
     schemas = pages["reference/frames.html"].read_text(encoding="utf-8")
     for schema in mlygeo.frames.SCHEMAS.values():

@@ -8,15 +8,18 @@ import os
 from collections import ChainMap
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast
 
 from mlygeo.errors import FileError, FormatError
+from mlygeo.progress import counted, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import geopandas as gpd
+
+    from mlygeo.progress import Progress
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,6 +29,11 @@ Output = Literal["frame", "folder", "picture", "track"]
 """Function that writes a verb's results under the path of -o."""
 
 PICTURES = (".html", ".png", ".svg", ".pdf")
+
+__all__ = [
+    "PICTURES", "Job", "Output", "body_of", "check_output", "counted", "joined", "one_after_another", "public",
+    "public_with", "tally", "version",
+]  # fmt: skip
 
 RECORDS_AT_ONCE = 20_000
 """Records converted to a frame at a time: as JSON objects they need ten times the memory."""
@@ -110,7 +118,8 @@ def _public(body: Callable[P, Job[T]], described: tuple[object, ...]) -> Callabl
 
     @functools.wraps(body)
     def function(*args: P.args, **kwargs: P.kwargs) -> T:
-        return checked(*args, **kwargs).result
+        with running(cast("Progress | None", kwargs.get("progress"))):
+            return checked(*args, **kwargs).result
 
     function.body = checked  # type: ignore[attr-defined]
     signature = inspect.signature(body)
@@ -167,11 +176,6 @@ def version() -> str:
     import mlygeo
 
     return mlygeo.__version__
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, such as "1 tile" or "1,298 images"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def tally(counts: Mapping[str, int]) -> str:

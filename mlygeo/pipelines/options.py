@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 
 from mlygeo.errors import FileError, InputError
+from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.sources import EXIFTOOL, EXIFTOOL_XML, ITSELF, Sources, sources_named
 from mlygeo.readers import cameras
 from mlygeo.readers.cameras import GeotagSource, Telemetry
@@ -116,9 +117,10 @@ class Filters:
     pano
         Take only panoramas, or only flat pictures.
     since
-        Take images captured at or after this time (ISO 8601, UTC).
+        Take images captured at or after this time, or the beginning of this year, month, week or day: ISO 8601,
+        such as 2024, 2024-06, 2024-W26, 2024-06-30 or 2024-06-30T12:00:00Z; UTC unless it names another zone.
     until
-        Take images captured before this time; a date without a time includes that day.
+        Take images captured before this time (ISO 8601); a year, month, week or day includes all of itself.
     creator
         Take images of this creator (id); may be given several times.
     organization
@@ -156,7 +158,8 @@ class TileOptions:
     Parameters
     ----------
     tile_list_file
-        Work only on the tiles named in this file, a cache file name a line.
+        Work only on the tiles named in this file, a cache file name a line; may be given several
+        times.
     tile_cache
         Folder of the tile cache; raw vector tiles, or the GeoJSON files that
         percept-vsvi-filter left. Default: the configuration file's, else the user's cache folder.
@@ -168,14 +171,18 @@ class TileOptions:
         Fetch tiles anew that are older than so many days.
     workers
         How many tiles to fetch at once.
+    geojson
+        Store the tiles as GeoJSON files without an ending, as percept-vsvi-filter left them and its tutorial
+        reads them, in place of vector tiles.
     """
 
-    tile_list_file: PathLike | None
+    tile_list_file: PathLike | Iterable[PathLike] | None
     tile_cache: PathLike | None
     computed: bool
     overwrite: bool
     max_age: float | None
     workers: int
+    geojson: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,6 +263,11 @@ class Plane:
 
     srid: int | None
     force_srid: bool
+
+    def check(self) -> None:
+        """Raise for what has no effect."""
+        if self.srid is None:
+            of_no_use(("force_srid",), "without `srid`")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -406,13 +418,14 @@ class Downloading:
     num_retries
         How often to try again before an image counts as failed.
     required_disk_space
-        Gigabytes that stay free on the disk; below that the download stops.
+        Gigabytes that stay free on the disk; below that the download stops. Default: a tenth of
+        the disk, and what is missing by an estimate has to fit before it begins.
     """
 
     overwrite: bool
     workers: int
     num_retries: int
-    required_disk_space: float
+    required_disk_space: float | None
 
     def __post_init__(self) -> None:
         """Raise for what makes no sense."""
@@ -420,7 +433,7 @@ class Downloading:
             raise InputError(f"`workers` must be 1 or more, not {self.workers}")
         if self.num_retries < 0:
             raise InputError(f"`num_retries` must be 0 or more, not {self.num_retries}")
-        if not 0 <= self.required_disk_space < float("inf"):
+        if self.required_disk_space is not None and not 0 <= self.required_disk_space < float("inf"):
             raise InputError(f"`required_disk_space` must be 0 or more, not {self.required_disk_space}")
 
 

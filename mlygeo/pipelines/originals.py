@@ -81,9 +81,10 @@ def download_originals(
         Images of this organization; may be given several times. Default: those that the
         descriptions name, else the user's own images.
     start_date
-        Images captured at or after this time (ISO 8601, UTC, or milliseconds since 1970).
+        Images captured at or after this time, or the beginning of this year, month, week or day (ISO 8601, UTC);
+        or milliseconds since 1970.
     end_date
-        Images captured before this time; a date without a time includes that day.
+        Images captured before this time; a year, month, week or day includes all of itself.
     skip_subfolders
         Look only at the import path itself.
     number_threads

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FrameError, InputError, RegionError
+from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, counted, public, version
 from mlygeo.pipelines.options import Access, Filters, Matching, Plane, StreetPoints, TileOptions
+from mlygeo.progress import running
 
 if TYPE_CHECKING:
     import os
@@ -30,12 +32,13 @@ if TYPE_CHECKING:
 def tiles(
     region: RegionLike,
     *,
-    tile_list_file: PathLike | None = None,
+    tile_list_file: PathLike | Iterable[PathLike] | None = None,
     tile_cache: PathLike | None = None,
     computed: bool = False,
     overwrite: bool = False,
     max_age: float | None = None,
     workers: int = 4,
+    geojson: bool = False,
     tiles_only: bool = False,
     dry_run: bool = False,
     pano: bool | None = None,
@@ -88,7 +91,7 @@ def tiles(
     >>> tiles((9.16, 48.76, 9.18, 48.78), since="2024-01-01")
     """
     from mlygeo import frames, regions, store
-    from mlygeo.pipelines import inputs
+    from mlygeo.pipelines import inputs, provenance
     from mlygeo.store.points import TablePoints, as_frame, keep
 
     filters = Filters(
@@ -101,11 +104,14 @@ def tiles(
         overwrite=overwrite,
         max_age=max_age,
         workers=workers,
+        geojson=geojson,
     )
     access = Access(token=token, token_file=token_file, service=service)
     place, config = regions.settle(region)
     if place is None:
         raise RegionError("no region", hint=inputs.NO_REGION)
+    if tiles_only:
+        of_no_use(Filters, "with `tiles_only`")
     conditions = filters.conditions()
     fetching = inputs.Fetching(place, config, tiles=tile_options, access=access, progress=progress)
     if dry_run:
@@ -113,17 +119,19 @@ def tiles(
         return _tiles_listed(fetching.fetch(dry_run=True), f"{plan}; nothing was fetched", [])
     if tiles_only:
         listed = fetching.fetch()
-        return _tiles_listed(
-            listed, f"{counted(len(listed), 'tile')} in {fetching.cache}{fetching.warning}", fetching.failed
-        )
+        worked = counted(fetching.summary["tiles"], "tile")
+        return _tiles_listed(listed, f"{worked} in {fetching.cache}{fetching.warning}", fetching.failed)
     everything = TablePoints(fetching.images(), "the images", fetching.attrs)
     kept = keep(everything, region=None, conditions=conditions)
     summary = {
         "region": inputs.region_summary(place),
+        "filters": provenance.shown(conditions),
         "tiles": fetching.summary,
         "images": len(kept),
         "images_filtered_out": len(everything) - len(kept),
         **fetching.attrs,
+        "software": provenance.software(),
+        "date": provenance.today(),
         "version": version(),
     }
 
@@ -150,6 +158,7 @@ def streets(
     method: Method = "even",
     retain_all: bool = False,
     force_srid: bool = False,
+    progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
     Lay a point every so many metres along every street of a region.
@@ -180,21 +189,26 @@ def streets(
     >>> streets("myconfig.json", interval=50, srid=28992, method="percept")
     """
     from mlygeo import regions, store
-    from mlygeo.pipelines import inputs
+    from mlygeo.pipelines import inputs, provenance
 
     laid = StreetPoints(interval=interval, method=method)
     plane = Plane(srid=srid, force_srid=force_srid)
     place, _ = regions.settle(region)
     if place is None and streets is None:
         raise RegionError("no region", hint=inputs.NO_REGION)
-    network = inputs.network(place, streets, retain_all=retain_all)
-    points = _street_points(network, laid, plane)
+    plane.check()
+    with running(progress):
+        network = inputs.network(place, streets, retain_all=retain_all)
+        points = _street_points(network, laid, plane)
     facts = points.attrs["street_points"]
     summary = {
         "region": None if place is None else inputs.region_summary(place),
         "streets": network.attrs.get("streets", {}),
         "street_points": facts,
+        "inputs": provenance.inputs_of({"streets": (streets, len(network))}),
         "attribution": points.attrs.get("attribution", []),
+        "software": provenance.software(),
+        "date": provenance.today(),
         "version": version(),
     }
     return Job(lambda: points, summary, _points_headline(facts), lambda path: [store.write_frame(points, path)])
@@ -220,7 +234,7 @@ def select(
     creator: int | str | Iterable[int | str] | None = None,
     organization: int | str | Iterable[int | str] | None = None,
     min_quality: float | None = None,
-    tile_list_file: PathLike | None = None,
+    tile_list_file: PathLike | Iterable[PathLike] | None = None,
     tile_cache: PathLike | None = None,
     computed: bool = False,
     overwrite: bool = False,
@@ -264,7 +278,7 @@ def select(
     >>> select("stuttgart_config.json", streets="edges.gpkg", interval=50, srid=25832)
     """
     from mlygeo import regions
-    from mlygeo.pipelines import inputs
+    from mlygeo.pipelines import inputs, provenance
     from mlygeo.pipelines.selection import Selection
     from mlygeo.store.points import FramePoints, TablePoints, keep
 
@@ -279,12 +293,19 @@ def select(
         overwrite=overwrite,
         max_age=max_age,
         workers=workers,
+        geojson=False,
     )
     access = Access(token=token, token_file=token_file, service=service)
     laid = StreetPoints(interval=interval, method=method)
     plane = Plane(srid=srid, force_srid=force_srid)
     if points is not None and streets is not None:
         raise InputError("`points` and `streets` both say where to look", hint="give one of them")
+    plane.check()
+    if points is not None:
+        of_no_use(("interval", "method", "retain_all"), "beside `points`")
+    if images is not None:
+        of_no_use(TileOptions, "beside `images`")
+        of_no_use(Access, "beside `images`")
     conditions = filters.conditions()
     place, config = regions.settle(region)
     if place is None and points is None and streets is None:
@@ -293,8 +314,12 @@ def select(
     at_hand: Points | None = None if images is None else inputs.open_images(images, conditions)
     network_facts: dict[str, Any] = {}
     target: Points
+    given: dict[str, tuple[Any, int]] = {}
+    left_out: dict[str, int] = {}
     if points is not None:
-        target = _open_points(points, place)
+        everything, target = _open_points(points, place)
+        given["points"] = points, len(everything)
+        left_out |= inputs.left_out_of(everything, target, "points", cut="outside the region")
     else:
         network = inputs.network(place, streets, retain_all=retain_all)
         street_points = _street_points(network, laid, plane)
@@ -303,6 +328,7 @@ def select(
             "street_points": street_points.attrs["street_points"],
         }
         target = FramePoints(street_points, "the street points")
+        given["streets"] = streets, len(network)
     projection = inputs.projection(place, target, srid=srid, force_srid=force_srid)
 
     fetching = None
@@ -313,6 +339,8 @@ def select(
     candidates = keep(at_hand, region=place, conditions=conditions)
     if not len(candidates):
         inputs.warn_of_nothing(at_hand, place)
+    given["images"] = images, len(at_hand)
+    left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="outside the region, or by the filters")
     selection = Selection.match(target, candidates, projection=projection, matching=matching)
     summary = {
         "region": None if place is None else inputs.region_summary(place),
@@ -320,31 +348,52 @@ def select(
         "interval_m": None if points is not None else interval,
         "method": None if points is not None else method,
         "max_distance_m": matching.limit,
+        "k": matching.k,
+        "unique": matching.unique,
+        "max_heading_difference": matching.max_heading_difference,
+        "filters": provenance.shown(conditions),
         **selection.facts,
         "images_considered": len(candidates),
+        "left_out": left_out,
+        "inputs": provenance.inputs_of(given),
         "tiles": None if fetching is None else fetching.summary,
         **network_facts,
         "attribution": selection.attribution(),
+        "software": provenance.software(),
+        "date": provenance.today(),
         "version": version(),
     }
+    run = summary["run"] = provenance.run_of(summary, *selection.results)
     failed = [] if fetching is None else fetching.failed
     headline = selection.headline(matching.limit, of_streets=points is None)
     if network_facts.get("street_points", {}).get("share_without_point"):
         headline += f"; {network_facts['street_points']['share_without_point']:.1%} of the street length got no point"
+    headline += inputs.left_out_remark(left_out)
     if fetching is not None:
         headline += fetching.warning
 
     def write(folder: Path) -> list[Path]:
-        return selection.write(folder, summary) + inputs.write_failed(failed, folder)
+        inputs.begin_set(folder)
+        failed_file = inputs.write_failed(failed, folder, own=True)
+        return selection.write(folder, summary) + failed_file
 
-    return Job(selection.frame, summary, headline, write, failed, selection.ids)
+    return Job(lambda: selection.frame(run), summary, headline, write, failed, selection.ids)
 
 
 def _tiles_listed(tiles: gpd.GeoDataFrame, headline: str, failed: list[str]) -> Job[gpd.GeoDataFrame]:
     from mlygeo.pipelines import inputs
 
     counts = {str(status): int(count) for status, count in tiles["status"].value_counts().items()}
-    summary = {"tiles": len(tiles), **counts, "failed_tiles": failed}
+    not_tiles = tiles.attrs.get("not_tiles", [])
+    worked = len(tiles) - counts.get("skipped", 0)
+    summary = {
+        "asked": worked + len(not_tiles),
+        "tiles": worked,
+        **counts,
+        "left_out": {inputs.NOT_TILES: len(not_tiles)} if not_tiles else {},
+        "not_tiles": not_tiles,
+        "failed_tiles": failed,
+    }
     return Job(lambda: tiles, summary, headline, lambda path: inputs.write_failed(failed, path.parent), failed)
 
 
@@ -362,8 +411,8 @@ def _points_headline(facts: dict[str, Any]) -> str:
     return text if not share else f"{text}; {share:.1%} of the street length got no point"
 
 
-def _open_points(points: FrameLike, region: Region | None) -> Points:
-    """Open a user's own points; those outside the region are left out."""
+def _open_points(points: FrameLike, region: Region | None) -> tuple[Points, Points]:
+    """Open a user's own points; return all of them, and those in the region."""
     from mlygeo import regions
     from mlygeo.spatial import areas
     from mlygeo.store.points import keep, open_points
@@ -375,4 +424,4 @@ def _open_points(points: FrameLike, region: Region | None) -> Points:
     if not len(kept) and region is not None:
         hint = regions.outside_hint(region, areas.bounds(*everything.lonlat))
         raise RegionError(f"no point of {everything.name} lies in {region.name}", hint=hint)
-    return kept
+    return everything, kept

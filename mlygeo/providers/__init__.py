@@ -199,7 +199,7 @@ class Tiles(Protocol):
         computed: bool,
         overwrite: bool,
         max_age: float | None,
-        tile_list_file: PathLike | None,
+        tile_list_file: PathLike | Iterable[PathLike] | None,
         service: Service | None,
     ) -> TilePlan:
         """Return what `fetch` would fetch, and how long it would take, without any request."""
@@ -212,10 +212,11 @@ class Tiles(Protocol):
         computed: bool,
         overwrite: bool,
         max_age: float | None,
-        tile_list_file: PathLike | None,
+        tile_list_file: PathLike | Iterable[PathLike] | None,
         workers: int,
         service: Service | None,
         damaged: Collection[Path],
+        geojson: bool,
         dry_run: bool,
         progress: Progress | None,
     ) -> gpd.GeoDataFrame:
@@ -233,13 +234,15 @@ class Tiles(Protocol):
         overwrite, max_age
             Fetch all tiles again, or those older than this number of days.
         tile_list_file
-            File with the names of the tiles to fetch; see `name`.
+            File with the names of the tiles to fetch, or several; see `name`.
         workers
             Tiles fetched at once.
         service
             The service; found in the usual places, once a tile is missing, unless given.
         damaged
             Files of the cache that cannot be read; their tiles are fetched again.
+        geojson
+            Store tiles as GeoJSON, where the provider has them in another form.
         dry_run
             Fetch nothing.
         progress

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 
-from mlygeo import frames, store
+from mlygeo import frames, periods, store
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import exif, gpx, nmea, positions, tables, texts
+from mlygeo.progress import counted, working
 from mlygeo.spatial import geodesy
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ _SAID = {
 """Reasons of `left_out` -> what is counted, and what the log says of them."""
 
 
+@working("reading tracks")
 def read_track(
     path: str | os.PathLike[str],
     *,
@@ -206,17 +208,12 @@ def write_track(tracks: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path:
     text = _gpx_text(tracks).encode()
     with store.atomic(path) as temporary:
         temporary.write_bytes(gzip.compress(text, mtime=0) if path.suffix.lower() == ".gz" else text)
-    log.info("wrote %s points to %s", f"{len(tracks):,}", path.name)
+    log.info("wrote %s to %s", counted(len(tracks), "point"), path.name)
     return path
 
 
 def _day(date: str | date | None) -> np.datetime64 | None:
-    if date is None:
-        return None
-    try:
-        return np.datetime64(str(date)[:10], "D")
-    except ValueError as error:
-        raise InputError(f"`date` {date!r} is not a day", hint="write it as 2024-06-30") from error
+    return None if date is None else np.datetime64(periods.day(date, "date"), "D")
 
 
 def _open(path: Path) -> io.BufferedIOBase:

@@ -10,12 +10,13 @@ import logging
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
 from mlygeo import dtypes, frames
 from mlygeo.errors import FileError, FormatError, FrameError
+from mlygeo.progress import counted, working
 from mlygeo.store import gdal, postgis, text
-from mlygeo.store.atomic import atomic, file_error, write_text
+from mlygeo.store.atomic import atomic, file_error, remove, write_text
 from mlygeo.store.text import LAT_NAMES, LON_NAMES, WKT_NAMES
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ __all__ = [
     "file_error",
     "has_layers",
     "read_frame",
+    "remove",
     "write_frame",
     "write_text",
 ]
@@ -88,6 +90,7 @@ FORMATS: dict[str, Callable[[], Format]] = {
 """The format of each ending that frames can be written to; a format's module is imported when it is needed."""
 
 
+@working("reading")
 def read_frame(
     path: str | os.PathLike[str],
     *,
@@ -142,7 +145,7 @@ def read_frame(
     else:
         path = Path(path).expanduser()
         found, name = _read_file(path, bbox, columns, layer), path.name
-    log.info("read %s rows from %s", f"{len(found):,}", name)
+    log.info("read %s from %s", counted(len(found), "row"), name)
     if schema is None:
         return _with_whole_ids(found)
     try:
@@ -188,7 +191,7 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     FileError
         If the file cannot be written, or the database refuses; whatever stood there before still does.
     DependencyError
-        If PostGIS is meant and psycopg is missing: install `mlygeo[postgis]`.
+        If PostGIS is meant and psycopg is missing: the hint names the command.
 
     Examples
     --------
@@ -201,13 +204,51 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     check_writable(path)
     with atomic(path) as temporary:
         FORMATS[path.suffix.lower()]().write(frame, temporary)
-    log.info("wrote %s rows to %s", f"{len(frame):,}", path.name)
+    log.info("wrote %s to %s", counted(len(frame), "row"), path.name)
     return path
 
 
-def as_frame(value: FrameLike, *, frame: str | None = None) -> gpd.GeoDataFrame:
-    """Return a frame that was given as itself or as the path of its file."""
-    return read_frame(value, frame=frame) if isinstance(value, str | os.PathLike) else value
+def as_frame(value: Any, *, frame: str | None = None, name: str = "the frame") -> gpd.GeoDataFrame:
+    """
+    Return the frame of what a user holds; the same thing in another wrapping is the same frame.
+
+    Parameters
+    ----------
+    value
+        A GeoDataFrame; the path of a file, or a table of PostGIS; anything that hands over Arrow's data
+        (`__arrow_c_stream__`); a DataFrame with columns of longitude and latitude, or of WKT, WKB or shapely
+        geometries; a GeoSeries; edges of OSMnx, whose index becomes columns; a shapely geometry; a dict of
+        GeoJSON, or what has a `__geo_interface__`; or several of these, whose rows follow each other. What
+        names no CRS is in degrees. It is not changed.
+    frame
+        The kind of frame it should be, as in `read_frame`.
+    name
+        What messages call it.
+
+    Returns
+    -------
+    frame
+        The same frame where it is a GeoDataFrame with nothing to change.
+
+    Raises
+    ------
+    FrameError
+        If it is none of these, or not the kind of frame asked for.
+    FileError
+        If a file is missing or cannot be read.
+    """
+    from mlygeo.store import held
+
+    schema = _schema(frame)
+    if isinstance(value, str | os.PathLike):
+        return read_frame(value, frame=frame)
+    found = held.as_frame(value, name=name, read=read_frame)
+    if schema is None:
+        return found if found is value else _with_whole_ids(found)
+    try:
+        return frames.conform(found, schema)
+    except FrameError as error:
+        raise FrameError(f"{name} is {error}") from error
 
 
 def check_writable(path: Path) -> None:

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from mlygeo import dtypes, frames, store
 from mlygeo.errors import FrameError
+from mlygeo.progress import working
 from mlygeo.store import parquet
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile
@@ -107,8 +108,31 @@ def open_points(value: store.FrameLike, *, name: str) -> Points:
     return FramePoints(value, name)
 
 
+class _Placed:
+    """Points that know their coordinates in their own CRS."""
+
+    name: str
+
+    @property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates in the CRS they came in, and that CRS."""
+        raise NotImplementedError
+
+    @cached_property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """
+        Longitude and latitude, degrees; NaN where there is no point.
+
+        Raises
+        ------
+        FormatError
+            If a file has other geometries than points, or no CRS.
+        """
+        return encodings.to_lonlat(*self.native, self.name)
+
+
 @dataclass(frozen=True)
-class FramePoints:
+class FramePoints(_Placed):
     """
     The points of a frame.
 
@@ -138,11 +162,6 @@ class FramePoints:
         return dict(self.frame.attrs)
 
     @cached_property
-    def lonlat(self) -> tuple[Floats, Floats]:
-        """Longitude and latitude, degrees; NaN where there is no point."""
-        return _degrees(self)
-
-    @cached_property
     def native(self) -> tuple[Floats, Floats, CRS]:
         """The coordinates in the CRS of the frame, and that CRS."""
         return *frames.lonlat(self.frame), self.frame.crs
@@ -158,7 +177,7 @@ class FramePoints:
         return pa.table({name: attributes.to_arrow(self.frame[name].iloc[rows], name)[0] for name in names})
 
 
-class PointFile:
+class PointFile(_Placed):
     """
     The points of a GeoParquet file, which is read only as far as needed.
 
@@ -198,11 +217,6 @@ class PointFile:
     def attrs(self) -> dict[str, Any]:
         """The frame's `attrs` when it was written."""
         return self._file.attrs
-
-    @cached_property
-    def lonlat(self) -> tuple[Floats, Floats]:
-        """Longitude and latitude, degrees; NaN where there is no point."""
-        return _degrees(self)
 
     @cached_property
     def native(self) -> tuple[Floats, Floats, CRS]:
@@ -375,6 +389,87 @@ class SomeOf:
         return self.points.take(self.rows[rows], columns)
 
 
+@dataclass(frozen=True)
+class Conformed:
+    """
+    Points whose attributes have the dtypes of a schema, as far as it knows them; read as needed, like the points.
+
+    Parameters
+    ----------
+    points
+        Any points.
+    schema
+        The kind of frame they are.
+    """
+
+    points: Points
+    schema: frames.Schema
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.points.name
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.points)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the attributes."""
+        return self.points.columns
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Attribution and the like."""
+        return self.points.attrs
+
+    @property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """Longitude and latitude, degrees; NaN where there is no point."""
+        return self.points.lonlat
+
+    @property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates in the CRS they came in, and that CRS."""
+        return self.points.native
+
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """Return an attribute of all rows."""
+        return self._in_dtype(name, self.points.arrow(name))
+
+    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
+        """Return attributes of chosen rows."""
+        table = self.points.take(rows, columns)
+        return pa.table({name: self._in_dtype(name, table[name]) for name in table.column_names})
+
+    def _in_dtype(self, name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        dtype = self.schema.dtype(name)
+        if name == "id" or dtype is None or _fits(values, dtype):  # ids are those of the service, see `ids_of`
+            return values
+        try:
+            column = dtypes.cast(_series(values), dtype)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise FrameError(f"{self.name}: column '{name}' does not fit {dtype} ({error})") from error
+        return pa.chunked_array([pa.Array.from_pandas(column)])
+
+
+def _fits(values: pa.ChunkedArray, dtype: str) -> bool:
+    """Return whether a column becomes this dtype in pandas as it is; times in whatever unit."""
+    kind = values.type
+    if dtype.startswith("datetime64"):
+        return bool(pa.types.is_timestamp(kind) and kind.tz == "UTC")
+    tests = {
+        "int64": pa.types.is_int64,
+        "Int64": pa.types.is_int64,
+        "float64": pa.types.is_float64,
+        "bool": lambda kind: pa.types.is_boolean(kind) and not values.null_count,
+        "str": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind),
+    }
+    return bool(tests[dtype](kind)) or bool(pa.types.is_null(kind))
+
+
+@working("reading positions")
 def keep(points: Points, *, region: Area | None, conditions: dict[str, Any]) -> Points:
     """
     Return the points that lie in a region and meet all conditions of `frames.conditions_of`.
@@ -464,10 +559,6 @@ def truths_of(points: Points, column: str) -> Flags:
         return np.asarray(dtypes.cast(_series(points.arrow(column)), "bool").to_numpy(dtype=bool))
     except (ValueError, TypeError) as error:
         raise FrameError(f"{points.name}: column '{column}' holds no truth values ({error})") from error
-
-
-def _degrees(points: FramePoints | PointFile) -> tuple[Floats, Floats]:
-    return encodings.to_lonlat(*points.native, points.name)
 
 
 def _of_schema(name: str, values: pd.Series, where: str) -> pd.Series:

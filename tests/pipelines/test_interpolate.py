@@ -254,7 +254,7 @@ def test_times_of_a_table_equal_a_plain_loop(steps):
         ({"file_format": "xls"}, InputError, "xls"),
         ({"time_column": 7}, FormatError, "no column 7"),
         ({"time_format": "%d.%m.%Y"}, FormatError, "row 1"),
-        ({"delimiter": ""}, FormatError, "row 1"),
+        ({"delimiter": ""}, InputError, "`delimiter` is empty"),
     ],
 )
 def test_calls_that_make_no_sense(tmp_path, options, kind, word):

@@ -12,6 +12,7 @@ from conftest import DATA
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import mlygeo
 from mlygeo.errors import CrsError, FrameError, InputError
 from mlygeo.spatial import geodesy, grid, knn, nearest
 from mlygeo.spatial.grid import HeadingTest, heading_difference
@@ -115,6 +116,54 @@ def test_unique_takes_the_shortest_pair_first(city, max_distance, k):
     # Two rows of the same id at the same distance are one image: compare ids.
     expected = greedy(points, images, ids, max_distance=max_distance, k=k, test=plain_test(test))
     assert [(p, ids[i], d) for p, i, d in rows] == [(p, ids[i], d) for p, i, d in expected]
+
+
+# A crowd: images under points of their own around one point that has to look beyond them, a chain of further
+# points that each hold the image the one before would like, and a free image at its end.
+crowd = st.tuples(st.integers(0, 12), st.lists(st.integers(1, 30), min_size=1, max_size=6))
+
+
+@pytest.mark.parametrize("compiled", KERNELS)
+@settings(max_examples=100, deadline=None)
+@given(
+    crowds=st.lists(crowd, min_size=1, max_size=4),
+    gap=st.sampled_from([5.0, 40.0, 500.0]),
+    max_distance=st.sampled_from([12.0, 30.0, 60.0, np.inf]),
+    k=st.integers(1, 2),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_unique_is_the_plain_greedy_where_images_near_a_point_are_taken(crowds, gap, max_distance, k, seed, compiled):
+    points, images, start = [], [], 0.0
+    for number, steps in crowds:
+        beside = start + 1.0 + np.arange(number)
+        images += list(beside)
+        points += [*beside, start]
+        chain = start - number - np.cumsum(steps)
+        images += list(chain[::2])
+        points += list(chain[1::2])
+        start = max(points + images) + gap - min(0.0, float(chain.min() - start))
+    point_x, image_x = np.array(points), np.array(images)
+    ids = np.random.default_rng(seed).permutation(len(image_x)).astype(np.int64) + 1
+    found = nearest.assign(
+        (point_x, point_x * 0), (image_x, image_x * 0), ids, number=ids - 1, place=np.arange(len(point_x)),
+        max_distance=max_distance, k=k, test=None, compiled=compiled,
+    )  # fmt: skip
+    rows = sorted(zip(*(part.tolist() for part in found), strict=True), key=lambda row: (row[0], row[2], ids[row[1]]))
+    expected = greedy((point_x, point_x * 0), (image_x, image_x * 0), ids, max_distance=max_distance, k=k)
+    assert [(p, ids[i], d) for p, i, d in rows] == [(p, ids[i], d) for p, i, d in expected]
+
+
+@pytest.mark.parametrize("compiled", KERNELS)
+def test_a_point_that_loses_its_image_late_takes_the_next_free_one(compiled):
+    image_x = np.array([1, 2, 3, 4, 5, -20, -77.0])
+    point_x = np.array([1, 2, 3, 4, 5, 0, -48.0])
+    lon, lat = RD.inverse(155_000 + np.r_[point_x, image_x], np.full(14, 463_000.0))
+    found = nearest.match(
+        lon[:7], lat[:7], lon[7:], lat[7:], np.arange(1, 8), projection=RD, max_distance=30, unique=True,
+        compiled=compiled,
+    )  # fmt: skip
+    assert found.point_row.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert found.image_row.tolist() == [0, 1, 2, 3, 4, 5, 6]
 
 
 def street_city(points, images, seed=0, size=3000.0, digits=1):
@@ -489,3 +538,78 @@ def test_a_crs_elsewhere_is_refused_unless_forced(crossing):
     assert len(nearest.select_nearest(*crossing, srid=28992, force_srid=True)) == 2
     with pytest.raises(CrsError, match="geographic"):
         nearest.select_nearest(*crossing, srid=4326, force_srid=True)
+
+
+# What comes in the CRS to measure in is measured by its own coordinates, so that equal distances stay equal.
+
+UTM48 = 32648
+
+
+def grid_in_utm(size=12):
+    x, y = (
+        part.ravel() + start
+        for part, start in zip(np.meshgrid(*[np.arange(size) * 10.0] * 2), (500_000, 1_200_000), strict=True)
+    )
+    points = gpd.GeoDataFrame(
+        {"point_id": np.arange(size * size)}, geometry=gpd.points_from_xy(x + 5.0, y + 5.0), crs=UTM48
+    )
+    ids = np.random.default_rng(3).permutation(size * size) + 1
+    images = gpd.GeoDataFrame({"id": ids}, geometry=gpd.points_from_xy(x, y), crs=UTM48)
+    return points, images
+
+
+def lowest_of_four(points, images, reach):
+    """For each point, the lowest id of the images at the same, shortest distance: a plain loop."""
+    xy = {(x, y): number for x, y, number in zip(images.geometry.x, images.geometry.y, images["id"], strict=True)}
+    chosen = []
+    for x, y in zip(points.geometry.x, points.geometry.y, strict=True):
+        corners = [xy.get((x + dx, y + dy)) for dx in (-5, 5) for dy in (-5, 5)]
+        known = [number for number in corners if number is not None]
+        chosen.append(min(known) if known and np.hypot(5, 5) <= reach else None)
+    return [number for number in chosen if number is not None]
+
+
+@pytest.mark.parametrize("reach", [np.hypot(5, 5), np.nextafter(np.hypot(5, 5), 0), 100.0])
+@pytest.mark.parametrize("way", ["step", "function", "files", "filtered"])
+def test_ties_and_limits_are_exact_in_the_crs_of_the_data(tmp_path, reach, way):
+    points, images = grid_in_utm()
+    expected = lowest_of_four(points, images, reach)
+    if way == "step":
+        found = nearest.select_nearest(points, images, srid=UTM48, max_distance=reach)
+    else:
+        given = points, images
+        if way == "files":
+            given = tmp_path / "points.parquet", tmp_path / "images.parquet"
+            points.to_parquet(given[0])
+            images.to_parquet(given[1])
+        elif way == "filtered":
+            given = points, images.assign(is_pano=True)
+        filters = {"pano": True} if way == "filtered" else {}
+        found = mlygeo.select(points=given[0], images=given[1], srid=UTM48, max_distance=reach, **filters)
+    assert found["id"].tolist() == expected
+    assert found.crs.to_epsg() == 4326
+    assert (found["distance_m"] == np.hypot(5, 5)).all()
+
+
+@pytest.mark.parametrize("projected", ["points", "images"])
+def test_the_other_frame_may_be_in_degrees(projected):
+    points, images = grid_in_utm()
+    mixed = (points, images.to_crs(4326)) if projected == "points" else (points.to_crs(4326), images)
+    found = nearest.select_nearest(*mixed, srid=UTM48, max_distance=7.08)
+    assert len(found) == len(points)
+    np.testing.assert_allclose(found["distance_m"], np.hypot(5, 5), atol=1e-6)
+
+
+def test_feet_are_metres():
+    points, images = grid_in_utm(3)
+    feet = [
+        frame.set_crs(2263, allow_override=True).translate(-500_000 + 980_000, -1_200_000 + 200_000)
+        for frame in (points, images)
+    ]
+    points, images = (
+        frame.set_geometry(moved).set_crs(2263, allow_override=True)
+        for frame, moved in zip((points, images), feet, strict=True)
+    )
+    found = nearest.select_nearest(points, images, srid=2263, max_distance=None)
+    np.testing.assert_allclose(found["distance_m"], np.hypot(5, 5) * 1200 / 3937, rtol=1e-15)
+    assert found["id"].tolist() == lowest_of_four(points, images, np.inf)

@@ -1,0 +1,603 @@
+"""
+What a user holds -> a frame: tables, columns of geometry, shapes, GeoJSON, and several of any of them.
+
+The same thing in another wrapping becomes the same frame as its file does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo import frames
+from mlygeo.errors import FormatError, FrameError, MlygeoError
+from mlygeo.store.text import LAT_NAMES, LON_NAMES, WKT_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import geopandas as gpd
+    import pandas as pd
+    import pyarrow as pa
+
+    from mlygeo.arrays import Objects
+
+WKB_NAMES = ("geometry", "wkb", "geom", "wkb_geometry", "shape")
+"""Names of columns with binary geometry, in the order of preference."""
+
+KINDS = (
+    "a GeoDataFrame, the path of a file, an Arrow table, a DataFrame with lon and lat or WKT, a GeoSeries, "
+    "shapely geometries, GeoJSON, or a list of these"
+)
+
+SHAPES = frozenset(
+    {"Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon", "GeometryCollection"}
+)
+"""The types of geometry in GeoJSON (RFC 7946)."""
+
+
+def as_frame(value: Any, *, name: str, read: Callable[[Any], gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
+    """
+    Return the frame of what a user holds; see `mlygeo.store.as_frame`.
+
+    Parameters
+    ----------
+    value
+        What the user holds.
+    name
+        Name of it in messages.
+    read
+        Function that reads the frame of a path.
+    """
+    if isinstance(value, str | os.PathLike):
+        return read(value)
+    found = _of_table(value, name)
+    if found is None:
+        found = _of_shapes(value, name)
+    if found is not None:
+        return found
+    if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | memoryview | Mapping):
+        return _of_several(list(value), name, read)
+    raise FrameError(f"{name} is {described(value)}, and no frame", hint=f"give {KINDS}")
+
+
+def as_table(value: Any, *, name: str) -> pd.DataFrame | None:
+    """
+    Return a table as a DataFrame, which has geometry where Arrow's data name one; None where it is no table.
+
+    Parameters
+    ----------
+    value
+        What the user holds.
+    name
+        Name of it in messages.
+    """
+    import pandas as pd
+
+    if isinstance(value, pd.DataFrame):
+        return value
+    if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__"):
+        return _of_arrow(value, name)
+    return None
+
+
+def has_geometry(table: pd.DataFrame) -> bool:
+    """Return whether a table has geometry, or columns whose names say that they are one."""
+    names = _by_name(table.columns)
+    return hasattr(table, "active_geometry_name") or any(each in names for each in (*LON_NAMES, *WKT_NAMES, *WKB_NAMES))
+
+
+def described(value: object) -> str:
+    """Return in a few words what a value is: its type, and what it holds where that is short."""
+    kind = type(value).__name__
+    article = "an" if kind[:1].lower() in "aeiou" else "a"
+    if value is None or isinstance(value, bool):
+        return repr(value)
+    if isinstance(value, str | bytes | float | complex | np.generic):
+        text = repr(value)
+        return text if len(text) <= 40 else f"{text[:37]}…"
+    if isinstance(value, int):
+        return repr(value) if abs(value) < 10**20 else "an int of many digits"
+    return f"{article} {kind}"
+
+
+def joined(parts: list[gpd.GeoDataFrame], name: str) -> gpd.GeoDataFrame:
+    """
+    Return several frames as one.
+
+    Columns are united, and whole numbers that a part does not have stay whole numbers. The coordinates come into
+    the CRS of the first, counts of what was left out are added, and attributions are united.
+
+    Parameters
+    ----------
+    parts
+        One or more frames with geometry.
+    name
+        What messages call them.
+
+    Raises
+    ------
+    FrameError
+        If some parts have a CRS and others have none, or a column is text in one and numbers in another.
+    """
+    import pandas as pd
+
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    if len({part.crs is None for part in parts}) == 2:
+        raise FrameError(f"some frames of {name} have a CRS and some have none", hint="set_crs on those without")
+    geometry = first.geometry.name
+    alike = []
+    for part in parts:
+        here = part if part.geometry.name == geometry else _with_geometry_named(part, geometry, name)
+        alike.append(here if here.crs == first.crs else here.to_crs(first.crs))
+    filled = [part for part in alike if len(part)] or alike[:1]
+    columns = list(dict.fromkeys(column for part in alike for column in part.columns))
+    dtypes = {column: _common_dtype(column, filled, name) for column in columns if column != geometry}
+    filled = [
+        part.astype({column: dtypes[column] for column in part.columns if dtypes.get(column) is not None})
+        for part in filled
+    ]
+    whole: gpd.GeoDataFrame = pd.concat(filled, ignore_index=True)
+    whole = whole.reindex(columns=[column for column in columns if column != geometry] + [geometry])
+    whole.attrs = _joined_attrs([part.attrs for part in parts])
+    return whole
+
+
+def _with_geometry_named(part: gpd.GeoDataFrame, geometry: str, name: str) -> gpd.GeoDataFrame:
+    if geometry in part.columns:
+        raise FrameError(
+            f"the frames of {name} have different geometry columns, {geometry!r} and {part.geometry.name!r}",
+            hint="use set_geometry, so that all have the same",
+        )
+    return part.rename_geometry(geometry)
+
+
+def _common_dtype(column: str, parts: list[gpd.GeoDataFrame], name: str) -> Any:
+    """Return the dtype of a column in the joined frame; None leaves it to pandas."""
+    import pandas as pd
+
+    there = [part[column] for part in parts if column in part.columns]
+    known = [values for values in there if not (str(values.dtype) == "object" and values.isna().all())]
+    if not known:
+        return None
+    kinds = {str(values.dtype) for values in known}
+    gaps = len(there) < len(parts) or len(known) < len(there)
+    if all(pd.api.types.is_bool_dtype(values.dtype) for values in known):
+        return "boolean" if gaps or "boolean" in kinds else "bool"
+    if all(pd.api.types.is_integer_dtype(values.dtype) for values in known):
+        if len(kinds) == 1:
+            kind = kinds.pop()
+            return kind.capitalize().replace("Ui", "UI") if gaps else kind
+        return "Int64" if gaps or any(kind[0] in "IU" for kind in kinds) else "int64"
+    texts = {kind for kind in kinds if kind in {"str", "string"}}
+    if texts and len(kinds) > len(texts) and "object" not in kinds:
+        raise FrameError(
+            f"the column {column!r} is text in one frame of {name} and {(kinds - texts).pop()} in another",
+            hint="bring it to one dtype, or read the files with mlygeo.read_frame(…, frame=KIND)",
+        )
+    if len(kinds) == 1:
+        kind = known[0].dtype
+        return None if str(kind) in {"geometry", "object"} else kind
+    return None
+
+
+def _joined_attrs(attrs: list[dict[Any, Any]]) -> dict[Any, Any]:
+    """Return the `attrs` of the first, with the attributions of all and the sums of what they left out."""
+    whole = dict(attrs[0])
+    attribution = [source for each in attrs for source in each.get("attribution", [])]
+    if attribution:
+        whole["attribution"] = list(dict.fromkeys(attribution))
+    left_out: dict[str, int] = {}
+    for each in attrs:
+        for reason, count in each.get("left_out", {}).items():
+            left_out[reason] = left_out.get(reason, 0) + count
+    if left_out:
+        whole["left_out"] = left_out
+    return whole
+
+
+# Several things
+
+
+def _of_several(values: list[Any], name: str, read: Callable[[Any], gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
+    import geopandas as gpd
+    import shapely
+
+    if not values:
+        raise FrameError(f"{name} is an empty list, and no frame", hint=f"give {KINDS}")
+    shapes = [isinstance(value, shapely.Geometry) for value in values]
+    if any(shapes) and all(shape or value is None for shape, value in zip(shapes, values, strict=True)):
+        return gpd.GeoDataFrame(geometry=_shaped(values), crs=frames.CRS)
+    if all(isinstance(value, Mapping) and value.get("type") == "Feature" for value in values):
+        return _of_geojson({"type": "FeatureCollection", "features": values}, name)
+    parts = []
+    for number, value in enumerate(values, 1):
+        part = f"{name}, number {number}"
+        found = read(value) if isinstance(value, str | os.PathLike) else _of_table(value, part)
+        found = _of_shapes(value, part) if found is None else found
+        if found is None:
+            raise FrameError(f"{part} is {described(value)}, and no frame", hint=f"give {KINDS}")
+        parts.append(found)
+    return joined(parts, name)
+
+
+def _shaped(values: Any) -> Objects:
+    """Return geometries as an array of one dimension, which NumPy would not make of sequences of points."""
+    shapes = np.empty(len(values), dtype=object)
+    shapes[:] = values
+    return shapes
+
+
+# Tables
+
+
+def _of_table(value: Any, name: str) -> gpd.GeoDataFrame | None:
+    """Return the frame of a table or column; None where it is neither."""
+    import geopandas as gpd
+    import pandas as pd
+
+    if isinstance(value, gpd.GeoSeries):
+        frame = gpd.GeoDataFrame(geometry=value.rename("geometry"))
+        frame.attrs = dict(value.attrs)
+        return frame
+    if isinstance(value, pd.Series):
+        if str(value.dtype) == "geometry":
+            return _of_table(gpd.GeoSeries(value), name)
+        return _of_several(list(value), name, _no_path) if _has_shapes(value) else None
+    table = as_table(value, name=name)
+    return None if table is None else _of_dataframe(_with_index_as_columns(table), name)
+
+
+def _no_path(value: Any) -> gpd.GeoDataFrame:
+    raise FrameError(f"a column of geometries holds {described(value)}", hint="give shapely geometries")
+
+
+def _has_shapes(values: pd.Series) -> bool:
+    import shapely
+
+    return any(isinstance(value, shapely.Geometry) for value in values)
+
+
+def _with_index_as_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame with the levels of its index as columns, such as u, v and key of OSMnx's edges."""
+    import pandas as pd
+
+    index = frame.index
+    if not isinstance(index, pd.MultiIndex) or any(not isinstance(level, str) for level in index.names):
+        return frame
+    attrs = dict(frame.attrs)
+    frame = frame.reset_index(level=[level for level in index.names if level not in frame.columns])
+    frame = frame.reset_index(drop=True)
+    frame.attrs = attrs
+    return frame
+
+
+def _of_dataframe(table: pd.DataFrame, name: str) -> gpd.GeoDataFrame:
+    import geopandas as gpd
+
+    if isinstance(table, gpd.GeoDataFrame) and table.active_geometry_name is not None:
+        return table
+    _once(table.columns, name)
+    found = _by_name(table.columns)
+    shapes = [column for column in table.columns if str(table[column].dtype) == "geometry"]
+    if shapes:
+        geometry, used = table[shapes[0]], {shapes[0]}
+        made = gpd.GeoSeries(geometry)
+    elif (text := next((found[each] for each in (*WKT_NAMES, *WKB_NAMES) if each in found), None)) is not None:
+        used = {text}
+        made = _of_column(table[text].to_numpy(dtype=object), text, name)
+    else:
+        lon, lat = _lonlat_names(found, list(table.columns), name)
+        used = {lon, lat}
+        made = _points(table[lon], table[lat], name)
+    rest = table[[column for column in table.columns if column not in used]]
+    frame = gpd.GeoDataFrame(rest, geometry=gpd.GeoSeries(made.to_numpy(), index=table.index, crs=made.crs))
+    frame.attrs = dict(table.attrs)
+    return frame
+
+
+def _once(columns: Iterable[Any], name: str) -> None:
+    """Raise where a column stands twice: which of them is meant, nobody can tell."""
+    seen: set[Any] = set()
+    for column in columns:
+        if column in seen:
+            raise FrameError(f"{name} has two columns {column!r}", hint="rename one of them, or leave it out")
+        seen.add(column)
+
+
+def _by_name(columns: Iterable[Any]) -> dict[str, Any]:
+    return {str(column).strip().lower(): column for column in columns}
+
+
+def _lonlat_names(found: dict[str, Any], columns: list[Any], name: str) -> tuple[Any, Any]:
+    lon = next((found[each] for each in LON_NAMES if each in found), None)
+    lat = next((found[each] for each in LAT_NAMES if each in found), None)
+    if lon is None or lat is None:
+        has = ", ".join(str(column) for column in columns[:8]) or "no columns"
+        raise FrameError(
+            f"{name} has no geometry, and no columns 'lon' and 'lat' (it has {has})",
+            hint="name the columns of longitude and latitude so, or a column of WKT 'geometry'",
+        )
+    return lon, lat
+
+
+def _points(lon: Any, lat: Any, name: str) -> gpd.GeoSeries:
+    """Return the points of columns of degrees, null where a coordinate is missing."""
+    import geopandas as gpd
+    import pandas as pd
+
+    try:
+        x, y = (pd.to_numeric(values).to_numpy(dtype=float, na_value=np.nan) for values in (lon, lat))
+    except (ValueError, TypeError) as error:
+        raise FrameError(f"{name}: a coordinate is not a number ({error})") from error
+    _check_degrees(x, y, name)
+    missing = np.isnan(x) | np.isnan(y)
+    shapes = frames.points(x, y)
+    shapes[missing] = None
+    return gpd.GeoSeries(shapes, crs=frames.CRS)
+
+
+def _check_degrees(x: Any, y: Any, name: str) -> None:
+    """Raise for coordinates that are no degrees, such as those of a projected CRS."""
+    known = np.isfinite(x) & np.isfinite(y)
+    beyond = known & ((np.abs(x) > 180) | (np.abs(y) > 90))
+    if beyond.any():
+        row = int(np.flatnonzero(beyond)[0])
+        raise FrameError(
+            f"{name} has the coordinates {x[row]:g}, {y[row]:g}, which are no longitude and latitude",
+            hint="make a GeoDataFrame with its CRS: geopandas.points_from_xy(x, y, crs=…)",
+        )
+
+
+def _of_column(values: Objects, column: str, name: str) -> gpd.GeoSeries:
+    """Return the geometries of a column of shapes, WKT or WKB; without a CRS they are degrees."""
+    import geopandas as gpd
+    import pandas as pd
+    import shapely
+
+    values = np.array([None if _is_missing(value) else value for value in values] or [], dtype=object)
+    binary = [isinstance(value, bytes | bytearray | memoryview) for value in values]
+    try:
+        if any(binary):
+            shapes = shapely.from_wkb([value if value is None else bytes(value) for value in values])
+        elif any(isinstance(value, str) for value in values):
+            shapes = shapely.from_wkt(values)
+        else:
+            shapes = _shaped(values)
+            shapely.is_empty(shapes)
+    except (shapely.errors.GEOSException, TypeError, ValueError) as error:
+        raise FrameError(f"{name}: the column {column!r} is no geometry (WKT or WKB)") from error
+    shapes = np.asarray(shapes, dtype=object)
+    srids = set(shapely.get_srid(shapes[pd.notna(shapes)]).tolist()) - {0}
+    if len(srids) > 1:
+        raise FrameError(f"{name}: the column {column!r} has several CRS (EPSG:{', EPSG:'.join(map(str, srids))})")
+    if srids:
+        return gpd.GeoSeries(shapely.set_srid(shapes, 0), crs=f"EPSG:{srids.pop()}")
+    if len(shapes):
+        x, y = shapely.get_coordinates(shapes).T
+        _check_degrees(x, y, name)
+    return gpd.GeoSeries(shapes, crs=frames.CRS)
+
+
+def _is_missing(value: Any) -> bool:
+    import pandas as pd
+
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value))
+
+
+# Arrow
+
+
+def _of_arrow(value: Any, name: str) -> pd.DataFrame:
+    """Return the table of anything that hands over Arrow's data by its C interface."""
+    import geopandas as gpd
+    import pyarrow as pa
+
+    try:
+        if hasattr(value, "__arrow_c_stream__"):
+            table = pa.RecordBatchReader.from_stream(value).read_all()
+        else:
+            table = pa.Table.from_batches([pa.record_batch(value)])
+    except Exception as error:  # whatever the other library raises where it cannot hand over its data
+        raise FrameError(f"{name} is {described(value)}, which cannot be read as a table: {_line(error)}") from error
+    _once(table.column_names, name)
+    geo = _geo_metadata(table)
+    table = table.drop_columns([column for column in _coverings(geo) if column in table.column_names])
+    crs = {
+        column: _crs_of(table, column, geo, name) for column in table.column_names if _is_geometry(table, column, geo)
+    }
+    if not crs:
+        return _plain(table)
+    primary = geo.get("primary_column")
+    primary = primary if primary in crs else next(iter(crs))
+    plain = _plain(table.drop_columns(list(crs)))
+    columns = {
+        column: gpd.GeoSeries(_shapes_of(table, column, geo, name), index=plain.index, crs=each)
+        for column, each in crs.items()
+    }
+    frame: pd.DataFrame = gpd.GeoDataFrame(plain.assign(**columns)[table.column_names]).set_geometry(primary)
+    facts = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}")).get("attributes")
+    frame.attrs = dict(facts) if isinstance(facts, dict) else {}
+    return frame
+
+
+def _plain(table: pa.Table) -> pd.DataFrame:
+    """Return the attributes of a table, without the index that pandas has left in it."""
+    try:
+        stored = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
+    except ValueError:
+        stored = []
+    index = [each for each in stored if isinstance(each, str) and each.startswith("__index_level_")]
+    return frames.to_pandas(table.drop_columns([each for each in index if each in table.column_names]))
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _geo_metadata(table: pa.Table) -> dict[str, Any]:
+    """Return the metadata of GeoParquet in a table that was read from such a file."""
+    try:
+        geo = json.loads((table.schema.metadata or {}).get(b"geo", b"{}"))
+    except ValueError:
+        return {}
+    return geo if isinstance(geo, dict) and isinstance(geo.get("columns"), dict) else {}
+
+
+def _coverings(geo: dict[str, Any]) -> set[str]:
+    """Return the columns of bounding boxes, which belong to the geometry and not to the rows."""
+    named = [column.get("covering") for column in geo.get("columns", {}).values() if isinstance(column, dict)]
+    sides = [
+        covering["bbox"] for covering in named if isinstance(covering, dict) and isinstance(covering.get("bbox"), dict)
+    ]
+    return {str(path[0]) for side in sides for path in side.values() if isinstance(path, list) and path}
+
+
+def _extension(field: pa.Field) -> tuple[str, dict[str, Any]]:
+    """Return the name and the metadata of a column's extension type, registered with pyarrow or not."""
+    import pyarrow as pa
+
+    if isinstance(field.type, pa.ExtensionType):
+        kind, facts = field.type.extension_name, field.type.__arrow_ext_serialize__()
+    else:
+        metadata = field.metadata or {}
+        kind = metadata.get(b"ARROW:extension:name", b"").decode(errors="replace")
+        facts = metadata.get(b"ARROW:extension:metadata", b"")
+    try:
+        known = json.loads(facts or b"{}")
+    except ValueError:
+        known = {}
+    return kind, known if isinstance(known, dict) else {}
+
+
+def _is_geometry(table: pa.Table, column: str, geo: dict[str, Any]) -> bool:
+    import pyarrow as pa
+
+    field = table.schema.field(column)
+    if _extension(field)[0].startswith("geoarrow.") or _extension(field)[0] == "ogc.wkb":
+        return True
+    if column in geo.get("columns", {}):
+        return True
+    binary = (
+        pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type) or pa.types.is_binary_view(field.type)
+    )
+    return binary and column.strip().lower() in WKB_NAMES and not geo
+
+
+def _crs_of(table: pa.Table, column: str, geo: dict[str, Any], name: str) -> Any:
+    """Return the CRS that a table names for its column; degrees where it names none."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    said = geo.get("columns", {}).get(column)
+    crs = (
+        said.get("crs", frames.CRS) if isinstance(said, dict) else _extension(table.schema.field(column))[1].get("crs")
+    )
+    if crs is None and isinstance(said, dict):
+        return None
+    try:
+        return frames.CRS if crs is None else CRS.from_user_input(crs)
+    except CRSError as error:
+        raise FrameError(f"{name}: the CRS of the column {column!r} cannot be read: {_line(error)}") from error
+
+
+def _shapes_of(table: pa.Table, column: str, geo: dict[str, Any], name: str) -> Objects:
+    import geopandas as gpd
+    import pyarrow as pa
+
+    field, values = table.schema.field(column), table[column]
+    said = geo.get("columns", {}).get(column)
+    encoding = str(said.get("encoding", "WKB")).lower() if isinstance(said, dict) else ""
+    kind = _extension(field)[0] or (f"geoarrow.{encoding}" if encoding else "geoarrow.wkb")
+    if isinstance(values.type, pa.ExtensionType):
+        values = pa.chunked_array([chunk.storage for chunk in values.chunks], type=values.type.storage_type)
+    try:
+        if kind in {"geoarrow.wkb", "ogc.wkb", "geoarrow.wkt"}:
+            return np.asarray(_of_column(values.to_numpy(zero_copy_only=False), column, name))
+        native = pa.field(column, values.type, metadata={b"ARROW:extension:name": kind.encode()})
+        return np.asarray(gpd.GeoDataFrame.from_arrow(pa.table([values], schema=pa.schema([native])))[column])
+    except (pa.ArrowException, ValueError, TypeError, NotImplementedError) as error:
+        if isinstance(error, MlygeoError):
+            raise
+        raise FrameError(f"{name}: the column {column!r} ({kind}) cannot be read: {_line(error)}") from error
+
+
+# Shapes and GeoJSON
+
+
+def _of_shapes(value: Any, name: str) -> gpd.GeoDataFrame | None:
+    """Return the frame of a geometry or of GeoJSON; None where it is neither."""
+    import geopandas as gpd
+    import shapely
+
+    if isinstance(value, shapely.Geometry):
+        return gpd.GeoDataFrame(geometry=_shaped([value]), crs=frames.CRS)
+    if isinstance(value, Mapping):
+        return _of_geojson(value, name)
+    if hasattr(value, "__geo_interface__"):
+        interface = value.__geo_interface__
+        if not isinstance(interface, Mapping):
+            raise FrameError(f"{name} is {described(value)}, whose __geo_interface__ is {described(interface)}")
+        return _of_geojson(interface, name)
+    return None
+
+
+def _of_geojson(value: Mapping[str, Any], name: str) -> gpd.GeoDataFrame:
+    """Return the frame of GeoJSON, as it is read from a file."""
+    from mlygeo.store import gdal
+
+    kind = value.get("type")
+    if kind not in SHAPES and kind not in {"Feature", "FeatureCollection"}:
+        said = f"with the type {kind!r}" if kind is not None else "without a type"
+        raise FrameError(f"{name} is {described(value)} {said}, and no GeoJSON", hint=f"give {KINDS}")
+    try:
+        text = json.dumps(_listed(value), default=_plain_value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise FrameError(f"{name} is no GeoJSON: {_line(error)}") from error
+    with tempfile.TemporaryDirectory(prefix="mlygeo-") as folder:
+        path = Path(folder) / "held.geojson"
+        path.write_bytes(text.encode("utf-8", errors="replace"))
+        try:
+            return gdal.read(path, bbox=None, columns=None)
+        except FormatError as error:
+            raise FrameError(f"{name} is no GeoJSON that can be read: {str(error).replace(path.name, name)}") from error
+
+
+def _listed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return GeoJSON as dicts; the ids of features that count from 0 are GeoPandas' row labels, not theirs."""
+    whole = dict(value)
+    features = whole.get("features")
+    if whole.get("type") == "FeatureCollection" and isinstance(features, list | tuple):
+        ids = [feature.get("id") if isinstance(feature, Mapping) else None for feature in features]
+        if ids == [str(number) for number in range(len(ids))]:
+            whole["features"] = [{key: part for key, part in each.items() if key != "id"} for each in features]
+    return whole
+
+
+def _plain_value(value: Any) -> Any:
+    """Return a value of GeoJSON's properties as JSON knows it."""
+    import pandas as pd
+
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if _is_missing(value):
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if hasattr(value, "__geo_interface__"):
+        return value.__geo_interface__
+    raise TypeError(f"it holds {described(value)}")
