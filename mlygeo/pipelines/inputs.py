@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mlygeo import places
 from mlygeo.errors import CredentialsError, FormatError, FrameError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import counted
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

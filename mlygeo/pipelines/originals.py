@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import InputError
-from mlygeo.pipelines.job import Job, counted, public_with
+from mlygeo.pipelines.job import Job, public_with
 from mlygeo.pipelines.options import Downloading, PictureForm, SignedIn
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     import os

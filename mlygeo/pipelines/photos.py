@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import FormatError, InputError
-from mlygeo.pipelines.job import Job, counted, public, version
+from mlygeo.pipelines.job import Job, public, version
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     import os
