@@ -16,7 +16,7 @@ from mlygeo import dtypes, frames
 from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.progress import counted, working
 from mlygeo.store import gdal, postgis, text
-from mlygeo.store.atomic import atomic, file_error, write_text
+from mlygeo.store.atomic import atomic, file_error, remove, write_text
 from mlygeo.store.text import LAT_NAMES, LON_NAMES, WKT_NAMES
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ __all__ = [
     "file_error",
     "has_layers",
     "read_frame",
+    "remove",
     "write_frame",
     "write_text",
 ]

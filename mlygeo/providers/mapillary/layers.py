@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import math
 import os
 import re
 import zlib
@@ -433,6 +434,40 @@ def read_geojson_tile(data: bytes) -> pa.Table:
     except FormatError as error:
         raise FormatError(f"the tile's GeoJSON cannot be used: {error}", hint=hint) from error
     return _images_table([part], "the tile")
+
+
+_REALS = frozenset({"compass_angle", "quality_score"})
+"""Columns in which NaN says that a value is unknown."""
+
+
+def as_geojson_tile(images: pa.Table) -> bytes:
+    """
+    Return a tile as percept-vsvi-filter stores it; `read_geojson_tile` gives the same table back.
+
+    Parameters
+    ----------
+    images
+        The images of the tile, as `decode` returns them.
+
+    Returns
+    -------
+    content
+        A GeoJSON FeatureCollection in longitude and latitude, UTF-8; what is unknown is left out. Ids are
+        numbers, as in the service's tiles, which JavaScript would round beyond 2^53.
+    """
+    import pyarrow as pa
+
+    times = images["captured_at"].cast(pa.int64())
+    known = images.set_column(images.schema.get_field_index("captured_at"), "captured_at", times)
+    features = []
+    for row in known.to_pylist():
+        place = [row.pop("lon"), row.pop("lat")]
+        unknown = [name for name, value in row.items() if value is None or (name in _REALS and math.isnan(value))]
+        properties = {name: value for name, value in row.items() if name not in unknown}
+        geometry = {"type": "Point", "coordinates": place}
+        features.append({"type": "Feature", "geometry": geometry, "properties": properties})
+    collection = {"type": "FeatureCollection", "features": features}
+    return json.dumps(collection, indent=4, ensure_ascii=False, allow_nan=False).encode()
 
 
 def _decode_features(collection: Any) -> Images:
