@@ -21,6 +21,7 @@ from .pipelines.processing import extract_sequence_data as extract_sequence_data
 from .pipelines.processing import extract_upload_params as extract_upload_params
 from .pipelines.processing import extract_user_data as extract_user_data
 from .pipelines.processing import process as process
+from .pipelines.project_file import init as init
 from .pipelines.region import select as select
 from .pipelines.region import streets as streets
 from .pipelines.region import tiles as tiles

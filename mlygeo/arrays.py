@@ -10,6 +10,8 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeAlias
 
+from mlygeo.progress import current_step
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -38,19 +40,42 @@ def workers() -> int:
     return os.cpu_count() or 1
 
 
-def in_threads(work: Callable[[int, int], None], length: int, chunk: int) -> None:
+def in_threads(work: Callable[[int, int], None], length: int, chunk: int, unit: str = "") -> None:
     """
-    Call `work(start, stop)` for all chunks of a length.
+    Call `work(start, stop)` for all chunks of a length, and count them in the step that is shown.
 
     NumPy, PROJ and compiled code let go of the interpreter while they work, so threads use all
     processors. Short work stays in the calling thread.
+
+    Parameters
+    ----------
+    work
+        Is given where a chunk starts and stops.
+    length
+        Length of all chunks together.
+    chunk
+        Length of one.
+    unit
+        What the length counts, in the plural, for the display of progress.
     """
     starts = range(0, length, chunk)
-    threads = min(workers(), len(starts))
+    if len(starts) <= 1:
+        if length:
+            work(0, length)
+        return
+
+    def one(start: int) -> int:
+        stop = min(start + chunk, length)
+        work(start, stop)
+        return stop - start
+
+    step, threads = current_step(), min(workers(), len(starts))
+    step.begin(length, unit)
     if threads <= 1:
         for start in starts:
-            work(start, min(start + chunk, length))
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        # list() raises what a thread raised.
-        list(pool.map(lambda start: work(start, min(start + chunk, length)), starts))
+            step.advance(one(start))
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            for done in pool.map(one, starts):  # taking the results raises what a thread raised
+                step.advance(done)
+    step.begin(None, "")

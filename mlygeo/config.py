@@ -2,13 +2,13 @@
 Settings from outside: the configuration file, the addresses of services, and access tokens.
 
 What a caller passes wins over the environment, and the environment over files. Everything is
-read once, by whoever starts the work, and handed on as values.
+read once, by whoever starts the work, and handed on as values. The configuration file of a project
+is looked for by the command line alone (`find`); functions read the one that they are given.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import tomllib
 from dataclasses import dataclass, fields
@@ -16,18 +16,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from mlygeo.errors import ConfigError, CredentialsError
+from mlygeo.errors import ConfigError, CredentialsError, FileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-log = logging.getLogger("mlygeo.config")
 
 TOKEN_FILE = "token.txt"  # noqa: S105 - the name of a file
 """Name of the file with the access token, in the working folder or the user's configuration folder."""
 
 LONGEST_TOKEN_FILE = 65_536
 """Bytes; a longer file is no token, and is not read to its end."""
+
+OLDER_TOKEN_FILE = "config.py"  # noqa: S105 - the name of a file
+"""Where the sequence downloader has it: a Python file with `access_token = "…"`, which is read and not run."""
+
+LONGEST_FILE = 1_048_576
+"""Bytes; a longer file is no configuration, and is not read to its end."""
+
+FILES = ("mlygeo.toml", "mlygeo.json")
+"""Names of a project's configuration file."""
+
+PROJECT_FILE = "pyproject.toml"
+"""A Python project's own file, which may have the configuration in its table `tool.mlygeo`."""
 
 SIDES = ("west", "south", "east", "north")
 
@@ -86,10 +96,14 @@ class TokenSources:
         Environment variables that may hold it; the first that is set wins.
     site
         Where a user gets one.
+    prefix
+        How tokens of the service begin. A `config.py` is common in Python projects; only a token that begins so is
+        taken from one that nobody named.
     """
 
     variables: tuple[str, ...]
     site: str
+    prefix: str = ""
 
     @property
     def hint(self) -> str:
@@ -108,22 +122,24 @@ class TokenSources:
         Return the access token, or None where there is none.
 
         The first of these wins: the argument, the file named, the environment (an empty variable
-        counts as unset), `token.txt` in the working folder, `token.txt` in the user's configuration
-        folder.
+        counts as unset), `token.txt` in the working folder, `access_token` in `config.py` there (the
+        sequence downloader's file; it is not run), `token.txt` in the user's configuration folder.
 
         Parameters
         ----------
         token
             The token itself.
         token_file
-            A file that holds nothing else.
+            A file that holds nothing else, or a Python file with `access_token = "…"`.
         environ
             The environment; this process's unless given.
 
         Raises
         ------
+        FileError
+            If the file named cannot be read.
         CredentialsError
-            If the file named does not exist, or what was found is no token. The text never shows it.
+            If what was found is no token. The text never shows it.
         """
         if token is not None:
             return self._checked(token, "the token given")
@@ -134,7 +150,7 @@ class TokenSources:
             if value := environ.get(variable, "").strip():
                 return self._checked(value, f"the environment variable {variable}")
         for path in _usual_token_files():
-            if path.is_file():
+            if path.is_file() and (path.suffix != ".py" or self._is_in(path)):
                 return self._of_file(path)
         return None
 
@@ -159,7 +175,14 @@ class TokenSources:
         """
         found = self.find(token, token_file, environ)
         if found is None:
-            looked = ", ".join([*self.variables, f"./{TOKEN_FILE}", f"{TOKEN_FILE} in the user's configuration folder"])
+            looked = ", ".join(
+                [
+                    *self.variables,
+                    f"./{TOKEN_FILE}",
+                    f"access_token in ./{OLDER_TOKEN_FILE}",
+                    f"{TOKEN_FILE} in the user's configuration folder",
+                ]
+            )
             raise CredentialsError(f"no access token (looked at {looked})", hint=self.hint)
         return found
 
@@ -167,11 +190,13 @@ class TokenSources:
         try:
             with path.open("rb") as file:
                 content = file.read(LONGEST_TOKEN_FILE + 1)
-        except OSError as error:
-            raise CredentialsError(f"token file {path}: {error.strerror}", hint=self.hint) from None
+        except (OSError, ValueError) as error:
+            raise FileError(f"token file {path}: {_reason(error)}", hint=self.hint) from None
         problem = f"token file {path}"
         if len(content) > LONGEST_TOKEN_FILE:
             raise CredentialsError(f"{problem} is too long for a token", hint=self.hint)
+        if path.suffix.lower() == ".py":
+            return self._checked(_access_token(content, problem, self.hint), problem)
         # What cannot be decoded becomes a letter that no token has, and is refused as such.
         return self._checked(content.decode("utf-8-sig", errors="replace"), problem)
 
@@ -187,11 +212,47 @@ class TokenSources:
             raise CredentialsError(f"{where} holds letters that no token has", hint=self.hint)
         return token
 
+    def _is_in(self, path: Path) -> bool:
+        """Return whether a Python file that nobody named has a token of this service."""
+        try:
+            with path.open("rb") as file:
+                content = file.read(LONGEST_TOKEN_FILE + 1)
+            return bool(self.prefix) and _access_token(content, str(path), self.hint).startswith(self.prefix)
+        except (OSError, CredentialsError):
+            return False
+
+
+def _access_token(content: bytes, where: str, hint: str) -> str:
+    """Return the text that a Python file assigns to `access_token`, without running it."""
+    import ast
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise CredentialsError(f"{where} is not a Python file", hint=hint) from None
+    found: ast.expr | None = None
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            names = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(isinstance(name, ast.Name) and name.id == "access_token" for name in names):
+                found = node.value
+    if found is None:
+        raise CredentialsError(f"{where} has no access_token", hint=hint)
+    if not isinstance(found, ast.Constant) or not isinstance(found.value, str):
+        raise CredentialsError(
+            f"access_token in {where} is not a text in quotes, and the file is not run", hint='write access_token = "…"'
+        )
+    return found.value
+
 
 def _usual_token_files() -> list[Path]:
     import platformdirs
 
-    return [Path(TOKEN_FILE), Path(platformdirs.user_config_dir("mlygeo", appauthor=False)) / TOKEN_FILE]
+    of_user = Path(platformdirs.user_config_dir("mlygeo", appauthor=False)) / TOKEN_FILE
+    return [Path(TOKEN_FILE), Path(OLDER_TOKEN_FILE), of_user]
 
 
 @dataclass(frozen=True)
@@ -232,13 +293,13 @@ def load(path: str | os.PathLike[str]) -> Config:
     Read a configuration file.
 
     The keys are those of percept-vsvi-filter (`bounding_box`, `tile_cache_dir`, `seqdir`), and
-    `token_file`, `region` and `place`. Unknown keys are logged and otherwise left alone.
+    `token_file`, `region` and `place`. Keys that begin with "_" or "$" are notes.
 
     Parameters
     ----------
     path
-        JSON or TOML, by its ending; with another ending, whichever it is. Paths in it are
-        relative to the file, and `~` is the home folder.
+        JSON or TOML, by its ending; with another ending, whichever it is. Of a `pyproject.toml` the
+        table `tool.mlygeo`. Paths in it are relative to the file, and `~` is the home folder.
 
     Returns
     -------
@@ -247,14 +308,19 @@ def load(path: str | os.PathLike[str]) -> Config:
 
     Raises
     ------
+    FileError
+        If it cannot be read.
     ConfigError
-        If it is missing, broken, or a value has the wrong type.
+        If it is broken, a value has the wrong type, or a key is unknown.
     """
     path = Path(path).expanduser()
     values = _parse(_text(path), path)
-    known = {field.name for field in fields(Config)} - {"path"}
-    if unknown := sorted(set(values) - known):
-        log.warning("%s: unknown keys left alone: %s", path, ", ".join(unknown))
+    if path.name == PROJECT_FILE:
+        table = _own_table(values)
+        if table is None:
+            raise ConfigError(f"configuration file {path} has no table tool.mlygeo")
+        values = table
+    _check_keys(values, [field.name for field in fields(Config) if field.name != "path"], path)
     config: dict[str, Any] = {}
     for name in ("tile_cache_dir", "seqdir", "token_file", "region"):
         if (text := _string(values.get(name), name, path)) is not None:
@@ -264,15 +330,107 @@ def load(path: str | os.PathLike[str]) -> Config:
     return Config(path=path, **config)
 
 
+def find(folder: str | os.PathLike[str] = ".") -> Path | None:
+    """
+    Return the configuration file of the project that a folder belongs to; None where there is none.
+
+    It is `mlygeo.toml`, `mlygeo.json`, or a `pyproject.toml` with the table `tool.mlygeo`, in the folder or
+    the nearest one above it that has one, up to the user's home folder or the root of the file system.
+
+    Parameters
+    ----------
+    folder
+        Where to begin.
+
+    Raises
+    ------
+    ConfigError
+        If a folder has several of them, or what has such a name is not a file.
+    """
+    try:
+        start = Path(folder).absolute()
+        home = Path.home()
+    except (OSError, RuntimeError):  # the working folder was removed, or nobody knows whose home this is
+        return None
+    for place in (start, *start.parents):
+        there = [place / name for name in FILES if os.path.lexists(place / name)]
+        for path in there:
+            if not path.is_file():
+                what = "a folder" if path.is_dir() else "a broken link" if path.is_symlink() else "not a regular file"
+                raise ConfigError(f"{path} is {what}, not a configuration file", hint=_RENAME)
+        if _names_us(place / PROJECT_FILE):
+            there.append(place / PROJECT_FILE)
+        if len(there) > 1:
+            names = " and ".join(path.name for path in there)
+            raise ConfigError(f"{names} in {place} are both configurations", hint=_ONE_OF)
+        if there:
+            return there[0]
+        if place == home:
+            break
+    return None
+
+
+_RENAME = "rename it, or use `no_config=True`"
+_ONE_OF = "keep one of them, or name one with `config=FILE`"
+
+
+def _names_us(path: Path) -> bool:
+    """Return whether a project's file has our table; what other programs make of it is not our business."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(LONGEST_FILE + 1) if path.is_file() else b""
+    except OSError:
+        return False
+    if b"mlygeo" not in content:
+        return False
+    try:
+        return _own_table(tomllib.loads(content.decode("utf-8"))) is not None
+    except (ValueError, RecursionError):
+        return b"tool.mlygeo" in content
+
+
+def _own_table(values: dict[str, Any]) -> dict[str, Any] | None:
+    tool = values.get("tool")
+    table = tool.get("mlygeo") if isinstance(tool, dict) else None
+    return table if isinstance(table, dict) else None
+
+
+def _check_keys(values: dict[str, Any], known: list[str], path: Path, *, inside: str = "") -> None:
+    unknown = [key for key in values if key not in known and not key.startswith(("_", "$"))]
+    if not unknown:
+        return
+    import difflib
+
+    near = difflib.get_close_matches(unknown[0].lower(), known, n=1, cutoff=0.5)
+    within = f" in {inside}" if inside else ""
+    raise ConfigError(
+        f"configuration file {path}: unknown key {_shown(unknown[0])}{within}",
+        hint=f"did you mean {near[0]}?" if near else f"the keys are {', '.join(known)}",
+    )
+
+
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(LONGEST_FILE + 1)
     except FileNotFoundError:
-        raise ConfigError(f"configuration file {path} does not exist", hint="check its name after -c") from None
-    except OSError as error:
-        raise ConfigError(f"configuration file {path}: {error.strerror}") from None
+        what = "is a broken link" if path.is_symlink() else "does not exist"
+        raise FileError(f"configuration file {path} {what}", hint="check its name") from None
+    except (OSError, ValueError) as error:
+        raise FileError(f"configuration file {path}: {_reason(error)}") from None
+    if len(content) > LONGEST_FILE:
+        raise ConfigError(f"configuration file {path} is longer than a megabyte, too long for a configuration")
+    try:
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ConfigError(f"configuration file {path} is not text in UTF-8") from None
+        is_wide = content[:2] in {b"\xff\xfe", b"\xfe\xff"}
+        raise ConfigError(
+            f"configuration file {path} is {'UTF-16' if is_wide else 'not text in UTF-8'}", hint="save it as UTF-8"
+        ) from None
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:
@@ -289,13 +447,27 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
             raise ConfigError(f"configuration file {path} holds a {type(values).__name__}, expected an object of keys")
         return values
     kind = {".json": "JSON", ".toml": "TOML"}.get(ending)
+    hint = _BACKSLASHES if any("escape" in each or "\\" in each or "hex" in each for each in problems) else None
     if kind is None:
-        raise ConfigError(f"configuration file {path} is neither JSON ({problems[0]}) nor TOML ({problems[1]})")
-    raise ConfigError(f"configuration file {path} is broken {kind}: {problems[0]}")
+        raise ConfigError(
+            f"configuration file {path} is neither JSON ({problems[0]}) nor TOML ({problems[1]})", hint=hint
+        )
+    raise ConfigError(f"configuration file {path} is broken {kind}: {problems[0]}", hint=hint)
+
+
+_BACKSLASHES = "in quotes a backslash stands for something else: write / or \\\\ in paths"
 
 
 def _json(text: str) -> Any:
-    return json.loads(text)
+    return json.loads(text, object_pairs_hook=_each_once)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{_shown(next(name for name in names if names.count(name) > 1))} stands there twice")
+    return values
 
 
 def _toml(text: str) -> Any:
@@ -307,7 +479,15 @@ def _string(value: Any, name: str, path: Path) -> str | None:
         return None
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ConfigError(f"configuration file {path}: {name} is {_shown(value)}, expected a text")
+    if not is_plain(value):
+        # "C:\temp" in quotes is C:, a tab and "emp".
+        raise ConfigError(f"configuration file {path}: {name} is {_shown(value)}, not a name", hint=_BACKSLASHES)
     return value
+
+
+def is_plain(text: str) -> bool:
+    """Return whether a text has no control characters, nor halves of characters."""
+    return not any(letter < " " or letter == "\x7f" or "\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _bounding_box(value: Any, path: Path) -> dict[str, float] | None:
@@ -317,8 +497,7 @@ def _bounding_box(value: Any, path: Path) -> dict[str, float] | None:
         raise ConfigError(
             f"configuration file {path}: bounding_box is {_shown(value)}, expected the keys {', '.join(SIDES)}"
         )
-    if unknown := sorted(set(value) - set(SIDES)):
-        log.warning("%s: unknown keys in bounding_box left alone: %s", path, ", ".join(unknown))
+    _check_keys(value, list(SIDES), path, inside="bounding_box")
     sides = {}
     for name in SIDES:
         side = value.get(name)
@@ -328,7 +507,8 @@ def _bounding_box(value: Any, path: Path) -> dict[str, float] | None:
         # infinite, and whole numbers too long for a float out.
         if isinstance(side, bool) or not isinstance(side, int | float) or not abs(side) < 1e9:
             raise ConfigError(
-                f"configuration file {path}: bounding_box.{name} is {_shown(side)}, expected a number in degrees"
+                f"configuration file {path}: bounding_box.{name} is {_shown(side)}, expected a number in degrees",
+                hint="write it without quotes" if isinstance(side, str) else None,
             )
         sides[name] = float(side)
     return sides

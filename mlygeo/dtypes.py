@@ -40,6 +40,9 @@ def only_unit_differs(found: str, dtype: str) -> bool:
     return _TIME.fullmatch(found) is not None and _TIME.fullmatch(dtype) is not None
 
 
+_LARGEST = 2**63 - 1
+"""The largest whole number of 64 bits."""
+
 _TIME = re.compile(r"datetime64\[(s|ms|us|ns), UTC\]")
 
 
@@ -62,12 +65,19 @@ def _whole_numbers(values: pd.Series) -> pd.Series:
             raise ValueError("these are not whole numbers")
         return values.astype("Int64")
     if pd.api.types.is_integer_dtype(values):
+        if len(values) and values.max() is not pd.NA and values.max() > _LARGEST:
+            raise ValueError(f"{values.max()} is past 2^63")
         return values.astype("Int64")
     text = values.astype("str").str.strip()
     missing = values.isna() | (text == "")
-    odd = ~missing & ~text.str.fullmatch(r"[+-]?\d{1,19}").astype(bool)
+    # Text such as 007 is a name: as the number 7 it would be another one.
+    odd = ~missing & ~text.str.fullmatch(r"[+-]?(?:0|[1-9][0-9]*)").astype(bool)
     if odd.any():
         raise ValueError(f"{text[odd].iloc[0][:40]!r} is not a whole number")
+    large = ~missing & (text.str.len() >= 19)
+    past = [value for value in text[large] if len(value) > 20 or not -_LARGEST - 1 <= int(value) <= _LARGEST]
+    if past:
+        raise ValueError(f"{past[0][:40]} is past 2^63")
     numbers = pd.array(
         [pd.NA if gone else int(value) for gone, value in zip(missing, text, strict=True)], dtype="Int64"
     )

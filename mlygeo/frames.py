@@ -73,6 +73,7 @@ __all__ = [
     "from_arrow",
     "in_dtypes",
     "lonlat",
+    "placed",
     "points",
     "to_pandas",
 ]
@@ -264,11 +265,35 @@ def from_arrow(table: pa.Table, schema: Schema | None = None) -> gpd.GeoDataFram
     frame
         Point geometry, EPSG:4326. Whole numbers with gaps are Int64, never float.
     """
+    return placed(table.drop_columns(["lon", "lat"]), table["lon"].to_numpy(), table["lat"].to_numpy(), schema)
+
+
+def placed(table: pa.Table, lon: Floats, lat: Floats, schema: Schema | None = None) -> gpd.GeoDataFrame:
+    """
+    Return the frame of an Arrow table and points beside it; the table may have columns `lon` and `lat` of its own.
+
+    Parameters
+    ----------
+    table
+        Attributes, a row a point.
+    lon, lat
+        Degrees, shape (n,); NaN where there is no point.
+    schema
+        The schema to bring the columns to.
+
+    Raises
+    ------
+    FrameError
+        If an attribute is called `geometry`.
+    """
     import geopandas as gpd
     from geopandas.array import GeometryArray
 
-    geometry = GeometryArray(points(table["lon"].to_numpy(), table["lat"].to_numpy()), crs=CRS)
-    frame = gpd.GeoDataFrame(to_pandas(table.drop_columns(["lon", "lat"])), geometry=geometry)
+    if "geometry" in table.column_names:
+        raise FrameError("there is a column 'geometry' beside the geometry", hint="rename it")
+    places = points(lon, lat)
+    places[np.isnan(lon)] = None
+    frame = gpd.GeoDataFrame(to_pandas(table), geometry=GeometryArray(places, crs=CRS))
     return frame if schema is None else conform(frame, schema)
 
 
@@ -288,7 +313,7 @@ def points(lon: Floats, lat: Floats) -> Objects:
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
-    """Return an Arrow table as a DataFrame; whole numbers with gaps become Int64, never float."""
+    """Return an Arrow table as a DataFrame; whole numbers with gaps become Int64 (UInt64 if need be), never float."""
     import pandas as pd
     import pyarrow as pa
 
@@ -297,7 +322,8 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     for name in table.column_names:
         column = table[name]
         if name in gaps and pa.types.is_integer(column.type):
-            parts[name] = column.to_pandas(types_mapper={column.type: pd.Int64Dtype()}.get)
+            whole = pd.UInt64Dtype() if pa.types.is_uint64(column.type) else pd.Int64Dtype()
+            parts[name] = column.to_pandas(types_mapper={column.type: whole}.get)
         else:
             parts[name] = column.to_pandas()
     return pd.DataFrame(parts, index=pd.RangeIndex(table.num_rows))

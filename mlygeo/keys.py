@@ -71,14 +71,14 @@ class WholeNumbers:
 
     largest = 2**63 - 1
 
-    hint = "ids are whole numbers, such as 498763468214164"
+    hint = "ids are whole numbers without leading zeros, such as 498763468214164"
 
     def find(self, word: object) -> Key | None:
         """Return the key that a word or a number stands for; None where it is none."""
-        if (isinstance(word, str) and word.isascii() and word.isdigit() and len(word.lstrip("0")) <= 19) or isinstance(
-            word, np.integer
-        ):
-            word = int(word)
+        # No service writes a number with leading zeros: such a word is something else, or was changed on its way.
+        digits = isinstance(word, str) and word.isascii() and word.isdigit() and len(word) <= 19 and word[0] != "0"
+        if digits or isinstance(word, np.integer):
+            word = int(word)  # type: ignore[call-overload]
         # A truth value is an int to Python, and no key to anyone.
         return word if type(word) is int and 0 < word <= self.largest else None
 

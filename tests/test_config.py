@@ -9,7 +9,7 @@ import pytest
 from helpers.tokens import TOKEN
 
 from mlygeo import config
-from mlygeo.errors import ConfigError, CredentialsError
+from mlygeo.errors import ConfigError, CredentialsError, FileError
 from mlygeo.providers.mapillary.service import TOKENS, Endpoints
 
 PERCEPT = {
@@ -61,12 +61,39 @@ class TestLoad:
         found = config.load(written(tmp_path / "c.json", '{"bounding_box": {"west": 9, "north": 49}}'))
         assert found.bounding_box == {"west": 9.0, "north": 49.0}
 
-    def test_unknown_keys_are_logged_and_left_alone(self, tmp_path, caplog):
-        text = '{"seqdir": "s", "sedqir": 1, "bounding_box": {"west": 1, "ost": 2}}'
+    @pytest.mark.parametrize(
+        ("text", "says", "hint"),
+        [
+            ('{"sedqir": "s"}', "unknown key 'sedqir'", "did you mean seqdir?"),
+            ('{"tile_cache": "t"}', "unknown key 'tile_cache'", "did you mean tile_cache_dir?"),
+            ('{"Place": "Utrecht"}', "unknown key 'Place'", "did you mean place?"),
+            ('{"bounding_box": {"west": 1, "nort": 2}}', "unknown key 'nort' in bounding_box", "did you mean north?"),
+            ('{"interval": 50}', "unknown key 'interval'", "the keys are bounding_box, tile_cache_dir"),
+            ('{"place": "Ulm", "place": "Bonn"}', "'place' stands there twice", None),
+            ('{"bounding_box": {"west": "9.1"}}', "bounding_box.west", "without quotes"),
+            (r'{"seqdir": "C:\data"}', "Invalid", "write / or \\\\ in paths"),
+            (r'{"seqdir": "C:\users"}', "Invalid", "write / or \\\\ in paths"),
+            (r'{"seqdir": "C:\temp\new"}', "seqdir", "write / or \\\\ in paths"),
+            (r'{"seqdir": "a\ud800"}', "seqdir", "write / or \\\\ in paths"),
+        ],
+    )
+    def test_a_key_or_value_in_doubt_is_an_error_with_a_remedy(self, tmp_path, text, says, hint):
+        with pytest.raises(ConfigError) as caught:
+            config.load(written(tmp_path / "c.json", text))
+        assert says in str(caught.value)
+        assert "c.json" in str(caught.value)
+        assert caught.value.hint is hint or hint in caught.value.hint
+
+    @pytest.mark.parametrize("text", [r'seqdir = "C:\data"', r'seqdir = "C:\users"', r'seqdir = "C:\temp"'])
+    def test_backslashes_in_toml(self, tmp_path, text):
+        with pytest.raises(ConfigError) as caught:
+            config.load(written(tmp_path / "c.toml", text))
+        assert "write / or" in caught.value.hint
+
+    def test_notes_are_left_alone(self, tmp_path):
+        text = '{"_comment": 1, "$schema": "x", "seqdir": "s", "bounding_box": {"west": 1, "_why": 2}}'
         found = config.load(written(tmp_path / "c.json", text))
-        assert found.seqdir == tmp_path / "s"
-        assert "sedqir" in caplog.text
-        assert "ost" in caplog.text
+        assert (found.seqdir, found.bounding_box) == (tmp_path / "s", {"west": 1.0})
 
     @pytest.mark.parametrize(
         ("name", "text", "says"),
@@ -76,7 +103,9 @@ class TestLoad:
             ("c.json", "[" * 100_000, "broken JSON"),
             ("c.json", "[]", "list"),
             ("c.json", "", "broken JSON"),
-            ("c.json", b"\xff\xfe\x00", "UTF-8"),
+            ("c.json", b"\xff\xfe\x00", "UTF-16"),
+            ("c.json", b"\xe9", "UTF-8"),
+            ("c.json", b"[" + b" " * 1_100_000, "too long"),
             ("c.toml", 'seqdir = "a"\nplace = \n', "line 2"),
             ("c.conf", "<xml/>", "neither JSON"),
             ("c.json", '{"seqdir": 3}', "seqdir is 3"),
@@ -100,10 +129,78 @@ class TestLoad:
         assert caught.value.exit_status == 2
 
     def test_a_missing_file_and_a_folder(self, tmp_path):
-        with pytest.raises(ConfigError, match=r"nothing\.json does not exist"):
+        with pytest.raises(FileError, match=r"nothing\.json does not exist"):
             config.load(tmp_path / "nothing.json")
-        with pytest.raises(ConfigError, match="directory"):
+        with pytest.raises(FileError, match="directory"):
             config.load(tmp_path)
+        with pytest.raises(FileError, match="null"):
+            config.load("a\0b.json")
+        (tmp_path / "link.json").symlink_to("nowhere")
+        with pytest.raises(FileError, match="broken link"):
+            config.load(tmp_path / "link.json")
+
+
+class TestFind:
+    """The configuration of a project."""
+
+    @pytest.fixture(autouse=True)
+    def at_home(self, tmp_path, monkeypatch):
+        self.home = tmp_path / "home"
+        self.folder = self.home / "project" / "deep" / "deeper"
+        self.folder.mkdir(parents=True)
+        monkeypatch.setenv("HOME", str(self.home))
+
+    def test_the_nearest_wins_up_to_the_home_folder(self, tmp_path):
+        written(tmp_path / "mlygeo.toml", 'place = "above home"')
+        assert config.find(self.folder) is None
+        for place, name in (
+            (self.home, "mlygeo.json"),
+            (self.folder.parents[1], "mlygeo.toml"),
+            (self.folder, "mlygeo.json"),
+        ):
+            path = written(place / name, "x")
+            assert config.find(self.folder) == path
+
+    def test_outside_of_the_home_folder_it_goes_up_to_the_root(self, tmp_path):
+        elsewhere = tmp_path / "elsewhere" / "below"
+        elsewhere.mkdir(parents=True)
+        path = written(tmp_path / "mlygeo.toml", "")
+        assert config.find(elsewhere) == path
+
+    def test_the_table_of_a_project(self):
+        project = written(self.folder / "pyproject.toml", '[project]\nname = "mlygeo-study"\n')
+        above = written(self.folder.parent / "mlygeo.toml", 'place = "Ulm"')
+        assert config.find(self.folder) == above
+        written(project, '[project]\nname = "study"\n[tool.mlygeo]\nplace = "Bonn"\n')
+        assert config.find(self.folder) == project
+        assert config.load(project).place == "Bonn"
+        written(project, "[tool\nmlygeo broken")
+        assert config.find(self.folder) == above
+        written(project, "[tool.mlygeo\nbroken")
+        with pytest.raises(ConfigError, match="broken TOML"):
+            config.load(config.find(self.folder))
+
+    def test_several_in_one_folder_are_in_doubt(self):
+        written(self.folder / "mlygeo.toml", "")
+        written(self.folder / "mlygeo.json", "{}")
+        with pytest.raises(ConfigError, match=r"mlygeo\.toml and mlygeo\.json in .* are both configurations"):
+            config.find(self.folder)
+
+    @pytest.mark.parametrize("name", config.FILES)
+    def test_what_is_no_file_is_an_error(self, name):
+        path = self.folder / name
+        path.mkdir()
+        with pytest.raises(ConfigError, match="is a folder"):
+            config.find(self.folder)
+        path.rmdir()
+        path.symlink_to("nowhere")
+        with pytest.raises(ConfigError, match="is a broken link"):
+            config.find(self.folder)
+
+    def test_a_removed_working_folder(self, monkeypatch):
+        monkeypatch.chdir(self.folder)
+        self.folder.rmdir()
+        assert config.find() is None
 
 
 class TestToken:
@@ -162,10 +259,37 @@ class TestToken:
             assert "SECRET" not in str(caught.value)
 
     def test_a_file_that_was_named_must_exist(self, tmp_path):
-        with pytest.raises(CredentialsError, match=r"nothing\.txt"):
+        with pytest.raises(FileError, match=r"nothing\.txt"):
             TOKENS.find(token_file=tmp_path / "nothing.txt", environ={"MLY_ACCESS_TOKEN": TOKEN})
-        with pytest.raises(CredentialsError, match="directory"):
+        with pytest.raises(FileError, match="directory"):
             TOKENS.find(token_file=tmp_path)
+
+    def test_the_token_of_the_sequence_downloader(self, tmp_path):
+        """Its `config.py` is read, and not run."""
+        text = f"import os\nos.mkdir({str(tmp_path / 'ran')!r})\naccess_token = '{TOKEN}'\n"
+        written(Path("config.py"), text)
+        assert TOKENS.find(environ={}) == TOKEN
+        written(self.user_file, "user")
+        assert TOKENS.find(environ={}) == TOKEN
+        assert TOKENS.find(environ={"MLY_ACCESS_TOKEN": "first"}) == "first"
+        assert not (tmp_path / "ran").exists()
+        # That of another service is not sent to this one, unless its file is named.
+        written(Path("config.py"), "access_token: str = 'of-another-service'")
+        assert TOKENS.find(environ={}) == "user"
+        assert TOKENS.find(token_file="config.py", environ={}) == "of-another-service"
+
+    @pytest.mark.parametrize(
+        "text",
+        ["access_token =", "token = 'SECRET'", "access_token = os.environ['SECRET']", "access_token = 3", b"\0", "(" * 9999,
+         "access_token: str", "access_token = ''", "'\\d'; access_token = 'SECRET x'"],
+    )  # fmt: skip
+    def test_a_config_py_without_a_token(self, text):
+        written(Path("config.py"), text)
+        assert TOKENS.find(environ={}) is None
+        with pytest.raises(CredentialsError) as caught:
+            TOKENS.find(token_file="config.py")
+        assert "config.py" in str(caught.value)
+        assert "SECRET" not in str(caught.value)
 
     def test_no_token_says_where_it_was_looked_for(self):
         with pytest.raises(CredentialsError) as caught:

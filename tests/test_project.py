@@ -5,6 +5,7 @@ import inspect
 import os
 import pkgutil
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -16,6 +17,7 @@ from conftest import ROOT
 import mlygeo
 from mlygeo import cli, pipelines
 from mlygeo.cli import verbs
+from mlygeo.errors import install_hint
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
@@ -54,6 +56,26 @@ def test_public_names_are_there_and_documented(name):
 
 def test_the_version_is_that_of_the_project():
     assert mlygeo.__version__ == PROJECT["project"]["version"]
+
+
+def test_the_package_is_found_beside_its_clone(tmp_path):
+    """There the clone's own folder has the package's name, and only a path in the environment wins over it."""
+    (tmp_path / "mlygeo" / "mlygeo").mkdir(parents=True)
+    code = "import mlygeo; print(mlygeo.read_frame.__name__, mlygeo.__version__)"
+    found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert found.stdout == f"read_frame {mlygeo.__version__}\n", found.stderr + "'make setup' installs it so"
+
+
+@pytest.mark.parametrize("extra", ["plot", "postgis", "speed", "keyring"])
+def test_a_missing_package_is_named_by_a_command_that_works(extra):
+    """No index has mlygeo, so that nothing tells users to install its extras from there."""
+    command, verb, *packages = shlex.split(install_hint(extra))
+    assert (command, verb, packages) == ("pip", "install", PROJECT["project"]["optional-dependencies"][extra])
+
+
+def test_nothing_says_to_install_from_an_index_that_has_it_not():
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "mlygeo").rglob("*.py")]:
+        assert not re.search(r"pip install '?\"?mlygeo", path.read_text(encoding="utf-8")), path
 
 
 def test_the_changelog_knows_this_version():

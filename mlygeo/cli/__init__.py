@@ -13,6 +13,8 @@ Python API cannot drift apart.
 from __future__ import annotations
 
 import contextlib
+import copy
+import dataclasses
 import inspect
 import json
 import logging
@@ -27,6 +29,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 import mlygeo
+from mlygeo import progress
 from mlygeo.cli import mapillary_tools, old_tools
 from mlygeo.cli.verbs import VERBS, Verb
 from mlygeo.errors import InputError, MlygeoError
@@ -34,6 +37,7 @@ from mlygeo.errors import InputError, MlygeoError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mlygeo.config import Config
     from mlygeo.pipelines.job import Job
 
 
@@ -57,7 +61,14 @@ REGION_OPTIONS = (
     click.Option(["place", "--place"], metavar="NAME", help='Name of a place, such as "Utrecht, Netherlands".'),
 )
 
-REGION_NAMES = tuple(str(option.name) for option in REGION_OPTIONS)
+NO_CONFIG = click.Option(
+    ["no_config", "--no-config"],
+    is_flag=True,
+    help="Ignore the configuration of the project: mlygeo.toml, mlygeo.json or [tool.mlygeo] in pyproject.toml, here "
+    "or in a folder above.",
+)
+
+REGION_NAMES = tuple(str(option.name) for option in (*REGION_OPTIONS, NO_CONFIG))
 
 SIDES = ("west", "south", "east", "north")
 """Those of them that name a region together only."""
@@ -77,18 +88,67 @@ METAVARS = {
     "PathLike": "FILE",
     "FrameLike": "FILE",
     "str | datetime": "TIME",
+    "str | Sequence[float]": "W,S,E,N",
     "str": "TEXT",
 }
 
 
+BLANKS = frozenset({"delimiter"})
+"""Options whose value may be white space."""
+
+MAY_BE_EMPTY = frozenset({"organization_key", "jwt", "user_password"})
+"""Options of which the function says what an empty value means, or that there is none."""
+
+
 class _VerbCommand(click.Command):
     """A verb; an error of its function names flags where the function names parameters."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing:
+            self._check(args, ctx)
+        return super().parse_args(ctx, args)
+
+    def _check(self, args: list[str], ctx: click.Context) -> None:
+        """Raise if an option has two values where it takes one, or a value is empty, as of an unset variable."""
+        collecting = click.Command(self.name, params=[_collecting(each) for each in self.params])
+        given, _, _ = collecting.make_parser(ctx).parse_args(args=list(args))
+        for parameter in self.params:
+            values = given.get(str(parameter.name))
+            values = list(values) if isinstance(values, list | tuple) else [values]
+            flag = parameter.human_readable_name
+            if isinstance(parameter, click.Option):
+                flag = parameter.opts[0]
+                if not parameter.multiple and any(value != values[0] for value in values):
+                    raise click.UsageError(_contradiction(parameter, values), ctx)
+            if parameter.name not in MAY_BE_EMPTY and any(_is_empty(value, parameter) for value in values):
+                raise click.UsageError(f"{flag} is empty; is a variable of the shell not set?", ctx)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except MlygeoError as error:
             return _failed(error, self.params, ctx.obj)
+
+
+def _collecting(parameter: click.Parameter) -> click.Parameter:
+    """Return an option like this one that takes several values."""
+    if not isinstance(parameter, click.Option) or parameter.count:
+        return parameter
+    several = copy.copy(parameter)
+    several.multiple = True
+    return several
+
+
+def _contradiction(option: click.Option, values: list[Any]) -> str:
+    if option.is_flag:
+        return f"{option.opts[0]} and {option.secondary_opts[0]} contradict each other"
+    secret = option.name in {"token", "jwt", "user_password"}
+    shown = "" if secret else f": {' and '.join(map(str, dict.fromkeys(values)))}"
+    return f"{option.opts[0]} is given {'twice' if len(values) == 2 else f'{len(values)} times'}{shown}"
+
+
+def _is_empty(value: object, parameter: click.Parameter) -> bool:
+    return isinstance(value, str) and not (value if parameter.name in BLANKS else value.strip())
 
 
 class _Verbs(click.Group):
@@ -111,8 +171,19 @@ class _Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            raise click.UsageError(f"there is no verb '{args[0]}'; 'mlygeo --help' lists them", ctx)
+            near = _nearest_verb(args[0])
+            meant = f"did you mean '{near}'? " if near else ""
+            raise click.UsageError(f"there is no verb '{args[0]}'; {meant}'mlygeo --help' lists them", ctx)
         return super().resolve_command(ctx, args)
+
+
+def _nearest_verb(word: str) -> str | None:
+    """Return the verb, also of an older tool, that a mistyped word means."""
+    import difflib
+
+    names = [verb.name for verb in VERBS] + [*old_tools.VERBS, *old_tools.COMMANDS]
+    near = difflib.get_close_matches(word.lower().replace("_", "-"), names, n=1)
+    return near[0] if near else None
 
 
 def _dashed(name: str) -> str:
@@ -213,6 +284,7 @@ def _command(verb: Verb) -> click.Command:
         for name, text in (silent | old_tools.NO_EFFECT.get(verb.name, {})).items()
     ]
     region = list(REGION_OPTIONS) if verb.takes_region else []
+    region += [NO_CONFIG] if verb.takes_region or verb.takes_token else []
     return _VerbCommand(
         verb.name,
         params=[*region, *_options_of(function, arguments=verb.arguments, words=verb.words), *own],
@@ -225,7 +297,6 @@ def _command(verb: Verb) -> click.Command:
 
 def _run(verb: Verb, given: dict[str, Any]) -> int:
     """Run a verb: parse, call one function, write what it returns."""
-    from mlygeo import progress
     from mlygeo.pipelines.job import body_of, check_output
 
     output, as_json, quiet = given.pop("output", None), given.pop("as_json"), given.pop("quiet")
@@ -234,8 +305,8 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     _set_up_logging(given.pop("verbose"), parameters, quiet=quiet)
     if as_json and ids_only:
         raise InputError("--json and --ids-only both want standard output", hint="give one of them")
-    if verb.takes_region:
-        given["region"] = _region({name: given.pop(name) for name in REGION_NAMES})
+    if verb.takes_region or verb.takes_token:
+        _configure(verb, given, quiet=quiet)
     # Verbs that ask the service also take a file with the token; the stand-in's token is no secret.
     asks_service = "token_file" in given
     for name in ("token", "user_password", "jwt"):
@@ -258,8 +329,10 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
         _say("--offset-time is subtracted from capture times, as in 2019; mapillary_tools adds it today", quiet=quiet)
     afterwards = {name: given.pop(name) for name in old_tools.AFTERWARDS.get(verb.name, ())}
     body = body_of(getattr(mlygeo, verb.function))
+    display = progress.for_terminal(quiet=quiet, words=lambda text: in_flags(text, parameters))
+    click.get_current_context().with_resource(progress.running(display))
     if "progress" in inspect.signature(body).parameters:
-        given["progress"] = progress.for_terminal(quiet=quiet, words=lambda text: in_flags(text, parameters))
+        given["progress"] = display
     target = None
     if verb.acts:
         given["output"] = given.get("output") or output
@@ -269,7 +342,10 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     job = body(**given)
     if any(afterwards.values()):
         job = _then_sorted(job, given, afterwards)
-    files = job.write(target) if target is not None else []
+    files = []
+    if target is not None:
+        with progress.writing():
+            files = job.write(target)
     wait = job.wait() if job.wait is not None else None
     _say(in_flags(job.headline, parameters), quiet=quiet)
     if files:
@@ -327,15 +403,40 @@ def _then_sorted(job: Job[Any], given: dict[str, Any], afterwards: dict[str, Any
     return job
 
 
-def _region(named: dict[str, Any]) -> Any:
+def _configure(verb: Verb, given: dict[str, Any], *, quiet: bool) -> None:
+    """Put the region that the options name among those of the function, with the configuration named or found."""
+    from mlygeo import config
+
+    named = {name: given.pop(name) for name in REGION_NAMES if name in given}
+    no_config, path = named.pop("no_config"), named.pop("config", None)
+    if path is not None and no_config:
+        raise InputError("`config` and `no_config` contradict each other", hint="give one of them")
+    settings = config.load(path) if path is not None else None
+    if path is None and not no_config and (found := config.find()) is not None:
+        settings = config.load(found)
+        beside = [name for name in verb.instead_of_region if given.get(name)]
+        if beside and all(value is None for value in named.values()):
+            settings = dataclasses.replace(settings, bounding_box=None, region=None, place=None)
+        text = f"configuration: {found.name if found.parent == Path.cwd() else found}"
+        text += f"; its region is not used beside `{beside[0]}`" if beside else ""
+        _say(in_flags(text, click.get_current_context().command.params), quiet=quiet)
+    if verb.takes_region:
+        given["region"] = _region(named, settings, is_named=path is not None)
+    elif settings is not None and given.get("token") is None and given.get("token_file") is None:
+        given["token_file"] = settings.token_file
+
+
+def _region(named: dict[str, Any], settings: Config | None, *, is_named: bool) -> Any:
     """Return what the region options name: a region, with its configuration; None where none was given."""
-    if all(value is None for value in named.values()):
-        return None
-    from mlygeo import config, regions
+    from mlygeo import regions
     from mlygeo.spatial import boxes
 
+    if all(value is None for value in named.values()):
+        if settings is None:
+            return None
+        if not is_named and not (settings.bounding_box or settings.region or settings.place):
+            return regions.Configured(None, settings)
     bbox = boxes.parse(named["bbox"]) if named["bbox"] is not None else None
-    settings = config.load(named["config"]) if named["config"] is not None else None
     sides = {side: named[side] for side in SIDES}
     region = regions.from_parts(
         config=settings, bbox=bbox, sides=sides, file=named["region_file"], place=named["place"]
@@ -398,17 +499,23 @@ def main(arguments: list[str] | None = None, *, statuses: mapillary_tools.Comman
     """
     with contextlib.suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+    with progress.running() as run:
+        try:
+            return _main(arguments, statuses)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo(f"interrupted; {run.left_behind()}", err=True)
+            return INTERRUPTED
+
+
+def _main(arguments: list[str] | None, statuses: mapillary_tools.Command | None) -> int:
     try:
         given = sys.argv[1:] if arguments is None else arguments
         if given[:1] and given[0] in mapillary_tools.NAMES:
             return mapillary_tools.run(given[1:], main)
-        words = old_tools.translated(given)
+        words = old_tools.translated(given) or ["--help"]
         status = program.main(words, prog_name="mlygeo", standalone_mode=False, obj=statuses)
     except click.exceptions.Exit as finished:
         return finished.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; what is done is kept: the same command goes on from there", err=True)
-        return INTERRUPTED
     except click.UsageError as error:
         return _fail(error.format_message(), _usage_hint(error), 2)
     except click.ClickException as error:
@@ -462,7 +569,7 @@ def _options_of(
     for name, parameter in inspect.signature(function).parameters.items():
         if name == arguments:
             required = parameter.default is inspect.Parameter.empty
-            optional = {} if required else {"default": None}
+            optional: dict[str, Any] = {} if required else {"default": None, "callback": _none_if_no_words}
             made.append(click.Argument([name], nargs=-1, required=required, metavar=words, **optional))
         elif name not in PYTHON_ONLY:
             made.append(_option(name, str(parameter.annotation), parameter.default, texts[name]))
@@ -491,8 +598,14 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
     if "Iterable[" in kind:
         choices = [single or double for single, double in re.findall(r"'([^']+)'|\"([^\"]+)\"", kind)]
         # What can be named is shown in place of a word for it.
-        of = {"type": click.Choice(choices)} if choices else {"metavar": "ID"}
+        of = (
+            {"type": click.Choice(choices)}
+            if choices
+            else {"metavar": "FILE" if kind.startswith(("PathLike", "FrameLike")) else "ID"}
+        )
         return click.Option([name, flag, *others], multiple=True, callback=_none_if_empty, help=text, **of)
+    if kind == "FrameLike" and default is None:
+        return click.Option([name, flag, *others], multiple=True, callback=_one_or_several, metavar="FILE", help=text)
     types: dict[str, Any] = {"int": int, "float": float}
     return click.Option(
         [name, flag, *others],
@@ -533,6 +646,10 @@ def _one_or_several(_: click.Context, __: click.Parameter, value: tuple[str, ...
 
 def _none_if_empty(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> list[str] | None:
     return list(value) or None
+
+
+def _none_if_no_words(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...] | None:
+    return value or None
 
 
 def parameter_texts(function: Callable[..., Any]) -> dict[str, str]:

@@ -86,6 +86,7 @@ OPTIONS = {
     "overwrite_exif_orientation_tag": ("--overwrite-EXIF-orientation-tag",),
     "output": ("-o", "--seqdir", "--output-folder"),
     "overwrite": ("-O",),
+    "region_file": ("--region",),
     "srid": ("-S",),
     "start_date": ("--start-time",),
     "tile_cache": ("--tile-cache-dir",),

@@ -35,6 +35,11 @@ class Verb:
         What is written there.
     takes_region
         Whether the options that name a region belong to it.
+    instead_of_region
+        Parameters that name what to work on, too; beside them, the region of a configuration that was not
+        named but found is not used.
+    takes_token
+        Whether it asks the service with a token, but for no region: of a configuration, it uses the token file.
     ids_only
         Whether it can print just the ids.
     arguments
@@ -53,6 +58,8 @@ class Verb:
     output_help: str = ""
     writes: Output = "frame"
     takes_region: bool = True
+    instead_of_region: tuple[str, ...] = ()
+    takes_token: bool = False
     ids_only: bool = False
     arguments: str | None = None
     words: str = "FILE..."
@@ -70,6 +77,16 @@ def _on_photos(
 
 
 VERBS = (
+    Verb(
+        "init",
+        "init",
+        "Write the configuration of a project, so that commands in its folder know the region.",
+        "mlygeo init --bbox 9.161,48.762,9.176,48.779 --tile-cache tiles",
+        None,
+        takes_region=False,
+        arguments="path",
+        words="[FILE]",
+    ),
     Verb(
         "tiles",
         "tiles",
@@ -104,6 +121,7 @@ VERBS = (
         "metadata.parquet",
         "File for the images; its ending tells the format.",
         takes_region=False,
+        takes_token=True,
         arguments="images",
         words="FILE|ID...",
     ),
@@ -115,6 +133,7 @@ VERBS = (
         ".",
         "Folder for sequences_USER.parquet and the list sequences_USER.txt.",
         writes="folder",
+        instead_of_region=("user", "organization"),
         arguments="user",
         words="[USER]",
     ),
@@ -126,6 +145,7 @@ VERBS = (
         "seqdir of -c, else downloads",
         "Folder for the pictures.",
         writes="folder",
+        instead_of_region=("images", "imgid_file", "sequence", "sequence_file", "user", "organization", "retry_failed"),
         arguments="images",
         words="[FILE | ID]...",
         acts=True,
@@ -137,6 +157,7 @@ VERBS = (
         "mlygeo inspect 498763468214164",
         None,
         takes_region=False,
+        takes_token=True,
         arguments="ids",
         words="ID...",
     ),

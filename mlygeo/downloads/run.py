@@ -20,6 +20,7 @@ from mlygeo.downloads import ledger
 from mlygeo.downloads.files import FinalError, PictureSaver, RequestedForm
 from mlygeo.downloads.ledger import Ledger, Transfer, now_ms
 from mlygeo.errors import NetworkError, ServiceError, ThrottledError, TokenRejectedError
+from mlygeo.net import exchange
 from mlygeo.net.answers import GoneError, tried
 from mlygeo.net.http import StoppedError
 from mlygeo.net.pictures import ExpiredError, WaitError
@@ -182,7 +183,7 @@ class Download:
             item = _Item(number, bool(trusted[np.searchsorted(by_id, number)]), reason=reason, tries=1)
             if reason == self._records.gone:
                 gone.append(self._settled(item, "gone", reason))
-            elif number in batch.final:
+            elif number in batch.final or self._retry.attempts <= 1:
                 gone.append(self._settled(item, "failed", reason))
             else:
                 self._queue.put(item)
@@ -211,7 +212,7 @@ class Download:
         except FinalError as error:
             self._ledger.record(self._settled(item, "failed", str(error)))
         except WaitError as error:
-            self._hold(error)
+            self._hold(item, error)
             self._try_again(item, error)
             return
         except (TokenRejectedError, ThrottledError):
@@ -253,8 +254,9 @@ class Download:
             # Only once: if the clock of this machine is wrong, every address seems to have expired.
             item.record = None
             return self._transfer(item)
-        body = self._pictures.get(url, what=f"image {item.number}")
-        content = self._saver.save(item.number, record, path, body)
+        with exchange.keeping():
+            body = self._pictures.get(url, what=f"image {item.number}")
+            content = self._saver.save(item.number, record, path, body)
         return self._done(item, "done", record, path, content)
 
     def _done(self, item: _Item, status: str, record: Record, path: str, content: bytes) -> Transfer:
@@ -308,9 +310,9 @@ class Download:
                 hint="check the network connection; the same command then goes on from there",
             )
 
-    def _hold(self, error: WaitError) -> None:
+    def _hold(self, item: _Item, error: WaitError) -> None:
         """Make all workers wait, as a host asks."""
-        seconds = max(self._retry.rate_wait, error.seconds or 0.0)
+        seconds = self._retry.hold_after(item.tries, asked=error.seconds)
         if seconds > self._retry.patience:
             raise ThrottledError(f"{error}; it asks to wait {seconds:,.0f} s", hint="run the same command again then")
         log.warning("%s; all pictures wait %.0f s", error, seconds)

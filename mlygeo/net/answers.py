@@ -7,7 +7,10 @@ whose service it is; here an answer is judged by its HTTP status.
 
 from __future__ import annotations
 
+import io
 import json
+import logging
+import math
 import re
 import zlib
 from dataclasses import dataclass
@@ -18,11 +21,38 @@ from urllib.parse import quote, urlsplit
 from mlygeo.errors import FormatError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+log = logging.getLogger("mlygeo.service")
 
 STATUSES_AGAIN = frozenset({404, 408, 425})
 """Statuses without a code that pass: a tile answers 404 for a while, and is there the next day."""
+
+LONGEST_WAIT_S = 7 * 86_400.0
+"""Seconds; a service that asks to wait longer, or for a date further away, has not said anything that makes sense."""
+
+MOST_VALUES = 1_000_000
+"""
+Commas, colons and opening brackets of a JSON text. The largest real ones, 2,000 images with all fields, have some
+100,000; each may take a hundred bytes of memory once it is read.
+"""
+
+DEEPEST = 32
+"""Levels of lists and objects inside each other; real answers have six."""
+
+LONGEST_TEXT = 1 << 16
+"""Characters of one text in an answer; the longest real ones are addresses of pictures, of some 600."""
+
+MOST_MEMBERS = 1_000
+"""Parts of a gzip body, each of which is a stream of its own; real ones have one."""
+
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+"""
+Letters that no name has: control characters, which act on terminals; what turns the direction of the text around it;
+halves of letters, which no file and no database takes.
+"""
+
+_STEP = 1 << 20
 
 _TRIED = re.compile(r", in \d+ (try|tries)$")
 
@@ -130,6 +160,27 @@ def redact(text: str, *secrets: str | None) -> str:
     return _SECRETS.sub(lambda match: f"{match[1] or match[2] or ''}…", text)
 
 
+def clean(text: str) -> str:
+    r"""
+    Return a text of a service without letters that would do harm in a terminal, a file or a database.
+
+    White space becomes a space, other letters of that kind U+FFFD; zeros at the end, which cameras pad with, go.
+
+    Parameters
+    ----------
+    text
+        As it came.
+
+    Examples
+    --------
+    >>> clean("Canon\0\0"), clean("a\tb\x1b[31m")
+    ('Canon', 'a b\ufffd[31m')
+    """
+    if text.isprintable():
+        return text
+    return _UNFIT.sub(lambda match: " " if match[0].isspace() else "\ufffd", text.rstrip("\0"))
+
+
 def tried(error: Exception, tries: int) -> str:
     """Return the text of an error with how often something was tried; a number that it names already is replaced."""
     return f"{_TRIED.sub('', str(error))}, in {tries} {'try' if tries == 1 else 'tries'}"
@@ -183,7 +234,7 @@ def judge(
 
 def retry_after(value: str | None, now: float) -> float | None:
     """
-    Return the seconds that a Retry-After header asks for; None where it does not say.
+    Return the seconds that a Retry-After header asks for; None where it does not say, or nothing that makes sense.
 
     Parameters
     ----------
@@ -194,17 +245,29 @@ def retry_after(value: str | None, now: float) -> float | None:
     """
     if not value:
         return None
-    if re.fullmatch(r"\s*\d{1,9}(\.\d*)?\s*", value):
-        return float(value)
+    if re.fullmatch(r"\s*[0-9]{1,9}(\.[0-9]*)?\s*", value):
+        return sensible_wait(float(value))
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except (ValueError, OverflowError):
+        return sensible_wait(max(0.0, parsedate_to_datetime(value).timestamp() - now))
+    except (ValueError, OverflowError, OSError, TypeError, IndexError):
+        log.warning("the service asks to wait %r, which makes no sense and does not count", clean(value)[:60])
         return None
+
+
+def sensible_wait(seconds: float) -> float | None:
+    """Return the seconds that a service asks to wait; None where they make no sense, and with a word about it."""
+    if 0 <= seconds <= LONGEST_WAIT_S:
+        return seconds
+    log.warning("the service asks to wait %.4g s, which makes no sense and does not count", seconds)
+    return None
 
 
 def parsed_json(content: bytes) -> dict[str, Any]:
     """
-    Return the JSON object that bytes hold.
+    Return the JSON object that bytes hold, with texts and numbers that can be used anywhere.
+
+    Texts are cleaned (see `clean`). A number that is not finite, a text that is longer than any real one, what is
+    nested too deeply, and a name that an object has twice with two values are null: unknown.
 
     Parameters
     ----------
@@ -219,42 +282,163 @@ def parsed_json(content: bytes) -> dict[str, Any]:
     start = content[:200].lstrip().lower()
     if start.startswith(b"<"):
         raise FormatError("a web page came instead of JSON")
+    if sum(map(content.count, (b",", b":", b"[", b"{"))) > MOST_VALUES:
+        raise FormatError(f"the JSON that came has more than {MOST_VALUES:,} values")
     try:
-        value = json.loads(content)
+        value = json.loads(content.decode("utf-8-sig", errors="replace"), object_pairs_hook=_object)
     except (ValueError, RecursionError):
         raise FormatError("what came is no JSON, or was cut short" if content else "nothing came") from None
     if not isinstance(value, dict):
         raise FormatError("the JSON that came is no object")
+    cleaned: dict[str, Any] = _usable(value, 0)
+    return cleaned
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; of a name that it has with several values, none counts."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        for name, value in pairs:
+            if name in found and found[name] is not value and found[name] != value:
+                log.warning("an answer says two things of %r, so it counts as unknown", clean(name)[:60])
+                found[name] = None
+    return found
+
+
+def _usable(value: Any, depth: int) -> Any:
+    """Return a value of a JSON text without what cannot be used; see `parsed_json`."""
+    if isinstance(value, str):
+        if len(value) > LONGEST_TEXT:
+            log.warning("an answer has a text of %s characters, which counts as unknown", f"{len(value):,}")
+            return None
+        return value if value.isprintable() else clean(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict | list):
+        if depth >= DEEPEST:
+            log.warning("an answer is nested in more than %d levels; what lies deeper counts as unknown", DEEPEST)
+            return None
+        if isinstance(value, list):
+            return [_usable(each, depth + 1) for each in value]
+        return {name if name.isprintable() else clean(name): _usable(each, depth + 1) for name, each in value.items()}
     return value
 
 
-def decompressed(body: bytes, headers: Mapping[str, str], longest: int) -> bytes | Broken:
+class Body:
     """
-    Return the body of an answer decompressed, or why it is not whole.
+    The body of an answer as it comes in: decompressed at once, and never more than is allowed.
 
-    The libraries' own decompression takes a stream for whole that was cut short; this does not.
+    The libraries' own decompression takes a stream for whole that was cut short; this does not. Only
+    gzip is understood, since only that is asked for; it is recognised by its first bytes too, where no
+    header names it.
 
     Parameters
     ----------
-    body
-        As it came; gzip is recognised by its first bytes too, where no header names it.
     headers
         Content-Length, Content-Encoding and Transfer-Encoding are looked at.
     longest
-        Bytes; a longer result is broken, so that a small body cannot fill the memory.
+        Bytes, as they come and decompressed; a longer body is broken.
+    reserve
+        Called with the bytes that the body is about to have; returns why it may not have them.
     """
-    length = headers.get("Content-Length", "")
-    if length.isdigit() and int(length) != len(body):
-        return Broken(f"sent {len(body):,} of {int(length):,} bytes")
-    if not body and not length and "chunked" not in headers.get("Transfer-Encoding", "").lower():
-        # The end of such a body is the end of the connection, so empty and lost bodies look the same.
-        return Broken("closed the connection without an answer")
-    encoding = headers.get("Content-Encoding", "identity").strip().lower()
-    if body and (encoding in {"gzip", "x-gzip"} or body.startswith(b"\x1f\x8b")):
-        return _gunzip(body, longest)
-    if encoding not in {"", "identity", "gzip", "x-gzip"}:
-        return Broken(f"answered in the encoding {encoding[:20]!r}")
-    return body
+
+    def __init__(
+        self, headers: Mapping[str, str], longest: int, *, reserve: Callable[[int], Broken | None] = lambda _: None
+    ) -> None:
+        self.size = 0
+        """Bytes that came."""
+        self.broken: Broken | None = None
+        """Why it is not whole, once that is known."""
+        self._longest, self._reserve = longest, reserve
+        self._content, self._written = io.BytesIO(), 0
+        self._start = b""
+        self._is_gzip: bool | None = None
+        self._inflater: Any = None
+        self._members = 0
+        self._read_headers(headers)
+
+    def _read_headers(self, headers: Mapping[str, str]) -> None:
+        frames = headers.get("Transfer-Encoding", "").strip().lower()
+        encoding = headers.get("Content-Encoding", "identity").strip().lower()
+        stated = {each.strip() for each in headers.get("Content-Length", "").split(",")} - {""}
+        self._is_framed, self._stated = frames == "chunked", None
+        if encoding in {"gzip", "x-gzip"}:
+            self._is_gzip = True
+        elif encoding not in {"", "identity"}:
+            self.broken = Broken(f"answered in the encoding {clean(encoding[:20])!r}")
+        if frames not in {"", "identity", "chunked"}:
+            self.broken = Broken(f"answered in the transfer encoding {clean(frames[:20])!r}")
+        if len(stated) > 1 or not all(re.fullmatch("[0-9]{1,18}", each) for each in stated):
+            self.broken = Broken("stated an impossible length of its answer")
+        elif stated:
+            self._stated = int(stated.pop())
+            if self._stated > self._longest:
+                self.broken = Broken(
+                    f"announced {self._stated:,} bytes, and more than {self._longest:,} bytes are too many"
+                )
+
+    def feed(self, piece: bytes) -> None:
+        """Take in what came."""
+        self.size += len(piece)
+        if self.size > self._longest:
+            self.broken = Broken(f"sent more than {self._longest:,} bytes")
+        if self.broken is not None:
+            return
+        if self._is_gzip is None or self._start:
+            piece, self._start = self._start + piece, b""
+            if self._is_gzip is None and len(piece) < 2:
+                self._start = piece
+                return
+            self._is_gzip = self._is_gzip or piece.startswith(b"\x1f\x8b")
+        if self._is_gzip:
+            self._inflate(piece)
+        else:
+            self._write(piece)
+
+    def finish(self) -> bytes | Broken:
+        """Return the whole body, or why it is not."""
+        if self.broken is not None:
+            return self.broken
+        if self._stated not in {None, self.size}:
+            return Broken(f"sent {self.size:,} of {self._stated:,} bytes")
+        if not self.size and self._stated is None and not self._is_framed:
+            # The end of such a body is the end of the connection, so empty and lost bodies look the same.
+            return Broken("closed the connection without an answer")
+        if self._inflater is not None:
+            return Broken("sent an answer that was cut short (gzip)")
+        return self._content.getvalue() or self._start
+
+    def _inflate(self, data: bytes) -> None:
+        while data and self.broken is None:
+            if self._inflater is None:
+                self._members += 1
+                if self._members > MOST_MEMBERS:
+                    self.broken = Broken(f"sent an answer in more than {MOST_MEMBERS:,} parts (gzip)")
+                    return
+                self._inflater = zlib.decompressobj(wbits=31)
+            try:
+                piece = self._inflater.decompress(data, _STEP)
+                self._write(piece)
+                while len(piece) == _STEP and self.broken is None:
+                    piece = self._inflater.decompress(self._inflater.unconsumed_tail, _STEP)
+                    self._write(piece)
+            except zlib.error:
+                self.broken = Broken("sent a damaged answer (gzip)")
+                return
+            if not self._inflater.eof:
+                return
+            data, self._inflater = self._inflater.unused_data, None
+
+    def _write(self, piece: bytes) -> None:
+        self._written += len(piece)
+        if self._written > self._longest:
+            self.broken = Broken(f"sent more than {self._longest:,} bytes")
+        else:
+            self.broken = self._reserve(self._written)
+        if self.broken is None:
+            self._content.write(piece)
+        else:
+            self._content = io.BytesIO()
 
 
 def check_tile(content: bytes) -> None:
@@ -298,28 +482,10 @@ def check_tile(content: bytes) -> None:
         raise FormatError("the vector tile was cut short")
 
 
-def _gunzip(body: bytes, longest: int) -> bytes | Broken:
-    pieces, size = [], 0
-    while body:
-        decompressor = zlib.decompressobj(wbits=31)
-        try:
-            piece = decompressor.decompress(body, longest - size + 1)
-        except zlib.error:
-            return Broken("sent a damaged answer (gzip)")
-        pieces.append(piece)
-        size += len(piece)
-        if size > longest:
-            return Broken(f"sent more than {longest:,} bytes")
-        if not decompressor.eof:
-            return Broken("sent an answer that was cut short (gzip)")
-        body = decompressor.unused_data
-    return b"".join(pieces)
-
-
 def _redirected(location: str, what: str) -> ServiceError:
     try:
         target = urlsplit(location)
-        shown = f"{target.netloc.rsplit('@', 1)[-1]}{target.path}"[:120] or "nowhere"
+        shown = clean(f"{target.netloc.rsplit('@', 1)[-1]}{target.path}"[:120]) or "nowhere"
     except ValueError:
         shown = "nowhere"
     # Only host and path are shown: the query may be the request's own, token and all.

@@ -9,7 +9,9 @@ on: with which token, and how patiently, it is asked.
 from __future__ import annotations
 
 import http.client
+import http.cookiejar
 import logging
+import math
 import random
 import threading
 import time
@@ -22,7 +24,7 @@ import urllib3
 
 from mlygeo import config
 from mlygeo.errors import CredentialsError, FileError, FormatError, NetworkError, ServiceError, ThrottledError
-from mlygeo.net import answers
+from mlygeo.net import answers, exchange
 from mlygeo.net.answers import Broken, Trouble, redact, tried
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["Client", "Retry", "Service", "StoppedError"]
 
 log = logging.getLogger("mlygeo.service")
+
+LONGEST_ERROR = 1 << 20
+"""Bytes of an answer that is an error."""
 
 Answer = TypeVar("Answer")
 
@@ -96,7 +101,9 @@ class Client:
         self._hold_until = clock()
         self._lock = threading.Lock()
         self._session = _Session()
-        adapter = requests.adapters.HTTPAdapter(pool_connections=connections, pool_maxsize=connections, max_retries=0)
+        # Cookies of an answer would be kept for ever, and sent with every further request.
+        self._session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+        adapter = exchange.Adapter(pool_connections=connections, pool_maxsize=connections, max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         # Gzip alone, since its end can be checked: a body cut short inside is not taken for whole.
@@ -205,7 +212,7 @@ class Client:
                         f"{answer.error}, {held} times",
                         hint="wait an hour; the same command then goes on where this one stopped",
                     )
-                self._hold(self._held_for(answer.wait), answer.error)
+                self._hold(retry.hold_after(held, asked=answer.wait), answer.error)
                 continue
             tries += 1
             if tries >= retry.attempts:
@@ -236,10 +243,6 @@ class Client:
         if self._stop.is_set():
             raise StoppedError
 
-    def _held_for(self, asked: float | None) -> float:
-        """Return how long all requests wait after too many, seconds; the service may have asked for a time."""
-        return max(self._service.retry.rate_wait, asked or 0.0)
-
     def _hold(self, seconds: float, error: ServiceError) -> None:
         log.warning("%s; all requests wait %.0f s", error, seconds)
         with self._lock:
@@ -260,16 +263,18 @@ class Client:
         headers: Mapping[str, str],
         longest: int,
     ) -> bytes | Trouble:
-        came = self._ask("GET", url, what=what, query=query, headers=headers, longest=longest)
-        if isinstance(came, Trouble):
-            return came
-        status, sent, body = came
-        trouble = self._service.judge(status, sent, body, what=what, now=self._wall_clock())
-        if trouble is None and check is not None:
-            try:
-                check(body)
-            except FormatError as error:
-                trouble = Trouble(ServiceError(f"{what}: {error}", hint="try again later"), "again")
+        with exchange.keeping():
+            came = self._ask("GET", url, what=what, query=query, headers=headers, longest=longest)
+            if isinstance(came, Trouble):
+                return came
+            status, sent, body = came
+            trouble = self._service.judge(status, sent, body, what=what, now=self._wall_clock())
+            if trouble is None and check is not None:
+                try:
+                    with exchange.interpreting(len(body)):
+                        check(body)
+                except FormatError as error:
+                    trouble = Trouble(ServiceError(f"{what}: {error}", hint="try again later"), "again")
         return body if trouble is None else self._without_token(trouble)
 
     def _ask(
@@ -283,51 +288,58 @@ class Client:
         query: Mapping[str, str] | None = None,
         body: bytes | Iterator[bytes] | None = None,
         timeout: tuple[float, float] | None = None,
+        sending_s: float = 0.0,
     ) -> tuple[int, Mapping[str, str], bytes] | Trouble:
         """
         Make one request; return status, headers and body of a whole answer.
 
         No network error is raised from within the `except`: the causes contain the token.
+
+        Parameters
+        ----------
+        method, url, query, body, headers
+            The request.
+        what
+            What it is about, for messages.
+        longest
+            Bytes of the answer; that of an error has `LONGEST_ERROR` at most.
+        timeout
+            Seconds for a connection, and between two pieces; the service's unless given.
+        sending_s
+            Seconds that the request itself may take, beyond those of its answer.
         """
         service = self._service
+        head_s = service.connect_timeout + service.read_timeout + exchange.GRACE_S if body is None else math.inf
+        bounds = exchange.Exchange(head_s, service.total_timeout + sending_s, clock=self._clock)
         try:
-            with self._session.request(
-                method,
-                url,
-                params=query,
-                data=body,
-                headers=headers,
-                stream=True,
-                allow_redirects=False,
-                timeout=timeout or (service.connect_timeout, service.read_timeout),
-                proxies={"http": "", "https": ""} if config.is_loopback(url) else None,
-            ) as response:
+            with (
+                bounds,
+                self._session.request(
+                    method,
+                    url,
+                    params=query,
+                    data=body,
+                    headers=headers,
+                    stream=True,
+                    allow_redirects=False,
+                    timeout=timeout or (service.connect_timeout, service.read_timeout),
+                    proxies={"http": "", "https": ""} if config.is_loopback(url) else None,
+                ) as response,
+            ):
                 status, sent = response.status_code, response.headers
-                content = self._body(response, longest)
+                most = longest if status == 200 else min(longest, LONGEST_ERROR)
+                content = bounds.read(response.raw, longest=most, stopped=self._closed.is_set)
         except FileError:  # of the uploaded file
             raise
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            content = Broken(redact(_reason(error), service.token))
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            # ValueError: what impossible heads end in, and reading from a connection that was closed.
+            content = bounds.broken or Broken(redact(_reason(error), service.token))
         if isinstance(content, Broken):
+            if self._closed.is_set():
+                raise StoppedError
             message = f"{what}: {urlsplit(url).netloc} {content.reason}"
             return Trouble(NetworkError(message, hint="check the network connection"), "again")
         return status, sent, content
-
-    def _body(self, response: requests.Response, longest: int) -> bytes | Broken:
-        """Read an answer to its end, within the limits of size and time."""
-        deadline = self._clock() + self._service.total_timeout
-        pieces, size = [], 0
-        # `read1` returns what has come; `read` would wait for a full piece, and outlast the limit.
-        while piece := response.raw.read1(65_536, decode_content=False):
-            pieces.append(piece)
-            size += len(piece)
-            if size > longest:
-                return Broken(f"sent more than {longest:,} bytes")
-            if self._clock() > deadline:
-                return Broken(f"took more than {self._service.total_timeout:g} s for its answer")
-            if self._closed.is_set():
-                raise StoppedError
-        return answers.decompressed(b"".join(pieces), response.headers, longest)
 
     def _without_token(self, trouble: Trouble) -> Trouble:
         """Take out a token that the answer repeats: `redact` alone knows only the usual forms."""
@@ -361,6 +373,8 @@ def _reason(error: BaseException) -> str:
             return "fell silent"
         if isinstance(seen, http.client.RemoteDisconnected):
             return "closed the connection without an answer"
+        if isinstance(seen, http.client.HTTPException):
+            return "answered something that is no HTTP"
         if isinstance(seen, OSError) and seen.strerror:
             return f"could not be reached: {seen.strerror}"
         inner = [part for part in (getattr(seen, "reason", None), *seen.args) if isinstance(part, BaseException)]
@@ -384,7 +398,7 @@ class Retry:
     longest_wait
         Where the doubling ends, seconds.
     rate_wait
-        Shortest wait of all workers after the service said "too many requests", seconds.
+        Wait of all workers after the service said "too many requests" and not for how long, seconds.
     patience
         Longest wait that the service may ask for, seconds; beyond it the run stops.
     """
@@ -410,6 +424,22 @@ class Retry:
         most = min(self.longest_wait, self.first_wait * 2 ** min(tries - 1, 30))
         return max(asked or 0.0, random.uniform(0, most))  # noqa: S311 - no secret hangs on it
 
+    def hold_after(self, times: int, *, asked: float | None = None) -> float:
+        """
+        Return how long all requests wait after "too many requests", seconds.
+
+        Parameters
+        ----------
+        times
+            How often it was said in a row, at least once. What the service asks for is enough the first time;
+            where it says so again, the wait doubles, up to `rate_wait`.
+        asked
+            Seconds that the service asks to wait; None where it does not say, which means `rate_wait`.
+        """
+        if asked is None:
+            return self.rate_wait
+        return max(asked, min(self.rate_wait, self.first_wait * 2.0 ** min(times - 1, 30)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
@@ -425,10 +455,11 @@ class Service:
     retry
         How failed requests are tried again.
     connect_timeout, read_timeout, total_timeout
-        Seconds for a connection, between two pieces of an answer, and for a whole answer.
+        Seconds for a connection, between two pieces of an answer, and for all of an exchange: from
+        the connection to the last byte. The head of an answer has the first two and a minute.
     longest_body
         Bytes of an answer, before and after decompression. Tiles of a million images are real,
-        and have tens of megabytes.
+        and have tens of megabytes; every kind of answer may have a lower limit.
     """
 
     provider: ClassVar[str]
@@ -445,7 +476,7 @@ class Service:
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     total_timeout: float = 600.0
-    longest_body: int = 1 << 30
+    longest_body: int = 64 << 20
 
     @property
     def addresses(self) -> tuple[str, ...]:

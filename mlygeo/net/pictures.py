@@ -8,6 +8,7 @@ the caller decides what to try again, because an expired address has to be reque
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import socket
 import threading
@@ -21,20 +22,15 @@ import urllib3
 
 from mlygeo import config
 from mlygeo.errors import NetworkError, ServiceError, ThrottledError
-from mlygeo.net import answers
+from mlygeo.net import answers, exchange
 from mlygeo.net.answers import Broken, redact
 from mlygeo.net.http import Service, StoppedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-LONGEST_PICTURE = 256 << 20
+LONGEST_PICTURE = 128 << 20
 """Bytes; the largest panoramas have some 60 MB."""
-
-SLOWEST, GRACE_S = 1_000, 60.0
-"""Bytes a second on average below which a picture is given up, after so many seconds."""
-
-PIECE = 1 << 18
 
 LONGEST_URL = 8_000
 
@@ -149,13 +145,20 @@ class Pictures:
             If the work was called off.
         """
         host = self._checked(url, what)
+        service = self._service
+        head_s = service.connect_timeout + service.read_timeout + exchange.GRACE_S
+        bounds = exchange.Exchange(head_s, service.total_timeout, clock=self._clock)
+        status = 0
+        headers: Mapping[str, str] = {}
+        body: bytes | Broken
         try:
-            status, headers, body = self._ask(url)
+            with bounds:
+                status, headers, body = self._ask(url, bounds)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             # ValueError: what reading from a socket that was shut down ends in, and impossible headers.
             if self._stop.is_set():
                 raise StoppedError from None
-            status, headers, body = 0, {}, Broken(redact(_reason(error), self._service.token))
+            body = bounds.broken or Broken(redact(_reason(error), service.token))
         if self._stop.is_set() and isinstance(body, Broken):
             raise StoppedError
         if status == 429:
@@ -187,7 +190,7 @@ class Pictures:
             raise ServiceError(f"{what}: the service gave an address with a secret in it, which is not sent")
         return host
 
-    def _ask(self, url: str) -> tuple[int, Any, bytes | Broken]:
+    def _ask(self, url: str, bounds: exchange.Exchange) -> tuple[int, Mapping[str, str], bytes | Broken]:
         service = self._service
         response = self._pool(url).request(
             "GET",
@@ -199,44 +202,18 @@ class Pictures:
             decode_content=False,
             timeout=urllib3.Timeout(connect=service.connect_timeout, read=service.read_timeout),
         )
-        whole = False
+        body: bytes | Broken = Broken("was interrupted")
         try:
-            if response.status != 200:
-                return response.status, response.headers, b""
-            pieces = self._body(response)
-            if isinstance(pieces, Broken):
-                return response.status, response.headers, pieces
-            whole = True
-            return (
-                response.status,
-                response.headers,
-                answers.decompressed(b"".join(pieces), response.headers, self._longest),
-            )
+            body = b""
+            if response.status == 200:
+                body = bounds.read(response, longest=self._longest, stopped=self._stop.is_set)
+            return response.status, response.headers, body
         finally:
             # A connection whose answer was not read completely cannot be reused.
-            if whole:
+            if isinstance(body, bytes) and response.status == 200:
                 response.release_conn()
             else:
                 response.close()
-
-    def _body(self, response: urllib3.BaseHTTPResponse) -> list[bytes] | Broken:
-        """Read a body to its end, in pieces, within the limits of size and time."""
-        started, longest = self._clock(), self._longest
-        length = response.headers.get("Content-Length", "")
-        if length.isdigit() and int(length) > longest:
-            return Broken(f"announced {int(length):,} bytes, and no picture has so many")
-        pieces, size = [], 0
-        while piece := response.read1(PIECE):
-            pieces.append(piece)
-            size += len(piece)
-            if size > longest:
-                return Broken(f"sent more than {longest:,} bytes")
-            passed = self._clock() - started
-            if passed > self._service.total_timeout or (passed > GRACE_S and size < SLOWEST * passed):
-                return Broken(f"sent {size:,} bytes in {passed:,.0f} s, which is too slow")
-            if self._stop.is_set():
-                return Broken("was interrupted")
-        return pieces
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         parts = urlsplit(url)
@@ -262,22 +239,13 @@ class Pictures:
             pool: urllib3.PoolManager = urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
         else:
             pool = urllib3.PoolManager(**options)
-        pool.pool_classes_by_scheme = {"http": self._noting("http"), "https": self._noting("https")}
+        exchange.bounded(pool, connected=self._note_socket)
         return pool
 
-    def _noting(self, scheme: str) -> type[urllib3.HTTPConnectionPool]:
-        """Return a kind of pool that notes the socket of every connection, so that it can be shut down."""
-        sockets, lock = self._sockets, self._lock
-        pool = urllib3.HTTPSConnectionPool if scheme == "https" else urllib3.HTTPConnectionPool
-        plain: Any = pool.ConnectionCls
-
-        class Connection(plain):  # type: ignore[misc]
-            def connect(self) -> None:
-                super().connect()
-                with lock:
-                    sockets.add(self.sock)
-
-        return type("Pool", (pool,), {"ConnectionCls": Connection})
+    def _note_socket(self, sock: Any) -> None:
+        """Note the socket of a connection, so that it can be shut down."""
+        with self._lock:
+            self._sockets.add(sock)
 
 
 def _proxy(url: str) -> str:
@@ -294,6 +262,9 @@ def _reason(error: BaseException) -> str:
         return "fell silent"
     if isinstance(error, urllib3.exceptions.SSLError):
         return "could not be reached: its certificate is not to be trusted"
+    odd = [part for part in error.args if isinstance(part, http.client.HTTPException)]
+    if odd and not isinstance(odd[0], ConnectionError | http.client.IncompleteRead):
+        return "answered something that is no HTTP"
     if isinstance(error, urllib3.exceptions.ProtocolError | ConnectionError):
         return "broke off its answer, or gave none"
     if isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.NameResolutionError | OSError):

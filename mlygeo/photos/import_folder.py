@@ -26,6 +26,7 @@ import numpy as np
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
 from mlygeo.formats.identity import given_in, of_photo
 from mlygeo.places import STATE_FOLDER, several
+from mlygeo.progress import keep
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -331,10 +332,12 @@ class PhotoImport:
 
         self.__dict__.pop("_last", None)  # it is read again
         sequences = summarise(images)
-        return [
+        files = [
             store.write_frame(images, self.folder / IMAGES_FILE),
             store.write_frame(sequences, self.folder / SEQUENCES_FILE),
         ]
+        keep("what was found of the photos is kept")
+        return files
 
     def save_beside(self, images: gpd.GeoDataFrame) -> None:
         """

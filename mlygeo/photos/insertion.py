@@ -21,7 +21,8 @@ from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats.identity import GIVEN, of_photo
 from mlygeo.photos.exif_writer import write_exif
 from mlygeo.photos.tags import description_tags
-from mlygeo.progress import Progress
+from mlygeo.progress import Progress, keep
+from mlygeo.store.atomic import ALIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -111,6 +112,8 @@ def insert_tags(
     sweep({os.path.dirname(record["path"]) for record in records}, {record["path"] for record in records})  # noqa: PTH120
     changed = 0
     known: dict[int, _Done] = {}
+    if len(places):
+        keep("the photos written so far have their tags")
     with (progress or Progress()).bar("exif", total=len(places), unit="photos") as bar:
 
         def note(row: int, outcome: _Done) -> None:
@@ -200,7 +203,7 @@ def sweep(folders: Collection[str], photos: Collection[str]) -> int:
             continue  # a folder that cannot be listed fails when it is written to, with the reason
         for leftover in leftovers:
             inside = list(leftover.iterdir())
-            if all(file.is_file() and file.name in mine[folder] for file in inside):
+            if all(file.is_file() and file.name in {*mine[folder], ALIVE} for file in inside):
                 for file in inside:
                     file.unlink()
                 leftover.rmdir()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlygeo import store
 from mlygeo.errors import FileError, FormatError
-from mlygeo.progress import Progress
+from mlygeo.progress import Progress, keep
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -90,6 +90,7 @@ def move_files(
                 if source not in failed:
                     made = [str(folder) for folder in Path(target).parents if not folder.exists()]
                     followers = leading.to(source)
+                    keep("the photos moved so far are in their new places")
                     note(
                         {
                             "from": source,

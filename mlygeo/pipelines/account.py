@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlygeo.errors import CredentialsError, InputError
 from mlygeo.pipelines.job import Job, public, version
+from mlygeo.progress import may_ask
 
 if TYPE_CHECKING:
     import os
@@ -186,7 +187,7 @@ def _is_new(user_name: str | None, signed_in: SignedIn, named: Collection[str]) 
     if any(given is not None for given in (signed_in.service, signed_in.token, signed_in.token_file)):
         return False
     users = _accounts(None).credentials(signed_in.config_file)
-    if not _may_prompt() or users.token_beside() is not None or len(set(named)) > 1:
+    if not may_ask() or users.token_beside() is not None or len(set(named)) > 1:
         return False
     name = user_name or next(iter(named), None)
     return not users.users if name is None else users.named(name) is None
@@ -322,12 +323,8 @@ def _title() -> str:
     return provider().title
 
 
-def _may_prompt() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()
-
-
 def _asked(prompt: str, option: str) -> str:
-    if not _may_prompt():
+    if not may_ask():
         raise InputError(f"`{option}` is missing, and there is no terminal to ask at", hint=f"give `{option}`")
     sys.stderr.write(f"{_title()} {prompt}")
     sys.stderr.flush()
@@ -335,7 +332,7 @@ def _asked(prompt: str, option: str) -> str:
 
 
 def _asked_secretly() -> str:
-    if not _may_prompt():
+    if not may_ask():
         raise InputError(
             "`user_password` is missing, and there is no terminal to ask at",
             hint="give '`user_password='-'`' and the password on standard input",
@@ -357,7 +354,7 @@ def _secret(given: str, option: str) -> str:
 
 
 def _may_replace(name: str) -> None:
-    if not _may_prompt():
+    if not may_ask():
         raise InputError(f"user {name} has signed in before", hint="give `force_overwrite=True` to sign in anew")
     if _asked(f"user {name} has signed in before; sign in anew? [y/N] ", "force_overwrite").lower() not in {
         "y",

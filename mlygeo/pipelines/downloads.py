@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo import places
 from mlygeo.errors import FileError, RegionError
+from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, body_of, counted, public, version
 from mlygeo.pipelines.options import Access, Downloading, Filters, PictureForm, TileOptions
+from mlygeo.progress import keep
 
 if TYPE_CHECKING:
     import os
@@ -55,15 +57,23 @@ SECONDS_A_PICTURE = 0.5
 """Seconds from request to file over an ordinary connection, for estimates."""
 
 
+NOT_FOR_TILES = (
+    "images", "output", "imgid_file", "sequence", "sequence_file", "user", "retry_failed", "size", "layout", "exif",
+    "computed", "quality", "format", "max_images", "workers", "num_retries", "failed_imgid_file",
+    "required_disk_space", "pano", "since", "until", "creator", "organization", "min_quality",
+)  # fmt: skip
+"""Options that have no effect where only tiles are fetched."""
+
+
 @public
 def download(
     images: FrameLike | int | str | Iterable[FrameLike | int | str] | None = None,
     *,
     region: RegionLike | None = None,
     output: PathLike | None = None,
-    imgid_file: PathLike | None = None,
+    imgid_file: PathLike | Iterable[PathLike] | None = None,
     sequence: str | Iterable[str] | None = None,
-    sequence_file: PathLike | None = None,
+    sequence_file: PathLike | Iterable[PathLike] | None = None,
     user: str | None = None,
     retry_failed: bool = False,
     size: Size = "original",
@@ -86,7 +96,7 @@ def download(
     creator: int | str | Iterable[int | str] | None = None,
     organization: int | str | Iterable[int | str] | None = None,
     min_quality: float | None = None,
-    tile_list_file: PathLike | None = None,
+    tile_list_file: PathLike | Iterable[PathLike] | None = None,
     tile_cache: PathLike | None = None,
     max_age: float | None = None,
     token: str | None = None,
@@ -108,16 +118,18 @@ def download(
         A selection or images frame, or its file; a list of ids, or a file of one; or ids.
     region
         A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon
-        file or a shapely polygon: all images in it. Beside a list it is not asked, and with a
-        user it narrows the search.
+        file or a shapely polygon: all images in it. Beside a frame, ids, sequences or a user it
+        narrows these to the images in it. Where a frame does not tell where they are, the
+        service does, or the region's tiles if an option of tiles is given.
     output
         Folder for the pictures. Default: seqdir of the configuration file, else "downloads".
     imgid_file
-        File of image ids: text with comments from "#" on, or JSON with mapillary_img_id.
+        File of image ids: text with comments from "#" on, or JSON with mapillary_img_id; may be
+        given several times.
     sequence
         All images of this sequence (id); may be given several times. With ids, those of them in it.
     sequence_file
-        File of sequence ids, one a line, as find-sequences writes it.
+        File of sequence ids, one a line, as find-sequences writes it; may be given several times.
     user
         All images of the user with this name.
     retry_failed
@@ -147,7 +159,8 @@ def download(
     min_quality
         Take images of a frame or region of at least this quality score, 0 to 1.
     tile_list_file
-        Work only on the tiles of the region named in this file, a cache file name a line.
+        Work only on the tiles of the region named in this file, a cache file name a line; may be
+        given several times.
     tile_cache
         Folder of the tile cache, for regions. Default: the configuration file's, else the user's
         cache folder.
@@ -180,6 +193,7 @@ def download(
 
     place, config = regions.settle(region)
     if tiles_only:
+        of_no_use(NOT_FOR_TILES, "with `tiles_only`")
         from mlygeo.pipelines.inputs import NO_REGION
         from mlygeo.pipelines.region import tiles
 
@@ -194,12 +208,6 @@ def download(
             workers=TILE_WORKERS,
             tiles_only=True,
             dry_run=dry_run,
-            pano=pano,
-            since=since,
-            until=until,
-            creator=creator,
-            organization=organization,
-            min_quality=min_quality,
             token=token,
             token_file=token_file,
             service=service,
@@ -297,6 +305,7 @@ class Task:
                 return _nothing(wanted)
             stack.enter_context(FolderLock(self.folder))
             ledger = stack.enter_context(Ledger(self.folder))
+            keep("what was downloaded is kept")
             wanted = wanted or self.sources.find(session, ledger)
             if not len(wanted.ids):
                 return _nothing(wanted)
@@ -327,7 +336,7 @@ class Task:
             session = _Lazy(stack, lambda: self._session(threading.Event()))
             known = (self.folder / places.STATE_FOLDER / LEDGER_FILE).is_file()
             ledger = stack.enter_context(Ledger(self.folder)) if known else None
-            asks_tiles = sources.is_region_alone and not sources.retry_failed
+            asks_tiles = sources.asks_tiles and not sources.retry_failed
             if asks_tiles and sources.place is not None and (plan := sources.fetching(sources.place).plan()).missing:
                 text = f"{plan}; which images there are is known once the tiles are here; nothing was fetched"
                 return Job(_no_transfers, {"tiles_to_fetch": len(plan.missing), "version": version()}, text)
@@ -399,7 +408,9 @@ class Task:
 
     @cached_property
     def _service(self) -> Service:
-        return self.sources.access.opened(self.sources.config)
+        service = self.sources.access.opened(self.sources.config)
+        attempts = min(service.retry.attempts, self.downloading.num_retries + 1)
+        return replace(service, retry=replace(service.retry, attempts=attempts))
 
     def _session(self, stop: threading.Event) -> Session:
         return self.sources.access.records.open(self._service, workers=GRAPH_WORKERS, stop=stop)
@@ -417,7 +428,7 @@ class Task:
         summary = {
             "folder": str(self.folder),
             "source": wanted.source,
-            "images": len(wanted.ids),
+            **wanted.facts,
             "there": there,
             "found": outcome.found,
             "fetched": outcome.fetched,
@@ -436,6 +447,7 @@ class Task:
         parts += [f"{len(outcome.gone):,} gone"] * bool(outcome.gone)
         parts += [f"{len(outcome.failed):,} failed"] * bool(outcome.failed)
         headline = f"{counted(len(wanted.ids), 'image')} of {wanted.source}: {', '.join(parts)}; in {self.folder}"
+        headline += wanted.remark
         if outcome.failed:
             number, reason = next(iter(sorted(outcome.failed.items())))
             headline += f"\n{number}: {reason}\n`retry_failed=True` takes up those that failed"
@@ -460,7 +472,7 @@ class Task:
         expected, free = todo * (mean_bytes or TYPICAL_BYTES[form.size]), _free(self.folder)
         seconds = max(todo * SECONDS_A_PICTURE / workers, calls / (records.images_a_minute / 60))
         summary = {
-            "images": len(wanted.ids),
+            **wanted.facts,
             "there": int((states == ledger.THERE).sum()),
             "gone": int((states == ledger.GONE).sum()),
             "to_fetch": todo,
@@ -478,7 +490,7 @@ class Task:
             f"{counted(len(wanted.ids), 'image')} of {wanted.source}: {summary['there']:,} there, {todo:,} to fetch, "
             f"in {counted(calls, 'request')} for metadata (the limit is {records.images_a_minute:,} a minute) and "
             f"{counted(todo, 'request')} for pictures; about {_in_units(expected)} and {_duration(seconds)} with "
-            f"{counted(workers, 'worker')}; {_in_units(free)} are free"
+            f"{counted(workers, 'worker')}; {_in_units(free)} are free{wanted.remark}"
         )
         if not summary["fits"]:
             headline += f", which does not leave the {room:g} GB of `required_disk_space`"
@@ -500,8 +512,8 @@ class _Lazy:
 
 def _nothing(wanted: Wanted) -> Job[pd.DataFrame]:
     """Return the job of an empty list: it downloads nothing, and never all images."""
-    summary = {"images": 0, "source": wanted.source, "warnings": wanted.warnings, "version": version()}
-    text = f"no image to download: {wanted.source} names none"
+    summary = {**wanted.facts, "source": wanted.source, "warnings": wanted.warnings, "version": version()}
+    text = f"no image to download: {wanted.source} names none{wanted.remark}"
     return Job(_no_transfers, summary, text, failed=list(wanted.warnings))
 
 

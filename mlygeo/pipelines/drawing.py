@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mlygeo.errors import InputError
+from mlygeo.errors import FileError, InputError
 from mlygeo.pipelines.job import Job, public
+from mlygeo.progress import running, working
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from mlygeo.plotting.layers import Layer
+    from mlygeo.progress import Progress
     from mlygeo.store import FrameLike
+
+DPI, LEAST_DPI, MOST_DPI = 150, 10, 1200
+"""Resolutions of pictures, dots an inch: the one unless another is given, and those between which it makes sense."""
 
 
 @public
@@ -25,6 +31,7 @@ def plot(
     colour: str | None = None,
     dpi: int = 150,
     basemap: str | None = None,
+    progress: Progress | None = None,
 ) -> Job[Figure]:
     """
     Draw frames as a picture, one upon the other.
@@ -33,7 +40,8 @@ def plot(
     they are dense), tracks lines coloured by speed, coverage what is covered and what is not; the
     images of a selection are joined to the points they were chosen for where both are drawn. More
     points than can be distinguished are counted on a lattice. A bar shows the scale, and the
-    attribution of the data is below. The colour-blind can distinguish the colours.
+    attribution of the data is below. The colour-blind can distinguish the colours. Of more than a
+    million rows some are drawn that stand for all: one in each place, and more where more are.
 
     The verb writes an interactive map where -o names an .html file; see `mlygeo.explore`.
 
@@ -60,11 +68,13 @@ def plot(
     Raises
     ------
     DependencyError
-        If Matplotlib is missing: install `mlygeo[plot]`.
+        If Matplotlib is missing: the hint names the command.
+    FileError
+        If a file does not exist.
     FrameError
-        If there is nothing to draw.
+        If there is nothing to draw, a frame has no CRS, or no layer has the column `colour`.
     InputError
-        If a base map is asked for: a figure has none.
+        If an option makes no sense, or a base map is asked for: a figure has none.
 
     Examples
     --------
@@ -72,11 +82,24 @@ def plot(
     """
     from mlygeo import plotting, store
 
-    is_one = isinstance(layers, str | os.PathLike) or hasattr(layers, "geometry")
-    drawn: list[FrameLike] = [layers] if is_one else list(layers)
+    drawn = _listed(layers)
+    _check(drawn, dpi=dpi)
+    named = ["a frame" if hasattr(layer, "geometry") else str(layer) for layer in drawn]
+    summary: dict[str, Any] = {"layers": named, "notes": []}
+    job: Job[Figure]
+
+    def opened() -> list[Layer]:
+        with running(progress):
+            return plotting.layers_of(drawn)
 
     def figure() -> Figure:
-        return plotting.draw(drawn, title=title, dpi=dpi, colour=colour)
+        there = opened()
+        noted([note for layer in there for note in layer.notes(counted=True)])
+        return plotting.draw_layers(there, title=title, dpi=dpi, colour=colour)
+
+    def noted(notes: list[str]) -> None:
+        summary["notes"] = notes
+        job.headline = "; ".join(["drawn", *notes])
 
     def make() -> Figure:
         if basemap is not None:
@@ -85,12 +108,46 @@ def plot(
 
     def write(path: Path) -> list[Path]:
         if path.suffix.lower() == ".html":
-            return [plotting.explore(drawn, title=title, colour=colour, basemap=basemap).save(path)]
+            if dpi != DPI:
+                raise InputError(f"`dpi` is of no use for {path.name}, which has no dots", hint="-o map.png")
+            plotting.check_basemap(basemap)
+            page = plotting.Map(opened(), title=title, colour=colour, basemap=basemap)
+            written = page.save(path)
+            noted(page.notes())
+            return [written]
         if basemap is not None:
             raise InputError(f"`basemap` is for interactive maps, and {path.name} is a picture", hint="-o map.html")
-        with store.atomic(path) as temporary:
-            figure().savefig(temporary)
+        made = figure()
+        with working("drawing"), store.atomic(path) as temporary:
+            made.savefig(temporary)
         return [path]
 
-    named = ["a frame" if hasattr(layer, "geometry") else str(layer) for layer in drawn]
-    return Job(make, {"layers": named}, "drawn", write)
+    job = Job(make, summary, "drawn", write)
+    return job
+
+
+def _listed(layers: Any) -> list[Any]:
+    """Return what is to be drawn as a list; raise where it is nothing of that kind."""
+    if isinstance(layers, str | os.PathLike) or hasattr(layers, "geometry"):
+        return [layers]
+    try:
+        return list(layers)
+    except TypeError:
+        raise InputError(f"`layers` are frames or files of them, not {type(layers).__name__}") from None
+
+
+def _check(layers: list[Any], *, dpi: Any) -> None:
+    """Raise unless all layers could be frames, before the first is read."""
+    from pathlib import Path
+
+    if not layers:
+        raise InputError("`layers` names nothing to draw")
+    for one in layers:
+        if isinstance(one, str | os.PathLike):
+            path = Path(one).expanduser()
+            if "://" not in str(one) and not path.exists() and ":" not in path.name:
+                raise FileError(f"{path} does not exist")
+        elif not hasattr(one, "geometry"):
+            raise InputError(f"`layers` are frames or files of them, not {type(one).__name__}")
+    if isinstance(dpi, bool) or not isinstance(dpi, int) or not LEAST_DPI <= dpi <= MOST_DPI:
+        raise InputError(f"`dpi` is a whole number from {LEAST_DPI} to {MOST_DPI}, not {dpi!r}")

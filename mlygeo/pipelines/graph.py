@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mlygeo.errors import FrameError, InputError
-from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, counted, joined, public_with, version
+from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, counted, joined, public_with, tally, version
 from mlygeo.pipelines.options import Access, Asking
 
 if TYPE_CHECKING:
@@ -99,14 +99,22 @@ def metadata(
     access = Access(token=token, token_file=token_file, service=service)
     asking = Asking(workers=workers)
     who, reader = access.provider, access.records
-    base, name = _images_named(images, who.keys)
+    base, name, repeated = _images_named(images, who.keys)
     ids = reader.named(base, name)
     if not len(ids):
         raise FrameError(f"{name}: no image has an id")
     wanted = _fields(fields, base, reader)
     distinct = len(set(ids.tolist()))
     calls = reader.calls_for(distinct)
-    facts = {"images": distinct, "fields": wanted, "requests_at_least": calls}
+    left_out = {"listed more than once": repeated, "without an id": len(base) - len(ids)}
+    left_out = {reason: count for reason, count in left_out.items() if count}
+    facts = {
+        "asked": distinct + sum(left_out.values()),
+        "images": distinct,
+        "left_out": left_out,
+        "fields": wanted,
+        "requests_at_least": calls,
+    }
     if dry_run:
         seconds = reader.seconds_for(calls, service)
         headline = (
@@ -137,6 +145,8 @@ def metadata(
     headline = f"{counted(len(found), 'image')} with {counted(len(wanted), 'field')} from the service"
     if missing:
         headline += f"; {len(missing):,} without ({gone:,} gone)"
+    if left_out:
+        headline += f"; not asked for: {tally(left_out)}"
 
     def write(path: Path) -> list[Path]:
         return [store.write_frame(result, path), *_write_missing(missing, path.parent)]
@@ -187,7 +197,9 @@ def inspect(
     access = Access(token=token, token_file=token_file, service=service)
     asking = Asking(workers=workers)
     who, reader = access.provider, access.records
-    numbers = _ids([ids] if isinstance(ids, str | int) else list(ids), who.keys)
+    words = [ids] if isinstance(ids, str | int) else list(ids)
+    numbers = _ids(words, who.keys)
+    left_out = {"listed more than once": len(words) - len(numbers)} if len(words) > len(numbers) else {}
     records: dict[Key, Record] = {}
     missing: dict[Key, str] = {}
     with reader.open(access.opened(), workers=asking.workers) as session:
@@ -204,9 +216,18 @@ def inspect(
         return frames.conform(result, frames.IMAGES)
 
     headline = f"{len(records):,} of {counted(len(numbers), 'image')} there"
+    if left_out:
+        headline += f"; left out: {tally(left_out)}"
     return Job(
         make_frame,
-        {"images": facts, "version": version()},
+        {
+            "asked": len(words),
+            "there": len(records),
+            "missing": len(missing),
+            "left_out": left_out,
+            "images": facts,
+            "version": version(),
+        },
         headline,
         failed=[str(number) for number in {**missing, **problems}],
         text=lambda: "\n\n".join(_text(fact) for fact in facts),
@@ -254,13 +275,13 @@ def _ask(
     return joined(parts), {**problems, **missing}, missing
 
 
-def _images_named(images: Any, keys: Keys) -> tuple[gpd.GeoDataFrame, str]:
-    """Return the frame that a caller means: a frame, its file, or ids."""
+def _images_named(images: Any, keys: Keys) -> tuple[gpd.GeoDataFrame, str, int]:
+    """Return the frame that a caller means (a frame, its file, or ids), its name, and the number of repeated ids."""
     from mlygeo import store
     from mlygeo.readers import id_lists
 
     if hasattr(images, "geometry"):
-        return images, "the frame"
+        return images, "the frame", 0
     if isinstance(images, str | os.PathLike | int):
         images = [images]
     words = list(images)
@@ -269,11 +290,14 @@ def _images_named(images: Any, keys: Keys) -> tuple[gpd.GeoDataFrame, str]:
         if not path.suffix and not path.exists():
             raise InputError(f"{str(words[0])[:60]!r} is neither a file nor an id")
         if path.suffix.lower() in {"", ".txt", ".lst", ".list"} or _is_list(path):
-            return _ids_frame(id_lists.read_ids(path, keys=keys).tolist(), keys), path.name
-        return store.read_frame(path), path.name
+            listed = id_lists.listed_ids(path, keys=keys)
+            distinct = id_lists.distinct(listed)
+            return _ids_frame(distinct.tolist(), keys), path.name, len(listed) - len(distinct)
+        return store.read_frame(path), path.name, 0
     if not words:
         raise InputError("no images", hint="give an images frame or its file, or ids")
-    return _ids_frame(_ids(words, keys), keys), "the list of ids"
+    numbers = _ids(words, keys)
+    return _ids_frame(numbers, keys), "the list of ids", len(words) - len(numbers)
 
 
 def _is_list(path: Path) -> bool:

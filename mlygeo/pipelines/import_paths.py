@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlygeo import places
 from mlygeo.errors import FileError, InputError
+from mlygeo.progress import working
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,6 +63,7 @@ class ImportPaths:
         return self.root.is_dir() and self.files is None
 
 
+@working("looking for photos and videos")
 def import_paths(
     named: PathLike | Iterable[PathLike], *, skip_subfolders: bool, photos: bool = True, videos: bool = True
 ) -> list[ImportPaths]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo import places
 from mlygeo.errors import CredentialsError, FormatError, FrameError, RegionError
+from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import counted
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlygeo.pipelines")
 
-NO_REGION = "give `region`"
+NO_REGION = "give `region`; 'mlygeo init' notes it for a project"
+
+NOT_TILES = "listed, and no tiles of the region"
+"""Reason why names in a list of tiles are left out."""
 
 FAILED_TILES = "failed_tiles.txt"
 """File with the names of tiles that could not be fetched, for `--tile-list-file`."""
@@ -63,8 +67,11 @@ def photo_import(root: Path, folder: PhotoFolder, files: tuple[str, ...] | None 
 def network(region: Region | None, streets: FrameLike | None, *, retain_all: bool) -> gpd.GeoDataFrame:
     """Return the streets of a region, downloaded or from given ones: a frame or file, which are cut alike."""
     from mlygeo import regions
-    from mlygeo.readers.streets import street_network, streets_of
+    from mlygeo.readers.streets import is_osm, street_network, streets_of
     from mlygeo.spatial import areas
+
+    if streets is not None and not (isinstance(streets, str | os.PathLike) and is_osm(streets)):
+        of_no_use(("retain_all",), "beside streets that are lines, of which all are kept")
 
     def found(where: Region | None, *, retain_all: bool) -> gpd.GeoDataFrame:
         if streets is None or isinstance(streets, str | os.PathLike):
@@ -173,6 +180,7 @@ class Fetching:
         self._options, self._progress = tiles, progress
         self._service = access.service or _service(access.token, access.token_file or (config and config.token_file))
         self.failed: list[str] = []
+        self.not_tiles: list[str] = []
         self.summary: dict[str, Any] = {}
         self.attrs: dict[str, Any] = {}
 
@@ -203,7 +211,15 @@ class Fetching:
             self._tiles.name(x, y, computed=options.computed) for x, y in zip(failed["x"], failed["y"], strict=True)
         ]
         counts = {status: int((worked["status"] == status).sum()) for status in ("cached", "fetched", "failed")}
-        self.summary = {"tiles": len(worked), **counts, "failed_tiles": self.failed}
+        self.not_tiles = tiles.attrs.get("not_tiles", [])
+        self.summary = {
+            "asked": len(worked) + len(self.not_tiles),
+            "tiles": len(worked),
+            **counts,
+            "left_out": {NOT_TILES: len(self.not_tiles)} if self.not_tiles else {},
+            "not_tiles": self.not_tiles,
+            "failed_tiles": self.failed,
+        }
         return tiles
 
     def images(self) -> pa.Table:
@@ -231,10 +247,14 @@ class Fetching:
 
     @property
     def warning(self) -> str:
-        """The headline's text about failed tiles."""
-        if not self.failed:
-            return ""
-        return f"; {counted(len(self.failed), 'tile')} could not be fetched, so what lies there is unknown"
+        """The headline's text about failed tiles, and about names that are none."""
+        text = ""
+        if self.failed:
+            text += f"; {counted(len(self.failed), 'tile')} could not be fetched, so what lies there is unknown"
+        if self.not_tiles:
+            more = f" and {len(self.not_tiles) - 3:,} more" if len(self.not_tiles) > 3 else ""
+            text += f"; left out, {NOT_TILES}: {', '.join(self.not_tiles[:3])}{more}"
+        return text
 
 
 def _files(tiles: gpd.GeoDataFrame) -> list[Path]:

@@ -8,15 +8,18 @@ import os
 from collections import ChainMap
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast
 
 from mlygeo.errors import FileError, FormatError
+from mlygeo.progress import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import geopandas as gpd
+
+    from mlygeo.progress import Progress
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -110,7 +113,8 @@ def _public(body: Callable[P, Job[T]], described: tuple[object, ...]) -> Callabl
 
     @functools.wraps(body)
     def function(*args: P.args, **kwargs: P.kwargs) -> T:
-        return checked(*args, **kwargs).result
+        with running(cast("Progress | None", kwargs.get("progress"))):
+            return checked(*args, **kwargs).result
 
     function.body = checked  # type: ignore[attr-defined]
     signature = inspect.signature(body)

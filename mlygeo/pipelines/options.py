@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 
 from mlygeo.errors import FileError, InputError
+from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.sources import EXIFTOOL, EXIFTOOL_XML, ITSELF, Sources, sources_named
 from mlygeo.readers import cameras
 from mlygeo.readers.cameras import GeotagSource, Telemetry
@@ -157,7 +158,8 @@ class TileOptions:
     Parameters
     ----------
     tile_list_file
-        Work only on the tiles named in this file, a cache file name a line.
+        Work only on the tiles named in this file, a cache file name a line; may be given several
+        times.
     tile_cache
         Folder of the tile cache; raw vector tiles, or the GeoJSON files that
         percept-vsvi-filter left. Default: the configuration file's, else the user's cache folder.
@@ -171,7 +173,7 @@ class TileOptions:
         How many tiles to fetch at once.
     """
 
-    tile_list_file: PathLike | None
+    tile_list_file: PathLike | Iterable[PathLike] | None
     tile_cache: PathLike | None
     computed: bool
     overwrite: bool
@@ -257,6 +259,11 @@ class Plane:
 
     srid: int | None
     force_srid: bool
+
+    def check(self) -> None:
+        """Raise for what has no effect."""
+        if self.srid is None:
+            of_no_use(("force_srid",), "without `srid`")
 
 
 @dataclass(frozen=True, kw_only=True)

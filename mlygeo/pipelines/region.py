@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FrameError, InputError, RegionError
+from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, counted, public, version
 from mlygeo.pipelines.options import Access, Filters, Matching, Plane, StreetPoints, TileOptions
+from mlygeo.progress import running
 
 if TYPE_CHECKING:
     import os
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 def tiles(
     region: RegionLike,
     *,
-    tile_list_file: PathLike | None = None,
+    tile_list_file: PathLike | Iterable[PathLike] | None = None,
     tile_cache: PathLike | None = None,
     computed: bool = False,
     overwrite: bool = False,
@@ -106,6 +108,8 @@ def tiles(
     place, config = regions.settle(region)
     if place is None:
         raise RegionError("no region", hint=inputs.NO_REGION)
+    if tiles_only:
+        of_no_use(Filters, "with `tiles_only`")
     conditions = filters.conditions()
     fetching = inputs.Fetching(place, config, tiles=tile_options, access=access, progress=progress)
     if dry_run:
@@ -113,9 +117,8 @@ def tiles(
         return _tiles_listed(fetching.fetch(dry_run=True), f"{plan}; nothing was fetched", [])
     if tiles_only:
         listed = fetching.fetch()
-        return _tiles_listed(
-            listed, f"{counted(len(listed), 'tile')} in {fetching.cache}{fetching.warning}", fetching.failed
-        )
+        worked = counted(fetching.summary["tiles"], "tile")
+        return _tiles_listed(listed, f"{worked} in {fetching.cache}{fetching.warning}", fetching.failed)
     everything = TablePoints(fetching.images(), "the images", fetching.attrs)
     kept = keep(everything, region=None, conditions=conditions)
     summary = {
@@ -150,6 +153,7 @@ def streets(
     method: Method = "even",
     retain_all: bool = False,
     force_srid: bool = False,
+    progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
     Lay a point every so many metres along every street of a region.
@@ -187,8 +191,10 @@ def streets(
     place, _ = regions.settle(region)
     if place is None and streets is None:
         raise RegionError("no region", hint=inputs.NO_REGION)
-    network = inputs.network(place, streets, retain_all=retain_all)
-    points = _street_points(network, laid, plane)
+    plane.check()
+    with running(progress):
+        network = inputs.network(place, streets, retain_all=retain_all)
+        points = _street_points(network, laid, plane)
     facts = points.attrs["street_points"]
     summary = {
         "region": None if place is None else inputs.region_summary(place),
@@ -220,7 +226,7 @@ def select(
     creator: int | str | Iterable[int | str] | None = None,
     organization: int | str | Iterable[int | str] | None = None,
     min_quality: float | None = None,
-    tile_list_file: PathLike | None = None,
+    tile_list_file: PathLike | Iterable[PathLike] | None = None,
     tile_cache: PathLike | None = None,
     computed: bool = False,
     overwrite: bool = False,
@@ -285,6 +291,12 @@ def select(
     plane = Plane(srid=srid, force_srid=force_srid)
     if points is not None and streets is not None:
         raise InputError("`points` and `streets` both say where to look", hint="give one of them")
+    plane.check()
+    if points is not None:
+        of_no_use(("interval", "method", "retain_all"), "beside `points`")
+    if images is not None:
+        of_no_use(TileOptions, "beside `images`")
+        of_no_use(Access, "beside `images`")
     conditions = filters.conditions()
     place, config = regions.settle(region)
     if place is None and points is None and streets is None:
@@ -344,7 +356,16 @@ def _tiles_listed(tiles: gpd.GeoDataFrame, headline: str, failed: list[str]) -> 
     from mlygeo.pipelines import inputs
 
     counts = {str(status): int(count) for status, count in tiles["status"].value_counts().items()}
-    summary = {"tiles": len(tiles), **counts, "failed_tiles": failed}
+    not_tiles = tiles.attrs.get("not_tiles", [])
+    worked = len(tiles) - counts.get("skipped", 0)
+    summary = {
+        "asked": worked + len(not_tiles),
+        "tiles": worked,
+        **counts,
+        "left_out": {inputs.NOT_TILES: len(not_tiles)} if not_tiles else {},
+        "not_tiles": not_tiles,
+        "failed_tiles": failed,
+    }
     return Job(lambda: tiles, summary, headline, lambda path: inputs.write_failed(failed, path.parent), failed)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from mlygeo import dtypes, frames, keys, store
 from mlygeo.errors import FrameError
+from mlygeo.progress import working
 from mlygeo.spatial.nearest import OWN_COLUMNS
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Selection:
     heading_difference: Floats
 
     @classmethod
+    @working("searching the nearest images")
     def match(cls, points: Points, images: Points, *, projection: Projection, matching: Matching) -> Selection:
         """
         Match images to points.
@@ -125,9 +127,7 @@ class Selection:
 
     def frame(self) -> gpd.GeoDataFrame:
         """Return the selection frame."""
-        lon, lat = self.lonlat
-        placed = self.table.append_column("lon", [lon]).append_column("lat", [lat])
-        selection = frames.from_arrow(placed, frames.SELECTION)
+        selection = frames.placed(self.table, *self.lonlat, frames.SELECTION)
         known = {
             name: dtypes.cast(selection[name], dtype)
             for name in selection.columns

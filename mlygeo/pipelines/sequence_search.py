@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import InputError
-from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, counted, joined, public, version
+from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, counted, joined, public, tally, version
 from mlygeo.pipelines.options import Access, Filters
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def find_sequences(
 
     access = Access(token=token, token_file=token_file, service=service)
     user = _one_user(user)
-    place, _ = regions.settle(region)
+    place, config = regions.settle(region)
     if user is None and place is None and organization is None:
         raise InputError("nobody and nowhere to look for", hint="name a user, `organization=ID` or a region")
     if max_pages is not None and place is not None:
@@ -113,7 +113,7 @@ def find_sequences(
     if organization is not None and len(conditions["organization"]) != 1:
         raise InputError("one organization at a time")
     who, reader = access.provider, access.records
-    with reader.open(access.opened(), workers=workers) as session:
+    with reader.open(access.opened(config), workers=workers) as session:
         search = session.search(
             fields=reader.fields_for(
                 "sequence_id", "captured_at", "geometry", "is_pano", "camera_type", "creator_id", "organization_id",
@@ -131,6 +131,10 @@ def find_sequences(
         )  # fmt: skip
         images, problems = _searched(search, conditions, filter, reader)
     sequences = step.summarise(images)
+    apart = len(images) - int(sequences["images"].sum())
+    unlisted = sum(SAFE_ID.fullmatch(number) is None for number in sequences["sequence_id"])
+    left_out = {"images without a sequence": apart, "sequences with an odd id, from the list": unlisted}
+    left_out = {reason: count for reason, count in left_out.items() if count}
     shortcomings = search.shortcomings()
     whose = _whose(user, organization, None if place is None else place.name)
     summary = {
@@ -138,6 +142,7 @@ def find_sequences(
         "filter": filter,
         "sequences": len(sequences),
         "images": len(images),
+        "left_out": left_out,
         "length_km": round(float(sequences["length_m"].sum()) / 1000, 3),
         "requests": search.requests,
         "incomplete": shortcomings,
@@ -146,6 +151,8 @@ def find_sequences(
         "version": version(),
     }
     headline = f"{counted(len(sequences), 'sequence')} of {whose}, {counted(len(images), 'image')}"
+    if left_out:
+        headline += f"; left out: {tally(left_out)}"
     if not len(images) and not shortcomings:
         headline += "; the service knows none, or nobody of that name"
     if shortcomings:

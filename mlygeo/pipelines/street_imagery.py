@@ -7,8 +7,9 @@ import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import DependencyError, FrameError, InputError, RegionError
+from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, counted, public, version
-from mlygeo.pipelines.options import Access, Filters, TileOptions
+from mlygeo.pipelines.options import Access, Filters, Plane, TileOptions
 
 if TYPE_CHECKING:
     import os
@@ -55,7 +56,7 @@ def coverage(
     creator: int | str | Iterable[int | str] | None = None,
     organization: int | str | Iterable[int | str] | None = None,
     min_quality: float | None = None,
-    tile_list_file: PathLike | None = None,
+    tile_list_file: PathLike | Iterable[PathLike] | None = None,
     tile_cache: PathLike | None = None,
     computed: bool = False,
     overwrite: bool = False,
@@ -128,6 +129,10 @@ def coverage(
     )
     access = Access(token=token, token_file=token_file, service=service)
     step.check_options(distance=distance, min_gap=min_gap)
+    Plane(srid=srid, force_srid=force_srid).check()
+    if images is not None:
+        of_no_use(TileOptions, "beside `images`")
+        of_no_use(Access, "beside `images`")
     wanted = _names(by)
     conditions = filters.conditions()
     place, config = regions.settle(region)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mlygeo.errors import FileError, FormatError, InputError, NotDescribedError
 from mlygeo.pipelines.job import Job, counted, public_with, tally, version
 from mlygeo.pipelines.options import Described, SignedIn, Uploading, User
+from mlygeo.progress import keep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -336,6 +337,7 @@ def run_upload(
         give_owners(found, keys)
         started = time.monotonic()
         with UploadLedger(place) as ledger:
+            keep("what was uploaded is noted, and not uploaded again")
             try:
                 outcome = _run(
                     found, ledger, account, threads=threads or THREADS, reupload=uploading.reupload,
@@ -409,6 +411,7 @@ def _zipped(
             contents = _Contents(sequence.photos, found.failed, before, counts)
             path = write_zip(contents, folder, owner=contents.owner)
             if contents.number:
+                keep("the archives written so far are whole")
                 rows.append((str(path), sequence.name, contents.number, path.stat().st_size))
             else:
                 path.unlink()

@@ -6,11 +6,13 @@ import logging
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mlygeo import places
 from mlygeo.errors import InputError, RegionError
+from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.inputs import Fetching
 from mlygeo.pipelines.job import counted
 from mlygeo.pipelines.options import Access, TileOptions
@@ -18,15 +20,27 @@ from mlygeo.pipelines.options import Access, TileOptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from mlygeo.arrays import Flags, Floats
     from mlygeo.config import Config
     from mlygeo.downloads.ledger import Ledger
     from mlygeo.keys import Ids, Key, Keys
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
-    from mlygeo.providers import Provider, Session
+    from mlygeo.providers import Provider, Record, Records, Session
     from mlygeo.regions import Region
 
 log = logging.getLogger("mlygeo.pipelines")
+
+REPEATED, ELSEWHERE, FILTERED, UNPLACED, NOT_IN_TILES = (
+    "listed more than once", "outside the region", "by the filters", "since their positions are unknown",
+    "not in the region's tiles",
+)  # fmt: skip
+"""Reasons why images that were asked for are left out."""
+
+TILE_OPTIONS = ("tile_list_file", "tile_cache", "max_age")
+
+MOST_NAMED, MOST_SHOWN = 1000, 5
+"""Ids named for each reason in a summary, and in its headline."""
 
 TILE_WORKERS = 4
 """Vector tiles fetched at once; the service's limit for one address allows no more."""
@@ -50,11 +64,61 @@ class Wanted:
         Their source, in words.
     warnings
         Missing parts, in words: parts of a search that were cut off, tiles that failed.
+    left_out
+        Those that were asked for and are not among `ids`, by reason. An id that stands in lists several times
+        stands here as often, but for once.
     """
 
     ids: Ids
     source: str
     warnings: list[str] = field(default_factory=list)
+    left_out: dict[str, Ids] = field(default_factory=dict)
+
+    def only(self, kept: Flags, reason: str, source: str | None = None) -> Wanted:
+        """Return those that are kept; the others are left out for a reason."""
+        if kept.all():
+            return self if source is None else replace(self, source=source)
+        left_out = self.left_out | {reason: np.concatenate([*self._left(reason), self.ids[~kept]])}
+        return replace(self, ids=self.ids[kept], source=source or self.source, left_out=left_out)
+
+    def _left(self, reason: str) -> list[Ids]:
+        return [self.left_out[reason]] if reason in self.left_out else []
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """How many were asked for, and which of them were left out, for summaries."""
+        left_out = {reason: ids for reason, ids in self.left_out.items() if len(ids)}
+        return {
+            "asked": len(self.ids) + sum(map(len, left_out.values())),
+            "images": len(self.ids),
+            "left_out": {reason: len(ids) for reason, ids in left_out.items()},
+            "left_out_ids": {reason: list(map(str, ids[:MOST_NAMED].tolist())) for reason, ids in left_out.items()},
+        }
+
+    @property
+    def remark(self) -> str:
+        """What was left out, for headlines."""
+        parts = []
+        for reason, ids in self.left_out.items():
+            if len(ids):
+                named = f": {', '.join(map(str, ids.tolist()))}" if len(ids) <= MOST_SHOWN else ""
+                parts.append(f"{len(ids):,} left out, {reason}{named}")
+        return "".join(f"; {part}" for part in parts)
+
+
+class Listed(NamedTuple):
+    """Images of a list or a frame: ids, each once or several times, and where they are, degrees; NaN is unknown."""
+
+    ids: Ids
+    name: str
+    lon: Floats
+    lat: Floats
+
+    @classmethod
+    def unplaced(cls, ids: Ids, name: str) -> Listed:
+        """Return images of unknown position."""
+        nowhere = np.full(len(ids), np.nan)
+        return cls(ids, name, nowhere, nowhere)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,8 +196,9 @@ class Sources:
         """
         Return the selected images.
 
-        If both lists of images and lists of sequences are given, images must be in both. A region is
-        ignored if a list is given.
+        If both lists of images and lists of sequences are given, images must be in both; and in the region, if
+        there is one. Where a list does not tell where its images are, the service does, or the region's tiles
+        if an option of tiles is given.
 
         Parameters
         ----------
@@ -157,74 +222,162 @@ class Sources:
             raise RegionError("nothing says which images to download", hint=NOTHING_SAID)
         for warning in wanted.warnings:
             log.warning("%s", warning)
-        return wanted if self.max_images is None else replace(wanted, ids=wanted.ids[: self.max_images])
+        if self.max_images is None:
+            return wanted
+        return wanted.only(np.arange(len(wanted.ids)) < self.max_images, f"after the first {self.max_images:,}")
 
     def _failed(self, said: Wanted | None, failed: Ids) -> Wanted:
         if said is None:
             return Wanted(failed, "those that failed")
-        kept = said.ids[np.isin(said.ids, failed)]
-        return replace(said, ids=kept, source=f"those of {said.source} that failed")
+        return said.only(
+            np.isin(said.ids, failed), "as they did not fail before", source=f"those of {said.source} that failed"
+        )
 
     def _said(self, session: Callable[[], Session]) -> Wanted | None:
         """Return the images that the call names; None if it names none."""
+        if self.place is None or self.user is not None:
+            of_no_use(TILE_OPTIONS, "without a region" if self.user is None else "beside `user`")
         listed, sequences = self._listed(), self._sequences()
-        organization = self.conditions.get("organization")
-        searched = self.user is not None or (organization is not None and self.place is None and not self._has_frame)
         if self.user is not None and (listed is not None or sequences is not None):
             raise InputError("`user` and a list both say which images", hint="give one of them")
-        if self.conditions and not searched and (sequences is not None or (listed is not None and not self._has_frame)):
+        if self.conditions and not self._is_searched and (sequences is not None or not self._is_filtered):
             names = ", ".join(f"`{name}`" for name in self.conditions)
-            raise InputError(f"{names}: lists of ids are not filtered", hint="filter the images frame, with 'select'")
+            hint = "filter the images frame, with 'select'"
+            raise InputError(f"{names}: lists of ids are not filtered", hint=hint)
+        if self._is_searched:
+            return self._searched(session())
+        if sequences is None and listed is None:
+            return None if self.place is None else self._in_region(self.place, self.conditions)
+        wanted, parts = listed or (None, [])
         if sequences is not None:
             along = self._along(sequences, session())
-            if listed is None:
-                return along
-            kept = listed.ids[np.isin(listed.ids, along.ids)]
-            return Wanted(kept, f"{listed.source} in {along.source}", along.warnings)
-        if listed is not None:
-            return listed
-        if searched:
-            return self._searched(session())
-        return None if self.place is None else self._in_region(self.place)
+            parts = [*parts, Listed.unplaced(along.ids, along.source)]
+            if wanted is None:
+                wanted = along
+            else:
+                reason = f"not in {'the sequence' if len(sequences) == 1 else 'the sequences'}"
+                both = wanted.only(np.isin(wanted.ids, along.ids), reason, f"{wanted.source} in {along.source}")
+                wanted = replace(both, warnings=along.warnings)
+        if wanted is None or self.place is None:
+            return wanted
+        if self.asks_tiles:
+            there = self._in_region(self.place, {})
+            kept = wanted.only(np.isin(wanted.ids, there.ids), NOT_IN_TILES, f"{wanted.source} in {there.source}")
+            return replace(kept, warnings=[*wanted.warnings, *there.warnings])
+        return self._narrowed(wanted, parts, self.place, session)
 
     @property
-    def is_region_alone(self) -> bool:
-        """Whether only the tiles of the region select the images."""
-        lists = (self.images, self.imgid_file, self.sequence, self.sequence_file, self.user)
-        return self.place is not None and all(each is None for each in lists)
+    def asks_tiles(self) -> bool:
+        """Whether the tiles of the region tell which images are in it: without a list, or with an option of tiles."""
+        lists = (self.images, self.imgid_file, self.sequence, self.sequence_file)
+        options = (self.tiles.tile_list_file, self.tiles.tile_cache, self.tiles.max_age)
+        asked = all(each is None for each in lists) or any(each is not None for each in options)
+        return self.place is not None and self.user is None and asked
 
     @property
-    def _has_frame(self) -> bool:
-        words = self.images if isinstance(self.images, list | tuple) else [self.images]
-        return any(hasattr(word, "columns") or (_is_path(word) and not _is_id_file(Path(word))) for word in words)
+    def _is_searched(self) -> bool:
+        """Whether a search selects the images: of a user, or of an organization anywhere."""
+        lists = (self.images, self.imgid_file, self.sequence, self.sequence_file)
+        anywhere = self.place is None and all(each is None for each in lists) and not self.retry_failed
+        return self.user is not None or (anywhere and "organization" in self.conditions)
 
-    def _listed(self) -> Wanted | None:
-        """Return the images of the given frames, ids and lists; None if there are none."""
+    @property
+    def _is_filtered(self) -> bool:
+        """Whether all images come from frames or tiles, which tell what the filters ask for."""
+        if self.images is None and self.imgid_file is None:
+            return self.place is not None
+        return self.imgid_file is None and not any(self._is_id_list(word) for word in self._words)
+
+    @property
+    def _words(self) -> list[Any]:
+        given = self.images
+        if given is None:
+            return []
+        return list(given) if isinstance(given, list | tuple | set | np.ndarray) else [given]
+
+    def _is_id_list(self, word: Any) -> bool:
+        return self._provider.keys.is_meant(word) or (_is_path(word) and _is_id_file(Path(word)))
+
+    def _listed(self) -> tuple[Wanted, list[Listed]] | None:
+        """Return the images of the given frames, ids and lists, and these one by one; None if there are none."""
         from mlygeo.readers import id_lists
 
-        given = self.images
-        if given is None and self.imgid_file is None:
+        if self.images is None and self.imgid_file is None:
             return None
         keys = self._provider.keys
-        words = list(given) if isinstance(given, list | tuple | set | np.ndarray) else [] if given is None else [given]
-        parts, names = [], []
-        named = [word for word in words if keys.is_meant(word)]
-        if named:
-            parts.append(keys.array(_key(word, keys) for word in named))
-            names.append(counted(len(named), "id"))
-        for word in (word for word in words if not keys.is_meant(word)):
-            if _is_path(word) and _is_id_file(Path(word)):
-                parts.append(id_lists.read_ids(word, keys=keys))
-                names.append(Path(word).name)
-            else:
-                ids, name = _ids_of_frame(word, self.conditions, keys)
-                parts.append(ids)
-                names.append(name)
-        if self.imgid_file is not None:
-            parts.append(id_lists.read_ids(self.imgid_file, keys=keys))
-            names.append(Path(self.imgid_file).name)
-        ids = np.concatenate(parts) if parts else keys.array(())
-        return Wanted(id_lists.distinct(ids), " and ".join(names) or "an empty list")
+        parts: list[Listed] = []
+        left_out: dict[str, Ids] = {}
+        if named := [_key(word, keys) for word in self._words if keys.is_meant(word)]:
+            parts.append(Listed.unplaced(keys.array(named), counted(len(named), "id")))
+        for word in (word for word in self._words if not keys.is_meant(word)):
+            if self._is_id_list(word):
+                parts.append(Listed.unplaced(id_lists.listed_ids(word, keys=keys), Path(word).name))
+                continue
+            part, filtered = _of_frame(word, self.conditions, keys, placed=self.place is not None)
+            parts.append(part)
+            left_out[FILTERED] = np.concatenate([left_out.get(FILTERED, filtered[:0]), filtered])
+        parts += [
+            Listed.unplaced(id_lists.listed_ids(file, keys=keys), Path(file).name)
+            for file in places.several(self.imgid_file)
+        ]
+        everything = np.concatenate([part.ids for part in parts]) if parts else keys.array(())
+        ids = id_lists.distinct(everything)
+        if FILTERED in left_out:  # one frame may have what another leaves out
+            left_out[FILTERED] = np.setdiff1d(left_out[FILTERED], ids)
+        name = " and ".join(part.name for part in parts) or "an empty list"
+        return Wanted(ids, name, left_out=left_out | {REPEATED: id_lists.repeated(everything)}), parts
+
+    def _narrowed(self, wanted: Wanted, parts: list[Listed], place: Region, session: Callable[[], Session]) -> Wanted:
+        """
+        Return the images that lie in a region.
+
+        Images that are gone stay among them: that is said of each once it is downloaded.
+        """
+        inside, known = self._placed(wanted.ids, parts, place)
+        if not known.all():
+            asked = wanted.ids[~known]
+            found, gone, failed = self._asked_where(asked, session())
+            again, placed = self._placed(asked, [found], place)
+            inside[~known] = again | np.isin(asked, gone)
+            known[~known] = placed | np.isin(asked, gone)
+            warnings = [f"where image {key} lies is unknown: {reason}" for key, reason in failed.items()]
+            wanted = replace(wanted, warnings=[*wanted.warnings, *warnings])
+        source = f"{wanted.source} in {place.name}"
+        return wanted.only(known, UNPLACED, source).only(inside[known], ELSEWHERE, source)
+
+    @staticmethod
+    def _placed(ids: Ids, parts: list[Listed], place: Region) -> tuple[Flags, Flags]:
+        """Return which images lie in a region at one of their positions, and of which a position is known."""
+        listed = np.concatenate([part.ids for part in parts])
+        lon, lat = (np.concatenate([getattr(part, name) for part in parts]) for name in ("lon", "lat"))
+        finite = np.isfinite(lon) & np.isfinite(lat)
+        inside = np.zeros(len(listed), dtype=bool)
+        inside[finite] = place.contains(lon[finite], lat[finite])
+        return np.isin(ids, listed[inside]), np.isin(ids, listed[finite])
+
+    def _asked_where(self, ids: Ids, session: Session) -> tuple[Listed, Ids, dict[Key, str]]:
+        """Return where images are by the service, those that are gone, and why others are not known."""
+        from mlygeo import frames
+        from mlygeo.progress import Progress
+
+        reader = self.access.records
+        fields = reader.fields_for("geometry")
+        records: list[dict[str, Any]] = []
+        gone: list[Key] = []
+        failed: dict[Key, str] = {}
+        problems: dict[Key, str] = {}
+        with (self.progress or Progress()).bar("positions", total=len(ids), unit="images") as bar:
+            for batch in session.images(ids, fields=fields):
+                records += batch.found.values()
+                gone += [key for key, reason in batch.missing.items() if reason == reader.gone]
+                failed |= {key: reason for key, reason in batch.missing.items() if reason != reader.gone}
+                bar.advance(len(batch.found) + len(batch.missing))
+        frame = reader.frame(records, fields=fields, problems=problems)
+        lon, lat = frames.lonlat(frame)
+        found = Listed(self._provider.keys.column(frame["id"]), "the service", lon, lat)
+        nowhere = found.ids[~(np.isfinite(lon) & np.isfinite(lat))].tolist()
+        failed |= {key: problems.get(key, "the service gives no position") for key in nowhere}
+        return found, self._provider.keys.array(gone), failed
 
     def _sequences(self) -> list[str] | None:
         from mlygeo.readers import id_lists
@@ -232,9 +385,9 @@ class Sources:
         if self.sequence is None and self.sequence_file is None:
             return None
         given = [self.sequence] if isinstance(self.sequence, str) else list(self.sequence or ())
-        found = id_lists.checked_sequences(given, where="`sequence`")
-        if self.sequence_file is not None:
-            found += id_lists.read_sequences(self.sequence_file)
+        found = id_lists.checked_sequences(map(str, given), where="`sequence`")
+        for file in places.several(self.sequence_file):
+            found += id_lists.read_sequences(file)
         return list(dict.fromkeys(found))
 
     def _along(self, sequences: list[str], session: Session) -> Wanted:
@@ -269,11 +422,16 @@ class Sources:
             names = ", ".join(f"`{name}`" for name in sorted(others))
             raise InputError(f"{names}: a search cannot filter by that")
         organizations: list[int | None] = list(self.conditions.get("organization", [None]))
+        # The service's own notion of time is a second, and how it takes "no panoramas" is not documented.
+        again = {name: value for name, value in self.conditions.items() if name != "organization"}
+        columns = ["captured_at"] * bool(again.keys() & {"since", "until"}) + ["is_pano"] * ("pano" in again)
+        fields = reader.fields_for("id", *columns)
         ids: list[int] = []
         warnings = []
+        unnamed = 0
         for organization in organizations:
             search = session.search(
-                fields=reader.fields_for("id"),
+                fields=fields,
                 bbox=self.place,
                 creator_username=self.user,
                 organization_id=organization,
@@ -283,19 +441,23 @@ class Sources:
                 progress=self.progress,
             )
             for records in search:
-                ids.extend(key for record in records if (key := reader.key_of(record)) is not None)
+                known = {key: record for record in records if (key := reader.key_of(record)) is not None}
+                unnamed += len(records) - len(known)
+                ids.extend(_meeting(list(known.values()), again, fields, reader) if again else known)
             warnings += [f"the search is not complete: {text}" for text in search.shortcomings()]
+        if unnamed:
+            warnings.append(f"{counted(unnamed, 'image')} of the search without an id")
         who = [] if self.user is None else [f"user {self.user}"]
         who += [f"organization {number}" for number in organizations if number is not None]
         return Wanted(id_lists.distinct(self._provider.keys.array(ids)), " and ".join(who), warnings)
 
-    def _in_region(self, place: Region) -> Wanted:
+    def _in_region(self, place: Region, conditions: dict[str, Any]) -> Wanted:
         from mlygeo.readers import id_lists
         from mlygeo.store.points import TablePoints, ids_of, keep
 
         fetching = self.fetching(place)
         everything = TablePoints(fetching.images(), "the images", fetching.attrs)
-        kept = keep(everything, region=place, conditions=self.conditions)
+        kept = keep(everything, region=place, conditions=conditions)
         warnings = [f"tile {name} could not be fetched, so what lies there is unknown" for name in fetching.failed]
         return Wanted(id_lists.distinct(ids_of(kept, "id")), place.name, warnings)
 
@@ -308,26 +470,53 @@ class Sources:
         return Fetching(place, self.config, tiles=self.tiles, access=self.access, progress=self.progress)
 
 
-def _ids_of_frame(value: Any, conditions: dict[str, Any], keys: Keys) -> tuple[Ids, str]:
-    """Return the ids of a frame or its file, for rows that meet the conditions, and its name."""
+def _meeting(records: list[Record], conditions: dict[str, Any], fields: list[str], reader: Records) -> list[Key]:
+    """Return the ids of records that meet the conditions."""
+    from mlygeo import frames
+
+    frame = reader.frame(records, fields=fields)
+    kept = frames.conditions_mask({str(name): frame[name] for name in frame.columns}, conditions)
+    found: list[Key] = frame["id"][kept].tolist()
+    return found
+
+
+def _of_frame(value: Any, conditions: dict[str, Any], keys: Keys, *, placed: bool) -> tuple[Listed, Ids]:
+    """
+    Return the images of a frame or its file that meet the conditions, each once, and the ids of the others.
+
+    Their positions stay unknown unless they are asked for (`placed`).
+    """
+    from mlygeo.readers import id_lists
     from mlygeo.store.points import ids_of, keep, open_points
 
+    none = keys.array(())
     if hasattr(value, "columns") and "id" in value.columns and not hasattr(value, "active_geometry_name"):
         if conditions:
             raise InputError("a frame without geometry is not filtered", hint="filter it before")
-        return keys.column(value["id"]), "the frame"
+        return Listed.unplaced(id_lists.distinct(keys.column(value["id"])), "the frame"), none
     if hasattr(value, "to_numpy") and not hasattr(value, "columns"):
-        return keys.column(value), "the ids"
-    points = keep(open_points(value, name="the frame"), region=None, conditions=conditions)
-    if "id" not in points.columns:
-        raise InputError(f"{points.name} has no column 'id', so its images cannot be named")
-    return ids_of(points, "id"), points.name
+        if conditions:
+            raise InputError("a list of ids is not filtered", hint="filter the images frame, with 'select'")
+        return Listed.unplaced(keys.column(value), "the ids"), none
+    everything = open_points(value, name="the frame")
+    if "id" not in everything.columns:
+        raise InputError(f"{everything.name} has no column 'id', so its images cannot be named")
+    points = keep(everything, region=None, conditions=conditions)
+    ids = ids_of(points, "id")
+    others = none if points is everything else np.setdiff1d(ids_of(everything, "id"), ids)
+    if not placed:
+        return Listed.unplaced(id_lists.distinct(ids), points.name), others
+    # An image of a selection has a row for each of its points, and only one position.
+    _, first = np.unique(ids, return_index=True)
+    first.sort()
+    lon, lat = points.lonlat
+    return Listed(ids[first], points.name, lon[first], lat[first]), others
 
 
 def _key(word: Any, keys: Keys) -> Key:
     found = keys.find(word.strip() if isinstance(word, str) else word)
     if found is None:
-        raise InputError(f"{str(word)[:40]!r} is no image id", hint="ids are whole numbers")
+        raise InputError(f"{str(word)[:40]!r} is no image id", hint=keys.hint)
     return found
 
 

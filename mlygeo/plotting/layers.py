@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlygeo import frames, store
-from mlygeo.errors import FrameError
+from mlygeo.errors import FormatError, FrameError
+from mlygeo.plotting import thinning
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
-    from mlygeo.arrays import Flags, Floats, Objects, Whole
+    from mlygeo.arrays import Flags, Floats, Objects, Rows, Whole
+    from mlygeo.store.points import PointFile
+
+log = logging.getLogger("mlygeo.plotting")
+
+
+MOST_ROWS = 1_000_000
+"""Most rows of a map: what a browser opens in seconds, and a file that can be sent by mail holds (20 MB)."""
+
+MOST_VERTICES = 2_000_000
+"""Most vertices of the lines of a map."""
+
+FARTHEST_DEG = 540.0
+"""Longitudes up to here are taken round the earth; beyond it they are no degrees."""
+
+MISSING, INFINITE, NO_DEGREES = "without a position", "with infinite coordinates", "outside of the earth"
+"""Why rows are left out."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +48,58 @@ class Layer:
     kind
         One of `mlygeo.plotting.style.KINDS`.
     frame
-        EPSG:4326, without rows that have no geometry.
+        What is drawn: EPSG:4326, every row with a position of finite coordinates.
+    rows
+        How many rows there are, of which the frame holds all, or some that stand for all.
+    everywhere
+        Longitude and latitude of all rows, for points of which the frame holds some; None otherwise.
+    left_out
+        How many rows could not be drawn, by the reason.
+    tolerance
+        How far lines may have moved where they were simplified, degrees; 0 where they were not.
     """
 
     name: str
     kind: str
     frame: gpd.GeoDataFrame
+    rows: int
+    everywhere: tuple[Floats, Floats] | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
+    tolerance: float = 0.0
+
+    @property
+    def counted(self) -> str:
+        """The name, with the number of its rows, and of those shown where they are not all."""
+        shown = "" if len(self.frame) == self.rows else f"{len(self.frame):,} of "
+        return f"{self.name} ({shown}{self.rows:,})"
+
+    def notes(self, *, counted: bool = False) -> list[str]:
+        """
+        Return what is not drawn, or otherwise than it is, in sentences.
+
+        Parameters
+        ----------
+        counted
+            Whether points that are too many are counted on a lattice, all of them, instead of thinned.
+        """
+        said = []
+        if len(self.frame) < self.rows and not (counted and self.is_points):
+            said.append(f"{self.name}: {len(self.frame):,} of {self.rows:,} rows are shown, which stand for all")
+        if self.tolerance:
+            said.append(f"{self.name}: lines are simplified, by up to {self.tolerance * 111_320:,.1f} m")
+        return said + [f"{self.name}: {number:,} left out, {why}" for why, number in self.left_out.items()]
+
+    def thinned(self, most: int) -> Layer:
+        """Return the layer with at most so many rows, and as many vertices of lines as a map can have."""
+        layer = self
+        if len(self.frame) > most:
+            chosen = _to_draw(self, most)
+            everywhere = self.everywhere or (self.lonlat if self.is_points else None)
+            layer = replace(self, frame=_some(self.frame, chosen), everywhere=everywhere)
+        if layer.kind in LINES and vertices(layer.geometry) > MOST_VERTICES:
+            geometry, tolerance = thinning.simpler(layer.geometry, MOST_VERTICES)
+            layer = replace(layer, frame=layer.frame.set_geometry(geometry, crs=frames.CRS), tolerance=tolerance)
+        return layer
 
     @property
     def geometry(self) -> Objects:
@@ -54,15 +118,22 @@ class Layer:
 
     def headings(self) -> Floats | None:
         """Return the camera's heading of each image, degrees, NaN where unknown; None where it has none."""
+        import pandas as pd
+
         if self.kind not in {"images", "selection"} or "compass_angle" not in self.frame.columns:
             return None
-        return np.asarray(self.frame["compass_angle"].to_numpy(dtype=float, na_value=np.nan))
+        if not pd.api.types.is_numeric_dtype(self.frame["compass_angle"]):
+            return None
+        heading = self.frame["compass_angle"].to_numpy(dtype=float, na_value=np.nan)
+        return np.where(np.isfinite(heading), heading, np.nan)
 
     def panoramas(self) -> Flags:
         """Return which images are panoramas."""
-        if "is_pano" not in self.frame.columns:
+        import pandas as pd
+
+        if "is_pano" not in self.frame.columns or not pd.api.types.is_bool_dtype(self.frame["is_pano"]):
             return np.zeros(len(self.frame), dtype=bool)
-        return np.asarray(self.frame["is_pano"].fillna(value=False).to_numpy(dtype=bool))
+        return np.asarray(self.frame["is_pano"].astype("boolean").to_numpy(dtype=bool, na_value=False))
 
     def track_order(self) -> tuple[Whole, Flags]:
         """Return the rows of a track in the order of time, and which of them continue the row before."""
@@ -97,68 +168,267 @@ class Layer:
 
 def layers_of(given: Any) -> list[Layer]:
     """
-    Return frames, or files of them, as layers; those without rows or CRS are left out.
+    Return frames, or files of them, as layers; what is too much is thinned, and what cannot be drawn is counted.
+
+    A frame of points, lines and areas becomes a layer of each; those without rows are left out.
 
     Raises
     ------
     FrameError
-        If nothing is left.
+        If nothing is left, or a frame has no CRS.
     """
-    if isinstance(given, str | os.PathLike) or hasattr(given, "geometry"):
-        given = [given]
-    layers = []
-    for one in given:
-        frame = store.as_frame(one)
-        if frame.active_geometry_name is None or frame.crs is None:
-            continue
-        frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
-        if not len(frame):
-            continue
-        attrs = frame.attrs
-        frame = frame if frame.crs.equals(frames.CRS) else frame.to_crs(4326)
-        frame.attrs = attrs
-        kind = _kind(frame)
-        layers.append(
-            Layer(
-                Path(one).stem.replace("_", " ") if isinstance(one, str | os.PathLike) else kind.replace("_", " "),
-                kind,
-                frame,
-            )
-        )
+    layers: list[Layer] = []
+    gone: dict[str, int] = {}
+    for one in _each(given):
+        large = _large(one)
+        found = _layers_of_frame(one) if large is None else _layers_of_points(*large)
+        for layer in found:
+            if layer.rows:
+                layers.append(layer)
+            for why, number in layer.left_out.items():
+                gone[why] = gone.get(why, 0) + number
     if not layers:
-        raise FrameError("there is nothing to draw: every frame is empty, or has no CRS")
-    return layers
+        why = ", ".join(f"{number:,} {why}" for why, number in gone.items())
+        raise FrameError(f"there is nothing to draw: every frame is empty{why and f' ({why})'}")
+    return together(layers, MOST_ROWS)
 
 
-def _kind(frame: gpd.GeoDataFrame) -> str:
+def together(layers: list[Layer], most: int) -> list[Layer]:
+    """Return layers of at most so many rows together: the largest are thinned, the small ones stay whole."""
+    share, left = most, sorted(len(layer.frame) for layer in layers)
+    room = most
+    while left and (share := room // len(left)) >= left[0]:
+        room -= left.pop(0)
+    return [layer.thinned(max(share, 1)) if left else layer.thinned(most) for layer in layers]
+
+
+def _each(given: Any) -> list[Any]:
+    is_one = isinstance(given, str | os.PathLike) or hasattr(given, "geometry")
+    return [given] if is_one else list(given)
+
+
+def _name_of(one: Any, kind: str) -> str:
+    return (Path(one).stem if isinstance(one, str | os.PathLike) else kind).replace("_", " ")
+
+
+def _large(one: Any) -> tuple[PointFile, Floats, Floats] | None:
+    """Return a GeoParquet file of more points than are drawn, and where they are; None for any other frame."""
+    from mlygeo.store.points import PointFile
+
+    if not isinstance(one, str | os.PathLike) or Path(one).suffix.lower() not in store.PARQUET:
+        return None
+    path = Path(one).expanduser()
+    if not path.is_file() or len(opened := PointFile(path)) <= MOST_ROWS:
+        return None
+    try:
+        lon, lat = opened.lonlat
+    except FormatError:  # other geometries than points; what else is wrong is said when the frame is read
+        return None
+    return opened, lon, lat
+
+
+def _layers_of_points(points: PointFile, lon: Floats, lat: Floats) -> list[Layer]:
+    """Return the layer of a file of points, of which the rows that are drawn alone are read."""
+    import pyarrow as pa
+
+    rows, left_out = _on_earth(lon, lat)
+    if len(rows) < len(lon):
+        lon, lat = lon[rows], lat[rows]
+    names = set(points.columns)
+    times = "time" in names and pa.types.is_timestamp(points.arrow("time").type)
+    kind = _kind_of_points(names, with_times=times)
+    if kind == "tracks":
+        import pandas as pd
+
+        number = pd.factorize(np.asarray(points.arrow("track_id").to_pandas()))[0][rows]
+        time = points.arrow("time").to_numpy()[rows]
+        order = np.lexsort((time, number))
+        chosen = order[thinning.rows_of_tracks(number[order], MOST_ROWS)]
+    else:
+        chosen = thinning.rows_to_draw(lon, lat, MOST_ROWS)
+    table = points.take(rows[chosen]).append_column("lon", [lon[chosen]]).append_column("lat", [lat[chosen]])
+    frame = frames.from_arrow(table)
+    frame.attrs = points.attrs
+    return [Layer(_name_of(points.path, kind), kind, frame, len(rows), (lon, lat), left_out)]
+
+
+def _layers_of_frame(one: Any) -> list[Layer]:
+    """Return the layers of a frame: its areas, its lines and its points."""
     import shapely
 
+    frame = store.as_frame(one)
+    name = Path(one).name if isinstance(one, str | os.PathLike) else "a frame"
+    if frame.active_geometry_name is None or not len(frame):
+        log.warning("%s has %s, and is not drawn", name, "no rows" if not len(frame) else "no geometry")
+        return []
+    if frame.crs is None:
+        raise FrameError(
+            f"{name} has no CRS, so where it lies is unknown", hint="set_crs(4326) where coordinates are degrees"
+        )
+    attrs = dict(frame.attrs)
+    frame = _with_plain_names(frame)
+    geometry = np.asarray(frame.geometry.values)
+    there = np.flatnonzero(~(shapely.is_missing(geometry) | shapely.is_empty(geometry)))
+    left_out = {MISSING: len(frame) - len(there)} if len(there) < len(frame) else {}
+    rows, geometry = _parts(there, geometry[there])
+    dimensions = shapely.get_dimensions(geometry)
+    # Only now: a copy of all columns of a frame of millions of rows is dear.
+    layers = []
+    for dimension in (2, 1, 0):
+        mine = np.flatnonzero(dimensions == dimension)
+        if not len(mine):
+            continue
+        in_degrees = _in_degrees(geometry[mine], frame.crs, points=dimension == 0)
+        sound, odd = _sound(in_degrees)
+        mine, in_degrees = mine[sound], in_degrees[sound]
+        part = _some(frame, rows[mine]).set_geometry(in_degrees, crs=frames.CRS)
+        part.attrs = attrs
+        kind = _kind(part, dimension)
+        kinds = {2: "areas", 1: "lines", 0: "points"}
+        several = "" if (dimensions == dimension).all() else f", {kinds[dimension]}"
+        given, left_out = left_out, {}
+        layers.append(Layer(f"{_name_of(one, kind)}{several}", kind, part, len(mine), left_out={**given, **odd}))
+    return layers or [Layer(_name_of(one, "areas"), "areas", frame.iloc[:0], 0, left_out=left_out)]
+
+
+def _with_plain_names(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return a frame whose columns have names that are text, each its own."""
+    names: dict[str, int] = {}
+    plain = []
+    for name in frame.columns:
+        number = names[str(name)] = names.get(str(name), 0) + 1
+        plain.append(str(name) if number == 1 else f"{name} ({number})")
+    if plain == list(frame.columns):
+        return frame
+    place = list(frame.columns).index(frame.active_geometry_name)
+    geometry = frame.geometry
+    renamed = frame.copy(deep=False)
+    renamed.columns = plain
+    return renamed.set_geometry(plain[place], crs=geometry.crs)
+
+
+def _parts(rows: Rows, geometry: Objects) -> tuple[Rows, Objects]:
+    """Return the parts of collections and of several points as rows of their own, without empty ones."""
+    import shapely
+
+    mixed = (shapely.GeometryType.GEOMETRYCOLLECTION, shapely.GeometryType.MULTIPOINT)
+    while (several := np.isin(shapely.get_type_id(geometry), mixed)).any():
+        parts, owner = shapely.get_parts(geometry[several], return_index=True)
+        full = ~shapely.is_empty(parts)
+        rows = np.concatenate([rows[~several], rows[several][owner[full]]])
+        geometry = np.concatenate([geometry[~several], parts[full]])
+        order = np.argsort(rows, kind="stable")
+        rows, geometry = rows[order], geometry[order]
+    return rows, geometry
+
+
+def _in_degrees(geometry: Objects, crs: Any, *, points: bool) -> Objects:
+    """Return geometries in degrees; what has no place in degrees gets infinite coordinates."""
+    import geopandas as gpd
+    from pyproj import Transformer
+    from pyproj.exceptions import ProjError
+
+    if crs.equals(frames.CRS):
+        return geometry
+    try:
+        if points:  # PROJ on arrays is eight times faster than on geometries
+            turn = Transformer.from_crs(crs, frames.CRS, always_xy=True)
+            return frames.points(*turn.transform(*frames.coordinates(geometry)))
+        return np.asarray(gpd.GeoSeries(geometry, crs=crs).to_crs(frames.CRS).values)
+    except ProjError as error:
+        raise FrameError(f"{crs.name} cannot be turned into degrees") from error
+
+
+def _sound(geometry: Objects) -> tuple[Flags, dict[str, int]]:
+    """Return which geometries are somewhere on the earth, and how many of the others there are, by the reason."""
+    import shapely
+
+    coordinates, owner = shapely.get_coordinates(geometry, return_index=True)
+    infinite = np.zeros(len(geometry), dtype=bool)
+    infinite[owner[~np.isfinite(coordinates).all(axis=1)]] = True
+    with np.errstate(invalid="ignore"):
+        beyond = (np.abs(coordinates[:, 1]) > 90) | (np.abs(coordinates[:, 0]) > FARTHEST_DEG)
+    odd = np.zeros(len(geometry), dtype=bool)
+    odd[owner[beyond]] = True
+    odd &= ~infinite
+    counts = {INFINITE: int(infinite.sum()), NO_DEGREES: int(odd.sum())}
+    return ~(infinite | odd), {why: number for why, number in counts.items() if number}
+
+
+def _on_earth(lon: Floats, lat: Floats) -> tuple[Rows, dict[str, int]]:
+    """Return the rows of points that are somewhere on the earth, and how many others there are, by the reason."""
+    missing = np.isnan(lon) | np.isnan(lat)
+    infinite = ~missing & ~(np.isfinite(lon) & np.isfinite(lat))
+    odd = ~missing & ~infinite & ((np.abs(lat) > 90) | (np.abs(lon) > FARTHEST_DEG))
+    counts = {MISSING: int(missing.sum()), INFINITE: int(infinite.sum()), NO_DEGREES: int(odd.sum())}
+    return np.flatnonzero(~(missing | infinite | odd)), {why: number for why, number in counts.items() if number}
+
+
+def _some(frame: gpd.GeoDataFrame, rows: Rows) -> gpd.GeoDataFrame:
+    if len(rows) == len(frame) and (rows == np.arange(len(rows))).all():
+        return frame
+    attrs = frame.attrs
+    some = frame.iloc[rows]
+    some.attrs = attrs
+    return some
+
+
+def _to_draw(layer: Layer, most: int) -> Rows:
+    """Return the rows of a layer that stand for all: points by their place, lines and areas by their middle."""
+    if layer.is_points:
+        return thinning.rows_to_draw(*layer.lonlat, most)
+    if layer.kind == "tracks":
+        order, follows = layer.track_order()
+        return order[thinning.rows_of_tracks(np.cumsum(~follows), most)]
+    import shapely
+
+    bounds = shapely.bounds(layer.geometry)
+    return thinning.rows_to_draw((bounds[:, 0] + bounds[:, 2]) / 2, (bounds[:, 1] + bounds[:, 3]) / 2, most)
+
+
+def vertices(geometry: Objects) -> int:
+    """Return the number of vertices of geometries."""
+    import shapely
+
+    return int(shapely.get_num_coordinates(geometry).sum())
+
+
+LINES = frozenset({"streets", "sequences", "coverage", "gaps", "areas"})
+"""Kinds of layers that are drawn as the lines that they hold."""
+
+
+def _kind(frame: gpd.GeoDataFrame, dimension: int) -> str:
+    import pandas as pd
+
     columns = set(frame.columns)
-    dimension = int(shapely.get_dimensions(np.asarray(frame.geometry.values)).max())
     if dimension > 1:
         return "areas"
     if dimension == 1:
         lines = (("coverage", {"share_covered", "covered_m"}), ("gaps", {"gap_id"}), ("sequences", {"sequence_id"}))
-        return next((kind for kind, needs in lines if needs <= columns), "streets")
+        kind = next((kind for kind, needs in lines if needs <= columns), "streets")
+        numbers = kind != "coverage" or pd.api.types.is_numeric_dtype(frame["share_covered"])
+        return kind if numbers else "streets"
+    times = "time" in columns and pd.api.types.is_datetime64_any_dtype(frame["time"])
+    return _kind_of_points(columns, with_times=times)
+
+
+def _kind_of_points(columns: set[str], *, with_times: bool) -> str:
     points = (
         ("selection", {"point_id", "id"}),
         ("tracks", {"track_id", "time"}),
         ("images", {"id"}),
         ("images", {"captured_at"}),
     )
-    return next((kind for kind, needs in points if needs <= columns), "points")
+    return next((kind for kind, needs in points if needs <= columns and (kind != "tracks" or with_times)), "points")
 
 
 def attribution(layers: list[Layer]) -> list[str]:
-    """Return the attribution of the layers' data; for frames without one, that of the usual source of their kind."""
+    """Return whose data the layers show, as their frames say it; OpenStreetMap's have its ids."""
     sources: dict[str, None] = {}
     for layer in layers:
-        sources.update(dict.fromkeys(layer.frame.attrs.get("attribution", [])))
-        columns = set(layer.frame.columns)
-        local = "path" in columns and not ({"id"} & columns and layer.frame["id"].notna().any())
-        if layer.kind in {"images", "selection", "coverage", "gaps", "sequences"} and not local:
-            sources.setdefault(frames.MAPILLARY)
-        if {"highway", "osmid"} & columns:
+        said = layer.frame.attrs.get("attribution", [])
+        sources.update(dict.fromkeys(str(one) for one in ([said] if isinstance(said, str) else said)))
+        if "osmid" in layer.frame.columns:
             sources.setdefault(frames.OPENSTREETMAP)
     return list(sources)
 
@@ -176,3 +446,64 @@ def links(layers: list[Layer]) -> Floats:
     known = rows >= 0
     there, here = np.column_stack(points.lonlat)[rows[known]], np.column_stack(selection.lonlat)[known]
     return np.stack([there, here], axis=1)
+
+
+def span(layers: list[Layer]) -> tuple[float, float]:
+    """
+    Return the western and the eastern edge of what is drawn, degrees: the shortest stretch that holds it all.
+
+    Returns
+    -------
+    west, east
+        West from -180 to 180; east is larger, beyond 180 where the antimeridian lies between.
+    """
+    starts, widths = [], []
+    for layer in layers:
+        if layer.is_points or layer.kind == "tracks":
+            lon = layer.lonlat[0]
+            starts.append(lon)
+            widths.append(np.zeros(len(lon)))
+            continue
+        lon, part = _vertices(layer.geometry)
+        same = part[1:] == part[:-1]
+        first, second = lon[:-1][same], lon[1:][same]
+        step = np.abs(second - first)
+        if (step >= ROUND_DEG).any():
+            return -180.0, 180.0
+        low, high = np.minimum(first, second), np.maximum(first, second)
+        starts.append(np.where(step > 180, high, low))
+        widths.append(np.where(step > 180, 360 - step, step))
+    start, width = np.concatenate(starts), np.concatenate(widths)
+    start = (start + 180.0) % 360.0 - 180.0
+    order = np.argsort(start, kind="stable")
+    start, reach = start[order], np.maximum.accumulate((start + width)[order])
+    reach = np.maximum(reach, reach[-1] - 360.0)  # what goes on beyond the antimeridian
+    gaps = np.append(start[1:], start[0] + 360.0) - reach
+    widest = int(np.argmax(gaps))
+    if gaps[widest] <= 0:
+        return -180.0, 180.0
+    west = float(start[(widest + 1) % len(start)])
+    return west, west + 360.0 - float(gaps[widest])
+
+
+ROUND_DEG = 360.0 - 1e-6
+"""A step of a line in longitude that goes round the earth; a shorter one goes the short way."""
+
+
+def _vertices(geometry: Objects) -> tuple[Floats, Rows]:
+    """Return the longitudes of the vertices of lines and areas, and the number of the line or ring of each."""
+    import shapely
+
+    parts = shapely.get_parts(geometry)
+    rings = shapely.get_dimensions(parts) == 2
+    lines = np.concatenate([parts[~rings], shapely.get_rings(parts[rings])])
+    coordinates, part = shapely.get_coordinates(lines, return_index=True)
+    return coordinates[:, 0], part
+
+
+def turned(lon: Floats, west: float) -> Floats:
+    """Return longitudes from the western edge on, at most once round the earth."""
+    turns = np.floor((lon - west) / 360.0)
+    # The last meridian of the whole earth is its first; a line that ends there does not go back.
+    turns[lon - west == 360.0] = 0
+    return np.asarray(lon - 360.0 * turns)

@@ -12,9 +12,11 @@ import base64
 import hashlib
 import html
 import json
+import logging
 import os
 import re
 import zlib
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,10 +25,11 @@ from urllib.parse import quote, urlsplit
 import numpy as np
 
 from mlygeo import store
-from mlygeo.errors import FormatError, InputError
+from mlygeo.errors import FormatError, FrameError, InputError
 from mlygeo.formats.jpeg import ENDINGS
-from mlygeo.plotting import style
-from mlygeo.plotting.layers import attribution, layers_of, links
+from mlygeo.plotting import style, thinning
+from mlygeo.plotting.layers import LINES, ROUND_DEG, attribution, layers_of, links, span, together
+from mlygeo.plotting.thinning import curve, world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,8 +37,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from mlygeo.arrays import Floats, Whole, Words
+    from mlygeo.arrays import Objects
     from mlygeo.plotting.layers import Layer
+
+log = logging.getLogger("mlygeo.plotting")
 
 MANY = 200_000
 """Layers with more rows show only the columns of `FIRST` in popups."""
@@ -62,10 +67,14 @@ TYPES: dict[str, Any] = {
     "u4": np.uint32,
     "i4": np.int32,
     "f4": np.float32,
+    "f8": np.float64,
     "i8": np.int64,
 }
 
 UNKNOWN = np.iinfo(np.int64).min
+
+PRECISE = 100_000.0
+"""Numbers from here on are kept in eight bytes."""
 
 LEVEL = 6
 """Compression level of zlib; the highest takes four times as long and saves two percent."""
@@ -73,8 +82,16 @@ LEVEL = 6
 LONGEST = 500
 """Most letters of a text in a popup."""
 
-WORLD = 2.0**32
-"""Width and height of the Web Mercator world."""
+MOST_BYTES = 20_000_000
+"""The largest page: a browser opens it in seconds, and mail takes it; pictures in it count apart."""
+
+FEWEST = 10_000
+"""Rows that are shown however large they make the page."""
+
+POLAR = "write a picture (.png), which reaches the poles"
+
+BEYOND, CUT = "beyond 85.05° north or south, where this map ends", "cut at 85.05° north or south, where this map ends"
+"""What happens to rows near the poles."""
 
 
 def explore(
@@ -85,7 +102,7 @@ def explore(
     basemap: str | None = None,
 ) -> Map:
     """
-    Show frames on an interactive map, good for a million points.
+    Show frames on an interactive map, good for a million points; of more, a million that stand for all.
 
     The map is one HTML page without any address in it: it works offline, from a file, and in a
     notebook. A click on an image shows its picture where it was downloaded (`path`), its capture
@@ -121,8 +138,11 @@ def explore(
     --------
     >>> explore([streets, selection], colour="captured_at").save("map.html")
     """
-    _check_basemap(basemap)
-    return Map(layers_of(layers), title=title, colour=colour, basemap=basemap)
+    check_basemap(basemap)
+    made = Map(layers_of(layers), title=title, colour=colour, basemap=basemap)
+    for note in made.notes():
+        log.warning("%s", note)
+    return made
 
 
 class Map:
@@ -144,7 +164,12 @@ class Map:
     def __init__(
         self, layers: list[Layer], *, title: str | None = None, colour: str | None = None, basemap: str | None = None
     ) -> None:
-        self.layers, self.title, self.colour, self.basemap = layers, title, colour, basemap
+        reached = [_on_the_map(layer) for layer in layers]
+        self.layers = [layer for layer in reached if len(layer.frame)]
+        if not self.layers:
+            raise FrameError("there is nothing to draw: everything lies beyond 85.05° north or south", hint=POLAR)
+        style.check_colour(self.layers, colour)
+        self.title, self.colour, self.basemap = title, colour, basemap
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """
@@ -178,18 +203,34 @@ class Map:
             Turns the path of an image's file into the address of its thumbnail, None for none;
             without it there are no thumbnails.
         """
+        drawn, most = self.layers, sum(len(layer.frame) for layer in self.layers)
+        while True:
+            page = self._html(drawn, picture)
+            room = MOST_BYTES + (EMBEDDED_BYTES * 4 // 3 if isinstance(picture, _Embedding) else 0)
+            if len(page) <= room or most <= FEWEST:
+                break
+            most = max(int(most * 0.9 * room / len(page)), FEWEST)
+            drawn = together(self.layers, most)
+        self.layers = drawn
+        return page
+
+    def _html(self, drawn: list[Layer], picture: Callable[[str], str | None] | None) -> str:
         packer = Packer()
-        layers = [self._layer(packer, layer, picture) for layer in self.layers]
-        linked = links(self.layers)
+        layers = [self._layer(packer, layer, picture) for layer in drawn]
+        linked = links(drawn)
         if len(linked):
             layers.insert(0, _links(packer, linked))
         meta = {
             "title": self.title,
             "layers": layers,
-            "view": _view(self.layers),
+            "view": _view(drawn),
             "basemap": None if self.basemap is None else {"url": self.basemap, "zoom": 19},
         }
         return _page(meta, packer.text(), self.attribution, self.title or "Map", self.basemap)
+
+    def notes(self) -> list[str]:
+        """Return what the map does not show, or otherwise than it is, in sentences."""
+        return [note for layer in self.layers for note in layer.notes()]
 
     @cached_property
     def attribution(self) -> list[str]:
@@ -212,6 +253,8 @@ class Map:
         found: dict[str, Any] = {
             "name": layer.name,
             "rows": len(layer.frame),
+            "all": layer.rows,
+            "notes": layer.notes(),
             "shape": "points" if points else "lines",
             "colours": list(paint.colours),
             "labels": _labels(paint),
@@ -231,7 +274,7 @@ def _labels(paint: style.Paint) -> list[str] | None:
 
 def _points(packer: Packer, layer: Layer, found: dict[str, Any]) -> Any:
     x, y = world(*layer.lonlat)
-    order = _near_each_other(x, y)
+    order = np.argsort(curve(x, y), kind="stable").astype(np.int64)
     found |= {"x": packer.add(x[order], "u4", differences=True), "y": packer.add(y[order], "u4", differences=True)}
     found["radius"] = 5 if layer.kind == "points" else 4
     heading = layer.headings()
@@ -297,7 +340,7 @@ def _fields(
     packer: Packer, layer: Layer, frame: pd.DataFrame, picture: Callable[[str], str | None] | None
 ) -> list[dict[str, Any]]:
     names = [name for name in FIRST if name in frame.columns]
-    if len(frame) <= MANY:
+    if layer.rows <= MANY:
         names += [str(name) for name in frame.columns if name not in FIRST]
     names = [name for name in names if str(frame[name].dtype) != "geometry"][:MOST_FIELDS]
     fields = []
@@ -363,43 +406,97 @@ class _Embedding:
 def _view(layers: list[Layer]) -> list[float]:
     """Return the box that shows everything: west and north edge, width and height, in units of the world."""
     bounds = np.array([layer.frame.total_bounds for layer in layers])
-    x, y = world(bounds[:, [0, 2]].ravel(), bounds[:, [1, 3]].ravel())
-    west, east = float(x.min()), float(x.max())
-    if bounds[:, 2].max() - bounds[:, 0].min() > 180:
-        import shapely
-
-        every = np.concatenate([shapely.get_coordinates(layer.geometry)[:, 0] for layer in layers])
-        if not np.any(np.abs(every) < 90):  # the layers are on both sides of the antimeridian, and near it only
-            turned, _ = world(np.array([every[every > 0].min(), every[every <= 0].max()]), np.zeros(2))
-            west, east = float(turned[0]), float(turned[1]) + WORLD
-    north, south = float(y.min()), float(y.max())
+    west, east = span(layers)
+    left = (west + 180.0) / 360.0 * thinning.WORLD
+    wide = max((east - west) / 360.0 * thinning.WORLD, 0.0)
+    _, (low, top) = world(np.zeros(2), np.array([bounds[:, 1].min(), bounds[:, 3].max()]))
+    high = float(low) - float(top)
     # Layers without width or height are shown in the middle of a box of some twenty metres.
-    wide, high = max(east - west, 2000.0), max(south - north, 2000.0)
-    return [(west + east - wide) / 2, (north + south - high) / 2, wide, high]
+    least = 2000.0
+    return [
+        left + min(wide - least, 0.0) / 2,
+        float(top) + min(high - least, 0.0) / 2,
+        max(wide, least),
+        max(high, least),
+    ]
 
 
-def _check_basemap(basemap: str | None) -> None:
+def _on_the_map(layer: Layer) -> Layer:
+    """Return what a Web Mercator map can show of a layer: it ends before the poles."""
+    import shapely
+
+    end = thinning.NORTHMOST
+    if layer.kind not in LINES:
+        lat = layer.lonlat[1]
+        inside = np.abs(lat) <= end
+        if inside.all():
+            return layer
+        gone = int((np.abs((layer.everywhere or layer.lonlat)[1]) > end).sum())
+        return replace(
+            layer, frame=layer.frame[inside], rows=layer.rows - gone, left_out={**layer.left_out, BEYOND: gone}
+        )
+    bounds = shapely.bounds(layer.geometry)
+    beyond = (bounds[:, 1] < -end) | (bounds[:, 3] > end)
+    round_the_earth = bounds[:, 2] - bounds[:, 0] >= ROUND_DEG
+    if not (beyond.any() or round_the_earth.any()):
+        return layer
+    geometry = layer.geometry.copy()
+    geometry[beyond] = _cut(geometry[beyond], end)
+    # The page draws a line between two vertices the short way, which is no way at all round the earth.
+    geometry[round_the_earth] = shapely.segmentize(geometry[round_the_earth], 90.0)
+    there = ~shapely.is_empty(geometry)
+    gone, cut = int((~there).sum()), int((beyond & there).sum())
+    left_out = {**layer.left_out, **({BEYOND: gone} if gone else {}), **({CUT: cut} if cut else {})}
+    frame = layer.frame[there].set_geometry(geometry[there], crs=4326)
+    return replace(layer, frame=frame, rows=layer.rows - gone, left_out=left_out)
+
+
+def _cut(geometry: Objects, end: float) -> Objects:
+    """Return lines and areas as far as a latitude; those that GEOS cannot cut, with their vertices moved there."""
+    import shapely
+
+    try:
+        return np.asarray(shapely.clip_by_rect(geometry, -1000.0, -end, 1000.0, end))
+    except shapely.GEOSException:
+        return np.asarray(
+            shapely.transform(geometry, lambda at: np.column_stack([at[:, 0], np.clip(at[:, 1], -end, end)]))
+        )
+
+
+def check_basemap(basemap: str | None) -> None:
+    """
+    Raise unless an address of map tiles is one.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
     if basemap is None:
         return
-    parts = urlsplit(basemap)
+    try:
+        parts = urlsplit(basemap)
+        _ = parts.port
+    except ValueError:  # a host or a port that none is
+        parts = urlsplit("")
     sound = parts.scheme == "https" and parts.hostname and all(name in basemap for name in ("{z}", "{x}", "{y}"))
     if not sound or any(letter in basemap for letter in "\"'<>; "):
         raise InputError(
-            f"basemap is no address of map tiles: {basemap[:80]!r}",
+            f"`basemap` is no address of map tiles: {basemap[:80]!r}",
             hint="such as https://tile.openstreetmap.org/{z}/{x}/{y}.png",
         )
 
 
 def _page(meta: dict[str, Any], data: str, attribution: list[str], title: str, basemap: str | None) -> str:
     """Return the page with the viewer's settings (`meta`) and its packed columns (`data`)."""
-    script, style = _asset("viewer.js"), _asset("viewer.css")
+    script, sheet = _asset("viewer.js"), _asset("viewer.css")
 
     def digest(text: str) -> str:
         return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
     images = "data: blob: file: 'self'" + ("" if basemap is None else f" https://{urlsplit(basemap).netloc}")
     policy = (
-        f"default-src 'none'; script-src {digest(script)}; style-src {digest(style)}; img-src {images};"
+        f"default-src 'none'; script-src {digest(script)}; style-src {digest(sheet)}; img-src {images};"
         " base-uri 'none'; form-action 'none'"
     )
     # Inside a script element only "<" could end it; the other characters are for readers that are not browsers.
@@ -410,16 +507,16 @@ def _page(meta: dict[str, Any], data: str, attribution: list[str], title: str, b
             '<html lang="en"><head><meta charset="utf-8">',
             f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{html.escape(title)}</title>",
-            f"<style>{style}</style></head><body>",
+            f"<title>{html.escape(style.printable(title))}</title>",
+            f"<style>{sheet}</style></head><body>",
             '<div id="map" tabindex="0" role="application" aria-label="Map; arrow keys move it, plus and minus zoom">',
             '<div id="tiles"></div></div>',
-            '<div id="panel" class="box"></div>',
+            '<details id="panel" class="box" open><summary>Legend</summary></details>',
             '<div id="buttons" class="box"><button id="in" aria-label="Zoom in">+</button>',
             '<button id="out" aria-label="Zoom out">&minus;</button>',
             '<button id="all" aria-label="Show everything">&#x2922;</button></div>',
-            '<div id="scale" class="box"><span></span><div></div></div>',
-            f'<div id="attribution" class="box">{html.escape("  ·  ".join(attribution))}</div>',
+            '<div id="foot"><div id="scale" class="box"><span></span><div></div></div>',
+            f'<div id="attribution" class="box">{html.escape(style.printable("  ·  ".join(attribution)))}</div></div>',
             '<div id="popup" class="box" role="dialog" aria-label="What was clicked" hidden></div>',
             '<div id="problem" class="box" role="alert" hidden></div>',
             f'<script id="meta" type="application/json">{escaped}</script>',
@@ -434,19 +531,6 @@ def _page(meta: dict[str, Any], data: str, attribution: list[str], title: str, b
 @lru_cache(maxsize=2)
 def _asset(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
-def _near_each_other(x: npt.NDArray[np.uint32], y: npt.NDArray[np.uint32]) -> Whole:
-    """Return an order in which neighbours follow each other: Morton's curve."""
-
-    def spread(values: npt.NDArray[np.uint32]) -> Words:
-        bits = values.astype(np.uint64)
-        for shift, mask in ((16, 0x0000FFFF0000FFFF), (8, 0x00FF00FF00FF00FF), (4, 0x0F0F0F0F0F0F0F0F),
-                            (2, 0x3333333333333333), (1, 0x5555555555555555)):  # fmt: skip
-            bits = (bits | (bits << np.uint64(shift))) & np.uint64(mask)
-        return bits
-
-    return np.argsort(spread(x) | (spread(y) << np.uint64(1)), kind="stable").astype(np.int64)
 
 
 def _field(packer: Packer, name: str, values: pd.Series) -> dict[str, Any] | None:
@@ -475,28 +559,28 @@ def _field(packer: Packer, name: str, values: pd.Series) -> dict[str, Any] | Non
     if pd.api.types.is_datetime64_any_dtype(values):
         plain = values.dt.tz_convert(None) if values.dt.tz is not None else values
         seconds = plain.to_numpy(dtype="datetime64[s]").astype("int64")
-        # 0 is "unknown"; the seconds of an unsigned number reach from 1970 to 2106.
-        seconds = np.where((seconds > 0) & (seconds < 2**32), seconds, 0)
-        return {**found, "kind": "time", "at": packer.add(seconds, "u4")}
-    if pd.api.types.is_bool_dtype(values):
+        # 0 is "unknown"; other times than the seconds of an unsigned number, from 1970 to 2106, are text.
+        shown = (seconds > 0) & (seconds < 2**32)
+        if shown[values.notna().to_numpy()].all():
+            return {**found, "kind": "time", "at": packer.add(np.where(shown, seconds, 0), "u4")}
+    elif pd.api.types.is_bool_dtype(values):
         truth = values.astype("boolean").to_numpy(dtype=float, na_value=2.0)
         return {**found, "kind": "truth", "at": packer.add(truth, "u1")}
-    if pd.api.types.is_integer_dtype(values):
-        whole = values.astype("Int64").to_numpy(dtype="int64", na_value=UNKNOWN)
-        return {**found, "kind": "whole", "at": packer.add(whole, "i8")}
-    if pd.api.types.is_float_dtype(values):
-        return {**found, "kind": "number", "at": packer.add(values.to_numpy(dtype=float, na_value=np.nan), "f4")}
-    words = values.map(lambda value: None if _is_null(value) else str(value)[:LONGEST])
+    elif pd.api.types.is_integer_dtype(values):
+        if pd.api.types.is_signed_integer_dtype(values) or values.max() < 2**63:
+            whole = values.astype("Int64").to_numpy(dtype="int64", na_value=UNKNOWN)
+            if not ((whole == UNKNOWN) & values.notna().to_numpy()).any():
+                return {**found, "kind": "whole", "at": packer.add(whole, "i8")}
+    elif pd.api.types.is_float_dtype(values):
+        numbers = values.to_numpy(dtype=float, na_value=np.nan)
+        # Four bytes hold seven digits, which suits degrees and metres of a city, and not coordinates in metres.
+        kind = "f4" if np.nanmax(np.abs(numbers)) < PRECISE else "f8"
+        return {**found, "kind": "number", "at": packer.add(numbers, kind)}
+    words = pd.Series([None if style.is_null(value) else str(value)[:LONGEST] for value in values], dtype=object)
     codes, known = pd.factorize(words)
     kind = next(kind for kind in ("u1", "u2", "u4") if len(known) < np.iinfo(TYPES[kind]).max)
     codes = np.where(codes < 0, np.iinfo(TYPES[kind]).max, codes)
-    return {**found, "kind": "text", "at": packer.add(codes, kind), "words": [str(word) for word in known]}
-
-
-def _is_null(value: Any) -> bool:
-    import pandas as pd
-
-    return value is None or (not isinstance(value, list | tuple | dict | np.ndarray) and bool(pd.isna(value)))
+    return {**found, "kind": "text", "at": packer.add(codes, kind), "words": [style.printable(word) for word in known]}
 
 
 # Columns as text that the page unpacks: planes of bytes, and differences where neighbours are similar.
@@ -534,11 +618,3 @@ class Packer:
         """Return all added columns as text."""
         packer = zlib.compressobj(LEVEL)
         return base64.b64encode(b"".join([*(packer.compress(part) for part in self._parts), packer.flush()])).decode()
-
-
-def world(lon: Floats, lat: Floats) -> tuple[Any, Any]:
-    """Return Web Mercator positions as whole numbers (uint32); latitudes beyond 85° are moved to the edge."""
-    x = np.mod(np.rint((lon + 180.0) / 360.0 * WORLD), WORLD)
-    sine = np.sin(np.radians(np.clip(lat, -85.0511, 85.0511)))
-    y = np.rint((0.5 - np.arctanh(sine) / (2 * np.pi)) * WORLD)
-    return x.astype(np.uint32), np.clip(y, 0, WORLD - 1).astype(np.uint32)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo.errors import DependencyError
+from mlygeo import frames
+from mlygeo.errors import DependencyError, install_hint
 from mlygeo.plotting import style
-from mlygeo.plotting.layers import attribution, layers_of, links
+from mlygeo.plotting.layers import attribution, layers_of, links, span, turned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Floats
     from mlygeo.plotting.layers import Layer
     from mlygeo.plotting.style import Paint
+
+log = logging.getLogger("mlygeo.plotting")
 
 SIZE_INCHES, LEAST_INCHES = 7.5, 6.0
 """The map's longer side, and the smallest width, which the attribution needs."""
@@ -51,27 +55,36 @@ def draw(
     FrameError
         If there is nothing to draw.
     """
+    drawn = layers_of(layers)
+    for note in (note for layer in drawn for note in layer.notes(counted=True)):
+        log.warning("%s", note)
+    return draw_layers(drawn, title=title, dpi=dpi, colour=colour)
+
+
+def draw_layers(drawn: list[Layer], *, title: str | None, dpi: int, colour: str | None) -> Figure:
+    """Draw layers on top of each other; see `draw`."""
     try:
         from matplotlib.figure import Figure as MatplotlibFigure
     except ImportError as error:
-        raise DependencyError("pictures need Matplotlib", hint="pip install 'mlygeo[plot]'") from error
-    drawn = layers_of(layers)
+        raise DependencyError("pictures need Matplotlib", hint=install_hint("plot")) from error
+    style.check_colour(drawn, colour)
     figure = MatplotlibFigure(dpi=dpi, layout="constrained")
     axes = figure.add_subplot()
-    shift = _shift(drawn)
-    _fit(axes, drawn, shift)
+    west, east = span(drawn)
+    _fit(axes, drawn, west, east)
     figure.set_size_inches(*_size(axes))
     limits = axes.get_xlim(), axes.get_ylim()
     with_gaps = any(layer.kind == "gaps" for layer in drawn)
     for layer in drawn:
-        _draw_layer(axes, layer, style.paint(layer, colour, with_gaps=with_gaps), shift)
-    _draw_links(axes, links(drawn), shift)
+        _draw_layer(axes, layer, style.paint(layer, colour, with_gaps=with_gaps), west)
+    _draw_links(axes, links(drawn), west)
     axes.set_xlim(limits[0])
     axes.set_ylim(limits[1])
-    _draw_headings(axes, drawn, shift)
-    _finish(axes, title, shift)
+    _draw_headings(axes, drawn, west)
+    _finish(axes, title)
     figure.supxlabel(
-        "  ·  ".join(attribution(drawn)),
+        style.printable("  ·  ".join([*attribution(drawn), *_said(drawn)])),
+        parse_math=False,
         fontsize=SMALL,
         x=0.99,
         ha="right",
@@ -79,6 +92,12 @@ def draw(
         gid="attribution",
     )
     return figure
+
+
+def _said(layers: list[Layer]) -> list[str]:
+    """Return what is not drawn, for the line below the picture: it counts what is too dense, and thins nothing else."""
+    left_out = sum(sum(layer.left_out.values()) for layer in layers)
+    return [f"{left_out:,} rows left out"] if left_out else []
 
 
 def _size(axes: Axes) -> tuple[float, float]:
@@ -89,36 +108,33 @@ def _size(axes: Axes) -> tuple[float, float]:
     return max(wide + 0.5, LEAST_INCHES), high + 1.2
 
 
-def _shift(layers: list[Layer]) -> float:
-    """Return 360 where the layers lie on both sides of the antimeridian: western longitudes are drawn east of it."""
-    bounds = np.array([layer.frame.total_bounds for layer in layers])
-    return 360.0 if bounds[:, 2].max() - bounds[:, 0].min() > 180 else 0.0
-
-
-def _moved(lon: Floats, shift: float) -> Floats:
-    return np.where(lon < 0, lon + shift, lon)
-
-
-def _draw_layer(axes: Axes, layer: Layer, paint: Paint, shift: float) -> None:
+def _draw_layer(axes: Axes, layer: Layer, paint: Paint, west: float) -> None:
     name = "covered" if layer.kind == "coverage" and paint.index is None else layer.name
-    label = name if name != layer.name else f"{name} ({len(layer.frame):,})"
+    label = name if name != layer.name else layer.counted
     if layer.kind == "tracks":
-        _draw_track(axes, layer, paint, shift, label)
+        _draw_track(axes, layer, paint, west, label)
     elif layer.is_points:
-        _draw_points(axes, layer, paint, shift, label)
+        _draw_points(axes, layer, paint, west, label)
     elif layer.kind == "areas":
-        layer.frame.plot(ax=axes, color=paint.colours[0], edgecolor=style.GREY, zorder=0, label=label)
+        import shapely
+
+        def move(places: Floats) -> Floats:
+            return np.column_stack([turned(places[:, 0], west), places[:, 1]])
+
+        moved = np.asarray(shapely.transform(layer.geometry, move))
+        areas = layer.frame.set_geometry(moved, crs=frames.CRS)
+        areas.plot(ax=axes, color=paint.colours[0], edgecolor=style.GREY, zorder=0, label=label)
     else:
-        _draw_lines(axes, layer, paint, shift, label)
+        _draw_lines(axes, layer, paint, west, label)
 
 
-def _draw_lines(axes: Axes, layer: Layer, paint: Paint, shift: float, label: str) -> None:
+def _draw_lines(axes: Axes, layer: Layer, paint: Paint, west: float, label: str) -> None:
     import shapely
     from matplotlib.collections import LineCollection
 
     parts, owner = shapely.get_parts(layer.geometry, return_index=True)
     coordinates, line = shapely.get_coordinates(parts, return_index=True)
-    coordinates[:, 0] = _moved(coordinates[:, 0], shift)
+    coordinates[:, 0] = turned(coordinates[:, 0], west)
     lines = np.split(coordinates, np.flatnonzero(np.diff(line)) + 1)
     width = {"gaps": 3.0, "coverage": 2.2, "sequences": 1.6}.get(layer.kind, 1.2) * (0.5 if len(lines) > 20_000 else 1)
     order = {"gaps": 3, "coverage": 2}.get(layer.kind, 1)
@@ -148,12 +164,12 @@ def _classes(paint: Paint, label: str) -> list[tuple[str, str]]:
     ]
 
 
-def _draw_track(axes: Axes, layer: Layer, paint: Paint, shift: float, label: str) -> None:
+def _draw_track(axes: Axes, layer: Layer, paint: Paint, west: float, label: str) -> None:
     from matplotlib.collections import LineCollection
 
     order, follows = layer.track_order()
     lon, lat = (values[order] for values in layer.lonlat)
-    places = np.column_stack([_moved(lon, shift), lat])
+    places = np.column_stack([turned(lon, west), lat])
     to = np.flatnonzero(follows)
     index = np.zeros(len(order), np.uint8) if paint.index is None else paint.index[order]
     segments = np.stack([places[to - 1], places[to]], axis=1)
@@ -167,11 +183,11 @@ def _draw_track(axes: Axes, layer: Layer, paint: Paint, shift: float, label: str
         axes.scatter(places[:, 0], places[:, 1], s=12, c=paint.colours[0], zorder=3, label=label)
 
 
-def _draw_points(axes: Axes, layer: Layer, paint: Paint, shift: float, label: str) -> None:
-    lon, lat = layer.lonlat
-    lon = _moved(lon, shift)
+def _draw_points(axes: Axes, layer: Layer, paint: Paint, west: float, label: str) -> None:
+    lon, lat = layer.everywhere or layer.lonlat
+    lon = turned(lon, west)
     if len(lon) > MOST_DOTS:
-        _draw_density(axes, lon, lat, label)
+        _draw_density(axes, lon, lat, f"{layer.name} ({layer.rows:,})")
         return
     size = max(5.0, min(30.0, 6000 / len(lon)))
     pano = layer.panoramas()
@@ -222,18 +238,18 @@ def _key(colour: str, text: str) -> Any:
     return Polygon(np.empty((0, 2)), closed=False, facecolor=colour, label=text)
 
 
-def _draw_links(axes: Axes, links: Floats, shift: float) -> None:
+def _draw_links(axes: Axes, links: Floats, west: float) -> None:
     """Draw a line from each selected image to its street point."""
     from matplotlib.collections import LineCollection
 
     if not len(links) or len(links) > MOST_DOTS:
         return
     links = links.copy()
-    links[..., 0] = _moved(links[..., 0], shift)
+    links[..., 0] = turned(links[..., 0], west)
     axes.add_collection(LineCollection(list(links), colors=style.BLACK, linewidths=0.7, zorder=2, label="chosen for"))
 
 
-def _draw_headings(axes: Axes, layers: list[Layer], shift: float) -> None:
+def _draw_headings(axes: Axes, layers: list[Layer], west: float) -> None:
     """Draw which way cameras look, one arrow in each square where they are dense."""
     (west, east), (south, north) = axes.get_xlim(), axes.get_ylim()
     squeeze = max(math.cos(math.radians((south + north) / 2)), 0.01)
@@ -243,7 +259,7 @@ def _draw_headings(axes: Axes, layers: list[Layer], shift: float) -> None:
         if heading is None or len(heading) > MOST_DOTS:
             continue
         lon, lat = layer.lonlat
-        lon = _moved(lon, shift)
+        lon = turned(lon, west)
         flat = np.flatnonzero(np.isfinite(heading) & ~layer.panoramas())
         if not len(flat):
             continue
@@ -258,33 +274,25 @@ def _draw_headings(axes: Axes, layers: list[Layer], shift: float) -> None:
         )  # fmt: skip
 
 
-def _fit(axes: Axes, layers: list[Layer], shift: float) -> None:
+def _fit(axes: Axes, layers: list[Layer], west: float, east: float) -> None:
     """Set the limits to the drawn layers with a margin, and the aspect for the latitude of the middle."""
     bounds = np.array([layer.frame.total_bounds for layer in layers])
-    if shift:
-        lons = np.concatenate([_moved(_longitudes(layer), shift) for layer in layers])
-        bounds[:, 0], bounds[:, 2] = lons.min(), lons.max()
-    west, south = bounds[:, :2].min(axis=0)
-    east, north = bounds[:, 2:].max(axis=0)
+    south, north = bounds[:, 1].min(), bounds[:, 3].max()
     squeeze = max(math.cos(math.radians((south + north) / 2)), 0.01)
     margin = max(0.05 * max((east - west) * squeeze, north - south), 2e-4)
     # A street due north or a row of points due east must not make the picture a narrow strip.
     least = 0.35 * max((east - west) * squeeze, north - south) / 2
     wide, high = max((east - west) / 2, least / squeeze) + margin / squeeze, max((north - south) / 2, least) + margin
+    wide = min(wide, 190.0)
     axes.set_xlim((west + east) / 2 - wide, (west + east) / 2 + wide)
-    axes.set_ylim((south + north) / 2 - high, (south + north) / 2 + high)
+    axes.set_ylim(max((south + north) / 2 - high, -90.0), min((south + north) / 2 + high, 90.0))
     axes.set_aspect(1 / squeeze)
 
 
-def _longitudes(layer: Layer) -> Floats:
-    import shapely
-
-    return np.asarray(shapely.get_coordinates(layer.geometry)[:, 0])
-
-
-def _finish(axes: Axes, title: str | None, shift: float) -> None:
+def _finish(axes: Axes, title: str | None) -> None:
     from matplotlib.collections import PatchCollection
     from matplotlib.legend_handler import HandlerPolyCollection
+    from matplotlib.quiver import Quiver
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axes.set(xlabel="", ylabel="")
@@ -292,24 +300,41 @@ def _finish(axes: Axes, title: str | None, shift: float) -> None:
         axis.set_major_locator(MaxNLocator(4))
         axis.set_tick_params(labelsize=SMALL, colors=style.BLACK)
     axes.xaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"{value - 360 if value > 180 and shift else value:g}°")
+        FuncFormatter(lambda value, _: f"{value - 360 if value > 180 else value + 360 if value < -180 else value:g}°")
     )
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}°"))
     axes.yaxis.set_tick_params(rotation=90)
     for label in axes.get_yticklabels():
         label.set_verticalalignment("center")
     _draw_scale_bar(axes)
-    keys: dict[type, Any] = {PatchCollection: HandlerPolyCollection()}  # areas; built in from Matplotlib 3.11 on
+    # Areas: built in from Matplotlib 3.11 on. Arrows: Matplotlib would show a box of their colour.
+    keys: dict[type, Any] = {PatchCollection: HandlerPolyCollection(), Quiver: _arrow_key()}
     handles, labels = axes.get_legend_handles_labels(keys)
     shown = [(handle, label) for handle, label in zip(handles, labels, strict=True) if label]
     if shown:
-        axes.legend(
+        legend = axes.legend(
             *zip(*shown, strict=True), loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=2, fontsize=NORMAL,
             frameon=False, markerscale=1.6, labelcolor=style.BLACK,
             handler_map=keys,
         )  # fmt: skip
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     if title:
-        axes.set_title(title, fontsize=LARGE, color=style.BLACK)
+        axes.set_title(style.printable(title), fontsize=LARGE, color=style.BLACK, parse_math=False)
+
+
+def _arrow_key() -> Any:
+    """Return what draws the key of arrows in a legend: an arrow to the right, as they stand on the map."""
+    from matplotlib.legend_handler import HandlerPatch
+    from matplotlib.patches import FancyArrow
+
+    def arrow(*, width: float, height: float, **_: Any) -> FancyArrow:
+        return FancyArrow(
+            0, height / 2, width, 0, width=height / 6, head_width=height * 0.8, head_length=width * 0.4,
+            length_includes_head=True, facecolor=style.BLACK, edgecolor="white", linewidth=0.5,
+        )  # fmt: skip
+
+    return HandlerPatch(patch_func=arrow, update_func=lambda *_: None)
 
 
 def _draw_scale_bar(axes: Axes) -> None:
@@ -317,7 +342,7 @@ def _draw_scale_bar(axes: Axes) -> None:
     from mlygeo.spatial import geodesy
 
     (west, east), (south, north) = axes.get_xlim(), axes.get_ylim()
-    lat = south + 0.04 * (north - south)
+    lat = float(np.clip(south + 0.04 * (north - south), -89.0, 89.0))
     lon = west + 0.04 * (east - west)
     across = float(geodesy.distance(lon, lat, lon + (east - west) / 100, lat)[0]) * 100
     metres = _round_down(across / 4)

@@ -43,6 +43,31 @@ SCALE = ("#440154", "#46327e", "#375b8d", "#277f8e", "#1fa188")
 
 MOST_CATEGORIES = len(CATEGORIES)
 
+LONGEST_LABEL = 60
+"""Most letters of a category in a legend."""
+
+
+def printable(text: str) -> str:
+    """Return a text that can be written: surrogates of no letter, as broken names have them, become question marks."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def check_colour(layers: list[Layer], colour: str | None) -> None:
+    """
+    Raise unless a column that gives the colours is in some layer.
+
+    Raises
+    ------
+    FrameError
+        If none has it.
+    """
+    if colour is None or (colour == "speed" and any(layer.kind == "tracks" for layer in layers)):
+        return
+    names = [str(name) for layer in layers for name in layer.frame.columns if name != layer.frame.geometry.name]
+    if colour not in names:
+        known = ", ".join(dict.fromkeys(names))[:300] or "no column but the geometry"
+        raise FrameError(f"no layer has the column {colour!r}, which `colour` asks for", hint=f"they have {known}")
+
 
 @dataclass(frozen=True)
 class Paint:
@@ -104,7 +129,8 @@ def _of_values(values: pd.Series, name: str) -> Paint:
     if pd.api.types.is_datetime64_any_dtype(values):
         years = values.dt.year
         return _ordered(years, name)
-    if pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values):
+    plain = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_complex_dtype(values)
+    if pd.api.types.is_bool_dtype(values) or not plain:
         return _categories(values, name)
     numbers = values.to_numpy(dtype=float, na_value=np.nan)
     whole = pd.api.types.is_integer_dtype(values)
@@ -136,15 +162,17 @@ def scaled(numbers: Floats, name: str) -> Paint:
     name
         Name of the numbers in the legend.
     """
+    numbers = np.where(np.isfinite(numbers), np.clip(numbers, -1e300, 1e300), np.nan)  # beyond, sums are infinite
     known = numbers[np.isfinite(numbers)]
     if not len(known):
         return Paint((GREY,), ("unknown",), np.zeros(len(numbers), np.uint8), name)
     low, high = np.quantile(known, [0.01, 0.99])
-    if high <= low:
-        high = low + 1
+    if high - low <= abs(low) * 1e-12:
+        high = low + max(1.0, abs(low) * 1e-3)
     borders = np.linspace(low, high, len(SCALE) + 1)
     digits = max(0, 1 - int(np.floor(np.log10(borders[1] - borders[0]))))
-    labels = [f"{low:,.{digits}f} to {high:,.{digits}f}" for low, high in itertools.pairwise(borders)]
+    written = f",.{digits}f" if digits < 9 and max(abs(low), abs(high)) < 1e15 else ".3g"
+    labels = [f"{low:{written}} to {high:{written}}" for low, high in itertools.pairwise(borders)]
     index = np.clip(np.searchsorted(borders, numbers, side="right") - 1, 0, len(SCALE) - 1)
     return _with_unknown(SCALE, labels, index, numbers, name)
 
@@ -152,18 +180,23 @@ def scaled(numbers: Floats, name: str) -> Paint:
 def _categories(values: pd.Series, name: str) -> Paint:
     import pandas as pd
 
-    try:
-        counts = values.value_counts()
-    except TypeError as error:
-        raise FrameError(f"column '{name}' holds {type(values.iloc[0]).__name__}s, which have no colours") from error
+    words = pd.Series([None if is_null(value) else printable(str(value)) for value in values], dtype=object)
+    counts = words.value_counts()
     top = list(counts.index[: MOST_CATEGORIES if len(counts) <= MOST_CATEGORIES else MOST_CATEGORIES - 1])
-    codes = pd.Index(top).get_indexer(pd.Index(values)).astype(np.int64)
-    colours, labels = list(CATEGORIES[: len(top)]), [str(value) for value in top]
+    codes = pd.Index(top, dtype=object).get_indexer(pd.Index(words)).astype(np.int64)
+    colours, labels = list(CATEGORIES[: len(top)]), [value[:LONGEST_LABEL] or "(empty)" for value in top]
     if (codes < 0).any():
         colours.append(GREY)
         labels.append("others" if len(counts) > len(top) else "unknown")
         codes[codes < 0] = len(top)
     return Paint(tuple(colours), tuple(labels), codes.astype(np.uint8), name)
+
+
+def is_null(value: Any) -> bool:
+    """Return whether a value is unknown; a list is never."""
+    import pandas as pd
+
+    return value is None or (not isinstance(value, list | tuple | dict | np.ndarray) and bool(pd.isna(value)))
 
 
 def _with_unknown(colours: Any, labels: list[str], index: Any, numbers: Floats, name: str) -> Paint:

@@ -10,7 +10,7 @@
   const box = document.getElementById("map");
   const canvas = document.createElement("canvas");
   box.append(canvas);
-  const state = { x: 0, y: 0, zoom: 1, ready: false, slow: false, rest: 150 };
+  const state = { x: 0, y: 0, zoom: 1, ready: false, slow: false, loaded: false, rest: 150 };
 
   // ---- data: zlib'ed columns, each as planes of bytes, some as differences --------------------------------
   async function unpack(text) {
@@ -26,7 +26,7 @@
     return new Uint8Array(await new Response(stream).arrayBuffer());
   }
 
-  const TYPES = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, i4: Int32Array, f4: Float32Array, i8: BigInt64Array };
+  const TYPES = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, i4: Int32Array, f4: Float32Array, f8: Float64Array, i8: BigInt64Array };
 
   function column(all, [at, count, type, delta]) {
     const size = TYPES[type].BYTES_PER_ELEMENT;
@@ -283,7 +283,7 @@
   // Where drawing everything is slow, a part is drawn while the map moves, and everything once it rests.
   let asked = false, rest = 0;
   function redraw(moving) {
-    if (asked) return;
+    if (asked || !state.loaded) return; // before the data is there, nothing can be drawn
     asked = true;
     requestAnimationFrame(() => {
       asked = false;
@@ -377,7 +377,7 @@
       case "truth": return value > 1 ? null : value ? "yes" : "no";
       case "time": return value === 0 ? null : new Date(value * 1000).toISOString().replace("T", " ").replace(".000Z", " UTC");
       case "whole": return value === -9223372036854775808n ? null : value.toString();
-      default: return Number.isNaN(value) ? null : `${+value.toPrecision(7)}${field.unit || ""}`;
+      default: return Number.isNaN(value) ? null : `${+value.toPrecision(field.at[2] === "f8" ? 15 : 7)}${field.unit || ""}`;
     }
   }
 
@@ -458,7 +458,8 @@
 
   function fit() {
     const [west, north, wide, high] = meta.view;
-    const zoom = Math.log2(Math.min((box.clientWidth - 60) / wide, (box.clientHeight - 100) / high) * (WORLD / 256));
+    const across = Math.max(box.clientWidth - 60, 60), down = Math.max(box.clientHeight - 100, 60);
+    const zoom = Math.log2(Math.min(across / wide, down / high) * (WORLD / 256));
     moveTo(west + wide / 2, north + high / 2, Math.min(zoom, 18));
   }
 
@@ -520,6 +521,10 @@
 
   function legend() {
     const panel = document.getElementById("panel");
+    const small = window.matchMedia("(max-width: 600px), (max-height: 420px)");
+    const fold = () => { panel.open = !small.matches; }; // on a phone it would hide the map
+    small.addEventListener("change", fold);
+    fold();
     if (meta.title) { const head = document.createElement("h1"); head.textContent = meta.title; panel.append(head); }
     for (const layer of [...meta.layers].reverse()) {
       const label = document.createElement("label");
@@ -535,8 +540,14 @@
       };
       label.append(tick, " ");
       if (!layer.labels) label.append(key(layer.colours[0]));
-      label.append(`${layer.name} (${layer.rows.toLocaleString("en")})`);
+      const all = (layer.all ?? layer.rows).toLocaleString("en"), drawn = layer.rows.toLocaleString("en");
+      label.append(`${layer.name} (${drawn === all ? "" : `${drawn} of `}${all})`);
       panel.append(label);
+      for (const words of layer.notes || []) {
+        const note = document.createElement("p");
+        note.textContent = words;
+        panel.append(note);
+      }
       if (layer.labels) {
         const list = document.createElement("ul");
         layer.labels.forEach((words, i) => {
@@ -556,6 +567,7 @@
       holder.remove();
       prepare();
       legend();
+      state.loaded = true;
       fit();
     } catch (error) {
       const problem = document.getElementById("problem");

@@ -199,7 +199,7 @@ class Tiles(Protocol):
         computed: bool,
         overwrite: bool,
         max_age: float | None,
-        tile_list_file: PathLike | None,
+        tile_list_file: PathLike | Iterable[PathLike] | None,
         service: Service | None,
     ) -> TilePlan:
         """Return what `fetch` would fetch, and how long it would take, without any request."""
@@ -212,7 +212,7 @@ class Tiles(Protocol):
         computed: bool,
         overwrite: bool,
         max_age: float | None,
-        tile_list_file: PathLike | None,
+        tile_list_file: PathLike | Iterable[PathLike] | None,
         workers: int,
         service: Service | None,
         damaged: Collection[Path],
@@ -233,7 +233,7 @@ class Tiles(Protocol):
         overwrite, max_age
             Fetch all tiles again, or those older than this number of days.
         tile_list_file
-            File with the names of the tiles to fetch; see `name`.
+            File with the names of the tiles to fetch, or several; see `name`.
         workers
             Tiles fetched at once.
         service

@@ -52,9 +52,13 @@ def read_ids(path: str | os.PathLike[str], *, keys: Keys = WHOLE_NUMBERS) -> Ids
     >>> read_ids("image_ids.txt")
     array([498763468214164, 26858300993768842])
     """
+    return distinct(listed_ids(path, keys=keys))
+
+
+def listed_ids(path: str | os.PathLike[str], *, keys: Keys = WHOLE_NUMBERS) -> Ids:
+    """Return the ids of images that a file lists, as often as it lists them; see `read_ids`."""
     path = Path(path).expanduser()
-    found = _of_list(path, keys) if path.suffix.lower() == ".json" else _of_text(path, keys)
-    return distinct(keys.array(found))
+    return keys.array(_of_list(path, keys) if path.suffix.lower() == ".json" else _of_text(path, keys))
 
 
 def read_sequences(path: str | os.PathLike[str]) -> list[str]:
@@ -105,6 +109,12 @@ def distinct(ids: Ids) -> Ids:
     return ids.copy() if len(values) == len(ids) else ids[np.sort(first)]
 
 
+def repeated(ids: Ids) -> Ids:
+    """Return the ids that stand in a list again: each once for every time after the first."""
+    _, first = np.unique(ids, return_index=True)
+    return np.delete(ids, first)
+
+
 def merge_failed(path: Path, failed: dict[Key, str], tried: Ids, *, keys: Keys = WHOLE_NUMBERS) -> None:
     """
     Write the ids that failed to a file for `read_ids`, with the reasons as comments.
@@ -142,9 +152,7 @@ def _of_text(path: Path, keys: Keys) -> Iterator[Key]:
         for word in line.partition("#")[0].replace(",", " ").split():
             key = keys.find(word)
             if key is None:
-                raise InputError(
-                    f"{path.name}, line {number}: {word[:40]!r} is no image id", hint="ids are whole numbers"
-                )
+                raise InputError(f"{path.name}, line {number}: {word[:40]!r} is no image id", hint=keys.hint)
             yield key
 
 

@@ -24,7 +24,7 @@ from mlygeo import frames, places
 from mlygeo.errors import FileError, InputError
 from mlygeo.formats import times
 from mlygeo.formats.jpeg import ENDINGS
-from mlygeo.progress import Progress
+from mlygeo.progress import Progress, working
 from mlygeo.readers import photo
 from mlygeo.readers.photo import Photo, receive, send
 
@@ -156,6 +156,7 @@ def read_photos(
     return images
 
 
+@working("looking for photos")
 def find_photos(
     photos: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, skip_subfolders: bool = False
 ) -> tuple[list[str], dict[str, int]]:

@@ -17,6 +17,7 @@ import numpy as np
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, FrameError, InputError, NetworkError, RegionError
 from mlygeo.osm import our_osmnx
+from mlygeo.progress import working
 from mlygeo.readers import street_graph
 from mlygeo.readers.street_graph import BUFFER_M, TAGS
 
@@ -39,6 +40,7 @@ EMPTY = ("No data elements in server response", "Found no graph nodes within the
 """How OSMnx's errors begin where there are no streets."""
 
 
+@working("reading the streets")
 def street_network(
     region: Region | None = None, *, path: str | os.PathLike[str] | None = None, retain_all: bool = False
 ) -> gpd.GeoDataFrame:
@@ -142,7 +144,7 @@ def read_streets(
     if not path.exists():
         raise FileError(f"{path} does not exist")
     ending = path.suffix.lower()
-    if ending in street_graph.FORMATS and path.is_file():
+    if is_osm(path) and path.is_file():
         frame, facts = _read_osm(path, region, retain_all=retain_all)
     elif ending == ".graphml":
         frame, facts = _read_graphml(path, region)
@@ -182,6 +184,11 @@ def _of_region(frame: gpd.GeoDataFrame, name: str, region: Region | None, facts:
             raise RegionError(f"no street of {name} lies in {region.name}", hint=_where(region))
         raise FrameError(f"{name} holds no streets", hint="`streets` takes a file of lines, or OpenStreetMap data")
     return _finish(frame, name, facts)
+
+
+def is_osm(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file is one of OpenStreetMap's own, by its ending: others are read row by row."""
+    return Path(path).suffix.lower() in street_graph.FORMATS
 
 
 def _finish(frame: gpd.GeoDataFrame, source: str, facts: dict[str, Any]) -> gpd.GeoDataFrame:

@@ -20,6 +20,7 @@ import numpy as np
 from mlygeo import frames, periods, store
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import exif, gpx, nmea, positions, tables, texts
+from mlygeo.progress import working
 from mlygeo.spatial import geodesy
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ _SAID = {
 """Reasons of `left_out` -> what is counted, and what the log says of them."""
 
 
+@working("reading tracks")
 def read_track(
     path: str | os.PathLike[str],
     *,

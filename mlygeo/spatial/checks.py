@@ -11,6 +11,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import InputError
+from mlygeo.progress import working
 from mlygeo.spatial import geodesy, geotag, ordering
 from mlygeo.spatial.geotag import outside_track
 from mlygeo.spatial.sequences import CUTOFF_TIME_S
@@ -54,6 +55,7 @@ ZIGZAG_JUMP_M = 30.0
 from the image so many before: the constants of mapillary_tools."""
 
 
+@working("checking positions")
 def check_images(
     images: gpd.GeoDataFrame,
     *,

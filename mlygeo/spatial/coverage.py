@@ -15,6 +15,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import CrsError, FrameError, InputError
+from mlygeo.progress import working
 from mlygeo.spatial import geodesy, polylines, reach
 
 if TYPE_CHECKING:
@@ -248,6 +249,7 @@ class Coverage:
         """Covered length of each street, metres."""
         return reach.covered_m(self.reached.stretches, len(self.streets))
 
+    @working("measuring the coverage")
     def frame(self) -> gpd.GeoDataFrame:
         """Return the coverage frame, a row a street; see `street_coverage`."""
         newest = self.reached.newest.astype("datetime64[ms]")  # the least int64 is NaT
@@ -274,6 +276,7 @@ class Coverage:
         frame.attrs["coverage"] = self.facts()
         return frame
 
+    @working("finding the gaps")
     def gaps(self, min_length: float) -> gpd.GeoDataFrame:
         """Return the parts of streets without imagery; see `coverage_gaps`."""
         import geopandas as gpd
@@ -320,6 +323,7 @@ class Coverage:
             "srid": None if self.projection is None else self.projection.srid,
         }
 
+    @working("adding up the coverage")
     def table(self, name: str) -> pd.DataFrame:
         """
         Return covered lengths by one thing.
@@ -373,6 +377,7 @@ class Coverage:
         return table.assign(share_covered=share).reset_index(drop=True)
 
 
+@working("measuring the coverage")
 def measure(
     streets: gpd.GeoDataFrame,
     lonlat: tuple[Floats, Floats],

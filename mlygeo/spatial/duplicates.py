@@ -12,6 +12,7 @@ import numpy as np
 from mlygeo import frames
 from mlygeo.arrays import in_threads
 from mlygeo.errors import InputError
+from mlygeo.progress import working
 from mlygeo.spatial import geodesy, ordering
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ LONG_RUN = 64
 BLOCK = 1 << 14
 
 
+@working("looking for duplicates")
 def flag_duplicates(
     images: gpd.GeoDataFrame,
     *,
@@ -212,7 +214,7 @@ def _turn_within(heading: Floats, angle: float, candidate: Flags) -> None:
     def work(start: int, stop: int) -> None:
         candidate[start + 1 : stop + 1] &= _turn(heading[start + 1 : stop + 1], heading[start:stop]) <= angle
 
-    in_threads(work, len(heading) - 1, geodesy.CHUNK)
+    in_threads(work, len(heading) - 1, geodesy.CHUNK, "images")
 
 
 def _turn(heading: Floats, other: Floats) -> Floats:

@@ -300,7 +300,7 @@ def lengths(lon1: Floats, lat1: Floats, lon2: Floats, lat2: Floats) -> Floats:
             east[long] = distance(lon1[part][long], lat1[part][long], lon2[part][long], lat2[part][long])
         found[part] = east
 
-    in_threads(work, len(lon1), CHUNK)
+    in_threads(work, len(lon1), CHUNK, "positions")
     return found
 
 
@@ -320,7 +320,7 @@ def bearings(lon1: Floats, lat1: Floats, lon2: Floats, lat2: Floats) -> Floats:
             azimuth[long] = bearing(lon1[part][long], lat1[part][long], lon2[part][long], lat2[part][long])
         found[part] = azimuth
 
-    in_threads(work, len(lon1), CHUNK)
+    in_threads(work, len(lon1), CHUNK, "positions")
     return found
 
 
@@ -347,7 +347,7 @@ def farther(lon1: Floats, lat1: Floats, lon2: Floats, lat2: Floats, limit_m: flo
             answer[unsure] = ~(exact <= limit_m)
         found[part] = answer
 
-    in_threads(work, len(lon1), CHUNK)
+    in_threads(work, len(lon1), CHUNK, "positions")
     return found
 
 

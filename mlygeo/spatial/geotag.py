@@ -13,6 +13,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import InputError
+from mlygeo.progress import working
 from mlygeo.spatial import ordering, times
 from mlygeo.spatial.sequences import checked_number, turned
 from mlygeo.spatial.track import Line, lines, locate, start_us
@@ -51,6 +52,7 @@ FITTING = 0.9
 """And only if this share of those images lies on the track once the clock is corrected."""
 
 
+@working("placing images")
 def geotag(
     images: gpd.GeoDataFrame,
     track: gpd.GeoDataFrame,
@@ -175,6 +177,7 @@ def geotag(
     return tagged
 
 
+@working("filling in positions")
 def interpolate_positions(images: gpd.GeoDataFrame, *, max_time_delta: float = MAX_TIME_DELTA_S) -> gpd.GeoDataFrame:
     """
     Interpolate missing positions from the images of the same folder before and after.

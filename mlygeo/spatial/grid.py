@@ -122,7 +122,7 @@ def build(positions: tuple[Floats, Floats], chosen: Whole32 | None, box: Box, *,
         line |= np.arange(start, stop)
         keys[start:stop] = line
 
-    in_threads(make_keys, count, CHUNK_IMAGES)
+    in_threads(make_keys, count, CHUNK_IMAGES, "images")
     # NumPy sorts whole int64 five times faster (AVX-512) than it finds an order with argsort.
     keys.sort()
 
@@ -136,7 +136,7 @@ def build(positions: tuple[Floats, Floats], chosen: Whole32 | None, box: Box, *,
         inside += low
         starts[first + 1 : last + 1] = inside
 
-    in_threads(count_cells, columns * lines, CHUNK_IMAGES * 4)
+    in_threads(count_cells, columns * lines, CHUNK_IMAGES * 4, "cells")
     rows = np.empty(count, dtype=np.int32)
     sorted_x, sorted_y = np.empty(count), np.empty(count)
 
@@ -147,7 +147,7 @@ def build(positions: tuple[Floats, Floats], chosen: Whole32 | None, box: Box, *,
         sorted_x[start:stop] = x[part]
         sorted_y[start:stop] = y[part]
 
-    in_threads(gather, count, CHUNK_IMAGES)
+    in_threads(gather, count, CHUNK_IMAGES, "images")
     return Grid(box.west, box.south, width, height, columns, lines, starts, sorted_x, sorted_y, rows)
 
 
@@ -251,7 +251,7 @@ class Search:
         order = np.argsort(line * grid.columns + column)
         points, ring = points[order], ring[near][order]
         chunk = min(CHUNK_POINTS, max(1024, -(-len(points) // workers())))
-        in_threads(lambda start, stop: self._chunk(points[start:stop], ring[start:stop]), len(points), chunk)
+        in_threads(lambda start, stop: self._chunk(points[start:stop], ring[start:stop]), len(points), chunk, "points")
 
     def _chunk(self, points: Rows, ring: Bytes) -> None:
         """Widen the windows of some points until each has its images, or the limit is reached."""

@@ -181,15 +181,15 @@ def search(
     count = len(key_rank) if chosen is None else len(chosen)
     side, _, columns, lines = shape(box, count, aspect=1, at_least=SMALLEST_CELL_M, per_image=CELLS_PER_IMAGE)
     taken = np.empty(0, dtype=np.int32) if chosen is None else chosen
-    chunk = max(-(-count // min(workers(), MOST_SORTERS)), 1)
+    chunk, unit = max(-(-count // min(workers(), MOST_SORTERS)), 1), "images"
     # Each thread counts and then places its own share of the images, so that no thread waits.
     places = np.zeros((-(-count // chunk), columns * lines), dtype=np.int32)
     layout = (*images, box.west, box.south, 1 / side, columns, taken)
-    in_threads(lambda start, stop: _count(*layout, start, stop, places[start // chunk]), count, chunk)
+    in_threads(lambda start, stop: _count(*layout, start, stop, places[start // chunk]), count, chunk, unit)
     starts = np.empty(columns * lines + 1, dtype=np.int32)
     _place(places, starts)
     entries = np.empty(count), np.empty(count), np.empty(count, dtype=np.int32)
-    in_threads(lambda start, stop: _scatter(*layout, start, stop, places[start // chunk], *entries), count, chunk)
+    in_threads(lambda start, stop: _scatter(*layout, start, stop, places[start // chunk], *entries), count, chunk, unit)
 
     # Process neighbours one after another, so that look-ups stay in the caches.
     line = ((points[1][only] - box.south) / side).astype(np.int64)
@@ -200,4 +200,4 @@ def search(
     grid = (box.west, box.south, side, columns, lines, starts, *entries)
     rest: tuple[Any, ...] = (key_rank, limit_square, SLACK * side, *headings, squares, rows)
     share = max(4096, -(-len(only) // (4 * workers())))
-    in_threads(lambda start, stop: _search(*grid, *points, only, start, stop, *rest), len(only), share)
+    in_threads(lambda start, stop: _search(*grid, *points, only, start, stop, *rest), len(only), share, "points")

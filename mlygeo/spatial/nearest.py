@@ -15,6 +15,7 @@ import numpy as np
 
 from mlygeo import frames, keys
 from mlygeo.errors import FrameError, InputError
+from mlygeo.progress import working
 from mlygeo.spatial import areas, geodesy, knn
 from mlygeo.spatial import projection as projections
 from mlygeo.spatial.grid import HeadingTest, HoldTest, heading_difference
@@ -42,6 +43,7 @@ BATCH = 4
 """Images searched for a point in addition to k: more than that are seldom refused."""
 
 
+@working("searching the nearest images")
 def select_nearest(
     points: gpd.GeoDataFrame,
     images: gpd.GeoDataFrame,
@@ -161,6 +163,7 @@ class Matches:
         return len(self.point_row)
 
 
+@working("searching the nearest images")
 def match(
     point_lon: Floats,
     point_lat: Floats,
@@ -464,8 +467,6 @@ def assign(
             points, images, key_rank, max_distance=max_distance, k=ask, test=hold, only=seekers, compiled=compiled
         )
         listed = (rows >= 0).sum(axis=1)
-        # Images only move to nearer points, so a complete list stays complete.
-        exhausted[seekers[listed[seekers] < ask]] = True
         following = np.zeros(count, dtype=np.int64)
         active = seekers[listed[seekers] > 0]
         while len(active):
@@ -486,6 +487,9 @@ def assign(
             held_square[wanted], held_by[wanted] = square, place[point]
             holder[wanted], held_image[wanted] = point, image
             active = seekers[(wants[seekers] > 0) & (following[seekers] < listed[seekers])]
+        # Images only move to nearer points, so one that went through a complete list in vain need not ask again;
+        # one that found its images in it must, if it is displaced later.
+        exhausted[seekers[(listed[seekers] < ask) & (wants[seekers] > 0)]] = True
         seekers = np.flatnonzero((wants > 0) & ~exhausted)
         hold = HoldTest(number, held_square, held_by, place, test)
     taken = np.flatnonzero(holder >= 0)

@@ -195,7 +195,7 @@ def _positions(images: gpd.GeoDataFrame) -> tuple[Floats, Floats]:
         lon[start:stop], lat[start:stop] = frames.coordinates(points[start:stop])
 
     # Points are scattered in memory. Each is read three times; in a small chunk it is fetched once.
-    in_threads(work, len(points), CHUNK)
+    in_threads(work, len(points), CHUNK, "points")
     return lon, lat
 
 

@@ -180,7 +180,7 @@ def bearings(lines: Lines, lonlat: Floats, vertex: Words, segment: Whole) -> Flo
         part = slice(start, stop)
         found[part] = geodesy.bearing(lon1[part], lat1[part], lon2[part], lat2[part])
 
-    in_threads(work, len(found), CHUNK)
+    in_threads(work, len(found), CHUNK, "vertices")
     bearing = np.full(len(segment), np.nan)
     bearing[known] = found
     return bearing

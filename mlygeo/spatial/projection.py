@@ -253,7 +253,7 @@ def _transform(srid: int, first: Floats, second: Floats, *, inverse: bool) -> tu
         for values in part:
             values[failed] = np.nan
 
-    in_threads(work, len(first), CHUNK)
+    in_threads(work, len(first), CHUNK, "positions")
     return first, second
 
 

@@ -248,7 +248,7 @@ class _Search:
             for number in range(start, stop):
                 parts[number] = self._part(np.sort(chunks[number]))
 
-        in_threads(work, len(chunks), 1)
+        in_threads(work, len(chunks), 1, "parts of the streets")
         return [part for part in parts if part is not None]
 
     def _part(self, chosen: Whole) -> _Part:

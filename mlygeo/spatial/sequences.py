@@ -15,6 +15,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import InputError
+from mlygeo.progress import working
 from mlygeo.spatial import geodesy, ordering
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ NAMESPACE = uuid.UUID("6d6c7967-656f-5365-9175-656e63650001")
 """Namespace of the ids of sequences, a version 5 UUID each (RFC 9562)."""
 
 
+@working("cutting sequences")
 def cut_sequences(
     images: gpd.GeoDataFrame,
     *,
@@ -104,6 +106,7 @@ def cut_sequences(
     return cut
 
 
+@working("splitting sequences")
 def split_sequences(
     images: gpd.GeoDataFrame,
     *,
@@ -176,6 +179,7 @@ def split_sequences(
     return images.assign(sequence_id=images["sequence_id"].where(~changed, renamed))
 
 
+@working("deriving headings")
 def interpolate_directions(
     images: gpd.GeoDataFrame, *, offset_angle: float = 0.0, overwrite: bool = False
 ) -> gpd.GeoDataFrame:
@@ -231,6 +235,7 @@ def interpolate_directions(
     return images.assign(compass_angle=np.where(wanted, derived, known))
 
 
+@working("summing up sequences")
 def summarise(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """
     Summarise sequences: a row and a line for each.

@@ -14,6 +14,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import CrsError, InputError
+from mlygeo.progress import current_step, working
 from mlygeo.spatial import geodesy, polylines
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ INTERVAL_M = 50.0
 TOLERANCE = 1e-9
 """Relative: a street of exactly n intervals has n parts, whichever way its length was rounded."""
 
+BATCH = 65_536
+"""Points that are thinned between two looks at the display."""
+
 MOST_POINTS = 200_000_000
 """More points than this mean a mistake in the interval, and would not fit in memory."""
 
@@ -45,6 +49,7 @@ UNSURE_M = 1e-5
 CARRIED = ("u", "v", "key", "osmid", "name", "highway")
 
 
+@working("laying points")
 def street_points(
     streets: gpd.GeoDataFrame,
     *,
@@ -295,17 +300,25 @@ def _thin(x: Floats, y: Floats, apart: float) -> Whole:
     columns = np.floor((x - x.min()) / apart).astype("int64") + 1
     lines = np.floor((y - y.min()) / apart).astype("int64") + 1
     width = int(columns.max()) + 2
-    cells = (lines * width + columns).tolist()
+    cells = lines * width + columns
     around = [down * width + right for down in (0, -1, 1) for right in (0, -1, 1)]
     limit = (apart * (1 - TOLERANCE)) ** 2
     filed: dict[int, list[tuple[float, float]]] = {}
     kept = []
-    for number, (east, north, cell) in enumerate(zip(x.tolist(), y.tolist(), cells, strict=True)):
-        for offset in around:
-            near = filed.get(cell + offset)
-            if near and any((east - px) ** 2 + (north - py) ** 2 < limit for px, py in near):
-                break
-        else:
-            filed.setdefault(cell, []).append((east, north))
-            kept.append(number)
+    step = current_step()
+    step.begin(len(x), "points")
+    for start in range(0, len(x), BATCH):
+        some = slice(start, start + BATCH)
+        for number, (east, north, cell) in enumerate(
+            zip(x[some].tolist(), y[some].tolist(), cells[some].tolist(), strict=True), start
+        ):
+            for offset in around:
+                near = filed.get(cell + offset)
+                if near and any((east - px) ** 2 + (north - py) ** 2 < limit for px, py in near):
+                    break
+            else:
+                filed.setdefault(cell, []).append((east, north))
+                kept.append(number)
+        step.advance(len(x[some]))
+    step.begin(None, "")
     return np.array(kept, dtype="int64")

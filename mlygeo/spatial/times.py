@@ -9,6 +9,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import InputError
+from mlygeo.progress import working
 from mlygeo.spatial import ordering
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def spread_subseconds(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     return _with_times(images, order, _spread(time, room, count))
 
 
+@working("spreading times")
 def interpolate_times(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """
     Spread images with the same capture time evenly up to the next capture time.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
 from mlygeo import dtypes, frames
 from mlygeo.errors import FileError, FormatError, FrameError
+from mlygeo.progress import working
 from mlygeo.store import gdal, postgis, text
 from mlygeo.store.atomic import atomic, file_error, write_text
 from mlygeo.store.text import LAT_NAMES, LON_NAMES, WKT_NAMES
@@ -88,6 +89,7 @@ FORMATS: dict[str, Callable[[], Format]] = {
 """The format of each ending that frames can be written to; a format's module is imported when it is needed."""
 
 
+@working("reading")
 def read_frame(
     path: str | os.PathLike[str],
     *,
@@ -188,7 +190,7 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     FileError
         If the file cannot be written, or the database refuses; whatever stood there before still does.
     DependencyError
-        If PostGIS is meant and psycopg is missing: install `mlygeo[postgis]`.
+        If PostGIS is meant and psycopg is missing: the hint names the command.
 
     Examples
     --------

@@ -1,18 +1,38 @@
-"""Atomic files: a file appears complete under its name, or not at all."""
+"""
+Atomic files: a file appears complete under its name, or not at all.
+
+It is written in a temporary folder beside it, in which the process that writes holds a lock. The operating
+system takes that lock back when the process dies, however it dies, so that a later run can tell such a folder
+from one in use, and removes it.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlygeo.errors import FileError
+from mlygeo.progress import wrote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+ALIVE = ".alive"
+"""The locked file in a temporary folder."""
+
+FORSAKEN_S = 3600.0
+"""Seconds without a change after which a temporary folder is one of a dead run, on a file system without locks."""
+
+_TEMPORARY = re.compile(r"\.(?P<name>.{1,40})\.[a-z0-9_]{8}\.part", re.DOTALL)
+
+_cleared: set[str] = set()
+"""Folders that this process has looked through for leftovers."""
 
 
 @contextmanager
@@ -21,7 +41,8 @@ def atomic(path: Path) -> Iterator[Path]:
     Yield a temporary path beside `path`, and rename it to `path` once it is complete and on disk.
 
     The temporary file has the same ending, since writers choose the format by it. On any error the
-    temporary file is removed, and an existing file at `path` stays unchanged.
+    temporary file is removed, and an existing file at `path` stays unchanged. What killed runs left in the
+    folder is removed when a process first writes there.
 
     Parameters
     ----------
@@ -38,26 +59,144 @@ def atomic(path: Path) -> Iterator[Path]:
     FileError
         If the disk is full, or the folder is not writable.
     """
-    folder = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent))
-        temporary = folder / path.name
-        yield temporary
-        _to_disk(temporary)
-        temporary.replace(path)
-        _folder_to_disk(path.parent)
+        with temporary_folder(path.parent, path.name) as folder:
+            temporary = folder / path.name
+            yield temporary
+            _to_disk(temporary)
+            temporary.replace(path)
+            wrote()
+            _folder_to_disk(path.parent)
     except OSError as error:
         if isinstance(error, FileError):
             raise
         raise file_error(error, path) from error
+
+
+@contextmanager
+def temporary_folder(parent: Path, name: str) -> Iterator[Path]:
+    """
+    Yield a new folder for temporary files, and remove it with its files in the end.
+
+    Parameters
+    ----------
+    parent
+        The folder that it is made in; made if it is missing.
+    name
+        What it is for. The names of files in it begin with this; otherwise a later run does not remove them.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    if str(parent) not in _cleared:
+        _cleared.add(str(parent))
+        clear_leftovers(parent)
+    folder = Path(tempfile.mkdtemp(prefix=f".{name[:40]}.", suffix=".part", dir=parent))
+    lock: int | None = None
+    try:
+        lock = _lock_in(folder)
+        yield folder
     finally:
-        if folder is not None:
-            for leftover in folder.iterdir():
-                with suppress(OSError):
-                    leftover.unlink()
+        if lock is not None and os.name == "nt":  # an open file cannot be removed there
+            os.close(lock)
+        for leftover in folder.iterdir():
             with suppress(OSError):
-                folder.rmdir()
+                leftover.unlink()
+        with suppress(OSError):
+            folder.rmdir()
+        if lock is not None and os.name != "nt":
+            os.close(lock)
+
+
+def clear_leftovers(folder: Path) -> int:
+    """
+    Remove the temporary folders of dead runs in a folder.
+
+    One stays if the process that made it is alive, or if anything else than its own files is in it.
+
+    Parameters
+    ----------
+    folder
+        The folder; it may be missing.
+
+    Returns
+    -------
+    removed
+        How many were removed.
+    """
+    removed = 0
+    with suppress(OSError), os.scandir(folder) as entries:
+        found = [(entry.path, match["name"]) for entry in entries if (match := _TEMPORARY.fullmatch(entry.name))]
+        for path, name in found:
+            with suppress(OSError):
+                removed += _removed_if_dead(Path(path), name)
+    return removed
+
+
+def _removed_if_dead(folder: Path, name: str) -> bool:
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    inside, own = list(folder.iterdir()), (Path(name).stem, ALIVE)
+    if any(not file.name.startswith(own) or (file.is_dir() and not file.is_symlink()) for file in inside):
+        return False
+    held = folder / ALIVE
+    lock: int | None = None
+    if held in inside:
+        lock = os.open(held, os.O_RDWR)
+        if not _take(lock):
+            os.close(lock)
+            return False
+    elif time.time() - max(file.lstat().st_mtime for file in [folder, *inside]) < FORSAKEN_S:
+        return False
+    try:
+        for file in inside:
+            if file != held:
+                file.unlink()
+    finally:
+        if lock is not None:
+            os.close(lock)
+    with suppress(FileNotFoundError):
+        held.unlink()
+    folder.rmdir()
+    return True
+
+
+def _lock_in(folder: Path) -> int | None:
+    """Return the open file that is locked in a new folder; None where the file system has no locks."""
+    # Under its name it is never seen unlocked.
+    made = folder / f"{ALIVE}.new"
+    descriptor = os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    if os.name == "nt":
+        os.close(descriptor)
+        made.rename(folder / ALIVE)
+        descriptor = os.open(folder / ALIVE, os.O_RDWR)
+        _take(descriptor)
+        return descriptor
+    if not _take(descriptor):
+        os.close(descriptor)
+        made.unlink()
+        return None
+    made.rename(folder / ALIVE)
+    return descriptor
+
+
+def _take(descriptor: int) -> bool:
+    """Lock an open file for this process, unless another one has."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def write_text(text: str, path: Path) -> Path:

@@ -8,7 +8,6 @@ selected images. `open_points` gives the same view of a GeoDataFrame and of a fi
 from __future__ import annotations
 
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,17 +16,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mlygeo import dtypes, frames, store
 from mlygeo.errors import FrameError
+from mlygeo.progress import working
 from mlygeo.store import parquet
+from mlygeo.store.parquet import attributes, encodings, metadata
+from mlygeo.store.parquet.files import GeoFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import geopandas as gpd
     import pandas as pd
+    from pyproj import CRS
 
     from mlygeo.arrays import Flags, Floats, Rows, Whole
 
@@ -56,6 +58,10 @@ class Points(Protocol):
     @property
     def lonlat(self) -> tuple[Floats, Floats]:
         """Longitude and latitude, degrees; NaN where there is no point."""
+
+    @property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates as they came, float64 of shape (n,), NaN where there is no point; and their CRS."""
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
@@ -93,23 +99,47 @@ def open_points(value: store.FrameLike, *, name: str) -> Points:
         return open_points(store.read_frame(path), name=path.name)
     if not hasattr(value, "geometry") or value.active_geometry_name is None:
         raise FrameError(f"{name} has no geometry: expected a GeoDataFrame of points or a file of them")
+    parquet.check_names(value)
     if value.crs is None:
         raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
     kinds = set(value.geom_type.dropna())
     if kinds - {"Point"}:
         raise FrameError(f"{name} holds {', '.join(sorted(kinds))}, and points are needed")
-    return FramePoints(value if value.crs.equals(frames.CRS) else value.to_crs(4326), name)
+    return FramePoints(value, name)
+
+
+class _Placed:
+    """Points that know their coordinates in their own CRS."""
+
+    name: str
+
+    @property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates in the CRS they came in, and that CRS."""
+        raise NotImplementedError
+
+    @cached_property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """
+        Longitude and latitude, degrees; NaN where there is no point.
+
+        Raises
+        ------
+        FormatError
+            If a file has other geometries than points, or no CRS.
+        """
+        return encodings.to_lonlat(*self.native, self.name)
 
 
 @dataclass(frozen=True)
-class FramePoints:
+class FramePoints(_Placed):
     """
     The points of a frame.
 
     Parameters
     ----------
     frame
-        GeoDataFrame of points, EPSG:4326.
+        GeoDataFrame of points, in any CRS.
     name
         What messages call it.
     """
@@ -124,7 +154,7 @@ class FramePoints:
     @property
     def columns(self) -> list[str]:
         """Names of the attributes; a further position, such as the computed one, is not an attribute."""
-        return [str(name) for name, dtype in self.frame.dtypes.items() if str(dtype) != "geometry"]
+        return [name for name, dtype in self.frame.dtypes.items() if str(dtype) != "geometry"]
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -132,23 +162,22 @@ class FramePoints:
         return dict(self.frame.attrs)
 
     @cached_property
-    def lonlat(self) -> tuple[Floats, Floats]:
-        """Longitude and latitude, degrees; NaN where there is no point."""
-        return frames.lonlat(self.frame)
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates in the CRS of the frame, and that CRS."""
+        return *frames.lonlat(self.frame), self.frame.crs
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
         _must_have(name, self.columns, self.name)
-        return pa.chunked_array([pa.Array.from_pandas(self.frame[name])])
+        return attributes.to_arrow(self.frame[name], name)[0]
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """Return attributes of chosen rows."""
         names = self.columns if columns is None else [name for name in columns if name in self.columns]
-        chosen = self.frame[names].iloc[rows]
-        return pa.Table.from_pandas(chosen, preserve_index=False).replace_schema_metadata(None)
+        return pa.table({name: attributes.to_arrow(self.frame[name].iloc[rows], name)[0] for name in names})
 
 
-class PointFile:
+class PointFile(_Placed):
     """
     The points of a GeoParquet file, which is read only as far as needed.
 
@@ -173,49 +202,48 @@ class PointFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.name = self.path.name
-        self._file = parquet.open_file(self.path)
-        self.geo = parquet.geo_metadata(self._file, self.path)
-        self._local = threading.local()
-        self.geometry_name: str = self.geo["primary_column"]
-        self._groups = [self._file.metadata.row_group(i).num_rows for i in range(self._file.num_row_groups)]
+        self._file = GeoFile(self.path)
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return int(self._file.metadata.num_rows)
+        return len(self._file)
 
     @property
     def columns(self) -> list[str]:
-        """Names of the attribute columns: all but geometry, bounding box and pandas' index."""
-        return [name for name in self._file.schema_arrow.names if parquet.is_attribute(name, self.geo)]
+        """Names of the attribute columns: all but geometry, the boxes of rows and the index of pandas."""
+        return self._file.attributes
 
     @property
     def attrs(self) -> dict[str, Any]:
         """The frame's `attrs` when it was written."""
-        return dict(parquet.pandas_metadata(self._file).get("attributes") or {})
+        return self._file.attrs
 
     @cached_property
-    def lonlat(self) -> tuple[Floats, Floats]:
+    def native(self) -> tuple[Floats, Floats, CRS]:
         """
-        Longitude and latitude, degrees; NaN where there is no point.
+        The coordinates as the file has them, and their CRS.
 
         Raises
         ------
         FormatError
-            If the file has other geometries than points.
+            If the file has other geometries than points, or no CRS.
         """
-        lon, lat = np.empty(len(self)), np.empty(len(self))
-        ends = np.cumsum(self._groups)
+        primary = self._file.primary
+        crs = metadata.crs_of(primary, self.path)
+        x, y = np.empty(len(self)), np.empty(len(self))
+        groups = self._file.groups
+        ends = np.cumsum(groups)
 
         def decode(group: int) -> None:
-            part = slice(ends[group] - self._groups[group], ends[group])
-            lon[part], lat[part] = parquet.coordinates(
-                self._row_group(group, [self.geometry_name]).column(0), self.path
+            part = slice(ends[group] - groups[group], ends[group])
+            x[part], y[part] = encodings.coordinates(
+                self._file.read([group], [primary.name], use_threads=False).column(0), self.path
             )
 
         with ThreadPoolExecutor(THREADS) as pool:
-            for _ in pool.map(decode, range(len(self._groups))):
+            for _ in pool.map(decode, range(len(groups))):
                 pass
-        return parquet.to_lonlat(lon, lat, self.geo["columns"][self.geometry_name], self.path)
+        return x, y, crs
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """
@@ -227,7 +255,7 @@ class PointFile:
             If there is no such column.
         """
         _must_have(name, self.columns, self.name)
-        return parquet.reading(self.path, lambda: self._file.read(columns=[name])).column(0)
+        return self._file.read(range(len(self._file.groups)), [name]).column(0)
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """
@@ -250,29 +278,23 @@ class PointFile:
             return pa.table({})
         order = np.argsort(rows, kind="stable")
         ordered = rows[order]
-        ends = np.cumsum(self._groups)
+        groups = self._file.groups
+        ends = np.cumsum(groups)
         limits = np.searchsorted(ordered, np.concatenate([[0], ends]))
 
         def pick(group: int) -> pa.Table | None:
-            wanted = ordered[limits[group] : limits[group + 1]] - (ends[group] - self._groups[group])
+            wanted = ordered[limits[group] : limits[group + 1]] - (ends[group] - groups[group])
             if not len(wanted):
                 return None
-            return self._row_group(group, names).take(pa.array(wanted))
+            return self._file.read([group], names, use_threads=False).take(pa.array(wanted))
 
         with ThreadPoolExecutor(THREADS) as pool:
-            parts = [part for part in pool.map(pick, range(len(self._groups))) if part is not None]
+            parts = [part for part in pool.map(pick, range(len(groups))) if part is not None]
         if not parts:
-            return self._file.schema_arrow.empty_table().select(names)
+            return self._file.file.schema_arrow.empty_table().select(names).replace_schema_metadata(None)
         back = np.empty(len(order), dtype=np.int64)
         back[order] = np.arange(len(order))
         return pa.concat_tables(parts).select(names).take(pa.array(back)).replace_schema_metadata(None)
-
-    def _row_group(self, group: int, columns: list[str]) -> pa.Table:
-        # One reader for each thread: Arrow does not promise that threads may share one.
-        if not hasattr(self._local, "file"):
-            self._local.file = pq.ParquetFile(self.path, metadata=self._file.metadata)
-        file: pq.ParquetFile = self._local.file
-        return parquet.reading(self.path, lambda: file.read_row_group(group, columns=columns, use_threads=False))
 
 
 @dataclass(frozen=True)
@@ -301,6 +323,13 @@ class TablePoints:
     def lonlat(self) -> tuple[Floats, Floats]:
         """Longitude and latitude, degrees; NaN where there is no point."""
         return self.table["lon"].to_numpy(), self.table["lat"].to_numpy()
+
+    @property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """Longitude and latitude, which are how they came."""
+        from pyproj import CRS
+
+        return *self.lonlat, CRS.from_epsg(4326)
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
@@ -344,6 +373,12 @@ class SomeOf:
         """Longitude and latitude, degrees; NaN where there is no point."""
         lon, lat = self.points.lonlat
         return lon[self.rows], lat[self.rows]
+
+    @cached_property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates as they came, and their CRS."""
+        x, y, crs = self.points.native
+        return x[self.rows], y[self.rows], crs
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
@@ -429,6 +464,7 @@ def _fits(values: pa.ChunkedArray, dtype: str) -> bool:
     return bool(tests[dtype](kind)) or bool(pa.types.is_null(kind))
 
 
+@working("reading positions")
 def keep(points: Points, *, region: Area | None, conditions: dict[str, Any]) -> Points:
     """
     Return the points that lie in a region and meet all conditions of `frames.conditions_of`.
@@ -469,8 +505,7 @@ def as_frame(points: Points, schema: frames.Schema) -> gpd.GeoDataFrame:
     """Return points as a frame of a schema."""
     lon, lat = points.lonlat
     own = points.take(np.arange(len(points)))
-    table = pa.table({**{name: own[name] for name in own.column_names}, "lon": lon, "lat": lat})
-    return frames.from_arrow(table, schema)
+    return frames.placed(own if own.num_columns else pa.table({"": lon}).select([]), lon, lat, schema)
 
 
 def ids_of(points: Points, column: str) -> Whole:
@@ -483,7 +518,7 @@ def ids_of(points: Points, column: str) -> Whole:
         If it is missing, has gaps or has values other than whole numbers.
     """
     values = points.arrow(column)
-    if pa.types.is_integer(values.type) and not values.null_count:
+    if pa.types.is_integer(values.type) and not pa.types.is_uint64(values.type) and not values.null_count:
         return np.ascontiguousarray(values.to_numpy().astype(np.int64, copy=False))
     try:
         return np.ascontiguousarray(dtypes.cast(_series(values), "int64").to_numpy())

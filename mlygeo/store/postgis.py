@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import numpy as np
 
 from mlygeo import dtypes, frames
-from mlygeo.errors import DependencyError, FileError, FormatError, FrameError, InputError
+from mlygeo.errors import DependencyError, FileError, FormatError, FrameError, InputError, install_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -239,7 +239,7 @@ def _connection(table: Table) -> Iterator[psycopg.Connection]:
     try:
         import psycopg
     except ImportError as error:
-        raise DependencyError("PostGIS needs psycopg", hint="pip install 'mlygeo[postgis]'") from error
+        raise DependencyError("PostGIS needs psycopg", hint=install_hint("postgis")) from error
     # Errors are raised without their cause: a traceback of psycopg may show the address.
     try:
         with psycopg.connect(table.database, application_name="mlygeo") as connection:

@@ -5,22 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import zipfile
 import zlib
-from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from mlygeo import store
-from mlygeo.errors import FormatError
+from mlygeo.errors import FileError, FormatError
 from mlygeo.formats import identity
 from mlygeo.providers import descriptions
+from mlygeo.store.atomic import temporary_folder
 from mlygeo.uploads.items import known_by
 from mlygeo.uploads.ledger import Held
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
     from typing import BinaryIO
 
     import geopandas as gpd
@@ -75,24 +75,19 @@ def write_zip(
         If it cannot be written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(prefix=".mly_zip_", suffix=".part", dir=folder)
+        with temporary_folder(folder, PREFIX) as place:
+            temporary = place / f"{PREFIX}{ENDING}"
+            with temporary.open("wb") as file:
+                _write(file, images, {} if owner is None else owner)
+                file.flush()
+                os.fsync(file.fileno())
+            path = folder / f"{PREFIX}{md5_of(temporary)}{ENDING}"
+            temporary.chmod(0o644)
+            temporary.replace(path)
     except OSError as error:
+        if isinstance(error, FileError):
+            raise
         raise store.file_error(error, folder) from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(number, "wb") as file:
-            _write(file, images, {} if owner is None else owner)
-            file.flush()
-            os.fsync(file.fileno())
-        path = folder / f"{PREFIX}{md5_of(temporary)}{ENDING}"
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        raise store.file_error(error, folder) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
     return path
 
 

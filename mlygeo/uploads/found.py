@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.places import several
+from mlygeo.progress import working
 from mlygeo.readers.cameras import FILE_TYPES
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ IMAGE = "image"
 UNLISTED = "not in the image descriptions given"
 
 
+@working("looking for what to upload")
 def gather(
     import_path: Any,
     *,

@@ -30,7 +30,7 @@ from mlygeo.formats.chapters import original_of
 from mlygeo.photos.exif_writer import insert
 from mlygeo.photos.tags import picture_tags
 from mlygeo.places import natural_key
-from mlygeo.progress import Progress
+from mlygeo.progress import Progress, keep
 from mlygeo.readers import video as telemetry
 from mlygeo.readers.sampled import RECORD, facts_in
 from mlygeo.video import decoding, ffmpeg, recordings, sampling
@@ -307,6 +307,7 @@ def _take(
     with progress.bar(label, total=len(missing), unit="frames") as bar, closing(made):
         for row in made:
             done += numbers[row]
+            keep("the pictures made so far are kept")
             bar.advance(len(numbers[row]))
     return np.setdiff1d(missing, np.array(done, dtype=np.int64))
 

@@ -19,6 +19,7 @@ NAMES = (
     "bench_coverage",
     "bench_map",
     "bench_download",
+    "bench_pictures",
     "bench_promises",
 )
 

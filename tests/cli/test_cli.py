@@ -1,6 +1,7 @@
 import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -144,7 +145,7 @@ BOX = ["--bbox", "9.1616,48.7624,9.1759,48.7789"]
         (["streets", *BOX, *STREETS, "--interval", "nan"], 2, ["interval"]),
         (["select", *BOX, *STREETS, "--max-distance", -1], 2, ["max-distance", "-1"]),
         (["select", *BOX, *STREETS, "--k", 0], 2, ["k"]),
-        (["streets", "-c", "missing.json", *STREETS], 2, ["missing.json"]),
+        (["streets", "-c", "missing.json", *STREETS], 1, ["missing.json"]),
         (["streets", "-c", "broken.json", *STREETS], 2, ["broken.json"]),
         (["streets"], 2, ["no region"]),
         (["select", *BOX, "--streets", "missing.osm.pbf"], 1, ["missing.osm.pbf", "does not exist"]),
@@ -154,7 +155,7 @@ BOX = ["--bbox", "9.1616,48.7624,9.1759,48.7789"]
         (["select", *BOX, *STREETS, "--images", "points.geojson"], 2, ["no column 'id'"]),
         (["select", *BOX, *STREETS, "--images", "missing.parquet"], 1, ["missing.parquet"]),
         (["tiles", *BOX], 2, ["6 of 6 tiles", "token"]),
-        (["tiles", *BOX, "--token-file", "nowhere.txt"], 2, ["nowhere.txt"]),
+        (["tiles", *BOX, "--token-file", "nowhere.txt"], 1, ["nowhere.txt"]),
         (["tiles", *BOX, "--token", TOKEN, "--tile-cache", "cache"], 1, ["could not", "127.0.0.1"]),
         (["tiles", *BOX, "--tile-list-file", "empty.txt"], 2, ["empty.txt"]),
         (["tiles", *BOX, "--since", "never"], 2, ["never"]),
@@ -228,7 +229,7 @@ def test_the_help_of_a_verb_loads_the_module_of_that_verb_alone():
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stderr.strip() == (
         "['mlygeo.pipelines.arguments', 'mlygeo.pipelines.job', 'mlygeo.pipelines.options', 'mlygeo.pipelines.region',"
-        " 'mlygeo.pipelines.sources']"
+        " 'mlygeo.pipelines.sources', 'mlygeo.pipelines.values']"
     )
 
 
@@ -275,3 +276,95 @@ def test_control_c(tmp_path):
     assert "interrupted" in err
     assert TOKEN not in err
     assert not (tmp_path / "x.parquet").exists()
+
+
+def test_the_program_alone_shows_its_help(capsys):
+    assert run(capsys) == run(capsys, "--help")
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("selct", "select"),
+        ("Select", "select"),
+        ("downlaod", "download"),
+        ("find_sequence", "find-sequences"),
+        ("make_street_point.py", "make-street-points.py"),
+        ("select --intervall 5", "--interval"),
+        ("select --max_distanc 5", "--max-distance"),
+        ("tiles --tiles-onyl", "--tiles-only"),
+    ],
+)
+def test_a_mistyped_word_gets_a_suggestion(capsys, words, meant):
+    status, out, err = run(capsys, *words.split())
+    assert (status, out) == (2, "")
+    assert f"'{meant}'" in err
+    assert len([line for line in err.splitlines() if line.startswith("error: ")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--interval 50 --interval 20", "--interval is given twice: 50 and 20"),
+        ("-I 50 --interval 20 --interval=50", "--interval is given 3 times: 50 and 20"),
+        ("--pano --flat", "--pano and --flat contradict each other"),
+        ("-o a --seqdir b", "-o is given twice: a and b"),
+        ("--token a --token b", "--token is given twice"),
+        ("-c a.json --configfile b.json", "-c is given twice: a.json and b.json"),
+    ],
+)
+def test_an_option_with_two_values_is_in_doubt(capsys, words, said):
+    status, out, err = run(capsys, "select", *words.split())
+    assert (status, out, err.splitlines()[0]) == (2, "", f"error: {said}")
+
+
+def test_what_is_said_twice_alike_is_not(capsys, tmp_path):
+    words = [
+        "streets",
+        "--streets",
+        EDGES,
+        "--srid",
+        25832,
+        "--srid",
+        25832,
+        "-q",
+        "-q",
+        "--force-srid",
+        "--force-srid",
+    ]
+    assert run(capsys, *words, "-o", tmp_path / "x.parquet")[0] == 0
+    command = cli._command(next(verb for verb in verbs.VERBS if verb.name == "select"))
+    context = command.make_context("select", ["--creator", "1", "--creator", "2", "-v", "-v"])
+    assert (list(context.params["creator"]), context.params["verbose"]) == (["1", "2"], 2)
+
+
+VALUED = [
+    (verb.name, option.opts[-1])
+    for verb in verbs.VERBS
+    for option in cli._command(verb).params
+    if isinstance(option, click.Option) and not (option.is_flag or option.count or option.name in cli.MAY_BE_EMPTY)
+]
+
+
+@pytest.mark.parametrize("empty", ["", " \t"])
+def test_an_empty_value_is_an_error_for_every_option(capsys, tmp_path, monkeypatch, empty):
+    """As of a variable of the shell that is not set; a blank is a delimiter all the same."""
+    monkeypatch.chdir(tmp_path)
+    assert len(VALUED) > 200
+    for verb, flag in VALUED:
+        if empty and flag == "--delimiter":
+            continue
+        for words in ([flag, empty], [f"{flag}={empty}"] if flag.startswith("--") else [flag, empty]):
+            status, out, err = run(capsys, verb, *words)
+            first = err.splitlines()[0]
+            assert (status, out) == (2, ""), (verb, words, err)
+            assert re.fullmatch(r"error: -\S+ is empty; is a variable of the shell not set\?", first), (
+                verb,
+                words,
+                err,
+            )
+    for verb in verbs.VERBS:
+        if verb.arguments:
+            status, _, err = run(capsys, verb.name, empty)
+            assert (status, "is empty" in err.splitlines()[0]) == (2, True), verb.name
+    assert not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 import io
 import random
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -53,7 +54,9 @@ def decodes(content):
 def test_whole_pictures(kind):
     found = check_picture(KINDS[kind])
     assert (found.format, found.width, found.height) == ("jpg", 67, 41)
-    assert check._walk(KINDS[kind]) == (67, 41)  # without the decoder's help
+    size, head = check._walk(KINDS[kind])  # without the decoder's help
+    assert size == (67, 41)
+    check._decode_head(head)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -75,23 +78,113 @@ def test_cut_at_the_end_of_the_thumbnail_inside():
         check_picture(content[:end])
 
 
+def changed(chance):
+    """A picture with some bytes of its headers changed: its kind, where and to what, and the bytes."""
+    kind = chance.choice(sorted(KINDS))
+    content = bytearray(KINDS[kind])
+    start = content.index(b"\xff\xda") + 14
+    places = {chance.randint(2, start): chance.randint(0, 255) for _ in range(chance.randint(1, 3))}
+    for place, value in places.items():
+        content[place] = value
+    return kind, places, bytes(content)
+
+
 def test_what_passes_can_be_decoded():
-    """Headers that were changed in many places, always the same: whatever the walk lets pass, Pillow decodes."""
+    """Always the same changes: `benchmarks/bench_pictures.py` looks for others, for as long as one likes."""
     chance, passed = random.Random(1), 0
     for _ in range(2000):
-        kind = chance.choice(sorted(KINDS))
-        content = bytearray(KINDS[kind])
-        start = content.index(b"\xff\xda") + 14
-        places = {chance.randint(2, start): chance.randint(0, 255) for _ in range(chance.randint(1, 3))}
-        for place, value in places.items():
-            content[place] = value
+        kind, places, content = changed(chance)
         try:
-            check_picture(bytes(content))
+            check_picture(content)
         except FormatError:
             continue
         passed += 1
-        assert decodes(bytes(content)), (kind, places)
+        assert decodes(content), (kind, places)
     assert passed > 100
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "value"),
+    [
+        ("baseline", 172, 49),  # found by chance: components of which the samples are no whole multiple of each other
+        ("baseline", 175, 49),
+        ("optimised", 172, 49),
+        ("optimised", 175, 49),
+    ],
+)
+def test_headers_that_a_walk_takes_and_a_decoder_does_not(kind, place, value):
+    content = bytearray(KINDS[kind])
+    content[place] = value
+    assert not decodes(bytes(content))
+    assert check._walk(bytes(content))[0] == (67, 41)
+    with pytest.raises(FormatError, match="decoded"):
+        check_picture(bytes(content))
+
+
+SAMPLINGS = [across << 4 | down for across in (0, 1, 2, 3, 4, 5) for down in (1, 2)]
+
+
+@pytest.mark.parametrize("kind", ["baseline", "progressive", "CMYK"])
+def test_every_sampling_of_two_components(kind):
+    """All pairs of factors: what passes is just what decodes."""
+    start = KINDS[kind].index(b"\xff\xc2" if kind == "progressive" else b"\xff\xc0") + 11
+    for first in SAMPLINGS:
+        for second in SAMPLINGS:
+            content = bytearray(KINDS[kind])
+            content[start], content[start + 3] = first, second
+            try:
+                check_picture(bytes(content))
+                passes = True
+            except FormatError:
+                passes = False
+            assert passes == decodes(bytes(content)), (first, second)
+
+
+def test_codes_of_every_length():
+    """Huffman tables with a code more or less of each length, tables of quantisation with any number and precision."""
+    for kind in ("baseline", "progressive"):
+        whole = KINDS[kind]
+        tables = [place for place in range(len(whole)) if whole[place : place + 2] in {b"\xff\xc4", b"\xff\xdb"}]
+        for table in tables:
+            for place in range(table + 4, table + 21):
+                for value in {0, 1, 2, 16, 17, 32, 49, 64, 255, whole[place] + 1, whole[place] - 1} & {*range(256)}:
+                    content = bytearray(whole)
+                    content[place] = value
+                    try:
+                        check_picture(bytes(content))
+                    except FormatError:
+                        continue
+                    assert decodes(bytes(content)), (kind, place, value)
+
+
+def test_memory_stays_bounded():
+    """Pictures that are all marks, all scans, or need all their coefficients at once."""
+    head = KINDS["baseline"][: KINDS["baseline"].index(b"\xff\xda")]
+    scan = KINDS["baseline"][len(head) : len(head) + 14]
+    tracemalloc.start()
+    try:
+        for content, says in (
+            (head + scan + b"x" + b"\xff\xff" * (8 << 20), "cut short"),
+            (head + scan + b"x" + b"\xff\xc1\x00\x02" * (4 << 20), "damaged|decoded|cut short|frame"),
+            (head + (scan + b"xx") * 100_000 + b"\xff\xd9", "more than 200 scans"),
+            (b"\xff\xd8" + b"\xff\xfe\x00\x02" * 1_000_000 + head[2:], "longer than"),
+            (b"\xff\xd8\xff\xfe\x00\x02rubbish" + b"\xff\xfe\x00\x02" * 1_000_000 + head[2:], "longer than"),
+            (b"\xff\xd8\xff" + b"\x00" * (2 << 20) + head[2:], "longer than"),
+            (b"\xff\xd8\xff" + b"\xff" * (2 << 20) + head[2:], "longer than|cut short"),
+            (b"\xff\xd8" + (b"\xff\xe1\xff\xffExif\0\0" + bytes(65_527)) * 600 + head[2:], "longer than"),
+        ):
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            with pytest.raises(FormatError, match=says):
+                check_picture(content)
+            assert tracemalloc.get_traced_memory()[1] - before < 2 * len(content) + (64 << 20)
+    finally:
+        tracemalloc.stop()
+    large = bytearray(KINDS["progressive"].replace(b"\xff\xc4", b"rubbish\xff\xc4", 1))  # the decoder has to decide
+    place = large.index(b"\xff\xc2") + 5
+    large[place : place + 4] = (18_000).to_bytes(2, "big") * 2
+    with pytest.raises(FormatError, match="too large"):
+        check_picture(bytes(large))
 
 
 def test_a_restart_interval_of_the_wrong_length():
@@ -102,7 +195,7 @@ def test_a_restart_interval_of_the_wrong_length():
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None, derandomize=True)
 def test_any_bytes_give_a_verdict(content):
     for start in (b"", b"\xff\xd8\xff"):
         try:

@@ -251,7 +251,7 @@ def gzip_bomb(handler):
 
 BODIES = {
     "endless": (endless, "more than|too slow"),
-    "trickling": (trickling, "too slow"),
+    "trickling": (trickling, "took more than 1 s"),
     "gzip bomb": (gzip_bomb, "more than"),
     "announced too large": (lambda handler: handler.send(200, b"", Content_Length=10**12), "announced"),
     "empty": (lambda handler: handler.send(200), "empty"),
@@ -267,14 +267,14 @@ BODIES = {
         ),
         "broke off|sent",
     ),
-    "impossible status": (lambda handler: handler.wfile.write(b"HTTP/1.1 abc what\r\n\r\n"), "broke off|understood"),
+    "impossible status": (lambda handler: handler.wfile.write(b"HTTP/1.1 abc what\r\n\r\n"), "no HTTP"),
     "impossible length": (
         lambda handler: handler.send(200, PICTURE, Content_Length="-5"),
-        "broke off|understood|fell silent|cut short|empty|sent",
+        "impossible length",
     ),
     "too many headers": (
         lambda handler: handler.send(200, PICTURE, **{f"X_{n}": "x" for n in range(500)}),
-        "broke off|understood",
+        "no HTTP",
     ),
 }
 

@@ -154,12 +154,42 @@ class TestRetries:
             assert ask(url, clock=clock) == b"\x1a\x00"
         assert sum(clock.slept) == pytest.approx(120)
 
-    def test_retry_after_may_lengthen_that_minute_but_not_shorten_it(self):
-        for asked_for, waited in (("90", 90), ("1", 60), ("nonsense", 60)):
-            clock = Clock()
-            with scripted((429, {"Retry-After": asked_for}, b""), OK) as (url, _):
+    @pytest.mark.parametrize(
+        ("asked_for", "waited"),
+        [
+            ("90", 90),
+            ("1", 1),
+            ("2.5", 2.5),
+            ("0", 1),  # a second is the first wait after any error
+            ("Thu, 01 Jan 1970 00:01:30 GMT", 90),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", 1),
+            ("nonsense", 60),
+            ("-5", 60),
+            ("1e9", 60),
+            ("999999999", 60),
+            ("9" * 5000, 60),
+            ("\u0661\u0662", 60),
+            ("Thu, 01 Jan 9999 00:00:00 GMT", 60),
+            ("Thu, 99 Foo 1970 00:00:00 GMT", 60),
+            (None, 60),
+        ],
+    )
+    def test_what_the_service_asks_for_is_waited_for_and_a_minute_where_that_makes_no_sense(self, asked_for, waited):
+        clock = Clock()
+        headers = {} if asked_for is None else {"Retry-After": asked_for}
+        assert Retry().hold_after(1, asked=answers.retry_after(asked_for, 0.0)) == waited
+        if "1970" not in str(asked_for) and str(asked_for).isascii():
+            with scripted((429, headers, b""), OK) as (url, _):
                 ask(url, clock=clock)
             assert sum(clock.slept) == pytest.approx(waited)
+
+    def test_what_is_too_short_a_wait_doubles(self):
+        assert [Retry().hold_after(times, asked=1.0) for times in (1, 2, 3, 7, 99)] == [1, 2, 4, 60, 60]
+        clock = Clock()
+        too_many = (429, {"Retry-After": "1"}, b"")
+        with scripted(too_many, too_many, too_many, OK) as (url, _):
+            ask(url, clock=clock)
+        assert sum(clock.slept) == pytest.approx(1 + 2 + 4)
 
     def test_too_many_requests_for_ever_end_the_run(self):
         with scripted(error(4)) as (url, asked), pytest.raises(ThrottledError):
@@ -305,7 +335,7 @@ class TestBodies:
             (raw(head(Transfer_Encoding="chunked") + b"2\r\nab\r\n"), "broke off"),
             (raw(head()), "without an answer"),
             (raw(b""), "closed the connection"),
-            (raw(b"SSH-2.0-OpenSSH\r\n\r\n"), "could not be reached"),
+            (raw(b"SSH-2.0-OpenSSH\r\n\r\n"), "no HTTP"),
             (raw(head(Content_Encoding="br", Content_Length=2) + b"ab"), "encoding 'br'"),
             (raw(head() + bytes(300_000)), "more than 200,000 bytes"),
             ((200, {}, gzip.compress(bytes(300_000))), "more than 200,000 bytes"),
@@ -451,7 +481,9 @@ class TestSecrets:
 def test_any_answer_gets_a_verdict(body, status, value):
     headers = {"Location": value, "Retry-After": value, "Content-Encoding": "gzip"}
     assert mapillary.judge(status, headers, body, what="x", now=0.0) is None or status != 0
-    assert isinstance(answers.decompressed(body, headers, 1000), bytes | Broken)
+    came = answers.Body(headers, 1000)
+    came.feed(body)
+    assert isinstance(came.finish(), bytes | Broken)
 
 
 class TestPace:

@@ -411,3 +411,35 @@ def test_a_selection_goes_on_with_what_was_added(server, rich, tmp_path):
         selection = mlygeo.select(points=points, images=given, srid=25832)
         assert len(selection) == 5
         assert selection["altitude"].notna().all()
+
+
+class TestCounts:
+    """Each image that is asked for is found, missing, or left out for a reason."""
+
+    def test_of_metadata(self, server, rich, tmp_path):
+        first, second = rich["id"].tolist()[:2]
+        asked = [first, second, first, 1234567890123456]
+        path = tmp_path / "ids.txt"
+        path.write_text("".join(f"{number}\n" for number in asked))
+        for given in (asked, path):
+            summary = mlygeo.metadata(given, service=service_of(server)).attrs["summary"]
+            assert (summary["asked"], summary["found"], list(summary["missing"])) == (4, 2, ["1234567890123456"])
+            assert summary["left_out"] == {"listed more than once": 1}
+        some = rich.iloc[:3].assign(id=pd.array([first, None, second], dtype="Int64"))
+        summary = mlygeo.metadata(some, service=service_of(server)).attrs["summary"]
+        assert (summary["asked"], summary["found"], summary["left_out"]) == (3, 2, {"without an id": 1})
+
+    def test_of_inspect(self, server, rich):
+        first = rich["id"].iloc[0]
+        summary = mlygeo.inspect([first, str(first), 1234567890123456], service=service_of(server)).attrs["summary"]
+        assert (summary["asked"], summary["there"], summary["missing"]) == (3, 1, 1)
+        assert summary["left_out"] == {"listed more than once": 1}
+
+    def test_of_sequences(self, rich, monkeypatch):
+        monkeypatch.setenv("MLYGEO_NO_PROGRESS", "1")
+        odd = rich["sequence_id"].where(rich.index != rich.index[0], "an odd id")
+        with serve(rich.assign(sequence_id=odd), token=TOKEN) as without:
+            summary = mlygeo.find_sequences(rich["creator_username"].iloc[0], service=service_of(without)).attrs[
+                "summary"
+            ]
+        assert summary["left_out"] == {"sequences with an odd id, from the list": 1}

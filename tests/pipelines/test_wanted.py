@@ -285,3 +285,178 @@ def test_a_search_that_is_cut_off_is_not_taken_for_all(images, tmp_path):
         creator = images["creator_id"].iloc[0]
         found = wanted(server, user=f"user_{creator}", output=tmp_path)
         assert found == (images["creator_id"] == creator).sum()
+
+
+# A region beside what names images takes those of them that lie in it, wherever their positions come from.
+
+HALF = (9.1616, 48.7624, 9.1759, 48.7700)
+
+
+def in_half(images):
+    west, south, east, north = HALF
+    lon, lat = images.geometry.x, images.geometry.y
+    return images[(lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)]
+
+
+@pytest.fixture(scope="module")
+def some(images):
+    return images.iloc[::13].reset_index(drop=True)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["ids", "list", "imgid_file", "frame", "file", "table without geometry", "frame and ids", "frame without places"],
+)
+def test_a_region_narrows_every_source(server, images, some, tmp_path, given):
+    path = tmp_path / "ids.txt"
+    path.write_text("".join(f"{number}\n" for number in some["id"]))
+    frame_file = tmp_path / "some.parquet"
+    mlygeo.write_frame(some, frame_file)
+    forms = {
+        "ids": ([some["id"].tolist()], {}),
+        "list": ([path], {}),
+        "imgid_file": ([], {"imgid_file": path}),
+        "frame": ([some], {}),
+        "file": ([frame_file], {}),
+        "table without geometry": ([some.drop(columns="geometry")], {}),
+        "frame and ids": ([[some.iloc[:40], *some["id"].tolist()[40:]]], {}),
+        "frame without places": ([some.set_geometry(some.geometry.where(some.index % 2 == 0))], {}),
+    }
+    positional, named = forms[given]
+    expected = in_half(some)
+    assert 0 < len(expected) < len(some)
+    frame = mlygeo.download(
+        *positional, region=HALF, output=tmp_path / "p", size="256", required_disk_space=0,
+        service=service_of(server), **named,
+    )  # fmt: skip
+    assert sorted(frame["id"]) == sorted(expected["id"])
+    summary = frame.attrs["summary"]
+    assert summary["left_out"] == {"outside the region": len(some) - len(expected)}
+    assert set(summary["left_out_ids"]["outside the region"]) == set(map(str, set(some["id"]) - set(expected["id"])))
+
+
+def test_a_region_narrows_sequences_and_users(server, images, tmp_path):
+    inside = in_half(images)
+    sequence = inside["sequence_id"].value_counts().index[0]
+    expected = (inside["sequence_id"] == sequence).sum()
+    assert wanted(server, region=HALF, sequence=sequence, output=tmp_path) == expected
+    creator = inside["creator_id"].iloc[0]
+    found = wanted(server, region=HALF, user=f"user_{creator}", output=tmp_path)
+    assert found == (inside["creator_id"] == creator).sum()
+
+
+def test_with_a_tile_cache_the_tiles_tell_what_is_in_the_region(server, images, some, tmp_path):
+    ids = [*some["id"].tolist(), 1234567890123456]
+    plan = mlygeo.download(
+        ids, region=HALF, tile_cache=CACHE, output=tmp_path, dry_run=True, service=service_of(server)
+    )
+    summary = plan.attrs["summary"]
+    assert summary["images"] == len(in_half(some))
+    assert summary["left_out"] == {"not in the region's tiles": len(ids) - len(in_half(some))}
+    for options in ({}, {"user": "somebody", "region": HALF}):
+        with pytest.raises(InputError, match="`tile_cache` is of no use"):
+            mlygeo.download(
+                None if options else ids, tile_cache=CACHE, output=tmp_path, service=service_of(server), **options
+            )
+
+
+def adds_up(summary):
+    done = sum(summary[name] for name in ("there", "found", "fetched", "gone", "failed"))
+    return summary["asked"] == done + sum(summary["left_out"].values())
+
+
+def test_each_image_that_is_asked_for_is_told_of(server, images, tmp_path):
+    sequence = images["sequence_id"].value_counts().index[-1]
+    inside = images.loc[images["sequence_id"] == sequence, "id"].tolist()[:2]
+    other = images.loc[images["sequence_id"] != sequence, "id"].iloc[0]
+    gone = 1234567890123456
+    small = {"size": "256", "required_disk_space": 0, "service": service_of(server)}
+    asked = [inside[0], inside[0], inside[1], other, gone]
+    summary = mlygeo.download(asked, output=tmp_path / "a", **small).attrs["summary"]
+    assert (summary["asked"], summary["fetched"], summary["gone"]) == (5, 3, 1)
+    assert summary["left_out_ids"] == {"listed more than once": [str(inside[0])]}
+    assert adds_up(summary)
+    summary = mlygeo.download(asked, sequence=sequence, max_images=1, output=tmp_path / "a", **small).attrs["summary"]
+    assert summary["there"] == 1
+    assert summary["left_out_ids"] == {
+        "listed more than once": [str(inside[0])],
+        "not in the sequence": [str(other), str(gone)],
+        "after the first 1": [str(inside[1])],
+    }
+    assert adds_up(summary)
+    summary = mlygeo.download(asked, region=HALF, output=tmp_path / "b", **small).attrs["summary"]
+    assert summary["gone"] == 1
+    assert adds_up(summary)
+    summary = mlygeo.download(images.iloc[:9], pano=True, output=tmp_path / "c", **small).attrs["summary"]
+    assert summary["left_out"].get("by the filters", 0) == (~images.iloc[:9]["is_pano"]).sum()
+    assert adds_up(summary)
+
+
+@pytest.mark.parametrize("word", ["007", "0", "00498763468214164"])
+def test_a_word_with_leading_zeros_is_no_id(tmp_path, word):
+    path = tmp_path / "ids.txt"
+    path.write_text(f"5\n{word}\n")
+    with pytest.raises(InputError, match="line 2") as caught:
+        id_lists.read_ids(path)
+    assert "leading zeros" in caught.value.hint
+    with pytest.raises(InputError, match=f"'{word}' is no image id"):
+        mlygeo.download([word], output=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"images": [5], "pano": True},
+        {"images": [5], "organization": 3},
+        {"sequence": "abc", "since": "2024"},
+        {"retry_failed": True, "pano": True},
+        {"images": "frame and ids", "pano": True},
+    ],
+)
+def test_filters_of_what_is_not_filtered_are_refused(server, images, tmp_path, given):
+    if given.get("images") == "frame and ids":
+        given = given | {"images": [images, 5]}
+    with pytest.raises(InputError, match="lists of ids are not filtered"):
+        mlygeo.download(**given, output=tmp_path, service=service_of(server))
+
+
+def test_a_search_takes_times_to_the_millisecond(server, images, tmp_path):
+    creator = images["creator_id"].iloc[0]
+    of_creator = images[images["creator_id"] == creator]
+    since = of_creator["captured_at"].sort_values().iloc[len(of_creator) // 2]
+    expected = (of_creator["captured_at"] >= since).sum()
+    assert wanted(server, user=f"user_{creator}", since=since.isoformat(), output=tmp_path) == expected
+
+
+def test_lists_of_tiles_are_told_of_name_by_name(server, images, tmp_path):
+    names = sorted(path.name.removesuffix(".mvt") for path in CACHE.iterdir() if "_14" in path.name)
+    here, there = tmp_path / "here.txt", tmp_path / "there.txt"
+    here.write_text(f"{names[0]}\nmly1_public_1_1_14\n")
+    there.write_text(f"{names[0]}\n{names[1]}.mvt\nmly1_public_1_2_14\n")
+    found = mlygeo.tiles(
+        CONFIG, tile_cache=CACHE, tile_list_file=[here, there], tiles_only=True, service=service_of(server)
+    )
+    summary = found.attrs["summary"]
+    assert (summary["asked"], summary["tiles"], summary["cached"]) == (4, 2, 2)
+    assert summary["left_out"] == {"listed, and no tiles of the region": 2}
+    assert summary["not_tiles"] == ["mly1_public_1_1_14", "mly1_public_1_2_14"]
+    summary = mlygeo.tiles(CONFIG, tile_cache=CACHE, tile_list_file=here, service=service_of(server)).attrs["summary"]
+    assert (summary["tiles"]["asked"], summary["tiles"]["tiles"]) == (2, 1)
+    assert summary["tiles"]["not_tiles"] == ["mly1_public_1_1_14"]
+
+
+def test_lists_of_several_files_are_all_read(server, images, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    ids = images["id"].tolist()
+    for number in range(3):
+        (tmp_path / f"{number}.txt").write_text("".join(f"{key}\n" for key in ids[number * 2 : number * 2 + 2]))
+    command = "download --imgid-file 0.txt --imgid-file 1.txt 2.txt --size 256 --required-disk-space 0 -o p --json"
+    status, out, err = run(monkeypatch, capsys, server, command)
+    assert status == 0, err
+    assert json.loads(out)["fetched"] == 6
+    first, second = images["sequence_id"].unique()[:2]
+    (tmp_path / "s1.txt").write_text(f"{first}\n")
+    (tmp_path / "s2.txt").write_text(f"{second}\n")
+    files = [tmp_path / "s1.txt", tmp_path / "s2.txt"]
+    expected = images["sequence_id"].isin([first, second]).sum()
+    assert wanted(server, sequence_file=files, output=tmp_path / "q") == expected

@@ -117,6 +117,54 @@ def test_unique_takes_the_shortest_pair_first(city, max_distance, k):
     assert [(p, ids[i], d) for p, i, d in rows] == [(p, ids[i], d) for p, i, d in expected]
 
 
+# A crowd: images under points of their own around one point that has to look beyond them, a chain of further
+# points that each hold the image the one before would like, and a free image at its end.
+crowd = st.tuples(st.integers(0, 12), st.lists(st.integers(1, 30), min_size=1, max_size=6))
+
+
+@pytest.mark.parametrize("compiled", KERNELS)
+@settings(max_examples=100, deadline=None)
+@given(
+    crowds=st.lists(crowd, min_size=1, max_size=4),
+    gap=st.sampled_from([5.0, 40.0, 500.0]),
+    max_distance=st.sampled_from([12.0, 30.0, 60.0, np.inf]),
+    k=st.integers(1, 2),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_unique_is_the_plain_greedy_where_images_near_a_point_are_taken(crowds, gap, max_distance, k, seed, compiled):
+    points, images, start = [], [], 0.0
+    for number, steps in crowds:
+        beside = start + 1.0 + np.arange(number)
+        images += list(beside)
+        points += [*beside, start]
+        chain = start - number - np.cumsum(steps)
+        images += list(chain[::2])
+        points += list(chain[1::2])
+        start = max(points + images) + gap - min(0.0, float(chain.min() - start))
+    point_x, image_x = np.array(points), np.array(images)
+    ids = np.random.default_rng(seed).permutation(len(image_x)).astype(np.int64) + 1
+    found = nearest.assign(
+        (point_x, point_x * 0), (image_x, image_x * 0), ids, number=ids - 1, place=np.arange(len(point_x)),
+        max_distance=max_distance, k=k, test=None, compiled=compiled,
+    )  # fmt: skip
+    rows = sorted(zip(*(part.tolist() for part in found), strict=True), key=lambda row: (row[0], row[2], ids[row[1]]))
+    expected = greedy((point_x, point_x * 0), (image_x, image_x * 0), ids, max_distance=max_distance, k=k)
+    assert [(p, ids[i], d) for p, i, d in rows] == [(p, ids[i], d) for p, i, d in expected]
+
+
+@pytest.mark.parametrize("compiled", KERNELS)
+def test_a_point_that_loses_its_image_late_takes_the_next_free_one(compiled):
+    image_x = np.array([1, 2, 3, 4, 5, -20, -77.0])
+    point_x = np.array([1, 2, 3, 4, 5, 0, -48.0])
+    lon, lat = RD.inverse(155_000 + np.r_[point_x, image_x], np.full(14, 463_000.0))
+    found = nearest.match(
+        lon[:7], lat[:7], lon[7:], lat[7:], np.arange(1, 8), projection=RD, max_distance=30, unique=True,
+        compiled=compiled,
+    )  # fmt: skip
+    assert found.point_row.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert found.image_row.tolist() == [0, 1, 2, 3, 4, 5, 6]
+
+
 def street_city(points, images, seed=0, size=3000.0, digits=1):
     """Positions along random lines, rounded so that there are ties."""
     rng = np.random.default_rng(seed)

@@ -16,8 +16,8 @@ from geopandas.testing import assert_geodataframe_equal
 
 from mlygeo import frames, store
 from mlygeo.errors import FileError, FormatError, FrameError
-from mlygeo.store import parquet
-from mlygeo.store.points import PointFile
+from mlygeo.store.parquet import encodings
+from mlygeo.store.points import PointFile, SomeOf, open_points
 
 BEYOND_FLOATS = 26858300993768843
 FORMATS = [".parquet", ".geojson", ".json", ".geojsonl", ".gpkg", ".fgb", ".sqlite", ".csv", ".tsv"]
@@ -214,9 +214,9 @@ def test_an_empty_frame_claims_no_type_of_geometry(tmp_path):
 
 
 def test_more_points_than_one_piece_of_a_column_holds(monkeypatch):
-    monkeypatch.setattr(parquet, "MOST_BYTES", 100)
+    monkeypatch.setattr(encodings, "MOST_BYTES", 100)
     x = np.arange(11.0)
-    column = parquet.points_to_wkb(x, -x)
+    column = encodings.points_to_wkb(x, -x)
     assert column.num_chunks == 3
     assert shapely.get_y(shapely.from_wkb(column.to_pandas().to_numpy())).tolist() == (-x).tolist()
 
@@ -375,3 +375,24 @@ def test_a_write_makes_its_folder_and_leaves_nothing_else(tmp_path, images):
     assert store.write_frame(images, path) == path
     assert path.exists()
     assert [each.name for each in path.parent.iterdir()] == ["x.parquet"]
+
+
+@pytest.mark.parametrize("srid", [4326, 32648, 28992])
+def test_points_have_their_coordinates_as_they_came(tmp_path, srid):
+    x, y = (np.array([100.5, np.nan, 250.25]), np.array([7.5, np.nan, 8.75])) if srid == 4326 else (
+        np.array([155_000.25, np.nan, 156_000.0]), np.array([463_000.0, np.nan, 464_000.125]))  # fmt: skip
+    if srid == 4326:
+        x = x / 2
+    frame = gpd.GeoDataFrame({"id": [1, 2, 3]}, geometry=gpd.points_from_xy(x, y), crs=srid)
+    frame.loc[1, "geometry"] = shapely.Point()
+    for points in (
+        open_points(frame, name="the points"),
+        open_points(store.write_frame(frame, tmp_path / "x.parquet"), name="the points"),
+    ):
+        for some, rows in ((points, [0, 1, 2]), (SomeOf(points, np.array([2, 0])), [2, 0])):
+            native_x, native_y, crs = some.native
+            assert crs.to_epsg() == srid
+            assert np.array_equal(native_x, x[rows], equal_nan=True)
+            assert np.array_equal(native_y, y[rows], equal_nan=True)
+            known = frame.geometry.to_crs(4326).iloc[rows]
+            assert np.allclose(some.lonlat[0], frames.coordinates(np.asarray(known))[0], equal_nan=True)

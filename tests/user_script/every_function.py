@@ -32,6 +32,9 @@ known = mlygeo.metadata(selection, fields=["altitude", "camera_type"], workers=8
 single = mlygeo.inspect([498763468214164, "498763468214165"])
 newest: float = selection["distance_m"].max()
 
+project = mlygeo.init("stuttgart.toml", bbox=BOX, tile_cache=Path("tiles"), force=True)
+kept_in: Path | None = project.tile_cache_dir
+
 # The same in steps -------------------------------------------------------------
 
 fetched = mlygeo.fetch_tiles(region, tile_cache="tiles", max_age=30, workers=2)

@@ -64,6 +64,9 @@ _NAME = re.compile(r"(?!DEFAULT$)[^\s/\\\[\]\"'\0=]{1,64}")
 LONGEST_FILE = 1_048_576
 """Most bytes; a longer file is not a file of users, and is not read to its end."""
 
+LONGEST_TOKEN = 4_096
+"""Characters of a token that the service gives."""
+
 _TEXTS = ("token", "user_key", "user_name", "user_email", "organization_key")
 
 _OLD_KEYS = {
@@ -745,6 +748,10 @@ def whose(service: Service, user_key: str | None = None) -> SignedIn:
 
 def _token(answer: dict[str, Any]) -> tuple[str, str]:
     token, key = answer.get("access_token"), answer.get("user_id")
-    if not isinstance(token, str) or not token or not isinstance(key, str | int) or isinstance(key, bool):
+    if not isinstance(token, str) or not isinstance(key, str | int) or isinstance(key, bool):
         raise FormatError("the answer has no token")
+    if not (token.isascii() and token.isprintable() and 0 < len(token) <= LONGEST_TOKEN and " " not in token):
+        raise FormatError("what the answer has for a token is none")
+    if not 0 < len(str(key)) <= LONGEST_TOKEN:
+        raise FormatError("the answer has no id of the user")
     return token, str(key)

@@ -10,7 +10,6 @@ The upload service has its own form of errors, `{"debug_info": {"retriable", "ty
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from mlygeo.net.answers import (
     UnknownFieldError,
     redact,
     retry_after,
+    sensible_wait,
 )
 
 if TYPE_CHECKING:
@@ -168,8 +168,8 @@ def _error_object(body: bytes) -> tuple[int | None, int | None, str] | None:
     if body.lstrip()[:1] != b"{" or b'"error"' not in body[:1000]:
         return None
     try:
-        error: Any = json.loads(body).get("error")
-    except (ValueError, RecursionError):
+        error: Any = answers.parsed_json(body).get("error")
+    except FormatError:
         return None
     if not isinstance(error, dict):
         return None if error is None else (None, None, str(error)[:200])
@@ -189,16 +189,17 @@ def _debug_info(body: bytes) -> tuple[str, str, bool, float | None] | None:
     if b'"debug_info"' not in body[:5000]:
         return None
     try:
-        content: Any = json.loads(body)
-    except (ValueError, RecursionError):
+        content = answers.parsed_json(body)
+    except FormatError:
         return None
-    info = content.get("debug_info") if isinstance(content, dict) else None
+    info = content.get("debug_info")
     if not isinstance(info, dict):
         return None
     backoff = content.get("backoff")
-    if isinstance(backoff, str) and backoff.isdigit():
+    if isinstance(backoff, str) and re.fullmatch("[0-9]{1,15}", backoff):
         backoff = int(backoff)
-    known = isinstance(backoff, int | float) and not isinstance(backoff, bool) and 0 <= backoff < 1e12
     message = " ".join(str(info.get("message") or "no message").split())[:200]
-    seconds = float(backoff) / 1000 if known else None
+    seconds = None
+    if isinstance(backoff, int | float) and not isinstance(backoff, bool) and abs(backoff) < 1e15:
+        seconds = sensible_wait(backoff / 1000)
     return str(info.get("type") or "no type")[:80], message, info.get("retriable") is True, seconds

@@ -55,7 +55,7 @@ log = logging.getLogger("mlygeo.service")
 
 Answer = TypeVar("Answer")
 
-LONGEST_JSON = 64 << 20
+LONGEST_JSON = 32 << 20
 """Bytes of an answer. The largest real ones, 2,000 images with all fields, have some 6 MB."""
 
 

@@ -25,6 +25,7 @@ from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import mvt_layers, protobuf
 from mlygeo.formats.mvt_layers import EXACT_DOUBLE, FEATURE_LIMIT, ODD, PADDING, odd_value, whole_number
+from mlygeo.progress import counting, working
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -559,6 +560,7 @@ def read_tiles(
     )
 
 
+@working("reading the tiles")
 def images_table(paths: Iterable[Path], *, region: Region | None = None, damaged: list[Path] | None = None) -> pa.Table:
     """
     Read tile files into one Arrow table; the floor below `read_tiles`.
@@ -591,7 +593,7 @@ def images_table(paths: Iterable[Path], *, region: Region | None = None, damaged
 
     paths = sorted(paths)
     with ThreadPoolExecutor(2) as pool:
-        parts = [part for part in pool.map(read, paths) if part is not None]
+        parts = [part for part in counting(pool.map(read, paths), len(paths), "tiles") if part is not None]
     without_id = sum(int((part.schema.metadata or {}).get(b"images_without_id", b"0")) for part in parts)
     positions = {"computed" if "computed" in path.name else "original" for path in paths} or {"original"}
     parts = [part.replace_schema_metadata(None) for part in parts] or [decode(b"", 0, 0)]

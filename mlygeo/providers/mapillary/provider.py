@@ -66,7 +66,7 @@ class Tiles:
         computed: bool,
         overwrite: bool,
         max_age: float | None,
-        tile_list_file: PathLike | None,
+        tile_list_file: PathLike | Iterable[PathLike] | None,
         service: http.Service | None,
     ) -> Plan:
         """Return what `fetch` would fetch, and how long it would take."""
@@ -85,7 +85,7 @@ class Tiles:
         computed: bool,
         overwrite: bool,
         max_age: float | None,
-        tile_list_file: PathLike | None,
+        tile_list_file: PathLike | Iterable[PathLike] | None,
         workers: int,
         service: http.Service | None,
         damaged: Collection[Path],

@@ -66,6 +66,18 @@ REFUSED_IN_A_ROW = 16
 STALE_PAGES = 3
 """Pages one after another without a new image, after which a search's end is given up."""
 
+MOST_PAGES = 5_000
+"""Pages of a search without a box, after which it is cut off: five million images."""
+
+PAGES_AT_LEAST, IMAGES_A_REQUEST = 1_000, 10
+"""
+Requests that any search may make beyond one a box, and new images for each further one: a service that
+always names one more page, or says of every box that it holds too much, would be asked for ever.
+"""
+
+PAGES_A_BOX = 10
+"""Pages of one box, which is split into four then."""
+
 CELL = 0.01
 """Longest side of a box that is asked for, degrees."""
 
@@ -277,7 +289,7 @@ class Search:
 
     def _take_in(self, cell: Cell, answer: Found, pool: WorkerPool[Cell, Found], bar: Bar) -> None:
         self.requests += 1
-        quarters = cell.quarters() if answer.full else []
+        quarters = cell.quarters() if answer.full and self._may_go_on() else []
         self._refused = 0 if not answer.refused else self._refused + (not quarters)
         if self._refused >= REFUSED_IN_A_ROW:
             raise ServiceError(
@@ -298,18 +310,19 @@ class Search:
         )  # fmt: skip
         where = {"bbox": ",".join(f"{side:.8f}" for side in box)}
         records: list[Record] = []
-        after, cursors = None, set[str]()
+        after, cursors, ids = None, set[str](), set[int | str | None]()
         while True:
             try:
                 page = self._ask({**where, **self._conditions}, after, self._limit, what=f"search in {_text(box)}")
             except (TooMuchDataError, QueryTimeoutError) as error:
                 log.debug("%s", error)
                 return Found(records, full=True, refused=True)
-            records += page.records
+            records += [record for record in page.records if id_of(record) not in ids]
+            is_stale, ids = len(records) == len(ids), {id_of(record) for record in records}
             if page.after is None:
                 # A last page may be full; an only one that is has been cut off.
                 return Found(records, full=after is None and page.full)
-            if page.after in cursors or not page.records:
+            if page.after in cursors or is_stale or len(cursors) >= PAGES_A_BOX:
                 return Found(records, full=bool(page.records))
             after = page.after
             cursors.add(after)
@@ -348,7 +361,18 @@ class Search:
                 if self._max_pages is not None and self.requests >= self._max_pages:
                     self.cut_off = f"stopped after {self.requests} pages, as asked; there are more"
                     break
+                if self.requests >= MOST_PAGES or not self._may_go_on():
+                    self.cut_off = (
+                        f"stopped after {self.requests:,} pages with {len(self._ids):,} images, since the service "
+                        "names ever more; search by box or time"
+                    )
+                    log.warning("the search is %s", self.cut_off)
+                    break
         log.info("%d images on %d pages%s", len(self._ids), self.requests, "" if self.cut_off is None else "; cut off")
+
+    def _may_go_on(self) -> bool:
+        """Return whether the images found so far are worth the requests made for them."""
+        return self.requests < PAGES_AT_LEAST + 4 * len(self._cells) + len(self._ids) // IMAGES_A_REQUEST
 
     def _break_off(self, error: ServiceError) -> None:
         """End a search of pages at an error; earlier pages stay, and the search is marked as cut off."""

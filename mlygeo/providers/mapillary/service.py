@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from mlygeo.net.answers import Trouble
 
 TOKENS = TokenSources(
-    ("MAPILLARY_ACCESS_TOKEN", "MLY_ACCESS_TOKEN", "MAPILLARY_TOKEN"), "https://www.mapillary.com/dashboard/developers"
+    ("MAPILLARY_ACCESS_TOKEN", "MLY_ACCESS_TOKEN", "MAPILLARY_TOKEN"),
+    "https://www.mapillary.com/dashboard/developers",
+    prefix="MLY|",
 )
 """Where the access token is looked for."""
 

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from mercantile import Tile
 
-from mlygeo import store
+from mlygeo import places, store
 from mlygeo.errors import (
     CredentialsError,
     FileError,
@@ -31,6 +29,7 @@ from mlygeo.errors import (
 from mlygeo.net.answers import NotFoundError, check_tile
 from mlygeo.net.quota import TileQuota
 from mlygeo.net.workers import WorkerPool
+from mlygeo.progress import keep
 from mlygeo.providers.mapillary.tile_cache import (
     ZOOM,
     Plan,
@@ -43,6 +42,7 @@ from mlygeo.providers.mapillary.tile_cache import (
     tileset,
     with_costs,
 )
+from mlygeo.store.atomic import clear_leftovers
 
 if TYPE_CHECKING:
     import os
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAILURES_IN_A_ROW",
-    "LEFTOVER_AGE_S",
     "SECONDS_TO_STOP",
     "UNREACHABLE_IN_A_ROW",
     "fetch_tiles",
@@ -73,11 +72,11 @@ FAILURES_IN_A_ROW = 24
 UNREACHABLE_IN_A_ROW = 8
 """The same where not even a connection comes about: there is no network."""
 
-LEFTOVER_AGE_S = 3600.0
-"""Age of a temporary folder in the cache from which it belongs to no run that is still alive, seconds."""
-
 SECONDS_TO_STOP = 1.0
 """How long a run that stops waits for requests that are under way."""
+
+KEPT = "the tiles fetched so far are kept"
+"""What an interrupted run leaves behind."""
 
 
 def fetch_tiles(
@@ -87,7 +86,7 @@ def fetch_tiles(
     computed: bool = False,
     overwrite: bool = False,
     max_age: float | None = None,
-    tile_list_file: str | os.PathLike[str] | None = None,
+    tile_list_file: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
     workers: int = 4,
     service: Service | None = None,
     validate: Callable[[bytes, int, int], object] | None = None,
@@ -116,7 +115,7 @@ def fetch_tiles(
     max_age
         Fetch those tiles anew that are older than this, days.
     tile_list_file
-        Only tiles whose cache file's name stands in this text file, one a line.
+        Only tiles whose cache file's name stands in this text file, or one of several, one a line.
     workers
         Tiles fetched at once.
     service
@@ -137,7 +136,8 @@ def fetch_tiles(
         A row a tile, sorted by x and y: x, y, zoom (int64), path (str; the tile's file, null where
         there is none), status (str: "cached", "fetched", "failed", with `dry_run` "missing", or
         "skipped" for tiles that `tile_list_file` leaves out), error (str, null when fine), and the tile's outline as
-        geometry, EPSG:4326. A tile whose refresh failed keeps its old file, and has both.
+        geometry, EPSG:4326. A tile whose refresh failed keeps its old file, and has both. Names in `tile_list_file`
+        that are no tiles of the region are in `attrs["not_tiles"]`.
 
     Raises
     ------
@@ -163,10 +163,10 @@ def fetch_tiles(
         raise InputError(f"{workers} workers fetch nothing", hint="use `workers=1` or more")
     cache = default_tile_cache() if tile_cache is None else Path(tile_cache).expanduser()
     tiles = region_tiles(region)
-    wanted = _listed(tiles, region, tile_list_file, computed=computed)
+    wanted, not_tiles = _listed(tiles, region, tile_list_file, computed=computed)
     work = plan(wanted, cache, computed=computed, overwrite=overwrite, max_age=max_age, damaged=damaged)
     if dry_run:
-        return _frame(tiles, work, {}, None, computed=computed)
+        return _frame(tiles, work, {}, None, computed=computed, not_tiles=not_tiles)
     errors: dict[Tile, str] = {}
     if work.missing:
         service, token = _with_token(service, work)
@@ -188,7 +188,7 @@ def fetch_tiles(
         len(work.missing) - len(errors),
         len(errors),
     )
-    return _frame(tiles, work, errors, cache, computed=computed)
+    return _frame(tiles, work, errors, cache, computed=computed, not_tiles=not_tiles)
 
 
 def plan_tiles(
@@ -198,7 +198,7 @@ def plan_tiles(
     computed: bool = False,
     overwrite: bool = False,
     max_age: float | None = None,
-    tile_list_file: str | os.PathLike[str] | None = None,
+    tile_list_file: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
     service: Service | None = None,
 ) -> Plan:
     """
@@ -224,7 +224,7 @@ def plan_tiles(
     from mlygeo.providers.mapillary.service import TOKENS, Service
 
     cache = default_tile_cache() if tile_cache is None else Path(tile_cache).expanduser()
-    wanted = _listed(region_tiles(region), region, tile_list_file, computed=computed)
+    wanted, _ = _listed(region_tiles(region), region, tile_list_file, computed=computed)
     work = plan(wanted, cache, computed=computed, overwrite=overwrite, max_age=max_age)
     service = Service(token=TOKENS.find()) if service is None else service
     quota = TileQuota(service.token or "", pace=service.pace, limit=service.tiles_a_day, folder=service.state_dir)
@@ -235,15 +235,23 @@ def plan_tiles(
 
 
 def _listed(
-    tiles: list[Tile], region: Region, tile_list_file: str | os.PathLike[str] | None, *, computed: bool
-) -> list[Tile]:
+    tiles: list[Tile],
+    region: Region,
+    tile_list_file: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None,
+    *,
+    computed: bool,
+) -> tuple[list[Tile], list[str]]:
+    """Return the tiles of a region that are listed, and the names in the lists that are none of the region's."""
     if tile_list_file is None:
-        return tiles
-    listed = read_tile_list(tile_list_file)
-    wanted = [tile for tile in tiles if tile_name(tile, computed=computed) in listed]
+        return tiles, []
+    files = places.several(tile_list_file)
+    listed = set().union(*map(read_tile_list, files))
+    named = {tile_name(tile, computed=computed): tile for tile in tiles}
+    wanted = [tile for name, tile in named.items() if name in listed]
     if not wanted:
-        raise InputError(f"none of the {len(tiles):,} tiles of {region.name} stands in {tile_list_file}")
-    return wanted
+        shown = " and ".join(map(str, files))
+        raise InputError(f"none of the {len(tiles):,} tiles of {region.name} stands in {shown}")
+    return wanted, sorted(listed - named.keys())
 
 
 def _with_token(service: Service | None, work: Plan) -> tuple[Service, str]:
@@ -262,7 +270,13 @@ def _with_token(service: Service | None, work: Plan) -> tuple[Service, str]:
 
 
 def _frame(
-    tiles: list[Tile], work: Plan, errors: dict[Tile, str], cache: Path | None, *, computed: bool
+    tiles: list[Tile],
+    work: Plan,
+    errors: dict[Tile, str],
+    cache: Path | None,
+    *,
+    computed: bool,
+    not_tiles: list[str],
 ) -> gpd.GeoDataFrame:
     """Return the tiles frame; without a cache the missing tiles have not been fetched into it."""
     import geopandas as gpd
@@ -292,7 +306,10 @@ def _frame(
         "status": pd.Series([status[tile] for tile in tiles], dtype="str"),
         "error": pd.Series([errors.get(tile) for tile in tiles], dtype="str"),
     }
-    return gpd.GeoDataFrame(columns, geometry=tile_boxes(addresses, ZOOM), crs="EPSG:4326")
+    frame = gpd.GeoDataFrame(columns, geometry=tile_boxes(addresses, ZOOM), crs="EPSG:4326")
+    if not_tiles:
+        frame.attrs["not_tiles"] = not_tiles
+    return frame
 
 
 class TileRun:
@@ -337,6 +354,8 @@ class TileRun:
                 self._stop.set()
                 results.close()
                 late = pool.leave(SECONDS_TO_STOP)
+                if any(result is None for _, result in late):
+                    keep(KEPT)
                 self._over.set()
         if fatal is None:
             return errors
@@ -359,6 +378,7 @@ class TileRun:
             bar.advance()
             if error is None:
                 self._fetched += 1
+                keep(KEPT)
                 failures = unreachable = 0
                 continue
             errors[tile] = str(error)
@@ -409,10 +429,4 @@ def _prepare(cache: Path) -> None:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"tile cache {cache}: {error.strerror}", hint="name another folder") from error
-    for leftover in cache.glob(".mly1_*.mvt.*.part"):
-        # Another run may clear the same leftovers; whoever is second finds nothing to do.
-        with suppress(OSError):
-            if time.time() - leftover.lstat().st_mtime > LEFTOVER_AGE_S:
-                for tile in leftover.glob("mly1_*.mvt"):
-                    tile.unlink()
-                leftover.rmdir()  # with anything else in it, it is not ours, and stays
+    clear_leftovers(cache)

@@ -51,6 +51,10 @@ SLOWEST, SHORTEST_TIMEOUT_S = 50_000, 60.0
 """Bytes a second on which the time-out of an answer is reckoned, and the shortest time-out."""
 
 LONGEST_ANSWER = 1 << 20
+"""Bytes of an answer; real ones have some hundred."""
+
+LONGEST_NAME = 4_096
+"""Characters of a handle, or of the number of an upload."""
 
 
 def session_key(md5: str, ending: str) -> str:
@@ -157,28 +161,32 @@ class Uploads(Client):
         """
         size = len(source) if isinstance(source, bytes) else _size(source)
         url = f"{self._service.endpoints.upload}/{key}"
-        most = [-1]
-        grew = [False]
+        most = start_of_count = -1
+        grew = False
 
         def once() -> str | Trouble:
-            grew[0] = False
+            nonlocal most, start_of_count, grew
+            grew = False
             start = self._ask_once("GET", url, what=what, read=_offset)
             if isinstance(start, Trouble):
                 return start
             if start > size:
                 message = f"{what}: the service has {start:,} bytes of it, and it has {size:,}"
                 return Trouble(ServiceError(message), "stop")
-            grew[0] = start > most[0] >= 0
-            most[0] = max(most[0], start)
+            # A service that claims a byte more at each try would otherwise be asked for ever.
+            grew = most >= 0 and start - start_of_count >= max(PIECE, size >> 10)
+            start_of_count = start if most < 0 or grew else start_of_count
+            most = max(most, start)
             if came is not None:
                 came(start)
             return self._ask_once(
                 "POST", url, what=what, read=_handle, headers={"Offset": str(start), "X-Entity-Name": key},
                 body=_pieces(source, start, stop=self._stop, came=came),
                 read_timeout=max(SHORTEST_TIMEOUT_S, (size - start) / SLOWEST),
+                sending_s=2 * (size - start) / SLOWEST,
             )  # fmt: skip
 
-        return self._persist(once, what=what, grew=lambda: grew[0])
+        return self._persist(once, what=what, grew=lambda: grew)
 
     def send_file(
         self,
@@ -259,10 +267,6 @@ class Uploads(Client):
             lambda: self._ask_once("POST", url, what=what, read=read, headers=headers, body=body), what=what
         )
 
-    def _held_for(self, asked: float | None) -> float:
-        """Return how long all uploads wait; where this service tells, it means it, be it a moment."""
-        return self._service.retry.rate_wait if asked is None else asked
-
     def _ask_once(
         self,
         method: Literal["GET", "POST"],
@@ -273,11 +277,15 @@ class Uploads(Client):
         headers: Mapping[str, str] | None = None,
         body: bytes | Iterator[bytes] | None = None,
         read_timeout: float = SHORTEST_TIMEOUT_S,
+        sending_s: float = 0.0,
     ) -> Answer | Trouble:
         headers = {**self._authorization(url), **(headers or {})}
         # While bytes go out, the first of these is what holds for each piece.
         timeout = (max(self._service.connect_timeout, SHORTEST_TIMEOUT_S if body else 0), read_timeout)
-        came = self._ask(method, url, what=what, headers=headers, longest=LONGEST_ANSWER, body=body, timeout=timeout)
+        came = self._ask(
+            method, url, what=what, headers=headers, longest=LONGEST_ANSWER, body=body, timeout=timeout,
+            sending_s=sending_s,
+        )  # fmt: skip
         if isinstance(came, Trouble):
             return came
         status, sent, content = came
@@ -335,13 +343,13 @@ def _offset(answer: dict[str, Any]) -> int:
 
 def _handle(answer: dict[str, Any]) -> str:
     handle = answer.get("h")
-    if not isinstance(handle, str) or not handle:
+    if not isinstance(handle, str) or not handle or len(handle) > LONGEST_NAME:
         raise FormatError("the answer has no handle of the file")
     return handle
 
 
 def _cluster(answer: dict[str, Any]) -> str:
     cluster = answer.get("cluster_id")
-    if isinstance(cluster, bool) or not isinstance(cluster, str | int) or cluster == "":
+    if isinstance(cluster, bool) or not isinstance(cluster, str | int) or not 0 < len(str(cluster)) <= LONGEST_NAME:
         raise FormatError("the answer has no number of the upload")
     return str(cluster)

@@ -367,16 +367,17 @@ class TestCache:
         assert {path: path.read_bytes() for path in tmp_path.glob("*.mvt")} == before
 
     def test_leftovers_of_killed_runs_are_cleared_once_old(self, imagery, small, tmp_path, service_of):
-        tile, new = "mly1_public_1_1_14.mvt", ".mly1_public_1_1_14.mvt.new.part"
-        of_the_user = (".holiday.part", ".mly1_public_2_2_14.mvt.mine.part")
+        tile, new = "mly1_public_1_1_14.mvt", ".mly1_public_1_1_14.mvt.new_abcd.part"
+        of_the_user = (".holiday.part", ".mly1_public_2_2_14.mvt.mine_abc.part")
         for name, inside, age in (
-            (".mly1_public_1_1_14.mvt.old.part", tile, 7200),
+            (".mly1_public_1_1_14.mvt.old_abcd.part", tile, 7200),
             (new, tile, 60),
             *((name, "photo.jpg", 7200) for name in of_the_user),
         ):
             (tmp_path / name).mkdir()
             (tmp_path / name / inside).write_text("half")
-            os.utime(tmp_path / name, (time.time() - age,) * 2)
+            for path in (tmp_path / name / inside, tmp_path / name):
+                os.utime(path, (time.time() - age,) * 2)
         with serve(imagery) as server:
             fetch_tiles(small, tile_cache=tmp_path, service=service_of(server))
         assert sorted(path.name for path in tmp_path.glob(".*")) == sorted([new, *of_the_user])

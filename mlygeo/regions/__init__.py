@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import NetworkError, RegionError
+from mlygeo.progress import working
 from mlygeo.spatial import boxes
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def as_region(value: Any) -> Region:
     """
     if isinstance(value, Region):
         return value
-    if isinstance(value, Configured):
+    if isinstance(value, Configured) and value.region is not None:
         return value.region
     if isinstance(value, str) and len(value.split(",")) == 4 and not Path(value).exists():
         return Region.from_bbox(*boxes.parse(value))
@@ -248,9 +249,9 @@ def settle(value: Any) -> tuple[Region | None, Config | None]:
 
 @dataclass(frozen=True)
 class Configured:
-    """A region, and the configuration that it came from or goes with."""
+    """A region, and the configuration that it came from or goes with; a configuration may name none."""
 
-    region: Region
+    region: Region | None
     config: Config
 
 
@@ -438,6 +439,7 @@ def _of_file(path: str | os.PathLike[str], name: str) -> BaseGeometry:
     return shapely.union_all(shapely.make_valid(np.asarray(polygons)))
 
 
+@working("looking the place up")
 def _of_place(name: str) -> BaseGeometry:
     """Return the outline of a place; see `mlygeo.regions.Region.from_place`."""
     import osmnx

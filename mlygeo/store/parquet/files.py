@@ -1,0 +1,217 @@
+"""A GeoParquet file: opened once, read by row groups and columns; whatever is damaged is our error."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mlygeo.errors import FileError, FormatError
+from mlygeo.store.parquet import encodings, metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+    from typing import TypeVar
+
+    from mlygeo.arrays import Floats
+
+    Result = TypeVar("Result")
+
+MOST_EXPANDED = 1_000
+"""Times its size that a file may expand to. Real files reach some ten, and ids in order some hundred."""
+
+MUCH_BYTES = 400 * 2**20
+"""What a file may expand to without being asked how small it was."""
+
+ROUNDED = 2.0**-23
+"""Share by which a side of a box may be off where it was rounded to float32."""
+
+
+class GeoFile:
+    """
+    A GeoParquet file.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Attributes
+    ----------
+    path
+        The file.
+    file
+        Arrow's reader.
+    geometry
+        Its geometry columns by name, the primary one first.
+    primary
+        The primary geometry column.
+    pandas
+        The metadata of pandas; empty where another program wrote the file.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read.
+    FormatError
+        If it is no GeoParquet, or a damaged one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise FileError(f"{path} does not exist")
+        self.path = path
+        # Opened once: another file may be moved to the path meanwhile.
+        self._bytes = reading(path, lambda: pa.OSFile(str(path)))
+        self.file = reading(path, lambda: _opened(self._bytes))
+        self._local = threading.local()
+        self._local.file = self.file
+        # Another reader's names may be text that is no UTF-8.
+        self.geometry = {
+            column.name: column for column in reading(path, lambda: metadata.geometry_columns(self.file, path))
+        }
+        self.primary = next(iter(self.geometry.values()))
+        self.pandas: dict[str, Any] = metadata.pandas_metadata(self.file, path)
+        _check_size(self.file, self._bytes.size(), path)
+        names = self.file.schema_arrow.names
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise FormatError(f"{path.name} has several columns called {', '.join(map(repr, twice))}")
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return int(self.file.metadata.num_rows)
+
+    @property
+    def groups(self) -> list[int]:
+        """Numbers of rows of the row groups."""
+        return [self.file.metadata.row_group(group).num_rows for group in range(self.file.num_row_groups)]
+
+    @cached_property
+    def leaves(self) -> dict[str, int]:
+        """Numbers of the columns that Parquet stores, by their path, such as `bbox.xmin`."""
+        return {self.file.schema.column(number).path: number for number in range(len(self.file.schema))}
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """Names of attributes and geometry, in the file's order: all but boxes of rows and the index of pandas."""
+        boxes = {column.covering for column in self.geometry.values()} | {self._box_of_other_writers}
+        index = {name for name in self.pandas.get("index_columns") or [] if isinstance(name, str)}
+        hidden = boxes | {name for name in index if name.startswith("__index_level_")}
+        return [name for name in self.file.schema_arrow.names if name not in hidden]
+
+    @property
+    def attributes(self) -> list[str]:
+        """Names of the columns that are not geometry."""
+        return [name for name in self.columns if name not in self.geometry]
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The frame's `attrs` when it was written."""
+        return dict(self.pandas.get("attributes") or {})
+
+    def described(self, name: str) -> dict[str, Any]:
+        """Return what pandas wrote of a column; empty where it wrote nothing."""
+        found: list[dict[str, Any]] = self.pandas.get("columns") or []
+        return next((each for each in found if name == each.get("field_name", each.get("name"))), {})
+
+    def read(self, groups: Sequence[int], columns: Sequence[str], *, use_threads: bool = True) -> pa.Table:
+        """Return columns of row groups; text is checked, since what is no UTF-8 fails much later."""
+        # One reader for each thread: Arrow does not promise that threads may share one.
+        if not hasattr(self._local, "file"):
+            self._local.file = reading(self.path, lambda: pq.ParquetFile(self._bytes, metadata=self.file.metadata))
+        file: pq.ParquetFile = self._local.file
+        whole = reading(
+            self.path, lambda: file.read_row_groups(list(groups), columns=list(columns), use_threads=use_threads)
+        )
+        # Arrow takes a name with a dot for one in a struct, too.
+        table = whole.select(list(columns))
+        for name in columns:
+            if _has_text(table.schema.field(name).type):
+                try:
+                    table[name].validate(full=True)
+                except pa.ArrowException as error:
+                    raise FormatError(f"the column {name!r} of {self.path.name} is damaged: {error}") from error
+        return table
+
+    @cached_property
+    def _box_of_other_writers(self) -> str | None:
+        """
+        The box of each row that the metadata do not name, such as DuckDB's.
+
+        It is one if it is a struct of the four sides called `bbox` or `NAME_bbox`, and in every row the box of
+        the geometry. Nothing is lost without it, since the geometry says the same.
+        """
+        if self.primary.covering is not None or not len(self):
+            return None
+        schema = self.file.schema_arrow
+        for name in ("bbox", f"{self.primary.name}_bbox"):
+            if name not in schema.names or name in self.geometry:
+                continue
+            kind = schema.field(name).type
+            if metadata.box_fields(kind) and {field.name for field in kind} == {*metadata.SIDES}:
+                whole = all(self._are_boxes(group, name) for group in range(self.file.num_row_groups))
+                return name if whole else None
+        return None
+
+    def _are_boxes(self, group: int, name: str) -> bool:
+        import shapely
+
+        table = self.read([group], [name, self.primary.name])
+        stated = box_sides(table[name])
+        own = shapely.bounds(encodings.shapes(table[self.primary.name], self.primary.encoding, self.path)).T
+        off = np.abs(own) * (2 * ROUNDED) + 1e-30
+        return bool(((np.abs(stated - own) <= off) | (np.isnan(stated) & np.isnan(own))).all())
+
+
+def box_sides(values: pa.ChunkedArray) -> Floats:
+    """Return the boxes in a struct column, shape (4, n), in the order of `metadata.SIDES`; NaN where there is none."""
+    import pyarrow.compute as pc
+
+    sides = [pc.struct_field(values, side).to_numpy().astype(np.float64) for side in metadata.SIDES]
+    return np.stack(sides)
+
+
+def reading(path: Path, action: Callable[[], Result]) -> Result:
+    """Return the result of an action on a file; Arrow's errors become ours."""
+    try:
+        return action()
+    except FormatError:
+        raise
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise FormatError(f"{path.name} is no Parquet file, or a damaged one: {reason}") from error
+    except (pa.ArrowException, OSError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise FileError(f"{path.name} cannot be read: {reason}") from error
+
+
+def _opened(source: pa.NativeFile) -> pq.ParquetFile:
+    file = pq.ParquetFile(source)
+    _ = file.schema_arrow.names
+    return file
+
+
+def _check_size(file: pq.ParquetFile, size: int, path: Path) -> None:
+    """Raise where a small file would fill the memory."""
+    rows = file.metadata.num_rows
+    groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
+    if rows < 0 or any(group.num_rows < 0 for group in groups) or rows != sum(group.num_rows for group in groups):
+        raise FormatError(f"{path.name} is a damaged Parquet file: its numbers of rows do not add up")
+    expanded = max(sum(max(group.total_byte_size, 0) for group in groups), 8 * rows * max(file.metadata.num_columns, 1))
+    if expanded > max(MUCH_BYTES, MOST_EXPANDED * size):
+        raise FormatError(
+            f"{path.name} has {size:,} bytes and would expand to {expanded:,}: it is damaged or made to fill the memory"
+        )
+
+
+def _has_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _has_text(kind.value_type)
+    return any(_has_text(kind.field(number).type) for number in range(kind.num_fields)) or bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )

@@ -1,0 +1,191 @@
+"""GeoParquet into frames, whole or in parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from mlygeo import frames
+from mlygeo.errors import FrameError
+from mlygeo.store.parquet import attributes, encodings, metadata
+from mlygeo.store.parquet.files import GeoFile, box_sides
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import geopandas as gpd
+    from pyproj import CRS
+
+    from mlygeo.arrays import Flags, Floats, Objects
+
+    Box = tuple[float, float, float, float]
+
+
+def read(path: Path, *, bbox: Box | None = None, columns: Sequence[str] | None = None) -> gpd.GeoDataFrame:
+    """
+    Read a GeoParquet file into a frame.
+
+    Parameters
+    ----------
+    path
+        The file: GeoParquet 1.0 or 1.1, geometry as WKB or in a native encoding, or Parquet with a column of its own
+        types GEOMETRY or GEOGRAPHY.
+    bbox
+        West, south, east, north in degrees (west > east crosses the antimeridian): only rows whose
+        own box, in longitude and latitude, meets it are returned; rows without geometry are not. Only row groups
+        that may have such rows are read, and geometry is made of the rows that are returned.
+    columns
+        Attribute columns to read, further geometry columns among them; None reads all.
+
+    Returns
+    -------
+    frame
+        Rows and columns in the file's order, `attrs` as written. The boxes of rows that readers skip by are not a
+        column, whether the metadata name them or, as in DuckDB's files, not. Dtypes are as pandas noted them; see
+        `mlygeo.store.parquet.attributes.to_pandas` for files of other writers.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read.
+    FormatError
+        If the file is not GeoParquet, or damaged.
+    FrameError
+        If a requested column is missing.
+    """
+    import geopandas as gpd
+    from geopandas.array import GeometryArray
+
+    file = GeoFile(path)
+    names = _wanted(file, columns)
+    if bbox is None:
+        table = file.read(range(file.file.num_row_groups), names)
+        shapes = encodings.shapes(table[file.primary.name], file.primary.encoding, path)
+    else:
+        table, shapes = _in_box(file, names, bbox)
+    found: dict[str, Any] = {}
+    for name in names:
+        if name not in file.geometry:
+            found[name] = attributes.to_pandas(table[name], file.described(name), name, path.name)
+            continue
+        column = file.geometry[name]
+        own = shapes if column is file.primary else encodings.shapes(table[name], column.encoding, path)
+        found[name] = GeometryArray(own, crs=metadata.known_crs(column, path))
+    frame = gpd.GeoDataFrame(found, geometry=file.primary.name)
+    frame.attrs = file.attrs
+    return frame
+
+
+def _wanted(file: GeoFile, columns: Sequence[str] | None) -> list[str]:
+    """Return the columns to read, in the file's order, the primary geometry among them."""
+    if columns is None:
+        return file.columns
+    if missing := [str(column) for column in columns if column not in file.columns]:
+        raise FrameError(f"{file.path.name} has no column {', '.join(missing)} (it has {', '.join(file.columns)})")
+    return [name for name in file.columns if name in columns or name == file.primary.name]
+
+
+def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objects]:
+    """Return the rows that meet a box: their columns without the primary geometry, and that geometry."""
+    crs = metadata.crs_of(file.primary, file.path)
+    lonlat = crs.equals(frames.CRS, ignore_axis_order=True)
+    others = [name for name in names if name != file.primary.name]
+    empty = file.file.schema_arrow.empty_table().select(others)
+    tables, shapes = [empty], [np.empty(0, dtype=object)]
+    for group in range(file.file.num_row_groups):
+        near = _near(file, group, bbox) if lonlat else None
+        if near is not None and not near.any():
+            continue
+        whole = near is None or bool(near.all())
+        geometry = file.read([group], [file.primary.name])
+        if not whole:
+            geometry = geometry.filter(pa.array(near))
+        inside, kept = _meeting(geometry.column(0), file, crs, bbox)
+        if not len(kept):
+            continue
+        shapes.append(kept)
+        if others:
+            chosen = inside
+            if not whole and near is not None:
+                chosen = near.copy()
+                chosen[near] = inside
+            part = file.read([group], others)
+            tables.append(part if chosen.all() else part.filter(pa.array(chosen)))
+    return pa.concat_tables([table.replace_schema_metadata(None) for table in tables]), np.concatenate(shapes)
+
+
+def _near(file: GeoFile, group: int, bbox: Box) -> Flags | None:
+    """
+    Return which rows of a group may meet a box, by the boxes in the file.
+
+    None where all may: they all do by the statistics of the group, or the file has no boxes.
+    """
+    extent = _extent(file, group)
+    if extent is None:
+        return None if file.primary.covering is None else _near_rows(file, group, bbox)
+    if not _wraps(extent) and not encodings.mask_of(extent[:, :1], bbox)[0]:
+        return np.zeros(1, dtype=bool)
+    west, south, east, north = bbox
+    xmin, ymin, xmax, ymax = extent[:, 0]
+    if file.primary.covering is None or (west <= xmin and south <= ymin and xmax <= east and ymax <= north):
+        return None
+    return _near_rows(file, group, bbox)
+
+
+def _near_rows(file: GeoFile, group: int, bbox: Box) -> Flags:
+    sides = box_sides(file.read([group], [str(file.primary.covering)]).column(0))
+    # A box whose west is east of its east crosses the antimeridian, as in RFC 7946.
+    across = sides[0] > sides[2]
+    return np.asarray(encodings.mask_of(sides, bbox) | (across & (sides[3] >= bbox[1]) & (sides[1] <= bbox[3])))
+
+
+def _extent(file: GeoFile, group: int) -> Floats | None:
+    """
+    Return the box around a row group by its statistics, shape (4, 2); None where there are none.
+
+    The first column is the box, the second the other ends: the largest west and south, the smallest east and north.
+    """
+    name = file.primary.covering or file.primary.name
+    if file.primary.covering is None and file.primary.encoding != "point":
+        return _extent_of_type(file, group)
+    sides = metadata.SIDES if file.primary.covering else ("x", "y", "x", "y")
+    where = file.leaves
+    if not all(f"{name}.{side}" in where for side in sides):
+        return None
+    row_group = file.file.metadata.row_group(group)
+    statistics = [row_group.column(where[f"{name}.{side}"]).statistics for side in sides]
+    if any(found is None or not found.has_min_max for found in statistics):
+        return None
+    ends = [(found.min, found.max) if number < 2 else (found.max, found.min) for number, found in enumerate(statistics)]
+    extent = np.array(ends, dtype=np.float64)
+    return extent if np.isfinite(extent).all() else None
+
+
+def _extent_of_type(file: GeoFile, group: int) -> Floats | None:
+    """Return the box of a row group in the statistics of Parquet's own type of geometry, shape (4, 2)."""
+    if file.primary.name not in file.leaves:
+        return None
+    found = file.file.metadata.row_group(group).column(file.leaves[file.primary.name]).geo_statistics
+    if found is None or None in (sides := [getattr(found, side) for side in metadata.SIDES]):
+        return None
+    extent = np.array(sides, dtype=np.float64)
+    return np.stack([extent, extent], axis=1) if np.isfinite(extent).all() else None
+
+
+def _wraps(extent: Floats) -> bool:
+    """Return whether a group must have a box that crosses the antimeridian, whose west is east of its east."""
+    return bool(extent[0, 1] > extent[2, 0] or extent[0, 0] > extent[2, 1])
+
+
+def _meeting(values: pa.ChunkedArray, file: GeoFile, crs: CRS, bbox: Box) -> tuple[Flags, Objects]:
+    """Return which geometries meet a box, and those that do; points become objects only then."""
+    if (plain := encodings.plain_points(values)) is not None:
+        lon, lat = encodings.to_lonlat(*plain, crs, file.path.name)
+        inside = encodings.mask_of(np.array([lon, lat, lon, lat]), bbox)
+        return inside, frames.points(plain[0][inside], plain[1][inside])
+    shapes = encodings.shapes(values, file.primary.encoding, file.path)
+    inside = encodings.mask_of(encodings.lonlat_bounds(shapes, crs, file.path.name), bbox)
+    return inside, shapes[inside]
