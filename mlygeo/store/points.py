@@ -429,6 +429,11 @@ class Conformed:
         """Longitude and latitude, degrees; NaN where there is no point."""
         return self.points.lonlat
 
+    @property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates as they came, and their CRS."""
+        return self.points.native
+
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
         return self._in_dtype(name, self.points.arrow(name))
