@@ -93,7 +93,6 @@ def odd_frames():
         "ids of floats": frame.assign(id=0.5, point_id=0.5),
         "no ids": frame.assign(id=None),
         "columns twice": twice,
-        "geometry twice": pd.concat([frame, frame[["geometry"]]], axis=1),
         "numbers for names": frame.rename(columns={"make": 5}),
         "many levels": pd.DataFrame({("lon", "a"): [9.0], ("lat", "b"): [48.0]}),
         "strange index": frame.set_index(pd.Index(["a"] * len(frame), name="id2")),

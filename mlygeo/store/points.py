@@ -431,7 +431,7 @@ class Conformed:
 
     @property
     def native(self) -> tuple[Floats, Floats, CRS]:
-        """The coordinates as they came, and their CRS."""
+        """The coordinates in the CRS they came in, and that CRS."""
         return self.points.native
 
     def arrow(self, name: str) -> pa.ChunkedArray:

@@ -1,0 +1,127 @@
+"""Paths of files with frames: a layer named behind a colon, and what is no file: folders, patterns, addresses."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from mlygeo.errors import FileError, InputError
+
+FOLDERS = frozenset({".gdb", ".zarr"})
+"""Endings of folders that GDAL reads as one file."""
+
+_URL = re.compile(r"(?:[a-z][a-z0-9+.-]+):/{1,2}\w", re.IGNORECASE)
+
+_PATTERN = re.compile(r"[*?]|\[[^\]]+\]")
+
+
+def parted(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
+    """
+    Return the path of a file, and the layer that is named behind it, as in `streets.gpkg:edges`.
+
+    A file of that whole name is meant first. The colon behind the letter of a drive names no layer.
+
+    Parameters
+    ----------
+    path
+        As a user gave it.
+    """
+    text = os.fspath(path)
+    whole = Path(text).expanduser()
+    if ":" not in text or _exists(whole) or is_url(text):
+        return whole, None
+    for colon in re.finditer(":", text):
+        file, layer = Path(text[: colon.start()]).expanduser(), text[colon.end() :]
+        if layer and _exists(file) and not (file.is_dir() and file.suffix.lower() not in FOLDERS):
+            return file, layer
+    # Where there is no such file, it is the file that is missing, and not one with a colon in its name.
+    known = re.fullmatch(
+        r"(.+\.(?:gpkg|sqlite|gdb|geojson|json|fgb|gpx|kml|shp|parquet)):([^:/\\]+)", text, re.IGNORECASE
+    )
+    return (whole, None) if known is None else (Path(known[1]).expanduser(), known[2])
+
+
+def is_url(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path is an address of the web; the letter of a drive is none."""
+    return _URL.match(os.fspath(path)) is not None
+
+
+def must_be_local(path: str | os.PathLike[str], what: str) -> None:
+    """
+    Raise unless a path may be that of a file.
+
+    Parameters
+    ----------
+    path
+        As a user gave it.
+    what
+        What it should be, for messages.
+
+    Raises
+    ------
+    InputError
+        If it is not a path at all.
+    FileError
+        If it is an address of the web.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"{what} is not a path but {type(path).__name__}: {str(path)[:60]}")
+    text = os.fspath(path)
+    if not isinstance(text, str):
+        raise InputError(f"{what} is bytes, and a path is text")
+    if not text.strip():
+        raise InputError(f"{what} is empty")
+    if "\0" in text:
+        raise InputError(f"{what} has a zero byte in it")
+    if is_url(text):
+        # A path has swallowed one of two slashes.
+        address = re.sub(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/(?=[^/])", r"\1://", text)
+        raise FileError(
+            f"{address} is an address of the web, and frames are read from files", hint="download the file first"
+        )
+
+
+def has_pattern(name: str) -> bool:
+    """Return whether a name is a pattern of names."""
+    return _PATTERN.search(name) is not None
+
+
+def must_exist(path: Path) -> None:
+    """
+    Raise unless there is a file at a path.
+
+    Parameters
+    ----------
+    path
+        The path.
+
+    Raises
+    ------
+    FileError
+        If there is none, or a folder; it says what to do with a pattern or a folder.
+    """
+    if not _exists(path):
+        if has_pattern(path.name) and path.parent.is_dir():
+            found = sorted(path.parent.glob(path.name))
+            raise FileError(
+                f"{path} is a pattern, and names {len(found):,} {'file' if len(found) == 1 else 'files'}",
+                hint="give the files themselves, several as a list",
+            )
+        raise FileError(f"{path} does not exist")
+    if path.is_dir() and path.suffix.lower() not in FOLDERS:
+        inside = sorted(each.name for each in path.iterdir() if each.suffix.lower() in _READABLE)
+        named = f" (it has {', '.join(inside[:3])}{', …' if len(inside) > 3 else ''})" if inside else ""
+        raise FileError(f"{path} is a folder, not a file{named}", hint="name a file in it, or several as a list")
+
+
+_READABLE = frozenset(
+    {".parquet", ".geoparquet", ".pq", ".gpkg", ".geojson", ".geojsonl", ".fgb", ".csv", ".tsv", ".sqlite", ".shp"}
+)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no file system has
+        return False
