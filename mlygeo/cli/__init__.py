@@ -32,7 +32,7 @@ import mlygeo
 from mlygeo import progress
 from mlygeo.cli import mapillary_tools, old_tools
 from mlygeo.cli.verbs import VERBS, Verb
-from mlygeo.errors import InputError, MlygeoError
+from mlygeo.errors import InputError, MlygeoError, RegionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -308,6 +308,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     """Run a verb: parse, call one function, write what it returns."""
     from mlygeo.pipelines.job import body_of, check_output
 
+    given = {name: None if value == () else value for name, value in given.items()}
     output, as_json, quiet = given.pop("output", None), given.pop("as_json"), given.pop("quiet")
     ids_only = given.pop("ids_only", False)
     parameters = click.get_current_context().command.params
@@ -415,6 +416,7 @@ def _then_sorted(job: Job[Any], given: dict[str, Any], afterwards: dict[str, Any
 def _configure(verb: Verb, given: dict[str, Any], *, quiet: bool) -> None:
     """Put the region that the options name among those of the function, with the configuration named or found."""
     from mlygeo import config
+    from mlygeo.pipelines.inputs import NO_REGION
 
     named = {name: given.pop(name) for name in REGION_NAMES if name in given}
     no_config, path = named.pop("no_config"), named.pop("config", None)
@@ -431,6 +433,9 @@ def _configure(verb: Verb, given: dict[str, Any], *, quiet: bool) -> None:
         _say(in_flags(text, click.get_current_context().command.params), quiet=quiet)
     if verb.takes_region:
         given["region"] = _region(named, settings, is_named=path is not None)
+        needed = inspect.signature(getattr(mlygeo, verb.function)).parameters["region"].default
+        if given["region"] is None and needed is inspect.Parameter.empty:
+            raise RegionError("no region", hint=NO_REGION)
     elif settings is not None and given.get("token") is None and given.get("token_file") is None:
         given["token_file"] = settings.token_file
 

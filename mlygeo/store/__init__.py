@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
 from mlygeo import dtypes, frames
 from mlygeo.errors import FileError, FormatError, FrameError
-from mlygeo.progress import working
+from mlygeo.progress import counted, working
 from mlygeo.store import gdal, postgis, text
-from mlygeo.store.atomic import atomic, file_error, write_text
+from mlygeo.store.atomic import atomic, file_error, remove, write_text
 from mlygeo.store.text import LAT_NAMES, LON_NAMES, WKT_NAMES
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ __all__ = [
     "file_error",
     "has_layers",
     "read_frame",
+    "remove",
     "write_frame",
     "write_text",
 ]
@@ -144,7 +145,7 @@ def read_frame(
     else:
         path = Path(path).expanduser()
         found, name = _read_file(path, bbox, columns, layer), path.name
-    log.info("read %s rows from %s", f"{len(found):,}", name)
+    log.info("read %s from %s", counted(len(found), "row"), name)
     if schema is None:
         return _with_whole_ids(found)
     try:
@@ -203,7 +204,7 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     check_writable(path)
     with atomic(path) as temporary:
         FORMATS[path.suffix.lower()]().write(frame, temporary)
-    log.info("wrote %s rows to %s", f"{len(frame):,}", path.name)
+    log.info("wrote %s to %s", counted(len(frame), "row"), path.name)
     return path
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from mercantile import Tile
 
 from mlygeo.errors import FileError, InputError, RegionError
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     import os
@@ -36,8 +37,8 @@ log = logging.getLogger("mlygeo.service")
 ZOOM = 14
 """The one zoom at which tiles hold images."""
 
-MOST_TILES = 2_000_000
-"""Tiles of one run: forty days at the service's daily limit. More is a slip, or a bulk extract."""
+MOST_TILES = 750_000
+"""Tiles of one run: fifteen days at the service's daily limit, and half a gigabyte of memory. More is a slip."""
 
 EDGE = 85.0511287798066
 """Latitude where the map projection of vector tiles ends, degrees: atan(sinh(π))."""
@@ -82,7 +83,7 @@ def region_tiles(region: Region) -> list[Tile]:
     Raises
     ------
     RegionError
-        If the whole region lies beyond 85.0511°, or has more tiles than two million.
+        If the whole region lies beyond 85.0511°, or has more tiles than 750,000.
     """
     import shapely
 
@@ -110,7 +111,7 @@ def region_tiles(region: Region) -> list[Tile]:
         border = border[~whole]
         least = len(border) + sum(len(tiles) * 4**parted for parted, tiles in inside)
         if least > MOST_TILES:
-            raise RegionError(f"{region.name} has at least {least:,} tiles", hint="take it in smaller parts")
+            raise RegionError(f"{region.name} has at least {counted(least, 'tile')}", hint="take it in smaller parts")
     tiles = np.concatenate([border, *(_parts(tiles, parted) for parted, tiles in inside if len(tiles))])
     if not len(tiles):
         raise RegionError(f"{region.name} is too small to lie in a tile")
@@ -230,11 +231,10 @@ class Plan:
     days: int = 0
 
     def __str__(self) -> str:
-        text = (
-            f"{len(self.tiles):,} tiles, {len(self.tiles) - len(self.missing):,} cached, {len(self.missing):,} to fetch"
-        )
+        cached = len(self.tiles) - len(self.missing)
+        text = f"{counted(len(self.tiles), 'tile')}, {cached:,} cached, {len(self.missing):,} to fetch"
         if self.days > 1:
-            return f"{text} (over {self.days} days, for the service's daily limit)"
+            return f"{text} (over {counted(self.days, 'day')}, for the service's daily limit)"
         if self.seconds >= 60:
             return f"{text} (about {math.ceil(self.seconds / 60):,} min)"
         return text
