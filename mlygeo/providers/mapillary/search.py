@@ -68,11 +68,11 @@ STALE_PAGES = 3
 """Pages one after another without a new image, after which a search's end is given up."""
 
 MOST_PAGES = 5_000
-"""Pages of a search without a box, after which it is cut off: five million images."""
+"""Pages of a search beyond four a box, after which it is cut off: five million images."""
 
-PAGES_AT_LEAST, IMAGES_A_REQUEST = 1_000, 10
+PAGES_AT_LEAST, IMAGES_A_PAGE = 1_000, 25
 """
-Requests that any search may make beyond one a box, and new images for each further one: a service that
+Pages that any search may ask for beyond four a box, and new images for each further one: a service that
 always names one more page, or says of every box that it holds too much, would be asked for ever.
 """
 
@@ -233,6 +233,7 @@ class Search:
         self._cells = [] if self._region is None else cells(self._region)
         self._ids: set[int] = set()
         self._refused = 0
+        self._pages = 0
         self.requests = 0
         self.truncated: list[Bounds] = []
         self.failed: dict[Bounds, str] = {}
@@ -362,7 +363,7 @@ class Search:
                 if self._max_pages is not None and self.requests >= self._max_pages:
                     self.cut_off = f"stopped after {self.requests} pages, as asked; there are more"
                     break
-                if self.requests >= MOST_PAGES or not self._may_go_on():
+                if not self._may_go_on():
                     self.cut_off = (
                         f"stopped after {counted(self.requests, 'page')} with {counted(len(self._ids), 'image')}, since"
                         " the service names ever more; search by box or time"
@@ -373,7 +374,8 @@ class Search:
 
     def _may_go_on(self) -> bool:
         """Return whether the images found so far are worth the requests made for them."""
-        return self.requests < PAGES_AT_LEAST + 4 * len(self._cells) + len(self._ids) // IMAGES_A_REQUEST
+        most = min(MOST_PAGES, PAGES_AT_LEAST + len(self._ids) // IMAGES_A_PAGE)
+        return self._pages < most + 4 * len(self._cells)
 
     def _break_off(self, error: ServiceError) -> None:
         """End a search of pages at an error; earlier pages stay, and the search is marked as cut off."""
@@ -390,6 +392,7 @@ class Search:
             full = len(records) >= limit or len(records) in LIMITS_SEEN
             return Found(records, full, _cursor(record))
 
+        self._pages += 1
         page = {"limit": str(limit), **({} if after is None else {"after": after})}
         return self._get({**query, "fields": "", **page}, self._fields, what=what, read=read)
 
