@@ -40,7 +40,8 @@ class MlygeoError(Exception):
     exit_status = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
+        # What a message quotes, such as a path or a parser's words, may be of several lines.
+        super().__init__(" ".join(line.strip() for line in message.splitlines() if line.strip()))
         self.hint = hint
 
 

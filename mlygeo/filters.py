@@ -44,9 +44,9 @@ def conditions_of(
     if "since" in given and "until" in given and given["since"] >= given["until"]:
         raise InputError(f"`{start}={since}` is not before `{end}={until}`")
     if creator is not None:
-        given["creator"] = _listed(creator)
+        given["creator"] = _listed(creator, "creator")
     if organization is not None:
-        given["organization"] = _listed(organization)
+        given["organization"] = _listed(organization, "organization")
         if not all(isinstance(value, int) for value in given["organization"]):
             raise InputError("`organization` takes ids (whole numbers)")
     if min_quality is not None:
@@ -104,6 +104,8 @@ def conditions_mask(columns: Mapping[str, pd.Series], conditions: Mapping[str, A
     return met
 
 
-def _listed(value: int | str | Iterable[int | str]) -> list[int | str]:
+def _listed(value: int | str | Iterable[int | str], option: str) -> list[int | str]:
     values = [value] if isinstance(value, int | str) else list(value)
+    if not values or not all(str(item).strip() for item in values):
+        raise InputError(f"`{option}` is empty", hint="leave it out to take all")
     return [int(item) if str(item).strip().isdigit() else str(item).strip() for item in values]

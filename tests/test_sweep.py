@@ -165,6 +165,7 @@ def right_values(folder, service):
         "geotag": {"images": photos_frame(), "track": track_frame()},
         "geotag_photos": {"images": photos_frame()},
         "info": {},
+        "init": {"path": folder / "mlygeo.toml", "bbox": "9.16,48.77,9.18,48.78"},
         "inspect": {"ids": images_frame()["id"].tolist()[:2], "service": service},
         "interpolate": {"import_path": photos, "data": "missing_gps", **quiet},
         "interpolate_directions": {"images": mlygeo.cut_sequences(photos_frame())},

@@ -8,10 +8,10 @@ import os
 from collections import ChainMap
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar
 
 from mlygeo.errors import FileError, FormatError
-from mlygeo.progress import running
+from mlygeo.progress import Progress, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
-    from mlygeo.progress import Progress
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -113,7 +112,8 @@ def _public(body: Callable[P, Job[T]], described: tuple[object, ...]) -> Callabl
 
     @functools.wraps(body)
     def function(*args: P.args, **kwargs: P.kwargs) -> T:
-        with running(cast("Progress | None", kwargs.get("progress"))):
+        shown = kwargs.get("progress")
+        with running(shown if isinstance(shown, Progress) else None):
             return checked(*args, **kwargs).result
 
     function.body = checked  # type: ignore[attr-defined]

@@ -88,6 +88,9 @@ CODES = frozenset({"srid"})
 ENDLESS = ("max_", "cutoff_")
 """How the names of parameters begin for which infinity means "no limit"."""
 
+LONGEST_PATH, LONGEST_NAME = 4096, 255
+"""Bytes of a path, and of a name in it, that file systems take (PATH_MAX and NAME_MAX of Linux)."""
+
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.ASCII | re.IGNORECASE)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _CODE = re.compile(r"\s*(?:EPSG:+)?(\d+)\s*", re.ASCII | re.IGNORECASE)
@@ -364,9 +367,11 @@ def _path(value: Any, name: str) -> Any:
         raise InputError(f"`{name}` takes a path of text, not of bytes", hint="use os.fsdecode")
     _check_text(text, name)
     try:
-        os.fsencode(text)
+        encoded = os.fsencode(text)
     except UnicodeEncodeError as error:
         raise InputError(f"`{name}` has characters that no path has: {text!a:.60}") from error
+    if len(encoded) > LONGEST_PATH or max(map(len, encoded.split(b"/"))) > LONGEST_NAME:
+        raise InputError(f"`{name}` is too long for a path: {text:.40}…")
     return value
 
 

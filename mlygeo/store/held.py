@@ -62,7 +62,8 @@ def as_frame(value: Any, *, name: str, read: Callable[[Any], gpd.GeoDataFrame]) 
         found = _of_shapes(value, name)
     if found is not None:
         return found
-    if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | memoryview | Mapping):
+    is_listed = isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | memoryview | Mapping)
+    if is_listed and getattr(value, "ndim", 1) != 0:
         return _of_several(list(value), name, read)
     raise FrameError(f"{name} is {described(value)}, and no frame", hint=f"give {KINDS}")
 
@@ -552,6 +553,8 @@ def _of_shapes(value: Any, name: str) -> gpd.GeoDataFrame | None:
 
 def _of_geojson(value: Mapping[str, Any], name: str) -> gpd.GeoDataFrame:
     """Return the frame of GeoJSON, as it is read from a file."""
+    import shapely
+
     from mlygeo.store import gdal
 
     kind = value.get("type")
@@ -567,8 +570,9 @@ def _of_geojson(value: Mapping[str, Any], name: str) -> gpd.GeoDataFrame:
         path.write_bytes(text.encode("utf-8", errors="replace"))
         try:
             return gdal.read(path, bbox=None, columns=None)
-        except FormatError as error:
-            raise FrameError(f"{name} is no GeoJSON that can be read: {str(error).replace(path.name, name)}") from error
+        except (FormatError, shapely.errors.GEOSException) as error:
+            said = str(error).replace(path.name, name)
+            raise FrameError(f"{name} is no GeoJSON that can be read: {said}") from error
 
 
 def _listed(value: Mapping[str, Any]) -> dict[str, Any]:

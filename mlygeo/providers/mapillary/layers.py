@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlygeo import frames
-from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.errors import FileError, FormatError, FrameError, InputError
 from mlygeo.formats import mvt_layers, protobuf
 from mlygeo.formats.mvt_layers import EXACT_DOUBLE, FEATURE_LIMIT, ODD, PADDING, odd_value, whole_number
 from mlygeo.progress import counted, counting, working
@@ -687,6 +687,11 @@ def _paths(tiles: Any, *, computed: bool) -> list[Path]:
             raise FileError(f"{path} does not exist")
         return _in_folder(path, "mly1_computed_public" if computed else "mly1_public") if path.is_dir() else [path]
     if hasattr(tiles, "columns"):
+        missing = [name for name in ("status", "path") if name not in tiles.columns]
+        if missing:
+            raise FrameError(
+                f"these tiles have no column {' and no '.join(map(repr, missing))}", hint="see fetch_tiles"
+            )
         return [Path(path) for path in tiles.loc[tiles["status"].isin(["cached", "fetched"]), "path"]]
     return [Path(path) for path in tiles]
 
