@@ -52,13 +52,14 @@ def authenticate(
     service: Service | None = None,
 ) -> Job[pd.DataFrame]:
     """
-    Sign in, so that images can be uploaded.
+    Sign in, with a token of a user, or with email, password and the token of an application.
 
-    With email and password, or with a token from Mapillary's site. What is not given is asked for
-    at a terminal, and only there. The token is kept in the user's configuration folder, in a file
-    that nobody else can read, or in the system's keyring; the password is not kept. Several users
-    can sign in; the last one is meant where none is named. Users of mapillary_tools are known
-    without signing in anew.
+    Images are uploaded as a user who has signed in. The token of an application is the client token of
+    mapillary.com/dashboard/developers; without one, a user's own token from Mapillary's site signs in
+    (`jwt`). What else is not given is asked for at a terminal, and only there. The token is kept in the
+    user's configuration folder, in a file that nobody else can read, or in the system's keyring; the
+    password is not kept. Several users can sign in; the last one is meant where none is named. Users of
+    mapillary_tools are known without signing in anew.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ def authenticate(
         anew without it.
     token
         Token of an application, which a sign-in with a password needs. Better in the environment
-        variable MAPILLARY_CLIENT_TOKEN, or in a file.
+        variable MAPILLARY_CLIENT_TOKEN, or in a file; that of other verbs does, too.
     token_file
         File with the token of an application. Default: as for other verbs.
 
