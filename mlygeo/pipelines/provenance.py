@@ -95,7 +95,8 @@ def _plain(value: Any) -> Any:
 
 def software() -> dict[str, str]:
     """Return the versions of what computes: a part of `mlygeo.info`."""
-    import geopandas
+    from importlib import metadata
+
     import numpy as np
     import pyarrow as pa
     import pyproj
@@ -105,7 +106,7 @@ def software() -> dict[str, str]:
         "mlygeo": version(),
         "Python": platform.python_version(),
         "numpy": np.__version__,
-        "geopandas": geopandas.__version__,
+        "geopandas": metadata.version("geopandas"),
         "pyarrow": pa.__version__,
         "PROJ": pyproj.proj_version_str,
         "GEOS": shapely.geos_version_string,

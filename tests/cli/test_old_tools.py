@@ -397,14 +397,15 @@ def test_the_script_of_2018_that_edits_a_file_signs_in_anew(capsys, photos, tmp_
 
 
 @pytest.mark.parametrize(
-    ("line", "ours"),
+    ("line", "room"),
     [
-        ("mapillary_jpg_download.py --imgid-file a.txt", "download --required-disk-space 100 --imgid-file a.txt"),
-        ("mapillary_jpg_download --required-disk-space 5 a", "download --required-disk-space 5 a"),
-        ("mapillary_jpg_download.py --required_disk_space=5 a", "download --required-disk-space=5 a"),
-        ("mapillary_jpg_download.py -c c.json --tiles_only", "download -c c.json --tiles-only"),
-        ("sequence_downloader.py x", "download --layout time --exif --computed --sequence x"),
+        ("mapillary_jpg_download.py --imgid-file a.txt", "100"),
+        ("mapillary_jpg_download --required-disk-space 5 a", "5"),
+        ("mapillary_jpg_download.py -c c.json --tiles_only", None),
+        ("sequence_downloader.py x", None),
     ],
 )
-def test_only_the_tool_that_left_100_gb_free_still_does(line, ours):
-    assert old_tools.translated(line.split()) == ours.split()
+def test_only_the_tool_that_left_100_gb_free_still_does(line, room):
+    words = old_tools.translated(line.split())
+    named = [words[place + 1] for place, word in enumerate(words) if word == "--required-disk-space"]
+    assert named == ([] if room is None else [room])
