@@ -1,5 +1,6 @@
 from .downloads.ledger import transfers as transfers
 from .frames import filter_images as filter_images
+from .mapillary_downloader import MapillaryDownloader as MapillaryDownloader
 from .pipelines.account import authenticate as authenticate
 from .pipelines.account import edit_config as edit_config
 from .pipelines.chains import process_and_upload as process_and_upload

@@ -274,9 +274,11 @@ class Config:
     token_file
         File with the access token.
     region
-        Polygon file of the region.
+        File of shapes of the region; `file.gpkg:layer` for one of its layers.
     place
         Name of the region, as OpenStreetMap's Nominatim knows it.
+    buffer
+        Metres around the region that belong to it.
     """
 
     path: Path
@@ -286,6 +288,7 @@ class Config:
     token_file: Path | None = None
     region: Path | None = None
     place: str | None = None
+    buffer: float | None = None
 
 
 def load(path: str | os.PathLike[str]) -> Config:
@@ -293,7 +296,7 @@ def load(path: str | os.PathLike[str]) -> Config:
     Read a configuration file.
 
     The keys are those of percept-vsvi-filter (`bounding_box`, `tile_cache_dir`, `seqdir`), and
-    `token_file`, `region` and `place`. Keys that begin with "_" or "$" are notes.
+    `token_file`, `region`, `place` and `buffer`. Keys that begin with "_" or "$" are notes.
 
     Parameters
     ----------
@@ -326,6 +329,7 @@ def load(path: str | os.PathLike[str]) -> Config:
         if (text := _string(values.get(name), name, path)) is not None:
             config[name] = path.parent / Path(text).expanduser()
     config["place"] = _string(values.get("place"), "place", path)
+    config["buffer"] = _metres(values.get("buffer"), "buffer", path)
     config["bounding_box"] = _bounding_box(values.get("bounding_box"), path)
     return Config(path=path, **config)
 
@@ -483,6 +487,14 @@ def _string(value: Any, name: str, path: Path) -> str | None:
         # "C:\temp" in quotes is C:, a tab and "emp".
         raise ConfigError(f"configuration file {path}: {name} is {_shown(value)}, not a name", hint=_BACKSLASHES)
     return value
+
+
+def _metres(value: Any, name: str, path: Path) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+        raise ConfigError(f"configuration file {path}: {name} is {_shown(value)}, expected a number of metres above 0")
+    return float(value)
 
 
 def is_plain(text: str) -> bool:

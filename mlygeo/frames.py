@@ -71,6 +71,7 @@ __all__ = [
     "empty",
     "filter_images",
     "from_arrow",
+    "in_dtypes",
     "lonlat",
     "placed",
     "points",
@@ -192,6 +193,51 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
     others = [name for name in frame.columns if name not in columns and name != "geometry"]
     ordered = [*columns, *others, "geometry"]
     return frame.assign(**columns)[ordered].reset_index(drop=True)
+
+
+def in_dtypes(frame: gpd.GeoDataFrame, *schemas: Schema, name: str) -> gpd.GeoDataFrame:
+    """
+    Return a frame whose columns have the dtypes of schemas, as far as it has them.
+
+    Where there is nothing to change this costs well under a millisecond: no row is looked at.
+
+    Parameters
+    ----------
+    frame
+        The frame; it is not changed.
+    *schemas
+        Schemas that name its columns. A column may be as any of them says; the first that fits is taken.
+    name
+        What messages call it.
+
+    Raises
+    ------
+    FrameError
+        If a column fits none of its dtypes without loss, or stands twice.
+    """
+    changed, problems = {}, []
+    for column in dict.fromkeys(each.name for schema in schemas for each in schema.columns):
+        if column not in frame.columns:
+            continue
+        values = frame[column]
+        if getattr(values, "ndim", 1) != 1:
+            problems.append(f"column '{column}' stands twice")
+            continue
+        wanted = [dtype for schema in schemas if (dtype := schema.dtype(column)) is not None]
+        if str(values.dtype) in wanted:
+            continue
+        failed = ""
+        for dtype in dict.fromkeys(wanted):
+            try:
+                changed[column] = dtypes.cast(values, dtype)
+                break
+            except (ValueError, TypeError, OverflowError) as error:
+                failed = failed or f"column '{column}' does not fit {dtype} ({error})"
+        else:
+            problems.append(failed)
+    if problems:
+        raise FrameError(f"{name}: {'; '.join(problems)}")
+    return frame.assign(**changed) if changed else frame
 
 
 def empty(schema: Schema) -> gpd.GeoDataFrame:

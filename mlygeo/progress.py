@@ -33,6 +33,9 @@ STEP_AFTER_S = 2.0
 LATELY_S = 60.0
 """Seconds over which a rate is taken: what a run found done already says nothing about the rest."""
 
+FORESEEN_S = 30 * 86_400.0
+"""A longer time left says only that nothing moves yet."""
+
 TICK_S = 0.25
 """Seconds between two looks at whether a plain line is due."""
 
@@ -160,8 +163,10 @@ class _Count:
                 parts.append(f"{rates[1] / 1e6:,.1f} MB/s")
             elif self.done and now - since >= 1:
                 parts.append(_rate(rates[0]))
-            if total is not None and rates[0] > 0 and self.done < total:
-                parts.append(f"{_seconds((total - self.done) / rates[0])} left")
+            if total is not None and rates[0] > 0 and self.done < total and now - since >= 1:
+                left = (total - self.done) / rates[0]
+                if left < FORESEEN_S:
+                    parts.append(f"{_seconds(left)} left")
             return ", ".join(parts)
 
     def _amount(self, total: float | None) -> str:
@@ -382,6 +387,11 @@ def _rate(a_second: float) -> str:
 def _megabytes(total: float) -> str:
     """Return the format of megabytes: what is little has decimals enough not to be 0."""
     return ",.0f" if total >= 100 else ",.1f" if total >= 1 else ".3f"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as "1 tile" or "1,298 images"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def for_terminal(*, quiet: bool = False, stream: TextIO | None = None, words: Callable[[str], str] = str) -> Progress:

@@ -32,7 +32,7 @@ import mlygeo
 from mlygeo import progress
 from mlygeo.cli import mapillary_tools, old_tools
 from mlygeo.cli.verbs import VERBS, Verb
-from mlygeo.errors import InputError, MlygeoError
+from mlygeo.errors import InputError, MlygeoError, RegionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,8 +57,15 @@ REGION_OPTIONS = (
     click.Option(["south", "--south"], type=float, metavar="LAT", help="Southern edge."),
     click.Option(["east", "--east"], type=float, metavar="LON", help="Eastern edge."),
     click.Option(["north", "--north"], type=float, metavar="LAT", help="Northern edge."),
-    click.Option(["region_file", "--region"], metavar="FILE", help="Polygon file, any vector format."),
+    click.Option(
+        ["region_file", "--region"],
+        metavar="FILE",
+        help="File of polygons, or with --buffer of lines or points, in any vector format; FILE:LAYER names a layer.",
+    ),
     click.Option(["place", "--place"], metavar="NAME", help='Name of a place, such as "Utrecht, Netherlands".'),
+    click.Option(
+        ["buffer", "--buffer"], type=float, metavar="METRES", help="Metres around the region that belong to it."
+    ),
 )
 
 NO_CONFIG = click.Option(
@@ -223,7 +230,9 @@ def in_flags(text: str, parameters: Sequence[click.Parameter]) -> str:
 def _region_typed(value: str | None) -> str:
     """Return the options that name a region, or that for a box or a file."""
     if value is None:
-        *most, last = (f"{option.opts[0]} {option.metavar}" for option in REGION_OPTIONS if option.name not in SIDES)
+        *most, last = (
+            f"{option.opts[0]} {option.metavar}" for option in REGION_OPTIONS if option.name not in {*SIDES, "buffer"}
+        )
         return f"{', '.join(most)} or {last}"
     if value == "BBOX":
         return "--bbox"
@@ -300,6 +309,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     """Run a verb: parse, call one function, write what it returns."""
     from mlygeo.pipelines.job import body_of, check_output
 
+    given = {name: None if value == () else value for name, value in given.items()}
     output, as_json, quiet = given.pop("output", None), given.pop("as_json"), given.pop("quiet")
     ids_only = given.pop("ids_only", False)
     parameters = click.get_current_context().command.params
@@ -424,6 +434,7 @@ def _then_sorted(job: Job[Any], given: dict[str, Any], afterwards: dict[str, Any
 def _configure(verb: Verb, given: dict[str, Any], *, quiet: bool) -> None:
     """Put the region that the options name among those of the function, with the configuration named or found."""
     from mlygeo import config
+    from mlygeo.pipelines.inputs import NO_REGION
 
     named = {name: given.pop(name) for name in REGION_NAMES if name in given}
     no_config, path = named.pop("no_config"), named.pop("config", None)
@@ -440,6 +451,9 @@ def _configure(verb: Verb, given: dict[str, Any], *, quiet: bool) -> None:
         _say(in_flags(text, click.get_current_context().command.params), quiet=quiet)
     if verb.takes_region:
         given["region"] = _region(named, settings, is_named=path is not None)
+        needed = inspect.signature(getattr(mlygeo, verb.function)).parameters["region"].default
+        if given["region"] is None and needed is inspect.Parameter.empty:
+            raise RegionError("no region", hint=NO_REGION)
     elif settings is not None and given.get("token") is None and given.get("token_file") is None:
         given["token_file"] = settings.token_file
 
@@ -457,7 +471,7 @@ def _region(named: dict[str, Any], settings: Config | None, *, is_named: bool) -
     bbox = boxes.parse(named["bbox"]) if named["bbox"] is not None else None
     sides = {side: named[side] for side in SIDES}
     region = regions.from_parts(
-        config=settings, bbox=bbox, sides=sides, file=named["region_file"], place=named["place"]
+        config=settings, bbox=bbox, sides=sides, file=named["region_file"], place=named["place"], buffer=named["buffer"]
     )
     return region if settings is None else regions.Configured(region, settings)
 

@@ -2,7 +2,9 @@
 The command lines of older tools: words in another order, and other names of verbs and options.
 
 Where only a name differs, `VERBS` and `OPTIONS` have it, and every spelling is accepted beside ours. What
-such a tool always did (a layout, metadata in the files) is added, and can be overridden by giving the option.
+such a tool always did (a layout, metadata in the files, a limit) is added, and can be overridden by giving the
+option: an old name does what its program did, defaults included. What follows from its program is said in its
+function below, and tested with the commands of its README.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlygeo.errors import InputError
+from mlygeo.progress import may_ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +48,12 @@ TRUTHS = frozenset({"true", "false", "1", "0", "yes", "no"})
 FRAMES_OF_2019 = ".mapillary/sampled_video_frames"
 """Where mapillary_tools of 2019 sampled videos to, beside them or in the import path."""
 
-FLAGS = frozenset({"--overwrite", "--quiet", "--verbose", "-v", "--dry-run", "--json", "--retry-failed"})
+FLAGS = frozenset(
+    {
+        "--overwrite", "-O", "--quiet", "-q", "--verbose", "-v", "-vv", "--dry-run", "--dryrun", "--json",
+        "--retry-failed", "--exif", "--computed", "--tiles-only", "--geojson", "--pano", "--flat", "--no-config",
+    }
+)  # fmt: skip
 """Options of ours without a value, so that the word after them is a word of its own."""
 
 VERBS = {
@@ -87,6 +95,7 @@ OPTIONS = {
     "output": ("-o", "--seqdir", "--output-folder"),
     "overwrite": ("-O",),
     "region_file": ("--region",),
+    "regions_file": ("--regions",),
     "srid": ("-S",),
     "start_date": ("--start-time",),
     "tile_cache": ("--tile-cache-dir",),
@@ -200,9 +209,10 @@ def translated(words: list[str]) -> list[str]:
         return [name, *(word for word in words[1:] if _dashed(word) not in IGNORED)]
     if name not in COMMANDS:
         return words
+    verb, in_our_words = COMMANDS[name]
     if {"-h", "--help"} & set(words):
-        return ["download", "--help"]
-    return ["download", *COMMANDS[name]([_dashed(word) for word in words[1:]])]
+        return [verb, "--help"]
+    return [verb, *in_our_words([_dashed(word) for word in words[1:]])]
 
 
 def _frames_of_2019(word: str) -> str:
@@ -309,13 +319,48 @@ def _mapillary_tools(words: list[str]) -> list[str]:
     return [*said, *paths]
 
 
+def _make_street_points(words: list[str]) -> list[str]:
+    """make_street_points.py -c FILE -S SRID -I METRES -o FILE: the points of percept-vsvi-filter."""
+    return [*_unless(words, "percept", "--method"), *words]
+
+
+def _mapillary_jpg_download(words: list[str]) -> list[str]:
+    """mapillary_jpg_download.py -c FILE: tiles as GeoJSON; it stopped when less than 100 GB were free."""
+    room = [] if "--tiles-only" in words else _unless(words, "100", "--required-disk-space")
+    return [*_flag(words, "--geojson"), *room, *words]
+
+
+def _find_sequences_of_user(words: list[str]) -> list[str]:
+    """find_sequences_of_user.py [USER] [-p PAGES] [-f FILTER]: without a user, it asks at a terminal."""
+    options, free = _split(words, {})
+    named = {option.partition("=")[0] for option in options}
+    if free or {"--user", "--username", "--organization", *REGION} & named or not may_ask():
+        return words
+    answers = [_asked("Mapillary user")]
+    if not answers[0]:
+        raise click.UsageError("the user's name is empty")
+    if not {"-p", "--max-pages"} & named and (pages := _asked("pages of a thousand images at most [all]")):
+        answers += ["--max-pages", pages]
+    if not {"-f", "--filter"} & named and (kind := _asked("all, 360 or regular photos [all]")):
+        answers += ["--filter", FILTERS.get(kind, kind)]
+    return [*answers, *words]
+
+
+REGION = frozenset({"-c", "--config", "--configfile", "--bbox", "--west", "--region", "--place"})
+
+FILTERS = {"1": "all", "2": "360", "3": "regular"}
+"""The numbers by which find_sequences_of_user.py had its user choose."""
+
+
+def _asked(what: str) -> str:
+    return str(click.prompt(what, default="", show_default=False, err=True)).strip()
+
+
 def _sequence_downloader(words: list[str]) -> list[str]:
     """sequence_downloader.py SEQUENCE [-i ID...] [--image-file FILE] [-q QUALITY]."""
     options, free = _split(words, {"-q": "--quality"}, many=("-i", "--images"))
     return [
-        *_unless(options, "--layout", "time"),
-        *_flag(options, "--exif"),
-        *_flag(options, "--computed"),
+        *_as_sequence_downloader(options),
         *[part for sequence in free[:1] for part in ("--sequence", sequence)],
         *options,
         *free[1:],
@@ -326,18 +371,48 @@ def _batch_downloader(words: list[str]) -> list[str]:
     """batch_downloader.py SEQUENCES_FILE [-q QUALITY]."""
     options, free = _split(words, {"-q": "--quality"})
     return [
-        *_unless(options, "--layout", "time"),
-        *_flag(options, "--exif"),
-        *_flag(options, "--computed"),
+        *_as_sequence_downloader(options),
         *[part for file in free for part in ("--sequence-file", file)],
         *options,
     ]
 
 
+def _as_sequence_downloader(options: list[str]) -> list[str]:
+    """Return what it always did: folders by time below `downloads`, EXIF with computed positions."""
+    return [
+        *_unless(options, "time", "--layout"),
+        *_unless(options, "downloads", *OUTPUT),
+        *_flag(options, "--exif"),
+        *_flag(options, "--computed"),
+    ]
+
+
 def _mapillary_download(words: list[str]) -> list[str]:
-    """mapillary-download --token T --bbox W,S,E,N [--username U] [--limit N] [--output DIR]."""
+    """mapillary-download --token T --bbox W,S,E,N [--username U] [--limit 10000] [--output ./downloads]."""
     options, free = _split(words, {})
-    return [*_unless(options, "--layout", "flat"), *options, *free]
+    return [*_as_bbox_downloader(options, "10000"), *_unless(options, "downloads", *OUTPUT), *options, *free]
+
+
+def _run_downloads(words: list[str]) -> list[str]:
+    """run_downloads.py [FILE]: the boxes of a file, a thousand images of each into a folder of its name."""
+    options, free = _split(words, {})
+    file = free or ["downloads/study_area_segments.txt"]
+    return [
+        *_as_bbox_downloader(options, "1000"),
+        *_unless(options, "downloads", *OUTPUT),
+        *[part for each in file for part in ("--regions-file", each)],
+        *options,
+    ]
+
+
+def _as_bbox_downloader(options: list[str], limit: str) -> list[str]:
+    """Return what it always did: pictures and JSON apart, at most so many images."""
+    return [*_unless(options, "flat", "--layout"), *_unless(options, limit, *LIMIT)]
+
+
+OUTPUT = ("-o", "--output", "--seqdir", "--output-folder")
+
+LIMIT = ("--limit", "--max-results", "--max-images")
 
 
 def _download_images(words: list[str]) -> list[str]:
@@ -346,18 +421,26 @@ def _download_images(words: list[str]) -> list[str]:
     if len(free) != 4:
         raise click.UsageError("download_images takes MIN_LAT MAX_LAT MIN_LON MAX_LON")
     south, north, west, east = free
-    options = [SIZES.get(word, word) if before == "--size" else word for before, word in _pairs(options)]
+    size = next((word for before, word in _pairs(options) if before == "--size"), "")
+    if size in SIZES:
+        options[options.index("--size") + 1] = SIZES[size]
+        if not {"-q", "--quiet"} & set(options):
+            click.echo(f"warning: the service has no pictures of {size} pixels; those of {SIZES[size]}", err=True)
     return ["--bbox", f"{west},{south},{east},{north}", *options]
 
 
-COMMANDS: dict[str, Callable[[list[str]], list[str]]] = {
-    "sequence-downloader": _sequence_downloader,
-    "batch-downloader": _batch_downloader,
-    "mapillary-download": _mapillary_download,
-    "download-bbox": _mapillary_download,
-    "download-images": _download_images,
+COMMANDS: dict[str, tuple[str, Callable[[list[str]], list[str]]]] = {
+    "make-street-points": ("streets", _make_street_points),
+    "mapillary-jpg-download": ("download", _mapillary_jpg_download),
+    "find-sequences-of-user": ("find-sequences", _find_sequences_of_user),
+    "sequence-downloader": ("download", _sequence_downloader),
+    "batch-downloader": ("download", _batch_downloader),
+    "mapillary-download": ("download", _mapillary_download),
+    "download-bbox": ("download", _mapillary_download),
+    "run-downloads": ("download", _run_downloads),
+    "download-images": ("download", _download_images),
 }
-"""Name of an older tool, with dashes and without an ending -> what says its words in ours."""
+"""Name of an older tool, with dashes and without an ending -> our verb, and what says its words in ours."""
 
 
 def _split(words: list[str], renamed: dict[str, str], *, many: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
@@ -375,7 +458,7 @@ def _split(words: list[str], renamed: dict[str, str], *, many: tuple[str, ...] =
         if word in many:  # its values follow, as many as there are, and are taken as free words
             continue
         options.append(renamed.get(word, word))
-        if word not in FLAGS and position < len(words):
+        if (word in renamed or word not in FLAGS) and position < len(words):
             options.append(words[position])
             position += 1
     return options, free
@@ -385,8 +468,10 @@ def _pairs(words: list[str]) -> list[tuple[str, str]]:
     return list(zip(["", *words], words, strict=False))
 
 
-def _unless(options: list[str], name: str, value: str) -> list[str]:
-    return [] if name in options else [name, value]
+def _unless(options: list[str], value: str, *names: str) -> list[str]:
+    """Return the last of these spellings of an option with a value, unless one of them was given."""
+    given = {option.partition("=")[0] for option in options}
+    return [] if given & set(names) else [names[-1], value]
 
 
 def _flag(options: list[str], name: str) -> list[str]:

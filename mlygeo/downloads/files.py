@@ -191,6 +191,15 @@ class FinalError(Exception):
 # Files on the disk, and free disk space.
 
 
+def required_gb_on(folder: Path, required_gb: float | None) -> float:
+    """Return the gigabytes that must stay free on the disk of a folder: a tenth, unless a number is given."""
+    return shutil.disk_usage(folder).total / 10 / GB if required_gb is None else required_gb
+
+
+def _about(coming: int) -> str:
+    return f" about {coming / GB:,.1f} GB are to come," if coming >= GB / 20 else ""
+
+
 class PictureFiles:
     """
     Writes files into an output folder; thread-safe.
@@ -203,7 +212,7 @@ class PictureFiles:
     folder
         The output folder, held by this process.
     required_gb
-        Gigabytes (10^9 bytes) that must stay free.
+        Gigabytes (10^9 bytes) that must stay free; None for a tenth of the disk.
 
     Raises
     ------
@@ -211,9 +220,8 @@ class PictureFiles:
         If nothing can be written there.
     """
 
-    def __init__(self, folder: Path, *, required_gb: float) -> None:
+    def __init__(self, folder: Path, *, required_gb: float | None) -> None:
         self.folder = folder
-        self._required = required_gb * GB
         self._parts = folder / STATE_FOLDER / PARTS
         try:
             self._parts.mkdir(parents=True, exist_ok=True)
@@ -221,6 +229,7 @@ class PictureFiles:
                 leftover.unlink()
         except OSError as error:
             raise store.file_error(error, self._parts) from error
+        self._required = required_gb_on(folder, required_gb) * GB
         self._made: set[str] = set()
 
     def check_room(self, coming: int = 0) -> None:
@@ -240,7 +249,8 @@ class PictureFiles:
         free = shutil.disk_usage(self.folder).free
         if free - coming < self._required:
             raise DiskSpaceError(
-                f"{free / GB:,.1f} GB are free at {self.folder}, and {self._required / GB:,.6g} GB shall stay free",
+                f"{free / GB:,.1f} GB are free at {self.folder},{_about(coming)}"
+                f" and {self._required / GB:,.6g} GB shall stay free",
                 hint="free some space, or set `required_disk_space=GB` lower; what is done is kept, and the same "
                 "command goes on from there",
             )

@@ -8,7 +8,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from mlygeo.errors import InputError
-from mlygeo.pipelines import values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,6 +32,8 @@ def received(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        from mlygeo.pipelines import values  # which the help of a verb does without
+
         if not parameters:
             parameters.append(_parameters(function))
         signature, takes = parameters[0]
@@ -58,6 +59,8 @@ def received(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def _parameters(function: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, Takes]]:
+    from mlygeo.pipelines import values
+
     signature = inspect.signature(function)
     names = getattr(inspect.unwrap(function), "__globals__", {})
     return signature, {

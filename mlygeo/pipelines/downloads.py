@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import places
-from mlygeo.errors import FileError, RegionError
+from mlygeo.errors import FileError, InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, body_of, counted, public, version
 from mlygeo.pipelines.options import Access, Downloading, Filters, PictureForm, TileOptions
@@ -20,7 +20,7 @@ from mlygeo.progress import keep
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     import numpy as np
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Flags
     from mlygeo.downloads.files import RequestedForm
-    from mlygeo.downloads.ledger import Ledger
+    from mlygeo.downloads.ledger import Form, Ledger
     from mlygeo.downloads.run import Outcome
     from mlygeo.keys import Ids
     from mlygeo.net.http import Service
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mlygeo.pipelines.wanted import Sources, Wanted
     from mlygeo.progress import Progress
     from mlygeo.providers import Session
-    from mlygeo.regions import RegionLike
+    from mlygeo.regions import Region, RegionLike
     from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]
@@ -70,6 +70,7 @@ def download(
     images: FrameLike | int | str | Iterable[FrameLike | int | str] | None = None,
     *,
     region: RegionLike | None = None,
+    regions_file: PathLike | None = None,
     output: PathLike | None = None,
     imgid_file: PathLike | Iterable[PathLike] | None = None,
     sequence: str | Iterable[str] | None = None,
@@ -87,7 +88,7 @@ def download(
     workers: int = 16,
     num_retries: int = 8,
     failed_imgid_file: PathLike | None = None,
-    required_disk_space: float = 100.0,
+    required_disk_space: float | None = None,
     dry_run: bool = False,
     tiles_only: bool = False,
     pano: bool | None = None,
@@ -99,6 +100,7 @@ def download(
     tile_list_file: PathLike | Iterable[PathLike] | None = None,
     tile_cache: PathLike | None = None,
     max_age: float | None = None,
+    geojson: bool = False,
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
@@ -121,6 +123,10 @@ def download(
         file or a shapely polygon: all images in it. Beside a frame, ids, sequences or a user it
         narrows these to the images in it. Where a frame does not tell where they are, the
         service does, or the region's tiles if an option of tiles is given.
+    regions_file
+        File of regions, for the pictures of each a folder of its name in `output`: text with a box a line
+        (NAME,WEST,SOUTH,EAST,NORTH), or polygons of any vector format with a column name or id.
+        `max_images` counts in each.
     output
         Folder for the pictures. Default: seqdir of the configuration file, else "downloads".
     imgid_file
@@ -192,6 +198,11 @@ def download(
     from mlygeo.pipelines.wanted import TILE_WORKERS, Sources
 
     place, config = regions.settle(region)
+    if regions_file is not None:
+        beside = ("images", "imgid_file", "sequence", "sequence_file", "tiles_only")
+        of_no_use(beside, "beside `regions_file`")
+        if place is not None:
+            raise InputError("`regions_file` and `region` both name regions", hint="give one of them")
     if tiles_only:
         of_no_use(NOT_FOR_TILES, "with `tiles_only`")
         from mlygeo.pipelines.inputs import NO_REGION
@@ -206,6 +217,7 @@ def download(
             overwrite=overwrite,
             max_age=max_age,
             workers=TILE_WORKERS,
+            geojson=geojson,
             tiles_only=True,
             dry_run=dry_run,
             token=token,
@@ -228,6 +240,7 @@ def download(
         overwrite=False,
         max_age=max_age,
         workers=TILE_WORKERS,
+        geojson=geojson,
     )
     sources = Sources(
         images=None if isinstance(images, tuple) and not images else images,
@@ -251,6 +264,14 @@ def download(
         downloading=downloading,
         failed_file=None if failed_imgid_file is None else Path(failed_imgid_file).expanduser(),
     )
+    if regions_file is not None:
+        from mlygeo.pipelines.grid import each_region
+
+        def in_region(place: Region, folder: Path) -> Job[pd.DataFrame]:
+            there = replace(task, sources=replace(task.sources, place=place), folder=folder)
+            return there.rehearse() if dry_run else there.run()
+
+        return each_region(regions_file, task.folder, in_region)
     return task.rehearse() if dry_run else task.run()
 
 
@@ -383,7 +404,8 @@ class Task:
 
         how = self.downloading
         files = PictureFiles(self.folder, required_gb=how.required_disk_space)
-        files.check_room()
+        # Who names a limit means just that; else a run that would not fit does not begin.
+        files.check_room(0 if how.required_disk_space is not None else self._expected(len(ids), ledger.mean_bytes))
         if other := int((states == OTHER).sum()):
             log.warning(
                 "%s %s there in another form, and fetched anew", counted(other, "image"), "is" if other == 1 else "are"
@@ -421,6 +443,7 @@ class Task:
         import numpy as np
 
         from mlygeo.downloads import ledger
+        from mlygeo.pipelines import provenance
 
         form = self.requested.form
         there = int((~todo & (states == ledger.THERE)).sum())
@@ -440,7 +463,9 @@ class Task:
             "format": form.format,
             "layout": form.layout,
             "warnings": wanted.warnings,
+            **self.sources.facts,
             "attribution": [self.sources.access.provider.attribution],
+            "date": provenance.today(),
             "version": version(),
         }
         parts = [f"{outcome.fetched:,} fetched ({_in_units(outcome.bytes)})", f"{there + outcome.found:,} were there"]
@@ -461,15 +486,23 @@ class Task:
         failed = [str(number) for number in sorted(lost)]
         return Job(make_frame, summary, headline, failed=[*failed, *wanted.warnings])
 
+    def _expected(self, images: int, mean_bytes: Callable[[Form], float | None]) -> int:
+        """Return the size of pictures that are still to be fetched, bytes, by those that are there in this form."""
+        form = self.requested.form
+        return round(images * (mean_bytes(form) or TYPICAL_BYTES[form.size]))
+
     def _estimate(self, wanted: Wanted, states: States, todo: int, mean_bytes: float | None) -> Job[pd.DataFrame]:
         """Return an estimate of requests, size and time of a download."""
+        from shutil import disk_usage
+
         from mlygeo.downloads import ledger
-        from mlygeo.downloads.files import GB
+        from mlygeo.downloads.files import GB, required_gb_on
 
         records = self.sources.access.records
-        form, workers, room = self.requested.form, self.downloading.workers, self.downloading.required_disk_space
+        form, workers = self.requested.form, self.downloading.workers
+        room_gb = required_gb_on(_disk(self.folder), self.downloading.required_disk_space)
         calls = records.calls_for(todo) * (2 if form.layout == "time" else 1)
-        expected, free = todo * (mean_bytes or TYPICAL_BYTES[form.size]), _free(self.folder)
+        expected, free = self._expected(todo, lambda _: mean_bytes), disk_usage(_disk(self.folder)).free
         seconds = max(todo * SECONDS_A_PICTURE / workers, calls / (records.images_a_minute / 60))
         summary = {
             **wanted.facts,
@@ -481,9 +514,10 @@ class Task:
             "expected_bytes": round(expected),
             "expected_seconds": round(seconds, 1),
             "free_bytes": free,
-            "required_disk_space_gb": room,
-            "fits": free - expected >= room * GB,
+            "required_disk_space_gb": round(room_gb, 3),
+            "fits": free - expected >= room_gb * GB,
             "warnings": wanted.warnings,
+            **self.sources.facts,
             "version": version(),
         }
         headline = (
@@ -493,7 +527,7 @@ class Task:
             f"{counted(workers, 'worker')}; {_in_units(free)} are free{wanted.remark}"
         )
         if not summary["fits"]:
-            headline += f", which does not leave the {room:g} GB of `required_disk_space`"
+            headline += f", which does not leave the {room_gb:.4g} GB of `required_disk_space`"
         return Job(_no_transfers, summary, f"{headline}; nothing was fetched")
 
 
@@ -531,11 +565,9 @@ def _in_units(number: float) -> str:
     return f"{number:.0f} bytes"
 
 
-def _free(folder: Path) -> int:
-    import shutil
-
-    existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.is_dir())
-    return shutil.disk_usage(existing).free
+def _disk(folder: Path) -> Path:
+    """Return a folder that exists on the disk of one that may not."""
+    return next(each for each in (folder.absolute(), *folder.absolute().parents) if each.is_dir())
 
 
 def _duration(seconds: float) -> str:

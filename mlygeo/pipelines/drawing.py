@@ -82,9 +82,9 @@ def plot(
     """
     from mlygeo import plotting, store
 
-    drawn = _listed(layers)
+    drawn = plotting.each_of(layers)
     _check(drawn, dpi=dpi)
-    named = ["a frame" if hasattr(layer, "geometry") else str(layer) for layer in drawn]
+    named = [str(layer) if isinstance(layer, str | os.PathLike) else "a frame" for layer in drawn]
     summary: dict[str, Any] = {"layers": named, "notes": []}
     job: Job[Figure]
 
@@ -126,28 +126,14 @@ def plot(
     return job
 
 
-def _listed(layers: Any) -> list[Any]:
-    """Return what is to be drawn as a list; raise where it is nothing of that kind."""
-    if isinstance(layers, str | os.PathLike) or hasattr(layers, "geometry"):
-        return [layers]
-    try:
-        return list(layers)
-    except TypeError:
-        raise InputError(f"`layers` are frames or files of them, not {type(layers).__name__}") from None
-
-
 def _check(layers: list[Any], *, dpi: Any) -> None:
     """Raise unless all layers could be frames, before the first is read."""
     from pathlib import Path
 
-    if not layers:
-        raise InputError("`layers` names nothing to draw")
     for one in layers:
         if isinstance(one, str | os.PathLike):
             path = Path(one).expanduser()
             if "://" not in str(one) and not path.exists() and ":" not in path.name:
                 raise FileError(f"{path} does not exist")
-        elif not hasattr(one, "geometry"):
-            raise InputError(f"`layers` are frames or files of them, not {type(one).__name__}")
     if isinstance(dpi, bool) or not isinstance(dpi, int) or not LEAST_DPI <= dpi <= MOST_DPI:
         raise InputError(f"`dpi` is a whole number from {LEAST_DPI} to {MOST_DPI}, not {dpi!r}")

@@ -362,8 +362,10 @@ def _images(
     one = words[0] if len(words) == 1 else None
     if isinstance(one, gpd.GeoDataFrame):
         found = one
-    elif isinstance(one, str | os.PathLike) and store.parted(one)[0].suffix.lower() in store.FORMATS:
-        found = store.read_frame(one)
+    elif words and all(
+        isinstance(word, str | os.PathLike) and store.parted(word)[0].suffix.lower() in store.FORMATS for word in words
+    ):
+        found = store.as_frame(words, name="the images")
     else:
         if not words or not all(isinstance(word, str | os.PathLike) for word in words):
             raise InputError("no photos", hint="name a folder of photos, photos, or an images frame")

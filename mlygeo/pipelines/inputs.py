@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo import places
 from mlygeo.errors import CredentialsError, FormatError, FrameError, RegionError
+from mlygeo.pipelines import provenance
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import counted
+from mlygeo.pipelines.job import counted, tally
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -46,6 +47,10 @@ NO_REGION = "give `region`; 'mlygeo init' notes it for a project"
 NOT_TILES = "listed, and no tiles of the region"
 """Reason why names in a list of tiles are left out."""
 
+UNPLACED = "without a position"
+
+SUMMARY = "summary.json"
+
 FAILED_TILES = "failed_tiles.txt"
 """File with the names of tiles that could not be fetched, for `--tile-list-file`."""
 
@@ -65,31 +70,34 @@ def photo_import(root: Path, folder: PhotoFolder, files: tuple[str, ...] | None 
 
 
 def network(region: Region | None, streets: FrameLike | None, *, retain_all: bool) -> gpd.GeoDataFrame:
-    """Return the streets of a region, downloaded or from given ones."""
-    from mlygeo import frames, regions
-    from mlygeo.readers.streets import is_osm, street_network
+    """Return the streets of a region, downloaded or from given ones: a frame or file, which are cut alike."""
+    from mlygeo import regions
+    from mlygeo.readers.streets import is_osm, street_network, streets_of
     from mlygeo.spatial import areas
 
     if streets is not None and not (isinstance(streets, str | os.PathLike) and is_osm(streets)):
         of_no_use(("retain_all",), "beside streets that are lines, of which all are kept")
-    if streets is not None and hasattr(streets, "geometry"):
-        frames.check(streets, frames.STREETS)
-        return streets
+
+    def found(where: Region | None, *, retain_all: bool) -> gpd.GeoDataFrame:
+        if streets is None or isinstance(streets, str | os.PathLike):
+            return street_network(where, path=streets, retain_all=retain_all)
+        return streets_of(streets, name="the streets", region=where)
+
     try:
-        return street_network(region, path=streets, retain_all=retain_all)
+        return found(region, retain_all=retain_all)
     except RegionError as error:
         if region is None or streets is None:
             raise
-        whole = areas.bounds(*all_coordinates(street_network(path=streets, retain_all=True)))
+        whole = areas.bounds(*all_coordinates(found(None, retain_all=True)))
         raise RegionError(str(error), hint=regions.outside_hint(region, whole)) from error
 
 
 def open_images(images: FrameLike, conditions: dict[str, Any]) -> Points:
     """Open given images, which must have ids and the columns of the filters."""
     from mlygeo import frames
-    from mlygeo.store.points import open_points
+    from mlygeo.store.points import Conformed, open_points
 
-    opened = open_points(images, name="the images")
+    opened = Conformed(open_points(images, name="the images"), frames.IMAGES)
     if "id" not in opened.columns:
         raise FrameError(
             f"{opened.name} has no column 'id', so its images cannot be named"
@@ -138,14 +146,72 @@ def warn_of_nothing(images: Points, region: Region | None) -> None:
 
 def region_summary(region: Region) -> dict[str, Any]:
     """Return the facts about a region for a summary."""
-    return {"name": region.name, "bounds": list(region.bounds)}
+    left_out = {"left_out": region.left_out} if region.left_out else {}
+    return {"name": region.name, "bounds": list(region.bounds), **left_out}
 
 
-def write_failed(failed: list[str], folder: Path) -> list[Path]:
-    """Write the names of failed tiles to a file, if there are any; return the file."""
+def left_out_of(everything: Points, kept: Points, noun: str, *, cut: str) -> dict[str, int]:
+    """
+    Return how many points are left out, by reason: what their file left out, those without a position, and others.
+
+    Parameters
+    ----------
+    everything, kept
+        All points, and those that are used.
+    noun
+        What they are.
+    cut
+        Why others than those without a position are not used.
+    """
+    import numpy as np
+
+    lon, lat = everything.lonlat
+    unplaced = int(np.count_nonzero(~np.isfinite(lon) | ~np.isfinite(lat)))
+    cut_off = len(everything) - len(kept)
+    if unplaced and cut_off:
+        lon, lat = kept.lonlat
+        cut_off -= unplaced - int(np.count_nonzero(~np.isfinite(lon) | ~np.isfinite(lat)))
+    counts = {f"{noun} {cut}": cut_off, f"{noun} {UNPLACED}": unplaced}
+    before = everything.attrs.get("left_out")
+    before = before if isinstance(before, dict) else {}
+    return {f"{noun}: {reason}": count for reason, count in before.items()} | {
+        reason: count for reason, count in counts.items() if count
+    }
+
+
+def left_out_remark(left_out: dict[str, int]) -> str:
+    """Return the headline's text about rows that could not be used."""
+    unplaced = {reason: count for reason, count in left_out.items() if reason.endswith(UNPLACED)}
+    return f"; left out: {tally(unplaced)}" if unplaced else ""
+
+
+def begin_set(folder: Path) -> None:
+    """
+    Remove the summary of files that are about to be replaced, and what dead runs left beside them.
+
+    Without a summary, a reader knows that some of the files are missing or of another run.
+    """
+    from mlygeo import store
+    from mlygeo.store.atomic import clear_leftovers
+
+    if store.names_file(folder):
+        return
+    store.remove(folder / SUMMARY)
+    clear_leftovers(folder)
+
+
+def write_failed(failed: list[str], folder: Path, *, own: bool = False) -> list[Path]:
+    """
+    Write the names of failed tiles to a file, if there are any; return the file.
+
+    Where the folder is a verb's `own`, that of an earlier run goes.
+    """
     from mlygeo import store
 
-    folder = folder.parent if store.names_file(folder) else folder
+    if store.names_file(folder):
+        folder, own = folder.parent, False
+    if own and not failed:
+        store.remove(folder / FAILED_TILES)
     return [store.write_text("".join(f"{name}\n" for name in failed), folder / FAILED_TILES)] if failed else []
 
 
@@ -201,7 +267,7 @@ class Fetching:
         tiles = self._tiles.fetch(
             self.region, tile_cache=self.cache, computed=options.computed, overwrite=overwrite, max_age=max_age,
             tile_list_file=options.tile_list_file, workers=options.workers, service=self._service, damaged=damaged,
-            dry_run=dry_run, progress=self._progress,
+            geojson=options.geojson, dry_run=dry_run, progress=self._progress,
         )  # fmt: skip
         worked = tiles[tiles["status"] != "skipped"]
         failed = worked[worked["status"] == "failed"]
@@ -217,6 +283,7 @@ class Fetching:
             "left_out": {NOT_TILES: len(self.not_tiles)} if self.not_tiles else {},
             "not_tiles": self.not_tiles,
             "failed_tiles": self.failed,
+            "written": provenance.ages(worked["path"].dropna()),
         }
         return tiles
 

@@ -171,6 +171,9 @@ class TileOptions:
         Fetch tiles anew that are older than so many days.
     workers
         How many tiles to fetch at once.
+    geojson
+        Store the tiles as GeoJSON files without an ending, as percept-vsvi-filter left them and its tutorial
+        reads them, in place of vector tiles.
     """
 
     tile_list_file: PathLike | Iterable[PathLike] | None
@@ -179,6 +182,7 @@ class TileOptions:
     overwrite: bool
     max_age: float | None
     workers: int
+    geojson: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -414,13 +418,14 @@ class Downloading:
     num_retries
         How often to try again before an image counts as failed.
     required_disk_space
-        Gigabytes that stay free on the disk; below that the download stops.
+        Gigabytes that stay free on the disk; below that the download stops. Default: a tenth of
+        the disk, and what is missing by an estimate has to fit before it begins.
     """
 
     overwrite: bool
     workers: int
     num_retries: int
-    required_disk_space: float
+    required_disk_space: float | None
 
     def __post_init__(self) -> None:
         """Raise for what makes no sense."""
@@ -428,7 +433,7 @@ class Downloading:
             raise InputError(f"`workers` must be 1 or more, not {self.workers}")
         if self.num_retries < 0:
             raise InputError(f"`num_retries` must be 0 or more, not {self.num_retries}")
-        if not 0 <= self.required_disk_space < float("inf"):
+        if self.required_disk_space is not None and not 0 <= self.required_disk_space < float("inf"):
             raise InputError(f"`required_disk_space` must be 0 or more, not {self.required_disk_space}")
 
 

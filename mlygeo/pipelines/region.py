@@ -38,6 +38,7 @@ def tiles(
     overwrite: bool = False,
     max_age: float | None = None,
     workers: int = 4,
+    geojson: bool = False,
     tiles_only: bool = False,
     dry_run: bool = False,
     pano: bool | None = None,
@@ -90,7 +91,7 @@ def tiles(
     >>> tiles((9.16, 48.76, 9.18, 48.78), since="2024-01-01")
     """
     from mlygeo import frames, regions, store
-    from mlygeo.pipelines import inputs
+    from mlygeo.pipelines import inputs, provenance
     from mlygeo.store.points import TablePoints, as_frame, keep
 
     filters = Filters(
@@ -103,6 +104,7 @@ def tiles(
         overwrite=overwrite,
         max_age=max_age,
         workers=workers,
+        geojson=geojson,
     )
     access = Access(token=token, token_file=token_file, service=service)
     place, config = regions.settle(region)
@@ -123,10 +125,13 @@ def tiles(
     kept = keep(everything, region=None, conditions=conditions)
     summary = {
         "region": inputs.region_summary(place),
+        "filters": provenance.shown(conditions),
         "tiles": fetching.summary,
         "images": len(kept),
         "images_filtered_out": len(everything) - len(kept),
         **fetching.attrs,
+        "software": provenance.software(),
+        "date": provenance.today(),
         "version": version(),
     }
 
@@ -184,7 +189,7 @@ def streets(
     >>> streets("myconfig.json", interval=50, srid=28992, method="percept")
     """
     from mlygeo import regions, store
-    from mlygeo.pipelines import inputs
+    from mlygeo.pipelines import inputs, provenance
 
     laid = StreetPoints(interval=interval, method=method)
     plane = Plane(srid=srid, force_srid=force_srid)
@@ -200,7 +205,10 @@ def streets(
         "region": None if place is None else inputs.region_summary(place),
         "streets": network.attrs.get("streets", {}),
         "street_points": facts,
+        "inputs": provenance.inputs_of({"streets": (streets, len(network))}),
         "attribution": points.attrs.get("attribution", []),
+        "software": provenance.software(),
+        "date": provenance.today(),
         "version": version(),
     }
     return Job(lambda: points, summary, _points_headline(facts), lambda path: [store.write_frame(points, path)])
@@ -270,7 +278,7 @@ def select(
     >>> select("stuttgart_config.json", streets="edges.gpkg", interval=50, srid=25832)
     """
     from mlygeo import regions
-    from mlygeo.pipelines import inputs
+    from mlygeo.pipelines import inputs, provenance
     from mlygeo.pipelines.selection import Selection
     from mlygeo.store.points import FramePoints, TablePoints, keep
 
@@ -285,6 +293,7 @@ def select(
         overwrite=overwrite,
         max_age=max_age,
         workers=workers,
+        geojson=False,
     )
     access = Access(token=token, token_file=token_file, service=service)
     laid = StreetPoints(interval=interval, method=method)
@@ -305,8 +314,12 @@ def select(
     at_hand: Points | None = None if images is None else inputs.open_images(images, conditions)
     network_facts: dict[str, Any] = {}
     target: Points
+    given: dict[str, tuple[Any, int]] = {}
+    left_out: dict[str, int] = {}
     if points is not None:
-        target = _open_points(points, place)
+        everything, target = _open_points(points, place)
+        given["points"] = points, len(everything)
+        left_out |= inputs.left_out_of(everything, target, "points", cut="outside the region")
     else:
         network = inputs.network(place, streets, retain_all=retain_all)
         street_points = _street_points(network, laid, plane)
@@ -315,6 +328,7 @@ def select(
             "street_points": street_points.attrs["street_points"],
         }
         target = FramePoints(street_points, "the street points")
+        given["streets"] = streets, len(network)
     projection = inputs.projection(place, target, srid=srid, force_srid=force_srid)
 
     fetching = None
@@ -325,6 +339,8 @@ def select(
     candidates = keep(at_hand, region=place, conditions=conditions)
     if not len(candidates):
         inputs.warn_of_nothing(at_hand, place)
+    given["images"] = images, len(at_hand)
+    left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="outside the region, or by the filters")
     selection = Selection.match(target, candidates, projection=projection, matching=matching)
     summary = {
         "region": None if place is None else inputs.region_summary(place),
@@ -332,24 +348,36 @@ def select(
         "interval_m": None if points is not None else interval,
         "method": None if points is not None else method,
         "max_distance_m": matching.limit,
+        "k": matching.k,
+        "unique": matching.unique,
+        "max_heading_difference": matching.max_heading_difference,
+        "filters": provenance.shown(conditions),
         **selection.facts,
         "images_considered": len(candidates),
+        "left_out": left_out,
+        "inputs": provenance.inputs_of(given),
         "tiles": None if fetching is None else fetching.summary,
         **network_facts,
         "attribution": selection.attribution(),
+        "software": provenance.software(),
+        "date": provenance.today(),
         "version": version(),
     }
+    run = summary["run"] = provenance.run_of(summary, *selection.results)
     failed = [] if fetching is None else fetching.failed
     headline = selection.headline(matching.limit, of_streets=points is None)
     if network_facts.get("street_points", {}).get("share_without_point"):
         headline += f"; {network_facts['street_points']['share_without_point']:.1%} of the street length got no point"
+    headline += inputs.left_out_remark(left_out)
     if fetching is not None:
         headline += fetching.warning
 
     def write(folder: Path) -> list[Path]:
-        return selection.write(folder, summary) + inputs.write_failed(failed, folder)
+        inputs.begin_set(folder)
+        failed_file = inputs.write_failed(failed, folder, own=True)
+        return selection.write(folder, summary) + failed_file
 
-    return Job(selection.frame, summary, headline, write, failed, selection.ids)
+    return Job(lambda: selection.frame(run), summary, headline, write, failed, selection.ids)
 
 
 def _tiles_listed(tiles: gpd.GeoDataFrame, headline: str, failed: list[str]) -> Job[gpd.GeoDataFrame]:
@@ -383,8 +411,8 @@ def _points_headline(facts: dict[str, Any]) -> str:
     return text if not share else f"{text}; {share:.1%} of the street length got no point"
 
 
-def _open_points(points: FrameLike, region: Region | None) -> Points:
-    """Open a user's own points; those outside the region are left out."""
+def _open_points(points: FrameLike, region: Region | None) -> tuple[Points, Points]:
+    """Open a user's own points; return all of them, and those in the region."""
     from mlygeo import regions
     from mlygeo.spatial import areas
     from mlygeo.store.points import keep, open_points
@@ -396,4 +424,4 @@ def _open_points(points: FrameLike, region: Region | None) -> Points:
     if not len(kept) and region is not None:
         hint = regions.outside_hint(region, areas.bounds(*everything.lonlat))
         raise RegionError(f"no point of {everything.name} lies in {region.name}", hint=hint)
-    return kept
+    return everything, kept

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from mlygeo.errors import InputError
-from mlygeo.pipelines.job import Job, public, version
+from mlygeo.pipelines.job import Job, counted, public, version
 
 if TYPE_CHECKING:
     import os
@@ -100,7 +100,7 @@ def run_standin(
     frame = None if images is None else as_frame(images, frame="images")
     server = standin.start(frame, photos=photos, faults=faults, port=port, token=token, store=store)
     summary = {"url": server.url, "images": server.images, "photos": server.photos, "version": version()}
-    counts = f"{server.images:,} images, {server.photos:,} of them with a photo"
+    counts = f"{counted(server.images, 'image')}, {server.photos:,} of them with a photo"
     return Job(
         lambda: server,
         summary,

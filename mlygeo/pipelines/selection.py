@@ -95,6 +95,7 @@ class Selection:
             *points.lonlat, *images.lonlat, keys.ranks(image_ids), projection=projection, max_distance=matching.limit,
             k=matching.k, unique=matching.unique, max_heading_difference=matching.max_heading_difference,
             point_id=point_ids, point_bearing=bearing, image_heading=heading, image_is_pano=pano,
+            point_xy=_planar(points, projection), image_xy=_planar(images, projection),
         )  # fmt: skip
         unknown = np.full(len(matches.point_row), np.nan)
         difference = unknown
@@ -125,8 +126,8 @@ class Selection:
         lon, lat = self.images.lonlat
         return lon[self.matches.image_row], lat[self.matches.image_row]
 
-    def frame(self) -> gpd.GeoDataFrame:
-        """Return the selection frame."""
+    def frame(self, run: str) -> gpd.GeoDataFrame:
+        """Return the selection frame of a run."""
         selection = frames.placed(self.table, *self.lonlat, frames.SELECTION)
         known = {
             name: dtypes.cast(selection[name], dtype)
@@ -134,7 +135,7 @@ class Selection:
             if name not in OWN_COLUMNS and (dtype := frames.IMAGES.dtype(str(name)))
         }
         selection = selection.assign(**known)
-        selection.attrs = {**self.images.attrs, "attribution": self.attribution()}
+        selection.attrs = {**self.images.attrs, "attribution": self.attribution(), "run": run}
         return selection
 
     def ids(self) -> list[int]:
@@ -145,8 +146,14 @@ class Selection:
 
     def attribution(self) -> list[str]:
         """Return the attribution of the data."""
-        sources = [*self.images.attrs.get("attribution", [frames.MAPILLARY]), *self.points.attrs.get("attribution", [])]
+        sources = [*self.images.attrs.get("attribution", []), *self.points.attrs.get("attribution", [])]
         return list(dict.fromkeys(sources))
+
+    @property
+    def results(self) -> tuple[Whole | Floats, ...]:
+        """What the selection has found out, as arrays."""
+        matches = self.matches
+        return self.point_ids, self.image_ids[matches.image_row], matches.point_row, matches.distance_m, *self.lonlat
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -217,7 +224,7 @@ class Selection:
             The folder; it is made if it is missing. Or a file of frames: its layers are the selection and the
             street points; where the format has no layers it is the selection alone.
         summary
-            The content of summary.json.
+            The content of summary.json, which is written last; its `run` is in `attrs` of the frames too.
 
         Returns
         -------
@@ -225,22 +232,34 @@ class Selection:
             selection.parquet, image_ids.txt (one id a line, each once), street_points.parquet
             and summary.json; each is written atomically. Or the one file.
         """
+        from mlygeo.pipelines import inputs
         from mlygeo.store import parquet
 
+        run = {"run": summary["run"]}
+        attrs = {**self.images.attrs, "attribution": self.attribution(), **run}
         if store.names_file(folder):
-            points_frame = frames.placed(self._points_table(), *self.points.lonlat)
-            points_frame.attrs = dict(self.points.attrs)
-            return [store.write_layers({"selection": self.frame(), "street_points": points_frame}, folder)]
-        attrs = {**self.images.attrs, "attribution": self.attribution()}
+            selected, placed = self.frame(summary["run"]), frames.placed(self._points_table(), *self.points.lonlat)
+            placed.attrs = self.points.attrs | run
+            return [store.write_layers({"selection": selected, "street_points": placed}, folder)]
         selection, points = folder / "selection.parquet", folder / "street_points.parquet"
         with store.atomic(selection) as temporary:
             parquet.write_points(self.table, *self.lonlat, temporary, attrs=attrs)
         with store.atomic(points) as temporary:
-            parquet.write_points(self._points_table(), *self.points.lonlat, temporary, attrs=self.points.attrs)
+            parquet.write_points(self._points_table(), *self.points.lonlat, temporary, attrs=self.points.attrs | run)
         listed = "".join(f"{value}\n" for value in self.ids())
         ids = store.write_text(listed, folder / "image_ids.txt")
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
-        return [selection, ids, points, store.write_text(text, folder / "summary.json")]
+        return [selection, ids, points, store.write_text(text, folder / inputs.SUMMARY)]
+
+
+def _planar(points: Points, projection: Projection) -> tuple[Floats, Floats] | None:
+    """Return the coordinates of points that came in the CRS to measure in; None where they came in another."""
+    from mlygeo.store.points import SomeOf
+
+    whole = points
+    while isinstance(whole, SomeOf):  # of coordinates in degrees, none needs to be picked
+        whole = whole.points
+    return points.native[:2] if projection.is_of(whole.native[2]) else None
 
 
 def _quartiles(distance_m: Floats) -> dict[str, float] | None:

@@ -36,6 +36,8 @@ BY = ("highway", "year", "pano", "creator")
 
 TITLES = {"highway": "street class", "year": "year of capture", "pano": "panorama", "creator": "contributor"}
 
+PICTURE = "coverage.png"
+
 MOST_ROWS = 12
 """Rows of one section of the printed table; the summary has them all."""
 
@@ -111,8 +113,8 @@ def coverage(
     --------
     >>> coverage("stuttgart_config.json", streets="edges.gpkg", distance=15, by=["year"])
     """
-    from mlygeo import frames, regions
-    from mlygeo.pipelines import inputs
+    from mlygeo import regions
+    from mlygeo.pipelines import inputs, provenance
     from mlygeo.spatial import coverage as step
     from mlygeo.store.points import TablePoints, keep
 
@@ -126,6 +128,7 @@ def coverage(
         overwrite=overwrite,
         max_age=max_age,
         workers=workers,
+        geojson=False,
     )
     access = Access(token=token, token_file=token_file, service=service)
     step.check_options(distance=distance, min_gap=min_gap)
@@ -150,6 +153,7 @@ def coverage(
     candidates = keep(at_hand, region=None, conditions=conditions)
     if not len(candidates):
         inputs.warn_of_nothing(at_hand, None)
+    left_out = inputs.left_out_of(at_hand, candidates, "images", cut="by the filters")
     names = _measurable(wanted, candidates, asked=by is not None)
     columns = _columns(candidates, [step.BY[name] for name in names if name in step.BY])
     measured = step.measure(
@@ -157,9 +161,7 @@ def coverage(
         by=tuple(name for name in names if name in step.BY), force_srid=force_srid,
     )  # fmt: skip
     gaps = measured.gaps(min_gap)
-    attribution = list(
-        dict.fromkeys([*candidates.attrs.get("attribution", [frames.MAPILLARY]), *network.attrs.get("attribution", [])])
-    )
+    attribution = list(dict.fromkeys([*candidates.attrs.get("attribution", []), *network.attrs.get("attribution", [])]))
     gaps.attrs["attribution"] = attribution
     facts = measured.facts()
     tables = {name: measured.table(name) for name in names}
@@ -170,23 +172,33 @@ def coverage(
         "gaps_m": round(float(gaps["length_m"].sum()), 3),
         "min_gap_m": min_gap,
         "by": {name: [_plain(row) for row in table.to_dict("records")] for name, table in tables.items()},
+        "filters": provenance.shown(conditions),
         "images_considered": len(candidates),
+        "left_out": left_out,
+        "inputs": provenance.inputs_of({"streets": (streets, len(network)), "images": (images, len(at_hand))}),
         "tiles": None if fetching is None else fetching.summary,
         "network": network.attrs.get("streets", {}),
         "attribution": attribution,
+        "software": provenance.software(),
+        "date": provenance.today(),
         "version": version(),
     }
+    run = summary["run"] = provenance.run_of(summary, gaps["length_m"].to_numpy())
+    gaps.attrs["run"] = run
     failed = [] if fetching is None else fetching.failed
 
     def make_frame() -> gpd.GeoDataFrame:
         frame = measured.frame()
-        frame.attrs["attribution"] = attribution
+        frame.attrs |= {"attribution": attribution, "run": run}
         return frame
 
     def write(folder: Path) -> list[Path]:
-        return _write(make_frame(), gaps, measured, summary, folder) + inputs.write_failed(failed, folder)
+        inputs.begin_set(folder)
+        failed_file = inputs.write_failed(failed, folder, own=True)
+        return _write(make_frame(), gaps, measured, summary, folder) + failed_file
 
-    headline = _headline(facts, gaps) + ("" if fetching is None else fetching.warning)
+    headline = _headline(facts, gaps) + inputs.left_out_remark(left_out)
+    headline += "" if fetching is None else fetching.warning
     return Job(make_frame, summary, headline, write, failed, text=lambda: _printed(tables))
 
 
@@ -235,10 +247,8 @@ def _around(place: Region | None, network: gpd.GeoDataFrame, distance: float) ->
     if place is not None and place.is_box:
         return regions.widened(place.bounds, distance, name=place.name)
     if place is not None:
-        # A degree of longitude is the shorter one, so this is rather too wide to north and south.
-        highest = max(abs(place.bounds[1]), abs(place.bounds[3]))
-        margin = distance / 110_574.0 / max(math.cos(math.radians(highest)), 1e-3)
-        return regions.Region.from_geometry(place.geometry.buffer(margin), name=place.name)
+        # A little more than the distance, for the buffer is right to a thousandth.
+        return place.buffered(min(max(1.002 * distance, 0.01), 1e6))
     from mlygeo.pipelines.inputs import all_coordinates
     from mlygeo.spatial import areas
 
@@ -300,21 +310,25 @@ def _rounded(value: Any) -> Any:
 def _write(
     streets: gpd.GeoDataFrame, gaps: gpd.GeoDataFrame, measured: Coverage, summary: dict[str, Any], folder: Path
 ) -> list[Path]:
-    """Write the frames, the summary and the map."""
+    """Write the frames, the map, and the summary last: where there is one, all files belong to it."""
     import json
 
     from mlygeo import store
+    from mlygeo.pipelines import inputs
 
     if store.names_file(folder):
         return [store.write_layers({"coverage": streets, "gaps": gaps}, folder)]
-    files = [
-        store.write_frame(streets, folder / "coverage.parquet"),
-        store.write_frame(gaps, folder / "gaps.parquet"),
-        store.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", folder / "summary.json"),
-    ]
-    if not len(streets):
-        return files
-    from mlygeo import plotting
+    files = [store.write_frame(streets, folder / "coverage.parquet"), store.write_frame(gaps, folder / "gaps.parquet")]
+    picture = _draw(streets, measured, summary, folder) if len(streets) else None
+    if picture is None:
+        store.remove(folder / PICTURE)
+    text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
+    files.append(store.write_text(text, folder / inputs.SUMMARY))
+    return files if picture is None else [*files, picture]
+
+
+def _draw(streets: gpd.GeoDataFrame, measured: Coverage, summary: dict[str, Any], folder: Path) -> Path | None:
+    from mlygeo import plotting, store
 
     title = f"{summary['share_covered']:.0%} of the streets have an image within {measured.distance:g} m"
     everywhere = measured.gaps(0.0)
@@ -322,8 +336,8 @@ def _write(
         figure = plotting.draw([streets, everywhere], title=title if summary["length_m"] else None)
     except DependencyError as error:
         log.warning("no map was drawn: %s (%s)", error, error.hint)
-        return files
-    picture = folder / "coverage.png"
+        return None
+    picture = folder / PICTURE
     with store.atomic(picture) as temporary:
         figure.savefig(temporary)
-    return [*files, picture]
+    return picture

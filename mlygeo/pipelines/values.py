@@ -18,6 +18,7 @@ import re
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import periods
@@ -204,7 +205,8 @@ def converted(value: Any, takes: Takes, name: str) -> Any:
             return None
         raise InputError(f"`{name}` is None, and takes {takes}")
     if takes.kinds & {"frame", "geodataframe"}:
-        return _frame(value, takes, name)
+        found = _frame(value, takes, name)
+        return _in_dtypes(found, name) if "geodataframe" in takes.kinds else found
     for kind, convert in _BY_KIND.items():
         if kind in takes.kinds and (found := convert(value, name, takes)) is not _NOT_SO:
             return found
@@ -386,9 +388,10 @@ def _bytes(value: Any) -> Any:
 
 
 def _items(value: Any, items: Takes, name: str, takes: Takes) -> list[Any]:
-    if isinstance(value, bytes | bytearray | memoryview | Mapping):
+    holds_frames = bool(items.kinds & {"frame", "geodataframe"})
+    if isinstance(value, bytes | bytearray | memoryview) or (isinstance(value, Mapping) and not holds_frames):
         raise _refused(value, takes, name)
-    if isinstance(value, str | os.PathLike) or _is_table(value) or not isinstance(value, Iterable):
+    if isinstance(value, str | os.PathLike) or (holds_frames and _is_table(value)) or not isinstance(value, Iterable):
         return [converted(value, items, name)]
     if type(value).__name__ in {"ndarray", "Series", "Index"} and getattr(value, "ndim", 1) != 1:
         raise _refused(value, takes, name)
@@ -426,9 +429,12 @@ def _frame(value: Any, takes: Takes, name: str) -> Any:
     takes_ids = bool((takes.kinds | (items.kinds if items else frozenset())) & {"int"})
     if isinstance(value, str | os.PathLike):
         path = _path(value, name)
-        return path if takes.kinds & {"frame", "path"} else store.as_frame(path, name=f"`{name}`")
+        return path if _stays_path(path, takes) else store.as_frame(path, name=f"`{name}`")
     if _is_table(value):
-        return held.ids_or_frame(value, name=f"`{name}`") if takes_ids else store.as_frame(value, name=f"`{name}`")
+        table = held.as_table(value, name=f"`{name}`")
+        if takes_ids and table is not None and "id" in table.columns and not held.has_geometry(table):
+            return table
+        return store.as_frame(value if table is None else table, name=f"`{name}`")
     is_listed = isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | memoryview)
     if takes_ids and not is_listed:
         return _id(value, name, takes)
@@ -441,9 +447,34 @@ def _frame(value: Any, takes: Takes, name: str) -> Any:
         return [converted(item, items, name) for item in several]
     if several and not takes_ids and not all(isinstance(item, str | os.PathLike) for item in several):
         return store.as_frame(several, name=f"`{name}`")
-    if any(_is_table(item) for item in several):
+    if any(_is_table(item) or isinstance(item, os.PathLike) for item in several) and "path" not in items.kinds:
+        return store.as_frame(several, name=f"`{name}`")
+    if several and all(isinstance(item, str | os.PathLike) and not _stays_path(item, takes) for item in several):
         return store.as_frame(several, name=f"`{name}`")
     return [converted(item, items, name) for item in several]
+
+
+def _stays_path(path: str | os.PathLike[str], takes: Takes) -> bool:
+    """Return whether a path is left to the function: it reads files itself, but for frames where it takes others."""
+    from mlygeo import store
+
+    is_table = Path(path).suffix.lower() in store.FORMATS.keys() - {".json"}
+    return "frame" in takes.kinds or ("path" in takes.kinds and not is_table)
+
+
+def _in_dtypes(value: Any, name: str) -> Any:
+    """Return a frame whose columns are in their dtypes, which a file of text or another program's table has not."""
+    from mlygeo import frames
+
+    schemas = {
+        "images": (frames.IMAGES, frames.LOCAL_IMAGES),
+        "points": (frames.STREET_POINTS,),
+        "streets": (frames.STREETS,),
+        "track": (frames.TRACKS,),
+        "tracks": (frames.TRACKS,),
+    }
+    kinds = schemas.get(name, ())
+    return frames.in_dtypes(value, *kinds, name=f"`{name}`") if kinds and hasattr(value, "columns") else value
 
 
 def _id(value: Any, name: str, takes: Takes) -> int:

@@ -13,9 +13,10 @@ import numpy as np
 from mlygeo import places
 from mlygeo.errors import InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.inputs import Fetching
+from mlygeo.pipelines.inputs import Fetching, region_summary
 from mlygeo.pipelines.job import counted
 from mlygeo.pipelines.options import Access, TileOptions
+from mlygeo.pipelines.provenance import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -174,7 +175,13 @@ class Sources:
             Where progress is shown.
         """
         tiles = TileOptions(
-            tile_list_file=None, tile_cache=None, computed=False, overwrite=False, max_age=None, workers=TILE_WORKERS
+            tile_list_file=None,
+            tile_cache=None,
+            computed=False,
+            overwrite=False,
+            max_age=None,
+            workers=TILE_WORKERS,
+            geojson=False,
         )
         return cls(
             images=ids,
@@ -265,6 +272,14 @@ class Sources:
             kept = wanted.only(np.isin(wanted.ids, there.ids), NOT_IN_TILES, f"{wanted.source} in {there.source}")
             return replace(kept, warnings=[*wanted.warnings, *there.warnings])
         return self._narrowed(wanted, parts, self.place, session)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is given beside ids, for summaries: the region and the filters."""
+        return {
+            "region": None if self.place is None else region_summary(self.place),
+            "filters": shown(self.conditions),
+        }
 
     @property
     def asks_tiles(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import frames, store
-from mlygeo.errors import FormatError, FrameError
+from mlygeo.errors import FormatError, FrameError, InputError
 from mlygeo.plotting import thinning
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ MOST_VERTICES = 2_000_000
 
 FARTHEST_DEG = 540.0
 """Longitudes up to here are taken round the earth; beyond it they are no degrees."""
+
+BEYOND = "beyond 85.05° north or south, where this map ends"
+CUT = f"cut off where they go {BEYOND}"
+"""What happens to rows near the poles on a Web Mercator map."""
 
 MISSING, INFINITE, NO_DEGREES = "without a position", "with infinite coordinates", "outside of the earth"
 """Why rows are left out."""
@@ -84,10 +89,12 @@ class Layer:
         """
         said = []
         if len(self.frame) < self.rows and not (counted and self.is_points):
-            said.append(f"{self.name}: {len(self.frame):,} of {self.rows:,} rows are shown, which stand for all")
+            said.append(f"{self.name}: {len(self.frame):,} of {self.rows:,} rows stand for all")
         if self.tolerance:
             said.append(f"{self.name}: lines are simplified, by up to {self.tolerance * 111_320:,.1f} m")
-        return said + [f"{self.name}: {number:,} left out, {why}" for why, number in self.left_out.items()]
+        gone = {why: f"{number:,} left out, {why}" for why, number in self.left_out.items()}
+        cut = {CUT: f"{self.left_out.get(CUT, 0):,} {CUT}"}
+        return said + [f"{self.name}: {cut.get(why, text)}" for why, text in gone.items()]
 
     def thinned(self, most: int) -> Layer:
         """Return the layer with at most so many rows, and as many vertices of lines as a map can have."""
@@ -179,7 +186,7 @@ def layers_of(given: Any) -> list[Layer]:
     """
     layers: list[Layer] = []
     gone: dict[str, int] = {}
-    for one in _each(given):
+    for one in each_of(given):
         large = _large(one)
         found = _layers_of_frame(one) if large is None else _layers_of_points(*large)
         for layer in found:
@@ -202,9 +209,19 @@ def together(layers: list[Layer], most: int) -> list[Layer]:
     return [layer.thinned(max(share, 1)) if left else layer.thinned(most) for layer in layers]
 
 
-def _each(given: Any) -> list[Any]:
-    is_one = isinstance(given, str | os.PathLike) or hasattr(given, "geometry")
-    return [given] if is_one else list(given)
+def each_of(given: Any) -> list[Any]:
+    """
+    Return what is to be drawn, one by one: of a list or an iterator its items, else the one thing that was given.
+
+    Raises
+    ------
+    InputError
+        If there is nothing.
+    """
+    each = list(given) if isinstance(given, list | tuple | Iterator) else [given]
+    if not each:
+        raise InputError("`layers` names nothing to draw")
+    return each
 
 
 def _name_of(one: Any, kind: str) -> str:
@@ -254,9 +271,12 @@ def _layers_of_points(points: PointFile, lon: Floats, lat: Floats) -> list[Layer
 
 def _layers_of_frame(one: Any) -> list[Layer]:
     """Return the layers of a frame: its areas, its lines and its points."""
+    import geopandas as gpd
     import shapely
 
     frame = store.as_frame(one)
+    if not isinstance(frame, gpd.GeoDataFrame):
+        raise InputError(f"`layers` are frames or files of them, not {type(one).__name__}")
     name = Path(one).name if isinstance(one, str | os.PathLike) else "a frame"
     if frame.active_geometry_name is None or not len(frame):
         log.warning("%s has %s, and is not drawn", name, "no rows" if not len(frame) else "no geometry")

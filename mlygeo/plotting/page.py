@@ -28,7 +28,7 @@ from mlygeo import store
 from mlygeo.errors import FormatError, FrameError, InputError
 from mlygeo.formats.jpeg import ENDINGS
 from mlygeo.plotting import style, thinning
-from mlygeo.plotting.layers import LINES, ROUND_DEG, attribution, layers_of, links, span, together
+from mlygeo.plotting.layers import BEYOND, CUT, LINES, ROUND_DEG, attribution, layers_of, links, span, together
 from mlygeo.plotting.thinning import curve, world
 
 if TYPE_CHECKING:
@@ -89,9 +89,6 @@ FEWEST = 10_000
 """Rows that are shown however large they make the page."""
 
 POLAR = "write a picture (.png), which reaches the poles"
-
-BEYOND, CUT = "beyond 85.05° north or south, where this map ends", "cut at 85.05° north or south, where this map ends"
-"""What happens to rows near the poles."""
 
 
 def explore(
@@ -507,7 +504,7 @@ def _page(meta: dict[str, Any], data: str, attribution: list[str], title: str, b
             '<html lang="en"><head><meta charset="utf-8">',
             f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{html.escape(style.printable(title))}</title>",
+            f"<title>{html.escape(style.encodable(title))}</title>",
             f"<style>{sheet}</style></head><body>",
             '<div id="map" tabindex="0" role="application" aria-label="Map; arrow keys move it, plus and minus zoom">',
             '<div id="tiles"></div></div>',
@@ -516,7 +513,7 @@ def _page(meta: dict[str, Any], data: str, attribution: list[str], title: str, b
             '<button id="out" aria-label="Zoom out">&minus;</button>',
             '<button id="all" aria-label="Show everything">&#x2922;</button></div>',
             '<div id="foot"><div id="scale" class="box"><span></span><div></div></div>',
-            f'<div id="attribution" class="box">{html.escape(style.printable("  ·  ".join(attribution)))}</div></div>',
+            f'<div id="attribution" class="box">{html.escape(style.encodable("  ·  ".join(attribution)))}</div></div>',
             '<div id="popup" class="box" role="dialog" aria-label="What was clicked" hidden></div>',
             '<div id="problem" class="box" role="alert" hidden></div>',
             f'<script id="meta" type="application/json">{escaped}</script>',
@@ -580,7 +577,7 @@ def _field(packer: Packer, name: str, values: pd.Series) -> dict[str, Any] | Non
     codes, known = pd.factorize(words)
     kind = next(kind for kind in ("u1", "u2", "u4") if len(known) < np.iinfo(TYPES[kind]).max)
     codes = np.where(codes < 0, np.iinfo(TYPES[kind]).max, codes)
-    return {**found, "kind": "text", "at": packer.add(codes, kind), "words": [style.printable(word) for word in known]}
+    return {**found, "kind": "text", "at": packer.add(codes, kind), "words": [style.encodable(word) for word in known]}
 
 
 # Columns as text that the page unpacks: planes of bytes, and differences where neighbours are similar.

@@ -12,6 +12,7 @@ from mlygeo import frames
 from mlygeo.errors import DependencyError, install_hint
 from mlygeo.plotting import style
 from mlygeo.plotting.layers import attribution, layers_of, links, span, turned
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -97,7 +98,7 @@ def draw_layers(drawn: list[Layer], *, title: str | None, dpi: int, colour: str 
 def _said(layers: list[Layer]) -> list[str]:
     """Return what is not drawn, for the line below the picture: it counts what is too dense, and thins nothing else."""
     left_out = sum(sum(layer.left_out.values()) for layer in layers)
-    return [f"{left_out:,} rows left out"] if left_out else []
+    return [f"{counted(left_out, 'row')} left out"] if left_out else []
 
 
 def _size(axes: Axes) -> tuple[float, float]:
@@ -328,7 +329,7 @@ def _arrow_key() -> Any:
     from matplotlib.legend_handler import HandlerPatch
     from matplotlib.patches import FancyArrow
 
-    def arrow(*, width: float, height: float, **_: Any) -> FancyArrow:
+    def arrow(*, width: float, height: float, **_: object) -> FancyArrow:
         return FancyArrow(
             0, height / 2, width, 0, width=height / 6, head_width=height * 0.8, head_length=width * 0.4,
             length_includes_head=True, facecolor=style.BLACK, edgecolor="white", linewidth=0.5,

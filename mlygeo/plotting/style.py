@@ -47,9 +47,14 @@ LONGEST_LABEL = 60
 """Most letters of a category in a legend."""
 
 
-def printable(text: str) -> str:
-    """Return a text that can be written: surrogates of no letter, as broken names have them, become question marks."""
+def encodable(text: str) -> str:
+    """Return a text that can be written: halves of letters, as broken names have them, become question marks."""
     return text.encode("utf-8", "replace").decode()
+
+
+def printable(text: str) -> str:
+    """Return a text that can be drawn: spaces stand for what moves the pen, and question marks for no letters."""
+    return "".join(letter if letter.isprintable() else " " for letter in encodable(text))
 
 
 def check_colour(layers: list[Layer], colour: str | None) -> None:

@@ -216,6 +216,7 @@ class Tiles(Protocol):
         workers: int,
         service: Service | None,
         damaged: Collection[Path],
+        geojson: bool,
         dry_run: bool,
         progress: Progress | None,
     ) -> gpd.GeoDataFrame:
@@ -240,6 +241,8 @@ class Tiles(Protocol):
             The service; found in the usual places, once a tile is missing, unless given.
         damaged
             Files of the cache that cannot be read; their tiles are fetched again.
+        geojson
+            Store tiles as GeoJSON, where the provider has them in another form.
         dry_run
             Fetch nothing.
         progress

@@ -151,12 +151,41 @@ def read_streets(
     elif ending == ".graphml":
         frame, facts = _read_graphml(path, region)
     else:
-        frame, facts = _read_lines(path, region)
+        frame, facts = _lines(_rows_of_region(path, region), path.name, region)
+    return _of_region(frame, path.name, region, facts)
+
+
+def streets_of(frame: gpd.GeoDataFrame, *, name: str, region: Region | None = None) -> gpd.GeoDataFrame:
+    """
+    Return the streets of a frame of lines, as of a file with the same rows; see `read_streets`.
+
+    Parameters
+    ----------
+    frame
+        Lines in any CRS, such as the edges of OSMnx with `u`, `v` and `key` as columns. It is not changed.
+    name
+        What messages call it.
+    region
+        Keep the streets of this region only; lines are cut at its border.
+    """
+    from mlygeo import store
+
+    frame = store.as_frame(frame)
+    if frame.crs is None:
+        raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
+    found, facts = _lines(frame, name, region)
+    streets = _of_region(found, name, region, facts)
+    streets.attrs = {**frame.attrs, **streets.attrs}
+    return frames.attribute(streets, *frame.attrs.get("attribution", []))
+
+
+def _of_region(frame: gpd.GeoDataFrame, name: str, region: Region | None, facts: dict[str, Any]) -> gpd.GeoDataFrame:
+    """Return a finished streets frame; an error where it is empty."""
     if not len(frame):
         if region is not None:
-            raise RegionError(f"no street of {path.name} lies in {region.name}", hint=_where(region))
-        raise FrameError(f"{path.name} holds no streets", hint="`streets` takes a file of lines, or OpenStreetMap data")
-    return _finish(frame, path.name, facts)
+            raise RegionError(f"no street of {name} lies in {region.name}", hint=_where(region))
+        raise FrameError(f"{name} holds no streets", hint="`streets` takes a file of lines, or OpenStreetMap data")
+    return _finish(frame, name, facts)
 
 
 def is_osm(path: str | os.PathLike[str]) -> bool:
@@ -327,16 +356,18 @@ def _where(region: Region) -> str:
 # Vector files of lines
 
 
-def _read_lines(path: Path, region: Region | None) -> tuple[gpd.GeoDataFrame, dict[str, Any]]:
+def _lines(frame: gpd.GeoDataFrame, name: str, region: Region | None) -> tuple[gpd.GeoDataFrame, dict[str, Any]]:
     """
-    Read the lines of any vector file, in its order.
+    Return the lines of any frame, in its order.
 
     Parameters
     ----------
-    path
-        A file that `store.read_frame` reads, with one layer of lines.
+    frame
+        Rows of lines, and perhaps others, in any CRS.
+    name
+        What messages call it.
     region
-        Region at whose border lines are cut; None reads all lines.
+        Region at whose border lines are cut; None takes all lines.
 
     Returns
     -------
@@ -346,15 +377,14 @@ def _read_lines(path: Path, region: Region | None) -> tuple[gpd.GeoDataFrame, di
     Raises
     ------
     FormatError
-        If it is damaged, or has no CRS.
+        If it has no CRS.
     FrameError
-        If it has no lines, or several layers of lines.
+        If it has no lines.
     """
     import shapely
 
-    frame = _rows_of_region(path, region)
     if frame.crs is None:
-        raise FormatError(f"{path.name} has no CRS", hint="write it with one, or as GeoJSON in longitude and latitude")
+        raise FormatError(f"{name} has no CRS", hint="write it with one, or as GeoJSON in longitude and latitude")
     if frame.active_geometry_name != "geometry":
         frame = frame.rename_geometry("geometry")
     rows = len(frame)
@@ -362,7 +392,7 @@ def _read_lines(path: Path, region: Region | None) -> tuple[gpd.GeoDataFrame, di
     lines = kinds.isin(["LineString", "LinearRing", "MultiLineString"]) & ~frame.geometry.is_empty
     if rows and not lines.any():
         found = ", ".join(sorted({str(kind) for kind in kinds.dropna()})) or "rows without geometry"
-        raise FrameError(f"{path.name} holds no lines, but {found}", hint="`streets` takes a file of lines")
+        raise FrameError(f"{name} holds no lines, but {found}", hint="`streets` takes a file of lines")
     frame = frame[lines]
     if (frame.geom_type == "MultiLineString").any():
         frame = frame.explode(ignore_index=True)
@@ -372,9 +402,10 @@ def _read_lines(path: Path, region: Region | None) -> tuple[gpd.GeoDataFrame, di
         frame = frame.to_crs(4326)
     finite = np.isfinite(frame.geometry.bounds.to_numpy()).all(axis=1)
     frame = frame[finite].reset_index(drop=True)
+    frame = frame.assign(**{column: _joined(frame[column]) for column in frame.columns if _lists(frame[column])})
     left_out = rows - int(lines.sum()) + int((~finite).sum())
     if left_out:
-        log.warning("%s: %s of %s rows are no lines and were left out", path.name, f"{left_out:,}", f"{rows:,}")
+        log.warning("%s: %s of %s rows are no lines and were left out", name, f"{left_out:,}", f"{rows:,}")
     has_nodes = {"u", "v", "key"} <= set(frame.columns)
     return _cut(_with_nodes(frame), region), {"rows_left_out": left_out, "has_nodes": has_nodes}
 

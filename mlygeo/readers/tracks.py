@@ -20,7 +20,7 @@ import numpy as np
 from mlygeo import frames, periods, store
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import exif, gpx, nmea, positions, tables, texts
-from mlygeo.progress import working
+from mlygeo.progress import counted, working
 from mlygeo.spatial import geodesy
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def write_track(tracks: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path:
     text = _gpx_text(tracks).encode()
     with store.atomic(path) as temporary:
         temporary.write_bytes(gzip.compress(text, mtime=0) if path.suffix.lower() == ".gz" else text)
-    log.info("wrote %s points to %s", f"{len(tracks):,}", path.name)
+    log.info("wrote %s to %s", counted(len(tracks), "point"), path.name)
     return path
 
 

@@ -457,7 +457,7 @@ def check_options(*, distance: float, min_gap: float = 0.0) -> None:
 
 
 def _attribution(streets: gpd.GeoDataFrame, images: gpd.GeoDataFrame) -> list[str]:
-    sources = [*images.attrs.get("attribution", [frames.MAPILLARY]), *streets.attrs.get("attribution", [])]
+    sources = [*images.attrs.get("attribution", []), *streets.attrs.get("attribution", [])]
     return list(dict.fromkeys(sources))
 
 

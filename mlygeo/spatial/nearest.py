@@ -58,17 +58,18 @@ def select_nearest(
     """
     Select the nearest image, or the k nearest, for each point.
 
-    Distances are planar in `srid`. Among images at the same distance the one with the lowest id comes
-    first, so the answer does not depend on the order of rows. An image may serve several points. An id
-    that occurs in the images frame more than once counts once, at its nearest position. Points and
-    images without a position are left out.
+    Distances are planar in `srid`; what comes in that CRS is measured by its own coordinates. Among images
+    at the same distance the one with the lowest id comes first, so the answer does not depend on the order
+    of rows. An image may serve several points. An id that occurs in the images frame more than once counts
+    once, at its nearest position. Points and images without a position are left out.
 
     Parameters
     ----------
     points
-        Points frame, EPSG:4326, with a unique `point_id`; its `bearing` is used where there is one.
+        Points frame, EPSG:4326 or in the CRS of `srid`, with a unique `point_id`; its `bearing` is used where
+        there is one.
     images
-        Images frame, EPSG:4326, with `id`; other columns are carried along.
+        Images frame, EPSG:4326 or in the CRS of `srid`, with `id`; other columns are carried along.
     srid
         EPSG code of the projected CRS to measure in; by default the UTM zone of the points.
     max_distance
@@ -108,6 +109,8 @@ def select_nearest(
     """
     check_options(max_distance=max_distance, k=k, max_heading_difference=max_heading_difference)
     by_heading = max_heading_difference is not None
+    points, point_plane = _in_degrees(points, srid)
+    images, image_plane = _in_degrees(images, srid)
     frames.check(points, BEARING_POINTS if by_heading else frames.POINTS)
     frames.check(images, frames.IMAGES.only("id", *(("compass_angle", "is_pano") if by_heading else ())))
     point_id = points["point_id"].to_numpy()
@@ -125,6 +128,7 @@ def select_nearest(
             projection=projection, max_distance=max_distance, k=k, unique=unique,
             max_heading_difference=max_heading_difference, point_bearing=bearing, image_heading=heading,
             image_is_pano=images["is_pano"].to_numpy() if by_heading else None, point_id=point_id,
+            point_xy=point_plane, image_xy=image_plane,
         )  # fmt: skip
 
     order = np.lexsort((matches.rank, point_id[matches.point_row]))
@@ -180,6 +184,8 @@ def match(
     image_heading: Floats | None = None,
     image_is_pano: Any = None,
     point_id: Rows | None = None,
+    point_xy: tuple[Floats, Floats] | None = None,
+    image_xy: tuple[Floats, Floats] | None = None,
     compiled: bool | None = None,
 ) -> Matches:
     """
@@ -206,6 +212,9 @@ def match(
         Degrees (NaN where unknown), and whether an image is a panorama.
     point_id
         Settles ties between points with `unique`; their row by default.
+    point_xy, image_xy
+        The same positions in the CRS to measure in, in its unit, where they came in it: then they are not
+        projected, so that equal distances stay equal.
     compiled
         True for the Numba kernel, False for NumPy, None for Numba where it is installed and there are
         millions of images. The answer is the same to the last bit.
@@ -235,11 +244,24 @@ def match(
         image_lon, image_lat, key_rank = image_lon[near], image_lat[near], key_rank[near]
         if not len(near):
             return _nothing()
-    fitted = projection.fit((point_lon, point_lat), (image_lon, image_lat))
+        if image_xy is not None:
+            image_xy = image_xy[0][near], image_xy[1][near]
+    degrees = {"points": (point_lon, point_lat)} if point_xy is None else {}
+    degrees |= {"images": (image_lon, image_lat)} if image_xy is None else {}
+    fitted = projection.fit(*degrees.values()) if degrees else projection
     # Without a polynomial that is good enough for both, PROJ does both: equal positions stay equal.
     exact = fitted is projection
-    points = fitted.forward(point_lon, point_lat, exact=exact)
-    images = fitted.forward(image_lon, image_lat, exact=exact)
+    # Where both came in the CRS, feet are compared as feet, since metres made of them are rounded.
+    unit_m = 1.0 if degrees else projection.unit_m
+    limit /= unit_m
+
+    def planar(own: tuple[Floats, Floats] | None, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
+        if own is None:
+            return fitted.forward(lon, lat, exact=exact)
+        x, y = (np.ascontiguousarray(values, dtype=np.float64) for values in own)
+        return (x, y) if projection.unit_m == unit_m else (x * projection.unit_m, y * projection.unit_m)
+
+    points, images = planar(point_xy, point_lon, point_lat), planar(image_xy, image_lon, image_lat)
 
     test: HeadingTest | None = None
     if max_heading_difference is not None:
@@ -268,7 +290,7 @@ def match(
         "%d of %d points have an image%s (EPSG:%d)", np.count_nonzero(first == np.arange(len(point))), len(point_lon),
         "" if max_distance is None else f" within {max_distance:g} m", projection.srid,
     )  # fmt: skip
-    return Matches(point, image, np.sqrt(square), np.arange(len(point)) - first + 1)
+    return Matches(point, image, np.sqrt(square) * unit_m, np.arange(len(point)) - first + 1)
 
 
 def check_options(*, max_distance: float | None, k: int, max_heading_difference: float | None) -> None:
@@ -349,6 +371,15 @@ def _within_reach(
     if np.count_nonzero(beside) > 0.9 * len(beside):
         return None
     return np.flatnonzero(beside)
+
+
+def _in_degrees(frame: gpd.GeoDataFrame, srid: int | None) -> tuple[gpd.GeoDataFrame, tuple[Floats, Floats] | None]:
+    """Return a frame in degrees, and its coordinates before that where it is in the CRS to measure in."""
+    if srid is None or frame.active_geometry_name is None or frame.crs is None or not frame.crs.is_projected:
+        return frame, None
+    if not geodesy.projection(srid).is_of(frame.crs):
+        return frame, None
+    return frame.to_crs(frames.CRS), _positions(frame, "rows")
 
 
 def _known(degrees: Floats | None, length: int) -> Floats:

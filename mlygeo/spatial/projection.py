@@ -141,6 +141,10 @@ class Projection:
             x[outside], y[outside] = self._through_proj(lon[outside], lat[outside])
         return x, y
 
+    def is_of(self, crs: Any) -> bool:
+        """Return whether a pyproj CRS is this one; the order of its axes does not count."""
+        return bool(crs.is_projected) and bool(crs.equals(f"EPSG:{self.srid}", ignore_axis_order=True))
+
     def inverse(self, x: Any, y: Any) -> tuple[Floats, Floats]:
         """
         Return longitudes and latitudes (degrees, WGS 84) of planar positions in metres, as PROJ has them.

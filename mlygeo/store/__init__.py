@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
 from mlygeo import dtypes, frames
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
-from mlygeo.progress import working
+from mlygeo.progress import counted, working
 from mlygeo.store import columns as described
 from mlygeo.store import extents, gdal, paths, postgis, text
-from mlygeo.store.atomic import atomic, file_error, write_text
+from mlygeo.store.atomic import atomic, file_error, remove, write_text
 from mlygeo.store.paths import parted
 from mlygeo.store.text import LAT_NAMES, LON_NAMES, WKT_NAMES
 
@@ -46,6 +46,7 @@ __all__ = [
     "part_of",
     "parted",
     "read_frame",
+    "remove",
     "shown",
     "write_frame",
     "write_layers",
@@ -175,7 +176,7 @@ def read_frame(
         if layer is not None and (not isinstance(layer, str) or named not in {None, layer}):
             raise InputError(f"`layer` is {layer!r}, and the path names {named!r}" if named else "`layer` is no text")
         found, name = _read_file(file, box, wanted, layer or named, srid), file.name
-    log.info("read %s rows from %s", f"{len(found):,}", name)
+    log.info("read %s from %s", counted(len(found), "row"), name)
     if schema is None:
         return _with_whole_ids(found)
     try:
@@ -252,7 +253,7 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     frame = _in_degrees(frame, path)
     with atomic(path) as temporary:
         FORMATS[path.suffix.lower()]().write(frame, temporary)
-    log.info("wrote %s rows to %s", f"{len(frame):,}", path.name)
+    log.info("wrote %s to %s", counted(len(frame), "row"), path.name)
     return path
 
 

@@ -206,6 +206,23 @@ def write_text(text: str, path: Path) -> Path:
     return path
 
 
+def remove(path: Path) -> None:
+    """
+    Remove a file, on the disk too before this returns; it may be missing.
+
+    Raises
+    ------
+    FileError
+        If it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise file_error(error, path) from error
+    if path.parent.is_dir():
+        _folder_to_disk(path.parent)
+
+
 def file_error(error: OSError, path: Path) -> FileError:
     """Return our error for an operating system's error at this path, with a message of one line."""
     if error.errno == errno.ENOSPC:

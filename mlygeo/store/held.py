@@ -67,24 +67,30 @@ def as_frame(value: Any, *, name: str, read: Callable[[Any], gpd.GeoDataFrame]) 
     raise FrameError(f"{name} is {described(value)}, and no frame", hint=f"give {KINDS}")
 
 
-def ids_or_frame(value: Any, *, name: str) -> pd.DataFrame:
+def as_table(value: Any, *, name: str) -> pd.DataFrame | None:
     """
-    Return a table as a frame, or as it is if it has no geometry and the column `id`.
+    Return a table as a DataFrame, which has geometry where Arrow's data name one; None where it is no table.
 
     Parameters
     ----------
     value
-        A table or shapes.
+        What the user holds.
     name
         Name of it in messages.
     """
-    table = _as_dataframe(value, name)
-    if table is not None and "id" in table.columns and not hasattr(table, "active_geometry_name"):
-        names = _by_name(table.columns)
-        if not any(each in names for each in (*LON_NAMES, *WKT_NAMES, *WKB_NAMES)):
-            return table
-    frame: pd.DataFrame = as_frame(value if table is None else table, name=name, read=_no_path)
-    return frame
+    import pandas as pd
+
+    if isinstance(value, pd.DataFrame):
+        return value
+    if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__"):
+        return _of_arrow(value, name)
+    return None
+
+
+def has_geometry(table: pd.DataFrame) -> bool:
+    """Return whether a table has geometry, or columns whose names say that they are one."""
+    names = _by_name(table.columns)
+    return hasattr(table, "active_geometry_name") or any(each in names for each in (*LON_NAMES, *WKT_NAMES, *WKB_NAMES))
 
 
 def described(value: object) -> str:
@@ -246,19 +252,8 @@ def _of_table(value: Any, name: str) -> gpd.GeoDataFrame | None:
         if str(value.dtype) == "geometry":
             return _of_table(gpd.GeoSeries(value), name)
         return _of_several(list(value), name, _no_path) if _has_shapes(value) else None
-    table = _as_dataframe(value, name)
+    table = as_table(value, name=name)
     return None if table is None else _of_dataframe(_with_index_as_columns(table), name)
-
-
-def _as_dataframe(value: Any, name: str) -> pd.DataFrame | None:
-    """Return a table as a DataFrame, which has geometry where Arrow's data name one; None where it is no table."""
-    import pandas as pd
-
-    if isinstance(value, pd.DataFrame):
-        return value
-    if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__"):
-        return _of_arrow(value, name)
-    return None
 
 
 def _no_path(value: Any) -> gpd.GeoDataFrame:

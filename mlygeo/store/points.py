@@ -389,6 +389,86 @@ class SomeOf:
         return self.points.take(self.rows[rows], columns)
 
 
+@dataclass(frozen=True)
+class Conformed:
+    """
+    Points whose attributes have the dtypes of a schema, as far as it knows them; read as needed, like the points.
+
+    Parameters
+    ----------
+    points
+        Any points.
+    schema
+        The kind of frame they are.
+    """
+
+    points: Points
+    schema: frames.Schema
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.points.name
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.points)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the attributes."""
+        return self.points.columns
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Attribution and the like."""
+        return self.points.attrs
+
+    @property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """Longitude and latitude, degrees; NaN where there is no point."""
+        return self.points.lonlat
+
+    @property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates in the CRS they came in, and that CRS."""
+        return self.points.native
+
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """Return an attribute of all rows."""
+        return self._in_dtype(name, self.points.arrow(name))
+
+    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
+        """Return attributes of chosen rows."""
+        table = self.points.take(rows, columns)
+        return pa.table({name: self._in_dtype(name, table[name]) for name in table.column_names})
+
+    def _in_dtype(self, name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        dtype = self.schema.dtype(name)
+        if name == "id" or dtype is None or _fits(values, dtype):  # ids are those of the service, see `ids_of`
+            return values
+        try:
+            column = dtypes.cast(_series(values), dtype)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise FrameError(f"{self.name}: column '{name}' does not fit {dtype} ({error})") from error
+        return pa.chunked_array([pa.Array.from_pandas(column)])
+
+
+def _fits(values: pa.ChunkedArray, dtype: str) -> bool:
+    """Return whether a column becomes this dtype in pandas as it is; times in whatever unit."""
+    kind = values.type
+    if dtype.startswith("datetime64"):
+        return bool(pa.types.is_timestamp(kind) and kind.tz == "UTC")
+    tests = {
+        "int64": pa.types.is_int64,
+        "Int64": pa.types.is_int64,
+        "float64": pa.types.is_float64,
+        "bool": lambda kind: pa.types.is_boolean(kind) and not values.null_count,
+        "str": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind),
+    }
+    return bool(tests[dtype](kind)) or bool(pa.types.is_null(kind))
+
+
 @working("reading positions")
 def keep(points: Points, *, region: Area | None, conditions: dict[str, Any]) -> Points:
     """

@@ -14,6 +14,7 @@ NAMES = (
     "bench_select",
     "bench_sequences",
     "bench_readers",
+    "bench_boxes",
     "bench_process",
     "bench_video",
     "bench_coverage",

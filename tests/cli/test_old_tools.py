@@ -394,3 +394,17 @@ def test_the_script_of_2018_that_edits_a_file_signs_in_anew(capsys, photos, tmp_
     assert translated(["edit_config.py"]) == ["authenticate"]
     assert translated(["edit_config", "edit", "--user_name", "jane"]) == ["config", "edit", "--user_name", "jane"]
     assert translated(["edit_config"]) == ["config"]
+
+
+@pytest.mark.parametrize(
+    ("line", "ours"),
+    [
+        ("mapillary_jpg_download.py --imgid-file a.txt", "download --required-disk-space 100 --imgid-file a.txt"),
+        ("mapillary_jpg_download --required-disk-space 5 a", "download --required-disk-space 5 a"),
+        ("mapillary_jpg_download.py --required_disk_space=5 a", "download --required-disk-space=5 a"),
+        ("mapillary_jpg_download.py -c c.json --tiles_only", "download -c c.json --tiles-only"),
+        ("sequence_downloader.py x", "download --layout time --exif --computed --sequence x"),
+    ],
+)
+def test_only_the_tool_that_left_100_gb_free_still_does(line, ours):
+    assert old_tools.translated(line.split()) == ours.split()

@@ -412,3 +412,42 @@ def test_nothing_said_is_not_everything(tmp_path):
     with pytest.raises(InputError, match="nothing says which images") as caught:
         mlygeo.download(output=tmp_path)
     assert "`imgid_file=FILE`" in caught.value.hint
+
+
+# Without a limit in the call, a tenth of the disk stays free, and what is to come has to fit.
+
+
+@pytest.mark.parametrize(
+    ("total_gb", "free_gb", "options", "fits"),
+    [
+        (252, 75, {}, True),
+        (252, 25.3, {}, True),
+        (252, 25.1, {}, False),  # 50 pictures of 1024 pixels are 6.5 MB, which leaves 25.1 and not 25.2
+        (20, 2.5, {}, True),
+        (252, 75, {"required_disk_space": 100}, False),
+        (252, 1, {"required_disk_space": 0}, True),
+    ],
+)
+def test_the_room_that_stays_free(server, images, tmp_path, monkeypatch, total_gb, free_gb, options, fits):
+    import shutil
+
+    usage = shutil.disk_usage(tmp_path)._replace(total=int(total_gb * 1e9), free=int(free_gb * 1e9))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    call = {"size": "1024", "output": tmp_path / "p", "service": service_of(server), **options}
+    plan = mlygeo.download(images.iloc[:50], dry_run=True, **call).attrs["summary"]
+    assert plan["fits"] is fits
+    if fits:
+        assert mlygeo.download(images.iloc[:50], **call).attrs["summary"]["fetched"] == 50
+    else:
+        with pytest.raises(FileError, match="shall stay free"):
+            mlygeo.download(images.iloc[:50], **call)
+
+
+def test_what_does_not_fit_by_its_estimate_does_not_begin(server, images, tmp_path, monkeypatch):
+    import shutil
+
+    usage = shutil.disk_usage(tmp_path)._replace(total=int(10e9), free=int(3e9))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(FileError, match=r"about 3\.2 GB are to come"):
+        mlygeo.download(images, size="original", output=tmp_path / "p", service=service_of(server))
+    assert pictures_in(tmp_path / "p") == {}

@@ -1,4 +1,8 @@
+import hashlib
 import json
+import os
+import subprocess
+import sys
 
 import geopandas as gpd
 import numpy as np
@@ -11,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import mlygeo
-from mlygeo import cli, frames
+from mlygeo import cli, frames, store
 from mlygeo.errors import FrameError, InputError, RegionError
+from mlygeo.store.atomic import clear_leftovers
 
 CONFIG = STUTTGART / "stuttgart_config.json"
 EDGES = STUTTGART / "stuttgart_osm_edges.gpkg"
@@ -220,3 +225,92 @@ def test_conflicting_options(images):
         mlygeo.select(images=images)
     with pytest.raises(FrameError, match="holds LineString"):
         mlygeo.select(points=mlygeo.read_frame(EDGES), images=images)
+
+
+# The files of a run are a set, and its summary is a record.
+
+
+def test_the_files_of_a_run_name_it_and_the_summary_comes_last(capsys, tmp_path):
+    status, _, err = run(capsys, "select", *COMMON, "--interval", 50, "--srid", 25832, "-o", tmp_path)
+    assert status == 0, err
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    for name in ("selection.parquet", "street_points.parquet"):
+        assert mlygeo.read_frame(tmp_path / name).attrs["run"] == summary["run"]
+    again = mlygeo.select(CONFIG, streets=EDGES, interval=50, srid=25832).attrs
+    assert again["run"] == again["summary"]["run"] == summary["run"], "the same run has the same name"
+    assert mlygeo.select(CONFIG, streets=EDGES, interval=20, srid=25832).attrs["run"] != summary["run"]
+
+
+@pytest.mark.parametrize("verb", ["select", "coverage"])
+def test_a_set_that_is_not_whole_has_no_summary(capsys, tmp_path, verb):
+    assert run(capsys, verb, *COMMON, "--srid", 25832, "-o", tmp_path)[0] == 0
+    (tmp_path / "failed_tiles.txt").write_text("mly1_public_1_1_14\n")
+    blocked = "image_ids.txt" if verb == "select" else "gaps.parquet"
+    (tmp_path / blocked).unlink()
+    (tmp_path / blocked / "in the way").mkdir(parents=True)
+    status, _, err = run(capsys, verb, *COMMON, "--srid", 25832, "-o", tmp_path)
+    assert status == 1, err
+    assert not (tmp_path / "summary.json").exists()
+    assert not (tmp_path / "failed_tiles.txt").exists()
+
+
+def test_what_killed_runs_left_is_removed(capsys, tmp_path):
+    left = tmp_path / ".selection.parquet.abcd_123.part"
+    program = (
+        "import os, signal, sys; from pathlib import Path; from mlygeo import store\n"
+        "with store.atomic(Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    for name in ("selection.parquet", "summary.json"):
+        subprocess.run([sys.executable, "-c", program, str(tmp_path / name)], check=False)
+    assert len(list(tmp_path.glob(".*.part"))) == 1, "the second removed what the first one left"
+    strange = tmp_path / ".other.parquet.strange1.part"
+    strange.mkdir()
+    (strange / "mine.jpg").write_text("x")
+    left.mkdir()
+    os.utime(left, (0, 0))
+    with store.atomic(tmp_path / "other.parquet") as temporary:
+        alive = temporary.parent
+        temporary.write_text("whole")
+        clear_leftovers(tmp_path)
+        assert alive.is_dir()
+        assert sorted(tmp_path.glob(".*.part")) == sorted([alive, strange])
+    assert run(capsys, "select", *COMMON, "--interval", 50, "--srid", 25832, "-o", tmp_path)[0] == 0
+    assert list(tmp_path.glob(".*")) == [strange]
+
+
+def test_a_summary_records_what_was_asked(tmp_path, images):
+    path = tmp_path / "images.parquet"
+    mlygeo.write_frame(images, path)
+    options = {"k": 2, "unique": True, "max_heading_difference": 30.0, "since": "2024-01-01", "creator": [5, 6]}
+    with_all = mlygeo.select(CONFIG, streets=EDGES, images=path, srid=25832, **options).attrs["summary"]
+    assert {name: with_all[name] for name in ("k", "unique", "max_heading_difference")} == {
+        "k": 2, "unique": True, "max_heading_difference": 30.0,
+    }  # fmt: skip
+    assert with_all["filters"]["since"].startswith("2024-01-01")
+    assert with_all["filters"]["creator"] == ["5", "6"]
+    known = with_all["inputs"]["images"]
+    assert (known["source"], known["rows"]) == ("images.parquet", len(images))
+    assert known["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert with_all["inputs"]["streets"]["source"] == "stuttgart_osm_edges.gpkg"
+    assert {"mlygeo", "Python", "PROJ", "GEOS"} <= with_all["software"].keys()
+    of_tiles = mlygeo.select(CONFIG, streets=EDGES, srid=25832).attrs["summary"]["tiles"]
+    assert of_tiles["written"]["oldest"] <= of_tiles["written"]["newest"]
+    covered = mlygeo.coverage(CONFIG, streets=EDGES, images=path, srid=25832, pano=True).attrs["summary"]
+    assert covered["filters"] == {"pano": True}
+    assert covered["inputs"]["images"]["sha256"] == known["sha256"]
+    listed = mlygeo.tiles(CONFIG, pano=True).attrs["summary"]
+    assert listed["filters"] == {"pano": True}
+
+
+def test_only_known_sources_are_credited(tmp_path, images):
+    bare = images.copy()
+    bare.attrs = {}
+    theirs = images.copy()
+    theirs.attrs = {"attribution": ["the city, CC0"]}
+    for some, names in ((bare, []), (theirs, ["the city, CC0"])):
+        chosen = mlygeo.select(CONFIG, streets=EDGES, images=some, srid=25832)
+        assert chosen.attrs["attribution"] == [*names, frames.OPENSTREETMAP]
+        covered = mlygeo.coverage(CONFIG, streets=EDGES, images=some, srid=25832)
+        assert covered.attrs["attribution"] == [*names, frames.OPENSTREETMAP]
+        assert covered.attrs["summary"]["attribution"] == [*names, frames.OPENSTREETMAP]

@@ -308,6 +308,73 @@ def test_a_base_map_is_asked_for_by_name_only(tmp_path, images):
         mlygeo.plot(images, basemap=address)
 
 
+def sized(browser, wide, high):
+    browser.send("Emulation.setDeviceMetricsOverride", width=wide, height=high, deviceScaleFactor=1, mobile=False)
+
+
+def box_of(browser, name):
+    return json.loads(browser.ask(f"JSON.stringify(document.getElementById('{name}').getBoundingClientRect())"))
+
+
+def overlap(first, second):
+    return (
+        first["left"] < second["right"] and second["left"] < first["right"]
+        and first["top"] < second["bottom"] and second["top"] < first["bottom"]
+    )  # fmt: skip
+
+
+def test_on_a_phone_the_map_is_seen(browser, tmp_path, selection):
+    wide, high = 360, 640
+    named = [frame.assign() for frame in selection]
+    for frame, more in zip(named, selection, strict=True):
+        frame.attrs = {
+            **more.attrs,
+            "attribution": ["A provider with a name that is long, CC BY-SA 4.0", *more.attrs.get("attribution", [])],
+        }
+    try:
+        sized(browser, wide, high)
+        show(browser, tmp_path, named, title="A selection with a title that is long")
+        legend = box_of(browser, "panel")
+        assert legend["height"] < 60, "the legend is folded"
+        for name in ("scale", "buttons", "panel"):
+            others = {"scale", "buttons", "panel", "attribution"} - {name}
+            assert not any(overlap(box_of(browser, name), box_of(browser, other)) for other in others), name
+        for name in ("scale", "attribution", "panel"):
+            box = box_of(browser, name)
+            assert 0 <= box["left"] <= box["right"] <= wide
+            assert 0 <= box["top"] <= box["bottom"] <= high
+        browser.click(legend["left"] + 20, legend["top"] + 15)
+        opened = box_of(browser, "panel")
+        assert legend["height"] < opened["height"] <= 0.45 * high + 1
+        assert not overlap(opened, box_of(browser, "buttons"))
+        assert not overlap(opened, box_of(browser, "scale"))
+        assert "selection (147)" in browser.ask("document.body.innerText")
+        sized(browser, 1000, 700)
+        browser.next_frame()
+        assert browser.ask("document.getElementById('panel').open"), "on a wide screen it is open"
+        assert browser.problems() == []
+    finally:
+        browser.send("Emulation.clearDeviceMetricsOverride")
+
+
+def test_resizing_and_keys_before_the_first_picture_are_no_error(browser, tmp_path, images):
+    early = """
+        Object.defineProperty(window, 'DecompressionStream', {value: class {
+          constructor(...words) { window.dispatchEvent(new Event('resize'));
+            document.getElementById('in')?.click(); document.getElementById('all')?.click();
+            return new window.RealStream(...words); } }});"""
+    path = plotting.explore(images).save(tmp_path / "map.html")
+    script = browser.send(
+        "Page.addScriptToEvaluateOnNewDocument", source=f"window.RealStream = DecompressionStream; {early}"
+    )["identifier"]
+    try:
+        browser.open(path.as_uri())
+        browser.next_frame()
+        assert browser.problems() == []
+    finally:
+        browser.send("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+
+
 def test_the_bundled_data_is_shown_whole(tmp_path):
     path = mlygeo.explore(STUTTGART / "stuttgart_osm_edges.gpkg").save(tmp_path / "x.html")
     assert "stuttgart osm edges" in path.read_text(encoding="utf-8")

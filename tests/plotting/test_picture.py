@@ -139,9 +139,7 @@ def test_the_attribution_is_on_every_picture(every_frame, images):
     )
     bare = images.copy()
     bare.attrs = {}
-    assert attribution_of(plotting.draw(bare)) == frames.MAPILLARY
-    mine = bare.assign(path="a.jpg", id=pd.array([pd.NA] * len(bare), dtype="Int64"))
-    assert attribution_of(plotting.draw(mine)) == ""
+    assert attribution_of(plotting.draw(bare)) == "", "whose images they are is not known"
     noted = bare.copy()
     noted.attrs["attribution"] = ["Somebody else"]
     assert "Somebody else" in attribution_of(plotting.draw(noted))
@@ -197,6 +195,17 @@ def test_a_track_is_coloured_by_speed(every_frame):
     assert all("km/h" in label or "unknown" in label for label in labels)
     by_time = plotting.draw(track, colour="time").axes[0].get_legend().get_texts()
     assert by_time[0].get_text().startswith("2024")
+
+
+def test_the_key_of_arrows_is_an_arrow(images):
+    figure = plotting.draw(images)
+    pixels(figure)
+    legend = figure.axes[0].get_legend()
+    names = [text.get_text() for text in legend.get_texts()]
+    key = legend.legend_handles[names.index("camera looks")]
+    outline = key.get_path().vertices
+    heights = np.ptp(outline[np.abs(outline[:, 0] - outline[:, 0].min()) < 1e-6][:, 1]), np.ptp(outline[:, 1])
+    assert 0 < heights[0] < heights[1] / 2, "a thin shaft and a wide head"
 
 
 def test_covered_and_uncovered(every_frame):
@@ -257,6 +266,11 @@ def test_across_the_antimeridian():
     assert 179.9 < west < 180 < east < 180.1
     labels = [text.get_text() for text in figure.axes[0].get_xticklabels()]
     assert any(label.startswith("-179") for label in labels)
+    areas = gpd.GeoDataFrame(
+        geometry=[shapely.MultiPolygon([shapely.box(179, -17, 180, -16), shapely.box(-180, -17, -179, -16)])], crs=4326
+    )
+    west, east = plotting.draw(areas).axes[0].get_xlim()
+    assert 178 < west < 180 < east < 182
 
 
 def test_nothing_to_draw(images):

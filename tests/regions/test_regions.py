@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shapely.geometry import MultiPolygon, Point, Polygon, box
 
 from mlygeo import regions
-from mlygeo.errors import ConfigError, NetworkError, RegionError
+from mlygeo.errors import FileError, NetworkError, RegionError
 from mlygeo.regions import Region
 
 INSIDE_STUTTGART = (9.1616, 48.7624, 9.1759, 48.7789)
@@ -97,7 +97,7 @@ def test_a_file_of_polygons(tmp_path):
     ("geometry", "words"),
     [
         (Point(9, 48), "holds no polygon"),
-        (Polygon(), "holds no polygon"),
+        (Polygon(), "covers no area: it holds 1 row without geometry"),
         (Polygon([(0, 0), (1, 1), (0, 0)]), "empty|no polygon"),
     ],
 )
@@ -140,7 +140,7 @@ def test_the_command_line_wins_over_the_file(tmp_path):
         regions.from_parts(bbox=(1, 2, 3, 4), place="Utrecht")
     with pytest.raises(RegionError, match="no region"):
         regions.from_parts()
-    with pytest.raises(ConfigError, match=r"missing\.json"):
+    with pytest.raises(FileError, match=r"missing\.json"):
         regions.settle(tmp_path / "missing.json")
 
 

@@ -12,6 +12,7 @@ from conftest import DATA
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import mlygeo
 from mlygeo.errors import CrsError, FrameError, InputError
 from mlygeo.spatial import geodesy, grid, knn, nearest
 from mlygeo.spatial.grid import HeadingTest, heading_difference
@@ -537,3 +538,78 @@ def test_a_crs_elsewhere_is_refused_unless_forced(crossing):
     assert len(nearest.select_nearest(*crossing, srid=28992, force_srid=True)) == 2
     with pytest.raises(CrsError, match="geographic"):
         nearest.select_nearest(*crossing, srid=4326, force_srid=True)
+
+
+# What comes in the CRS to measure in is measured by its own coordinates, so that equal distances stay equal.
+
+UTM48 = 32648
+
+
+def grid_in_utm(size=12):
+    x, y = (
+        part.ravel() + start
+        for part, start in zip(np.meshgrid(*[np.arange(size) * 10.0] * 2), (500_000, 1_200_000), strict=True)
+    )
+    points = gpd.GeoDataFrame(
+        {"point_id": np.arange(size * size)}, geometry=gpd.points_from_xy(x + 5.0, y + 5.0), crs=UTM48
+    )
+    ids = np.random.default_rng(3).permutation(size * size) + 1
+    images = gpd.GeoDataFrame({"id": ids}, geometry=gpd.points_from_xy(x, y), crs=UTM48)
+    return points, images
+
+
+def lowest_of_four(points, images, reach):
+    """For each point, the lowest id of the images at the same, shortest distance: a plain loop."""
+    xy = {(x, y): number for x, y, number in zip(images.geometry.x, images.geometry.y, images["id"], strict=True)}
+    chosen = []
+    for x, y in zip(points.geometry.x, points.geometry.y, strict=True):
+        corners = [xy.get((x + dx, y + dy)) for dx in (-5, 5) for dy in (-5, 5)]
+        known = [number for number in corners if number is not None]
+        chosen.append(min(known) if known and np.hypot(5, 5) <= reach else None)
+    return [number for number in chosen if number is not None]
+
+
+@pytest.mark.parametrize("reach", [np.hypot(5, 5), np.nextafter(np.hypot(5, 5), 0), 100.0])
+@pytest.mark.parametrize("way", ["step", "function", "files", "filtered"])
+def test_ties_and_limits_are_exact_in_the_crs_of_the_data(tmp_path, reach, way):
+    points, images = grid_in_utm()
+    expected = lowest_of_four(points, images, reach)
+    if way == "step":
+        found = nearest.select_nearest(points, images, srid=UTM48, max_distance=reach)
+    else:
+        given = points, images
+        if way == "files":
+            given = tmp_path / "points.parquet", tmp_path / "images.parquet"
+            points.to_parquet(given[0])
+            images.to_parquet(given[1])
+        elif way == "filtered":
+            given = points, images.assign(is_pano=True)
+        filters = {"pano": True} if way == "filtered" else {}
+        found = mlygeo.select(points=given[0], images=given[1], srid=UTM48, max_distance=reach, **filters)
+    assert found["id"].tolist() == expected
+    assert found.crs.to_epsg() == 4326
+    assert (found["distance_m"] == np.hypot(5, 5)).all()
+
+
+@pytest.mark.parametrize("projected", ["points", "images"])
+def test_the_other_frame_may_be_in_degrees(projected):
+    points, images = grid_in_utm()
+    mixed = (points, images.to_crs(4326)) if projected == "points" else (points.to_crs(4326), images)
+    found = nearest.select_nearest(*mixed, srid=UTM48, max_distance=7.08)
+    assert len(found) == len(points)
+    np.testing.assert_allclose(found["distance_m"], np.hypot(5, 5), atol=1e-6)
+
+
+def test_feet_are_metres():
+    points, images = grid_in_utm(3)
+    feet = [
+        frame.set_crs(2263, allow_override=True).translate(-500_000 + 980_000, -1_200_000 + 200_000)
+        for frame in (points, images)
+    ]
+    points, images = (
+        frame.set_geometry(moved).set_crs(2263, allow_override=True)
+        for frame, moved in zip((points, images), feet, strict=True)
+    )
+    found = nearest.select_nearest(points, images, srid=2263, max_distance=None)
+    np.testing.assert_allclose(found["distance_m"], np.hypot(5, 5) * 1200 / 3937, rtol=1e-15)
+    assert found["id"].tolist() == lowest_of_four(points, images, np.inf)

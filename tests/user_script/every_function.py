@@ -35,6 +35,9 @@ newest: float = selection["distance_m"].max()
 project = mlygeo.init("stuttgart.toml", bbox=BOX, tile_cache=Path("tiles"), force=True)
 kept_in: Path | None = project.tile_cache_dir
 
+older = mlygeo.MapillaryDownloader("MLY|…")
+files: list[Path] = [older.download_image(image, output_dir="1") for image in older.get_images_in_bbox("1,2,3,4")]
+
 # The same in steps -------------------------------------------------------------
 
 fetched = mlygeo.fetch_tiles(region, tile_cache="tiles", max_age=30, workers=2)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import math
 import os
 import re
 import zlib
@@ -25,7 +26,7 @@ from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import mvt_layers, protobuf
 from mlygeo.formats.mvt_layers import EXACT_DOUBLE, FEATURE_LIMIT, ODD, PADDING, odd_value, whole_number
-from mlygeo.progress import counting, working
+from mlygeo.progress import counted, counting, working
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -342,7 +343,7 @@ def _images_table(parts: list[Images], where: str) -> pa.Table:
             where, table.num_rows, without_id, without_position,
         )  # fmt: skip
     else:
-        log.debug("%s: %d images", where, table.num_rows)
+        log.debug("%s: %s", where, counted(table.num_rows, "image"))
     return table.replace_schema_metadata(
         {"images_without_id": str(without_id), "images_without_position": str(without_position)}
     )
@@ -433,6 +434,40 @@ def read_geojson_tile(data: bytes) -> pa.Table:
     except FormatError as error:
         raise FormatError(f"the tile's GeoJSON cannot be used: {error}", hint=hint) from error
     return _images_table([part], "the tile")
+
+
+_REALS = frozenset({"compass_angle", "quality_score"})
+"""Columns in which NaN says that a value is unknown."""
+
+
+def as_geojson_tile(images: pa.Table) -> bytes:
+    """
+    Return a tile as percept-vsvi-filter stores it; `read_geojson_tile` gives the same table back.
+
+    Parameters
+    ----------
+    images
+        The images of the tile, as `decode` returns them.
+
+    Returns
+    -------
+    content
+        A GeoJSON FeatureCollection in longitude and latitude, UTF-8; what is unknown is left out. Ids are
+        numbers, as in the service's tiles, which JavaScript would round beyond 2^53.
+    """
+    import pyarrow as pa
+
+    times = images["captured_at"].cast(pa.int64())
+    known = images.set_column(images.schema.get_field_index("captured_at"), "captured_at", times)
+    features = []
+    for row in known.to_pylist():
+        place = [row.pop("lon"), row.pop("lat")]
+        unknown = [name for name, value in row.items() if value is None or (name in _REALS and math.isnan(value))]
+        properties = {name: value for name, value in row.items() if name not in unknown}
+        geometry = {"type": "Point", "coordinates": place}
+        features.append({"type": "Feature", "geometry": geometry, "properties": properties})
+    collection = {"type": "FeatureCollection", "features": features}
+    return json.dumps(collection, indent=4, ensure_ascii=False, allow_nan=False).encode()
 
 
 def _decode_features(collection: Any) -> Images:
@@ -603,7 +638,7 @@ def images_table(paths: Iterable[Path], *, region: Region | None = None, damaged
     _, first = np.unique(table["id"].to_numpy(), return_index=True)
     twice = len(table) - len(first)
     table = table.take(pa.array(first))
-    log.info("%s images in %d tiles (%d stood in two)", f"{len(table):,}", len(paths), twice)
+    log.info("%s in %s (%d stood in two)", counted(len(table), "image"), counted(len(paths), "tile"), twice)
     return table.replace_schema_metadata(
         {"images_without_id": str(without_id), "positions": " and ".join(sorted(positions))}
     )

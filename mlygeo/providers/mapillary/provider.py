@@ -89,6 +89,7 @@ class Tiles:
         workers: int,
         service: http.Service | None,
         damaged: Collection[Path],
+        geojson: bool,
         dry_run: bool,
         progress: Progress | None,
     ) -> gpd.GeoDataFrame:
@@ -99,7 +100,7 @@ class Tiles:
         return fetch_tiles(
             region, tile_cache=tile_cache, computed=computed, overwrite=overwrite, max_age=max_age,
             tile_list_file=tile_list_file, workers=workers, service=None if service is None else own(service),
-            validate=decode, damaged=damaged, dry_run=dry_run, progress=progress,
+            validate=decode, damaged=damaged, geojson=geojson, dry_run=dry_run, progress=progress,
         )  # fmt: skip
 
     def name(self, x: int, y: int, *, computed: bool) -> str:

@@ -21,6 +21,7 @@ import numpy as np
 from mlygeo.errors import FormatError, InputError, RegionError, ServiceError, TokenRejectedError
 from mlygeo.net.answers import QueryTimeoutError, TooMuchDataError
 from mlygeo.net.workers import WorkerPool
+from mlygeo.progress import counted
 from mlygeo.providers.mapillary.answers import Record, data_of, id_of
 from mlygeo.regions import Region
 from mlygeo.spatial import boxes
@@ -363,8 +364,8 @@ class Search:
                     break
                 if self.requests >= MOST_PAGES or not self._may_go_on():
                     self.cut_off = (
-                        f"stopped after {self.requests:,} pages with {len(self._ids):,} images, since the service "
-                        "names ever more; search by box or time"
+                        f"stopped after {counted(self.requests, 'page')} with {counted(len(self._ids), 'image')}, since"
+                        " the service names ever more; search by box or time"
                     )
                     log.warning("the search is %s", self.cut_off)
                     break

@@ -21,6 +21,7 @@ import numpy as np
 from mercantile import Tile
 
 from mlygeo.errors import FileError, InputError, RegionError
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     import os
@@ -106,7 +107,7 @@ def region_tiles(region: Region) -> list[Tile]:
         # Those that lie inside have all their parts; seen on a coarse zoom, a slip costs no time.
         least = max(len(tiles), int(shapely.covers(geometry, boxes).sum()) * 4 ** (ZOOM - zoom))
         if least > MOST_TILES:
-            raise RegionError(f"{region.name} has at least {least:,} tiles", hint="take it in smaller parts")
+            raise RegionError(f"{region.name} has at least {counted(least, 'tile')}", hint="take it in smaller parts")
     if not len(tiles):
         raise RegionError(f"{region.name} is too small to lie in a tile")
     return sorted(Tile._make((int(x), int(y), ZOOM)) for x, y in tiles)
@@ -217,11 +218,10 @@ class Plan:
     days: int = 0
 
     def __str__(self) -> str:
-        text = (
-            f"{len(self.tiles):,} tiles, {len(self.tiles) - len(self.missing):,} cached, {len(self.missing):,} to fetch"
-        )
+        cached = len(self.tiles) - len(self.missing)
+        text = f"{counted(len(self.tiles), 'tile')}, {cached:,} cached, {len(self.missing):,} to fetch"
         if self.days > 1:
-            return f"{text} (over {self.days} days, for the service's daily limit)"
+            return f"{text} (over {counted(self.days, 'day')}, for the service's daily limit)"
         if self.seconds >= 60:
             return f"{text} (about {math.ceil(self.seconds / 60):,} min)"
         return text

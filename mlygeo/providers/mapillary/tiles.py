@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from mlygeo import places, store
 from mlygeo.errors import (
     CredentialsError,
     FileError,
+    FormatError,
     InputError,
     NetworkError,
     ServiceError,
@@ -29,7 +31,7 @@ from mlygeo.errors import (
 from mlygeo.net.answers import NotFoundError, check_tile
 from mlygeo.net.quota import TileQuota
 from mlygeo.net.workers import WorkerPool
-from mlygeo.progress import keep
+from mlygeo.progress import counted, keep
 from mlygeo.providers.mapillary.tile_cache import (
     ZOOM,
     Plan,
@@ -91,6 +93,7 @@ def fetch_tiles(
     service: Service | None = None,
     validate: Callable[[bytes, int, int], object] | None = None,
     damaged: Collection[Path] = (),
+    geojson: bool = False,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> gpd.GeoDataFrame:
@@ -125,6 +128,9 @@ def fetch_tiles(
         raises FormatError where it is none, and then the tile is asked for again.
     damaged
         Files of the cache that cannot be read; their tiles are fetched anew.
+    geojson
+        Store tiles as GeoJSON files without an ending, as percept-vsvi-filter does, in place of vector tiles;
+        those in the cache are replaced, too.
     dry_run
         Fetch nothing; tell which tiles are missing.
     progress
@@ -168,12 +174,22 @@ def fetch_tiles(
     if dry_run:
         return _frame(tiles, work, {}, None, computed=computed, not_tiles=not_tiles)
     errors: dict[Tile, str] = {}
+    if geojson:
+        work = replace(work, files=_as_geojson(work, damaged))
     if work.missing:
         service, token = _with_token(service, work)
         quota = TileQuota(token, pace=service.pace, limit=service.tiles_a_day, folder=service.state_dir)
         log.info("%s", with_costs(work, service, quota))
         run = TileRun(
-            service, token, quota, cache, computed=computed, workers=workers, validate=validate, progress=progress
+            service,
+            token,
+            quota,
+            cache,
+            computed=computed,
+            workers=workers,
+            validate=validate,
+            geojson=geojson,
+            progress=progress,
         )
         try:
             errors = run.run(work.missing)
@@ -181,14 +197,40 @@ def fetch_tiles(
             quota.close()
     log.log(
         logging.WARNING if errors else logging.INFO,
-        "%d tiles of %s: %d cached, %d fetched, %d failed",
-        len(wanted),
+        "%s of %s: %d cached, %d fetched, %d failed",
+        counted(len(wanted), "tile"),
         region.name,
         len(wanted) - len(work.missing),
         len(work.missing) - len(errors),
         len(errors),
     )
-    return _frame(tiles, work, errors, cache, computed=computed, not_tiles=not_tiles)
+    return _frame(tiles, work, errors, cache, computed=computed, not_tiles=not_tiles, ending="" if geojson else ".mvt")
+
+
+def _as_geojson(work: Plan, damaged: Collection[Path]) -> dict[Tile, Path]:
+    """Replace the vector tiles of the cache by GeoJSON; return the file of each tile there is."""
+    files = dict(work.files)
+    missing = set(work.missing)
+    for tile, path in work.files.items():
+        if path.suffix and tile not in missing and path not in damaged:
+            try:
+                files[tile] = _store_geojson(path.read_bytes(), tile, path.with_suffix(""))
+            except FormatError:  # whoever reads the tile finds that out, and fetches it anew
+                continue
+            except OSError as error:
+                raise FileError(f"tile cache {path.parent}: {error.strerror}") from error
+    return files
+
+
+def _store_geojson(content: bytes, tile: Tile, path: Path) -> Path:
+    """Store a vector tile as GeoJSON, and remove the vector tile beside it."""
+    from mlygeo.providers.mapillary.layers import as_geojson_tile, decode
+
+    text = as_geojson_tile(decode(content, tile.x, tile.y, tile.z))
+    with store.atomic(path) as temporary:
+        temporary.write_bytes(text)
+    path.with_name(f"{path.name}.mvt").unlink(missing_ok=True)
+    return path
 
 
 def plan_tiles(
@@ -258,7 +300,8 @@ def _with_token(service: Service | None, work: Plan) -> tuple[Service, str]:
     """Return the service to ask and its token, which it must have."""
     from mlygeo.providers.mapillary.service import Service
 
-    needed = f"{len(work.missing):,} of {len(work.tiles):,} tiles are not in the tile cache"
+    verb = "is" if len(work.missing) == 1 else "are"
+    needed = f"{len(work.missing):,} of {counted(len(work.tiles), 'tile')} {verb} not in the tile cache"
     if service is None:
         try:
             service = Service.from_environment()
@@ -276,6 +319,7 @@ def _frame(
     cache: Path | None,
     *,
     computed: bool,
+    ending: str = ".mvt",
     not_tiles: list[str],
 ) -> gpd.GeoDataFrame:
     """Return the tiles frame; without a cache the missing tiles have not been fetched into it."""
@@ -296,7 +340,7 @@ def _frame(
             status[tile] = "missing"
         else:
             status[tile] = "fetched"
-            files[tile] = str(cache / f"{tile_name(tile, computed=computed)}.mvt")
+            files[tile] = str(cache / f"{tile_name(tile, computed=computed)}{ending}")
     addresses = np.array([(tile.x, tile.y) for tile in tiles], dtype=np.int64).reshape(-1, 2)
     columns = {
         "x": addresses[:, 0],
@@ -325,8 +369,10 @@ class TileRun:
         computed: bool,
         workers: int,
         validate: Callable[[bytes, int, int], object] | None,
+        geojson: bool,
         progress: Progress | None,
     ) -> None:
+        self._geojson = geojson
         self._service, self._token, self._quota, self._cache = service, token, quota, cache
         self._computed, self._workers, self._validate, self._progress = computed, workers, validate, progress
         self._stop, self._over = threading.Event(), threading.Event()
@@ -419,7 +465,11 @@ class TileRun:
         content = client.get(url, what=f"tile {address}", query=query, check=check)
         if self._over.is_set():
             raise StoppedError
-        with store.atomic(self._cache / f"{tile_name(tile, computed=self._computed)}.mvt") as temporary:
+        name = tile_name(tile, computed=self._computed)
+        if self._geojson:
+            _store_geojson(content, tile, self._cache / name)
+            return
+        with store.atomic(self._cache / f"{name}.mvt") as temporary:
             temporary.write_bytes(content)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import struct
+import warnings
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Flags, Floats, Objects
 
     Numbers = npt.NDArray[np.int64]
+
+log = logging.getLogger("mlygeo.store.parquet")
 
 MOST_BYTES = 2**31 - 1
 """Most bytes in a chunk of a column: the limit of 32-bit offsets. Not every reader supports wider ones."""
@@ -81,9 +85,9 @@ def plain_points(values: pa.ChunkedArray) -> tuple[Floats, Floats] | None:
     return (x, y) if np.isfinite(x).all() and np.isfinite(y).all() else None
 
 
-def shapes(values: pa.ChunkedArray, encoding: str, path: Path) -> Objects:
+def shapes(values: pa.ChunkedArray, encoding: str, path: Path) -> tuple[Objects, Flags]:
     """
-    Return the geometries of a column, None where there is none.
+    Return the geometries of a column, None where there is none, and which of them are damaged and therefore None.
 
     Parameters
     ----------
@@ -97,11 +101,12 @@ def shapes(values: pa.ChunkedArray, encoding: str, path: Path) -> Objects:
     Raises
     ------
     FormatError
-        If a geometry is damaged, or the column is not of that encoding.
+        If all geometries are damaged, or the column is not of that encoding.
     """
     parts = [_shapes(_storage(chunk), encoding, path) for chunk in values.chunks]
-    found: Objects = np.concatenate([np.empty(0, dtype=object), *parts])
-    return found
+    found: Objects = np.concatenate([np.empty(0, dtype=object), *(part for part, _ in parts)])
+    damaged: Flags = np.concatenate([np.empty(0, dtype=bool), *(part for _, part in parts)])
+    return found, damaged
 
 
 def to_lonlat(x: Floats, y: Floats, crs: CRS, name: str) -> tuple[Floats, Floats]:
@@ -210,29 +215,46 @@ def _coordinates(array: pa.Array, path: Path) -> tuple[Floats, Floats]:
         return _fields(array)
     if not _is_wkb(array.type):
         raise FormatError(f"the geometry of {path.name} is {array.type}, which is no encoding of points")
-    points = _shapes(array, "wkb", path)
+    points, damaged = _shapes(array, "wkb", path)
     kinds = shapely.get_type_id(points)
     if ((kinds != 0) & (kinds != -1)).any():
         raise FormatError(f"{path.name} holds other geometries than points")
+    warn_of_damage(damaged, path)
     return frames.coordinates(points)
 
 
-def _shapes(array: pa.Array, encoding: str, path: Path) -> Objects:
+def warn_of_damage(damaged: Flags, path: Path) -> None:
+    """Warn of rows with damaged geometry, which are left out; FormatError if there is no other."""
+    count = int(damaged.sum())
+    if count and count == len(damaged):
+        raise FormatError(f"{path.name} holds damaged geometry in every row")
+    if count:
+        log.warning("%s: %s of %s rows have damaged geometry and are left out", path.name, count, len(damaged))
+
+
+def _shapes(array: pa.Array, encoding: str, path: Path) -> tuple[Objects, Flags]:
     import shapely
 
+    whole = np.zeros(len(array), dtype=bool)
     if encoding != "wkb":
-        return _native(array, encoding, path)
+        return _native(array, encoding, path), whole
     if not _is_wkb(array.type):
         raise FormatError(f"the geometry of {path.name} is not WKB, as its metadata say, but {array.type}")
     if (plain := _plain_points(array)) is not None and np.isfinite(plain).all():
-        return frames.points(*plain)
+        return frames.points(*plain), whole
+    wkb = array.to_numpy(zero_copy_only=False)
+    known = np.array([value is not None for value in wkb], dtype=bool) if array.null_count else ~whole
     long = np.flatnonzero(np.diff(_offsets(array)) > _LEVEL_BYTES * MOST_NESTED)
-    if any(_too_deep(array[int(row)].as_py() or b"") for row in long):
-        raise FormatError(f"{path.name} holds geometries nested more than {MOST_NESTED} deep")
+    if deep := [row for row in long.tolist() if wkb[row] is not None and _too_deep(wkb[row])]:
+        wkb = wkb.copy()
+        wkb[deep] = None
     try:
-        return np.asarray(shapely.from_wkb(array.to_numpy(zero_copy_only=False)))
-    except (shapely.errors.GEOSException, TypeError) as error:
-        raise FormatError(f"{path.name} holds a damaged geometry: {' '.join(str(error).split())[:120]}") from error
+        found = np.asarray(shapely.from_wkb(wkb), dtype=object)
+    except (shapely.errors.GEOSException, TypeError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = np.asarray(shapely.from_wkb(wkb, on_invalid="ignore"), dtype=object)
+    return found, known & shapely.is_missing(found)
 
 
 def _native(array: pa.Array, encoding: str, path: Path) -> Objects:

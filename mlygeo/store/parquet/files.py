@@ -150,7 +150,8 @@ class GeoFile:
             return None
         schema = self.file.schema_arrow
         for name in ("bbox", f"{self.primary.name}_bbox"):
-            if name not in schema.names or name in self.geometry:
+            # What pandas noted was a column of somebody's frame.
+            if name not in schema.names or name in self.geometry or self.described(name):
                 continue
             kind = schema.field(name).type
             if metadata.box_fields(kind) and {field.name for field in kind} == {*metadata.SIDES}:
@@ -163,7 +164,7 @@ class GeoFile:
 
         table = self.read([group], [name, self.primary.name])
         stated = box_sides(table[name])
-        own = shapely.bounds(encodings.shapes(table[self.primary.name], self.primary.encoding, self.path)).T
+        own = shapely.bounds(encodings.shapes(table[self.primary.name], self.primary.encoding, self.path)[0]).T
         off = np.abs(own) * (2 * ROUNDED) + 1e-30
         return bool(((np.abs(stated - own) <= off) | (np.isnan(stated) & np.isnan(own))).all())
 

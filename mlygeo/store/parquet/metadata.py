@@ -107,7 +107,10 @@ def known_crs(column: GeometryColumn, path: Path) -> CRS | None:
         return CRS.from_user_input(column.crs)
     except (CRSError, ValueError, TypeError, RecursionError) as error:
         reason = " ".join(str(error).split())[-120:]
-        raise FormatError(f"the CRS of {column.name!r} in {path.name} cannot be understood: {reason}") from error
+        raise FormatError(
+            f"the CRS of {column.name!r} in {path.name} cannot be understood: {reason}",
+            hint="write it with a CRS that PROJ knows, such as EPSG:4326",
+        ) from error
 
 
 def crs_of(column: GeometryColumn, path: Path) -> CRS:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from mlygeo import frames
-from mlygeo.errors import FrameError
+from mlygeo.errors import FormatError, FrameError
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile, box_sides
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Flags, Floats, Objects
 
     Box = tuple[float, float, float, float]
+
+DAMAGED = "rows with damaged geometry"
+"""Reason in `attrs["left_out"]`."""
 
 
 def read(path: Path, *, bbox: Box | None = None, columns: Sequence[str] | None = None) -> gpd.GeoDataFrame:
@@ -43,7 +46,8 @@ def read(path: Path, *, bbox: Box | None = None, columns: Sequence[str] | None =
     Returns
     -------
     frame
-        Rows and columns in the file's order, `attrs` as written. The boxes of rows that readers skip by are not a
+        Rows and columns in the file's order, `attrs` as written. Rows with damaged geometry are left out, which
+        is logged and counted in `attrs["left_out"]`. The boxes of rows that readers skip by are not a
         column, whether the metadata name them or, as in DuckDB's files, not. Dtypes are as pandas noted them; see
         `mlygeo.store.parquet.attributes.to_pandas` for files of other writers.
 
@@ -52,7 +56,7 @@ def read(path: Path, *, bbox: Box | None = None, columns: Sequence[str] | None =
     FileError
         If it cannot be read.
     FormatError
-        If the file is not GeoParquet, or damaged.
+        If the file is not GeoParquet, or damaged, or has damaged geometry only.
     FrameError
         If a requested column is missing.
     """
@@ -63,19 +67,32 @@ def read(path: Path, *, bbox: Box | None = None, columns: Sequence[str] | None =
     names = _wanted(file, columns)
     if bbox is None:
         table = file.read(range(file.file.num_row_groups), names)
-        shapes = encodings.shapes(table[file.primary.name], file.primary.encoding, path)
+        shapes, damaged = encodings.shapes(table[file.primary.name], file.primary.encoding, path)
+        encodings.warn_of_damage(damaged, path)
+        if damaged.any():
+            table, shapes = table.filter(pa.array(~damaged)), shapes[~damaged]
+        left_out = int(damaged.sum())
     else:
-        table, shapes = _in_box(file, names, bbox)
+        table, shapes, left_out = _in_box(file, names, bbox)
     found: dict[str, Any] = {}
     for name in names:
         if name not in file.geometry:
             found[name] = attributes.to_pandas(table[name], file.described(name), name, path.name)
             continue
         column = file.geometry[name]
-        own = shapes if column is file.primary else encodings.shapes(table[name], column.encoding, path)
+        own = shapes
+        if column is not file.primary:
+            own, damaged = encodings.shapes(table[name], column.encoding, path)
+            if damaged.any():
+                raise FormatError(
+                    f"the column {name!r} of {path.name} holds damaged geometry in {int(damaged.sum())} of its rows",
+                    hint=f"leave it out: read_frame(…, columns=…) without {name!r}",
+                )
         found[name] = GeometryArray(own, crs=metadata.known_crs(column, path))
     frame = gpd.GeoDataFrame(found, geometry=file.primary.name)
     frame.attrs = file.attrs
+    if left_out:
+        frame.attrs["left_out"] = {DAMAGED: left_out}
     return frame
 
 
@@ -88,13 +105,14 @@ def _wanted(file: GeoFile, columns: Sequence[str] | None) -> list[str]:
     return [name for name in file.columns if name in columns or name == file.primary.name]
 
 
-def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objects]:
-    """Return the rows that meet a box: their columns without the primary geometry, and that geometry."""
+def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objects, int]:
+    """Return the rows that meet a box: their other columns, their geometry; and how many damaged ones were seen."""
     crs = metadata.crs_of(file.primary, file.path)
     lonlat = crs.equals(frames.CRS, ignore_axis_order=True)
     others = [name for name in names if name != file.primary.name]
     empty = file.file.schema_arrow.empty_table().select(others)
     tables, shapes = [empty], [np.empty(0, dtype=object)]
+    all_damaged = [np.empty(0, dtype=bool)]
     for group in range(file.file.num_row_groups):
         near = _near(file, group, bbox) if lonlat else None
         if near is not None and not near.any():
@@ -103,7 +121,8 @@ def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objec
         geometry = file.read([group], [file.primary.name])
         if not whole:
             geometry = geometry.filter(pa.array(near))
-        inside, kept = _meeting(geometry.column(0), file, crs, bbox)
+        inside, kept, damaged = _meeting(geometry.column(0), file, crs, bbox)
+        all_damaged.append(damaged)
         if not len(kept):
             continue
         shapes.append(kept)
@@ -114,7 +133,10 @@ def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objec
                 chosen[near] = inside
             part = file.read([group], others)
             tables.append(part if chosen.all() else part.filter(pa.array(chosen)))
-    return pa.concat_tables([table.replace_schema_metadata(None) for table in tables]), np.concatenate(shapes)
+    damaged = np.concatenate(all_damaged)
+    encodings.warn_of_damage(damaged, file.path)
+    whole_table = pa.concat_tables([table.replace_schema_metadata(None) for table in tables])
+    return whole_table, np.concatenate(shapes), int(damaged.sum())
 
 
 def _near(file: GeoFile, group: int, bbox: Box) -> Flags | None:
@@ -180,12 +202,12 @@ def _wraps(extent: Floats) -> bool:
     return bool(extent[0, 1] > extent[2, 0] or extent[0, 0] > extent[2, 1])
 
 
-def _meeting(values: pa.ChunkedArray, file: GeoFile, crs: CRS, bbox: Box) -> tuple[Flags, Objects]:
-    """Return which geometries meet a box, and those that do; points become objects only then."""
+def _meeting(values: pa.ChunkedArray, file: GeoFile, crs: CRS, bbox: Box) -> tuple[Flags, Objects, Flags]:
+    """Return which geometries meet a box, those that do, and which are damaged; points become objects only then."""
     if (plain := encodings.plain_points(values)) is not None:
         lon, lat = encodings.to_lonlat(*plain, crs, file.path.name)
         inside = encodings.mask_of(np.array([lon, lat, lon, lat]), bbox)
-        return inside, frames.points(plain[0][inside], plain[1][inside])
-    shapes = encodings.shapes(values, file.primary.encoding, file.path)
+        return inside, frames.points(plain[0][inside], plain[1][inside]), np.zeros(len(inside), dtype=bool)
+    shapes, damaged = encodings.shapes(values, file.primary.encoding, file.path)
     inside = encodings.mask_of(encodings.lonlat_bounds(shapes, crs, file.path.name), bbox)
-    return inside, shapes[inside]
+    return inside, shapes[inside], damaged
