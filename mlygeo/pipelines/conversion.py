@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from mlygeo.errors import InputError
 from mlygeo.pipelines.job import Job, public, tally, version
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from mlygeo.arrays import Bounds
     from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]
@@ -86,7 +87,7 @@ def convert(
     if not given:
         raise InputError("there is no frame to convert", hint="name its file")
     _check_output(given, output)
-    options: dict[str, Any] = {"layer": layer, "bbox": bbox, "columns": None if columns is None else list(columns)}
+    wanted = None if columns is None else list(columns)
     names = _names(given)
     if len(given) > 1 and not _has_layers(output):
         raise InputError(
@@ -94,7 +95,7 @@ def convert(
             hint="write .gpkg, or convert them one by one",
         )
     with _Said() as said:
-        read = [_read(each, options, srid) for each in given]
+        read = [_read(each, layer=layer, bbox=bbox, columns=wanted, srid=srid) for each in given]
         file = _write(dict(zip(names, read, strict=True)), output)
     left_out: dict[str, int] = {}
     for each in read:
@@ -178,14 +179,16 @@ def _names(given: Sequence[FrameLike]) -> list[str]:
     return names
 
 
-def _read(value: FrameLike, options: dict[str, Any], srid: int | None) -> gpd.GeoDataFrame:
+def _read(
+    value: FrameLike, *, layer: str | None, bbox: Bounds | None, columns: list[str] | None, srid: int | None
+) -> gpd.GeoDataFrame:
     from mlygeo import store
 
     if isinstance(value, str | os.PathLike):
-        return store.read_frame(value, **options, srid=srid)
-    if any(option is not None for option in (options["layer"], srid)):
+        return store.read_frame(value, layer=layer, bbox=bbox, columns=columns, srid=srid)
+    if layer is not None or srid is not None:
         raise InputError("`layer` and `srid` are of no use beside a frame in memory", hint="leave them out")
-    return store.part_of(value, bbox=options["bbox"], columns=options["columns"])
+    return store.part_of(value, bbox=bbox, columns=columns)
 
 
 def _write(frames: dict[str, gpd.GeoDataFrame], output: PathLike) -> str:

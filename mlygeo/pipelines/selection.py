@@ -239,13 +239,11 @@ class Selection:
         from mlygeo.store import parquet
 
         run = {"run": summary["run"]}
-        if store.names_file(folder):
-            points_frame = frames.placed(self._points_table(), *self.points.lonlat)
-            points_frame.attrs = self.points.attrs | run
-            return [
-                store.write_layers({"selection": self.frame(summary["run"]), "street_points": points_frame}, folder)
-            ]
         attrs = {**self.images.attrs, "attribution": self.attribution(), **run}
+        if store.names_file(folder):
+            selected, placed = self.frame(summary["run"]), frames.placed(self._points_table(), *self.points.lonlat)
+            placed.attrs = self.points.attrs | run
+            return [store.write_layers({"selection": selected, "street_points": placed}, folder)]
         selection, points = folder / "selection.parquet", folder / "street_points.parquet"
         with store.atomic(selection) as temporary:
             parquet.write_points(self.table, *self.lonlat, temporary, attrs=attrs)
