@@ -64,7 +64,7 @@ def write(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> None:
     Write a frame as GeoParquet 1.1.
 
     Columns keep their order and dtypes. The boxes of the rows, by which readers skip, are a further column with a
-    name that no column of the frame has. The index is not stored.
+    name that no column of the frame has. Of the index only levels with names are stored, as columns.
 
     Parameters
     ----------
@@ -76,9 +76,10 @@ def write(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     FrameError
-        If a column would not come back as it was, or its name is not text or there twice.
+        If a column would not come back as it was, or its name is not text or there twice, or that of the index.
     """
     check_names(frame)
+    frame = frames.index_as_columns(frame)
     name = str(frame.geometry.name)
     columns, notes, geometry = {}, [], {}
     for column in frame.columns:
