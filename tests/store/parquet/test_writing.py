@@ -100,11 +100,14 @@ def test_geometry_may_have_any_name_and_place(tmp_path, name):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda frame: frame.rename(columns={"odd": 1}), "1 are not text"),
+        (lambda frame: frame.rename(columns={"odd": 1}), "1 is int, not text"),
         (lambda frame: frame.rename(columns={"odd": ("a", "b")}), "not text"),
-        (lambda frame: frame.rename(columns={"odd": "id"}), "several columns called 'id'"),
-        (lambda frame: frame.rename(columns={"odd": "geometry"}), "several columns called 'geometry'"),
-        (lambda frame: frame.set_axis(pd.Index(["id", "\ud800", "geometry"], dtype=object), axis=1), "not valid text"),
+        (lambda frame: frame.rename(columns={"odd": "id"}), "several columns 'id'"),
+        (lambda frame: frame.rename(columns={"odd": "geometry"}), "several columns 'geometry'"),
+        (
+            lambda frame: frame.set_axis(pd.Index(["id", "\ud800", "geometry"], dtype=object), axis=1),
+            "characters that no file can hold",
+        ),
         (lambda frame: gpd.GeoDataFrame(frame.drop(columns="geometry")), "no geometry"),
     ],
 )
