@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, get_args
 from mlygeo import places
 from mlygeo.errors import DependencyError, FileError, FormatError, InputError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import Job, counted, public, public_with, version
+from mlygeo.pipelines.job import Job, public, public_with, version
 from mlygeo.pipelines.options import Cutting, Geotagging
 from mlygeo.pipelines.sources import EXIFTOOL, EXIFTOOL_XML, Pattern
+from mlygeo.progress import counted
 from mlygeo.readers.cameras import VIDEO_SOURCES, GeotagSource
 
 if TYPE_CHECKING:

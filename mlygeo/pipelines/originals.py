@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import InputError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import Job, counted, public_with
+from mlygeo.pipelines.job import Job, public_with
 from mlygeo.pipelines.options import Downloading, PictureForm, SignedIn
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     import os

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import FormatError, InputError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import Job, counted, public, version
+from mlygeo.pipelines.job import Job, public, version
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     import os

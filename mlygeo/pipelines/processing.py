@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, InputError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import Job, counted, public, public_with, tally
+from mlygeo.pipelines.job import Job, public, public_with, tally
 from mlygeo.pipelines.options import INSERTED, Cutting, Geotagging, Insertion, MetaData, PhotoFolder, Sorting, User
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

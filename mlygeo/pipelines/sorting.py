@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, InputError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import Job, counted, public, version
+from mlygeo.pipelines.job import Job, public, version
 from mlygeo.pipelines.options import PhotoFolder, Sorting
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     import geopandas as gpd

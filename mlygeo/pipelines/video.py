@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from mlygeo import places
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import Job, counted, public, public_with, tally, version
+from mlygeo.pipelines.job import Job, public, public_with, tally, version
 from mlygeo.pipelines.options import Recorded, VideoFrames, VideoSampling, start_ms
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

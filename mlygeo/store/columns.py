@@ -609,12 +609,12 @@ def _back(found: pd.Series, facts: dict[str, Any]) -> pd.Series:
         if dtype == "object":
             return pd.Series(numbers, index=found.index, dtype=object)
         wide: Any = "UInt64" if dtype.lower().startswith("uint") else "Int64"
-        exact: pd.Series = _as(pd.Series(numbers, index=found.index, dtype=wide), dtype)
-        return exact
+        return _as(pd.Series(numbers, index=found.index, dtype=wide), dtype)
     if kind == "real":
         return _as(pd.Series(each(float), index=found.index, dtype=object), dtype)
     if kind == "duration":
-        return pd.Series(each(pd.Timedelta), index=found.index, dtype=dtype)
+        durations: pd.Series = pd.Series(each(pd.Timedelta), index=found.index, dtype=dtype)
+        return durations
     if kind == "moment":
         if dtype == "object":
             return pd.Series(each(lambda value: pd.Timestamp(value).to_pydatetime()), index=found.index, dtype=object)
