@@ -72,6 +72,7 @@ __all__ = [
     "filter_images",
     "from_arrow",
     "in_dtypes",
+    "index_as_columns",
     "lonlat",
     "placed",
     "points",
@@ -238,6 +239,43 @@ def in_dtypes(frame: gpd.GeoDataFrame, *schemas: Schema, name: str) -> gpd.GeoDa
     if problems:
         raise FrameError(f"{name}: {'; '.join(problems)}")
     return frame.assign(**changed) if changed else frame
+
+
+def index_as_columns(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """
+    Return a frame with the levels of its index that have names as columns, since files have no index.
+
+    An index without names is a numbering, and dropped. A level that is also a column with the same values is that
+    column.
+
+    Parameters
+    ----------
+    frame
+        Any frame, such as OSMnx's edges with the index (u, v, key).
+
+    Returns
+    -------
+    frame
+        The same rows; the index counts from 0.
+
+    Raises
+    ------
+    FrameError
+        If a level has the name of a column with other values, or one that is not text or there twice.
+    """
+    import pandas as pd
+
+    names = [name for name in frame.index.names if name is not None]
+    if odd := [name for name in names if not isinstance(name, str) or names.count(name) > 1]:
+        raise FrameError(f"the index has levels called {odd[0]!r}", hint="give each a name of its own, which is text")
+    levels = {name: frame.index.get_level_values(name) for name in names}
+    for name in [name for name in levels if name in frame.columns]:
+        if not pd.Series(levels.pop(name)).equals(pd.Series(frame[name].array)):
+            raise FrameError(f"the index and a column are both called {name!r}", hint="frame.rename_axis(index=…)")
+    plain = frame.reset_index(drop=True)
+    for place, (name, values) in enumerate(levels.items()):
+        plain.insert(place, name, values)
+    return plain
 
 
 def empty(schema: Schema) -> gpd.GeoDataFrame:

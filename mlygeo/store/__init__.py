@@ -130,7 +130,8 @@ def read_frame(
     frame
         The kind of frame it should be ("images", "streets", "street_points", "points",
         "selection", …): its columns are brought to their dtypes. None takes the file as it is,
-        but for ids, which come back as whole numbers where they were written as text.
+        but for ids, which come back as whole numbers where they were written as text; GeoParquet
+        and PostGIS tell which they were.
     bbox
         West, south, east, north in degrees; west > east crosses the antimeridian. A row is returned
         if the box of its geometry, in longitude and latitude, meets it; rows without geometry are
@@ -178,7 +179,8 @@ def read_frame(
         found, name = _read_file(file, box, wanted, layer or named, srid), file.name
     log.info("read %s from %s", counted(len(found), "row"), name)
     if schema is None:
-        return _with_whole_ids(found)
+        keeps_dtypes = postgis.is_url(path) or Path(name).suffix.lower() in PARQUET
+        return found if keeps_dtypes else _with_whole_ids(found)
     try:
         return frames.conform(found, schema)
     except FrameError as error:
@@ -243,14 +245,13 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     >>> write_frame(selection, "selection.gpkg")
     """
     if isinstance(path, str) and postgis.is_url(path):
-        described.check_names(frame, str(postgis.table_of(path)))
-        postgis.write(gdal.plain_columns(frame), path)
+        postgis.write(frame, path)
         return path
     paths.must_be_local(path, "`path`")
     path = Path(path).expanduser()
     check_writable(path)
     described.check_names(frame, path.name)
-    frame = _in_degrees(frame, path)
+    frame = _in_degrees(frames.index_as_columns(frame), path)
     with atomic(path) as temporary:
         FORMATS[path.suffix.lower()]().write(frame, temporary)
     log.info("wrote %s to %s", counted(len(frame), "row"), path.name)
@@ -293,7 +294,7 @@ def write_layers(layers: Mapping[str, gpd.GeoDataFrame], path: str | os.PathLike
         described.check_names(frame, file.name)
     with atomic(file) as temporary:
         for name, frame in layers.items():
-            gdal.write_layer(frame, temporary, name)
+            gdal.write_layer(frames.index_as_columns(frame), temporary, name)
     log.info("wrote %s layers to %s", len(layers), file.name)
     return file
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 from mlygeo import dtypes, frames, store
 from mlygeo.errors import FrameError
 from mlygeo.progress import working
-from mlygeo.store import parquet
+from mlygeo.store.columns import check_names
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile
 
@@ -99,7 +99,7 @@ def open_points(value: store.FrameLike, *, name: str) -> Points:
         return open_points(store.read_frame(value), name=path.name)
     if not hasattr(value, "geometry") or value.active_geometry_name is None:
         raise FrameError(f"{name} has no geometry: expected a GeoDataFrame of points or a file of them")
-    parquet.check_names(value)
+    check_names(value, name)
     if value.crs is None:
         raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
     kinds = set(value.geom_type.dropna())

@@ -1,5 +1,5 @@
 """
-Frames as tables of a PostGIS database: written in one transaction, read back with their dtypes.
+Frames as tables of a PostGIS database: written in one transaction, read back as they were or refused.
 
 A URL names a table: `postgresql://user@host:5432/database?table=schema.table`. The URL may have all other
 parts that libpq understands, and libpq's environment variables and password file are used; the URL and the
@@ -18,8 +18,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import numpy as np
 
-from mlygeo import dtypes, frames
+from mlygeo import frames
 from mlygeo.errors import DependencyError, FileError, FormatError, FrameError, InputError, install_hint
+from mlygeo.store import columns as described
+from mlygeo.store import extents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     import psycopg
     import pyarrow as pa
     from psycopg import sql
+
+    from mlygeo.arrays import Bounds
 
 __all__ = ["KEY", "LONGEST_NAME", "PREFIXES", "ROWS_AT_ONCE", "Table", "is_url", "read", "table_of", "write"]
 
@@ -52,6 +56,16 @@ READ_AS = {
     "bool": "({})::int",
 }
 """Expression that reads a type exactly: times as microseconds since 1970."""
+
+FORM = described.Form(
+    name="a table of PostGIS",
+    reserved=frozenset({KEY, "tableoid", "ctid", "xmin", "cmin", "xmax", "cmax"}),
+    milliseconds=False,
+)
+"""What columns of PostgreSQL can hold; these names are its own, or our key. Times are dealt with here."""
+
+MARGIN = 0.01
+"""Share by which a box in the table's CRS is widened, since the sides of one in degrees are curves there."""
 
 _FORM = "postgresql://user@host/database?table=schema.table"
 
@@ -124,13 +138,15 @@ def write(frame: gpd.GeoDataFrame, url: str) -> None:
     """
     Write a frame as a table, in one transaction.
 
-    The table gets a primary key, a spatial index, and a comment with the frame's dtypes and `attrs`.
-    A table that mlygeo wrote before is replaced; any other table is left unchanged.
+    The table gets a primary key, a spatial index, and a comment with a description of the frame. A table that
+    mlygeo wrote before is replaced; any other table is left unchanged. Times are timestamps, to the microsecond;
+    what PostgreSQL has no type for (unsigned numbers past 2^63, durations, nested values, further geometry, finer
+    times) is text there, and comes back as it was. Names that PostgreSQL keeps for itself get another one there.
 
     Parameters
     ----------
     frame
-        Any GeoDataFrame with plain columns.
+        Any GeoDataFrame.
     url
         The table, see `table_of`.
 
@@ -139,31 +155,40 @@ def write(frame: gpd.GeoDataFrame, url: str) -> None:
     InputError
         If the URL names no table.
     FrameError
-        If PostGIS has no number for the frame's CRS, or the names of two columns conflict.
+        If PostGIS has no number for the frame's CRS, or a column cannot be held or would not come back as it was.
     FileError
         If the database cannot be reached, refuses, or has a table of that name that mlygeo did not write.
     """
     table = table_of(url)
+    described.check_names(frame, str(table))
+    frame = frames.index_as_columns(frame)
     srid = _srid(frame)
-    _check_names(frame)
+    plain, about = _encoded(frame, str(table))
+    geometry = _geometry_name(frame, plain)
+    if long := [name for name in [*plain, geometry] if len(name.encode()) > LONGEST_NAME]:
+        raise FrameError(f"PostgreSQL cuts names at {LONGEST_NAME} bytes, and these are longer: {', '.join(long)}")
     with _connection(table) as connection:
         from psycopg import sql
 
         whole = _identifier(table)
         _check_ours(connection, table)
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(whole))
-        columns = [
-            sql.SQL("{} {}").format(sql.Identifier(str(name)), sql.SQL(_type_of(frame, str(name), srid)))
-            for name in frame.columns
-        ]
+        types = {**{name: _type_of(values) for name, values in plain.items()}, geometry: _geometry_type(frame, srid)}
+        parts = [sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in types.items()]
         key = sql.SQL("{} bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY").format(sql.Identifier(KEY))
-        connection.execute(sql.SQL("CREATE TABLE {} ({})").format(whole, sql.SQL(", ").join([key, *columns])))
-        _copy_in(connection, frame, whole, srid)
-        geometry = sql.Identifier(str(frame.geometry.name))
-        connection.execute(sql.SQL("CREATE INDEX ON {} USING gist ({})").format(whole, geometry))
-        comment = sql.Literal(json.dumps(_description(frame), ensure_ascii=False, default=str))
+        connection.execute(sql.SQL("CREATE TABLE {} ({})").format(whole, sql.SQL(", ").join([key, *parts])))
+        _copy_in(connection, whole, plain, frame.geometry.rename(geometry), srid)
+        connection.execute(sql.SQL("CREATE INDEX ON {} USING gist ({})").format(whole, sql.Identifier(geometry)))
+        comment = sql.Literal(json.dumps({"mlygeo": about}, ensure_ascii=False))
         connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(whole, comment))
         connection.execute(sql.SQL("ANALYZE {}").format(whole))
+        # Still in the transaction: what differs leaves the table as it was.
+        described.must_be_same(frame, _read(connection, table, None, None), str(table))
+    if renamed := described.renamed(about):
+        log.warning(
+            "%s: other programs see %s, since PostgreSQL keeps these names for itself", table,
+            ", ".join(f"column {one!r} as {other!r}" for one, other in renamed.items()),
+        )  # fmt: skip
     log.info("wrote %s rows to the table %s", f"{len(frame):,}", table)
 
 
@@ -178,16 +203,17 @@ def read(
     url
         The table, see `table_of`.
     bbox
-        West, south, east, north in degrees: only rows whose bounding box intersects it are
-        returned; the query uses the spatial index.
+        West, south, east, north in degrees (west > east crosses the antimeridian): only rows whose own box, in
+        longitude and latitude, meets it are returned. The query uses the spatial index where the table is in
+        EPSG:4326 or has points.
     columns
-        Only these columns, and the geometry. None reads all.
+        Only these columns, and the geometry, in the order of the table. None reads all.
 
     Returns
     -------
     frame
-        If mlygeo wrote the table, in the same order and with the same dtypes and `attrs`. From other
-        tables, whole numbers with gaps are Int64 and times are UTC.
+        If mlygeo wrote the table, in the same order and with the same names, dtypes and `attrs`. From other
+        tables, whole numbers with gaps are Int64 and times are UTC; geography is read as geometry.
 
     Raises
     ------
@@ -196,41 +222,110 @@ def read(
     FileError
         If the database cannot be reached, or has no such table.
     FormatError
-        If the table has no geometry.
+        If the table has no geometry, or geometry in several CRS, or in one that is not known.
     FrameError
         If a requested column is missing.
     """
     table = table_of(url)
     with _connection(table) as connection:
-        from psycopg import sql
-
-        whole = _identifier(table)
-        types = _columns_of(connection, table)
-        geometry = next((name for name, kind in types.items() if kind == "geometry"), None)
-        if geometry is None:
-            raise FormatError(f"the table {table} has no geometry")
-        description = _comment_of(connection, table)
-        wanted = [name for name in types if name != geometry and not (description and name == KEY)]
-        if columns is not None:
-            if missing := [name for name in columns if name not in wanted]:
-                raise FrameError(f"the table {table} has no column {', '.join(missing)} (it has {', '.join(wanted)})")
-            wanted = list(columns)
-        place = sql.Identifier(geometry)
-        srid = _srid_of(connection, whole, place)
-        parts = [sql.SQL("encode(ST_AsBinary({}), 'hex')").format(place)]
-        parts += [sql.SQL(READ_AS.get(types[name], "{}::text")).format(sql.Identifier(name)) for name in wanted]
-        query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(parts), whole)
-        if bbox is not None:
-            box = sql.SQL("ST_Transform(ST_MakeEnvelope({}, {}, {}, {}, 4326), {})").format(
-                *(sql.Literal(float(side)) for side in bbox), sql.Literal(srid or 4326)
-            )
-            query = sql.SQL("{} WHERE {} && {}").format(query, place, box)
-        if description and KEY in types:
-            query = sql.SQL("{} ORDER BY {}").format(query, sql.Identifier(KEY))
-        arrow = _copy_out(connection, query, [geometry, *wanted], types)
-    frame = _frame_of(arrow, geometry, srid, types, description or {})
+        frame = _read(connection, table, bbox, columns)
     log.info("read %s rows from the table %s", f"{len(frame):,}", table)
     return frame
+
+
+def _read(
+    connection: psycopg.Connection, table: Table, bbox: Bounds | None, columns: Sequence[str] | None
+) -> gpd.GeoDataFrame:
+    from psycopg import sql
+
+    whole = _identifier(table)
+    types = _columns_of(connection, table)
+    spatial = [name for name, kind in types.items() if kind in {"geometry", "geography"}]
+    if not spatial:
+        raise FormatError(f"the table {table} has no geometry")
+    comment = _comment_of(connection, table)
+    about = None if comment is None else described.parse(json.dumps(comment))
+    if about is not None and not set(described.written_names(about).values()) <= types.keys():
+        about = None  # somebody changed the table
+    geometry = spatial[0]
+    shown = [name for name in types if name != geometry and not (comment is not None and name == KEY)]
+    wanted = shown if columns is None else _wanted(columns, shown, geometry, about, table)
+    parts = [_expression(name, types[name]) for name in [geometry, *wanted]]
+    query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(parts), whole)
+    if bbox is not None and (condition := _condition(connection, table, geometry, bbox)) is not None:
+        query = sql.SQL("{} WHERE {}").format(query, condition)
+    if comment is not None and KEY in types:
+        query = sql.SQL("{} ORDER BY {}").format(query, sql.Identifier(KEY))
+    arrow = _copy_out(connection, query, [geometry, *wanted], types)
+    srids = {name: _srid_of(connection, table, name) for name in spatial if name in {geometry, *wanted}}
+    frame = _frame_of(arrow, srids, types, table)
+    if about is not None:
+        frame = described.decode(frame, about, columns)
+    return frame if bbox is None else extents.meeting(frame, bbox, str(table))
+
+
+def _wanted(
+    columns: Sequence[str], shown: list[str], geometry: str, about: dict[str, Any] | None, table: Table
+) -> list[str]:
+    """Return the columns of the table that hold those that were asked for, in its order."""
+    names = {name: name for name in shown} if about is None else described.written_names(about)
+    active = geometry
+    if about is not None:
+        active = next((facts["name"] for facts in about["columns"] if facts["kind"] == "active"), geometry)
+    if missing := [str(name) for name in columns if name not in names and name != active]:
+        raise FrameError(f"the table {table} has no column {', '.join(missing)} (it has {', '.join(names)})")
+    asked = {names[name] for name in columns if name != active}
+    return [name for name in shown if name in asked]
+
+
+def _expression(name: str, kind: str) -> sql.Composable:
+    """Return what reads a column exactly."""
+    from psycopg import sql
+
+    if kind in {"geometry", "geography"}:
+        return sql.SQL("encode(ST_AsEWKB({}::geometry), 'hex')").format(sql.Identifier(name))
+    return sql.SQL(READ_AS.get(kind, "{}::text")).format(sql.Identifier(name))
+
+
+def _condition(connection: psycopg.Connection, table: Table, geometry: str, bbox: Bounds) -> sql.Composable | None:
+    """
+    Return a condition that every row in the box meets, and few others; None where there is none.
+
+    In another CRS there is one for points only: a line may lie outside of the box that its own box meets.
+    """
+    from psycopg import sql
+    from pyproj import Transformer
+    from pyproj.exceptions import ProjError
+
+    place = sql.SQL("{}::geometry").format(sql.Identifier(geometry))
+    srid = _srid_of(connection, table, geometry)
+    west, south, east, north = bbox
+    boxes = [bbox] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
+    if srid != 4326:
+        query = sql.SQL("SELECT 1 FROM {} WHERE GeometryType({}) NOT LIKE 'POINT%' LIMIT 1").format(
+            _identifier(table), place
+        )
+        if not srid or connection.execute(query).fetchone() is not None:
+            return None
+        try:
+            turned = Transformer.from_crs(4326, srid, always_xy=True)
+            boxes = [turned.transform_bounds(*box, densify_pts=101) for box in boxes]
+        except ProjError:
+            return None
+        if not np.isfinite(boxes).all():
+            return None
+        margins = [MARGIN * max(box[2] - box[0], box[3] - box[1]) + 1e-9 for box in boxes]
+        boxes = [
+            (box[0] - more, box[1] - more, box[2] + more, box[3] + more)
+            for box, more in zip(boxes, margins, strict=True)
+        ]
+    conditions = [
+        sql.SQL("{} && ST_MakeEnvelope({}, {}, {}, {}, {})").format(
+            place, *(sql.Literal(float(side)) for side in box), sql.Literal(srid)
+        )
+        for box in boxes
+    ]
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(conditions))
 
 
 @contextlib.contextmanager
@@ -302,9 +397,39 @@ def _comment_of(connection: psycopg.Connection, table: Table) -> dict[str, Any] 
     return noted if isinstance(noted, dict) else None
 
 
-def _description(frame: gpd.GeoDataFrame) -> dict[str, Any]:
-    kinds = {str(name): str(dtype) for name, dtype in frame.dtypes.items() if str(dtype) != "geometry"}
-    return {"mlygeo": {"dtypes": kinds, "attrs": frame.attrs}}
+def _encoded(frame: gpd.GeoDataFrame, name: str) -> tuple[dict[str, pd.Series], dict[str, Any]]:
+    """Return the columns as PostgreSQL can hold them, and the description from which they come back."""
+    times = {column: utc for column in frame.columns if (utc := _microseconds(frame[column])) is not None}
+    plain, about = described.encode(frame.assign(**dict.fromkeys(times, 0)), FORM, name)
+    for facts in about["columns"]:
+        if facts["name"] in times:
+            facts.update(kind="moment", dtype=str(frame[facts["name"]].dtype))
+            plain[facts.get("as", facts["name"])] = times[facts["name"]]
+    return plain, about
+
+
+def _microseconds(values: pd.Series) -> pd.Series | None:
+    """Return times as PostgreSQL holds them, to the microsecond; None for what it does not hold exactly."""
+    import pandas as pd
+
+    if not isinstance(values.dtype, pd.DatetimeTZDtype) and not pd.api.types.is_datetime64_dtype(values.dtype):
+        return None
+    known = values.dropna()
+    try:
+        exact = known.dt.as_unit("us")
+        if (exact != known).any() or not known.dt.year.between(1, 9999).all():
+            return None
+        times: pd.Series = values.dt.as_unit("us")
+        return times if times.dt.tz is None else times.dt.tz_convert("UTC")
+    except (ValueError, OverflowError):
+        return None
+
+
+def _geometry_name(frame: gpd.GeoDataFrame, plain: dict[str, pd.Series]) -> str:
+    """Return a name for the geometry: its own, if PostgreSQL does not keep that for itself."""
+    name = str(frame.active_geometry_name)
+    names = [name, *(f"geometry_{number}" for number in range(1, len(plain) + 3))]
+    return next(each for each in names if each and each.lower() not in FORM.reserved and each not in plain)
 
 
 def _srid(frame: gpd.GeoDataFrame) -> int:
@@ -316,14 +441,6 @@ def _srid(frame: gpd.GeoDataFrame) -> int:
     if srid is None:
         raise FrameError(f"{frame.crs.name} has no EPSG number", hint="frame.to_crs(4326)")
     return int(srid)
-
-
-def _check_names(frame: gpd.GeoDataFrame) -> None:
-    names = [str(name) for name in frame.columns]
-    if KEY in names:
-        raise FrameError(f"the table's primary key is called {KEY!r}, and so is a column", hint="rename the column")
-    if long := [name for name in names if len(name.encode()) > LONGEST_NAME]:
-        raise FrameError(f"PostgreSQL cuts names at {LONGEST_NAME} bytes, and these are longer: {', '.join(long)}")
 
 
 def _columns_of(connection: psycopg.Connection, table: Table) -> dict[str, str]:
@@ -338,63 +455,77 @@ def _columns_of(connection: psycopg.Connection, table: Table) -> dict[str, str]:
     return dict(rows)
 
 
-def _srid_of(connection: psycopg.Connection, whole: sql.Composable, place: sql.Composable) -> int:
+def _srid_of(connection: psycopg.Connection, table: Table, name: str) -> int:
+    """Return the SRID that the type of a geometry column states, or that of a row; 0 where there is none."""
     from psycopg import sql
 
-    query = sql.SQL("SELECT ST_SRID({}) FROM {} WHERE {} IS NOT NULL LIMIT 1").format(place, whole, place)
+    whole, place = _identifier(table), sql.Identifier(name)
+    stated = connection.execute(
+        "SELECT postgis_typmod_srid(atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = %s",
+        [whole.as_string(connection), name],
+    ).fetchone()
+    if stated and stated[0]:
+        return int(stated[0])
+    query = sql.SQL("SELECT ST_SRID({}::geometry) FROM {} WHERE {} IS NOT NULL LIMIT 1").format(place, whole, place)
     row = connection.execute(query).fetchone()
-    return int(row[0]) if row else 4326
+    return int(row[0]) if row else 0
 
 
-def _type_of(frame: gpd.GeoDataFrame, name: str, srid: int) -> str:
-    """Return the database's type for a column of a frame."""
+def _geometry_type(frame: gpd.GeoDataFrame, srid: int) -> str:
+    """Return the database's type for the active geometry; rows with and without heights only fit the widest."""
+    import shapely
+
+    shapes = np.asarray(frame.geometry.values)
+    there = ~shapely.is_missing(shapes)
+    high, measured = shapely.has_z(shapes[there]), shapely.has_m(shapes[there])
+    if measured.any() or (high.any() and not high.all()):
+        return "geometry"
+    kinds = {"LineString" if kind == "LinearRing" else kind for kind in frame.geom_type.dropna().unique()}
+    kind = kinds.pop() if len(kinds) == 1 else "Geometry"
+    return f"geometry({kind}{'Z' if high.any() else ''}, {srid})"
+
+
+def _type_of(values: pd.Series) -> str:
+    """Return the database's type for a column."""
     import pandas as pd
 
-    dtype = frame[name].dtype
-    if name == frame.geometry.name:
-        kinds = set(frame.geom_type.dropna().unique())
-        kind = kinds.pop() if len(kinds) == 1 else "Geometry"
-        return f"geometry({kind}{'Z' if frame.has_z.any() else ''}, {srid})"
-    if pd.api.types.is_bool_dtype(dtype):
+    if pd.api.types.is_bool_dtype(values.dtype):
         return "boolean"
-    if pd.api.types.is_unsigned_integer_dtype(dtype) and dtype.itemsize == 8:
-        return "numeric(20)"
-    if pd.api.types.is_integer_dtype(dtype):
+    if pd.api.types.is_integer_dtype(values.dtype):
         return "bigint"
-    if pd.api.types.is_float_dtype(dtype):
+    if pd.api.types.is_float_dtype(values.dtype):
         return "double precision"
-    if isinstance(dtype, pd.DatetimeTZDtype):
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
         return "timestamptz"
-    if pd.api.types.is_datetime64_any_dtype(dtype):
-        return "timestamp"
-    return "text"
+    return "timestamp" if pd.api.types.is_datetime64_any_dtype(values.dtype) else "text"
 
 
-def _copy_in(connection: psycopg.Connection, frame: gpd.GeoDataFrame, whole: sql.Composable, srid: int) -> None:
-    """Send a frame to the table `whole`, some rows at a time."""
+def _copy_in(
+    connection: psycopg.Connection,
+    whole: sql.Composable,
+    plain: dict[str, pd.Series],
+    shapes: gpd.GeoSeries,
+    srid: int,
+) -> None:
+    """Send the columns and the geometry of a frame to the table `whole`, some rows at a time."""
     import pandas as pd
     import pyarrow as pa
     import shapely
     from psycopg import sql
     from pyarrow import csv
 
-    names = [sql.Identifier(str(name)) for name in frame.columns]
+    names = [sql.Identifier(name) for name in [*plain, str(shapes.name)]]
     command = sql.SQL("COPY {} ({}) FROM STDIN WITH (FORMAT csv)").format(whole, sql.SQL(", ").join(names))
     options = csv.WriteOptions(include_header=False)
     with connection.cursor() as cursor, cursor.copy(command) as copy:
-        for start in range(0, len(frame), ROWS_AT_ONCE):
-            rows = frame.iloc[start : start + ROWS_AT_ONCE]
-            places = shapely.set_srid(np.asarray(rows.geometry.values), srid)
-            plain = pd.DataFrame(rows.drop(columns=rows.geometry.name))
-            plain[rows.geometry.name] = pd.Series(
-                shapely.to_wkb(places, hex=True, include_srid=True), index=rows.index, dtype="str"
-            )
-            plain = plain[list(frame.columns)].assign(
-                **{name: plain[name].astype("str") for name in plain.columns if plain[name].dtype == object}
-            )
+        for start in range(0, len(shapes), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            places = shapely.set_srid(np.asarray(shapes.iloc[part].values), srid)
+            rows = {name: values.iloc[part].reset_index(drop=True) for name, values in plain.items()}
+            rows[str(shapes.name)] = pd.Series(shapely.to_wkb(places, hex=True, include_srid=True), dtype="str")
             text = io.BytesIO()
             # For COPY, an empty field is NULL, and text in quotes is not.
-            csv.write_csv(pa.Table.from_pandas(plain, preserve_index=False), text, options)
+            csv.write_csv(pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False), text, options)
             copy.write(text.getvalue())
 
 
@@ -427,36 +558,45 @@ def _copy_out(
     )
 
 
-def _frame_of(
-    table: pa.Table, geometry: str, srid: int, types: dict[str, str], description: dict[str, Any]
-) -> gpd.GeoDataFrame:
-    """Return rows as a frame, with the dtypes and `attrs` in the table's description."""
+def _frame_of(table: pa.Table, srids: dict[str, int], types: dict[str, str], name: Table) -> gpd.GeoDataFrame:
+    """Return rows as a frame; `srids` are those of its geometry columns, the active one first."""
+    import geopandas as gpd
+
+    columns: dict[str, Any] = {}
+    spatial = list(srids)
+    for each in table.column_names:
+        if each not in srids:
+            columns[each] = _typed(frames.to_pandas(table.select([each]))[each], types[each])
+    for each in [*spatial[1:], spatial[0]]:
+        columns[each] = _geometry_of(table[each].to_numpy(zero_copy_only=False), srids[each], each, name)
+    return gpd.GeoDataFrame(columns, geometry=spatial[0])
+
+
+def _geometry_of(wkb: Any, stated: int, column: str, table: Table) -> gpd.GeoSeries:
     import geopandas as gpd
     import shapely
+    from pyproj.exceptions import CRSError
 
-    places = shapely.from_wkb(table[geometry].to_numpy(zero_copy_only=False))
-    plain = frames.to_pandas(table.drop_columns([geometry]))
-    known = description.get("dtypes", {})
-    restored = {name: _restored(plain[name], types[name], known.get(name)) for name in plain.columns}
-    frame = gpd.GeoDataFrame(restored, geometry=gpd.GeoSeries(places, crs=srid or None, index=plain.index))
-    if geometry != "geometry":
-        frame = frame.rename_geometry(geometry)
-    frame.attrs.update(description.get("attrs", {}))
-    return frame
+    places = np.asarray(shapely.from_wkb(wkb), dtype=object)
+    known = np.unique(shapely.get_srid(places[~shapely.is_missing(places)])).tolist()
+    if len(known) > 1:
+        raise FormatError(
+            f"the geometry {column!r} of the table {table} has several SRIDs: {', '.join(map(str, known))}"
+        )
+    srid = known[0] if known else stated
+    try:
+        return gpd.GeoSeries(shapely.set_srid(places, 0), crs=srid or None)
+    except CRSError as error:
+        raise FormatError(f"the geometry {column!r} of the table {table} has the unknown SRID {srid}") from error
 
 
-def _restored(values: pd.Series, kind: str, dtype: str | None) -> pd.Series:
-    """Return a column in its original dtype, or in the one for its type in the database."""
+def _typed(values: pd.Series, kind: str) -> pd.Series:
+    """Return a column in the dtype for its type in the database."""
     import pandas as pd
 
     if kind in {"timestamptz", "timestamp", "date"}:
-        times = pd.to_datetime(values, unit="us", utc=True)
-        unit: Any = "ms" if dtype is not None and "[ms" in dtype else "us"
-        return times.dt.as_unit(unit) if kind == "timestamptz" else times.dt.as_unit(unit).dt.tz_localize(None)
+        times = pd.to_datetime(values, unit="us", utc=True).dt.as_unit("us")
+        return times if kind == "timestamptz" else times.dt.tz_localize(None)
     if kind == "bool":
-        return values.astype("boolean") if values.isna().any() or dtype == "boolean" else values.astype("bool")
-    if kind in {"int8", "int4", "int2"} and dtype is not None:
-        return values if values.isna().any() else values.astype(dtype)  # type: ignore[call-overload]
-    if kind in {"text", "varchar"} and dtype is not None:
-        return dtypes.cast(values, "str")
+        return values.astype("boolean") if values.isna().any() else values.astype("bool")
     return values

@@ -95,7 +95,7 @@ def test_a_further_column_called_geometry_is_refused_by_name():
 
 
 @pytest.mark.parametrize(
-    ("names", "words"), [(["id", 1], "1 are not text"), (["id", "id"], "several columns called 'id'")]
+    ("names", "words"), [(["id", 1], "1 is int, not text"), (["id", "id"], "several columns 'id'")]
 )
 def test_names_of_columns(names, words):
     frame = gpd.GeoDataFrame({"id": [1, 2, 3], "x": 1}, geometry=PLACES, crs=4326)

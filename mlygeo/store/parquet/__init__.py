@@ -8,6 +8,6 @@ Specification: https://geoparquet.org/releases/v1.1.0/.
 """
 
 from mlygeo.store.parquet.reading import read
-from mlygeo.store.parquet.writing import check_names, write, write_points
+from mlygeo.store.parquet.writing import write, write_points
 
-__all__ = ["check_names", "read", "write", "write_points"]
+__all__ = ["read", "write", "write_points"]

@@ -59,6 +59,8 @@ def to_arrow(values: pd.Series, name: str) -> tuple[pa.ChunkedArray, dict[str, A
         if isinstance(values.dtype, pd.CategoricalDtype):
             # Parquet keeps neither unused categories nor those that are not text.
             note["metadata"] = {**(note["metadata"] or {}), "categories": _plain_list(values.dtype.categories)}
+        if values.dtype == object and _is_text(table.schema.field(0).type):
+            note["metadata"] = {**(note["metadata"] or {}), "objects": True}
         _check_years(table.column(0))
     except UNREADABLE as error:
         raise unwritable(name, " ".join(str(error).split())[:120]) from error
@@ -91,8 +93,8 @@ def to_pandas(values: pa.ChunkedArray, note: dict[str, Any], name: str, where: s
     """
     Return a column of a file as it was in the frame, as far as pandas' note of it tells.
 
-    Whole numbers with gaps are Int64 (UInt64 where they are unsigned and of 64 bits), lists and structs are lists and
-    dicts of Python, text is `str`.
+    Without a note, whole numbers with gaps are Int64 (UInt64 where they are unsigned and of 64 bits), lists and
+    structs are lists and dicts of Python, text is `str`.
 
     Parameters
     ----------
@@ -202,7 +204,10 @@ def _restored(values: pa.ChunkedArray, note: dict[str, Any]) -> pd.Series:
     if not isinstance(dtype, str):
         return _unnoted(values)
     if dtype == "object":
-        return _unnoted(values) if _is_text(kind) else _objects(values)
+        # Before pandas 3 all text was objects; only our own note tells that it is meant.
+        noted = note.get("metadata")
+        meant = isinstance(noted, dict) and noted.get("objects") is True
+        return _objects(values) if meant or not _is_text(kind) else _unnoted(values)
     if dtype.endswith("[pyarrow]") and dtype != "string[pyarrow]":
         return pd.Series(pd.arrays.ArrowExtensionArray(values))
     if dtype.startswith(("datetime64[", "timedelta64[")) and (

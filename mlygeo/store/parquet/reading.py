@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from mlygeo import frames
 from mlygeo.errors import FormatError, FrameError
+from mlygeo.store.columns import DAMAGED
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile, box_sides
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Flags, Floats, Objects
 
     Box = tuple[float, float, float, float]
-
-DAMAGED = "rows with damaged geometry"
-"""Reason in `attrs["left_out"]`."""
 
 
 def read(path: Path, *, bbox: Box | None = None, columns: Sequence[str] | None = None) -> gpd.GeoDataFrame:

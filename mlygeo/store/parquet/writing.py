@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from mlygeo import frames
 from mlygeo.errors import FrameError
+from mlygeo.store.columns import check_names
 from mlygeo.store.parquet import attributes
 from mlygeo.store.parquet.encodings import points_to_wkb, types_of
 from mlygeo.store.parquet.metadata import SIDES
@@ -64,7 +65,7 @@ def write(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> None:
     Write a frame as GeoParquet 1.1.
 
     Columns keep their order and dtypes. The boxes of the rows, by which readers skip, are a further column with a
-    name that no column of the frame has. The index is not stored.
+    name that no column of the frame has. Of the index only levels with names are stored, as columns.
 
     Parameters
     ----------
@@ -76,9 +77,10 @@ def write(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     FrameError
-        If a column would not come back as it was, or its name is not text or there twice.
+        If a column would not come back as it was, or its name is not text or there twice, or that of the index.
     """
-    check_names(frame)
+    check_names(frame, Path(path).name)
+    frame = frames.index_as_columns(frame)
     name = str(frame.geometry.name)
     columns, notes, geometry = {}, [], {}
     for column in frame.columns:
@@ -138,31 +140,6 @@ def write_points(
     columns = {**{each: table[each] for each in table.column_names}, name: shapes.wkb}
     pandas = attributes.plain_pandas_metadata(table, (name,))
     _write(columns, {name: shapes}, name, path, pandas=pandas, attrs=attrs or {})
-
-
-def check_names(frame: gpd.GeoDataFrame) -> None:
-    """
-    Raise unless a frame has an active geometry, and its columns have names that are text, each its own.
-
-    Raises
-    ------
-    FrameError
-        Naming the columns.
-    """
-    if frame.active_geometry_name is None:
-        raise FrameError("the frame has no geometry", hint="frame.set_geometry(…)")
-    if odd := [name for name in frame.columns if not isinstance(name, str)]:
-        raise FrameError(
-            f"the names of the columns {', '.join(repr(name) for name in odd[:5])} are not text",
-            hint="frame.rename(columns=str)",
-        )
-    if twice := frame.columns[frame.columns.duplicated()].unique().tolist():
-        raise FrameError(f"there are several columns called {', '.join(map(repr, twice))}", hint="rename them")
-    for name in frame.columns:
-        try:
-            name.encode()
-        except UnicodeEncodeError as error:
-            raise FrameError(f"the name of the column {name!r} is not valid text", hint="rename it") from error
 
 
 def _shapes(geometry: Objects, crs: Any, name: str) -> Shapes:

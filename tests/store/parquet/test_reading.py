@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from mlygeo import store
 from mlygeo.errors import FileError, FormatError, FrameError, MlygeoError
+from mlygeo.store import parquet
 from mlygeo.store.parquet import writing
 from mlygeo.store.points import PointFile
 
@@ -471,14 +472,14 @@ def test_a_box_gives_what_filtering_the_whole_gives(tmp_path, places, crs, write
             path, row_group_size=group, write_covering_bbox=writer == "covering",
             geometry_encoding="geoarrow" if native else "WKB", schema_version="1.1.0",
         )  # fmt: skip
-    found = store.read_frame(path, bbox=box)
+    found = parquet.read(path, bbox=box)
     assert sorted(found["id"]) == brute_force(frame, box)
     assert found["id"].astype(str).tolist() == found["name"].tolist()
     assert sorted(map(shapely.to_wkb, found.geometry)) == sorted(
         map(shapely.to_wkb, frame.geometry[frame["id"].isin(found["id"])])
     )
-    assert store.read_frame(path, bbox=box, columns=[]).columns.tolist() == ["geometry"]
-    assert len(store.read_frame(path, bbox=box, columns=["name"])) == len(found)
+    assert parquet.read(path, bbox=box, columns=[]).columns.tolist() == ["geometry"]
+    assert len(parquet.read(path, bbox=box, columns=["name"])) == len(found)
 
 
 def test_boxes_that_cross_the_antimeridian_are_read(tmp_path):

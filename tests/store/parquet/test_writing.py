@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import decimal
-import enum
 import warnings
-from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -17,6 +14,7 @@ import pytest
 import shapely
 from geopandas.testing import assert_geodataframe_equal
 from helpers.geoparquet_validator import problems_of
+from helpers.odd_columns import ODD, ODDER, PLACES, frame_with, objects
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -25,109 +23,10 @@ from mlygeo.errors import FrameError
 from mlygeo.store import parquet
 from mlygeo.store.parquet import writing
 
-PLACES = [shapely.Point(9.17, 48.77), shapely.Point(9.18, 48.78), shapely.Point(9.19, 48.79)]
-BERLIN = dt.timezone(dt.timedelta(hours=2))
-STAMPS = ["2024-06-09T23:59:59.123456", None, "1969-12-31T23:59:59.000001"]
 
-
-def frame_with(values, name="odd"):
-    return gpd.GeoDataFrame({"id": [1, 2, 3], name: values}, geometry=PLACES, crs=4326)
-
-
-def objects(*values):
-    column = np.empty(len(values), dtype=object)
-    for row, value in enumerate(values):
-        column[row] = value
-    return pd.Series(column, dtype=object)
-
-
-def times(unit, zone=None):
-    column = pd.to_datetime(pd.Series(STAMPS)).dt.as_unit("us").dt.as_unit(unit)
-    return column if zone is None else column.dt.tz_localize("UTC").dt.tz_convert(zone)
-
-
-COMES_BACK = {
-    "whole": pd.Series([2**63 - 1, -(2**63), 2**53 + 1]),
-    "short": pd.Series([1, -2, 3], dtype="int8"),
-    "unsigned": pd.Series([2**63, 2**64 - 1, 0], dtype="uint64"),
-    "unsigned with gaps": pd.array([2**63, None, 2**64 - 1], dtype="UInt64"),
-    "small unsigned with gaps": pd.array([200, None, 0], dtype="UInt8"),
-    "whole with gaps": pd.array([2**53 + 1, None, -1], dtype="Int64"),
-    "short with gaps": pd.array([1, None, -1], dtype="Int32"),
-    "numbers": pd.Series([0.1 + 0.2, np.nan, -np.inf]),
-    "float32": pd.Series([0.1, np.nan, np.inf], dtype="float32"),
-    "float16": pd.Series([0.5, np.nan, 65504.0], dtype="float16"),
-    "Float64": pd.array([0.1, None, 2.0], dtype="Float64"),
-    "true": pd.Series([True, False, True]),
-    "true with gaps": pd.array([True, None, False], dtype="boolean"),
-    "true as objects": objects(True, None, False),
-    "whole as objects": objects(1, None, 2),
-    "text": pd.Series(["Käse", None, ""], dtype="str"),
-    "text as string": pd.array(["007", None, "a\0b"], dtype="string"),
-    "bytes": objects(b"\x00\xff", None, b""),
-    "decimals": objects(decimal.Decimal("1.10"), None, decimal.Decimal("-20.123456789")),
-    "dates": objects(dt.date(2024, 2, 29), None, dt.date(1, 1, 1)),
-    "clock": objects(dt.time(23, 59, 59, 999999), None, dt.time(0)),
-    "spans as objects": objects(dt.timedelta(days=1), None, dt.timedelta(microseconds=1)),
-    "times as objects": objects(dt.datetime(2024, 1, 1, 12), None, dt.datetime(1, 1, 1)),
-    **{f"times {unit}": times(unit) for unit in ("s", "ms", "us", "ns")},
-    **{f"times {unit} {zone}": times(unit, zone) for unit in ("ms", "us", "ns")
-       for zone in ("UTC", "Europe/Berlin", "America/New_York", "+05:30")},
-    **{f"spans {unit}": pd.to_timedelta(pd.Series([1, None, -86400]), unit="s").dt.as_unit(unit)
-       for unit in ("s", "ms", "us", "ns")},
-    "nanoseconds": pd.Series(pd.to_datetime([1, 2, 3], unit="ns")),
-    "categories": pd.Categorical(["b", None, "a"], categories=["z", "b", "a"]),
-    "ordered": pd.Categorical(["b", "b", "a"], categories=["b", "a", "unused"], ordered=True),
-    "categories of numbers": pd.Categorical([3, None, 1], categories=[9, 3, 1]),
-    "categories, none used": pd.Categorical([None, None, None], categories=["a"]),
-    "lists": objects([1, 2], None, []),
-    "lists of lists": objects([[1.5], []], None, [[2.5, 3.5]]),
-    "structs": objects({"a": 1, "b": "x"}, None, {"a": 2, "b": None}),
-    "structs of lists": objects({"a": [{"b": 1}]}, {"a": []}, None),
-    "all null": objects(None, None, None),
-    "all NaN": pd.Series([np.nan] * 3),
-    "all NaT": pd.Series([pd.NaT] * 3),
-    "periods": pd.Series(pd.period_range("2024-01", periods=3, freq="M")),
-    "intervals": pd.Series(pd.interval_range(0, 3)),
-    "arrow": pd.array([1, None, 3], dtype="int16[pyarrow]"),
-    "arrow text": pd.array(["a", None, "b"], dtype="string[pyarrow]"),
-}  # fmt: skip
-
-
-class Colour(enum.Enum):
-    RED = 1
-
-
-REFUSED = {
-    "complex": pd.Series([1j, 2j, 3j]),
-    "mixed": objects(1, "a", None),
-    "text and bytes": objects("a", b"b", None),
-    "texts and lists": objects("residential", ["residential", "service"], None),
-    "past 64 bits": objects(2**64, 1, 2),
-    "unsigned as objects": objects(2**63, 1, 2),
-    "sets": objects({1, 2}, {3}, set()),
-    "empty dicts": objects({}, {}, {}),
-    "dicts of other keys": objects({"a": 1}, {"b": 2}, {}),
-    "surrogates": objects("\ud800", "a", None),
-    "paths": objects(Path("a"), Path("b"), None),
-    "functions": objects(len, None, None),
-    "enums": objects(Colour.RED, None, None),
-    "shapes": objects(shapely.Point(1, 2), None, None),
-    "times of several zones": objects(
-        dt.datetime(2024, 1, 1, tzinfo=dt.UTC), dt.datetime(2024, 1, 1, tzinfo=BERLIN), None
-    ),
-    "naive and zoned": objects(dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 1, tzinfo=dt.UTC), None),
-    "clock with zone": objects(dt.time(12, tzinfo=dt.UTC), None, None),
-    "nanoseconds as objects": objects(pd.Timedelta(1), None, None),
-    "unused categories of dates": pd.Categorical([None] * 3, categories=pd.to_datetime(["2024", "2025"])),
-    "sparse": pd.arrays.SparseArray([0, 0, 1]),
-    "truth and numbers": objects(True, 1, None),
-}
-
-
-@pytest.mark.parametrize("name", COMES_BACK)
+@pytest.mark.parametrize("name", ODD)
 def test_a_column_comes_back_as_it_was(tmp_path, name):
-    frame = frame_with(COMES_BACK[name])
+    frame = frame_with(ODD[name])
     path = store.write_frame(frame, tmp_path / "x.parquet")
     assert problems_of(path) == []
     back = store.read_frame(path)
@@ -137,14 +36,14 @@ def test_a_column_comes_back_as_it_was(tmp_path, name):
         assert list(map(type, back["odd"])) == list(map(type, frame["odd"]))
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", ODDER)
 def test_a_column_that_would_change_is_refused_by_name(tmp_path, name):
     path = store.write_frame(frame_with([1, 2, 3]), tmp_path / "x.parquet")
     before = path.read_bytes()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(FrameError, match="'odd'") as caught:
-            store.write_frame(frame_with(REFUSED[name]), path)
+            store.write_frame(frame_with(ODDER[name]), path)
     assert "\n" not in str(caught.value)
     assert caught.value.hint
     assert path.read_bytes() == before
@@ -201,11 +100,14 @@ def test_geometry_may_have_any_name_and_place(tmp_path, name):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda frame: frame.rename(columns={"odd": 1}), "1 are not text"),
+        (lambda frame: frame.rename(columns={"odd": 1}), "1 is int, not text"),
         (lambda frame: frame.rename(columns={"odd": ("a", "b")}), "not text"),
-        (lambda frame: frame.rename(columns={"odd": "id"}), "several columns called 'id'"),
-        (lambda frame: frame.rename(columns={"odd": "geometry"}), "several columns called 'geometry'"),
-        (lambda frame: frame.set_axis(pd.Index(["id", "\ud800", "geometry"], dtype=object), axis=1), "not valid text"),
+        (lambda frame: frame.rename(columns={"odd": "id"}), "several columns 'id'"),
+        (lambda frame: frame.rename(columns={"odd": "geometry"}), "several columns 'geometry'"),
+        (
+            lambda frame: frame.set_axis(pd.Index(["id", "\ud800", "geometry"], dtype=object), axis=1),
+            "characters that no file can hold",
+        ),
         (lambda frame: gpd.GeoDataFrame(frame.drop(columns="geometry")), "no geometry"),
     ],
 )
@@ -264,6 +166,25 @@ def test_points_from_arrays_are_valid(tmp_path):
         parquet.write_points(pa.table({"geometry": [1]}), np.ones(1), np.ones(1), tmp_path / "x.parquet")
 
 
+def test_levels_of_the_index_with_names_are_columns(tmp_path):
+    frame = frame_with([1, 2, 3]).set_index(pd.MultiIndex.from_tuples([(1, 2), (3, 4), (5, 6)], names=["u", "v"]))
+    path = store.write_frame(frame, tmp_path / "x.parquet")
+    assert_geodataframe_equal(store.read_frame(path), frame.reset_index())
+    frame = frame_with([1, 2, 3])
+    for index in ([7, 8, 9], ["a", "b", "c"]):
+        path = store.write_frame(frame.set_axis(index), path)
+        assert_geodataframe_equal(store.read_frame(path), frame)
+    path = store.write_frame(frame.set_index("id", drop=False), path)
+    assert_geodataframe_equal(store.read_frame(path), frame)
+    with pytest.raises(FrameError, match="both called 'id'"):
+        store.write_frame(frame.rename_axis("id"), path)
+    for names in (["a", "a"], [1, "a"]):
+        with pytest.raises(FrameError, match="index has levels called"):
+            store.write_frame(frame.set_index(pd.MultiIndex.from_arrays([[1, 2, 3]] * 2, names=names)), path)
+    with pytest.raises(FrameError, match="both called 'geometry'"):
+        store.write_frame(frame.rename_axis("geometry"), path)
+
+
 def test_measures_are_refused(tmp_path):
     if not hasattr(shapely, "has_m") or shapely.geos_version < (3, 12, 0):
         pytest.skip("GEOS before 3.12 has no measures")
@@ -301,7 +222,7 @@ values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=5,
 )  # fmt: skip
-dtypes = st.sampled_from([column for column in COMES_BACK.values() if str(column.dtype) != "object"])
+dtypes = st.sampled_from([column for column in ODD.values() if str(column.dtype) != "object"])
 coordinate = st.floats(-180, 180) | st.sampled_from([0.0, 1e300, -1e-300])
 places = st.one_of(
     st.none(),
