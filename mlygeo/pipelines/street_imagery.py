@@ -317,6 +317,8 @@ def _write(
     from mlygeo import store
     from mlygeo.pipelines import inputs
 
+    if store.names_file(folder):
+        return [store.write_layers({"coverage": streets, "gaps": gaps}, folder)]
     files = [store.write_frame(streets, folder / "coverage.parquet"), store.write_frame(gaps, folder / "gaps.parquet")]
     picture = _draw(streets, measured, summary, folder) if len(streets) else None
     if picture is None:
