@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from mlygeo.errors import FormatError
+from mlygeo.progress import working
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -36,6 +37,7 @@ UNKNOWN_TIME = np.iinfo(np.int64).min
 """An unknown capture time."""
 
 
+@working("asking for the times of the images")
 def layout_of(form: Form, ids: Ids, session: Session, records: Records) -> Layout:
     """
     Return the layout of a download.

@@ -26,7 +26,7 @@ import numpy as np
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
 from mlygeo.formats.identity import given_in, of_photo
 from mlygeo.places import STATE_FOLDER, several
-from mlygeo.progress import keeping
+from mlygeo.progress import keeping, working
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -325,6 +325,7 @@ class PhotoImport:
                 os.rmdir(place)  # noqa: PTH106
         log.info("%d copies of an earlier run removed", dropped)
 
+    @working("writing what was found")
     def save(self, images: gpd.GeoDataFrame) -> list[Path]:
         """Write the frame of the import, and a line for each sequence; return the files."""
         from mlygeo import store

@@ -475,7 +475,8 @@ def span(layers: list[Layer]) -> tuple[float, float]:
     Returns
     -------
     west, east
-        West from -180 to 180; east is larger, beyond 180 where the antimeridian lies between.
+        West is above -180 and at most 180, or -180 for the whole earth; east is no less, and beyond 180
+        where the antimeridian lies between.
     """
     starts, widths = [], []
     for layer in layers:
@@ -494,7 +495,8 @@ def span(layers: list[Layer]) -> tuple[float, float]:
         starts.append(np.where(step > 180, high, low))
         widths.append(np.where(step > 180, 360 - step, step))
     start, width = np.concatenate(starts), np.concatenate(widths)
-    start = (start + 180.0) % 360.0 - 180.0
+    # To the last bit, what lies on the western edge does not lie beyond it.
+    start = np.where((start < -180.0) | (start >= 180.0), (start + 180.0) % 360.0 - 180.0, start)
     order = np.argsort(start, kind="stable")
     start, reach = start[order], np.maximum.accumulate((start + width)[order])
     reach = np.maximum(reach, reach[-1] - 360.0)  # what goes on beyond the antimeridian
@@ -503,6 +505,7 @@ def span(layers: list[Layer]) -> tuple[float, float]:
     if gaps[widest] <= 0:
         return -180.0, 180.0
     west = float(start[(widest + 1) % len(start)])
+    west = 180.0 if west == -180.0 else west  # from -180 on lies the whole earth
     return west, west + 360.0 - float(gaps[widest])
 
 
@@ -524,6 +527,6 @@ def _vertices(geometry: Objects) -> tuple[Floats, Rows]:
 def turned(lon: Floats, west: float) -> Floats:
     """Return longitudes from the western edge on, at most once round the earth."""
     turns = np.floor((lon - west) / 360.0)
-    # The last meridian of the whole earth is its first; a line that ends there does not go back.
-    turns[lon - west == 360.0] = 0
+    if west == -180.0:  # the last meridian of the whole earth is its first; a line that ends there does not go back
+        turns[lon == 180.0] = 0
     return np.asarray(lon - 360.0 * turns)

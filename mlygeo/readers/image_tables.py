@@ -28,6 +28,7 @@ import numpy as np
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import positions, times
 from mlygeo.formats.texts import GPS_EPOCH_MS, WEEK_MS, gps_to_utc_ms, reals
+from mlygeo.progress import working
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -205,6 +206,7 @@ def encoding_of(data: bytes) -> str:
     return "utf-8-sig" if data.startswith(codecs.BOM_UTF8) else "utf-8"
 
 
+@working("reading the table")
 def read_table(
     path: str | os.PathLike[str], columns: TableColumns, *, delimiter: str = ",", header: bool = False
 ) -> ImageTable:

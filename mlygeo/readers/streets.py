@@ -497,6 +497,7 @@ def _with_nodes(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 # OpenStreetMap's Overpass service
 
 
+@working("asking OpenStreetMap for the streets")
 def _download(polygon: Any, *, retain_all: bool) -> nx.MultiDiGraph:
     """
     Return OSMnx's graph of a polygon, without edges where OpenStreetMap has none.

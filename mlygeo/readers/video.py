@@ -18,6 +18,7 @@ import numpy as np
 
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import chapters, mp4, times
+from mlygeo.progress import working
 from mlygeo.readers.cameras import CAMERAS, reader_of
 from mlygeo.readers.cameras.positions import Points, Recorded, as_tracks, on_the_timeline, without_noise
 
@@ -73,6 +74,7 @@ class VideoInfo:
     tracks_of_pictures: int = 1
 
 
+@working("reading the track in a video")
 def read_video(
     path: str | os.PathLike[str],
     *,

@@ -2,6 +2,7 @@
 Interactive maps of many images: time to write, file size, and time to the first picture in Chromium.
 
     python tests/benchmarks/bench_map.py [--images 1000000] [--others 50000 200000] [--rounds 2]
+    python tests/benchmarks/bench_map.py --many 20000000
 
 mlygeo against folium (GeoJSON as circles on Leaflet's canvas, its script from Debian's libjs-leaflet
 since there is no network) and pydeck (offline, its bundle within the page). All show id, time and
@@ -12,11 +13,15 @@ browser draws in software. What the others cannot open in a minute is left out a
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import re
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import geopandas as gpd
@@ -155,13 +160,42 @@ def compare(count: int, ways: dict[str, object], rounds: int) -> None:
         print(f"  mlygeo   {pan(Path(folder) / 'mlygeo.html'):6.0f} ms a frame while it is dragged, drawn in software")
 
 
+def _write(count: int, path: Path) -> None:
+    from mlygeo import store
+
+    store.write_frame(images(count), path)
+
+
+def many(count: int) -> None:
+    """Write a map and a picture of a file of more images than a browser bears, each in a process of its own."""
+    print(f"\nmap: a GeoParquet file of {count:,} images")
+    with tempfile.TemporaryDirectory() as folder:
+        # A process starts with the memory of the one that starts it, so another one makes the images.
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            pool.submit(_write, count, Path(folder) / "images.parquet").result()
+        for ending in ("html", "png"):
+            target = Path(folder) / f"map.{ending}"
+            command = [sys.executable, "-m", "mlygeo", "map", str(Path(folder) / "images.parquet"), "-o", str(target)]
+            started = time.perf_counter()
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            _, _, used = os.wait4(process.pid, 0)
+            print(
+                f"  .{ending:5} {time.perf_counter() - started:6.1f} s ({used.ru_utime + used.ru_stime:.1f} s of a processor)"
+                f"  {used.ru_maxrss / 1024:8,.0f} MB of memory  {target.stat().st_size / 1e6:6.1f} MB"
+            )
+
+
 def main() -> None:
     """Run all comparisons."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=1_000_000)
     parser.add_argument("--others", type=int, nargs="*", default=[50_000, 200_000])
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--many", type=int, help="only maps of a file of so many images, such as 20000000")
     given = parser.parse_args()
+    if given.many:
+        many(given.many)
+        return
     for count in given.others:
         compare(count, {"mlygeo": mlygeo, "folium": folium, "pydeck": pydeck}, given.rounds)
     compare(given.images, {"mlygeo": mlygeo}, given.rounds)

@@ -1,5 +1,6 @@
 """Frames that are odd in one way each: a map of each opens without an error, and says what it does not show."""
 
+import itertools
 import json
 import re
 
@@ -261,6 +262,28 @@ def test_any_coordinates_are_drawn_or_counted(coordinates, kind):
     left_out = sum(number for layer in shown.layers for why, number in layer.left_out.items() if "cut" not in why)
     assert sum(len(layer.frame) for layer in shown.layers) + left_out == len(odd)
     assert plotting.draw(odd).axes
+
+
+longitudes = st.floats(-180, 180) | st.sampled_from([180.0, -180.0, 0.0, -1e-15, 179.99999999999997])
+
+
+@given(st.lists(longitudes, min_size=1, max_size=30), st.booleans())
+def test_everything_lies_between_west_and_east(lons, as_lines):
+    if as_lines and len(lons) > 1:
+        geometry = [shapely.LineString([(a, 0), (b, 1)]) for a, b in itertools.pairwise(lons)]
+    else:
+        geometry = [shapely.Point(lon, 0) for lon in lons]
+    found = layers.layers_of(frame(*geometry))
+    west, east = layers.span(found)
+    moved = layers.turned(shapely.get_coordinates(found[0].geometry)[:, 0], west)
+    assert (moved >= west - 1e-9).all()
+    assert (moved <= east + 1e-9).all()
+    assert np.isclose(
+        np.cos(np.radians(moved)), np.cos(np.radians(shapely.get_coordinates(found[0].geometry)[:, 0]))
+    ).all()
+    if not as_lines and max(lons) - min(lons) <= 180 and min(lons) > -180 and max(lons) < 180:
+        assert (west, east) == (min(lons), pytest.approx(max(lons)))
+        assert (moved == np.array(lons)).all()
 
 
 @settings(max_examples=40)
