@@ -81,16 +81,6 @@ def _on_photos(
 
 VERBS = (
     Verb(
-        "init",
-        "init",
-        "Write the configuration of a project, so that commands in its folder know the region.",
-        "mlygeo init --bbox 9.161,48.762,9.176,48.779 --tile-cache tiles",
-        None,
-        takes_region=False,
-        arguments="path",
-        words="[FILE]",
-    ),
-    Verb(
         "tiles",
         "tiles",
         "Fetch the vector tiles of a region; an images frame comes out.",
@@ -411,6 +401,16 @@ VERBS = (
         "mlygeo video-process-and-upload GH010042.MP4 --video-sample-distance 3 --user-name jane",
         arguments="videos",
         words="[VIDEO|DIR]...",
+    ),
+    Verb(
+        "init",
+        "init",
+        "Write the configuration of a project, so that commands in its folder know the region.",
+        "mlygeo init --bbox 9.161,48.762,9.176,48.779 --tile-cache tiles",
+        None,
+        takes_region=False,
+        arguments="path",
+        words="[FILE]",
     ),
     Verb(
         "standin",
