@@ -244,13 +244,29 @@ def _layer(path: Path, *, buffered: bool) -> str | None:
         layers = [(str(name), str(kind)) for name, kind in pyogrio.list_layers(path) if kind is not None]
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError):
         return None  # reading it says what is wrong
-    serving = [name for name, kind in layers if buffered or any(word in kind for word in AREAS)]
+    if len(layers) > 1:
+        layers = [(name, kind) for name, kind in layers if _serves(path, name, kind, buffered=buffered)] or layers[:1]
+    serving = [name for name, _ in layers]
     if len(serving) > 1:
         raise RegionError(
             f"{path.name} has {len(serving)} layers that may be meant: {', '.join(serving)}",
             hint=f"name one: `region={path}:{serving[0]}`",
         )
-    return serving[0] if serving else next((name for name, _ in layers), None)
+    return serving[0] if serving else None
+
+
+def _serves(path: Path, layer: str, kind: str, *, buffered: bool) -> bool:
+    """Return whether a layer has what a region is made of; where its kind does not say, its rows do."""
+    import shapely
+
+    from mlygeo import store
+
+    if not buffered and not any(word in kind for word in AREAS):
+        return False
+    if "Polygon" in kind or "Surface" in kind:
+        return True
+    parts = shapely.get_parts(shapely.get_parts(np.asarray(store.read_frame(path, layer=layer).geometry.values)))
+    return bool(len(parts)) if buffered else bool(np.isin(shapely.get_type_id(parts), (3, 6)).any())
 
 
 def _parts(drawn: Drawn) -> _Parts:

@@ -19,7 +19,7 @@ from mlygeo.spatial import boxes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pyproj import CRS
+    from pyproj import CRS, Proj
     from shapely.geometry.base import BaseGeometry
 
     from mlygeo.arrays import Bounds, Flags, Floats, Objects, Whole
@@ -63,7 +63,7 @@ class Lines(NamedTuple):
     line: Whole
 
 
-def polygons(drawn: Objects, crs: CRS | None, name: str, *, tolerance: float = TOLERANCE_M) -> BaseGeometry:
+def polygons(drawn: Objects, crs: CRS | Proj | None, name: str, *, tolerance: float = TOLERANCE_M) -> BaseGeometry:
     """
     Return polygons as one shape in longitude and latitude, cut at the antimeridian.
 
@@ -72,7 +72,7 @@ def polygons(drawn: Objects, crs: CRS | None, name: str, *, tolerance: float = T
     drawn
         Valid polygons; shape (n,).
     crs
-        Their CRS, in the order x, y; None is EPSG:4326.
+        Their CRS, in the order x, y, or a projection of WGS 84 in metres; None is EPSG:4326.
     name
         What messages call them.
     tolerance
@@ -176,9 +176,12 @@ def polygons_only(shape: BaseGeometry) -> BaseGeometry:
     """Return the polygons of a shape that have an area, as one valid shape."""
     import shapely
 
-    parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(shape)))
+    if not shapely.is_valid(shape):
+        shape = shapely.make_valid(shape)
+    parts = shapely.get_parts(shapely.get_parts(shape))
     found = parts[(shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & (shapely.area(parts) > 0)]
-    return shapely.union_all(found)
+    # The parts of a valid shape do not overlap.
+    return found[0] if len(found) == 1 else shapely.multipolygons(found)
 
 
 def tight_bounds(shape: BaseGeometry) -> Bounds:
@@ -291,7 +294,7 @@ class Plane:
     Parameters
     ----------
     crs
-        The CRS, in the order x, y; None is EPSG:4326.
+        The CRS, in the order x, y, or a projection of WGS 84 in metres; None is EPSG:4326.
     name
         What messages call the shapes.
 
@@ -301,13 +304,17 @@ class Plane:
         If it is no CRS of places on the earth.
     """
 
-    def __init__(self, crs: CRS | None, name: str) -> None:
-        from pyproj import CRS, Transformer
+    def __init__(self, crs: CRS | Proj | None, name: str) -> None:
+        from pyproj import CRS, Proj, Transformer
         from pyproj.exceptions import ProjError
 
         self._name, self._label = name, "EPSG:4326"
         self._transformer: Transformer | None = None
+        self._projection: Proj | None = None
         self.is_lonlat, self._unit, self._prime = True, 1.0, 0.0
+        if isinstance(crs, Proj):
+            self._projection, self.is_lonlat = crs, False
+            return
         if crs is None or crs == CRS.from_epsg(4326):
             return
         code = crs.to_authority()
@@ -399,6 +406,8 @@ class Plane:
         return bool(_short_way(x[0]) * y[1] - _short_way(y[0]) * x[1] >= 0)
 
     def _mapped(self, corners: Floats) -> Floats:
+        if self._projection is not None:
+            return np.column_stack(self._projection(corners[:, 0], corners[:, 1], inverse=True))
         if self._transformer is None:
             return corners
         return np.column_stack(self._transformer.transform(corners[:, 0], corners[:, 1]))
@@ -412,6 +421,9 @@ class Plane:
         return lonlat
 
     def _back(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
+        if self._projection is not None:
+            x, y = self._projection(lon, lat)
+            return x, y
         if self._transformer is None:
             return lon, lat
         x, y = self._transformer.transform(lon, lat, direction="INVERSE")

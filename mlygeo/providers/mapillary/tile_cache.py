@@ -123,7 +123,8 @@ def _parts(tiles: Whole, parted: int) -> Whole:
     """Return all parts that tiles have, so many zooms further."""
     side = np.arange(2**parted)
     within = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
-    return (tiles[:, None, :] * 2**parted + within).reshape(-1, 2)
+    parts: Whole = (tiles[:, None, :] * 2**parted + within).reshape(-1, 2)
+    return parts
 
 
 def tile_boxes(tiles: Whole, zoom: int, *, shrink: float = 0.0) -> Objects:
