@@ -40,6 +40,9 @@ ZOOM = 14
 MOST_TILES = 750_000
 """Tiles of one run: fifteen days at the service's daily limit, and half a gigabyte of memory. More is a slip."""
 
+LONGEST_LIST = 64 << 20
+"""Bytes of a list of tiles: more than the most tiles of one run have."""
+
 EDGE = 85.0511287798066
 """Latitude where the map projection of vector tiles ends, degrees: atan(sinh(π))."""
 
@@ -182,11 +185,15 @@ def read_tile_list(path: str | os.PathLike[str]) -> set[str]:
     """
     path = Path(path).expanduser()
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        with path.open("rb") as file:
+            content = file.read(LONGEST_LIST + 1)
+        lines = content.decode("utf-8-sig").splitlines() if len(content) <= LONGEST_LIST else []
     except OSError as error:
         raise FileError(f"tile list {path}: {error.strerror}") from error
     except UnicodeDecodeError:
         raise InputError(f"tile list {path} is not text in UTF-8") from None
+    if len(content) > LONGEST_LIST:
+        raise InputError(f"tile list {path} is longer than {LONGEST_LIST >> 20} MB", hint="take it in smaller parts")
     names = set()
     for number, line in enumerate(lines, 1):
         if not (text := line.strip()) or text.startswith("#"):
