@@ -181,7 +181,8 @@ def polygons_only(shape: BaseGeometry) -> BaseGeometry:
     parts = shapely.get_parts(shapely.get_parts(shape))
     found = parts[(shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & (shapely.area(parts) > 0)]
     # The parts of a valid shape do not overlap.
-    return found[0] if len(found) == 1 else shapely.multipolygons(found)
+    whole: BaseGeometry = found[0] if len(found) == 1 else shapely.multipolygons(found)
+    return whole
 
 
 def tight_bounds(shape: BaseGeometry) -> Bounds:
