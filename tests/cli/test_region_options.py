@@ -24,7 +24,7 @@ def test_the_images_around_a_track(capsys, tmp_path):
     [
         (["--region", "ride.gpx"], ["holds no polygon, but 1 line", "--buffer METRES takes what lies around them"]),
         (["--buffer", "200"], ["--buffer is of no use without a region"]),
-        (["--bbox", "9.16,48.76,9.18,48.78", "--buffer", "nan"], ["no number of metres", "--buffer 200"]),
+        (["--bbox", "9.16,48.76,9.18,48.78", "--buffer", "nan"], ["--buffer", "nan"]),
         (["--bbox", "9.16,48.76,9.18,48.78", "--buffer", "-1"], ["would leave nothing"]),
         (["--bbox", "9.16,48.76,9.18,48.78", "--buffer", "2000000"], ["wider than 1,000 km"]),
         (["--bbox", "9.16,48.76,9.18,48.78", "--buffer", "wide"], ["--buffer"]),
