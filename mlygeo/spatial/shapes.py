@@ -8,6 +8,7 @@ that a ring across the antimeridian stays one, and one that comes back 360° fur
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Bounds, Flags, Floats, Objects, Whole
 
     Mapping = Callable[[Floats], Floats]
+
+LOG = logging.getLogger("mlygeo.spatial.shapes")
 
 TOLERANCE_M = 0.1
 """How far an edge may lie from where it was drawn, metres: less than any position of an image is known to."""
@@ -150,7 +153,7 @@ def lines(drawn: Objects, crs: CRS | None, name: str, *, tolerance: float = TOLE
     Returns
     -------
     lines
-        In longitude and latitude an edge of more than 180° is taken the short way round.
+        In longitude and latitude an edge of more than 180° is taken the short way round, with a warning.
 
     Raises
     ------
@@ -164,6 +167,10 @@ def lines(drawn: Objects, crs: CRS | None, name: str, *, tolerance: float = TOLE
     if not plane.is_lonlat:
         return plane.unwrapped(corners, line, tolerance)
     lonlat = plane.lonlat(corners)
+    long = int((np.abs(np.diff(lonlat[:, 0]))[line[1:] == line[:-1]] > 180).sum())
+    if long:
+        edges = "1 edge" if long == 1 else f"{long:,} edges"
+        LOG.warning("%s: %s of more than 180° taken the short way, across the antimeridian", name, edges)
     return Lines(np.column_stack([_run_on(lonlat[:, 0], line), lonlat[:, 1]]), line)
 
 

@@ -192,6 +192,23 @@ def test_rows_without_geometry_are_counted(tmp_path, caplog):
     assert "2 rows without geometry and 1 polygon without area were left out" in caplog.text
 
 
+def test_damaged_rows_are_counted(tmp_path):
+    shapes = [WEST, LineString([(0, 0), (1, 1)])]
+    features = [{"type": "Feature", "properties": {}, "geometry": shapely.geometry.mapping(each)} for each in shapes]
+    features[1]["geometry"]["coordinates"] = [[0, 0]]
+    path = tmp_path / "x.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    region = regions.as_region(path)
+    assert region.geometry.equals(WEST)
+    assert sum(region.left_out.values()) == 1
+
+
+def test_a_line_across_the_antimeridian_goes_the_short_way_and_says_so(caplog):
+    region = Region.from_geometry(LineString([(179.9, 0), (-179.9, 0)]), buffer=1000)
+    assert region.bounds[0] > 179 > -179 > region.bounds[2]
+    assert "1 edge of more than 180° taken the short way" in caplog.text
+
+
 def test_what_has_no_crs_is_refused(tmp_path):
     frame = gpd.GeoDataFrame(geometry=[WEST])
     frame.to_parquet(tmp_path / "x.parquet")
