@@ -57,11 +57,14 @@ class Drawn:
         Their CRS; None is EPSG:4326.
     name
         What messages call the region.
+    left_out
+        How many rows were left out where they were read, by reason.
     """
 
     given: Objects
     crs: CRS | None
     name: str
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -89,7 +92,7 @@ def of_frame(frame: gpd.GeoDataFrame | gpd.GeoSeries, name: str, *, hint: str = 
         raise RegionError(f"{name} has no column of geometries", hint="name one, with set_geometry") from error
     if crs is None:
         raise RegionError(f"{name} has no CRS", hint=hint)
-    return Drawn(given, crs, name)
+    return Drawn(given, crs, name, dict(frame.attrs.get("left_out") or {}))
 
 
 def of_value(value: Any, name: str) -> Drawn:
@@ -141,7 +144,8 @@ def of_file(path: Path, layer: str | None, name: str, *, buffered: bool) -> Draw
 
     if layer is None and path.suffix.lower() == ".gpx":
         parts = [of_frame(store.read_frame(path, layer=each), name, hint=IN_FILE) for each in GPX_LAYERS]
-        return Drawn(np.concatenate([part.given for part in parts]), None, name)
+        damaged = [count for part in parts for count in part.left_out.items()]
+        return Drawn(np.concatenate([part.given for part in parts]), None, name, dict(damaged))
     if layer is None:
         layer = _layer(path, buffered=buffered)
     return of_frame(store.read_frame(path, layer=layer), name, hint=IN_FILE)
@@ -220,7 +224,7 @@ def area(drawn: Drawn, buffer: float | None) -> tuple[BaseGeometry, dict[str, in
     if whole.is_empty:
         raise RegionError(f"{drawn.name} is empty: it covers no area")
     _say(drawn.name, repaired, parts.left_out, whole)
-    return whole, parts.left_out
+    return whole, {**drawn.left_out, **parts.left_out}
 
 
 def widened(whole: BaseGeometry, metres: float, name: str) -> BaseGeometry:
@@ -244,13 +248,29 @@ def _layer(path: Path, *, buffered: bool) -> str | None:
         layers = [(str(name), str(kind)) for name, kind in pyogrio.list_layers(path) if kind is not None]
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError):
         return None  # reading it says what is wrong
-    serving = [name for name, kind in layers if buffered or any(word in kind for word in AREAS)]
+    if len(layers) > 1:
+        layers = [(name, kind) for name, kind in layers if _serves(path, name, kind, buffered=buffered)] or layers[:1]
+    serving = [name for name, _ in layers]
     if len(serving) > 1:
         raise RegionError(
             f"{path.name} has {len(serving)} layers that may be meant: {', '.join(serving)}",
             hint=f"name one: `region={path}:{serving[0]}`",
         )
-    return serving[0] if serving else next((name for name, _ in layers), None)
+    return serving[0] if serving else None
+
+
+def _serves(path: Path, layer: str, kind: str, *, buffered: bool) -> bool:
+    """Return whether a layer has what a region is made of; where its kind does not say, its rows do."""
+    import shapely
+
+    from mlygeo import store
+
+    if not buffered and not any(word in kind for word in AREAS):
+        return False
+    if "Polygon" in kind or "Surface" in kind:
+        return True
+    parts = shapely.get_parts(shapely.get_parts(np.asarray(store.read_frame(path, layer=layer).geometry.values)))
+    return bool(len(parts)) if buffered else bool(np.isin(shapely.get_type_id(parts), (3, 6)).any())
 
 
 def _parts(drawn: Drawn) -> _Parts:

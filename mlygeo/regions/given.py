@@ -116,7 +116,7 @@ def _is_geojson(path: Path) -> bool:
         return False
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(content, dict) and "type" in content
 

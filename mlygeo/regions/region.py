@@ -132,11 +132,13 @@ class Region:
         """
         from mlygeo.regions import drawn
         from mlygeo.spatial import surroundings
-        from mlygeo.store.paths import parted
+        from mlygeo.store.paths import must_be_local, must_exist, parted
 
         if buffer is not None:
             buffer = surroundings.checked(buffer)
+        must_be_local(path, "the region")
         file, named = parted(path)
+        must_exist(file)
         name = f"the region in {file.name}" + (f":{layer or named}" if layer or named else "")
         return cls._of_drawn(drawn.of_file(file, layer or named, name, buffered=buffer is not None), buffer)
 

@@ -8,6 +8,7 @@ that a ring across the antimeridian stays one, and one that comes back 360° fur
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,12 +20,14 @@ from mlygeo.spatial import boxes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pyproj import CRS
+    from pyproj import CRS, Proj
     from shapely.geometry.base import BaseGeometry
 
     from mlygeo.arrays import Bounds, Flags, Floats, Objects, Whole
 
     Mapping = Callable[[Floats], Floats]
+
+LOG = logging.getLogger("mlygeo.spatial.shapes")
 
 TOLERANCE_M = 0.1
 """How far an edge may lie from where it was drawn, metres: less than any position of an image is known to."""
@@ -63,7 +66,7 @@ class Lines(NamedTuple):
     line: Whole
 
 
-def polygons(drawn: Objects, crs: CRS | None, name: str, *, tolerance: float = TOLERANCE_M) -> BaseGeometry:
+def polygons(drawn: Objects, crs: CRS | Proj | None, name: str, *, tolerance: float = TOLERANCE_M) -> BaseGeometry:
     """
     Return polygons as one shape in longitude and latitude, cut at the antimeridian.
 
@@ -72,7 +75,7 @@ def polygons(drawn: Objects, crs: CRS | None, name: str, *, tolerance: float = T
     drawn
         Valid polygons; shape (n,).
     crs
-        Their CRS, in the order x, y; None is EPSG:4326.
+        Their CRS, in the order x, y, or a projection of WGS 84 in metres; None is EPSG:4326.
     name
         What messages call them.
     tolerance
@@ -150,7 +153,7 @@ def lines(drawn: Objects, crs: CRS | None, name: str, *, tolerance: float = TOLE
     Returns
     -------
     lines
-        In longitude and latitude an edge of more than 180° is taken the short way round.
+        In longitude and latitude an edge of more than 180° is taken the short way round, with a warning.
 
     Raises
     ------
@@ -164,6 +167,10 @@ def lines(drawn: Objects, crs: CRS | None, name: str, *, tolerance: float = TOLE
     if not plane.is_lonlat:
         return plane.unwrapped(corners, line, tolerance)
     lonlat = plane.lonlat(corners)
+    long = int((np.abs(np.diff(lonlat[:, 0]))[line[1:] == line[:-1]] > 180).sum())
+    if long:
+        edges = "1 edge" if long == 1 else f"{long:,} edges"
+        LOG.warning("%s: %s of more than 180° taken the short way, across the antimeridian", name, edges)
     return Lines(np.column_stack([_run_on(lonlat[:, 0], line), lonlat[:, 1]]), line)
 
 
@@ -176,9 +183,13 @@ def polygons_only(shape: BaseGeometry) -> BaseGeometry:
     """Return the polygons of a shape that have an area, as one valid shape."""
     import shapely
 
-    parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(shape)))
+    if not shapely.is_valid(shape):
+        shape = shapely.make_valid(shape)
+    parts = shapely.get_parts(shapely.get_parts(shape))
     found = parts[(shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & (shapely.area(parts) > 0)]
-    return shapely.union_all(found)
+    # The parts of a valid shape do not overlap.
+    whole: BaseGeometry = found[0] if len(found) == 1 else shapely.multipolygons(found)
+    return whole
 
 
 def tight_bounds(shape: BaseGeometry) -> Bounds:
@@ -291,7 +302,7 @@ class Plane:
     Parameters
     ----------
     crs
-        The CRS, in the order x, y; None is EPSG:4326.
+        The CRS, in the order x, y, or a projection of WGS 84 in metres; None is EPSG:4326.
     name
         What messages call the shapes.
 
@@ -301,13 +312,17 @@ class Plane:
         If it is no CRS of places on the earth.
     """
 
-    def __init__(self, crs: CRS | None, name: str) -> None:
-        from pyproj import CRS, Transformer
+    def __init__(self, crs: CRS | Proj | None, name: str) -> None:
+        from pyproj import CRS, Proj, Transformer
         from pyproj.exceptions import ProjError
 
         self._name, self._label = name, "EPSG:4326"
         self._transformer: Transformer | None = None
+        self._projection: Proj | None = None
         self.is_lonlat, self._unit, self._prime = True, 1.0, 0.0
+        if isinstance(crs, Proj):
+            self._projection, self.is_lonlat = crs, False
+            return
         if crs is None or crs == CRS.from_epsg(4326):
             return
         code = crs.to_authority()
@@ -399,6 +414,8 @@ class Plane:
         return bool(_short_way(x[0]) * y[1] - _short_way(y[0]) * x[1] >= 0)
 
     def _mapped(self, corners: Floats) -> Floats:
+        if self._projection is not None:
+            return np.column_stack(self._projection(corners[:, 0], corners[:, 1], inverse=True))
         if self._transformer is None:
             return corners
         return np.column_stack(self._transformer.transform(corners[:, 0], corners[:, 1]))
@@ -412,6 +429,9 @@ class Plane:
         return lonlat
 
     def _back(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
+        if self._projection is not None:
+            x, y = self._projection(lon, lat)
+            return x, y
         if self._transformer is None:
             return lon, lat
         x, y = self._transformer.transform(lon, lat, direction="INVERSE")

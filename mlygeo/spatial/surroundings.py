@@ -158,15 +158,12 @@ def _cells(lonlat: Floats) -> tuple[Floats, Whole]:
 def _around_in_cell(lines: Lines, edges: tuple[Whole, Flags], centre: Floats, metres: float, name: str) -> BaseGeometry:
     """Return what lies within a distance of the edges of a part of the earth; see `_edges`."""
     import shapely
-    from pyproj import CRS, Transformer
+    from pyproj import Proj
 
-    plane = CRS.from_user_input(
-        f"+proj=aeqd +lon_0={centre[0]:.17g} +lat_0={centre[1]:.17g} +datum=WGS84 +units=m +type=crs"
-    )
-    into = Transformer.from_crs(4326, plane, always_xy=True)
+    plane = Proj(proj="aeqd", lon_0=float(centre[0]), lat_0=float(centre[1]), ellps="WGS84", units="m")
 
     def mapped(lonlat: Floats) -> Floats:
-        return np.column_stack(into.transform(lonlat[:, 0], lonlat[:, 1]))
+        return np.column_stack(plane(lonlat[:, 0], lonlat[:, 1]))
 
     begins, is_point = edges
     allowed = SIMPLER * metres

@@ -192,6 +192,23 @@ def test_rows_without_geometry_are_counted(tmp_path, caplog):
     assert "2 rows without geometry and 1 polygon without area were left out" in caplog.text
 
 
+def test_damaged_rows_are_counted(tmp_path):
+    shapes = [WEST, LineString([(0, 0), (1, 1)])]
+    features = [{"type": "Feature", "properties": {}, "geometry": shapely.geometry.mapping(each)} for each in shapes]
+    features[1]["geometry"]["coordinates"] = [[0, 0]]
+    path = tmp_path / "x.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    region = regions.as_region(path)
+    assert region.geometry.equals(WEST)
+    assert sum(region.left_out.values()) == 1
+
+
+def test_a_line_across_the_antimeridian_goes_the_short_way_and_says_so(caplog):
+    region = Region.from_geometry(LineString([(179.9, 0), (-179.9, 0)]), buffer=1000)
+    assert region.bounds[0] > 179 > -179 > region.bounds[2]
+    assert "1 edge of more than 180° taken the short way" in caplog.text
+
+
 def test_what_has_no_crs_is_refused(tmp_path):
     frame = gpd.GeoDataFrame(geometry=[WEST])
     frame.to_parquet(tmp_path / "x.parquet")
@@ -311,3 +328,25 @@ def test_how_a_region_looks():
         assert len(each._repr_html_()) < 4000
         assert each._repr_svg_().startswith("<svg")
     assert "&lt;b&gt;" in Region.from_bbox(0, 0, 1, 1, name="<b>")._repr_html_()
+
+
+def test_the_layer_of_a_kml_file_is_the_one_with_polygons(tmp_path):
+    """Its folders are layers, whose kind only their rows tell."""
+    park = "<Polygon><outerBoundaryIs><LinearRing><coordinates>9,48 9.1,48 9.1,48.1 9,48</coordinates></LinearRing></outerBoundaryIs></Polygon>"
+    stop = "<Point><coordinates>9,48</coordinates></Point>"
+    folders = "".join(
+        f"<Folder><name>{name}</name><Placemark>{shape}</Placemark></Folder>"
+        for name, shape in (("stops", stop), ("parks", park))
+    )
+    path = tmp_path / "x.kml"
+    path.write_text(f'<kml xmlns="http://www.opengis.net/kml/2.2"><Document>{folders}</Document></kml>')
+    assert regions.as_region(path).geometry.equals(Polygon([(9, 48), (9.1, 48), (9.1, 48.1)]))
+    with pytest.raises(RegionError, match="2 layers that may be meant: stops, parks"):
+        regions.as_region(path, buffer=10)
+
+
+def test_folders_and_deep_json_are_named(tmp_path):
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    for path, words in ((tmp_path, "is a folder"), (tmp_path / "deep.json", "broken JSON")):
+        with pytest.raises(MlygeoError, match=words):
+            regions.as_region(path)
