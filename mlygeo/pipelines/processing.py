@@ -235,14 +235,13 @@ def process(
 
 OF_PHOTOS = (
     "add_file_name", "exclude_import_path", "exclude_path", "windows_path", "add_import_date", "orientation",
-    "gps_accuracy", "camera_uuid", "custom_meta_data", "local_time", "sub_second_interval", "offset_time",
-    "max_gap", "cutoff_time", "interpolate_directions", "keep_duplicates", "duplicate_distance", "duplicate_angle",
-    "max_speed",
+    "gps_accuracy", "camera_uuid", "custom_meta_data", "sub_second_interval", "max_gap", "keep_duplicates",
+    "max_speed", *(name for name in INSERTED if name != "skip_exif_insert"),
 )  # fmt: skip
 """
 Options that no video is described by.
 
-`cutoff_distance` and `max_images` are not among them: command lines of mapillary_tools always have them.
+Those that command lines of mapillary_tools have for videos too are not among them, such as `cutoff_distance`.
 """
 
 
@@ -342,7 +341,7 @@ def run_process(
 
     with_videos = videos is not None and (videos.cameras is None or bool(videos.cameras))
     if "image" not in types:
-        of_no_use([*INSERTED, *OF_PHOTOS], "where no photo is processed")
+        of_no_use(OF_PHOTOS, "where no photo is processed")
     if videos is not None and not with_videos:
         of_no_use(("video_geotag_source",), "where no video is processed")
     imports = import_paths(

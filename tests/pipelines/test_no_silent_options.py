@@ -128,7 +128,7 @@ REFUSED = [
     ("process", {"skip_exif_insert": True, "keep_original": True}, "`keep_original` is of no use with"),
     ("process", {"save_as_json": True}, "`save_as_json` is of no use without"),
     ("process", {"split_import_path": "."}, "`split_import_path` is of no use without"),
-    ("process", {"file_types": "gopro", "cutoff_time": 9.0}, "`cutoff_time` is of no use where no photo"),
+    ("process", {"file_types": "gopro", "orientation": 90}, "`orientation` is of no use where no photo"),
     ("process", {"file_types": "image", "video_geotag_source": "gpx"}, "`video_geotag_source` is of no use where no"),
     ("post_process", {"undo": True, "summarize": True}, "`summarize` is of no use with `undo`"),
     ("interpolate", {"data": "identical_timestamps", "max_time_delta": 9}, "`max_time_delta` is of no use with"),
