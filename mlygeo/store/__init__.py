@@ -199,13 +199,14 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     """
     Write a frame to a file or a table of PostGIS, whole or not at all.
 
-    What was written comes back as it was: names, dtypes, values, geometry, `attrs`. GeoPackage, FlatGeobuf, GeoJSON and
-    SQLite keep a description of the frame beside the rows, from which `read_frame` restores what the format has
-    no type for; other programs see durations, nested values and times finer than a millisecond as text, and ids in
-    GeoJSON, since readers in JavaScript would round them. A column whose name the format keeps for itself (`fid`,
-    `geom`, …) or that differs from another by case only gets another one there; a warning says so. Such a file is
-    read back before it replaces the old one, and where a value would not return, the frame is refused and the
-    column named.
+    What was written comes back as it was: names, dtypes, values, geometry, `attrs`. Levels of the index that have
+    names are written as columns; an index without names is a numbering, and not written. GeoPackage, FlatGeobuf,
+    GeoJSON and SQLite keep a description of the frame beside the rows, from which `read_frame` restores what the
+    format has no type for; other programs see durations, nested values and times finer than a millisecond as text,
+    and ids in GeoJSON, since readers in JavaScript would round them. A column whose name the format keeps for
+    itself (`fid`, `geom`, …) or that differs from another by case only gets another one there; a warning says so.
+    Such a file is read back before it replaces the old one, and where a value would not return, the frame is
+    refused and the column named.
 
     A table of text (.csv, .tsv) has no description: points are `lon`, `lat`, other geometry is WKT, and a column comes
     back as what its cells say. Categories come back as their values, lists as JSON, zones as UTC, and a warning says

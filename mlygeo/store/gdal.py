@@ -287,31 +287,6 @@ def chosen_layer(path: Path, layer: str | None) -> str:
     return spatial[0] if spatial else next(iter(found))
 
 
-def plain_columns(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Return a frame of columns that a database can store: lists become JSON text, further geometries WKT."""
-    import pandas as pd
-
-    plain: dict[str, pd.Series] = {}
-    for name in frame.columns:
-        if name == frame.geometry.name:
-            continue
-        values = frame[name]
-        if str(values.dtype) == "geometry":
-            plain[name] = values.to_wkt(rounding_precision=-1).astype("str")
-        elif isinstance(values.dtype, pd.CategoricalDtype):
-            plain[name] = values.astype(values.cat.categories.dtype)
-        elif values.dtype == object:
-            plain[name] = pd.Series(
-                [
-                    json.dumps(value, default=str) if isinstance(value, list | dict | tuple | np.ndarray) else value
-                    for value in values
-                ],
-                index=values.index,
-                dtype=object,
-            )
-    return frame.assign(**plain) if plain else frame
-
-
 @contextmanager
 def _gdal(path: Path, *, quiet: bool = False) -> Iterator[None]:
     """Turn the errors of GDAL and Arrow into ours, and its warnings into lines of the log that name the file."""
