@@ -83,6 +83,8 @@ def as_table(value: Any, *, name: str) -> pd.DataFrame | None:
 
     if isinstance(value, pd.DataFrame):
         return value
+    if isinstance(value, pd.Series):  # pandas hands it over as a column without a table
+        return None
     if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__"):
         return _of_arrow(value, name)
     return None

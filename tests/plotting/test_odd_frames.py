@@ -237,6 +237,15 @@ def test_what_is_no_frame_is_an_error_of_ours(layer):
         assert "\n" not in str(caught.value)
 
 
+def test_layers_are_whatever_holds_a_frame():
+    one = ODD["all the same"]
+    wrapped = [one, one.geometry, one.__geo_interface__, one.to_arrow(), list(one.geometry[:1]), (one,), iter([one])]
+    for held in wrapped:
+        (layer,) = mlygeo.explore(held).layers
+        assert len(layer.frame) in {1, len(one)}
+        assert layer.frame.geometry.iloc[0] == HERE
+
+
 places = st.tuples(
     st.floats(-200, 200) | st.sampled_from([180.0, -180.0, np.inf, np.nan]),
     st.floats(-95, 95) | st.sampled_from([90.0, -90.0, 85.0511, np.inf]),
