@@ -35,7 +35,7 @@ from mlygeo.regions import Region
 from mlygeo.standin import serve
 
 WHOLE = os.environ.get("MLYGEO_WHOLE_SWEEP") == "1"
-ONE_IN = 1 if WHOLE else 60
+ONE_IN = 1 if WHOLE else 150
 """Of so many calls one is made."""
 
 TOO_LONG_S = 20
