@@ -124,6 +124,9 @@ def served(value):
 CALLS = {
     ("check_images", "images"): (photos_frame, lambda value, _: mlygeo.check_images(value)),
     ("check_images", "track"): (track_frame, lambda value, _: mlygeo.check_images(photos_frame(), track=value)),
+    ("convert", "frame"): (
+        images_frame, lambda value, to: frames.conform(mlygeo.convert(value, to[0] / "c.parquet"), frames.IMAGES)
+    ),
     ("coverage", "streets"): (streets_frame, lambda value, _: mlygeo.coverage(BOX, streets=value, images=images_frame())),
     ("coverage", "images"): (
         images_frame, lambda value, _: mlygeo.coverage(BOX, streets=streets_frame(), images=value, by="year")
