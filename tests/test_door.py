@@ -232,7 +232,9 @@ def test_the_same_thing_in_another_wrapping_gives_the_same_answer(name, paramete
     frame = make()
     as_given = frame.copy(), dict(frame.attrs)
     expected = call(frame, to)
-    wrappings = {**WRAPPINGS, **(EDGES if {"u", "v", "key"} <= set(frame.columns) else {})}
+    left_out = {"halves", "files of halves", "features"} if name == "convert" else set()  # several are layers there
+    some = {wrapping: wrapped for wrapping, wrapped in WRAPPINGS.items() if wrapping not in left_out}
+    wrappings = {**some, **(EDGES if {"u", "v", "key"} <= set(frame.columns) else {})}
     wrong = []
     for wrapping, wrapped in wrappings.items():
         try:

@@ -88,6 +88,9 @@ CODES = frozenset({"srid"})
 ENDLESS = ("max_", "cutoff_")
 """How the names of parameters begin for which infinity means "no limit"."""
 
+LONGEST_OFFSET_S = 1e10
+"""Seconds by which no clock is wrong."""
+
 LONGEST_PATH, LONGEST_NAME = 4096, 255
 """Bytes of a path, and of a name in it, that file systems take (PATH_MAX and NAME_MAX of Linux)."""
 
@@ -280,6 +283,8 @@ def _number(value: Any, name: str, takes: Takes) -> Any:
         raise InputError(f"`{name}` is NaN, and takes {takes}")
     if math.isinf(number) and not (number > 0 and name.startswith(ENDLESS)):
         raise InputError(f"`{name}` takes a finite number, not {number:g}")
+    if name.endswith("offset_time") and abs(number) > LONGEST_OFFSET_S:
+        raise InputError(f"`{name}` is longer than three hundred years", hint="it is in seconds")
     return number
 
 
