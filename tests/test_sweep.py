@@ -35,7 +35,7 @@ from mlygeo.regions import Region
 from mlygeo.standin import serve
 
 WHOLE = os.environ.get("MLYGEO_WHOLE_SWEEP") == "1"
-ONE_IN = 1 if WHOLE else 60
+ONE_IN = 1 if WHOLE else 150
 """Of so many calls one is made."""
 
 TOO_LONG_S = 20
@@ -148,7 +148,7 @@ def right_values(folder, service):
     found = {
         "authenticate": {"user_name": "someone", "config_file": folder / "credentials.json", "token": TOKEN, "service": service},
         "check_images": {"images": photos_frame()},
-        "convert": {"source": folder / "images.parquet", "path": folder / "out.gpkg"},
+        "convert": {"frame": folder / "images.parquet", "output": folder / "out.gpkg"},
         "coverage": {"region": BOX, "streets": streets_frame(), "images": images_frame()},
         "coverage_gaps": {"streets": streets_frame(), "images": images_frame()},
         "cut": {"images": photos_frame()},

@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from mlygeo import places
 from mlygeo.errors import InputError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, public_with
@@ -256,4 +257,4 @@ def _matched(wanted: Any, there: Any) -> tuple[Ids, list[str]]:
 
 
 def _shown(import_path: Any) -> str:
-    return str(import_path if isinstance(import_path, str) else next(iter(import_path), import_path))
+    return ", ".join(map(str, places.several(import_path)))

@@ -88,6 +88,9 @@ CODES = frozenset({"srid"})
 ENDLESS = ("max_", "cutoff_")
 """How the names of parameters begin for which infinity means "no limit"."""
 
+LONGEST_OFFSET_S = 1e10
+"""Seconds by which no clock is wrong."""
+
 LONGEST_PATH, LONGEST_NAME = 4096, 255
 """Bytes of a path, and of a name in it, that file systems take (PATH_MAX and NAME_MAX of Linux)."""
 
@@ -124,6 +127,10 @@ class Takes:
         if self.items is not None and str(self.items) not in words:
             words.append(f"several of {self.items}")
         return " or ".join(dict.fromkeys(words)) or "nothing else than its default"
+
+
+PATH = Takes(frozenset({"path"}))
+"""What a parameter of a path takes."""
 
 
 def taken_by(annotation: Any, names: Mapping[str, Any]) -> Takes:
@@ -276,6 +283,8 @@ def _number(value: Any, name: str, takes: Takes) -> Any:
         raise InputError(f"`{name}` is NaN, and takes {takes}")
     if math.isinf(number) and not (number > 0 and name.startswith(ENDLESS)):
         raise InputError(f"`{name}` takes a finite number, not {number:g}")
+    if name.endswith("offset_time") and abs(number) > LONGEST_OFFSET_S:
+        raise InputError(f"`{name}` is longer than three hundred years", hint="it is in seconds")
     return number
 
 
@@ -336,16 +345,28 @@ def _text(value: Any, name: str, takes: Takes) -> Any:
         return _NOT_SO
     if takes.choices:
         return _choice(value, takes.choices)
-    if "int" not in takes.kinds and "time" not in takes.kinds:
-        _check_text(value, name)
+    if not takes.kinds & {"int", "time", "date"}:
+        _check_text(value, name, takes)
+    elif not _is_unicode(value):
+        raise InputError(f"`{name}` has characters that no text has: {value!a:.60}")
     return str(value)
 
 
-def _check_text(value: str, name: str) -> None:
+def _check_text(value: str, name: str, takes: Takes) -> None:
     if value == "":
         raise InputError(f"`{name}` is empty", hint="leave it out, or is a variable of the shell not set?")
     if "\0" in value:
         raise InputError(f"`{name}` has a character NUL in it")
+    if "path" not in takes.kinds and not _is_unicode(value):
+        raise InputError(f"`{name}` has characters that no text has: {value!a:.60}")
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _choice(value: Any, choices: tuple[str, ...]) -> Any:
@@ -365,7 +386,7 @@ def _path(value: Any, name: str) -> Any:
         raise InputError(f"`{name}` takes a path, and {type(value).__name__} makes none: {error!s:.80}") from error
     if not isinstance(text, str):
         raise InputError(f"`{name}` takes a path of text, not of bytes", hint="use os.fsdecode")
-    _check_text(text, name)
+    _check_text(text, name, PATH)
     try:
         encoded = os.fsencode(text)
     except UnicodeEncodeError as error:
@@ -396,6 +417,7 @@ def _items(value: Any, items: Takes, name: str, takes: Takes) -> list[Any]:
     holds_frames = bool(items.kinds & {"frame", "geodataframe"})
     if isinstance(value, bytes | bytearray | memoryview) or (isinstance(value, Mapping) and not holds_frames):
         raise _refused(value, takes, name)
+    value = _scalar(value)
     if isinstance(value, str | os.PathLike) or (holds_frames and _is_table(value)) or not isinstance(value, Iterable):
         return [converted(value, items, name)]
     if type(value).__name__ in {"ndarray", "Series", "Index"} and getattr(value, "ndim", 1) != 1:
@@ -520,7 +542,7 @@ def _function(value: Any) -> Any:
 
 def _sources(value: Any) -> Any:
     known = isinstance(value, str | Iterable) and not isinstance(value, bytes | bytearray | memoryview)
-    return value if known or type(value).__name__ == "Source" else _NOT_SO
+    return value if (known and getattr(value, "ndim", 1) == 1) or type(value).__name__ == "Source" else _NOT_SO
 
 
 def _box(value: Any, name: str, takes: Takes) -> Any:

@@ -238,6 +238,7 @@ def match(
         If an option makes no sense.
     """
     check_options(max_distance=max_distance, k=k, max_heading_difference=max_heading_difference)
+    k = min(k, max(len(image_lon), 1))  # room is made for as many as there can be
     limit = np.inf if max_distance is None else float(max_distance)
     point_lon, point_lat, image_lon, image_lat = (
         np.ascontiguousarray(values, dtype=np.float64) for values in (point_lon, point_lat, image_lon, image_lat)
