@@ -198,7 +198,8 @@ def check_output(kind: Output, path: Path) -> None:
     """
     from mlygeo import store
 
-    if kind == "frames" and store.names_file(path):
+    # What ends in .json and is there is rather a configuration file than a frame of an earlier run.
+    if kind == "frames" and store.names_file(path) and not (path.suffix.lower() == ".json" and path.exists()):
         store.check_writable(path)
     elif kind in {"folder", "frames"}:
         if path.exists() and not path.is_dir():

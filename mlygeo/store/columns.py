@@ -133,8 +133,6 @@ def encode(frame: gpd.GeoDataFrame, form: Form, file: str) -> tuple[dict[str, pd
     FrameError
         If a column has values that the format cannot hold; it is named.
     """
-    import shapely
-
     plain: dict[str, pd.Series] = {}
     described: list[dict[str, Any]] = []
     taken: set[str] = set()
@@ -154,10 +152,11 @@ def encode(frame: gpd.GeoDataFrame, form: Form, file: str) -> tuple[dict[str, pd
         plain[written] = values
         described.append({"name": name, **({"as": written} if written != name else {}), **facts})
     geometry = np.asarray(frame.geometry.values)
-    empty = shapely.is_empty(geometry)
+    empty = are_nowhere(geometry)
     shapes: dict[str, list[int]] = {}
     for row in np.flatnonzero(empty).tolist():
-        shapes.setdefault(str(geometry[row].wkt), []).append(row)
+        kind = "POINT EMPTY" if geometry[row].geom_type == "Point" else str(geometry[row].wkt)
+        shapes.setdefault(kind, []).append(row)
     description = {
         "version": 1,
         "rows": len(frame),
@@ -243,6 +242,14 @@ def parse(text: str | None) -> dict[str, Any] | None:
             names = [facts["name"] for facts in found["columns"]]
             return found if len(set(names)) == len(names) else None
     return None
+
+
+def are_nowhere(shapes: Objects) -> Flags:
+    """Return which shapes are there but have no place: empty ones, and points whose coordinates are no numbers."""
+    import shapely
+
+    found: Flags = ~shapely.is_missing(shapes) & np.isnan(shapely.bounds(shapes).reshape(-1, 4)[:, 0])
+    return found
 
 
 def wkt_of(shapes: Any) -> Objects:
@@ -340,6 +347,14 @@ def _same_value(one: Any, other: Any) -> bool:
 def _same_shapes(one: Objects, other: Objects) -> bool:
     import shapely
 
+    if not np.array_equal(shapely.get_type_id(one), shapely.get_type_id(other)):
+        kinds = [np.where(ids == 2, 1, ids) for ids in (shapely.get_type_id(one), shapely.get_type_id(other))]
+        if not np.array_equal(kinds[0], kinds[1]):  # a ring is a line in every file
+            return False
+    empty = are_nowhere(one)
+    if not np.array_equal(empty, are_nowhere(other)):
+        return False
+    one, other = one[~empty], other[~empty]
     try:
         wkb = [shapely.to_wkb(each, output_dimension=4, flavor="iso", byte_order=1) for each in (one, other)]
     except shapely.errors.GEOSException:

@@ -188,7 +188,7 @@ def write_layer(frame: gpd.GeoDataFrame, path: Path, layer: str) -> None:
     text = json.dumps(about, ensure_ascii=False)
     if driver != "SQLite":
         options["layer_metadata"] = {described.KEY: text}
-    shapes = frame.geometry.reset_index(drop=True)
+    shapes = gpd.GeoSeries(_without_rings(np.asarray(frame.geometry.values)), crs=frame.crs)
     table = pd.DataFrame({key: values.reset_index(drop=True) for key, values in plain.items()}, index=shapes.index)
     free = next(each for each in ("geometry", "shape", "shape_1") if each not in plain)
     table = gpd.GeoDataFrame(table.assign(**{free: shapes}), geometry=free, crs=frame.crs)
@@ -229,6 +229,17 @@ def _check_shapes(frame: gpd.GeoDataFrame, driver: str, path: Path) -> None:
             f"{path.name}: column {name!r} has heights (Z) in some rows only, which FlatGeobuf cannot hold",
             hint="use shapely.force_3d or force_2d, or write .gpkg",
         )
+
+
+def _without_rings(shapes: Objects) -> Objects:
+    """Return shapes with rings as the lines that every format has for them; pyogrio crashes of rings."""
+    import shapely
+
+    rows = np.flatnonzero(np.isin(shapely.get_type_id(shapes), (2, 7)))
+    if len(rows):
+        shapes = shapes.copy()
+        shapes[rows] = shapely.from_wkb(shapely.to_wkb(shapes[rows], output_dimension=4))
+    return shapes
 
 
 def layers(path: Path) -> dict[str, str | None]:

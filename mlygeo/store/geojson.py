@@ -101,7 +101,7 @@ def _features(frame: gpd.GeoDataFrame, plain: dict[str, Any]) -> Iterator[str]:
     import shapely
 
     geometry = np.asarray(frame.geometry.values)
-    gone = shapely.is_missing(geometry) | shapely.is_empty(geometry)
+    gone = shapely.is_missing(geometry) | columns.are_nowhere(geometry)
     names = [f"{json.dumps(name, ensure_ascii=False)}: " for name in plain]
     for start in range(0, len(frame), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)

@@ -557,7 +557,9 @@ def _cells(values: pd.Series, kind: str, separator: str) -> list[str]:
         write = repr if values.dtype.kind == "f" else str
         return ["" if null else write(value) for value, null in zip(values.tolist(), gone, strict=True)]
     if kind != "plain":
-        return ["" if null else str(value) for value, null in zip(values.tolist(), gone, strict=True)]
+        return [
+            "" if null else _in_quotes(str(value), separator) for value, null in zip(values.tolist(), gone, strict=True)
+        ]
     cells = pa.chunked_array([pa.array(values.astype(object).where(~gone, None), pa.string())])
     guarded = bool(pc.any(pc.match_substring_regex(cells, rf"^(?:{_GUARDED.pattern})")).as_py())
     is_ambiguous = guarded or _values(cells, commas=separator != ",") is not None

@@ -253,6 +253,17 @@ def test_frames_of_no_rows_and_no_columns(tmp_path, ending):
 
 
 @pytest.mark.parametrize("ending", FORMATS)
+def test_rings_and_points_of_no_numbers(tmp_path, ending):
+    ring = shapely.LinearRing([(0, 0), (1, 0), (1, 1)])
+    frame = frame_with(pd.Series([1, 2, 3]), shapes=[ring, shapely.GeometryCollection([ring]), None])
+    back = store.read_frame(store.write_frame(frame, tmp_path / f"x{ending}"))
+    assert back.geometry.iloc[0].equals(shapely.LineString(ring))
+    unplaced = frame_with(pd.Series([1, 2]), shapes=[shapely.points(np.nan, np.nan), shapely.Point(1, 2)])
+    back = store.read_frame(store.write_frame(unplaced, tmp_path / f"x{ending}"))
+    assert described.are_nowhere(np.asarray(back.geometry)).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("ending", FORMATS)
 def test_crs(tmp_path, ending):
     odd = "+proj=laea +lat_0=48 +lon_0=9 +ellps=WGS84 +units=m +type=crs"
     for crs in (None, 4326, "OGC:CRS84", 25832, 3857, odd):
