@@ -13,12 +13,10 @@ if TYPE_CHECKING:
 
 def cast(values: pd.Series, dtype: str) -> pd.Series:
     """Return a column in another dtype, without loss (times rounded to its unit); ValueError where that cannot be."""
-    import pandas as pd
-
     if str(values.dtype) == dtype:
         return values
     if dtype.startswith("datetime64"):
-        times = pd.to_datetime(values, unit=None if not pd.api.types.is_numeric_dtype(values) else "ms", utc=True)
+        times = _times(values)
         return _in_unit(times, "ms" if "[ms" in dtype else "us")
     if dtype in {"int64", "Int64"}:
         whole = _whole_numbers(values)
@@ -44,6 +42,49 @@ _LARGEST = 2**63 - 1
 """The largest whole number of 64 bits."""
 
 _TIME = re.compile(r"datetime64\[(s|ms|us|ns), UTC\]")
+
+
+def _times(values: pd.Series) -> pd.Series:
+    """Return times in UTC: of numbers by what they count, of texts in ISO 8601."""
+    import pandas as pd
+
+    if pd.api.types.is_bool_dtype(values):
+        raise ValueError("these are truth values")
+    if pd.api.types.is_numeric_dtype(values):
+        return pd.to_datetime(values, unit=_count(values), utc=True)
+    if pd.api.types.is_string_dtype(values):
+        known = values.dropna().astype("str")
+        # pandas would take 09/06/2024 as a day in September.
+        odd = ~known.str.match(r"\s*[+-]?\d{4,}(?:-\d\d(?:-\d\d)?)?(?:\D|$)").astype(bool) & (known.str.strip() != "")
+        if odd.any():
+            raise ValueError(f"{known[odd].iloc[0][:40]!r} is no time as 2024-06-09T08:00:00Z")
+        if known.str.fullmatch(r"\s*[+-]?\d{5,}(?:\.\d*)?\s*").any():
+            return _times(pd.to_numeric(values))
+        try:
+            return pd.to_datetime(values.where(values != "", None), utc=True, format="ISO8601")
+        except ValueError as error:
+            raise ValueError(str(error).partition(" You might")[0].rstrip()) from error
+    return pd.to_datetime(values, utc=True)
+
+
+_COUNTS: tuple[tuple[Literal["s", "ms", "us", "ns"], float], ...] = (("s", 1.0), ("ms", 1e3), ("us", 1e6), ("ns", 1e9))
+
+_FROM_S, _TO_S = 365 * 86_400.0, 130 * 365.25 * 86_400
+"""1971 to 2100, in seconds since 1970: no number lies there in two counts."""
+
+
+def _count(values: pd.Series) -> Literal["s", "ms", "us", "ns"]:
+    """Return what numbers count since 1970, by their size: seconds, milliseconds, microseconds or nanoseconds."""
+    numbers = np.abs(values.dropna().to_numpy(dtype=float))
+    numbers = numbers[np.isfinite(numbers) & (numbers > 0)]
+    if not len(numbers):
+        return "ms"
+    found = {unit for unit, per_s in _COUNTS if ((numbers >= _FROM_S * per_s) & (numbers < _TO_S * per_s)).any()}
+    if len(found) > 1:
+        raise ValueError(f"some of these numbers count {' and some '.join(sorted(found))} since 1970")
+    if not found:
+        raise ValueError(f"{numbers[0]:.15g} is neither seconds nor milliseconds since 1970 of this time")
+    return found.pop()
 
 
 def _in_unit(times: pd.Series, unit: Literal["ms", "us"]) -> pd.Series:

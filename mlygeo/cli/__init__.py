@@ -111,6 +111,7 @@ METAVARS = {
     "int": "N",
     "float": "X",
     "PathLike": "FILE",
+    "tuple[float, float, float, float]": "W,S,E,N",
     "FrameLike": "FILE",
     "str | datetime": "TIME",
     "str | Sequence[float]": "W,S,E,N",
@@ -374,8 +375,12 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     if "progress" in inspect.signature(body).parameters:
         given["progress"] = display
     target = None
+    if verb.last_is_output and output is None:
+        output = _taken_last(verb, given)
     if verb.acts:
         given["output"] = given.get("output") or output
+        if output is not None and verb.writes == "folder":
+            check_output(verb.writes, Path(output).expanduser())
     elif verb.output is not None and (output is not None or not ids_only):
         target = Path(output or verb.output).expanduser()
         check_output(verb.writes, target)
@@ -411,6 +416,19 @@ def _standard_input() -> str:
     file.write(sys.stdin.buffer.read())
     file.flush()
     return file.name
+
+
+def _taken_last(verb: Verb, given: dict[str, Any]) -> str:
+    """Take the last word as the place where results go."""
+    *words, last = given[verb.arguments or ""]
+    if not words:
+        raise InputError(f"{last} is the only file", hint=f"name the file to write, too: {verb.example}")
+    if len(words) > 1 and Path(last).expanduser().exists():
+        raise InputError(
+            f"{last} is there already, and may be meant as an input", hint=f"name the output with -o {last}"
+        )
+    given[verb.arguments or ""] = tuple(words)
+    return str(last)
 
 
 def _take_second_path(verb: Verb, given: dict[str, Any], output: str | None) -> None:

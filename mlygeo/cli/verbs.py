@@ -48,6 +48,8 @@ class Verb:
         What those words are, for the help.
     acts
         Whether the function writes while it works, and gets the path of -o itself.
+    last_is_output
+        Whether the last of several words is that path, where there is no -o.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Verb:
     arguments: str | None = None
     words: str = "FILE..."
     acts: bool = False
+    last_is_output: bool = False
 
 
 def _on_photos(
@@ -99,8 +102,9 @@ VERBS = (
         "Select the nearest image for every street point of a region.",
         "mlygeo select -c stuttgart.json --streets edges.gpkg --interval 50 --srid 25832 -o out",
         "selection",
-        "Folder for selection.parquet, image_ids.txt, street_points.parquet and summary.json.",
-        writes="folder",
+        "Folder for selection.parquet, image_ids.txt, street_points.parquet and summary.json; or a file such as "
+        "selection.gpkg, which gets a layer for each frame (in a format without layers, the selection alone).",
+        writes="frames",
         ids_only=True,
     ),
     Verb(
@@ -166,8 +170,9 @@ VERBS = (
         "Measure which share of the streets has imagery, how new, by whom, and where it lacks.",
         "mlygeo coverage -c stuttgart.json --streets edges.gpkg --distance 20 -o coverage",
         "coverage",
-        "Folder for coverage.parquet, gaps.parquet, summary.json and coverage.png.",
-        writes="folder",
+        "Folder for coverage.parquet, gaps.parquet, summary.json and coverage.png; or a file such as coverage.gpkg, "
+        "which gets a layer for each frame (in a format without layers, the streets alone).",
+        writes="frames",
     ),
     Verb(
         "tracks",
@@ -202,6 +207,19 @@ VERBS = (
         writes="picture",
         takes_region=False,
         arguments="layers",
+    ),
+    Verb(
+        "convert",
+        "convert",
+        "Convert frames between GeoParquet, GeoPackage, GeoJSON, FlatGeobuf, CSV and PostGIS.",
+        "mlygeo convert images.parquet images.gpkg",
+        "the last word",
+        "File or table to write; its ending tells the format.",
+        takes_region=False,
+        arguments="frame",
+        words="FILE... FILE",
+        acts=True,
+        last_is_output=True,
     ),
     Verb(
         "upload",

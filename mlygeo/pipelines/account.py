@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from mlygeo.errors import CredentialsError, InputError
+from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, public, version
 from mlygeo.progress import may_ask
 
@@ -105,6 +106,8 @@ def authenticate(
     --------
     >>> authenticate(user_name="jane", user_email="jane@example.org", user_password=getpass())
     """
+    if jwt is not None:
+        of_no_use(("user_email", "user_password", "token", "token_file"), "beside `jwt`")
     accounts = _accounts(service)
     credentials = accounts.credentials(config_file)
     if user_name is not None and user_name in credentials.users and not force_overwrite:
@@ -242,6 +245,9 @@ def edit_config(
     words = [action] if isinstance(action, str) else list(action or ["list"])
     if len(words) != 1 or words[0] not in ACTIONS:
         raise InputError(f"{' '.join(map(str, words))[:60]!r} is nothing to do", hint=f"one of {', '.join(ACTIONS)}")
+    if words[0] != "edit":
+        changes = ("user_key", "organization_key", "organization_name", "default")
+        of_no_use(changes if words[0] == "remove" else ("user_name", *changes), f"with the action `{words[0]}`")
     accounts = _accounts(None)
     credentials = accounts.credentials(config_file)
     if words[0] == "list":

@@ -17,7 +17,8 @@ from mlygeo import places
 from mlygeo.errors import CredentialsError, FormatError, FrameError, RegionError
 from mlygeo.pipelines import provenance
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import counted, tally
+from mlygeo.pipelines.job import tally
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -194,6 +195,8 @@ def begin_set(folder: Path) -> None:
     from mlygeo import store
     from mlygeo.store.atomic import clear_leftovers
 
+    if store.names_file(folder):
+        return
     store.remove(folder / SUMMARY)
     clear_leftovers(folder)
 
@@ -206,6 +209,8 @@ def write_failed(failed: list[str], folder: Path, *, own: bool = False) -> list[
     """
     from mlygeo import store
 
+    if store.names_file(folder):
+        folder, own = folder.parent, False
     if own and not failed:
         store.remove(folder / FAILED_TILES)
     return [store.write_text("".join(f"{name}\n" for name in failed), folder / FAILED_TILES)] if failed else []

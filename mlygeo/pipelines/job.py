@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast
 
 from mlygeo.errors import FileError, FormatError
-from mlygeo.progress import counted, running
+from mlygeo.progress import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,15 +25,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-Output = Literal["frame", "folder", "picture", "track"]
+Output = Literal["frame", "frames", "folder", "picture", "track"]
 """Function that writes a verb's results under the path of -o."""
 
 PICTURES = (".html", ".png", ".svg", ".pdf")
-
-__all__ = [
-    "PICTURES", "Job", "Output", "body_of", "check_output", "counted", "joined", "one_after_another", "public",
-    "public_with", "tally", "version",
-]  # fmt: skip
 
 RECORDS_AT_ONCE = 20_000
 """Records converted to a frame at a time: as JSON objects they need ten times the memory."""
@@ -203,9 +198,13 @@ def check_output(kind: Output, path: Path) -> None:
     """
     from mlygeo import store
 
-    if kind == "folder":
+    if kind == "frames" and store.names_file(path):
+        store.check_writable(path)
+    elif kind in {"folder", "frames"}:
         if path.exists() and not path.is_dir():
             raise FileError(f"{path} is a file, and -o names a folder here")
+        if store.names_file(path):
+            raise FormatError(f"{path.name} is the name of a file, and -o names a folder here")
     elif kind == "track" and path.name.lower().endswith((".gpx", ".gpx.gz")):
         pass
     elif kind == "picture":

@@ -89,8 +89,11 @@ class Selection:
             floats_of(images, "compass_angle") if bearing is not None and "compass_angle" in images.columns else None
         )
         pano = None
-        if matching.max_heading_difference is not None and "is_pano" in images.columns:
-            pano = truths_of(images, "is_pano")
+        if matching.max_heading_difference is not None:
+            for known, column in ((points, "bearing"), (images, "compass_angle")):
+                if column not in known.columns:
+                    raise FrameError(f"{known.name} has no column '{column}', which `max_heading_difference` compares")
+            pano = truths_of(images, "is_pano") if "is_pano" in images.columns else None
         matches = nearest.match(
             *points.lonlat, *images.lonlat, keys.ranks(image_ids), projection=projection, max_distance=matching.limit,
             k=matching.k, unique=matching.unique, max_heading_difference=matching.max_heading_difference,
@@ -207,6 +210,13 @@ class Selection:
             text += f", {facts['pano_share']:.0%} panoramas"
         return text
 
+    def _points_table(self) -> pa.Table:
+        """Return the points with their ids, without geometry."""
+        import pyarrow as pa
+
+        own = self.points.take(np.arange(len(self.points)), [n for n in self.points.columns if n != "point_id"])
+        return pa.table({"point_id": self.point_ids, **{name: own[name] for name in own.column_names}})
+
     def write(self, folder: Path, summary: dict[str, Any]) -> list[Path]:
         """
         Write the files of the selection.
@@ -214,7 +224,8 @@ class Selection:
         Parameters
         ----------
         folder
-            The folder; it is made if it is missing.
+            The folder; it is made if it is missing. Or a file of frames: its layers are the selection and the
+            street points; where the format has no layers it is the selection alone.
         summary
             The content of summary.json, which is written last; its `run` is in `attrs` of the frames too.
 
@@ -222,22 +233,24 @@ class Selection:
         -------
         files
             selection.parquet, image_ids.txt (one id a line, each once), street_points.parquet
-            and summary.json; each is written atomically.
+            and summary.json; each is written atomically. Or the one file.
         """
-        import pyarrow as pa
-
         from mlygeo.pipelines import inputs
         from mlygeo.store import parquet
 
         run = {"run": summary["run"]}
+        if store.names_file(folder):
+            points_frame = frames.placed(self._points_table(), *self.points.lonlat)
+            points_frame.attrs = self.points.attrs | run
+            return [
+                store.write_layers({"selection": self.frame(summary["run"]), "street_points": points_frame}, folder)
+            ]
         attrs = {**self.images.attrs, "attribution": self.attribution(), **run}
         selection, points = folder / "selection.parquet", folder / "street_points.parquet"
         with store.atomic(selection) as temporary:
             parquet.write_points(self.table, *self.lonlat, temporary, attrs=attrs)
-        own = self.points.take(np.arange(len(self.points)), [n for n in self.points.columns if n != "point_id"])
-        everything = pa.table({"point_id": self.point_ids, **{name: own[name] for name in own.column_names}})
         with store.atomic(points) as temporary:
-            parquet.write_points(everything, *self.points.lonlat, temporary, attrs=self.points.attrs | run)
+            parquet.write_points(self._points_table(), *self.points.lonlat, temporary, attrs=self.points.attrs | run)
         listed = "".join(f"{value}\n" for value in self.ids())
         ids = store.write_text(listed, folder / "image_ids.txt")
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"

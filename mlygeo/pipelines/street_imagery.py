@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import DependencyError, FrameError, InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import Job, counted, public, version
+from mlygeo.pipelines.job import Job, public, version
 from mlygeo.pipelines.options import Access, Filters, Plane, TileOptions
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     import os
@@ -316,6 +317,8 @@ def _write(
     from mlygeo import store
     from mlygeo.pipelines import inputs
 
+    if store.names_file(folder):
+        return [store.write_layers({"coverage": streets, "gaps": gaps}, folder)]
     files = [store.write_frame(streets, folder / "coverage.parquet"), store.write_frame(gaps, folder / "gaps.parquet")]
     picture = _draw(streets, measured, summary, folder) if len(streets) else None
     if picture is None:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, FormatError, InputError, NotDescribedError
-from mlygeo.pipelines.job import Job, counted, public_with, tally, version
+from mlygeo.pipelines.job import Job, public_with, tally, version
 from mlygeo.pipelines.options import Described, SignedIn, Uploading, User
-from mlygeo.progress import keep
+from mlygeo.progress import counted, keep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -140,8 +140,10 @@ def read_streets(
     --------
     >>> read_streets("edges.gpkg")
     """
+    from mlygeo import store
+
     path = Path(path).expanduser()
-    if not path.exists():
+    if not store.parted(path)[0].exists():
         raise FileError(f"{path} does not exist")
     ending = path.suffix.lower()
     if is_osm(path) and path.is_file():
@@ -458,7 +460,7 @@ def _layer_of_lines(path: Path) -> str | None:
 
     from mlygeo import store
 
-    if not store.has_layers(path):
+    if store.parted(path)[1] is not None or not store.has_layers(path):
         return None
     try:
         layers = pyogrio.list_layers(path)

@@ -13,16 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, overload
 
 from mlygeo import dtypes, frames
-from mlygeo.errors import FileError, FormatError, FrameError
+from mlygeo.errors import FileError, FormatError, FrameError, InputError
 from mlygeo.progress import counted, working
-from mlygeo.store import gdal, postgis, text
+from mlygeo.store import columns as described
+from mlygeo.store import extents, gdal, paths, postgis, text
 from mlygeo.store.atomic import atomic, file_error, remove, write_text
+from mlygeo.store.paths import parted
 from mlygeo.store.text import LAT_NAMES, LON_NAMES, WKT_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import geopandas as gpd
+
+    from mlygeo.arrays import Bounds
 
 __all__ = [
     "FORMATS",
@@ -37,9 +41,15 @@ __all__ = [
     "check_writable",
     "file_error",
     "has_layers",
+    "is_table",
+    "names_file",
+    "part_of",
+    "parted",
     "read_frame",
     "remove",
+    "shown",
     "write_frame",
+    "write_layers",
     "write_text",
 ]
 
@@ -55,8 +65,9 @@ class Format(Protocol):
     """
     The functions in the module of a format.
 
-    `read` returns the rows that intersect the box (degrees) and the requested columns, or all where these
-    are None. `write` need not be atomic.
+    `read` returns the requested columns, or all where they are None. The box (degrees, checked; west > east crosses
+    the antimeridian) says which rows are wanted: others may come, too, and are left out by `read_frame`. `write`
+    need not be atomic.
     """
 
     def read(
@@ -89,6 +100,9 @@ FORMATS: dict[str, Callable[[], Format]] = {
 }
 """The format of each ending that frames can be written to; a format's module is imported when it is needed."""
 
+IN_DEGREES = frozenset({*text.SEPARATORS, *(ending for ending, name in gdal.DRIVERS.items() if "GeoJSON" in name)})
+"""Endings of formats that have no CRS but longitude and latitude."""
+
 
 @working("reading")
 def read_frame(
@@ -98,28 +112,38 @@ def read_frame(
     bbox: tuple[float, float, float, float] | None = None,
     columns: Sequence[str] | None = None,
     layer: str | None = None,
+    srid: int | str | None = None,
 ) -> gpd.GeoDataFrame:
     """
     Read a frame from a file or a table of PostGIS.
+
+    A geometry that is damaged is no reason to refuse the others: its row is left out, which is logged as a warning
+    and counted in `attrs["left_out"]`. A file in which all are damaged is refused.
 
     Parameters
     ----------
     path
         GeoParquet (.parquet), or anything GDAL reads: .geojson, .gpkg, .fgb, .gpx, .shp, …; or
         .csv with columns `lon` and `lat` (or longitude/latitude, or x/y), or `geometry` (WKT); or
-        a table of PostGIS, `postgresql://user@host/database?table=schema.table`.
+        a table of PostGIS, `postgresql://user@host/database?table=schema.table`. A layer is
+        named behind a colon: `streets.gpkg:edges`.
     frame
         The kind of frame it should be ("images", "streets", "street_points", "points",
         "selection", …): its columns are brought to their dtypes. None takes the file as it is,
         but for ids, which come back as whole numbers where they were written as text.
     bbox
-        West, south, east, north in degrees: only rows whose bounding box meets it are returned,
-        and where the file allows (GeoParquet with a bounding-box column, GeoPackage,
-        FlatGeobuf, …) only they are read.
+        West, south, east, north in degrees; west > east crosses the antimeridian. A row is returned
+        if the box of its geometry, in longitude and latitude, meets it; rows without geometry are
+        not. Where the file allows (GeoParquet with a bounding-box column, GeoPackage, files of
+        points, …) only such rows are read.
     columns
-        Only these columns, and the geometry. None reads all.
+        Only these columns, and the geometry, in the order of the file. None reads all.
     layer
-        Name of the layer, for a file that holds several (.gpkg, .gdb, …). None reads the first.
+        Name of the layer, for a file that holds several (.gpkg, .gdb, …). None reads the only one
+        that has geometry.
+    srid
+        CRS of the coordinates in a table of text (.csv, .tsv), which does not tell it: an EPSG code,
+        such as 25832. Default: degrees.
 
     Returns
     -------
@@ -133,18 +157,25 @@ def read_frame(
     FormatError
         If it is not what its name says.
     FrameError
-        If it is not the kind of frame asked for.
+        If it is not the kind of frame asked for, has no such column or layer, or has several layers
+        with geometry and none was named.
+    RegionError
+        If `bbox` is no box.
 
     Examples
     --------
     >>> read_frame("images.parquet", frame="images", bbox=(9.16, 48.76, 9.18, 48.78))
     """
     schema = _schema(frame)
+    box, wanted = None if bbox is None else extents.checked(bbox), extents.checked_columns(columns)
     if postgis.is_url(path):
-        found, name = postgis.read(str(path), bbox=bbox, columns=columns), str(postgis.table_of(str(path)))
+        found, name = postgis.read(str(path), bbox=box, columns=wanted), str(postgis.table_of(str(path)))
     else:
-        path = Path(path).expanduser()
-        found, name = _read_file(path, bbox, columns, layer), path.name
+        _must_be_one(path)
+        file, named = parted(path)
+        if layer is not None and (not isinstance(layer, str) or named not in {None, layer}):
+            raise InputError(f"`layer` is {layer!r}, and the path names {named!r}" if named else "`layer` is no text")
+        found, name = _read_file(file, box, wanted, layer or named, srid), file.name
     log.info("read %s from %s", counted(len(found), "row"), name)
     if schema is None:
         return _with_whole_ids(found)
@@ -166,6 +197,20 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     """
     Write a frame to a file or a table of PostGIS, whole or not at all.
 
+    What was written comes back as it was: names, dtypes, values, geometry, `attrs`. GeoPackage, FlatGeobuf, GeoJSON and
+    SQLite keep a description of the frame beside the rows, from which `read_frame` restores what the format has
+    no type for; other programs see durations, nested values and times finer than a millisecond as text, and ids in
+    GeoJSON, since readers in JavaScript would round them. A column whose name the format keeps for itself (`fid`,
+    `geom`, …) or that differs from another by case only gets another one there; a warning says so. Such a file is
+    read back before it replaces the old one, and where a value would not return, the frame is refused and the
+    column named.
+
+    A table of text (.csv, .tsv) has no description: points are `lon`, `lat`, other geometry is WKT, and a column comes
+    back as what its cells say. Categories come back as their values, lists as JSON, zones as UTC, and a warning says
+    so; what text cannot tell (durations, bytes, …) is refused. Texts that a spreadsheet would run as a formula get an
+    apostrophe, which `read_frame` takes off. GeoJSON and tables of text are in degrees: a frame in another CRS is
+    converted, with a warning, and one without a CRS is refused.
+
     Parameters
     ----------
     frame
@@ -173,11 +218,9 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     path
         The ending tells the format. GeoParquet (.parquet) keeps every dtype and `attrs`; it is
         GeoParquet 1.1 with a bounding-box column, compressed with zstd, in row groups of
-        100,000 rows, and spatially sorted where there is more than one group. In .geojson ids
-        are text, since readers in JavaScript would round them. In .csv points are `lon`, `lat`,
-        and other geometry is WKT. GeoPackage, GeoJSON and FlatGeobuf hold times to the
-        millisecond. `postgresql://user@host/database?table=schema.table` names a table of PostGIS;
-        one that mlygeo wrote is replaced, any other is left alone.
+        100,000 rows, and spatially sorted where there is more than one group.
+        `postgresql://user@host/database?table=schema.table` names a table of PostGIS; one that
+        mlygeo wrote is replaced, any other is left alone.
 
     Returns
     -------
@@ -188,6 +231,8 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     ------
     FormatError
         If the ending names no format that frames can be written to.
+    FrameError
+        If the format cannot hold a value or the name of a column; whatever stood there before still does.
     FileError
         If the file cannot be written, or the database refuses; whatever stood there before still does.
     DependencyError
@@ -198,14 +243,122 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     >>> write_frame(selection, "selection.gpkg")
     """
     if isinstance(path, str) and postgis.is_url(path):
-        postgis.write(gdal.plain_columns(frame, ids_as_text=False), path)
+        described.check_names(frame, str(postgis.table_of(path)))
+        postgis.write(gdal.plain_columns(frame), path)
         return path
+    paths.must_be_local(path, "`path`")
     path = Path(path).expanduser()
     check_writable(path)
+    described.check_names(frame, path.name)
+    frame = _in_degrees(frame, path)
     with atomic(path) as temporary:
         FORMATS[path.suffix.lower()]().write(frame, temporary)
     log.info("wrote %s to %s", counted(len(frame), "row"), path.name)
     return path
+
+
+def write_layers(layers: Mapping[str, gpd.GeoDataFrame], path: str | os.PathLike[str]) -> Path:
+    """
+    Write frames to one file, each as a layer; where the format has no layers, only the first frame.
+
+    Parameters
+    ----------
+    layers
+        The frames by the names of their layers, the main one first.
+    path
+        The file; its ending tells the format, see `write_frame`.
+
+    Returns
+    -------
+    path
+        The file.
+
+    Raises
+    ------
+    FormatError
+        If the ending names no format that frames can be written to.
+    FrameError
+        If the format cannot hold a value or a name of a column or layer.
+    FileError
+        If the file cannot be written; whatever stood there before still does.
+    """
+    paths.must_be_local(path, "`path`")
+    file = Path(path).expanduser()
+    check_writable(file)
+    if file.suffix.lower() not in gdal.LAYERED:
+        return write_frame(next(iter(layers.values())), file)
+    if len({name.casefold() for name in layers}) < len(layers):
+        raise FrameError(f"{file.name}: two layers have one name: {', '.join(layers)}")
+    for frame in layers.values():
+        described.check_names(frame, file.name)
+    with atomic(file) as temporary:
+        for name, frame in layers.items():
+            gdal.write_layer(frame, temporary, name)
+    log.info("wrote %s layers to %s", len(layers), file.name)
+    return file
+
+
+def part_of(
+    frame: gpd.GeoDataFrame, *, bbox: Bounds | None = None, columns: Sequence[str] | None = None
+) -> gpd.GeoDataFrame:
+    """
+    Return the part of a frame that `read_frame` would return of its file.
+
+    Parameters
+    ----------
+    frame
+        The frame.
+    bbox
+        As in `read_frame`.
+    columns
+        As in `read_frame`.
+
+    Raises
+    ------
+    FrameError
+        If it has no such column, or no CRS and a box was given.
+    RegionError
+        If `bbox` is no box.
+    """
+    box, wanted = None if bbox is None else extents.checked(bbox), extents.checked_columns(columns)
+    if wanted is not None:
+        if missing := [name for name in wanted if name not in frame.columns]:
+            listed = ", ".join(map(str, frame.columns))
+            raise FrameError(f"the frame has no column {', '.join(missing)} (it has {listed})")
+        kept = {*wanted, frame.active_geometry_name}
+        frame = frame[[name for name in frame.columns if name in kept]]
+    return frame if box is None else extents.meeting(frame, box, "the frame")
+
+
+def is_table(path: object) -> bool:
+    """Return whether a path names a table of PostGIS."""
+    return isinstance(path, str) and postgis.is_url(path)
+
+
+def names_file(path: Path) -> bool:
+    """Return whether results go into a file of this name, by its ending, and not into a folder that is there."""
+    return path.suffix.lower() in FORMATS and not path.is_dir()
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """Return the name of a file or table for messages, without a password."""
+    return str(postgis.table_of(path)) if isinstance(path, str) and postgis.is_url(path) else Path(path).name
+
+
+def _in_degrees(frame: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame:
+    """Return a frame in longitude and latitude where its format has nothing else."""
+    if path.suffix.lower() not in IN_DEGREES:
+        return frame
+    if frame.crs is None:
+        if not len(frame):
+            return frame.set_crs(frames.CRS)
+        raise FrameError(
+            f"{path.name} is in degrees, and the frame has no CRS", hint="say which it is: frame.set_crs('EPSG:…')"
+        )
+    if extents.is_lonlat(frame.crs):
+        return frame
+    log.warning("%s is in longitude and latitude; the frame was in %s", path.name, frame.crs.to_string()[:60])
+    return frame.to_crs(frames.CRS)
 
 
 def as_frame(value: Any, *, frame: str | None = None, name: str = "the frame") -> gpd.GeoDataFrame:
@@ -262,6 +415,15 @@ def check_writable(path: Path) -> None:
     FileError
         If the folder cannot be made, or the path is a folder.
     """
+    paths.must_be_local(path, "the output")
+    if paths.has_pattern(path.name):
+        raise FormatError(f"{path}: a pattern names no file to write", hint="name one file")
+    file, layer = parted(path)
+    if layer is not None:
+        raise FormatError(
+            f"{path}: a frame is written as a whole file, not as a layer beside others",
+            hint=f"write {file.with_stem(file.stem + '_' + layer).name}",
+        )
     ending = path.suffix.lower()
     if ending == ".shp":
         raise FormatError(
@@ -291,24 +453,40 @@ def _schema(name: str | None) -> frames.Schema | None:
 
 
 def _read_file(
-    path: Path, bbox: tuple[float, float, float, float] | None, columns: Sequence[str] | None, layer: str | None
+    path: Path, bbox: Bounds | None, columns: Sequence[str] | None, layer: str | None, srid: int | str | None
 ) -> gpd.GeoDataFrame:
-    _must_exist(path)
+    paths.must_exist(path)
+    found: gpd.GeoDataFrame
+    if _format(path) is text:
+        if layer is not None:
+            raise FrameError(f"{path.name} has no layers", hint="leave out the layer")
+        return text.read(path, bbox=bbox, columns=columns, srid=srid)
+    if srid is not None:
+        raise InputError(f"`srid` is for tables of text; {path.name} tells its CRS itself", hint="leave it out")
     if has_layers(path):
-        return gdal.read(path, bbox=bbox, columns=columns, layer=layer)
-    return _format(path).read(path, bbox=bbox, columns=columns)
+        found = gdal.read(path, bbox=bbox, columns=columns, layer=layer)
+    elif layer is not None:
+        raise FrameError(f"{path.name} has no layers", hint="leave out the layer")
+    else:
+        found = _format(path).read(path, bbox=bbox, columns=columns)
+    if bbox is None or path.suffix.lower() in PARQUET:
+        return found
+    return extents.meeting(found, bbox, path.name)
+
+
+def _must_be_one(path: Any) -> None:
+    """Raise where several paths were given, or something that is no path of a file."""
+    if isinstance(path, list | tuple | set):
+        raise InputError(
+            f"`path` is one file, not a {type(path).__name__} of {len(path)}",
+            hint="read them one by one and join them with pandas.concat; public functions take several at once",
+        )
+    paths.must_be_local(path, "`path`")
 
 
 def _format(path: Path) -> Format:
     """Return the format of a file to read; GDAL reads more formats than mlygeo writes with it."""
     return FORMATS.get(path.suffix.lower(), _format_of_gdal)()
-
-
-def _must_exist(path: Path) -> None:
-    if not path.exists():
-        raise FileError(f"{path} does not exist")
-    if path.is_dir() and path.suffix.lower() not in {".gdb", ".zarr"}:
-        raise FileError(f"{path} is a folder, not a file")
 
 
 def _with_whole_ids(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import shutil
+import sqlite3
+import warnings
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 
-from mlygeo import frames
-from mlygeo.errors import FileError, FormatError
+from mlygeo.errors import FileError, FormatError, FrameError
+from mlygeo.store import columns as described
+from mlygeo.store import extents, geojson
 from mlygeo.store.atomic import file_error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import geopandas as gpd
     import pandas as pd
+    import pyarrow as pa
+
+    from mlygeo.arrays import Bounds, Objects
+
+log = logging.getLogger("mlygeo.store")
 
 DRIVERS = {
     ".geojson": "GeoJSON",
@@ -31,71 +42,253 @@ DRIVERS = {
 }
 """The driver for each ending that frames can be written to: formats that preserve every id."""
 
+LAYERED = (".gpkg", ".sqlite")
+"""Endings of files that can be written with several layers."""
+
+_RESERVED = frozenset({"fid", "ogc_fid", "geom", "geometry", "wkb_geometry", "wkt_geometry", "ogr_style", "rowid"})
+"""Names that a driver gives to columns of its own, or takes for the row number or the style of a feature."""
+
+FORMS = {
+    "GPKG": described.Form(name="GeoPackage", reserved=_RESERVED, folds_case=True, infinite=False),
+    "SQLite": described.Form(name="SQLite", reserved=_RESERVED, folds_case=True, infinite=False, letters="'"),
+    "FlatGeobuf": described.Form(name="FlatGeobuf", reserved=_RESERVED, folds_case=True),
+}
+
+_ABOUT = "mlygeo_description"
+"""Table of an SQLite file with the descriptions of its layers; SQLite has no metadata of layers."""
+
+_PADDING = 1e-6
+"""Degrees by which the box for a driver is wider: drivers round boxes to 32 bits."""
+
 
 def read(
     path: Path,
     *,
-    bbox: tuple[float, float, float, float] | None,
+    bbox: Bounds | None,
     columns: Sequence[str] | None,
     layer: str | None = None,
 ) -> gpd.GeoDataFrame:
-    """Return the frame of a layer, with exact whole numbers; with a box, only the rows that intersect it."""
-    import geopandas as gpd
-    import pandas as pd
-    import pyarrow as pa
-    import pyogrio
+    """
+    Return the frame of a layer, with exact whole numbers.
 
-    # Read with Arrow: otherwise a column of ids with gaps comes back as float64 and loses digits.
-    integers = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int64Dtype(), pa.int16(): pd.Int64Dtype()}
-    options: dict[str, Any] = {"use_arrow": True, "arrow_to_pandas_kwargs": {"types_mapper": integers.get}}
+    Parameters
+    ----------
+    path
+        The file.
+    bbox
+        West, south, east, north in degrees: a row whose own box meets it is never left out; others may come, too.
+    columns
+        Only these columns, and the geometry. None reads all.
+    layer
+        Name of the layer. None reads the only one that has geometry.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be read, or has no geometry but damaged ones.
+    FrameError
+        If there is no such layer or column, or several layers to choose from.
+    """
+    import geopandas as gpd
+
+    about = geojson.description_of(path) if DRIVERS.get(path.suffix.lower(), "").startswith("GeoJSON") else None
+    options: dict[str, Any] = {}
+    info: Mapping[str, Any] = {}
+    with _gdal(path):
+        import pyogrio
+
+        if about is not None and layer is None:
+            options["DATE_AS_STRING"] = "YES"
+        elif not _is_collection(path) or layer is not None:
+            options["layer"] = chosen_layer(path, layer)
+            info = pyogrio.read_info(path, layer=options["layer"])
+            about = _description_of(path, options["layer"], info)
+    names = None if about is None else described.written_names(about)
     if columns is not None:
-        options["columns"] = list(columns)
-    if layer is not None:
-        options["layer"] = layer
-    elif path.suffix.lower() == ".gpx":
-        options["layer"] = _gpx_layer(path)
-    try:
-        mask = _box_in_crs_of(path, bbox, options.get("layer")) if bbox is not None else None
-        found = pyogrio.read_dataframe(path, bbox=mask, fid_as_index=mask is not None, **options)
-    except pyogrio.errors.DataSourceError as error:
-        raise FormatError(f"{path.name} cannot be read as a vector file: {error}") from error
-    except (pyogrio.errors.DataLayerError, pa.ArrowException, ValueError, RuntimeError) as error:
-        raise FormatError(f"{path.name} cannot be read: {error}") from error
-    if not isinstance(found, gpd.GeoDataFrame):
-        raise FormatError(f"{path.name} has no geometry")
-    if mask is not None:  # a spatial index returns rows in another order
-        found = found.sort_index().reset_index(drop=True)
-    plain = {
-        name: found[name].astype("int64")
-        for name in found.columns
-        if isinstance(found[name].dtype, pd.Int64Dtype) and not found[name].isna().any()
-    }
-    return found.assign(**plain)
+        written = {name: name for name in columns} if names is None else names
+        options["columns"] = [written[name] for name in columns if name in written]
+    with _gdal(path):
+        if bbox is not None and info:
+            options |= _prefilter(path, str(options["layer"]), info, bbox)
+        source = geojson.collected(path) if about is not None and path.suffix.lower() in geojson.LINES else path
+        meta, table = pyogrio.raw.read_arrow(source, datetime_as_string=True, **options)
+        found = _frame_of(meta, table, path, is_described=about is not None)
+    if columns is not None:
+        _must_have(columns, found, names, path, options.get("layer"))
+    if about is not None:
+        found = described.decode(found, about, columns)
+    if columns is not None:
+        kept = {*columns, str(found.active_geometry_name)}
+        attrs = found.attrs
+        found = gpd.GeoDataFrame(found[[name for name in found.columns if name in kept]])
+        found.attrs = attrs
+    return found
 
 
 def write(frame: gpd.GeoDataFrame, path: Path) -> None:
-    """Write a frame in the format of the ending."""
+    """
+    Write a frame in the format of the ending; the file has been read back and found the same where this returns.
+
+    Parameters
+    ----------
+    frame
+        The frame, in degrees where the format is GeoJSON.
+    path
+        The file.
+
+    Raises
+    ------
+    FrameError
+        If the format cannot hold a value; its column is named.
+    FileError
+        If the file cannot be written.
+    """
+    if DRIVERS[path.suffix.lower()].startswith("GeoJSON"):
+        geojson.write(frame, path)
+        described.must_be_same(frame, read(path, bbox=None, columns=None), path.name)
+        return
+    write_layer(frame, path, path.stem)
+
+
+def write_layer(frame: gpd.GeoDataFrame, path: Path, layer: str) -> None:
+    """
+    Add a layer to a file, which is made if it is missing.
+
+    Parameters
+    ----------
+    frame
+        The frame.
+    path
+        The file.
+    layer
+        Name of the layer.
+
+    Raises
+    ------
+    FrameError
+        If the format cannot hold a value; its column is named.
+    FileError
+        If the file cannot be written.
+    """
+    import geopandas as gpd
+    import pandas as pd
     import pyogrio
 
     driver = DRIVERS[path.suffix.lower()]
     options: dict[str, Any] = {}
     if driver == "FlatGeobuf":
         options["SPATIAL_INDEX"] = "NO"  # with the index GDAL reorders the rows
-    if driver.startswith("GeoJSON"):
-        options["COORDINATE_PRECISION"] = 15  # GDAL's 7 digits are a centimetre
-        frame = frame.to_crs(4326) if frame.crs is not None else frame
-    frame = plain_columns(frame, ids_as_text=driver.startswith("GeoJSON"))
+    if driver == "SQLite":
+        options["LAUNDER"] = "NO"  # which would write names in lower case
+    plain, about = described.encode(frame, FORMS[driver], path.name)
+    _check_shapes(frame, driver, path)
+    if driver == "FlatGeobuf" and not plain:  # without columns GDAL reads no rows
+        plain["row"] = pd.Series(np.arange(len(frame)), index=frame.index)
+        about["columns"].append({"name": "row", "kind": "added"})
+    text = json.dumps(about, ensure_ascii=False)
+    if driver != "SQLite":
+        options["layer_metadata"] = {described.KEY: text}
+    shapes = frame.geometry.reset_index(drop=True)
+    table = pd.DataFrame({key: values.reset_index(drop=True) for key, values in plain.items()}, index=shapes.index)
+    free = next(each for each in ("geometry", "shape", "shape_1") if each not in plain)
+    table = gpd.GeoDataFrame(table.assign(**{free: shapes}), geometry=free, crs=frame.crs)
     try:
-        pyogrio.write_dataframe(frame, path, driver=driver, use_arrow=False, **options)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.FeatureError, pyogrio.errors.GeometryError) as error:
+        with _gdal(path, quiet=True):
+            pyogrio.write_dataframe(
+                table, path, driver=driver, layer=layer, use_arrow=False, promote_to_multi=False, **options
+            )
+    except FormatError as error:
         full = "No space left" in str(error) or not _room(path)
         if full:
             raise file_error(OSError(errno.ENOSPC, "No space left on device"), path) from error
-        raise FileError(f"{path.name} could not be written: {error}") from error
+        raise FileError(f"{path.name} could not be written: {error.__cause__}") from error
+    if driver == "SQLite":
+        _describe_sqlite(path, layer, text)
+    if renamed := described.renamed(about):
+        log.warning(
+            "%s: other programs see %s, since the format keeps these names for itself", path.name,
+            ", ".join(f"column {one!r} as {other!r}" for one, other in renamed.items()),
+        )  # fmt: skip
+    described.must_be_same(frame, read(path, bbox=None, columns=None, layer=layer), path.name)
 
 
-def plain_columns(frame: gpd.GeoDataFrame, *, ids_as_text: bool) -> gpd.GeoDataFrame:
-    """Return a frame of columns that every format can store: lists become JSON text, further geometries WKT."""
+def _check_shapes(frame: gpd.GeoDataFrame, driver: str, path: Path) -> None:
+    """Raise where GDAL has no such geometry: measures never, heights of some rows alone in FlatGeobuf."""
+    import shapely
+
+    name, shapes = frame.active_geometry_name, np.asarray(frame.geometry.values)
+    if shapely.has_m(shapes).any():
+        raise FrameError(
+            f"{path.name}: column {name!r} has coordinates with measures (M), which cannot be written",
+            hint="drop them with shapely.force_2d or force_3d",
+        )
+    there = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
+    high = shapely.has_z(shapes[there])
+    if driver == "FlatGeobuf" and high.any() and not high.all():
+        raise FrameError(
+            f"{path.name}: column {name!r} has heights (Z) in some rows only, which FlatGeobuf cannot hold",
+            hint="use shapely.force_3d or force_2d, or write .gpkg",
+        )
+
+
+def layers(path: Path) -> dict[str, str | None]:
+    """
+    Return the layers of a file, each with the kind of its geometry, or None where it has none.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    FormatError
+        If GDAL cannot read it.
+    """
+    with _gdal(path):
+        import pyogrio
+
+        found = pyogrio.list_layers(path)
+    return {str(name): None if kind is None else str(kind) for name, kind in found if name != _ABOUT}
+
+
+def chosen_layer(path: Path, layer: str | None) -> str:
+    """
+    Return the layer to read: the one that was named, else the only one that has geometry.
+
+    Parameters
+    ----------
+    path
+        The file.
+    layer
+        The name that was given.
+
+    Raises
+    ------
+    FrameError
+        If there is no such layer, or there are several to choose from.
+    """
+    found = layers(path)
+    listed = ", ".join(f"{name} ({kind or 'no geometry'})" for name, kind in found.items())
+    if layer is not None:
+        if layer not in found:
+            raise FrameError(f"{path.name} has no layer {layer!r}", hint=f"it has {listed or 'none'}")
+        return layer
+    if path.suffix.lower() == ".gpx":
+        return _gpx_layer(path)
+    spatial = [name for name, kind in found.items() if kind is not None]
+    if len(spatial) > 1:
+        raise FrameError(
+            f"{path.name} has several layers: {listed}",
+            hint=f"name one of them: {path.name}:{spatial[0]}, or layer={spatial[0]!r} in Python",
+        )
+    if not found:
+        raise FormatError(f"{path.name} has no layer")
+    return spatial[0] if spatial else next(iter(found))
+
+
+def plain_columns(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return a frame of columns that a database can store: lists become JSON text, further geometries WKT."""
     import pandas as pd
 
     plain: dict[str, pd.Series] = {}
@@ -105,8 +298,6 @@ def plain_columns(frame: gpd.GeoDataFrame, *, ids_as_text: bool) -> gpd.GeoDataF
         values = frame[name]
         if str(values.dtype) == "geometry":
             plain[name] = values.to_wkt(rounding_precision=-1).astype("str")
-        elif ids_as_text and name in frames.IDS and pd.api.types.is_integer_dtype(values):
-            plain[name] = values.astype("str").where(values.notna(), None)
         elif isinstance(values.dtype, pd.CategoricalDtype):
             plain[name] = values.astype(values.cat.categories.dtype)
         elif values.dtype == object:
@@ -121,6 +312,252 @@ def plain_columns(frame: gpd.GeoDataFrame, *, ids_as_text: bool) -> gpd.GeoDataF
     return frame.assign(**plain) if plain else frame
 
 
+@contextmanager
+def _gdal(path: Path, *, quiet: bool = False) -> Iterator[None]:
+    """Turn the errors of GDAL and Arrow into ours, and its warnings into lines of the log that name the file."""
+    import pyarrow as pa
+    import pyogrio
+
+    # GDAL's own stream of FlatGeobuf has wrong offsets from a missing geometry on, and whoever follows them crashes.
+    pyogrio.set_gdal_config_options({"OGR_FLATGEOBUF_STREAM_BASE_IMPL": "YES"})
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+    except pyogrio.errors.DataSourceError as error:
+        raise FormatError(f"{path.name} cannot be read as a vector file: {_line(error)}") from error
+    except (
+        pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError, pyogrio.errors.FieldError,
+        pyogrio.errors.GeometryError, pyogrio.errors.CRSError, pa.ArrowException, RuntimeError, NotImplementedError,
+        OverflowError, AttributeError, KeyError, TypeError,
+    ) as error:  # fmt: skip
+        raise FormatError(f"{path.name} cannot be read: {_line(error)}") from error
+    except ValueError as error:
+        if isinstance(error, FormatError | FrameError):
+            raise
+        raise FormatError(f"{path.name} cannot be read: {_line(error)}") from error
+    for message in dict.fromkeys(_line(each.message) for each in caught if not quiet):
+        log.warning("%s: %s", path.name, message)
+
+
+def _line(error: object) -> str:
+    """Return what a library says, in one line."""
+    return " ".join(str(error).split())[:300]
+
+
+def _is_collection(path: Path) -> bool:
+    """Return whether a file is one collection of GeoJSON, which has one layer; to open it is to read it."""
+    if not DRIVERS.get(path.suffix.lower(), "").startswith("GeoJSON"):
+        return False
+    with path.open("rb") as file:
+        return b'"FeatureCollection"' in file.read(4096)
+
+
+def _description_of(path: Path, layer: str, info: Mapping[str, Any]) -> dict[str, Any] | None:
+    if info.get("driver") == "SQLite":
+        return _description_in_sqlite(path, layer)
+    return described.parse((info.get("layer_metadata") or {}).get(described.KEY))
+
+
+def _describe_sqlite(path: Path, layer: str, text: str) -> None:
+    try:
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute(f"CREATE TABLE IF NOT EXISTS {_ABOUT} (layer TEXT PRIMARY KEY, description TEXT)")
+            database.execute(f"INSERT OR REPLACE INTO {_ABOUT} VALUES (?, ?)", (layer, text))  # noqa: S608
+    except sqlite3.Error as error:
+        if not _room(path):
+            raise file_error(OSError(errno.ENOSPC, "No space left on device"), path) from error
+        raise FileError(f"{path.name} could not be written: {_line(error)}") from error
+
+
+def _description_in_sqlite(path: Path, layer: str) -> dict[str, Any] | None:
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as database:
+        row = database.execute(f"SELECT description FROM {_ABOUT} WHERE layer = ?", (layer,)).fetchone()  # noqa: S608
+        return None if row is None else described.parse(row[0])
+    return None
+
+
+def _prefilter(path: Path, layer: str, info: Mapping[str, Any], bbox: Bounds) -> dict[str, Any]:
+    """
+    Return options with which a driver leaves out rows outside a box, and never one inside.
+
+    Drivers compare shapes, and not their boxes: only for points that is the same. In a GeoPackage the boxes stand in
+    a table. In a plane the box of a line says nothing of its box in degrees.
+    """
+    kind = str(info.get("geometry_type") or "").removeprefix("2.5D ").split(" ")[0]
+    is_lonlat = info["crs"] is None or extents.is_lonlat(info["crs"])
+    west, south, east, north = bbox
+    if info.get("driver") == "GPKG" and is_lonlat and (tree := _rtree(path, layer, info)):
+        sides = f"maxx >= {west - _PADDING!r} {'AND' if west <= east else 'OR'} minx <= {east + _PADDING!r}"
+        heights = f"maxy >= {south - _PADDING!r} AND miny <= {north + _PADDING!r}"
+        inside = f"SELECT id FROM {_quoted(tree)} WHERE ({sides}) AND {heights}"  # noqa: S608 - names are quoted
+        return {"where": f"{_quoted(info['fid_column'] or 'fid')} IN ({inside})"}
+    if kind != "Point" or west > east:
+        return {}
+    box = (west - _PADDING, south - _PADDING, east + _PADDING, north + _PADDING)
+    if is_lonlat:
+        return {"bbox": box}
+    from pyproj import Transformer
+    from pyproj.exceptions import ProjError
+
+    try:
+        found = Transformer.from_crs(4326, info["crs"], always_xy=True).transform_bounds(*bbox, densify_pts=101)
+    except ProjError:
+        return {}
+    if not np.isfinite(found).all():
+        return {}
+    wide, high = found[2] - found[0], found[3] - found[1]
+    margin = 0.05 * max(wide, high)
+    return {"bbox": (found[0] - margin, found[1] - margin, found[2] + margin, found[3] + margin)}
+
+
+def _rtree(path: Path, layer: str, info: Mapping[str, Any]) -> str | None:
+    """Return the table of boxes of a layer of a GeoPackage; None where it has none."""
+    name = f"rtree_{layer}_{info['geometry_name']}"
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as database:
+        if database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone():
+            return name
+    return None
+
+
+def _quoted(name: str) -> str:
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
+
+
+def _frame_of(meta: Mapping[str, Any], table: pa.Table, path: Path, *, is_described: bool) -> gpd.GeoDataFrame:
+    """Return the frame of what GDAL has read, without rows whose geometry is damaged."""
+    import geopandas as gpd
+    import pandas as pd
+    import pyarrow as pa
+
+    table.validate(full=True)  # a text that is not UTF-8 would fail somewhere else
+    place = _geometry_place(table, str(meta["geometry_name"] or "wkb_geometry"))
+    if place is None:
+        raise FormatError(f"{path.name} has no geometry")
+    wkb = table.column(place)
+    if isinstance(wkb.type, pa.BaseExtensionType):
+        wkb = pa.chunked_array([chunk.storage for chunk in wkb.chunks], wkb.type.storage_type)
+    shapes, damaged = _shapes(wkb.to_numpy(), path)
+    table = table.remove_column(place)
+    integers = {kind: pd.Int64Dtype() for kind in (pa.int64(), pa.int32(), pa.int16(), pa.uint8(), pa.int8())}
+    mapper = {**integers, pa.bool_(): pd.BooleanDtype()}
+    # A file may have a column of the name that the geometry has.
+    attributes = (
+        table.to_pandas(types_mapper=mapper.get) if table.num_columns else pd.DataFrame(index=range(len(shapes)))
+    )
+    plain: dict[str, pd.Series] = {}
+    times = {
+        name
+        for name, dtype in zip(meta["fields"], meta["dtypes"], strict=True)
+        if dtype is not None and str(dtype).startswith("datetime") and dtype != "datetime64[D]"
+    }
+    nested = {name for name, kind in zip(meta["fields"], meta["ogr_subtypes"], strict=True) if kind == "OFSTJSON"}
+    for name in attributes.columns:
+        values = attributes[name]
+        if isinstance(values.dtype, pd.Int64Dtype) and not values.isna().any():
+            plain[name] = values.astype("int64")
+        elif isinstance(values.dtype, pd.BooleanDtype) and not values.isna().any():
+            plain[name] = values.astype("bool")
+        elif name in times and not is_described:
+            plain[name] = _times(values)
+        elif name in nested and not is_described:
+            plain[name] = _parsed(values)
+    attributes = attributes.assign(**plain)
+    name = next(
+        each for each in ("geometry", str(meta["geometry_name"] or "shape"), "geometry_1") if each not in attributes
+    )
+    geometry = gpd.GeoSeries(shapes, index=attributes.index, crs=meta["crs"])
+    found = gpd.GeoDataFrame(attributes.assign(**{name: geometry}), geometry=name)
+    if damaged.any():
+        found = found[~damaged].reset_index(drop=True)
+        found.attrs["left_out"] = {described.DAMAGED: int(damaged.sum())}
+    return found
+
+
+def _geometry_place(table: pa.Table, name: str) -> int | None:
+    """Return the number of the column of geometry: a column of attributes may have its name."""
+    import pyarrow as pa
+
+    places = []
+    for place, field in enumerate(table.schema):
+        marked = (field.metadata or {}).get(b"ARROW:extension:name", b"")
+        if isinstance(field.type, pa.BaseExtensionType):
+            marked = field.type.extension_name.encode()
+        if b"wkb" in marked:
+            places.append(place)
+    named = [place for place, field in enumerate(table.schema) if field.name == name and pa.types.is_binary(field.type)]
+    return next(iter(places or named), None)
+
+
+def _shapes(wkb: Objects, path: Path) -> tuple[Objects, Any]:
+    """Return geometries, and which are damaged."""
+    import shapely
+
+    shapes = np.asarray(shapely.from_wkb(wkb, on_invalid="ignore"))
+    there = np.fromiter((value is not None for value in wkb), bool, len(wkb))
+    damaged = there & shapely.is_missing(shapes)
+    if damaged.any():
+        row = int(np.flatnonzero(damaged)[0])
+        reason = "it is damaged"
+        try:
+            shapely.from_wkb(wkb[row])
+        except shapely.errors.GEOSException as error:
+            reason = _line(error).partition(": ")[2] or _line(error)
+        if damaged.sum() == there.sum():
+            raise FormatError(f"{path.name}: the geometry of row {row + 1} is damaged ({reason})")
+        count = int(damaged.sum())
+        log.warning(
+            "%s: %s left out, since the geometry is damaged; first row %s (%s)", path.name,
+            f"{count:,} {'row was' if count == 1 else 'rows were'}", row + 1, reason,
+        )  # fmt: skip
+    return shapes, damaged
+
+
+def _times(values: pd.Series) -> pd.Series:
+    """Return times from ISO 8601: in their zone, in UTC where zones differ; as text where only some have one."""
+    import pandas as pd
+
+    known = values.dropna().astype("str")
+    zoned = known.str.contains(r"(?:Z|[+-]\d\d(?::?\d\d)?)$", regex=True)
+    if not pd.api.types.is_string_dtype(values.dtype) or (zoned.any() and not zoned.all()):
+        return values
+    try:
+        same_zone = known.str.extract(r"(Z|[+-]\d\d(?::?\d\d)?)$")[0].unique().size <= 1
+        times: pd.Series = pd.to_datetime(values, format="ISO8601", utc=bool(zoned.any()) and not same_zone)
+        coarse: pd.Series = times.dt.as_unit("ms")
+    except (ValueError, OverflowError):
+        return values
+    return coarse
+
+
+def _parsed(values: pd.Series) -> pd.Series:
+    """Return lists and objects of JSON; as text where one is none."""
+    try:
+        return values.astype(object).map(json.loads, na_action="ignore")
+    except (ValueError, TypeError, RecursionError):
+        return values
+
+
+def _must_have(
+    columns: Sequence[str], found: gpd.GeoDataFrame, names: Mapping[str, str] | None, path: Path, layer: str | None
+) -> None:
+    """Raise where a requested column is missing; only then the names of all columns are read."""
+    present = {*map(str, found.columns)} if names is None else {*names}
+    present.add(str(found.active_geometry_name))
+    missing = [name for name in columns if name not in present]
+    if not missing:
+        return
+    if names is None:
+        import pyogrio
+
+        with _gdal(path):
+            available = [str(name) for name in pyogrio.read_info(path, layer=layer)["fields"]]
+    else:
+        available = list(names)
+    raise FrameError(f"{path.name} has no column {', '.join(missing)} (it has {', '.join(available)})")
+
+
 def _gpx_layer(path: Path) -> str:
     """Return the first layer of a GPX file with features: way points, else track or route points."""
     import pyogrio
@@ -130,19 +567,6 @@ def _gpx_layer(path: Path) -> str:
         for layer in ("waypoints", "track_points", "route_points")
     }
     return next((layer for layer, count in counts.items() if count), "waypoints")
-
-
-def _box_in_crs_of(
-    path: Path, bbox: tuple[float, float, float, float], layer: str | None
-) -> tuple[float, float, float, float]:
-    import pyogrio
-    from pyproj import CRS, Transformer
-
-    crs = pyogrio.read_info(path, layer=layer)["crs"]
-    if crs is None or CRS.from_user_input(crs).equals(CRS.from_epsg(4326)):
-        return bbox
-    west, south, east, north = Transformer.from_crs(4326, crs, always_xy=True).transform_bounds(*bbox)
-    return west, south, east, north
 
 
 def _room(path: Path) -> bool:

@@ -13,6 +13,9 @@ FOLDERS = frozenset({".gdb", ".zarr"})
 
 _URL = re.compile(r"(?:[a-z][a-z0-9+.-]+):/{1,2}\w", re.IGNORECASE)
 
+_ENDINGS = "gpkg|sqlite|gdb|geojson|json|fgb|gpx|kml|shp|parquet"
+"""Endings behind which a colon names a layer, even where the file is missing."""
+
 _PATTERN = re.compile(r"[*?]|\[[^\]]+\]")
 
 
@@ -37,7 +40,7 @@ def parted(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
             return file, layer
     # Where there is no such file, it is the file that is missing, and not one with a colon in its name.
     known = re.fullmatch(
-        r"(.+\.(?:gpkg|sqlite|gdb|geojson|json|fgb|gpx|kml|shp|parquet)):([^:/\\]+)", text, re.IGNORECASE
+        rf"(.+\.(?:{_ENDINGS})):(?!.*\.(?:{_ENDINGS}|csv|tsv|geoparquet|pq|geojsonl)$)([^:/\\]+)", text, re.IGNORECASE
     )
     return (whole, None) if known is None else (Path(known[1]).expanduser(), known[2])
 

@@ -96,7 +96,7 @@ def open_points(value: store.FrameLike, *, name: str) -> Points:
         path = Path(value).expanduser()
         if path.suffix.lower() in store.PARQUET and path.is_file():
             return PointFile(path)
-        return open_points(store.read_frame(path), name=path.name)
+        return open_points(store.read_frame(value), name=path.name)
     if not hasattr(value, "geometry") or value.active_geometry_name is None:
         raise FrameError(f"{name} has no geometry: expected a GeoDataFrame of points or a file of them")
     parquet.check_names(value)

@@ -1,105 +1,580 @@
-"""Frames as tables of text (CSV, TSV): points as two columns, any other geometry as WKT."""
+"""
+Frames as tables of text (CSV, TSV): points as two columns, any other geometry as WKT.
+
+Text has no dtypes: a column is what all its cells say, whole numbers, numbers, truth values, dates, times, else text.
+A column of text that says something else ("007 to 099", "true", nothing) is quoted, as R and GDAL do it, and quoted
+columns are text. A text that a spreadsheet would run as a formula has an apostrophe before it, in a quoted column;
+reading takes it off.
+"""
 
 from __future__ import annotations
 
+import logging
+import math
+import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FormatError, FrameError
+from mlygeo.formats import texts
+from mlygeo.store import columns as described
+from mlygeo.store import extents
+from mlygeo.store.atomic import file_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     import geopandas as gpd
+    import pandas as pd
     import pyarrow as pa
+
+    from mlygeo.arrays import Bounds, Flags
+
+log = logging.getLogger("mlygeo.store")
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 """Separator of the columns, by the file's ending."""
+
+OTHER_SEPARATORS = (";", "\t", ",", "|")
+"""Separators that other programs use; tried where the head of a table has no coordinates with its own."""
 
 LON_NAMES = ("lon", "longitude", "lng", "long", "x")
 LAT_NAMES = ("lat", "latitude", "y")
 WKT_NAMES = ("geometry", "wkt", "geom")
 
+FORM = described.Form(name="CSV", milliseconds=False, unnamed=True)
+
+NULLS = frozenset(
+    {"", "NA", "N/A", "#N/A", "n/a", "nan", "NaN", "NAN", "null", "NULL", "Null", "None", "none", "<NA>", "NaT"}
+)
+"""Words for an unknown value in a column of anything but text."""
+
+_FORMULA = r"[=+\-@\t\r]"
+"""First characters of a formula; OWASP, CSV injection."""
+
+_LONG_WORD = 1000
+
+_GUARDED = re.compile(rf"'?{_FORMULA}|''")
+_GUARD = re.compile(rf"'(?={_FORMULA}|')")
+_WHOLE = r"^-?(?:0|[1-9][0-9]*)$"
+_REAL = (
+    r"^[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$|^[+-]?(?:inf|Inf|INF|infinity|Infinity)$"
+)
+_COMMA = r"^[+-]?(?:0|[1-9][0-9]*)(?:,[0-9]+)?$"
+_DATE = r"^[0-9]{4}-[01][0-9]-[0-3][0-9]$"
+_TIME = r"^[0-9]{4}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9](?::[0-5][0-9](?:\.([0-9]{1,9}))?)?"
+_ZONE = r"(?:Z|[+-][0-9]{2}:?[0-9]{2})$"
+_WKT = r"^\s*(?:MULTI)?(?:POINT|LINESTRING|POLYGON|LINEARRING|GEOMETRYCOLLECTION)\b"
+_NO_LETTERS = frozenset(b"\x81\x8d\x8f\x90\x9d")
+"""Bytes that Windows-1252 does not use."""
+
+_TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+
 
 def read(
-    path: Path, *, bbox: tuple[float, float, float, float] | None, columns: Sequence[str] | None
+    path: Path,
+    *,
+    bbox: Bounds | None = None,
+    columns: Sequence[str] | None,
+    srid: int | str | None = None,
 ) -> gpd.GeoDataFrame:
-    """Return the frame of a table, with these columns or all; with a box, only the rows that intersect it."""
-    import geopandas as gpd
-    import pyarrow as pa
-    from pyarrow import csv
+    """
+    Return the frame of a table.
 
-    try:
-        table = csv.read_csv(
-            path,
-            parse_options=csv.ParseOptions(delimiter=SEPARATORS[path.suffix.lower()]),
-            convert_options=csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False),
-        )
-    except (pa.ArrowException, OSError) as error:
-        raise FormatError(f"{path.name} is no table: {error}") from error
-    names = {name.strip().lower(): name for name in table.column_names}
-    lon = next((names[name] for name in LON_NAMES if name in names), None)
-    lat = next((names[name] for name in LAT_NAMES if name in names), None)
-    text = next((names[name] for name in WKT_NAMES if name in names), None)
-    if (lon is None or lat is None) and text is None:
-        raise FormatError(
-            f"{path.name} has no columns 'lon' and 'lat' (it has {', '.join(table.column_names[:8])})",
-            hint="name the columns of longitude and latitude so, or a column of WKT 'geometry'",
-        )
-    if lon is not None and lat is not None:
-        used, geometry = {lon, lat}, _points_of(table, lon, lat, path)
-    else:
-        used, geometry = {str(text)}, _shapes_of(table, str(text), path)
-    kept = [name for name in table.column_names if name not in used]
+    Parameters
+    ----------
+    path
+        The file: comma, semicolon or tab between columns, in UTF-8, UTF-16 or Latin-1.
+    bbox
+        West, south, east, north in degrees: only rows whose own box meets it are returned.
+    columns
+        Only these columns, and the geometry. None reads all.
+    srid
+        CRS of the coordinates, an EPSG code; None where they are degrees.
+
+    Raises
+    ------
+    FormatError
+        If it is no table, or has no coordinates in degrees.
+    FrameError
+        If it has no such column.
+    """
+    import geopandas as gpd
+    import pandas as pd
+
+    content = _content(path)
+    head, separator = _head(content, path)
+    names = [cell.text for cell in head]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise FormatError(f"{path.name} has several columns {twice!r}", hint="give each a name of its own")
+    table = _table(content, names, separator, path)
+    quoted = _quoted(content, head, table, separator, path)
+    values = {
+        name: _column(table.column(place), is_text=name in quoted, commas=separator != ",")
+        for place, name in enumerate(names)
+    }
+    used, geometry, damaged = _geometry(table, names, path, srid=srid)
+    kept = [name for name in names if name not in used]
+    shape = next(each for each in ("geometry", "shape", "shape_1") if each not in kept)
     if columns is not None:
-        _must_have(columns, kept, path)
-        kept = list(columns)
-    plain = frames.to_pandas(table.select(kept))
-    frame = gpd.GeoDataFrame(plain, geometry=gpd.GeoSeries(geometry, crs=frames.CRS, index=plain.index))
-    return frame if bbox is None else frame.cx[bbox[0] : bbox[2], bbox[1] : bbox[3]].reset_index(drop=True)
+        _must_have(columns, [*kept, shape], path)
+        kept = [each for each in kept if each in set(columns)]
+    plain = pd.DataFrame({each: values[each] for each in kept}, index=pd.RangeIndex(table.num_rows))
+    found = gpd.GeoDataFrame(plain.assign(**{shape: geometry}), geometry=shape)
+    if damaged.any():
+        found = found[~damaged].reset_index(drop=True)
+        found.attrs["left_out"] = {described.DAMAGED: int(damaged.sum())}
+    return found if bbox is None else extents.meeting(found, bbox, path.name)
 
 
 def write(frame: gpd.GeoDataFrame, path: Path) -> None:
-    """Write a frame as a table, in degrees if its CRS is known."""
-    import pandas as pd
+    """
+    Write a frame as a table; the file has been read back and found the same where this returns.
+
+    Parameters
+    ----------
+    frame
+        The frame, in degrees.
+    path
+        The file.
+
+    Raises
+    ------
+    FrameError
+        If a column has values that a table of text cannot hold.
+    """
     import shapely
 
-    table = pd.DataFrame(frame.drop(columns=frame.geometry.name))
-    lonlat = frame.to_crs(4326) if frame.crs is not None and frame.crs != frames.CRS else frame
-    if len(frame) and not (frame.geom_type.dropna() == "Point").all():
-        table = table.assign(geometry=shapely.to_wkt(np.asarray(lonlat.geometry.values), rounding_precision=-1))
+    separator = SEPARATORS[path.suffix.lower()]
+    meant = _as_text_tells(frame, path)
+    plain, about = described.encode(meant, FORM, path.name)
+    kinds = {facts["name"]: facts["kind"] for facts in about["columns"]}
+    shapes = np.asarray(frame.geometry.values)
+    taken = {name.strip().lower() for name in plain}
+    are_points = bool(
+        (np.isin(shapely.get_type_id(shapes), (-1, 0)) & ~shapely.has_z(shapes) & ~shapely.has_m(shapes)).all()
+    )
+    cells = {name: _cells(values, kinds[name], separator) for name, values in plain.items()}
+    if are_points and not taken & {"lon", "lat", *(name for name in WKT_NAMES if _is_wkt(meant, name))}:
+        gone = shapely.is_missing(shapes)
+        for name, numbers in zip(("lon", "lat"), frames.coordinates(shapes), strict=True):
+            cells[name] = ["" if null else repr(number) for number, null in zip(numbers.tolist(), gone, strict=True)]
     else:
-        lon, lat = frames.lonlat(lonlat)
-        table = table.assign(lon=lon, lat=lat)
-    further = [column for column in table.columns if str(table[column].dtype) == "geometry"]
-    table = table.assign(**{name: shapely.to_wkt(np.asarray(table[name]), rounding_precision=-1) for name in further})
-    table.to_csv(path, index=False, sep=SEPARATORS[path.suffix.lower()], date_format="%Y-%m-%dT%H:%M:%S.%fZ")
+        free = next((name for name in WKT_NAMES if name not in taken), None)
+        if free is None:
+            raise FrameError(f"{path.name}: columns {', '.join(WKT_NAMES)} leave no name for the geometry")
+        wkt = described.wkt_of(shapes)
+        cells[free] = ["" if text is None else _in_quotes(text, separator) for text in wkt]
+    head = [_in_quotes(_guarded(name), separator, always=_GUARDED.match(name) is not None) for name in cells]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(separator.join(head) + "\n")
+        for row in zip(*cells.values(), strict=True):
+            line = separator.join(row)
+            file.write(f"{line}\n" if line else '""\n')
+    described.must_be_same(meant, read(path, columns=None), path.name)
 
 
-def _points_of(table: pa.Table, lon: str, lat: str, path: Path) -> Any:
-    import geopandas as gpd
+def _is_wkt(frame: gpd.GeoDataFrame, name: str) -> bool:
+    """Return whether a column of a frame would be read as its geometry."""
+    found = [each for each in frame.columns if each.strip().lower() == name and each != frame.active_geometry_name]
+    return any(frame[each].dropna().astype("str").str.match(f"(?i){_WKT}").any() for each in found)
+
+
+# Reading.
+
+
+class _Head:
+    """A cell of the head of a table."""
+
+    def __init__(self, text: str, *, is_quoted: bool) -> None:
+        self.is_quoted = is_quoted
+        self.text = _GUARD.sub("", text, count=1) if is_quoted and _GUARD.match(text) else text
+
+
+def _content(path: Path) -> bytes:
+    """Return the text of a file in UTF-8."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise file_error(error, path) from error
+    encoding = texts.encoding_of(content[: 1 << 16])
+    if encoding == "utf-8":
+        try:
+            content.decode()
+        except UnicodeDecodeError:
+            log.warning("%s: its text is not UTF-8 and was read as Latin-1 (Windows-1252)", path.name)
+            return content.decode("cp1252" if not set(content) & _NO_LETTERS else "latin-1").encode()
+        return content
+    try:
+        return content.decode(encoding).removeprefix("\ufeff").encode()
+    except UnicodeError as error:
+        raise FormatError(f"{path.name}: its text is not {encoding}") from error
+
+
+def _head(content: bytes, path: Path) -> tuple[list[_Head], str]:
+    """Return the cells of the first line with anything, and the separator with which it names coordinates."""
+    text = content.lstrip(b"\r\n")[: 1 << 22].decode("utf-8", errors="ignore")
+    if not text.strip():
+        raise FormatError(f"{path.name} is empty")
+    own = SEPARATORS.get(path.suffix.lower(), ",")
+    first: list[_Head] = []
+    for separator in (own, *(each for each in OTHER_SEPARATORS if each != own)):
+        head = _head_cells(text, separator)
+        if _coordinates_of([cell.text for cell in head]):
+            return head, separator
+        first = first or head
+    listed = ", ".join(cell.text for cell in first[:8])
+    raise FormatError(
+        f"{path.name} has no columns 'lon' and 'lat' (it has {listed[:200]})",
+        hint="name the columns of longitude and latitude so, or a column of WKT 'geometry'",
+    )
+
+
+def _head_cells(text: str, separator: str) -> list[_Head]:
+    cells: list[_Head] = []
+    place = 0
+    while True:
+        is_quoted = text[place : place + 1] == '"'
+        if is_quoted:
+            match = re.compile(r'"((?:[^"]|"")*)"').match(text, place)
+            if match is None:
+                return cells
+            cells.append(_Head(match[1].replace('""', '"'), is_quoted=True))
+            place = match.end()
+        else:
+            match = re.compile(rf"[^{re.escape(separator)}\r\n]*").match(text, place)
+            cells.append(_Head("" if match is None else match[0], is_quoted=False))
+            place = place if match is None else match.end()
+        if text[place : place + 1] != separator:
+            return cells
+        place += 1
+
+
+def _coordinates_of(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the columns that may hold the geometry, the likeliest first: of WKT, else of lon and lat."""
+    plain = {name.strip().lower(): name for name in reversed(names)}
+    found: list[tuple[str, ...]] = [(plain[name],) for name in WKT_NAMES if name in plain]
+    lon = next((plain[name] for name in LON_NAMES if name in plain), None)
+    lat = next((plain[name] for name in LAT_NAMES if name in plain), None)
+    return [*found, (lon, lat)] if lon is not None and lat is not None else found
+
+
+def _table(content: bytes, names: list[str], separator: str, path: Path, *, nulls: Sequence[str] = ("",)) -> pa.Table:
+    """Return all cells as text, null where nothing stands without quotes."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow
+
+    # Arrow has no names twice, and none that are empty: columns are numbered here.
+    numbers = [str(place) for place in range(len(names))]
+    try:
+        return arrow.read_csv(
+            pa.BufferReader(content.lstrip(b"\r\n")),
+            read_options=arrow.ReadOptions(
+                column_names=numbers, skip_rows_after_names=1, block_size=max(1 << 20, min(len(content) + 1, 1 << 30))
+            ),
+            parse_options=arrow.ParseOptions(delimiter=separator, newlines_in_values=True),
+            convert_options=arrow.ConvertOptions(
+                column_types=dict.fromkeys(numbers, pa.string()),
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+                null_values=list(nulls),
+            ),
+        )
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise FormatError(f"{path.name} is no table: {reason}") from error
+
+
+def _quoted(content: bytes, head: list[_Head], table: pa.Table, separator: str, path: Path) -> set[str]:
+    """
+    Return the names of columns whose first value is quoted, and so are text.
+
+    Where the whole head is quoted, quotes say nothing: many programs put them around everything.
+    """
     import pyarrow as pa
 
-    try:
-        x, y = (table[name].cast(pa.float64()).to_numpy() for name in (lon, lat))
-    except pa.ArrowException as error:
-        raise FormatError(f"{path.name}: a coordinate is no number ({error})") from error
-    return gpd.points_from_xy(x, y)
+    if b'"' not in content or all(cell.is_quoted for cell in head):
+        return set()
+    rows: dict[int, int] = {}
+    words: set[str] = set()
+    found: set[str] = set()
+    for place in range(len(head)):
+        valid = table.column(place).is_valid()
+        row = valid.index(pa.scalar(value=True)).as_py()
+        word = table.column(place)[row].as_py() if row >= 0 else ""
+        if len(word) > _LONG_WORD:  # Arrow dies of long words for null
+            doubled = word.replace('"', '""').encode()
+            found |= {head[place].text} if b'"' + doubled + b'"' in content else set()
+        elif row >= 0:
+            rows[place] = row
+            words.add(word)
+    again = _table(content, [cell.text for cell in head], separator, path, nulls=["", *words])
+    return found | {head[place].text for place, row in rows.items() if again.column(place)[row].is_valid}
 
 
-def _shapes_of(table: pa.Table, name: str, path: Path) -> Any:
+def _column(cells: pa.ChunkedArray, *, is_text: bool, commas: bool) -> pd.Series:
+    """Return a column as what all its cells say."""
+    import pandas as pd
+    import pyarrow as pa
+
+    if is_text:
+        plain: pd.Series = cells.to_pandas().astype("str")
+        return plain.str.replace(_GUARD.pattern, "", n=1, regex=True) if _has_guard(cells) else plain
+    found = _values(cells, commas=commas)
+    if found is None:
+        words: pd.Series = cells.to_pandas().astype("str")
+        return words
+    if pa.types.is_integer(found.type):
+        dtype: Any = "uint64" if pa.types.is_uint64(found.type) else "int64"
+        mapper = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
+        whole: pd.Series = found.to_pandas(types_mapper=mapper.get)
+        return whole if found.null_count else whole.astype(dtype)
+    if pa.types.is_boolean(found.type):
+        values: pd.Series = found.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
+        return values if found.null_count else values.astype("bool")
+    return pd.Series(found.to_pandas())
+
+
+def _has_guard(cells: pa.ChunkedArray) -> bool:
+    import pyarrow.compute as pc
+
+    return bool(pc.any(pc.match_substring_regex(cells, rf"^'(?:{_FORMULA}|')")).as_py())
+
+
+def _values(cells: pa.ChunkedArray, *, commas: bool) -> pa.ChunkedArray | None:
+    """Return the values of a column that is not text, by the form of all its cells; None for text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    known = pc.if_else(pc.is_in(cells, value_set=pa.array(sorted(NULLS))), None, cells)
+    there = known.drop_null()
+    if not len(there):
+        return None
+    kind = _kind_of(there[0].as_py())
+
+    def all_are(pattern: str) -> bool:
+        return bool(pc.all(pc.match_substring_regex(there, pattern)).as_py())
+
+    with suppress(pa.ArrowInvalid):
+        if kind == "truth" and pc.all(pc.is_in(there, value_set=pa.array(list(_TRUTH)))).as_py():
+            true = pc.is_in(known, value_set=pa.array([word for word, value in _TRUTH.items() if value]))
+            return pc.if_else(known.is_valid(), true, None)
+        if kind == "number" and all_are(_WHOLE):
+            with suppress(pa.ArrowInvalid):
+                return known.cast(pa.int64())
+            return known.cast(pa.uint64())
+        if kind == "number" and all_are(_REAL):
+            return known.cast(pa.float64())
+        if kind == "number" and commas and all_are(_COMMA):
+            return pc.replace_substring(known, ",", ".").cast(pa.float64())
+        if kind == "time" and all_are(_DATE):
+            return known.cast(pa.date32())
+        for tail, zone in ((_ZONE, "UTC"), ("$", None)):
+            if kind == "time" and all_are(_TIME + tail):
+                return known.cast(pa.timestamp(_unit_of(there), tz=zone))
+    return None
+
+
+def _kind_of(word: str) -> str:
+    """Return which form a cell may have, so that not all forms are tried on all cells."""
+    if word in _TRUTH:
+        return "truth"
+    if re.match(r"[0-9]{4}-[01][0-9]-", word):
+        return "time"
+    return "number" if re.match(_REAL, word) or re.match(_COMMA, word) else "text"
+
+
+def _unit_of(times: pa.ChunkedArray) -> str:
+    """Return the unit in which the decimals of seconds are exact."""
+    import pyarrow.compute as pc
+
+    tails = pc.struct_field(pc.extract_regex(times, r"[.](?P<decimals>[0-9]+)"), "decimals")
+    decimals = pc.max(pc.binary_length(tails)).as_py() or 0
+    return next(unit for unit, most in (("s", 0), ("ms", 3), ("us", 6), ("ns", 9)) if decimals <= most)
+
+
+def _geometry(
+    table: pa.Table, names: list[str], path: Path, *, srid: int | str | None
+) -> tuple[set[str], gpd.GeoSeries, Flags]:
+    """Return the columns that hold the geometry, the geometry, and which rows have a damaged one."""
+    import geopandas as gpd
+
+    likely = _coordinates_of(names)
+    for number, found in enumerate(likely):
+        is_last = number == len(likely) - 1
+        if len(found) == 1:
+            shapes = _shapes_of(table.column(names.index(found[0])), found[0], path, must=is_last)
+        else:
+            shapes = _points_of(table, names, found, path)
+        if shapes is not None:
+            geometry, damaged = shapes
+            if srid is None:
+                _check_degrees(geometry, found, path)
+            return {*found}, gpd.GeoSeries(geometry, crs=frames.CRS if srid is None else srid), damaged
+    raise FormatError(f"{path.name} has no geometry")
+
+
+def _points_of(table: pa.Table, names: list[str], lonlat: tuple[str, ...], path: Path) -> tuple[Any, Flags]:
+    """Return points; none where a cell says nothing, and empty ones where it says "nan"."""
+    import pyarrow as pa
+
+    numbers, gone = [], np.zeros(table.num_rows, dtype=bool)
+    for name in lonlat:
+        cells = table.column(names.index(name))
+        found = _values(cells, commas=True)
+        known = [text for text in cells.to_pylist() if text not in NULLS and text is not None] if found is None else []
+        if known or (found is not None and not (pa.types.is_floating(found.type) or pa.types.is_integer(found.type))):
+            odd = next((text for text in known if math.isnan(texts.real(text))), (known or ["a word"])[0])
+            raise FormatError(f"{path.name}: a coordinate in column {name!r} is no number: {odd[:40]!r}")
+        column = np.full(table.num_rows, np.nan) if found is None else found.cast(pa.float64()).to_numpy()
+        numbers.append(column)
+        gone |= ~cells.is_valid().to_numpy()
+    points = frames.points(*numbers)
+    points[gone] = None
+    return points, np.zeros(len(points), dtype=bool)
+
+
+def _shapes_of(cells: pa.ChunkedArray, name: str, path: Path, *, must: bool) -> tuple[Any, Flags] | None:
+    """Return the shapes of WKT; None where the column is something else and another may be the geometry."""
+    import pyarrow.compute as pc
     import shapely
 
-    try:
-        return shapely.from_wkt(table[name].to_numpy())
-    except (shapely.errors.GEOSException, TypeError) as error:
-        raise FormatError(f"{path.name}: the column {name!r} is no geometry (WKT)") from error
+    there = cells.drop_null()
+    if len(there) and not pc.any(pc.match_substring_regex(there, _WKT, ignore_case=True)).as_py():
+        if must:
+            raise FormatError(f"{path.name}: the column {name!r} is no geometry (WKT)")
+        return None
+    if not len(there) and len(cells) and not must:
+        return None
+    shapes = np.asarray(shapely.from_wkt(cells.to_numpy(), on_invalid="ignore"))
+    damaged = cells.is_valid().to_numpy() & shapely.is_missing(shapes)
+    if damaged.any():
+        row = int(np.flatnonzero(damaged)[0])
+        if damaged.sum() == len(there):
+            raise FormatError(f"{path.name}: the geometry of row {row + 1} is damaged ({str(cells[row])[:60]!r})")
+        log.warning(
+            "%s: %s left out, since the geometry is damaged; first row %s (%r)", path.name,
+            f"{damaged.sum():,} {'row was' if damaged.sum() == 1 else 'rows were'}", row + 1, str(cells[row])[:60],
+        )  # fmt: skip
+    return shapes, damaged
+
+
+def _check_degrees(shapes: Any, columns: tuple[str, ...], path: Path) -> None:
+    """
+    Raise where coordinates are no degrees: nobody says in which CRS they are.
+
+    Raises
+    ------
+    FormatError
+        Naming the columns and the first such row.
+    """
+    import shapely
+
+    bounds = shapely.bounds(shapes)
+    with np.errstate(invalid="ignore"):
+        beyond = (np.abs(bounds[:, [0, 2]]) > 180 + 1e-9).any(axis=1) | (np.abs(bounds[:, [1, 3]]) > 90 + 1e-9).any(
+            axis=1
+        )
+    if not beyond.any():
+        return
+    row = int(np.flatnonzero(beyond)[0])
+    named = " and ".join(repr(name) for name in columns)
+    swapped = bool((np.abs(bounds[beyond][:, [0, 2]]) <= 90).all() and (np.abs(bounds[beyond][:, [1, 3]]) <= 180).all())
+    raise FormatError(
+        f"{path.name}: {named} {'holds' if len(columns) == 1 else 'hold'} no degrees: "
+        f"row {row + 1} is at {bounds[row, 0]:.12g}, {bounds[row, 1]:.12g}",
+        hint="longitude and latitude look swapped: exchange the names of the columns"
+        if swapped and len(columns) > 1
+        else f"say in which CRS they are: mlygeo.convert({path.name!r}, '{path.stem}.gpkg', srid=25832), or whichever",
+    )
 
 
 def _must_have(columns: Sequence[str], available: Sequence[str], path: Path) -> None:
     missing = [name for name in columns if name not in available]
     if missing:
         raise FrameError(f"{path.name} has no column {', '.join(missing)} (it has {', '.join(available)})")
+
+
+# Writing.
+
+
+def _as_text_tells(frame: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame:
+    """Return a frame as it will be read: categories as their values, times in UTC, lists as JSON; it is said."""
+    import pandas as pd
+
+    told: dict[str, pd.Series] = {}
+    said: list[str] = []
+    for name in frame.columns:
+        values = frame[name]
+        if name == frame.active_geometry_name:
+            continue
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            told[name] = values.astype(values.cat.categories.dtype if len(values.cat.categories) else "str")
+            said.append(f"column {name!r} loses its categories")
+        elif isinstance(values.dtype, pd.DatetimeTZDtype) and str(values.dtype.tz) != "UTC":
+            told[name] = values.dt.tz_convert("UTC")
+            said.append(f"column {name!r} is in UTC")
+        elif str(values.dtype) == "geometry":
+            told[name] = pd.Series(described.wkt_of(values.values), index=values.index, dtype="str")
+            said.append(f"column {name!r} is text (WKT)")
+        elif values.dtype == object and _are_nested(values):
+            told[name] = _as_json(values, name, path)
+            said.append(f"column {name!r} is text (JSON)")
+    if said:
+        log.warning("%s: %s", path.name, ", ".join(said))
+    return frame.assign(**told) if told else frame
+
+
+def _are_nested(values: pd.Series) -> bool:
+    """Return whether all values are lists or dicts, or nothing, and not all nothing."""
+    known = [value for value in values if not described.is_null(value)]
+    return bool(known) and all(isinstance(value, list | dict | tuple | np.ndarray) for value in known)
+
+
+def _as_json(values: pd.Series, name: str, path: Path) -> pd.Series:
+    import pandas as pd
+
+    try:
+        cells = [None if described.is_null(value) else described.json_of(value) for value in values]
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise FrameError(f"{path.name}: column {name!r} cannot be written as CSV: {error}") from error
+    return pd.Series(cells, index=values.index, dtype="str")
+
+
+def _cells(values: pd.Series, kind: str, separator: str) -> list[str]:
+    """Return the cells of a column."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    gone = values.isna().to_numpy()
+    if not pd.api.types.is_string_dtype(values.dtype):
+        write = repr if values.dtype.kind == "f" else str
+        return ["" if null else write(value) for value, null in zip(values.tolist(), gone, strict=True)]
+    if kind != "plain":
+        return ["" if null else str(value) for value, null in zip(values.tolist(), gone, strict=True)]
+    cells = pa.chunked_array([pa.array(values.astype(object).where(~gone, None), pa.string())])
+    guarded = bool(pc.any(pc.match_substring_regex(cells, rf"^(?:{_GUARDED.pattern})")).as_py())
+    is_ambiguous = guarded or _values(cells, commas=separator != ",") is not None
+    write_text = _guarded if guarded else str
+    return [
+        "" if null else _in_quotes(write_text(value), separator, always=is_ambiguous)
+        for value, null in zip(values.tolist(), gone, strict=True)
+    ]
+
+
+def _guarded(text: str) -> str:
+    """Return a text that no spreadsheet runs as a formula."""
+    return f"'{text}" if _GUARDED.match(text) else text
+
+
+def _in_quotes(text: str, separator: str, *, always: bool = False) -> str:
+    if always or not text or any(letter in text for letter in (separator, '"', "\n", "\r", "\ufeff")):
+        doubled = text.replace('"', '""')
+        return f'"{doubled}"'
+    return text

@@ -1,0 +1,205 @@
+"""A frame from one file format to another."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from mlygeo.errors import InputError
+from mlygeo.pipelines.job import Job, public, tally, version
+from mlygeo.progress import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import geopandas as gpd
+
+    from mlygeo.store import FrameLike
+
+    PathLike = str | os.PathLike[str]
+
+TRACKS = (".gpx", ".gpx.gz")
+"""Endings of files of tracks, which are written as such."""
+
+
+@public
+def convert(
+    frame: FrameLike | Sequence[FrameLike],
+    output: PathLike,
+    *,
+    layer: str | None = None,
+    bbox: tuple[float, float, float, float] | None = None,
+    columns: Iterable[str] | None = None,
+    srid: int | None = None,
+) -> Job[gpd.GeoDataFrame]:
+    """
+    Write frames in another format.
+
+    Reads whatever `mlygeo.read_frame` reads, and writes whatever `mlygeo.write_frame` writes: GeoParquet, GeoPackage,
+    FlatGeobuf, GeoJSON, SQLite, CSV, a table of PostGIS; and tracks as .gpx. What the format cannot hold is refused,
+    with the column named, before an old file is touched; what has another name there is said. Several files
+    become the layers of one GeoPackage, each under the name of its file.
+
+    Parameters
+    ----------
+    frame
+        The frame, or its file, such as images.parquet or streets.gpkg:edges; or several. On the command line the last
+        of several words is the file to write, unless -o names it.
+    output
+        The file to write, whose ending tells the format; or a table of PostGIS,
+        postgresql://user@host/database?table=schema.table.
+    layer
+        Name of the layer to read, for files that have several.
+    bbox
+        Only rows whose bounding box meets this one: west, south, east, north, degrees.
+    columns
+        Only these columns, and the geometry; may be given several times. Default: all.
+    srid
+        EPSG code of the coordinates in a table of text (.csv, .tsv), which does not tell it. Default:
+        degrees.
+
+    Returns
+    -------
+    frame
+        What was written; of several frames the first.
+
+    Raises
+    ------
+    InputError
+        If the output is one of the inputs, or several frames are to go into a format without layers.
+    FrameError
+        If there is no such layer or column, or the format cannot hold a value.
+    FormatError
+        If the ending names no format that frames can be written to.
+    FileError
+        If a file cannot be read or written.
+
+    Examples
+    --------
+    >>> convert("images.parquet", "images.gpkg")
+    """
+    from mlygeo import store
+
+    given = frame if isinstance(frame, list | tuple) else [frame]
+    if not given:
+        raise InputError("there is no frame to convert", hint="name its file")
+    _check_output(given, output)
+    options: dict[str, Any] = {"layer": layer, "bbox": bbox, "columns": None if columns is None else list(columns)}
+    names = _names(given)
+    if len(given) > 1 and not _has_layers(output):
+        raise InputError(
+            f"{len(given)} frames go into one file only where it has layers, and {Path(output).name} has none",
+            hint="write .gpkg, or convert them one by one",
+        )
+    with _Said() as said:
+        read = [_read(each, options, srid) for each in given]
+        file = _write(dict(zip(names, read, strict=True)), output)
+    left_out: dict[str, int] = {}
+    for each in read:
+        for reason, count in (each.attrs.get("left_out") or {}).items():
+            left_out[reason] = left_out.get(reason, 0) + count
+    rows = sum(map(len, read))
+    summary = {
+        "rows": rows,
+        "columns": [str(name) for name in read[0].columns],
+        "layers": names if len(read) > 1 else None,
+        "left_out": left_out,
+        "warnings": said.messages,
+        "output": file,
+        "version": version(),
+    }
+    parts = f"{counted(rows, 'row')} of {counted(len(read[0].columns), 'column')}" if len(read) == 1 else (
+        f"{counted(rows, 'row')} in {counted(len(read), 'layer')}"
+    )  # fmt: skip
+    headline = f"{parts} in {store.shown(file)}"
+    headline += f"; left out: {tally(left_out)}" if left_out else ""
+    return Job(lambda: read[0], summary, headline)
+
+
+class _Said(logging.Handler):
+    """Notes what the reading and writing of files warns of, beside the log."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+    def __enter__(self) -> Self:
+        logging.getLogger("mlygeo.store").addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("mlygeo.store").removeHandler(self)
+
+
+def _check_output(given: Sequence[FrameLike], output: PathLike) -> None:
+    """Raise where nothing could be written, or it would replace what is read; nothing is read before."""
+    from mlygeo import store
+
+    if store.is_table(output):
+        if any(isinstance(each, str) and each == output for each in given):
+            raise InputError("a table cannot be converted into itself", hint="name another table")
+        return
+    path = Path(output).expanduser()
+    if not path.name.lower().endswith(TRACKS):
+        store.check_writable(path)
+    for each in given:
+        if not isinstance(each, str | os.PathLike) or store.is_table(each):
+            continue
+        file, _ = store.parted(each)
+        if file.exists() and path.exists() and file.samefile(path):
+            raise InputError(f"{path} would be converted into itself", hint="name another file to write")
+
+
+def _has_layers(output: PathLike) -> bool:
+    from mlygeo.store import gdal
+
+    return Path(output).suffix.lower() in gdal.LAYERED
+
+
+def _names(given: Sequence[FrameLike]) -> list[str]:
+    """Return a name for the layer of each frame: that of its layer or file, numbered where several are called so."""
+    from mlygeo import store
+
+    names: list[str] = []
+    for number, each in enumerate(given, 1):
+        name = f"frame_{number}"
+        if isinstance(each, str | os.PathLike) and not store.is_table(each):
+            file, named = store.parted(each)
+            name = named or file.name.split(".")[0] or name
+        base, again = name, 2
+        while name.casefold() in {other.casefold() for other in names}:
+            name, again = f"{base}_{again}", again + 1
+        names.append(name)
+    return names
+
+
+def _read(value: FrameLike, options: dict[str, Any], srid: int | None) -> gpd.GeoDataFrame:
+    from mlygeo import store
+
+    if isinstance(value, str | os.PathLike):
+        return store.read_frame(value, **options, srid=srid)
+    if any(option is not None for option in (options["layer"], srid)):
+        raise InputError("`layer` and `srid` are of no use beside a frame in memory", hint="leave them out")
+    return store.part_of(value, bbox=options["bbox"], columns=options["columns"])
+
+
+def _write(frames: dict[str, gpd.GeoDataFrame], output: PathLike) -> str:
+    from mlygeo import store
+    from mlygeo.frames import TRACKS as SCHEMA
+    from mlygeo.frames import conform
+    from mlygeo.readers import tracks
+
+    first = next(iter(frames.values()))
+    if store.is_table(output):
+        return str(store.write_frame(first, str(output)))
+    path = Path(output).expanduser()
+    if path.name.lower().endswith(TRACKS):
+        return str(tracks.write_track(conform(first, SCHEMA), path))
+    if len(frames) == 1:
+        return str(store.write_frame(first, path))
+    return str(store.write_layers(frames, path))

@@ -1,0 +1,125 @@
+"""
+Frames as GeoJSON, whole or a feature a line: coordinates to the last digit, and a description of the frame.
+
+The description is a foreign member, which RFC 7946 allows: of the collection, or of the first feature where each
+has a line of its own. Other programs pass over it. GDAL reads both.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo.store import columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import geopandas as gpd
+
+FORM = columns.Form(name="GeoJSON", largest=2**53 - 1, infinite=False, ids_as_text=True, milliseconds=False)
+"""Texts of times, ids as text: readers in JavaScript round whole numbers past 2^53."""
+
+LINES = (".geojsonl", ".geojsons")
+"""Endings of files with a feature a line."""
+
+_STARTS = (f'{{"type": "FeatureCollection", "{columns.KEY}": ', f'{{"type": "Feature", "{columns.KEY}": ')
+
+_LONGEST = 1 << 26
+"""Longest description that is looked for, in bytes."""
+
+_AT_ONCE = 10_000
+
+
+def write(frame: gpd.GeoDataFrame, path: Path) -> None:
+    """
+    Write a frame in degrees.
+
+    Parameters
+    ----------
+    frame
+        The frame, in longitude and latitude.
+    path
+        The file; its ending tells whether each feature has a line.
+
+    Raises
+    ------
+    FrameError
+        If a column has values that GeoJSON cannot hold.
+    """
+    plain, description = columns.encode(frame, FORM, path.name)
+    about = json.dumps(description, ensure_ascii=False)
+    features = _features(frame, plain)
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        if path.suffix.lower() in LINES:
+            first = next(features, None)
+            if first is None:
+                file.write(f'{_STARTS[0]}{about}, "features": []}}\n')
+                return
+            file.write(f"{_STARTS[1]}{about}, {first.removeprefix(_FEATURE)}\n")
+            file.writelines(f"{feature}\n" for feature in features)
+            return
+        file.write(f'{_STARTS[0]}{about}, "features": [')
+        separator = "\n"
+        for feature in features:
+            file.write(separator + feature)
+            separator = ",\n"
+        file.write("\n]}\n")
+
+
+def description_of(path: Path) -> dict[str, Any] | None:
+    """Return the description of a frame in a file; None where another program wrote the file."""
+    with path.open("rb") as file:
+        head = file.read(128)
+        start = next((start for start in _STARTS if head.startswith(start.encode())), None)
+        if start is None:
+            return None
+        # The description has no line breaks, and the first line of a file is short beside it.
+        head += file.readline(_LONGEST)
+    text = head.decode("utf-8", errors="replace")
+    try:
+        found, _ = json.JSONDecoder().raw_decode(text, len(start))
+    except (ValueError, RecursionError):
+        return None
+    return columns.parse(json.dumps(found))
+
+
+def collected(path: Path) -> bytes:
+    """Return the features of a file with a line each as one collection, of which GDAL reads texts as they are."""
+    lines = [line for line in path.read_bytes().split(b"\n") if line.startswith(b'{"type": "Feature"')]
+    return b'{"type": "FeatureCollection", "features": [' + b",".join(lines) + b"]}"
+
+
+_FEATURE = '{"type": "Feature", '
+
+
+def _features(frame: gpd.GeoDataFrame, plain: dict[str, Any]) -> Iterator[str]:
+    """Yield the features as JSON, in the order of the rows."""
+    import shapely
+
+    geometry = np.asarray(frame.geometry.values)
+    gone = shapely.is_missing(geometry) | shapely.is_empty(geometry)
+    names = [f"{json.dumps(name, ensure_ascii=False)}: " for name in plain]
+    for start in range(0, len(frame), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        shapes: Any = geometry[part].copy()
+        shapes[gone[part]] = None
+        shapes = shapely.to_geojson(shapes)
+        cells = [_cells(values.iloc[part]) for values in plain.values()]
+        for shape, *row in zip(shapes, *cells, strict=True):
+            properties = ", ".join(name + cell for name, cell in zip(names, row, strict=True))
+            yield f'{_FEATURE}"properties": {{{properties}}}, "geometry": {shape or "null"}}}'
+
+
+def _cells(values: Any) -> list[str]:
+    """Return the values of a column as JSON."""
+    gone = values.isna().to_numpy()
+    if values.dtype.kind in "iuf" and not gone.any():
+        return [repr(value) for value in values.tolist()]
+    return [
+        "null" if null else json.dumps(value, ensure_ascii=False)
+        for value, null in zip(values.tolist(), gone, strict=True)
+    ]
