@@ -122,6 +122,9 @@ METAVARS = {
 BLANKS = frozenset({"delimiter"})
 """Options whose value may be white space."""
 
+INPUTS = frozenset({"FILE", "DIR"})
+"""What options are of which the value may be any name that a file can have."""
+
 MAY_BE_EMPTY = frozenset({"organization_key", "jwt", "user_password"})
 """Options of which the function says what an empty value means, or that there is none."""
 
@@ -148,6 +151,8 @@ class _VerbCommand(click.Command):
                     raise click.UsageError(_contradiction(parameter, values), ctx)
             if parameter.name not in MAY_BE_EMPTY and any(_is_empty(value, parameter) for value in values):
                 raise click.UsageError(f"{flag} is empty; is a variable of the shell not set?", ctx)
+            if parameter.metavar not in INPUTS and any(_is_no_text(value) for value in values):
+                raise click.UsageError(f"{flag} is not text in UTF-8", ctx)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -171,6 +176,11 @@ def _contradiction(option: click.Option, values: list[Any]) -> str:
     secret = option.name in {"token", "jwt", "user_password"}
     shown = "" if secret else f": {' and '.join(map(str, dict.fromkeys(values)))}"
     return f"{option.opts[0]} is given {'twice' if len(values) == 2 else f'{len(values)} times'}{shown}"
+
+
+def _is_no_text(value: object) -> bool:
+    """Return whether a value has bytes that are not UTF-8, which Python keeps as halves of characters."""
+    return isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _is_empty(value: object, parameter: click.Parameter) -> bool:
@@ -308,7 +318,9 @@ def _command(verb: Verb) -> click.Command:
     ]
     silent = dict.fromkeys(old_tools.AFTERWARDS.get(verb.name, ()), "As of 'mlygeo post-process'.")
     own += [
-        click.Option([name, f"--{_dashed(name)}"], is_flag=name not in old_tools.WITH_VALUE, hidden=True, help=text)
+        click.Option(
+            [name, f"--{_dashed(name)}"], is_flag=name not in old_tools.WITH_VALUE or None, hidden=True, help=text
+        )
         for name, text in (silent | old_tools.NO_EFFECT.get(verb.name, {})).items()
     ]
     region = list(REGION_OPTIONS) if verb.takes_region else []
@@ -582,6 +594,8 @@ def _main(arguments: list[str] | None, statuses: mapillary_tools.Command | None)
         log.debug("in full:", exc_info=True)
         where = "" if error.filename is None else f"{_shortened(os.fsdecode(error.filename))}: "
         return _fail(f"{where}{error.strerror or error}", None, 1)
+    except UnicodeEncodeError as error:
+        return _fail(f"{_shortened(ascii(error.object))} is not text in UTF-8, which is needed here", None, 1)
     except MemoryError:
         return _fail("there is not enough memory", "take a smaller region, or --images as GeoParquet", 1)
     return int(status or 0)

@@ -184,6 +184,13 @@ class TileOptions:
     workers: int
     geojson: bool
 
+    def __post_init__(self) -> None:
+        """Raise for what makes no sense, before anything is asked of the network."""
+        if self.workers < 1:
+            raise InputError(f"`workers` must be 1 or more, not {self.workers}")
+        if self.max_age is not None and not 0 <= self.max_age < float("inf"):
+            raise InputError(f"`max_age` is a number of days, 0 or more, not {self.max_age}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
@@ -287,6 +294,11 @@ class StreetPoints:
 
     interval: float
     method: Method
+
+    def __post_init__(self) -> None:
+        """Raise for what makes no sense, before anything is asked of the network."""
+        if not 0 < self.interval < float("inf"):
+            raise InputError(f"`interval` must be a positive number of metres, not {self.interval}")
 
 
 @dataclass(frozen=True, kw_only=True)

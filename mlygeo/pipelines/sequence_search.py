@@ -108,6 +108,9 @@ def find_sequences(
         raise InputError("nobody and nowhere to look for", hint="name a user, `organization=ID` or a region")
     if max_pages is not None and place is not None:
         raise InputError("`max_pages` goes with a user or an organization; a region is searched box by box")
+    for name, number in (("max_pages", max_pages), ("workers", workers)):
+        if number is not None and number < 1:
+            raise InputError(f"`{name}` must be 1 or more, not {number}")
     conditions = Filters(
         pano=None, since=since, until=until, creator=None, organization=organization, min_quality=None
     ).conditions()

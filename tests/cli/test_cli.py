@@ -229,7 +229,7 @@ def test_the_help_of_a_verb_loads_the_module_of_that_verb_alone():
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stderr.strip() == (
         "['mlygeo.pipelines.arguments', 'mlygeo.pipelines.job', 'mlygeo.pipelines.options', 'mlygeo.pipelines.region',"
-        " 'mlygeo.pipelines.sources', 'mlygeo.pipelines.values']"
+        " 'mlygeo.pipelines.sources']"
     )
 
 
@@ -368,3 +368,35 @@ def test_an_empty_value_is_an_error_for_every_option(capsys, tmp_path, monkeypat
             status, _, err = run(capsys, verb.name, empty)
             assert (status, "is empty" in err.splitlines()[0]) == (2, True), verb.name
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "streets --interval 0",
+        "streets --interval -5",
+        "streets --interval nan",
+        "streets --interval 1e999",
+        "select -I 0",
+        "select --k 0",
+        "select --srid 4326",
+        "coverage --distance 0",
+        "tiles --workers 0",
+        "tiles --max-age -1",
+        "download --workers 0",
+        "download --num-retries -1",
+        "download --min-quality 7",
+        "find-sequences nobody --max-pages 0",
+        "find-sequences nobody --workers 0",
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused_before_the_network_is_asked(capsys, monkeypatch, words):
+    """No test may leave this machine: to ask OpenStreetMap would be another error."""
+    monkeypatch.setenv("MAPILLARY_ACCESS_TOKEN", TOKEN)
+    verb, *rest = words.split()
+    box = [] if verb == "find-sequences" else BOX
+    status, out, err = run(capsys, verb, *rest, *box)
+    assert (status, out) == (2, "")
+    flag = "--interval" if "-I" in rest else rest[-2]
+    assert flag in err.splitlines()[0] or "EPSG:4326" in err
+    assert "tiles" not in err

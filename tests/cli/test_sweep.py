@@ -125,7 +125,7 @@ def calls():
             words = [verb.name, *(word for part in others for word in part)]
             for value, is_wrong in values_for(option):
                 yield [*words, option.opts[-1], value], option.opts[0], is_wrong
-            yield [*words, option.opts[-1]], option.opts[-1], True
+            yield [*words, option.opts[0]], option.opts[0], True
             yield [*words, option.opts[-1], "1", option.opts[-1], "2"], option.opts[0], not option.multiple
         yield [verb.name, "--no-such-option"], "--no-such-option", True
     for name, (base, flags) in OLDER.items():
@@ -158,15 +158,21 @@ def folder(tmp_path, monkeypatch, standin, edges):
     monkeypatch.setenv("MAPILLARY_GRAPH_API_ENDPOINT", standin.endpoints.graph)
     monkeypatch.setenv("MAPILLARY_TILES_ENDPOINT", standin.endpoints.tiles)
     monkeypatch.setenv("MAPILLARY_UPLOAD_ENDPOINT", "http://127.0.0.1:9")
-    Path("binary.gpkg").write_bytes(os.urandom(2000))
+    mlygeo.write_frame(edges.head(3), "small.gpkg")
+    return Path.cwd()
+
+
+GPX = "<gpx><trk><trkseg><trkpt lat='48' lon='9'><time>2024-01-01T00:00:00Z</time></trkpt></trkseg></trk></gpx>"
+
+
+def spoil_files():
+    """Write the files that nobody can use; a call before may have replaced one of them by its result."""
+    Path("a_folder").mkdir(exist_ok=True)
+    Path("binary.gpkg").write_bytes(bytes(range(7, 250)) * 8)
     Path("damaged.json").write_text('{"type": "FeatureCollection", "features": [{"ty')
     Path("damaged.parquet").write_bytes(IMAGES.read_bytes()[:3000])
     Path("empty.csv").write_text("")
-    Path("track.gpx").write_text(
-        "<gpx><trk><trkseg><trkpt lat='48' lon='9'><time>2024-01-01T00:00:00Z</time></trkpt></trkseg></trk></gpx>"
-    )
-    mlygeo.write_frame(edges.head(3), "small.gpkg")
-    return Path.cwd()
+    Path("track.gpx").write_text(GPX)
 
 
 def run(words):
@@ -179,7 +185,10 @@ def run(words):
 
 
 def listing(folder):
-    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+    """Return what is in a folder; a lock, in a folder of its own, is state and no result."""
+    found = {path.relative_to(folder) for path in folder.rglob("*")}
+    state = {parent for path in found if path.parts[-2:] == (".mlygeo", "lock") for parent in (path, *path.parents)}
+    return {str(path) for path in found - state}
 
 
 def test_wrong_values_are_errors_of_one_line(folder):
@@ -187,8 +196,10 @@ def test_wrong_values_are_errors_of_one_line(folder):
         call for call in CALLS if WHOLE or zlib.crc32("\0".join(call[0]).encode(errors="surrogatepass")) % SAMPLED == 0
     ]
     assert len(CALLS) > 4000
+    spoil_files()
     before, wrong = listing(folder), []
     for words, flag, is_wrong in asked:
+        spoil_files()
         try:
             status, out, err = run(words)
         except BaseException as error:  # noqa: BLE001 - whatever gets out would be a traceback
