@@ -7,7 +7,6 @@ whose service it is; here an answer is judged by its HTTP status.
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import math
@@ -52,7 +51,7 @@ Letters that no name has: control characters, which act on terminals; what turns
 halves of letters, which no file and no database takes.
 """
 
-_STEP = 1 << 20
+_STEP, _JOINED = 1 << 20, 4_096
 
 _TRIED = re.compile(r", in \d+ (try|tries)$")
 
@@ -350,7 +349,8 @@ class Body:
         self.broken: Broken | None = None
         """Why it is not whole, once that is known."""
         self._longest, self._reserve = longest, reserve
-        self._content, self._written = io.BytesIO(), 0
+        self._content: list[bytes] = []
+        self._written = 0
         self._start = b""
         self._is_gzip: bool | None = None
         self._inflater: Any = None
@@ -406,7 +406,8 @@ class Body:
             return Broken("closed the connection without an answer")
         if self._inflater is not None:
             return Broken("sent an answer that was cut short (gzip)")
-        return self._content.getvalue() or self._start
+        content, self._content = b"".join(self._content), []
+        return content or self._start
 
     def _inflate(self, data: bytes) -> None:
         while data and self.broken is None:
@@ -435,10 +436,12 @@ class Body:
             self.broken = Broken(f"sent more than {self._longest:,} bytes")
         else:
             self.broken = self._reserve(self._written)
-        if self.broken is None:
-            self._content.write(piece)
+        if self.broken is None and self._content and len(self._content[-1]) + len(piece) < _JOINED:
+            self._content[-1] += piece  # a list of tiny pieces would take many times their memory
+        elif self.broken is None:
+            self._content.append(piece)
         else:
-            self._content = io.BytesIO()
+            self._content = []
 
 
 def check_tile(content: bytes) -> None:

@@ -31,7 +31,7 @@ Bytes on the wire that are not body: the head, trailers, the frames of chunks. L
 kilobytes; beyond this, a body may have as much again in frames as it has bytes.
 """
 
-PIECE = 1 << 16
+PIECE = 1 << 18
 
 SLOWEST, GRACE_S = 1_000, 60.0
 """Bytes a second on average below which an answer is given up, after so many seconds."""
