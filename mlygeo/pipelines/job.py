@@ -72,7 +72,10 @@ class Job(Generic[T_co]):
         """The result of the public function; a frame has the summary in its `attrs`."""
         made = self.make()
         if isinstance(attrs := getattr(made, "attrs", None), dict):
-            attrs["summary"] = self.summary
+            # It may be the caller's own frame, which is not changed.
+            frame: Any = made
+            made = frame.copy(deep=False)
+            made.attrs = {**attrs, "summary": self.summary}
         return made
 
 
