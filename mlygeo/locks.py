@@ -2,7 +2,8 @@
 Locks between runs that would disturb each other: on an output folder, on photos, on a sequence.
 
 All locks are the operating system's, on a file: it takes them back when a process dies, however it dies.
-Beside a lock, a file names its holder, for the messages of other runs.
+Beside a lock, a file names its holder, for the messages of other runs. Process numbers are shown, and nothing
+follows from them: they are given again to other processes.
 """
 
 from __future__ import annotations
@@ -40,10 +41,16 @@ SHOWN: dict[str, str] = {"writing": "another run", "upload": "an upload", "archi
 PHOTO_LOCKS, ENTRY_FILE = "at_work", "entry.lock"
 """Folder of the locks on photos, in the user's data folder, and the lock under which they are changed."""
 
+LIVES = "lives"
+"""Folder, in the user's data folder, of the locks by which it shows whether a run still lives."""
+
 LOCK_FILE, HOLDER_FILE = "lock", "run.json"
 """Files of an output folder's lock: the lock, and its holder."""
 
 ASK_AGAIN_S = 0.5
+
+LONGEST_HOLDER_FILE = 1 << 20
+"""Bytes; a longer file names no holder."""
 
 
 class HeldError(TimeoutError):
@@ -121,8 +128,9 @@ class FolderLock:
     """
     Locks an output folder for this process, as a context manager.
 
-    On file systems without locks the file itself is the lock, and counts as stale where its
-    holder was on this machine and runs no more.
+    On file systems without locks the file itself is the lock. Its holder then has a lock of the
+    system in the user's data folder too, so that the file counts as stale on this machine once its
+    holder runs no more.
 
     Parameters
     ----------
@@ -139,19 +147,21 @@ class FolderLock:
         self._folder = folder
         self._state = folder / STATE_FOLDER
         self._lock = Lock(self._state / LOCK_FILE)
+        self._life: Lock | None = None
 
     def __enter__(self) -> Self:
         try:
             self._state.mkdir(parents=True, exist_ok=True)
+            this = _this_process()
             try:
                 self._lock.take()
             except NotImplementedError:
                 self._drop_stale()
                 self._lock.take(soft=True)
-            left = self._holder()
-            if left is not None and not _is_alive(left):
+                this["life"] = self._take_life()
+            if (left := self._holder()) is not None:
                 log.info("the run of process %s ended before it was done; this one goes on from there", left["pid"])
-            store.write_text(json.dumps(_this_process()) + "\n", self._state / HOLDER_FILE)
+            store.write_text(json.dumps(this) + "\n", self._state / HOLDER_FILE)
         except HeldError:
             holder = self._holder()
             raise FileError(
@@ -159,7 +169,7 @@ class FolderLock:
                 hint="wait until it is done, or name another folder with `output`",
             ) from None
         except OSError as error:
-            self._lock.give_up()
+            self._give_up()
             if isinstance(error, FileError):
                 raise
             raise store.file_error(error, self._state) from error
@@ -168,7 +178,24 @@ class FolderLock:
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):
             (self._state / HOLDER_FILE).unlink()
+        self._give_up()
+
+    def _give_up(self) -> None:
         self._lock.give_up()
+        if self._life is not None:
+            self._life.give_up(remove=True)
+
+    def _take_life(self) -> str | None:
+        """Take a lock that ends with this process, and return its name; None where there are no locks at all."""
+        name: str = uuid.uuid4().hex
+        lock = _life_lock(name)
+        try:
+            lock.path.parent.mkdir(parents=True, exist_ok=True)
+            lock.take()
+        except (OSError, NotImplementedError):
+            return None
+        self._life = lock
+        return name
 
     def _holder(self) -> dict[str, Any] | None:
         return _read_holder(self._state / HOLDER_FILE)
@@ -281,10 +308,10 @@ class PhotoLock:
 
     def _shared(self, other: dict[str, Any]) -> str | None:
         """Return the path that another run holds, if it is one of this run's, or inside or around one."""
-        for theirs in map(str, other["places"]):
+        for theirs in other["places"]:
             for mine in self._places:
                 if _holds(mine, theirs) or _holds(theirs, mine):
-                    return theirs
+                    return str(theirs)
         return None
 
     def _lock_of(self, name: str) -> Lock:
@@ -343,28 +370,53 @@ def _this_process() -> dict[str, Any]:
 def _read_holder(path: Path) -> dict[str, Any] | None:
     """Return the present or last holder of a lock; None if it cannot be read."""
     try:
-        holder = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(LONGEST_HOLDER_FILE + 1)
+        if len(content) > LONGEST_HOLDER_FILE:
+            return None
+        holder = json.loads(content)
+        life = holder.get("life")
         return {
             "pid": int(holder["pid"]),
-            "host": str(holder["host"])[:200],
-            "since": str(holder["since"])[:40],
+            "host": _shown(holder["host"], 200),
+            "since": _shown(holder["since"], 40),
             "doing": str(holder.get("doing", "writing")),
-            "places": list(holder.get("places", ())),
+            "places": [str(place) for place in holder.get("places", ())],
+            "life": life if isinstance(life, str) and life.isalnum() else None,
         }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
+
+
+def _shown(value: Any, most: int) -> str:
+    """Return a text of a file that others may have written, as it can be shown."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(value)[:most])
 
 
 def _described(holder: dict[str, Any]) -> str:
     return f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
 
 
+def _life_lock(name: str) -> Lock:
+    return Lock(default_folder() / LIVES / f"{name}.lock")
+
+
 def _is_alive(holder: dict[str, Any]) -> bool:
     """Return whether a holder may still run; one on another machine may."""
     if holder["host"] != platform.node():
         return True
-    if os.name == "nt":
-        return True  # a signal of 0 would end the process there
+    if holder["life"] is not None:
+        lock = _life_lock(holder["life"])
+        try:
+            lock.take()
+        except FileNotFoundError:  # its folder is gone, and with it the lock
+            return False
+        except (HeldError, OSError, NotImplementedError):
+            return True
+        lock.give_up(remove=True)
+        return False
+    if os.name != "posix":
+        return True  # elsewhere, what asks for a process here would end it
     try:
         os.kill(holder["pid"], 0)
     except ProcessLookupError:

@@ -437,12 +437,15 @@ class Run:
         How many files of its result it has written.
     writing
         Whether it writes its result now.
+    keeping
+        What is kept once a file that it writes now is whole.
     """
 
     display: Progress = field(default_factory=Progress)
     kept: list[str] = field(default_factory=list)
     written: int = 0
     writing: bool = False
+    keeping: str | None = None
 
     def left_behind(self) -> str:
         """Return what there is of the run after it was interrupted, in words."""
@@ -562,9 +565,31 @@ def writing() -> Iterator[None]:
         run.writing = False
 
 
+@contextmanager
+def keeping(what: str) -> Iterator[None]:
+    """
+    Note what the next run goes on from as soon as a file is whole that is written in this block.
+
+    Parameters
+    ----------
+    what
+        As of `keep`.
+    """
+    run = _RUN.get() or Run()
+    before, run.keeping = run.keeping, what
+    try:
+        yield
+    finally:
+        run.keeping = before
+
+
 def wrote() -> None:
     """Note that a file is written, whole; state that a run keeps for itself is no result of it."""
-    if (run := _RUN.get()) is not None and run.writing:
+    if (run := _RUN.get()) is None:
+        return
+    if run.keeping is not None:
+        keep(run.keeping)
+    elif run.writing:
         run.written += 1
 
 

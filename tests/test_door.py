@@ -7,7 +7,6 @@ import json
 
 import duckdb
 import geopandas as gpd
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +14,16 @@ import pytest
 import shapely
 from geopandas.testing import assert_geodataframe_equal
 from helpers.picture_downloads import service_of
+from helpers.small_frames import (
+    BOX,
+    gaps_frame,
+    images_frame,
+    photos_frame,
+    points_frame,
+    streets_frame,
+    tiles_frame,
+    track_frame,
+)
 from helpers.tokens import TOKEN
 from pandas.testing import assert_frame_equal
 
@@ -22,109 +31,6 @@ import mlygeo
 from mlygeo import frames
 from mlygeo.pipelines import values
 from mlygeo.standin import serve
-
-BOX = (9.165, 48.770, 9.175, 48.776)
-TIME = pd.Timestamp("2024-06-30T12:00:00.250Z")
-
-
-def times(count, unit="ms"):
-    return pd.Series(pd.date_range(TIME, periods=count, freq="2s")).dt.as_unit(unit)
-
-
-def points(count, lat=48.772):
-    return gpd.points_from_xy([round(9.166 + number * 0.0005, 6) for number in range(count)], [lat] * count, crs=4326)
-
-
-def images_frame():
-    count = 12
-    return frames.conform(
-        gpd.GeoDataFrame(
-            {
-                "id": np.arange(count) + 5_000_000_000_000_000_00,
-                "sequence_id": ["a", "b"] * 6,
-                "captured_at": times(count),
-                "compass_angle": [90.0] * 11 + [np.nan],
-                "is_pano": [True, False] * 6,
-                "creator_id": pd.array([7, None] * 6, dtype="Int64"),
-                "make": ["GoPro", None] * 6,
-            },
-            geometry=points(count),
-        ),
-        frames.IMAGES,
-    )
-
-
-def photos_frame():
-    count = 6
-    return frames.conform(
-        gpd.GeoDataFrame(
-            {
-                "captured_at": times(count),
-                "compass_angle": [90.0, np.nan] * 3,
-                "is_pano": [False] * count,
-                "path": [f"/photos/{number}.jpg" for number in range(count)],
-                "folder": ["/photos"] * count,
-            },
-            geometry=points(count),
-        ),
-        frames.LOCAL_IMAGES,
-    )
-
-
-def gaps_frame():
-    """Photos some of which have no position."""
-    frame = photos_frame()
-    shapes = list(frame.geometry)
-    shapes[2] = None
-    return frame.set_geometry(gpd.GeoSeries(shapes, crs=4326)).assign(
-        error=pd.Series([None, None, "no position", None, None, None], dtype="str")
-    )
-
-
-def streets_frame():
-    lines = [
-        shapely.LineString([(9.160, 48.772), (9.170, 48.772)]),
-        shapely.LineString([(9.170, 48.772), (9.160, 48.772)]),
-        shapely.LineString([(9.170, 48.772), (9.180, 48.774)]),
-    ]
-    return frames.conform(
-        gpd.GeoDataFrame(
-            {
-                "u": [1, 2, 2], "v": [2, 1, 3], "key": [0, 0, 0], "osmid": ["10;11", "10;11", "12"],
-                "highway": ["residential"] * 3, "name": ["Long Street", "Long Street", None], "oneway": [False, False, True],
-            },
-            geometry=lines, crs=4326,
-        ),
-        frames.STREETS,
-    )  # fmt: skip
-
-
-def points_frame():
-    frame = gpd.GeoDataFrame(
-        {"point_id": np.arange(8), "u": 1, "v": 2, "key": 0, "bearing": [90.0] * 8}, geometry=points(8, 48.7721)
-    )
-    return frames.conform(frame, frames.STREET_POINTS)
-
-
-def track_frame():
-    return frames.conform(
-        gpd.GeoDataFrame(
-            {"track_id": ["t"] * 12, "time": times(12, "us"), "altitude": [250.5, np.nan] * 6}, geometry=points(12)
-        ),
-        frames.TRACKS,
-    )
-
-
-def tiles_frame(folder):
-    """The tiles of a cache that was fetched before."""
-    from conftest import STUTTGART
-
-    cache = STUTTGART / "stuttgart_tile_cache"
-    paths = sorted(cache.iterdir())[:2]
-    return gpd.GeoDataFrame(
-        {"x": [8_610, 8_611], "y": [5_638, 5_638], "status": ["cached"] * 2, "path": [str(path) for path in paths]},
-        geometry=[shapely.box(9.16, 48.77, 9.18, 48.78)] * 2, crs=4326,
-    )  # fmt: skip
 
 
 class Interface:
@@ -250,7 +156,7 @@ CALLS = {
         images_frame, lambda value, to: mlygeo.metadata(value, fields="altitude", service=to[1])[["id", "altitude"]]
     ),
     ("plot", "layers"): (images_frame, lambda value, _: len(mlygeo.plot(value, dpi=30).axes)),
-    ("read_tiles", "tiles"): (lambda: tiles_frame(None), lambda value, _: mlygeo.read_tiles(value)),
+    ("read_tiles", "tiles"): (tiles_frame, lambda value, _: mlygeo.read_tiles(value)),
     ("run_standin", "images"): (images_frame, lambda value, _: served(value)),
     ("select", "streets"): (streets_frame, lambda value, _: mlygeo.select(BOX, streets=value, images=images_frame())),
     ("select", "points"): (points_frame, lambda value, _: mlygeo.select(points=value, images=images_frame())),
@@ -307,7 +213,8 @@ def compare(found, expected, what):
     __tracebackhide__ = True
     if isinstance(expected, pd.DataFrame):  # text does not tell what a column without values would hold
         nothing = [name for name in expected.columns if name != "geometry" and expected[name].isna().all()]
-        found, expected = (frame.astype(dict.fromkeys(nothing, object)) for frame in (found, expected))
+        assert found[nothing].isna().all(axis=None)
+        found, expected = (frame.assign(**dict.fromkeys(nothing)) for frame in (found, expected))
     if isinstance(expected, gpd.GeoDataFrame):
         assert_geodataframe_equal(found.reset_index(drop=True), expected.reset_index(drop=True), check_like=True)
     elif isinstance(expected, pd.DataFrame):

@@ -18,6 +18,7 @@ import dataclasses
 import inspect
 import json
 import logging
+import math
 import os
 import re
 import sys
@@ -46,6 +47,23 @@ log = logging.getLogger("mlygeo")
 
 SOME_FAILED, INTERRUPTED = 3, 130
 
+LONGEST_VALUE = 100
+"""Letters of a value that messages show."""
+
+
+class _Real(click.types.FloatParamType):
+    """A number; no option takes one that is none, and what is too large for one is not without limit."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        is_limit = number == math.inf and "inf" in str(value).lower()  # as of `--max-distance inf`
+        if not (math.isfinite(number) or is_limit):
+            self.fail(f"{_shortened(repr(value))} is not a number that can be used", param, ctx)
+        return number
+
+
+REAL = _Real()
+
 REGION_OPTIONS = (
     click.Option(
         ["config", "-c", "--config", *old_tools.OPTIONS["config"]],
@@ -53,10 +71,10 @@ REGION_OPTIONS = (
         help="Configuration file (JSON or TOML) with bounding_box {west, south, east, north} and tile_cache_dir.",
     ),
     click.Option(["bbox", "--bbox"], metavar="W,S,E,N", help="Bounding box, degrees."),
-    click.Option(["west", "--west"], type=float, metavar="LON", help="Western edge; wins over the configuration file."),
-    click.Option(["south", "--south"], type=float, metavar="LAT", help="Southern edge."),
-    click.Option(["east", "--east"], type=float, metavar="LON", help="Eastern edge."),
-    click.Option(["north", "--north"], type=float, metavar="LAT", help="Northern edge."),
+    click.Option(["west", "--west"], type=REAL, metavar="LON", help="Western edge; wins over the configuration file."),
+    click.Option(["south", "--south"], type=REAL, metavar="LAT", help="Southern edge."),
+    click.Option(["east", "--east"], type=REAL, metavar="LON", help="Eastern edge."),
+    click.Option(["north", "--north"], type=REAL, metavar="LAT", help="Northern edge."),
     click.Option(
         ["region_file", "--region"],
         metavar="FILE",
@@ -64,7 +82,7 @@ REGION_OPTIONS = (
     ),
     click.Option(["place", "--place"], metavar="NAME", help='Name of a place, such as "Utrecht, Netherlands".'),
     click.Option(
-        ["buffer", "--buffer"], type=float, metavar="METRES", help="Metres around the region that belong to it."
+        ["buffer", "--buffer"], type=REAL, metavar="METRES", help="Metres around the region that belong to it."
     ),
 )
 
@@ -530,7 +548,8 @@ def main(arguments: list[str] | None = None, *, statuses: mapillary_tools.Comman
         The exit status.
     """
     with contextlib.suppress(AttributeError, ValueError):
-        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+        # A name of a file may be bytes that are no text.
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]
     with progress.running() as run:
         try:
             return _main(arguments, statuses)
@@ -558,9 +577,18 @@ def _main(arguments: list[str] | None, statuses: mapillary_tools.Command | None)
         # Whoever read our output has seen enough; keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # Such as a name that is too long for the disk, or a folder that may not be looked into.
+        log.debug("in full:", exc_info=True)
+        where = "" if error.filename is None else f"{_shortened(os.fsdecode(error.filename))}: "
+        return _fail(f"{where}{error.strerror or error}", None, 1)
     except MemoryError:
         return _fail("there is not enough memory", "take a smaller region, or --images as GeoParquet", 1)
     return int(status or 0)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 
 def _usage_hint(error: click.UsageError) -> str | None:
@@ -638,7 +666,7 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
         return click.Option([name, flag, *others], multiple=True, callback=_none_if_empty, help=text, **of)
     if kind == "FrameLike" and default is None:
         return click.Option([name, flag, *others], multiple=True, callback=_one_or_several, metavar="FILE", help=text)
-    types: dict[str, Any] = {"int": int, "float": float}
+    types: dict[str, Any] = {"int": int, "float": REAL}
     return click.Option(
         [name, flag, *others],
         type=types.get(kind, str),

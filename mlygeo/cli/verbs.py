@@ -259,8 +259,8 @@ VERBS = (
     Verb(
         "authenticate",
         "authenticate",
-        "Sign in, so that images can be uploaded.",
-        "mlygeo authenticate --user-name jane --user-email jane@example.org",
+        "Sign in to upload: with a user's token, or with email, password and a client token.",
+        "mlygeo authenticate --user-name jane --user-email jane@example.org --token-file client_token.txt",
         None,
         takes_region=False,
     ),

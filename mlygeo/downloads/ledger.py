@@ -88,6 +88,19 @@ COLUMNS = (
 )
 """The columns of the table."""
 
+TEXTS = ("status", "path", "sequence_id", "size", "format", "layout", "options", "checksum", "reason")
+
+TIMES = ("started_at", "finished_at")
+
+LATEST_MS = 253_402_300_799_999
+"""The end of the year 9999, the last that dates in Python can show."""
+
+_DAMAGED = " OR ".join(
+    [f"typeof({name}) NOT IN ('text', 'null')" for name in TEXTS]
+    + [f"typeof({name}) NOT IN ('integer', 'null')" for name in ("bytes", "tries", *TIMES)]
+)
+"""Condition of rows with a value of a kind that is never written; their images count as unknown."""
+
 _INSERT = f"INSERT OR REPLACE INTO transfers VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - question marks
 
 
@@ -189,6 +202,7 @@ class Ledger:
         states = np.zeros(len(ids), dtype=np.int8)
         query = f"""
             SELECT id, path, bytes, CASE
+                WHEN {_DAMAGED} THEN {UNKNOWN}
                 WHEN status = 'gone' THEN {GONE}
                 WHEN status = 'failed' THEN {FAILED}
                 WHEN layout = :layout AND format = :format
@@ -209,7 +223,7 @@ class Ledger:
                         try:
                             if stat(root + path, **options).st_size != size:
                                 state = UNKNOWN  # noqa: PLW2901 - what it said does not hold
-                        except (OSError, ValueError):
+                        except (OSError, ValueError, TypeError):
                             state = UNKNOWN  # noqa: PLW2901
                     found_states.append(state)
                 places = np.searchsorted(part, np.fromiter((row[0] for row in found), dtype=np.int64, count=len(found)))
@@ -232,21 +246,26 @@ class Ledger:
         """Return the mean size of the images done in a form, bytes; None for fewer than twenty."""
         with self._lock, self._sqlite_errors():
             count, mean = self._db.execute(
-                "SELECT count(*), avg(bytes) FROM (SELECT bytes FROM transfers WHERE status = 'done' AND size = ? "
-                "AND format = ? AND options = ? LIMIT 10000)",
+                "SELECT count(*), avg(bytes) FROM (SELECT bytes FROM transfers WHERE status = 'done' "
+                "AND typeof(bytes) = 'integer' AND size = ? AND format = ? AND options = ? LIMIT 10000)",
                 (form.size, form.format, form.options),
             ).fetchone()
-        return float(mean) if count >= 20 else None
+        return float(mean) if count >= 20 and mean is not None and 0 < mean < float("inf") else None
 
     def rows(self, ids: Ids | None = None) -> Iterator[list[tuple[Any, ...]]]:
         """Yield rows in batches, ordered by id within each; all, or those of these ids (ascending)."""
         names = ", ".join(COLUMNS)
         if ids is None:
-            with self._lock, self._sqlite_errors():
-                cursor = self._db.execute(f"SELECT {names} FROM transfers ORDER BY id")  # noqa: S608 - our names
-                while rows := cursor.fetchmany(IDS_A_QUERY):
-                    yield rows
-            return
+            query = f"SELECT {names} FROM transfers WHERE id > ? ORDER BY id LIMIT {IDS_A_QUERY}"  # noqa: S608 - our names
+            last = -(2**63)
+            while True:
+                # Not held while the caller works: it may end this, or close the ledger, in between.
+                with self._lock, self._sqlite_errors():
+                    rows = self._db.execute(query, (last,)).fetchall()
+                if not rows:
+                    return
+                yield rows
+                last = rows[-1][0]
         query = f"SELECT {names} FROM transfers WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"  # noqa: S608
         for start in range(0, len(ids), IDS_A_QUERY):
             with self._lock, self._sqlite_errors():
@@ -434,6 +453,11 @@ def _sqlite_errors(path: Path) -> Iterator[None]:
             raise FileError(
                 f"the disk is full: {path} was not written", hint="free some space; what is done is kept"
             ) from error
+        if "Could not decode" in str(error):
+            raise FormatError(
+                f"{path} is damaged (it holds what is no text)",
+                hint="move it away: images that are there are then recognised by their files",
+            ) from error
         if "NOTADB" in code or "CORRUPT" in code or "no such table" in str(error) or "no such column" in str(error):
             raise FormatError(
                 f"{path} is damaged ({error})",
@@ -446,11 +470,54 @@ def _part(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     import pandas as pd
 
     frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
-    kinds = {"id": "int64", "bytes": "Int64", "tries": "int64"}
-    texts = ("status", "path", "sequence_id", "size", "format", "layout", "options", "checksum", "reason")
-    kinds |= dict.fromkeys(texts, "str")
+    check_kinds(frame, texts=TEXTS, wholes=("tries",), times=TIMES, nullable=("bytes",))
+    kinds = {"id": "int64", "bytes": "Int64", "tries": "int64", **dict.fromkeys(TEXTS, "str")}
     times = {
         name: pd.to_datetime(frame[name].astype("int64"), unit="ms", utc=True).astype("datetime64[ms, UTC]")
-        for name in ("started_at", "finished_at")
+        for name in TIMES
     }
     return frame.astype(kinds).assign(**times)
+
+
+def check_kinds(
+    frame: pd.DataFrame,
+    *,
+    texts: Iterable[str],
+    wholes: Iterable[str] = (),
+    times: Iterable[str] = (),
+    nullable: Iterable[str] = (),
+) -> None:
+    """
+    Raise unless the columns of a ledger hold what was written to them: SQLite takes anything in any column.
+
+    Parameters
+    ----------
+    frame
+        Rows of the ledger.
+    texts
+        Columns of texts, or null.
+    wholes, nullable
+        Columns of whole numbers, and of those that may be null.
+    times
+        Columns of milliseconds since 1970, or null.
+
+    Raises
+    ------
+    FormatError
+        If a column holds something else.
+    """
+    import pandas as pd
+
+    kinds = {**dict.fromkeys(texts, "string"), **dict.fromkeys((*wholes, *times, *nullable), "integer")}
+    for name, fits in kinds.items():
+        values = frame[name].dropna()
+        found = pd.api.types.infer_dtype(values) if len(values) else "empty"
+        whole = len(values) == len(frame) or name not in wholes
+        if found == "floating" and (values % 1 == 0).all() and (values.abs() < 2**53).all():
+            found = "integer"  # as pandas reads whole numbers with gaps
+        late = found == "integer" and name in times and len(values) and values.abs().max() > LATEST_MS
+        if found not in {fits, "empty"} or not whole or late:
+            raise FormatError(
+                f"the ledger is damaged: its column {name} holds {found if found != fits else 'impossible'} values",
+                hint="move the ledger away: what is there is then recognised by its files",
+            )

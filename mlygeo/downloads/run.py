@@ -19,8 +19,8 @@ import numpy as np
 from mlygeo.downloads import ledger
 from mlygeo.downloads.files import FinalError, PictureSaver, RequestedForm
 from mlygeo.downloads.ledger import Ledger, Transfer, now_ms
-from mlygeo.errors import NetworkError, ServiceError, ThrottledError, TokenRejectedError
-from mlygeo.net import exchange
+from mlygeo.errors import FileError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
+from mlygeo.net import exchange, workers
 from mlygeo.net.answers import GoneError, tried
 from mlygeo.net.http import StoppedError
 from mlygeo.net.pictures import ExpiredError, WaitError
@@ -150,8 +150,9 @@ class Download:
             threading.Thread(target=self._work, name=f"mlygeo-download-{number}", daemon=True)
             for number in range(self._workers)
         ]
-        for thread in threads:
-            thread.start()
+        threads = [thread for thread in threads if workers.start(thread)]
+        if not threads:
+            raise FileError("the system gives no thread to download in", hint="end other programs, and run this again")
         try:
             for batch in self._session.images(ids, fields=self._fields):
                 self._note_missing(batch, by_id, trusted)

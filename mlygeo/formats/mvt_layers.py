@@ -51,7 +51,7 @@ _WHOLE_NUMBER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 PADDING = bytes(256)
 """Zeros after a layer: reading a few bytes too far stays inside the array, and field 0 ends every run."""
 
-LIMIT = 6_000_000
+LIMIT = 1_000_000
 """Most features, and most values, of a layer: two million images have about as many values."""
 
 KEY_LIMIT = 1 << 16
@@ -557,9 +557,10 @@ class Values:
         if length > LONGEST_TEXT:
             raise FormatError(f"a text of {length} bytes where an id should be")
         try:
-            return self._layer[start : start + length].decode()
+            text = self._layer[start : start + length].decode()
         except UnicodeDecodeError as error:
             raise FormatError("a text that is not UTF-8") from error
+        return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
 
 
 def whole_number(value: object) -> int | None:

@@ -230,7 +230,7 @@ def _field(data: Any, at: Any, end: Any) -> Any:
 
 @_compiled
 def _count(data: Any, end: Any, counts: Any) -> Any:
-    """Count the features, keys and values of a layer, by the number of their field."""
+    """Count the features, keys and values of a layer, by the number of their field; no more than the limits."""
     at: Any = 0
     while at < end:
         tag, length = np.int64(data[at]), np.int64(data[at + 1])

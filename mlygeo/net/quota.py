@@ -29,6 +29,12 @@ STATE_FILE = "tile_requests.json"
 REQUESTS_A_WRITE = 20
 """Requests between two writes of the state file; so many may go uncounted when a process is killed."""
 
+LONGEST_FILE = 1 << 20
+"""Bytes; a longer file is not ours, and is not read to its end."""
+
+MOST_COUNTED = 10_000_000
+"""No run makes so many requests in a day; a file that says so is damaged."""
+
 LOCK_PATIENCE_S = 2.0
 """Seconds to wait for another process that writes the state file."""
 
@@ -176,7 +182,7 @@ class TileQuota:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{self._path}.lock", timeout=LOCK_PATIENCE_S):
                 self._merge(_read(self._path))
-        except (OSError, Timeout) as error:
+        except (OSError, Timeout, NotImplementedError) as error:
             if not self._failed:
                 reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
                 log.warning("the count of today's tile requests cannot be kept: %s", reason)
@@ -189,9 +195,10 @@ class TileQuota:
         now, today = self._wall_clock(), self._day
         counts = state["requests"] if state["day"] == today else {}
         level = float(self._pace.burst)
-        if state["level"] is not None:
+        # A clock that was set back since then says nothing of the time that has passed.
+        if state["level"] is not None and state["at"] <= now + LOCK_PATIENCE_S:
             minutes = max(0.0, now - state["at"]) / 60
-            level = min(level, state["level"] + minutes * self._pace.rate_per_minute)
+            level = min(level, max(-level, state["level"]) + minutes * self._pace.rate_per_minute)
         level -= self._pending
         counts[self._key] = counts.get(self._key, 0) + self._pending
         if self._pending:
@@ -211,17 +218,19 @@ def _read(path: Path) -> dict[str, Any]:
     """Return the state in a file; a new one if the file is missing or unreadable."""
     fresh: dict[str, Any] = {"day": "", "requests": {}, "level": None, "at": 0.0}
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-        return {
-            "day": str(state["day"]),
-            "requests": {str(key): max(0, int(count)) for key, count in state["requests"].items()},
-            "level": float(state["level"]),
-            "at": float(state["at"]),
-        }
+        with path.open("rb") as file:
+            content = file.read(LONGEST_FILE + 1)
+        state = json.loads(content) if len(content) <= LONGEST_FILE else {}
+        level, at = float(state["level"]), float(state["at"])
+        requests = {str(key): int(count) for key, count in state["requests"].items()}
+        sound = abs(level) < MOST_COUNTED and 0 <= at < MOST_COUNTED**2
+        if not sound or not all(0 <= count < MOST_COUNTED for count in requests.values()):
+            state = {}
+        return {"day": str(state["day"]), "requests": requests, "level": level, "at": at}
     except FileNotFoundError:
         return fresh
     except OSError as error:
         raise FileError(f"{path.name}: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         log.warning("%s is damaged; the count of today's tile requests starts anew", path.name)
         return fresh

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import queue
 import threading
 import time
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
+
+log = logging.getLogger("mlygeo.service")
 
 Task = TypeVar("Task")
 
@@ -41,7 +44,8 @@ class WorkerPool(Generic[Task, Result]):
     work
         Function that runs a task, in a worker's thread.
     workers
-        Most threads; they are started as needed.
+        Most threads; they are started as needed. Where the system gives fewer, those do the work; where
+        it gives none, the caller's does.
     name
         Name of the threads.
 
@@ -129,9 +133,13 @@ class WorkerPool(Generic[Task, Result]):
     def _hand_out(self, task: Task) -> None:
         self._todo.put(task)
         if len(self._threads) < self._workers:
-            name = f"mlygeo-{self._name}-{len(self._threads)}"
-            self._threads.append(threading.Thread(target=self._run, name=name, daemon=True))
-            self._threads[-1].start()
+            thread = threading.Thread(target=self._run, name=f"mlygeo-{self._name}-{len(self._threads)}", daemon=True)
+            if not start(thread):
+                self._workers = max(1, len(self._threads))
+            else:
+                self._threads.append(thread)
+        if not self._threads:
+            self._do(self._todo.get_nowait())
 
     def _next_result(self) -> tuple[Task, Result | Exception]:
         while True:
@@ -141,10 +149,32 @@ class WorkerPool(Generic[Task, Result]):
 
     def _run(self) -> None:
         while (task := self._todo.get()) is not None and not self._over.is_set():
-            try:
-                self._done.put((task, self._work(task)))
-            except Exception as error:  # noqa: BLE001 - it is the task's result, for the caller's thread
-                self._done.put((task, error))
+            self._do(task)
+
+    def _do(self, task: Task | None) -> None:
+        if task is None:
+            return
+        try:
+            self._done.put((task, self._work(task)))
+        except Exception as error:  # noqa: BLE001 - it is the task's result, for the caller's thread
+            self._done.put((task, error))
+
+
+def start(thread: threading.Thread) -> bool:
+    """
+    Start a thread; return False where the system gives no more of them, which is logged.
+
+    Parameters
+    ----------
+    thread
+        The thread.
+    """
+    try:
+        thread.start()
+    except (RuntimeError, MemoryError) as error:  # "can't start new thread"
+        log.warning("%s; the work goes on in fewer threads", error)
+        return False
+    return True
 
 
 class RetryQueue(Generic[Item]):

@@ -26,7 +26,7 @@ import numpy as np
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
 from mlygeo.formats.identity import given_in, of_photo
 from mlygeo.places import STATE_FOLDER, several
-from mlygeo.progress import keep
+from mlygeo.progress import keeping
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -332,12 +332,11 @@ class PhotoImport:
 
         self.__dict__.pop("_last", None)  # it is read again
         sequences = summarise(images)
-        files = [
-            store.write_frame(images, self.folder / IMAGES_FILE),
-            store.write_frame(sequences, self.folder / SEQUENCES_FILE),
-        ]
-        keep("what was found of the photos is kept")
-        return files
+        with keeping("what was found of the photos is kept"):
+            return [
+                store.write_frame(images, self.folder / IMAGES_FILE),
+                store.write_frame(sequences, self.folder / SEQUENCES_FILE),
+            ]
 
     def save_beside(self, images: gpd.GeoDataFrame) -> None:
         """

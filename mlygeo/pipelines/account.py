@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from mlygeo.errors import CredentialsError, InputError
+from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, public, version
 from mlygeo.progress import may_ask
 
@@ -51,13 +52,14 @@ def authenticate(
     service: Service | None = None,
 ) -> Job[pd.DataFrame]:
     """
-    Sign in, so that images can be uploaded.
+    Sign in, with a token of a user, or with email, password and the token of an application.
 
-    With email and password, or with a token from Mapillary's site. What is not given is asked for
-    at a terminal, and only there. The token is kept in the user's configuration folder, in a file
-    that nobody else can read, or in the system's keyring; the password is not kept. Several users
-    can sign in; the last one is meant where none is named. Users of mapillary_tools are known
-    without signing in anew.
+    Images are uploaded as a user who has signed in. The token of an application is the client token of
+    mapillary.com/dashboard/developers; without one, a user's own token from Mapillary's site signs in
+    (`jwt`). What else is not given is asked for at a terminal, and only there. The token is kept in the
+    user's configuration folder, in a file that nobody else can read, or in the system's keyring; the
+    password is not kept. Several users can sign in; the last one is meant where none is named. Users of
+    mapillary_tools are known without signing in anew.
 
     Parameters
     ----------
@@ -79,7 +81,7 @@ def authenticate(
         anew without it.
     token
         Token of an application, which a sign-in with a password needs. Better in the environment
-        variable MAPILLARY_CLIENT_TOKEN, or in a file.
+        variable MAPILLARY_CLIENT_TOKEN, or in a file; that of other verbs does, too.
     token_file
         File with the token of an application. Default: as for other verbs.
 
@@ -104,6 +106,8 @@ def authenticate(
     --------
     >>> authenticate(user_name="jane", user_email="jane@example.org", user_password=getpass())
     """
+    if jwt is not None:
+        of_no_use(("user_email", "user_password", "token", "token_file"), "beside `jwt`")
     accounts = _accounts(service)
     credentials = accounts.credentials(config_file)
     if user_name is not None and user_name in credentials.users and not force_overwrite:
@@ -241,6 +245,9 @@ def edit_config(
     words = [action] if isinstance(action, str) else list(action or ["list"])
     if len(words) != 1 or words[0] not in ACTIONS:
         raise InputError(f"{' '.join(map(str, words))[:60]!r} is nothing to do", hint=f"one of {', '.join(ACTIONS)}")
+    if words[0] != "edit":
+        changes = ("user_key", "organization_key", "organization_name", "default")
+        of_no_use(changes if words[0] == "remove" else ("user_name", *changes), f"with the action `{words[0]}`")
     accounts = _accounts(None)
     credentials = accounts.credentials(config_file)
     if words[0] == "list":

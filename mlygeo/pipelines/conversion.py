@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from mlygeo.errors import InputError
-from mlygeo.pipelines.job import Job, counted, public, tally, version
+from mlygeo.pipelines.job import Job, public, tally, version
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

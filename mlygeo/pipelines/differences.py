@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlygeo.pipelines.job import counted
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     import geopandas as gpd

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from mlygeo import places
 from mlygeo.errors import FileError, InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import Job, body_of, counted, public, version
+from mlygeo.pipelines.job import Job, body_of, public, version
 from mlygeo.pipelines.options import Access, Downloading, Filters, PictureForm, TileOptions
-from mlygeo.progress import keep
+from mlygeo.progress import counted, keep
 
 if TYPE_CHECKING:
     import os

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from mlygeo import places
 from mlygeo.errors import DependencyError, FileError, FormatError, InputError
-from mlygeo.pipelines.job import Job, counted, public, public_with, version
+from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.job import Job, public, public_with, version
 from mlygeo.pipelines.options import Cutting, Geotagging
 from mlygeo.pipelines.sources import EXIFTOOL, EXIFTOOL_XML, Pattern
+from mlygeo.progress import counted
 from mlygeo.readers.cameras import VIDEO_SOURCES, GeotagSource
 
 if TYPE_CHECKING:
@@ -372,6 +374,7 @@ def _images(
         found = photos.read_photos(words, skip_subfolders=skip_subfolders, progress=progress)
         first = Path(words[0]).expanduser()
         return found, first if first.is_dir() else first.parent
+    of_no_use(("skip_subfolders",), "beside a frame of images")
     if local or "path" in found.columns:
         return frames.conform(found, frames.LOCAL_IMAGES), Path.cwd()
     return frames.conform(found, frames.IMAGES), Path.cwd()

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mlygeo.errors import FrameError, InputError
-from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, counted, joined, public_with, tally, version
+from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, joined, public_with, tally, version
 from mlygeo.pipelines.options import Access, Asking
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

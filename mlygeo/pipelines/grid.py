@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, InputError, RegionError
-from mlygeo.pipelines.job import Job, counted, version
+from mlygeo.pipelines.job import Job, version
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     import os

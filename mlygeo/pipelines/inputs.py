@@ -17,7 +17,8 @@ from mlygeo import places
 from mlygeo.errors import CredentialsError, FormatError, FrameError, RegionError
 from mlygeo.pipelines import provenance
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import counted, tally
+from mlygeo.pipelines.job import tally
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

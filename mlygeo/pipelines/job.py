@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast
 
 from mlygeo.errors import FileError, FormatError
-from mlygeo.progress import counted, running
+from mlygeo.progress import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,11 +29,6 @@ Output = Literal["frame", "frames", "folder", "picture", "track"]
 """Function that writes a verb's results under the path of -o."""
 
 PICTURES = (".html", ".png", ".svg", ".pdf")
-
-__all__ = [
-    "PICTURES", "Job", "Output", "body_of", "check_output", "counted", "joined", "one_after_another", "public",
-    "public_with", "tally", "version",
-]  # fmt: skip
 
 RECORDS_AT_ONCE = 20_000
 """Records converted to a frame at a time: as JSON objects they need ten times the memory."""

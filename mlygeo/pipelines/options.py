@@ -511,6 +511,8 @@ class MetaData:
             raise InputError(f"`orientation` is 0, 90, 180 or 270 degrees, not {self.orientation}")
         if self.gps_accuracy is not None and not 0 <= self.gps_accuracy < float("inf"):
             raise InputError(f"`gps_accuracy` must be 0 metres or more, not {self.gps_accuracy}")
+        if not self.add_file_name:
+            of_no_use(("exclude_import_path", "exclude_path", "windows_path"), "without `add_file_name`")
         if self.exclude_import_path and self.exclude_path:
             raise InputError("`exclude_import_path` and `exclude_path` both say what is cut off", hint="give one")
 
@@ -589,6 +591,8 @@ class Geotagging:
             raise InputError("`use_gps_start_time` needs a track to start from", hint="name its `geotag_source`")
         if self.geotag_source in ITSELF and self.interpolation_offset_time:
             raise InputError("`interpolation_offset_time` needs a track", hint="name its `geotag_source`")
+        if self.max_gap is not None and all(one.name in ITSELF for one in sources if one.for_photos):
+            of_no_use(("max_gap",), "without a track: name its `geotag_source`")
         if self.geotag_source in {"exif", EXIFTOOL} and self.geotag_source_path is not None:
             raise InputError(
                 f"`geotag_source_path` {self.geotag_source_path} is of no use to"
@@ -618,6 +622,7 @@ class Geotagging:
                 use_gps_start_time=(
                     source.name not in ITSELF and _first(source.use_gps_start_time, self.use_gps_start_time)
                 ),
+                max_gap=None if source.name in ITSELF else self.max_gap,
             )
             for source in sources_named(self.geotag_source)
             if source.for_photos
@@ -629,6 +634,7 @@ class Geotagging:
             geotag_source_path=None,
             interpolation_offset_time=0.0,
             use_gps_start_time=False,
+            max_gap=None,
         )
         return found or (itself,)
 
@@ -689,6 +695,8 @@ class Cutting:
             raise InputError(f"`max_images` must be 1 or more, not {self.max_images}")
         if not self.max_speed > 0:
             raise InputError(f"`max_speed` must be above 0 km/h, not {self.max_speed}")
+        if self.keep_duplicates:
+            of_no_use(("duplicate_distance", "duplicate_angle"), "with `keep_duplicates`")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -728,6 +736,11 @@ class Insertion:
     overwrite_exif_orientation_tag: bool
     desc_path: PathLike | None
 
+    def __post_init__(self) -> None:
+        """Raise for what has no effect."""
+        if self.skip_exif_insert:
+            of_no_use([name for name in INSERTED if name != "skip_exif_insert"], "with `skip_exif_insert`")
+
     @property
     def overwrite(self) -> tuple[Overwrite, ...]:
         """The tags that are written in addition to the image description."""
@@ -739,6 +752,13 @@ class Insertion:
             "orientation": self.overwrite_exif_orientation_tag,
         }
         return tuple(kind for kind, asked in kinds.items() if asked)
+
+
+INSERTED = (
+    "skip_exif_insert", "keep_original", "overwrite_all_exif_tags", "overwrite_exif_time_tag",
+    "overwrite_exif_gps_tag", "overwrite_exif_direction_tag", "overwrite_exif_orientation_tag",
+)  # fmt: skip
+"""Options on what is written into photos."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -786,6 +806,10 @@ class Sorting:
         goal = self.split_import_path
         if goal is not None and not Path(goal).expanduser().is_dir():
             raise FileError(f"{goal} is no folder", hint="make it, or leave `split_import_path` out")
+        if not (self.summarize or self.list_file_status):
+            of_no_use(("save_as_json",), "without `summarize` or `list_file_status`")
+        if not self.moves:
+            of_no_use(("split_import_path",), "without an option that moves photos, such as `move_all_images`")
 
     @property
     def moves(self) -> bool:
@@ -895,6 +919,8 @@ class VideoSampling:
         """Take values below zero as mapillary_tools does, and the start as milliseconds."""
         if self.video_sample_distance is not None and self.video_sample_distance < 0:
             object.__setattr__(self, "video_sample_distance", None)
+        if self.video_sample_distance is not None and self.video_sample_interval > 0:
+            of_no_use(("video_sample_interval",), "beside `video_sample_distance`")
         if self.video_sample_distance is not None and self.video_sample_interval <= 0:
             object.__setattr__(self, "video_sample_interval", INTERVAL_S)
         if self.video_sample_distance is None and not self.video_sample_interval > 0:

@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import InputError
-from mlygeo.pipelines.job import Job, counted, public_with
+from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.job import Job, public_with
 from mlygeo.pipelines.options import Downloading, PictureForm, SignedIn
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     import os
@@ -119,7 +121,11 @@ def download_originals(
         raise InputError(f"`number_threads` must be 1 or more, not {number_threads}")
     dates = _dates(start_date, end_date)
     wanted = None
-    if import_path not in (None, ()):
+    if import_path in (None, ()):
+        of_no_use(("by_property", "skip_subfolders"), "without `import_path`")
+    else:
+        if by_property == "key":
+            of_no_use(("organization_key",), "with `by_property='key'`")
         from mlygeo.uploads import found
 
         wanted = found.gather(import_path, skip_subfolders=skip_subfolders).images

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import FormatError, InputError
-from mlygeo.pipelines.job import Job, counted, public, version
+from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.job import Job, public, version
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     import os
@@ -125,6 +127,11 @@ def interpolate(
     if kind not in KINDS:
         raise InputError(f"`data` {data!r} cannot be interpolated", hint=f"one of {', '.join(KINDS)}")
     if file_in_path is None:
+        of_no_use(
+            ("file_format", "time_column", "delimiter", "time_utc", "time_format", "header"), "without `file_in_path`"
+        )
+        if kind != "missing_gps":
+            of_no_use(("max_time_delta",), f"with `data={kind}`")
         from mlygeo.photos.import_folder import import_folder
 
         return _in_photos(
@@ -144,6 +151,7 @@ def interpolate(
             "positions are interpolated between photos, not in a table",
             hint="write the table into the photos with process-csv first",
         )
+    of_no_use(("max_time_delta", "output", "skip_subfolders"), "beside `file_in_path`")
     if file_format != "csv":
         raise InputError(f"`file_format` {file_format!r} is not known", hint="tables are csv")
     return _in_table(
@@ -254,6 +262,10 @@ def process_csv(
     from mlygeo.pipelines import steps
     from mlygeo.readers import image_tables, photos
 
+    if timestamp_column is None:
+        of_no_use(("time_format",), "without `timestamp_column`")
+    if convert_gps_time or convert_utc_time:
+        of_no_use(("time_format",), f"with `{'convert_gps_time' if convert_gps_time else 'convert_utc_time'}`")
     place = PhotoImport(import_folder(import_path), progress=progress)
     meta = _meta_columns(meta_columns, meta_names, meta_types)
     columns = image_tables.TableColumns(

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, InputError
-from mlygeo.pipelines.job import Job, counted, public, public_with, tally
-from mlygeo.pipelines.options import Cutting, Geotagging, Insertion, MetaData, PhotoFolder, Sorting, User
+from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.job import Job, public, public_with, tally
+from mlygeo.pipelines.options import INSERTED, Cutting, Geotagging, Insertion, MetaData, PhotoFolder, Sorting, User
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -231,6 +233,14 @@ def process(
     )
 
 
+OF_PHOTOS = (
+    "add_file_name", "exclude_import_path", "exclude_path", "windows_path", "add_import_date", "orientation",
+    "gps_accuracy", "camera_uuid", "custom_meta_data", "local_time", "sub_second_interval", "offset_time",
+    "max_gap",
+)  # fmt: skip
+"""Options that no video is described by."""
+
+
 def check_file_types(file_types: str | None) -> frozenset[str]:
     """
     Return the types of files given in a call; raise unless photos or videos are among them.
@@ -326,6 +336,11 @@ def run_process(
     from mlygeo.pipelines.sorting import then_sorted
 
     with_videos = videos is not None and (videos.cameras is None or bool(videos.cameras))
+    if "image" not in types:
+        of_no_use(Cutting, "where no photo is processed")
+        of_no_use([*INSERTED, *OF_PHOTOS], "where no photo is processed")
+    if videos is not None and not with_videos:
+        of_no_use(("video_geotag_source",), "where no video is processed")
     imports = import_paths(
         import_path, skip_subfolders=folder.skip_subfolders, photos="image" in types, videos=with_videos
     )

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FrameError, InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import Job, counted, public, version
+from mlygeo.pipelines.job import Job, public, version
 from mlygeo.pipelines.options import Access, Filters, Matching, Plane, StreetPoints, TileOptions
-from mlygeo.progress import running
+from mlygeo.progress import counted, running
 
 if TYPE_CHECKING:
     import os

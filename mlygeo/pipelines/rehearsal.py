@@ -7,7 +7,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from mlygeo.errors import InputError
-from mlygeo.pipelines.job import Job, counted, public, version
+from mlygeo.pipelines.job import Job, public, version
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     import os

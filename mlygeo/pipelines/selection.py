@@ -89,8 +89,11 @@ class Selection:
             floats_of(images, "compass_angle") if bearing is not None and "compass_angle" in images.columns else None
         )
         pano = None
-        if matching.max_heading_difference is not None and "is_pano" in images.columns:
-            pano = truths_of(images, "is_pano")
+        if matching.max_heading_difference is not None:
+            for known, column in ((points, "bearing"), (images, "compass_angle")):
+                if column not in known.columns:
+                    raise FrameError(f"{known.name} has no column '{column}', which `max_heading_difference` compares")
+            pano = truths_of(images, "is_pano") if "is_pano" in images.columns else None
         matches = nearest.match(
             *points.lonlat, *images.lonlat, keys.ranks(image_ids), projection=projection, max_distance=matching.limit,
             k=matching.k, unique=matching.unique, max_heading_difference=matching.max_heading_difference,
@@ -236,11 +239,13 @@ class Selection:
         from mlygeo.store import parquet
 
         run = {"run": summary["run"]}
-        attrs = {**self.images.attrs, "attribution": self.attribution(), **run}
         if store.names_file(folder):
-            selected, placed = self.frame(summary["run"]), frames.placed(self._points_table(), *self.points.lonlat)
-            placed.attrs = self.points.attrs | run
-            return [store.write_layers({"selection": selected, "street_points": placed}, folder)]
+            points_frame = frames.placed(self._points_table(), *self.points.lonlat)
+            points_frame.attrs = self.points.attrs | run
+            return [
+                store.write_layers({"selection": self.frame(summary["run"]), "street_points": points_frame}, folder)
+            ]
+        attrs = {**self.images.attrs, "attribution": self.attribution(), **run}
         selection, points = folder / "selection.parquet", folder / "street_points.parquet"
         with store.atomic(selection) as temporary:
             parquet.write_points(self.table, *self.lonlat, temporary, attrs=attrs)

@@ -7,8 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import InputError
-from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, counted, joined, public, tally, version
+from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, joined, public, tally, version
 from mlygeo.pipelines.options import Access, Filters
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     import os

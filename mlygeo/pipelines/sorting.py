@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, InputError
-from mlygeo.pipelines.job import Job, counted, public, version
+from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.job import Job, public, version
 from mlygeo.pipelines.options import PhotoFolder, Sorting
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -126,6 +128,7 @@ def post_process(
     place = inputs.photo_import(root, folder)
     if sorting.moves:
         raise InputError("`undo` and moving photos go against each other", hint="give `undo=True` alone")
+    of_no_use(("summarize", "list_file_status", "save_as_json", "save_local_mapping"), "with `undo`")
     with place.held(dry_run=dry_run):
         return _undone(place, dry_run=dry_run)
 

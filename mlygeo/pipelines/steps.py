@@ -19,8 +19,9 @@ import numpy as np
 
 from mlygeo.errors import InputError
 from mlygeo.formats.times import NO_ZONE
-from mlygeo.pipelines.job import counted, tally, version
+from mlygeo.pipelines.job import tally, version
 from mlygeo.pipelines.options import TURNS
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import DependencyError, FrameError, InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import Job, counted, public, version
+from mlygeo.pipelines.job import Job, public, version
 from mlygeo.pipelines.options import Access, Filters, Plane, TileOptions
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     import os

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import shlex
 import sys
 import threading
 import time
@@ -14,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, FormatError, InputError, NotDescribedError
-from mlygeo.pipelines.job import Job, counted, public_with, tally, version
+from mlygeo.pipelines.job import Job, public_with, tally, version
 from mlygeo.pipelines.options import Described, SignedIn, Uploading, User
-from mlygeo.progress import keep
+from mlygeo.progress import counted, keep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -651,7 +652,7 @@ def _write_history(
 def _skipped(found: Import, more: int = 0) -> str:
     skipped = tally(dict(sorted((+found.skipped).items())))
     text = f"; skipped: {skipped}" if skipped else ""
-    if names := sorted(Path(path).name for path in found.left_out if path.lower().endswith(".zip")):
+    if names := sorted(Path(path).name for path in found.left_out if _is_archive(path)):
         text += f" ({', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''}: no archives of a sequence)"
     failed = len(found.failed) + more
     return text + (f"; {failed:,} failed" if failed else "")
@@ -659,12 +660,22 @@ def _skipped(found: Import, more: int = 0) -> str:
 
 def _videos(found: Import, copies: int, one: str, several: str) -> str:
     """Return lines about the videos that are sent as copies, and those that are left out."""
+    from mlygeo.uploads.videos import LEFT_OUT, NoPositionsError
+
     lines = [f"{copies:,} videos {several} up as copies with a CAMM track; the originals stay"] * (copies > 1)
     lines += [f"1 video {one} up as a copy with a CAMM track; the original stays"] * (copies == 1)
-    reasons = [reason for path, reason in sorted(found.left_out.items()) if not path.lower().endswith(".zip")]
+    reasons = [reason for path, reason in sorted(found.left_out.items()) if not _is_archive(path)]
     lines += [f"left out: {reason}" for reason in reasons[:NAMED]]
     lines += [f"left out: {counted(len(reasons) - NAMED, 'more video')}"] * (len(reasons) > NAMED)
+    if found.skipped[LEFT_OUT[NoPositionsError]] and (
+        videos := sorted(path for path in found.left_out if not _is_archive(path))
+    ):
+        lines += [f"to make photos of it: mlygeo video-process {shlex.quote(videos[0])}"]
     return "".join(f"\n{line}" for line in lines)
+
+
+def _is_archive(path: str) -> bool:
+    return path.lower().endswith(".zip")
 
 
 def _reason(failed: dict[str, str]) -> str:

@@ -358,8 +358,8 @@ def _path(value: Any, name: str) -> Any:
         return _NOT_SO
     try:
         text = os.fspath(value)
-    except TypeError as error:
-        raise InputError(f"`{name}` takes a path, not one that {type(value).__name__} makes") from error
+    except Exception as error:  # whatever the object raises
+        raise InputError(f"`{name}` takes a path, and {type(value).__name__} makes none: {error!s:.80}") from error
     if not isinstance(text, str):
         raise InputError(f"`{name}` takes a path of text, not of bytes", hint="use os.fsdecode")
     _check_text(text, name)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo import places
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.pipelines.job import Job, counted, public, public_with, tally, version
+from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.job import Job, public, public_with, tally, version
 from mlygeo.pipelines.options import Recorded, VideoFrames, VideoSampling, start_ms
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,9 +79,15 @@ def tracks(
     --------
     >>> tracks(["GH010042.MP4", "walk.gpx"]).groupby("track_id")["time"].agg(["min", "max"])
     """
+    from mlygeo.readers import video
+
     recorded = Recorded(source=source, max_dop=max_dop, keep_outliers=keep_outliers)
     start = _moment(start_ms(video_start_time))
-    return _read(_files(listed(paths), skip_subfolders=skip_subfolders), recorded, start=start, progress=progress)
+    files = _files(listed(paths), skip_subfolders=skip_subfolders)
+    if not any(file.suffix.lower() in video.ENDINGS for file in files):
+        of_no_use(Recorded, "without a video")
+        of_no_use(("video_start_time",), "without a video")
+    return _read(files, recorded, start=start, progress=progress)
 
 
 @public_with(VideoSampling, VideoFrames)

@@ -14,9 +14,9 @@ from mlygeo import places
 from mlygeo.errors import InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.inputs import Fetching, region_summary
-from mlygeo.pipelines.job import counted
 from mlygeo.pipelines.options import Access, TileOptions
 from mlygeo.pipelines.provenance import shown
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

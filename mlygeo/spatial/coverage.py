@@ -478,6 +478,7 @@ def _projection(vertices: Floats, srid: int | None, *, force_srid: bool) -> Proj
     if not len(vertices):
         return None if srid is None else geodesy.projection(srid)
     bounds = polylines.bounds(vertices)
+    geodesy.check_forced(srid, force=force_srid)
     return geodesy.check_srid(geodesy.utm_srid(*bounds) if srid is None else srid, bounds, force=force_srid)
 
 

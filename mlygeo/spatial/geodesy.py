@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.arrays import in_threads
-from mlygeo.errors import CrsError
+from mlygeo.errors import CrsError, InputError
 from mlygeo.spatial import areas
 from mlygeo.spatial import projection as projections
 
@@ -179,6 +179,19 @@ def projection(srid: int) -> Projection:
     'ETRS89 / UTM zone 32N'
     """
     return projections.projection(int(srid), None)
+
+
+def check_forced(srid: int | None, *, force: bool) -> None:
+    """
+    Raise if an area of use is to be passed over, and no CRS is named whose area that could be.
+
+    Raises
+    ------
+    InputError
+        If there is no `srid`.
+    """
+    if force and srid is None:
+        raise InputError("`force_srid` is of no use without `srid`", hint="leave `force_srid` out")
 
 
 def check_srid(srid: int, bounds: Bounds, *, force: bool = False) -> Projection:

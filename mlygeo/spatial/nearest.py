@@ -39,6 +39,12 @@ OWN_COLUMNS = ("point_id", "id", "distance_m", "rank", "heading_difference")
 
 BEARING_POINTS = replace(frames.POINTS, columns=frames.STREET_POINTS.only("point_id", "bearing").columns)
 
+MOST_PAIRS = 1_000_000_000
+"""More pairs than this would not fit in memory."""
+
+BYTES_A_PAIR = 16
+"""Memory of a pair while images are searched: its squared distance, and the row of the image."""
+
 BATCH = 4
 """Images searched for a point in addition to k: more than that are seldom refused."""
 
@@ -108,6 +114,7 @@ def select_nearest(
     >>> select_nearest(points, images, srid=25832, max_distance=50)[["point_id", "id", "distance_m"]]
     """
     check_options(max_distance=max_distance, k=k, max_heading_difference=max_heading_difference)
+    geodesy.check_forced(srid, force=force_srid)
     by_heading = max_heading_difference is not None
     points, point_plane = _in_degrees(points, srid)
     images, image_plane = _in_degrees(images, srid)
@@ -238,6 +245,13 @@ def match(
     key_rank, count = np.ascontiguousarray(key_rank, dtype=np.int64), len(key_rank)
     if not len(point_lon) or not len(image_lon):
         return _nothing()
+    k = min(operator.index(k), len(image_lon))
+    if len(point_lon) * k > MOST_PAIRS:
+        raise InputError(
+            f"`k={k}` of {len(point_lon):,} points are {len(point_lon) * k:,} pairs, in"
+            f" {len(point_lon) * k * BYTES_A_PAIR / 1e9:,.0f} GB of memory; {MOST_PAIRS:,} are the most",
+            hint="take fewer images for each point, or fewer points at once",
+        )
 
     near = _within_reach((point_lon, point_lat), (image_lon, image_lat), projection, limit)
     if near is not None:

@@ -37,8 +37,11 @@ TOLERANCE = 1e-9
 BATCH = 65_536
 """Points that are thinned between two looks at the display."""
 
-MOST_POINTS = 200_000_000
+MOST_POINTS = 20_000_000
 """More points than this mean a mistake in the interval, and would not fit in memory."""
+
+BYTES_A_POINT = 450
+"""Memory that a point takes while points are laid (measured on 8 million)."""
 
 BORDER_M = 0.02
 """Points this near to a border of cells are projected there and back; far more than the error of any projection."""
@@ -127,6 +130,7 @@ def street_points(
         raise InputError(f"`interval` must be a positive number of metres, not {interval}")
     if method not in {"even", "percept"}:
         raise InputError(f"`method` is 'even' or 'percept', not {method!r}")
+    geodesy.check_forced(srid, force=force_srid)
     if not len(streets):
         return _finish(
             streets, (np.empty(0), np.empty(0)), np.empty(0, "int64"), np.empty(0), _facts(interval, srid, method)
@@ -213,7 +217,8 @@ def _spread(parts: Floats, each: int) -> tuple[Whole, Whole]:
     """Number `parts + each` points on each line: the line of each point, and its number there."""
     if parts.sum() > MOST_POINTS:
         raise InputError(
-            f"`interval` gives {parts.sum():,.0f} points; more than {MOST_POINTS:,} are not laid at once",
+            f"`interval` gives {parts.sum():,.0f} points, in {parts.sum() * BYTES_A_POINT / 1e9:,.0f} GB of memory;"
+            f" more than {MOST_POINTS:,} are not laid at once",
             hint="use a longer interval, or a smaller region",
         )
     counts = np.where(parts > 0, parts + each, 0).astype("int64")

@@ -628,7 +628,8 @@ def _back(found: pd.Series, facts: dict[str, Any]) -> pd.Series:
     if kind == "real":
         return _as(pd.Series(each(float), index=found.index, dtype=object), dtype)
     if kind == "duration":
-        return _as(pd.Series(each(pd.Timedelta), index=found.index), dtype)
+        durations: pd.Series = pd.Series(each(pd.Timedelta), index=found.index, dtype=dtype)
+        return durations
     if kind == "moment":
         if dtype == "object":
             return pd.Series(each(lambda value: pd.Timestamp(value).to_pydatetime()), index=found.index, dtype=object)

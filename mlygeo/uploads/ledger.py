@@ -20,7 +20,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
-from mlygeo.downloads.ledger import _sqlite_errors, now_ms
+from mlygeo.downloads.ledger import _sqlite_errors, check_kinds, now_ms
 from mlygeo.errors import FileError, FormatError
 from mlygeo.formats.identity import Identity
 from mlygeo.places import default_folder
@@ -40,6 +40,8 @@ HANDLE_LIFETIME_MS = 24 * 3600 * 1000
 VERSION = 2
 
 Kind = Literal["image", "zip", "video"]
+
+DAMAGED_HINT = "restore it from a copy; without it, what was uploaded before would be uploaded again"
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS uploads (
@@ -204,6 +206,8 @@ class UploadLedger:
                     rows.append(row)
         best: Known | None = None
         for status, of_upload, handle, upload, sent_at, reason, *_ in rows:
+            if not isinstance(sent_at, int):
+                raise self._damaged()
             if status == "done":
                 return Known("done", handle, upload, reason)
             if of_upload == "ready":
@@ -400,7 +404,13 @@ class UploadLedger:
 
     def _rows(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         with self._lock, _sqlite_errors(self.path):
-            return self._db.execute(query, values).fetchall()
+            rows = self._db.execute(query, values).fetchall()
+        if any(bytes in map(type, row) for row in rows):
+            raise self._damaged()
+        return rows
+
+    def _damaged(self) -> FormatError:
+        return FormatError(f"{self.path} is damaged: it holds values of another kind", hint=DAMAGED_HINT)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -514,9 +524,13 @@ def as_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     import pandas as pd
 
     frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
+    when = ("sent_at", "finished_at")
+    check_kinds(
+        frame, texts=[name for name in COLUMNS if name not in {"bytes", *when}], times=when, nullable=("bytes",)
+    )
     times = {
         name: pd.to_datetime(frame[name].astype("Int64"), unit="ms", utc=True).astype("datetime64[ms, UTC]")
-        for name in ("sent_at", "finished_at")
+        for name in when
     }
     texts = dict.fromkeys((name for name in COLUMNS if name not in {"bytes", *times}), "str")
     return frame.astype({**texts, "bytes": "Int64"}).assign(**times)

@@ -9,12 +9,10 @@ the ways interleaved; what counts are the ratios. `python bench_select.py [IMAGE
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -146,16 +144,27 @@ def _on_tile_grid(lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndar
     return x * 360 - 180, np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * y))))
 
 
+MEASURED = """
+import os, subprocess, sys, time
+started = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(time.perf_counter() - started, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status))
+"""
+"""
+Starts a program from a small one: until it is loaded, a program counts as large as the one that started it, and
+this one has made the data.
+"""
+
+
 def run(command: list[str]) -> tuple[float, float]:
-    """Return wall seconds and peak memory (MB) of a process."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{command[2][:60]!r} failed with {process.returncode}")
-    return seconds, usage.ru_maxrss / 1024
+    """Return wall seconds and peak memory (MB) of a process, of that alone."""
+    measured = [sys.executable, "-S", "-c", MEASURED, *command]
+    said = subprocess.run(measured, check=True, stdout=subprocess.PIPE, text=True).stdout
+    seconds, megabytes, status = map(float, said.split())
+    if status:
+        raise SystemExit(f"{command[2][:60]!r} failed with {status:g}")
+    return seconds, megabytes
 
 
 def compare(images: int, points: int, rounds: int, *, far: bool) -> None:

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import sqlite3
@@ -183,5 +184,105 @@ def test_a_stale_lock_file_where_the_system_has_no_locks(tmp_path, monkeypatch):
         pass
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there, every file system has locks")
+def test_a_run_shows_by_a_lock_that_it_lives(tmp_path):
+    """Where the output folder has no locks; the number of a dead process may be another's by now."""
+    code = f"""
+import filelock, sys
+from pathlib import Path
+from mlygeo import locks
+real = filelock.FileLock
+class Without(filelock.FileLock):
+    def acquire(self, *args, **kwargs):
+        if Path(self.lock_file).name == "lock":
+            raise NotImplementedError
+        return super().acquire(*args, **kwargs)
+filelock.FileLock = Without
+with locks.FolderLock(Path({str(tmp_path)!r})):
+    print("in", flush=True)
+    sys.stdin.readline()
+"""
+
+    def run():
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen([sys.executable, "-c", code], text=True, **pipes)
+
+    first = run()
+    assert first.stdout.readline() == "in\n"
+    out, err = run().communicate("\n", timeout=60)
+    assert not out
+    assert "another run is at work" in err
+    first.kill()
+    first.communicate()
+    holder = json.loads((tmp_path / ".mlygeo" / "run.json").read_text())
+    (tmp_path / ".mlygeo" / "run.json").write_text(json.dumps({**holder, "pid": os.getpid()}))  # given again
+    out, err = run().communicate("\n", timeout=60)
+    assert out == "in\n", err
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, '{"pid": 1e999, "host": "x", "since": "x"}', '{"pid": NaN}', "\x00", "5", "null"]
+)
+def test_odd_notes_of_a_holder_are_no_obstacle(tmp_path, content):
+    (tmp_path / ".mlygeo").mkdir()
+    (tmp_path / ".mlygeo" / "run.json").write_text(content)
+    with FolderLock(tmp_path):
+        pass
+
+
 def test_the_statuses_have_numbers_of_their_own():
     assert len({ledger.UNKNOWN, ledger.THERE, ledger.GONE, ledger.FAILED, ledger.OTHER}) == 5
+
+
+ODD = {"bytes": b"\xff\x00", "infinite": float("inf"), "a part": 1.5, "huge": 2**63 - 1, "text": "text", "none": None}
+
+
+@pytest.mark.parametrize("column", [name for name in ledger.COLUMNS if name != "id"])
+def test_values_of_other_kinds_are_an_error_or_unknown(tmp_path, column):
+    """SQLite takes anything in any column."""
+    form = ledger.Form()
+    for number, odd in enumerate(ODD.values()):
+        folder = tmp_path / str(number)
+        with ledger.Ledger(folder) as there:
+            (folder / "5.jpg").write_bytes(b"abc")
+            transfer = {"path": "5.jpg", "bytes": 3, "tries": 1, "started_at": 1, "finished_at": 2}
+            there.record(ledger.Transfer(5, "done", form, **transfer))
+            assert there.states(np.array([5]), form).tolist() == [ledger.THERE]
+        with contextlib.closing(sqlite3.connect(folder / ".mlygeo" / "ledger.sqlite", isolation_level=None)) as db:
+            try:
+                db.execute(f"UPDATE transfers SET {column} = ?", (odd,))
+            except sqlite3.IntegrityError:
+                continue
+        with ledger.Ledger(folder) as there:
+            state = there.states(np.array([5]), form).tolist()[0]
+            is_text = column in ledger.TEXTS and not isinstance(odd, bytes)  # SQLite writes numbers as such there
+            assert state != ledger.THERE or odd is None or is_text or isinstance(odd, str | int), odd
+            there.failed_ids(), there.owner("5.jpg"), there.mean_bytes(form)
+            with contextlib.suppress(FormatError):
+                ledger.as_frame(there.rows())
+        with contextlib.suppress(FormatError):
+            frame = ledger.transfers(folder)
+            assert not any(isinstance(value, bytes | float) and value == odd for value in frame[column])
+
+
+def test_what_is_no_ledger_is_named(tmp_path):
+    path = tmp_path / ".mlygeo" / "ledger.sqlite"
+    path.parent.mkdir()
+    path.write_bytes(b"not SQLite" * 1000)
+    for opened in (ledger.Ledger, ledger.transfers):
+        with pytest.raises(FormatError, match="is damaged"):
+            opened(tmp_path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(FileError, match=r"ledger\.sqlite"):
+        ledger.Ledger(tmp_path)
+
+
+def test_rows_do_not_hold_the_ledger(tmp_path):
+    with ledger.Ledger(tmp_path) as there:
+        there.record(*[ledger.Transfer(number, "failed", ledger.Form()) for number in range(1, 6001)])
+        rows = there.rows()
+        assert len(next(rows)) == 5000
+        assert there.failed_ids().size == 6000
+        assert [row[0] for row in next(rows)] == list(range(5001, 6001))
+        assert list(rows) == []

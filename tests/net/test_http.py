@@ -31,7 +31,7 @@ from mlygeo.errors import (
 from mlygeo.net import answers
 from mlygeo.net.answers import Broken, NotFoundError, TooMuchDataError
 from mlygeo.net.http import Client, Retry, StoppedError, redact
-from mlygeo.net.quota import Pace, TileQuota
+from mlygeo.net.quota import STATE_FILE, Pace, TileQuota
 from mlygeo.providers.mapillary import answers as mapillary
 from mlygeo.providers.mapillary.service import Endpoints, Service
 
@@ -593,6 +593,38 @@ class TestQuota:
         quota.take()
         quota.close()
         assert self.quota(tmp_path).used == 1
+
+    @pytest.mark.parametrize("odd", ["1e999", "-1e999", "NaN", "1e300", "-5", '"x"', "null", "[]", "9" * 5000, "true"])
+    @pytest.mark.parametrize("place", ["count", "level", "at", "day"])
+    def test_impossible_numbers_are_no_state(self, tmp_path, odd, place):
+        """They neither end a run nor hold it up: what waits longest here is the pace itself."""
+        now = 1.7e9
+        values = {"count": "7", "level": "90", "at": str(now), "day": '"2023-11-14"', place: odd}
+        key = self.quota(tmp_path)._key
+        (tmp_path / STATE_FILE).write_text(
+            '{"day": %(day)s, "requests": {"KEY": %(count)s}, "level": %(level)s, "at": %(at)s}'.replace("KEY", key)
+            % values
+        )
+        quota = TileQuota(TOKEN, pace=Pace(60, 100), limit=500, folder=tmp_path, wall_clock=lambda: now)
+        assert quota.used in {0, 1, 7}
+        assert quota.take() <= 102
+        quota.close()
+        assert json.loads((tmp_path / STATE_FILE).read_text())["requests"][key] in {1, 2, 8}
+
+    def test_a_clock_that_was_set_back_holds_nobody_up(self, tmp_path):
+        ahead = TileQuota(TOKEN, pace=Pace(60, 100), limit=500, folder=tmp_path, wall_clock=lambda: 4e9)
+        for _ in range(90):
+            ahead.take()
+        ahead.close()
+        pace = Pace(60, 100)
+        TileQuota(TOKEN, pace=pace, limit=500, folder=tmp_path, wall_clock=lambda: 1.7e9)
+        assert pace.seconds_for(100) == pytest.approx(0, abs=1)
+
+    def test_a_file_of_gigabytes_is_not_read(self, tmp_path, caplog):
+        with (tmp_path / STATE_FILE).open("wb") as file:
+            file.truncate(5 << 30)
+        assert self.quota(tmp_path).used == 0
+        assert "damaged" in caplog.text
 
     def test_a_folder_that_cannot_be_written_does_not_stop_a_run(self, tmp_path, caplog):
         (tmp_path / "file").write_text("")

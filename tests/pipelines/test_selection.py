@@ -314,3 +314,113 @@ def test_only_known_sources_are_credited(tmp_path, images):
         covered = mlygeo.coverage(CONFIG, streets=EDGES, images=some, srid=25832)
         assert covered.attrs["attribution"] == [*names, frames.OPENSTREETMAP]
         assert covered.attrs["summary"]["attribution"] == [*names, frames.OPENSTREETMAP]
+
+
+def test_several_files_are_all_read(capsys, tmp_path, images):
+    points = mlygeo.streets(CONFIG, streets=EDGES, interval=40, srid=25832)
+    half, ends = len(images) // 2, len(points) // 3
+    files = {
+        "a.parquet": images[:half],
+        "b.gpkg": images[half:],
+        "p.parquet": points[:ends],
+        "q.parquet": points[ends:],
+    }
+    for name, frame in files.items():
+        mlygeo.write_frame(frame, tmp_path / name)
+    a, b, p, q = (tmp_path / name for name in files)
+    whole = mlygeo.select(points=points, images=images, srid=25832)
+    words = ["--images", a, "--images", b, "--points", p, "--points", q, "--srid", 25832, "-o", tmp_path / "out"]
+    status, _, err = run(capsys, "select", *words)
+    assert status == 0, err
+    for found in (
+        mlygeo.read_frame(tmp_path / "out" / "selection.parquet"),
+        mlygeo.select(points=[p, q], images=[a, b], srid=25832),
+        mlygeo.select(points=[p, points[ends:]], images=(images[:half], b), srid=25832),
+    ):
+        assert found["id"].tolist() == whole["id"].tolist()
+        assert found["point_id"].tolist() == whole["point_id"].tolist()
+    one = mlygeo.select(points=points, images=[a], srid=25832)
+    assert one["id"].tolist() != whole["id"].tolist(), "half of the images are another answer"
+    assert mlygeo.coverage(streets=EDGES, images=[a, b], srid=25832).attrs["summary"]["images_considered"] == len(
+        images
+    )
+
+
+# Odd frames of images and points: the answer is right, or an error says what is wrong; what is left out is counted.
+
+
+def odd(images, **columns):
+    return images.iloc[:40].reset_index(drop=True).assign(**columns)
+
+
+def test_rows_without_a_place_are_counted(images, tmp_path):
+    points = mlygeo.streets(CONFIG, streets=EDGES, interval=40, srid=25832)
+    missing, empty = images.geometry.copy(), images.geometry.copy()
+    missing[::2] = None
+    empty[::2] = shapely.Point()
+    whole = mlygeo.select(points=points, images=images.iloc[1::2], srid=25832)
+    for number, geometry in enumerate((missing, empty)):
+        gone = images.set_geometry(geometry)
+        path = tmp_path / f"{number}.parquet"
+        gone.to_parquet(path)
+        for some in (gone, path):
+            found = mlygeo.select(points=points, images=some, srid=25832)
+            assert found["id"].tolist() == whole["id"].tolist()
+            left = found.attrs["summary"]["left_out"]
+            assert left == {"images without a position": (len(images) + 1) // 2}
+    lost = points.set_geometry(points.geometry.where(points.index > 4))
+    found = mlygeo.select(points=lost, images=images, srid=25832)
+    assert found.attrs["summary"]["left_out"] == {"points without a position": 5}
+    assert found["point_id"].min() >= 5
+    found = mlygeo.select((9.16, 48.76, 9.18, 48.78), points=lost, images=images, srid=25832)
+    assert found.attrs["summary"]["left_out"]["points without a position"] == 5
+
+
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        (lambda n: [1.5] * n, "id"),
+        (lambda n: ["x"] * n, "id"),
+        (lambda n: [None, *range(1, n)], "id"),
+        (lambda n: [f"00{i}" for i in range(1, n + 1)], "id"),
+        (lambda n: [True] * n, "id"),
+    ],
+)
+def test_ids_that_are_none_are_an_error(images, ids, words):
+    with pytest.raises(FrameError, match=words):
+        mlygeo.select(CONFIG, streets=EDGES, images=odd(images, id=ids(40)), srid=25832)
+
+
+@pytest.mark.parametrize("kind", ["str", "float64", "uint64", "Int64", "int32"])
+def test_ids_of_any_dtype_are_the_same_ids(images, kind):
+    plain = odd(images, id=np.arange(1, 41))
+    cast = plain.assign(id=plain["id"].astype(kind))
+    expected = mlygeo.select(CONFIG, streets=EDGES, images=plain, srid=25832)
+    found = mlygeo.select(CONFIG, streets=EDGES, images=cast, srid=25832)
+    assert found["id"].tolist() == expected["id"].tolist()
+
+
+@pytest.mark.parametrize(
+    "point_id", [lambda n: [7] * n, lambda n: ["a"] * n, lambda n: [None] * n, lambda n: [0.5] * n]
+)
+def test_points_whose_ids_are_none_are_an_error(images, point_id):
+    points = mlygeo.streets(CONFIG, streets=EDGES, interval=90, srid=25832)
+    with pytest.raises(FrameError, match="point_id"):
+        mlygeo.select(points=points.assign(point_id=point_id(len(points))), images=images, srid=25832)
+
+
+def test_limits_at_their_ends(images):
+    points = mlygeo.streets(CONFIG, streets=EDGES, interval=90, srid=25832)
+    exact = points.assign(point_id=range(len(points))).set_geometry(
+        images.geometry.iloc[: len(points)].set_axis(points.index)
+    )
+    at_zero = mlygeo.select(points=exact, images=images, srid=25832, max_distance=0)
+    assert (at_zero["distance_m"] == 0).all()
+    assert len(at_zero) == len(points)
+    every = mlygeo.select(points=points, images=images.iloc[:5], srid=25832, max_distance=float("inf"), k=99)
+    assert len(every) == 5 * len(points)
+    for wrong in ({"max_distance": -1}, {"max_distance": float("nan")}, {"k": 0}, {"interval": 0}, {"interval": 1e-9}):
+        with pytest.raises(InputError, match=f"`{next(iter(wrong))}`"):
+            mlygeo.select(CONFIG, streets=EDGES, images=images, srid=25832, **wrong)
+    few = mlygeo.streets(CONFIG, streets=EDGES, interval=1e9, srid=25832)
+    assert 0 < len(few) < len(points)

@@ -613,3 +613,16 @@ def test_feet_are_metres():
     found = nearest.select_nearest(points, images, srid=2263, max_distance=None)
     np.testing.assert_allclose(found["distance_m"], np.hypot(5, 5) * 1200 / 3937, rtol=1e-15)
     assert found["id"].tolist() == lowest_of_four(points, images, np.inf)
+
+
+@pytest.mark.parametrize("unique", [False, True])
+def test_more_images_wanted_than_there_are(unique):
+    points, images = grid_in_utm(4)
+    found = nearest.select_nearest(points, images, srid=UTM48, max_distance=None, k=10**15, unique=unique)
+    assert len(found) == (len(images) if unique else len(images) * len(points))
+
+
+def test_pairs_that_fit_in_no_memory_are_refused():
+    lon = np.full(100_000, 9.0)
+    with pytest.raises(InputError, match=r"`k=100000` of 100,000 points are 10,000,000,000 pairs, in 160 GB"):
+        nearest.match(lon, lon, lon, lon, np.arange(len(lon)), projection=RD, k=10**6)

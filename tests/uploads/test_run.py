@@ -497,6 +497,15 @@ class TestVerbs:
         monkeypatch.setenv("MAPILLARY_ACCESS_TOKEN", USER_TOKEN)
         monkeypatch.setenv("MLYGEO_NO_PROGRESS", "1")
 
+    def test_a_video_to_sample_first_comes_with_its_command(self, capsys, tmp_path):
+        from helpers.video_files import pictures
+
+        (tmp_path / "my rides").mkdir()
+        pictures(tmp_path / "my rides" / "ride.mp4", seconds=2.0, created=None)
+        _, _, err = run(capsys, "upload", tmp_path / "my rides")
+        command = f"to make photos of it: mlygeo video-process '{tmp_path / 'my rides' / 'ride.mp4'}'"
+        assert command in err
+
     def test_words_of_today_and_of_2019(self, capsys, server, photos, tmp_path):
         status, out, err = run(capsys, "upload", "--import_path", photos, "--advanced", "--number_threads", 2,
                                "--max_attempts=3", "--skip_subfolders", "-o", tmp_path / "history.parquet")  # fmt: skip

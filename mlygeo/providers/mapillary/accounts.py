@@ -309,8 +309,7 @@ class Credentials:
             lock.give_up()
 
     def _write(self, users: dict[str, User], default: str | None) -> None:
-        path = self._real_path()
-        _write(path, self._kept, users, default)
+        _write(self.path, self._kept, users, default)
         self._kept = _read(self.path)
 
     def _real_path(self) -> Path:
@@ -546,13 +545,18 @@ def _read(path: Path) -> Kept:
         If it cannot be read or is damaged. The text never shows what stands in it.
     """
     try:
+        if path.exists() and not path.is_file() and not path.is_char_device():
+            raise CredentialsError(f"the credentials file {path} is no file", hint=f"set {FILE_VARIABLE} to a file")
         with path.open("rb") as file:
-            text = file.read(LONGEST_FILE + 1).decode("utf-8-sig")
+            content = file.read(LONGEST_FILE + 1)
+        text = content.decode("utf-8-sig")
     except FileNotFoundError:
         return Kept()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise CredentialsError(f"the credentials file {path} cannot be read: {reason}") from None
+    if len(content) > LONGEST_FILE:
+        raise CredentialsError(f"the credentials file {path} is longer than any", hint="move it away, and sign in anew")
     try:
         return _of_ours(text, path) if _is_ours(path, text) else _of_mapillary_tools(text, path)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, configparser.Error):
@@ -569,7 +573,7 @@ def _write(path: Path, before: Kept, users: Mapping[str, User], default: str | N
     Parameters
     ----------
     path
-        The file; its folder is made where it is missing, and closed to others then.
+        The file; a link stays one, and its own name counts for the form of a new file.
     before
         What stands in it now. Of mapillary_tools' form, what is none of ours stays.
     users, default
@@ -582,7 +586,7 @@ def _write(path: Path, before: Kept, users: Mapping[str, User], default: str | N
     """
     form = _as_ours if _is_ours(path, before.text) else _as_mapillary_tools
     content = form(before, users, default).encode()
-    with atomic(path) as temporary, open(temporary, "xb", opener=_for_us_alone) as file:
+    with atomic(Path(os.path.realpath(path))) as temporary, open(temporary, "xb", opener=_for_us_alone) as file:
         file.write(content)
 
 
@@ -602,11 +606,13 @@ def _for_us_alone(path: str, flags: int) -> int:
 
 
 def _is_ours(path: Path, text: str | None) -> bool:
-    return path.suffix.lower() == ".json" or (text is not None and text.lstrip().startswith("{"))
+    """Return whether a file has our form: by what stands in it, and by its name where nothing does."""
+    start = (text or "").lstrip()[:1]
+    return start == "{" if start else path.suffix.lower() == ".json"
 
 
 def _of_ours(text: str, path: Path) -> Kept:
-    content = json.loads(text)
+    content = json.loads(text) if text.strip() else {"users": {}}
     users = {}
     for name, value in content["users"].items():
         texts: dict[str, Any] = {key: str(value[key]) for key in _TEXTS if value.get(key) is not None}

@@ -49,8 +49,11 @@ log = logging.getLogger("mlygeo.providers.mapillary.layers")
 LAYER = b"image"
 """The layer that holds the images of a zoom-14 tile."""
 
-LARGEST_TILE = 128 << 20
-"""Most bytes of a decompressed tile: two million images. Larger ones are decompression bombs, not tiles."""
+LARGEST_TILE = 64 << 20
+"""Most bytes of a decompressed tile: a million images. Larger ones are decompression bombs, not tiles."""
+
+MOST_VALUES = 3_000_000
+"""Commas, colons and opening brackets of a tile in GeoJSON; an image has some twenty."""
 
 _LAYERS = 3
 
@@ -399,7 +402,7 @@ def _no_images() -> Images:
     )
 
 
-def read_geojson_tile(data: bytes) -> pa.Table:
+def read_geojson_tile(data: bytes, name: str = "the tile") -> pa.Table:
     """
     Read a tile that was stored as GeoJSON, as percept-vsvi-filter's cache has them.
 
@@ -408,6 +411,8 @@ def read_geojson_tile(data: bytes) -> pa.Table:
     data
         A GeoJSON FeatureCollection in longitude and latitude, with the properties of the
         layer `image`.
+    name
+        What messages and the log call it.
 
     Returns
     -------
@@ -425,15 +430,17 @@ def read_geojson_tile(data: bytes) -> pa.Table:
     >>> read_geojson_tile(Path("mly1_public_8609_5642_14").read_bytes())
     """
     hint = "remove the file and fetch the tile again"
+    if len(data) > LARGEST_TILE or sum(map(data.count, (b",", b":", b"[", b"{"))) > MOST_VALUES:
+        raise FormatError("the tile has more images than any", hint=hint)
     try:
         collection = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"the tile is no JSON: {str(error)[:200]}", hint=hint) from error
+        raise FormatError(f"{name} is no JSON: {str(error)[:200]}", hint=hint) from error
     try:
         part = _decode_features(collection)
     except FormatError as error:
-        raise FormatError(f"the tile's GeoJSON cannot be used: {error}", hint=hint) from error
-    return _images_table([part], "the tile")
+        raise FormatError(f"the GeoJSON of {name} cannot be used: {error}", hint=hint) from error
+    return _images_table([part], name)
 
 
 _REALS = frozenset({"compass_angle", "quality_score"})
@@ -659,12 +666,13 @@ def read_table(path: Path) -> pa.Table:
     if match is None:
         raise FormatError(f"{path.name} is no file of a tile cache", hint="its name should be mly1_public_X_Y_14.mvt")
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(LARGEST_TILE + 1)
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
     try:
         if data[:1] in (b"{", b"[") or (data[:1].isspace() and data.lstrip()[:1] == b"{"):
-            return read_geojson_tile(data)
+            return read_geojson_tile(data, path.name)
         return decode(data, int(match["x"]), int(match["y"]), int(match["zoom"]))
     except FormatError as error:
         raise FormatError(

@@ -37,8 +37,11 @@ log = logging.getLogger("mlygeo.service")
 ZOOM = 14
 """The one zoom at which tiles hold images."""
 
-MOST_TILES = 2_000_000
-"""Tiles of one run: forty days at the service's daily limit. More is a slip, or a bulk extract."""
+MOST_TILES = 750_000
+"""Tiles of one run: fifteen days at the service's daily limit, and half a gigabyte of memory. More is a slip."""
+
+LONGEST_LIST = 64 << 20
+"""Bytes of a list of tiles: more than the most tiles of one run have."""
 
 EDGE = 85.0511287798066
 """Latitude where the map projection of vector tiles ends, degrees: atan(sinh(π))."""
@@ -83,7 +86,7 @@ def region_tiles(region: Region) -> list[Tile]:
     Raises
     ------
     RegionError
-        If the whole region lies beyond 85.0511°, or has more tiles than two million.
+        If the whole region lies beyond 85.0511°, or has more tiles than 750,000.
     """
     import shapely
 
@@ -97,20 +100,33 @@ def region_tiles(region: Region) -> list[Tile]:
     if south < -EDGE or north > EDGE:
         log.warning("%s reaches beyond %.4f° of latitude, where the service has no tiles", region.name, EDGE)
     shapely.prepare(geometry)
-    # From the whole world down, four parts of each tile at a time, keeping those that meet the region.
-    tiles = np.zeros((1, 2), dtype=np.int64)
+    # From the whole world down, four parts of each tile at a time. Tiles that lie inside have all their parts, and
+    # need no more looking at; those at the border are parted, and seen on a coarse zoom, a slip costs no time.
+    border = np.zeros((1, 2), dtype=np.int64)
+    inside: list[tuple[int, Whole]] = []
     for zoom in range(1, ZOOM + 1):
-        tiles = (2 * tiles[:, None, :] + np.array([[0, 0], [0, 1], [1, 0], [1, 1]])).reshape(-1, 2)
-        boxes = tile_boxes(tiles, zoom, shrink=HAIR)
-        meets = shapely.intersects(geometry, boxes)
-        tiles, boxes = tiles[meets], boxes[meets]
-        # Those that lie inside have all their parts; seen on a coarse zoom, a slip costs no time.
-        least = max(len(tiles), int(shapely.covers(geometry, boxes).sum()) * 4 ** (ZOOM - zoom))
+        border = (2 * border[:, None, :] + np.array([[0, 0], [0, 1], [1, 0], [1, 1]])).reshape(-1, 2)
+        outlines = tile_boxes(border, zoom, shrink=HAIR)
+        meets = shapely.intersects(geometry, outlines)
+        border, outlines = border[meets], outlines[meets]
+        whole = shapely.covers(geometry, outlines)
+        inside.append((ZOOM - zoom, border[whole]))
+        border = border[~whole]
+        least = len(border) + sum(len(tiles) * 4**parted for parted, tiles in inside)
         if least > MOST_TILES:
             raise RegionError(f"{region.name} has at least {counted(least, 'tile')}", hint="take it in smaller parts")
+    tiles = np.concatenate([border, *(_parts(tiles, parted) for parted, tiles in inside if len(tiles))])
     if not len(tiles):
         raise RegionError(f"{region.name} is too small to lie in a tile")
-    return sorted(Tile._make((int(x), int(y), ZOOM)) for x, y in tiles)
+    tiles = tiles[np.lexsort((tiles[:, 1], tiles[:, 0]))]
+    return [Tile._make((x, y, ZOOM)) for x, y in tiles.tolist()]
+
+
+def _parts(tiles: Whole, parted: int) -> Whole:
+    """Return all parts that tiles have, so many zooms further."""
+    side = np.arange(2**parted)
+    within = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    return (tiles[:, None, :] * 2**parted + within).reshape(-1, 2)
 
 
 def tile_boxes(tiles: Whole, zoom: int, *, shrink: float = 0.0) -> Objects:
@@ -168,11 +184,15 @@ def read_tile_list(path: str | os.PathLike[str]) -> set[str]:
     """
     path = Path(path).expanduser()
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        with path.open("rb") as file:
+            content = file.read(LONGEST_LIST + 1)
+        lines = content.decode("utf-8-sig").splitlines() if len(content) <= LONGEST_LIST else []
     except OSError as error:
         raise FileError(f"tile list {path}: {error.strerror}") from error
     except UnicodeDecodeError:
         raise InputError(f"tile list {path} is not text in UTF-8") from None
+    if len(content) > LONGEST_LIST:
+        raise InputError(f"tile list {path} is longer than {LONGEST_LIST >> 20} MB", hint="take it in smaller parts")
     names = set()
     for number, line in enumerate(lines, 1):
         if not (text := line.strip()) or text.startswith("#"):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlygeo import frames
 from mlygeo.errors import FormatError, FrameError
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
 UNREADABLE = (pa.ArrowException, ValueError, TypeError, KeyError, AttributeError, OverflowError, NotImplementedError,
               RecursionError)  # fmt: skip
 """What Arrow and pandas raise where a column cannot be converted."""
+
+
+FIRST_SECOND, END_SECOND = -62_135_596_800, 253_402_300_800
+"""The years 1 to 9999, in seconds since 1970."""
+
+DAY = 86_400
+"""What a zone may take a time beyond them, in seconds."""
 
 
 def to_arrow(values: pd.Series, name: str) -> tuple[pa.ChunkedArray, dict[str, Any]]:
@@ -51,6 +59,7 @@ def to_arrow(values: pd.Series, name: str) -> tuple[pa.ChunkedArray, dict[str, A
         if isinstance(values.dtype, pd.CategoricalDtype):
             # Parquet keeps neither unused categories nor those that are not text.
             note["metadata"] = {**(note["metadata"] or {}), "categories": _plain_list(values.dtype.categories)}
+        _check_years(table.column(0))
     except UNREADABLE as error:
         raise unwritable(name, " ".join(str(error).split())[:120]) from error
     return table.column(0), note
@@ -102,6 +111,7 @@ def to_pandas(values: pa.ChunkedArray, note: dict[str, Any], name: str, where: s
         If it cannot be converted, such as a time in a zone that does not exist.
     """
     try:
+        _check_years(values)
         return _restored(_plain_layout(values), note)
     except UNREADABLE as error:
         reason = " ".join(str(error).split())[:120]
@@ -152,6 +162,17 @@ def is_json(value: Any) -> bool:
     except (TypeError, ValueError, RecursionError):
         return False
     return True
+
+
+def _check_years(values: pa.ChunkedArray) -> None:
+    """Raise ValueError where a time is not in the years 1 to 9999, for pandas cannot so much as print it."""
+    if not pa.types.is_timestamp(values.type) or values.null_count == len(values):
+        return
+    ends = pc.min_max(values.cast(pa.int64())).as_py()
+    scale = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[values.type.unit]
+    margin = 0 if values.type.tz is None else DAY
+    if ends["min"] < (FIRST_SECOND + margin) * scale or ends["max"] >= (END_SECOND - margin) * scale:
+        raise ValueError("a time is not in the years 1 to 9999")
 
 
 def _plain_list(categories: pd.Index) -> list[Any] | None:

@@ -86,7 +86,7 @@ class GeoFile:
         """Return the number of rows."""
         return int(self.file.metadata.num_rows)
 
-    @property
+    @cached_property
     def groups(self) -> list[int]:
         """Numbers of rows of the row groups."""
         return [self.file.metadata.row_group(group).num_rows for group in range(self.file.num_row_groups)]
@@ -128,6 +128,9 @@ class GeoFile:
         whole = reading(
             self.path, lambda: file.read_row_groups(list(groups), columns=list(columns), use_threads=use_threads)
         )
+        rows = self.groups
+        if columns and len(whole) != sum(rows[group] for group in groups):
+            raise FormatError(f"{self.path.name} is a damaged Parquet file: its columns have different lengths")
         # Arrow takes a name with a dot for one in a struct, too.
         table = whole.select(list(columns))
         for name in columns:

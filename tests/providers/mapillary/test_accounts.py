@@ -171,6 +171,39 @@ class TestModes:
             os.umask(before)
         assert seen == [0o600]
 
+    @pytest.mark.parametrize("name", ["c.json", "config", "c.ini"])
+    @pytest.mark.parametrize("real", ["c.json", "store", "c.json.age"])
+    @pytest.mark.parametrize("before", [None, b"", b"\n"])
+    def test_behind_a_link_with_another_ending(self, tmp_path, name, real, before):
+        """As those have it who keep their files elsewhere."""
+        (tmp_path / "kept").mkdir()
+        (tmp_path / name).symlink_to(tmp_path / "kept" / real)
+        if before is not None:
+            (tmp_path / "kept" / real).write_bytes(before)
+        for person in ("jane", "jim"):
+            Credentials(tmp_path / name).keep(User(person, f"token-of-{person}"))
+        for path in (tmp_path / name, tmp_path / "kept" / real):
+            assert Credentials(path).find("jane").read_token() == "token-of-jane"
+            assert set(Credentials(path).users) == {"jane", "jim"}
+        assert (tmp_path / name).is_symlink()
+        assert mode(tmp_path / "kept" / real) == 0o600
+        assert (tmp_path / "kept" / real).read_text().startswith("{" if name == "c.json" else "[")
+
+    def test_files_of_any_size_and_kind(self, tmp_path):
+        with (tmp_path / "large").open("wb") as file:
+            file.write(b"[jane]\nuser_upload_token = token-of-jane\n")
+            file.truncate(5 << 30)
+        with pytest.raises(CredentialsError, match="longer than any"):
+            Credentials(tmp_path / "large")
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(CredentialsError, match="no file"):
+            Credentials(tmp_path / "pipe")
+        with pytest.raises(CredentialsError, match="no file"):
+            Credentials(tmp_path)
+        with pytest.raises(CredentialsError):
+            Credentials("/dev/zero")
+        assert Credentials("/dev/null").users == {}
+
     def test_a_link_stays_one(self, tmp_path):
         (tmp_path / "real").mkdir()
         (tmp_path / "c.json").symlink_to(tmp_path / "real" / "c.json")

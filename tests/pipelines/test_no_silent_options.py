@@ -1,0 +1,182 @@
+"""What has no effect in a call is refused: an option that would be passed over is named, before anything is done."""
+
+import inspect
+import shutil
+
+import pytest
+from conftest import STUTTGART
+from helpers.tokens import TOKEN
+
+import mlygeo
+from mlygeo.errors import InputError, MlygeoError
+from mlygeo.pipelines.job import body_of
+from mlygeo.standin import serve
+
+CONFIG, EDGES = STUTTGART / "stuttgart_config.json", STUTTGART / "stuttgart_osm_edges.gpkg"
+CACHE = STUTTGART / "stuttgart_tile_cache"
+
+INVISIBLE = {
+    "progress": "shows, and changes nothing",
+    "workers": "how fast",
+    "token": "who asks",
+    "token_file": "who asks",
+    "service": "whom",
+    "num_retries": "how often what fails is tried",
+    "max_age": "the cache is new",
+    "overwrite": "the same again",
+    "tile_cache": "the same tiles in another place",
+    "geojson": "how tiles lie in the cache",
+    "required_disk_space": "there is room",
+}
+"""Options whose effect does not show in the result of a call that succeeds, and why; they are refused all the same."""
+
+
+@pytest.fixture(scope="module")
+def given(images, tmp_path_factory):
+    """Images, points with bearings, and a list of tiles."""
+    folder = tmp_path_factory.mktemp("given")
+    points = mlygeo.streets(CONFIG, streets=EDGES, interval=80, srid=25832)
+    some = images.iloc[::5].reset_index(drop=True)
+    mlygeo.write_frame(some, folder / "images.parquet")
+    mlygeo.write_frame(points, folder / "points.parquet")
+    names = sorted(path.name for path in CACHE.iterdir() if "_14" in path.name)
+    (folder / "tiles.txt").write_text(f"{names[0]}\n")
+    (folder / "ids.txt").write_text("".join(f"{number}\n" for number in some["id"].iloc[:4]))
+    shutil.copytree(CACHE, folder / "cache")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def service(images):
+    from mlygeo.providers.mapillary.service import Service
+
+    with serve(images, token=TOKEN) as server:
+        yield Service(endpoints=server.endpoints, token=TOKEN)
+
+
+def others(images, given, service):
+    """For each option of the verbs of regions another value than its default."""
+    return {
+        "interval": 37.0, "method": "percept", "retain_all": True, "srid": 25833, "force_srid": True,
+        "max_distance": 3.0, "k": 3, "unique": True, "max_heading_difference": 20.0, "pano": True, "since": "2024-07",
+        "until": "2024-01", "creator": int(images["creator_id"].iloc[0]), "organization": 5, "min_quality": 0.5,
+        "tile_list_file": given / "tiles.txt", "tile_cache": given / "cache", "computed": True, "overwrite": True,
+        "max_age": 1e6, "workers": 2, "token": "x", "token_file": given / "ids.txt", "service": service,
+        "distance": 5.0, "by": ["year"], "min_gap": 100.0, "tiles_only": True, "geojson": True,
+    }  # fmt: skip
+
+
+MODES = {
+    "select by region": ("select", {"region": CONFIG, "streets": EDGES}),
+    "select with images": ("select", {"region": CONFIG, "streets": EDGES, "images": "images.parquet"}),
+    "select with points": ("select", {"region": CONFIG, "points": "points.parquet", "tile_cache": "cache"}),
+    "select with both": ("select", {"points": "points.parquet", "images": "images.parquet"}),
+    "streets": ("streets", {"streets": EDGES}),
+    "coverage by region": ("coverage", {"region": CONFIG, "streets": EDGES, "tile_cache": "cache"}),
+    "coverage with images": ("coverage", {"streets": EDGES, "images": "images.parquet"}),
+    "tiles": ("tiles", {"region": CONFIG, "tile_cache": "cache"}),
+    "tiles only": ("tiles", {"region": CONFIG, "tile_cache": "cache", "tiles_only": True}),
+}
+
+
+def outcome(verb, arguments):
+    """The result of a call, to be compared with that of another."""
+    result = getattr(mlygeo, verb)(**arguments)
+    facts = [str(result.attrs["summary"].get(name)) for name in ("srid", "by", "gaps")]
+    return result.drop(columns="geometry").to_csv(), result.geometry.to_wkt().tolist(), facts
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_each_option_has_an_effect_or_is_refused(images, given, service, mode):
+    verb, arguments = MODES[mode]
+    arguments = {name: given / value if isinstance(value, str) else value for name, value in arguments.items()}
+    before = outcome(verb, arguments)
+    values, silent = others(images, given, service), []
+    for name in inspect.signature(getattr(mlygeo, verb)).parameters:
+        if name in arguments or name in {"region", "streets", "points", "images", "progress", "dry_run"}:
+            continue
+        call = arguments | {name: values[name]}
+        if name == "computed":
+            call.pop("tile_cache", None)  # the one at hand has original positions
+        try:
+            after = outcome(verb, call)
+        except MlygeoError:
+            continue
+        if after == before and name not in INVISIBLE:
+            silent.append(name)
+    assert not silent, f"{mode}: of no effect, and accepted"
+
+
+REFUSED = [
+    ("select", {"points": "points.parquet", "interval": 9}, "`interval` is of no use beside `points`"),
+    ("select", {"points": "points.parquet", "method": "percept", "retain_all": True}, "`method` and `retain_all`"),
+    ("select", {"images": "images.parquet", "computed": True}, "`computed` is of no use beside `images`"),
+    ("select", {"images": "images.parquet", "tile_cache": "c", "overwrite": True}, "`tile_cache` and `overwrite`"),
+    ("select", {"images": "images.parquet", "token": "x"}, "`token` is of no use beside `images`"),
+    ("select", {"region": CONFIG, "streets": EDGES, "force_srid": True}, "`force_srid` is of no use without `srid`"),
+    ("select", {"region": CONFIG, "streets": EDGES, "retain_all": True}, "`retain_all` is of no use beside streets"),
+    ("coverage", {"streets": EDGES, "images": "images.parquet", "max_age": 3}, "`max_age` is of no use"),
+    ("tiles", {"region": CONFIG, "tiles_only": True, "pano": True}, "`pano` is of no use with `tiles_only`"),
+    ("download", {"region": CONFIG, "tiles_only": True, "size": "256"}, "`size` is of no use with `tiles_only`"),
+    ("download", {"region": CONFIG, "tiles_only": True, "imgid_file": "ids.txt"}, "`imgid_file` is of no use"),
+    ("download", {"images": 5, "tile_cache": "c"}, "`tile_cache` is of no use without a region"),
+    ("download", {"user": "x", "region": CONFIG, "max_age": 5}, "`max_age` is of no use beside `user`"),
+    ("process", {"exclude_import_path": True}, "`exclude_import_path` is of no use without `add_file_name`"),
+    ("process", {"windows_path": True}, "`windows_path` is of no use without `add_file_name`"),
+    ("process", {"max_gap": 5.0}, "`max_gap` is of no use without a track"),
+    ("process", {"keep_duplicates": True, "duplicate_angle": 9.0}, "`duplicate_angle` is of no use with"),
+    ("process", {"skip_exif_insert": True, "keep_original": True}, "`keep_original` is of no use with"),
+    ("process", {"save_as_json": True}, "`save_as_json` is of no use without"),
+    ("process", {"split_import_path": "."}, "`split_import_path` is of no use without"),
+    ("process", {"file_types": "gopro", "cutoff_time": 9.0}, "`cutoff_time` is of no use where no photo"),
+    ("process", {"file_types": "image", "video_geotag_source": "gpx"}, "`video_geotag_source` is of no use where no"),
+    ("post_process", {"undo": True, "summarize": True}, "`summarize` is of no use with `undo`"),
+    ("interpolate", {"data": "identical_timestamps", "max_time_delta": 9}, "`max_time_delta` is of no use with"),
+    ("interpolate", {"data": "missing_gps", "delimiter": ";"}, "`delimiter` is of no use without `file_in_path`"),
+    ("interpolate", {"import_path": None, "data": "identical_timestamps", "file_in_path": "t.csv", "output": "o"},
+     "`output` is of no use beside `file_in_path`"),
+    ("process_csv", {"csv_path": "ids.txt", "time_format": "%H"}, "`time_format` is of no use without"),
+    ("process_csv", {"csv_path": "ids.txt", "timestamp_column": 1, "convert_utc_time": True, "time_format": "%H"},
+     "`time_format` is of no use with `convert_utc_time`"),
+    ("sample_video", {"videos": ".", "video_sample_interval": 3, "video_sample_distance": 5},
+     "`video_sample_interval` is of no use beside"),
+    ("tracks", {"paths": "walk.gpx", "max_dop": 3}, "`max_dop` is of no use without a video"),
+    ("geotag_photos", {"images": "images.parquet", "skip_subfolders": True}, "`skip_subfolders` is of no use"),
+    ("authenticate", {"jwt": "x", "user_password": "y"}, "`user_password` is of no use beside `jwt`"),
+    ("edit_config", {"action": "list", "user_name": "x"}, "`user_name` is of no use with the action `list`"),
+    ("edit_config", {"action": "remove", "user_name": "x", "default": True}, "`default` is of no use with"),
+    ("download_originals", {"by_property": "key"}, "`by_property` is of no use without `import_path`"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "words"), REFUSED, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_an_option_that_would_be_passed_over_is_refused(given, tmp_path, monkeypatch, verb, arguments, words):
+    monkeypatch.chdir(given)
+    (given / "walk.gpx").write_text(
+        '<gpx><trk><trkseg><trkpt lat="1" lon="2"><time>2024-01-01T00:00:00Z</time></trkpt></trkseg></trk></gpx>'
+    )
+    photos = tmp_path / "DCIM"
+    photos.mkdir()
+    (photos / "a.jpg").write_bytes(b"\xff\xd8\xff\xd9")
+    if "import_path" in (parameters := inspect.signature(getattr(mlygeo, verb)).parameters) and verb not in {
+        "download_originals", "sample_video",
+    }:  # fmt: skip
+        arguments = {"import_path": photos} | arguments
+    arguments = {name: value for name, value in arguments.items() if value is not None}
+    assert set(arguments) <= set(parameters)
+    with pytest.raises(InputError) as caught:
+        body_of(getattr(mlygeo, verb))(**arguments)
+    assert words in str(caught.value)
+    assert "leave " in (caught.value.hint or "")
+
+
+def test_a_chain_passes_on_only_what_was_given(tmp_path):
+    """The steps of a chain see the options of the whole call, and refuse none that was left at its default."""
+    with pytest.raises(InputError, match="`split_import_path` is of no use without"):
+        mlygeo.process_and_upload(tmp_path, split_import_path=tmp_path)
+    with pytest.raises(InputError, match="`video_sample_interval` is of no use beside"):
+        mlygeo.video_process(tmp_path, video_sample_interval=3, video_sample_distance=5)
+    with pytest.raises(InputError, match="`duplicate_distance` is of no use with `keep_duplicates`"):
+        mlygeo.cut("images.parquet", keep_duplicates=True, duplicate_distance=3)

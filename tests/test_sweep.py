@@ -1,0 +1,356 @@
+"""
+Every public function with a wrong value of every kind for each of its parameters.
+
+A call returns, or raises one of our errors in one line; what is refused has touched no file. By default a part
+of the calls is made, the same in each run; MLYGEO_WHOLE_SWEEP=1 makes all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import decimal
+import hashlib
+import inspect
+import os
+import time
+from collections import Counter
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import shapely
+from helpers.photo_folders import folder_of
+from helpers.picture_downloads import QUICK
+from helpers.small_frames import BOX, images_frame, photos_frame, points_frame, streets_frame, tiles_frame, track_frame
+from helpers.tokens import TOKEN
+
+import mlygeo
+from mlygeo.errors import MlygeoError
+from mlygeo.pipelines import values
+from mlygeo.providers.mapillary.service import Service
+from mlygeo.regions import Region
+from mlygeo.standin import serve
+
+WHOLE = os.environ.get("MLYGEO_WHOLE_SWEEP") == "1"
+ONE_IN = 1 if WHOLE else 60
+"""Of so many calls one is made."""
+
+TOO_LONG_S = 20
+"""No call takes so long, even on a machine with much else to do."""
+
+
+class OfBytes:
+    """A path of bytes."""
+
+    def __fspath__(self):
+        return b"bytes"
+
+
+class OfNothing:
+    """A path that is none."""
+
+    def __fspath__(self):
+        raise ValueError("no path")
+
+
+class Broken:
+    """An object whose interfaces fail."""
+
+    @property
+    def __geo_interface__(self):
+        raise RuntimeError("broken")
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        raise RuntimeError("broken")
+
+    def __repr__(self):
+        return "first\nsecond"
+
+
+def odd_frames():
+    frame = images_frame()
+    shapes = [shapely.box(9.16, 48.77, 9.17, 48.78)] * len(frame)
+    twice = pd.concat([frame, frame[["id"]]], axis=1)
+    lines = streets_frame()
+    return {
+        "empty frame": frame.iloc[:0],
+        "no columns": gpd.GeoDataFrame(geometry=frame.geometry),
+        "no geometry": pd.DataFrame(frame.drop(columns="geometry")),
+        "no active geometry": gpd.GeoDataFrame(frame.drop(columns="geometry")),
+        "no CRS": frame.set_crs(None, allow_override=True),
+        "projected": frame.to_crs(25832),
+        "polygons": frame.set_geometry(shapes, crs=4326),
+        "missing geometry": frame.set_geometry([None] * len(frame), crs=4326),
+        "empty geometry": frame.set_geometry([shapely.Point()] * len(frame), crs=4326),
+        "infinite": frame.set_geometry([shapely.Point(np.inf, 1)] * len(frame), crs=4326),
+        "out of the world": frame.set_geometry([shapely.Point(1e300, -1e300)] * len(frame), crs=4326),
+        "text for times": frame.assign(captured_at="yesterday", time="yesterday"),
+        "text for numbers": frame.assign(compass_angle="north", altitude="high", bearing="west"),
+        "ids twice": frame.assign(id=1, point_id=1, track_id="a"),
+        "ids of floats": frame.assign(id=0.5, point_id=0.5),
+        "no ids": frame.assign(id=None),
+        "columns twice": twice,
+        "numbers for names": frame.rename(columns={"make": 5}),
+        "many levels": pd.DataFrame({("lon", "a"): [9.0], ("lat", "b"): [48.0]}),
+        "strange index": frame.set_index(pd.Index(["a"] * len(frame), name="id2")),
+        "nested": frame.assign(make=[[1, {"a": 2}]] * len(frame)),
+        "lines of one point": lines.set_geometry([shapely.Point(9.17, 48.77)] * len(lines), crs=4326),
+        "infinite lines": lines.set_geometry([shapely.LineString([(0, 0), (np.nan, 1)])] * len(lines), crs=4326),
+        "nothing": gpd.GeoDataFrame(),
+        "series": frame["id"],
+        "geoseries": frame.geometry,
+        "no geometry at all": gpd.GeoSeries([None, None]),
+        "arrow without rows": pa.table({"lon": pa.array([], pa.float64()), "lat": pa.array([], pa.float64())}),
+        "arrow of damaged WKB": pa.table({"geometry": pa.array([b"\x01\x02", None])}),
+        "arrow of numbers": pa.array([1, 2]),
+        "reader": lambda: pa.RecordBatchReader.from_stream(pa.table(frame.to_arrow())),
+    }
+
+
+def wrong_values(folder):
+    """A value of every kind, by its name; those that are consumed are made for each call."""
+    (folder / "damaged.parquet").write_bytes(b"PAR1 nothing PAR1")
+    (folder / "damaged.geojson").write_text('{"type": "FeatureCollection", "features": [{')
+    (folder / "damaged.gpkg").write_bytes(b"SQLite format 3\0 nothing")
+    (folder / "damaged.csv").write_bytes(b'lon,lat\n"1,2\n\xff\xfe')
+    (folder / "damaged.jpg").write_bytes(b"\xff\xd8\xff")
+    (folder / "damaged.json").write_text("{")
+    (folder / "empty.txt").write_text("")
+    plain = [
+        None, "", " ", "x", "\0", "a\nb", "\ud800", "nan", "NaT", "inf", "-inf", "1e400", "-5", "4", " 4 ", "1_0", "4.5", "yes", "now",
+        "2024-06-31", "EPSG:4326", "EPSG:999999", "a" * 5000, "١٢", b"x", bytearray(b"1"), True, False, np.bool_(True),
+        float("nan"), float("inf"), float("-inf"), -0.0, -1, 0, 1, 3, 2**31, 2**63, -(2**63), 10**400, 1e308, -1e308, 5e-324, 1.5, 1j,
+        decimal.Decimal("NaN"), decimal.Decimal("1e999"), decimal.Decimal("0.5"), np.float32("nan"), np.int8(-1), np.uint64(2**64 - 1),
+        np.array(1), np.array([]), np.zeros((2, 2)), np.array(["a", None], dtype=object), pd.NaT, pd.NA, np.datetime64("NaT"),
+        dt.datetime(2024, 6, 30), dt.date(2024, 6, 30), dt.timedelta(1), pd.Period("2024"), [], {}, (), set(), [[]], [None], [[1, 2], [3]],
+        ["x", 5], [True], [float("nan")], (1, 2, 3), (9, 48, 10, 49), (10, 49, 9, 48), (0, 0, 0, float("nan")), {"type": "Feature"},
+        {"type": "Point", "coordinates": "x"}, {"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}, {"type": "FeatureCollection", "features": 5},
+        {1: 2}, object(), Broken(), OfBytes(), OfNothing(), int, len, Ellipsis, range(3), TOKEN, shapely.Point(), shapely.Point(9.17, 48.77),
+        shapely.box(9.16, 48.77, 9.17, 48.78), shapely.GeometryCollection(), shapely.LineString([(0, 0), (np.nan, np.inf)]),
+        folder, folder / "nothing", folder / "nothing.parquet", folder / "nothing" / "nothing.csv", "nothing.gpkg", "postgresql://127.0.0.1:1/x?table=y",
+        "http://127.0.0.1:9/x.parquet", folder / ("n" * 300), os.devnull, ValueError("x"),
+        *(folder / name for name in ("damaged.parquet", "damaged.geojson", "damaged.gpkg", "damaged.csv", "damaged.jpg", "damaged.json", "empty.txt")),
+        images_frame(), streets_frame(), points_frame(), track_frame(), photos_frame(),
+    ]  # fmt: skip
+    named = {f"{number} {type(value).__name__} {value!r:.40}": value for number, value in enumerate(plain)}
+    return {**named, **odd_frames(), "generator": lambda: (number for number in (1, "x")), "iterator": lambda: iter([])}
+
+
+MADE_EACH_TIME = {"reader", "generator", "iterator"}
+
+
+def right_values(folder, service):
+    """For each public function the arguments of a call that changes little and is quick."""
+    photos, quiet = folder / "photos", {"dry_run": True}
+    found = {
+        "authenticate": {"user_name": "someone", "config_file": folder / "credentials.json", "token": TOKEN, "service": service},
+        "check_images": {"images": photos_frame()},
+        "convert": {"source": folder / "images.parquet", "path": folder / "out.gpkg"},
+        "coverage": {"region": BOX, "streets": streets_frame(), "images": images_frame()},
+        "coverage_gaps": {"streets": streets_frame(), "images": images_frame()},
+        "cut": {"images": photos_frame()},
+        "cut_sequences": {"images": photos_frame()},
+        "download": {"images": images_frame(), "service": service, **quiet},
+        "download_originals": {"import_path": photos, "config_file": folder / "credentials.json", "service": service, **quiet},
+        "edit_config": {"config_file": folder / "credentials.json"},
+        "estimate_subseconds": {"images": photos_frame(), "sub_second_interval": 2.0},
+        "explore": {"layers": [images_frame()]},
+        "fetch_tiles": {"region": Region.from_bbox(*BOX), "tile_cache": folder / "cache", "service": service, **quiet},
+        "filter_images": {"images": images_frame()},
+        "find_sequences": {"user": "someone", "service": service, "max_pages": 1},
+        "flag_duplicates": {"images": mlygeo.cut_sequences(photos_frame())},
+        "geotag": {"images": photos_frame(), "track": track_frame()},
+        "geotag_photos": {"images": photos_frame()},
+        "info": {},
+        "inspect": {"ids": images_frame()["id"].tolist()[:2], "service": service},
+        "interpolate": {"import_path": photos, "data": "missing_gps", **quiet},
+        "interpolate_directions": {"images": mlygeo.cut_sequences(photos_frame())},
+        "interpolate_positions": {"images": photos_frame()},
+        "interpolate_times": {"images": photos_frame()},
+        "metadata": {"images": images_frame(), "fields": "altitude", "service": service},
+        "plot": {"layers": [points_frame()], "dpi": 20},
+        "post_process": {"import_path": photos, **quiet},
+        "process_csv": {"import_path": photos, "csv_path": folder / "log.csv", "filename_column": 1, "timestamp_column": 2, **quiet},
+        "read_descriptions": {"path": folder / "nothing.json"},
+        "read_frame": {"path": folder / "images.parquet"},
+        "read_photos": {"photos": photos},
+        "read_tile": {"data": b"", "x": 8610, "y": 5638},
+        "read_tiles": {"tiles": tiles_frame()},
+        "read_track": {"path": folder / "track.gpx"},
+        "read_video": {"path": folder / "nothing.mp4"},
+        "run_standin": {"images": images_frame()},
+        "sample_video": {"videos": folder / "nothing.mp4"},
+        "select": {"points": points_frame(), "images": images_frame()},
+        "select_nearest": {"points": points_frame(), "images": images_frame()},
+        "split_sequences": {"images": mlygeo.flag_duplicates(mlygeo.cut_sequences(photos_frame()))},
+        "spread_subseconds": {"images": photos_frame()},
+        "street_coverage": {"streets": streets_frame(), "images": images_frame()},
+        "street_network": {"path": folder / "streets.parquet"},
+        "street_points": {"streets": streets_frame()},
+        "streets": {"streets": streets_frame()},
+        "summarise": {"images": images_frame()},
+        "tiles": {"region": BOX, "tile_cache": folder / "cache", "service": service, **quiet},
+        "tracks": {"paths": folder / "track.gpx"},
+        "transfers": {"folder": folder},
+        "upload": {"import_path": photos, "config_file": folder / "credentials.json", "service": service, **quiet},
+        "upload_history": {},
+        "video_info": {"path": folder / "nothing.mp4"},
+        "video_process": {"videos": folder / "nothing.mp4", **quiet},
+        "video_process_and_upload": {"videos": folder / "nothing.mp4", "service": service, **quiet},
+        "write_descriptions": {"images": photos_frame().assign(description=None), "path": folder / "d.json"},
+        "write_frame": {"frame": images_frame(), "path": folder / "w.parquet"},
+        "write_track": {"tracks": track_frame(), "path": folder / "w.gpx"},
+        "zip_sequences": {"import_path": photos, "output": folder / "zip"},
+    }  # fmt: skip
+    of_a_folder = {"import_path": photos, **quiet}
+    users = {"user_name": "someone"}
+    of_photos = ("process", "exif_insert", "extract_geotag_data", "extract_import_meta_data", "extract_sequence_data")
+    found |= {each: dict(of_a_folder) for each in of_photos}
+    found |= {each: {**of_a_folder, **users} for each in ("extract_upload_params", "extract_user_data")}
+    found["process_and_upload"] = {
+        **of_a_folder,
+        **users,
+        "config_file": folder / "credentials.json",
+        "service": service,
+    }
+    return found
+
+
+def functions():
+    found = {name: getattr(mlygeo, name) for name in mlygeo.__all__}
+    return {name: each for name, each in found.items() if inspect.isfunction(each)}
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serve(images_frame(), token=TOKEN) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MLYGEO_UPLOAD_HISTORY", str(tmp_path / "history"))
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    folder_of(work / "photos", 3)
+    mlygeo.write_frame(images_frame(), work / "images.parquet")
+    mlygeo.write_frame(streets_frame(), work / "streets.parquet")
+    mlygeo.write_track(track_frame(), work / "track.gpx")
+    (work / "log.csv").write_text("0.jpg,2024:06:10 06:13:20.0\n")
+    return work
+
+
+def files_in(folder):
+    """The files of a folder with their sizes and times, but for locks."""
+    found = {}
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            if ".mlygeo" not in path.parts and path.is_file():
+                found[str(path)] = (path.stat().st_size, path.stat().st_mtime_ns)
+    return found
+
+
+def is_made(*parts):
+    """Whether a call is one of those that are made: the same in each run."""
+    return int(hashlib.sha256("/".join(parts).encode(errors="replace")).hexdigest(), 16) % ONE_IN == 0
+
+
+def one_call(function, arguments, folder):
+    """What is wrong with a call; None where nothing is."""
+    before, began = files_in(folder), time.monotonic()
+    said = ""
+    try:
+        result = function(**arguments)
+        if hasattr(result, "close"):
+            result.close()
+    except MlygeoError as error:
+        said = str(error)
+        if "\n" in said or not said or len(said) > 700:
+            return f"a message of several lines or none: {said!r:.200}"
+        if (touched := files_in(folder)) != before:
+            changed = sorted({path for path, _ in touched.items() ^ before.items()})
+            return f"refused, but files were touched: {changed[:3]} ({said:.80})"
+    except BaseException as error:  # noqa: BLE001 - whatever a user would see as a traceback
+        where = error.__traceback__
+        while where is not None and where.tb_next is not None:
+            where = where.tb_next
+        place = (
+            f"{where.tb_frame.f_code.co_filename.rpartition('site-packages/')[2]}:{where.tb_lineno}" if where else ""
+        )
+        return f"{type(error).__name__}: {str(error)!r:.200} at {place}"
+    if (took := time.monotonic() - began) > TOO_LONG_S:
+        return f"took {took:.0f} s ({said:.60})"
+    return None
+
+
+def test_every_public_function_is_swept(folder):
+    assert set(right_values(folder, None)) >= set(functions())
+
+
+@pytest.mark.filterwarnings("ignore")  # of GDAL, PROJ and NumPy on nonsense
+@pytest.mark.parametrize("name", sorted(functions()))
+def test_wrong_values_are_our_errors(name, folder, server):
+    function = functions()[name]
+    service = Service(endpoints=server.endpoints, token=TOKEN, retry=QUICK)
+    wrong, counts = [], Counter()
+    given, right = wrong_values(folder), right_values(folder, service)[name]
+    for parameter in inspect.signature(function).parameters:
+        for kind, value in given.items():
+            if not is_made(name, parameter, kind):
+                continue
+            arguments = {**right, parameter: value() if kind in MADE_EACH_TIME else value}
+            counts["calls"] += 1
+            found = one_call(function, arguments, folder)
+            if found is not None:
+                wrong.append(f"{name}({parameter}={kind}): {found}")
+    if WHOLE:
+        print(f"{name}: {counts['calls']:,} calls, {len(wrong)} wrong")
+    assert not wrong, "\n".join(wrong)
+
+
+REFUSED = {
+    "bool": ("yes", "true", "", 1, 0, 1.0, [True], object(), float("nan")),
+    "int": ("x", "", "1.5", "1_0", "4,5", 1.5, float("nan"), float("inf"), True, 1j, b"4", [4], object(), 2**63, 10**400, pd.NaT),
+    "float": ("x", "", "nan", "1_0", "4,5", float("nan"), float("-inf"), True, 1j, b"4", [4], object(), 10**400, pd.NA),
+    "text": ("", 5, 1.5, True, b"x", object(), ["x"], "a\0b"),
+    "path": ("", 5, True, b"x", object(), "a\0b", "\ud800", OfBytes(), OfNothing()),
+    "service": ("x", 5, True, object(), []),
+    "progress": ("x", 5, True, object(), []),
+}  # fmt: skip
+"""What no parameter of a kind takes, whatever it would mean."""
+
+
+@pytest.mark.parametrize("name", sorted(functions()))
+def test_values_of_another_kind_are_refused_by_name(name, folder):
+    function = functions()[name]
+    inner = inspect.unwrap(function)
+    accepted, right = [], right_values(folder, None)[name]
+    for parameter in inspect.signature(function).parameters.values():
+        takes = values.taken_by(parameter.annotation, inner.__globals__)
+        kinds = takes.kinds - {"none"}
+        if len(kinds) != 1 or takes.items is not None or takes.choices:
+            continue
+        (kind,) = kinds
+        for value in REFUSED.get(kind, ()):
+            try:
+                function(**{**right, parameter.name: value})
+            except MlygeoError as error:
+                if f"`{parameter.name}" not in str(error):
+                    accepted.append(f"{parameter.name}={value!r:.40}: {error}")
+            except Exception as error:  # noqa: BLE001 - which the other test shows
+                accepted.append(f"{parameter.name}={value!r:.40}: {type(error).__name__}: {error}")
+            else:
+                accepted.append(f"{parameter.name}={value!r:.40}: accepted")
+    assert not accepted, "\n".join(accepted)
+
+
+def test_unknown_and_missing_parameters_are_pythons_own_errors():
+    with pytest.raises(TypeError, match=r"select\(\) got an unexpected keyword argument 'intervall'"):
+        mlygeo.select(intervall=50)
+    with pytest.raises(TypeError, match=r"read_frame\(\) missing 1 required positional argument: 'path'"):
+        mlygeo.read_frame()
