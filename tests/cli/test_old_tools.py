@@ -402,8 +402,8 @@ def test_the_script_of_2018_that_edits_a_file_signs_in_anew(capsys, photos, tmp_
         ("mapillary_jpg_download.py --imgid-file a.txt", "download --required-disk-space 100 --imgid-file a.txt"),
         ("mapillary_jpg_download --required-disk-space 5 a", "download --required-disk-space 5 a"),
         ("mapillary_jpg_download.py --required_disk_space=5 a", "download --required-disk-space=5 a"),
-        ("mapillary_jpg_download.py -c c.json --tiles_only", "download -c c.json --tiles-only"),
-        ("sequence_downloader.py x", "download --layout time --exif --computed --sequence x"),
+        ("mapillary_jpg_download.py -c c.json --tiles_only", "download --geojson -c c.json --tiles-only"),
+        ("sequence_downloader.py x", "download --layout time --output-folder downloads --exif --computed --sequence x"),
     ],
 )
 def test_only_the_tool_that_left_100_gb_free_still_does(line, ours):
