@@ -379,7 +379,6 @@ def test_an_empty_value_is_an_error_for_every_option(capsys, tmp_path, monkeypat
         "streets --interval 1e999",
         "select -I 0",
         "select --k 0",
-        "select --srid 4326",
         "coverage --distance 0",
         "tiles --workers 0",
         "tiles --max-age -1",
