@@ -327,7 +327,8 @@ def _make_street_points(words: list[str]) -> list[str]:
 def _mapillary_jpg_download(words: list[str]) -> list[str]:
     """mapillary_jpg_download.py -c FILE: tiles as GeoJSON; it stopped when less than 100 GB were free."""
     room = [] if "--tiles-only" in words else _unless(words, "100", "--required-disk-space")
-    return [*_flag(words, "--geojson"), *room, *words]
+    has_region = bool(REGION & {word.partition("=")[0] for word in words})
+    return [*(_flag(words, "--geojson") if has_region else []), *room, *words]
 
 
 def _find_sequences_of_user(words: list[str]) -> list[str]:
