@@ -184,7 +184,7 @@ def _numbers(value: Any) -> list[float] | None:
         isinstance(value, Sequence | np.ndarray) or hasattr(value, "iloc")
     ):
         return None
-    if getattr(value, "ndim", 1) != 1 or len(value) > 100:
+    if getattr(value, "ndim", 1) != 1 or len(value) > 100 or hasattr(value, "geom_type"):
         return None
     found = list(value)
     if not all(
