@@ -103,6 +103,9 @@ MENTION = re.compile(r"`([a-z]\w*)(?:=([^`]+))?`")
 
 QUOTES = "\"'"
 
+SHOWN_AS = {"columns": "NAME"}
+"""What several words of an option are called in its help; ids unless they stand here."""
+
 PYTHON_ONLY = frozenset({"region", "service", "progress", "output"})
 """Parameters that the command line fills by its own means."""
 
@@ -250,7 +253,8 @@ def in_flags(text: str, parameters: Sequence[click.Parameter]) -> str:
         option = options[name]
         if value is None or option.is_flag:
             return (option.secondary_opts if value == "False" and option.secondary_opts else option.opts)[0]
-        return f"{option.opts[0]} {value.strip(QUOTES)}"
+        numbers = value[1:-1].replace(" ", "") if value.startswith("(") else value.strip(QUOTES)
+        return f"{option.opts[0]} {numbers}"
 
     return MENTION.sub(typed, text)
 
@@ -675,7 +679,7 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
         of = (
             {"type": click.Choice(choices)}
             if choices
-            else {"metavar": "FILE" if kind.startswith(("PathLike", "FrameLike")) else "ID"}
+            else {"metavar": "FILE" if kind.startswith(("PathLike", "FrameLike")) else SHOWN_AS.get(name, "ID")}
         )
         return click.Option([name, flag, *others], multiple=True, callback=_none_if_empty, help=text, **of)
     if kind == "FrameLike" and default is None:

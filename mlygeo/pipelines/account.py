@@ -134,7 +134,8 @@ def authenticate(
         _may_replace(name)
     credentials.sign_in(name, signed_in, keyring=keyring)
     place = "the system's keyring" if keyring else str(credentials.path)
-    text = f"signed in as {signed_in.user_name or name} (user key {signed_in.user_key}); the token is in {place}"
+    there = f"{signed_in.user_name}, " if signed_in.user_name not in (None, "", name) else ""
+    text = f"signed in as {name} ({there}user key {signed_in.user_key}); the token is in {place}"
     return _job(credentials, text)
 
 

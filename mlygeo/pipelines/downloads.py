@@ -468,7 +468,8 @@ class Task:
             "date": provenance.today(),
             "version": version(),
         }
-        parts = [f"{outcome.fetched:,} fetched ({_in_units(outcome.bytes)})", f"{there + outcome.found:,} were there"]
+        were = "was" if there + outcome.found == 1 else "were"
+        parts = [f"{outcome.fetched:,} fetched ({_in_units(outcome.bytes)})", f"{there + outcome.found:,} {were} there"]
         parts += [f"{len(outcome.gone):,} gone"] * bool(outcome.gone)
         parts += [f"{len(outcome.failed):,} failed"] * bool(outcome.failed)
         headline = f"{counted(len(wanted.ids), 'image')} of {wanted.source}: {', '.join(parts)}; in {self.folder}"

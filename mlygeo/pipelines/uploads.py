@@ -232,12 +232,14 @@ def zip_sequences(
     import pandas as pd
 
     from mlygeo.pipelines import inputs
+    from mlygeo.store.atomic import clear_leftovers
     from mlygeo.uploads.found import gather
 
     described = Described(desc_path=desc_path, skip_subfolders=skip_subfolders)
     folder = Path(output or ZIP_FOLDER).expanduser()
     if folder.exists() and not folder.is_dir():
         raise FileError(f"{folder} is a file, and `output` names a folder here")
+    clear_leftovers(folder)
     with inputs.held(import_path, "archives", dry_run=False, progress=progress):
         found = gather(
             import_path,

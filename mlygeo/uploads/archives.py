@@ -76,19 +76,41 @@ def write_zip(
     """
     try:
         with temporary_folder(folder, PREFIX) as place:
-            temporary = place / f"{PREFIX}{ENDING}"
-            with temporary.open("wb") as file:
-                _write(file, images, {} if owner is None else owner)
-                file.flush()
-                os.fsync(file.fileno())
-            path = folder / f"{PREFIX}{md5_of(temporary)}{ENDING}"
-            temporary.chmod(0o644)
-            temporary.replace(path)
+            written = write_zip_into(place, images, owner=owner)
+            path = folder / written.name
+            written.replace(path)
     except OSError as error:
         if isinstance(error, FileError):
             raise
         raise store.file_error(error, folder) from error
     return path
+
+
+def write_zip_into(
+    place: Path, images: Iterable[tuple[str, bytes]], *, owner: Mapping[str, list[Any]] | None = None
+) -> Path:
+    """
+    Write an archive, as `write_zip` does, into a temporary folder; what fails leaves a part of it there.
+
+    Parameters
+    ----------
+    place
+        A folder of `temporary_folder` that was made for `PREFIX`.
+    images, owner
+        As for `write_zip`.
+
+    Returns
+    -------
+    path
+        The archive in that folder, by its final name.
+    """
+    temporary = place / f"{PREFIX}{ENDING}"
+    with temporary.open("wb") as file:
+        _write(file, images, {} if owner is None else owner)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.chmod(0o644)
+    return temporary.rename(place / f"{PREFIX}{md5_of(temporary)}{ENDING}")
 
 
 def descriptions_in(path: Path) -> gpd.GeoDataFrame:

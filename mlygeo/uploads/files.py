@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from mlygeo.errors import FormatError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
 from mlygeo.locks import HeldError
 from mlygeo.net.answers import RefusedError
+from mlygeo.store.atomic import clear_leftovers, temporary_folder
 from mlygeo.uploads import archives, videos
 from mlygeo.uploads.older import TOOL
 
@@ -94,6 +95,8 @@ class FileUpload:
 
     def _upload(self, file: WholeFile, facts: _Facts, share: Share) -> None:
         """Upload a file as no other run does at this time."""
+        if file.kind == "zip":
+            clear_leftovers(Path(tempfile.gettempdir()))
         known = self._ledger.find(md5=facts.md5, identity=facts.identity)
         if not self._reupload and self._is_there(file, facts, known):
             share.skip()
@@ -171,9 +174,9 @@ class FileUpload:
             return self._sent_as(path, file, facts, share)
         wanted = {one.name for one in missing}
         log.info("%s: %d of its %d images are sent", path.name, len(missing), len(facts.held))
-        with tempfile.TemporaryDirectory(prefix="mlygeo_") as folder:
+        with temporary_folder(Path(tempfile.gettempdir()), archives.PREFIX) as folder:
             images = ((one.md5, content) for one, content in archives.images_in(path) if one.name in wanted)
-            return self._sent_as(archives.write_zip(images, Path(folder)), file, facts, share)
+            return self._sent_as(archives.write_zip_into(folder, images), file, facts, share)
 
     def _sent_as(self, path: Path, file: WholeFile, facts: _Facts, share: Share) -> Ready:
         """Send the bytes of a path, as those of a file."""

@@ -33,6 +33,7 @@ from mlygeo.places import natural_key
 from mlygeo.progress import Progress, keep
 from mlygeo.readers import video as telemetry
 from mlygeo.readers.sampled import RECORD, facts_in
+from mlygeo.store.atomic import clear_leftovers
 from mlygeo.video import decoding, ffmpeg, recordings, sampling
 from mlygeo.video.sampling import Plan, Sampling, clip_of, library, plan_frames
 
@@ -525,6 +526,7 @@ def _settle(
     record = target / RECORD
     if target.exists() and not target.is_dir():
         raise FileError(f"{target} is a file, and the frames of {video.name} would go there")
+    clear_leftovers(target)
     found = _record(record)
     facts = {
         "recording": start.recording, "after_s": start.after_s, "warning": plan.warning,

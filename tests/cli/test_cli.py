@@ -32,6 +32,7 @@ EDGES = STUTTGART / "stuttgart_osm_edges.gpkg"
         ("select", "give `region`", "give -c FILE, --bbox W,S,E,N, --region FILE or --place NAME"),
         ("select", "`region=(9.1, 48.7, 9.2, 48.8)`", "--bbox 9.1,48.7,9.2,48.8"),
         ("select", "`region=BBOX`, or `region=FILE` with its outline", "--bbox, or --region FILE with its outline"),
+        ("convert", "did you mean `bbox=(9.1, 48.7, 9.2, 48.8)`", "did you mean --bbox 9.1,48.7,9.2,48.8"),
         ("select", "add `west=DEGREES`", "add --west DEGREES"),
         ("sample-video", "the program of `decoder='ffmpeg'`", "the program of --decoder ffmpeg"),
         ("download", "`output` names a folder here", "-o names a folder here"),

@@ -22,7 +22,7 @@ def inline_commands(text):
 
 def check_options(command):
     """Raise unless a command names a verb, and options and values that it takes."""
-    words = shlex.split(re.split(r"[|>&;]", command)[0], comments=True)
+    words = shlex.split(re.split(r"[|<>&;]", command)[0], comments=True)
     while "=" in words[0] and not words[0].startswith("-"):
         words = words[1:]
     assert words[0] == "mlygeo", command

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -61,3 +63,25 @@ def wait_for(reached: Callable[[], object], process: subprocess.Popen[str] | Non
 def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
     """Return what a program wrote that was told to end; fail if it goes on waiting or working."""
     return process.communicate(timeout=WAITS_S)
+
+
+_KILLED_AT = """
+import os, signal, sys
+event, words, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
+def killing(happens, about):
+    global times
+    if happens == event and words in str(about[0]):
+        times -= 1
+        if times == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+from mlygeo.cli import main
+sys.addaudithook(killing)
+main(sys.argv[4:])
+"""
+
+
+def killed_at(event: str, words: str, command: list[Any], times: int = 1) -> None:
+    """Run a command of mlygeo that is killed as a file whose path has these words is renamed, removed, …."""
+    program = [sys.executable, "-c", _KILLED_AT, event, words, str(times), *map(str, command)]
+    ended = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr

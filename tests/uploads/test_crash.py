@@ -11,7 +11,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from helpers.processes import HANGS_S, ended, start, wait_for
+from helpers import photo_folders
+from helpers.processes import HANGS_S, ended, killed_at, start, wait_for
 from helpers.tokens import TOKEN
 from helpers.upload_folders import USER_TOKEN, clusters_of, described, folder_of, hashes, in_exif, log_of
 
@@ -162,3 +163,37 @@ def test_no_secret_in_anything_that_is_left_or_said(tmp_path, environment):
         assert not any(secret.encode() in path.read_bytes() for path in left)
         assert not any(secret in str(path) for path in left)
     assert password not in kept.read_text()
+
+
+@pytest.mark.parametrize(("event", "words", "whole"), [("os.rename", "/mly_tools_", 0), ("os.remove", ".alive", 1)])
+def test_a_killed_zip_leaves_nothing_that_stays(tmp_path, event, words, whole):
+    photos, zips = tmp_path / "photos", tmp_path / "zips"
+    folder_of(photos, 4)
+    killed_at(event, words, ["zip", photos, "-o", zips])
+    assert len(list(zips.glob(".*.part"))) == 1
+    assert len(list(zips.glob("*.zip"))) == whole
+    mlygeo.zip_sequences(photos, output=zips)
+    assert [path.suffix for path in zips.iterdir()] == [".zip"]
+
+
+def test_a_killed_upload_leaves_nothing_in_the_folder_for_temporary_files_that_stays(tmp_path, monkeypatch):
+    photos, more, scratch = tmp_path / "photos", tmp_path / "more", tmp_path / "tmp"
+    monkeypatch.setenv("MLYGEO_UPLOAD_HISTORY", str(tmp_path / "history"))
+    monkeypatch.setenv("MAPILLARY_ACCESS_TOKEN", USER_TOKEN)
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    scratch.mkdir()
+    photo_folders.folder_of(photos, 4)
+    photo_folders.folder_of(more, 2)
+    for folder in (photos, more):
+        mlygeo.process(folder)
+    mlygeo.zip_sequences(photos, output=tmp_path / "zips")
+    with serve(store=tmp_path / "store", token=USER_TOKEN) as server:
+        monkeypatch.setenv("MAPILLARY_GRAPH_API_ENDPOINT", server.url)
+        monkeypatch.setenv("MAPILLARY_UPLOAD_ENDPOINT", server.endpoints.upload)
+        mlygeo.upload(more)
+        # Half of the archive was sent, so the rest goes up as an archive of its own.
+        killed_at("os.remove", "/mly_tools_", ["upload", tmp_path / "zips"])
+        assert len(list(scratch.glob(".mly_tools_*.part"))) == 1
+        mlygeo.upload(tmp_path / "zips")
+    assert list(scratch.iterdir()) == []

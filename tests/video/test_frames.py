@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from conftest import DATA
 from helpers import video_files as made
+from helpers.processes import killed_at
 from helpers.video_files import IPHONE, KINDS, START, with_track
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -278,6 +279,16 @@ def test_stopping_leaves_whole_frames_only(videos, tmp_path):
     assert all(is_whole(path) for path in made_files if path.suffix == ".jpg")
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("mlygeo-frames")]
     assert len(mlygeo.sample_video(videos["plain.mp4"], import_path=tmp_path, video_sample_interval=0.2)) == 30
+
+
+@pytest.mark.parametrize(("event", "words"), [("os.rename", "/plain_0"), ("os.remove", ".alive")])
+def test_what_a_killed_run_leaves_is_removed(videos, tmp_path, event, words):
+    options = ["--import-path", tmp_path, "--video-sample-interval", 1]
+    # The file that describes the sampling is written before the six frames.
+    killed_at(event, words, ["sample-video", videos["plain.mp4"], *options], times=6 if event == "os.rename" else 7)
+    assert list((tmp_path / "plain.mp4").glob(".*.part"))
+    assert len(mlygeo.sample_video(videos["plain.mp4"], import_path=tmp_path, video_sample_interval=1)) == 6
+    assert not list((tmp_path / "plain.mp4").glob(".*.part"))
 
 
 @pytest.mark.parametrize("harm", ["cut", "zeros", "noise"])

@@ -287,7 +287,7 @@ class Accounts:
         if found is None or not self.is_application(found):
             raise CredentialsError(
                 "signing in with a password needs the token of an application",
-                hint=f"put one into {CLIENT_VARIABLE} ({TOKENS.site}), or give `jwt='-'`",
+                hint=f"put one into {CLIENT_VARIABLE} or a file for `token_file` ({TOKENS.site}), or give `jwt='-'`",
             )
         return found
 

@@ -179,7 +179,16 @@ def test_without_the_package_a_keyring_is_an_error(server, monkeypatch):
     assert not Credentials().users
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"users": []}', '{"users": {"a": 5}}', "{" * 9000])
+def test_an_empty_file_holds_nobody(server):
+    path = module.default_path()
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert not Credentials().users
+    signed_in()
+    assert Credentials().users
+
+
+@pytest.mark.parametrize("content", ["[]", '{"users": []}', '{"users": {"a": 5}}', "{" * 9000])
 def test_a_damaged_file_is_named_and_not_shown(content):
     path = module.default_path()
     path.parent.mkdir(parents=True)
@@ -228,7 +237,7 @@ def test_at_a_terminal_the_password_is_asked_for_and_not_shown(server):
         pass
     os.close(primary)
     assert process.wait(HANGS_S) == 0, shown
-    assert b"signed in as rehearsal" in shown
+    assert b"signed in as jane (rehearsal, user key 1)" in shown
     assert PASSWORD.encode() not in shown
     assert Credentials().find("jane").token == USER_TOKEN
 
