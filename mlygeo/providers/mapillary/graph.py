@@ -478,8 +478,12 @@ class Batches:
 
         def read(record: Record) -> dict[int, Record]:
             values = data_of(record) if way == "images" else record.values()
-            found = {number: value for value in values if (number := id_of(value)) is not None}
-            return {number: value for number, value in found.items() if number in wanted}
+            found: dict[int, Record] = {}
+            doubtful = set()
+            for value in values:
+                if (number := id_of(value)) in wanted and found.setdefault(number, value) != value:
+                    doubtful.add(number)  # two records of one image, which say different things: it is asked for alone
+            return {number: value for number, value in found.items() if number not in doubtful}
 
         what = f"{len(ids)} images from id {ids[0]} on"
         if way == "images":

@@ -215,6 +215,19 @@ class TestOtherWays:
             found, missing = collected(graph.images([5, 6], fields=FIELDS))
         assert (sorted(found), missing) == ([5, 6], {})
 
+    def test_of_two_records_of_an_image_that_differ_neither_is_taken(self):
+        def twice(handler):
+            numbers = [5, 5, 6, 6] if handler.path.startswith("/images") else []
+            many = {"data": [{"id": str(each), "altitude": place % 3} for place, each in enumerate(numbers)]}
+            many["data"][3:] = many["data"][2:3]  # the same record twice is no doubt
+            reply(handler, many if numbers else {"id": "5", "altitude": 7})
+
+        with scripted(twice) as (url, asked), scripted_graph(url) as graph:
+            found, missing = collected(graph.images([5, 6], fields=FIELDS))
+        assert found == {5: {"id": "5", "altitude": 7}, 6: {"id": "6", "altitude": 2}}
+        assert missing == {}
+        assert len(asked) == 2
+
     def test_one_record_that_breaks_the_service_costs_only_itself(self):
         def poisoned(handler):
             path, _, query = handler.path.partition("?")
