@@ -256,6 +256,8 @@ def _proxy(url: str) -> str:
 
 def _reason(error: BaseException) -> str:
     """Return what went wrong with a connection, without the library's names and addresses."""
+    if isinstance(error, urllib3.exceptions.NewConnectionError):  # refused, or no such host
+        return "could not be reached"
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
         return "could not be reached: no connection in time"
     if isinstance(error, urllib3.exceptions.ReadTimeoutError | TimeoutError):
@@ -267,6 +269,6 @@ def _reason(error: BaseException) -> str:
         return "answered something that is no HTTP"
     if isinstance(error, urllib3.exceptions.ProtocolError | ConnectionError):
         return "broke off its answer, or gave none"
-    if isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.NameResolutionError | OSError):
+    if isinstance(error, OSError):
         return "could not be reached"
     return f"could not be understood ({type(error).__name__})"
