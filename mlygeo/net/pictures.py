@@ -262,6 +262,10 @@ def _reason(error: BaseException) -> str:
         return "could not be reached: no connection in time"
     if isinstance(error, urllib3.exceptions.ReadTimeoutError | TimeoutError):
         return "fell silent"
+    if isinstance(error, urllib3.exceptions.ProxyError):
+        return "could not be reached: its proxy does not answer as one"
+    if isinstance(error, urllib3.exceptions.ProxySchemeUnknown | urllib3.exceptions.ProxySchemeUnsupported):
+        return "could not be reached: the proxy that the environment names is none"
     if isinstance(error, urllib3.exceptions.SSLError):
         return "could not be reached: its certificate is not to be trusted"
     odd = [part for part in error.args if isinstance(part, http.client.HTTPException)]
