@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from mlygeo.spatial import boxes
 
 if TYPE_CHECKING:
     import geopandas as gpd
-    from shapely.geometry.base import BaseGeometry
 
     from mlygeo.config import Config
 
@@ -102,9 +101,17 @@ class Configured:
     config: Config
 
 
+class Shape(Protocol):
+    """A geometry, such as one of shapely."""
+
+    @property
+    def __geo_interface__(self) -> Mapping[str, Any]:
+        """The geometry as GeoJSON has it."""
+
+
 RegionLike: TypeAlias = (
-    "Region | Configured | str | os.PathLike[str] | Sequence[float] | BaseGeometry | gpd.GeoDataFrame | gpd.GeoSeries"
-    " | Mapping[str, Any]"
+    "Region | Configured | str | os.PathLike[str] | Sequence[float] | Shape | gpd.GeoDataFrame | gpd.GeoSeries"
+    " | Mapping[str, object]"
 )
 """What stands for a region in a call: a `Region`, a bounding box, shapes, or the path of a file."""
 
