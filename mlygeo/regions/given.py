@@ -102,7 +102,7 @@ class Configured:
 
 
 class Shape(Protocol):
-    """A geometry, such as one of shapely."""
+    """A geometry, such as one of shapely, or a GeoSeries."""
 
     @property
     def __geo_interface__(self) -> Mapping[str, Any]:
@@ -110,8 +110,7 @@ class Shape(Protocol):
 
 
 RegionLike: TypeAlias = (
-    "Region | Configured | str | os.PathLike[str] | Sequence[float] | Shape | gpd.GeoDataFrame | gpd.GeoSeries"
-    " | Mapping[str, object]"
+    "Region | Configured | str | os.PathLike[str] | Sequence[float] | Shape | gpd.GeoDataFrame | Mapping[str, object]"
 )
 """What stands for a region in a call: a `Region`, a bounding box, shapes, or the path of a file."""
 
