@@ -399,7 +399,7 @@ def _lines(frame: gpd.GeoDataFrame, name: str, region: Region | None) -> tuple[g
     geometry = shapely.force_2d(np.asarray(frame.geometry.values))
     frame = frame.set_geometry(list(geometry), crs=frame.crs)
     if frame.crs.to_epsg() != 4326:
-        frame = frame.to_crs(4326)
+        frame = frames.in_degrees(frame, name)
     finite = np.isfinite(frame.geometry.bounds.to_numpy()).all(axis=1)
     frame = frame[finite].reset_index(drop=True)
     frame = frame.assign(**{column: _joined(frame[column]) for column in frame.columns if _lists(frame[column])})

@@ -138,13 +138,15 @@ def joined(parts: list[gpd.GeoDataFrame], name: str) -> gpd.GeoDataFrame:
     if len(parts) == 1:
         return parts[0]
     first = parts[0]
+    if len({part.crs for part in parts}) > 1 and first.crs is not None and (reason := frames.not_on_earth(first.crs)):
+        raise FrameError(f"the first frame of {name}: {reason}")
     if len({part.crs is None for part in parts}) == 2:
         raise FrameError(f"some frames of {name} have a CRS and some have none", hint="set_crs on those without")
     geometry = first.geometry.name
     alike = []
     for part in parts:
         here = part if part.geometry.name == geometry else _with_geometry_named(part, geometry, name)
-        alike.append(here if here.crs == first.crs else here.to_crs(first.crs))
+        alike.append(here if here.crs == first.crs else frames.in_degrees(here, name, first.crs))
     filled = [part for part in alike if len(part)] or alike[:1]
     columns = list(dict.fromkeys(column for part in alike for column in part.columns))
     dtypes = {column: _common_dtype(column, filled, name) for column in columns if column != geometry}

@@ -113,3 +113,47 @@ def test_a_download_needs_ids_and_no_positions(tmp_path, ending):
 def test_an_empty_series_is_an_empty_region():
     with pytest.raises(mlygeo.errors.RegionError, match="is empty and covers no area"):
         as_region(gpd.GeoSeries([], crs=4326))
+
+
+SITE = 'LOCAL_CS["building site",UNIT["metre",1]]'
+MOON = (
+    'GEOGCS["Moon 2000",DATUM["D_Moon_2000",SPHEROID["Moon_2000_IAU_IAG",1737400,0]],'
+    'PRIMEM["Reference_Meridian",0],UNIT["degree",0.0174532925199433]]'
+)
+BOX = (9.0, 48.0, 10.0, 49.0)
+LINES = gpd.GeoDataFrame(geometry=[shapely.LineString([(9.1, 48.7), (9.11, 48.7)])], crs=4326)
+
+MEASURING = {
+    "select": lambda held, _: mlygeo.select(points=POINTS.rename(columns={"id": "point_id"}), images=held),
+    "points": lambda held, _: mlygeo.select(points=held, images=POINTS),
+    "streets": lambda held, _: mlygeo.streets(BOX, streets=LINES.set_crs(held.crs, allow_override=True)),
+    "coverage": lambda held, _: mlygeo.coverage(BOX, streets=LINES, images=held),
+    "several": lambda held, _: store.as_frame([POINTS, held]),
+    "several, the first": lambda held, _: store.as_frame([held, POINTS]),
+    "frame of a kind": lambda held, _: store.as_frame(held, frame="images"),
+    "plot": lambda held, _: mlygeo.plot(held, dpi=20),
+    "csv": lambda held, folder: mlygeo.convert(held, folder / "to.csv"),
+    "geojson": lambda held, folder: mlygeo.convert(held, folder / "to.geojson"),
+    "box of parquet": lambda held, folder: mlygeo.read_frame(mlygeo.write_frame(held, folder / "a.parquet"), bbox=BOX),
+    "box of gpkg": lambda held, folder: mlygeo.read_frame(mlygeo.write_frame(held, folder / "a.gpkg"), bbox=BOX),
+    "box of fgb": lambda held, folder: mlygeo.read_frame(mlygeo.write_frame(held, folder / "a.fgb"), bbox=BOX),
+    "region": lambda held, _: as_region(
+        held.set_geometry(list(shapely.buffer(held.geometry.to_numpy(), 1)), crs=held.crs)
+    ),
+}
+
+
+@pytest.mark.parametrize("crs", [SITE, MOON, 4978, 5703], ids=["site", "moon", "geocentric", "heights"])
+@pytest.mark.parametrize("use", sorted(MEASURING))
+def test_coordinates_that_are_no_places_on_the_earth_are_refused(tmp_path, use, crs):
+    held = POINTS.set_crs(crs, allow_override=True)
+    with pytest.raises(mlygeo.errors.MlygeoError, match=r"no map of the earth|cannot (be turned|transform)"):
+        MEASURING[use](held, tmp_path)
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".gpkg", ".fgb"])
+def test_they_are_kept_where_nothing_is_measured(tmp_path, ending):
+    held = POINTS.set_crs(SITE, allow_override=True)
+    assert_geodataframe_equal(
+        mlygeo.read_frame(mlygeo.write_frame(held, tmp_path / f"site{ending}")), held, check_like=True, check_crs=False
+    )
