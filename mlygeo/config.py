@@ -331,6 +331,12 @@ def load(path: str | os.PathLike[str]) -> Config:
     config["place"] = _string(values.get("place"), "place", path)
     config["buffer"] = _metres(values.get("buffer"), "buffer", path)
     config["bounding_box"] = _bounding_box(values.get("bounding_box"), path)
+    named = [name for name in ("bounding_box", "region", "place") if config.get(name)]
+    if len(named) > 1:
+        raise ConfigError(
+            f"configuration file {path} names several regions: {' and '.join(named)}",
+            hint="keep one of them; '_' before a key makes it a note",
+        )
     return Config(path=path, **config)
 
 

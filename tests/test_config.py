@@ -67,6 +67,7 @@ class TestLoad:
             ('{"sedqir": "s"}', "unknown key 'sedqir'", "did you mean seqdir?"),
             ('{"tile_cache": "t"}', "unknown key 'tile_cache'", "did you mean tile_cache_dir?"),
             ('{"Place": "Utrecht"}', "unknown key 'Place'", "did you mean place?"),
+            ('{"place": "Utrecht", "region": "r.gpkg"}', "several regions: region and place", "keep one of them"),
             ('{"bounding_box": {"west": 1, "nort": 2}}', "unknown key 'nort' in bounding_box", "did you mean north?"),
             ('{"interval": 50}', "unknown key 'interval'", "the keys are bounding_box, tile_cache_dir"),
             ('{"place": "Ulm", "place": "Bonn"}', "'place' stands there twice", None),
