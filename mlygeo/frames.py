@@ -171,8 +171,12 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
     problems, columns = [], {}
     for column in schema.columns:
         if column.name in frame.columns:
+            values = frame[column.name]
+            if getattr(values, "ndim", 1) != 1:
+                problems.append(f"column '{column.name}' stands twice")
+                continue
             try:
-                columns[column.name] = dtypes.cast(frame[column.name], column.dtype)
+                columns[column.name] = dtypes.cast(values, column.dtype)
             except (ValueError, TypeError, OverflowError) as error:
                 problems.append(f"column '{column.name}' does not fit {column.dtype} ({error})")
         elif column.optional:

@@ -509,6 +509,8 @@ def ids_in(images: pd.DataFrame, where: str) -> Ids:
     """
     if "id" not in images.columns:
         raise FrameError(f"{where} has no column 'id', so its images cannot be named")
+    if images["id"].ndim != 1:
+        raise FrameError(f"{where}: column 'id' stands twice")
     try:
         ids = dtypes.cast(images["id"], "Int64")
     except (ValueError, TypeError, OverflowError) as error:
