@@ -401,6 +401,16 @@ def test_no_distance_is_too_large_to_be_squared(folder):
         assert covered[0].drop(columns="geometry").equals(covered[1].drop(columns="geometry"))
 
 
+def test_any_number_of_workers_needs_no_more_than_there_is_work(folder, server):
+    service = Service(endpoints=server.endpoints, token=TOKEN, retry=QUICK)
+    for workers in (2**31, 2**62):
+        found = mlygeo.metadata(images_frame(), fields="altitude", service=service, workers=workers)
+        assert len(found) == 12
+        assert len(mlygeo.inspect(images_frame()["id"].tolist()[:2], service=service, workers=workers)) == 2
+        loaded = mlygeo.download(images_frame().head(3), output=folder / str(workers), service=service, workers=workers)
+        assert len(loaded) == 3
+
+
 def test_a_long_word_is_shortened_in_messages(folder):
     for call in (
         lambda: mlygeo.read_frame("images.parquet", columns="a" * 5000),

@@ -24,7 +24,7 @@ from mlygeo import config
 from mlygeo.errors import NetworkError, ServiceError, ThrottledError
 from mlygeo.net import answers, exchange
 from mlygeo.net.answers import Broken, redact
-from mlygeo.net.http import Service, StoppedError
+from mlygeo.net.http import MOST_KEPT, Service, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -230,7 +230,7 @@ class Pictures:
         certificates = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
         options: dict[str, Any] = {
             "num_pools": 16,
-            "maxsize": self._connections,
+            "maxsize": min(self._connections, MOST_KEPT),
             "ca_certs": certificates or requests.utils.DEFAULT_CA_BUNDLE_PATH,
         }
         if proxy:
