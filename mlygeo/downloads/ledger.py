@@ -484,8 +484,8 @@ def check_kinds(
     *,
     texts: Iterable[str],
     wholes: Iterable[str] = (),
-    times: Iterable[str] = (),
     nullable: Iterable[str] = (),
+    times: Iterable[str] = (),
 ) -> None:
     """
     Raise unless the columns of a ledger hold what was written to them: SQLite takes anything in any column.
