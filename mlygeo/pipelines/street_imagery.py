@@ -161,6 +161,8 @@ def coverage(
         network, candidates.lonlat, columns, srid=srid, distance=distance,
         by=tuple(name for name in names if name in step.BY), force_srid=force_srid,
     )  # fmt: skip
+    if len(candidates) and not measured.covered_m.any():
+        log.warning("no image of %s lies within %g m of a street", candidates.name, distance)
     gaps = measured.gaps(min_gap)
     attribution = list(dict.fromkeys([*candidates.attrs.get("attribution", []), *network.attrs.get("attribution", [])]))
     gaps.attrs["attribution"] = attribution

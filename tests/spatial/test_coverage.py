@@ -369,3 +369,12 @@ def test_images_beyond_the_border_of_the_region_count(images, edges):
     found = mlygeo.coverage(region, streets=inside.reset_index(drop=True), images=images, srid=SRID)
     expected = mlygeo.street_coverage(inside, images, srid=SRID)
     assert found["covered_m"].sum() == pytest.approx(expected["covered_m"].sum(), abs=1e-6)
+
+
+@pytest.mark.parametrize(("lon", "said"), [(103.8, True), (9.1, False)])
+def test_images_that_are_far_from_all_streets_are_said(caplog, lon, said):
+    streets = gpd.GeoDataFrame(geometry=[shapely.LineString([(9.1, 48.7), (9.11, 48.7)])], crs=4326)
+    images = gpd.GeoDataFrame({"id": [1]}, geometry=[shapely.Point(lon, 48.7)], crs=4326)
+    found = mlygeo.coverage((9, 48, 10, 49), streets=streets, images=images)
+    assert (found["covered_m"].sum() == 0) == said
+    assert ("no image of the images lies within 20 m of a street" in caplog.text) == said
