@@ -24,6 +24,11 @@ Each message says what was found and where; `hint` says what to do.
 
 from __future__ import annotations
 
+import re
+
+_LONG = re.compile(r"([^\s/\\]{60})[^\s/\\]{180,}([^\s/\\]{20})")
+"""A word longer than any name of a file: what was given for one by mistake, and is quoted in a message."""
+
 
 class MlygeoError(Exception):
     """
@@ -41,7 +46,8 @@ class MlygeoError(Exception):
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         # What a message quotes, such as a path or a parser's words, may be of several lines.
-        super().__init__(" ".join(line.strip() for line in message.splitlines() if line.strip()))
+        line = " ".join(line.strip() for line in message.splitlines() if line.strip())
+        super().__init__(_LONG.sub(r"\1…\2", line))
         self.hint = hint
 
 

@@ -171,8 +171,12 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
     problems, columns = [], {}
     for column in schema.columns:
         if column.name in frame.columns:
+            values = frame[column.name]
+            if getattr(values, "ndim", 1) != 1:
+                problems.append(f"column '{column.name}' stands twice")
+                continue
             try:
-                columns[column.name] = dtypes.cast(frame[column.name], column.dtype)
+                columns[column.name] = dtypes.cast(values, column.dtype)
             except (ValueError, TypeError, OverflowError) as error:
                 problems.append(f"column '{column.name}' does not fit {column.dtype} ({error})")
         elif column.optional:
@@ -185,6 +189,8 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
         problems.append("it has no geometry")
     elif frame.crs is None:
         problems.append("its geometry has no CRS")
+    elif _geometry_problems(frame) and (reason := not_on_earth(frame.crs)) is not None:
+        problems.append(reason)
     if problems:
         raise FrameError(f"not a frame of {schema.name}: {'; '.join(problems)}")
     if _geometry_problems(frame):
@@ -194,6 +200,56 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
     others = [name for name in frame.columns if name not in columns and name != "geometry"]
     ordered = [*columns, *others, "geometry"]
     return frame.assign(**columns)[ordered].reset_index(drop=True)
+
+
+def not_on_earth(crs: Any) -> str | None:
+    """
+    Return in words why coordinates are no places on the earth; None where they are.
+
+    Parameters
+    ----------
+    crs
+        Their CRS, as pyproj has it: one of a building site, of heights alone, geocentric or of the Moon has none.
+    """
+    from pyproj import Transformer
+    from pyproj.exceptions import ProjError
+
+    code = crs.to_authority()
+    label = ":".join(code) if code else crs.name
+    horizontal = crs
+    while horizontal.is_bound or horizontal.is_compound:
+        horizontal = horizontal.source_crs if horizontal.is_bound else horizontal.sub_crs_list[0]
+    if not (horizontal.is_geographic or horizontal.is_projected):
+        return f"its CRS, {label}, is no map of the earth"
+    try:
+        Transformer.from_crs(crs, CRS, always_xy=True)
+    except ProjError:
+        return f"its CRS, {label}, cannot be turned into longitude and latitude"
+    return None
+
+
+def in_degrees(held: Any, name: str, crs: Any = CRS) -> Any:
+    """
+    Return a frame or series in longitude and latitude, or in another CRS.
+
+    Parameters
+    ----------
+    held
+        GeoDataFrame or GeoSeries, in any CRS.
+    name
+        What messages call it.
+    crs
+        CRS to return it in.
+
+    Raises
+    ------
+    FrameError
+        If its CRS is none of places on the earth.
+    """
+    reason = not_on_earth(held.crs)
+    if reason is not None:
+        raise FrameError(f"{name}: {reason}", hint="set_crs('EPSG:…', allow_override=True), if it is another one")
+    return held.to_crs(crs)
 
 
 def in_dtypes(frame: gpd.GeoDataFrame, *schemas: Schema, name: str) -> gpd.GeoDataFrame:

@@ -148,7 +148,7 @@ class Download:
         by_id, trusted = ids[order], trusted[order]
         threads = [
             threading.Thread(target=self._work, name=f"mlygeo-download-{number}", daemon=True)
-            for number in range(self._workers)
+            for number in range(min(self._workers, max(len(ids), 1)))
         ]
         threads = [thread for thread in threads if workers.start(thread)]
         if not threads:

@@ -50,7 +50,7 @@ LARGE = 8 << 20
 
 _one_at_a_time = threading.Lock()
 
-_here = threading.local()
+here = threading.local()
 """The exchange of the thread, which its connections ask for the time that is left."""
 
 
@@ -96,12 +96,12 @@ class Exchange:
         """What ended it, where that was one of its bounds."""
 
     def __enter__(self) -> Self:
-        _here.exchange = self
+        here.exchange = self
         return self
 
     def __exit__(self, *_: object) -> None:
-        _here.exchange = None
-        kept: list[Exchange] | None = getattr(_here, "kept", None)
+        here.exchange = None
+        kept: list[Exchange] | None = getattr(here, "kept", None)
         if self._is_large and kept is not None:
             kept.append(self)
         elif self._is_large:
@@ -241,14 +241,14 @@ _room = Room(ROOM)
 @contextmanager
 def keeping() -> Iterator[None]:
     """Let the bodies that this thread receives keep their room until the end of the context, where they are used."""
-    if getattr(_here, "kept", None) is not None:
+    if getattr(here, "kept", None) is not None:
         yield
         return
-    _here.kept = []
+    here.kept = []
     try:
         yield
     finally:
-        kept, _here.kept = _here.kept, None
+        kept, here.kept = here.kept, None
         for each in kept:
             _room.release(each)
 
@@ -284,12 +284,12 @@ def bounded(manager: urllib3.PoolManager, *, connected: Callable[[Any], object] 
 class Adapter(requests.adapters.HTTPAdapter):
     """What `requests` sends its requests with, on connections that are bound to exchanges."""
 
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: object) -> None:
         """Make the pool manager."""
-        super().init_poolmanager(*args, **options)
+        super().init_poolmanager(connections, maxsize, block, **options)
         bounded(self.poolmanager)
 
-    def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:
+    def proxy_manager_for(self, proxy: Any, **options: object) -> Any:
         """Return the pool manager of a proxy; made at the first call."""
         is_new = proxy not in self.proxy_manager
         manager = super().proxy_manager_for(proxy, **options)
@@ -312,14 +312,14 @@ def _bounded(plain: Any, connected: Callable[[Any], object] | None) -> type:
                 connected(self.sock)
 
         def send(self, data: Any) -> None:
-            exchange = getattr(_here, "exchange", None)
+            exchange = getattr(here, "exchange", None)
             if exchange is not None and self.sock is not None:
                 self.sock.settimeout(exchange.left(self.timeout))
             super().send(data)
 
         def _new_conn(self) -> Any:
             """Connect to the first address of the host that answers; each has its own time, all have the exchange's."""
-            exchange = getattr(_here, "exchange", None)
+            exchange = getattr(here, "exchange", None)
             if exchange is None or hasattr(self, "_socks_options"):
                 return super()._new_conn()
             host, seconds = self._dns_host, self.timeout
@@ -346,9 +346,9 @@ def _bounded(plain: Any, connected: Callable[[Any], object] | None) -> type:
 class _Response(http.client.HTTPResponse):
     """An answer that is read within the exchange of the thread that asked."""
 
-    def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
-        super().__init__(sock, *args, **options)
-        exchange = getattr(_here, "exchange", None)
+    def __init__(self, sock: Any, debuglevel: int = 0, method: str | None = None, url: str | None = None) -> None:
+        super().__init__(sock, debuglevel, method, url)
+        exchange = getattr(here, "exchange", None)
         if exchange is not None:
             self.fp = io.BufferedReader(_Wire(self.fp.detach(), sock, exchange))
 

@@ -35,6 +35,9 @@ __all__ = ["Client", "Retry", "Service", "StoppedError"]
 
 log = logging.getLogger("mlygeo.service")
 
+MOST_KEPT = 1024
+"""Connections kept open for further requests. urllib3 makes room for all of them in advance; others are closed."""
+
 LONGEST_ERROR = 1 << 20
 """Bytes of an answer that is an error."""
 
@@ -103,7 +106,8 @@ class Client:
         self._session = _Session()
         # Cookies of an answer would be kept for ever, and sent with every further request.
         self._session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-        adapter = exchange.Adapter(pool_connections=connections, pool_maxsize=connections, max_retries=0)
+        kept = min(connections, MOST_KEPT)
+        adapter = exchange.Adapter(pool_connections=kept, pool_maxsize=kept, max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         # Gzip alone, since its end can be checked: a body cut short inside is not taken for whole.

@@ -24,7 +24,7 @@ from mlygeo import config
 from mlygeo.errors import NetworkError, ServiceError, ThrottledError
 from mlygeo.net import answers, exchange
 from mlygeo.net.answers import Broken, redact
-from mlygeo.net.http import Service, StoppedError
+from mlygeo.net.http import MOST_KEPT, Service, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -230,7 +230,7 @@ class Pictures:
         certificates = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
         options: dict[str, Any] = {
             "num_pools": 16,
-            "maxsize": self._connections,
+            "maxsize": min(self._connections, MOST_KEPT),
             "ca_certs": certificates or requests.utils.DEFAULT_CA_BUNDLE_PATH,
         }
         if proxy:
@@ -256,10 +256,16 @@ def _proxy(url: str) -> str:
 
 def _reason(error: BaseException) -> str:
     """Return what went wrong with a connection, without the library's names and addresses."""
+    if isinstance(error, urllib3.exceptions.NewConnectionError):  # refused, or no such host
+        return "could not be reached"
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
         return "could not be reached: no connection in time"
     if isinstance(error, urllib3.exceptions.ReadTimeoutError | TimeoutError):
         return "fell silent"
+    if isinstance(error, urllib3.exceptions.ProxyError):
+        return "could not be reached: its proxy does not answer as one"
+    if isinstance(error, urllib3.exceptions.ProxySchemeUnknown | urllib3.exceptions.ProxySchemeUnsupported):
+        return "could not be reached: the proxy that the environment names is none"
     if isinstance(error, urllib3.exceptions.SSLError):
         return "could not be reached: its certificate is not to be trusted"
     odd = [part for part in error.args if isinstance(part, http.client.HTTPException)]
@@ -267,6 +273,6 @@ def _reason(error: BaseException) -> str:
         return "answered something that is no HTTP"
     if isinstance(error, urllib3.exceptions.ProtocolError | ConnectionError):
         return "broke off its answer, or gave none"
-    if isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.NameResolutionError | OSError):
+    if isinstance(error, OSError):
         return "could not be reached"
     return f"could not be understood ({type(error).__name__})"

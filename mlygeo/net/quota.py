@@ -217,6 +217,8 @@ class TileQuota:
 def _read(path: Path) -> dict[str, Any]:
     """Return the state in a file; a new one if the file is missing or unreadable."""
     fresh: dict[str, Any] = {"day": "", "requests": {}, "level": None, "at": 0.0}
+    if path.exists() and not path.is_file():
+        raise FileError(f"{path.name} is no file")  # a pipe would be waited for
     try:
         with path.open("rb") as file:
             content = file.read(LONGEST_FILE + 1)

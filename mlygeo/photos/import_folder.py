@@ -41,6 +41,9 @@ log = logging.getLogger("mlygeo.photos")
 
 IMAGES_FILE, PHOTOS_FILE, SEQUENCES_FILE = "images.parquet", "photos.parquet", "sequences.parquet"
 
+MADE_BY_A_RUN = {IMAGES_FILE: "failed_in", PHOTOS_FILE: "inserted"}
+"""A column of each file that no other frame of photos has; other files of such a name are the user's own."""
+
 OWNED = {
     "user": ("user_name", "organization_name", "organization_key", "private"),
     "meta-data": ("make", "model", "exif_orientation", "camera_uuid", "gps_accuracy_m", "filename", "meta_tags"),
@@ -384,9 +387,17 @@ class PhotoImport:
         if not path.exists():
             return None
         try:
-            return frames.conform(store.read_frame(path), frames.LOCAL_IMAGES)
+            frame = store.read_frame(path)
+            is_own = {"path", MADE_BY_A_RUN[name]} <= set(frame.columns) and frame["path"].is_unique
+            conformed = frames.conform(frame, frames.LOCAL_IMAGES) if is_own else None
         except (FormatError, FrameError) as error:
             raise FileError(f"{path} is damaged: {error}", hint="delete it, and everything is read anew") from error
+        if conformed is None:
+            raise FileError(
+                f"{path} was not written by an earlier run, which would write a file of this name",
+                hint="give another folder as `output`, or move that file",
+            )
+        return conformed
 
     def _still_true(self, known: gpd.GeoDataFrame, modified: Whole) -> Flags:
         """Return which photos are unchanged since they were read, apart from tags written by this package."""

@@ -203,7 +203,7 @@ def sweep(folders: Collection[str], photos: Collection[str]) -> int:
             continue  # a folder that cannot be listed fails when it is written to, with the reason
         for leftover in leftovers:
             inside = list(leftover.iterdir())
-            if all(file.is_file() and file.name in {*mine[folder], ALIVE} for file in inside):
+            if all(file.is_file() and (file.name in mine[folder] or file.name.startswith(ALIVE)) for file in inside):
                 for file in inside:
                     file.unlink()
                 leftover.rmdir()

@@ -138,7 +138,7 @@ def _is_header(line: str) -> bool:
 
 
 def _of_polygons(path: Path) -> list[tuple[str, str, Region]]:
-    from mlygeo import store
+    from mlygeo import frames, store
     from mlygeo.regions import Region
 
     frame = store.read_frame(path)
@@ -150,7 +150,7 @@ def _of_polygons(path: Path) -> list[tuple[str, str, Region]]:
     column = next((by_name[name] for name in NAMES if name in by_name), None)
     names = range(1, len(frame) + 1) if column is None else frame[column]
     found = []
-    for number, (name, shape) in enumerate(zip(names, frame.to_crs(4326).geometry, strict=True), 1):
+    for number, (name, shape) in enumerate(zip(names, frames.in_degrees(frame, path.name).geometry, strict=True), 1):
         try:
             region = Region.from_geometry(shape, name=f"region {name}")
         except RegionError as error:

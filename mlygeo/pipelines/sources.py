@@ -133,7 +133,7 @@ def sources_named(named: Sources | None, *, option: str = "geotag_source") -> tu
     if isinstance(named, Mapping):
         return (_of_object(named, option),)
     if not isinstance(named, Iterable):
-        raise InputError(f"`{option}` names a source, not {named!r}")
+        raise InputError(f"`{option}` names a source, not {repr(named)[:60]}")
     return tuple(source for each in named for source in sources_named(each, option=option))
 
 

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlygeo.pipelines")
 
+NO_ORGANIZATION = "none"
+"""In place of a key: the images are of no organization, whatever they name."""
+
 THREADS, ATTEMPTS = 5, 50
 
 HISTORY_FILE = Path(".mlygeo") / "upload_history.parquet"
@@ -122,8 +125,8 @@ def upload(
         The user to upload as. Default: the one that the images name, who has to have signed in; the
         one that signed in last where they name nobody.
     organization_key
-        Upload for this organization, whatever the images name; an empty key means for none. Archives
-        that say inside whose they are cannot become those of another.
+        Upload for this organization, whatever the images name; "none" means for none. Archives that say
+        inside whose they are cannot become those of another.
     organization_name
         Upload for the organization of this name; it has to be known from an earlier upload by key,
         or from 'mlygeo config edit'.
@@ -165,7 +168,10 @@ def upload(
     """
     described = Described(desc_path=desc_path, skip_subfolders=skip_subfolders)
     user = User(
-        user_name=user_name, organization_name=organization_name, organization_key=organization_key, private=private
+        user_name=user_name,
+        organization_name=organization_name,
+        organization_key="" if organization_key == NO_ORGANIZATION else organization_key,
+        private=private,
     )
     signed_in = SignedIn(token=token, token_file=token_file, config_file=config_file, service=service)
     uploading = Uploading(

@@ -428,7 +428,8 @@ def _items(value: Any, items: Takes, name: str, takes: Takes) -> list[Any]:
 def _listed(value: Any) -> list[Any]:
     for method in ("tolist", "to_pylist", "to_list"):  # of NumPy and pandas, Arrow, polars: values of Python
         if hasattr(value, method):
-            return list(getattr(value, method)())
+            found = getattr(value, method)()
+            return list(found) if isinstance(found, Iterable) else [found]  # an array without dimensions
     return list(value)
 
 

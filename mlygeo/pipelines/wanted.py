@@ -513,7 +513,7 @@ def _of_frame(value: Any, conditions: dict[str, Any], keys: Keys, *, placed: boo
         if conditions:
             raise InputError("a list of ids is not filtered", hint="filter the images frame, with 'select'")
         return Listed.unplaced(keys.column(value), "the ids"), none
-    everything = open_points(value, name="the frame")
+    everything = open_points(value, name="the frame", placed=placed)
     if "id" not in everything.columns:
         raise InputError(f"{everything.name} has no column 'id', so its images cannot be named")
     points = keep(everything, region=None, conditions=conditions)

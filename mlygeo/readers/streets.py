@@ -141,10 +141,12 @@ def read_streets(
     >>> read_streets("edges.gpkg")
     """
     from mlygeo import store
+    from mlygeo.store.paths import must_be_kept
 
     path = Path(path).expanduser()
     if not store.parted(path)[0].exists():
         raise FileError(f"{path} does not exist")
+    must_be_kept(path)
     ending = path.suffix.lower()
     if is_osm(path) and path.is_file():
         frame, facts = _read_osm(path, region, retain_all=retain_all)
@@ -383,6 +385,9 @@ def _lines(frame: gpd.GeoDataFrame, name: str, region: Region | None) -> tuple[g
     """
     import shapely
 
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise FrameError(f"{name}: column {str(twice)!r} stands twice", hint="give each a name of its own")
     if frame.crs is None:
         raise FormatError(f"{name} has no CRS", hint="write it with one, or as GeoJSON in longitude and latitude")
     if frame.active_geometry_name != "geometry":
@@ -399,7 +404,7 @@ def _lines(frame: gpd.GeoDataFrame, name: str, region: Region | None) -> tuple[g
     geometry = shapely.force_2d(np.asarray(frame.geometry.values))
     frame = frame.set_geometry(list(geometry), crs=frame.crs)
     if frame.crs.to_epsg() != 4326:
-        frame = frame.to_crs(4326)
+        frame = frames.in_degrees(frame, name)
     finite = np.isfinite(frame.geometry.bounds.to_numpy()).all(axis=1)
     frame = frame[finite].reset_index(drop=True)
     frame = frame.assign(**{column: _joined(frame[column]) for column in frame.columns if _lists(frame[column])})

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from mlygeo.spatial import boxes
 
 if TYPE_CHECKING:
     import geopandas as gpd
-    from shapely.geometry.base import BaseGeometry
 
     from mlygeo.config import Config
 
@@ -102,9 +101,16 @@ class Configured:
     config: Config
 
 
+class Shape(Protocol):
+    """A geometry, such as one of shapely, or a GeoSeries."""
+
+    @property
+    def __geo_interface__(self) -> Mapping[str, Any]:
+        """The geometry as GeoJSON has it."""
+
+
 RegionLike: TypeAlias = (
-    "Region | Configured | str | os.PathLike[str] | Sequence[float] | BaseGeometry | gpd.GeoDataFrame | gpd.GeoSeries"
-    " | Mapping[str, Any]"
+    "Region | Configured | str | os.PathLike[str] | Sequence[float] | Shape | gpd.GeoDataFrame | Mapping[str, object]"
 )
 """What stands for a region in a call: a `Region`, a bounding box, shapes, or the path of a file."""
 
@@ -184,7 +190,7 @@ def _numbers(value: Any) -> list[float] | None:
         isinstance(value, Sequence | np.ndarray) or hasattr(value, "iloc")
     ):
         return None
-    if getattr(value, "ndim", 1) != 1 or len(value) > 100:
+    if getattr(value, "ndim", 1) != 1 or len(value) > 100 or hasattr(value, "geom_type"):
         return None
     found = list(value)
     if not all(

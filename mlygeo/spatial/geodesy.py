@@ -352,8 +352,9 @@ def farther(lon1: Floats, lat1: Floats, lon2: Floats, lat2: Floats, limit_m: flo
         east += north * north
         answer = ~(east <= limit_m * limit_m)
         # One band around the limit, in squares; NaN compares as False.
-        near = east > max(limit_m - TOLERANCE_M, 0.0) ** 2
-        near &= east <= max(limit_m + TOLERANCE_M, 0.0) ** 2
+        least, most = max(limit_m - TOLERANCE_M, 0.0), max(limit_m + TOLERANCE_M, 0.0)
+        near = east > least * least  # which is infinite where a power would overflow
+        near &= east <= most * most
         unsure |= near
         if unsure.any():
             exact = distance(lon1[part][unsure], lat1[part][unsure], lon2[part][unsure], lat2[part][unsure])

@@ -346,7 +346,7 @@ class _Search:
         dx = grid.x[entry] - lines.x[at][window]
         dy = grid.y[entry] - lines.y[at][window]
         beside = dx * north[window] - dy * east[window]
-        chord = self.distance**2 - beside * beside
+        chord = self.distance * self.distance - beside * beside
         met = np.flatnonzero(chord >= 0)
         window, entry, dx, dy = window[met], entry[met], dx[met], dy[met]
         middle = dx * east[window] + dy * north[window]

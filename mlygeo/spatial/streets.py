@@ -307,7 +307,8 @@ def _thin(x: Floats, y: Floats, apart: float) -> Whole:
     width = int(columns.max()) + 2
     cells = lines * width + columns
     around = [down * width + right for down in (0, -1, 1) for right in (0, -1, 1)]
-    limit = (apart * (1 - TOLERANCE)) ** 2
+    closest = apart * (1 - TOLERANCE)
+    limit = closest * closest  # infinite where a power would overflow
     filed: dict[int, list[tuple[float, float]]] = {}
     kept = []
     step = current_step()

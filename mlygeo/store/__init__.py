@@ -359,8 +359,9 @@ def _in_degrees(frame: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame:
         )
     if extents.is_lonlat(frame.crs):
         return frame
+    found: gpd.GeoDataFrame = frames.in_degrees(frame, f"the frame for {path.name}")
     log.warning("%s is in longitude and latitude; the frame was in %s", path.name, frame.crs.to_string()[:60])
-    return frame.to_crs(frames.CRS)
+    return found
 
 
 def as_frame(value: Any, *, frame: str | None = None, name: str = "the frame") -> gpd.GeoDataFrame:

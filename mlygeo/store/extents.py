@@ -77,7 +77,7 @@ def meeting(frame: gpd.GeoDataFrame, bbox: Bounds, file: str) -> gpd.GeoDataFram
     Raises
     ------
     FrameError
-        If nobody knows the CRS of the frame.
+        If nobody knows the CRS of the frame, or it is none of places on the earth.
     """
     import shapely
 
@@ -87,7 +87,7 @@ def meeting(frame: gpd.GeoDataFrame, bbox: Bounds, file: str) -> gpd.GeoDataFram
         raise FrameError(
             f"{file} has no CRS, so that nobody knows which rows lie in `bbox`", hint="read it whole, and use .set_crs"
         )
-    lonlat = frame.geometry if is_lonlat(frame.crs) else frame.geometry.to_crs(frames.CRS)
+    lonlat = frame.geometry if is_lonlat(frame.crs) else frames.in_degrees(frame.geometry, file)
     xmin, ymin, xmax, ymax = shapely.bounds(np.asarray(lonlat.values)).T
     west, south, east, north = bbox
     with np.errstate(invalid="ignore"):

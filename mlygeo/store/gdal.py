@@ -61,6 +61,10 @@ _PADDING = 1e-6
 """Degrees by which the box for a driver is wider: drivers round boxes to 32 bits."""
 
 
+NO_FEATURE = "lines that are no features"
+"""Reason for which rows of a file with a feature a line are left out."""
+
+
 def read(
     path: Path,
     *,
@@ -113,6 +117,8 @@ def read(
         source = geojson.collected(path) if about is not None and path.suffix.lower() in geojson.LINES else path
         meta, table = pyogrio.raw.read_arrow(source, datetime_as_string=True, **options)
         found = _frame_of(meta, table, path, is_described=about is not None)
+        if about is None and path.suffix.lower() in geojson.LINES:
+            _count_lost_lines(found, path)
     if columns is not None:
         _must_have(columns, found, names, path, options.get("layer"))
     if about is not None:
@@ -544,15 +550,34 @@ def _must_have(
     raise FrameError(f"{path.name} has no column {', '.join(missing)} (it has {', '.join(available)})")
 
 
+def _count_lost_lines(found: gpd.GeoDataFrame, path: Path) -> None:
+    """Count lines of a file with a feature a line that are none, which GDAL passes over, and warn of them."""
+    import pyogrio
+
+    info = pyogrio.read_info(path, force_feature_count=True)
+    lost = geojson.count_records(path) - int(info["features"]) if info["driver"] == "GeoJSONSeq" else 0
+    if lost > 0:
+        said = "1 line was" if lost == 1 else f"{lost:,} lines were"
+        log.warning("%s: %s left out, which no feature can be read from", path.name, said)
+        found.attrs["left_out"] = {**found.attrs.get("left_out", {}), NO_FEATURE: lost}
+
+
 def _gpx_layer(path: Path) -> str:
-    """Return the first layer of a GPX file with features: way points, else track or route points."""
+    """Return the first layer of a GPX file with features: way points, else track or route points; name the others."""
     import pyogrio
 
     counts = {
         layer: pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"]
         for layer in ("waypoints", "track_points", "route_points")
     }
-    return next((layer for layer, count in counts.items() if count), "waypoints")
+    first, *others = [layer for layer, count in counts.items() if count] or ["waypoints"]
+    if others:
+        also = " and ".join(f"{counts[layer]:,} {layer.replace('_', ' ')}" for layer in others)
+        log.warning(
+            "%s: only its %s were read; it has %s, too: %s:%s reads them",
+            path.name, first.replace("_", " "), also, path.name, others[0],
+        )  # fmt: skip
+    return first
 
 
 def _room(path: Path) -> bool:

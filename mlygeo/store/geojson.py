@@ -89,8 +89,21 @@ def description_of(path: Path) -> dict[str, Any] | None:
 
 def collected(path: Path) -> bytes:
     """Return the features of a file with a line each as one collection, of which GDAL reads texts as they are."""
-    lines = [line for line in path.read_bytes().split(b"\n") if line.startswith(b'{"type": "Feature"')]
+    empty = b'{"type": "FeatureCollection"'
+    lines = [line for line in _records(path) if not line.startswith(empty)]
     return b'{"type": "FeatureCollection", "features": [' + b",".join(lines) + b"]}"
+
+
+def count_records(path: Path) -> int:
+    """Return how many features a file with a line each should have: what stands in its lines, or between separators."""
+    return len(_records(path))
+
+
+def _records(path: Path) -> list[bytes]:
+    """Return the texts of a file with a line each, or with separators (RFC 8142) before them."""
+    content = path.read_bytes()
+    parts = (part.strip() for part in content.split(b"\x1e" if b"\x1e" in content else b"\n"))
+    return [part for part in parts if part]
 
 
 _FEATURE = '{"type": "Feature", '

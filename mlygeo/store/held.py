@@ -7,6 +7,7 @@ The same thing in another wrapping becomes the same frame as its file does.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FormatError, FrameError, MlygeoError
+from mlygeo.store.columns import DAMAGED
 from mlygeo.store.text import LAT_NAMES, LON_NAMES, WKT_NAMES
 
 if TYPE_CHECKING:
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from mlygeo.arrays import Objects
+    from mlygeo.arrays import Flags, Objects
+
+log = logging.getLogger("mlygeo.store")
 
 WKB_NAMES = ("geometry", "wkb", "geom", "wkb_geometry", "shape")
 """Names of columns with binary geometry, in the order of preference."""
@@ -134,13 +138,15 @@ def joined(parts: list[gpd.GeoDataFrame], name: str) -> gpd.GeoDataFrame:
     if len(parts) == 1:
         return parts[0]
     first = parts[0]
+    if len({part.crs for part in parts}) > 1 and first.crs is not None and (reason := frames.not_on_earth(first.crs)):
+        raise FrameError(f"the first frame of {name}: {reason}")
     if len({part.crs is None for part in parts}) == 2:
         raise FrameError(f"some frames of {name} have a CRS and some have none", hint="set_crs on those without")
     geometry = first.geometry.name
     alike = []
     for part in parts:
         here = part if part.geometry.name == geometry else _with_geometry_named(part, geometry, name)
-        alike.append(here if here.crs == first.crs else here.to_crs(first.crs))
+        alike.append(here if here.crs == first.crs else frames.in_degrees(here, name, first.crs))
     filled = [part for part in alike if len(part)] or alike[:1]
     columns = list(dict.fromkeys(column for part in alike for column in part.columns))
     dtypes = {column: _common_dtype(column, filled, name) for column in columns if column != geometry}
@@ -291,12 +297,13 @@ def _of_dataframe(table: pd.DataFrame, name: str) -> gpd.GeoDataFrame:
     _once(table.columns, name)
     found = _by_name(table.columns)
     shapes = [column for column in table.columns if str(table[column].dtype) == "geometry"]
+    damaged = np.zeros(len(table), dtype=bool)
     if shapes:
         geometry, used = table[shapes[0]], {shapes[0]}
         made = gpd.GeoSeries(geometry)
     elif (text := next((found[each] for each in (*WKT_NAMES, *WKB_NAMES) if each in found), None)) is not None:
         used = {text}
-        made = _of_column(table[text].to_numpy(dtype=object), text, name)
+        made, damaged = _of_column(table[text].to_numpy(dtype=object), text, name)
     else:
         lon, lat = _lonlat_names(found, list(table.columns), name)
         used = {lon, lat}
@@ -304,7 +311,7 @@ def _of_dataframe(table: pd.DataFrame, name: str) -> gpd.GeoDataFrame:
     rest = table[[column for column in table.columns if column not in used]]
     frame = gpd.GeoDataFrame(rest, geometry=gpd.GeoSeries(made.to_numpy(), index=table.index, crs=made.crs))
     frame.attrs = dict(table.attrs)
-    return frame
+    return _without(frame, damaged, name)
 
 
 def _once(columns: Iterable[Any], name: str) -> None:
@@ -360,25 +367,43 @@ def _check_degrees(x: Any, y: Any, name: str) -> None:
         )
 
 
-def _of_column(values: Objects, column: str, name: str) -> gpd.GeoSeries:
-    """Return the geometries of a column of shapes, WKT or WKB; without a CRS they are degrees."""
-    import geopandas as gpd
-    import pandas as pd
+def _of_column(values: Objects, column: str, name: str) -> tuple[gpd.GeoSeries, Flags]:
+    """Return the geometries of a column of shapes, WKT or WKB, and which are damaged; see `_placed`."""
+    shapes, damaged = _parsed(values, column, name)
+    return _placed(shapes, column, name), damaged
+
+
+def _parsed(values: Objects, column: str, name: str) -> tuple[Objects, Flags]:
+    """Return the geometries of a column of shapes, WKT or WKB, and which of them are damaged, and null."""
     import shapely
 
     values = np.array([None if _is_missing(value) else value for value in values] or [], dtype=object)
+    there = np.array([value is not None for value in values], dtype=bool)
     binary = [isinstance(value, bytes | bytearray | memoryview) for value in values]
     try:
         if any(binary):
-            shapes = shapely.from_wkb([value if value is None else bytes(value) for value in values])
+            known = [value if value is None else bytes(value) for value in values]
+            shapes = shapely.from_wkb(known, on_invalid="ignore")
         elif any(isinstance(value, str) for value in values):
-            shapes = shapely.from_wkt(values)
+            shapes = shapely.from_wkt(values, on_invalid="ignore")
         else:
             shapes = _shaped(values)
             shapely.is_empty(shapes)
     except (shapely.errors.GEOSException, TypeError, ValueError) as error:
         raise FrameError(f"{name}: the column {column!r} is no geometry (WKT or WKB)") from error
     shapes = np.asarray(shapes, dtype=object)
+    damaged = there & shapely.is_missing(shapes)
+    if damaged.any() and damaged.sum() == there.sum():
+        raise FrameError(f"{name}: the column {column!r} is no geometry (WKT or WKB)")
+    return shapes, damaged
+
+
+def _placed(shapes: Objects, column: str, name: str) -> gpd.GeoSeries:
+    """Return shapes in the CRS that they name themselves (EWKB); without one they are degrees."""
+    import geopandas as gpd
+    import pandas as pd
+    import shapely
+
     srids = set(shapely.get_srid(shapes[pd.notna(shapes)]).tolist()) - {0}
     if len(srids) > 1:
         raise FrameError(f"{name}: the column {column!r} has several CRS (EPSG:{', EPSG:'.join(map(str, srids))})")
@@ -388,6 +413,20 @@ def _of_column(values: Objects, column: str, name: str) -> gpd.GeoSeries:
         x, y = shapely.get_coordinates(shapes).T
         _check_degrees(x, y, name)
     return gpd.GeoSeries(shapes, crs=frames.CRS)
+
+
+def _without(frame: gpd.GeoDataFrame, damaged: Flags, name: str) -> gpd.GeoDataFrame:
+    """Return a frame without the rows whose geometry is damaged, which are counted, and said in a warning."""
+    if not damaged.any():
+        return frame
+    count, row = int(damaged.sum()), int(np.flatnonzero(damaged)[0])
+    log.warning(
+        "%s: %s left out, since the geometry is damaged; first row %s",
+        name, f"{count:,} {'row was' if count == 1 else 'rows were'}", row + 1,
+    )  # fmt: skip
+    kept = frame[~damaged].reset_index(drop=True)
+    kept.attrs = {**frame.attrs, "left_out": {**(frame.attrs.get("left_out") or {}), DAMAGED: count}}
+    return kept
 
 
 def _is_missing(value: Any) -> bool:
@@ -414,22 +453,22 @@ def _of_arrow(value: Any, name: str) -> pd.DataFrame:
     _once(table.column_names, name)
     geo = _geo_metadata(table)
     table = table.drop_columns([column for column in _coverings(geo) if column in table.column_names])
-    crs = {
-        column: _crs_of(table, column, geo, name) for column in table.column_names if _is_geometry(table, column, geo)
-    }
-    if not crs:
+    shapes = [column for column in table.column_names if _is_geometry(table, column, geo)]
+    if not shapes:
         return _plain(table)
     primary = geo.get("primary_column")
-    primary = primary if primary in crs else next(iter(crs))
-    plain = _plain(table.drop_columns(list(crs)))
-    columns = {
-        column: gpd.GeoSeries(_shapes_of(table, column, geo, name), index=plain.index, crs=each)
-        for column, each in crs.items()
-    }
-    frame: pd.DataFrame = gpd.GeoDataFrame(plain.assign(**columns)[table.column_names]).set_geometry(primary)
+    primary = primary if primary in shapes else shapes[0]
+    plain = _plain(table.drop_columns(shapes))
+    columns, damaged = {}, np.zeros(len(plain), dtype=bool)
+    for column in shapes:
+        made, bad = _series_of(table, column, geo, name)
+        columns[column] = made.set_axis(plain.index)
+        damaged |= bad
+    frame = gpd.GeoDataFrame(plain.assign(**columns)[table.column_names]).set_geometry(primary)
     facts = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}")).get("attributes")
     frame.attrs = dict(facts) if isinstance(facts, dict) else {}
-    return frame
+    found: pd.DataFrame = _without(frame, damaged, name)
+    return found
 
 
 def _plain(table: pa.Table) -> pd.DataFrame:
@@ -495,24 +534,29 @@ def _is_geometry(table: pa.Table, column: str, geo: dict[str, Any]) -> bool:
     return binary and column.strip().lower() in WKB_NAMES and not geo
 
 
-def _crs_of(table: pa.Table, column: str, geo: dict[str, Any], name: str) -> Any:
-    """Return the CRS that a table names for its column; degrees where it names none."""
+def _series_of(table: pa.Table, column: str, geo: dict[str, Any], name: str) -> tuple[gpd.GeoSeries, Flags]:
+    """Return a column of geometry in the CRS that the table names, else that of its shapes, else degrees."""
+    import geopandas as gpd
+    import shapely
     from pyproj import CRS
     from pyproj.exceptions import CRSError
 
+    shapes, damaged = _shapes_of(table, column, geo, name)
     said = geo.get("columns", {}).get(column)
-    crs = (
-        said.get("crs", frames.CRS) if isinstance(said, dict) else _extension(table.schema.field(column))[1].get("crs")
-    )
-    if crs is None and isinstance(said, dict):
-        return None
+    if isinstance(said, dict):
+        crs = said.get("crs", frames.CRS)
+    else:
+        crs = _extension(table.schema.field(column))[1].get("crs")
+        if crs is None:
+            return _placed(shapes, column, name), damaged
     try:
-        return frames.CRS if crs is None else CRS.from_user_input(crs)
+        named = None if crs is None else CRS.from_user_input(crs)
     except CRSError as error:
         raise FrameError(f"{name}: the CRS of the column {column!r} cannot be read: {_line(error)}") from error
+    return gpd.GeoSeries(shapely.set_srid(shapes, 0), crs=named), damaged
 
 
-def _shapes_of(table: pa.Table, column: str, geo: dict[str, Any], name: str) -> Objects:
+def _shapes_of(table: pa.Table, column: str, geo: dict[str, Any], name: str) -> tuple[Objects, Flags]:
     import geopandas as gpd
     import pyarrow as pa
 
@@ -524,9 +568,10 @@ def _shapes_of(table: pa.Table, column: str, geo: dict[str, Any], name: str) -> 
         values = pa.chunked_array([chunk.storage for chunk in values.chunks], type=values.type.storage_type)
     try:
         if kind in {"geoarrow.wkb", "ogc.wkb", "geoarrow.wkt"}:
-            return np.asarray(_of_column(values.to_numpy(zero_copy_only=False), column, name))
+            return _parsed(values.to_numpy(zero_copy_only=False), column, name)
         native = pa.field(column, values.type, metadata={b"ARROW:extension:name": kind.encode()})
-        return np.asarray(gpd.GeoDataFrame.from_arrow(pa.table([values], schema=pa.schema([native])))[column])
+        made = gpd.GeoDataFrame.from_arrow(pa.table([values], schema=pa.schema([native])))[column]
+        return np.asarray(made, dtype=object), np.zeros(len(made), dtype=bool)
     except (pa.ArrowException, ValueError, TypeError, NotImplementedError) as error:
         if isinstance(error, MlygeoError):
             raise

@@ -102,7 +102,7 @@ def must_exist(path: Path) -> None:
     Raises
     ------
     FileError
-        If there is none, or a folder; it says what to do with a pattern or a folder.
+        If there is none, or a folder, a pipe or a device, which may never end; it says what to do.
     """
     if not _exists(path):
         if has_pattern(path.name) and path.parent.is_dir():
@@ -116,6 +116,25 @@ def must_exist(path: Path) -> None:
         inside = sorted(each.name for each in path.iterdir() if each.suffix.lower() in _READABLE)
         named = f" (it has {', '.join(inside[:3])}{', …' if len(inside) > 3 else ''})" if inside else ""
         raise FileError(f"{path} is a folder, not a file{named}", hint="name a file in it, or several as a list")
+    must_be_kept(path)
+
+
+def must_be_kept(path: Path) -> None:
+    """
+    Raise where a path is a pipe, a socket or a device: what comes from it may never come, or never end.
+
+    Parameters
+    ----------
+    path
+        The path; a missing one is no error here.
+
+    Raises
+    ------
+    FileError
+        If it is one of them.
+    """
+    if _exists(path) and not path.is_file() and not path.is_dir():
+        raise FileError(f"{path} is a pipe or a device, and no file", hint="write what comes from it to a file first")
 
 
 _READABLE = frozenset(

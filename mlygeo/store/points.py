@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Flags, Floats, Rows, Whole
 
+MOST_LON, MOST_LAT = 360.0, 90 + 1e-9
+"""Degrees beyond which there is no longitude (those from 0 to 360 are in use) and no latitude."""
+
 THREADS = 2
 """Row groups decoded at once: more gain little and need more memory (measured on 2 cores)."""
 
@@ -70,7 +73,7 @@ class Points(Protocol):
         """Return attributes of chosen rows."""
 
 
-def open_points(value: store.FrameLike, *, name: str) -> Points:
+def open_points(value: store.FrameLike, *, name: str, placed: bool = True) -> Points:
     """
     Return the points of a frame or file.
 
@@ -81,6 +84,9 @@ def open_points(value: store.FrameLike, *, name: str) -> Points:
         column as needed.
     name
         Name of a frame in messages; a file has its own name.
+    placed
+        Whether the positions are needed. Where they are not, a frame may have any geometry, as a file
+        whose geometry is never read.
 
     Returns
     -------
@@ -96,10 +102,12 @@ def open_points(value: store.FrameLike, *, name: str) -> Points:
         path = Path(value).expanduser()
         if path.suffix.lower() in store.PARQUET and path.is_file():
             return PointFile(path)
-        return open_points(store.read_frame(value), name=path.name)
+        return open_points(store.read_frame(value), name=path.name, placed=placed)
     if not hasattr(value, "geometry") or value.active_geometry_name is None:
         raise FrameError(f"{name} has no geometry: expected a GeoDataFrame of points or a file of them")
     check_names(value, name)
+    if not placed:
+        return FramePoints(value, name)
     if value.crs is None:
         raise FrameError(f"{name} has no CRS", hint="set_crs(4326) where the coordinates are degrees")
     kinds = set(value.geom_type.dropna())
@@ -127,8 +135,20 @@ class _Placed:
         ------
         FormatError
             If a file has other geometries than points, or no CRS.
+        FrameError
+            If a point is no longitude and latitude, such as metres in a frame that says degrees.
         """
-        return encodings.to_lonlat(*self.native, self.name)
+        lon, lat = encodings.to_lonlat(*self.native, self.name)
+        beyond = (lat > MOST_LAT) | (lat < -MOST_LAT) | (lon > MOST_LON) | (lon < -MOST_LON)
+        beyond &= np.isfinite(lon) & np.isfinite(lat)
+        if beyond.any():
+            row = int(np.flatnonzero(beyond)[0])
+            raise FrameError(
+                f"{self.name}: row {row + 1} lies at {lon[row]:.12g}, {lat[row]:.12g}, "
+                "which is no longitude and latitude",
+                hint="are longitude and latitude swapped, or is the CRS another one?",
+            )
+        return lon, lat
 
 
 @dataclass(frozen=True)

@@ -241,7 +241,7 @@ def _ask(account: Account, keys: list[str]) -> None:
         if not accounts.is_organization(key):
             raise InputError(
                 f"{key[:40]!r} is no key of an organization",
-                hint="keys are whole numbers; `organization_key` counts for all images, and an empty one means none",
+                hint="keys are whole numbers; `organization_key` counts for all images, and 'none' means none",
             )
     for key in keys:
         try:

@@ -53,6 +53,7 @@ IMAGES = STUTTGART / "stuttgart_images.parquet"
 
 BASES: dict[str, list[list[object]]] = {
     "init": [["--place", "Ulm"]],
+    "convert": [["small.gpkg"], ["out.parquet"]],
     "tiles": [["-c", CONFIG], ["--dry-run"]],
     "streets": [["--streets", EDGES], ["--interval", 200], ["--srid", 25832]],
     "select": [["--streets", EDGES], ["--images", IMAGES], ["--interval", 500], ["--srid", 25832]],

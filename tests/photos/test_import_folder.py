@@ -8,9 +8,11 @@ import sys
 
 import pytest
 from helpers.photo_folders import folder_of
+from helpers.small_frames import images_frame
 from helpers.upload_folders import USER_TOKEN, clusters_of, described, service_of
 
 import mlygeo
+from mlygeo.errors import FileError
 
 pytestmark = [
     pytest.mark.skipif(os.name == "nt" or shutil.which("setpriv") is None, reason="needs setpriv"),
@@ -78,6 +80,19 @@ def test_in_a_chain_too(server, locked, tmp_path):
 
 def test_without_another_folder_it_is_said_what_cannot_be_written(server, locked):
     assert "ermission denied" in run(server, "process", locked, status=1)
+
+
+@pytest.mark.parametrize("name", ["images.parquet", "photos.parquet"])
+def test_a_file_of_the_users_is_not_taken_for_the_state_of_a_run(tmp_path, name):
+    """Nor is it overwritten."""
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder_of(folder, 3)
+    mlygeo.write_frame(images_frame(), out / name)
+    before = (out / name).read_bytes()
+    for call in (mlygeo.process, mlygeo.extract_geotag_data):
+        with pytest.raises(FileError, match=rf"{name} was not written by an earlier run"):
+            call(folder, output=out)
+    assert (out / name).read_bytes() == before
 
 
 def test_where_the_folder_can_be_written_to_the_description_lies_there(server, tmp_path):

@@ -104,6 +104,18 @@ def test_kill_9_at_fifty_moments(tmp_path):
     assert {path.name for path in folder.iterdir()} == {*old, ".mlygeo", "mapillary_image_description.json"}
 
 
+@pytest.mark.parametrize("left", [(), (".alive.new",), (".alive",), (".alive", "img_00000.jpg")])
+def test_what_a_kill_leaves_at_any_step_is_removed(tmp_path, left):
+    """The lock has another name for a moment, until it is held."""
+    folder_of(tmp_path, 2)
+    folder = tmp_path / ".img_00000.jpg.abcd_123.part"
+    folder.mkdir()
+    for name in left:
+        (folder / name).write_bytes(b"")
+    mlygeo.process(tmp_path)
+    assert not folder.exists()
+
+
 def test_a_killed_run_is_gone_on_with(tmp_path):
     folder = tmp_path / "in"
     paths = folder_of(folder, 300)

@@ -184,19 +184,19 @@ def test_a_list_keeps_its_order_and_large_ids(tmp_path):
     [
         (
             "sequence_downloader.py 3NpX -q 95",
-            "download --layout time --exif --computed --sequence 3NpX --quality 95",
+            "download --layout time --output-folder downloads --exif --computed --sequence 3NpX --quality 95",
         ),
         (
             "sequence_downloader 3NpX -i 11 22 33 -q 90",
-            "download --layout time --exif --computed --sequence 3NpX --quality 90 11 22 33",
+            "download --layout time --output-folder downloads --exif --computed --sequence 3NpX --quality 90 11 22 33",
         ),
         (
             "sequence-downloader 3NpX --image_file failed.txt --layout flat",
-            "download --exif --computed --sequence 3NpX --image-file failed.txt --layout flat",
+            "download --output-folder downloads --exif --computed --sequence 3NpX --image-file failed.txt --layout flat",
         ),
         (
             "batch_downloader.py sequences_irvinfly.txt -q 95",
-            "download --layout time --exif --computed --sequence-file sequences_irvinfly.txt --quality 95",
+            "download --layout time --output-folder downloads --exif --computed --sequence-file sequences_irvinfly.txt --quality 95",
         ),
         (
             "mapillary-download --token T --bbox 90.4,23.73,90.42,23.74 --output ./downloads --limit 10",

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import shapely
 from helpers import chromium
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import mlygeo
@@ -261,6 +261,7 @@ def test_any_coordinates_are_drawn_or_counted(coordinates, kind):
         elif kind == "line":
             geometry = [shapely.linestrings(coordinates, handle_nan="allow")]
         else:
+            assume(not np.isnan(coordinates[0][0]))  # GEOS closes no ring there
             geometry = [shapely.polygons(shapely.linearrings([*coordinates, coordinates[0]], handle_nan="allow"))]
     odd = frame(*geometry, id=range(len(geometry)))
     try:

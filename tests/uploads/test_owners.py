@@ -227,7 +227,7 @@ class TestOrganizations:
 
     def test_none_can_be_given_too(self, server, tmp_path):
         app_photo(tmp_path / "p" / "0.jpg", 0, MAPOrganizationKey="42")
-        mlygeo.upload(tmp_path / "p", service=service_of(server), organization_key="")
+        mlygeo.upload(tmp_path / "p", service=service_of(server), organization_key="none")
         assert owners(server) == [(None, 1)]
         assert "MAPOrganizationKey" not in described(clusters_of(server.store)[0])[0]
 

@@ -52,6 +52,8 @@ gaps = mlygeo.coverage_gaps(network, images, min_length=50)
 mlygeo.write_frame(nearest.to_crs(25832), Path("nearest.gpkg"))
 nearest = mlygeo.read_frame("nearest.gpkg", frame="selection", bbox=BOX, columns=["id", "point_id"])
 
+selected = mlygeo.convert(["nearest.gpkg", nearest], "nearest.fgb", columns=["id"])
+
 # Pictures and maps -------------------------------------------------------------
 
 pictures: pd.DataFrame = mlygeo.download(

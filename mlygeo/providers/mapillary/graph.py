@@ -316,7 +316,7 @@ class Graph:
                 longest_body=LONGEST_JSON,
             )  # fmt: skip
         except ServiceError as error:
-            self._note(error)
+            self.note(error)
             raise
         with self._lock:
             self._failures = self._unreachable = 0
@@ -356,8 +356,15 @@ class Graph:
             raise self.ended
         return max(pace.take() for _ in range(cost))
 
-    def _note(self, error: ServiceError) -> None:
-        """Count consecutive failures, and end all requests after too many."""
+    def note(self, error: ServiceError) -> None:
+        """
+        Count consecutive failures, and end all requests after too many.
+
+        Parameters
+        ----------
+        error
+            What a request ended in.
+        """
         with self._lock:
             if isinstance(error, RefusedError | QueryTimeoutError):  # the service is up
                 self._failures = self._unreachable = 0
@@ -394,8 +401,9 @@ class Batches:
 
     def _collect(self, ids: list[int], fields: Sequence[str], batch: Batch, way: Way) -> None:
         """Put each id into a batch, as found or as missing."""
-        if len(ids) == 1:
-            self._collect_one(ids[0], fields, batch)
+        if len(ids) <= 1:
+            for number in ids:
+                self._collect_one(number, fields, batch)
             return
         if len(ids) > IDS_A_CALL[way]:
             for part in _in_parts(np.array(ids), IDS_A_CALL[way]):
@@ -415,6 +423,8 @@ class Batches:
                 # Continue with the other way if it returned records.
                 self._way = "ids" if batch.found else self._way
                 return
+            if not isinstance(error, RefusedError | NotFoundError | QueryTimeoutError):
+                ids = self._tried_alone(ids, fields, batch, error)
             # One of them may make the whole request fail: halves find out which.
             middle = len(ids) // 2
             self._collect(ids[:middle], fields, batch, way)
@@ -427,6 +437,25 @@ class Batches:
             return
         for number in left_out:
             self._collect_one(number, fields, batch)
+
+    def _tried_alone(self, ids: list[int], fields: Sequence[str], batch: Batch, error: ServiceError) -> list[int]:
+        """
+        Ask for the first image alone, and for the last if a damaged answer came; return those that are left.
+
+        Where neither is answered, it is not the images that make the request fail, and halves of it would fail for as
+        long as the patience of each lasts: all are missing then, none is left, and it counts as if halves had failed.
+        """
+        places = (0,) if isinstance(error, NetworkError) else (0, -1)
+        for place in places:
+            self._collect_one(ids[place], fields, batch)
+            if batch.missing.get(ids[place], GONE) == GONE or ids[place] in batch.final:
+                return [number for number in ids if number not in batch.found and number not in batch.missing]
+        for _ in range(len(ids).bit_length() - 1 - len(places)):
+            self._graph.note(error)
+        if self._graph.ended is not None:
+            raise error
+        batch.missing.update(dict.fromkeys([number for number in ids if number not in batch.missing], str(error)))
+        return []
 
     def _collect_one(self, number: int, fields: Sequence[str], batch: Batch) -> None:
         try:
@@ -449,8 +478,12 @@ class Batches:
 
         def read(record: Record) -> dict[int, Record]:
             values = data_of(record) if way == "images" else record.values()
-            found = {number: value for value in values if (number := id_of(value)) is not None}
-            return {number: value for number, value in found.items() if number in wanted}
+            found: dict[int, Record] = {}
+            doubtful = set()
+            for value in values:
+                if (number := id_of(value)) in wanted and found.setdefault(number, value) != value:
+                    doubtful.add(number)  # two records of one image, which say different things: it is asked for alone
+            return {number: value for number, value in found.items() if number not in doubtful}
 
         what = f"{len(ids)} images from id {ids[0]} on"
         if way == "images":

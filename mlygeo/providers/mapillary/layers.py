@@ -665,6 +665,8 @@ def read_table(path: Path) -> pa.Table:
     match = NAME.fullmatch(path.name)
     if match is None:
         raise FormatError(f"{path.name} is no file of a tile cache", hint="its name should be mly1_public_X_Y_14.mvt")
+    if path.exists() and not path.is_file():
+        raise FileError(f"{path} cannot be read: it is no file")  # a pipe would be waited for
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST_TILE + 1)

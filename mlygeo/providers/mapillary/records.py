@@ -113,8 +113,11 @@ def _altitudes(values: Values) -> tuple[Floats, Wrong]:
 
 
 def _angles(values: Values) -> tuple[Floats, Wrong]:
-    """Return degrees in [0, 360); NaN where there is none."""
+    """Return degrees in [0, 360); NaN where there is none, or ten turns and more came."""
     degrees, wrong = _reals(values)
+    absurd = np.abs(degrees) >= MOST_TURNS * 360
+    degrees[absurd] = math.nan
+    wrong = wrong | absurd
     outside = (degrees < 0) | (degrees >= 360)
     if outside.any():
         # Of a tiny negative angle the remainder is 360 itself.
@@ -172,6 +175,15 @@ def _wholes(values: Values) -> tuple[pd.Series, Wrong]:
     return pd.Series(numbers, dtype="Int64"), wrong
 
 
+def _lengths(values: Values) -> tuple[pd.Series, Wrong]:
+    """Return numbers of pixels as Int64; a negative one is none."""
+    import pandas as pd
+
+    numbers, wrong = _wholes(values)
+    negative = (numbers < 0).fillna(value=False)
+    return numbers.mask(negative, pd.NA), wrong | negative.to_numpy(dtype=bool)
+
+
 _SIMPLE: dict[str, tuple[str, Callable[[Values], Column]]] = {
     "sequence": ("sequence_id", _texts),
     "captured_at": ("captured_at", _times),
@@ -182,8 +194,8 @@ _SIMPLE: dict[str, tuple[str, Callable[[Values], Column]]] = {
     "camera_type": ("camera_type", _texts),
     "make": ("make", _names),
     "model": ("model", _names),
-    "width": ("width", _wholes),
-    "height": ("height", _wholes),
+    "width": ("width", _lengths),
+    "height": ("height", _lengths),
     "quality_score": ("quality_score", _reals),
     "exif_orientation": ("exif_orientation", _wholes),
     "camera_parameters": ("camera_parameters", _lists),
@@ -229,6 +241,9 @@ _FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 """The years 1 to 9999, which is what calendars in Python can show."""
 
 _LARGEST = 2**63 - 1
+
+MOST_TURNS = 10
+"""Turns of a heading that may still be one; of 1e300 degrees the remainder would be a number that means nothing."""
 
 _WRONG = object()
 
@@ -494,6 +509,8 @@ def ids_in(images: pd.DataFrame, where: str) -> Ids:
     """
     if "id" not in images.columns:
         raise FrameError(f"{where} has no column 'id', so its images cannot be named")
+    if images["id"].ndim != 1:
+        raise FrameError(f"{where}: column 'id' stands twice")
     try:
         ids = dtypes.cast(images["id"], "Int64")
     except (ValueError, TypeError, OverflowError) as error:

@@ -121,12 +121,10 @@ def to_lonlat(x: Floats, y: Floats, crs: CRS, name: str) -> tuple[Floats, Floats
     if crs.equals(frames.CRS, ignore_axis_order=True):
         return x, y
     from pyproj import Transformer
-    from pyproj.exceptions import ProjError
 
-    try:
-        lon, lat = Transformer.from_crs(crs, frames.CRS, always_xy=True).transform(x, y)
-    except ProjError as error:
-        raise FormatError(f"the CRS of {name}, {crs.name}, cannot be converted to longitude and latitude") from error
+    if (reason := frames.not_on_earth(crs)) is not None:
+        raise FormatError(f"{name}: {reason}")
+    lon, lat = Transformer.from_crs(crs, frames.CRS, always_xy=True).transform(x, y)
     gone = ~(np.isfinite(lon) & np.isfinite(lat))
     lon[gone] = lat[gone] = np.nan
     return lon, lat

@@ -215,6 +215,19 @@ class TestOtherWays:
             found, missing = collected(graph.images([5, 6], fields=FIELDS))
         assert (sorted(found), missing) == ([5, 6], {})
 
+    def test_of_two_records_of_an_image_that_differ_neither_is_taken(self):
+        def twice(handler):
+            numbers = [5, 5, 6, 6] if handler.path.startswith("/images") else []
+            many = {"data": [{"id": str(each), "altitude": place % 3} for place, each in enumerate(numbers)]}
+            many["data"][3:] = many["data"][2:3]  # the same record twice is no doubt
+            reply(handler, many if numbers else {"id": "5", "altitude": 7})
+
+        with scripted(twice) as (url, asked), scripted_graph(url) as graph:
+            found, missing = collected(graph.images([5, 6], fields=FIELDS))
+        assert found == {5: {"id": "5", "altitude": 7}, 6: {"id": "6", "altitude": 2}}
+        assert missing == {}
+        assert len(asked) == 2
+
     def test_one_record_that_breaks_the_service_costs_only_itself(self):
         def poisoned(handler):
             path, _, query = handler.path.partition("?")
@@ -278,6 +291,49 @@ class TestEverythingStops:
             with pytest.raises(ServiceError, match="temporarily"):
                 list(graph.images(ids, fields=FIELDS))
             assert server.count() < 24 * QUICK.attempts + 4 * QUICK.attempts
+
+    @pytest.mark.parametrize(
+        ("answer", "says"),
+        [
+            (b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "no JSON"),
+            (b"", "nothing came"),
+            (None, "without an answer"),
+        ],
+        ids=["damaged", "empty", "closed"],
+    )
+    def test_a_service_that_answers_no_image_either_is_not_asked_for_ever_smaller_parts(self, answer, says):
+        def useless(handler):
+            handler.close_connection = True
+            if answer is not None:
+                handler.send_response(200)
+                handler.send_header("Content-Length", str(len(answer)))
+                handler.end_headers()
+                handler.wfile.write(answer)
+
+        with scripted(useless) as (url, asked), scripted_graph(url) as graph:
+            found, missing = collected(graph.images(range(101, 141), fields=FIELDS))
+        assert not found
+        assert sorted(missing) == list(range(101, 141))
+        assert all(says in reason for reason in missing.values())
+        assert len(asked) <= 3 * QUICK.attempts
+
+    def test_where_the_first_image_is_gone_the_last_may_break_the_answer(self):
+        def broken(handler):
+            path, _, query = handler.path.partition("?")
+            numbers = query.split("image_ids=")[1].split("&")[0].split(",") if path == "/images" else [path[1:]]
+            if "30" in numbers:
+                reply(handler, [])
+            elif path == "/images":
+                reply(handler, {"data": [{"id": number} for number in numbers if number != "1"]})
+            elif numbers == ["1"]:
+                reply(handler, {"error": {"code": 100, "error_subcode": 33, "message": "does not exist"}}, 400)
+            else:
+                reply(handler, {"id": numbers[0]})
+
+        with scripted(broken) as (url, _), scripted_graph(url) as graph:
+            found, missing = collected(graph.images(range(1, 31), fields=FIELDS))
+        assert sorted(found) == list(range(2, 30))
+        assert (missing[1], len(missing)) == (GONE, 2)
 
     def test_no_network(self, ids):
         service = Service(endpoints=Endpoints(graph="http://127.0.0.1:9"), token=TOKEN, retry=QUICK)

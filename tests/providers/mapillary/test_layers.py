@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import geopandas as gpd
@@ -141,3 +142,8 @@ def test_what_is_no_tile_file(tmp_path):
     other.write_bytes(b"")
     with pytest.raises(FormatError, match=r"image\.jpg is no file of a tile cache"):
         read_tiles(other)
+    if hasattr(os, "mkfifo"):
+        pipe = tmp_path / "mly1_public_8609_5642_14.mvt"
+        os.mkfifo(pipe)
+        with pytest.raises(FileError, match="it is no file"):
+            read_tiles(pipe)

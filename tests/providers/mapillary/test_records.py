@@ -149,7 +149,7 @@ class TestRealAnswers:
             assert [None if v is None else list(v) for v in again["camera_parameters"]] == images[
                 "camera_parameters"
             ].tolist()
-        else:  # one geometry is all that these can hold
+        elif ending == "csv":  # which has texts alone
             place = gpd.GeoSeries.from_wkt(place)
         assert shapely.equals(place.to_numpy(), images["computed_geometry"].to_numpy()).all()
 
@@ -183,6 +183,20 @@ class TestValues:
         assert read_one(compass_angle=said)["compass_angle"] == pytest.approx(read, abs=1e-9)
         assert math.isnan(read_one()["compass_angle"])
         assert math.isnan(read_one(compass_angle=math.nan)["compass_angle"])
+
+    @pytest.mark.parametrize("said", [1e300, -1e300, 3600, -4000])
+    def test_a_heading_of_ten_turns_is_none(self, said):
+        problems = {}
+        images = images_frame([{"id": "5", "compass_angle": said}], problems=problems)
+        assert math.isnan(images["compass_angle"].iloc[0])
+        assert "compass_angle" in problems[5]
+
+    @pytest.mark.parametrize("field", ["width", "height"])
+    def test_a_length_below_zero_is_none(self, field):
+        problems = {}
+        images = images_frame([{"id": "5", field: -1}, {"id": "6", field: 4000}, {"id": "7"}], problems=problems)
+        assert images[field].tolist() == [pd.NA, 4000, pd.NA]
+        assert problems == {5: f"its {field} is -1"}
 
     @pytest.mark.parametrize(("name", "read"), [("none", None), ("None", None), (" NONE ", None), ("", None), (" ", None),
                                                 ("GoPro", "GoPro"), (" GoPro Max ", "GoPro Max"), ("Nonesuch", "Nonesuch")])  # fmt: skip

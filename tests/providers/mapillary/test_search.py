@@ -382,6 +382,12 @@ class TestPages:
         with scripted(answer) as (url, _), pytest.raises(ServiceError, match="no cursor"):
             run(url, creator_username="ann")
 
+    @pytest.mark.parametrize("paging", [b'"next"', b"5", b"true"])
+    def test_pages_of_which_nothing_is_known_are_an_error(self, paging):
+        answer = (200, {}, b'{"data": [{"id": "5"}], "paging": %b}' % paging)
+        with scripted(answer) as (url, _), pytest.raises(ServiceError, match="further pages"):
+            run(url, creator_username="ann")
+
     def test_the_cursor_may_stand_beside_the_link(self):
         first = self.page(0, "", cursors={"after": "q w&e"})
         last = (200, {}, b'{"data": [{"id": "99"}], "paging": {"cursors": {"after": "zzz"}}}')
