@@ -131,7 +131,7 @@ def _truth(values: pd.Series) -> pd.Series:
     if pd.api.types.is_numeric_dtype(values):
         if not values.dropna().isin([0, 1]).all():
             raise ValueError("these are not truth values")
-        return values.fillna(0).astype("bool")
+        return values.eq(1).fillna(value=False).astype("bool")
     text = values.astype("str").str.strip().str.lower().where(values.notna(), "")
     true, false = text.isin(["true", "t", "yes", "1"]), text.isin(["false", "f", "no", "0", ""])
     if not (true | false).all():

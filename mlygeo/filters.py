@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlygeo.arrays import Flags
+
+log = logging.getLogger("mlygeo.filters")
 
 
 def conditions_of(
@@ -84,6 +87,7 @@ def conditions_mask(columns: Mapping[str, pd.Series], conditions: Mapping[str, A
     import pandas as pd
 
     columns_for(conditions, columns)
+    _name_unknown(columns, conditions)
     masks = []
     if "pano" in conditions:
         masks.append(columns["is_pano"] == conditions["pano"])
@@ -102,6 +106,17 @@ def conditions_mask(columns: Mapping[str, pd.Series], conditions: Mapping[str, A
         masks.append(columns["quality_score"] >= conditions["min_quality"])
     met: Flags = np.logical_and.reduce([pd.Series(mask).fillna(value=False).to_numpy(dtype=bool) for mask in masks])
     return met
+
+
+UNKNOWN = {"pano": "is_pano", "since": "captured_at", "until": "captured_at", "min_quality": "quality_score"}
+"""Columns in which a gap is a value that nobody knows; without creator or organization an image has none."""
+
+
+def _name_unknown(columns: Mapping[str, pd.Series], conditions: Mapping[str, Any]) -> None:
+    """Say how many images conditions leave out because nothing is known of them."""
+    for name in sorted({column for condition, column in UNKNOWN.items() if condition in conditions}):
+        if unknown := int(columns[name].isna().sum()):
+            log.warning("%d of %d images have no %s, and the filters leave them out", unknown, len(columns[name]), name)
 
 
 def _listed(value: int | str | Iterable[int | str], option: str) -> list[int | str]:

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from mlygeo import frames
+from mlygeo import dtypes, frames
 from mlygeo.errors import FrameError, InputError
 
 
@@ -43,3 +43,16 @@ def test_filters_say_what_is_wrong(images):
 def test_unknown_values_do_not_pass_a_filter(images):
     unknown = images.assign(creator_id=pd.array([pd.NA] * len(images), dtype="Int64"))
     assert len(frames.filter_images(unknown, creator=1)) == 0
+
+
+def test_images_of_which_nothing_is_known_are_left_out_and_said(images, caplog):
+    images = images.copy()
+    images.loc[images.index[:7], "captured_at"] = pd.NaT
+    assert len(frames.filter_images(images, since="2024", until="2025")) == len(images) - 7
+    assert caplog.messages == [f"7 of {len(images)} images have no captured_at, and the filters leave them out"]
+
+
+@pytest.mark.parametrize("dtype", ["boolean", "Int64", "float64", "object"])
+def test_truth_values_with_gaps_are_read_in_every_dtype(dtype):
+    gaps = pd.Series([1, 0, None], dtype="float64").astype("Int64")
+    assert dtypes.cast(gaps.astype(dtype), "bool").tolist() == [True, False, False]
