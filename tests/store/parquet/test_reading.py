@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pyogrio
 import pytest
 import shapely
 from geopandas.testing import assert_geodataframe_equal
@@ -158,14 +157,6 @@ def test_the_index_of_another_writer(tmp_path):
     assert store.read_frame(tmp_path / "x.parquet").columns.tolist() == ["id", "geometry"]
     frame.rename_axis("osmid").to_parquet(tmp_path / "x.parquet")
     assert store.read_frame(tmp_path / "x.parquet")["osmid"].tolist() == [7, 8, 9]
-
-
-def test_files_of_gdal(tmp_path):
-    if "Parquet" not in pyogrio.list_drivers():
-        pytest.skip("this GDAL was built without Parquet")
-    frame = gpd.GeoDataFrame({"id": [1, 2, 3]}, geometry=POINTS, crs=4326)
-    pyogrio.write_dataframe(frame, tmp_path / "x.parquet", driver="Parquet")
-    assert_geodataframe_equal(store.read_frame(tmp_path / "x.parquet"), frame)
 
 
 def test_every_type_of_arrow_is_readable(tmp_path):
