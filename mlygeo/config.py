@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -393,6 +392,8 @@ def _names_us(path: Path) -> bool:
         return False
     if b"mlygeo" not in content:
         return False
+    import tomllib
+
     try:
         return _own_table(tomllib.loads(content.decode("utf-8"))) is not None
     except (ValueError, RecursionError):
@@ -481,6 +482,8 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _toml(text: str) -> Any:
+    import tomllib
+
     return tomllib.loads(text)
 
 

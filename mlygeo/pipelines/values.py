@@ -451,7 +451,6 @@ def _is_table(value: Any) -> bool:
 def _frame(value: Any, takes: Takes, name: str) -> Any:
     """Return a path as it is where paths are read as needed, and anything else that holds a frame as one."""
     from mlygeo import store
-    from mlygeo.store import held
 
     items = takes.items
     takes_ids = bool((takes.kinds | (items.kinds if items else frozenset())) & {"int"})
@@ -459,6 +458,8 @@ def _frame(value: Any, takes: Takes, name: str) -> Any:
         path = _path(value, name)
         return path if _stays_path(path, takes) else store.as_frame(path, name=f"`{name}`")
     if _is_table(value):
+        from mlygeo.store import held
+
         table = held.as_table(value, name=f"`{name}`")
         if takes_ids and table is not None and "id" in table.columns and not held.has_geometry(table):
             return table

@@ -6,7 +6,6 @@ import errno
 import json
 import logging
 import shutil
-import sqlite3
 import warnings
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -352,6 +351,8 @@ def _description_of(path: Path, layer: str, info: Mapping[str, Any]) -> dict[str
 
 
 def _describe_sqlite(path: Path, layer: str, text: str) -> None:
+    import sqlite3
+
     try:
         with closing(sqlite3.connect(path)) as database, database:
             database.execute(f"CREATE TABLE IF NOT EXISTS {_ABOUT} (layer TEXT PRIMARY KEY, description TEXT)")
@@ -363,6 +364,8 @@ def _describe_sqlite(path: Path, layer: str, text: str) -> None:
 
 
 def _description_in_sqlite(path: Path, layer: str) -> dict[str, Any] | None:
+    import sqlite3
+
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as database:
         row = database.execute(f"SELECT description FROM {_ABOUT} WHERE layer = ?", (layer,)).fetchone()  # noqa: S608
         return None if row is None else described.parse(row[0])
@@ -405,6 +408,8 @@ def _prefilter(path: Path, layer: str, info: Mapping[str, Any], bbox: Bounds) ->
 
 def _rtree(path: Path, layer: str, info: Mapping[str, Any]) -> str | None:
     """Return the table of boxes of a layer of a GeoPackage; None where it has none."""
+    import sqlite3
+
     name = f"rtree_{layer}_{info['geometry_name']}"
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as database:
         if database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone():

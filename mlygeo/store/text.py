@@ -19,7 +19,6 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FormatError, FrameError
-from mlygeo.formats import texts
 from mlygeo.store import columns as described
 from mlygeo.store import extents
 from mlygeo.store.atomic import file_error
@@ -198,6 +197,8 @@ class _Head:
 
 def _content(path: Path) -> bytes:
     """Return the text of a file in UTF-8."""
+    from mlygeo.formats import texts
+
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -422,6 +423,8 @@ def _geometry(
 def _points_of(table: pa.Table, names: list[str], lonlat: tuple[str, ...], path: Path) -> tuple[Any, Flags]:
     """Return points; none where a cell says nothing, and empty ones where it says "nan"."""
     import pyarrow as pa
+
+    from mlygeo.formats import texts
 
     numbers, gone = [], np.zeros(table.num_rows, dtype=bool)
     for name in lonlat:

@@ -204,8 +204,6 @@ def _fields(array: pa.StructArray) -> tuple[Floats, Floats]:
 
 
 def _coordinates(array: pa.Array, path: Path) -> tuple[Floats, Floats]:
-    import shapely
-
     array = _storage(array)
     if (plain := _plain_points(array)) is not None:
         return plain
@@ -213,6 +211,8 @@ def _coordinates(array: pa.Array, path: Path) -> tuple[Floats, Floats]:
         return _fields(array)
     if not _is_wkb(array.type):
         raise FormatError(f"the geometry of {path.name} is {array.type}, which is no encoding of points")
+    import shapely  # takes longer to load than the coordinates of a million points
+
     points, damaged = _shapes(array, "wkb", path)
     kinds = shapely.get_type_id(points)
     if ((kinds != 0) & (kinds != -1)).any():
