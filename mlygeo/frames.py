@@ -35,7 +35,7 @@ from mlygeo.schemas import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     import geopandas as gpd
@@ -539,6 +539,11 @@ def filter_images(
     if not conditions:
         return images
     return images[conditions_mask({name: images[name] for name in images.columns}, conditions)]
+
+
+def credited(*attrs: Mapping[Any, Any]) -> list[str]:
+    """Return the sources that the `attrs` of frames credit, each once."""
+    return list(dict.fromkeys(source for each in attrs for source in each.get("attribution", ())))
 
 
 def attribute(frame: gpd.GeoDataFrame, *sources: str, **facts: object) -> gpd.GeoDataFrame:

@@ -33,6 +33,11 @@ def default_folder() -> Path:
     return Path(named).expanduser() if named else Path(platformdirs.user_data_dir("mlygeo", appauthor=False))
 
 
+def existing(folder: Path) -> Path:
+    """Return a folder, or the nearest above it that exists."""
+    return next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
+
+
 def several(given: Any) -> list[Any]:
     """Return what may be given alone as a list: a path, several of them, or None."""
     if given is None:

@@ -128,7 +128,7 @@ BLANKS = frozenset({"delimiter"})
 INPUTS = frozenset({"FILE", "DIR"})
 """What options are of which the value may be any name that a file can have."""
 
-MAY_BE_EMPTY = frozenset({"organization_key", "jwt", "user_password"})
+MAY_BE_EMPTY = frozenset({"jwt", "user_password"})
 """Options of which the function says what an empty value means, or that there is none."""
 
 

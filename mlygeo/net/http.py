@@ -313,7 +313,7 @@ class Client:
             Seconds that the request itself may take, beyond those of its answer.
         """
         service = self._service
-        head_s = service.connect_timeout + service.read_timeout + exchange.GRACE_S if body is None else math.inf
+        head_s = service.head_timeout if body is None else math.inf
         bounds = exchange.Exchange(head_s, service.total_timeout + sending_s, clock=self._clock)
         try:
             with (
@@ -486,6 +486,11 @@ class Service:
     def addresses(self) -> tuple[str, ...]:
         """The addresses of the service; the header with the token is sent only to these hosts."""
         return ()
+
+    @property
+    def head_timeout(self) -> float:
+        """Seconds until the head of an answer has to be there."""
+        return self.connect_timeout + self.read_timeout + exchange.GRACE_S
 
     @property
     def is_local(self) -> bool:

@@ -146,8 +146,7 @@ class Pictures:
         """
         host = self._checked(url, what)
         service = self._service
-        head_s = service.connect_timeout + service.read_timeout + exchange.GRACE_S
-        bounds = exchange.Exchange(head_s, service.total_timeout, clock=self._clock)
+        bounds = exchange.Exchange(service.head_timeout, service.total_timeout, clock=self._clock)
         status = 0
         headers: Mapping[str, str] = {}
         body: bytes | Broken

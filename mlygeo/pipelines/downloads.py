@@ -501,9 +501,9 @@ class Task:
 
         records = self.sources.access.records
         form, workers = self.requested.form, self.downloading.workers
-        room_gb = required_gb_on(_disk(self.folder), self.downloading.required_disk_space)
+        room_gb = required_gb_on(places.existing(self.folder), self.downloading.required_disk_space)
         calls = records.calls_for(todo) * (2 if form.layout == "time" else 1)
-        expected, free = self._expected(todo, lambda _: mean_bytes), disk_usage(_disk(self.folder)).free
+        expected, free = self._expected(todo, lambda _: mean_bytes), disk_usage(places.existing(self.folder)).free
         seconds = max(todo * SECONDS_A_PICTURE / workers, calls / (records.images_a_minute / 60))
         summary = {
             **wanted.facts,
@@ -564,11 +564,6 @@ def _in_units(number: float) -> str:
         if number >= size:
             return f"{number / size:.1f} {unit}"
     return f"{number:.0f} bytes"
-
-
-def _disk(folder: Path) -> Path:
-    """Return a folder that exists on the disk of one that may not."""
-    return next(each for each in (folder.absolute(), *folder.absolute().parents) if each.is_dir())
 
 
 def _duration(seconds: float) -> str:

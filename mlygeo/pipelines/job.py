@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar
 
+from mlygeo import places
 from mlygeo.errors import FileError, FormatError
 from mlygeo.progress import Progress, running
 
@@ -216,7 +217,7 @@ def check_output(kind: Output, path: Path) -> None:
             raise FormatError(f"{path.name}: maps are written as {', '.join(PICTURES[:-1])} or {PICTURES[-1]}")
     else:
         store.check_writable(path)
-    parent = next(folder for folder in (path, *path.absolute().parents) if folder.is_dir())
+    parent = places.existing(path)
     if not os.access(parent, os.W_OK):
         raise FileError(f"{parent} cannot be written to", hint="name another place with -o")
 

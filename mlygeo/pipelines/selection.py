@@ -149,8 +149,7 @@ class Selection:
 
     def attribution(self) -> list[str]:
         """Return the attribution of the data."""
-        sources = [*self.images.attrs.get("attribution", []), *self.points.attrs.get("attribution", [])]
-        return list(dict.fromkeys(sources))
+        return frames.credited(self.images.attrs, self.points.attrs)
 
     @property
     def results(self) -> tuple[Whole | Floats, ...]:

@@ -114,7 +114,7 @@ def coverage(
     --------
     >>> coverage("stuttgart_config.json", streets="edges.gpkg", distance=15, by=["year"])
     """
-    from mlygeo import regions
+    from mlygeo import frames, regions
     from mlygeo.pipelines import inputs, provenance
     from mlygeo.spatial import coverage as step
     from mlygeo.store.points import TablePoints, keep
@@ -164,7 +164,7 @@ def coverage(
     if len(candidates) and not measured.covered_m.any():
         log.warning("no image of %s lies within %g m of a street", candidates.name, distance)
     gaps = measured.gaps(min_gap)
-    attribution = list(dict.fromkeys([*candidates.attrs.get("attribution", []), *network.attrs.get("attribution", [])]))
+    attribution = frames.credited(candidates.attrs, network.attrs)
     gaps.attrs["attribution"] = attribution
     facts = measured.facts()
     tables = {name: measured.table(name) for name in names}

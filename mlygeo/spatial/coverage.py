@@ -155,7 +155,7 @@ def street_coverage(
         streets, frames.lonlat(images), columns, srid=srid, distance=distance, by=tuple(wanted), force_srid=force_srid
     )
     frame = measured.frame() if by is None else measured.frame_by(by)
-    frame.attrs["attribution"] = _attribution(streets, images)
+    frame.attrs["attribution"] = frames.credited(images.attrs, streets.attrs)
     return frame
 
 
@@ -208,7 +208,7 @@ def coverage_gaps(
     """
     measured = measure(streets, frames.lonlat(images), {}, srid=srid, distance=distance, by=(), force_srid=force_srid)
     gaps = measured.gaps(min_length)
-    gaps.attrs["attribution"] = _attribution(streets, images)
+    gaps.attrs["attribution"] = frames.credited(images.attrs, streets.attrs)
     return gaps
 
 
@@ -454,11 +454,6 @@ def check_options(*, distance: float, min_gap: float = 0.0) -> None:
         )
     if not (np.isfinite(min_gap) and min_gap >= 0):
         raise InputError(f"`min_gap` must be 0 metres or more, not {min_gap}")
-
-
-def _attribution(streets: gpd.GeoDataFrame, images: gpd.GeoDataFrame) -> list[str]:
-    sources = [*images.attrs.get("attribution", []), *streets.attrs.get("attribution", [])]
-    return list(dict.fromkeys(sources))
 
 
 def _each_once(streets: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, Floats, Whole]:

@@ -13,6 +13,7 @@ import base64
 import datetime as dt
 import decimal
 import json
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Flags, Objects
 
+log = logging.getLogger("mlygeo.store")
+
 KEY = "mlygeo"
 """Name of the description, in the metadata of a layer or as a member of GeoJSON."""
 
@@ -40,6 +43,27 @@ Kind = Literal[
     "plain", "whole", "real", "truth", "duration", "moment", "nested", "bytes", "decimal", "date", "geometry", "absent"
 ]
 """How the values of a column are written; "plain" as they are, "absent" where all are null."""
+
+
+def warn_of_damage(damaged: Flags, name: str, reason: str = "") -> None:
+    """
+    Say how many rows are left out since their geometry is damaged, and which is the first.
+
+    Parameters
+    ----------
+    damaged
+        Which rows; shape (n,), at least one.
+    name
+        What messages call the file or table.
+    reason
+        What is wrong with the first of them, in brackets.
+    """
+    count = int(damaged.sum())
+    log.warning(
+        "%s: %s left out, since the geometry is damaged; first row %s%s",
+        name, f"{count:,} {'row was' if count == 1 else 'rows were'}", int(np.flatnonzero(damaged)[0]) + 1,
+        f" ({reason})" if reason else "",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -503,11 +503,7 @@ def _shapes(wkb: Objects, path: Path) -> tuple[Objects, Any]:
             reason = _line(error).partition(": ")[2] or _line(error)
         if damaged.sum() == there.sum():
             raise FormatError(f"{path.name}: the geometry of row {row + 1} is damaged ({reason})")
-        count = int(damaged.sum())
-        log.warning(
-            "%s: %s left out, since the geometry is damaged; first row %s (%s)", path.name,
-            f"{count:,} {'row was' if count == 1 else 'rows were'}", row + 1, reason,
-        )  # fmt: skip
+        described.warn_of_damage(damaged, path.name, reason)
     return shapes, damaged
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FormatError, FrameError, MlygeoError
-from mlygeo.store.columns import DAMAGED
+from mlygeo.store.columns import DAMAGED, warn_of_damage
 from mlygeo.store.text import LAT_NAMES, LON_NAMES, WKT_NAMES
 
 if TYPE_CHECKING:
@@ -201,9 +201,8 @@ def _common_dtype(column: str, parts: list[gpd.GeoDataFrame], name: str) -> Any:
 def _joined_attrs(attrs: list[dict[Any, Any]]) -> dict[Any, Any]:
     """Return the `attrs` of the first, with the attributions of all and the sums of what they left out."""
     whole = dict(attrs[0])
-    attribution = [source for each in attrs for source in each.get("attribution", [])]
-    if attribution:
-        whole["attribution"] = list(dict.fromkeys(attribution))
+    if attribution := frames.credited(*attrs):
+        whole["attribution"] = attribution
     left_out: dict[str, int] = {}
     for each in attrs:
         for reason, count in each.get("left_out", {}).items():
@@ -419,13 +418,9 @@ def _without(frame: gpd.GeoDataFrame, damaged: Flags, name: str) -> gpd.GeoDataF
     """Return a frame without the rows whose geometry is damaged, which are counted, and said in a warning."""
     if not damaged.any():
         return frame
-    count, row = int(damaged.sum()), int(np.flatnonzero(damaged)[0])
-    log.warning(
-        "%s: %s left out, since the geometry is damaged; first row %s",
-        name, f"{count:,} {'row was' if count == 1 else 'rows were'}", row + 1,
-    )  # fmt: skip
+    warn_of_damage(damaged, name)
     kept = frame[~damaged].reset_index(drop=True)
-    kept.attrs = {**frame.attrs, "left_out": {**(frame.attrs.get("left_out") or {}), DAMAGED: count}}
+    kept.attrs = {**frame.attrs, "left_out": {**(frame.attrs.get("left_out") or {}), DAMAGED: int(damaged.sum())}}
     return kept
 
 

@@ -8,6 +8,7 @@ selected images. `open_points` gives the same view of a GeoDataFrame and of a fi
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -116,15 +117,15 @@ def open_points(value: store.FrameLike, *, name: str, placed: bool = True) -> Po
     return FramePoints(value, name)
 
 
-class _Placed:
+class _Placed(ABC):
     """Points that know their coordinates in their own CRS."""
 
     name: str
 
     @property
+    @abstractmethod
     def native(self) -> tuple[Floats, Floats, CRS]:
         """The coordinates in the CRS they came in, and that CRS."""
-        raise NotImplementedError
 
     @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
@@ -363,20 +364,15 @@ class TablePoints:
 
 
 @dataclass(frozen=True)
-class SomeOf:
-    """Some rows of other points."""
+class _Of:
+    """A view of other points, with their name, attributes and facts."""
 
     points: Points
-    rows: Rows
 
     @property
     def name(self) -> str:
         """What messages call it."""
         return self.points.name
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.rows)
 
     @property
     def columns(self) -> list[str]:
@@ -387,6 +383,17 @@ class SomeOf:
     def attrs(self) -> dict[str, Any]:
         """Attribution and the like."""
         return self.points.attrs
+
+
+@dataclass(frozen=True)
+class SomeOf(_Of):
+    """Some rows of other points."""
+
+    rows: Rows
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.rows)
 
     @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
@@ -410,7 +417,7 @@ class SomeOf:
 
 
 @dataclass(frozen=True)
-class Conformed:
+class Conformed(_Of):
     """
     Points whose attributes have the dtypes of a schema, as far as it knows them; read as needed, like the points.
 
@@ -422,27 +429,11 @@ class Conformed:
         The kind of frame they are.
     """
 
-    points: Points
     schema: frames.Schema
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        return self.points.name
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.points)
-
-    @property
-    def columns(self) -> list[str]:
-        """Names of the attributes."""
-        return self.points.columns
-
-    @property
-    def attrs(self) -> dict[str, Any]:
-        """Attribution and the like."""
-        return self.points.attrs
 
     @property
     def lonlat(self) -> tuple[Floats, Floats]:

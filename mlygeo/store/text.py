@@ -460,10 +460,7 @@ def _shapes_of(cells: pa.ChunkedArray, name: str, path: Path, *, must: bool) -> 
         row = int(np.flatnonzero(damaged)[0])
         if damaged.sum() == len(there):
             raise FormatError(f"{path.name}: the geometry of row {row + 1} is damaged ({str(cells[row])[:60]!r})")
-        log.warning(
-            "%s: %s left out, since the geometry is damaged; first row %s (%r)", path.name,
-            f"{damaged.sum():,} {'row was' if damaged.sum() == 1 else 'rows were'}", row + 1, str(cells[row])[:60],
-        )  # fmt: skip
+        described.warn_of_damage(damaged, path.name, repr(str(cells[row])[:60]))
     return shapes, damaged
 
 
