@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from mlygeo.arrays import Floats, Objects
+    from mlygeo.arrays import Flags, Floats, Objects
 
 __all__ = [
     "CRS",
@@ -77,6 +77,7 @@ __all__ = [
     "placed",
     "points",
     "to_pandas",
+    "truths",
 ]
 
 MAPILLARY = "Mapillary, CC BY-SA 4.0"
@@ -117,7 +118,7 @@ def check(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
         if column.name not in frame.columns:
             if not column.optional:
                 problems.append(f"column '{column.name}' ({column.dtype}) is missing")
-        elif (found := str(frame[column.name].dtype)) != column.dtype:
+        elif not dtypes.fits(found := str(frame[column.name].dtype), column.dtype):
             if dtypes.only_unit_differs(found, column.dtype):
                 try:
                     times[column.name] = dtypes.cast(frame[column.name], column.dtype)
@@ -407,7 +408,11 @@ def points(lon: Floats, lat: Floats) -> Objects:
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
-    """Return an Arrow table as a DataFrame; whole numbers with gaps become Int64 (UInt64 if need be), never float."""
+    """
+    Return an Arrow table as a DataFrame.
+
+    Whole numbers with gaps become Int64 (UInt64 if need be), never float; truth values with gaps become boolean.
+    """
     import pandas as pd
     import pyarrow as pa
 
@@ -418,9 +423,16 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
         if name in gaps and pa.types.is_integer(column.type):
             whole = pd.UInt64Dtype() if pa.types.is_uint64(column.type) else pd.Int64Dtype()
             parts[name] = column.to_pandas(types_mapper={column.type: whole}.get)
+        elif name in gaps and pa.types.is_boolean(column.type):
+            parts[name] = column.to_pandas(types_mapper={column.type: pd.BooleanDtype()}.get)
         else:
             parts[name] = column.to_pandas()
     return pd.DataFrame(parts, index=pd.RangeIndex(table.num_rows))
+
+
+def truths(values: pd.Series) -> Flags:
+    """Return which values of a column of truth values, with or without gaps, are known to be true."""
+    return np.asarray(values.astype("boolean").to_numpy(dtype=bool, na_value=False))
 
 
 def phrases(*columns: Any) -> Objects:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from mlygeo import dtypes, frames, keys, store
 from mlygeo.errors import FrameError
-from mlygeo.progress import working
+from mlygeo.progress import counted, working
 from mlygeo.spatial.nearest import OWN_COLUMNS
 
 if TYPE_CHECKING:
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pyarrow as pa
 
-    from mlygeo.arrays import Floats, Whole
+    from mlygeo.arrays import Flags, Floats, Whole
     from mlygeo.pipelines.options import Matching
     from mlygeo.spatial.nearest import Matches
     from mlygeo.spatial.projection import Projection
     from mlygeo.store.points import Points
+
+log = logging.getLogger("mlygeo.pipelines")
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Selection:
             If ids are missing or no numbers, or `point_id` is not unique.
         """
         from mlygeo.spatial import grid, nearest
-        from mlygeo.store.points import floats_of, ids_of, truths_of
+        from mlygeo.store.points import floats_of, ids_of
 
         point_ids = ids_of(points, "point_id") if "point_id" in points.columns else np.arange(len(points))
         if len(np.unique(point_ids)) < len(point_ids):
@@ -93,7 +96,7 @@ class Selection:
             for known, column in ((points, "bearing"), (images, "compass_angle")):
                 if column not in known.columns:
                     raise FrameError(f"{known.name} has no column '{column}', which `max_heading_difference` compares")
-            pano = truths_of(images, "is_pano") if "is_pano" in images.columns else None
+            pano = _panoramas(images) if "is_pano" in images.columns else None
         matches = nearest.match(
             *points.lonlat, *images.lonlat, keys.ranks(image_ids), projection=projection, max_distance=matching.limit,
             k=matching.k, unique=matching.unique, max_heading_difference=matching.max_heading_difference,
@@ -162,7 +165,7 @@ class Selection:
         """The facts of the selection: counts, distances, years, panoramas."""
         first = self.matches.rank == 1
         covered = int(first.sum())
-        years, pano_share = self._years(), self._pano_share()
+        years, (pano_share, unknown) = self._years(), self._panos()
         return {
             "points": len(self.points),
             "points_covered": covered,
@@ -172,6 +175,7 @@ class Selection:
             "distance_m": _quartiles(self.matches.distance_m[first]),
             "captured": years,
             "pano_share": pano_share,
+            **({"pano_unknown": unknown} if unknown else {}),
         }
 
     def _years(self) -> dict[str, int]:
@@ -186,13 +190,14 @@ class Selection:
         years = pc.year(times.drop_null()).to_numpy()
         return {str(year): int(count) for year, count in zip(*np.unique(years, return_counts=True), strict=True)}
 
-    def _pano_share(self) -> float | None:
+    def _panos(self) -> tuple[float | None, int]:
+        """Return the share of panoramas among the pairs whose image's kind is known, and how many others there are."""
         import pyarrow as pa
 
         if "is_pano" not in self.table.column_names or not pa.types.is_boolean(self.table["is_pano"].type):
-            return None
-        share = self.table["is_pano"].to_numpy().astype(float)
-        return round(float(share.mean()), 4) if len(share) else None
+            return None, 0
+        share = self.table["is_pano"].drop_null().to_numpy().astype(float)
+        return (round(float(share.mean()), 4) if len(share) else None), self.table["is_pano"].null_count
 
     def headline(self, max_distance: float | None, *, of_streets: bool) -> str:
         """Return the facts in a sentence."""
@@ -207,6 +212,8 @@ class Selection:
             text += f", all from {years[0]}" if len(years) == 1 else f", from {years[0]} to {years[-1]}"
         if facts["pano_share"] is not None:
             text += f", {facts['pano_share']:.0%} panoramas"
+        if unknown := facts.get("pano_unknown"):
+            text += f" ({unknown:,} of unknown kind)"
         return text
 
     def _points_table(self) -> pa.Table:
@@ -262,6 +269,16 @@ def _planar(points: Points, projection: Projection) -> tuple[Floats, Floats] | N
     while isinstance(whole, SomeOf):  # of coordinates in degrees, none needs to be picked
         whole = whole.points
     return points.native[:2] if projection.is_of(whole.native[2]) else None
+
+
+def _panoramas(images: Points) -> Flags:
+    """Return which images are panoramas; of others, and of those of unknown kind, the headings count."""
+    from mlygeo.store.points import truths_of
+
+    pano, known = truths_of(images, "is_pano")
+    if unknown := int((~known).sum()):
+        log.warning("%s: %s, whose headings count", images.name, f"{counted(unknown, 'image')} of unknown kind")
+    return pano
 
 
 def _quartiles(distance_m: Floats) -> dict[str, float] | None:

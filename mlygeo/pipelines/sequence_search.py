@@ -133,11 +133,15 @@ def find_sequences(
             max_pages=max_pages,
             progress=progress,
         )  # fmt: skip
-        images, problems = _searched(search, conditions, filter, reader)
+        images, problems, unknown = _searched(search, conditions, filter, reader)
     sequences = step.summarise(images)
     apart = len(images) - int(sequences["images"].sum())
     unlisted = sum(SAFE_ID.fullmatch(number) is None for number in sequences["sequence_id"])
-    left_out = {"images without a sequence": apart, "sequences with an odd id, from the list": unlisted}
+    left_out = {
+        "images of unknown kind": unknown,
+        "images without a sequence": apart,
+        "sequences with an odd id, from the list": unlisted,
+    }
     left_out = {reason: count for reason, count in left_out.items() if count}
     shortcomings = search.shortcomings()
     whose = _whose(user, organization, None if place is None else place.name)
@@ -178,8 +182,8 @@ def find_sequences(
 
 def _searched(
     search: Search, conditions: dict[str, Any], kind: Literal["all", "360", "regular"], reader: Records
-) -> tuple[gpd.GeoDataFrame, dict[int, str]]:
-    """Return the images that a search finds, and their problems."""
+) -> tuple[gpd.GeoDataFrame, dict[int, str], int]:
+    """Return the images that a search finds, their problems, and how many are left out as of unknown kind."""
     from mlygeo import frames
 
     fields = [*reader.base_fields, *reader.fields_for("camera_type", "make", "model")]
@@ -187,15 +191,18 @@ def _searched(
     parts: list[gpd.GeoDataFrame] = []
     records: list[dict[str, Any]] = []
     problems: dict[int, str] = {}
+    unknown = 0
 
     def make() -> None:
+        nonlocal unknown
         images = reader.frame(records, fields=fields, problems=problems)
         records.clear()
         if conditions:
             images = images[frames.conditions_mask({name: images[name] for name in images.columns}, conditions)]
         if kind != "all":
-            panoramic = images["is_pano"] | images["camera_type"].isin(reader.panoramas)
-            images = images[panoramic if kind == "360" else ~panoramic]
+            panoramic = images["is_pano"].astype("boolean") | images["camera_type"].isin(reader.panoramas)
+            unknown += int(panoramic.isna().sum())
+            images = images[frames.truths(panoramic if kind == "360" else ~panoramic)]
         parts.append(images)
 
     for batch in search:
@@ -203,7 +210,7 @@ def _searched(
         if len(records) >= RECORDS_AT_ONCE:
             make()
     make()
-    return joined(parts), problems
+    return joined(parts), problems, unknown
 
 
 def _one_user(user: str | Sequence[str] | None) -> str | None:
@@ -310,6 +317,10 @@ def table(sequences: gpd.GeoDataFrame) -> str:
 
 
 def _kind(is_pano: object) -> str:
+    import pandas as pd
+
+    if is_pano is None or is_pano is pd.NA:
+        return "unknown"
     return "panorama" if is_pano else "flat"
 
 

@@ -135,12 +135,20 @@ class Layer:
         return np.where(np.isfinite(heading), heading, np.nan)
 
     def panoramas(self) -> Flags:
-        """Return which images are panoramas."""
+        """Return which images are known to be panoramas."""
+        return self._kinds()[0]
+
+    def flat_pictures(self) -> Flags:
+        """Return which images are known to be no panoramas; the others may be of unknown kind."""
+        return self._kinds()[1]
+
+    def _kinds(self) -> tuple[Flags, Flags]:
         import pandas as pd
 
         if "is_pano" not in self.frame.columns or not pd.api.types.is_bool_dtype(self.frame["is_pano"]):
-            return np.zeros(len(self.frame), dtype=bool)
-        return np.asarray(self.frame["is_pano"].astype("boolean").to_numpy(dtype=bool, na_value=False))
+            return np.zeros(len(self.frame), dtype=bool), np.zeros(len(self.frame), dtype=bool)
+        pano = frames.truths(self.frame["is_pano"])
+        return pano, ~pano & self.frame["is_pano"].notna().to_numpy()
 
     def track_order(self) -> tuple[Whole, Flags]:
         """Return the rows of a track in the order of time, and which of them continue the row before."""

@@ -474,7 +474,7 @@ def _fits(values: pa.ChunkedArray, dtype: str) -> bool:
         "int64": pa.types.is_int64,
         "Int64": pa.types.is_int64,
         "float64": pa.types.is_float64,
-        "bool": lambda kind: pa.types.is_boolean(kind) and not values.null_count,
+        "bool": pa.types.is_boolean,
         "str": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind),
     }
     return bool(tests[dtype](kind)) or bool(pa.types.is_null(kind))
@@ -557,9 +557,9 @@ def floats_of(points: Points, column: str) -> Floats:
         raise FrameError(f"{points.name}: column '{column}' holds no numbers ({error})") from error
 
 
-def truths_of(points: Points, column: str) -> Flags:
+def truths_of(points: Points, column: str) -> tuple[Flags, Flags]:
     """
-    Return a column of truth values, False where it has gaps.
+    Return a column of truth values, and which of them are known; the others are False.
 
     Raises
     ------
@@ -567,9 +567,10 @@ def truths_of(points: Points, column: str) -> Flags:
         If it is missing, or has other values.
     """
     try:
-        return np.asarray(dtypes.cast(_series(points.arrow(column)), "bool").to_numpy(dtype=bool))
+        values = dtypes.cast(_series(points.arrow(column)), "bool")
     except (ValueError, TypeError) as error:
         raise FrameError(f"{points.name}: column '{column}' holds no truth values ({error})") from error
+    return frames.truths(values), ~values.isna().to_numpy()
 
 
 def _of_schema(name: str, values: pd.Series, where: str) -> pd.Series:

@@ -131,7 +131,7 @@ def decode(data: bytes, x: int, y: int, zoom: int = 14) -> pa.Table:
     -------
     images
         Columns id (int64), sequence_id (string), captured_at (timestamp[ms, UTC]), compass_angle
-        (float64, degrees in [0, 360), NaN when unknown), is_pano (bool, false when unknown),
+        (float64, degrees in [0, 360), NaN when unknown), is_pano (bool, null when unknown),
         creator_id and organization_id (int64, null when there is none), quality_score (float64,
         only if some image has it), lon and lat (float64, degrees; longitudes beyond the
         antimeridian continue on its other side). The schema's metadata count
@@ -239,7 +239,7 @@ def _decode_layer(layer: bytes, end: int, address: tuple[int, int, int], kernel:
         values.text(column["sequence_id"]),
         values.whole(column["captured_at"], floor=True),
         values.real(column["compass_angle"]),
-        values.truth(column["is_pano"]),
+        (values.truth(column["is_pano"]), values.is_truth(column["is_pano"])),
         values.whole(column["creator_id"]),
         values.whole(column["organization_id"]),
         values.real(column["quality_score"]),
@@ -301,13 +301,13 @@ def _frame(table: pa.Table) -> gpd.GeoDataFrame:
 
 
 class Images(NamedTuple):
-    """The images of a layer, as arrays; whole numbers come with a mask of which are known."""
+    """The images of a layer, as arrays; whole numbers and truth values come with a mask of which are known."""
 
     id: Whole
     sequence_id: pa.Array
     captured_at: Nullable
     compass_angle: Floats
-    is_pano: Flags
+    is_pano: tuple[Flags, Flags]
     creator_id: Nullable
     organization_id: Nullable
     quality_score: Floats
@@ -355,9 +355,9 @@ def _images_table(parts: list[Images], where: str) -> pa.Table:
 def _columns(images: Images) -> pa.Table:
     import pyarrow as pa
 
-    def nullable(column: Nullable, to: pa.DataType) -> pa.Array:
-        numbers, known = column
-        return pa.array(numbers, mask=None if known.all() else ~known).cast(to)
+    def nullable(column: Nullable | tuple[Flags, Flags], to: pa.DataType) -> pa.Array:
+        values, known = column
+        return pa.array(values, mask=None if known.all() else ~known).cast(to)
 
     captured_at, known = images.captured_at
     known = known & (captured_at >= _FIRST_MS) & (captured_at <= _LAST_MS)
@@ -372,7 +372,7 @@ def _columns(images: Images) -> pa.Table:
             "sequence_id": images.sequence_id,
             "captured_at": nullable((captured_at, known), pa.timestamp("ms", tz="UTC")),
             "compass_angle": angle,
-            "is_pano": images.is_pano,
+            "is_pano": nullable(images.is_pano, pa.bool_()),
             "creator_id": nullable(images.creator_id, pa.int64()),
             "organization_id": nullable(images.organization_id, pa.int64()),
             "quality_score": images.quality_score,
@@ -391,7 +391,7 @@ def _no_images() -> Images:
         pa.array([], pa.string()),
         (whole, truth),
         real,
-        truth,
+        (truth, truth),
         (whole, truth),
         (whole, truth),
         real,
@@ -504,7 +504,10 @@ def _decode_features(collection: Any) -> Images:
         sequence_id,
         _whole([whole_number(_floor(value)) for value in column["captured_at"]]),
         _real(column["compass_angle"]),
-        np.array([isinstance(value, int | float) and value != 0 for value in column["is_pano"]], dtype=np.bool_),
+        (
+            np.array([isinstance(value, int | float) and value != 0 for value in column["is_pano"]], dtype=np.bool_),
+            np.array([isinstance(value, int | float) for value in column["is_pano"]], dtype=np.bool_),
+        ),
         _whole([_exact(value) for value in column["creator_id"]]),
         _whole([_exact(value) for value in column["organization_id"]]),
         _real(column["quality_score"]),

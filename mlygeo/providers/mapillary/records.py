@@ -279,7 +279,7 @@ def images_frame(
         fields keep their names. Headings are brought into [0, 360), and NaN where unknown.
         Altitudes of 2^31 and more, which are unsigned readings of negative ones, are set right.
         `make` and `model` are null where the service says "none". `is_pano` is taken from
-        `camera_type` where it is missing, and false where that is too.
+        `camera_type` where it is missing, and null where that is too.
 
     Raises
     ------
@@ -364,12 +364,12 @@ class _Table:
         return gpd.GeoSeries(geometry, crs=frames.CRS)
 
     def truths(self, known: set[str]) -> None:
-        """Make the column `is_pano`, which has no value for "unknown"."""
+        """Make the column `is_pano`, of the type of the camera where a record says nothing else."""
         values, wrong = _truths(self.values("is_pano"))
         kinds = self.values("camera_type") if "camera_type" in known else [None] * len(values)
         self.put(
             "is_pano", "is_pano",
-            [isinstance(kind, str) and kind in PANORAMAS if value is None else value
+            [(kind in PANORAMAS if isinstance(kind, str) else None) if value is None else value
              for value, kind in zip(values, kinds, strict=True)],
             wrong,
         )  # fmt: skip
