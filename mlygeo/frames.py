@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import dtypes
+from mlygeo import degrees, dtypes
 from mlygeo.errors import FrameError
 from mlygeo.filters import columns_for, conditions_mask, conditions_of
 from mlygeo.schemas import (
@@ -162,7 +162,7 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
     Returns
     -------
     frame
-        A new frame; the index counts from 0.
+        A new frame; the index counts from 0. What lies beyond ±180° of longitude is brought back there, with a warning.
 
     Raises
     ------
@@ -196,11 +196,32 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
         raise FrameError(f"not a frame of {schema.name}: {'; '.join(problems)}")
     if _geometry_problems(frame):
         frame = frame.to_crs(4326)
+    frame = _brought_back(frame, schema.name)
     if frame.active_geometry_name != "geometry":
         frame = frame.rename_geometry("geometry")
     others = [name for name in frame.columns if name not in columns and name != "geometry"]
     ordered = [*columns, *others, "geometry"]
     return frame.assign(**columns)[ordered].reset_index(drop=True)
+
+
+def _brought_back(frame: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
+    """Return a frame in degrees whose geometries are within ±180° of longitude, or begin there."""
+    import shapely
+    from geopandas.array import GeometryArray
+
+    shapes = np.asarray(frame.geometry.values)
+    west, _, east, _ = shapely.bounds(shapes).T
+    turns = degrees.turns_of(west, east)
+    if turns is None:
+        return frame
+    degrees.warn(int(np.count_nonzero(turns)), name)
+    shapes = shapes.copy()
+    for has_z in (False, True):
+        rows = np.flatnonzero((turns != 0) & (shapely.has_z(shapes) == has_z))
+        moved, owner = shapely.get_coordinates(shapes[rows], include_z=has_z, return_index=True)
+        moved[:, 0] -= 360.0 * turns[rows][owner]
+        shapes[rows] = shapely.set_coordinates(shapes[rows], moved)
+    return frame.assign(**{str(frame.active_geometry_name): GeometryArray(shapes, crs=frame.crs)})
 
 
 def not_on_earth(crs: Any) -> str | None:

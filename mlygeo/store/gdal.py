@@ -386,12 +386,17 @@ def _prefilter(path: Path, layer: str, info: Mapping[str, Any], bbox: Bounds) ->
         sides = f"maxx >= {west - _PADDING!r} {'AND' if west <= east else 'OR'} minx <= {east + _PADDING!r}"
         heights = f"maxy >= {south - _PADDING!r} AND miny <= {north + _PADDING!r}"
         inside = f"SELECT id FROM {_quoted(tree)} WHERE ({sides}) AND {heights}"  # noqa: S608 - names are quoted
+        # What lies beyond ±180° is the same place within: `extents.meeting` tells.
+        inside += f" UNION SELECT id FROM {_quoted(tree)} WHERE maxx > 180"  # noqa: S608
+        inside += f" UNION SELECT id FROM {_quoted(tree)} WHERE minx < -180"  # noqa: S608
         return {"where": f"{_quoted(info['fid_column'] or 'fid')} IN ({inside})"}
     if kind != "Point" or west > east:
         return {}
     box = (west - _PADDING, south - _PADDING, east + _PADDING, north + _PADDING)
     if is_lonlat:
-        return {"bbox": box}
+        whole = info.get("total_bounds")
+        # Where points lie beyond ±180°, which are the same places within, drivers would not find them.
+        return {} if whole is None or whole[0] < -180 or whole[2] > 180 else {"bbox": box}
     from pyproj import Transformer
     from pyproj.exceptions import ProjError
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames
+from mlygeo import degrees, frames
 from mlygeo.errors import FormatError, FrameError, MlygeoError
 from mlygeo.store.columns import DAMAGED, warn_of_damage
 from mlygeo.store.text import LAT_NAMES, LON_NAMES, WKT_NAMES
@@ -39,6 +39,9 @@ KINDS = (
     "a GeoDataFrame, the path of a file, an Arrow table, a DataFrame with lon and lat or WKT, a GeoSeries, "
     "shapely geometries, GeoJSON, or a list of these"
 )
+
+SAY_CRS = "make a GeoDataFrame with its CRS: geopandas.points_from_xy(x, y, crs=…)"
+"""What to do where coordinates that name no CRS are no degrees."""
 
 SHAPES = frozenset(
     {"Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon", "GeometryCollection"}
@@ -347,23 +350,11 @@ def _points(lon: Any, lat: Any, name: str) -> gpd.GeoSeries:
         x, y = (pd.to_numeric(values).to_numpy(dtype=float, na_value=np.nan) for values in (lon, lat))
     except (ValueError, TypeError) as error:
         raise FrameError(f"{name}: a coordinate is not a number ({error})") from error
-    _check_degrees(x, y, name)
+    degrees.check(x, y, name, hint=SAY_CRS)
     missing = np.isnan(x) | np.isnan(y)
     shapes = frames.points(x, y)
     shapes[missing] = None
     return gpd.GeoSeries(shapes, crs=frames.CRS)
-
-
-def _check_degrees(x: Any, y: Any, name: str) -> None:
-    """Raise for coordinates that are no degrees, such as those of a projected CRS."""
-    known = np.isfinite(x) & np.isfinite(y)
-    beyond = known & ((np.abs(x) > 180) | (np.abs(y) > 90))
-    if beyond.any():
-        row = int(np.flatnonzero(beyond)[0])
-        raise FrameError(
-            f"{name} has the coordinates {x[row]:g}, {y[row]:g}, which are no longitude and latitude",
-            hint="make a GeoDataFrame with its CRS: geopandas.points_from_xy(x, y, crs=…)",
-        )
 
 
 def _of_column(values: Objects, column: str, name: str) -> tuple[gpd.GeoSeries, Flags]:
@@ -408,9 +399,8 @@ def _placed(shapes: Objects, column: str, name: str) -> gpd.GeoSeries:
         raise FrameError(f"{name}: the column {column!r} has several CRS (EPSG:{', EPSG:'.join(map(str, srids))})")
     if srids:
         return gpd.GeoSeries(shapely.set_srid(shapes, 0), crs=f"EPSG:{srids.pop()}")
-    if len(shapes):
-        x, y = shapely.get_coordinates(shapes).T
-        _check_degrees(x, y, name)
+    bounds = shapely.bounds(shapes)
+    degrees.check(bounds[:, [0, 2]], bounds[:, [1, 3]], name, hint=SAY_CRS)
     return gpd.GeoSeries(shapes, crs=frames.CRS)
 
 

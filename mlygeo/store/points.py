@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from mlygeo import dtypes, frames, store
+from mlygeo import degrees, dtypes, frames, store
 from mlygeo.errors import FrameError
 from mlygeo.progress import working
 from mlygeo.store.columns import check_names
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from pyproj import CRS
 
     from mlygeo.arrays import Flags, Floats, Rows, Whole
-
-MOST_LON, MOST_LAT = 360.0, 90 + 1e-9
-"""Degrees beyond which there is no longitude (those from 0 to 360 are in use) and no latitude."""
 
 THREADS = 2
 """Row groups decoded at once: more gain little and need more memory (measured on 2 cores)."""
@@ -130,7 +127,7 @@ class _Placed(ABC):
     @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
         """
-        Longitude and latitude, degrees; NaN where there is no point.
+        Longitude and latitude, degrees; NaN where there is no point. What lies beyond ±180° is taken within.
 
         Raises
         ------
@@ -140,16 +137,8 @@ class _Placed(ABC):
             If a point is no longitude and latitude, such as metres in a frame that says degrees.
         """
         lon, lat = encodings.to_lonlat(*self.native, self.name)
-        beyond = (lat > MOST_LAT) | (lat < -MOST_LAT) | (lon > MOST_LON) | (lon < -MOST_LON)
-        beyond &= np.isfinite(lon) & np.isfinite(lat)
-        if beyond.any():
-            row = int(np.flatnonzero(beyond)[0])
-            raise FrameError(
-                f"{self.name}: row {row + 1} lies at {lon[row]:.12g}, {lat[row]:.12g}, "
-                "which is no longitude and latitude",
-                hint="are longitude and latitude swapped, or is the CRS another one?",
-            )
-        return lon, lat
+        degrees.check(lon, lat, self.name, hint="is the CRS another one?")
+        return degrees.within(lon, self.name), lat
 
 
 @dataclass(frozen=True)

@@ -301,7 +301,9 @@ def _condition(connection: psycopg.Connection, table: Table, geometry: str, bbox
     srid = _srid_of(connection, table, geometry)
     west, south, east, north = bbox
     boxes = [bbox] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
-    if srid != 4326:
+    if srid == 4326:  # longitudes beyond ±180 are the same places within
+        boxes += [(side + turn, low, end + turn, high) for side, low, end, high in boxes for turn in (-360.0, 360.0)]
+    else:
         query = sql.SQL("SELECT 1 FROM {} WHERE GeometryType({}) NOT LIKE 'POINT%' LIMIT 1").format(
             _identifier(table), place
         )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames
+from mlygeo import degrees, frames
 from mlygeo.errors import FormatError, FrameError
 from mlygeo.store import columns as described
 from mlygeo.store import extents
@@ -465,33 +465,16 @@ def _shapes_of(cells: pa.ChunkedArray, name: str, path: Path, *, must: bool) -> 
 
 
 def _check_degrees(shapes: Any, columns: tuple[str, ...], path: Path) -> None:
-    """
-    Raise where coordinates are no degrees: nobody says in which CRS they are.
-
-    Raises
-    ------
-    FormatError
-        Naming the columns and the first such row.
-    """
+    """Raise where coordinates are no degrees: nobody says in which CRS they are."""
     import shapely
 
     bounds = shapely.bounds(shapes)
-    with np.errstate(invalid="ignore"):
-        beyond = (np.abs(bounds[:, [0, 2]]) > 180 + 1e-9).any(axis=1) | (np.abs(bounds[:, [1, 3]]) > 90 + 1e-9).any(
-            axis=1
-        )
-    if not beyond.any():
-        return
-    row = int(np.flatnonzero(beyond)[0])
     named = " and ".join(repr(name) for name in columns)
-    swapped = bool((np.abs(bounds[beyond][:, [0, 2]]) <= 90).all() and (np.abs(bounds[beyond][:, [1, 3]]) <= 180).all())
-    raise FormatError(
-        f"{path.name}: {named} {'holds' if len(columns) == 1 else 'hold'} no degrees: "
-        f"row {row + 1} is at {bounds[row, 0]:.12g}, {bounds[row, 1]:.12g}",
-        hint="longitude and latitude look swapped: exchange the names of the columns"
-        if swapped and len(columns) > 1
-        else f"say in which CRS they are: mlygeo.convert({path.name!r}, '{path.stem}.gpkg', srid=25832), or whichever",
-    )
+    crs = f"say in which CRS they are: mlygeo.convert({path.name!r}, '{path.stem}.gpkg', srid=25832), or whichever"
+    degrees.check(
+        bounds[:, [0, 2]], bounds[:, [1, 3]], f"{path.name}, {named}", hint=crs, error=FormatError,
+        swapped="exchange the names of the columns" if len(columns) > 1 else crs,
+    )  # fmt: skip
 
 
 def _must_have(columns: Sequence[str], available: Sequence[str], path: Path) -> None:
