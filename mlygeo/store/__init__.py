@@ -374,8 +374,9 @@ def as_frame(value: Any, *, frame: str | None = None, name: str = "the frame") -
         A GeoDataFrame; the path of a file, or a table of PostGIS; anything that hands over Arrow's data
         (`__arrow_c_stream__`); a DataFrame with columns of longitude and latitude, or of WKT, WKB or shapely
         geometries; a GeoSeries; edges of OSMnx, whose index becomes columns; a shapely geometry; a dict of
-        GeoJSON, or what has a `__geo_interface__`; or several of these, whose rows follow each other. What
-        names no CRS is in degrees. It is not changed.
+        GeoJSON, or what has a `__geo_interface__`; or several of these, whose rows follow each other.
+        Columns of numbers, text or bytes, shapes and GeoJSON that name no CRS are in degrees; a column of geometry
+        (GeoPandas, GeoArrow, GeoParquet) without one has none. It is not changed.
     frame
         The kind of frame it should be, as in `read_frame`.
     name

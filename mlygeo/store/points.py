@@ -239,7 +239,7 @@ class PointFile(_Placed):
             If the file has other geometries than points, or no CRS.
         """
         primary = self._file.primary
-        crs = metadata.crs_of(primary, self.path)
+        crs = metadata.crs_of(primary, self.path.name)
         x, y = np.empty(len(self)), np.empty(len(self))
         groups = self._file.groups
         ends = np.cumsum(groups)

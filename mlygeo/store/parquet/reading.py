@@ -86,7 +86,7 @@ def read(path: Path, *, bbox: Box | None = None, columns: Sequence[str] | None =
                     f"the column {name!r} of {path.name} holds damaged geometry in {int(damaged.sum())} of its rows",
                     hint=f"leave it out: read_frame(…, columns=…) without {name!r}",
                 )
-        found[name] = GeometryArray(own, crs=metadata.known_crs(column, path))
+        found[name] = GeometryArray(own, crs=metadata.known_crs(column, path.name))
     frame = gpd.GeoDataFrame(found, geometry=file.primary.name)
     frame.attrs = file.attrs
     if left_out:
@@ -105,7 +105,7 @@ def _wanted(file: GeoFile, columns: Sequence[str] | None) -> list[str]:
 
 def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objects, int]:
     """Return the rows that meet a box: their other columns, their geometry; and how many damaged ones were seen."""
-    crs = metadata.crs_of(file.primary, file.path)
+    crs = metadata.crs_of(file.primary, file.path.name)
     lonlat = crs.equals(frames.CRS, ignore_axis_order=True)
     others = [name for name in names if name != file.primary.name]
     empty = file.file.schema_arrow.empty_table().select(others)
