@@ -543,6 +543,8 @@ def _is_id_file(path: Path) -> bool:
     """Return whether a file lists ids; others hold frames."""
     ending = path.suffix.lower()
     if ending == ".json":
+        if path.expanduser().is_fifo():  # it is read once
+            return True
         try:
             with path.expanduser().open("rb") as file:
                 return file.read(200).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"["

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlygeo import places
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.keys import WHOLE_NUMBERS
 
@@ -21,6 +23,12 @@ ID_KEYS = ("mapillary_img_id", "id", "image_id", "imgid")
 """Keys of an image's id in a JSON object; the first is percept-vsvi-filter's."""
 
 LONGEST_SEQUENCE_ID = 200
+
+LONGEST_LINE = 16 << 20
+"""Characters of a line, which may have many ids."""
+
+LONGEST_JSON = 256 << 20
+"""Bytes of a list in JSON; text of any length is read line by line."""
 
 
 def read_ids(path: str | os.PathLike[str], *, keys: Keys = WHOLE_NUMBERS) -> Ids:
@@ -158,19 +166,33 @@ def _of_text(path: Path, keys: Keys) -> Iterator[Key]:
 
 def _lines(path: Path) -> Iterator[str]:
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            yield from file
+        with io.TextIOWrapper(places.opened(path), encoding="utf-8-sig") as file:
+            while line := _line(file, path):
+                yield line
+    except FormatError:
+        raise
     except OSError as error:
         raise FileError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError:
         raise FormatError(f"{path} is no text in UTF-8") from None
 
 
+def _line(file: io.TextIOWrapper, path: Path) -> str:
+    line = file.readline(LONGEST_LINE + 1)
+    if len(line) > LONGEST_LINE:
+        raise FormatError(f"{path} has a line of more than {LONGEST_LINE:,} characters, and is no list")
+    return line
+
+
 def _listed(path: Path) -> list[Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        said = places.content_of(path, LONGEST_JSON)
     except OSError as error:
         raise FileError(f"{path}: {error.strerror}") from error
+    if len(said) > LONGEST_JSON:
+        raise FormatError(f"{path} is larger than {LONGEST_JSON >> 20} MiB", hint="list the ids in a text file")
+    try:
+        content = json.loads(said.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path} is no JSON: {' '.join(str(error).split())[:100]}") from error
     if isinstance(content, dict):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlygeo.errors import FileError
+from mlygeo.places import is_device
 from mlygeo.progress import wrote
 
 if TYPE_CHECKING:
@@ -57,9 +58,11 @@ def atomic(path: Path) -> Iterator[Path]:
     Raises
     ------
     FileError
-        If the disk is full, or the folder is not writable.
+        If the disk is full, or the folder is not writable, or the path is one of a pipe or a device.
     """
     try:
+        if is_device(path, or_pipe=True) or path == Path(os.devnull):
+            raise FileError(f"{path} is a pipe or a device, and would be replaced", hint="name a file")
         with temporary_folder(path.parent, path.name) as folder:
             temporary = folder / path.name
             yield temporary

@@ -12,6 +12,7 @@ import contextlib
 import io
 import json
 import logging
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -330,6 +331,13 @@ def _condition(connection: psycopg.Connection, table: Table, geometry: str, bbox
     return sql.SQL("({})").format(sql.SQL(" OR ").join(conditions))
 
 
+CONNECT_S = 10
+"""Seconds for a connection to each address of a database; psycopg's own limit is 130."""
+
+KEPT_ALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+"""A machine that is gone ends the connection after a minute, and not after two hours; a long query does not."""
+
+
 @contextlib.contextmanager
 def _connection(table: Table) -> Iterator[psycopg.Connection]:
     """Yield a connection whose block is one transaction; the database's errors become ours."""
@@ -339,7 +347,7 @@ def _connection(table: Table) -> Iterator[psycopg.Connection]:
         raise DependencyError("PostGIS needs psycopg", hint=install_hint("postgis")) from error
     # Errors are raised without their cause: a traceback of psycopg may show the address.
     try:
-        with psycopg.connect(table.database, application_name="mlygeo") as connection:
+        with psycopg.connect(table.database, **_patience(table), application_name="mlygeo") as connection:
             connection.execute("SET TIME ZONE 'UTC'")
             # Fractions to the last digit, independent of the database's default.
             connection.execute("SET extra_float_digits = 1")
@@ -348,11 +356,26 @@ def _connection(table: Table) -> Iterator[psycopg.Connection]:
         reason = _harmless(error, table)
         hint = "CREATE EXTENSION postgis;" if "geometry" in reason else None
         raise FileError(f"the table {table}: {reason}", hint=hint) from None
+    except psycopg.errors.ConnectionTimeout:
+        where = urlsplit(table.database).hostname or "its address"
+        raise FileError(
+            f"the database did not answer at {where}",
+            hint="is the address right, and open to you? `&connect_timeout=60` at its end waits for 60 s",
+        ) from None
     except psycopg.OperationalError as error:
         hint = "PGHOST, PGUSER, PGPASSWORD and the file ~/.pgpass are used as by psql"
         raise FileError(f"the database could not be reached: {_harmless(error, table)}", hint=hint) from None
     except psycopg.Error as error:
         raise FileError(f"the table {table}: {_harmless(error, table)}") from None
+
+
+def _patience(table: Table) -> dict[str, Any]:
+    """Return how long a connection may stay silent, where neither the address nor the environment says it."""
+    said = {word for word, _ in parse_qsl(urlsplit(table.database).query)}
+    options: dict[str, Any] = {word: value for word, value in KEPT_ALIVE.items() if word not in said}
+    if "connect_timeout" not in said and not os.environ.get("PGCONNECT_TIMEOUT"):
+        options["connect_timeout"] = CONNECT_S
+    return options
 
 
 def _harmless(error: Exception, table: Table) -> str:
