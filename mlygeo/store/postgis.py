@@ -12,6 +12,7 @@ import contextlib
 import io
 import json
 import logging
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -34,7 +35,19 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Bounds
 
-__all__ = ["KEY", "LONGEST_NAME", "PREFIXES", "ROWS_AT_ONCE", "Table", "is_url", "read", "table_of", "write"]
+__all__ = [
+    "CONNECTED_WITHIN_S",
+    "KEY",
+    "LONGEST_NAME",
+    "PREFIXES",
+    "ROWS_AT_ONCE",
+    "Table",
+    "is_url",
+    "read",
+    "table_of",
+    "with_patience",
+    "write",
+]
 
 log = logging.getLogger("mlygeo.store.postgis")
 
@@ -45,6 +58,9 @@ KEY = "fid"
 
 LONGEST_NAME = 63
 """Most bytes of an identifier in PostgreSQL (NAMEDATALEN)."""
+
+CONNECTED_WITHIN_S = 15
+"""How long a server may take to answer, unless the URL or PGCONNECT_TIMEOUT says it; libpq waits for two minutes."""
 
 ROWS_AT_ONCE = 50_000
 """Rows that are converted to text at a time; some 10 MB."""
@@ -337,7 +353,7 @@ def _connection(table: Table) -> Iterator[psycopg.Connection]:
         raise DependencyError("PostGIS needs psycopg", hint=install_hint("postgis")) from error
     # Errors are raised without their cause: a traceback of psycopg may show the address.
     try:
-        with psycopg.connect(table.database, application_name="mlygeo") as connection:
+        with psycopg.connect(with_patience(table.database), application_name="mlygeo") as connection:
             connection.execute("SET TIME ZONE 'UTC'")
             # Fractions to the last digit, independent of the database's default.
             connection.execute("SET extra_float_digits = 1")
@@ -351,6 +367,15 @@ def _connection(table: Table) -> Iterator[psycopg.Connection]:
         raise FileError(f"the database could not be reached: {_harmless(error, table)}", hint=hint) from None
     except psycopg.Error as error:
         raise FileError(f"the table {table}: {_harmless(error, table)}") from None
+
+
+def with_patience(address: str) -> str:
+    """Return an address with a limit for the time to connect, unless the user gave one."""
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+    if "PGCONNECT_TIMEOUT" in os.environ or "connect_timeout" in conninfo_to_dict(address):
+        return address
+    return make_conninfo(address, connect_timeout=CONNECTED_WITHIN_S)
 
 
 def _harmless(error: Exception, table: Table) -> str:
