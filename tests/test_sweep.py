@@ -392,6 +392,35 @@ def test_a_column_that_stands_twice_is_named(name, folder):
             functions()[name](**{**right_values(folder, None)[name], parameter: twice})
 
 
+OPTIONS = {
+    "by": ["year"], "column": "make", "computed": True, "creator": 5, "fields": "altitude", "geotag_source": "exiftool_runtime",
+    "interpolate_directions": True, "k": 3, "keep_duplicates": True, "local_time": True, "max_heading_difference": 20.0,
+    "method": "percept", "min_quality": 0.5, "offset_angle": 3.0, "offset_time": 3.0, "organization": 5, "pano": True,
+    "since": "2020", "sub_second_interval": 1.0, "unique": True, "until": "2030",
+}  # fmt: skip
+"""Options that may need a column which other calls do without."""
+
+
+@pytest.mark.parametrize("name", sorted(functions()))
+def test_a_frame_without_one_of_its_columns_is_refused_or_needs_none(name, folder):
+    function = functions()[name]
+    right, wrong = right_values(folder, None)[name], []
+    taken = [{}, *({each: OPTIONS[each]} for each in inspect.signature(function).parameters if each in OPTIONS)]
+    for parameter, frame in right.items():
+        if not isinstance(frame, gpd.GeoDataFrame):
+            continue
+        both = [frame, mlygeo.read_photos(folder / "photos")] if "path" in frame else [frame]
+        for kind, column in ((each, column) for each in both for column in [None, *each.columns]):
+            less = kind if column is None else pd.DataFrame(kind).drop(columns=column)
+            for options in taken:
+                if not WHOLE and zlib.crc32(f"{name}{column}{options}".encode()) % 40 and "local_time" not in options:
+                    continue
+                found = one_call(function, {**right, **options, parameter: less}, folder)
+                if found is not None:
+                    wrong.append(f"{name}({parameter} without {column}, {options}): {found}")
+    assert not wrong, "\n".join(wrong)
+
+
 def test_no_distance_is_too_large_to_be_squared(folder):
     right = right_values(folder, None)
     for huge in (1e200, 1e308):

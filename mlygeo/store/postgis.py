@@ -35,7 +35,17 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Bounds
 
-__all__ = ["KEY", "LONGEST_NAME", "PREFIXES", "ROWS_AT_ONCE", "Table", "is_url", "read", "table_of", "write"]
+__all__ = [
+    "KEY",
+    "LONGEST_NAME",
+    "PREFIXES",
+    "ROWS_AT_ONCE",
+    "Table",
+    "is_url",
+    "read",
+    "table_of",
+    "write",
+]
 
 log = logging.getLogger("mlygeo.store.postgis")
 
