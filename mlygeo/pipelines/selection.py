@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import dtypes, frames, keys, store
+from mlygeo.arrays import distinct
 from mlygeo.errors import FrameError
 from mlygeo.progress import counted, working
 from mlygeo.spatial.nearest import OWN_COLUMNS
@@ -84,7 +85,7 @@ class Selection:
         from mlygeo.store.points import floats_of, ids_of
 
         point_ids = ids_of(points, "point_id") if "point_id" in points.columns else np.arange(len(points))
-        if len(np.unique(point_ids)) < len(point_ids):
+        if distinct(point_ids) < len(point_ids):
             raise FrameError(f"{points.name}: column 'point_id' holds some ids twice")
         image_ids = ids_of(images, "id")
         bearing = floats_of(points, "bearing") if "bearing" in points.columns else None
@@ -171,7 +172,7 @@ class Selection:
             "points_covered": covered,
             "share_covered": round(covered / len(self.points), 4) if len(self.points) else None,
             "pairs": len(first),
-            "images": len(np.unique(self.table["id"].to_numpy())),
+            "images": distinct(self.image_ids[self.matches.image_row]),
             "distance_m": _quartiles(self.matches.distance_m[first]),
             "captured": years,
             "pano_share": pano_share,
@@ -255,7 +256,7 @@ class Selection:
             parquet.write_points(self.table, *self.lonlat, temporary, attrs=attrs)
         with store.atomic(points) as temporary:
             parquet.write_points(self._points_table(), *self.points.lonlat, temporary, attrs=self.points.attrs | run)
-        listed = "".join(f"{value}\n" for value in self.ids())
+        listed = "\n".join([*map(str, self.ids()), ""])
         ids = store.write_text(listed, folder / "image_ids.txt")
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
         return [selection, ids, points, store.write_text(text, folder / inputs.SUMMARY)]

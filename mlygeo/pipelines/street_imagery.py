@@ -115,7 +115,7 @@ def coverage(
     >>> coverage("stuttgart_config.json", streets="edges.gpkg", distance=15, by=["year"])
     """
     from mlygeo import frames, regions
-    from mlygeo.pipelines import inputs, provenance
+    from mlygeo.pipelines import inputs, provenance, versions
     from mlygeo.spatial import coverage as step
     from mlygeo.store.points import TablePoints, keep
 
@@ -182,7 +182,7 @@ def coverage(
         "tiles": None if fetching is None else fetching.summary,
         "network": network.attrs.get("streets", {}),
         "attribution": attribution,
-        "software": provenance.software(),
+        "software": versions.software(shapes=True),
         "date": provenance.today(),
         "version": version(),
     }

@@ -1,8 +1,10 @@
 import hashlib
 import json
 import os
+import platform
 import subprocess
 import sys
+from importlib.metadata import version
 
 import geopandas as gpd
 import numpy as np
@@ -279,6 +281,24 @@ def test_what_killed_runs_left_is_removed(capsys, tmp_path):
     assert list(tmp_path.glob(".*")) == [strange]
 
 
+def test_a_selection_for_points_loads_nothing_for_shapes(tmp_path, images):
+    """Start-up is part of every run: GEOS is loaded, and named, only where lines or areas take part."""
+    mlygeo.write_frame(images, tmp_path / "images.parquet")
+    mlygeo.write_frame(images[["geometry"]].assign(point_id=range(len(images))), tmp_path / "points.parquet")
+    code = (
+        "import sys; from mlygeo import cli;"
+        "cli.main(['select', '--points', 'points.parquet', '--images', 'images.parquet', '-o', 'out', '-q']);"
+        "print(sorted({'shapely', 'geopandas', 'pyogrio', 'sqlite3', 'av'} & {*sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.strip() == "[]"
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert "GEOS" not in summary["software"]
+    # What other code of the process has loaded says nothing of the run.
+    again = mlygeo.select(points=tmp_path / "points.parquet", images=tmp_path / "images.parquet")
+    assert again.attrs["summary"]["run"] == summary["run"]
+
+
 def test_a_summary_records_what_was_asked(tmp_path, images):
     path = tmp_path / "images.parquet"
     mlygeo.write_frame(images, path)
@@ -294,6 +314,12 @@ def test_a_summary_records_what_was_asked(tmp_path, images):
     assert known["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert with_all["inputs"]["streets"]["source"] == "stuttgart_osm_edges.gpkg"
     assert {"mlygeo", "Python", "PROJ", "GEOS"} <= with_all["software"].keys()
+    libraries = mlygeo.info()
+    assert with_all["software"] == {
+        "Python": platform.python_version(),
+        **{name: version(name) for name in ("numpy", "geopandas", "pyarrow")},
+        **{name: libraries[name] for name in ("mlygeo", "PROJ", "GEOS")},
+    }
     of_tiles = mlygeo.select(CONFIG, streets=EDGES, srid=25832).attrs["summary"]["tiles"]
     assert of_tiles["written"]["oldest"] <= of_tiles["written"]["newest"]
     covered = mlygeo.coverage(CONFIG, streets=EDGES, images=path, srid=25832, pano=True).attrs["summary"]
