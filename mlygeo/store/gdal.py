@@ -106,6 +106,8 @@ def read(
             options["layer"] = chosen_layer(path, layer)
             info = pyogrio.read_info(path, layer=options["layer"])
             about = _description_of(path, options["layer"], info)
+    is_geojson = str(info.get("driver") or DRIVERS.get(path.suffix.lower())).startswith("GeoJSON")
+    is_stated, crs = geojson.named_crs(path) if is_geojson else (False, None)
     names = None if about is None else described.written_names(about)
     if columns is not None:
         written = {name: name for name in columns} if names is None else names
@@ -116,6 +118,7 @@ def read(
         source = geojson.collected(path) if about is not None and path.suffix.lower() in geojson.LINES else path
         meta, table = pyogrio.raw.read_arrow(source, datetime_as_string=True, **options)
         found = _frame_of(meta, table, path, is_described=about is not None)
+        found = found.set_crs(crs, allow_override=True) if is_stated else found
         if about is None and path.suffix.lower() in geojson.LINES:
             _count_lost_lines(found, path)
     if columns is not None:
