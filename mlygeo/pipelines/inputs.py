@@ -17,7 +17,7 @@ from mlygeo import places
 from mlygeo.errors import CredentialsError, FormatError, FrameError, RegionError
 from mlygeo.pipelines import provenance
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import tally
+from mlygeo.pipelines.job import check_folder, tally
 from mlygeo.progress import counted
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def photo_import(root: Path, folder: PhotoFolder, files: tuple[str, ...] | None 
     """Return the import of a folder of photos, or of some photos in it, by the options."""
     from mlygeo.photos.import_folder import PhotoImport
 
+    if folder.output is not None:
+        check_folder(Path(folder.output).expanduser())
     return PhotoImport(
         root,
         None if folder.output is None else Path(folder.output),
