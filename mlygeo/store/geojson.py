@@ -213,6 +213,9 @@ def _records(path: Path) -> list[bytes]:
     return [part for part in parts if part]
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+"""What `json.dumps` would make anew for every value."""
+
 _FEATURE = '{"type": "Feature", '
 
 
@@ -239,7 +242,4 @@ def _cells(values: Any) -> list[str]:
     gone = values.isna().to_numpy()
     if values.dtype.kind in "iuf" and not gone.any():
         return [repr(value) for value in values.tolist()]
-    return [
-        "null" if null else json.dumps(value, ensure_ascii=False)
-        for value, null in zip(values.tolist(), gone, strict=True)
-    ]
+    return ["null" if null else _ENCODER.encode(value) for value, null in zip(values.tolist(), gone, strict=True)]

@@ -38,6 +38,9 @@ log = logging.getLogger("mlygeo.store")
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 """Separator of the columns, by the file's ending."""
 
+_SPECIAL = {separator: re.compile(f'[{separator}"\n\r\ufeff]') for separator in SEPARATORS.values()}
+"""What only a quoted cell can hold, by the separator."""
+
 OTHER_SEPARATORS = (";", "\t", ",", "|")
 """Separators that other programs use; tried where the head of a table has no coordinates with its own."""
 
@@ -614,7 +617,7 @@ def _guarded(text: str) -> str:
 
 
 def _in_quotes(text: str, separator: str, *, always: bool = False) -> str:
-    if always or not text or any(letter in text for letter in (separator, '"', "\n", "\r", "\ufeff")):
+    if always or not text or _SPECIAL[separator].search(text):
         doubled = text.replace('"', '""')
         return f'"{doubled}"'
     return text
