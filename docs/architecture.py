@@ -55,6 +55,7 @@ PARTS = {
     "config": Part("settings file", "disk"),
     "filters": Part("of images", "memory"),
     "osm": Part("OpenStreetMap", "network"),
+    "own": Part("files of runs", "disk"),
     "places": Part("user's folders", "disk"),
     "progress": Part("progress bars", "users"),
     "schemas": Part("kinds of frames", "memory"),

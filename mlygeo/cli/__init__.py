@@ -341,6 +341,7 @@ def _command(verb: Verb) -> click.Command:
 
 def _run(verb: Verb, given: dict[str, Any]) -> int:
     """Run a verb: parse, call one function, write what it returns."""
+    from mlygeo.pipelines import own_files
     from mlygeo.pipelines.arguments import given_by_user
     from mlygeo.pipelines.job import body_of, check_output
 
@@ -390,6 +391,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     elif verb.output is not None and (output is not None or not ids_only):
         target = Path(output or verb.output).expanduser()
         check_output(verb.writes, target)
+        own_files.check(verb.function, target, given)
     with given_by_user(typed):
         job = body(**given)
         if any(afterwards.values()):

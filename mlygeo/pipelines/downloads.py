@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import places
-from mlygeo.errors import FileError, InputError, RegionError
+from mlygeo.errors import InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import Job, body_of, public, version
+from mlygeo.pipelines.job import Job, body_of, check_folder, public, version
 from mlygeo.pipelines.options import Access, Downloading, Filters, PictureForm, TileOptions
 from mlygeo.progress import counted, keep
 
@@ -280,8 +280,7 @@ def download(
 def folder_at(path: PathLike) -> Path:
     """Return the folder of a download; raise if it is a file."""
     folder = Path(path).expanduser()
-    if folder.exists() and not folder.is_dir():
-        raise FileError(f"{folder} is a file, and `output` names a folder here")
+    check_folder(folder)
     return folder
 
 
@@ -364,6 +363,8 @@ class Task:
                 text = f"{plan}; which images there are is known once the tiles are here; nothing was fetched"
                 return Job(_no_transfers, {"tiles_to_fetch": len(plan.missing), "version": version()}, text)
             wanted = sources.find(session, ledger)
+            if not len(wanted.ids):
+                return _nothing(wanted)
             states = np.zeros(len(wanted.ids), dtype=np.int8)
             if ledger is not None:
                 states = self._states(ledger, wanted.ids)
@@ -549,8 +550,14 @@ class _Lazy:
 
 def _nothing(wanted: Wanted) -> Job[pd.DataFrame]:
     """Return the job of an empty list: it downloads nothing, and never all images."""
-    summary = {**wanted.facts, "source": wanted.source, "warnings": wanted.warnings, "version": version()}
     text = f"no image to download: {wanted.source} names none{wanted.remark}"
+    summary = {
+        **wanted.facts,
+        "source": wanted.source,
+        "reason": text,
+        "warnings": wanted.warnings,
+        "version": version(),
+    }
     return Job(_no_transfers, summary, text, failed=list(wanted.warnings))
 
 

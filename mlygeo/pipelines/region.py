@@ -282,7 +282,7 @@ def select(
     >>> select("stuttgart_config.json", streets="edges.gpkg", interval=50, srid=25832)
     """
     from mlygeo import regions
-    from mlygeo.pipelines import inputs, provenance, versions
+    from mlygeo.pipelines import inputs, own_files, provenance, versions
     from mlygeo.pipelines.selection import Selection
     from mlygeo.store.points import FramePoints, TablePoints, keep
 
@@ -377,9 +377,9 @@ def select(
         headline += fetching.warning
 
     def write(folder: Path) -> list[Path]:
-        inputs.begin_set(folder)
-        failed_file = inputs.write_failed(failed, folder, own=True)
-        return selection.write(folder, summary) + failed_file
+        with inputs.as_set(folder, own_files.SELECT):
+            failed_file = inputs.write_failed(failed, folder, own=True)
+            return selection.write(folder, summary) + failed_file
 
     return Job(lambda: selection.frame(run), summary, headline, write, failed, selection.ids)
 

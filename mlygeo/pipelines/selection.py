@@ -245,15 +245,15 @@ class Selection:
             The folder; it is made if it is missing. Or a file of frames: its layers are the selection and the
             street points; where the format has no layers it is the selection alone.
         summary
-            The content of summary.json, which is written last; its `run` is in `attrs` of the frames too.
+            The content of summary.json, which comes last; its `run` is in `attrs` of the frames too.
 
         Returns
         -------
         files
             selection.parquet, image_ids.txt (one id a line, each once), street_points.parquet
-            and summary.json; each is written atomically. Or the one file.
+            and summary.json, which replace those of an earlier run together. Or the one file.
         """
-        from mlygeo.pipelines import inputs
+        from mlygeo.pipelines.own_files import IMAGE_IDS, SUMMARY
         from mlygeo.store import parquet
 
         run = {"run": summary["run"]}
@@ -268,9 +268,9 @@ class Selection:
         with store.atomic(points) as temporary:
             parquet.write_points(self._points_table(), *self.points.lonlat, temporary, attrs=self.points.attrs | run)
         listed = "\n".join([*map(str, self.ids()), ""])
-        ids = store.write_text(listed, folder / "image_ids.txt")
+        ids = store.write_text(listed, folder / IMAGE_IDS)
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
-        return [selection, ids, points, store.write_text(text, folder / inputs.SUMMARY)]
+        return [selection, ids, points, store.write_text(text, folder / SUMMARY)]
 
 
 def shares(images: pa.Table) -> dict[str, dict[str, Any]]:

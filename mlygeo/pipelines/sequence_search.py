@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import InputError
+from mlygeo.pipelines import own_files
 from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, joined, public, tally, version
 from mlygeo.pipelines.options import Access, Filters
 from mlygeo.progress import counted
@@ -167,7 +168,7 @@ def find_sequences(
         headline += "; the service knows none, or nobody of that name"
     if shortcomings:
         headline += f"; incomplete: {shortcomings[0]}"
-    stem = file_stem(user, organization)
+    stem = own_files.file_stem(user, organization)
 
     def write(folder: Path) -> list[Path]:
         return write_lists(sequences, folder / stem, whose=whose, shortcomings=shortcomings)
@@ -234,13 +235,6 @@ def _whose(user: str | None, organization: int | str | None, region: str | None)
     return " ".join([" and ".join(parts), *place]).strip()
 
 
-def file_stem(user: str | None, organization: int | str | None) -> str:
-    """Return the files' name without its ending: a user's name with only the characters valid on every file system."""
-    name = user if user is not None else None if organization is None else f"organization_{organization}"
-    safe = re.sub(r"[^A-Za-z0-9_-]+", "_", name or "")[:80].strip("_")
-    return f"sequences_{safe}" if safe else "sequences"
-
-
 def write_lists(sequences: gpd.GeoDataFrame, path: Path, *, whose: str, shortcomings: Sequence[str]) -> list[Path]:
     """
     Write sequences as a frame (.parquet) and as a list of ids (.txt).
@@ -264,11 +258,14 @@ def write_lists(sequences: gpd.GeoDataFrame, path: Path, *, whose: str, shortcom
     files
         The frame and the list.
     """
-    from mlygeo import store
+    from mlygeo import own, store
+    from mlygeo.store.atomic import together
 
-    files = [store.write_frame(sequences, path.with_name(f"{path.name}.parquet"))]
+    own.refuse_others(path.parent, own_files.sequence_lists(path.name))
     text = "".join(f"{line}\n" for line in _lines(sequences, whose, shortcomings))
-    return [*files, store.write_text(text, path.with_name(f"{path.name}.txt"))]
+    with together(path.parent, last=f"{path.name}.txt"):
+        files = [store.write_frame(sequences, path.with_name(f"{path.name}.parquet"))]
+        return [*files, store.write_text(text, path.with_name(f"{path.name}.txt"))]
 
 
 def _lines(sequences: gpd.GeoDataFrame, whose: str, shortcomings: Sequence[str]) -> list[str]:

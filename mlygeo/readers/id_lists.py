@@ -24,6 +24,9 @@ ID_KEYS = ("mapillary_img_id", "id", "image_id", "imgid")
 
 LONGEST_SEQUENCE_ID = 200
 
+SUMMARY = "summary.json"
+"""File beside the results of a run, which says what it selected."""
+
 LONGEST_LINE = 16 << 20
 """Characters of a line, which may have many ids."""
 
@@ -46,14 +49,15 @@ def read_ids(path: str | os.PathLike[str], *, keys: Keys = WHOLE_NUMBERS) -> Ids
     Returns
     -------
     ids
-        int64, in the file's order, each once; none where the file lists none.
+        int64, in the file's order, each once; none where the file lists none: an empty list in JSON, comments
+        alone, or the list of a selection that has no image, which has its summary beside it.
 
     Raises
     ------
     FileError
         If it cannot be read.
     InputError
-        If something in it is not an id; the message names the line.
+        If something in it is not an id; the message names the line. If it is empty, and not of a selection.
 
     Examples
     --------
@@ -66,7 +70,13 @@ def read_ids(path: str | os.PathLike[str], *, keys: Keys = WHOLE_NUMBERS) -> Ids
 def listed_ids(path: str | os.PathLike[str], *, keys: Keys = WHOLE_NUMBERS) -> Ids:
     """Return the ids of images that a file lists, as often as it lists them; see `read_ids`."""
     path = Path(path).expanduser()
-    return keys.array(_of_list(path, keys) if path.suffix.lower() == ".json" else _of_text(path, keys))
+    if path.suffix.lower() == ".json":
+        return keys.array(_of_list(path, keys))
+    said: list[str] = []
+    found = keys.array(_of_text(path, keys, said))
+    if not len(found) and not said and not (path.parent / SUMMARY).is_file():
+        raise InputError(f"no ids in {path}, which is empty", hint='a list that has none on purpose says "# none"')
+    return found
 
 
 def read_sequences(path: str | os.PathLike[str]) -> list[str]:
@@ -152,11 +162,14 @@ def merge_failed(path: Path, failed: dict[Key, str], tried: Ids, *, keys: Keys =
     elif not failed:
         return
     listed = [f"{number}  # {' '.join(reason.split())}" for number, reason in sorted(failed.items())]
-    store.write_text("".join(f"{line}\n" for line in [*before, *listed]), path)
+    store.write_text("".join(f"{line}\n" for line in [*before, *listed] or ["# none"]), path)
 
 
-def _of_text(path: Path, keys: Keys) -> Iterator[Key]:
+def _of_text(path: Path, keys: Keys, said: list[str]) -> Iterator[Key]:
+    """Yield the ids in a text; the first line that is not blank goes to `said`."""
     for number, line in enumerate(_lines(path), start=1):
+        if not said and line.strip():
+            said.append(line[:80])
         for word in line.partition("#")[0].replace(",", " ").split():
             key = keys.find(word)
             if key is None:

@@ -337,6 +337,11 @@ def is_table(path: object) -> bool:
     return isinstance(path, str) and postgis.is_url(path)
 
 
+def endings() -> str:
+    """Return the endings of files that frames are written to, for messages."""
+    return f".parquet {' '.join(sorted(FORMATS.keys() - {*PARQUET}))}"
+
+
 def names_file(path: Path) -> bool:
     """Return whether results go into a file of this name, by its ending, and not into a folder that is there."""
     return path.suffix.lower() in FORMATS and not path.is_dir()
@@ -437,7 +442,7 @@ def check_writable(path: Path) -> None:
     if ending not in FORMATS:
         raise FormatError(
             f"{path.name}: frames cannot be written as {ending or 'a file without an ending'!r}",
-            hint=f"use one of .parquet {' '.join(sorted(FORMATS.keys() - {*PARQUET}))}",
+            hint=f"use one of {endings()}",
         )
     if path.is_dir():
         raise FileError(f"{path} is a folder", hint="name a file in it")

@@ -15,7 +15,7 @@ import numpy as np
 
 from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.store import columns as described
-from mlygeo.store import extents, geojson
+from mlygeo.store import extents, geojson, lost
 from mlygeo.store.atomic import file_error
 
 if TYPE_CHECKING:
@@ -106,7 +106,11 @@ def read(
             options["layer"] = chosen_layer(path, layer)
             info = pyogrio.read_info(path, layer=options["layer"])
             about = _description_of(path, options["layer"], info)
+    is_geojson = str(info.get("driver") or DRIVERS.get(path.suffix.lower())).startswith("GeoJSON")
+    is_stated, crs = geojson.named_crs(path) if is_geojson else (False, None)
     names = None if about is None else described.written_names(about)
+    if info.get("driver") == "ESRI Shapefile":
+        names = lost.whole_names([str(name) for name in info["fields"]], path.name)
     if columns is not None:
         written = {name: name for name in columns} if names is None else names
         options["columns"] = [written[name] for name in columns if name in written]
@@ -116,8 +120,13 @@ def read(
         source = geojson.collected(path) if about is not None and path.suffix.lower() in geojson.LINES else path
         meta, table = pyogrio.raw.read_arrow(source, datetime_as_string=True, **options)
         found = _frame_of(meta, table, path, is_described=about is not None)
+        found = found.set_crs(crs, allow_override=True) if is_stated else found
         if about is None and path.suffix.lower() in geojson.LINES:
             _count_lost_lines(found, path)
+        if path.suffix.lower() == ".gpx":
+            found = lost.with_sound_points(found, path, str(options["layer"]))
+    if about is None and names is not None:
+        found = found.rename(columns={written: name for name, written in names.items()})
     if columns is not None:
         _must_have(columns, found, names, path, options.get("layer"))
     if about is not None:

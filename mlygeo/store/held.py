@@ -20,7 +20,7 @@ from mlygeo import degrees, frames
 from mlygeo.errors import FormatError, FrameError, MlygeoError
 from mlygeo.store.columns import DAMAGED, warn_of_damage
 from mlygeo.store.parquet import metadata
-from mlygeo.store.text import LAT_NAMES, LON_NAMES, WKT_NAMES
+from mlygeo.store.text import LON_NAMES, WKT_NAMES, check_alike, lonlat_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from mlygeo.arrays import Flags, Objects
+    from mlygeo.arrays import Flags, Floats, Objects
     from mlygeo.store.parquet.metadata import GeometryColumn
 
 log = logging.getLogger("mlygeo.store")
@@ -309,7 +309,7 @@ def _of_dataframe(table: pd.DataFrame, name: str) -> gpd.GeoDataFrame:
         used = {text}
         made, damaged = _of_column(table[text].to_numpy(dtype=object), text, name)
     else:
-        lon, lat = _lonlat_names(found, list(table.columns), name)
+        lon, lat = _lonlat_names(table, name)
         used = {lon, lat}
         made = _points(table[lon], table[lat], name)
     rest = table[[column for column in table.columns if column not in used]]
@@ -331,27 +331,33 @@ def _by_name(columns: Iterable[Any]) -> dict[str, Any]:
     return {str(column).strip().lower(): column for column in columns}
 
 
-def _lonlat_names(found: dict[str, Any], columns: list[Any], name: str) -> tuple[Any, Any]:
-    lon = next((found[each] for each in LON_NAMES if each in found), None)
-    lat = next((found[each] for each in LAT_NAMES if each in found), None)
-    if lon is None or lat is None:
-        has = ", ".join(str(column) for column in columns[:8]) or "no columns"
+def _lonlat_names(table: pd.DataFrame, name: str) -> tuple[Any, Any]:
+    lon, lat = lonlat_columns(table.columns)
+    if not lon or not lat:
+        has = ", ".join(str(column) for column in table.columns[:8]) or "no columns"
         raise FrameError(
             f"{name} has no geometry, and no columns 'lon' and 'lat' (it has {has})",
             hint="name the columns of longitude and latitude so, or a column of WKT 'geometry'",
         )
-    return lon, lat
+    for columns in (lon, lat):
+        check_alike(columns, lambda column: _numbers(table[column], name), name)
+    return lon[0], lat[0]
+
+
+def _numbers(values: pd.Series, name: str) -> Floats:
+    import pandas as pd
+
+    try:
+        return np.asarray(pd.to_numeric(values).to_numpy(dtype=float, na_value=np.nan))
+    except (ValueError, TypeError) as error:
+        raise FrameError(f"{name}: a coordinate is not a number ({error})") from error
 
 
 def _points(lon: Any, lat: Any, name: str) -> gpd.GeoSeries:
     """Return the points of columns of degrees, null where a coordinate is missing."""
     import geopandas as gpd
-    import pandas as pd
 
-    try:
-        x, y = (pd.to_numeric(values).to_numpy(dtype=float, na_value=np.nan) for values in (lon, lat))
-    except (ValueError, TypeError) as error:
-        raise FrameError(f"{name}: a coordinate is not a number ({error})") from error
+    x, y = _numbers(lon, name), _numbers(lat, name)
     degrees.check(x, y, name, hint=SAY_CRS)
     missing = np.isnan(x) | np.isnan(y)
     shapes = frames.points(x, y)
