@@ -46,12 +46,12 @@ SEQUENCES, PICTURES_EACH = 40, 500
 STARTS_S = 90.0
 """Seconds after which a server that does not answer will not, on the slowest machine."""
 
-BULK = """
+BULK = f"""
 DO $$
 DECLARE owner uuid; sequence uuid; number int;
 BEGIN
   INSERT INTO accounts(name) VALUES ('Ada'), ('Grace'), ('Åsa Öberg');
-  FOR number IN 1..{sequences} LOOP
+  FOR number IN 1..{SEQUENCES} LOOP
     SELECT id INTO owner FROM accounts WHERE name = (ARRAY['Ada', 'Grace', 'Åsa Öberg'])[1 + number % 3];
     INSERT INTO sequences(account_id, metadata, status, visibility)
       VALUES (owner, jsonb_build_object('title', 'bulk ' || number), 'ready', 'anyone') RETURNING id INTO sequence;
@@ -69,14 +69,14 @@ BEGIN
                || CASE WHEN n % 3 = 0 THEN '{{}}'::jsonb
                   ELSE jsonb_build_object('Exif.GPSInfo.GPSImgDirection', (n * 7) % 360 || '/1') END,
              'ready', 'prepared', 'anyone', CASE WHEN n % 2 = 0 THEN 4 END
-      FROM generate_series(1, {pictures}) n RETURNING id, ts)
+      FROM generate_series(1, {PICTURES_EACH}) n RETURNING id, ts)
     INSERT INTO sequences_pictures(seq_id, rank, pic_id)
       SELECT sequence, row_number() OVER (ORDER BY ts), id FROM made;
   END LOOP;
 END $$;
 DELETE FROM job_queue;
 ANALYZE;
-""".format(sequences=SEQUENCES, pictures=PICTURES_EACH)
+"""
 """
 A trigger orders to process each picture, which would find no file. Without ANALYZE a search by box takes minutes, and
 fails.
@@ -113,7 +113,7 @@ class Server:
             words += ["-c", setting]
         words[0] = str(self._programs / "postgres")
         self._supervise([*as_postgres(), *words], data / "postmaster.pid", "postgres.log")
-        self._wait(lambda: self._is_ready(), "PostgreSQL")
+        self._wait(self._is_ready, "PostgreSQL")
 
     def start(self) -> None:
         pid = self.folder / "api.pid"
@@ -163,7 +163,7 @@ class Server:
         words = ["-qAt", "-h", "127.0.0.1", "-p", str(self._pg_port), "-U", "panoramax", "-v", "ON_ERROR_STOP=1"]
         return subprocess.run(
             [str(self._programs / "psql"), *words, "-d", database], input=sql, text=True, timeout=300, check=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PGCLIENTENCODING": "UTF8"},
+            capture_output=True, env={**os.environ, "PGCLIENTENCODING": "UTF8"},
         ).stdout.strip()  # fmt: skip
 
     def user(self, name: str) -> str:
