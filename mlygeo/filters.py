@@ -9,6 +9,7 @@ import numpy as np
 
 from mlygeo import periods
 from mlygeo.errors import FrameError, InputError
+from mlygeo.keys import UUIDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -72,7 +73,7 @@ def columns_for(conditions: Mapping[str, Any], available: Iterable[str]) -> list
              "min_quality": "quality_score"}  # fmt: skip
     columns = {needs[name] for name in conditions if name != "creator"}
     for value in conditions.get("creator", ()):
-        columns.add("creator_id" if isinstance(value, int) else "creator_username")
+        columns.add("creator_id" if isinstance(value, int) or UUIDS.find(value) else _names_in(available))
     missing = sorted(columns - set(available))
     if missing:
         raise FrameError(
@@ -96,16 +97,33 @@ def conditions_mask(columns: Mapping[str, pd.Series], conditions: Mapping[str, A
     if "until" in conditions:
         masks.append(columns["captured_at"] < conditions["until"])
     if "creator" in conditions:
+        uuids = [key for value in conditions["creator"] if (key := UUIDS.find(value))]
         ids = [value for value in conditions["creator"] if isinstance(value, int)]
-        names = [value for value in conditions["creator"] if not isinstance(value, int)]
-        by_id = columns["creator_id"].isin(ids) if ids else False
-        masks.append(by_id | columns["creator_username"].isin(names) if names else by_id)
+        names = [value for value in conditions["creator"] if not isinstance(value, int) and not UUIDS.find(value)]
+        by_id = _has_key(columns["creator_id"], ids + uuids) if ids or uuids else False
+        masks.append(by_id | columns[_names_in(columns)].isin(names) if names else by_id)
     if "organization" in conditions:
-        masks.append(columns["organization_id"].isin(conditions["organization"]))
+        masks.append(_has_key(columns["organization_id"], conditions["organization"]))
     if "min_quality" in conditions:
         masks.append(columns["quality_score"] >= conditions["min_quality"])
     met: Flags = np.logical_and.reduce([pd.Series(mask).fillna(value=False).to_numpy(dtype=bool) for mask in masks])
     return met
+
+
+def _names_in(available: Iterable[str]) -> str:
+    """Return the column with the names of people."""
+    return (
+        "creator_username" if "creator_username" in (names := set(available)) or "creator" not in names else "creator"
+    )
+
+
+def _has_key(column: pd.Series, keys: list[int | str]) -> pd.Series:
+    """Return which rows have one of these keys, in a column of numbers or of text."""
+    import pandas as pd
+
+    if pd.api.types.is_string_dtype(column):
+        return column.isin([str(key) for key in keys])
+    return column.isin([key for key in keys if isinstance(key, int)])
 
 
 UNKNOWN = {"pano": "is_pano", "since": "captured_at", "until": "captured_at", "min_quality": "quality_score"}

@@ -10,6 +10,8 @@ angles degrees clockwise from true north in [0, 360), times UTC.
 from __future__ import annotations
 
 import gc
+import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from mlygeo.errors import FrameError
 from mlygeo.filters import columns_for, conditions_mask, conditions_of
 from mlygeo.schemas import (
     CRS,
+    DEFAULT_PROVIDER,
     IDS,
     IMAGES,
     LOCAL_IMAGES,
@@ -35,7 +38,7 @@ from mlygeo.schemas import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import datetime
 
     import geopandas as gpd
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlygeo.arrays import Floats, Objects
+
+log = logging.getLogger("mlygeo.frames")
 
 __all__ = [
     "CRS",
@@ -70,6 +75,7 @@ __all__ = [
     "coordinates",
     "empty",
     "filter_images",
+    "form",
     "from_arrow",
     "in_dtypes",
     "index_as_columns",
@@ -113,7 +119,7 @@ def check(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
     if not isinstance(frame, gpd.GeoDataFrame):
         raise FrameError(f"expected a GeoDataFrame of {schema.name}, got {type(frame).__name__}")
     problems, times = [], {}
-    for column in schema.columns:
+    for column in _form_by_dtype(frame, schema).columns:
         if column.name not in frame.columns:
             if not column.optional:
                 problems.append(f"column '{column.name}' ({column.dtype}) is missing")
@@ -132,6 +138,69 @@ def check(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
             hint=f"mlygeo.read_frame(…, frame={schema.name!r}) brings columns to their dtypes",
         )
     return frame.assign(**times) if times else frame
+
+
+def form(schema: Schema, columns: Collection[str], column: Callable[[str], Any]) -> Schema:
+    """
+    Return a schema in the form that fits a frame: Mapillary's alone, or of any provider.
+
+    The second form is that of frames with a column `provider` that names another than Mapillary, and of frames
+    whose `id` is text, unless at least half of it are numbers: such a column is one of numbers, and if others are
+    among them, it is refused as that.
+
+    Parameters
+    ----------
+    schema
+        The schema, in its first form.
+    columns
+        Names of the frame's columns.
+    column
+        Returns a column by its name, as a Series.
+    """
+    if schema.name not in _HAVE_KEYS:
+        return schema
+    import pandas as pd
+
+    providers = column("provider") if "provider" in columns else pd.Series([], dtype="str")
+    if getattr(providers, "ndim", 1) == 1 and any(name != DEFAULT_PROVIDER for name in pd.unique(providers.dropna())):
+        return schema.of_any_provider
+    name = next((each for each in ("id", "creator_id") if each in columns), None)
+    if name is None or getattr(values := column(name), "ndim", 1) != 1 or not pd.api.types.is_string_dtype(values):
+        return schema
+    return schema if _are_numbers(values.dropna().astype("str"), name) else schema.of_any_provider
+
+
+def _are_numbers(words: pd.Series, name: str) -> bool:
+    """Return whether texts are meant as whole numbers: at least half of them are numbers, or there are none."""
+    some = words.iloc[:: max(1, len(words) // _SAMPLE)]
+    if len(some) and not some.str.fullmatch(_NUMBER).any():
+        return False
+    numbers = int(words.str.fullmatch(_NUMBER).sum())
+    if 2 * numbers >= len(words):
+        return True
+    if numbers:
+        log.warning(
+            "%d of %d values of '%s' are numbers, the others are not: all are taken as text", numbers, len(words), name
+        )
+    return False
+
+
+_SAMPLE = 1000
+"""Ids that are looked at first."""
+
+_HAVE_KEYS = {schema.name for schema in (IMAGES, LOCAL_IMAGES, SELECTION, SEQUENCES)}
+
+_NUMBER = re.compile(r"\s*(?:[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?)?\s*")
+"""A number as tables of text have it, or a gap."""
+
+
+def _form_by_dtype(frame: gpd.GeoDataFrame, schema: Schema) -> Schema:
+    """Return a schema in the form of a frame that has it, by dtypes alone."""
+    if schema.name not in _HAVE_KEYS:
+        return schema
+    name = next((each for each in ("id", "creator_id") if each in frame.columns), None)
+    is_text = name is not None and getattr(frame[name], "ndim", 1) == 1 and str(frame[name].dtype) == "str"
+    return schema.of_any_provider if is_text else schema
 
 
 def _geometry_problems(frame: gpd.GeoDataFrame) -> list[str]:
@@ -169,7 +238,7 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
         If a column is missing that cannot be null, or does not fit its dtype without loss.
     """
     problems, columns = [], {}
-    for column in schema.columns:
+    for column in form(schema, frame.columns, frame.__getitem__).columns:
         if column.name in frame.columns:
             values = frame[column.name]
             if getattr(values, "ndim", 1) != 1:
@@ -272,6 +341,7 @@ def in_dtypes(frame: gpd.GeoDataFrame, *schemas: Schema, name: str) -> gpd.GeoDa
     FrameError
         If a column fits none of its dtypes without loss, or stands twice.
     """
+    schemas = tuple(form(schema, frame.columns, frame.__getitem__) for schema in schemas)
     changed, problems = {}, []
     for column in dict.fromkeys(each.name for schema in schemas for each in schema.columns):
         if column not in frame.columns:

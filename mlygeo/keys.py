@@ -1,7 +1,18 @@
-"""The keys of images: a provider's identifiers of its images, and the order that settles ties."""
+"""
+The keys of images: a provider's identifiers of its images, and the order that settles ties.
+
+A key, the `id` of an images frame, identifies one image of one provider as long as the image exists, and is
+opaque outside the provider's folder: other code stores it, looks it up, passes it back and writes it as text,
+but never computes with it, splits it or uses it as an index. Mapillary's keys are whole numbers and stand in an
+int64 column (Int64 with gaps); keys that are text stand in a column of `str`, and where images of several
+providers stand together all keys are text. Keys have an order: by provider, then by number if all keys of the
+provider are digits, else by text. Of tied images the first one in this order wins; code that settles ties
+compares `ranks` and not keys.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
@@ -12,24 +23,22 @@ from mlygeo.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mlygeo.arrays import Whole
+    import numpy.typing as npt
+    import pyarrow as pa
 
-    Ids: TypeAlias = Whole
+    from mlygeo.arrays import Objects, Whole
+
+    Ids: TypeAlias = Whole | Objects
     Ranks: TypeAlias = Whole
 
-Key: TypeAlias = int
+Key: TypeAlias = int | str
 
 
 class Keys(Protocol):
     """
     The form of the keys of a provider's images.
 
-    A key, the `id` of an images frame, identifies one image of one provider as long as the image exists,
-    and is opaque outside the provider's folder. Other code stores it, looks it up, passes it back and
-    writes it as text, but never computes with it, splits it or uses it as an index; that it is a whole
-    number is only its form. Keys have an order, and of tied images the first one in this order wins; code
-    that settles ties compares `ranks` and not keys. Today all keys are whole numbers from 1 to 2^63 - 1,
-    in an int64 column; a column with gaps is Int64.
+    An array of keys is int64 where they are whole numbers, and of objects, each a `str`, where they are text.
     """
 
     @property
@@ -111,13 +120,266 @@ class WholeNumbers:
 WHOLE_NUMBERS = WholeNumbers()
 
 
-def ranks(ids: Ids) -> Ranks:
+class Texts:
+    """
+    Keys that are text of one form; see `Keys`.
+
+    Parameters
+    ----------
+    form
+        What a whole key looks like, in lower case where `lower`.
+    hint
+        What keys look like, for messages.
+    lower
+        Whether upper and lower case mean the same, and the key is the one in lower case.
+    """
+
+    def __init__(self, form: re.Pattern[str], hint: str, *, lower: bool = False) -> None:
+        self._form, self.hint, self._lower = form, hint, lower
+
+    def find(self, word: object) -> str | None:
+        """Return the key that a word stands for; None where it is none."""
+        if not isinstance(word, str):
+            return None
+        key = word.lower() if self._lower else word
+        return key if self._form.fullmatch(key) else None
+
+    def parse(self, word: object) -> str:
+        """Return the key that a word stands for; raise InputError where it is none."""
+        found = self.find(word)
+        if found is None:
+            raise InputError(f"{str(word)[:40]!r} is no id", hint=self.hint)
+        return found
+
+    def is_meant(self, word: object) -> bool:
+        """Return whether a word stands for a key."""
+        return self.find(word.strip() if isinstance(word, str) else word) is not None
+
+    def array(self, keys: Iterable[Key]) -> Objects:
+        """Return keys as an array, in their order."""
+        return self._array(list(keys))
+
+    def _array(self, listed: list[Any]) -> Objects:
+        found: Objects = np.empty(len(listed), dtype=object)
+        found[:] = listed
+        return found
+
+    def column(self, values: Any) -> Objects:
+        """Return the keys in a column of a frame; raise InputError if it has other values."""
+        ids: Objects = np.asarray(values, dtype=object)
+        keys = self._array([self.find(id_) for id_ in ids])
+        for id_, key in zip(ids, keys, strict=True):
+            if key is None:
+                raise InputError(f"the column 'id' does not hold ids: {str(id_)[:40]!r} is none", hint=self.hint)
+        return keys
+
+
+UUIDS = Texts(
+    re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+    "ids are UUIDs, such as fc4bd9cd-e3d5-4218-81b3-0ae99d92635a",
+    lower=True,
+)
+"""Keys that are UUIDs (RFC 9562), in lower case."""
+
+_ODD_TEXT = r"^[\s\p{Z}]|[\s\p{Z}]$|[\p{Cc}\p{Zl}\p{Zp}]|^$"
+"""What no id can be: empty, with spaces around it, or with line breaks, since lists have an id a line."""
+
+_PLAIN = range(0x21, 0x7F)
+"""Bytes of which no odd text is made."""
+
+
+def texts(values: Any) -> pa.StringArray | pa.LargeStringArray:
+    """
+    Return ids of any kind as Arrow text.
+
+    Parameters
+    ----------
+    values
+        A column, array or Arrow array of text or whole numbers; shape (n,).
+
+    Raises
+    ------
+    ValueError
+        If one is missing, or is nothing that could stand in a line of a list.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, from_pandas=True)
+    found = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+    if isinstance(found, pa.ChunkedArray):
+        found = pa.concat_arrays(found.chunks)
+    if pa.types.is_dictionary(found.type):
+        found = found.dictionary_decode()
+    if pa.types.is_floating(found.type) or pa.types.is_boolean(found.type):
+        raise ValueError(f"these are {found.type}s, and ids are text or whole numbers")
+    if not (pa.types.is_string(found.type) or pa.types.is_large_string(found.type)):
+        found = found.cast(pa.large_string() if pa.types.is_string_view(found.type) else pa.string())
+    if found.null_count:
+        raise ValueError(f"{found.null_count} of {len(found)} are missing")
+    starts, content = _bytes(found)
+    if len(content) and content.min() >= _PLAIN.start and content.max() < _PLAIN.stop and (np.diff(starts) > 0).all():
+        return found
+    odd = pc.match_substring_regex(found, _ODD_TEXT)
+    if pc.any(odd).as_py():
+        raise ValueError(f"{found.filter(odd)[0].as_py()[:40]!r} is empty, has spaces around it or line breaks")
+    return found
+
+
+def _bytes(words: pa.StringArray | pa.LargeStringArray) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
+    """Return where texts without gaps begin and end, shape (n + 1,), and all their bytes (UTF-8), from the first on."""
+    import pyarrow as pa
+
+    if not len(words):
+        return np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.uint8)
+    _, places, content = words.buffers()
+    kind = np.int64 if pa.types.is_large_string(words.type) else np.int32
+    starts = np.frombuffer(places, dtype=kind)[words.offset : words.offset + len(words) + 1]
+    none = np.empty(0, dtype=np.uint8)
+    return starts, none if content is None else np.frombuffer(content, dtype=np.uint8)[starts[0] : starts[-1]]
+
+
+def distinct(ids: Any) -> Any:
+    """Return ids, each once, in the order of their first places."""
+    import pandas as pd
+
+    return pd.unique(ids)
+
+
+def ranks(ids: Any, providers: Any = None) -> Ranks:
     """
     Return the ranks of keys: int64 numbers that are equal, less or greater as the keys are.
 
     Parameters
     ----------
     ids
-        Keys; shape (n,). Whole numbers are their own ranks, and are not copied.
+        Keys; shape (n,), whole numbers or text. Whole numbers of one provider are their own ranks, and are not copied.
+    providers
+        Names of the images' providers, text of shape (n,); None where all are of one.
+
+    Raises
+    ------
+    ValueError
+        If ids are missing.
     """
-    return np.ascontiguousarray(ids, dtype=np.int64)
+    import pyarrow as pa
+
+    if providers is None and isinstance(ids, np.ndarray) and ids.dtype.kind in "iu":
+        return np.ascontiguousarray(ids, dtype=np.int64)
+    words = texts(ids)
+    if providers is None:
+        return _of_one_provider(words)
+    names = pa.array(providers, from_pandas=True) if not isinstance(providers, pa.ChunkedArray) else providers
+    names = names.fill_null("").dictionary_encode()
+    names = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
+    if len(names.dictionary) < 2:
+        return _of_one_provider(words)
+    code = names.indices.to_numpy()
+    found, least = np.empty(len(code), dtype=np.int64), 0
+    for number in np.argsort(np.array(names.dictionary.to_pylist(), dtype=object), kind="stable"):
+        rows = np.flatnonzero(code == number)
+        _, dense = np.unique(_of_one_provider(words.take(pa.array(rows))), return_inverse=True)
+        found[rows] = least + dense
+        least += int(dense.max(initial=-1)) + 1
+    return found
+
+
+def _of_one_provider(words: pa.StringArray | pa.LargeStringArray) -> Ranks:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not len(words):
+        return np.empty(0, dtype=np.int64)
+    found = _of_uuids(words)
+    if found is not None:
+        return found
+    if pc.all(pc.match_substring_regex(words, "^[0-9]+$")).as_py():
+        if pc.max(pc.binary_length(words)).as_py() <= 18 and not pc.any(pc.match_substring_regex(words, "^0.")).as_py():
+            numbers: Ranks = words.cast(pa.int64()).to_numpy(zero_copy_only=False)
+            return numbers
+        # By number: fewer digits first, then by digits; 07 comes after 7.
+        digits = pc.utf8_ltrim(words, characters="0")
+        table = pa.table({"length": pc.binary_length(digits), "digits": digits, "whole": pc.binary_length(words)})
+        return _dense(table, [(name, "ascending") for name in table.column_names])
+    return _dense(pa.table({"text": words}), [("text", "ascending")])
+
+
+def _dense(table: pa.Table, by: list[tuple[str, str]]) -> Ranks:
+    """Return the place of each row among the distinct ones."""
+    import pyarrow.compute as pc
+
+    order = pc.sort_indices(table, sort_keys=by)
+    differs = np.zeros(len(order), dtype=bool)
+    for name in table.column_names:
+        values = table[name].take(order).combine_chunks()
+        differs[1:] |= pc.not_equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)
+    found = np.empty(len(order), dtype=np.int64)
+    found[order.to_numpy()] = np.cumsum(differs)
+    return found
+
+
+_UUID = np.dtype(
+    [("time_low", ">u8"), ("-1", "u1"), ("time_mid", ">u4"), ("-2", "u1"), ("time_high", ">u4"), ("-3", "u1"),
+     ("clock", ">u4"), ("-4", "u1"), ("node", "S12")]
+)  # fmt: skip
+"""The letters of a UUID, by the fields of RFC 4122."""
+
+_UUID_LENGTH = _UUID.itemsize
+
+_TOGETHER = 1 << 15
+"""Ids read at once: their intermediate results stay in the cache of the processor."""
+
+
+def _of_uuids(words: pa.StringArray | pa.LargeStringArray) -> Ranks | None:
+    """
+    Return the ranks of UUIDs in lower case by their first 64 bits; None where these do not tell them apart.
+
+    Digits come before letters in texts as in numbers, so the bits have the order of the texts.
+    """
+    starts, content = _bytes(words)
+    if (np.diff(starts) != _UUID_LENGTH).any():
+        return None
+    bits = np.empty(len(words), dtype=np.uint64)
+    for start in range(0, len(words), _TOGETHER):
+        part = slice(start, min(start + _TOGETHER, len(words)))
+        rows = content[part.start * _UUID_LENGTH : part.stop * _UUID_LENGTH].view(_UUID)
+        if any((rows[name] != ord("-")).any() for name in ("-1", "-2", "-3", "-4")):
+            return None
+        first = _of_hex(rows["time_low"].astype(np.uint64))
+        second = _of_hex(rows["time_mid"].astype(np.uint64) << np.uint64(32) | rows["time_high"])
+        if first is None or second is None:
+            return None
+        bits[part] = first << np.uint64(32) | second
+    if not _tells_apart(bits, words):
+        return None
+    bits ^= np.uint64(1 << 63)
+    return bits.view(np.int64)
+
+
+def _of_hex(letters: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64] | None:
+    """Return the numbers that eight hexadecimal digits, a byte each, stand for; None where some are none."""
+    is_letter = (letters >> np.uint64(6)) & np.uint64(0x0101010101010101)
+    digits = (letters & np.uint64(0x0F0F0F0F0F0F0F0F)) + is_letter * np.uint64(9)
+    # Written again they have to be the same bytes: 0 to 9 from 0x30 on, a to f from 0x61 on.
+    again = digits + np.uint64(0x3030303030303030) + is_letter * np.uint64(0x27)
+    large = ((digits + np.uint64(0x0606060606060606)) >> np.uint64(4)) & np.uint64(0x0101010101010101)
+    if (again != letters).any() or (large != is_letter).any():
+        return None
+    for shift, mask in ((4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0x00000000FFFFFFFF)):
+        digits = (digits | (digits >> np.uint64(shift))) & np.uint64(mask)
+    return digits
+
+
+def _tells_apart(bits: npt.NDArray[np.uint64], words: pa.StringArray | pa.LargeStringArray) -> bool:
+    """Return whether equal numbers stand for equal texts."""
+    import pyarrow as pa
+
+    ordered = np.sort(bits)
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(repeated):
+        return True
+    rows = np.flatnonzero(np.isin(bits, repeated))
+    chosen = np.array(words.take(pa.array(rows)).to_pylist(), dtype=object)
+    order = np.argsort(bits[rows], kind="stable")
+    same_bits = bits[rows][order][1:] == bits[rows][order][:-1]
+    return bool((chosen[order][1:][same_bits] == chosen[order][:-1][same_bits]).all())

@@ -8,6 +8,13 @@ CRS = "EPSG:4326"
 """The coordinate reference system of every frame."""
 
 MS_UTC = "datetime64[ms, UTC]"
+US_UTC = "datetime64[us, UTC]"
+
+DEFAULT_PROVIDER = "mapillary"
+"""The provider of images that stand without one."""
+
+KEYS = ("id", "creator_id", "organization_id")
+"""Columns of keys of a provider: whole numbers at Mapillary, text where there are others."""
 
 
 @dataclass(frozen=True)
@@ -37,23 +44,66 @@ class Schema:
         """Return the dtype of a column, or None where the schema does not know it."""
         return next((column.dtype for column in self.columns if column.name == name), None)
 
+    @property
+    def of_any_provider(self) -> Schema:
+        """
+        Schema in the second form: keys of providers are text, and times have microseconds.
+
+        Mapillary's images alone are in the first form: whole numbers and milliseconds, and no column `provider`.
+        """
+        known = {column.name for column in self.columns}
+        more = tuple(column for column in MORE if column.name not in known) if "captured_at" in known else ()
+        return replace(self, columns=tuple(map(_of_any_provider, self.columns)) + more)
+
     def only(self, *names: str) -> Schema:
         """Return this schema with only these columns, all of them required."""
         chosen = [column for column in self.columns if column.name in names]
         return replace(self, columns=tuple(replace(column, optional=False) for column in chosen))
 
 
+MORE = (
+    Column("provider", "str", "who serves it; without this column Mapillary", optional=True),
+    Column("instance", "str", "the server of a federation that has it, by name or host", optional=True),
+    Column("licence", "str", "licence as the provider names it; null when unknown", optional=True),
+    Column("licence_url", "str", "address of the licence's text", optional=True),
+    Column("creator", "str", "name of who gave it, for attribution", optional=True),
+    Column("pitch", "float64", "degrees, up positive", optional=True),
+    Column("roll", "float64", "degrees, right arm down positive", optional=True),
+    Column("yaw", "float64", "degrees", optional=True),
+    Column("field_of_view", "float64", "horizontal, degrees", optional=True),
+    Column("gps_accuracy_m", "float64", "horizontal accuracy of the position, metres (95 %)", optional=True),
+    Column("pixel_density", "float64", "horizontal, pixels a degree", optional=True),
+    Column("compass_source", "str", "measured or computed (of the sequence); null when unknown", optional=True),
+    Column("sequence_rank", "Int64", "place in its sequence, from 1", optional=True),
+    Column("filename", "str", "name of the file as uploaded; not unique", optional=True),
+    Column("filesize", "Int64", "bytes as uploaded", optional=True),
+    Column("hd_url", "str", "address of the picture in full", optional=True),
+    Column("sd_url", "str", "address of the picture, 2048 pixels wide", optional=True),
+    Column("thumb_url", "str", "address of the thumbnail", optional=True),
+    Column("tiles_url", "str", "address of the tiles of a panorama, with {TileCol} and {TileRow}", optional=True),
+    Column("created_at", US_UTC, "when it was uploaded", optional=True),
+    Column("updated_at", US_UTC, "when it was last changed", optional=True),
+)
+"""Optional columns of images in the second form; in the first they are a user's own, and stay as they are."""
+
+
+def _of_any_provider(column: Column) -> Column:
+    if column.name in KEYS:
+        return replace(column, dtype="str")
+    return replace(column, dtype=US_UTC) if column.dtype == MS_UTC else column
+
+
 IMAGES = Schema(
     "images",
     "Point",
     (
-        Column("id", "int64", "Mapillary's id of the image, unique"),
-        Column("sequence_id", "str", "Mapillary's id of its sequence"),
+        Column("id", "int64", "the provider's id of the image, unique"),
+        Column("sequence_id", "str", "the provider's id of its sequence"),
         Column("captured_at", MS_UTC, "capture time"),
         Column("compass_angle", "float64", "heading of the camera, degrees; NaN when unknown"),
         Column("is_pano", "bool", "whether it is a panorama"),
-        Column("creator_id", "Int64", "Mapillary's id of who took it"),
-        Column("organization_id", "Int64", "Mapillary's id of the organization; null when there is none"),
+        Column("creator_id", "Int64", "the provider's id of who took it"),
+        Column("organization_id", "Int64", "the provider's id of the organization; null when there is none"),
         Column("altitude", "float64", "metres above sea level, as recorded", optional=True),
         Column("computed_altitude", "float64", "metres, after 3D reconstruction", optional=True),
         Column("computed_compass_angle", "float64", "degrees, after 3D reconstruction", optional=True),
@@ -72,13 +122,13 @@ LOCAL_IMAGES = Schema(
     "local_images",
     "Point",
     (
-        Column("id", "Int64", "Mapillary's id of the image; null before it is uploaded"),
+        Column("id", "Int64", "the provider's id of the image; null before it is uploaded"),
         Column("sequence_id", "str", "id of its sequence; null before it is cut into one"),
         Column("captured_at", MS_UTC, "capture time; null when unknown"),
         Column("compass_angle", "float64", "heading of the camera, degrees; NaN when unknown"),
         Column("is_pano", "bool", "whether it is a panorama"),
-        Column("creator_id", "Int64", "Mapillary's id of who took it"),
-        Column("organization_id", "Int64", "Mapillary's id of the organization; null when there is none"),
+        Column("creator_id", "Int64", "the provider's id of who took it"),
+        Column("organization_id", "Int64", "the provider's id of the organization; null when there is none"),
         Column("path", "str", "the file"),
         Column("folder", "str", "the folder that holds it"),
         Column("error", "str", "why the image cannot be used; null when it can"),
@@ -134,7 +184,7 @@ SELECTION = Schema(
     "Point",
     (
         Column("point_id", "int64", "the point that the image was chosen for"),
-        Column("id", "int64", "Mapillary's id of the image"),
+        Column("id", "int64", "the provider's id of the image"),
         Column("distance_m", "float64", "planar distance from point to image, metres"),
         Column("rank", "int64", "1 = nearest"),
         Column("heading_difference", "float64", "angle between camera and street, 0 to 90 degrees; NaN when unknown"),
@@ -145,7 +195,7 @@ SEQUENCES = Schema(
     "sequences",
     "LineString",
     (
-        Column("sequence_id", "str", "Mapillary's id of the sequence"),
+        Column("sequence_id", "str", "the provider's id of the sequence"),
         Column("images", "int64", "number of images"),
         Column("start", MS_UTC, "time of the first image"),
         Column("end", MS_UTC, "time of the last image"),
@@ -153,7 +203,7 @@ SEQUENCES = Schema(
         Column("duration_s", "float64", "duration, seconds"),
         Column("mean_speed_ms", "float64", "mean speed, metres a second"),
         Column("is_pano", "bool", "whether its images are panoramas"),
-        Column("creator_id", "Int64", "Mapillary's id of who took it"),
+        Column("creator_id", "Int64", "the provider's id of who took it"),
         Column("make", "str", "maker of the camera"),
         Column("model", "str", "model of the camera"),
     ),

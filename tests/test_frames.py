@@ -66,10 +66,10 @@ def test_what_does_not_fit_is_named(column, values, words):
 
 
 def test_check_names_every_problem_at_once():
-    frame = raw(id=["1"], sequence_id=["a"]).set_crs(28992, allow_override=True)
+    frame = raw(id=[1.5], sequence_id=["a"]).set_crs(28992, allow_override=True)
     with pytest.raises(FrameError) as caught:
         frames.check(frame, frames.IMAGES)
-    for word in ("'id' is str", "'captured_at'", "'is_pano'", "EPSG:28992"):
+    for word in ("'id' is float64", "'captured_at'", "'is_pano'", "EPSG:28992"):
         assert word in str(caught.value)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import dtypes, frames, keys, store
+from mlygeo import dtypes, frames, store
 from mlygeo.errors import FrameError
 from mlygeo.progress import working
 from mlygeo.spatial.nearest import OWN_COLUMNS
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import geopandas as gpd
+    import pandas as pd
     import pyarrow as pa
 
     from mlygeo.arrays import Floats, Whole
+    from mlygeo.keys import Key
     from mlygeo.pipelines.options import Matching
     from mlygeo.spatial.nearest import Matches
     from mlygeo.spatial.projection import Projection
@@ -41,7 +43,7 @@ class Selection:
     images
         The images that could be chosen.
     image_ids
-        Their ids, int64.
+        Their ids: int64, or text as `store.points.keys_of` returns it.
     matches
         Which image for which point, by row number.
     heading_difference
@@ -51,7 +53,7 @@ class Selection:
     points: Points
     point_ids: Whole
     images: Points
-    image_ids: Whole
+    image_ids: Whole | pd.api.extensions.ExtensionArray
     matches: Matches
     heading_difference: Floats
 
@@ -78,12 +80,12 @@ class Selection:
             If ids are missing or no numbers, or `point_id` is not unique.
         """
         from mlygeo.spatial import grid, nearest
-        from mlygeo.store.points import floats_of, ids_of, truths_of
+        from mlygeo.store.points import floats_of, ids_of, key_ranks, keys_of, truths_of
 
         point_ids = ids_of(points, "point_id") if "point_id" in points.columns else np.arange(len(points))
         if len(np.unique(point_ids)) < len(point_ids):
             raise FrameError(f"{points.name}: column 'point_id' holds some ids twice")
-        image_ids = ids_of(images, "id")
+        image_ids = keys_of(images)
         bearing = floats_of(points, "bearing") if "bearing" in points.columns else None
         heading = (
             floats_of(images, "compass_angle") if bearing is not None and "compass_angle" in images.columns else None
@@ -95,7 +97,8 @@ class Selection:
                     raise FrameError(f"{known.name} has no column '{column}', which `max_heading_difference` compares")
             pano = truths_of(images, "is_pano") if "is_pano" in images.columns else None
         matches = nearest.match(
-            *points.lonlat, *images.lonlat, keys.ranks(image_ids), projection=projection, max_distance=matching.limit,
+            *points.lonlat, *images.lonlat, key_ranks(images, image_ids), projection=projection,
+            max_distance=matching.limit,
             k=matching.k, unique=matching.unique, max_heading_difference=matching.max_heading_difference,
             point_id=point_ids, point_bearing=bearing, image_heading=heading, image_is_pano=pano,
             point_xy=_planar(points, projection), image_xy=_planar(images, projection),
@@ -132,27 +135,26 @@ class Selection:
     def frame(self, run: str) -> gpd.GeoDataFrame:
         """Return the selection frame of a run."""
         selection = frames.placed(self.table, *self.lonlat, frames.SELECTION)
+        schema = frames.IMAGES if isinstance(self.image_ids, np.ndarray) else frames.IMAGES.of_any_provider
         known = {
             name: dtypes.cast(selection[name], dtype)
             for name in selection.columns
-            if name not in OWN_COLUMNS and (dtype := frames.IMAGES.dtype(str(name)))
+            if name not in OWN_COLUMNS and (dtype := schema.dtype(str(name)))
         }
         selection = selection.assign(**known)
         selection.attrs = {**self.images.attrs, "attribution": self.attribution(), "run": run}
         return selection
 
-    def ids(self) -> list[int]:
+    def ids(self) -> list[Key]:
         """Return the id of every selected image once, in the order of the points."""
-        ids = self.table["id"].to_numpy()
-        _, first = np.unique(ids, return_index=True)
-        return list(ids[np.sort(first)].tolist())
+        return list(self.table["id"].unique().to_pylist())
 
     def attribution(self) -> list[str]:
         """Return the attribution of the data."""
         return frames.credited(self.images.attrs, self.points.attrs)
 
     @property
-    def results(self) -> tuple[Whole | Floats, ...]:
+    def results(self) -> tuple[Any, ...]:
         """What the selection has found out, as arrays."""
         matches = self.matches
         return self.point_ids, self.image_ids[matches.image_row], matches.point_row, matches.distance_m, *self.lonlat
@@ -168,7 +170,7 @@ class Selection:
             "points_covered": covered,
             "share_covered": round(covered / len(self.points), 4) if len(self.points) else None,
             "pairs": len(first),
-            "images": len(np.unique(self.table["id"].to_numpy())),
+            "images": len(self.table["id"].unique()),
             "distance_m": _quartiles(self.matches.distance_m[first]),
             "captured": years,
             "pano_share": pano_share,

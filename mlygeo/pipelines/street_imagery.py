@@ -230,14 +230,16 @@ def _columns(images: Points, names: list[str]) -> dict[str, pd.Series]:
     import pyarrow as pa
 
     from mlygeo import dtypes, frames
+    from mlygeo.store.points import form_of
 
     columns = {}
+    schema = form_of(images, frames.IMAGES)
     for name in dict.fromkeys([*names, "captured_at"]):
         if name not in images.columns:
             continue
         values = frames.to_pandas(pa.table({name: images.arrow(name)}))[name]
         try:
-            columns[name] = dtypes.cast(values, str(frames.IMAGES.dtype(name)))
+            columns[name] = dtypes.cast(values, str(schema.dtype(name)))
         except (ValueError, TypeError, OverflowError) as error:
             raise FrameError(f"{images.name}: column '{name}' holds other things ({error})") from error
     return columns

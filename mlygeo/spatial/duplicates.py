@@ -115,7 +115,8 @@ def flag_duplicates(
     kept = order.unsort(kept, np.full(len(images), -1))
     original: pd.Series = pd.Series(pd.NA, index=images.index, dtype="Int64")
     if "path" in images.columns or "id" in images.columns:
-        names = images["path"] if "path" in images.columns else images["id"].astype("Int64")
+        names = images["path"] if "path" in images.columns else images["id"]
+        names = names.astype("Int64") if pd.api.types.is_integer_dtype(names) else names
         original = pd.Series(names.array.take(kept, allow_fill=True), index=images.index)
     LOG.info(
         "%d of %d images are duplicates (within %g m and %g° of the last kept)",

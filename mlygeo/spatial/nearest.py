@@ -95,7 +95,7 @@ def select_nearest(
     Returns
     -------
     selection
-        One row for each chosen pair, sorted by `point_id` and `rank`: `point_id`, `id` (int64),
+        One row for each chosen pair, sorted by `point_id` and `rank`: `point_id`, `id` (int64, or str as in `images`),
         `distance_m` (float64), `rank` (int64, 1 = nearest), `heading_difference` (float64, degrees
         from 0 to 90, NaN when unknown), then the image's other columns. Points without an image have no
         row. Geometry is the image's position, EPSG:4326; attrs are those of `images`.
@@ -131,7 +131,7 @@ def select_nearest(
         matches = _nothing()
     else:
         matches = match(
-            point_lon, point_lat, image_lon, image_lat, keys.ranks(images["id"].to_numpy()),
+            point_lon, point_lat, image_lon, image_lat, _ranks(images),
             projection=projection, max_distance=max_distance, k=k, unique=unique,
             max_heading_difference=max_heading_difference, point_bearing=bearing, image_heading=heading,
             image_is_pano=images["is_pano"].to_numpy() if by_heading else None, point_id=point_id,
@@ -142,7 +142,7 @@ def select_nearest(
     point, image = matches.point_row[order], matches.image_row[order]
     columns: dict[str, Any] = {
         "point_id": point_id[point],
-        "id": images["id"].to_numpy()[image],
+        "id": images["id"].array.take(image),
         "distance_m": matches.distance_m[order],
         "rank": matches.rank[order],
         "heading_difference": heading_difference(heading[image], bearing[point]),
@@ -427,6 +427,16 @@ def _positions(frame: gpd.GeoDataFrame, name: str) -> tuple[Floats, Floats]:
             f" in row {others[0]}"
         )
     return frames.lonlat(frame)
+
+
+def _ranks(images: gpd.GeoDataFrame) -> Rows:
+    ids = images["id"]
+    if str(ids.dtype) != "str":
+        return keys.ranks(ids.to_numpy())
+    try:
+        return keys.ranks(ids, images["provider"] if "provider" in images.columns else None)
+    except ValueError as error:
+        raise FrameError(f"the images: column 'id' holds no ids ({error})") from error
 
 
 def _numbers(frame: gpd.GeoDataFrame, column: str) -> Floats:

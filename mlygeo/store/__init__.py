@@ -494,8 +494,9 @@ def _format(path: Path) -> Format:
 
 def _with_whole_ids(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Convert the columns of ids back to whole numbers, where a format stores them as text."""
-    whole = {}
-    for name in ("id", "creator_id", "organization_id", "point_id"):
+    whole: dict[str, Any] = {}
+    is_mapillarys = frames.form(frames.IMAGES, frame.columns, frame.__getitem__) is frames.IMAGES
+    for name in ("id", "creator_id", "organization_id", "point_id") if is_mapillarys else ("point_id",):
         if name in frame.columns and str(frame[name].dtype) in {"str", "object", "string"}:
             with suppress(ValueError, TypeError):
                 numbers = dtypes.cast(frame[name], "Int64")

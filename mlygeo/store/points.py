@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from mlygeo import dtypes, frames, store
+from mlygeo import dtypes, frames, keys, store
 from mlygeo.errors import FrameError
 from mlygeo.progress import working
 from mlygeo.store.columns import check_names
@@ -454,9 +454,13 @@ class Conformed(_Of):
         table = self.points.take(rows, columns)
         return pa.table({name: self._in_dtype(name, table[name]) for name in table.column_names})
 
+    @cached_property
+    def _form(self) -> frames.Schema:
+        return form_of(self.points, self.schema)
+
     def _in_dtype(self, name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
-        dtype = self.schema.dtype(name)
-        if name == "id" or dtype is None or _fits(values, dtype):  # ids are those of the service, see `ids_of`
+        dtype = self._form.dtype(name)
+        if name == "id" or dtype is None or _fits(values, dtype):  # ids are those of the service, see `keys_of`
             return values
         try:
             column = dtypes.cast(_series(values), dtype)
@@ -502,7 +506,8 @@ def keep(points: Points, *, region: Area | None, conditions: dict[str, Any]) -> 
     kept = np.ones(len(points), dtype=bool)
     if conditions:
         names = frames.columns_for(conditions, points.columns)
-        columns = {name: _of_schema(name, _series(points.arrow(name)), points.name) for name in names}
+        schema = form_of(points, frames.IMAGES)
+        columns = {name: _of_schema(schema, name, _series(points.arrow(name)), points.name) for name in names}
         kept &= frames.conditions_mask(columns, conditions)
     if region is not None:
         kept &= region.contains(*points.lonlat)
@@ -542,6 +547,47 @@ def ids_of(points: Points, column: str) -> Whole:
         raise FrameError(f"{points.name}: column '{column}' holds no ids ({error})") from error
 
 
+def form_of(points: Points, schema: frames.Schema) -> frames.Schema:
+    """Return a schema in the form that fits points; see `frames.form`."""
+    return frames.form(schema, points.columns, lambda name: _series(points.arrow(name)))
+
+
+def keys_of(points: Points) -> Whole | pd.api.extensions.ExtensionArray:
+    """
+    Return the ids of images: int64 where they are Mapillary's alone, else an array of pandas' `str`.
+
+    Raises
+    ------
+    FrameError
+        If they are missing, have gaps, or hold what is no id.
+    """
+    import pandas as pd
+
+    if form_of(points, frames.IMAGES).dtype("id") != "str":
+        return ids_of(points, "id")
+    try:
+        found: pd.api.extensions.ExtensionArray = pd.array(keys.texts(points.arrow("id")), dtype="str")
+    except (ValueError, pa.ArrowInvalid) as error:
+        raise FrameError(f"{points.name}: column 'id' holds no ids ({error})") from error
+    return found
+
+
+def key_ranks(points: Points, ids: Whole | pd.api.extensions.ExtensionArray) -> Whole:
+    """
+    Return the ranks of the ids of images, by which ties are settled; see `keys.ranks`.
+
+    Parameters
+    ----------
+    points
+        The images.
+    ids
+        Their ids, as `keys_of` returns them.
+    """
+    if isinstance(ids, np.ndarray):
+        return keys.ranks(ids)
+    return keys.ranks(ids, points.arrow("provider") if "provider" in points.columns else None)
+
+
 def floats_of(points: Points, column: str) -> Floats:
     """
     Return a column of numbers as float64, NaN where it has gaps.
@@ -572,9 +618,9 @@ def truths_of(points: Points, column: str) -> Flags:
         raise FrameError(f"{points.name}: column '{column}' holds no truth values ({error})") from error
 
 
-def _of_schema(name: str, values: pd.Series, where: str) -> pd.Series:
+def _of_schema(schema: frames.Schema, name: str, values: pd.Series, where: str) -> pd.Series:
     try:
-        return dtypes.cast(values, frames.IMAGES.dtype(name) or str(values.dtype))
+        return dtypes.cast(values, schema.dtype(name) or str(values.dtype))
     except (ValueError, TypeError, OverflowError) as error:
         raise FrameError(f"{where}: column '{name}' cannot be filtered by ({error})") from error
 

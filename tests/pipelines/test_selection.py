@@ -198,7 +198,7 @@ def test_images_without_ids(capsys, tmp_path, images):
     assert "x.parquet has no column 'id'" in err
     assert not (tmp_path / "out").exists()
     with pytest.raises(FrameError, match="holds no ids"):
-        mlygeo.select(CONFIG, streets=EDGES, images=images.assign(id=images["sequence_id"]))
+        mlygeo.select(CONFIG, streets=EDGES, images=images.assign(id=None))
 
 
 def test_images_elsewhere(images):
@@ -380,7 +380,8 @@ def test_rows_without_a_place_are_counted(images, tmp_path):
     ("ids", "words"),
     [
         (lambda n: [1.5] * n, "id"),
-        (lambda n: ["x"] * n, "id"),
+        (lambda n: [*(["x"] * (n // 2)), *range(n // 2)], "id"),
+        (lambda n: ["x"] * (n - 1) + [" y"], "spaces"),
         (lambda n: [None, *range(1, n)], "id"),
         (lambda n: [f"00{i}" for i in range(1, n + 1)], "id"),
         (lambda n: [True] * n, "id"),

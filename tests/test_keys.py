@@ -1,0 +1,119 @@
+"""Keys of images: their forms, and the order that settles ties."""
+
+from __future__ import annotations
+
+import uuid
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from helpers.small_frames import images_frame
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlygeo import frames, keys
+from mlygeo.errors import FrameError, InputError
+
+FIRST = "fc4bd9cd-e3d5-4218-81b3-0ae99d92635a"
+
+WORDS = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=9)
+UUIDS = st.uuids().map(str)
+NEAR = st.integers(0, 9).map(lambda n: str(uuid.UUID(int=n)))
+
+
+def by_rule(id_: str, provider: str = "", *, numbers: bool) -> tuple[object, ...]:
+    """Return what the order of keys compares, in plain Python."""
+    return (provider, (int(id_), len(id_)) if numbers else id_.encode())
+
+
+@given(
+    st.lists(WORDS) | st.lists(UUIDS) | st.lists(NEAR | UUIDS) | st.lists(st.from_regex("[0-9]{1,25}", fullmatch=True))
+)
+@settings(deadline=None)
+def test_ranks_have_the_order_of_keys(ids):
+    numbers = bool(ids) and all(id_.isascii() and id_.isdigit() for id_ in ids)
+    found = keys.ranks(pd.Series(ids, dtype="str"))
+    places = {id_: place for place, id_ in enumerate(sorted(set(ids), key=lambda id_: by_rule(id_, numbers=numbers)))}
+    order = {rank: place for place, rank in enumerate(sorted(set(found.tolist())))}
+    assert [order[rank] for rank in found.tolist()] == [places[id_] for id_ in ids]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            UUIDS | NEAR | WORDS | st.integers(1, 99).map(str), st.sampled_from(["mapillary", "panoramax", "own"])
+        )
+    )
+)
+@settings(deadline=None)
+def test_a_provider_comes_before_the_next(rows):
+    ids, providers = [id_ for id_, _ in rows], [provider for _, provider in rows]
+    digits = {name: all(i.isascii() and i.isdigit() for i, p in rows if p == name) for name in set(providers)}
+    found = keys.ranks(ids, providers).tolist() if rows else []
+    expected = sorted(set(rows), key=lambda row: by_rule(*row, numbers=digits[row[1]]))
+    assert sorted(range(len(rows)), key=found.__getitem__) == sorted(
+        range(len(rows)), key=lambda n: expected.index(rows[n])
+    )
+
+
+def test_whole_numbers_are_their_own_ranks():
+    ids = np.array([3, 1, 2**63 - 1])
+    assert keys.ranks(ids) is ids
+    assert keys.ranks(["3", "1"]).tolist() == [3, 1]
+
+
+@pytest.mark.parametrize("ids", [["a", None], [" a"], ["a\n"], [""], ["a\u2028b"], [True], [1.5]])
+def test_what_cannot_stand_in_a_list_is_no_id(ids):
+    with pytest.raises(ValueError, match=r"missing|empty|text or whole"):
+        keys.texts(pa.array(ids))
+
+
+def test_uuids_are_in_lower_case():
+    assert keys.UUIDS.find(FIRST.upper()) == FIRST
+    assert keys.UUIDS.find(FIRST[:-1]) is None
+    assert keys.UUIDS.is_meant(f" {FIRST.upper()} ")
+    assert not keys.UUIDS.is_meant("12")
+    with pytest.raises(InputError, match="'12' is no id"):
+        keys.UUIDS.parse("12")
+    with pytest.raises(InputError, match="'x' is none"):
+        keys.UUIDS.column(pd.Series([FIRST, "x"]))
+    assert keys.UUIDS.column(pd.Series([FIRST.upper()])).tolist() == [FIRST]
+
+
+class TestForms:
+    """The first form of a frame is Mapillary's alone, the second is of any provider."""
+
+    def test_text_that_is_numbers_is_mapillarys(self):
+        found = frames.conform(images_frame().head(2).assign(id=["12", "11"]), frames.IMAGES)
+        assert found["id"].tolist() == [12, 11]
+        assert str(found["captured_at"].dtype) == "datetime64[ms, UTC]"
+
+    @pytest.mark.parametrize("provider", ["panoramax", "kartaview"])
+    def test_another_provider_makes_all_keys_text(self, provider):
+        given_ = images_frame().head(2).assign(provider=["mapillary", provider], id=[12, 11])
+        found = frames.check(frames.conform(given_, frames.IMAGES), frames.IMAGES)
+        assert found["id"].tolist() == ["12", "11"]
+        assert {str(found[name].dtype) for name in ("id", "creator_id", "organization_id")} == {"str"}
+        assert str(found["captured_at"].dtype) == "datetime64[us, UTC]"
+
+    def test_mapillarys_alone_stay_numbers(self):
+        found = frames.conform(images_frame().head(2).assign(provider="mapillary"), frames.IMAGES)
+        assert str(found["id"].dtype) == "int64"
+
+    def test_ids_of_ones_own(self):
+        assert frames.conform(images_frame().head(2).assign(id=["a7", "b7"]), frames.IMAGES)["id"].tolist() == [
+            "a7",
+            "b7",
+        ]
+
+    @pytest.mark.parametrize("ids", [["7", "b7"], ["007", "8"], ["1.5", "2"], ["1e3", "x"]])
+    def test_numbers_with_something_else_among_them_are_refused(self, ids):
+        with pytest.raises(FrameError, match="'id' does not fit int64"):
+            frames.conform(images_frame().head(2).assign(id=ids), frames.IMAGES)
+
+    def test_a_column_of_ones_own_is_not_taken_for_a_providers(self):
+        given_ = images_frame().head(2).assign(pitch=["high", "low"], creator=[1, 2])
+        found = frames.conform(given_, frames.IMAGES)
+        assert found["pitch"].tolist() == ["high", "low"]
+        assert found["creator"].tolist() == [1, 2]
