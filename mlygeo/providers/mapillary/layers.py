@@ -26,6 +26,7 @@ from mlygeo.formats import mvt_tiles
 from mlygeo.formats.mvt_layers import EXACT_DOUBLE, FEATURE_LIMIT, ODD, odd_value, whole_number
 from mlygeo.formats.mvt_tiles import LARGEST_TILE
 from mlygeo.progress import counted, counting, working
+from mlygeo.providers.foreign import ForeignError, foreign_tile, owner_of_tile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -147,19 +148,25 @@ def decode(data: bytes, x: int, y: int, zoom: int = 14) -> pa.Table:
 def _decode(data: bytes, x: int, y: int, zoom: int, *, kernel: ModuleType) -> pa.Table:
     if not (0 <= zoom <= 32 and 0 <= x < 1 << zoom and 0 <= y < 1 << zoom):
         raise InputError(f"there is no tile {zoom}/{x}/{y}", hint="x and y run from 0 to 2^zoom - 1")
+    names: list[bytes] = []
     try:
         tile = mvt_tiles.inflate(bytes(data))
-        parts = [_decode_layer(layer, end, (x, y, zoom), kernel) for layer, end in mvt_tiles.layers(tile)]
+        parts = [_decode_layer(layer, end, (x, y, zoom), kernel, names) for layer, end in mvt_tiles.layers(tile)]
     except FormatError as error:
         what = mvt_tiles.guess(bytes(data[:512]))
         raise FormatError(
             f"tile {zoom}/{x}/{y} is {what or f'damaged: {error}'}", hint="fetch the tile again"
         ) from error
+    if all(part is None for part in parts) and owner_of_tile(names) not in {None, "Mapillary"}:
+        raise foreign_tile(f"tile {zoom}/{x}/{y}", names, wanted="Mapillary")
     return _images_table([part for part in parts if part is not None], f"tile {zoom}/{x}/{y}")
 
 
-def _decode_layer(layer: bytes, end: int, address: tuple[int, int, int], kernel: ModuleType) -> Images | None:
+def _decode_layer(
+    layer: bytes, end: int, address: tuple[int, int, int], kernel: ModuleType, names: list[bytes]
+) -> Images | None:
     index = kernel.index(layer, end)
+    names.append(index.name)
     if index.name != LAYER:
         return None
     if not 0 < index.extent < 1 << 32:
@@ -555,6 +562,8 @@ def images_table(paths: Iterable[Path], *, region: Region | None = None, damaged
     def read(path: Path) -> pa.Table | None:
         try:
             return read_table(path)
+        except ForeignError:
+            raise
         except FormatError:
             if damaged is None:
                 raise
@@ -591,6 +600,10 @@ def read_table(path: Path) -> pa.Table:
         If it cannot be read.
     """
     match = NAME.fullmatch(path.name)
+    if match is None and path.name.startswith("panoramax_"):
+        raise ForeignError(
+            f"{path.name} is a tile of Panoramax, and one of Mapillary is needed", hint="`provider='panoramax'`"
+        )
     if match is None:
         raise FormatError(f"{path.name} is no file of a tile cache", hint="its name should be mly1_public_X_Y_14.mvt")
     if path.exists() and not path.is_file():
@@ -604,6 +617,8 @@ def read_table(path: Path) -> pa.Table:
         if data[:1] in (b"{", b"[") or (data[:1].isspace() and data.lstrip()[:1] == b"{"):
             return read_geojson_tile(data, path.name)
         return decode(data, int(match["x"]), int(match["y"]), int(match["zoom"]))
+    except ForeignError as error:
+        raise ForeignError(f"the tile {path} is of another provider: {error}", hint=error.hint) from error
     except FormatError as error:
         raise FormatError(
             f"the tile {path} is damaged: {error}", hint="delete that file, and it will be fetched again"
