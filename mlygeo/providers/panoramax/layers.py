@@ -23,6 +23,7 @@ from mlygeo.formats.mvt_tiles import LARGEST_TILE
 from mlygeo.keys import UUIDS
 from mlygeo.progress import counted, counting, working
 from mlygeo.providers.foreign import ForeignError, foreign_tile
+from mlygeo.providers.panoramax.items import ATTRIBUTION
 from mlygeo.providers.panoramax.tile_cache import ZOOM, host_of_name
 
 if TYPE_CHECKING:
@@ -105,11 +106,11 @@ def images_frame(table: pa.Table) -> gpd.GeoDataFrame:
     import pandas as pd
 
     kinds = table["is_pano"].combine_chunks()
-    frame = frames.from_arrow(table.set_column(table.schema.get_field_index("is_pano"), "is_pano", kinds.fill_null(False)),
-                              frames.IMAGES)  # fmt: skip
+    known = table.set_column(table.schema.get_field_index("is_pano"), "is_pano", kinds.fill_null(False))
+    frame = frames.from_arrow(known, frames.IMAGES)
     if kinds.null_count:
         frame["is_pano"] = pd.array(kinds.to_pylist(), dtype="boolean")
-    return frames.attribute(frame, "Panoramax", positions="original")
+    return frames.attribute(frame, ATTRIBUTION, positions="original")
 
 
 def decode(data: bytes, x: int, y: int, zoom: int = ZOOM, *, instance: str | None = None) -> pa.Table:
@@ -192,9 +193,10 @@ def _pictures(layer: bytes, index: Any, address: tuple[int, int, int], kernel: M
     starts, stops = index.features
     if len(starts) and (longest := int((stops - starts).max())) > FEATURE_LIMIT:
         raise FormatError(f"a feature of {longest} bytes")
-    kind, bits = kernel.values(layer, index.values)
+    value_starts, value_stops = spans = index[3]
+    kind, bits = kernel.values(layer, spans)
     for odd in np.flatnonzero(kind == ODD).tolist():
-        kind[odd], bits[odd] = odd_value(layer, int(index.values[0][odd]), int(index.values[1][odd]))
+        kind[odd], bits[odd] = odd_value(layer, int(value_starts[odd]), int(value_stops[odd]))
     known = {name.encode(): column for column, name in enumerate(PROPERTIES)}
     column_of_key = np.array([known.get(key, -1) for key in index.keys], dtype=np.int8)
     features = kernel.features(layer, index.features, column_of_key, len(kind), len(PROPERTIES))
