@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mlygeo.photos.tags import Overwrite
     from mlygeo.progress import Progress
     from mlygeo.providers import Provider, Records
+    from mlygeo.readers.id_lists import Own
     from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]
@@ -206,11 +207,14 @@ class Access:
         token.txt here, then token.txt in the user's configuration folder.
     service
         The service to speak to; made from the above unless given.
+    provider_name
+        The provider, where no service is given. Default: Mapillary.
     """
 
     token: str | None
     token_file: PathLike | None
     service: Service | None
+    provider_name: str | None = None
 
     def opened(self, config: Config | None = None) -> Service:
         """
@@ -229,9 +233,47 @@ class Access:
     @property
     def provider(self) -> Provider:
         """The provider whose service it is."""
-        from mlygeo.providers import provider_of
+        from mlygeo.providers import provider, provider_of
 
+        if self.service is None and self.provider_name is not None:
+            return provider(self.provider_name)
         return provider_of(self.service)
+
+    @property
+    def own(self) -> Own | None:
+        """The provider that the caller names, by its service or its name; None where it is the default."""
+        from mlygeo.readers.id_lists import Own
+
+        is_named = self.service is not None or self.provider_name is not None
+        return Own(self.provider.name, self.provider.keys) if is_named else None
+
+    def to(self, name: str, what: str) -> Access:
+        """
+        Return the access to a provider; a token that is given goes to nobody else than whom it is given for.
+
+        Parameters
+        ----------
+        name
+            Its name.
+        what
+            What is of this provider, for messages.
+
+        Raises
+        ------
+        InputError
+            If the caller names another one, or there is none of this name.
+        """
+        from mlygeo.providers import provider
+
+        who = self.provider
+        if name == who.name:
+            return self
+        if self.own is not None:
+            raise InputError(
+                f"{what} is of the provider {name}, and {who.title} is asked",
+                hint=f"ask {name} for it in a call of its own, or leave the provider out",
+            )
+        return dataclasses.replace(self, token=None, token_file=None, provider_name=provider(name).name)
 
     @property
     def records(self) -> Records:
