@@ -153,6 +153,16 @@ class Selection:
         """Return the id of every selected image once, in the order of the points."""
         return list(self.table["id"].unique().to_pylist())
 
+    def words(self) -> list[str]:
+        """Return `ids` as words of a list, which tell the provider where the rows do."""
+        from mlygeo.readers.id_lists import word_of
+
+        if "provider" not in self.table.column_names:
+            return list(map(str, self.ids()))
+        named = self.table.select(["id", "provider"]).group_by(["id", "provider"], use_threads=False).aggregate([])
+        rows = zip(named["id"].to_pylist(), named["provider"].to_pylist(), strict=True)
+        return [str(key) if provider is None else word_of(key, provider) for key, provider in rows]
+
     def attribution(self) -> list[str]:
         """Return the attribution of the data."""
         return frames.credited(self.images.attrs, self.points.attrs)
@@ -188,7 +198,7 @@ class Selection:
         if isinstance(ids, np.ndarray):
             return distinct(ids)
         names = [name for name in ("provider", "id") if name in self.table.column_names]
-        return self.table.group_by(names, use_threads=False).aggregate([]).num_rows
+        return int(self.table.group_by(names, use_threads=False).aggregate([]).num_rows)
 
     def _years(self) -> dict[str, int]:
         if "captured_at" not in self.table.column_names or not len(self.table):
@@ -267,7 +277,7 @@ class Selection:
             parquet.write_points(self.table, *self.lonlat, temporary, attrs=attrs)
         with store.atomic(points) as temporary:
             parquet.write_points(self._points_table(), *self.points.lonlat, temporary, attrs=self.points.attrs | run)
-        listed = "\n".join([*map(str, self.ids()), ""])
+        listed = "\n".join([*self.words(), ""])
         ids = store.write_text(listed, folder / IMAGE_IDS)
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
         return [selection, ids, points, store.write_text(text, folder / SUMMARY)]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from mlygeo.keys import Key
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
     from mlygeo.providers import Records, Search
@@ -185,7 +186,7 @@ def find_sequences(
 
 def _searched(
     search: Search, conditions: dict[str, Any], kind: Literal["all", "360", "regular"], reader: Records
-) -> tuple[gpd.GeoDataFrame, dict[int, str], int]:
+) -> tuple[gpd.GeoDataFrame, dict[Key, str], int]:
     """Return the images that a search finds, their problems, and how many are left out as of unknown kind."""
     from mlygeo import frames
 
@@ -193,7 +194,7 @@ def _searched(
     conditions = {name: value for name, value in conditions.items() if name in {"since", "until"}}
     parts: list[gpd.GeoDataFrame] = []
     records: list[dict[str, Any]] = []
-    problems: dict[int, str] = {}
+    problems: dict[Key, str] = {}
     unknown = 0
 
     def make() -> None:

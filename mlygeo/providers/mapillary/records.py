@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlygeo.arrays import Flags, Floats
-    from mlygeo.keys import Ids
+    from mlygeo.keys import Ids, Key
 
     Values = Sequence[Any]
     Wrong = Flags
@@ -252,7 +252,7 @@ def images_frame(
     records: Iterable[Mapping[str, Any]],
     *,
     fields: Sequence[str] | None = None,
-    problems: dict[int, str] | None = None,
+    problems: dict[Key, str] | None = None,
 ) -> gpd.GeoDataFrame:
     """
     Read records of images into an images frame.
@@ -338,7 +338,7 @@ class _Table:
     def __init__(self, ids: Ids, records: list[Mapping[str, Any]]) -> None:
         self._ids, self._records = ids, records
         self.columns: dict[str, Any] = {}
-        self.problems: dict[int, str] = {}
+        self.problems: dict[Key, str] = {}
 
     def values(self, name: str) -> list[Any]:
         return [record.get(name) for record in self._records]
@@ -374,7 +374,7 @@ class _Table:
             wrong,
         )  # fmt: skip
 
-    def settle(self, problems: dict[int, str] | None) -> None:
+    def settle(self, problems: dict[Key, str] | None) -> None:
         """Report the problems, or raise."""
         if self.problems and problems is None:
             number, problem = next(iter(self.problems.items()))
@@ -551,7 +551,7 @@ def row_of(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def add_fields(
-    images: gpd.GeoDataFrame, found: gpd.GeoDataFrame, *, columns: Iterable[str], errors: Mapping[int, str]
+    images: gpd.GeoDataFrame, found: gpd.GeoDataFrame, *, columns: Iterable[str], errors: Mapping[Key, str]
 ) -> gpd.GeoDataFrame:
     """
     Add columns to images, from records of the same images.
