@@ -134,10 +134,10 @@ def read_ids(path: str | os.PathLike[str], *, keys: Keys | None = None) -> Ids:
     Returns
     -------
     ids
-        In the file's order, each once; none where the file lists none: an empty list in JSON, comments
-        alone, or the list of a selection that has no image, which has its summary beside it. int64 where all
-        are digits, which are ids of Mapillary; else text (of objects): UUIDs, which are ids of Panoramax, and others with the provider's name
-        before them, as in "kartaview:12345".
+        In the file's order, each once; none where the file lists none: an empty list in JSON, comments alone, or
+        the list of a selection that has no image, which has its summary beside it. int64 where all are digits,
+        which are ids of Mapillary; else text (of objects): UUIDs, which are ids of Panoramax, and others with the
+        provider's name before them, as in "kartaview:12345".
 
     Raises
     ------
