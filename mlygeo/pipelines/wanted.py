@@ -503,6 +503,7 @@ def _of_frame(value: Any, conditions: dict[str, Any], keys: Keys, *, placed: boo
     """
     from mlygeo.readers import id_lists
     from mlygeo.store.points import ids_of, keep, open_points
+    from mlygeo.store.repeats import places_of
 
     none = keys.array(())
     if hasattr(value, "columns") and "id" in value.columns and not hasattr(value, "active_geometry_name"):
@@ -521,10 +522,10 @@ def _of_frame(value: Any, conditions: dict[str, Any], keys: Keys, *, placed: boo
     others = none if points is everything else np.setdiff1d(ids_of(everything, "id"), ids)
     if not placed:
         return Listed.unplaced(id_lists.distinct(ids), points.name), others
-    # An image of a selection has a row for each of its points, and only one position.
-    _, first = np.unique(ids, return_index=True)
-    first.sort()
+    # An image of a selection has a row for each of its points, and only one position. One at several places, which
+    # is said and counted, is in a region if any of them is.
     lon, lat = points.lonlat
+    first = places_of(ids, lon, lat, points.name)
     return Listed(ids[first], points.name, lon[first], lat[first]), others
 
 

@@ -1,0 +1,131 @@
+"""Images whose ids stand in several rows: the same row again, or one that contradicts another."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlygeo import frames
+from mlygeo.progress import counted
+from mlygeo.store.points import Points, SomeOf, ids_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlygeo.arrays import Flags, Floats, Whole
+
+log = logging.getLogger("mlygeo.store")
+
+AGAIN = "that stand in several rows"
+SEVERAL_PLACES, OTHER_VALUES = "ids at several places", "ids with several values"
+
+MOST_SHOWN = 3
+"""Ids that a warning names."""
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """
+    The rows of images whose ids stand in several rows.
+
+    Parameters
+    ----------
+    again
+        Rows that say the same as one before, int64.
+    placed
+        Ids that stand at several places, int64.
+    valued
+        Ids that stand at one place with several values in the columns of an images frame, int64.
+    """
+
+    again: Whole
+    placed: Whole
+    valued: Whole
+
+    @property
+    def problems(self) -> dict[str, int]:
+        """How many ids are in doubt, by the reason."""
+        counts = {SEVERAL_PLACES: len(self.placed), OTHER_VALUES: len(self.valued)}
+        return {reason: count for reason, count in counts.items() if count}
+
+
+def once(points: Points) -> tuple[Points, Repeats]:
+    """
+    Return images with each row once, and what contradicts in those whose ids stand in several rows.
+
+    Rows of one id say the same where their positions and their columns of an images frame are equal: a selection
+    has a row for each of its points. Rows that contradict another stay, and a warning names some of their ids.
+
+    Parameters
+    ----------
+    points
+        Images with an `id`.
+
+    Raises
+    ------
+    FrameError
+        If the ids are missing, or no whole numbers.
+    """
+    ids = ids_of(points, "id")
+    none = np.empty(0, dtype=np.int64)
+    ordered = np.sort(ids)
+    if not (ordered[1:] == ordered[:-1]).any():
+        return points, Repeats(none, none, none)
+    values, count = np.unique(ordered, return_counts=True)
+    rows = np.flatnonzero(np.isin(ids, values[count > 1]))
+    table = _facts(points, rows, ids)
+    again = rows[table.duplicated().to_numpy()]
+    different = table.drop_duplicates()
+    places = different.drop_duplicates(["id", "lon", "lat"])["id"].value_counts()
+    placed = np.sort(places.index[places > 1].to_numpy(dtype=np.int64))
+    rest = different["id"].value_counts()
+    valued = np.setdiff1d(rest.index[rest > 1].to_numpy(dtype=np.int64), placed)
+    found = Repeats(again, placed, valued)
+    _warn(placed, points.name, "at several places")
+    _warn(valued, points.name, "with several values")
+    kept: Flags = np.ones(len(ids), dtype=bool)
+    kept[again] = False
+    return points if not len(again) else SomeOf(points, np.flatnonzero(kept)), found
+
+
+def places_of(ids: Whole, lon: Floats, lat: Floats, name: str) -> Whole:
+    """
+    Return the first row of each image at each of its places; a warning names images that stand at several.
+
+    Parameters
+    ----------
+    ids
+        Ids of the rows, int64.
+    lon, lat
+        Their positions, degrees; NaN where unknown.
+    name
+        What the warning calls them.
+    """
+    import pandas as pd
+
+    table = pd.DataFrame({"id": ids, "lon": lon, "lat": lat})
+    rows = np.flatnonzero(~table.duplicated().to_numpy())
+    kept = ids[rows]
+    _warn(np.unique(kept[pd.Series(kept).duplicated().to_numpy()]), name, "at several places")
+    return rows
+
+
+def _warn(ids: Whole, name: str, what: str) -> None:
+    if len(ids):
+        more = ", …" if len(ids) > MOST_SHOWN else ""
+        shown = ", ".join(map(str, ids[:MOST_SHOWN].tolist())) + more
+        log.warning("%s: %s %s: %s", name, counted(len(ids), "id"), what, shown)
+
+
+def _facts(points: Points, rows: Whole, ids: Whole) -> pd.DataFrame:
+    """Return what rows say of their images, as numbers that are equal where the values are."""
+    import pandas as pd
+
+    known = [column.name for column in frames.IMAGES.columns if column.name != "id" and column.name in points.columns]
+    table = frames.to_pandas(points.take(rows, known)) if known else pd.DataFrame(index=range(len(rows)))
+    codes = {name: pd.factorize(table[name])[0] for name in table.columns}
+    lon, lat = (pd.factorize(values[rows])[0] for values in points.lonlat)
+    return pd.DataFrame({"id": ids[rows], "lon": lon, "lat": lat, **codes})
