@@ -162,7 +162,7 @@ def _near_in_plane(file: GeoFile, group: int, crs: CRS, bbox: Box) -> Flags | No
     around = None if extent is None else extents.in_degrees(extent[:, 0].tolist(), crs)
     if around is None:
         return None
-    if not encodings.mask_of(np.array(around)[:, np.newaxis], bbox)[0]:
+    if not degrees.meets(np.array(around)[:, np.newaxis], bbox)[0]:
         return np.zeros(1, dtype=bool)
     box = None if file.primary.covering is None else extents.in_plane(bbox, around, crs)
     if box is None:
