@@ -97,8 +97,9 @@ def _repeated(ids: Whole) -> Whole:
     To sort millions takes longer than to look where they fall in a table: only those that fall on others are sorted.
     """
     bits = min(max(int(len(ids) * 8).bit_length(), 8), _MOST_BITS)
-    spread = ids.astype(np.uint64) * _SPREAD >> np.uint64(64 - bits)
-    place = spread.astype(np.intp)
+    spread = ids.view(np.uint64) * _SPREAD
+    spread >>= np.uint64(64 - bits)
+    place = spread.view(np.int64)
     number = np.arange(len(ids), dtype=np.int32)
     owner = np.zeros(1 << bits, dtype=np.int32)
     owner[place] = number
