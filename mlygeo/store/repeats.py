@@ -71,11 +71,10 @@ def once(points: Points) -> tuple[Points, Repeats]:
     """
     ids = ids_of(points, "id")
     none = np.empty(0, dtype=np.int64)
-    ordered = np.sort(ids)
-    if not (ordered[1:] == ordered[:-1]).any():
+    values = _repeated(ids)
+    if not len(values):
         return points, Repeats(none, none, none)
-    values, count = np.unique(ordered, return_counts=True)
-    rows = np.flatnonzero(np.isin(ids, values[count > 1]))
+    rows = np.flatnonzero(np.isin(ids, values))
     table = _facts(points, rows, ids)
     again = rows[table.duplicated().to_numpy()]
     different = table.drop_duplicates()
@@ -89,6 +88,32 @@ def once(points: Points) -> tuple[Points, Repeats]:
     kept: Flags = np.ones(len(ids), dtype=bool)
     kept[again] = False
     return points if not len(again) else SomeOf(points, np.flatnonzero(kept)), found
+
+
+def _repeated(ids: Whole) -> Whole:
+    """
+    Return the ids that stand in several rows.
+
+    To sort millions takes longer than to look where they fall in a table: only those that fall on others are sorted.
+    """
+    bits = min(max(int(len(ids) * 8).bit_length(), 8), _MOST_BITS)
+    spread = ids.view(np.uint64) * _SPREAD
+    spread >>= np.uint64(64 - bits)
+    place = spread.view(np.int64)
+    number = np.arange(len(ids), dtype=np.int32)
+    owner = np.zeros(1 << bits, dtype=np.int32)
+    owner[place] = number
+    others = np.flatnonzero(owner[place] != number)
+    doubtful = np.concatenate([others, np.unique(owner[place[others]])])
+    values, count = np.unique(ids[doubtful], return_counts=True)
+    return values[count > 1]
+
+
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+"""The golden ratio in 64 bits, which spreads numbers that follow each other (Knuth, volume 3, 6.4)."""
+
+_MOST_BITS = 24
+"""Places of the table at most: 64 MB."""
 
 
 def places_of(ids: Whole, lon: Floats, lat: Floats, name: str) -> Whole:
