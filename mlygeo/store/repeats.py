@@ -96,6 +96,8 @@ def _repeated(ids: Whole) -> Whole:
 
     To sort millions takes longer than to look where they fall in a table: only those that fall on others are sorted.
     """
+    if (ids[1:] > ids[:-1]).all():  # as tiles are read
+        return ids[:0]
     bits = min(max(int(len(ids) * 8).bit_length(), 8), _MOST_BITS)
     spread = ids.view(np.uint64) * _SPREAD
     spread >>= np.uint64(64 - bits)
