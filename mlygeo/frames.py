@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 import logging
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
     import pyarrow as pa
+    from pyproj import Transformer
 
     from mlygeo.arrays import Flags, Floats, Objects
 
@@ -84,6 +86,7 @@ __all__ = [
     "points",
     "to_pandas",
     "truths",
+    "turned",
 ]
 
 MAPILLARY = "Mapillary, CC BY-SA 4.0"
@@ -293,6 +296,14 @@ def _brought_back(frame: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
     return frame.assign(**{str(frame.active_geometry_name): GeometryArray(shapes, crs=frame.crs)})
 
 
+@lru_cache(maxsize=16)
+def turned(crs: Any, into: Any) -> Transformer:
+    """Return the way from one CRS to another, x before y; to find the best of many takes PROJ up to 0.2 s."""
+    from pyproj import Transformer
+
+    return Transformer.from_crs(crs, into, always_xy=True)
+
+
 def not_on_earth(crs: Any) -> str | None:
     """
     Return in words why coordinates are no places on the earth; None where they are.
@@ -302,7 +313,6 @@ def not_on_earth(crs: Any) -> str | None:
     crs
         Their CRS, as pyproj has it: one of a building site, of heights alone, geocentric or of the Moon has none.
     """
-    from pyproj import Transformer
     from pyproj.exceptions import ProjError
 
     code = crs.to_authority()
@@ -313,7 +323,7 @@ def not_on_earth(crs: Any) -> str | None:
     if not (horizontal.is_geographic or horizontal.is_projected):
         return f"its CRS, {label}, is no map of the earth"
     try:
-        Transformer.from_crs(crs, CRS, always_xy=True)
+        turned(crs, CRS)
     except ProjError:
         return f"its CRS, {label}, cannot be turned into longitude and latitude"
     return None
