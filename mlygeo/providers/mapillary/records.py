@@ -20,6 +20,7 @@ from mlygeo import dtypes, frames, rows
 from mlygeo.errors import FormatError, FrameError
 from mlygeo.formats import positions
 from mlygeo.formats.exif import signed_altitude
+from mlygeo.providers.foreign import foreign_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -400,6 +401,9 @@ def _ids(records: list[Mapping[str, Any]]) -> Ids:
     bad = wrong | numbers.isna().to_numpy() | (numbers.fillna(0) <= 0).to_numpy(dtype=bool)
     if bad.any():
         row = int(np.argmax(bad))
+        foreign = foreign_record(f"record {row}", records[row], wanted="Mapillary")
+        if foreign is not None:
+            raise foreign
         raise FormatError(f"record {row} has the id {_shown(records[row].get('id'))}")
     return numbers.to_numpy(dtype=np.int64)
 

@@ -136,7 +136,7 @@ class Reading:
         yield "created_at", self._time("created", said.get("created"))
         yield "updated_at", self._time("updated", said.get("updated"))
         status = said.get("geovisio:status")
-        if status not in {None, "ready"}:
+        if status is not None and status != "ready":
             self._note("geovisio:status", status)
 
     def _note(self, name: str, value: Any) -> None:
