@@ -242,6 +242,12 @@ def clean(text: str) -> str:
     return _UNFIT.sub(lambda match: " " if match[0].isspace() else "\ufffd", text.rstrip("\0"))
 
 
+def shown(value: Any) -> str:
+    """Return a value of an answer for a message, cut off where it is long."""
+    text = repr(value) if not isinstance(value, int) or abs(value) < 1 << 200 else "a huge number"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def tried(error: Exception, tries: int) -> str:
     """Return the text of an error with how often something was tried; a number that it names already is replaced."""
     return f"{_TRIED.sub('', str(error))}, in {tries} {'try' if tries == 1 else 'tries'}"

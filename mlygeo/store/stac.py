@@ -142,7 +142,9 @@ def to_images(table: gpd.GeoDataFrame, *, name: str = "the table") -> gpd.GeoDat
 
     if not is_stac(table.columns):
         what = "an images frame" if "captured_at" in table.columns else "another table"
-        raise FormatError(f"{name} has no STAC items, but is {what}", hint="a table of items has `id` and `datetime`")
+        raise FormatError(
+            f"{name} has no STAC items, but is {what}", hint="a table of items has the columns id and datetime"
+        )
     known = table["id"].notna() & (table["id"].astype("str").str.strip() != "")
     first = ~table["id"].astype("str").str.lower().duplicated()
     left_out = {"without an id": int((~known).sum()), "there twice": int((known & ~first).sum())}

@@ -103,7 +103,9 @@ def _checked(table: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
         return table
     is_mapillary = {"captured_at", "id"} <= {*table.columns} and str(table["id"].dtype) == "int64"
     what = "images of Mapillary" if is_mapillary else "no STAC items"
-    raise FormatError(f"{name} has {what}, and an export of Panoramax is needed", hint="it has `id` and `datetime`")
+    raise FormatError(
+        f"{name} has {what}, and an export of Panoramax is needed", hint="it has the columns id and datetime"
+    )
 
 
 def _over_network(url: str, area: Region, service: Service) -> gpd.GeoDataFrame:

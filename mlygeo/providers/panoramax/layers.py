@@ -10,21 +10,20 @@ from __future__ import annotations
 
 import json
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mlygeo import frames
-from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.errors import FormatError, InputError
 from mlygeo.formats import mvt_tiles
 from mlygeo.formats.mvt_layers import FEATURE_LIMIT, ODD, odd_value
-from mlygeo.formats.mvt_tiles import LARGEST_TILE
 from mlygeo.keys import UUIDS
-from mlygeo.progress import counted, counting, working
+from mlygeo.progress import counted, working
 from mlygeo.providers.foreign import ForeignError, foreign_tile
 from mlygeo.providers.panoramax.items import ATTRIBUTION
 from mlygeo.providers.panoramax.tile_cache import ZOOM, host_of_name
+from mlygeo.providers.tile_files import content_of, tables_of
 from mlygeo.store.stac import utc_times
 
 if TYPE_CHECKING:
@@ -358,20 +357,8 @@ def images_table(paths: Iterable[Path], *, region: Region | None = None, damaged
     """
     import pyarrow as pa
 
-    def read(path: Path) -> pa.Table | None:
-        try:
-            return read_table(path)
-        except ForeignError:
-            raise
-        except FormatError:
-            if damaged is None:
-                raise
-            damaged.append(path)
-            return None
-
     paths = sorted(paths)
-    with ThreadPoolExecutor(2) as pool:
-        parts = [part for part in counting(pool.map(read, paths), len(paths), "tiles") if part is not None]
+    parts = tables_of(paths, read_table, damaged=damaged)
     left_out = {
         name: sum(int((part.schema.metadata or {}).get(name.encode(), b"0")) for part in parts) for name in WITHOUT
     }
@@ -409,13 +396,7 @@ def read_table(path: Path) -> pa.Table:
             f"{path.name} is no file of a tile cache of Panoramax", hint="its name should be panoramax_HOST_X_Y_15.mvt"
         )
     instance, x, y = found
-    if path.exists() and not path.is_file():
-        raise FileError(f"{path} cannot be read: it is no file")  # a pipe would be waited for
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_TILE + 1)
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+    data = content_of(path)
     try:
         return decode(data, x, y, instance=instance)
     except ForeignError as error:
