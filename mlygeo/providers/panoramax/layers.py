@@ -156,11 +156,12 @@ def _decode(data: bytes, x: int, y: int, zoom: int, *, instance: str | None, ker
     names: list[bytes] = []
     parts = []
     try:
-        for layer, end in mvt_tiles.layers(mvt_tiles.inflate(bytes(data))):
-            index = kernel.index(layer, end)
-            names.append(index.name)
-            if index.name == LAYER:
-                parts.append(_pictures(layer, index, (x, y, zoom), kernel))
+        with mvt_tiles.opened(data) as tile:
+            for layer, end in mvt_tiles.layers(tile):
+                index = kernel.index(layer, end)
+                names.append(index.name)
+                if index.name == LAYER:
+                    parts.append(_pictures(layer, index, (x, y, zoom), kernel))
     except FormatError as error:
         what = mvt_tiles.guess(bytes(data[:512]))
         raise FormatError(f"{where} is {what or f'damaged: {error}'}", hint="fetch the tile again") from error
