@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -148,7 +148,7 @@ def places_of(ids: Ids, lon: Floats, lat: Floats, name: str) -> Whole:
     return rows
 
 
-def _warn(ids: Ids, name: str, what: str) -> None:
+def _warn(ids: Any, name: str, what: str) -> None:
     if len(ids):
         more = ", …" if len(ids) > MOST_SHOWN else ""
         shown = ", ".join(map(str, ids[:MOST_SHOWN].tolist())) + more
