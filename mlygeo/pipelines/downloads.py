@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo import keys, places
+from mlygeo import places
 from mlygeo.errors import InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, body_of, check_folder, public, version
@@ -346,6 +346,7 @@ class Task:
         """Look what is there of a part, and what is to be done."""
         import numpy as np
 
+        from mlygeo import keys
         from mlygeo.downloads.ledger import GONE
 
         ids = part.wanted.ids
@@ -444,6 +445,7 @@ class Task:
         return sources.access.records.open(self._service(sources), workers=GRAPH_WORKERS, stop=stop)
 
     def _report(self, parts: list[Part], *, seconds: float) -> Job[pd.DataFrame]:
+        from mlygeo import keys
         from mlygeo.downloads import ledger
         from mlygeo.pipelines import provenance
 
