@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo import keys, places
+from mlygeo import places
 from mlygeo.errors import FileError, InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, body_of, public, version
@@ -104,6 +104,8 @@ def download(
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
+    provider: str | Iterable[str] | None = None,
+    endpoint: str | None = None,
     progress: Progress | None = None,
 ) -> Job[pd.DataFrame]:
     """
@@ -254,7 +256,7 @@ def download(
         place=place,
         config=config,
         tiles=tile_options,
-        access=Access(token=token, token_file=token_file, service=service),
+        access=Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint),
         progress=progress,
     )
     task = Task(
@@ -345,6 +347,7 @@ class Task:
         """Look what is there of a part, and what is to be done."""
         import numpy as np
 
+        from mlygeo import keys
         from mlygeo.downloads.ledger import GONE
 
         ids = part.wanted.ids
@@ -424,7 +427,7 @@ class Task:
             progress.bar("downloading", total=len(ids), unit="images") as bar,
         ):
             run = Download(
-                self.requested, layout=layout, files=files, ledger=ledger, provider=access.provider,
+                self.requested, layout=layout, files=files, ledger=ledger, provider=access.one,
                 session=session, pictures=pictures, stop=stop, retry=retry, workers=how.workers, bar=bar,
             )  # fmt: skip
             run.outcome = outcome
@@ -443,6 +446,7 @@ class Task:
         return sources.access.records.open(self._service(sources), workers=GRAPH_WORKERS, stop=stop)
 
     def _report(self, parts: list[Part], *, seconds: float) -> Job[pd.DataFrame]:
+        from mlygeo import keys
         from mlygeo.downloads import ledger
         from mlygeo.pipelines import provenance
 
@@ -569,7 +573,7 @@ class Part:
     @property
     def name(self) -> str:
         """Name of the provider."""
-        return self.sources.access.provider.name
+        return self.sources.access.one.name
 
 
 class _Whole:
@@ -627,7 +631,7 @@ class _Whole:
     @property
     def attribution(self) -> list[str]:
         """Attributions of the providers."""
-        named = [part.sources.access.provider.attribution for part in self._parts]
+        named = [part.sources.access.one.attribution for part in self._parts]
         return list(dict.fromkeys(each for each in named if each))
 
     def in_state(self, state: int) -> int:

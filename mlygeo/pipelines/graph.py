@@ -54,6 +54,8 @@ def metadata(
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
+    provider: str | Iterable[str] | None = None,
+    endpoint: str | None = None,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
@@ -100,7 +102,7 @@ def metadata(
     from mlygeo.net.answers import UnknownFieldError
     from mlygeo.pipelines.whose import rows_by_provider
 
-    access = Access(token=token, token_file=token_file, service=service)
+    access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
     asking = Asking(workers=workers)
     base, name, repeated = _images_named(images, access)
     parts = [
@@ -140,7 +142,7 @@ def metadata(
     found, gone = sum(len(part.found) for part in parts), sum(part.gone for part in parts)
     missing = {part.word(key, parts): reason for part in parts for key, reason in part.missing.items()}
     errors = {part.word(key, parts): problem for part in parts for key, problem in part.errors.items()}
-    attributions = list(dict.fromkeys(each for part in parts if (each := part.access.provider.attribution)))
+    attributions = list(dict.fromkeys(each for part in parts if (each := part.access.one.attribution)))
     summary = {
         **facts,
         "found": found,
@@ -194,12 +196,12 @@ class _Asked:
         """Return an id as text, with its provider where there are several."""
         from mlygeo.readers.id_lists import word_of
 
-        return str(key) if len(parts) == 1 else word_of(key, self.access.provider.name)
+        return str(key) if len(parts) == 1 else word_of(key, self.access.one.name)
 
 
 def _providers(parts: list[_Asked]) -> dict[str, Any]:
     """Return facts about each provider, for summaries; none for Mapillary alone."""
-    names = [part.access.provider.name for part in parts]
+    names = [part.access.one.name for part in parts]
     if names == [DEFAULT_PROVIDER]:
         return {}
     counts = [{"images": part.distinct, "found": len(part.found), "gone": part.gone} for part in parts]
@@ -229,6 +231,8 @@ def inspect(
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
+    provider: str | Iterable[str] | None = None,
+    endpoint: str | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
     Show all that the service says of single images, where something is odd about them.
@@ -262,7 +266,7 @@ def inspect(
     from mlygeo import frames
     from mlygeo.readers.id_lists import Identified
 
-    access = Access(token=token, token_file=token_file, service=service)
+    access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
     asking = Asking(workers=workers)
     words = [ids] if isinstance(ids, str | int) else list(ids)
     images = _identified(words, access)
@@ -278,7 +282,7 @@ def inspect(
         lost: dict[Key, str] = {}
         wrong: dict[Key, str] = {}
         with reader.open(its.opened(), workers=asking.workers) as session:
-            for batch in session.images(its.provider.keys.array(keys_), fields=reader.fields):
+            for batch in session.images(its.one.keys.array(keys_), fields=reader.fields):
                 some |= batch.found
                 lost |= batch.missing
         found = reader.frame(list(some.values()), fields=reader.fields, problems=wrong)
@@ -289,7 +293,7 @@ def inspect(
         missing |= {Identified(name, key): reason for key, reason in lost.items()}
         problems |= {Identified(name, key): problem for key, problem in wrong.items()}
     facts = [
-        _facts(image.key, records.get(image), missing.get(image) or problems.get(image), whose[image.provider].provider)
+        _facts(image.key, records.get(image), missing.get(image) or problems.get(image), whose[image.provider].one)
         for image in images
     ]
     if len(whose) > 1:
@@ -423,7 +427,7 @@ def _parsed(images: Iterable[Identified], access: Access) -> list[Identified]:
     found: dict[Identified, None] = {}
     for name, key in images:
         if name not in whose:
-            whose[name] = access.to(name, f"the id {str(key)[:40]!r}").provider.keys
+            whose[name] = access.to(name, f"the id {str(key)[:40]!r}").one.keys
         found[Identified(name, whose[name].parse(key))] = None
     return list(found)
 
