@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import dtypes
+from mlygeo.attribution import MAPILLARY
 from mlygeo.errors import FrameError
 from mlygeo.filters import columns_for, conditions_mask, conditions_of
 from mlygeo.schemas import (
@@ -85,7 +86,6 @@ __all__ = [
     "to_pandas",
 ]
 
-MAPILLARY = "Mapillary, CC BY-SA 4.0"
 OPENSTREETMAP = "© OpenStreetMap contributors, ODbL"
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlygeo.arrays import Bounds
+    from mlygeo.attribution import Rights
     from mlygeo.errors import ServiceError
     from mlygeo.keys import Ids, Key, Keys
     from mlygeo.net.http import Retry, Service
@@ -574,8 +575,15 @@ class Pictures(Protocol):
     def sidecar(self, record: Record) -> dict[str, Any]:
         """Return the metadata of an image for a separate file, as JSON without addresses."""
 
-    def rights(self, creator: str | None) -> str:
-        """Return owner and licence of a picture, by the name of its creator, if known."""
+    def rights(self, record: Record) -> Rights:
+        """
+        Return whose a picture is and under which licence.
+
+        Parameters
+        ----------
+        record
+            Its record, or a row of an images frame. Nothing is claimed that neither it nor the provider says.
+        """
 
 
 class UploadSource(Protocol):

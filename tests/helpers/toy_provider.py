@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -16,7 +16,7 @@ import pyarrow as pa
 from PIL import Image
 from shapely import box
 
-from mlygeo import store
+from mlygeo import attribution, store
 from mlygeo.keys import WHOLE_NUMBERS
 from mlygeo.net import http
 from mlygeo.net.answers import GoneError, RefusedError, parsed_json
@@ -203,8 +203,8 @@ class Pictures:
     def sidecar(self, record):
         return {name: value for name, value in record.items() if name != "at"}
 
-    def rights(self, creator):
-        return f"{creator}'s toy, CC0"
+    def rights(self, record):
+        return replace(attribution.of_row(Records().row_of(record), "toy"), licence="CC0-1.0")
 
 
 class Toy:

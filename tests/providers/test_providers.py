@@ -64,7 +64,7 @@ def test_what_a_file_says_of_a_toys_picture(toy, tmp_path):
     service, _ = toy
     mlygeo.download([5], output=tmp_path, exif=True, service=service, required_disk_space=0)
     with Image.open(tmp_path / "ride" / "5.jpg") as picture:
-        assert picture.getexif()[0x8298] == "jane's toy, CC0"
+        assert picture.getexif()[0x8298] == "jane via toy, CC0-1.0"
 
 
 def test_what_a_provider_cannot_is_said(toy, tmp_path):

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
-from mlygeo import dtypes, frames, rows
+from mlygeo import attribution, dtypes, frames, rows
 from mlygeo.errors import FormatError, FrameError
 from mlygeo.formats import positions
 from mlygeo.formats.exif import signed_altitude
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlygeo.arrays import Flags, Floats
+    from mlygeo.attribution import Rights
     from mlygeo.keys import Ids
 
     Values = Sequence[Any]
@@ -74,7 +75,6 @@ FIELDS = (*BASE_FIELDS, *MORE_FIELDS, *RARE_FIELDS)
 
 Column = tuple[Any, "Wrong"]
 
-LICENCE = "CC BY-SA 4.0, https://creativecommons.org/licenses/by-sa/4.0/"
 
 EXIF_FIELDS = (
     "geometry",
@@ -691,10 +691,9 @@ def _without_signed(value: Any) -> Any:
     return value
 
 
-def rights(creator: str | None) -> str:
-    """Return whose a picture is and under which licence, by the name of who took it, if that is known."""
-    whose = "Mapillary contributor" if creator is None else f"Mapillary contributor {creator}"
-    return f"{whose}, {LICENCE}"
+def rights(record: Mapping[str, Any]) -> Rights:
+    """Return whose a picture is and under which licence, by its record or a row of an images frame."""
+    return attribution.of_row(row_of(record), attribution.DEFAULT_PROVIDER)
 
 
 def expiry(url: str) -> float | None:
