@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlygeo.downloads.layouts import Layout
     from mlygeo.downloads.ledger import Form, Ledger
     from mlygeo.formats.exif import Tags
+    from mlygeo.keys import Key
     from mlygeo.providers import Provider
 
     Record = Mapping[str, Any]
@@ -115,6 +116,7 @@ class PictureSaver:
             check.check_picture(content, format=self._requested.form.format)
         except (FormatError, OSError):
             return None
+        self._credit(number, record)
         if (sidecar := self._layout.sidecar(number)) and not (self._files.folder / sidecar).exists():
             self._write_sidecar(number, record)
         return content
@@ -149,6 +151,7 @@ class PictureSaver:
         try:
             self._write_sidecar(number, record)
             self._files.write(path, content)
+            self._credit(number, record)
         except FileError:
             raise
         except OSError as error:
@@ -176,11 +179,17 @@ class PictureSaver:
 
         return picture_tags(record, computed=self._requested.computed, provider=self._provider)
 
+    def _credit(self, number: Key, record: Record) -> None:
+        if self._provider.licence is None:
+            self._ledger.credit(self._provider.name, number, self._pictures.rights(record))
+
     def _write_sidecar(self, number: int, record: Record) -> None:
         sidecar = self._layout.sidecar(number)
         if sidecar is None:
             return
         content = {"id": str(number), **self._pictures.sidecar(record)}
+        if (line := self._pictures.rights(record).line) is not None:
+            content.setdefault("attribution", line)
         self._files.write(sidecar, (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
 
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from mlygeo.keys import Ids
+    from mlygeo.attribution import Rights
+    from mlygeo.keys import Ids, Key
 
 __all__ = [
     "COLUMNS", "FAILED", "GONE", "LEDGER_FILE", "OTHER", "THERE", "UNKNOWN",
@@ -242,6 +243,14 @@ class Ledger:
             row = self._db.execute("SELECT id FROM transfers WHERE layout = 'time' AND path = ?", (path,)).fetchone()
         return None if row is None else int(row[0])
 
+    def credit(self, provider: str, key: Key, rights: Rights) -> None:
+        """Note whose a picture is that is about to be recorded; see `mlygeo.downloads.credits`."""
+        from mlygeo.downloads import credits as noted
+
+        with self._lock, self._sqlite_errors():
+            if not self._closed:
+                noted.note(self._db, provider, key, rights)
+
     def mean_bytes(self, form: Form) -> float | None:
         """Return the mean size of the images done in a form, bytes; None for fewer than twenty."""
         with self._lock, self._sqlite_errors():
@@ -378,7 +387,8 @@ def transfers(folder: str | os.PathLike[str]) -> pd.DataFrame:
         A row for each image, by id (int64): status ("done", "found" where an older tool had left
         the file, "gone", "failed"), path relative to the folder, sequence_id, size, format,
         layout, options, bytes (Int64), checksum (SHA-256), tries (int64), reason, started_at and
-        finished_at (datetime64[ms, UTC]).
+        finished_at (datetime64[ms, UTC]). Where each picture has a licence of its own also creator, provider,
+        instance, licence and licence_url (str), null where unknown.
 
     Raises
     ------
@@ -395,12 +405,34 @@ def transfers(folder: str | os.PathLike[str]) -> pd.DataFrame:
     if not path.is_file():
         raise FileError(f"{folder} has no ledger ({STATE_FOLDER}/{LEDGER_FILE})", hint="mlygeo download -o makes one")
     query = f"SELECT {', '.join(COLUMNS)} FROM transfers ORDER BY id"  # noqa: S608 - our own names
+    from mlygeo.downloads import credits as noted
+
+    with reading(path) as db:
+        rows = db.execute(query).fetchall()
+    return noted.add(as_frame([rows]), Path(folder).expanduser())
+
+
+def file_of(folder: Path) -> Path | None:
+    """Return the file of the ledger of a folder; None where it has none."""
+    path = folder / STATE_FOLDER / LEDGER_FILE
+    return path if path.is_file() else None
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Yield the ledger in a file, open for reading, also while a download is at work; raises as `Ledger` does."""
     with _sqlite_errors(path):
-        try:
-            rows = _read(path, query, "mode=ro")
-        except sqlite3.OperationalError:  # a read-only medium has no place for SQLite's own files
-            rows = _read(path, query, "mode=ro&immutable=1")
-    return as_frame([rows])
+        for mode in ("mode=ro", "mode=ro&immutable=1"):  # a read-only medium has no place for SQLite's own files
+            db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=30)
+            with contextlib.closing(db):
+                try:
+                    db.execute("SELECT 1 FROM sqlite_master").fetchone()
+                except sqlite3.OperationalError:
+                    if mode != "mode=ro":
+                        raise
+                    continue
+                yield db
+                return
 
 
 def as_frame(batches: Iterable[list[tuple[Any, ...]]]) -> pd.DataFrame:
@@ -414,11 +446,6 @@ def as_frame(batches: Iterable[list[tuple[Any, ...]]]) -> pd.DataFrame:
 def now_ms() -> int:
     """Return the time, milliseconds since 1970."""
     return time.time_ns() // 1_000_000
-
-
-def _read(path: Path, query: str, mode: str) -> list[tuple[Any, ...]]:
-    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=30)) as db:
-        return db.execute(query).fetchall()
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from mlygeo.progress import counted, keep
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from datetime import datetime
 
     import numpy as np
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mlygeo.downloads.files import RequestedForm
     from mlygeo.downloads.ledger import Form, Ledger
     from mlygeo.downloads.run import Outcome
-    from mlygeo.keys import Ids
+    from mlygeo.keys import Ids, Key
     from mlygeo.net.http import Service
     from mlygeo.pipelines.options import Layout, PictureFormat, Size
     from mlygeo.pipelines.wanted import Sources, Wanted
@@ -444,6 +444,7 @@ class Task:
     ) -> Job[pd.DataFrame]:
         import numpy as np
 
+        from mlygeo.downloads import credits as noted
         from mlygeo.downloads import ledger
         from mlygeo.pipelines import provenance
 
@@ -466,7 +467,7 @@ class Task:
             "layout": form.layout,
             "warnings": wanted.warnings,
             **self.sources.facts,
-            "attribution": [self.sources.access.one.attribution],
+            **self._credited(wanted.ids, lost),
             "date": provenance.today(),
             "version": version(),
         }
@@ -484,10 +485,20 @@ class Task:
 
         def make_frame() -> pd.DataFrame:
             with ledger.Ledger(self.folder) as opened:
-                return ledger.as_frame(opened.rows(np.sort(wanted.ids)))
+                rows = ledger.as_frame(opened.rows(np.sort(wanted.ids)))
+            return noted.add(rows, self.folder)
 
         failed = [str(number) for number in sorted(lost)]
         return Job(make_frame, summary, headline, failed=[*failed, *wanted.warnings])
+
+    def _credited(self, ids: Ids, lost: Collection[Key]) -> dict[str, Any]:
+        """Return whose the pictures are that are there: of one provider with one licence, or by each picture."""
+        from mlygeo.downloads import credits as noted
+
+        who = self.sources.access.one
+        if who.licence is not None:
+            return {"attribution": [who.attribution]}
+        return noted.facts(self.folder, who.name, [key for key in ids.tolist() if key not in lost])
 
     def _expected(self, images: int, mean_bytes: Callable[[Form], float | None]) -> int:
         """Return the size of pictures that are still to be fetched, bytes, by those that are there in this form."""

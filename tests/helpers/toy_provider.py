@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -204,7 +204,7 @@ class Pictures:
         return {name: value for name, value in record.items() if name != "at"}
 
     def rights(self, record):
-        return replace(attribution.of_row(Records().row_of(record), "toy"), licence="CC0-1.0")
+        return attribution.of_row({**Records().row_of(record), "licence": "CC0-1.0"}, "toy")
 
 
 class Toy:
