@@ -162,18 +162,76 @@ def _is_whole(value: Any) -> bool:
     return re.fullmatch("[0-9]+", text(value) or "") is not None
 
 
-def from_rows(columns: Collection[str], *, ids_are_text: bool = False) -> bool:
+def columns_in(columns: Collection[str], column: Callable[[str], Any]) -> pa.Table | None:
     """
-    Return whether images say row by row whose they are.
+    Return the columns by which images say row by row whose they are; None where they do not.
+
+    They do where there is a column `provider`, or where ids are text and there is another of `COLUMNS`: such
+    images are of an unknown provider. Images whose ids are whole numbers are Mapillary's, if nothing says otherwise.
 
     Parameters
     ----------
     columns
-        Names of their columns.
-    ids_are_text
-        Whether their ids are text, and so without `provider` of an unknown one.
+        Names of the columns.
+    column
+        Returns a column by its name, as a Series or Arrow array.
     """
-    return "provider" in columns or (ids_are_text and not {"licence", "creator"}.isdisjoint(columns))
+    import pyarrow as pa
+
+    names = [name for name in COLUMNS if name in columns]
+    if not names or ("provider" not in names and ("id" not in columns or not _is_text(column("id")))):
+        return None
+    return pa.table({name: _as_text(column(name)) for name in names})
+
+
+def _is_text(values: Any) -> bool:
+    import pandas as pd
+    import pyarrow as pa
+
+    if not isinstance(values, pa.Array | pa.ChunkedArray):
+        return bool(pd.api.types.is_string_dtype(values.dtype))
+    kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _as_text(values: Any) -> pa.Array | pa.ChunkedArray:
+    """Return a column as text; what is no text is unknown."""
+    import pyarrow as pa
+
+    if isinstance(values, pa.Array | pa.ChunkedArray) and _is_text(values):
+        return values.cast(pa.string())
+    if _is_text(values) and str(values.dtype) != "object":
+        return pa.array(values, pa.string(), from_pandas=True)
+    return pa.array([text(value) for value in values], pa.string())
+
+
+def sources(
+    columns: Collection[str],
+    column: Callable[[str], Any],
+    attrs: Mapping[Any, Any],
+    bare: Callable[[str], str | None] | None = None,
+) -> list[str]:
+    """
+    Return the attributions of a frame: of its images by their rows where these say it, else what its `attrs` say.
+
+    Parameters
+    ----------
+    columns, column
+        As for `columns_in`.
+    attrs
+        The frame's attributes. Beside rows only those attributions count that are not of images.
+    bare
+        As for `credits_of`.
+    """
+    said = attrs.get("attribution", ())
+    said = [said] if isinstance(said, str) else [str(line) for line in said]
+    table = columns_in(columns, column)
+    if table is None:
+        return list(dict.fromkeys(said))
+    names = table["provider"].unique().to_pylist() if "provider" in table.column_names else []
+    known = {name for name in names if name is not None}
+    others = of_others(said, known | {line for name in known if bare is not None and (line := bare(name)) is not None})
+    return list(dict.fromkeys([*(credit.line for credit in credits_of(table, bare)), *others]))
 
 
 def credits_of(images: pa.Table, bare: Callable[[str], str | None] | None = None) -> list[Credit]:

@@ -98,6 +98,7 @@ def metadata(
     """
     from mlygeo import frames, store
     from mlygeo.net.answers import UnknownFieldError
+    from mlygeo.providers import attribution_of
 
     access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
     asking = Asking(workers=workers)
@@ -142,7 +143,7 @@ def metadata(
         "gone": gone,
         "missing": {str(number): reason for number, reason in missing.items()},
         "wrong_values": {str(number): problem for number, problem in errors.items() if number not in missing},
-        "attribution": result.attrs.get("attribution", [who.attribution]),
+        "attribution": frames.credited_of(result, bare=attribution_of),
         "version": version(),
     }
     headline = f"{counted(len(found), 'image')} with {counted(len(wanted), 'field')} from the service"

@@ -116,6 +116,11 @@ def _installed() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
 
 
+def attribution_of(name: str) -> str | None:
+    """Return the attribution of a provider's data as a whole; None where no provider of this name is known here."""
+    return provider(name).attribution if name in names() else None
+
+
 def provider_of(service: Service | None) -> Provider:
     """
     Return the provider of a service.
@@ -175,6 +180,10 @@ class Provider(Protocol):
     @property
     def licence(self) -> Licence | None:
         """Licence of all its images; None where each has its own."""
+
+    @property
+    def page(self) -> str | None:
+        """Address of a picture's page for people, with {id} for its id; None where there are none."""
 
     @property
     def needs_token(self) -> bool:

@@ -273,7 +273,7 @@ def summarise(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     images = frames.check(images, ordering.SEQUENCED)
     members = images[images["sequence_id"].notna()]
     if members.empty:
-        return frames.attribute(frames.empty(frames.SEQUENCES), *images.attrs.get("attribution", ()))
+        return frames.attribute(frames.empty(frames.SEQUENCES), *frames.credited_of(members))
     order = ordering.by_time(members, ("sequence_id",))
     rows = order.sort(np.arange(len(members)))
     starts = order.starts()
@@ -304,6 +304,8 @@ def summarise(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     )
     sequences = frames.conform(sequences, frames.SEQUENCES)
     sequences.attrs = dict(images.attrs)
+    if sources := frames.credited_of(members):
+        sequences.attrs["attribution"] = sources
     LOG.info("%d sequences of %d images, %.1f km", len(sequences), len(members), length.sum() / 1000)
     return sequences
 

@@ -211,6 +211,7 @@ class Toy:
     name, title, attribution, keys = "toy", "The toy", "Toy, CC0", WHOLE_NUMBERS
     tiles, records, pictures = Tiles(), Records(), Pictures()
     uploads = accounts = descriptions = licence = None
+    page = "https://toy.example.org/{id}"
     needs_token = False
     has_endpoints = True
 

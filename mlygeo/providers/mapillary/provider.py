@@ -416,6 +416,7 @@ class Mapillary:
     name = "mapillary"
     title = "Mapillary"
     attribution = frames.MAPILLARY
+    page = "https://www.mapillary.com/app/?pKey={id}&focus=photo"
     licence = Licence("CC-BY-SA-4.0", "https://creativecommons.org/licenses/by-sa/4.0/")
     needs_token = True
     has_endpoints = False

@@ -599,7 +599,7 @@ def add_fields(
     if "geometry" in result.columns:  # it is last, as in every frame
         result = result[[name for name in result.columns if name != "geometry"] + ["geometry"]]
     result.attrs = dict(images.attrs)
-    return frames.attribute(result, *found.attrs.get("attribution", ()))
+    return frames.attribute(result, *(found.attrs.get("attribution", ()) if len(found) else ()))
 
 
 def fields_for(size: str, *, metadata: Literal["none", "exif", "all"]) -> list[str]:
