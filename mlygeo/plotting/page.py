@@ -31,6 +31,7 @@ from mlygeo.formats.jpeg import ENDINGS
 from mlygeo.plotting import style, thinning
 from mlygeo.plotting.layers import BEYOND, CUT, LINES, ROUND_DEG, attribution, layers_of, links, span, together
 from mlygeo.plotting.thinning import curve, world
+from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -377,7 +378,7 @@ def _pages(frame: pd.DataFrame, kind: str) -> dict[str, list[str]]:
     if "provider" in frame.columns:
         names = {str(name): str(name) for name in frame["provider"].dropna().unique()}
     else:
-        names = {"": providers.DEFAULT} if kind == "whole" else {}
+        names = {"": DEFAULT_PROVIDER} if kind == "whole" else {}
     found = {}
     for said, name in names.items():
         if name in providers.names() and (page := (who := providers.provider(name)).page) is not None:

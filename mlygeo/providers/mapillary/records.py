@@ -20,6 +20,7 @@ from mlygeo import attribution, dtypes, frames, rows
 from mlygeo.errors import FormatError, FrameError
 from mlygeo.formats import positions
 from mlygeo.formats.exif import signed_altitude
+from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -693,7 +694,7 @@ def _without_signed(value: Any) -> Any:
 
 def rights(record: Mapping[str, Any]) -> Rights:
     """Return whose a picture is and under which licence, by its record or a row of an images frame."""
-    return attribution.of_row(row_of(record), attribution.DEFAULT_PROVIDER)
+    return attribution.of_row(row_of(record), DEFAULT_PROVIDER)
 
 
 def expiry(url: str) -> float | None:
