@@ -135,6 +135,7 @@ class PictureSaver:
             check.check_picture(content, format=self._requested.form.format)
         except (FormatError, OSError):
             return None
+        self._credit(number, record)
         if (sidecar := self._layout.sidecar(number)) and not (self._files.folder / sidecar).exists():
             self._write_sidecar(number, record)
         return content
@@ -169,6 +170,7 @@ class PictureSaver:
         try:
             self._write_sidecar(number, record)
             self._files.write(path, content)
+            self._credit(number, record)
         except FileError:
             raise
         except OSError as error:
@@ -196,6 +198,10 @@ class PictureSaver:
 
         return picture_tags(record, computed=self._requested.computed, provider=self._provider)
 
+    def _credit(self, number: Key, record: Record) -> None:
+        if self._provider.licence is None:
+            self._ledger.credit(self._provider.name, number, self._pictures.rights(record))
+
     def _write_sidecar(self, number: Key, record: Record) -> None:
         sidecar = self._layout.sidecar(number)
         if sidecar is None:
@@ -205,6 +211,8 @@ class PictureSaver:
             row = self._records.row_of(record)
             known = {name: row[name] for name in CREDITS if row.get(name) is not None}
             content |= {"provider": self._provider.name, **known}
+        if (line := self._pictures.rights(record).line) is not None:
+            content.setdefault("attribution", line)
         self._files.write(sidecar, (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
 
 

@@ -447,6 +447,7 @@ class Task:
 
     def _report(self, parts: list[Part], *, seconds: float) -> Job[pd.DataFrame]:
         from mlygeo import keys
+        from mlygeo.downloads import credits as noted
         from mlygeo.downloads import ledger
         from mlygeo.pipelines import provenance
 
@@ -464,7 +465,7 @@ class Task:
             "warnings": whole.warnings,
             **self.sources.facts,
             **whole.providers(lambda part: _Whole([part]).counts),
-            "attribution": whole.attribution,
+            **whole.credited(self.folder),
             "date": provenance.today(),
             "version": version(),
         }
@@ -490,7 +491,7 @@ class Task:
                 for part in parts:
                     ids = part.wanted.ids
                     rows += opened.rows(ids[keys.in_order(ids)], part.name)
-                return ledger.as_frame(rows)
+            return noted.add(ledger.as_frame(rows), self.folder)
 
         return Job(make_frame, summary, headline, failed=[*(whole.word(*each) for each in lost), *whole.warnings])
 
@@ -628,11 +629,22 @@ class _Whole:
             "bytes": sum(outcome.bytes for outcome in outcomes),
         }
 
-    @property
-    def attribution(self) -> list[str]:
-        """Attributions of the providers."""
-        named = [part.sources.access.one.attribution for part in self._parts]
-        return list(dict.fromkeys(each for each in named if each))
+    def credited(self, folder: Path) -> dict[str, Any]:
+        """Return whose the pictures are that are there: of a provider with one licence, or by each picture."""
+        from mlygeo.downloads import credits as noted
+
+        whole: dict[str, Any] = {"attribution": []}
+        for part in self._parts:
+            who = part.sources.access.one
+            lost = part.outcome.gone.keys() | part.outcome.failed.keys()
+            facts: dict[str, Any] = {"attribution": [who.attribution]}
+            if who.licence is None:
+                facts = noted.facts(folder, who.name, [key for key in part.wanted.ids.tolist() if key not in lost])
+            whole["attribution"] = list(dict.fromkeys([*whole["attribution"], *facts["attribution"]]))
+            for licence, count in facts.get("licences", {}).items():
+                counts = whole.setdefault("licences", {})
+                counts[licence] = counts.get(licence, 0) + count
+        return whole
 
     def in_state(self, state: int) -> int:
         """Return how many are in a state by the ledger."""

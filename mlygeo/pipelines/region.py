@@ -132,6 +132,7 @@ def tiles(
         "images": len(kept),
         "images_filtered_out": len(everything) - len(kept),
         **fetching.attrs,
+        "attribution": (credited := inputs.credited(kept)),
         "software": provenance.software(),
         "date": provenance.today(),
         "version": version(),
@@ -139,7 +140,7 @@ def tiles(
 
     def make_frame() -> gpd.GeoDataFrame:
         images = as_frame(kept, frames.IMAGES)
-        images.attrs = dict(fetching.attrs)
+        images.attrs = {**fetching.attrs, "attribution": credited}
         return images
 
     def write(path: Path) -> list[Path]:

@@ -166,7 +166,7 @@ def coverage(
     if len(candidates) and not measured.covered_m.any():
         log.warning("no image of %s lies within %g m of a street", candidates.name, distance)
     gaps = measured.gaps(min_gap)
-    attribution = frames.credited(candidates.attrs, network.attrs)
+    attribution = list(dict.fromkeys([*inputs.credited(candidates), *frames.credited(network.attrs)]))
     gaps.attrs["attribution"] = attribution
     facts = measured.facts()
     tables = {name: measured.table(name) for name in names}

@@ -159,7 +159,7 @@ def street_coverage(
         streets, frames.lonlat(images), columns, srid=srid, distance=distance, by=tuple(wanted), force_srid=force_srid
     )
     frame = measured.frame() if by is None else measured.frame_by(by)
-    frame.attrs["attribution"] = frames.credited(images.attrs, streets.attrs)
+    frame.attrs["attribution"] = frames.credited_of(images, streets)
     return frame
 
 
@@ -212,7 +212,7 @@ def coverage_gaps(
     """
     measured = measure(streets, frames.lonlat(images), {}, srid=srid, distance=distance, by=(), force_srid=force_srid)
     gaps = measured.gaps(min_length)
-    gaps.attrs["attribution"] = frames.credited(images.attrs, streets.attrs)
+    gaps.attrs["attribution"] = frames.credited_of(images, streets)
     return gaps
 
 

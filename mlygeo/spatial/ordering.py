@@ -253,7 +253,7 @@ def _id_ranks(images: gpd.GeoDataFrame) -> Rows:
 
     ids = images["id"]
     if str(ids.dtype) != "str":
-        return pd.factorize(ids, sort=True)[0].astype(np.int64)
+        return np.asarray(pd.factorize(ids, sort=True)[0], dtype=np.int64)
     rank = np.full(len(ids), -1, dtype=np.int64)
     known = ids.notna().to_numpy()
     providers = images["provider"].array[known] if "provider" in images.columns else None

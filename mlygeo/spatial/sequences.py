@@ -273,7 +273,7 @@ def summarise(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     images = frames.check(images, ordering.SEQUENCED)
     members = images[images["sequence_id"].notna()]
     if members.empty:
-        return frames.attribute(frames.empty(frames.SEQUENCES), *images.attrs.get("attribution", ()))
+        return frames.attribute(frames.empty(frames.SEQUENCES), *frames.credited_of(members))
     order = ordering.by_time(members, ("sequence_id",))
     rows = order.sort(np.arange(len(members)))
     starts = order.starts()
@@ -306,6 +306,8 @@ def summarise(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     )
     sequences = frames.conform(sequences, frames.SEQUENCES)
     sequences.attrs = dict(images.attrs)
+    if sources := frames.credited_of(members):
+        sequences.attrs["attribution"] = sources
     LOG.info("%d sequences of %d images, %.1f km", len(sequences), len(members), length.sum() / 1000)
     return sequences
 
@@ -494,7 +496,8 @@ def _key(images: gpd.GeoDataFrame) -> list[str]:
 def _is_one(images: gpd.GeoDataFrame, name: str, key: list[str]) -> pd.Series:
     """Return for each row whether all images of its sequence have the same value in a column, or none has one."""
     groups = images.groupby(key, sort=False, dropna=False)[name]
-    return groups.transform("nunique", dropna=False) == 1
+    is_one: pd.Series = groups.transform("nunique", dropna=False) == 1
+    return is_one
 
 
 def _lines(order: Order, starts: Rows) -> Objects:
