@@ -254,7 +254,7 @@ class Ledger:
             return states
         table = (
             "transfers WHERE id IN (SELECT value FROM json_each(:ids))" if is_whole
-            else "json_each(:ids) CROSS JOIN other_transfers ON provider = :provider AND other_transfers.id = value"
+            else "(SELECT key, value FROM json_each(:ids)) CROSS JOIN other_transfers ON provider = :provider AND id = value"
         )  # fmt: skip
         query = f"""
             SELECT {"id" if is_whole else "key"}, path, bytes, CASE
