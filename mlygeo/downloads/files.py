@@ -136,8 +136,8 @@ class PictureSaver:
         except (FormatError, OSError):
             return None
         self._credit(number, record)
-        if (sidecar := self._layout.sidecar(number)) and not (self._files.folder / sidecar).exists():
-            self._write_sidecar(number, record)
+        if (sidecar := self._sidecar(number, path)) and not (self._files.folder / sidecar).exists():
+            self._write_sidecar(number, record, path)
         return content
 
     def save(self, number: Key, record: Record, path: str, body: bytes) -> bytes:
@@ -168,7 +168,7 @@ class PictureSaver:
             raise ServiceError(f"image {number}: what came is no whole picture: {error}") from error
         content = self._finished(body, record)
         try:
-            self._write_sidecar(number, record)
+            self._write_sidecar(number, record, path)
             self._files.write(path, content)
             self._credit(number, record)
         except FileError:
@@ -202,8 +202,13 @@ class PictureSaver:
         if self._provider.licence is None:
             self._ledger.credit(self._provider.name, number, self._pictures.rights(record))
 
-    def _write_sidecar(self, number: Key, record: Record) -> None:
-        sidecar = self._layout.sidecar(number)
+    def _sidecar(self, number: Key, path: str) -> str | None:
+        """Return the file with an image's metadata: it goes with the picture into a folder of the provider's own."""
+        sidecar, own = self._layout.sidecar(number), layouts.apart("", self._provider.name)
+        return f"{own}{sidecar}" if sidecar is not None and path.startswith(own) else sidecar
+
+    def _write_sidecar(self, number: Key, record: Record, path: str) -> None:
+        sidecar = self._sidecar(number, path)
         if sidecar is None:
             return
         content = {"id": str(number), **self._pictures.sidecar(record)}

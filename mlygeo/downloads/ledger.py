@@ -253,9 +253,11 @@ class Ledger:
         if not is_whole and not self._has_others:
             return states
         table = (
-            "transfers WHERE id IN (SELECT value FROM json_each(:ids))" if is_whole
-            else "(SELECT key, value FROM json_each(:ids)) CROSS JOIN other_transfers ON provider = :provider AND id = value"
-        )  # fmt: skip
+            "transfers WHERE id IN (SELECT value FROM json_each(:ids))"
+            if is_whole
+            else "(SELECT key, value FROM json_each(:ids)) CROSS JOIN other_transfers "
+            "WHERE provider = :provider AND id = value"
+        )
         query = f"""
             SELECT {"id" if is_whole else "key"}, path, bytes, CASE
                 WHEN {_DAMAGED} THEN {UNKNOWN}

@@ -316,31 +316,31 @@ class Task:
         from mlygeo.locks import FolderLock
 
         started = time.monotonic()
-        stop = threading.Event()
         with contextlib.ExitStack() as stack:
             # Which images failed before is known once the ledger is open.
-            parts = None if self.sources.retry_failed else self._find(stack, stop, None)
+            parts = None if self.sources.retry_failed else self._find(stack, None)
             if parts is not None and not any(len(part.wanted.ids) for part in parts):
                 return _nothing(parts)
             stack.enter_context(FolderLock(self.folder))
             ledger = stack.enter_context(Ledger(self.folder))
             keep("what was downloaded is kept")
-            parts = parts or self._find(stack, stop, ledger)
+            parts = parts or self._find(stack, ledger)
             if not any(len(part.wanted.ids) for part in parts):
                 return _nothing(parts)
             for part in parts:
                 self._look(part, ledger)
             for part in parts:
-                self._fetch_part(part, ledger, stop)
+                self._fetch_part(part, ledger)
         return self._report(parts, seconds=time.monotonic() - started)
 
-    def _find(self, stack: contextlib.ExitStack, stop: threading.Event, ledger: Ledger | None) -> list[Part]:
+    def _find(self, stack: contextlib.ExitStack, ledger: Ledger | None) -> list[Part]:
         """Return the images of each provider."""
         found: list[Part] = []
         for sources in self.sources.parted(ledger):
-            session = _Lazy(stack, lambda sources=sources: self._session(sources, stop))
+            stop = threading.Event()  # what stops for one provider is not to stop for the next
+            session = _Lazy(stack, lambda sources=sources, stop=stop: self._session(sources, stop))
             before = sum(len(part.wanted.ids) for part in found)
-            found.append(Part(sources, session, sources.find(session, ledger, before=before)))
+            found.append(Part(sources, session, stop, sources.find(session, ledger, before=before)))
         return found
 
     def _look(self, part: Part, ledger: Ledger | None) -> None:
@@ -359,13 +359,13 @@ class Task:
         gone = ids[~part.todo & (part.states == GONE)].tolist()
         part.gone = dict.fromkeys(gone, part.sources.access.records.gone)
 
-    def _fetch_part(self, part: Part, ledger: Ledger, stop: threading.Event) -> None:
+    def _fetch_part(self, part: Part, ledger: Ledger) -> None:
         from mlygeo.downloads.run import Outcome
 
         part.outcome = outcome = Outcome(gone=part.gone)
         try:
             if part.todo.any():
-                self._fetch(part, outcome=outcome, ledger=ledger, stop=stop)
+                self._fetch(part, outcome=outcome, ledger=ledger)
         finally:
             if self.failed_file is not None:
                 from mlygeo.readers import id_lists
@@ -386,7 +386,7 @@ class Task:
             if asks_tiles and sources.place is not None and (plan := sources.fetching(sources.place).plan()).missing:
                 text = f"{plan}; which images there are is known once the tiles are here; nothing was fetched"
                 return Job(_no_transfers, {"tiles_to_fetch": len(plan.missing), "version": version()}, text)
-            parts = self._find(stack, threading.Event(), ledger)
+            parts = self._find(stack, ledger)
             for part in parts:
                 self._look(part, ledger)
             mean_bytes = None if ledger is None else ledger.mean_bytes(self.requested.form)
@@ -401,7 +401,7 @@ class Task:
             return np.ones(len(states), dtype=bool)
         return ~np.isin(states, (THERE, GONE))
 
-    def _fetch(self, part: Part, *, outcome: Outcome, ledger: Ledger, stop: threading.Event) -> None:
+    def _fetch(self, part: Part, *, outcome: Outcome, ledger: Ledger) -> None:
         from mlygeo.downloads import layouts
         from mlygeo.downloads.files import PictureFiles
         from mlygeo.downloads.ledger import OTHER
@@ -423,12 +423,12 @@ class Task:
         progress = self.sources.progress or Progress()
         layout = layouts.layout_of(self.requested.form, ids, session, access.records)
         with (
-            Pictures(service, connections=how.workers, stop=stop) as pictures,
+            Pictures(service, connections=how.workers, stop=part.stop) as pictures,
             progress.bar("downloading", total=len(ids), unit="images") as bar,
         ):
             run = Download(
                 self.requested, layout=layout, files=files, ledger=ledger, provider=access.one,
-                session=session, pictures=pictures, stop=stop, retry=retry, workers=how.workers, bar=bar,
+                session=session, pictures=pictures, stop=part.stop, retry=retry, workers=how.workers, bar=bar,
             )  # fmt: skip
             run.outcome = outcome
             run.run(ids, states, overwrite=how.overwrite)
@@ -565,6 +565,7 @@ class Part:
 
     sources: Sources
     session: Callable[[], Session]
+    stop: threading.Event
     wanted: Wanted
     states: States = field(init=False)
     todo: Flags = field(init=False)

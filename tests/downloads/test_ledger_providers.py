@@ -105,7 +105,9 @@ def test_a_run_killed_at_any_statement_leaves_the_old_folder_or_the_new_one(old)
     found = []
     before = mlygeo.transfers(old)
     for left in range(20):
-        ended = subprocess.run([sys.executable, "-c", UPGRADE, str(old), str(left)], timeout=120, check=False).returncode
+        ended = subprocess.run(
+            [sys.executable, "-c", UPGRADE, str(old), str(left)], timeout=120, check=False
+        ).returncode
         now = version(old)
         found.append(now)
         rows = mlygeo.transfers(old)
@@ -155,7 +157,9 @@ def test_whose_a_file_is(tmp_path):
         assert not opened.is_file_of("Ride/5.jpg", 5, "toy")
 
 
-KEYS = st.one_of(st.integers(1, 2**63 - 1), st.text(min_size=1, max_size=8).filter(str.isprintable), st.uuids().map(str))
+KEYS = st.one_of(
+    st.integers(1, 2**63 - 1), st.text(min_size=1, max_size=8).filter(str.isprintable), st.uuids().map(str)
+)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["mapillary", "toy", "panoramax"]), KEYS), max_size=30))

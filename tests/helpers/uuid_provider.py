@@ -51,7 +51,7 @@ class Session(toy_provider.Session):
 
 
 class Records(toy_provider.Records):
-    base_fields = ("where", "when")
+    base_fields = ("where", "when", "flat", "ride")
     more_fields = ("licence",)
     fields = (*base_fields, *more_fields)
 
@@ -73,7 +73,9 @@ class Records(toy_provider.Records):
         return [column for column in columns if column in self.fields]
 
     def columns_of(self, field):
-        return {"where": ("geometry",), "when": ("captured_at",)}.get(field, (field,))
+        return {"where": ("geometry",), "when": ("captured_at",), "flat": ("is_pano",), "ride": ("sequence_id",)}.get(
+            field, (field,)
+        )
 
     def frame(self, records, *, fields=None, problems=None):
         rows = [self.row_of(record) for record in records]

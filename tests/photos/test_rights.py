@@ -191,7 +191,11 @@ def test_all_other_tags_stay(exiftool, tmp_path, path):
         pytest.skip("damaged")
     after_path.write_bytes(done)
     after = exiftool.read(after_path, "-a", "-all")
-    own = {name: value for name, value in before.items() if not name.startswith(("File:", "System:", "ExifTool:", "SourceFile"))}
+    own = {
+        name: value
+        for name, value in before.items()
+        if not name.startswith(("File:", "System:", "ExifTool:", "SourceFile"))
+    }
     own = {name: value for name, value in own.items() if str(value).strip() or name not in RIGHTS}
     changed = {name for name, value in own.items() if after.get(name) != value}
     assert {name for name in changed if not name.endswith(("Offset", "Start"))} == set()
