@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import degrees, dtypes
+from mlygeo import attribution, degrees, dtypes
+from mlygeo.attribution import MAPILLARY
 from mlygeo.errors import FrameError
 from mlygeo.filters import columns_for, conditions_mask, conditions_of
 from mlygeo.schemas import (
@@ -25,6 +26,7 @@ from mlygeo.schemas import (
     DEFAULT_PROVIDER,
     IDS,
     IMAGES,
+    KEYS,
     LOCAL_IMAGES,
     MS_UTC,
     POINTS,
@@ -53,8 +55,10 @@ log = logging.getLogger("mlygeo.frames")
 
 __all__ = [
     "CRS",
+    "DEFAULT_PROVIDER",
     "IDS",
     "IMAGES",
+    "KEYS",
     "LOCAL_IMAGES",
     "MAPILLARY",
     "MS_UTC",
@@ -89,7 +93,6 @@ __all__ = [
     "turned",
 ]
 
-MAPILLARY = "Mapillary, CC BY-SA 4.0"
 OPENSTREETMAP = "© OpenStreetMap contributors, ODbL"
 
 
@@ -657,6 +660,21 @@ def filter_images(
 def credited(*attrs: Mapping[Any, Any]) -> list[str]:
     """Return the sources that the `attrs` of frames credit, each once."""
     return list(dict.fromkeys(source for each in attrs for source in each.get("attribution", ())))
+
+
+def credited_of(*several: gpd.GeoDataFrame, bare: Callable[[str], str | None] | None = None) -> list[str]:
+    """
+    Return the sources of the data of frames, each once: of images by their rows where these say whose they are.
+
+    Parameters
+    ----------
+    *several
+        The frames.
+    bare
+        Returns the attribution of a provider of whose images no more is known; see `attribution.credits_of`.
+    """
+    found = [attribution.sources(frame.columns, frame.__getitem__, frame.attrs, bare) for frame in several]
+    return list(dict.fromkeys(source for lines in found for source in lines))
 
 
 def attribute(frame: gpd.GeoDataFrame, *sources: str, **facts: object) -> gpd.GeoDataFrame:

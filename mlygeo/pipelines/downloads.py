@@ -315,31 +315,31 @@ class Task:
         from mlygeo.locks import FolderLock
 
         started = time.monotonic()
-        stop = threading.Event()
         with contextlib.ExitStack() as stack:
             # Which images failed before is known once the ledger is open.
-            parts = None if self.sources.retry_failed else self._find(stack, stop, None)
+            parts = None if self.sources.retry_failed else self._find(stack, None)
             if parts is not None and not any(len(part.wanted.ids) for part in parts):
                 return _nothing(parts)
             stack.enter_context(FolderLock(self.folder))
             ledger = stack.enter_context(Ledger(self.folder))
             keep("what was downloaded is kept")
-            parts = parts or self._find(stack, stop, ledger)
+            parts = parts or self._find(stack, ledger)
             if not any(len(part.wanted.ids) for part in parts):
                 return _nothing(parts)
             for part in parts:
                 self._look(part, ledger)
             for part in parts:
-                self._fetch_part(part, ledger, stop)
+                self._fetch_part(part, ledger)
         return self._report(parts, seconds=time.monotonic() - started)
 
-    def _find(self, stack: contextlib.ExitStack, stop: threading.Event, ledger: Ledger | None) -> list[Part]:
+    def _find(self, stack: contextlib.ExitStack, ledger: Ledger | None) -> list[Part]:
         """Return the images of each provider."""
         found: list[Part] = []
         for sources in self.sources.parted(ledger):
-            session = _Lazy(stack, lambda sources=sources: self._session(sources, stop))
+            stop = threading.Event()  # what stops for one provider is not to stop for the next
+            session = _Lazy(stack, lambda sources=sources, stop=stop: self._session(sources, stop))
             before = sum(len(part.wanted.ids) for part in found)
-            found.append(Part(sources, session, sources.find(session, ledger, before=before)))
+            found.append(Part(sources, session, stop, sources.find(session, ledger, before=before)))
         return found
 
     def _look(self, part: Part, ledger: Ledger | None) -> None:
@@ -358,13 +358,13 @@ class Task:
         gone = ids[~part.todo & (part.states == GONE)].tolist()
         part.gone = dict.fromkeys(gone, part.sources.access.records.gone)
 
-    def _fetch_part(self, part: Part, ledger: Ledger, stop: threading.Event) -> None:
+    def _fetch_part(self, part: Part, ledger: Ledger) -> None:
         from mlygeo.downloads.run import Outcome
 
         part.outcome = outcome = Outcome(gone=part.gone)
         try:
             if part.todo.any():
-                self._fetch(part, outcome=outcome, ledger=ledger, stop=stop)
+                self._fetch(part, outcome=outcome, ledger=ledger)
         finally:
             if self.failed_file is not None:
                 from mlygeo.readers import id_lists
@@ -385,7 +385,7 @@ class Task:
             if asks_tiles and sources.place is not None and (plan := sources.fetching(sources.place).plan()).missing:
                 text = f"{plan}; which images there are is known once the tiles are here; nothing was fetched"
                 return Job(_no_transfers, {"tiles_to_fetch": len(plan.missing), "version": version()}, text)
-            parts = self._find(stack, threading.Event(), ledger)
+            parts = self._find(stack, ledger)
             for part in parts:
                 self._look(part, ledger)
             mean_bytes = None if ledger is None else ledger.mean_bytes(self.requested.form)
@@ -400,7 +400,7 @@ class Task:
             return np.ones(len(states), dtype=bool)
         return ~np.isin(states, (THERE, GONE))
 
-    def _fetch(self, part: Part, *, outcome: Outcome, ledger: Ledger, stop: threading.Event) -> None:
+    def _fetch(self, part: Part, *, outcome: Outcome, ledger: Ledger) -> None:
         from mlygeo.downloads import layouts
         from mlygeo.downloads.files import PictureFiles
         from mlygeo.downloads.ledger import OTHER
@@ -422,12 +422,12 @@ class Task:
         progress = self.sources.progress or Progress()
         layout = layouts.layout_of(self.requested.form, ids, session, access.records)
         with (
-            Pictures(service, connections=how.workers, stop=stop) as pictures,
+            Pictures(service, connections=how.workers, stop=part.stop) as pictures,
             progress.bar("downloading", total=len(ids), unit="images") as bar,
         ):
             run = Download(
                 self.requested, layout=layout, files=files, ledger=ledger, provider=access.one,
-                session=session, pictures=pictures, stop=stop, retry=retry, workers=how.workers, bar=bar,
+                session=session, pictures=pictures, stop=part.stop, retry=retry, workers=how.workers, bar=bar,
             )  # fmt: skip
             run.outcome = outcome
             run.run(ids, states, overwrite=how.overwrite)
@@ -446,6 +446,7 @@ class Task:
 
     def _report(self, parts: list[Part], *, seconds: float) -> Job[pd.DataFrame]:
         from mlygeo import keys
+        from mlygeo.downloads import credits as noted
         from mlygeo.downloads import ledger
         from mlygeo.pipelines import provenance
 
@@ -463,7 +464,7 @@ class Task:
             "warnings": whole.warnings,
             **self.sources.facts,
             **whole.providers(lambda part: _Whole([part]).counts),
-            "attribution": whole.attribution,
+            **whole.credited(self.folder),
             "date": provenance.today(),
             "version": version(),
         }
@@ -489,7 +490,7 @@ class Task:
                 for part in parts:
                     ids = part.wanted.ids
                     rows += opened.rows(ids[keys.in_order(ids)], part.name)
-                return ledger.as_frame(rows)
+            return noted.add(ledger.as_frame(rows), self.folder)
 
         return Job(make_frame, summary, headline, failed=[*(whole.word(*each) for each in lost), *whole.warnings])
 
@@ -563,6 +564,7 @@ class Part:
 
     sources: Sources
     session: Callable[[], Session]
+    stop: threading.Event
     wanted: Wanted
     states: States = field(init=False)
     todo: Flags = field(init=False)
@@ -627,11 +629,22 @@ class _Whole:
             "bytes": sum(outcome.bytes for outcome in outcomes),
         }
 
-    @property
-    def attribution(self) -> list[str]:
-        """Attributions of the providers."""
-        named = [part.sources.access.one.attribution for part in self._parts]
-        return list(dict.fromkeys(each for each in named if each))
+    def credited(self, folder: Path) -> dict[str, Any]:
+        """Return whose the pictures are that are there: of a provider with one licence, or by each picture."""
+        from mlygeo.downloads import credits as noted
+
+        whole: dict[str, Any] = {"attribution": []}
+        for part in self._parts:
+            who = part.sources.access.one
+            lost = part.outcome.gone.keys() | part.outcome.failed.keys()
+            facts: dict[str, Any] = {"attribution": [who.attribution]}
+            if who.licence is None:
+                facts = noted.facts(folder, who.name, [key for key in part.wanted.ids.tolist() if key not in lost])
+            whole["attribution"] = list(dict.fromkeys([*whole["attribution"], *facts["attribution"]]))
+            for licence, count in facts.get("licences", {}).items():
+                counts = whole.setdefault("licences", {})
+                counts[licence] = counts.get(licence, 0) + count
+        return whole
 
     def in_state(self, state: int) -> int:
         """Return how many are in a state by the ledger."""

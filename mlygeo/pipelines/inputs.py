@@ -464,11 +464,8 @@ class SeveralFetching:
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """Attribution of the images, and which positions they have."""
-        return {
-            "attribution": [source for part in self._parts for source in part.attrs["attribution"]],
-            "positions": self._parts[0].attrs["positions"],
-        }
+        """Which positions the images have; whose they are, their rows say."""
+        return {"positions": self._parts[0].attrs["positions"]}
 
     @property
     def failed(self) -> list[str]:
@@ -514,6 +511,14 @@ def _in_second_form(name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
     if name in KEYS:
         return values.cast(pa.string())
     return values.cast(pa.timestamp("us", "UTC")) if pa.types.is_timestamp(values.type) else values
+
+
+def credited(images: Points) -> list[str]:
+    """Return whose images are: by their rows where these say it, else by what was said of all."""
+    from mlygeo.attribution import sources
+    from mlygeo.providers import attribution_of
+
+    return sources(images.columns, images.arrow, images.attrs, attribution_of)
 
 
 @contextlib.contextmanager

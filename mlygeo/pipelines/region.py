@@ -133,6 +133,7 @@ def tiles(
         "images_filtered_out": len(everything) - len(kept),
         "left_out": inputs.left_out_around(place),
         **fetching.attrs,
+        "attribution": (credited := inputs.credited(kept)),
         "software": versions.software(shapes=True),
         "date": provenance.today(),
         "version": version(),
@@ -140,7 +141,7 @@ def tiles(
 
     def make_frame() -> gpd.GeoDataFrame:
         images = as_frame(kept, frames.IMAGES)
-        images.attrs = dict(fetching.attrs)
+        images.attrs = {**fetching.attrs, "attribution": credited}
         return images
 
     def write(path: Path) -> list[Path]:

@@ -102,7 +102,7 @@ def find_sequences(
     --------
     >>> find_sequences("irvinfly", filter="360", max_pages=5)
     """
-    from mlygeo import regions
+    from mlygeo import frames, regions
     from mlygeo.pipelines import inputs
     from mlygeo.spatial import sequences as step
 
@@ -160,7 +160,7 @@ def find_sequences(
         "requests": search.requests,
         "incomplete": shortcomings,
         "wrong_values": {str(number): problem for number, problem in problems.items()},
-        "attribution": [who.attribution],
+        "attribution": (frames.credited_of(images) or [who.attribution]) if len(images) else [],
         "version": version(),
     }
     headline = f"{counted(len(sequences), 'sequence')} of {whose}, {counted(len(images), 'image')}"

@@ -169,7 +169,7 @@ def coverage(
     if len(candidates) and not measured.covered_m.any():
         log.warning("no image of %s lies within %g m of a street", candidates.name, distance)
     gaps = measured.gaps(min_gap)
-    attribution = frames.credited(candidates.attrs, network.attrs)
+    attribution = list(dict.fromkeys([*inputs.credited(candidates), *frames.credited(network.attrs)]))
     gaps.attrs["attribution"] = attribution
     facts = measured.facts()
     tables = {name: measured.table(name) for name in names}
@@ -240,7 +240,8 @@ def _columns(images: Points, names: list[str]) -> dict[str, pd.Series]:
 
     columns = {}
     schema = form_of(images, frames.IMAGES)
-    for name in dict.fromkeys([*names, "captured_at"]):
+    beside = ["provider"] if "creator_id" in names and schema.dtype("provider") else []
+    for name in dict.fromkeys([*names, *beside, "captured_at"]):
         if name not in images.columns:
             continue
         values = frames.to_pandas(pa.table({name: images.arrow(name)}))[name]

@@ -237,12 +237,16 @@ class Sources:
         is_bare = read is None and sequences is None and self.place is None and self.user is None
         if self.retry_failed and ledger is not None and is_bare and self.access.own is None:
             names = ledger.providers()
+        several = [who.name for who in self.access.providers]
         parts = []
-        for name in names or [self.access.one.name]:
+        for name in names or several:
             own = None if read is None else tuple(each for each in read if each.provider == name)
             what = next((each.listed.name for each in own or ()), "a sequence")
             along = None if sequences is None else tuple(sequences.get(name, ()))
-            parts.append(replace(self, access=self.access.to(name, what), read=own, along=along))
+            tiles = self.tiles
+            if len(several) > 1 and tiles.tile_cache is not None:  # as `tiles` and `select` have it
+                tiles = replace(tiles, tile_cache=Path(tiles.tile_cache) / name)
+            parts.append(replace(self, access=self.access.to(name, what), tiles=tiles, read=own, along=along))
         return parts
 
     def find(self, session: Callable[[], Session], ledger: Ledger | None, *, before: int = 0) -> Wanted:
@@ -583,7 +587,7 @@ def _identified(word: Any, own: Own | None) -> Identified:
 def _of_list(file: Any, access: Access) -> list[Read]:
     from mlygeo.readers import id_lists
 
-    who = access.one
+    who = access.providers[0]
     found = id_lists.listed_ids(file, own=access.own) or {who.name: who.keys.array(())}
     return [Read(who, Listed.unplaced(ids, Path(file).name)) for who, ids in found.items()]
 
