@@ -72,7 +72,8 @@ def read(folder: Path, provider: str | None = None, ids: Iterable[Key] | None = 
     import pyarrow as pa
 
     names = ", ".join(_KEYS)
-    query, values = f"SELECT {names} FROM rights", ()  # noqa: S608 - our own names
+    query = f"SELECT {names} FROM rights"  # noqa: S608 - our own names
+    values: tuple[str, ...] = ()
     if ids is not None:
         query += " WHERE provider = ? AND id IN (SELECT value FROM json_each(?))"
         values = (provider or "", json.dumps([str(key) for key in ids]))
