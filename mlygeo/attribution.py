@@ -168,8 +168,8 @@ def columns_in(columns: Collection[str], column: Callable[[str], Any]) -> pa.Tab
     """
     Return the columns by which images say row by row whose they are; None where they do not.
 
-    They do where there is a column `provider`, or where ids are text and there is another of `COLUMNS`: such
-    images are of an unknown provider. Images whose ids are whole numbers are Mapillary's, if nothing says otherwise.
+    They do where there is a column `provider` beside `id`, or where ids are text and there is another of `COLUMNS`:
+    such images are of an unknown provider. Images whose ids are whole numbers are Mapillary's if nothing else is said.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def columns_in(columns: Collection[str], column: Callable[[str], Any]) -> pa.Tab
     import pyarrow as pa
 
     names = [name for name in COLUMNS if name in columns]
-    if not names or ("provider" not in names and ("id" not in columns or not _is_text(column("id")))):
+    if not names or "id" not in columns or ("provider" not in names and not _is_text(column("id"))):
         return None
     return pa.table({name: _as_text(column(name)) for name in names})
 
