@@ -486,7 +486,7 @@ class Task:
         def make_frame() -> pd.DataFrame:
             with ledger.Ledger(self.folder) as opened:
                 rows = ledger.as_frame(opened.rows(np.sort(wanted.ids)))
-            return noted.add(rows, self.folder)
+                return noted.add(rows, opened.credits(self.sources.access.one.name, wanted.ids.tolist()))
 
         failed = [str(number) for number in sorted(lost)]
         return Job(make_frame, summary, headline, failed=[*failed, *wanted.warnings])
@@ -494,11 +494,14 @@ class Task:
     def _credited(self, ids: Ids, lost: Collection[Key]) -> dict[str, Any]:
         """Return whose the pictures are that are there: of one provider with one licence, or by each picture."""
         from mlygeo.downloads import credits as noted
+        from mlygeo.downloads import ledger
 
         who = self.sources.access.one
         if who.licence is not None:
             return {"attribution": [who.attribution]}
-        return noted.facts(self.folder, who.name, [key for key in ids.tolist() if key not in lost])
+        there = [key for key in ids.tolist() if key not in lost]
+        with ledger.Ledger(self.folder) as opened:
+            return noted.facts(opened.credits(who.name, there), there)
 
     def _expected(self, images: int, mean_bytes: Callable[[Form], float | None]) -> int:
         """Return the size of pictures that are still to be fetched, bytes, by those that are there in this form."""
