@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mlygeo.schemas import DEFAULT_PROVIDER
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     import pyarrow as pa
+
+    Bare: TypeAlias = Callable[[str, str | None], str | None]
 
 MAPILLARY = "Mapillary, CC BY-SA 4.0"
 """Attribution of Mapillary's images as a whole."""
@@ -166,8 +168,8 @@ def columns_in(columns: Collection[str], column: Callable[[str], Any]) -> pa.Tab
     """
     Return the columns by which images say row by row whose they are; None where they do not.
 
-    They do where there is a column `provider`, or where ids are text and there is another of `COLUMNS`: such
-    images are of an unknown provider. Images whose ids are whole numbers are Mapillary's, if nothing says otherwise.
+    They do where there is a column `provider` beside `id`, or where ids are text and there is another of `COLUMNS`:
+    such images are of an unknown provider. Images whose ids are whole numbers are Mapillary's if nothing else is said.
 
     Parameters
     ----------
@@ -179,7 +181,7 @@ def columns_in(columns: Collection[str], column: Callable[[str], Any]) -> pa.Tab
     import pyarrow as pa
 
     names = [name for name in COLUMNS if name in columns]
-    if not names or ("provider" not in names and ("id" not in columns or not _is_text(column("id")))):
+    if not names or "id" not in columns or ("provider" not in names and not _is_text(column("id"))):
         return None
     return pa.table({name: _as_text(column(name)) for name in names})
 
@@ -191,7 +193,8 @@ def _is_text(values: Any) -> bool:
     if not isinstance(values, pa.Array | pa.ChunkedArray):
         return bool(pd.api.types.is_string_dtype(values.dtype))
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    found: bool = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return found
 
 
 def _as_text(values: Any) -> pa.Array | pa.ChunkedArray:
@@ -209,7 +212,7 @@ def sources(
     columns: Collection[str],
     column: Callable[[str], Any],
     attrs: Mapping[Any, Any],
-    bare: Callable[[str], str | None] | None = None,
+    bare: Bare | None = None,
 ) -> list[str]:
     """
     Return the attributions of a frame: of its images by their rows where these say it, else what its `attrs` say.
@@ -230,11 +233,13 @@ def sources(
         return list(dict.fromkeys(said))
     names = table["provider"].unique().to_pylist() if "provider" in table.column_names else []
     known = {name for name in names if name is not None}
-    others = of_others(said, known | {line for name in known if bare is not None and (line := bare(name)) is not None})
+    others = of_others(
+        said, known | {line for name in known if bare is not None and (line := bare(name, None)) is not None}
+    )
     return list(dict.fromkeys([*(credit.line for credit in credits_of(table, bare)), *others]))
 
 
-def credits_of(images: pa.Table, bare: Callable[[str], str | None] | None = None) -> list[Credit]:
+def credits_of(images: pa.Table, bare: Bare | None = None) -> list[Credit]:
     """
     Return the attributions of images that say row by row whose they are, most images of a provider first.
 
@@ -246,7 +251,8 @@ def credits_of(images: pa.Table, bare: Callable[[str], str | None] | None = None
     images
         Those of `COLUMNS` that exist, as text.
     bare
-        Returns the attribution of a provider of whose images no more is known, by its name; None for no better one.
+        Returns the attribution of a provider as a whole, by its name and the licence of images of which no more is
+        known, which is None where that is unknown too; None where the provider has another.
 
     Returns
     -------
@@ -275,12 +281,12 @@ def _key(rights: Rights) -> tuple[str, ...]:
     return tuple(part or "" for part in (rights.instance, rights.licence, rights.licence_url))
 
 
-def _line(one: Rights, creators: Counter[str | None], bare: Callable[[str], str | None] | None) -> str | None:
+def _line(one: Rights, creators: Counter[str | None], bare: Bare | None) -> str | None:
     if one.provider == DEFAULT_PROVIDER:
         return MAPILLARY if one.licence_url == _BY_SA else f"{TITLES[DEFAULT_PROVIDER]}, {one.terms}"
     names = sorted((name for name in creators if name is not None), key=lambda name: (-creators[name], name))
-    if one.provider is not None and not names and one.instance is None and one.terms is None and bare is not None:
-        return bare(one.provider) or one.line
+    if one.provider is not None and not names and one.instance is None and bare is not None:
+        return bare(one.provider, one.licence) or one.line
     if len(names) > _MOST_NAMES:
         rest = len(names) - _MOST_NAMES
         names = [*names[:_MOST_NAMES], f"{rest:,} others" if rest > 1 else "1 other"]

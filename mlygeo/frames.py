@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from pyproj import Transformer
 
     from mlygeo.arrays import Flags, Floats, Objects
+    from mlygeo.attribution import Bare
 
 log = logging.getLogger("mlygeo.frames")
 
@@ -662,7 +663,7 @@ def credited(*attrs: Mapping[Any, Any]) -> list[str]:
     return list(dict.fromkeys(source for each in attrs for source in each.get("attribution", ())))
 
 
-def credited_of(*several: gpd.GeoDataFrame, bare: Callable[[str], str | None] | None = None) -> list[str]:
+def credited_of(*several: gpd.GeoDataFrame, bare: Bare | None = None) -> list[str]:
     """
     Return the sources of the data of frames, each once: of images by their rows where these say whose they are.
 
@@ -671,7 +672,7 @@ def credited_of(*several: gpd.GeoDataFrame, bare: Callable[[str], str | None] | 
     *several
         The frames.
     bare
-        Returns the attribution of a provider of whose images no more is known; see `attribution.credits_of`.
+        Returns the attribution of a provider as a whole; see `attribution.credits_of`.
     """
     found = [attribution.sources(frame.columns, frame.__getitem__, frame.attrs, bare) for frame in several]
     return list(dict.fromkeys(source for lines in found for source in lines))

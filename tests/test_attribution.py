@@ -90,7 +90,10 @@ def test_the_lines_of_many_images():
         (f"IGN via Panoramax (IGN), etalab-2.0 {ETALAB}", 2),
         ("toy", 1),
     ]
-    assert credits_of(table({"provider": "toy"}), lambda name: f"The {name}, CC0")[0].line == "The toy, CC0"
+    assert (
+        credits_of(table({"provider": "toy"}), lambda name, licence: f"The {name}, {licence}")[0].line
+        == "The toy, None"
+    )
     assert credits_of(table()) == []
     assert credits_of(pa.table({"id": [1]})) == []
 

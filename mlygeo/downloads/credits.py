@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo import attribution
 from mlygeo.attribution import Rights
-from mlygeo.downloads import ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
     from sqlite3 import Connection
 
     import pandas as pd
@@ -51,32 +49,27 @@ def note(db: Connection, provider: str, key: Key, rights: Rights) -> None:
         db.execute(statement, row)
 
 
-def read(folder: Path, provider: str | None = None, ids: Iterable[Key] | None = None) -> pa.Table:
+def read(db: Connection, provider: str | None = None, ids: Iterable[Key] | None = None) -> pa.Table:
     """
-    Return what is noted in a folder: `id` and the columns of `Rights`, as text.
+    Return what is noted in a ledger: `id` and the columns of `Rights`, as text.
 
     Parameters
     ----------
-    folder
-        The output folder.
+    db
+        The ledger, open.
     provider, ids
         Return only what is noted of these images of a provider.
-
-    Raises
-    ------
-    FormatError
-        If the ledger is damaged.
-    FileError
-        If it cannot be opened.
     """
     import pyarrow as pa
 
     names = ", ".join(_KEYS)
-    query, values = f"SELECT {names} FROM rights", ()  # noqa: S608 - our own names
+    query = f"SELECT {names} FROM rights"  # noqa: S608 - our own names
+    values: tuple[str, ...] = ()
     if ids is not None:
         query += " WHERE provider = ? AND id IN (SELECT value FROM json_each(?))"
         values = (provider or "", json.dumps([str(key) for key in ids]))
-    rows = [] if (path := ledger.file_of(folder)) is None else _rows(path, query, values)
+    there = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'rights'").fetchone()
+    rows = db.execute(query, values).fetchall() if there else []
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(_KEYS)
     return pa.table(
         {
@@ -86,18 +79,10 @@ def read(folder: Path, provider: str | None = None, ids: Iterable[Key] | None = 
     )
 
 
-def _rows(path: Path, query: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
-    with ledger.reading(path) as db:
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'rights'").fetchone():
-            return []
-        return db.execute(query, values).fetchall()
-
-
-def add(transfers: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """Return rows of a ledger with the columns of `Rights` for their pictures, where any are noted in the folder."""
+def add(transfers: pd.DataFrame, noted: pa.Table) -> pd.DataFrame:
+    """Return rows of a ledger with the columns of `Rights` for their pictures, where any are noted."""
     import pandas as pd
 
-    noted = read(folder)
     if not len(noted):
         return transfers
     rights = noted.to_pandas().astype("str")
@@ -116,9 +101,16 @@ def add(transfers: pd.DataFrame, folder: Path) -> pd.DataFrame:
     )
 
 
-def facts(folder: Path, provider: str, ids: Iterable[Key]) -> dict[str, Any]:
+def facts(noted: pa.Table, ids: Iterable[Key]) -> dict[str, Any]:
     """
-    Return for a summary whose the pictures of a provider in a folder are.
+    Return for a summary whose pictures are.
+
+    Parameters
+    ----------
+    noted
+        What is noted of them.
+    ids
+        All of them.
 
     Returns
     -------
@@ -126,12 +118,10 @@ def facts(folder: Path, provider: str, ids: Iterable[Key]) -> dict[str, Any]:
         `attribution`: a line for each instance and licence; `licences`: number of pictures by licence, "unknown"
         for those of which it is not known. Both are of pictures that are there.
     """
-    wanted = list(ids)
-    noted = read(folder, provider, wanted)
     counts: dict[str, int] = {}
     for licence in noted["licence"].to_pylist():
         counts[licence or "unknown"] = counts.get(licence or "unknown", 0) + 1
-    if unknown := len(set(wanted)) - len(noted):
+    if unknown := len(set(ids)) - len(noted):
         counts["unknown"] = counts.get("unknown", 0) + unknown
     return {
         "attribution": [credit.line for credit in attribution.credits_of(noted)],

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
     import pandas as pd
+    import pyarrow as pa
 
     from mlygeo.attribution import Rights
     from mlygeo.keys import Ids, Key
@@ -358,6 +359,13 @@ class Ledger:
             if not self._closed:
                 noted.note(self._db, provider, key, rights)
 
+    def credits(self, provider: str, ids: Iterable[Key]) -> pa.Table:
+        """Return what is noted of whose images are; see `mlygeo.downloads.credits.read`."""
+        from mlygeo.downloads import credits as noted
+
+        with self._lock, self._sqlite_errors():
+            return noted.read(self._db, provider, ids)
+
     def mean_bytes(self, form: Form) -> float | None:
         """Return the mean size of the images done in a form, bytes; None for fewer than twenty."""
         with self._lock, self._sqlite_errors():
@@ -535,19 +543,12 @@ def transfers(folder: str | os.PathLike[str]) -> pd.DataFrame:
         raise FileError(f"{folder} has no ledger ({STATE_FOLDER}/{LEDGER_FILE})", hint="mlygeo download -o makes one")
     from mlygeo.downloads import credits as noted
 
-    with reading(path) as db:
-        batches = _read(db, path)
-    return noted.add(as_frame(batches), Path(folder).expanduser())
-
-
-def file_of(folder: Path) -> Path | None:
-    """Return the file of the ledger of a folder; None where it has none."""
-    path = folder / STATE_FOLDER / LEDGER_FILE
-    return path if path.is_file() else None
+    with _reading(path) as db:
+        return noted.add(as_frame(_read(db, path)), noted.read(db))
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Yield the ledger in a file, open for reading, also while a download is at work; raises as `Ledger` does."""
     with _sqlite_errors(path):
         for mode in ("mode=ro", "mode=ro&immutable=1"):  # a read-only medium has no place for SQLite's own files

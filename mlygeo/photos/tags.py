@@ -21,6 +21,7 @@ from mlygeo.errors import InputError
 from mlygeo.formats import exif, times
 from mlygeo.formats.exif import CaptureTime, Tags, Value
 from mlygeo.formats.xmp import Panorama, Statement
+from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -97,7 +98,7 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
         **_direction(heading),
         **_times(rows.time_ms(image), position),
         **({} if is_pano else _focal_length(image)),
-        **(_rights(rights) if rights.provider == providers.DEFAULT else {}),
+        **(_rights(rights) if rights.provider == DEFAULT_PROVIDER else {}),
     }
     camera: dict[str, Value] = {
         name: text
@@ -113,7 +114,7 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
         panorama=panorama,
         measured=True,
         comment=said or None,
-        statement=None if rights.provider == providers.DEFAULT else _statement(rights),
+        statement=None if rights.provider == DEFAULT_PROVIDER else _statement(rights),
     )
 
 

@@ -485,12 +485,16 @@ class Task:
             headline += f"; {self.failed_file} names them"
 
         def make_frame() -> pd.DataFrame:
+            import pyarrow as pa
+
             with ledger.Ledger(self.folder) as opened:
                 rows: list[list[tuple[Any, ...]]] = []
+                credited = []
                 for part in parts:
                     ids = part.wanted.ids
                     rows += opened.rows(ids[keys.in_order(ids)], part.name)
-            return noted.add(ledger.as_frame(rows), self.folder)
+                    credited.append(opened.credits(part.name, ids.tolist()))
+                return noted.add(ledger.as_frame(rows), pa.concat_tables(credited))
 
         return Job(make_frame, summary, headline, failed=[*(whole.word(*each) for each in lost), *whole.warnings])
 
@@ -632,6 +636,7 @@ class _Whole:
     def credited(self, folder: Path) -> dict[str, Any]:
         """Return whose the pictures are that are there: of a provider with one licence, or by each picture."""
         from mlygeo.downloads import credits as noted
+        from mlygeo.downloads import ledger
 
         whole: dict[str, Any] = {"attribution": []}
         for part in self._parts:
@@ -639,7 +644,9 @@ class _Whole:
             lost = part.outcome.gone.keys() | part.outcome.failed.keys()
             facts: dict[str, Any] = {"attribution": [who.attribution]}
             if who.licence is None:
-                facts = noted.facts(folder, who.name, [key for key in part.wanted.ids.tolist() if key not in lost])
+                there = [key for key in part.wanted.ids.tolist() if key not in lost]
+                with ledger.Ledger(folder) as opened:
+                    facts = noted.facts(opened.credits(who.name, there), there)
             whole["attribution"] = list(dict.fromkeys([*whole["attribution"], *facts["attribution"]]))
             for licence, count in facts.get("licences", {}).items():
                 counts = whole.setdefault("licences", {})

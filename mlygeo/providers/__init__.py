@@ -119,9 +119,25 @@ def _installed() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
 
 
-def attribution_of(name: str) -> str | None:
-    """Return the attribution of a provider's data as a whole; None where no provider of this name is known here."""
-    return provider(name).attribution if name in names() else None
+def attribution_of(name: str, licence: str | None = None) -> str | None:
+    """
+    Return the attribution of a provider's data as a whole.
+
+    Parameters
+    ----------
+    name
+        Name of the provider.
+    licence
+        Licence of the data; None where it is unknown.
+
+    Returns
+    -------
+    attribution
+        None where no provider of this name is known here, or where this is not the licence of all its images.
+    """
+    who = provider(name) if name in names() else None
+    of_all = who is not None and (licence is None or (who.licence is not None and who.licence.name == licence))
+    return who.attribution if who is not None and of_all else None
 
 
 def provider_of(service: Service | None) -> Provider:
