@@ -417,6 +417,7 @@ class Mapillary:
     attribution = frames.MAPILLARY
     licence = Licence("CC-BY-SA-4.0", "https://creativecommons.org/licenses/by-sa/4.0/")
     needs_token = True
+    exports = None
     has_endpoints = False
     keys = WHOLE_NUMBERS
 
