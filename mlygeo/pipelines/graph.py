@@ -502,11 +502,19 @@ def _facts(key: Key, record: Record | None, problem: str | None, who: Provider) 
     if problem is not None:
         facts["problem"] = problem
     if record is not None:
+        fields = () if who.records is None else who.records.fields
+        if who.records is not None and not any(name in record for name in fields if name != "geometry"):
+            record = _by_columns(record, who.records)  # its fields stand deeper
         shown = ((name, value) for name, value in sorted(record.items()) if name != "id")
         facts["record"] = {name: _without_signatures(value, who) for name, value in shown}
-        fields = () if who.records is None else who.records.fields
         facts["without_value"] = [name for name in fields if name not in record and name != "detections"]
     return facts
+
+
+def _by_columns(record: Record, reader: Records) -> Record:
+    """Return what a record says by the names of columns, as JSON has it."""
+    row = reader.row_of(record)
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
 
 
 def _text(facts: dict[str, Any]) -> str:

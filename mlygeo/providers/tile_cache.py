@@ -211,8 +211,11 @@ def read_tile_list(path: str | os.PathLike[str], *tile_sets: TileSet) -> set[str
     for number, line in enumerate(lines, 1):
         if not (text := line.strip()) or text.startswith("#"):
             continue
-        name = _without_ending(re.split(r"[/\\]", text)[-1])
-        found = next((normal for each in tile_sets if (normal := each.normal(name)) is not None), None)
+        # Names of hosts have dots in them, other names none.
+        file = re.split(r"[/\\]", text)[-1]
+        names_of = (_without_ending(file), file.split(".")[0])
+        normal = (each.normal(name) for each in tile_sets for name in names_of)
+        found = next((name for name in normal if name is not None), None)
         if found is None:
             shown = text if len(text) <= 60 else f"{text[:57]}..."
             example = tile_sets[0].name(EXAMPLE_AT[tile_sets[0].zoom])

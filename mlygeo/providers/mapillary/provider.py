@@ -419,6 +419,7 @@ class Mapillary:
     page = "https://www.mapillary.com/app/?pKey={id}&focus=photo"
     licence = Licence("CC-BY-SA-4.0", "https://creativecommons.org/licenses/by-sa/4.0/")
     needs_token = True
+    exports = None
     has_endpoints = False
     keys = WHOLE_NUMBERS
 

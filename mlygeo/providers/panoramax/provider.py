@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from mlygeo.attribution import of_row
 from mlygeo.errors import InputError
 from mlygeo.keys import UUIDS
 from mlygeo.providers.panoramax.service import Service
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from mlygeo.arrays import Bounds
+    from mlygeo.attribution import Rights
     from mlygeo.keys import Ids, Key
     from mlygeo.net import http
     from mlygeo.net.http import Retry
@@ -238,17 +241,31 @@ class Pictures:
 
         return sidecar(record)
 
-    def rights(self, creator: str | None) -> str:
-        """Return whose a picture is, by its creator alone; the licence is that of the picture, see `rights_of`."""
-        from mlygeo.providers.panoramax.items import attribution
-
-        return attribution({} if creator is None else {"creator": creator})
-
-    def rights_of(self, record: Record) -> str:
+    def rights(self, record: Record) -> Rights:
         """Return whose a picture is and under which licence, as far as its item or row says it."""
-        from mlygeo.providers.panoramax.items import attribution, row_of
+        from mlygeo.providers.panoramax.items import row_of
 
-        return attribution(row_of(record))
+        return of_row(row_of(record), "panoramax")
+
+
+class Exports:
+    """The weekly export, STAC-GeoParquet; see `mlygeo.providers.Exports`."""
+
+    def is_one(self, address: str) -> bool:
+        """Return whether an address may be that of an export: a Parquet file on a server."""
+        from urllib.parse import urlsplit
+
+        try:
+            parts = urlsplit(address)
+        except ValueError:
+            return False
+        return parts.scheme in {"http", "https"} and parts.path.lower().endswith((".parquet", ".geoparquet"))
+
+    def read(self, address: str, *, bbox: Bounds | None) -> gpd.GeoDataFrame:
+        """Return the images frame of a box, of which only the row groups that may have some are read."""
+        from mlygeo.providers.panoramax.export import read_export
+
+        return read_export(address, region=bbox)
 
 
 def column_of(size: str) -> str:
@@ -276,6 +293,7 @@ class Panoramax:
     licence = None
     needs_token = False
     has_endpoints = True
+    page = "https://api.panoramax.xyz/#focus=pic&pic={id}"
 
     uploads = None
     accounts = None
@@ -302,6 +320,11 @@ class Panoramax:
     def pictures(self) -> Pictures:
         """The pictures themselves."""
         return Pictures()
+
+    @cached_property
+    def exports(self) -> Exports:
+        """Files of all its images."""
+        return Exports()
 
     def service(
         self,

@@ -249,12 +249,12 @@ def test_two_links_to_licences_are_in_doubt():
         ({"creator": "Ada", "instance": "ign", "licence": "etalab-2.0"},
          "Ada via Panoramax (ign), etalab-2.0 https://www.etalab.gouv.fr/licence-ouverte-open-licence/"),
         ({"creator": "Ada", "licence": "[CC-BY-SA-4.0]"}, "Ada via Panoramax, [CC-BY-SA-4.0]"),
-        ({"licence": "x", "licence_url": "https://x"}, "via Panoramax, x https://x"),
-        ({"creator": math.nan, "instance": None, "licence": pd.NA}, "via Panoramax"),
+        ({"licence": "x", "licence_url": "https://x"}, "Panoramax, x https://x"),
+        ({"creator": math.nan, "instance": None, "licence": pd.NA}, "Panoramax"),
     ],
 )  # fmt: skip
 def test_attribution_claims_what_is_known(row, text):
-    assert items.attribution(row) == text
+    assert PANORAMAX.pictures.rights(row).line == text
 
 
 def test_a_record_of_another_provider_is_refused_by_name():
