@@ -103,7 +103,7 @@ MENTION = re.compile(r"`([a-z]\w*)(?:=([^`]+))?`")
 
 QUOTES = "\"'"
 
-SHOWN_AS = {"columns": "NAME"}
+SHOWN_AS = {"columns": "NAME", "provider": "NAME"}
 """What several words of an option are called in its help; ids unless they stand here."""
 
 PYTHON_ONLY = frozenset({"region", "service", "progress", "output"})

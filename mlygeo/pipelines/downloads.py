@@ -104,6 +104,8 @@ def download(
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
+    provider: str | Iterable[str] | None = None,
+    endpoint: str | None = None,
     progress: Progress | None = None,
 ) -> Job[pd.DataFrame]:
     """
@@ -254,7 +256,7 @@ def download(
         place=place,
         config=config,
         tiles=tile_options,
-        access=Access(token=token, token_file=token_file, service=service),
+        access=Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint),
         progress=progress,
     )
     task = Task(
@@ -418,7 +420,7 @@ class Task:
             progress.bar("downloading", total=len(ids), unit="images") as bar,
         ):
             run = Download(
-                self.requested, layout=layout, files=files, ledger=ledger, provider=self.sources.access.provider,
+                self.requested, layout=layout, files=files, ledger=ledger, provider=self.sources.access.one,
                 session=session, pictures=pictures, stop=stop, retry=retry, workers=how.workers, bar=bar,
             )  # fmt: skip
             run.outcome = outcome
@@ -464,7 +466,7 @@ class Task:
             "layout": form.layout,
             "warnings": wanted.warnings,
             **self.sources.facts,
-            "attribution": [self.sources.access.provider.attribution],
+            "attribution": [self.sources.access.one.attribution],
             "date": provenance.today(),
             "version": version(),
         }

@@ -52,6 +52,8 @@ def metadata(
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
+    provider: str | Iterable[str] | None = None,
+    endpoint: str | None = None,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
@@ -97,9 +99,9 @@ def metadata(
     from mlygeo import frames, store
     from mlygeo.net.answers import UnknownFieldError
 
-    access = Access(token=token, token_file=token_file, service=service)
+    access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
     asking = Asking(workers=workers)
-    who, reader = access.provider, access.records
+    who, reader = access.one, access.records
     base, name, repeated = _images_named(images, who.keys)
     ids = reader.named(base, name)
     if not len(ids):
@@ -163,6 +165,8 @@ def inspect(
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
+    provider: str | Iterable[str] | None = None,
+    endpoint: str | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
     Show all that the service says of single images, where something is odd about them.
@@ -195,9 +199,9 @@ def inspect(
     """
     from mlygeo import frames
 
-    access = Access(token=token, token_file=token_file, service=service)
+    access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
     asking = Asking(workers=workers)
-    who, reader = access.provider, access.records
+    who, reader = access.one, access.records
     words = [ids] if isinstance(ids, str | int) else list(ids)
     numbers = _ids(words, who.keys)
     left_out = {"listed more than once": len(words) - len(numbers)} if len(words) > len(numbers) else {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -235,15 +236,18 @@ class Fetching:
         access: Access,
         progress: Progress | None,
     ) -> None:
-        from mlygeo.providers import needed, provider_of
+        from mlygeo.pipelines.arguments import of_no_use
+        from mlygeo.providers import needed
 
-        self._provider = provider_of(access.service)
-        self._tiles = needed(self._provider.tiles, self._provider, "tiles")
+        self.provider = access.one
+        self._tiles = needed(self.provider.tiles, self.provider, "tiles")
+        if not self._tiles.has_computed:
+            of_no_use(("computed",), f"for {self.provider.title}, which has no computed positions")
         self.region = region
         configured = config and config.tile_cache_dir
         self.cache = Path(tiles.tile_cache or configured or self._tiles.default_cache()).expanduser()
         self._options, self._progress = tiles, progress
-        self._service = access.service or _service(access.token, access.token_file or (config and config.token_file))
+        self._service = access.service or _service(access, config)
         self.failed: list[str] = []
         self.not_tiles: list[str] = []
         self.summary: dict[str, Any] = {}
@@ -306,7 +310,7 @@ class Fetching:
         facts = table.schema.metadata or {}
         self.summary["images_without_id"] = int(facts.get(b"images_without_id", b"0"))
         self.attrs = {
-            "attribution": [self._provider.attribution],
+            "attribution": [self.provider.attribution],
             "positions": "computed" if self._options.computed else "original",
         }
         return table
@@ -327,13 +331,145 @@ def _files(tiles: gpd.GeoDataFrame) -> list[Path]:
     return [Path(path) for path in tiles.loc[tiles["status"] != "skipped", "path"].dropna()]
 
 
-def _service(token: str | None, token_file: Any) -> Service | None:
-    """Return the service for a token that was given; None leaves it to be found when it is needed."""
+def _service(access: Access, config: Config | None) -> Service | None:
+    """Return the service by what was given; None leaves it to be found when it is needed."""
+    token_file = access.token_file or (config and config.token_file)
+    if access.token is None and token_file is None and access.endpoint is None:
+        return None
+    return access.opened(config)
+
+
+def fetching(
+    region: Region, config: Config | None, *, tiles: TileOptions, access: Access, progress: Progress | None
+) -> Fetching | SeveralFetching:
+    """Return what fetches the tiles of a region from each provider, and reads their images."""
+    parts = [Fetching(region, config, tiles=tiles, access=each, progress=progress) for each in access.of_each()]
+    return parts[0] if len(parts) == 1 else SeveralFetching(parts, tiles)
+
+
+@dataclass(frozen=True)
+class SeveralPlan:
+    """
+    Estimates of fetching tiles from several providers; as text, for people to read.
+
+    Parameters
+    ----------
+    parts
+        The estimate for each provider, by its title.
+    """
+
+    parts: dict[str, TilePlan]
+
+    @property
+    def missing(self) -> list[object]:
+        """The tiles to fetch."""
+        return [tile for plan in self.parts.values() for tile in plan.missing]
+
+    def __str__(self) -> str:
+        return "; ".join(f"{title}: {plan}" for title, plan in self.parts.items())
+
+
+class SeveralFetching:
+    """
+    The tiles of a region from several providers; as `Fetching`, one after another.
+
+    Parameters
+    ----------
+    parts
+        One for each provider.
+    tiles
+        The options that all have.
+    """
+
+    def __init__(self, parts: list[Fetching], tiles: TileOptions) -> None:
+        from mlygeo.pipelines.arguments import of_no_use
+
+        self._parts = parts
+        of_no_use(("tile_list_file", "geojson"), "with several providers")
+        if tiles.tile_cache is not None:
+            for part in parts:  # names of tiles are a provider's own
+                part.cache = part.cache / part.provider.name
+        self.cache = " and ".join(dict.fromkeys(str(part.cache) for part in parts))
+
+    def plan(self) -> SeveralPlan:
+        """Return the estimates of all."""
+        return SeveralPlan({part.provider.title: part.plan() for part in self._parts})
+
+    def fetch(self, *, dry_run: bool = False) -> gpd.GeoDataFrame:
+        """Return the tiles frames of all as one, with a column `provider`."""
+        import pandas as pd
+
+        found = [part.fetch(dry_run=dry_run).assign(provider=part.provider.name) for part in self._parts]
+        tiles: gpd.GeoDataFrame = pd.concat(found, ignore_index=True)
+        tiles.attrs = {"not_tiles": []}
+        return tiles
+
+    def images(self) -> pa.Table:
+        """Return the images of the region, of all providers."""
+        return together({part.provider.name: part.images() for part in self._parts})
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The counts of all, and those of each provider."""
+        parts = {part.provider.name: part.summary for part in self._parts}
+        sums = {
+            name: sum(summary[name] for summary in parts.values())
+            for name in ("asked", "tiles", "cached", "fetched", "failed")
+        }
+        return {**sums, "left_out": {}, "failed_tiles": self.failed, "providers": parts}
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Attribution of the images, and which positions they have."""
+        return {
+            "attribution": [source for part in self._parts for source in part.attrs["attribution"]],
+            "positions": self._parts[0].attrs["positions"],
+        }
+
+    @property
+    def failed(self) -> list[str]:
+        """Names of the tiles that could not be fetched."""
+        return [name for part in self._parts for name in part.failed]
+
+    @property
+    def warning(self) -> str:
+        """The headline's text about failed tiles."""
+        return "".join(f"{part.warning} ({part.provider.title})" for part in self._parts if part.warning)
+
+
+def together(tables: dict[str, pa.Table]) -> pa.Table:
+    """
+    Return the images of several providers as one table, in the second form of frames.
+
+    Parameters
+    ----------
+    tables
+        The images of each provider, by its name.
+    """
+    import pyarrow as pa
+
     from mlygeo.providers import provider
 
-    if token is None and token_file is None:
-        return None
-    return provider().service(token=token, token_file=token_file)
+    parts = []
+    for name, table in tables.items():
+        columns = {column: _in_second_form(column, table[column]) for column in table.column_names}
+        columns.setdefault("provider", pa.repeat(name, len(table)))
+        licence = provider(name).licence
+        if licence is not None:
+            columns.setdefault("licence", pa.repeat(licence.name, len(table)))
+            columns.setdefault("licence_url", pa.repeat(pa.scalar(licence.url, pa.string()), len(table)))
+        parts.append(pa.table(columns))
+    return pa.concat_tables(parts, promote_options="permissive")
+
+
+def _in_second_form(name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    from mlygeo.schemas import KEYS
+
+    if name in KEYS:
+        return values.cast(pa.string())
+    return values.cast(pa.timestamp("us", "UTC")) if pa.types.is_timestamp(values.type) else values
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import dataclasses
 import inspect
 import logging
 import textwrap
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 
@@ -205,12 +206,62 @@ class Access:
         File with the access token. Default: the environment (MAPILLARY_ACCESS_TOKEN), then
         token.txt here, then token.txt in the user's configuration folder.
     service
-        The service to speak to; made from the above unless given.
+        The service to speak to; made from the others unless given.
+    provider
+        Who serves the images: mapillary, panoramax, or one that an installed package brings. Several give the
+        images of all. Default: mapillary.
+    endpoint
+        Address of the server to ask, such as https://panoramax.ign.fr/api; for providers that have several.
     """
 
     token: str | None
     token_file: PathLike | None
     service: Service | None
+    provider: str | Iterable[str] | None = None
+    endpoint: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise for providers that there are not, and for what has no effect with those that are named."""
+        from mlygeo.pipelines.arguments import of_no_use
+
+        if self.service is not None:
+            of_no_use(("endpoint",), "beside `service`")
+            if odd := [name for name in self._named if name != self.service.provider]:
+                raise InputError(f"`service` is of {self.service.provider}, and `provider` asks for {odd[0]}")
+        if self.endpoint is not None and not any(who.has_endpoints for who in self.providers):
+            shown = " and ".join(who.title for who in self.providers)
+            raise InputError(f"`endpoint` is of no use for {shown}, which has one service", hint="give a `provider`")
+        if self._named and not any(who.needs_token for who in self.providers):
+            of_no_use(("token", "token_file"), f"to read from {self.providers[0].title}, which needs none")
+
+    @property
+    def _named(self) -> list[str]:
+        """The names that were given, each once."""
+        given = self.provider
+        names = [] if given is None else [given] if isinstance(given, str) else list(given)
+        return list(dict.fromkeys(name.strip().lower() for name in names))
+
+    @cached_property
+    def providers(self) -> list[Provider]:
+        """The providers whose services they are, in the order in which they were named."""
+        from mlygeo.providers import provider, provider_of
+
+        return [provider(name) for name in self._named] or [provider_of(self.service)]
+
+    def of_each(self) -> list[Access]:
+        """Return the way to each provider."""
+        if len(self.providers) == 1:
+            return [self]
+        return [
+            Access(
+                token=self.token if who.needs_token else None,
+                token_file=self.token_file if who.needs_token else None,
+                service=None,
+                provider=who.name,
+                endpoint=self.endpoint if who.has_endpoints else None,
+            )
+            for who in self.providers
+        ]
 
     def opened(self, config: Config | None = None) -> Service:
         """
@@ -223,22 +274,32 @@ class Access:
         """
         if self.service is not None:
             return self.service
+        if not self.one.needs_token:
+            return self.one.service(endpoint=self.endpoint)
         token_file = self.token_file or (config.token_file if config else None)
-        return self.provider.service(token=self.token, token_file=token_file)
+        return self.one.service(token=self.token, token_file=token_file, endpoint=self.endpoint)
 
     @property
-    def provider(self) -> Provider:
-        """The provider whose service it is."""
-        from mlygeo.providers import provider_of
+    def one(self) -> Provider:
+        """
+        The one provider.
 
-        return provider_of(self.service)
+        Raises
+        ------
+        InputError
+            If several were named.
+        """
+        if len(self.providers) > 1:
+            raise InputError("this takes one `provider` at a time", hint=f"one of {', '.join(self._named)}")
+        return self.providers[0]
 
     @property
     def records(self) -> Records:
         """What the provider says of images."""
         from mlygeo.providers import needed
 
-        return needed(self.provider.records, self.provider, "images by id")
+        records: Records = needed(self.one.records, self.one, "images by id")
+        return records
 
 
 @dataclass(frozen=True, kw_only=True)

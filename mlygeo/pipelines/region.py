@@ -50,6 +50,8 @@ def tiles(
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
+    provider: str | Iterable[str] | None = None,
+    endpoint: str | None = None,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
@@ -106,14 +108,14 @@ def tiles(
         workers=workers,
         geojson=geojson,
     )
-    access = Access(token=token, token_file=token_file, service=service)
+    access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
     place, config = regions.settle(region)
     if place is None:
         raise RegionError("no region", hint=inputs.NO_REGION)
     if tiles_only:
         of_no_use(Filters, "with `tiles_only`")
     conditions = filters.conditions()
-    fetching = inputs.Fetching(place, config, tiles=tile_options, access=access, progress=progress)
+    fetching = inputs.fetching(place, config, tiles=tile_options, access=access, progress=progress)
     if dry_run:
         plan = fetching.plan()
         return _tiles_listed(fetching.fetch(dry_run=True), f"{plan}; nothing was fetched", [])
@@ -245,6 +247,8 @@ def select(
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
+    provider: str | Iterable[str] | None = None,
+    endpoint: str | None = None,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
@@ -295,7 +299,7 @@ def select(
         workers=workers,
         geojson=False,
     )
-    access = Access(token=token, token_file=token_file, service=service)
+    access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
     laid = StreetPoints(interval=interval, method=method)
     plane = Plane(srid=srid, force_srid=force_srid)
     if points is not None and streets is not None:
@@ -334,7 +338,7 @@ def select(
     fetching = None
     if at_hand is None:
         around = place or inputs.surroundings(target, matching.limit)
-        fetching = inputs.Fetching(around, config, tiles=tile_options, access=access, progress=progress)
+        fetching = inputs.fetching(around, config, tiles=tile_options, access=access, progress=progress)
         at_hand = TablePoints(fetching.images(), "the images", fetching.attrs)
     candidates = keep(at_hand, region=place, conditions=conditions)
     if not len(candidates):

@@ -174,6 +174,7 @@ class Selection:
             "distance_m": _quartiles(self.matches.distance_m[first]),
             "captured": years,
             "pano_share": pano_share,
+            **({"providers": shares(self.table)} if "provider" in self.table.column_names else {}),
         }
 
     def _years(self) -> dict[str, int]:
@@ -254,6 +255,34 @@ class Selection:
         ids = store.write_text(listed, folder / "image_ids.txt")
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
         return [selection, ids, points, store.write_text(text, folder / inputs.SUMMARY)]
+
+
+def shares(images: pa.Table) -> dict[str, dict[str, Any]]:
+    """
+    Return what each provider has given: its distinct images, and how many of them are under each licence.
+
+    Parameters
+    ----------
+    images
+        Columns `id` and `provider`, and `licence` where there is one; an image may stand in several rows.
+
+    Returns
+    -------
+    shares
+        By the provider's name: "images", and "licences", licence -> images; "unknown" where it is not known.
+    """
+    import pyarrow as pa
+
+    columns = {name: images[name] for name in ("provider", "id", "licence") if name in images.column_names}
+    columns.setdefault("licence", pa.nulls(len(images), pa.string()))
+    once = pa.table(columns).group_by(["provider", "id"], use_threads=False).aggregate([("licence", "first")])
+    counts = once.group_by(["provider", "licence_first"], use_threads=False).aggregate([([], "count_all")])
+    found: dict[str, dict[str, Any]] = {}
+    for row in counts.to_pylist():
+        part = found.setdefault(row["provider"] or "unknown", {"images": 0, "licences": {}})
+        part["images"] += row["count_all"]
+        part["licences"][row["licence_first"] or "unknown"] = row["count_all"]
+    return found
 
 
 def _planar(points: Points, projection: Projection) -> tuple[Floats, Floats] | None:

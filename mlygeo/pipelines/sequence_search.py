@@ -13,7 +13,7 @@ from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -49,6 +49,8 @@ def find_sequences(
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
+    provider: str | Iterable[str] | None = None,
+    endpoint: str | None = None,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
@@ -101,7 +103,7 @@ def find_sequences(
     from mlygeo import regions
     from mlygeo.spatial import sequences as step
 
-    access = Access(token=token, token_file=token_file, service=service)
+    access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
     user = _one_user(user)
     place, config = regions.settle(region)
     if user is None and place is None and organization is None:
@@ -116,7 +118,7 @@ def find_sequences(
     ).conditions()
     if organization is not None and len(conditions["organization"]) != 1:
         raise InputError("one organization at a time")
-    who, reader = access.provider, access.records
+    who, reader = access.one, access.records
     with reader.open(access.opened(config), workers=workers) as session:
         search = session.search(
             fields=reader.fields_for(

@@ -70,6 +70,8 @@ def coverage(
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
+    provider: str | Iterable[str] | None = None,
+    endpoint: str | None = None,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
@@ -131,7 +133,7 @@ def coverage(
         workers=workers,
         geojson=False,
     )
-    access = Access(token=token, token_file=token_file, service=service)
+    access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
     step.check_options(distance=distance, min_gap=min_gap)
     Plane(srid=srid, force_srid=force_srid).check()
     if images is not None:
@@ -148,7 +150,7 @@ def coverage(
     fetching = None
     if at_hand is None:
         around = _around(place, network, distance)
-        fetching = inputs.Fetching(around, config, tiles=tile_options, access=access, progress=progress)
+        fetching = inputs.fetching(around, config, tiles=tile_options, access=access, progress=progress)
         at_hand = TablePoints(fetching.images(), "the images", fetching.attrs)
     # An image beyond the region's border may be near a street inside, so images are not cut there.
     candidates = keep(at_hand, region=None, conditions=conditions)

@@ -13,7 +13,7 @@ import numpy as np
 from mlygeo import places
 from mlygeo.errors import InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.inputs import Fetching, region_summary
+from mlygeo.pipelines.inputs import Fetching, SeveralFetching, fetching, region_summary
 from mlygeo.pipelines.options import Access, TileOptions
 from mlygeo.pipelines.provenance import shown
 from mlygeo.progress import counted
@@ -478,11 +478,11 @@ class Sources:
 
     @property
     def _provider(self) -> Provider:
-        return self.access.provider
+        return self.access.one
 
-    def fetching(self, place: Region) -> Fetching:
+    def fetching(self, place: Region) -> Fetching | SeveralFetching:
         """Return the `Fetching` of the region's tiles."""
-        return Fetching(place, self.config, tiles=self.tiles, access=self.access, progress=self.progress)
+        return fetching(place, self.config, tiles=self.tiles, access=self.access, progress=self.progress)
 
 
 def _meeting(records: list[Record], conditions: dict[str, Any], fields: list[str], reader: Records) -> list[Key]:

@@ -1,25 +1,28 @@
 """
 Providers of street-level images: their capabilities, and the list of providers.
 
-Each is a folder beside this file, and a line in `PROVIDERS`. Code outside the folder uses the object
-that `provider` returns, by the Protocols below; only the folder knows addresses, names of fields and
-layers, forms of keys and codes of errors. A capability that a provider lacks is None, so that the
-caller has to handle this case; see `needed`.
+Each is a folder beside this file, and a line in `PROVIDERS`; or an installed package that names its module
+under the entry point `mlygeo.providers`. Code outside the folder uses the object that `provider` returns, by
+the Protocols below; only the folder knows addresses, names of fields and layers, forms of keys and codes of
+errors. A capability that a provider lacks is None, so that the caller has to handle this case; see `needed`.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, TypeVar
 
 from mlygeo.errors import InputError
+from mlygeo.schemas import DEFAULT_PROVIDER as DEFAULT
 
 if TYPE_CHECKING:
     import os
     import threading
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
+    from importlib.metadata import EntryPoint
     from pathlib import Path
     from typing import BinaryIO
 
@@ -39,16 +42,39 @@ if TYPE_CHECKING:
 PROVIDERS = {"mapillary": "mlygeo.providers.mapillary.provider"}
 """Name of each provider -> the module that has it as `PROVIDER`; it is imported at the first use."""
 
-DEFAULT = "mapillary"
-"""The default provider."""
+ENTRY_POINTS = "mlygeo.providers"
+"""The group of entry points by which installed packages name providers: name = module with `PROVIDER`."""
 
 Capability = TypeVar("Capability")
+
+
+@dataclass(frozen=True)
+class Licence:
+    """
+    A licence.
+
+    Parameters
+    ----------
+    name
+        Its identifier (SPDX where it has one).
+    url
+        Address of its text; None where none is known.
+    """
+
+    name: str
+    url: str | None = None
+
 
 Record: TypeAlias = "Mapping[str, Any]"
 """A provider's record of an image, in its own form: only its own `Records` and `Pictures` read it."""
 
 UploadKind: TypeAlias = str
 """Kind of an upload: "sequence", "zip" (a sequence in an archive), or a video, by the name of its telemetry."""
+
+
+def names() -> list[str]:
+    """Return the names of all providers: those of this package, and those of installed packages."""
+    return [*PROVIDERS, *sorted(_installed().keys() - PROVIDERS.keys())]
 
 
 def provider(name: str = DEFAULT) -> Provider:
@@ -58,17 +84,35 @@ def provider(name: str = DEFAULT) -> Provider:
     Parameters
     ----------
     name
-        Its name, as in `PROVIDERS`.
+        Its name: one of `names`.
 
     Raises
     ------
     InputError
-        If there is none of this name.
+        If there is none of this name, or the package that brings it cannot be loaded.
     """
-    if name not in PROVIDERS:
-        raise InputError(f"there is no provider {name[:40]!r}", hint=f"one of {', '.join(PROVIDERS)}")
-    found: Provider = importlib.import_module(PROVIDERS[name]).PROVIDER
-    return found
+    if name in PROVIDERS:
+        found: Provider = importlib.import_module(PROVIDERS[name]).PROVIDER
+        return found
+    entry = _installed().get(name)
+    if entry is None:
+        raise InputError(f"there is no provider {name[:40]!r}", hint=f"one of {', '.join(names())}")
+    try:
+        module = entry.load()
+    except Exception as error:
+        raise InputError(f"the provider {name!r} ({entry.value}) cannot be loaded: {error}") from error
+    loaded: Provider = getattr(module, "PROVIDER", module)
+    if getattr(loaded, "name", None) != name:
+        raise InputError(f"the provider {name!r} ({entry.value}) has no `PROVIDER` of this name")
+    return loaded
+
+
+@functools.cache
+def _installed() -> dict[str, EntryPoint]:
+    """Return the entry points of installed packages, by the name of the provider."""
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
 
 
 def provider_of(service: Service | None) -> Provider:
@@ -125,7 +169,19 @@ class Provider(Protocol):
 
     @property
     def attribution(self) -> str:
-        """Attribution of its data, with the licence."""
+        """Attribution of its data, with the licence where all images have the same."""
+
+    @property
+    def licence(self) -> Licence | None:
+        """Licence of all its images; None where each has its own."""
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether reading needs an access token."""
+
+    @property
+    def has_endpoints(self) -> bool:
+        """Whether there are several servers, of which one can be named by its address."""
 
     @property
     def keys(self) -> Keys:
@@ -156,7 +212,12 @@ class Provider(Protocol):
         """What is said of local photos, in them and beside them, in the provider's own format."""
 
     def service(
-        self, *, token: str | None = None, token_file: PathLike | None = None, retry: Retry | None = None
+        self,
+        *,
+        token: str | None = None,
+        token_file: PathLike | None = None,
+        retry: Retry | None = None,
+        endpoint: str | None = None,
     ) -> Service:
         """
         Return the service by the environment and the user's files.
@@ -167,6 +228,8 @@ class Provider(Protocol):
             The access token, or a file with it; looked for in the usual places unless given.
         retry
             How failed requests are tried again, where that is not as usual.
+        endpoint
+            Address of one of its servers, where it `has_endpoints`; by default as the environment has it.
 
         Raises
         ------
@@ -174,6 +237,8 @@ class Provider(Protocol):
             If the service needs an access token, and there is none.
         ConfigError
             If the environment has an invalid address.
+        InputError
+            If `endpoint` is no address, or there is but one server.
         """
 
 
@@ -187,6 +252,9 @@ class TilePlan(Protocol):
 
 class Tiles(Protocol):
     """Images by area, from tiles that are fetched into a folder, the tile cache."""
+
+    has_computed: bool
+    """Whether there are tiles with positions computed in 3D reconstruction."""
 
     def default_cache(self) -> Path:
         """Return the tile cache in the user's cache folder."""

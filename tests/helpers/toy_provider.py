@@ -94,6 +94,8 @@ class Plan:
 class Tiles:
     """One tile, which is the whole world."""
 
+    has_computed = False
+
     def default_cache(self):
         return Path("toy")
 
@@ -208,10 +210,12 @@ class Pictures:
 class Toy:
     name, title, attribution, keys = "toy", "The toy", "Toy, CC0", WHOLE_NUMBERS
     tiles, records, pictures = Tiles(), Records(), Pictures()
-    uploads = accounts = descriptions = None
+    uploads = accounts = descriptions = licence = None
+    needs_token = False
+    has_endpoints = True
 
-    def service(self, *, token=None, token_file=None, retry=None):
-        return Service()
+    def service(self, *, token=None, token_file=None, retry=None, endpoint=None):
+        return Service() if endpoint is None else Service(address=endpoint)
 
 
 PROVIDER = Toy()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mlygeo import frames
 from mlygeo.errors import CredentialsError, InputError
 from mlygeo.keys import WHOLE_NUMBERS
+from mlygeo.providers import Licence
 from mlygeo.providers.mapillary.service import TOKENS, Endpoints, Service
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def own(service: http.Service) -> Service:
 
 class Tiles:
     """Images by area; see `mlygeo.providers.Tiles`."""
+
+    has_computed = True
 
     def default_cache(self) -> Path:
         """Return the tile cache in the user's cache folder."""
@@ -412,6 +415,9 @@ class Mapillary:
     name = "mapillary"
     title = "Mapillary"
     attribution = frames.MAPILLARY
+    licence = Licence("CC-BY-SA-4.0", "https://creativecommons.org/licenses/by-sa/4.0/")
+    needs_token = True
+    has_endpoints = False
     keys = WHOLE_NUMBERS
 
     @cached_property
@@ -445,9 +451,16 @@ class Mapillary:
         return Descriptions()
 
     def service(
-        self, *, token: str | None = None, token_file: PathLike | None = None, retry: Retry | None = None
+        self,
+        *,
+        token: str | None = None,
+        token_file: PathLike | None = None,
+        retry: Retry | None = None,
+        endpoint: str | None = None,
     ) -> Service:
         """Return the service as the environment and the user's files name it."""
+        if endpoint is not None:
+            raise InputError("`endpoint` is of no use for Mapillary, which has one service")
         return Service.from_environment(token=token, token_file=token_file, retry=retry)
 
 
