@@ -11,7 +11,6 @@ in .json.
 from __future__ import annotations
 
 import configparser
-import importlib
 import io
 import json
 import logging
@@ -23,10 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import store
-from mlygeo.errors import CredentialsError, DependencyError, FileError, FormatError, InputError, ServiceError
+from mlygeo.errors import CredentialsError, FileError, FormatError, InputError, ServiceError
 from mlygeo.locks import HeldError, Lock
 from mlygeo.net.answers import RefusedError, redact
 from mlygeo.providers import SignedIn
+from mlygeo.providers.keyrings import Keyring
 from mlygeo.providers.mapillary.graph import Graph
 from mlygeo.providers.mapillary.service import TOKENS
 from mlygeo.providers.mapillary.uploads import Uploads
@@ -46,9 +46,6 @@ FILE = "credentials.json"
 
 FILE_VARIABLE = "MAPILLARY_CONFIG_PATH"
 """Environment variable that names the file, as for mapillary_tools."""
-
-KEYRING_NAME = "mlygeo"
-"""Name under which the system's keyring has the tokens."""
 
 LOCK_S = 30.0
 """Seconds to wait for another process that writes the file; a write takes milliseconds."""
@@ -200,7 +197,7 @@ class Credentials:
             raise InputError(f"{user.name[:70]!r} is no name for a user", hint="use letters, digits, . _ and -")
         user = replace(user, source=self.path, older=False)
         if keyring:
-            Keyring().set(user, user.read_token())
+            Keyring().set(_entry(user), user.read_token())
             user = replace(user, token=None, in_keyring=True)
         with self._changing() as (users, _):
             before = self.users.get(user.name)
@@ -212,7 +209,7 @@ class Credentials:
             users[user.name] = user
             self._write(users, user.name)
         if before is not None and before.in_keyring and not user.in_keyring:
-            Keyring().drop(before)
+            Keyring().drop(_entry(before))
 
     def alter(self, name: str | None, change: Callable[[User], User], *, default: bool = False) -> User:
         """
@@ -279,7 +276,7 @@ class Credentials:
                 kept = None if user is None else user.source
                 raise CredentialsError(f"user {name} is kept by an older tool, in {kept}", hint="remove it there")
             if user.in_keyring:
-                Keyring().drop(user)
+                Keyring().drop(_entry(user))
             del users[user.name]
             self._write(users, next(iter(users), None) if default == user.name else default)
 
@@ -326,54 +323,6 @@ class Credentials:
             files += sorted(path for path in (home / "configs").rglob("*") if path.is_file())
         for path in files:
             yield from _older_users(path)
-
-
-class Keyring:
-    """
-    The system's keyring, as far as tokens are concerned.
-
-    Raises
-    ------
-    DependencyError
-        If the package `keyring` is not installed.
-    """
-
-    def __init__(self) -> None:
-        try:
-            self._package: Any = importlib.import_module("keyring")
-            self._errors: Any = importlib.import_module("keyring.errors")
-        except ImportError:
-            raise DependencyError(
-                "the package keyring is not installed", hint="pip install keyring, or leave `keyring` out"
-            ) from None
-
-    def get(self, user: User) -> str | None:
-        """Return a user's token; None where it has none."""
-        with self._keyring_errors("does not give the token"):
-            token = self._package.get_password(KEYRING_NAME, _entry(user))
-            return None if token is None else str(token)
-
-    def set(self, user: User, token: str) -> None:
-        """Store a user's token."""
-        with self._keyring_errors("does not take the token"):
-            self._package.set_password(KEYRING_NAME, _entry(user), token)
-
-    def drop(self, user: User) -> None:
-        """Forget a user's token; one that is not there is forgotten already."""
-        with self._keyring_errors("does not forget the token"), suppress(self._errors.PasswordDeleteError):
-            self._package.delete_password(KEYRING_NAME, _entry(user))
-
-    @contextmanager
-    def _keyring_errors(self, what: str) -> Iterator[None]:
-        """Turn the keyring's errors into ours; `what` says what a locked or missing keyring did not do."""
-        try:
-            yield
-        except self._errors.KeyringError as error:
-            reason = type(error).__name__
-        else:
-            return
-        # Raised outside of `except`: the keyring's error could repeat the token.
-        raise CredentialsError(f"the system's keyring {what} ({reason})", hint="leave `keyring` out")
 
 
 def _entry(user: User) -> str:
@@ -505,7 +454,7 @@ class User:
         DependencyError
             If the package `keyring` is not installed.
         """
-        token = Keyring().get(self) if self.in_keyring else self.token
+        token = Keyring().get(_entry(self)) if self.in_keyring else self.token
         if not token:
             raise CredentialsError(f"there is no token of user {self.name}", hint=SIGN_IN)
         return token
