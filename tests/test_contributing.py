@@ -15,8 +15,9 @@ import shlex
 import shutil
 import subprocess
 import sys
-import textwrap
 import threading
+import tomllib
+import zipfile
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
@@ -114,10 +115,17 @@ def fill(folder):
     (folder / "ride.mp4").write_bytes(movie(b"acme", b"meta", samples, [1000] * len(rows), created_s=int(start)))
 
 
+ASK = """
+from mlygeo import tiles
+found = tiles((9, 48, 10, 49), tile_cache="acme-tiles", provider="acme")
+print(found["id"].tolist())
+"""
+
+
 class Copy(NamedTuple):
     """A changed copy of the package, and a folder of data to work in."""
 
-    folder: Path
+    folder: Path | str
     work: Path
 
     def run(self, command, *, may_fail=False):
@@ -139,6 +147,8 @@ class Copy(NamedTuple):
         for kind, block in RECIPES[title].runs:
             if kind == "python":
                 self.python(block)
+                continue
+            if kind == "toml":  # of a package, see `test_a_provider_in_a_package_of_its_own`
                 continue
             assert kind == "console", f"a block of {kind} is run by nothing"
             printed = ""
@@ -203,33 +213,63 @@ class TestRecipes:
         found, expected = (np.stack([frame.geometry.x, frame.geometry.y]) for frame in (photos, ride))
         assert found == pytest.approx(expected, abs=1e-6, nan_ok=True)
 
-    def test_a_provider(self, changed, monkeypatch):
-        """Its folder and one line."""
-        folder = "mlygeo/providers/acme/"
-        outside = {path for path in RECIPES["Add a provider"].source_files() if not path.startswith(folder)}
-        assert outside == {"mlygeo/providers/__init__.py"}
-        copy = changed("Add a provider")
-        images = mlygeo.read_frame(copy.work / "images.parquet").iloc[:20]
+    @pytest.fixture
+    def acme(self, tmp_path, monkeypatch):
+        """Acme answers, as the environment says."""
+        images = mlygeo.read_frame(STUTTGART / "stuttgart_images.parquet").iloc[:20]
         features = [
             {"type": "Feature", "geometry": {"type": "Point", "coordinates": [place.x, place.y]},
-             "properties": {"number": number, "ride": "r", "ms": 1_700_000_000_000, "towards": 90.0}}
+             "properties": {"name": f"acme-{number}", "ride": "r", "us": 1_700_000_000_000_001, "towards": 90.0}}
             for number, place in enumerate(images.geometry, 1)
         ]  # fmt: skip
-        served = copy.work / "served"
+        served = tmp_path / "served"
         served.mkdir()
         (served / "images.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
         handler = functools.partial(SimpleHTTPRequestHandler, directory=served)
         with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             monkeypatch.setenv("ACME_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-            copy.use("Add a provider")
+            yield
             server.shutdown()
-        code = """
-            from mlygeo import providers, tiles
-            found = tiles((9, 48, 10, 49), tile_cache="acme-tiles", service=providers.provider("acme").service())
-            print(found["id"].tolist())
-        """
-        assert copy.python(textwrap.dedent(code)).strip() == str(list(range(1, 21)))
+
+    def test_a_provider(self, changed, acme):
+        """Its folder and one line."""
+        folder = "mlygeo/providers/acme/"
+        outside = {path for path in RECIPES["Add a provider"].source_files() if not path.startswith(folder)}
+        assert outside == {"mlygeo/providers/__init__.py"}
+        copy = changed("Add a provider")
+        copy.use("Add a provider")
+        assert copy.python(ASK).strip() == str([f"acme-{number}" for number in range(1, 21)])
+
+    def test_a_provider_in_a_package_of_its_own(self, tmp_path, acme):
+        """The module of the recipe in a wheel, which pip installs."""
+        made = RECIPES["Add a provider"]
+        [project] = [tomllib.loads(text) for kind, text in made.runs if kind == "toml"]
+        [module] = [edit.text for edit in made.edits if edit.path.endswith("provider.py")]
+        name, version = project["project"]["name"], project["project"]["version"]
+        info = f"{name.replace('-', '_')}-{version}.dist-info"
+        points = [
+            f"[{group}]\n" + "".join(f"{key} = {value}\n" for key, value in entries.items())
+            for group, entries in project["project"]["entry-points"].items()
+        ]
+        files = {
+            "mlygeo_acme.py": module,
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+            f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: a test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            f"{info}/entry_points.txt": "\n".join(points),
+        }
+        files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
+        wheel = tmp_path / f"{info.removesuffix('.dist-info')}-py3-none-any.whl"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            for path, text in files.items():
+                archive.writestr(path, text)
+        (tmp_path / "work").mkdir()
+        copy = Copy(ROOT, tmp_path / "work")
+        copy.run(f"python -m pip install --quiet --no-index --no-deps --target ../installed {wheel}")
+        found = Copy(f"{ROOT}{os.pathsep}{tmp_path / 'installed'}", copy.work)
+        assert found.python(ASK).strip() == str([f"acme-{number}" for number in range(1, 21)])
+        assert "one of mapillary" in copy.run("mlygeo tiles --bbox 9,48,10,49 --provider acme", may_fail=True)
+        assert "20 images" in found.run("mlygeo tiles --bbox 9,48,10,49 --provider acme --tile-cache acme-tiles 2>&1")
 
     def test_an_export_format(self, changed):
         assert len(RECIPES["Add an export format"].source_files()) <= 2

@@ -480,6 +480,9 @@ class Service:
     token_scheme: ClassVar[str] = "Bearer"  # noqa: S105 - a word before it
     """The word before the token in the header `Authorization`."""
 
+    picture_redirects: ClassVar[int] = 0
+    """Redirects of a picture that are followed, to https and without a token; see `mlygeo.net.pictures`."""
+
     token: str | None = field(default=None, repr=False)
     retry: Retry = field(default_factory=Retry)
     connect_timeout: float = 10.0

@@ -12,22 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FormatError, ServiceError, TokenRejectedError
 from mlygeo.net import answers
-from mlygeo.net.answers import GoneError, QueryTimeoutError, RefusedError, Trouble, redact, retry_after
+from mlygeo.net.answers import (
+    PENDING,
+    GoneError,
+    PendingError,
+    QueryTimeoutError,
+    RefusedError,
+    Trouble,
+    redact,
+    retry_after,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-PENDING = 102
-"""Status of a picture that the server still works on; it is the last one, no other follows."""
 
 GONE = "gone (status 404)"
 """The reason of a picture that was removed, never existed, or is not public."""
 
 LONGEST_MESSAGE = 300
-
-
-class PendingError(ServiceError):
-    """The server still works on a picture: it will be there later."""
 
 
 class ConflictError(RefusedError):

@@ -165,6 +165,8 @@ class Service(http.Service):
 
     provider: ClassVar[str] = "panoramax"
     token_hint: ClassVar[str] = TOKEN_HINT
+    picture_redirects: ClassVar[int] = 4
+    """Instances redirect to the hosts of their storage, and the catalogue to the instances."""
 
     endpoints: Endpoints = field(default_factory=Endpoints)
     pace: Pace = field(default_factory=tile_pace, compare=False)

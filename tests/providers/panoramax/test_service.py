@@ -7,8 +7,8 @@ import json
 import pytest
 
 from mlygeo.errors import ConfigError, CredentialsError, ServiceError, TokenRejectedError
-from mlygeo.net.answers import GoneError, NotFoundError, QueryTimeoutError, RefusedError
-from mlygeo.providers.panoramax.answers import ConflictError, InvalidError, PendingError, judge
+from mlygeo.net.answers import GoneError, NotFoundError, PendingError, QueryTimeoutError, RefusedError
+from mlygeo.providers.panoramax.answers import ConflictError, InvalidError, judge
 from mlygeo.providers.panoramax.service import CATALOGUE, TOKEN_VARIABLE, URL_VARIABLE, Endpoints, Service
 
 
