@@ -123,6 +123,8 @@ class Import:
         Frame of the described images that exist.
     private
         Whether all images must be private.
+    plain
+        Photos without any description.
     """
 
     sequences: list[PhotoSequence] = field(default_factory=list)
@@ -132,6 +134,7 @@ class Import:
     failed: dict[str, str] = field(default_factory=dict)
     images: gpd.GeoDataFrame | None = None
     private: bool = False
+    plain: list[str] = field(default_factory=list)
 
     @property
     def paths(self) -> list[str]:
@@ -262,6 +265,8 @@ def _in_exif(tree: Tree, images: gpd.GeoDataFrame | None, found: Import, *, alon
         return None
     described = in_exif(photos)
     found.skipped["not processed"] += len(photos) - len(described)
+    known = set(described["path"])
+    found.plain += [path for path in photos if path not in known]
     return described
 
 

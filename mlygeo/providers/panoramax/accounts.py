@@ -25,14 +25,15 @@ from mlygeo.net.answers import Trouble, parsed_json
 from mlygeo.net.http import Client
 from mlygeo.providers import SignedIn
 from mlygeo.providers.keyrings import Keyring
-from mlygeo.providers.panoramax.service import EXAMPLE, TOKEN_VARIABLE, TOKENS, URL_VARIABLE, Endpoints
+from mlygeo.providers.panoramax.service import EXAMPLE, TOKEN_VARIABLE, TOKENS, URL_VARIABLE, Endpoints, Service, own
 from mlygeo.store.atomic import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from mlygeo import providers
+    from mlygeo.net import http
     from mlygeo.providers import PathLike
-    from mlygeo.providers.panoramax.service import Service
 
 FILE = "panoramax.json"
 
@@ -103,6 +104,68 @@ class User:
         if not token:
             raise CredentialsError(f"there is no token of user {self.name} at {self.instance}", hint=SIGN_IN)
         return token
+
+
+class Accounts:
+    """Users of instances; see `mlygeo.providers.Accounts`. There are neither passwords nor organizations."""
+
+    has_passwords = False
+
+    def credentials(self, path: PathLike | None = None, *, service: http.Service | None = None) -> Credentials:
+        """Return the users that have signed in at the instance of a service."""
+        endpoints = Endpoints.from_environment() if service is None else own(service).endpoints
+        return Credentials(path, endpoints.host)
+
+    def is_application(self, token: str) -> bool:  # noqa: ARG002 - a token is one of a user
+        """Return False: there are no tokens of applications."""
+        return False
+
+    def application_token(self, token: str | None, token_file: PathLike | None, service: http.Service | None) -> str:  # noqa: ARG002
+        """Raise: there are no tokens of applications."""
+        raise InputError("Panoramax has no tokens of applications", hint=SIGN_IN)
+
+    def with_token(self, service: http.Service | None, token: str) -> Service:
+        """Return the service with another token."""
+        found = Service.from_environment() if service is None else own(service)
+        return replace(found, token=TOKENS.require(token))
+
+    def sign_in(self, service: http.Service, email: str, password: str) -> SignedIn:  # noqa: ARG002
+        """Raise: there are no passwords."""
+        raise InputError("Panoramax has no passwords", hint=SIGN_IN)
+
+    def sign_in_by_link(self, service: http.Service, *, show: Callable[[str], object]) -> SignedIn:
+        """Sign a user in who opens a link in a browser."""
+        return sign_in_by_link(own(service), show=show)
+
+    def whose(self, service: http.Service, user_key: str | None = None) -> SignedIn:
+        """Return the owner of a service's token; raise CredentialsError if it is not the given user."""
+        found = whose(own(service))
+        if user_key is not None and found.user_key != user_key:
+            raise CredentialsError(f"the token is that of user {found.user_key}, not {user_key}")
+        return found
+
+    def upload_token(
+        self,
+        user_name: str | None,
+        *,
+        token: str | None,
+        token_file: PathLike | None,
+        credentials: providers.Credentials | None,
+    ) -> tuple[str, User | None]:
+        """Return the token to upload with, and its owner if known."""
+        users = credentials if isinstance(credentials, Credentials) else self.credentials()
+        return upload_token(user_name, token=token, token_file=token_file, credentials=users)
+
+    def is_organization(self, key: str) -> bool:  # noqa: ARG002
+        """Return False: there are no organizations."""
+        return False
+
+    def organization(self, service: http.Service, key: str) -> dict[str, str]:  # noqa: ARG002
+        """Raise: there are no organizations."""
+        raise InputError("Panoramax has no organizations", hint="leave `organization_key` out")
+
+    def remember_organizations(self, user: providers.User | None, names: Mapping[str, str]) -> None:
+        """Do nothing: there are no organizations."""
 
 
 class Credentials:
@@ -383,7 +446,7 @@ class _SignIn(Client):
             came = self._ask("GET", url, what=what, headers=self._authorization(url), longest=LONGEST_ANSWER)
             if not isinstance(came, Trouble) and came[0] == 403:
                 return (None,)
-            read = self._read(came, what, lambda content: _user(content))
+            read = self._read(came, what, _user)
             return read if isinstance(read, Trouble) else (read,)
 
         return self._persist(once, what="the user of the token")[0]

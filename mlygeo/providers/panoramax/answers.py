@@ -90,9 +90,8 @@ def judge(
     wait = retry_after(headers.get("Retry-After"), now)
     details = error.get("details")
     if status == 401 and isinstance(details, dict) and isinstance(page := details.get("validation_page"), str):
-        return Trouble(
-            TokenRejectedError(text, hint=f"accept the terms of service at {page[:LONGEST_MESSAGE]}"), "stop"
-        )
+        hint = f"accept the terms of service at {page[:LONGEST_MESSAGE]}, and run the same command again"
+        return Trouble(TokenRejectedError(text, hint=hint), "stop")
     if status in {401, 403} and (status == 401 or "token" in said.lower()):
         return Trouble(TokenRejectedError(text, hint=token_hint), "stop")
     if status in {404, 410}:

@@ -20,11 +20,13 @@ from mlygeo.net.answers import GoneError, NotFoundError, RefusedError, Trouble, 
 from mlygeo.net.http import Client, Retry, StoppedError
 from mlygeo.providers import Licence, Rules, SetFile, SetState, Terms
 from mlygeo.providers.panoramax.answers import ConflictError
-from mlygeo.providers.panoramax.service import EXAMPLE, Service
+from mlygeo.providers.panoramax.service import EXAMPLE, Service, own
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator, Mapping
+
+    from mlygeo.net import http
 
 Answer = TypeVar("Answer")
 
@@ -249,6 +251,25 @@ class UploadSets(Client):
         return self._without_token(trouble)
 
 
+class Uploads:
+    """Uploads to instances; see `mlygeo.providers.UploadSets`."""
+
+    retry = UPLOAD_RETRY
+    endings = ENDINGS
+
+    def open(self, service: http.Service, *, connections: int, stop: threading.Event) -> UploadSets:
+        """Return a session."""
+        return UploadSets(own(service), connections=connections, stop=stop)
+
+    def terms(self, service: http.Service) -> Terms:
+        """Return what an instance says of uploads to it."""
+        return terms_of(own(service))
+
+    def place(self, service: http.Service) -> str:
+        """Return the name of an instance in the history of uploads: the address of its API."""
+        return own(service).endpoints.api
+
+
 def terms_of(service: Service) -> Terms:
     """
     Return what an instance says of uploads to it; see `mlygeo.providers.UploadSets.terms`.
@@ -347,9 +368,8 @@ def _ratio(value: float) -> str:
 def _rules(said: Mapping[str, Any]) -> Rules:
     def number(name: str, default: float) -> float:
         value = said.get(name)
-        return (
-            float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else default
-        )
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return float(value) if is_number and value >= 0 else default
 
     return Rules(
         split_distance_m=number("split_distance", RULES.split_distance_m),
