@@ -52,9 +52,6 @@ WAIT_S = 900.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 10.0
 """Seconds between two questions for the state of a set; they become longer."""
 
-MOST_FILES = 10_000
-"""Pictures of a set for which the service is asked which of them it could not process."""
-
 NEAR_DEGREES, NEAR_ANGLE, NEAR_M = 1e-7, 0.01, 0.01
 """Differences up to which a file says the same: a hundredth of a metre or of a degree."""
 
@@ -392,7 +389,9 @@ class SetUpload:
         missing = []
         for facts in todo:
             place = next((number for number, md5s in others.items() if facts.upload_md5 in md5s), None)
-            if (listed := there.get(facts.upload_md5)) is not None:
+            listed = there.get(facts.upload_md5)
+            # What was rejected for its metadata may have other ones now.
+            if listed is not None and (listed.rejected is None or listed.is_duplicate):
                 self._note(chosen, facts, listed)
             elif place is not None:
                 self._note(sets[place], facts, others[place][facts.upload_md5])
@@ -428,9 +427,7 @@ class SetUpload:
         """Send one photo."""
         name = os.path.basename(facts.path)  # noqa: PTH119 - a str
         try:
-            body = content_of(facts.one.photo)[1]
-            if _md5(body) != facts.upload_md5:
-                raise FormatError("it was changed while it was uploaded; run the same command again")
+            body = _unchanged(facts)
             sent = self._uploads.send(
                 one.set_id, body, name=name, picture_id=str(uuid.uuid5(uuid.UUID(one.marker), facts.upload_md5)),
                 better=facts.one.better, blurred=self._blurred, what=name,
@@ -513,9 +510,8 @@ class SetUpload:
                 continue
             if file.rejected is not None:
                 results.append((file.md5, "rejected" if file.is_duplicate else "failed", file.rejected))
-            elif state.broken and len(files) <= MOST_FILES and file.picture_id is not None:
-                if self._uploads.is_broken(file.picture_id):
-                    results.append((file.md5, "failed", "the service could not process the picture"))
+            elif state.broken and file.picture_id is not None and self._uploads.is_broken(file.picture_id):
+                results.append((file.md5, "failed", "the service could not process the picture"))
         changed = self._ledger.set_done(one.number, results)
         for path, status, reason in changed:
             self.outcome.images -= 1
@@ -559,6 +555,14 @@ class _Facts(NamedTuple):
 
 def _rows(images: gpd.GeoDataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in images.to_dict("records")]
+
+
+def _unchanged(facts: _Facts) -> bytes:
+    """Return the bytes to send of a photo, which has to be the one that was looked at."""
+    _, body = content_of(facts.one.photo)
+    if _md5(body) != facts.upload_md5:
+        raise FormatError("it was changed while it was uploaded; run the same command again")
+    return body
 
 
 def _unusable(row: Mapping[str, Any] | None) -> str | None:

@@ -430,7 +430,8 @@ class _SignIn(Client):
         def once() -> tuple[str, str] | Trouble:
             url = f"{self._service.endpoints.api}/auth/tokens/generate?description=mlygeo"
             came = self._ask("POST", url, what="a new token", headers={}, longest=LONGEST_ANSWER, body=b"")
-            return self._read(came, "a new token", _new_token)
+            read: tuple[str, str] | Trouble = self._read(came, "a new token", _new_token)
+            return read
 
         token, link = self._persist(once, what="a new token")
         parts = urlsplit(link)

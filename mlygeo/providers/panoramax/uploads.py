@@ -368,8 +368,9 @@ def _ratio(value: float) -> str:
 def _rules(said: Mapping[str, Any]) -> Rules:
     def number(name: str, default: float) -> float:
         value = said.get(name)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return float(value) if is_number and value >= 0 else default
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+            return default
+        return float(value)
 
     return Rules(
         split_distance_m=number("split_distance", RULES.split_distance_m),
