@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mlygeo.pipelines.options import SignedIn
     from mlygeo.pipelines.options import User as UserOptions
     from mlygeo.progress import Progress
-    from mlygeo.providers import Accounts, Credentials, User
+    from mlygeo.providers import Accounts, Credentials, Provider, User
     from mlygeo.uploads.owner import Account
 
     PathLike = str | os.PathLike[str]
@@ -50,6 +50,8 @@ def authenticate(
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
+    provider: str | None = None,
+    endpoint: str | None = None,
 ) -> Job[pd.DataFrame]:
     """
     Sign in, with a token of a user, or with email, password and the token of an application.
@@ -61,10 +63,14 @@ def authenticate(
     password is not kept. Several users can sign in; the last one is meant where none is named. Users of
     mapillary_tools are known without signing in anew.
 
+    An instance of Panoramax has no passwords: it makes a token and a link, which is shown. Whoever opens the
+    link in a browser and signs in there within ten minutes is the user of the token. It is kept by instance, and
+    goes to no other server.
+
     Parameters
     ----------
     user_name
-        What to call the user here. Default: the name at Mapillary.
+        What to call the user here. Default: the name at the service.
     user_email
         Address of the account.
     user_password
@@ -84,11 +90,16 @@ def authenticate(
         variable MAPILLARY_CLIENT_TOKEN, or in a file; that of other verbs does, too.
     token_file
         File with the token of an application. Default: as for other verbs.
+    provider
+        Where to sign in: mapillary or panoramax. Default: mapillary.
+    endpoint
+        Address of the instance of Panoramax, such as https://panoramax.openstreetmap.fr/api. Default:
+        MLYGEO_PANORAMAX_URL of the environment.
 
     Returns
     -------
     users
-        A row for each user that has signed in: name, user_name (at Mapillary), user_key,
+        A row for each user that has signed in: name, user_name (at the service), user_key,
         organization_key, is_default, in_keyring, and source, the file that it stands in.
 
     Raises
@@ -108,8 +119,15 @@ def authenticate(
     """
     if jwt is not None:
         of_no_use(("user_email", "user_password", "token", "token_file"), "beside `jwt`")
-    accounts = _accounts(service)
-    credentials = accounts.credentials(config_file)
+    from mlygeo.providers import needed
+
+    who = chosen_provider(provider, endpoint, service)
+    accounts = needed(who.accounts, who, "users that sign in")
+    if who.has_endpoints:
+        service = service or who.service(endpoint=endpoint)
+    if not accounts.has_passwords:
+        of_no_use(("user_email", "user_password", "token", "token_file"), f"for {who.title}, which has no passwords")
+    credentials = accounts.credentials(config_file, service=service)
     if user_name is not None and user_name in credentials.users and not force_overwrite:
         _may_replace(user_name)
     if jwt is not None:
@@ -120,6 +138,10 @@ def authenticate(
                 hint="give the token of a user, or leave `jwt` out to sign in with email and password",
             )
         signed_in = accounts.whose(accounts.with_token(service, secret), user_key)
+    elif service is not None and not accounts.has_passwords:
+        signed_in = accounts.sign_in_by_link(service, show=_show)
+        if user_key is not None and signed_in.user_key != user_key:
+            raise CredentialsError(f"this is user {signed_in.user_key}, not {user_key}")
     else:
         asked = accounts.with_token(service, accounts.application_token(token, token_file, service))
         email = user_email or _asked("email: ", "user_email")
@@ -137,6 +159,42 @@ def authenticate(
     there = f"{signed_in.user_name}, " if signed_in.user_name not in (None, "", name) else ""
     text = f"signed in as {name} ({there}user key {signed_in.user_key}); the token is in {place}"
     return _job(credentials, text)
+
+
+def _show(link: str) -> None:
+    """Show the link that signs a user in, however little else is shown."""
+    sys.stderr.write(f"open this link in a browser, and sign in there: {link}\n")
+    sys.stderr.flush()
+
+
+def chosen_provider(name: str | None, endpoint: str | None, service: Service | None) -> Provider:
+    """
+    Return the one provider that a call means.
+
+    Parameters
+    ----------
+    name
+        Its name; None for that of the service, or the default one.
+    endpoint
+        Address of one of its servers.
+    service
+        Its service.
+
+    Raises
+    ------
+    InputError
+        If there is none of this name, or these contradict each other.
+    """
+    from mlygeo.providers import provider, provider_of
+
+    if service is not None:
+        of_no_use(("endpoint",), "beside `service`")
+        if name is not None and name.strip().lower() != service.provider:
+            raise InputError(f"`service` is of {service.provider}, and `provider` asks for {name[:40]}")
+    who = provider_of(service) if name is None else provider(name.strip().lower())
+    if endpoint is not None and not who.has_endpoints:
+        raise InputError(f"`endpoint` is of no use for {who.title}, which has one service", hint="give a `provider`")
+    return who
 
 
 def account_to_upload_with(
@@ -208,6 +266,8 @@ def edit_config(
     organization_name: str | None = None,
     default: bool = False,
     config_file: PathLike | None = None,
+    provider: str | None = None,
+    endpoint: str | None = None,
 ) -> Job[pd.DataFrame]:
     """
     List, change or forget the users that have signed in.
@@ -226,6 +286,10 @@ def edit_config(
         What to call it.
     default
         Make the user the one that is meant where none is named.
+    provider
+        Whose users: mapillary or panoramax. Default: mapillary.
+    endpoint
+        Address of the instance of Panoramax. Default: MLYGEO_PANORAMAX_URL of the environment.
 
     Returns
     -------
@@ -249,8 +313,13 @@ def edit_config(
     if words[0] != "edit":
         changes = ("user_key", "organization_key", "organization_name", "default")
         of_no_use(changes if words[0] == "remove" else ("user_name", *changes), f"with the action `{words[0]}`")
-    accounts = _accounts(None)
-    credentials = accounts.credentials(config_file)
+    from mlygeo.providers import needed
+
+    who = chosen_provider(provider, endpoint, None)
+    accounts = needed(who.accounts, who, "users that sign in")
+    if not accounts.has_passwords:
+        of_no_use(("user_key", "organization_key", "organization_name"), f"for {who.title}")
+    credentials = accounts.credentials(config_file, service=who.service(endpoint=endpoint) if endpoint else None)
     if words[0] == "list":
         return _job(credentials, f"{len(credentials.users)} users have signed in", shown=True)
     if words[0] == "remove":

@@ -97,6 +97,8 @@ def upload_as_sets(
         terms = sets.terms(place)
         if progress is not None:
             progress.note(_agreement(terms))
+            if found.failed:
+                progress.note(f"{counted(len(found.failed), 'photo')} cannot be uploaded{first_reason(found.failed)}")
         if owners := _organizations(found):
             log.warning("the images are for the organization %s, and %s knows none", ", ".join(owners), who.title)
         if dry_run:

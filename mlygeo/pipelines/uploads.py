@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, FormatError, InputError, NotDescribedError
+from mlygeo.pipelines.account import account_to_upload_with, chosen_provider
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, public_with, version
 from mlygeo.pipelines.options import Described, SignedIn, Uploading, User
@@ -200,7 +201,7 @@ def upload(
         private=private,
     )
     signed_in = SignedIn(token=token, token_file=token_file, config_file=config_file, service=service)
-    who = _chosen(provider, endpoint, service)
+    who = chosen_provider(provider, endpoint, service)
     uploading = Uploading(
         reupload=reupload,
         manual_done=manual_done,
@@ -219,20 +220,6 @@ def upload(
         import_path, described, user, signed_in, uploading, output=output, dry_run=dry_run, progress=progress,
         track=track, video_start_time=video_start_time, who=who,
     )  # fmt: skip
-
-
-def _chosen(name: str | None, endpoint: str | None, service: Service | None) -> Provider:
-    """Return the provider to upload to."""
-    from mlygeo.providers import provider, provider_of
-
-    if service is not None:
-        of_no_use(("endpoint",), "beside `service`")
-        if name is not None and name.strip().lower() != service.provider:
-            raise InputError(f"`service` is of {service.provider}, and `provider` asks for {name[:40]}")
-    who = provider_of(service) if name is None else provider(name.strip().lower())
-    if endpoint is not None and not who.has_endpoints:
-        raise InputError(f"`endpoint` is of no use for {who.title}, which has one service", hint="give a `provider`")
-    return who
 
 
 @public_with(Described)
@@ -362,7 +349,6 @@ def run_upload(
         The provider; that of the service unless given.
     """
     from mlygeo.pipelines import inputs
-    from mlygeo.pipelines.account import account_to_upload_with
     from mlygeo.providers import needed, provider_of
     from mlygeo.uploads.found import gather, give_owners, named, only
     from mlygeo.uploads.ledger import UploadLedger
