@@ -109,6 +109,11 @@ def of_no_use(names: Iterable[str] | type, why: str) -> None:
         raise InputError(f"{' and '.join(idle)} {verb} of no use {why}", hint=f"leave {idle[0]} out")
 
 
+def was_given(name: str) -> bool:
+    """Return whether a parameter of the current public call differs from its default."""
+    return name in _given.get()
+
+
 def _is_default(value: object, default: object) -> bool:
     if value is default:
         return True

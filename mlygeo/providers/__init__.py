@@ -875,6 +875,9 @@ class UploadSets(Protocol):
     retry: Retry
     """How failed uploads are tried again, unless a caller's service says otherwise."""
 
+    rules: Rules
+    """The rules for sequences and duplicates of servers that do not name others."""
+
     endings: tuple[str, ...]
     """Endings of names that the service accepts, in lower case."""
 

@@ -255,6 +255,7 @@ class Uploads:
     """Uploads to instances; see `mlygeo.providers.UploadSets`."""
 
     retry = UPLOAD_RETRY
+    rules = RULES
     endings = ENDINGS
 
     def open(self, service: http.Service, *, connections: int, stop: threading.Event) -> UploadSets:
