@@ -21,6 +21,7 @@ import pyarrow as pa
 from mlygeo import dtypes, frames, keys, store
 from mlygeo.errors import FrameError
 from mlygeo.progress import working
+from mlygeo.store import stac
 from mlygeo.store.columns import check_names
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile
@@ -102,7 +103,10 @@ def open_points(value: store.FrameLike, *, name: str, placed: bool = True) -> Po
     if isinstance(value, str | os.PathLike):
         path = Path(value).expanduser()
         if path.suffix.lower() in store.PARQUET and path.is_file():
-            return PointFile(path)
+            file = PointFile(path)
+            if not stac.is_stac(file.columns):
+                return file
+            return open_points(store.read_frame(path, frame="images"), name=path.name, placed=placed)
         return open_points(store.read_frame(value), name=path.name, placed=placed)
     if not hasattr(value, "geometry") or value.active_geometry_name is None:
         raise FrameError(f"{name} has no geometry: expected a GeoDataFrame of points or a file of them")

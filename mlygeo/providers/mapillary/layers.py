@@ -14,7 +14,6 @@ import logging
 import math
 import os
 import re
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,8 +24,9 @@ from mlygeo.errors import FileError, FormatError, FrameError, InputError
 from mlygeo.formats import mvt_tiles
 from mlygeo.formats.mvt_layers import EXACT_DOUBLE, FEATURE_LIMIT, ODD, odd_value, whole_number
 from mlygeo.formats.mvt_tiles import LARGEST_TILE
-from mlygeo.progress import counted, counting, working
+from mlygeo.progress import counted, working
 from mlygeo.providers.foreign import ForeignError, foreign_tile, owner_of_tile
+from mlygeo.providers.tile_files import content_of, tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -559,20 +559,8 @@ def images_table(paths: Iterable[Path], *, region: Region | None = None, damaged
     """
     import pyarrow as pa
 
-    def read(path: Path) -> pa.Table | None:
-        try:
-            return read_table(path)
-        except ForeignError:
-            raise
-        except FormatError:
-            if damaged is None:
-                raise
-            damaged.append(path)
-            return None
-
     paths = sorted(paths)
-    with ThreadPoolExecutor(2) as pool:
-        parts = [part for part in counting(pool.map(read, paths), len(paths), "tiles") if part is not None]
+    parts = tables_of(paths, read_table, damaged=damaged)
     without_id = sum(int((part.schema.metadata or {}).get(b"images_without_id", b"0")) for part in parts)
     positions = {"computed" if "computed" in path.name else "original" for path in paths} or {"original"}
     parts = [part.replace_schema_metadata(None) for part in parts] or [decode(b"", 0, 0)]
@@ -606,13 +594,7 @@ def read_table(path: Path) -> pa.Table:
         )
     if match is None:
         raise FormatError(f"{path.name} is no file of a tile cache", hint="its name should be mly1_public_X_Y_14.mvt")
-    if path.exists() and not path.is_file():
-        raise FileError(f"{path} cannot be read: it is no file")  # a pipe would be waited for
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_TILE + 1)
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+    data = content_of(path)
     try:
         if data[:1] in (b"{", b"[") or (data[:1].isspace() and data.lstrip()[:1] == b"{"):
             return read_geojson_tile(data, path.name)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mlygeo.providers import PathLike, Provider, Record, SignedIn, UploadKind
     from mlygeo.providers.mapillary.accounts import Credentials, User
     from mlygeo.providers.mapillary.graph import Graph
-    from mlygeo.providers.mapillary.tile_cache import Plan
+    from mlygeo.providers.tile_cache import Plan
     from mlygeo.regions import Region
 
 CLIENT_VARIABLE = "MAPILLARY_CLIENT_TOKEN"
@@ -57,7 +57,7 @@ class Tiles:
 
     def default_cache(self) -> Path:
         """Return the tile cache in the user's cache folder."""
-        from mlygeo.providers.mapillary.tile_cache import default_tile_cache
+        from mlygeo.providers.tile_cache import default_tile_cache
 
         return default_tile_cache()
 

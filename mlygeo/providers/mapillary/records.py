@@ -20,6 +20,8 @@ from mlygeo import dtypes, frames, rows
 from mlygeo.errors import FormatError, FrameError
 from mlygeo.formats import positions
 from mlygeo.formats.exif import signed_altitude
+from mlygeo.net.answers import shown
+from mlygeo.providers.foreign import foreign_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -385,7 +387,7 @@ class _Table:
     def _note(self, field: str, wrong: Wrong) -> None:
         for row in np.flatnonzero(wrong).tolist():
             number = int(self._ids[row])
-            text = f"its {field} is {_shown(self._records[row].get(field))}"
+            text = f"its {field} is {shown(self._records[row].get(field))}"
             before = self.problems.get(number)
             if before is None or text not in before:
                 self.problems[number] = text if before is None else f"{before}; {text}"
@@ -395,18 +397,16 @@ def _ids(records: list[Mapping[str, Any]]) -> Ids:
     """Return the ids of records; a record without one is an error."""
     for row, record in enumerate(records):
         if not isinstance(record, dict):
-            raise FormatError(f"record {row} is {_shown(record)}, and no object")
+            raise FormatError(f"record {row} is {shown(record)}, and no object")
     numbers, wrong = _wholes([record.get("id") for record in records])
     bad = wrong | numbers.isna().to_numpy() | (numbers.fillna(0) <= 0).to_numpy(dtype=bool)
     if bad.any():
         row = int(np.argmax(bad))
-        raise FormatError(f"record {row} has the id {_shown(records[row].get('id'))}")
+        foreign = foreign_record(f"record {row}", records[row], wanted="Mapillary")
+        if foreign is not None:
+            raise foreign
+        raise FormatError(f"record {row} has the id {shown(records[row].get('id'))}")
     return numbers.to_numpy(dtype=np.int64)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value) if not isinstance(value, int) or abs(value) < 1 << 200 else "a huge number"
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _truths(values: Values) -> tuple[list[bool | None], Wrong]:

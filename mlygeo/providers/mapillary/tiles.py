@@ -23,8 +23,6 @@ from mlygeo.errors import (
 from mlygeo.net.quota import TileQuota
 from mlygeo.progress import counted
 from mlygeo.providers.mapillary.tile_cache import (
-    Plan,
-    default_tile_cache,
     plan,
     read_tile_list,
     region_tiles,
@@ -32,6 +30,7 @@ from mlygeo.providers.mapillary.tile_cache import (
     tileset,
     with_costs,
 )
+from mlygeo.providers.tile_cache import Plan, default_tile_cache
 from mlygeo.providers.tiles import Address, TileRun, listed_tiles, save_tile, tiles_frame
 
 if TYPE_CHECKING:
