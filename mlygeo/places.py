@@ -25,6 +25,13 @@ PATH_VARIABLE = "MLYGEO_UPLOAD_HISTORY"
 """Environment variable that names another folder for the history of uploads."""
 
 
+def config_file(name: str) -> Path:
+    """Return the place of a file in the user's configuration folder."""
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("mlygeo", appauthor=False)) / name
+
+
 def default_folder() -> Path:
     """Return the folder of the user's history."""
     import platformdirs

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from mlygeo.errors import CredentialsError, InputError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import Job, public, version
+from mlygeo.pipelines.job import Job, public_with, version
+from mlygeo.pipelines.options import Server
 from mlygeo.progress import may_ask
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from mlygeo.pipelines.options import SignedIn
     from mlygeo.pipelines.options import User as UserOptions
     from mlygeo.progress import Progress
-    from mlygeo.providers import Accounts, Credentials, Provider, User
+    from mlygeo.providers import Accounts, Credentials, User
     from mlygeo.uploads.owner import Account
 
     PathLike = str | os.PathLike[str]
@@ -36,7 +37,7 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """Keys of users: numbers today, and 22 letters and digits in 2019."""
 
 
-@public
+@public_with(Server)
 def authenticate(
     *,
     user_name: str | None = None,
@@ -90,11 +91,6 @@ def authenticate(
         variable MAPILLARY_CLIENT_TOKEN, or in a file; that of other verbs does, too.
     token_file
         File with the token of an application. Default: as for other verbs.
-    provider
-        Where to sign in: mapillary or panoramax. Default: mapillary.
-    endpoint
-        Address of the instance of Panoramax, such as https://panoramax.openstreetmap.fr/api. Default:
-        MLYGEO_PANORAMAX_URL of the environment.
 
     Returns
     -------
@@ -121,7 +117,7 @@ def authenticate(
         of_no_use(("user_email", "user_password", "token", "token_file"), "beside `jwt`")
     from mlygeo.providers import needed
 
-    who = chosen_provider(provider, endpoint, service)
+    who = Server(provider=provider, endpoint=endpoint).chosen(service)
     accounts = needed(who.accounts, who, "users that sign in")
     if who.has_endpoints:
         service = service or who.service(endpoint=endpoint)
@@ -165,36 +161,6 @@ def _show(link: str) -> None:
     """Show the link that signs a user in, however little else is shown."""
     sys.stderr.write(f"open this link in a browser, and sign in there: {link}\n")
     sys.stderr.flush()
-
-
-def chosen_provider(name: str | None, endpoint: str | None, service: Service | None) -> Provider:
-    """
-    Return the one provider that a call means.
-
-    Parameters
-    ----------
-    name
-        Its name; None for that of the service, or the default one.
-    endpoint
-        Address of one of its servers.
-    service
-        Its service.
-
-    Raises
-    ------
-    InputError
-        If there is none of this name, or these contradict each other.
-    """
-    from mlygeo.providers import provider, provider_of
-
-    if service is not None:
-        of_no_use(("endpoint",), "beside `service`")
-        if name is not None and name.strip().lower() != service.provider:
-            raise InputError(f"`service` is of {service.provider}, and `provider` asks for {name[:40]}")
-    who = provider_of(service) if name is None else provider(name.strip().lower())
-    if endpoint is not None and not who.has_endpoints:
-        raise InputError(f"`endpoint` is of no use for {who.title}, which has one service", hint="give a `provider`")
-    return who
 
 
 def account_to_upload_with(
@@ -256,7 +222,7 @@ def _is_new(user_name: str | None, signed_in: SignedIn, named: Collection[str]) 
     return not users.users if name is None else users.named(name) is None
 
 
-@public
+@public_with(Server)
 def edit_config(
     action: str | Iterable[str] | None = None,
     *,
@@ -286,10 +252,6 @@ def edit_config(
         What to call it.
     default
         Make the user the one that is meant where none is named.
-    provider
-        Whose users: mapillary or panoramax. Default: mapillary.
-    endpoint
-        Address of the instance of Panoramax. Default: MLYGEO_PANORAMAX_URL of the environment.
 
     Returns
     -------
@@ -315,7 +277,7 @@ def edit_config(
         of_no_use(changes if words[0] == "remove" else ("user_name", *changes), f"with the action `{words[0]}`")
     from mlygeo.providers import needed
 
-    who = chosen_provider(provider, endpoint, None)
+    who = Server(provider=provider, endpoint=endpoint).chosen()
     accounts = needed(who.accounts, who, "users that sign in")
     if not accounts.has_passwords:
         of_no_use(("user_key", "organization_key", "organization_name"), f"for {who.title}")

@@ -770,8 +770,8 @@ class Cutting:
     duplicate_distance: float
     duplicate_angle: float
     max_speed: float
-    preset: str | None = None
-    endpoint: str | None = None
+    preset: str | None
+    endpoint: str | None
 
     def __post_init__(self) -> None:
         """Take the limits of the preset; raise for what makes no sense, before any photo is read."""
@@ -1069,6 +1069,52 @@ class VideoFrames:
     rerun: bool
     decoder: str
     hardware: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """
+    Where users sign in and upload to.
+
+    Parameters
+    ----------
+    provider
+        The provider: mapillary or panoramax. Default: mapillary.
+    endpoint
+        Address of the instance of Panoramax, such as https://panoramax.openstreetmap.fr/api. Default:
+        MLYGEO_PANORAMAX_URL of the environment.
+    """
+
+    provider: str | None
+    endpoint: str | None
+
+    def chosen(self, service: Service | None = None) -> Provider:
+        """
+        Return the one provider that is meant.
+
+        Parameters
+        ----------
+        service
+            Its service, if that was given.
+
+        Raises
+        ------
+        InputError
+            If there is none of this name, or these contradict each other.
+        """
+        from mlygeo.providers import provider, provider_of
+
+        name = None if self.provider is None else self.provider.strip().lower()
+        if service is not None:
+            of_no_use(("endpoint",), "beside `service`")
+            if name not in (None, service.provider):
+                raise InputError(f"`service` is of {service.provider}, and `provider` asks for {self.provider}")
+        who = provider_of(service) if name is None else provider(name)
+        if self.endpoint is not None and not who.has_endpoints:
+            raise InputError(
+                f"`endpoint` is of no use for {who.title}, which has one service", hint="give a `provider`"
+            )
+        return who
 
 
 @dataclass(frozen=True, kw_only=True)

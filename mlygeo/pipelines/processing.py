@@ -947,6 +947,8 @@ def extract_sequence_data(
         duplicate_distance=duplicate_distance,
         duplicate_angle=duplicate_angle,
         max_speed=max_speed,
+        preset=None,
+        endpoint=None,
     )
 
     def work(run: Run) -> gpd.GeoDataFrame:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, FormatError, InputError, NotDescribedError
-from mlygeo.pipelines.account import account_to_upload_with, chosen_provider
+from mlygeo.pipelines.account import account_to_upload_with
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, public_with, version
-from mlygeo.pipelines.options import Described, SignedIn, Uploading, User
+from mlygeo.pipelines.options import Described, Server, SignedIn, Uploading, User
 from mlygeo.pipelines.upload_parts import (
     NAMED,
     first_reason,
@@ -68,7 +68,7 @@ ZIPPED = {
 """What is said of images that are not put into an archive."""
 
 
-@public_with(Described, SignedIn, Uploading)
+@public_with(Described, SignedIn, Uploading, Server)
 def upload(
     import_path: PathLike | Iterable[PathLike],
     *,
@@ -159,11 +159,6 @@ def upload(
     video_start_time
         Time of the start of the videos for `track`, milliseconds since 1970 (UTC). Default: the time of the
         GPS in the video, else the creation time in the file.
-    provider
-        Where to: mapillary or panoramax. Default: mapillary.
-    endpoint
-        Address of the instance of Panoramax, such as https://panoramax.openstreetmap.fr/api. Default:
-        MLYGEO_PANORAMAX_URL of the environment.
     blurred
         Faces and number plates are blurred already, so that the instance of Panoramax does not do it.
     dry_run
@@ -201,7 +196,7 @@ def upload(
         private=private,
     )
     signed_in = SignedIn(token=token, token_file=token_file, config_file=config_file, service=service)
-    who = chosen_provider(provider, endpoint, service)
+    who = Server(provider=provider, endpoint=endpoint).chosen(service)
     uploading = Uploading(
         reupload=reupload,
         manual_done=manual_done,

@@ -1,15 +1,19 @@
-"""The system's keyring, for the tokens of users who want them there and not in a file."""
+"""What the users of any provider have in common: the system's keyring for their tokens, and their names."""
 
 from __future__ import annotations
 
 import importlib
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlygeo.errors import CredentialsError, DependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from mlygeo.providers import User
+
+OneUser = TypeVar("OneUser", bound="User")
 
 KEYRING_NAME = "mlygeo"
 """Name under which the system's keyring has the tokens."""
@@ -61,3 +65,18 @@ class Keyring:
             return
         # Raised outside of `except`: the keyring's error could repeat the token.
         raise CredentialsError(f"the system's keyring {what} ({reason})", hint="leave `keyring` out")
+
+
+def named(users: Mapping[str, OneUser], name: str) -> OneUser | None:
+    """
+    Return the user of a name, here before at the service; None where there is none.
+
+    Parameters
+    ----------
+    users
+        The users by their names here.
+    name
+        The name.
+    """
+    first = [users[name]] if name in users else []
+    return next((user for user in (*first, *users.values()) if name in {user.name, user.user_name}), None)

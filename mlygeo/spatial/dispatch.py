@@ -124,7 +124,7 @@ def _keepers(lon: Floats, lat: Floats, heading: Floats, limit_m: float, angle: f
     x = (lon - lon[0] + 180) % 360 - 180
     tall = np.degrees(limit_m / EARTH_RADIUS_M) * 1.001 + 1e-12
     wide = tall / np.maximum(np.cos(np.radians(np.minimum(np.abs(lat) + tall, 90))), 1e-9)
-    tree = shapely.STRtree(shapely.points(x, lat))
+    tree = shapely.STRtree(frames.points(x, lat))
     boxes = shapely.box(x - wide, lat - tall, x + wide, lat + tall)
     # The image kept is sequential by nature, but only those with others around have to be looked at.
     crowded = _crowded(x, lat, wide, tall)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -153,6 +154,11 @@ class WholeFile:
     def owner(self) -> Owner:
         """For whom it is, as far as the images say."""
         return Owner(self.organization_key)
+
+
+def digest(content: bytes) -> str:
+    """Return the MD5 of some bytes, hexadecimal."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 class Claims:

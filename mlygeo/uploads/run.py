@@ -23,7 +23,7 @@ from mlygeo.net.answers import RefusedError
 from mlygeo.net.http import StoppedError
 from mlygeo.net.workers import WorkerPool
 from mlygeo.uploads.files import FATAL, OLDER, PHOTOS, FileUpload, Finishing, Outcome, Share, short
-from mlygeo.uploads.items import Claims, described, known_by, prepared
+from mlygeo.uploads.items import Claims, described, digest, known_by, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -243,7 +243,7 @@ class Upload:
         name = Path(photo.path).name
         try:
             content = Path(photo.path).read_bytes()
-            md5 = _md5(content)
+            md5 = digest(content)
             identity = known_by(content, photo.description, photo.recorded)
             known = self._ledger.find(md5=md5, identity=identity, path=photo.path)
             if self._claims.is_taken(identity, photo.path):
@@ -262,7 +262,7 @@ class Upload:
         except (OSError, FormatError, InputError) as error:
             # FileError is an OSError as well.
             return self._failed(photo, sequence, getattr(error, "strerror", None) or str(error), share)
-        upload_md5 = _md5(body)
+        upload_md5 = digest(body)
         exact = self._ledger.find(upload_md5=upload_md5)
         if not self._claims.take(identity, photo.path):
             share.skip()
@@ -329,7 +329,3 @@ class _Sent(NamedTuple):
     handle: str | None = None
     waiting: int | None = None
     outcome: Literal["sent", "there", "older", "edited", "repeated", "waiting", "failed", "later"] = "sent"
-
-
-def _md5(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -8,7 +8,6 @@ on. So a run may be killed at any line, and the next one continues with the same
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
 import os
@@ -30,7 +29,7 @@ from mlygeo.photos.exif_writer import insert
 from mlygeo.photos.tags import description_tags
 from mlygeo.providers import descriptions
 from mlygeo.uploads.files import FATAL, PHOTOS, Share, short
-from mlygeo.uploads.items import Claims, Photo, known_by
+from mlygeo.uploads.items import Claims, Photo, digest, known_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -340,7 +339,7 @@ class SetUpload:
         except (OSError, FormatError, InputError) as error:
             self._failed(one, getattr(error, "strerror", None) or str(error), share)
             return None
-        return _Facts(one, _md5(content), _md5(body), identity, share)
+        return _Facts(one, digest(content), digest(body), identity, share)
 
     def _is_missing(self, facts: _Facts, sets: dict[int, OpenSet]) -> bool:
         """Return whether a photo has to be sent; note the set that has it, and count it, if not."""
@@ -560,7 +559,7 @@ def _rows(images: gpd.GeoDataFrame) -> list[dict[str, Any]]:
 def _unchanged(facts: _Facts) -> bytes:
     """Return the bytes to send of a photo, which has to be the one that was looked at."""
     _, body = content_of(facts.one.photo)
-    if _md5(body) != facts.upload_md5:
+    if digest(body) != facts.upload_md5:
         raise FormatError("it was changed while it was uploaded; run the same command again")
     return body
 
@@ -605,7 +604,3 @@ def _better(known: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     if turned is not None and turned != (1 if own_turned is None else own_turned):
         better["exif_orientation"] = int(turned)
     return better
-
-
-def _md5(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -21,12 +21,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo import store
+from mlygeo import places, store
 from mlygeo.errors import CredentialsError, FileError, FormatError, InputError, ServiceError
 from mlygeo.locks import HeldError, Lock
 from mlygeo.net.answers import RefusedError, redact
 from mlygeo.providers import SignedIn
-from mlygeo.providers.keyrings import Keyring
+from mlygeo.providers.keyrings import Keyring, named
 from mlygeo.providers.mapillary.graph import Graph
 from mlygeo.providers.mapillary.service import TOKENS
 from mlygeo.providers.mapillary.uploads import Uploads
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from mlygeo.providers.mapillary.service import Service
 
 
-__all__ = ["Credentials", "Keyring", "User", "default_path", "upload_token"]
+__all__ = ["Credentials", "User", "default_path", "upload_token"]
 
 log = logging.getLogger("mlygeo.providers.mapillary.accounts")
 
@@ -121,9 +121,7 @@ class Credentials:
 
     def named(self, name: str) -> User | None:
         """Return the user of a name, as it is called here before as it is at Mapillary; None where there is none."""
-        users = self.users
-        first = [users[name]] if name in users else []
-        return next((user for user in (*first, *users.values()) if name in {user.name, user.user_name}), None)
+        return named(self.users, name)
 
     def token_beside(self) -> str | None:
         """Return a user's token in the environment; None where there is none, or a file was given that counts alone."""
@@ -334,9 +332,7 @@ def _entry(user: User) -> str:
 
 def default_path() -> Path:
     """Return the place of the credentials file."""
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("mlygeo", appauthor=False)) / FILE
+    return places.config_file(FILE)
 
 
 def remember_organizations(user: User | None, names: Mapping[str, str]) -> None:

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from mlygeo import store
+from mlygeo import places, store
 from mlygeo.errors import CredentialsError, FileError, FormatError, InputError, ServiceError
 from mlygeo.locks import HeldError, Lock
 from mlygeo.net.answers import Trouble, parsed_json
 from mlygeo.net.http import Client
 from mlygeo.providers import SignedIn
-from mlygeo.providers.keyrings import Keyring
+from mlygeo.providers.keyrings import Keyring, named
 from mlygeo.providers.panoramax.service import EXAMPLE, TOKEN_VARIABLE, TOKENS, URL_VARIABLE, Endpoints, Service, own
 from mlygeo.store.atomic import atomic
 
@@ -215,9 +215,7 @@ class Credentials:
 
     def named(self, name: str) -> User | None:
         """Return the user of a name, here or at the instance; None where there is none."""
-        users = self.users
-        first = [users[name]] if name in users else []
-        return next((user for user in (*first, *users.values()) if name in {user.name, user.user_name}), None)
+        return named(self.users, name)
 
     def token_beside(self) -> str | None:
         """Return the token in the environment; None if there is none, it is of another instance, or a file counts."""
@@ -317,9 +315,7 @@ class Credentials:
 
 def default_path() -> Path:
     """Return the place of the file of users."""
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("mlygeo", appauthor=False)) / FILE
+    return places.config_file(FILE)
 
 
 def upload_token(

@@ -80,20 +80,10 @@ class UploadSets(Client):
     """
     Uploads folders as sets, from several threads at once; see `mlygeo.providers.UploadSetSession`.
 
-    Parameters
-    ----------
-    service
-        The instance, with the token of a user; and how failed requests are tried again.
-    connections
-        Connections kept open.
-    stop
-        Ends every wait at once when set, and a picture that is on its way with its next piece.
+    The parameters are those of `mlygeo.net.http.Client`; the service has the token of a user.
     """
 
     _service: Service
-
-    def __init__(self, service: Service, *, connections: int = 5, stop: threading.Event | None = None) -> None:
-        super().__init__(service, connections=connections, stop=stop)
 
     def find(self, marker: str) -> str | None:
         """Return the id of the user's set with this marker; None for none."""
@@ -256,7 +246,7 @@ class Uploads:
 
     retry = UPLOAD_RETRY
     rules = RULES
-    endings = ENDINGS
+    endings: tuple[str, ...] = ENDINGS
 
     def open(self, service: http.Service, *, connections: int, stop: threading.Event) -> UploadSets:
         """Return a session."""
