@@ -405,12 +405,15 @@ class UploadLedger:
                 (now_ms(), number),
             )
             for md5, status, reason in results:
-                for (path,) in db.execute(
-                    "UPDATE files SET status = ?, reason = ?, handle = NULL WHERE upload = ? AND upload_md5 = ? "
-                    "AND status = 'sent' RETURNING path",
+                paths = db.execute(
+                    "SELECT path FROM files WHERE upload = ? AND upload_md5 = ? AND status = 'sent'", (number, md5)
+                ).fetchall()
+                changed += [(path, status, reason) for (path,) in paths]
+                db.execute(
+                    "UPDATE files SET status = ?, reason = ?, handle = NULL "
+                    "WHERE upload = ? AND upload_md5 = ? AND status = 'sent'",
                     (status, (reason or "")[:500] or None, number, md5),
-                ).fetchall():
-                    changed.append((path, status, reason))
+                )
             db.execute("UPDATE files SET status = 'done' WHERE upload = ? AND status = 'sent'", (number,))
         return changed
 

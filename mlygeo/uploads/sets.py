@@ -223,7 +223,7 @@ class SetUpload:
     blurred
         Whether faces and number plates are blurred already.
     wait_s
-        Seconds without progress after which a set is left to the service.
+        Seconds without progress after which a set is left to the service; by default 15 minutes.
     """
 
     def __init__(
@@ -240,11 +240,12 @@ class SetUpload:
         reupload: bool = False,
         manual_done: bool = False,
         blurred: bool = False,
-        wait_s: float = WAIT_S,
+        wait_s: float | None = None,
     ) -> None:
         self._uploads, self._provider, self._ledger, self._locks = uploads, provider, ledger, locks
         self._stop, self._threads, self._bar, self._user = stop, threads, bar, user_key
-        self._reupload, self._manual, self._blurred, self._wait_s = reupload, manual_done, blurred, wait_s
+        self._reupload, self._manual, self._blurred = reupload, manual_done, blurred
+        self._wait_s = WAIT_S if wait_s is None else wait_s
         self.outcome = Outcome()
         self._lock = threading.Lock()
         self._claims = Claims()

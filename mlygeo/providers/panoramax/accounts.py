@@ -504,7 +504,8 @@ def _read(path: Path) -> dict[str, Any]:
     kept = found.get("instances", {}) if isinstance(found, dict) else None
     if isinstance(found, dict) and found and "instances" not in found:
         raise CredentialsError(f"{path} has users of another provider", hint="give another `config_file`")
-    users = [one.get("users") for one in kept.values() if isinstance(one, dict)] if isinstance(kept, dict) else [None]
+    instances = list(kept.values()) if isinstance(kept, dict) else [None]
+    users = [one.get("users") if isinstance(one, dict) else None for one in instances]
     if not all(isinstance(each, dict) and all(isinstance(one, dict) for one in each.values()) for each in users):
         raise CredentialsError(f"the credentials file {path} is damaged", hint="move it away, and sign in anew")
     return {"instances": kept}

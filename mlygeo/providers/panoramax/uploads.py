@@ -145,13 +145,16 @@ class UploadSets(Client):
         return self._call("GET", f"/upload_sets/{_uuid(set_id)}", what="the state of an upload set", read=_state)
 
     def is_broken(self, picture_id: str) -> bool:
-        """Return whether the instance could not process a picture: it then answers 500 for it, every time."""
+        """Return whether the instance could not process a picture: it then answers 500 for it, with its item."""
         path = f"{self._service.endpoints.api}/pictures/{_uuid(picture_id)}"
-        came = self._ask(
-            "GET", path, what="a picture", headers=self._authorization(path), longest=LONGEST_ANSWER,
-            timeout=(self._service.connect_timeout, SHORTEST_TIMEOUT_S),
-        )  # fmt: skip
-        return not isinstance(came, Trouble) and came[0] == 500
+        came = self._ask("GET", path, what="a picture", headers=self._authorization(path), longest=LONGEST_ANSWER)
+        if isinstance(came, Trouble) or came[0] != 500:
+            return False
+        try:
+            said = parsed_json(came[2]).get("properties")
+        except FormatError:
+            return False
+        return isinstance(said, dict) and said.get("geovisio:status") == "broken"
 
     def _send(self, set_id: str, content: bytes, name: str, fields: Mapping[str, str], what: str) -> SetFile:
         body, kind = encode_multipart_formdata([*fields.items(), ("file", (name, content, "image/jpeg"))])

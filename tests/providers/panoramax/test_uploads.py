@@ -24,6 +24,7 @@ import mlygeo
 from mlygeo.errors import CredentialsError, InputError, TokenRejectedError
 from mlygeo.net.http import Retry
 from mlygeo.providers.panoramax.service import Endpoints, Service
+from mlygeo.uploads import sets
 
 QUICK = Retry(attempts=50, first_wait=0.01, longest_wait=0.1, rate_wait=0.05)
 
@@ -116,6 +117,19 @@ def test_a_file_that_says_all_itself_is_not_changed(panoramax, service, tmp_path
     uploads = mlygeo.upload(folder, service=service)
     url = f"{panoramax.api}/pictures/{uploads['picture_id'][0]}/hd.jpg"
     assert requests.get(url, timeout=30).content == path.read_bytes()
+
+
+def test_only_who_blurred_says_so(panoramax, service, tmp_path):
+    folder = tmp_path / 'quotes " and ü'
+    folder_of(folder, 1, lon=elsewhere())
+    (folder / 'an "é".JPG').write_bytes(tagged(picture(901), ms=1_718_000_000_000, lon=elsewhere(), lat=48.77))
+    said = "SELECT string_agg(DISTINCT metadata->>'blurredByAuthor', '') FROM pictures WHERE id IN ('{}', '{}')"
+    for blurred in (False, True):
+        uploads = mlygeo.upload(folder, service=service, blurred=blurred)
+        assert set(uploads["status"]) == {"done"}
+        assert panoramax.query(said.format(*uploads["picture_id"])) == str(blurred).lower()
+        for path in folder.glob("*.*"):
+            path.write_bytes(path.read_bytes().replace(b"2024:06:10", b"2024:06:11"))
 
 
 def test_owners_in_image_descriptions_stay_here(panoramax, service, tmp_path):
@@ -277,6 +291,42 @@ def test_a_folder_that_was_moved_in_the_middle_goes_on_in_the_same_set(panoramax
     there = in_database(panoramax, folder)
     assert (len(there), there["set"].nunique()) == (4, 1)
     assert in_database(panoramax, tmp_path / "moved since").empty
+
+
+def test_a_picture_in_the_works_is_waited_for_and_then_left_to_the_server(panoramax, service, tmp_path, monkeypatch):
+    folder = tmp_path / "in the works"
+    folder_of(folder, 3, lon=elsewhere())
+    (one,) = mlygeo.upload(folder, service=service, manual_done=True)["picture_id"][:1]
+    pending = f"SELECT count(*) FROM pictures WHERE id = '{one}' AND preparing_status = 'prepared'"
+    until = time.monotonic() + 60
+    while panoramax.query(pending) != "1" and time.monotonic() < until:
+        time.sleep(0.1)
+    panoramax.query(f"UPDATE pictures SET preparing_status = 'not-processed' WHERE id = '{one}'; DELETE FROM job_queue "
+                    f"WHERE picture_id = '{one}'")  # fmt: skip
+    monkeypatch.setattr(sets, "WAIT_S", 1.0)
+    uploads = mlygeo.upload(folder, service=service)
+    summary = uploads.attrs["summary"]
+    assert (summary["pending"], summary["unfinished"], summary["sets"]) == (1, 1, 0)
+    assert uploads["status"].tolist() == ["ready"] * 3
+    panoramax.query(f"UPDATE pictures SET preparing_status = 'prepared' WHERE id = '{one}'")
+    monkeypatch.setattr(sets, "WAIT_S", 60.0)
+    uploads = mlygeo.upload(folder, service=service)
+    assert (uploads.attrs["summary"]["unfinished"], uploads.attrs["summary"]["sets"]) == (0, 1)
+    assert uploads["status"].tolist() == ["done"] * 3
+    assert len(in_database(panoramax, folder)) == 3
+
+
+def test_a_picture_that_the_server_cannot_process_is_a_failed_row(panoramax, service, tmp_path):
+    folder = tmp_path / "broken"
+    folder_of(folder, 3, lon=elsewhere())
+    cut = tagged(picture(900, (640, 480)), ms=1_718_000_009_000, lon=next(places) + 20.5, lat=48.9)
+    (folder / "cut.jpg").write_bytes(cut[: len(cut) * 2 // 3])
+    uploads = mlygeo.upload(folder, service=service)
+    by_name = uploads.set_index(uploads["path"].map(lambda path: Path(path).name))
+    assert by_name.loc["cut.jpg", "status"] == "failed"
+    assert "could not process" in by_name.loc["cut.jpg", "reason"]
+    assert by_name["status"].value_counts().to_dict() == {"done": 3, "failed": 1}
+    assert uploads.attrs["summary"]["failed"] == 1
 
 
 def test_the_preset_flags_what_the_server_drops(panoramax, service, tmp_path):
