@@ -120,16 +120,15 @@ def test_a_file_that_says_all_itself_is_not_changed(panoramax, service, tmp_path
 
 
 def test_only_who_blurred_says_so(panoramax, service, tmp_path):
-    folder = tmp_path / 'quotes " and ü'
-    folder_of(folder, 1, lon=elsewhere())
-    (folder / 'an "é".JPG').write_bytes(tagged(picture(901), ms=1_718_000_000_000, lon=elsewhere(), lat=48.77))
-    said = "SELECT string_agg(DISTINCT metadata->>'blurredByAuthor', '') FROM pictures WHERE id IN ('{}', '{}')"
+    said = "SELECT metadata->>'blurredByAuthor' FROM pictures WHERE id = '{}'"
     for blurred in (False, True):
+        folder = tmp_path / f'"{blurred}" and ü'
+        folder.mkdir()
+        place = {"lon": elsewhere(), "lat": 48.77}
+        (folder / 'an "é" .JPG').write_bytes(tagged(picture(901 + blurred), ms=1_718_000_000_000, **place))
         uploads = mlygeo.upload(folder, service=service, blurred=blurred)
-        assert set(uploads["status"]) == {"done"}
-        assert panoramax.query(said.format(*uploads["picture_id"])) == str(blurred).lower()
-        for path in folder.glob("*.*"):
-            path.write_bytes(path.read_bytes().replace(b"2024:06:10", b"2024:06:11"))
+        assert uploads["status"].tolist() == ["done"]
+        assert panoramax.query(said.format(uploads["picture_id"][0])) == str(blurred).lower()
 
 
 def test_owners_in_image_descriptions_stay_here(panoramax, service, tmp_path):
@@ -243,7 +242,7 @@ sys.exit(3 if summary["failed"] or summary["unfinished"] else 0)
 """
 
 PICTURES, KILLS = (
-    int(os.environ.get(name, default)) for name, default in (("MLYGEO_PICTURES", 60), ("MLYGEO_KILLS", 20))
+    int(os.environ.get(name, default)) for name, default in (("MLYGEO_PICTURES", 40), ("MLYGEO_KILLS", 8))
 )
 
 
