@@ -24,7 +24,8 @@ from mlygeo.downloads.ledger import _sqlite_errors, check_kinds, now_ms
 from mlygeo.errors import FileError, FormatError
 from mlygeo.formats.identity import Identity
 from mlygeo.places import default_folder
-from mlygeo.providers import DEFAULT, needed, provider
+from mlygeo.providers import needed, provider
+from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -664,7 +665,7 @@ def as_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     if frame["provider"].isna().all():
         frame = frame.drop(columns=list(OF_OTHERS))
     else:
-        frame["provider"] = frame["provider"].fillna(DEFAULT)
+        frame["provider"] = frame["provider"].fillna(DEFAULT_PROVIDER)
     when = ("sent_at", "finished_at")
     check_kinds(
         frame, texts=[name for name in frame.columns if name not in {"bytes", *when}], times=when, nullable=("bytes",)

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 import requests
 from helpers.faulty_proxy import Proxy
-from helpers.photo_folders import folder_of, picture, tagged
+from helpers.photo_folders import folder_of, gpx_of, picture, tagged
 from helpers.processes import HANGS_S, start, wait_for
 
 import mlygeo
@@ -109,6 +109,26 @@ def test_what_process_knows_better_goes_along(panoramax, service, tmp_path):
     expected = processed["compass_angle"].round() % 360
     assert there["heading"].astype(float).tolist() == expected.tolist()
     assert there["computed"].eq("f").all()
+
+
+def test_positions_of_a_track_go_along_with_photos_that_have_none(panoramax, service, tmp_path):
+    folder, track = tmp_path / "by track", gpx_of(tmp_path / "ride.gpx", 60)
+    folder_of(folder, 4, lon=None, lat=None)
+    known = mlygeo.process(
+        folder, geotag_source="gpx", geotag_source_path=track, device_make="Acme", device_model="One",
+        gps_accuracy=2.5, skip_exif_insert=True,
+    )  # fmt: skip
+    uploads = mlygeo.upload(folder, service=service)
+    assert uploads["status"].tolist() == ["done"] * 4
+    for row, picture_id in zip(known.itertuples(), uploads["picture_id"], strict=True):
+        item = requests.get(f"{panoramax.api}/pictures/{picture_id}", timeout=30).json()
+        assert item["geometry"]["coordinates"] == pytest.approx([row.geometry.x, row.geometry.y], abs=2e-8)
+        assert pd.Timestamp(item["properties"]["datetime"]) == row.captured_at
+        height = item["properties"]["exif"]["Exif.GPSInfo.GPSAltitude"].split("/")
+        assert int(height[0]) / int(height[1]) == pytest.approx(row.altitude, abs=0.01)
+        camera = item["properties"]["pers:interior_orientation"]
+        assert (camera["camera_manufacturer"], camera["camera_model"]) == ("Acme", "One")
+        assert item["properties"]["quality:horizontal_accuracy"] == 2.5
 
 
 def test_a_file_that_says_all_itself_is_not_changed(panoramax, service, tmp_path):
