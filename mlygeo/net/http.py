@@ -23,6 +23,7 @@ import requests
 import urllib3
 
 from mlygeo import config
+from mlygeo.arrays import interpreting
 from mlygeo.errors import CredentialsError, FileError, FormatError, NetworkError, ServiceError, ThrottledError
 from mlygeo.net import answers, exchange
 from mlygeo.net.answers import REDIRECTS, Broken, Piece, Trouble, range_of, redact, redirected, tried
@@ -321,7 +322,7 @@ class Client:
             trouble = self._service.judge(status, sent, body, what=what, now=self._wall_clock())
             if trouble is None and check is not None:
                 try:
-                    with exchange.interpreting(len(body)):
+                    with interpreting(len(body)):
                         check(body)
                 except FormatError as error:
                     trouble = Trouble(ServiceError(f"{what}: {error}", hint="try again later"), "again")

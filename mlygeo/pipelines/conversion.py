@@ -46,7 +46,9 @@ def convert(
     Parameters
     ----------
     frame
-        The frame, or its file, such as images.parquet or streets.gpkg:edges; or several. On the command line the last
+        The frame, or its file, such as images.parquet or streets.gpkg:edges; or several. Of the weekly export of
+        Panoramax, https://api.panoramax.xyz/data/geoparquet/panoramax.parquet, the part in `bbox` is read over the
+        network; any STAC-GeoParquet on a server is read so. On the command line the last
         of several words is the file to write, unless -o names it.
     output
         The file to write, whose ending tells the format; or a table of PostGIS,
@@ -184,11 +186,28 @@ def _read(
 ) -> gpd.GeoDataFrame:
     from mlygeo import store
 
+    if isinstance(value, str) and value.startswith(("https://", "http://")):
+        return _of_web(value, bbox=bbox, columns=columns, others={"layer": layer, "srid": srid})
     if isinstance(value, str | os.PathLike):
         return store.read_frame(value, layer=layer, bbox=bbox, columns=columns, srid=srid)
     if layer is not None or srid is not None:
         raise InputError("`layer` and `srid` are of no use beside a frame in memory", hint="leave them out")
     return store.part_of(value, bbox=bbox, columns=columns)
+
+
+def _of_web(
+    address: str, *, bbox: Bounds | None, columns: list[str] | None, others: dict[str, object]
+) -> gpd.GeoDataFrame:
+    """Return the part of a provider's export that lies in a box; other files on servers are not read."""
+    from mlygeo import store
+    from mlygeo.providers import export_at
+
+    exports = export_at(address)
+    if exports is None:
+        return store.read_frame(address)  # which has the words for it
+    if needless := [name for name, value in others.items() if value is not None]:
+        raise InputError(f"`{needless[0]}` is of no use for an export of images", hint="leave it out")
+    return store.part_of(exports.read(address, bbox=bbox), columns=columns)
 
 
 def _write(frames: dict[str, gpd.GeoDataFrame], output: PathLike) -> str:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mlygeo.photos.tags import Overwrite
     from mlygeo.progress import Progress
     from mlygeo.providers import Provider, Records
+    from mlygeo.readers.id_lists import Own
     from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]
@@ -293,6 +294,43 @@ class Access:
         if len(self.providers) > 1:
             raise InputError("this takes one `provider` at a time", hint=f"one of {', '.join(self._named)}")
         return self.providers[0]
+
+    @property
+    def own(self) -> Own | None:
+        """The provider that the caller names, by its service or its name; None where it is the default, or several."""
+        from mlygeo.readers.id_lists import Own
+
+        is_named = self.service is not None or len(self._named) == 1
+        return Own(self.one.name, self.one.keys) if is_named else None
+
+    def to(self, name: str, what: str) -> Access:
+        """
+        Return the access to a provider; a token that is given goes to nobody else than whom it is given for.
+
+        Parameters
+        ----------
+        name
+            Its name.
+        what
+            What is of this provider, for messages.
+
+        Raises
+        ------
+        InputError
+            If the caller names another one, or there is none of this name.
+        """
+        from mlygeo.providers import provider
+
+        for each in self.of_each():
+            if each.one.name == name:
+                return each
+        if self.service is not None or self._named:
+            asked = " and ".join(who.title for who in self.providers)
+            raise InputError(
+                f"{what} is of the provider {name}, and {asked} is asked",
+                hint=f"ask {name} for it in a call of its own, or leave the provider out",
+            )
+        return Access(token=None, token_file=None, service=None, provider=provider(name).name)
 
     @property
     def records(self) -> Records:

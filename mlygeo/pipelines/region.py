@@ -93,7 +93,7 @@ def tiles(
     >>> tiles((9.16, 48.76, 9.18, 48.78), since="2024-01-01")
     """
     from mlygeo import frames, regions, store
-    from mlygeo.pipelines import inputs, provenance
+    from mlygeo.pipelines import inputs, provenance, versions
     from mlygeo.store.points import TablePoints, as_frame, keep
 
     filters = Filters(
@@ -132,7 +132,7 @@ def tiles(
         "images": len(kept),
         "images_filtered_out": len(everything) - len(kept),
         **fetching.attrs,
-        "software": provenance.software(),
+        "software": versions.software(shapes=True),
         "date": provenance.today(),
         "version": version(),
     }
@@ -191,7 +191,7 @@ def streets(
     >>> streets("myconfig.json", interval=50, srid=28992, method="percept")
     """
     from mlygeo import regions, store
-    from mlygeo.pipelines import inputs, provenance
+    from mlygeo.pipelines import inputs, provenance, versions
 
     laid = StreetPoints(interval=interval, method=method)
     plane = Plane(srid=srid, force_srid=force_srid)
@@ -209,7 +209,7 @@ def streets(
         "street_points": facts,
         "inputs": provenance.inputs_of({"streets": (streets, len(network))}),
         "attribution": points.attrs.get("attribution", []),
-        "software": provenance.software(),
+        "software": versions.software(shapes=True),
         "date": provenance.today(),
         "version": version(),
     }
@@ -282,7 +282,7 @@ def select(
     >>> select("stuttgart_config.json", streets="edges.gpkg", interval=50, srid=25832)
     """
     from mlygeo import regions
-    from mlygeo.pipelines import inputs, provenance
+    from mlygeo.pipelines import inputs, own_files, provenance, versions
     from mlygeo.pipelines.selection import Selection
     from mlygeo.store.points import FramePoints, TablePoints, keep
 
@@ -363,7 +363,7 @@ def select(
         "tiles": None if fetching is None else fetching.summary,
         **network_facts,
         "attribution": selection.attribution(),
-        "software": provenance.software(),
+        "software": versions.software(shapes=place is not None or points is None),
         "date": provenance.today(),
         "version": version(),
     }
@@ -377,9 +377,9 @@ def select(
         headline += fetching.warning
 
     def write(folder: Path) -> list[Path]:
-        inputs.begin_set(folder)
-        failed_file = inputs.write_failed(failed, folder, own=True)
-        return selection.write(folder, summary) + failed_file
+        with inputs.as_set(folder, own_files.SELECT):
+            failed_file = inputs.write_failed(failed, folder, own=True)
+            return selection.write(folder, summary) + failed_file
 
     return Job(lambda: selection.frame(run), summary, headline, write, failed, selection.ids)
 

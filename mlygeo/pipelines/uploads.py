@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.errors import FileError, FormatError, InputError, NotDescribedError
+from mlygeo.errors import FormatError, InputError, NotDescribedError
 from mlygeo.pipelines.account import account_to_upload_with
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import Job, public_with, version
+from mlygeo.pipelines.job import Job, check_folder, public_with, version
 from mlygeo.pipelines.options import Described, Server, SignedIn, Uploading, User
 from mlygeo.pipelines.upload_parts import (
     NAMED,
@@ -273,8 +273,7 @@ def zip_sequences(
 
     described = Described(desc_path=desc_path, skip_subfolders=skip_subfolders)
     folder = Path(output or ZIP_FOLDER).expanduser()
-    if folder.exists() and not folder.is_dir():
-        raise FileError(f"{folder} is a file, and `output` names a folder here")
+    check_folder(folder)
     clear_leftovers(folder)
     with inputs.held(import_path, "archives", dry_run=False, progress=progress):
         found = gather(

@@ -153,6 +153,12 @@ def needed(capability: Capability | None, who: Provider, what: str) -> Capabilit
     return capability
 
 
+def export_at(address: str) -> Exports | None:
+    """Return what reads a file of all images at an address of the web; None where no provider does."""
+    found = (who.exports for who in map(provider, PROVIDERS))
+    return next((exports for exports in found if exports is not None and exports.is_one(address)), None)
+
+
 def descriptions() -> Descriptions:
     """Return the format of local photos' descriptions for any provider: that of the first one."""
     who = provider()
@@ -201,6 +207,10 @@ class Provider(Protocol):
     @property
     def pictures(self) -> Pictures | None:
         """The pictures themselves."""
+
+    @property
+    def exports(self) -> Exports | None:
+        """Files of all its images, on a server."""
 
     @property
     def uploads(self) -> Uploads | None:
@@ -583,6 +593,30 @@ class Pictures(Protocol):
 
     def rights(self, creator: str | None) -> str:
         """Return owner and licence of a picture, by the name of its creator, if known."""
+
+
+class Exports(Protocol):
+    """Files with the metadata of all images, on a server, of which a part is read."""
+
+    def is_one(self, address: str) -> bool:
+        """Return whether an address may be that of such a file."""
+
+    def read(self, address: str, *, bbox: Bounds | None) -> gpd.GeoDataFrame:
+        """
+        Return the images frame of a box.
+
+        Parameters
+        ----------
+        address
+            Address of the file.
+        bbox
+            West, south, east, north in degrees.
+
+        Raises
+        ------
+        InputError
+            If there is no box: such files have gigabytes.
+        """
 
 
 class UploadSource(Protocol):

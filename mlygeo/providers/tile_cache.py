@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from mercantile import Tile
 
+from mlygeo import places
 from mlygeo.errors import FileError, InputError, RegionError
 from mlygeo.progress import counted
 
@@ -198,8 +199,7 @@ def read_tile_list(path: str | os.PathLike[str], *tile_sets: TileSet) -> set[str
     """
     path = Path(path).expanduser()
     try:
-        with path.open("rb") as file:
-            content = file.read(LONGEST_LIST + 1)
+        content = places.content_of(path, LONGEST_LIST)
         lines = content.decode("utf-8-sig").splitlines() if len(content) <= LONGEST_LIST else []
     except OSError as error:
         raise FileError(f"tile list {path}: {error.strerror}") from error
@@ -211,8 +211,11 @@ def read_tile_list(path: str | os.PathLike[str], *tile_sets: TileSet) -> set[str
     for number, line in enumerate(lines, 1):
         if not (text := line.strip()) or text.startswith("#"):
             continue
-        name = _without_ending(re.split(r"[/\\]", text)[-1])
-        found = next((normal for each in tile_sets if (normal := each.normal(name)) is not None), None)
+        # Names of hosts have dots in them, other names none.
+        file = re.split(r"[/\\]", text)[-1]
+        names_of = (_without_ending(file), file.split(".")[0])
+        normal = (each.normal(name) for each in tile_sets for name in names_of)
+        found = next((name for name in normal if name is not None), None)
         if found is None:
             shown = text if len(text) <= 60 else f"{text[:57]}..."
             example = tile_sets[0].name(EXAMPLE_AT[tile_sets[0].zoom])

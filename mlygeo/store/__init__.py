@@ -342,6 +342,11 @@ def is_table(path: object) -> bool:
     return isinstance(path, str) and postgis.is_url(path)
 
 
+def endings() -> str:
+    """Return the endings of files that frames are written to, for messages."""
+    return f".parquet {' '.join(sorted(FORMATS.keys() - {*PARQUET}))}"
+
+
 def names_file(path: Path) -> bool:
     """Return whether results go into a file of this name, by its ending, and not into a folder that is there."""
     return path.suffix.lower() in FORMATS and not path.is_dir()
@@ -379,8 +384,9 @@ def as_frame(value: Any, *, frame: str | None = None, name: str = "the frame") -
         A GeoDataFrame; the path of a file, or a table of PostGIS; anything that hands over Arrow's data
         (`__arrow_c_stream__`); a DataFrame with columns of longitude and latitude, or of WKT, WKB or shapely
         geometries; a GeoSeries; edges of OSMnx, whose index becomes columns; a shapely geometry; a dict of
-        GeoJSON, or what has a `__geo_interface__`; or several of these, whose rows follow each other. What
-        names no CRS is in degrees. It is not changed.
+        GeoJSON, or what has a `__geo_interface__`; or several of these, whose rows follow each other.
+        Columns of numbers, text or bytes, shapes and GeoJSON that name no CRS are in degrees; a column of geometry
+        (GeoPandas, GeoArrow, GeoParquet) without one has none. It is not changed.
     frame
         The kind of frame it should be, as in `read_frame`.
     name
@@ -443,7 +449,7 @@ def check_writable(path: Path) -> None:
     if ending not in FORMATS:
         raise FormatError(
             f"{path.name}: frames cannot be written as {ending or 'a file without an ending'!r}",
-            hint=f"use one of .parquet {' '.join(sorted(FORMATS.keys() - {*PARQUET}))}",
+            hint=f"use one of {endings()}",
         )
     if path.is_dir():
         raise FileError(f"{path} is a folder", hint="name a file in it")

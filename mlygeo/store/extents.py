@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames
+from mlygeo import degrees, frames
 from mlygeo.errors import FrameError, InputError, RegionError
 from mlygeo.spatial import boxes
 
@@ -65,6 +65,8 @@ def meeting(frame: gpd.GeoDataFrame, bbox: Bounds, file: str) -> gpd.GeoDataFram
     """
     Return the rows whose own box, in degrees, meets a box; rows without geometry do not.
 
+    Longitudes beyond ±180 are the same places a turn of the earth away.
+
     Parameters
     ----------
     frame
@@ -88,11 +90,7 @@ def meeting(frame: gpd.GeoDataFrame, bbox: Bounds, file: str) -> gpd.GeoDataFram
             f"{file} has no CRS, so that nobody knows which rows lie in `bbox`", hint="read it whole, and use .set_crs"
         )
     lonlat = frame.geometry if is_lonlat(frame.crs) else frames.in_degrees(frame.geometry, file)
-    xmin, ymin, xmax, ymax = shapely.bounds(np.asarray(lonlat.values)).T
-    west, south, east, north = bbox
-    with np.errstate(invalid="ignore"):
-        in_lon = (xmax >= west) & (xmin <= east) if west <= east else (xmax >= west) | (xmin <= east)
-        inside = in_lon & (ymax >= south) & (ymin <= north)
+    inside = degrees.meets(shapely.bounds(np.asarray(lonlat.values)).T, bbox)
     attrs = frame.attrs
     found = frame[inside].reset_index(drop=True)
     found.attrs = attrs

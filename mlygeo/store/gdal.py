@@ -15,7 +15,7 @@ import numpy as np
 
 from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.store import columns as described
-from mlygeo.store import extents, geojson
+from mlygeo.store import extents, geojson, lost
 from mlygeo.store.atomic import file_error
 
 if TYPE_CHECKING:
@@ -106,7 +106,11 @@ def read(
             options["layer"] = chosen_layer(path, layer)
             info = pyogrio.read_info(path, layer=options["layer"])
             about = _description_of(path, options["layer"], info)
+    is_geojson = str(info.get("driver") or DRIVERS.get(path.suffix.lower())).startswith("GeoJSON")
+    is_stated, crs = geojson.named_crs(path) if is_geojson else (False, None)
     names = None if about is None else described.written_names(about)
+    if info.get("driver") == "ESRI Shapefile":
+        names = lost.whole_names([str(name) for name in info["fields"]], path.name)
     if columns is not None:
         written = {name: name for name in columns} if names is None else names
         options["columns"] = [written[name] for name in columns if name in written]
@@ -116,8 +120,13 @@ def read(
         source = geojson.collected(path) if about is not None and path.suffix.lower() in geojson.LINES else path
         meta, table = pyogrio.raw.read_arrow(source, datetime_as_string=True, **options)
         found = _frame_of(meta, table, path, is_described=about is not None)
+        found = found.set_crs(crs, allow_override=True) if is_stated else found
         if about is None and path.suffix.lower() in geojson.LINES:
             _count_lost_lines(found, path)
+        if path.suffix.lower() == ".gpx":
+            found = lost.with_sound_points(found, path, str(options["layer"]))
+    if about is None and names is not None:
+        found = found.rename(columns={written: name for name, written in names.items()})
     if columns is not None:
         _must_have(columns, found, names, path, options.get("layer"))
     if about is not None:
@@ -386,12 +395,17 @@ def _prefilter(path: Path, layer: str, info: Mapping[str, Any], bbox: Bounds) ->
         sides = f"maxx >= {west - _PADDING!r} {'AND' if west <= east else 'OR'} minx <= {east + _PADDING!r}"
         heights = f"maxy >= {south - _PADDING!r} AND miny <= {north + _PADDING!r}"
         inside = f"SELECT id FROM {_quoted(tree)} WHERE ({sides}) AND {heights}"  # noqa: S608 - names are quoted
+        # What lies beyond ±180° is the same place within: `extents.meeting` tells.
+        inside += f" UNION SELECT id FROM {_quoted(tree)} WHERE maxx > 180"  # noqa: S608
+        inside += f" UNION SELECT id FROM {_quoted(tree)} WHERE minx < -180"  # noqa: S608
         return {"where": f"{_quoted(info['fid_column'] or 'fid')} IN ({inside})"}
     if kind != "Point" or west > east:
         return {}
     box = (west - _PADDING, south - _PADDING, east + _PADDING, north + _PADDING)
     if is_lonlat:
-        return {"bbox": box}
+        whole = info.get("total_bounds")
+        # Where points lie beyond ±180°, which are the same places within, drivers would not find them.
+        return {} if whole is None or whole[0] < -180 or whole[2] > 180 else {"bbox": box}
     from pyproj import Transformer
     from pyproj.exceptions import ProjError
 

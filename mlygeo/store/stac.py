@@ -159,14 +159,12 @@ def to_images(table: gpd.GeoDataFrame, *, name: str = "the table") -> gpd.GeoDat
         columns[each] = values if there is None else there.astype(object).where(there.notna(), values)
     if read.warnings.notna().any():
         columns["warning"] = read.warnings
-    kinds = columns["is_pano"].astype("boolean")
-    columns["is_pano"] = kinds.fillna(value=False).astype(bool)
+    columns["is_pano"] = columns["is_pano"].astype("boolean")
     frame = gpd.GeoDataFrame(pd.DataFrame(columns, index=kept.index), geometry=geometry.to_numpy(), crs=geometry.crs)
     if not (frame.geom_type.dropna() == "Point").all():
         raise FrameError(f"{name}: its items are not all points")
-    images = frames.conform(frame, frames.IMAGES)
-    if kinds.isna().any():
-        images["is_pano"] = kinds.array
+    schema = frames.IMAGES.of_any_provider if read.is_panoramax else frames.IMAGES
+    images = frames.conform(frame, schema)
     images.attrs = dict(table.attrs)
     counts = {reason: count for reason, count in left_out.items() if count}
     if counts:
@@ -182,6 +180,7 @@ class _Table:
         import pandas as pd
 
         self._table = table
+        self._plain: dict[str, list[Any]] = {}
         self.warnings = pd.Series([None] * len(table), dtype="str")
         names = {str(name) for name in table.columns}
         of_it = any(each.startswith(("geovisio:", "panoramax:")) for each in names)
@@ -250,7 +249,17 @@ class _Table:
 
         if name not in self._table.columns:
             return pd.Series([None] * len(self._table), dtype=dtype)
-        values = [_plain(value) for value in self._table[name]]
+        column = self._table[name]
+        if dtype == "float64" and str(column.dtype) in {"float64", "int64"}:
+            endless = np.isinf(column.to_numpy(dtype=np.float64))
+            self._note(name, endless)
+            return pd.Series(column.astype("float64").mask(endless))
+        if read is _text and str(column.dtype) == "str":
+            words = column.str.strip()
+            return pd.Series(words.where(words != "", None))
+        if name not in self._plain:
+            self._plain[name] = [_plain(value) for value in column]
+        values = self._plain[name]
         found = [None if value is None else read(value) for value in values]
         self._note(name, np.array([value is _WRONG for value in found], dtype=bool))
         return pd.Series([None if value is _WRONG else value for value in found], dtype=dtype)

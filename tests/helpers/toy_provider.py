@@ -210,7 +210,7 @@ class Pictures:
 class Toy:
     name, title, attribution, keys = "toy", "The toy", "Toy, CC0", WHOLE_NUMBERS
     tiles, records, pictures = Tiles(), Records(), Pictures()
-    uploads = upload_sets = accounts = descriptions = licence = None
+    uploads = upload_sets = accounts = descriptions = licence = exports = None
     needs_token = False
     has_endpoints = True
 

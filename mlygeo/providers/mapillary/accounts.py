@@ -490,10 +490,7 @@ def _read(path: Path) -> Kept:
         If it cannot be read or is damaged. The text never shows what stands in it.
     """
     try:
-        if path.exists() and not path.is_file() and not path.is_char_device():
-            raise CredentialsError(f"the credentials file {path} is no file", hint=f"set {FILE_VARIABLE} to a file")
-        with path.open("rb") as file:
-            content = file.read(LONGEST_FILE + 1)
+        content = places.content_of(path, LONGEST_FILE)
         text = content.decode("utf-8-sig")
     except FileNotFoundError:
         return Kept()

@@ -97,13 +97,13 @@ class Tiles:
         progress: Progress | None,
     ) -> gpd.GeoDataFrame:
         """Fetch the tiles of a region into the cache; each has to be one that can be read."""
-        from mlygeo.providers.mapillary.layers import decode
+        from mlygeo.providers.mapillary.layers import check
         from mlygeo.providers.mapillary.tiles import fetch_tiles
 
         return fetch_tiles(
             region, tile_cache=tile_cache, computed=computed, overwrite=overwrite, max_age=max_age,
             tile_list_file=tile_list_file, workers=workers, service=None if service is None else own(service),
-            validate=decode, damaged=damaged, geojson=geojson, dry_run=dry_run, progress=progress,
+            validate=check, damaged=damaged, geojson=geojson, dry_run=dry_run, progress=progress,
         )  # fmt: skip
 
     def name(self, x: int, y: int, *, computed: bool, service: http.Service | None = None) -> str:  # noqa: ARG002
@@ -428,6 +428,7 @@ class Mapillary:
     attribution = frames.MAPILLARY
     licence = Licence("CC-BY-SA-4.0", "https://creativecommons.org/licenses/by-sa/4.0/")
     needs_token = True
+    exports = None
     has_endpoints = False
     upload_sets = None
     keys = WHOLE_NUMBERS

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlygeo.arrays import Flags, Floats
-    from mlygeo.keys import Ids
+    from mlygeo.keys import Ids, Key
 
     Values = Sequence[Any]
     Wrong = Flags
@@ -254,7 +254,7 @@ def images_frame(
     records: Iterable[Mapping[str, Any]],
     *,
     fields: Sequence[str] | None = None,
-    problems: dict[int, str] | None = None,
+    problems: dict[Key, str] | None = None,
 ) -> gpd.GeoDataFrame:
     """
     Read records of images into an images frame.
@@ -281,7 +281,7 @@ def images_frame(
         fields keep their names. Headings are brought into [0, 360), and NaN where unknown.
         Altitudes of 2^31 and more, which are unsigned readings of negative ones, are set right.
         `make` and `model` are null where the service says "none". `is_pano` is taken from
-        `camera_type` where it is missing, and false where that is too.
+        `camera_type` where it is missing, and null where that is too.
 
     Raises
     ------
@@ -340,7 +340,7 @@ class _Table:
     def __init__(self, ids: Ids, records: list[Mapping[str, Any]]) -> None:
         self._ids, self._records = ids, records
         self.columns: dict[str, Any] = {}
-        self.problems: dict[int, str] = {}
+        self.problems: dict[Key, str] = {}
 
     def values(self, name: str) -> list[Any]:
         return [record.get(name) for record in self._records]
@@ -366,17 +366,17 @@ class _Table:
         return gpd.GeoSeries(geometry, crs=frames.CRS)
 
     def truths(self, known: set[str]) -> None:
-        """Make the column `is_pano`, which has no value for "unknown"."""
+        """Make the column `is_pano`, of the type of the camera where a record says nothing else."""
         values, wrong = _truths(self.values("is_pano"))
         kinds = self.values("camera_type") if "camera_type" in known else [None] * len(values)
         self.put(
             "is_pano", "is_pano",
-            [isinstance(kind, str) and kind in PANORAMAS if value is None else value
+            [(kind in PANORAMAS if isinstance(kind, str) else None) if value is None else value
              for value, kind in zip(values, kinds, strict=True)],
             wrong,
         )  # fmt: skip
 
-    def settle(self, problems: dict[int, str] | None) -> None:
+    def settle(self, problems: dict[Key, str] | None) -> None:
         """Report the problems, or raise."""
         if self.problems and problems is None:
             number, problem = next(iter(self.problems.items()))
@@ -551,7 +551,7 @@ def row_of(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def add_fields(
-    images: gpd.GeoDataFrame, found: gpd.GeoDataFrame, *, columns: Iterable[str], errors: Mapping[int, str]
+    images: gpd.GeoDataFrame, found: gpd.GeoDataFrame, *, columns: Iterable[str], errors: Mapping[Key, str]
 ) -> gpd.GeoDataFrame:
     """
     Add columns to images, from records of the same images.

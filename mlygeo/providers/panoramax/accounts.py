@@ -493,8 +493,7 @@ def _for_us_alone(path: str, flags: int) -> int:
 def _read(path: Path) -> dict[str, Any]:
     """Return what stands in a file; one that does not exist holds nobody. No message shows what stands in it."""
     try:
-        with path.open("rb") as file:
-            content = file.read(LONGEST_FILE + 1)
+        content = places.content_of(path, LONGEST_FILE)
         found = json.loads(content) if content.strip() else {}
     except FileNotFoundError:
         return {"instances": {}}

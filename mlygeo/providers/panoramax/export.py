@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from mlygeo import frames, store
+from mlygeo.config import is_loopback
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.progress import counted
 from mlygeo.providers.panoramax.service import Service
@@ -85,7 +86,9 @@ def read_export(
         images = stac.to_images(_checked(store.read_frame(path, bbox=bbox), path.name), name=path.name)
     else:
         if area is None:
-            raise InputError("the export has the pictures of the whole world", hint="give a region, or download it")
+            raise InputError("the export has the pictures of the whole world", hint="give `bbox`, or download the file")
+        if not text.startswith("https://") and not is_loopback(text):
+            raise InputError(f"{text[:80]} is not encrypted", hint="use https://")
         images = _over_network(text, area, service or Service.from_environment())
     if area is not None and len(images):
         lonlat = frames.lonlat(images)

@@ -481,16 +481,11 @@ def rows_frame(found: Sequence[Mapping[str, Any]], names: Iterable[str]) -> gpd.
             continue
         values = [row.get(name) for row in found]
         columns[name] = _column(values, schema.dtype(name) or "str")
-    kinds = columns["is_pano"]
     lonlat = np.array([row.get("geometry") or (math.nan, math.nan) for row in found], dtype=np.float64).reshape(-1, 2)
     geometry = frames.points(*lonlat.T)
     geometry[np.isnan(lonlat[:, 0])] = None
-    columns["is_pano"] = kinds.fillna(value=False).astype(bool)
     frame = gpd.GeoDataFrame(pd.DataFrame(columns), geometry=gpd.GeoSeries(geometry, crs=frames.CRS))
-    images = frames.conform(frame, frames.IMAGES)
-    if kinds.isna().any():
-        images["is_pano"] = kinds
-    return frames.attribute(images, ATTRIBUTION, positions="original")
+    return frames.attribute(frames.conform(frame, schema), ATTRIBUTION, positions="original")
 
 
 def _column(values: list[Any], dtype: str) -> pd.Series:

@@ -96,15 +96,8 @@ def read_tile(data: bytes, x: int, y: int, zoom: int = ZOOM) -> gpd.GeoDataFrame
 
 
 def images_frame(table: pa.Table) -> gpd.GeoDataFrame:
-    """Return the images frame of a table as `decode` returns it; `is_pano` keeps its gaps."""
-    import pandas as pd
-
-    kinds = table["is_pano"].combine_chunks()
-    known = table.set_column(table.schema.get_field_index("is_pano"), "is_pano", kinds.fill_null(False))
-    frame = frames.from_arrow(known, frames.IMAGES)
-    if kinds.null_count:
-        frame["is_pano"] = pd.array(kinds.to_pylist(), dtype="boolean")
-    return frames.attribute(frame, ATTRIBUTION, positions="original")
+    """Return the images frame of a table as `decode` returns it."""
+    return frames.attribute(frames.from_arrow(table, frames.IMAGES.of_any_provider), ATTRIBUTION, positions="original")
 
 
 def decode(data: bytes, x: int, y: int, zoom: int = ZOOM, *, instance: str | None = None) -> pa.Table:
@@ -156,11 +149,12 @@ def _decode(data: bytes, x: int, y: int, zoom: int, *, instance: str | None, ker
     names: list[bytes] = []
     parts = []
     try:
-        for layer, end in mvt_tiles.layers(mvt_tiles.inflate(bytes(data))):
-            index = kernel.index(layer, end)
-            names.append(index.name)
-            if index.name == LAYER:
-                parts.append(_pictures(layer, index, (x, y, zoom), kernel))
+        with mvt_tiles.opened(data) as tile:
+            for layer, end in mvt_tiles.layers(tile):
+                index = kernel.index(layer, end)
+                names.append(index.name)
+                if index.name == LAYER:
+                    parts.append(_pictures(layer, index, (x, y, zoom), kernel))
     except FormatError as error:
         what = mvt_tiles.guess(bytes(data[:512]))
         raise FormatError(f"{where} is {what or f'damaged: {error}'}", hint="fetch the tile again") from error

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from mlygeo.arrays import Bounds
     from mlygeo.keys import Ids, Key
     from mlygeo.net import http
     from mlygeo.net.http import Retry
@@ -239,6 +240,26 @@ class Pictures:
         return attribution(row_of(record))
 
 
+class Exports:
+    """The weekly export, STAC-GeoParquet; see `mlygeo.providers.Exports`."""
+
+    def is_one(self, address: str) -> bool:
+        """Return whether an address may be that of an export: a Parquet file on a server."""
+        from urllib.parse import urlsplit
+
+        try:
+            parts = urlsplit(address)
+        except ValueError:
+            return False
+        return parts.scheme in {"http", "https"} and parts.path.lower().endswith((".parquet", ".geoparquet"))
+
+    def read(self, address: str, *, bbox: Bounds | None) -> gpd.GeoDataFrame:
+        """Return the images frame of a box, of which only the row groups that may have some are read."""
+        from mlygeo.providers.panoramax.export import read_export
+
+        return read_export(address, region=bbox)
+
+
 def column_of(size: str) -> str:
     """
     Return the column with the address of pictures of a size.
@@ -303,6 +324,11 @@ class Panoramax:
         from mlygeo.providers.panoramax.accounts import Accounts
 
         return Accounts()
+
+    @cached_property
+    def exports(self) -> Exports:
+        """Files of all its images."""
+        return Exports()
 
     def service(
         self,

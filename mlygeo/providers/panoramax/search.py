@@ -92,12 +92,17 @@ class Asks(Protocol):
 
 
 class Part(NamedTuple):
-    """A part of a search: a box, how often it was split off, and from when to when; both ends belong to it."""
+    """
+    A part of a search: a box, how often it was split off, and from when to when; both ends belong to it.
+
+    Its share is that of the box that the search began with.
+    """
 
     bounds: Bounds
     depth: int = 0
     since: datetime | None = None
     until: datetime | None = None
+    share: float = 1.0
 
 
 class Search:
@@ -219,6 +224,7 @@ class Search:
                 elif isinstance(answer, ServiceError) and not self._asks.ended:
                     log.warning("%s", answer)
                     self.failed[_text(part)] = str(answer)
+                    bar.advance(part.share)
                 else:
                     raise self._asks.ended or answer
         if self.failed and not self.requests:
@@ -257,8 +263,8 @@ class Search:
             log.warning("%s holds more images than the service tells of", _text(part))
             self.truncated.append(part)
         pool.add(parts)
-        if not parts and part.depth == 0:
-            bar.advance()
+        if not parts:
+            bar.advance(part.share)
 
     def _of_user(self, name: str) -> Iterator[list[Item]]:
         from mlygeo.progress import Progress
@@ -344,7 +350,7 @@ def split(part: Part, items: list[Item]) -> list[Part]:
     if part.depth < SPLITS and not at_one_place and max(east - west, north - south) > ONE_PLACE:
         x, y = (west + east) / 2, (south + north) / 2
         quarters = [(west, south, x, y), (x, south, east, y), (west, y, x, north), (x, y, east, north)]
-        return [part._replace(bounds=bounds, depth=part.depth + 1) for bounds in quarters]
+        return [part._replace(bounds=bounds, depth=part.depth + 1, share=part.share / 4) for bounds in quarters]
     times = sorted(
         time for item in items if (time := read_time((item.get("properties") or {}).get("datetime"))) is not None
     )
@@ -357,7 +363,8 @@ def split(part: Part, items: list[Item]) -> list[Part]:
         middle = next(time for time in reversed(times) if time < times[-1])
     if (part.since is not None and middle < part.since) or (part.until is not None and middle >= part.until):
         return []
-    return [part._replace(until=middle), part._replace(since=middle + _TICK)]
+    half = part._replace(share=part.share / 2)
+    return [half._replace(until=middle), half._replace(since=middle + _TICK)]
 
 
 _TICK = timedelta(microseconds=1)

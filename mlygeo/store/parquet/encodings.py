@@ -302,20 +302,3 @@ def _too_deep(wkb: bytes) -> bool:
     except (struct.error, IndexError):
         pass  # damaged, as GEOS will say
     return False
-
-
-def mask_of(bounds: Floats, bbox: tuple[float, float, float, float]) -> Flags:
-    """
-    Return which boxes meet a box.
-
-    Parameters
-    ----------
-    bounds
-        Shape (4, n): west, south, east, north, degrees; NaN never meets.
-    bbox
-        West, south, east, north, degrees; west > east crosses the antimeridian.
-    """
-    xmin, ymin, xmax, ymax = bounds
-    west, south, east, north = bbox
-    in_lon = (xmax >= west) & (xmin <= east) if west <= east else (xmax >= west) | (xmin <= east)
-    return np.asarray(in_lon & (ymax >= south) & (ymin <= north))

@@ -196,7 +196,7 @@ class TestModes:
         with pytest.raises(CredentialsError, match="longer than any"):
             Credentials(tmp_path / "large")
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(CredentialsError, match="no file"):
+        with pytest.raises(CredentialsError, match="nothing comes from the pipe"):
             Credentials(tmp_path / "pipe")
         with pytest.raises(CredentialsError, match="no file"):
             Credentials(tmp_path)

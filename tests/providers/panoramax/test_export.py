@@ -172,6 +172,22 @@ def test_servers_without_parts_and_with_wrong_ones(export):
         read_export(url, service=LOCAL)
 
 
+def test_convert_reads_a_part_of_an_export_over_the_network(export, tmp_path):
+    box = (10, 40, 12, 50)
+    with serving(export.read_bytes()) as (url, *_):
+        images = mlygeo.convert(url, tmp_path / "town.parquet", bbox=box)
+        with pytest.raises(InputError, match="whole world"):
+            mlygeo.convert(url, tmp_path / "world.parquet")
+        with pytest.raises(InputError, match="`srid` is of no use"):
+            mlygeo.convert(url, tmp_path / "town.parquet", bbox=box, srid=4326)
+    assert sorted(images["id"]) == expected(box)
+    assert sorted(store.read_frame(tmp_path / "town.parquet", frame="images")["id"]) == expected(box)
+    with pytest.raises(FileError, match="address of the web"):
+        mlygeo.convert("https://example.org/images.gpkg", tmp_path / "x.parquet")
+    with pytest.raises(InputError, match="not encrypted"):
+        mlygeo.convert("http://example.org/images.parquet", tmp_path / "x.parquet", bbox=box)
+
+
 def test_images_of_mapillary_are_no_export(images, tmp_path):
     path = store.write_frame(images, tmp_path / "theirs.parquet")
     with pytest.raises(FormatError, match="images of Mapillary"):
