@@ -151,6 +151,13 @@ def _from_pipe(path: str | os.PathLike[str]) -> bytes:
     return bytes(found)
 
 
+def config_file(name: str) -> Path:
+    """Return the place of a file in the user's configuration folder."""
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("mlygeo", appauthor=False)) / name
+
+
 def default_folder() -> Path:
     """Return the folder of the user's history."""
     import platformdirs

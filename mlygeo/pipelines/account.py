@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from mlygeo.errors import CredentialsError, InputError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import Job, public, version
+from mlygeo.pipelines.job import Job, public_with, version
+from mlygeo.pipelines.options import Server
 from mlygeo.progress import may_ask
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """Keys of users: numbers today, and 22 letters and digits in 2019."""
 
 
-@public
+@public_with(Server)
 def authenticate(
     *,
     user_name: str | None = None,
@@ -53,6 +54,8 @@ def authenticate(
     token: str | None = None,
     token_file: PathLike | None = None,
     service: Service | None = None,
+    provider: str | None = None,
+    endpoint: str | None = None,
 ) -> Job[pd.DataFrame]:
     """
     Sign in, with a token of a user, or with email, password and the token of an application.
@@ -64,10 +67,14 @@ def authenticate(
     password is not kept. Several users can sign in; the last one is meant where none is named. Users of
     mapillary_tools are known without signing in anew.
 
+    An instance of Panoramax has no passwords: it makes a token and a link, which is shown. Whoever opens the
+    link in a browser and signs in there within ten minutes is the user of the token. It is kept by instance, and
+    goes to no other server.
+
     Parameters
     ----------
     user_name
-        What to call the user here. Default: the name at Mapillary.
+        What to call the user here. Default: the name at the service.
     user_email
         Address of the account.
     user_password
@@ -91,7 +98,7 @@ def authenticate(
     Returns
     -------
     users
-        A row for each user that has signed in: name, user_name (at Mapillary), user_key,
+        A row for each user that has signed in: name, user_name (at the service), user_key,
         organization_key, is_default, in_keyring, and source, the file that it stands in.
 
     Raises
@@ -111,8 +118,15 @@ def authenticate(
     """
     if jwt is not None:
         of_no_use(("user_email", "user_password", "token", "token_file"), "beside `jwt`")
-    accounts = _accounts(service)
-    credentials = accounts.credentials(config_file)
+    from mlygeo.providers import needed
+
+    who = Server(provider=provider, endpoint=endpoint).chosen(service)
+    accounts = needed(who.accounts, who, "users that sign in")
+    if who.has_endpoints:
+        service = service or who.service(endpoint=endpoint)
+    if not accounts.has_passwords:
+        of_no_use(("user_email", "user_password", "token", "token_file"), f"for {who.title}, which has no passwords")
+    credentials = accounts.credentials(config_file, service=service)
     if user_name is not None and user_name in credentials.users and not force_overwrite:
         _may_replace(user_name)
     if jwt is not None:
@@ -123,6 +137,10 @@ def authenticate(
                 hint="give the token of a user, or leave `jwt` out to sign in with email and password",
             )
         signed_in = accounts.whose(accounts.with_token(service, secret), user_key)
+    elif service is not None and not accounts.has_passwords:
+        signed_in = accounts.sign_in_by_link(service, show=_show)
+        if user_key is not None and signed_in.user_key != user_key:
+            raise CredentialsError(f"this is user {signed_in.user_key}, not {user_key}")
     else:
         asked = accounts.with_token(service, accounts.application_token(token, token_file, service))
         email = user_email or _asked("email: ", "user_email")
@@ -140,6 +158,12 @@ def authenticate(
     there = f"{signed_in.user_name}, " if signed_in.user_name not in (None, "", name) else ""
     text = f"signed in as {name} ({there}user key {signed_in.user_key}); the token is in {place}"
     return _job(credentials, text)
+
+
+def _show(link: str) -> None:
+    """Show the link that signs a user in, however little else is shown."""
+    sys.stderr.write(f"open this link in a browser, and sign in there: {link}\n")
+    sys.stderr.flush()
 
 
 def account_to_upload_with(
@@ -201,7 +225,7 @@ def _is_new(user_name: str | None, signed_in: SignedIn, named: Collection[str]) 
     return not users.users if name is None else users.named(name) is None
 
 
-@public
+@public_with(Server)
 def edit_config(
     action: str | Iterable[str] | None = None,
     *,
@@ -211,6 +235,8 @@ def edit_config(
     organization_name: str | None = None,
     default: bool = False,
     config_file: PathLike | None = None,
+    provider: str | None = None,
+    endpoint: str | None = None,
 ) -> Job[pd.DataFrame]:
     """
     List, change or forget the users that have signed in.
@@ -252,8 +278,13 @@ def edit_config(
     if words[0] != "edit":
         changes = ("user_key", "organization_key", "organization_name", "default")
         of_no_use(changes if words[0] == "remove" else ("user_name", *changes), f"with the action `{words[0]}`")
-    accounts = _accounts(None)
-    credentials = accounts.credentials(config_file)
+    from mlygeo.providers import needed
+
+    who = Server(provider=provider, endpoint=endpoint).chosen()
+    accounts = needed(who.accounts, who, "users that sign in")
+    if not accounts.has_passwords:
+        of_no_use(("user_key", "organization_key", "organization_name"), f"for {who.title}")
+    credentials = accounts.credentials(config_file, service=who.service(endpoint=endpoint) if endpoint else None)
     if words[0] == "list":
         return _job(credentials, f"{len(credentials.users)} users have signed in", shown=True)
     if words[0] == "remove":

@@ -129,3 +129,8 @@ def of_no_use(names: Iterable[str] | type, why: str) -> None:
     if idle:
         verb = "is" if len(idle) == 1 else "are"
         raise InputError(f"{' and '.join(idle)} {verb} of no use {why}", hint=f"leave {idle[0]} out")
+
+
+def was_given(name: str) -> bool:
+    """Return whether a parameter was given in the current public call."""
+    return name in _given.get()

@@ -180,6 +180,8 @@ def process_and_upload(
         duplicate_distance=duplicate_distance,
         duplicate_angle=duplicate_angle,
         max_speed=max_speed,
+        preset=None,
+        endpoint=None,
     )
     insertion = Insertion(
         skip_exif_insert=skip_exif_insert,
@@ -380,6 +382,8 @@ def video_process(
         duplicate_distance=duplicate_distance,
         duplicate_angle=duplicate_angle,
         max_speed=max_speed,
+        preset=None,
+        endpoint=None,
     )
     insertion = Insertion(
         skip_exif_insert=skip_exif_insert,
@@ -569,6 +573,8 @@ def video_process_and_upload(
         duplicate_distance=duplicate_distance,
         duplicate_angle=duplicate_angle,
         max_speed=max_speed,
+        preset=None,
+        endpoint=None,
     )
     insertion = Insertion(
         skip_exif_insert=skip_exif_insert,

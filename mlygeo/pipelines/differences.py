@@ -31,6 +31,8 @@ def note(images: gpd.GeoDataFrame, cutting: Cutting) -> str | None:
     from mlygeo import frames
     from mlygeo.spatial import geodesy
 
+    if cutting.preset is not None:
+        return None
     used = images[images["error"].isna() & ~images["is_duplicate"].fillna(value=False).astype(bool)]
     used = used[used["sequence_id"].notna()].sort_values(["sequence_id", "captured_at"], kind="stable")
     parts = []

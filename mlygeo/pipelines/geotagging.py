@@ -134,6 +134,8 @@ def cut(
     duplicate_distance: float = 0.1,
     duplicate_angle: float = 5.0,
     max_speed: float = 400.0,
+    preset: str | None = None,
+    endpoint: str | None = None,
     skip_subfolders: bool = False,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
@@ -174,6 +176,8 @@ def cut(
         duplicate_distance=duplicate_distance,
         duplicate_angle=duplicate_angle,
         max_speed=max_speed,
+        preset=preset,
+        endpoint=endpoint,
     )
     found, _ = _images(images, skip_subfolders=skip_subfolders, progress=progress, local=False)
     made = steps.cut_and_flagged(found, cutting)

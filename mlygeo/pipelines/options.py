@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import logging
+import sys
 import textwrap
 from functools import cached_property
 from pathlib import Path
@@ -760,6 +761,10 @@ def _first(value: T | None, other: T) -> T:
     return other if value is None else value
 
 
+NO_LIMIT = sys.maxsize
+"""In place of the most images of a sequence: any number."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cutting:
     """
@@ -786,6 +791,13 @@ class Cutting:
         Largest difference of their headings, degrees.
     max_speed
         Apparent speed above which an image is flagged, kilometres an hour.
+    preset
+        Cut sequences and flag duplicates by the rules of a service that does it itself: panoramax. Its limits count
+        where the options do not give others: sequences end at gaps of 100 m or 300 s, whatever the number of
+        images and the camera, and a duplicate is within 1 m and 60° of any earlier image kept of its sequence.
+        Default: the rules of Mapillary's tools.
+    endpoint
+        Address of the instance of Panoramax whose limits count for `preset`; it is asked for them.
     """
 
     cutoff_distance: float
@@ -797,9 +809,15 @@ class Cutting:
     duplicate_distance: float
     duplicate_angle: float
     max_speed: float
+    preset: str | None
+    endpoint: str | None
 
     def __post_init__(self) -> None:
-        """Raise for what makes no sense, before any photo is read."""
+        """Take the limits of the preset; raise for what makes no sense, before any photo is read."""
+        if self.preset is not None:
+            self._take_limits(self.preset)
+        elif self.endpoint is not None:
+            raise InputError("`endpoint` is of no use without `preset`", hint="give `preset`")
         for name in ("cutoff_distance", "cutoff_time", "duplicate_distance", "duplicate_angle"):
             if not (value := getattr(self, name)) >= 0:
                 raise InputError(f"`{name}` must be 0 or more, not {value}")
@@ -809,6 +827,26 @@ class Cutting:
             raise InputError(f"`max_speed` must be above 0 km/h, not {self.max_speed}")
         if self.keep_duplicates:
             of_no_use(("duplicate_distance", "duplicate_angle"), "with `keep_duplicates`")
+
+    def _take_limits(self, preset: str) -> None:
+        """Set the limits that were not given to those of a service."""
+        from mlygeo.pipelines.arguments import was_given
+        from mlygeo.providers import names, provider
+
+        who = provider(preset.strip().lower()) if preset.strip().lower() in names() else None
+        if who is None or who.upload_sets is None:
+            raise InputError(f"there is no preset {preset[:40]!r}", hint="there is panoramax")
+        rules = who.upload_sets.rules
+        if self.endpoint is not None:
+            rules = who.upload_sets.terms(who.service(endpoint=self.endpoint)).rules
+        limits = {
+            "cutoff_distance": rules.split_distance_m, "cutoff_time": rules.split_time_s,
+            "duplicate_distance": rules.duplicate_distance_m, "duplicate_angle": rules.duplicate_angle,
+            "max_images": NO_LIMIT,
+        }  # fmt: skip
+        for name, value in limits.items():
+            if not was_given(name):
+                object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1070,6 +1108,52 @@ class VideoFrames:
     rerun: bool
     decoder: str
     hardware: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """
+    Where users sign in and upload to.
+
+    Parameters
+    ----------
+    provider
+        The provider: mapillary or panoramax. Default: mapillary.
+    endpoint
+        Address of the instance of Panoramax, such as https://panoramax.openstreetmap.fr/api. Default:
+        MLYGEO_PANORAMAX_URL of the environment.
+    """
+
+    provider: str | None
+    endpoint: str | None
+
+    def chosen(self, service: Service | None = None) -> Provider:
+        """
+        Return the one provider that is meant.
+
+        Parameters
+        ----------
+        service
+            Its service, if that was given.
+
+        Raises
+        ------
+        InputError
+            If there is none of this name, or these contradict each other.
+        """
+        from mlygeo.providers import provider, provider_of
+
+        name = None if self.provider is None else self.provider.strip().lower()
+        if service is not None:
+            of_no_use(("endpoint",), "beside `service`")
+            if name not in (None, service.provider):
+                raise InputError(f"`service` is of {service.provider}, and `provider` asks for {self.provider}")
+        who = provider_of(service) if name is None else provider(name)
+        if self.endpoint is not None and not who.has_endpoints:
+            raise InputError(
+                f"`endpoint` is of no use for {who.title}, which has one service", hint="give a `provider`"
+            )
+        return who
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -82,6 +82,8 @@ def process(
     duplicate_distance: float = 0.1,
     duplicate_angle: float = 5.0,
     max_speed: float = 400.0,
+    preset: str | None = None,
+    endpoint: str | None = None,
     skip_exif_insert: bool = False,
     keep_original: bool = False,
     overwrite_all_exif_tags: bool = False,
@@ -207,6 +209,8 @@ def process(
             duplicate_distance=duplicate_distance,
             duplicate_angle=duplicate_angle,
             max_speed=max_speed,
+            preset=preset,
+            endpoint=endpoint,
         ),
         insertion=Insertion(
             skip_exif_insert=skip_exif_insert,
@@ -943,6 +947,8 @@ def extract_sequence_data(
         duplicate_distance=duplicate_distance,
         duplicate_angle=duplicate_angle,
         max_speed=max_speed,
+        preset=None,
+        endpoint=None,
     )
 
     def work(run: Run) -> gpd.GeoDataFrame:

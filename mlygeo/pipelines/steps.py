@@ -359,16 +359,27 @@ def cut_and_flagged(images: gpd.GeoDataFrame, cutting: Cutting) -> gpd.GeoDataFr
     between images of a camera that rests, directions are those of errors of its GPS.
     """
     from mlygeo import dtypes, frames
+    from mlygeo.pipelines.options import NO_LIMIT
     from mlygeo.spatial.checks import check_images
+    from mlygeo.spatial.dispatch import dispatch_images
     from mlygeo.spatial.duplicates import flag_duplicates
     from mlygeo.spatial.sequences import cut_sequences, interpolate_directions, split_sequences
 
-    images = cut_sequences(images, cutoff_distance=cutting.cutoff_distance, cutoff_time=cutting.cutoff_time)
+    if cutting.preset is None:
+        images = cut_sequences(images, cutoff_distance=cutting.cutoff_distance, cutoff_time=cutting.cutoff_time)
+    else:
+        images = dispatch_images(
+            images,
+            cutoff_distance=cutting.cutoff_distance,
+            cutoff_time=cutting.cutoff_time,
+            duplicate_distance=cutting.duplicate_distance,
+            duplicate_angle=cutting.duplicate_angle,
+        )
     if cutting.keep_duplicates:
         images = images.assign(
             is_duplicate=np.zeros(len(images), dtype=bool), duplicate_of=dtypes.nulls("str", len(images), images.index)
         )
-    else:
+    elif cutting.preset is None:
         images = flag_duplicates(
             images,
             duplicate_distance=cutting.duplicate_distance,
@@ -376,7 +387,8 @@ def cut_and_flagged(images: gpd.GeoDataFrame, cutting: Cutting) -> gpd.GeoDataFr
             without_heading="travel",
         )
     images = interpolate_directions(images, offset_angle=cutting.offset_angle, overwrite=cutting.interpolate_directions)
-    images = split_sequences(images, max_images=cutting.max_images)
+    if cutting.max_images < NO_LIMIT:
+        images = split_sequences(images, max_images=cutting.max_images)
     doubted = images
     if (zoneless := without_zone(images)).any():
         warning = images["warning"] if "warning" in images.columns else _all(None, images)

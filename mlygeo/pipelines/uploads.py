@@ -1,11 +1,10 @@
-"""Uploads to Mapillary, and archives for later uploads."""
+"""Uploads, and archives for later uploads."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import logging
-import os
 import shlex
 import sys
 import threading
@@ -14,18 +13,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.errors import FileError, FormatError, InputError, NotDescribedError
-from mlygeo.pipelines.job import Job, check_folder, public_with, tally, version
-from mlygeo.pipelines.options import Described, SignedIn, Uploading, User
+from mlygeo.errors import FormatError, InputError, NotDescribedError
+from mlygeo.pipelines.account import account_to_upload_with
+from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.job import Job, check_folder, public_with, version
+from mlygeo.pipelines.options import Described, Server, SignedIn, Uploading, User
+from mlygeo.pipelines.upload_parts import (
+    NAMED,
+    first_reason,
+    is_archive,
+    megabytes,
+    no_frame,
+    setting,
+    skipped_text,
+    write_history,
+)
+from mlygeo.pipelines.upload_sets import NOT_FOR_SETS, upload_as_sets
 from mlygeo.progress import counted, keep
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator
 
     import pandas as pd
 
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
+    from mlygeo.providers import Provider
     from mlygeo.uploads.files import Outcome
     from mlygeo.uploads.found import Import
     from mlygeo.uploads.items import Photo, WholeFile
@@ -44,8 +58,6 @@ NO_ORGANIZATION = "none"
 
 THREADS, ATTEMPTS = 5, 50
 
-HISTORY_FILE = Path(".mlygeo") / "upload_history.parquet"
-
 ZIP_FOLDER = "zips"
 
 ZIPPED = {
@@ -55,11 +67,8 @@ ZIPPED = {
 }
 """What is said of images that are not put into an archive."""
 
-NAMED = 5
-"""Archives and videos that are left out which the headline names; the summary names all."""
 
-
-@public_with(Described, SignedIn, Uploading)
+@public_with(Described, SignedIn, Uploading, Server)
 def upload(
     import_path: PathLike | Iterable[PathLike],
     *,
@@ -82,6 +91,9 @@ def upload(
     token_file: PathLike | None = None,
     config_file: PathLike | None = None,
     service: Service | None = None,
+    provider: str | None = None,
+    endpoint: str | None = None,
+    blurred: bool = False,
     progress: Progress | None = None,
 ) -> Job[pd.DataFrame]:
     """
@@ -114,6 +126,14 @@ def upload(
     the same command, in the middle of a sequence or of a file. Who uploads is said before anything is
     sent; at a terminal, one who has not signed in is asked to.
 
+    Panoramax gets the photos of each folder as an upload set, by an instance (`endpoint`) where a user has
+    signed in. It cuts them into sequences and drops duplicates itself, by its own rules ('mlygeo process' with
+    `preset` shows what they lead to). The files are sent as they are, photos without a description too if they have
+    position and time; what 'mlygeo process' or a description file says otherwise than the file goes with it. The
+    instance publishes all pictures under its licence, which is shown first; to upload means to agree to it. Pictures
+    that it still works on are waited for. What it rejects is a row with the reason; duplicates are counted, and no
+    failure. Archives, videos, private images and organizations are for Mapillary alone.
+
     Parameters
     ----------
     import_path
@@ -139,6 +159,8 @@ def upload(
     video_start_time
         Time of the start of the videos for `track`, milliseconds since 1970 (UTC). Default: the time of the
         GPS in the video, else the creation time in the file.
+    blurred
+        Faces and number plates are blurred already, so that the instance of Panoramax does not do it.
     dry_run
         Upload nothing; say what would be uploaded.
 
@@ -174,6 +196,7 @@ def upload(
         private=private,
     )
     signed_in = SignedIn(token=token, token_file=token_file, config_file=config_file, service=service)
+    who = Server(provider=provider, endpoint=endpoint).chosen(service)
     uploading = Uploading(
         reupload=reupload,
         manual_done=manual_done,
@@ -181,9 +204,16 @@ def upload(
         number_threads=number_threads,
         max_attempts=max_attempts,
     )
+    if who.upload_sets is not None:
+        of_no_use(NOT_FOR_SETS, f"for {who.title}")
+        return upload_as_sets(
+            import_path, who, endpoint=endpoint, described=described, user_name=user_name, signed_in=signed_in,
+            uploading=uploading, blurred=blurred, output=output, dry_run=dry_run, progress=progress,
+        )  # fmt: skip
+    of_no_use(("blurred",), f"for {who.title}")
     return run_upload(
         import_path, described, user, signed_in, uploading, output=output, dry_run=dry_run, progress=progress,
-        track=track, video_start_time=video_start_time,
+        track=track, video_start_time=video_start_time, who=who,
     )  # fmt: skip
 
 
@@ -268,7 +298,7 @@ def zip_sequences(
     }  # fmt: skip
     headline = f"{counted(len(rows), 'archive')} of {counted(images, 'image')} in {folder}"
     headline += "".join(f", {number:,} {ZIPPED[outcome]}" for outcome, number in counts.items())
-    headline += _skipped(found)
+    headline += skipped_text(found)
     return Job(lambda: frame, summary, headline, failed=sorted(found.failed))
 
 
@@ -284,6 +314,7 @@ def run_upload(
     progress: Progress | None,
     track: PathLike | None = None,
     video_start_time: int | None = None,
+    who: Provider | None = None,
 ) -> Job[pd.DataFrame]:
     """
     Upload the images and files of a folder; see `upload`.
@@ -308,18 +339,19 @@ def run_upload(
         Where progress is shown; None shows none.
     track, video_start_time
         The track of the videos, and when they start.
+    who
+        The provider; that of the service unless given.
     """
     from mlygeo.pipelines import inputs
-    from mlygeo.pipelines.account import account_to_upload_with
     from mlygeo.providers import needed, provider_of
     from mlygeo.uploads.found import gather, give_owners, named, only
     from mlygeo.uploads.ledger import UploadLedger
     from mlygeo.uploads.owner import organizations_of
 
     with inputs.held(import_path, "upload", dry_run=dry_run, progress=progress):
-        threads = _setting("number_threads", uploading.number_threads, THREADS)
-        attempts = _setting("max_attempts", uploading.max_attempts, None if signed_in.service is not None else ATTEMPTS)
-        who = provider_of(signed_in.service)
+        threads = setting("number_threads", uploading.number_threads, THREADS)
+        attempts = setting("max_attempts", uploading.max_attempts, None if signed_in.service is not None else ATTEMPTS)
+        who = who or provider_of(signed_in.service)
         service = needed(who.uploads, who, "uploads")
         types = named(uploading.file_types)
         found = gather(
@@ -353,7 +385,7 @@ def run_upload(
                 )  # fmt: skip
             finally:
                 rows = ledger.rows([*found.paths, *found.failed])
-                written = _write_history(rows, output, import_path)
+                written = write_history(rows, output, import_path)
         job = _report(found, outcome, rows, written, seconds=time.monotonic() - started)
     return replace(job, summary={**job.summary, "user_name": account.user_name, "user_key": account.user_key})
 
@@ -467,19 +499,6 @@ class _Contents:
             yield md5, body
 
 
-def _setting(name: str, given: int | None, default: int | None) -> int | None:
-    """Return a number: as given, else as the environment has it, else the default."""
-    variable, source = name.upper(), f"`{name}`"
-    text = os.environ.get(variable, "").strip()
-    if given is None and text and default is not None:
-        if not text.isdigit():
-            raise InputError(f"the environment variable {variable} is no number: {text[:40]!r}")
-        given, source = int(text), variable
-    if given is not None and given < 1:
-        raise InputError(f"{source} must be 1 or more, not {given}")
-    return default if given is None else given
-
-
 def _run(
     found: Import,
     ledger: UploadLedger,
@@ -559,10 +578,10 @@ def _rehearsed(found: Import, place: str, *, reupload: bool) -> Job[pd.DataFrame
         f"{counted(len(found.files), 'whole file')}: {there:,} uploaded before, "
         + f"{older:,} by mapillary_tools, " * bool(older)
         + f"{repeated:,} the same as another, " * bool(repeated)
-        + f"{len(found.paths) - there - older - repeated:,} to upload ({_megabytes(todo)}){_skipped(found)}; "
+        + f"{len(found.paths) - there - older - repeated:,} to upload ({megabytes(todo)}){skipped_text(found)}; "
         "nothing was uploaded" + _videos(found, copies, "goes", "go")
     )
-    return Job(_no_frame, summary, headline, failed=sorted(found.failed))
+    return Job(no_frame, summary, headline, failed=sorted(found.failed))
 
 
 def _nothing(found: Import) -> Job[pd.DataFrame]:
@@ -582,8 +601,8 @@ def _nothing(found: Import) -> Job[pd.DataFrame]:
         "images": 0, "skipped": dict(+found.skipped), "left_out": found.left_out, "failed": len(found.failed),
         "version": version(),
     }  # fmt: skip
-    headline = f"there is nothing to upload{_skipped(found)}{_videos(found, 0, '', '')}{_reason(found.failed)}"
-    return Job(_no_frame, summary, headline, failed=sorted(found.failed))
+    headline = f"there is nothing to upload{skipped_text(found)}{_videos(found, 0, '', '')}{first_reason(found.failed)}"
+    return Job(no_frame, summary, headline, failed=sorted(found.failed))
 
 
 def _report(
@@ -611,21 +630,23 @@ def _report(
         "history": None if written is None else str(written),
         "version": version(),
     }
-    parts = [f"{counted(outcome.images, 'image')} uploaded ({_megabytes(outcome.bytes)})"]
+    parts = [f"{counted(outcome.images, 'image')} uploaded ({megabytes(outcome.bytes)})"]
     for number, word in ((outcome.sequences, "sequence"), (outcome.zips, "archive"), (outcome.videos, "video")):
         parts += [f"{counted(number, word)} finished"] * bool(number)
     parts += [f"{outcome.there:,} uploaded before"] * bool(outcome.there)
     parts += [f"{outcome.older:,} uploaded before by mapillary_tools"] * bool(outcome.older)
     parts += [f"{outcome.repeated:,} the same as another"] * bool(outcome.repeated)
     parts += [f"{outcome.edited:,} edited since they were uploaded (`reupload` sends them)"] * bool(outcome.edited)
-    headline = ", ".join(parts) + _skipped(found, len(outcome.failed)) + _videos(found, outcome.copies, "went", "went")
+    headline = (
+        ", ".join(parts) + skipped_text(found, len(outcome.failed)) + _videos(found, outcome.copies, "went", "went")
+    )
     if outcome.ready:
         headline += (
             f"\n{counted(len(outcome.ready), 'upload')} ready; without `manual_done` the same command finishes them"
         )
     if outcome.unfinished:
         headline += f"\n{counted(outcome.unfinished, 'sequence')} not finished; the same command goes on from there"
-    headline += _reason(failed)
+    headline += first_reason(failed)
 
     def make_frame() -> pd.DataFrame:
         from mlygeo.uploads.ledger import as_frame
@@ -635,70 +656,17 @@ def _report(
     return Job(make_frame, summary, headline, failed=sorted(failed))
 
 
-def _write_history(
-    rows: list[tuple[Any, ...]], output: PathLike | None, import_path: PathLike | Iterable[PathLike]
-) -> Path | None:
-    """Write the history of these files as a frame, if the folder is writable."""
-    from mlygeo import store
-    from mlygeo.uploads.ledger import as_frame
-
-    first = import_path if isinstance(import_path, str | os.PathLike) else next(iter(import_path))
-    place = Path(first).expanduser()
-    path = Path(output).expanduser() if output else (place if place.is_dir() else place.parent) / HISTORY_FILE
-    try:
-        with store.atomic(path) as temporary:
-            as_frame(rows).to_parquet(temporary, index=False)
-    except FileError as error:
-        if output:
-            raise
-        log.warning("the history is kept, but not written beside the images: %s", error)
-        return None
-    return path
-
-
-def _skipped(found: Import, more: int = 0) -> str:
-    skipped = tally(dict(sorted((+found.skipped).items())))
-    text = f"; skipped: {skipped}" if skipped else ""
-    if names := sorted(Path(path).name for path in found.left_out if _is_archive(path)):
-        text += f" ({', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''}: no archives of a sequence)"
-    failed = len(found.failed) + more
-    return text + (f"; {failed:,} failed" if failed else "")
-
-
 def _videos(found: Import, copies: int, one: str, several: str) -> str:
     """Return lines about the videos that are sent as copies, and those that are left out."""
     from mlygeo.uploads.videos import LEFT_OUT, NoPositionsError
 
     lines = [f"{copies:,} videos {several} up as copies with a CAMM track; the originals stay"] * (copies > 1)
     lines += [f"1 video {one} up as a copy with a CAMM track; the original stays"] * (copies == 1)
-    reasons = [reason for path, reason in sorted(found.left_out.items()) if not _is_archive(path)]
+    reasons = [reason for path, reason in sorted(found.left_out.items()) if not is_archive(path)]
     lines += [f"left out: {reason}" for reason in reasons[:NAMED]]
     lines += [f"left out: {counted(len(reasons) - NAMED, 'more video')}"] * (len(reasons) > NAMED)
     if found.skipped[LEFT_OUT[NoPositionsError]] and (
-        videos := sorted(path for path in found.left_out if not _is_archive(path))
+        videos := sorted(path for path in found.left_out if not is_archive(path))
     ):
         lines += [f"to make photos of it: mlygeo video-process {shlex.quote(videos[0])}"]
     return "".join(f"\n{line}" for line in lines)
-
-
-def _is_archive(path: str) -> bool:
-    return path.lower().endswith(".zip")
-
-
-def _reason(failed: dict[str, str]) -> str:
-    """Return a line with the reason of the first failure."""
-    if not failed:
-        return ""
-    name, reason = next(iter(sorted(failed.items())))
-    name = Path(name).name
-    return f"\n{reason}" if reason.startswith(name) else f"\n{name}: {reason}"
-
-
-def _no_frame() -> pd.DataFrame:
-    from mlygeo.uploads.ledger import as_frame
-
-    return as_frame([])
-
-
-def _megabytes(number: int) -> str:
-    return f"{number / 1e6:,.1f} MB"

@@ -243,6 +243,10 @@ class Provider(Protocol):
         """Uploads."""
 
     @property
+    def upload_sets(self) -> UploadSets | None:
+        """Uploads of whole folders, which the service itself cuts into sequences."""
+
+    @property
     def accounts(self) -> Accounts | None:
         """Users: sign-in, what is kept of them, and organizations."""
 
@@ -760,6 +764,219 @@ class Uploads(Protocol):
 
 
 @dataclass(frozen=True)
+class Rules:
+    """
+    How a service cuts sequences, and what it drops as duplicates, unless it is asked for something else.
+
+    Parameters
+    ----------
+    split_distance_m, split_time_s
+        A sequence ends where the next picture is farther away, or later.
+    duplicate_distance_m, duplicate_angle
+        A picture is a duplicate of an earlier one of its sequence that is as near, and looks the same way: metres
+        and degrees.
+    """
+
+    split_distance_m: float
+    split_time_s: float
+    duplicate_distance_m: float
+    duplicate_angle: float
+
+
+@dataclass(frozen=True)
+class Terms:
+    """
+    What a service says of uploads to it.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    licence
+        The licence that all uploads get; None if it names none.
+    rules
+        Its rules for sequences and duplicates.
+    """
+
+    name: str
+    licence: Licence | None
+    rules: Rules
+
+
+@dataclass(frozen=True)
+class SetFile:
+    """
+    A file of an upload set, as the service has it.
+
+    Parameters
+    ----------
+    name
+        Its name, which no other file of the set has.
+    md5
+        MD5 of the bytes that were sent, hexadecimal; None if the service does not say.
+    picture_id
+        Id of the picture; None if it was rejected, or is not told.
+    rejected
+        Why it was rejected; None if it was not.
+    is_duplicate
+        Whether that is because the service has this picture, or one of the same place and heading.
+    elsewhere
+        Other upload sets that have the same file.
+    """
+
+    name: str
+    md5: str | None
+    picture_id: str | None
+    rejected: str | None = None
+    is_duplicate: bool = False
+    elsewhere: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SetState:
+    """
+    How far a service is with an upload set.
+
+    Parameters
+    ----------
+    is_ready
+        Whether all is done, and the sequences are there.
+    settled
+        Number of pictures that are processed, be it in vain.
+    pending
+        Number of pictures that are still to be processed.
+    broken
+        Number of pictures that the service could not process.
+    sequences
+        Ids of the sequences that the pictures became.
+    """
+
+    is_ready: bool
+    settled: int
+    pending: int
+    broken: int = 0
+    sequences: tuple[str, ...] = ()
+
+
+class UploadSetSession(Protocol):
+    """A session that uploads folders as sets; thread-safe, and a context manager."""
+
+    def __enter__(self) -> Self:
+        """Return it."""
+
+    def __exit__(self, *_: object) -> None:
+        """Close its connections."""
+
+    def find(self, marker: str) -> str | None:
+        """Return the id of the user's set with this marker, where its creation was not answered; None for none."""
+
+    def create(self, title: str, *, marker: str) -> str:
+        """
+        Create a set; return its id.
+
+        Parameters
+        ----------
+        title
+            Its title, which everybody can see.
+        marker
+            A text that no other set has, by which `find` finds it.
+        """
+
+    def files(self, set_id: str) -> list[SetFile]:
+        """Return the files of a set; raise `mlygeo.net.answers.GoneError` if there is no such set."""
+
+    def send(
+        self,
+        set_id: str,
+        content: bytes,
+        *,
+        name: str,
+        picture_id: str,
+        better: Mapping[str, Any],
+        blurred: bool,
+        what: str,
+    ) -> SetFile:
+        """
+        Send a picture to a set; return what became of it: it is there, or rejected.
+
+        What was sent before is not there twice.
+
+        Parameters
+        ----------
+        set_id
+            The set.
+        content
+            The JPEG.
+        name
+            Its name in the set.
+        picture_id
+            Id for the picture; the same for the same content.
+        better
+            What is known better than the file says, by columns of an images frame: `lon` and `lat`,
+            `captured_at` (milliseconds since 1970), `compass_angle`, `altitude`, `make`, `model`,
+            `exif_orientation`, `gps_accuracy_m`.
+        blurred
+            Whether faces and number plates are blurred already.
+        what
+            Its name, for messages.
+
+        Raises
+        ------
+        RefusedError
+            If the service does not take it, for a reason that it does not keep with the set.
+        """
+
+    def complete(self, set_id: str) -> None:
+        """Say that all files of a set were sent; it is then cut into sequences."""
+
+    def state(self, set_id: str) -> SetState:
+        """Return how far the service is with a set."""
+
+    def is_broken(self, picture_id: str) -> bool:
+        """Return whether the service could not process a picture."""
+
+
+class UploadSets(Protocol):
+    """Uploads of folders as sets."""
+
+    retry: Retry
+    """How failed uploads are tried again, unless a caller's service says otherwise."""
+
+    rules: Rules
+    """The rules for sequences and duplicates of servers that do not name others."""
+
+    endings: tuple[str, ...]
+    """Endings of names that the service accepts, in lower case."""
+
+    def open(self, service: Service, *, connections: int, stop: threading.Event) -> UploadSetSession:
+        """
+        Return a session.
+
+        Parameters
+        ----------
+        service
+            The provider's service, with the token of a user.
+        connections
+            Connections kept open.
+        stop
+            Event that ends every wait at once.
+        """
+
+    def terms(self, service: Service) -> Terms:
+        """
+        Return what a service says of uploads to it; it is asked without a token.
+
+        Raises
+        ------
+        InputError
+            If it is no server that takes uploads.
+        """
+
+    def place(self, service: Service) -> str:
+        """Return the name of a service in the history of uploads."""
+
+
+@dataclass(frozen=True)
 class SignedIn:
     """
     A token and its owner.
@@ -864,8 +1081,37 @@ class Credentials(Protocol):
 class Accounts(Protocol):
     """Users: sign-in, what is kept of them, and organizations."""
 
-    def credentials(self, path: PathLike | None = None) -> Credentials:
-        """Return the signed-in users: those of this machine, or of a given file."""
+    has_passwords: bool
+    """Whether users sign in with email and password; otherwise with a link that they open in a browser."""
+
+    def credentials(self, path: PathLike | None = None, *, service: Service | None = None) -> Credentials:
+        """
+        Return the signed-in users: those of this machine, or of a given file.
+
+        Parameters
+        ----------
+        path
+            The file.
+        service
+            The service whose users they are, where there are several servers.
+        """
+
+    def sign_in_by_link(self, service: Service, *, show: Callable[[str], object]) -> SignedIn:
+        """
+        Sign a user in who opens a link in a browser, and wait for that.
+
+        Parameters
+        ----------
+        service
+            The service.
+        show
+            Called with the link.
+
+        Raises
+        ------
+        CredentialsError
+            If nobody has opened it in time.
+        """
 
     def is_application(self, token: str) -> bool:
         """Return whether a token is one of an application, which can read, but not upload."""

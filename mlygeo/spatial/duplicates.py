@@ -96,8 +96,6 @@ def flag_duplicates(
     >>> flagged = flag_duplicates(images, duplicate_distance=0.5, duplicate_angle=1)
     >>> flagged[~flagged["is_duplicate"]]
     """
-    import pandas as pd
-
     images = frames.check(images, ordering.HEADED)
     for option, value in (("duplicate_distance", duplicate_distance), ("duplicate_angle", duplicate_angle)):
         if not value >= 0:
@@ -110,6 +108,28 @@ def flag_duplicates(
     keeper = _keepers(
         *(order.lon, order.lat, heading, order.first), limit_m=duplicate_distance, angle=duplicate_angle, free=free
     )
+    LOG.info(
+        "%d of %d images are duplicates (within %g m and %g° of the last kept)",
+        *(np.count_nonzero(keeper >= 0), len(images), duplicate_distance, duplicate_angle),
+    )
+    return marked(images, order, keeper)
+
+
+def marked(images: gpd.GeoDataFrame, order: Order, keeper: Rows) -> gpd.GeoDataFrame:
+    """
+    Return images with `is_duplicate` and `duplicate_of`; see `flag_duplicates`.
+
+    Parameters
+    ----------
+    images
+        The images.
+    order
+        Their order.
+    keeper
+        In that order, the row that each is a duplicate of, -1 where it is kept.
+    """
+    import pandas as pd
+
     duplicate = order.unsort(keeper >= 0, np.zeros(len(images), dtype=bool))
     kept = keeper if order.rows is None else np.where(keeper >= 0, order.rows[keeper], -1)
     kept = order.unsort(kept, np.full(len(images), -1))
@@ -118,10 +138,6 @@ def flag_duplicates(
         names = images["path"] if "path" in images.columns else images["id"]
         names = names.astype("Int64") if pd.api.types.is_integer_dtype(names) else names
         original = pd.Series(names.array.take(kept, allow_fill=True), index=images.index)
-    LOG.info(
-        "%d of %d images are duplicates (within %g m and %g° of the last kept)",
-        *(np.count_nonzero(duplicate), len(images), duplicate_distance, duplicate_angle),
-    )
     return images.assign(is_duplicate=duplicate, duplicate_of=original)
 
 

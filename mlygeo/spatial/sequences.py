@@ -97,7 +97,7 @@ def cut_sequences(
             raise InputError(f"`{option}` must be 0 or more, not {value}")
     order = ordering.by_time(images, ("folder", *ordering.CAMERA))
     starts = _cuts(order, cutoff_distance, cutoff_time)
-    cut = images.assign(sequence_id=_named(images, order, starts))
+    cut = images.assign(sequence_id=named(images, order, starts))
     LOG.info(
         "%d sequences of %d images (gaps over %g m or %g s)%s",
         *(np.count_nonzero(starts), len(order), cutoff_distance, cutoff_time),
@@ -168,7 +168,7 @@ def split_sequences(
         return images
     part = order.first.copy()
     part[splits] = True
-    renamed = _named(images, order, part)
+    renamed = named(images, order, part)
     # Parts that begin with their sequence keep its id.
     head = np.maximum.accumulate(np.where(part, np.arange(len(order)), 0))
     changed = order.unsort(~order.first[head], np.zeros(len(images), dtype=bool))
@@ -432,7 +432,7 @@ def _directions(order: Order) -> Floats:
     return next_known(heading, order.first)
 
 
-def _named(images: gpd.GeoDataFrame, order: Order, starts: Flags) -> pd.Series:
+def named(images: gpd.GeoDataFrame, order: Order, starts: Flags) -> pd.Series:
     """Return a sequence_id for each row, from the first images of the sequences."""
     import pandas as pd
 

@@ -46,6 +46,7 @@ def gather(
     private: bool = False,
     file_types: Mapping[UploadKind, str] | None = None,
     track: GivenTrack | None = None,
+    count_others: bool = False,
 ) -> Import:
     """
     Return the contents of import paths.
@@ -69,6 +70,8 @@ def gather(
         for them; see `mlygeo.providers.Uploads.file_types`.
     track
         The track of the videos, instead of the positions in them.
+    count_others
+        Count archives and videos that are not included as skipped.
 
     Raises
     ------
@@ -89,6 +92,8 @@ def gather(
         parts += [_in_exif(tree, images, found, alone=desc_path is None), images]
         if file_types is not None:
             _add_whole_files(tree, images, found, file_types, named=named, track=track)
+        elif count_others:
+            _count_whole_files(tree, found)
     if track is not None:
         _leave_out_doubtful(found, track)
     kept = [_kept(part, found) for part in parts if part is not None and len(part)]
@@ -123,6 +128,8 @@ class Import:
         Frame of the described images that exist.
     private
         Whether all images must be private.
+    plain
+        Photos without any description.
     """
 
     sequences: list[PhotoSequence] = field(default_factory=list)
@@ -132,6 +139,7 @@ class Import:
     failed: dict[str, str] = field(default_factory=dict)
     images: gpd.GeoDataFrame | None = None
     private: bool = False
+    plain: list[str] = field(default_factory=list)
 
     @property
     def paths(self) -> list[str]:
@@ -262,6 +270,8 @@ def _in_exif(tree: Tree, images: gpd.GeoDataFrame | None, found: Import, *, alon
         return None
     described = in_exif(photos)
     found.skipped["not processed"] += len(photos) - len(described)
+    known = set(described["path"])
+    found.plain += [path for path in photos if path not in known]
     return described
 
 
@@ -392,6 +402,16 @@ def _add_whole_files(
             # One that failed is counted with the images.
             if entry is None or not isinstance(entry["error"], str):
                 _add_video(path, entry, found, file_types, is_named=path in named, track=track)
+
+
+def _count_whole_files(tree: Tree, found: Import) -> None:
+    """Count archives and videos."""
+    from mlygeo.readers import video
+    from mlygeo.uploads.archives import ENDING
+
+    endings = [os.path.splitext(path)[1].lower() for path in tree.files]  # noqa: PTH122 - many paths
+    found.skipped["archives"] += endings.count(ENDING)
+    found.skipped["videos"] += sum(ending in video.ENDINGS for ending in endings)
 
 
 def _add_archive(path: str, found: Import, file_types: Mapping[UploadKind, str], *, is_named: bool) -> None:

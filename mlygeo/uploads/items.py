@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -152,6 +154,34 @@ class WholeFile:
     def owner(self) -> Owner:
         """For whom it is, as far as the images say."""
         return Owner(self.organization_key)
+
+
+def digest(content: bytes) -> str:
+    """Return the MD5 of some bytes, hexadecimal."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+class Claims:
+    """The photos of a run, each with the path from which it is sent; thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._claimed: dict[str, list[tuple[Identity, str]]] = {}
+
+    def take(self, identity: Identity, path: str) -> bool:
+        """Note that a photo is sent from a path in this run; return False if it is sent from another."""
+        with self._lock:
+            claims = self._claimed.setdefault(identity.picture, [])
+            claimed = next((place for other, place in claims if identity.is_same(other)), None)
+            if claimed is None:
+                claims.append((identity, path))
+        return claimed in (None, path)
+
+    def is_taken(self, identity: Identity, path: str) -> bool:
+        """Return whether a photo is sent from another path in this run."""
+        with self._lock:
+            claims = list(self._claimed.get(identity.picture, ()))
+        return any(place != path and identity.is_same(other) for other, place in claims)
 
 
 def known_by(content: bytes, description: Mapping[str, Any] | None, recorded: Identity | None = None) -> Identity:

@@ -25,6 +25,7 @@ from mlygeo.errors import FileError, FormatError
 from mlygeo.formats.identity import Identity
 from mlygeo.places import default_folder
 from mlygeo.providers import needed, provider
+from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,7 +38,7 @@ FILE = "upload_history.sqlite"
 HANDLE_LIFETIME_MS = 24 * 3600 * 1000
 """Lifetime of a handle; mapillary_tools assumes two days."""
 
-VERSION = 2
+VERSION = 3
 
 Kind = Literal["image", "zip", "video"]
 
@@ -77,7 +78,8 @@ CREATE TABLE IF NOT EXISTS files (
     sent_at INTEGER NOT NULL,
     picture TEXT,
     original_time TEXT,
-    photo_uuid TEXT
+    photo_uuid TEXT,
+    provider TEXT
 );
 CREATE UNIQUE INDEX IF NOT EXISTS sent_files ON files (service, upload_md5) WHERE upload_md5 IS NOT NULL;
 CREATE INDEX IF NOT EXISTS original_files ON files (service, md5);
@@ -85,8 +87,14 @@ CREATE INDEX IF NOT EXISTS paths ON files (path);
 CREATE INDEX IF NOT EXISTS uploaded_files ON files (upload);
 """
 
-ADDED = ("picture", "original_time", "photo_uuid")
-"""Columns of files that the first version of the tables lacks."""
+IDENTITY = ("picture", "original_time", "photo_uuid")
+"""Columns with what a photo or video is known by."""
+
+ADDED = (*IDENTITY, "provider")
+"""Columns of files that earlier versions of the tables lack; without a provider it is the default one."""
+
+OF_OTHERS = ("provider", "picture_id")
+"""Columns of the frame that only a history with uploads to other providers has."""
 
 INDEXES = (
     "CREATE INDEX IF NOT EXISTS pictures ON files (service, picture) WHERE picture IS NOT NULL",
@@ -96,14 +104,15 @@ INDEXES = (
 
 COLUMNS = (
     "path", "kind", "sequence_id", "status", "md5", "upload_md5", "bytes", "cluster_id", "organization_key",
-    "user_key", "service", "reason", "sent_at", "finished_at", *ADDED,
+    "user_key", "service", "reason", "sent_at", "finished_at", *IDENTITY, *OF_OTHERS,
 )  # fmt: skip
 
 SELECT = """
 SELECT f.path, f.kind, f.sequence_id,
        CASE WHEN f.status = 'sent' AND u.status = 'ready' THEN 'ready' ELSE f.status END,
        f.md5, f.upload_md5, f.bytes, u.cluster_id, u.organization_key, u.user_key, f.service, f.reason, f.sent_at,
-       u.finished_at, f.picture, f.original_time, f.photo_uuid
+       u.finished_at, f.picture, f.original_time, f.photo_uuid, f.provider,
+       CASE WHEN f.provider IS NOT NULL THEN f.handle END
 FROM files f LEFT JOIN uploads u ON u.id = f.upload
 """
 
@@ -208,10 +217,12 @@ class UploadLedger:
         for status, of_upload, handle, upload, sent_at, reason, *_ in rows:
             if not isinstance(sent_at, int):
                 raise self._damaged()
-            if status == "done":
-                return Known("done", handle, upload, reason)
+            if status in {"done", "rejected"}:
+                return Known(status, handle, upload, reason)
             if of_upload == "ready":
                 best = Known("ready", handle, upload)
+            elif of_upload == "open":
+                best = best or Known("sent", handle, upload)
             elif best is None:
                 fresh = now_ms() - sent_at < HANDLE_LIFETIME_MS
                 best = Known("sent", handle if fresh else None, None)
@@ -272,14 +283,16 @@ class UploadLedger:
                 (self.service, md5, path, kind, sequence_id, size, reason, now_ms(), *_texts(identity)),
             )
 
-    def failed(self, *, path: str, kind: Kind, reason: str, sequence_id: str | None = None) -> None:
+    def failed(
+        self, *, path: str, kind: Kind, reason: str, sequence_id: str | None = None, provider: str | None = None
+    ) -> None:
         """Record that a file could not be uploaded, and why."""
         with self._transaction() as db:
             db.execute("DELETE FROM files WHERE service = ? AND path = ? AND status = 'failed'", (self.service, path))
             db.execute(
-                "INSERT INTO files (service, path, kind, sequence_id, status, reason, sent_at) "
-                "VALUES (?, ?, ?, ?, 'failed', ?, ?)",
-                (self.service, path, kind, sequence_id, reason[:500], now_ms()),
+                "INSERT INTO files (service, path, kind, sequence_id, status, reason, sent_at, provider) "
+                "VALUES (?, ?, ?, ?, 'failed', ?, ?, ?)",
+                (self.service, path, kind, sequence_id, reason[:500], now_ms(), provider),
             )
 
     def ready(
@@ -307,6 +320,119 @@ class UploadLedger:
                 [(number, self.service, each) for each in upload_md5s],
             )
         return Ready(number, name, handle, file_type, organization_key, now_ms())
+
+    def open_set(self, name: str, marker: str, *, provider: str, user_key: str | None) -> OpenSet:
+        """
+        Record an upload set before the request to create it.
+
+        Parameters
+        ----------
+        name
+            The folder.
+        marker
+            The text by which the set is found again at the service.
+        provider, user_key
+            The provider, and the user.
+        """
+        with self._transaction() as db:
+            cursor = db.execute(
+                "INSERT INTO uploads (service, kind, name, content, status, file_type, handle, user_key, ready_at) "
+                "VALUES (?, 'set', ?, ?, 'open', ?, '', ?, ?)",
+                (self.service, name, marker, provider, user_key, now_ms()),
+            )
+        return OpenSet(int(cursor.lastrowid or 0), name, marker, "", "open")
+
+    def set_created(self, number: int, set_id: str) -> None:
+        """Record the service's id of an upload set."""
+        with self._transaction() as db:
+            db.execute("UPDATE uploads SET handle = ? WHERE id = ?", (set_id, number))
+
+    def open_sets(self, user_key: str | None) -> list[OpenSet]:
+        """Return the upload sets of a user that are not finished."""
+        return [
+            OpenSet(*row)
+            for row in self._rows(
+                "SELECT id, name, content, handle, status FROM uploads WHERE service = ? AND kind = 'set' "
+                "AND status IN ('open', 'ready') AND user_key IS ? ORDER BY id",
+                (self.service, user_key),
+            )
+        ]
+
+    def sent_to_set(
+        self, number: int, *, path: str, md5: str, upload_md5: str, size: int, provider: str, picture_id: str | None,
+        sequence_id: str | None, identity: Identity | None,
+    ) -> None:  # fmt: skip
+        """Record that an upload set has a file: the bytes of `upload_md5`."""
+        with self._transaction() as db:
+            db.execute(
+                "DELETE FROM files WHERE service = ? AND (upload_md5 = ? OR path = ? AND status = 'failed')",
+                (self.service, upload_md5, path),
+            )
+            db.execute(
+                "INSERT INTO files (service, upload_md5, md5, path, kind, sequence_id, status, bytes, handle, upload, "
+                "sent_at, picture, original_time, photo_uuid, provider) "
+                "VALUES (?, ?, ?, ?, 'image', ?, 'sent', ?, ?, ?, ?, ?, ?, ?, ?)",
+                (self.service, upload_md5, md5, path, sequence_id, size, picture_id, number, now_ms(),
+                 *_texts(identity), provider),
+            )  # fmt: skip
+
+    def set_complete(self, number: int) -> None:
+        """Record that all files of an upload set were sent, before the request to complete it."""
+        with self._transaction() as db:
+            db.execute("UPDATE uploads SET status = 'ready', ready_at = ? WHERE id = ?", (now_ms(), number))
+
+    def set_done(
+        self, number: int, results: Iterable[tuple[str, str, str | None]]
+    ) -> list[tuple[str, str, str | None]]:
+        """
+        Record what became of an upload set.
+
+        Parameters
+        ----------
+        number
+            The set.
+        results
+            For files that are not there: MD5 of the bytes sent, "rejected" or "failed", and the reason.
+
+        Returns
+        -------
+        changed
+            Path, status and reason of those that counted as sent until now.
+        """
+        changed = []
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE uploads SET status = 'done', cluster_id = handle, finished_at = ?, reason = NULL WHERE id = ?",
+                (now_ms(), number),
+            )
+            for md5, status, reason in results:
+                paths = db.execute(
+                    "SELECT path FROM files WHERE upload = ? AND upload_md5 = ? AND status = 'sent'", (number, md5)
+                ).fetchall()
+                changed += [(path, status, reason) for (path,) in paths]
+                db.execute(
+                    "UPDATE files SET status = ?, reason = ?, handle = NULL "
+                    "WHERE upload = ? AND upload_md5 = ? AND status = 'sent'",
+                    (status, (reason or "")[:500] or None, number, md5),
+                )
+            db.execute("UPDATE files SET status = 'done' WHERE upload = ? AND status = 'sent'", (number,))
+        return changed
+
+    def rejected(
+        self, *, path: str, md5: str, size: int, reason: str, provider: str, sequence_id: str | None,
+        identity: Identity | None,
+    ) -> None:  # fmt: skip
+        """Record that the service does not take a file, since it has the picture already."""
+        with self._transaction() as db:
+            db.execute(
+                "DELETE FROM files WHERE service = ? AND path = ? AND status IN ('failed', 'rejected')",
+                (self.service, path),
+            )
+            db.execute(
+                "INSERT INTO files (service, md5, path, kind, sequence_id, status, bytes, reason, sent_at, picture, "
+                "original_time, photo_uuid, provider) VALUES (?, ?, ?, 'image', ?, 'rejected', ?, ?, ?, ?, ?, ?, ?)",
+                (self.service, md5, path, sequence_id, size, reason[:500], now_ms(), *_texts(identity), provider),
+            )
 
     def waiting(self, numbers: Iterable[int]) -> list[Ready]:
         """Return those of some uploads that only have to be finished."""
@@ -442,7 +568,7 @@ class Known:
     ----------
     status
         "sent": its bytes are uploaded; "ready": they are part of an upload that only has to be
-        finished; "done".
+        finished; "done"; "rejected": the service does not take it, since it has the picture, or one like it.
     handle
         The service's handle of it; None if that is too old.
     upload
@@ -453,11 +579,22 @@ class Known:
         Whether the picture is another one than that which was uploaded.
     """
 
-    status: Literal["sent", "ready", "done"]
+    status: Literal["sent", "ready", "done", "rejected"]
     handle: str | None
     upload: int | None
     reason: str | None = None
     is_edited: bool = False
+
+
+@dataclass(frozen=True)
+class OpenSet:
+    """An unfinished upload set: its number here, folder, marker, id at the service ("" if unknown), and status."""
+
+    number: int
+    name: str
+    marker: str
+    set_id: str
+    status: Literal["open", "ready"]
 
 
 @dataclass(frozen=True)
@@ -484,13 +621,14 @@ def upload_history(folder: str | os.PathLike[str] | None = None) -> pd.DataFrame
     Returns
     -------
     uploads
-        A row for each file: path; kind ("image", "zip", "video"); sequence_id; status ("done";
-        "ready" where it has only to be finished; "sent" where others of its sequence are missing;
-        "failed"); md5 of the file and upload_md5 of what was sent; bytes (Int64); cluster_id, the
-        service's number of the upload; organization_key; user_key; service, the address of the
-        Graph API; reason; sent_at and finished_at (datetime64[ms, UTC]); picture, original_time and
-        photo_uuid, what a photo or video is known by whatever its path and tags (null for files of earlier
-        versions that were not seen again).
+        A row for each file: path; kind ("image", "zip", "video"); sequence_id; status ("done"; "ready" where it
+        has only to be finished; "sent" where others of its sequence are missing; "failed"; "rejected" where the
+        service has the picture, or one like it); md5 of the file and upload_md5 of what was sent; bytes
+        (Int64); cluster_id, the service's number of the upload; organization_key; user_key; service, the
+        address of the Graph API; reason; sent_at and finished_at (datetime64[ms, UTC]); picture, original_time
+        and photo_uuid, what a photo or video is known by whatever its path and tags (null for files of earlier
+        versions that were not seen again). If files were uploaded to other providers than Mapillary: provider,
+        and picture_id, the service's id of the picture; cluster_id is then that of the upload set.
 
     Raises
     ------
@@ -524,13 +662,17 @@ def as_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     import pandas as pd
 
     frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
+    if frame["provider"].isna().all():
+        frame = frame.drop(columns=list(OF_OTHERS))
+    else:
+        frame["provider"] = frame["provider"].fillna(DEFAULT_PROVIDER)
     when = ("sent_at", "finished_at")
     check_kinds(
-        frame, texts=[name for name in COLUMNS if name not in {"bytes", *when}], times=when, nullable=("bytes",)
+        frame, texts=[name for name in frame.columns if name not in {"bytes", *when}], times=when, nullable=("bytes",)
     )
     times = {
         name: pd.to_datetime(frame[name].astype("Int64"), unit="ms", utc=True).astype("datetime64[ms, UTC]")
         for name in when
     }
-    texts = dict.fromkeys((name for name in COLUMNS if name not in {"bytes", *times}), "str")
+    texts = dict.fromkeys((name for name in frame.columns if name not in {"bytes", *times}), "str")
     return frame.astype({**texts, "bytes": "Int64"}).assign(**times)

@@ -271,11 +271,13 @@ class Before:
         Name of the service; see `UploadLedger`.
     reupload
         Ignore earlier uploads.
+    older
+        Whether those of older tools count, which went to Mapillary.
     """
 
-    def __init__(self, service: str, *, reupload: bool = False) -> None:
+    def __init__(self, service: str, *, reupload: bool = False, older: bool = True) -> None:
         self._service, self._reupload = service, reupload
-        self._older = None if reupload else OlderUploads()
+        self._older = OlderUploads() if older and not reupload else None
         self._ledger: UploadLedger | None = None
         self._seen: dict[str, list[Identity]] = {}
 
@@ -329,8 +331,8 @@ class Before:
             What it is known by; None for an archive.
         """
         known = None if self._ledger is None else self._ledger.find(md5=md5, identity=identity, path=item.path)
-        if known is not None and known.status == "done":
-            return "there" if known.reason is None else "older"
+        if known is not None and known.status in {"done", "rejected"}:
+            return "there" if known.status == "rejected" or known.reason is None else "older"
         if known is None and self._older is not None and self._older.has(item, md5):
             return "older"
         if identity is not None:

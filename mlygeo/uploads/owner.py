@@ -13,7 +13,7 @@ from mlygeo.providers import needed, provider_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from mlygeo.net.http import Service
+    from mlygeo.net.http import Retry, Service
     from mlygeo.providers import Accounts, Credentials, Provider, User
     from mlygeo.uploads.items import Owner
 
@@ -79,6 +79,60 @@ def account_of(
         )
     if named is not None:
         _say_whose(signed_in.user_name or signed_in.user_key, user, named, chosen=chosen is not None)
+    log.info("uploading as %s (user key %s)", signed_in.user_name, signed_in.user_key)
+    return Account(service, provider, signed_in.user_key, signed_in.user_name, user)
+
+
+def account_at(
+    provider: Provider,
+    *,
+    endpoint: str | None,
+    service: Service | None,
+    user_name: str | None,
+    token: str | None,
+    token_file: Any,
+    config_file: Any,
+    max_attempts: int | None,
+    retry: Retry,
+) -> Account:
+    """
+    Return the account to upload with at one of several servers, after asking it for the owner of the token.
+
+    Parameters
+    ----------
+    provider
+        The provider.
+    endpoint
+        Address of the server; by default that of the environment.
+    service, user_name, token, token_file, config_file, max_attempts
+        The arguments of the call.
+    retry
+        How failed requests are tried again, unless the service says otherwise.
+
+    Raises
+    ------
+    CredentialsError
+        If nobody has signed in there, or not this user.
+    ServiceError
+        If the service refuses the token, or is down.
+    """
+    accounts = needed(provider.accounts, provider, "users that sign in")
+    user = None
+    if service is None:
+        place = provider.service(endpoint=endpoint, retry=retry)
+        users = accounts.credentials(config_file, service=place)
+        found, user = accounts.upload_token(user_name, token=token, token_file=token_file, credentials=users)
+        service = accounts.with_token(place, found)
+    elif service.token is None:
+        raise CredentialsError("`service` has no token, and uploads need that of a user", hint=service.token_hint)
+    if max_attempts is not None:
+        service = replace(service, retry=replace(service.retry, attempts=max_attempts))
+    signed_in = accounts.whose(service)
+    if user_name is not None and user is None and user_name != signed_in.user_name:
+        raise CredentialsError(
+            f"the user {user_name!r} is asked for, and the access token is that of {signed_in.user_name!r}",
+            hint="leave `user_name` out",
+        )
     log.info("uploading as %s (user key %s)", signed_in.user_name, signed_in.user_key)
     return Account(service, provider, signed_in.user_key, signed_in.user_name, user)
 

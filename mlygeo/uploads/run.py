@@ -23,7 +23,7 @@ from mlygeo.net.answers import RefusedError
 from mlygeo.net.http import StoppedError
 from mlygeo.net.workers import WorkerPool
 from mlygeo.uploads.files import FATAL, OLDER, PHOTOS, FileUpload, Finishing, Outcome, Share, short
-from mlygeo.uploads.items import described, known_by, prepared
+from mlygeo.uploads.items import Claims, described, digest, known_by, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -101,7 +101,7 @@ class Upload:
         self._reupload, self._manual, self._older = reupload, manual_done, older
         self._sending = threading.Semaphore(AT_ONCE)
         self._lock = threading.Lock()
-        self._claimed: dict[str, list[tuple[Identity, str]]] = {}
+        self._claims = Claims()
         self._counted: set[str] = set()
 
     def run(self, sequences: Iterable[PhotoSequence], files: Iterable[WholeFile] = ()) -> Outcome:
@@ -243,10 +243,10 @@ class Upload:
         name = Path(photo.path).name
         try:
             content = Path(photo.path).read_bytes()
-            md5 = _md5(content)
+            md5 = digest(content)
             identity = known_by(content, photo.description, photo.recorded)
             known = self._ledger.find(md5=md5, identity=identity, path=photo.path)
-            if self._is_claimed(identity, photo.path):
+            if self._claims.is_taken(identity, photo.path):
                 share.skip()
                 return _Sent(outcome="repeated")
             if known is not None and known.status == "done" and not self._reupload:
@@ -262,9 +262,9 @@ class Upload:
         except (OSError, FormatError, InputError) as error:
             # FileError is an OSError as well.
             return self._failed(photo, sequence, getattr(error, "strerror", None) or str(error), share)
-        upload_md5 = _md5(body)
+        upload_md5 = digest(body)
         exact = self._ledger.find(upload_md5=upload_md5)
-        if not self._claim(identity, photo.path):
+        if not self._claims.take(identity, photo.path):
             share.skip()
             return _Sent(outcome="repeated")
         if exact is not None and exact.status == "done" and not self._reupload:
@@ -304,21 +304,6 @@ class Upload:
             self.outcome.bytes += len(body)
         return _Sent(upload_md5, handle)
 
-    def _claim(self, identity: Identity, path: str) -> bool:
-        """Note that a photo is sent from a path in this run; return False if it is sent from another."""
-        with self._lock:
-            claims = self._claimed.setdefault(identity.picture, [])
-            claimed = next((place for other, place in claims if identity.is_same(other)), None)
-            if claimed is None:
-                claims.append((identity, path))
-        return claimed in (None, path)
-
-    def _is_claimed(self, identity: Identity, path: str) -> bool:
-        """Return whether a photo is sent from another path in this run."""
-        with self._lock:
-            claims = list(self._claimed.get(identity.picture, ()))
-        return any(place != path and identity.is_same(other) for other, place in claims)
-
     def _is_older(self, photo: Photo, size: int, md5: str, sequence: str, identity: Identity) -> bool:
         """Return whether an older tool uploaded an image, and record it."""
         if self._older is None or not self._older.has(photo, md5):
@@ -344,7 +329,3 @@ class _Sent(NamedTuple):
     handle: str | None = None
     waiting: int | None = None
     outcome: Literal["sent", "there", "older", "edited", "repeated", "waiting", "failed", "later"] = "sent"
-
-
-def _md5(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -210,7 +210,7 @@ class Pictures:
 class Toy:
     name, title, attribution, keys = "toy", "The toy", "Toy, CC0", WHOLE_NUMBERS
     tiles, records, pictures = Tiles(), Records(), Pictures()
-    uploads = accounts = descriptions = licence = exports = None
+    uploads = upload_sets = accounts = descriptions = licence = exports = None
     page = "https://toy.example.org/{id}"
     needs_token = False
     has_endpoints = True

@@ -404,7 +404,7 @@ def test_a_history_of_the_first_version_loses_nothing(server, folder, tmp_path):
     assert len(mlygeo.upload_history()) == 4
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT path, status, md5, upload_md5 FROM files ORDER BY id").fetchall() == before
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() == (3,)
     db.close()
     # Found by MD5, and known from then on.
     assert upload(server, folder)["there"] == 4

@@ -11,7 +11,6 @@ in .json.
 from __future__ import annotations
 
 import configparser
-import importlib
 import io
 import json
 import logging
@@ -23,10 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import places, store
-from mlygeo.errors import CredentialsError, DependencyError, FileError, FormatError, InputError, ServiceError
+from mlygeo.errors import CredentialsError, FileError, FormatError, InputError, ServiceError
 from mlygeo.locks import HeldError, Lock
 from mlygeo.net.answers import RefusedError, redact
 from mlygeo.providers import SignedIn
+from mlygeo.providers.keyrings import Keyring, named
 from mlygeo.providers.mapillary.graph import Graph
 from mlygeo.providers.mapillary.service import TOKENS
 from mlygeo.providers.mapillary.uploads import Uploads
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from mlygeo.providers.mapillary.service import Service
 
 
-__all__ = ["Credentials", "Keyring", "User", "default_path", "upload_token"]
+__all__ = ["Credentials", "User", "default_path", "upload_token"]
 
 log = logging.getLogger("mlygeo.providers.mapillary.accounts")
 
@@ -46,9 +46,6 @@ FILE = "credentials.json"
 
 FILE_VARIABLE = "MAPILLARY_CONFIG_PATH"
 """Environment variable that names the file, as for mapillary_tools."""
-
-KEYRING_NAME = "mlygeo"
-"""Name under which the system's keyring has the tokens."""
 
 LOCK_S = 30.0
 """Seconds to wait for another process that writes the file; a write takes milliseconds."""
@@ -124,9 +121,7 @@ class Credentials:
 
     def named(self, name: str) -> User | None:
         """Return the user of a name, as it is called here before as it is at Mapillary; None where there is none."""
-        users = self.users
-        first = [users[name]] if name in users else []
-        return next((user for user in (*first, *users.values()) if name in {user.name, user.user_name}), None)
+        return named(self.users, name)
 
     def token_beside(self) -> str | None:
         """Return a user's token in the environment; None where there is none, or a file was given that counts alone."""
@@ -200,7 +195,7 @@ class Credentials:
             raise InputError(f"{user.name[:70]!r} is no name for a user", hint="use letters, digits, . _ and -")
         user = replace(user, source=self.path, older=False)
         if keyring:
-            Keyring().set(user, user.read_token())
+            Keyring().set(_entry(user), user.read_token())
             user = replace(user, token=None, in_keyring=True)
         with self._changing() as (users, _):
             before = self.users.get(user.name)
@@ -212,7 +207,7 @@ class Credentials:
             users[user.name] = user
             self._write(users, user.name)
         if before is not None and before.in_keyring and not user.in_keyring:
-            Keyring().drop(before)
+            Keyring().drop(_entry(before))
 
     def alter(self, name: str | None, change: Callable[[User], User], *, default: bool = False) -> User:
         """
@@ -279,7 +274,7 @@ class Credentials:
                 kept = None if user is None else user.source
                 raise CredentialsError(f"user {name} is kept by an older tool, in {kept}", hint="remove it there")
             if user.in_keyring:
-                Keyring().drop(user)
+                Keyring().drop(_entry(user))
             del users[user.name]
             self._write(users, next(iter(users), None) if default == user.name else default)
 
@@ -328,54 +323,6 @@ class Credentials:
             yield from _older_users(path)
 
 
-class Keyring:
-    """
-    The system's keyring, as far as tokens are concerned.
-
-    Raises
-    ------
-    DependencyError
-        If the package `keyring` is not installed.
-    """
-
-    def __init__(self) -> None:
-        try:
-            self._package: Any = importlib.import_module("keyring")
-            self._errors: Any = importlib.import_module("keyring.errors")
-        except ImportError:
-            raise DependencyError(
-                "the package keyring is not installed", hint="pip install keyring, or leave `keyring` out"
-            ) from None
-
-    def get(self, user: User) -> str | None:
-        """Return a user's token; None where it has none."""
-        with self._keyring_errors("does not give the token"):
-            token = self._package.get_password(KEYRING_NAME, _entry(user))
-            return None if token is None else str(token)
-
-    def set(self, user: User, token: str) -> None:
-        """Store a user's token."""
-        with self._keyring_errors("does not take the token"):
-            self._package.set_password(KEYRING_NAME, _entry(user), token)
-
-    def drop(self, user: User) -> None:
-        """Forget a user's token; one that is not there is forgotten already."""
-        with self._keyring_errors("does not forget the token"), suppress(self._errors.PasswordDeleteError):
-            self._package.delete_password(KEYRING_NAME, _entry(user))
-
-    @contextmanager
-    def _keyring_errors(self, what: str) -> Iterator[None]:
-        """Turn the keyring's errors into ours; `what` says what a locked or missing keyring did not do."""
-        try:
-            yield
-        except self._errors.KeyringError as error:
-            reason = type(error).__name__
-        else:
-            return
-        # Raised outside of `except`: the keyring's error could repeat the token.
-        raise CredentialsError(f"the system's keyring {what} ({reason})", hint="leave `keyring` out")
-
-
 def _entry(user: User) -> str:
     """Return the name of a user's entry in the keyring; it differs for equal names in two files."""
     if user.source is None or user.source == default_path():
@@ -385,9 +332,7 @@ def _entry(user: User) -> str:
 
 def default_path() -> Path:
     """Return the place of the credentials file."""
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("mlygeo", appauthor=False)) / FILE
+    return places.config_file(FILE)
 
 
 def remember_organizations(user: User | None, names: Mapping[str, str]) -> None:
@@ -505,7 +450,7 @@ class User:
         DependencyError
             If the package `keyring` is not installed.
         """
-        token = Keyring().get(self) if self.in_keyring else self.token
+        token = Keyring().get(_entry(self)) if self.in_keyring else self.token
         if not token:
             raise CredentialsError(f"there is no token of user {self.name}", hint=SIGN_IN)
         return token

@@ -13,7 +13,7 @@ from mlygeo.providers.mapillary.service import TOKENS, Endpoints, Service
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -270,7 +270,14 @@ class Uploads:
 class Accounts:
     """Users; see `mlygeo.providers.Accounts`."""
 
-    def credentials(self, path: PathLike | None = None) -> Credentials:
+    has_passwords = True
+
+    def credentials(
+        self,
+        path: PathLike | None = None,
+        *,
+        service: http.Service | None = None,  # noqa: ARG002 - there is one
+    ) -> Credentials:
         """Return the users that have signed in."""
         from mlygeo.providers.mapillary.accounts import Credentials
 
@@ -300,6 +307,10 @@ class Accounts:
         from dataclasses import replace
 
         return Service.from_environment(token=token) if service is None else replace(own(service), token=token)
+
+    def sign_in_by_link(self, service: http.Service, *, show: Callable[[str], object]) -> SignedIn:  # noqa: ARG002
+        """Raise: users sign in with email and password."""
+        raise InputError("Mapillary has no links to sign in with", hint="give `user_email`")
 
     def sign_in(self, service: http.Service, email: str, password: str) -> SignedIn:
         """Sign a user in."""
@@ -421,6 +432,7 @@ class Mapillary:
     needs_token = True
     exports = None
     has_endpoints = False
+    upload_sets = None
     keys = WHOLE_NUMBERS
 
     @cached_property

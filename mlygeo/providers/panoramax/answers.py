@@ -49,6 +49,8 @@ class ConflictError(RefusedError):
     def __init__(self, message: str, *, hint: str | None = None, body: Mapping[str, Any] | None = None) -> None:
         super().__init__(message, hint=hint)
         self.body = dict(body or {})
+        self.is_conflict = True
+        """Whether it is one (409); else what was sent is not accepted."""
 
 
 class InvalidError(ConflictError):
@@ -86,6 +88,10 @@ def judge(
     said = _said(error)
     text = redact(f"{what}: the service answered {status}{f': {said}' if said else ''}")
     wait = retry_after(headers.get("Retry-After"), now)
+    details = error.get("details")
+    if status == 401 and isinstance(details, dict) and isinstance(page := details.get("validation_page"), str):
+        hint = f"accept the terms of service at {page[:LONGEST_MESSAGE]}, and run the same command again"
+        return Trouble(TokenRejectedError(text, hint=hint), "stop")
     if status in {401, 403} and (status == 401 or "token" in said.lower()):
         return Trouble(TokenRejectedError(text, hint=token_hint), "stop")
     if status in {404, 410}:

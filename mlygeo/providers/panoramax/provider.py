@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mlygeo.attribution import of_row
 from mlygeo.errors import InputError
 from mlygeo.keys import UUIDS
-from mlygeo.providers.panoramax.service import Service
+from mlygeo.providers.panoramax.service import Service, own
 
 if TYPE_CHECKING:
     import threading
@@ -26,23 +26,11 @@ if TYPE_CHECKING:
     from mlygeo.net.http import Retry
     from mlygeo.progress import Progress
     from mlygeo.providers import PathLike, Provider, Record
+    from mlygeo.providers.panoramax.accounts import Accounts
     from mlygeo.providers.panoramax.api import Api
+    from mlygeo.providers.panoramax.uploads import Uploads
     from mlygeo.providers.tile_cache import Plan
     from mlygeo.regions import Region
-
-
-def own(service: http.Service) -> Service:
-    """
-    Return the service, checked to be Panoramax's.
-
-    Raises
-    ------
-    InputError
-        If it is another provider's.
-    """
-    if not isinstance(service, Service):
-        raise InputError(f"this is a service of {service.provider}, and Panoramax's is needed")
-    return service
 
 
 class Tiles:
@@ -296,7 +284,6 @@ class Panoramax:
     page = "https://api.panoramax.xyz/#focus=pic&pic={id}"
 
     uploads = None
-    accounts = None
     descriptions = None
 
     @cached_property
@@ -320,6 +307,20 @@ class Panoramax:
     def pictures(self) -> Pictures:
         """The pictures themselves."""
         return Pictures()
+
+    @cached_property
+    def upload_sets(self) -> Uploads:
+        """Uploads of folders as sets."""
+        from mlygeo.providers.panoramax.uploads import Uploads
+
+        return Uploads()
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Users of instances."""
+        from mlygeo.providers.panoramax.accounts import Accounts
+
+        return Accounts()
 
     @cached_property
     def exports(self) -> Exports:

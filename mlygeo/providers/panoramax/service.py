@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
 from mlygeo.config import TokenSources, checked_url, is_loopback
+from mlygeo.errors import InputError
 from mlygeo.net import http
 from mlygeo.net.http import Retry
 from mlygeo.net.quota import Pace
@@ -219,3 +220,17 @@ class Service(http.Service):
             token = os.environ.get(TOKEN_VARIABLE, "").strip() or None
         found = None if token is None and token_file is None else TOKENS.find(token, token_file)
         return cls(endpoints=Endpoints.from_environment(endpoint), token=found, retry=retry or Retry())
+
+
+def own(service: http.Service) -> Service:
+    """
+    Return the service, checked to be Panoramax's.
+
+    Raises
+    ------
+    InputError
+        If it is another provider's.
+    """
+    if not isinstance(service, Service):
+        raise InputError(f"this is a service of {service.provider}, and Panoramax's is needed")
+    return service
