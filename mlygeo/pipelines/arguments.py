@@ -133,4 +133,4 @@ def of_no_use(names: Iterable[str] | type, why: str) -> None:
 
 def was_given(name: str) -> bool:
     """Return whether a parameter was given in the current public call."""
-    return name in _given.get()
+    return name in (_given.get() or ())
