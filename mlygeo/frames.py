@@ -12,11 +12,13 @@ from __future__ import annotations
 import gc
 import logging
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import degrees, dtypes
+from mlygeo import attribution, degrees, dtypes
+from mlygeo.attribution import MAPILLARY
 from mlygeo.errors import FrameError
 from mlygeo.filters import columns_for, conditions_mask, conditions_of
 from mlygeo.schemas import (
@@ -24,6 +26,7 @@ from mlygeo.schemas import (
     DEFAULT_PROVIDER,
     IDS,
     IMAGES,
+    KEYS,
     LOCAL_IMAGES,
     MS_UTC,
     POINTS,
@@ -44,15 +47,19 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
     import pyarrow as pa
+    from pyproj import Transformer
 
     from mlygeo.arrays import Flags, Floats, Objects
+    from mlygeo.attribution import Bare
 
 log = logging.getLogger("mlygeo.frames")
 
 __all__ = [
     "CRS",
+    "DEFAULT_PROVIDER",
     "IDS",
     "IMAGES",
+    "KEYS",
     "LOCAL_IMAGES",
     "MAPILLARY",
     "MS_UTC",
@@ -84,9 +91,9 @@ __all__ = [
     "points",
     "to_pandas",
     "truths",
+    "turned",
 ]
 
-MAPILLARY = "Mapillary, CC BY-SA 4.0"
 OPENSTREETMAP = "© OpenStreetMap contributors, ODbL"
 
 
@@ -293,6 +300,14 @@ def _brought_back(frame: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
     return frame.assign(**{str(frame.active_geometry_name): GeometryArray(shapes, crs=frame.crs)})
 
 
+@lru_cache(maxsize=16)
+def turned(crs: Any, into: Any) -> Transformer:
+    """Return the way from one CRS to another, x before y; to find the best of many takes PROJ up to 0.2 s."""
+    from pyproj import Transformer
+
+    return Transformer.from_crs(crs, into, always_xy=True)
+
+
 def not_on_earth(crs: Any) -> str | None:
     """
     Return in words why coordinates are no places on the earth; None where they are.
@@ -302,7 +317,6 @@ def not_on_earth(crs: Any) -> str | None:
     crs
         Their CRS, as pyproj has it: one of a building site, of heights alone, geocentric or of the Moon has none.
     """
-    from pyproj import Transformer
     from pyproj.exceptions import ProjError
 
     code = crs.to_authority()
@@ -313,7 +327,7 @@ def not_on_earth(crs: Any) -> str | None:
     if not (horizontal.is_geographic or horizontal.is_projected):
         return f"its CRS, {label}, is no map of the earth"
     try:
-        Transformer.from_crs(crs, CRS, always_xy=True)
+        turned(crs, CRS)
     except ProjError:
         return f"its CRS, {label}, cannot be turned into longitude and latitude"
     return None
@@ -647,6 +661,21 @@ def filter_images(
 def credited(*attrs: Mapping[Any, Any]) -> list[str]:
     """Return the sources that the `attrs` of frames credit, each once."""
     return list(dict.fromkeys(source for each in attrs for source in each.get("attribution", ())))
+
+
+def credited_of(*several: gpd.GeoDataFrame, bare: Bare | None = None) -> list[str]:
+    """
+    Return the sources of the data of frames, each once: of images by their rows where these say whose they are.
+
+    Parameters
+    ----------
+    *several
+        The frames.
+    bare
+        Returns the attribution of a provider as a whole; see `attribution.credits_of`.
+    """
+    found = [attribution.sources(frame.columns, frame.__getitem__, frame.attrs, bare) for frame in several]
+    return list(dict.fromkeys(source for lines in found for source in lines))
 
 
 def attribute(frame: gpd.GeoDataFrame, *sources: str, **facts: object) -> gpd.GeoDataFrame:

@@ -95,6 +95,9 @@ NO_CONFIG = click.Option(
 
 REGION_NAMES = tuple(str(option.name) for option in (*REGION_OPTIONS, NO_CONFIG))
 
+LONGEST_INPUT = 256 << 20
+"""Bytes that standard input may have in place of a file."""
+
 SIDES = ("west", "south", "east", "north")
 """Those of them that name a region together only."""
 
@@ -435,7 +438,10 @@ def _standard_input() -> str:
     import tempfile
 
     file = click.get_current_context().with_resource(tempfile.NamedTemporaryFile(suffix=".json"))  # noqa: SIM115
-    file.write(sys.stdin.buffer.read())
+    content = sys.stdin.buffer.read(LONGEST_INPUT + 1)
+    if len(content) > LONGEST_INPUT:
+        raise InputError(f"more than {LONGEST_INPUT >> 20} MiB come from standard input", hint="name a file instead")
+    file.write(content)
     file.flush()
     return file.name
 

@@ -135,8 +135,9 @@ class PictureSaver:
             check.check_picture(content, format=self._requested.form.format)
         except (FormatError, OSError):
             return None
-        if (sidecar := self._layout.sidecar(number)) and not (self._files.folder / sidecar).exists():
-            self._write_sidecar(number, record)
+        self._credit(number, record)
+        if (sidecar := self._sidecar(number, path)) and not (self._files.folder / sidecar).exists():
+            self._write_sidecar(number, record, path)
         return content
 
     def save(self, number: Key, record: Record, path: str, body: bytes) -> bytes:
@@ -167,8 +168,9 @@ class PictureSaver:
             raise ServiceError(f"image {number}: what came is no whole picture: {error}") from error
         content = self._finished(body, record)
         try:
-            self._write_sidecar(number, record)
+            self._write_sidecar(number, record, path)
             self._files.write(path, content)
+            self._credit(number, record)
         except FileError:
             raise
         except OSError as error:
@@ -196,8 +198,17 @@ class PictureSaver:
 
         return picture_tags(record, computed=self._requested.computed, provider=self._provider)
 
-    def _write_sidecar(self, number: Key, record: Record) -> None:
-        sidecar = self._layout.sidecar(number)
+    def _credit(self, number: Key, record: Record) -> None:
+        if self._provider.licence is None:
+            self._ledger.credit(self._provider.name, number, self._pictures.rights(record))
+
+    def _sidecar(self, number: Key, path: str) -> str | None:
+        """Return the file with an image's metadata: it goes with the picture into a folder of the provider's own."""
+        sidecar, own = self._layout.sidecar(number), layouts.apart("", self._provider.name)
+        return f"{own}{sidecar}" if sidecar is not None and path.startswith(own) else sidecar
+
+    def _write_sidecar(self, number: Key, record: Record, path: str) -> None:
+        sidecar = self._sidecar(number, path)
         if sidecar is None:
             return
         content = {"id": str(number), **self._pictures.sidecar(record)}
@@ -205,6 +216,8 @@ class PictureSaver:
             row = self._records.row_of(record)
             known = {name: row[name] for name in CREDITS if row.get(name) is not None}
             content |= {"provider": self._provider.name, **known}
+        if (line := self._pictures.rights(record).line) is not None:
+            content.setdefault("attribution", line)
         self._files.write(sidecar, (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
 
 

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
     import pandas as pd
+    import pyarrow as pa
 
+    from mlygeo.attribution import Rights
     from mlygeo.keys import Ids, Key
 
 __all__ = [
@@ -252,9 +254,11 @@ class Ledger:
         if not is_whole and not self._has_others:
             return states
         table = (
-            "transfers WHERE id IN (SELECT value FROM json_each(:ids))" if is_whole
-            else "json_each(:ids) CROSS JOIN other_transfers ON provider = :provider AND other_transfers.id = value"
-        )  # fmt: skip
+            "transfers WHERE id IN (SELECT value FROM json_each(:ids))"
+            if is_whole
+            else "(SELECT key, value FROM json_each(:ids)) CROSS JOIN other_transfers "
+            "WHERE provider = :provider AND id = value"
+        )
         query = f"""
             SELECT {"id" if is_whole else "key"}, path, bytes, CASE
                 WHEN {_DAMAGED} THEN {UNKNOWN}
@@ -346,6 +350,21 @@ class Ledger:
             if provider != DEFAULT_PROVIDER and not self._has_others:
                 return False
             return self._db.execute(query, {"provider": provider, "id": id, "path": path}).fetchone() is not None
+
+    def credit(self, provider: str, key: Key, rights: Rights) -> None:
+        """Note whose a picture is that is about to be recorded; see `mlygeo.downloads.credits`."""
+        from mlygeo.downloads import credits as noted
+
+        with self._lock, self._sqlite_errors():
+            if not self._closed:
+                noted.note(self._db, provider, key, rights)
+
+    def credits(self, provider: str, ids: Iterable[Key]) -> pa.Table:
+        """Return what is noted of whose images are; see `mlygeo.downloads.credits.read`."""
+        from mlygeo.downloads import credits as noted
+
+        with self._lock, self._sqlite_errors():
+            return noted.read(self._db, provider, ids)
 
     def mean_bytes(self, form: Form) -> float | None:
         """Return the mean size of the images done in a form, bytes; None for fewer than twenty."""
@@ -505,7 +524,8 @@ def transfers(folder: str | os.PathLike[str]) -> pd.DataFrame:
         provider and id, and `provider` is the last column): status ("done", "found" where an older tool had left
         the file, "gone", "failed"), path relative to the folder, sequence_id, size, format,
         layout, options, bytes (Int64), checksum (SHA-256), tries (int64), reason, started_at and
-        finished_at (datetime64[ms, UTC]).
+        finished_at (datetime64[ms, UTC]). Where each picture has a licence of its own also creator, provider,
+        instance, licence and licence_url (str), null where unknown.
 
     Raises
     ------
@@ -521,12 +541,27 @@ def transfers(folder: str | os.PathLike[str]) -> pd.DataFrame:
     path = Path(folder).expanduser() / STATE_FOLDER / LEDGER_FILE
     if not path.is_file():
         raise FileError(f"{folder} has no ledger ({STATE_FOLDER}/{LEDGER_FILE})", hint="mlygeo download -o makes one")
+    from mlygeo.downloads import credits as noted
+
+    with _reading(path) as db:
+        return noted.add(as_frame(_read(db, path)), noted.read(db))
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Yield the ledger in a file, open for reading, also while a download is at work; raises as `Ledger` does."""
     with _sqlite_errors(path):
-        try:
-            batches = _read(path, "mode=ro")
-        except sqlite3.OperationalError:  # a read-only medium has no place for SQLite's own files
-            batches = _read(path, "mode=ro&immutable=1")
-    return as_frame(batches)
+        for mode in ("mode=ro", "mode=ro&immutable=1"):  # a read-only medium has no place for SQLite's own files
+            db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=30)
+            with contextlib.closing(db):
+                try:
+                    db.execute("SELECT 1 FROM sqlite_master").fetchone()
+                except sqlite3.OperationalError:
+                    if mode != "mode=ro":
+                        raise
+                    continue
+                yield db
+                return
 
 
 def as_frame(batches: Iterable[list[tuple[Any, ...]]]) -> pd.DataFrame:
@@ -556,18 +591,17 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _read(path: Path, mode: str) -> list[list[tuple[Any, ...]]]:
+def _read(db: sqlite3.Connection, path: Path) -> list[list[tuple[Any, ...]]]:
     """Return the rows of a ledger of any version, without changing it."""
     names = ", ".join(COLUMNS)
-    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=30)) as db:
-        db.execute("BEGIN")  # both tables as they are at one moment
-        found = db.execute("PRAGMA user_version").fetchone()[0]
-        if found > VERSION:
-            raise FormatError(f"{path} was made by a newer mlygeo (version {found} of the table)")
-        query = f"SELECT {names}, '{DEFAULT_PROVIDER}' FROM transfers ORDER BY id"  # noqa: S608 - our own names
-        rows = [db.execute(query).fetchall()]
-        if found == VERSION:
-            rows.append(db.execute(f"SELECT {names}, provider FROM other_transfers").fetchall())  # noqa: S608
+    db.execute("BEGIN")  # both tables as they are at one moment
+    found = db.execute("PRAGMA user_version").fetchone()[0]
+    if found > VERSION:
+        raise FormatError(f"{path} was made by a newer mlygeo (version {found} of the table)")
+    query = f"SELECT {names}, '{DEFAULT_PROVIDER}' FROM transfers ORDER BY id"  # noqa: S608 - our own names
+    rows = [db.execute(query).fetchall()]
+    if found == VERSION:
+        rows.append(db.execute(f"SELECT {names}, provider FROM other_transfers").fetchall())  # noqa: S608
     return rows
 
 

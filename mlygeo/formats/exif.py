@@ -20,7 +20,7 @@ from mlygeo.formats import times
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlygeo.formats.xmp import Panorama
+    from mlygeo.formats.xmp import Panorama, Statement
 
 Value = str | int | bytes | tuple[tuple[int, int], ...]
 """Text, a whole number, raw bytes, or rationals as (numerator, denominator)."""
@@ -156,6 +156,8 @@ class Tags:
         longest values are left out, and the JSON names them under `left_out`.
     captured
         The capture time, which is written beside what the camera's clock showed; see `Clocks.tags`.
+    statement
+        Owner and licence, for EXIF and XMP. What the picture itself says of its owner or its rights stays.
     """
 
     exif: Mapping[str, Value] = field(default_factory=dict)
@@ -164,6 +166,7 @@ class Tags:
     measured: bool = False
     comment: Mapping[str, Any] | None = None
     captured: CaptureTime | None = None
+    statement: Statement | None = None
 
     def __or__(self, other: Tags) -> Tags:
         """Return the tags of both; where both have a tag, `other`'s value."""
@@ -174,6 +177,7 @@ class Tags:
             measured=self.measured or other.measured,
             comment=self.comment if other.comment is None else other.comment,
             captured=self.captured if other.captured is None else other.captured,
+            statement=other.statement or self.statement,
         )
 
 

@@ -1,10 +1,11 @@
 """
-XMP packets: reading the properties of a photo, and setting those that make viewers open it as a panorama.
+XMP packets: reading the properties of a photo, and setting those of panoramas, of the owner and the licence.
 
 Only simple properties are read: attributes and plain elements of an `rdf:Description`. A packet that
 declares entities is refused, nothing outside it is ever opened, and a damaged packet is read up to the
 damage. Writing a packet changes only the bytes of the values that are set.
-Format: ISO 16684-1; EXIF in XMP: CIPA DC-010; GPano: Google's photo sphere schema.
+Format: ISO 16684-1, and part 2 for the namespaces dc and xmpRights; EXIF in XMP: CIPA DC-010; GPano: Google's
+photo sphere schema; cc: Creative Commons' rights expression language.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.parsers import expat
+from xml.sax.saxutils import escape, quoteattr
 
 from mlygeo.errors import FormatError
 
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 GPANO = "http://ns.google.com/photos/1.0/panorama/"
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+
+DC = "http://purl.org/dc/elements/1.1/"
+
+XMP_RIGHTS = "http://ns.adobe.com/xap/1.0/rights/"
+
+CC = "http://creativecommons.org/ns#"
 
 PREFIXES = {
     "http://ns.adobe.com/exif/1.0/": "exif",
@@ -258,10 +266,137 @@ def with_panorama(existing: bytes | None, wanted: Mapping[str, str]) -> bytes:
             if new is not None and name == "PoseHeadingDegrees":
                 text = pattern.sub(rf"\g<1>{new}\g<4>", text)
     if missing:
-        text = _with_description(text, missing)
+        text = _added(text, [f'xmlns:GPano="{GPANO}"', *(f'GPano:{name}="{value}"' for name, value in missing.items())])
     data = text.encode()
     _must_be_well_formed(data)
     return data
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What a picture says of its owner and its licence; what is unknown is None."""
+
+    creator: str | None = None
+    """Name of the owner: dc:creator, in EXIF Artist."""
+
+    rights: str | None = None
+    """The whole statement: dc:rights, in EXIF Copyright."""
+
+    terms: str | None = None
+    """The licence: xmpRights:UsageTerms."""
+
+    url: str | None = None
+    """Address of the licence: xmpRights:WebStatement, and cc:license where it is one of Creative Commons."""
+
+
+_STATED = {
+    f"{DC} creator": "creator",
+    f"{DC} rights": "rights",
+    f"{XMP_RIGHTS} UsageTerms": "terms",
+    f"{XMP_RIGHTS} WebStatement": "url",
+    f"{CC} license": "license",
+}
+"""Properties that state owner and licence, and what they are called here."""
+
+
+def stated(packet: bytes | None) -> dict[str, str]:
+    """
+    Return what a packet itself says of owner and licence.
+
+    Parameters
+    ----------
+    packet
+        The packet; None where a photo has none.
+
+    Returns
+    -------
+    stated
+        "creator", "rights", "terms", "url" and "license", as far as there are such properties; "" for empty ones.
+
+    Raises
+    ------
+    FormatError
+        If the packet is not well-formed XMP.
+    """
+    found: dict[str, str] = {}
+    path: list[str] = []
+    if packet is None:
+        return found
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        inside = next((_STATED[each] for each in path if each in _STATED), None)
+        for key, value in {name: "", **(attributes if name == _DESCRIPTION else {})}.items():
+            if key in _STATED and path and (key != name or path[-1] == _DESCRIPTION):
+                found[_STATED[key]] = found.get(_STATED[key], "") + value.strip()
+        here = _STATED.get(name, inside)
+        if here in found:
+            found[here] += attributes.get(f"{RDF} resource", "").strip()
+        path.append(name)
+
+    def characters(piece: str) -> None:
+        here = next((_STATED[each] for each in path if each in _STATED), None)
+        if here in found and len(found[here]) < _LONGEST:
+            found[here] += piece.strip()
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler = start
+    parser.EndElementHandler = lambda _: path.pop()
+    parser.CharacterDataHandler = characters
+    parser.StartDoctypeDeclHandler = _refuse
+    try:
+        parser.Parse(_text(packet).encode(), True)
+    except expat.ExpatError as error:
+        raise FormatError(f"its XMP is damaged: {error}") from error
+    return found
+
+
+def with_statement(existing: bytes | None, wanted: Statement) -> bytes:
+    """
+    Return an XMP packet with owner and licence. Properties that the packet has stay as they are.
+
+    Parameters
+    ----------
+    existing
+        The picture's packet; None where it has none.
+    wanted
+        What to write.
+
+    Raises
+    ------
+    FormatError
+        If that packet is not well-formed XMP.
+    """
+    there = stated(existing)
+    rdf = "rdf:" if existing is None else _rdf(_text(existing))
+    url = wanted.url or ""
+    made = {
+        "creator": _array("dc:creator", "Seq", wanted.creator, rdf),
+        "rights": _array("dc:rights", "Alt", wanted.rights, rdf),
+        "terms": _array("xmpRights:UsageTerms", "Alt", wanted.terms, rdf),
+        "url": url and f"<xmpRights:WebStatement>{escape(url)}</xmpRights:WebStatement>",
+        "license": _is_cc(url) and f"<cc:license {rdf}resource={quoteattr(url)}/>",
+    }
+    elements = [element for name, element in made.items() if element and name not in there]
+    if not elements:
+        return b"" if existing is None else existing
+    spaces = {"dc": DC, "xmpRights": XMP_RIGHTS, "cc": CC}
+    names = [name for name in spaces if any(element.startswith(f"<{name}:") for element in elements)]
+    used = [f'xmlns:{name}="{spaces[name]}"' for name in names]
+    text = _added(_PACKET if existing is None else _text(existing), used, elements)
+    data = text.encode()
+    _must_be_well_formed(data)
+    return data
+
+
+def _is_cc(url: str) -> bool:
+    return url.partition("://")[2].removeprefix("www.").startswith("creativecommons.org/")
+
+
+def _array(name: str, kind: str, value: str | None, rdf: str) -> str | None:
+    if value is None:
+        return None
+    language = ' xml:lang="x-default"' if kind == "Alt" else ""
+    return f"<{name}><{rdf}{kind}><{rdf}li{language}>{escape(value)}</{rdf}li></{rdf}{kind}></{name}>"
 
 
 def _text(existing: bytes) -> str:
@@ -279,19 +414,27 @@ def _value_of(name: str) -> re.Pattern[str]:
     return re.compile(rf"""(\s{name}\s*=\s*(["'])|<{name}(?:\s[^<>]*)?(?<!/)>)([^"'<>]*)(\2|</{name}\s*>)""")
 
 
-def _with_description(text: str, values: Mapping[str, str]) -> str:
+def _added(text: str, attributes: list[str], elements: list[str] | None = None) -> str:
+    """Return a packet with a further description, which has these attributes and elements."""
     # All descriptions of a packet must have the same `rdf:about`.
     about = re.search(r'<[\w.-]+:Description\b[^>]*?\b[\w.-]+:about\s*=\s*(["\'])(.*?)\1', text)
+    rdf, place = _rdf(text), _end(text).start()
+    inside = "".join(f"\n   {element}" for element in elements or ())
+    end = f">{inside}\n  </{rdf}Description>\n" if elements else "/>\n"
+    start = f'  <{rdf}Description {rdf}about="{about[2] if about else ""}" '
+    return text[:place] + start + "\n    ".join(attributes) + end + text[place:]
+
+
+def _rdf(text: str) -> str:
+    """Return the prefix that a packet has for RDF, with its colon."""
+    return f"{_end(text)[1]}:"
+
+
+def _end(text: str) -> re.Match[str]:
     end = list(re.finditer(r"[ \t]*</([\w.-]+):RDF\s*>", text))
     if not end:
         raise FormatError("its XMP holds no RDF that could be added to")
-    rdf = end[-1][1]
-    attributes = "".join(f'\n    GPano:{name}="{value}"' for name, value in values.items())
-    description = (
-        f'  <{rdf}:Description {rdf}:about="{about[2] if about else ""}" xmlns:GPano="{GPANO}"{attributes}/>\n'
-    )
-    place = end[-1].start()
-    return text[:place] + description + text[place:]
+    return end[-1]
 
 
 def _must_be_well_formed(data: bytes) -> None:

@@ -15,6 +15,7 @@ import shutil
 import stat
 import time
 from contextlib import suppress
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from mlygeo.formats.exif import Value
-    from mlygeo.formats.xmp import Panorama
 
 log = logging.getLogger("mlygeo.photos.exif_writer")
 
@@ -80,7 +80,8 @@ def insert(jpeg: bytes, tags: Tags) -> bytes:
     --------
     >>> insert(jpeg, picture_tags(record))
     """
-    return _inserted(jpeg, segments.layout(jpeg), tags)
+    found = segments.layout(jpeg)
+    return _inserted(jpeg, found, _stated(jpeg, found, tags))
 
 
 def _inserted(jpeg: bytes, found: segments.Layout, tags: Tags) -> bytes:
@@ -97,8 +98,7 @@ def _inserted(jpeg: bytes, found: segments.Layout, tags: Tags) -> bytes:
         behind = block.end
     elif new:
         added.append((segments.APP1, new))
-    if tags.panorama is not None and found.width and found.height:
-        _set_panorama(jpeg, found, tags.panorama, replaced, added)
+    _set_xmp(jpeg, found, tags, replaced, added)
     if not replaced and not added:
         return jpeg
     return segments.rebuilt(jpeg, found, replaced, {behind: tuple(added)} if added else {})
@@ -167,6 +167,7 @@ def write_exif(
         wanted = tags(jpeg, found) if callable(tags) else tags
         if wanted is None:
             return False
+        wanted = _stated(jpeg, found, wanted)
         new = _inserted(jpeg, found, wanted)
     except FormatError as error:
         raise FormatError(f"{source.name}: {error}", hint=error.hint) from error
@@ -281,22 +282,59 @@ def _by_directory(values: Mapping[str, Value], order: str) -> dict[str, dict[int
     return wanted
 
 
-def _set_panorama(
+def _set_xmp(
     jpeg: bytes,
     found: segments.Layout,
-    panorama: Panorama,
+    tags: Tags,
     replaced: dict[segments.Segment, bytes],
     added: list[tuple[int, bytes]],
 ) -> None:
-    wanted = panorama.properties(found.width, found.height)
     there = segments.named(jpeg, found, segments.APP1, segments.XMP_NAME)
-    if not there:
-        added.append((segments.APP1, segments.XMP_NAME + xmp.with_panorama(None, wanted)))
+    old = _packet(jpeg, found)
+    new = old
+    if tags.panorama is not None and found.width and found.height:
+        new = xmp.with_panorama(new, tags.panorama.properties(found.width, found.height))
+    if tags.statement is not None:
+        new = xmp.with_statement(new, tags.statement) or None
+    if new is None or new == old:
         return
-    old = segments.payload(jpeg, there[0])
-    new = segments.XMP_NAME + xmp.with_panorama(old[len(segments.XMP_NAME) :], wanted)
-    if new != old:
-        replaced[there[0]] = new
+    if there:
+        replaced[there[0]] = segments.XMP_NAME + new
+    else:
+        added.append((segments.APP1, segments.XMP_NAME + new))
+
+
+def _packet(jpeg: bytes, found: segments.Layout) -> bytes | None:
+    there = segments.named(jpeg, found, segments.APP1, segments.XMP_NAME)
+    return segments.payload(jpeg, there[0])[len(segments.XMP_NAME) :] if there else None
+
+
+def _stated(jpeg: bytes, found: segments.Layout, tags: Tags) -> Tags:
+    """
+    Return tags with as much of their statement of owner and licence as a picture does not make itself.
+
+    Artist and dc:creator are one thing, and so are Copyright and dc:rights (Metadata Working Group, guidelines for
+    image metadata 2.0): a picture that has the one gets neither. A tag of spaces says nothing.
+    """
+    wanted = tags.statement
+    if wanted is None:
+        return tags
+    packet = _packet(jpeg, found)
+    try:
+        there, sound = xmp.stated(packet), True
+    except FormatError as error:
+        log.warning("owner and licence are not written into the XMP of a picture: %s", error)
+        there, sound = {}, False
+    segment = _exif_segment(jpeg, found)
+    block = None if segment is None else tiff.Block(segments.payload(jpeg, segment)[len(_NEW_BLOCK) :])
+    exif = dict(tags.exif)
+    for name, part in (("Artist", "creator"), ("Copyright", "rights")):
+        own = block is not None and (block.value(TABLE[name].directory, TABLE[name].number) or b"").strip(b"\0 \t\r\n")
+        if own or there.get(part):
+            wanted = replace(wanted, **{part: None})
+        elif (value := getattr(wanted, part)) is not None:
+            exif[name] = value
+    return replace(tags, exif=exif, statement=wanted if sound else None)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -16,16 +16,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
-from mlygeo import providers, rows
+from mlygeo import attribution, providers, rows
 from mlygeo.errors import InputError
 from mlygeo.formats import exif, times
 from mlygeo.formats.exif import CaptureTime, Tags, Value
-from mlygeo.formats.xmp import Panorama
+from mlygeo.formats.xmp import Panorama, Statement
+from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import tzinfo
 
+    from mlygeo.attribution import Rights
     from mlygeo.providers import Provider
 
 Overwrite = Literal["all", "time", "gps", "direction", "orientation"]
@@ -55,14 +57,16 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
         says which of them were computed. The altitude is always the original one: the computed one
         counts from the ground of the reconstruction, not from the sea.
     provider
-        The provider of the picture; by default the default provider.
+        The provider of the picture. A row's own `provider` counts before it; without either, a row whose `id` is a
+        whole number is Mapillary's, and any other is of an unknown provider.
 
     Returns
     -------
     tags
         Position, altitude, heading, times, camera, creator and licence, and for a panorama the
         properties that make viewers open it as one. All that the provider says of the image, under
-        its own names, is JSON for the `UserComment`.
+        its own names, is JSON for the `UserComment`. Of providers other than Mapillary, creator and licence are
+        for EXIF and XMP, and only where the picture has none; where the licence is unknown, none is claimed.
 
     Raises
     ------
@@ -73,9 +77,9 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
     --------
     >>> insert(jpeg, picture_tags({"id": 1, "geometry": Point(9.17, 48.77), "captured_at": 1720488258913}))
     """
-    who = providers.provider() if provider is None else provider
+    who = _provider_of(image, provider)
     said: dict[str, Any] = {}
-    if who.records is not None:
+    if who is not None and who.records is not None:
         said = who.records.said_of(image)
         image = who.records.row_of(image)
     position, altitude, heading = rows.position(image), rows.altitude(image), rows.number(image, "compass_angle")
@@ -88,12 +92,13 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
             heading = found_heading
             taken.append("heading")
     is_pano = _is_panorama(image)
+    rights = attribution.of_row(image) if who is None or who.pictures is None else who.pictures.rights(image)
     exif: dict[str, Value] = {
         **_place(position, altitude),
         **_direction(heading),
         **_times(rows.time_ms(image), position),
         **({} if is_pano else _focal_length(image)),
-        **_rights(image, who),
+        **(_rights(rights) if rights.provider == DEFAULT_PROVIDER else {}),
     }
     camera: dict[str, Value] = {
         name: text
@@ -103,7 +108,14 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
     panorama = Panorama(None if heading is None else heading % 360) if is_pano else None
     if said and taken:
         said["computed"] = taken
-    return Tags(exif=exif, absent={**camera, **_versions(exif)}, panorama=panorama, measured=True, comment=said or None)
+    return Tags(
+        exif=exif,
+        absent={**camera, **_versions(exif)},
+        panorama=panorama,
+        measured=True,
+        comment=said or None,
+        statement=None if rights.provider == DEFAULT_PROVIDER else _statement(rights),
+    )
 
 
 def description_tags(
@@ -215,10 +227,29 @@ def _focal_length(image: Mapping[str, Any]) -> dict[str, Value]:
     }
 
 
-def _rights(image: Mapping[str, Any], who: Provider) -> dict[str, Value]:
-    name = rows.text_of(image, "creator_username")
-    artist: dict[str, Value] = {} if name is None else {"Artist": name}
-    return artist if who.pictures is None else {**artist, "Copyright": who.pictures.rights(name)}
+def _provider_of(image: Mapping[str, Any], provider: Provider | None) -> Provider | None:
+    """Return the provider of a row or record; None where it is unknown, or not known here."""
+    name = attribution.of_row(image, None if provider is None else provider.name).provider
+    if provider is not None and provider.name == name:
+        return provider
+    return providers.provider(name) if name in providers.names() else None
+
+
+def _rights(rights: Rights) -> dict[str, Value]:
+    known = {"Artist": rights.creator, "Copyright": rights.line}
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _statement(rights: Rights) -> Statement | None:
+    """Return what a picture is to say of its owner and licence; None where nothing is known."""
+    if rights.creator is None and rights.terms is None:
+        return None
+    return Statement(
+        creator=rights.creator,
+        rights=None if rights.terms is None else rights.line,
+        terms=rights.terms,
+        url=rights.licence_url if (rights.licence_url or "").startswith(("https://", "http://")) else None,
+    )
 
 
 def _is_panorama(image: Mapping[str, Any]) -> bool:

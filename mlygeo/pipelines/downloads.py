@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo import keys, places
+from mlygeo import places
 from mlygeo.errors import InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, body_of, check_folder, public, version
@@ -315,37 +315,38 @@ class Task:
         from mlygeo.locks import FolderLock
 
         started = time.monotonic()
-        stop = threading.Event()
         with contextlib.ExitStack() as stack:
             # Which images failed before is known once the ledger is open.
-            parts = None if self.sources.retry_failed else self._find(stack, stop, None)
+            parts = None if self.sources.retry_failed else self._find(stack, None)
             if parts is not None and not any(len(part.wanted.ids) for part in parts):
                 return _nothing(parts)
             stack.enter_context(FolderLock(self.folder))
             ledger = stack.enter_context(Ledger(self.folder))
             keep("what was downloaded is kept")
-            parts = parts or self._find(stack, stop, ledger)
+            parts = parts or self._find(stack, ledger)
             if not any(len(part.wanted.ids) for part in parts):
                 return _nothing(parts)
             for part in parts:
                 self._look(part, ledger)
             for part in parts:
-                self._fetch_part(part, ledger, stop)
+                self._fetch_part(part, ledger)
         return self._report(parts, seconds=time.monotonic() - started)
 
-    def _find(self, stack: contextlib.ExitStack, stop: threading.Event, ledger: Ledger | None) -> list[Part]:
+    def _find(self, stack: contextlib.ExitStack, ledger: Ledger | None) -> list[Part]:
         """Return the images of each provider."""
         found: list[Part] = []
         for sources in self.sources.parted(ledger):
-            session = _Lazy(stack, lambda sources=sources: self._session(sources, stop))
+            stop = threading.Event()  # what stops for one provider is not to stop for the next
+            session = _Lazy(stack, lambda sources=sources, stop=stop: self._session(sources, stop))
             before = sum(len(part.wanted.ids) for part in found)
-            found.append(Part(sources, session, sources.find(session, ledger, before=before)))
+            found.append(Part(sources, session, stop, sources.find(session, ledger, before=before)))
         return found
 
     def _look(self, part: Part, ledger: Ledger | None) -> None:
         """Look what is there of a part, and what is to be done."""
         import numpy as np
 
+        from mlygeo import keys
         from mlygeo.downloads.ledger import GONE
 
         ids = part.wanted.ids
@@ -357,13 +358,13 @@ class Task:
         gone = ids[~part.todo & (part.states == GONE)].tolist()
         part.gone = dict.fromkeys(gone, part.sources.access.records.gone)
 
-    def _fetch_part(self, part: Part, ledger: Ledger, stop: threading.Event) -> None:
+    def _fetch_part(self, part: Part, ledger: Ledger) -> None:
         from mlygeo.downloads.run import Outcome
 
         part.outcome = outcome = Outcome(gone=part.gone)
         try:
             if part.todo.any():
-                self._fetch(part, outcome=outcome, ledger=ledger, stop=stop)
+                self._fetch(part, outcome=outcome, ledger=ledger)
         finally:
             if self.failed_file is not None:
                 from mlygeo.readers import id_lists
@@ -384,7 +385,7 @@ class Task:
             if asks_tiles and sources.place is not None and (plan := sources.fetching(sources.place).plan()).missing:
                 text = f"{plan}; which images there are is known once the tiles are here; nothing was fetched"
                 return Job(_no_transfers, {"tiles_to_fetch": len(plan.missing), "version": version()}, text)
-            parts = self._find(stack, threading.Event(), ledger)
+            parts = self._find(stack, ledger)
             for part in parts:
                 self._look(part, ledger)
             mean_bytes = None if ledger is None else ledger.mean_bytes(self.requested.form)
@@ -399,7 +400,7 @@ class Task:
             return np.ones(len(states), dtype=bool)
         return ~np.isin(states, (THERE, GONE))
 
-    def _fetch(self, part: Part, *, outcome: Outcome, ledger: Ledger, stop: threading.Event) -> None:
+    def _fetch(self, part: Part, *, outcome: Outcome, ledger: Ledger) -> None:
         from mlygeo.downloads import layouts
         from mlygeo.downloads.files import PictureFiles
         from mlygeo.downloads.ledger import OTHER
@@ -421,12 +422,12 @@ class Task:
         progress = self.sources.progress or Progress()
         layout = layouts.layout_of(self.requested.form, ids, session, access.records)
         with (
-            Pictures(service, connections=how.workers, stop=stop) as pictures,
+            Pictures(service, connections=how.workers, stop=part.stop) as pictures,
             progress.bar("downloading", total=len(ids), unit="images") as bar,
         ):
             run = Download(
                 self.requested, layout=layout, files=files, ledger=ledger, provider=access.one,
-                session=session, pictures=pictures, stop=stop, retry=retry, workers=how.workers, bar=bar,
+                session=session, pictures=pictures, stop=part.stop, retry=retry, workers=how.workers, bar=bar,
             )  # fmt: skip
             run.outcome = outcome
             run.run(ids, states, overwrite=how.overwrite)
@@ -444,6 +445,8 @@ class Task:
         return sources.access.records.open(self._service(sources), workers=GRAPH_WORKERS, stop=stop)
 
     def _report(self, parts: list[Part], *, seconds: float) -> Job[pd.DataFrame]:
+        from mlygeo import keys
+        from mlygeo.downloads import credits as noted
         from mlygeo.downloads import ledger
         from mlygeo.pipelines import provenance
 
@@ -461,7 +464,7 @@ class Task:
             "warnings": whole.warnings,
             **self.sources.facts,
             **whole.providers(lambda part: _Whole([part]).counts),
-            "attribution": whole.attribution,
+            **whole.credited(self.folder),
             "date": provenance.today(),
             "version": version(),
         }
@@ -482,12 +485,16 @@ class Task:
             headline += f"; {self.failed_file} names them"
 
         def make_frame() -> pd.DataFrame:
+            import pyarrow as pa
+
             with ledger.Ledger(self.folder) as opened:
                 rows: list[list[tuple[Any, ...]]] = []
+                credited = []
                 for part in parts:
                     ids = part.wanted.ids
                     rows += opened.rows(ids[keys.in_order(ids)], part.name)
-                return ledger.as_frame(rows)
+                    credited.append(opened.credits(part.name, ids.tolist()))
+                return noted.add(ledger.as_frame(rows), pa.concat_tables(credited))
 
         return Job(make_frame, summary, headline, failed=[*(whole.word(*each) for each in lost), *whole.warnings])
 
@@ -561,6 +568,7 @@ class Part:
 
     sources: Sources
     session: Callable[[], Session]
+    stop: threading.Event
     wanted: Wanted
     states: States = field(init=False)
     todo: Flags = field(init=False)
@@ -625,11 +633,25 @@ class _Whole:
             "bytes": sum(outcome.bytes for outcome in outcomes),
         }
 
-    @property
-    def attribution(self) -> list[str]:
-        """Attributions of the providers."""
-        named = [part.sources.access.one.attribution for part in self._parts]
-        return list(dict.fromkeys(each for each in named if each))
+    def credited(self, folder: Path) -> dict[str, Any]:
+        """Return whose the pictures are that are there: of a provider with one licence, or by each picture."""
+        from mlygeo.downloads import credits as noted
+        from mlygeo.downloads import ledger
+
+        whole: dict[str, Any] = {"attribution": []}
+        for part in self._parts:
+            who = part.sources.access.one
+            lost = part.outcome.gone.keys() | part.outcome.failed.keys()
+            facts: dict[str, Any] = {"attribution": [who.attribution]}
+            if who.licence is None:
+                there = [key for key in part.wanted.ids.tolist() if key not in lost]
+                with ledger.Ledger(folder) as opened:
+                    facts = noted.facts(opened.credits(who.name, there), there)
+            whole["attribution"] = list(dict.fromkeys([*whole["attribution"], *facts["attribution"]]))
+            for licence, count in facts.get("licences", {}).items():
+                counts = whole.setdefault("licences", {})
+                counts[licence] = counts.get(licence, 0) + count
+        return whole
 
     def in_state(self, state: int) -> int:
         """Return how many are in a state by the ledger."""

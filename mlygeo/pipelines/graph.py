@@ -99,6 +99,7 @@ def metadata(
     from mlygeo import frames, store
     from mlygeo.net.answers import UnknownFieldError
     from mlygeo.pipelines.whose import rows_by_provider
+    from mlygeo.providers import attribution_of
 
     access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
     asking = Asking(workers=workers)
@@ -140,7 +141,6 @@ def metadata(
     found, gone = sum(len(part.found) for part in parts), sum(part.gone for part in parts)
     missing = {part.word(key, parts): reason for part in parts for key, reason in part.missing.items()}
     errors = {part.word(key, parts): problem for part in parts for key, problem in part.errors.items()}
-    attributions = list(dict.fromkeys(each for part in parts if (each := part.access.one.attribution)))
     summary = {
         **facts,
         "found": found,
@@ -148,7 +148,7 @@ def metadata(
         "missing": missing,
         "wrong_values": {word: problem for word, problem in errors.items() if word not in missing},
         **_providers(parts),
-        "attribution": result.attrs.get("attribution", attributions),
+        "attribution": frames.credited_of(result, bare=attribution_of),
         "version": version(),
     }
     headline = f"{counted(found, 'image')} with {counted(len(wanted), 'field')} from the service"

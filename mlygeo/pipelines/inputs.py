@@ -151,6 +151,21 @@ def region_summary(region: Region) -> dict[str, Any]:
     return {"name": region.name, "bounds": list(region.bounds), **left_out}
 
 
+def left_out_around(region: Region | None, streets: gpd.GeoDataFrame | None = None) -> dict[str, int]:
+    """Return how many shapes of a region, and rows of given streets, are left out, by reason."""
+    given = {"region": {} if region is None else region.left_out}
+    given["streets"] = {} if streets is None else streets.attrs.get("left_out") or {}
+    return {f"{noun}: {reason}": count for noun, reasons in given.items() for reason, count in reasons.items() if count}
+
+
+def each_once(images: Points) -> tuple[Points, dict[str, int], dict[str, int]]:
+    """Return images with each row once, how many rows are left out for that, and how many ids contradict themselves."""
+    from mlygeo.store import repeats
+
+    kept, found = repeats.once(images)
+    return kept, {f"images {repeats.AGAIN}": len(found.again)} if len(found.again) else {}, found.problems
+
+
 def left_out_of(everything: Points, kept: Points, noun: str, *, cut: str) -> dict[str, int]:
     """
     Return how many points are left out, by reason: what their file left out, those without a position, and others.
@@ -182,8 +197,17 @@ def left_out_of(everything: Points, kept: Points, noun: str, *, cut: str) -> dic
 
 def left_out_remark(left_out: dict[str, int]) -> str:
     """Return the headline's text about rows that could not be used."""
-    unplaced = {reason: count for reason, count in left_out.items() if reason.endswith(UNPLACED)}
+    unplaced = {
+        reason: count
+        for reason, count in left_out.items()
+        if reason.endswith(UNPLACED) or reason.startswith(("region: ", "streets: "))
+    }
     return f"; left out: {tally(unplaced)}" if unplaced else ""
+
+
+def problems_remark(problems: dict[str, int]) -> str:
+    """Return the headline's text about images whose rows contradict each other."""
+    return f"; in doubt: {tally(problems)}" if problems else ""
 
 
 @contextlib.contextmanager
@@ -440,11 +464,8 @@ class SeveralFetching:
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """Attribution of the images, and which positions they have."""
-        return {
-            "attribution": [source for part in self._parts for source in part.attrs["attribution"]],
-            "positions": self._parts[0].attrs["positions"],
-        }
+        """Which positions the images have; whose they are, their rows say."""
+        return {"positions": self._parts[0].attrs["positions"]}
 
     @property
     def failed(self) -> list[str]:
@@ -490,6 +511,14 @@ def _in_second_form(name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
     if name in KEYS:
         return values.cast(pa.string())
     return values.cast(pa.timestamp("us", "UTC")) if pa.types.is_timestamp(values.type) else values
+
+
+def credited(images: Points) -> list[str]:
+    """Return whose images are: by their rows where these say it, else by what was said of all."""
+    from mlygeo.attribution import sources
+    from mlygeo.providers import attribution_of
+
+    return sources(images.columns, images.arrow, images.attrs, attribution_of)
 
 
 @contextlib.contextmanager

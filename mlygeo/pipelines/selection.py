@@ -165,7 +165,11 @@ class Selection:
 
     def attribution(self) -> list[str]:
         """Return the attribution of the data."""
-        return frames.credited(self.images.attrs, self.points.attrs)
+        from mlygeo.attribution import sources
+        from mlygeo.providers import attribution_of
+
+        chosen = sources(self.table.column_names, self.table.column, self.images.attrs, attribution_of)
+        return list(dict.fromkeys([*chosen, *frames.credited(self.points.attrs)]))
 
     @property
     def results(self) -> tuple[Any, ...]:

@@ -102,7 +102,8 @@ def find_sequences(
     --------
     >>> find_sequences("irvinfly", filter="360", max_pages=5)
     """
-    from mlygeo import regions
+    from mlygeo import frames, regions
+    from mlygeo.pipelines import inputs
     from mlygeo.spatial import sequences as step
 
     access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
@@ -146,7 +147,7 @@ def find_sequences(
         "images without a sequence": apart,
         "sequences with an odd id, from the list": unlisted,
     }
-    left_out = {reason: count for reason, count in left_out.items() if count}
+    left_out = {reason: count for reason, count in left_out.items() if count} | inputs.left_out_around(place)
     shortcomings = search.shortcomings()
     whose = _whose(user, organization, None if place is None else place.name)
     summary = {
@@ -159,7 +160,7 @@ def find_sequences(
         "requests": search.requests,
         "incomplete": shortcomings,
         "wrong_values": {str(number): problem for number, problem in problems.items()},
-        "attribution": [who.attribution],
+        "attribution": (frames.credited_of(images) or [who.attribution]) if len(images) else [],
         "version": version(),
     }
     headline = f"{counted(len(sequences), 'sequence')} of {whose}, {counted(len(images), 'image')}"

@@ -156,7 +156,10 @@ def coverage(
     candidates = keep(at_hand, region=None, conditions=conditions)
     if not len(candidates):
         inputs.warn_of_nothing(at_hand, None)
-    left_out = inputs.left_out_of(at_hand, candidates, "images", cut="by the filters")
+    left_out = inputs.left_out_around(place, network)
+    left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="by the filters")
+    candidates, again, problems = inputs.each_once(candidates)
+    left_out |= again
     names = _measurable(wanted, candidates, asked=by is not None)
     columns = _columns(candidates, [step.BY[name] for name in names if name in step.BY])
     measured = step.measure(
@@ -166,7 +169,7 @@ def coverage(
     if len(candidates) and not measured.covered_m.any():
         log.warning("no image of %s lies within %g m of a street", candidates.name, distance)
     gaps = measured.gaps(min_gap)
-    attribution = frames.credited(candidates.attrs, network.attrs)
+    attribution = list(dict.fromkeys([*inputs.credited(candidates), *frames.credited(network.attrs)]))
     gaps.attrs["attribution"] = attribution
     facts = measured.facts()
     tables = {name: measured.table(name) for name in names}
@@ -180,6 +183,7 @@ def coverage(
         "filters": provenance.shown(conditions),
         "images_considered": len(candidates),
         "left_out": left_out,
+        "problems": problems,
         "inputs": provenance.inputs_of({"streets": (streets, len(network)), "images": (images, len(at_hand))}),
         "tiles": None if fetching is None else fetching.summary,
         "network": network.attrs.get("streets", {}),
@@ -202,7 +206,7 @@ def coverage(
             failed_file = inputs.write_failed(failed, folder, own=True)
             return _write(make_frame(), gaps, measured, summary, folder) + failed_file
 
-    headline = _headline(facts, gaps) + inputs.left_out_remark(left_out)
+    headline = _headline(facts, gaps) + inputs.left_out_remark(left_out) + inputs.problems_remark(problems)
     headline += "" if fetching is None else fetching.warning
     return Job(make_frame, summary, headline, write, failed, text=lambda: _printed(tables))
 
@@ -236,7 +240,8 @@ def _columns(images: Points, names: list[str]) -> dict[str, pd.Series]:
 
     columns = {}
     schema = form_of(images, frames.IMAGES)
-    for name in dict.fromkeys([*names, "captured_at"]):
+    beside = ["provider"] if "creator_id" in names and schema.dtype("provider") else []
+    for name in dict.fromkeys([*names, *beside, "captured_at"]):
         if name not in images.columns:
             continue
         values = frames.to_pandas(pa.table({name: images.arrow(name)}))[name]

@@ -237,12 +237,16 @@ class Sources:
         is_bare = read is None and sequences is None and self.place is None and self.user is None
         if self.retry_failed and ledger is not None and is_bare and self.access.own is None:
             names = ledger.providers()
+        several = [who.name for who in self.access.providers]
         parts = []
-        for name in names or [self.access.one.name]:
+        for name in names or several:
             own = None if read is None else tuple(each for each in read if each.provider == name)
             what = next((each.listed.name for each in own or ()), "a sequence")
             along = None if sequences is None else tuple(sequences.get(name, ()))
-            parts.append(replace(self, access=self.access.to(name, what), read=own, along=along))
+            tiles = self.tiles
+            if len(several) > 1 and tiles.tile_cache is not None:  # as `tiles` and `select` have it
+                tiles = replace(tiles, tile_cache=Path(tiles.tile_cache) / name)
+            parts.append(replace(self, access=self.access.to(name, what), tiles=tiles, read=own, along=along))
         return parts
 
     def find(self, session: Callable[[], Session], ledger: Ledger | None, *, before: int = 0) -> Wanted:
@@ -583,7 +587,7 @@ def _identified(word: Any, own: Own | None) -> Identified:
 def _of_list(file: Any, access: Access) -> list[Read]:
     from mlygeo.readers import id_lists
 
-    who = access.one
+    who = access.providers[0]
     found = id_lists.listed_ids(file, own=access.own) or {who.name: who.keys.array(())}
     return [Read(who, Listed.unplaced(ids, Path(file).name)) for who, ids in found.items()]
 
@@ -608,6 +612,7 @@ def _of_frame(value: Any, conditions: dict[str, Any], access: Access, *, placed:
     from mlygeo.pipelines.whose import parted_ids
     from mlygeo.readers import id_lists
     from mlygeo.store.points import keep, open_points
+    from mlygeo.store.repeats import places_of
 
     if hasattr(value, "columns") and "id" in value.columns and not hasattr(value, "active_geometry_name"):
         if conditions:
@@ -633,10 +638,11 @@ def _of_frame(value: Any, conditions: dict[str, Any], access: Access, *, placed:
         if not placed:
             parts.append(Read(who, Listed.unplaced(id_lists.distinct(ids), points.name), filtered))
             continue
-        # An image of a selection has a row for each of its points, and only one position.
-        first = _first(ids)
-        lon, lat = (values[rows][first] for values in points.lonlat)
-        parts.append(Read(who, Listed(ids[first], points.name, lon, lat), filtered))
+        # An image of a selection has a row for each of its points, and only one position. One at several places,
+        # which is said and counted, is in a region if any of them is.
+        lon, lat = (values[rows] for values in points.lonlat)
+        first = places_of(ids, lon, lat, points.name)
+        parts.append(Read(who, Listed(ids[first], points.name, lon[first], lat[first]), filtered))
     for who, (filtered, _) in others.items():
         parts.append(Read(who, Listed.unplaced(filtered[:0], points.name), filtered))
     return parts
@@ -649,17 +655,6 @@ def _parted(points: Points, access: Access) -> dict[str, tuple[Ids, Any]]:
 
     provider = points.arrow("provider").to_pandas() if "provider" in points.columns else None
     return parted_ids(keys_of(points), provider, access, points.name)
-
-
-def _first(ids: Ids) -> Any:
-    """Return the rows of ids where they stand for the first time."""
-    if ids.dtype == object:
-        import pandas as pd
-
-        return np.flatnonzero(~pd.Series(ids, dtype=object).duplicated().to_numpy())
-    _, first = np.unique(ids, return_index=True)
-    first.sort()
-    return first
 
 
 def _is_path(word: Any) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from mlygeo.errors import InputError
 from mlygeo.keys import WHOLE_NUMBERS
 from mlygeo.progress import counted
+from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,14 +79,14 @@ def rows_by_provider(images: pd.DataFrame, access: Access, where: str) -> dict[s
     """
     everything = np.arange(len(images))
     if "id" not in images.columns or images["id"].ndim != 1:
-        return {access.one.name: everything}
+        return {access.providers[0].name: everything}
     has_id = images["id"].notna().to_numpy()
     if "provider" not in images.columns:
         return {provider_of_all(images["id"][has_id], access, where): everything}
     named = np.flatnonzero(has_id)
     codes, names = _coded(images["provider"].iloc[named], where)
     rows = {name: named[codes == code] for code, name in enumerate(names)}
-    first = names[0] if names else access.one.name
+    first = names[0] if names else access.providers[0].name
     rows[first] = np.union1d(rows.get(first, named[:0]), np.flatnonzero(~has_id))
     return rows
 
@@ -123,20 +124,18 @@ def provider_of_all(ids: Any, access: Access, where: str) -> str:
     """
     import pandas as pd
 
-    who = access.one
-    if not len(ids) or who.keys is WHOLE_NUMBERS:
-        is_text = len(ids) and not _are_whole(ids)
-        if not is_text:
-            return who.name
-    if access.own is None:
+    own, is_whole = access.own, not len(ids) or _are_whole(ids)
+    if is_whole and (own is None or own.keys is WHOLE_NUMBERS):
+        return access.providers[0].name if len(access.providers) == 1 else DEFAULT_PROVIDER
+    first = pd.Series(ids).iloc[0] if len(ids) else None
+    if own is None:
         raise InputError(
-            f"{where}: the ids are text, such as {str(pd.Series(ids).iloc[0])[:40]!r}, and nothing tells of which "
-            "provider the images are",
+            f"{where}: the ids are text, such as {str(first)[:40]!r}, and nothing tells of which provider they are",
             hint="add a column 'provider', or name the provider",
         )
-    if who.keys.find(pd.Series(ids).iloc[0]) is None:
-        raise InputError(f"{where}: {str(pd.Series(ids).iloc[0])[:40]!r} is no id of {who.title}", hint=who.keys.hint)
-    return who.name
+    if first is not None and own.keys.find(first) is None:
+        raise InputError(f"{where}: {str(first)[:40]!r} is no id of {access.one.title}", hint=own.keys.hint)
+    return own.name
 
 
 def _are_whole(ids: Any) -> bool:

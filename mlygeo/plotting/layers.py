@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import degrees, frames, store
+from mlygeo import degrees, frames, providers, store
+from mlygeo.attribution import columns_in, credits_of
 from mlygeo.errors import FormatError, FrameError, InputError
 from mlygeo.plotting import thinning
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
     from mlygeo.arrays import Flags, Floats, Objects, Rows, Whole
+    from mlygeo.attribution import Credit
     from mlygeo.store.points import PointFile
 
 log = logging.getLogger("mlygeo.plotting")
@@ -445,14 +447,30 @@ def _kind_of_points(columns: set[str], *, with_times: bool) -> str:
 
 
 def attribution(layers: list[Layer]) -> list[str]:
-    """Return whose data the layers show, as their frames say it; OpenStreetMap's have its ids."""
-    sources: dict[str, None] = {}
+    """
+    Return whose data the layers show: of images by their rows, else as their frames say it.
+
+    Where rows name several sources, each has its share of the images. OpenStreetMap's data have its ids.
+    """
+    sources: dict[str, int] = {}
     for layer in layers:
-        said = layer.frame.attrs.get("attribution", [])
-        sources.update(dict.fromkeys(str(one) for one in ([said] if isinstance(said, str) else said)))
-        if "osmid" in layer.frame.columns:
-            sources.setdefault(frames.OPENSTREETMAP)
-    return list(sources)
+        frame = layer.frame
+        credit = dict(_credits(frame))
+        for line in [*credit, *frames.credited_of(frame, bare=providers.attribution_of)]:
+            sources[line] = sources.get(line, 0) + credit.pop(line, 0)
+        if "osmid" in frame.columns:
+            sources.setdefault(frames.OPENSTREETMAP, 0)
+    total, several = sum(sources.values()), sum(number > 0 for number in sources.values()) > 1
+    return [f"{line} ({_share(number / total)})" if several and number else line for line, number in sources.items()]
+
+
+def _credits(frame: gpd.GeoDataFrame) -> list[Credit]:
+    table = columns_in(frame.columns, frame.__getitem__)
+    return [] if table is None else credits_of(table, providers.attribution_of)
+
+
+def _share(share: float) -> str:
+    return f"{share:.0%}" if 0.01 <= share <= 0.99 else "<1%" if share < 0.01 else ">99%"
 
 
 def links(layers: list[Layer]) -> Floats:

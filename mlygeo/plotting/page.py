@@ -24,12 +24,14 @@ from urllib.parse import quote, urlsplit
 
 import numpy as np
 
-from mlygeo import store
+from mlygeo import providers, store
+from mlygeo.attribution import link_of, text
 from mlygeo.errors import FormatError, FrameError, InputError
 from mlygeo.formats.jpeg import ENDINGS
 from mlygeo.plotting import style, thinning
 from mlygeo.plotting.layers import BEYOND, CUT, LINES, ROUND_DEG, attribution, layers_of, links, span, together
 from mlygeo.plotting.thinning import curve, world
+from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,7 +48,8 @@ MANY = 200_000
 """Layers with more rows show only the columns of `FIRST` in popups."""
 
 FIRST = (
-    "id", "captured_at", "compass_angle", "is_pano", "creator_username", "creator_id", "sequence_id", "make", "model",
+    "id", "captured_at", "compass_angle", "is_pano", "creator", "creator_username", "creator_id", "licence", "provider",
+    "instance", "sequence_id", "make", "model",
     "quality_score", "point_id", "distance_m", "rank", "name", "highway", "length_m", "covered_m", "share_covered",
     "newest", "images", "gap_id", "track_id", "time", "altitude", "start", "end", "path", "error",
 )  # fmt: skip
@@ -103,7 +106,8 @@ def explore(
 
     The map is one HTML page without any address in it: it works offline, from a file, and in a
     notebook. A click on an image shows its picture where it was downloaded (`path`), its capture
-    time and a link to Mapillary; what else the frame holds is shown too.
+    time and a link to its page at the provider; what else the frame holds is shown too. Below the map is whose
+    the images are, by their rows where these have a `provider`, with licences and shares.
 
     Parameters
     ----------
@@ -339,7 +343,7 @@ def _fields(
     names = [name for name in FIRST if name in frame.columns]
     if layer.rows <= MANY:
         names += [str(name) for name in frame.columns if name not in FIRST]
-    names = [name for name in names if str(frame[name].dtype) != "geometry"][:MOST_FIELDS]
+    names = [name for name in names if str(frame[name].dtype) != "geometry" and name != "licence_url"][:MOST_FIELDS]
     fields = []
     if picture is not None and "path" in names:
         addresses = frame["path"].map(lambda path: picture(str(path)) if isinstance(path, str) and path else None)
@@ -351,12 +355,45 @@ def _fields(
         made = _field(packer, "file" if name == "path" else name, values)
         if made is None:
             continue
-        if name == "id" and layer.kind in {"images", "selection"}:
-            made["role"] = "mapillary"
+        if name == "id" and layer.kind in {"images", "selection"} and (pages := _pages(frame, made["kind"])):
+            made |= {"role": "picture", "pages": pages}
+        if name == "provider":
+            made["role"] = "provider"
         if name in UNITS:
             made["unit"] = UNITS[name]
         fields.append(made)
+        if name == "licence" and (address := _field(packer, "licence address", _addresses(frame))) is not None:
+            made["role"] = "licence"
+            fields.append({**address, "role": "address"})
     return fields
+
+
+def _pages(frame: pd.DataFrame, kind: str) -> dict[str, list[str]]:
+    """
+    Return for each provider the address of a picture's page, with {id} in it, and the provider's name for people.
+
+    The provider of images without a column `provider`, "" here, is Mapillary where their ids are whole numbers, and
+    else unknown.
+    """
+    if "provider" in frame.columns:
+        names = {str(name): str(name) for name in frame["provider"].dropna().unique()}
+    else:
+        names = {"": DEFAULT_PROVIDER} if kind == "whole" else {}
+    found = {}
+    for said, name in names.items():
+        if name in providers.names() and (page := (who := providers.provider(name)).page) is not None:
+            found[said] = [page, who.title]
+    return found
+
+
+def _addresses(frame: pd.DataFrame) -> pd.Series:
+    """Return the addresses of the rows' licences: their own, else those of known licences; none but of the web."""
+    import pandas as pd
+
+    own = frame["licence_url"] if "licence_url" in frame.columns else [None] * len(frame)
+    found = [text(url) or link_of(text(licence)) for licence, url in zip(frame["licence"], own, strict=True)]
+    web = [url if url is not None and re.match("https?://", url, re.IGNORECASE) else None for url in found]
+    return pd.Series(web, index=frame.index, dtype=object)
 
 
 def _file_name(path: Any) -> str | None:
@@ -513,7 +550,7 @@ def _page(meta: dict[str, Any], data: str, attribution: list[str], title: str, b
             '<button id="out" aria-label="Zoom out">&minus;</button>',
             '<button id="all" aria-label="Show everything">&#x2922;</button></div>',
             '<div id="foot"><div id="scale" class="box"><span></span><div></div></div>',
-            f'<div id="attribution" class="box">{html.escape(style.encodable("  ·  ".join(attribution)))}</div></div>',
+            f'<div id="attribution" class="box">{_linked(style.encodable("  ·  ".join(attribution)))}</div></div>',
             '<div id="popup" class="box" role="dialog" aria-label="What was clicked" hidden></div>',
             '<div id="problem" class="box" role="alert" hidden></div>',
             f'<script id="meta" type="application/json">{escaped}</script>',
@@ -522,6 +559,17 @@ def _page(meta: dict[str, Any], data: str, attribution: list[str], title: str, b
             "</body></html>",
             "",
         ]
+    )
+
+
+def _linked(text: str) -> str:
+    """Return a text as HTML, in which addresses of the web are links."""
+    parts = re.split(r"(https?://[^\s()<>\"']+)", text)
+    return "".join(
+        f'<a href="{html.escape(part)}" target="_blank" rel="noopener noreferrer">{html.escape(part)}</a>'
+        if number % 2
+        else html.escape(part)
+        for number, part in enumerate(parts)
     )
 
 
@@ -573,11 +621,28 @@ def _field(packer: Packer, name: str, values: pd.Series) -> dict[str, Any] | Non
         # Four bytes hold seven digits, which suits degrees and metres of a city, and not coordinates in metres.
         kind = "f4" if np.nanmax(np.abs(numbers)) < PRECISE else "f8"
         return {**found, "kind": "number", "at": packer.add(numbers, kind)}
+    if (packed := _uuids(values)) is not None:
+        return {**found, "kind": "uuid", "at": packer.add(packed, "u1")}
     words = pd.Series([None if style.is_null(value) else str(value)[:LONGEST] for value in values], dtype=object)
     codes, known = pd.factorize(words)
     kind = next(kind for kind in ("u1", "u2", "u4") if len(known) < np.iinfo(TYPES[kind]).max)
     codes = np.where(codes < 0, np.iinfo(TYPES[kind]).max, codes)
     return {**found, "kind": "text", "at": packer.add(codes, kind), "words": [style.encodable(word) for word in known]}
+
+
+def _uuids(values: pd.Series) -> npt.NDArray[np.uint8] | None:
+    """Return the bytes of UUIDs in lower case, 16 a row, zeros for null; None where a value is anything else."""
+    plain = values.dropna()
+    if not len(plain) or not all(isinstance(value, str) and _UUID.fullmatch(value) for value in plain):
+        return None
+    packed = bytes.fromhex("".join([value if isinstance(value, str) else _NIL for value in values]).replace("-", ""))
+    return np.frombuffer(packed, dtype=np.uint8)
+
+
+_NIL = "0" * 32
+
+_UUID = re.compile(f"(?!{_NIL[:8]}-0000-0000)[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}")
+"""UUIDs whose 16 bytes stand for them; the one of zeros means null."""
 
 
 # Columns as text that the page unpacks: planes of bytes, and differences where neighbours are similar.

@@ -39,6 +39,12 @@ MOST_DOTS = 50_000
 LATTICE = 500
 """Cells of the lattice along the longer side."""
 
+APART = "  ·  "
+"""What stands between attributions."""
+
+LONGEST_LINE = 110
+"""Letters of a line of attributions that fit under a map."""
+
 ARROWS = 28
 """Headings are thinned to one in each of so many squares along the longer side."""
 
@@ -84,7 +90,7 @@ def draw_layers(drawn: list[Layer], *, title: str | None, dpi: int, colour: str 
     _draw_headings(axes, drawn, west)
     _finish(axes, title)
     figure.supxlabel(
-        style.printable("  ·  ".join([*attribution(drawn), *_said(drawn)])),
+        style.printable(_in_lines([*attribution(drawn), *_said(drawn)])),
         parse_math=False,
         fontsize=SMALL,
         x=0.99,
@@ -93,6 +99,18 @@ def draw_layers(drawn: list[Layer], *, title: str | None, dpi: int, colour: str 
         gid="attribution",
     )
     return figure
+
+
+def _in_lines(parts: list[str]) -> str:
+    """Return parts beside each other, in as many lines as their length needs."""
+    lines: list[str] = []
+    for part in parts:
+        longer = f"{lines[-1]}{APART}{part}" if lines else part
+        if lines and len(longer) <= LONGEST_LINE:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return "\n".join(lines)
 
 
 def _said(layers: list[Layer]) -> list[str]:

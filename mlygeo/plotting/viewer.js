@@ -373,6 +373,10 @@
   function text(field, row) {
     const value = field.values[row];
     switch (field.kind) {
+      case "uuid": {
+        const hex = Array.from(field.values.subarray(16 * row, 16 * row + 16), (byte) => byte.toString(16).padStart(2, "0")).join("");
+        return /^0+$/.test(hex) ? null : hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+      }
       case "text": return value === NOTHING[field.at[2]] ? null : field.words[value];
       case "truth": return value > 1 ? null : value ? "yes" : "no";
       case "time": return value === 0 ? null : new Date(value * 1000).toISOString().replace("T", " ").replace(".000Z", " UTC");
@@ -414,16 +418,24 @@
       rows.push([field, value]);
     }
     const table = add("table");
+    const having = (role) => rows.find(([field]) => field.role === role)?.[1];
+    const link = (cell, words, href, title) => {
+      const made = add("a", words, cell);
+      made.href = href;
+      made.target = "_blank";
+      made.rel = "noopener noreferrer";
+      made.title = title;
+    };
     for (const [field, value] of rows) {
+      if (field.role === "address") continue; // that of the licence
       const line = add("tr", undefined, table);
       add("th", field.title, line);
       const cell = add("td", undefined, line);
-      if (field.role === "mapillary" && /^[0-9]+$/.test(value)) {
-        const link = add("a", value, cell);
-        link.href = `https://www.mapillary.com/app/?pKey=${value}&focus=photo`;
-        link.target = "_blank";
-        link.rel = "noopener noreferrer";
-        link.title = "See it on Mapillary";
+      const page = field.role === "picture" && field.pages[having("provider") ?? ""];
+      if (page) {
+        link(cell, value, page[0].replace("{id}", () => encodeURIComponent(value)), `See it on ${page[1]}`);
+      } else if (field.role === "licence" && /^https?:/i.test(having("address") ?? "")) {
+        link(cell, value, having("address"), "Read the licence");
       } else {
         cell.textContent = value;
       }

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlygeo.arrays import Bounds
+    from mlygeo.attribution import Rights
     from mlygeo.errors import ServiceError
     from mlygeo.keys import Ids, Key, Keys
     from mlygeo.net.http import Retry, Service
@@ -118,6 +119,27 @@ def _installed() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
 
 
+def attribution_of(name: str, licence: str | None = None) -> str | None:
+    """
+    Return the attribution of a provider's data as a whole.
+
+    Parameters
+    ----------
+    name
+        Name of the provider.
+    licence
+        Licence of the data; None where it is unknown.
+
+    Returns
+    -------
+    attribution
+        None where no provider of this name is known here, or where this is not the licence of all its images.
+    """
+    who = provider(name) if name in names() else None
+    of_all = who is not None and (licence is None or (who.licence is not None and who.licence.name == licence))
+    return who.attribution if who is not None and of_all else None
+
+
 def provider_of(service: Service | None) -> Provider:
     """
     Return the provider of a service.
@@ -183,6 +205,10 @@ class Provider(Protocol):
     @property
     def licence(self) -> Licence | None:
         """Licence of all its images; None where each has its own."""
+
+    @property
+    def page(self) -> str | None:
+        """Address of a picture's page for people, with {id} for its id; None where there are none."""
 
     @property
     def needs_token(self) -> bool:
@@ -587,8 +613,15 @@ class Pictures(Protocol):
     def sidecar(self, record: Record) -> dict[str, Any]:
         """Return the metadata of an image for a separate file, as JSON without addresses."""
 
-    def rights(self, creator: str | None) -> str:
-        """Return owner and licence of a picture, by the name of its creator, if known."""
+    def rights(self, record: Record) -> Rights:
+        """
+        Return whose a picture is and under which licence.
+
+        Parameters
+        ----------
+        record
+            Its record, or a row of an images frame. Nothing is claimed that neither it nor the provider says.
+        """
 
 
 class Exports(Protocol):

@@ -248,6 +248,7 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     --------
     >>> write_frame(selection, "selection.gpkg")
     """
+    frame = _credited(frame)
     if isinstance(path, str) and postgis.is_url(path):
         postgis.write(frame, path)
         return path
@@ -262,6 +263,18 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
         FORMATS[path.suffix.lower()]().write(frame, temporary)
     log.info("wrote %s to %s", counted(len(frame), "row"), path.name)
     return path
+
+
+def _credited(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return a frame whose attribution is that of its rows, where these say whose the images are."""
+    if "attribution" not in frame.attrs or "provider" not in frame.columns:
+        return frame
+    lines, attrs = frames.credited_of(frame), frame.attrs
+    if lines == attrs["attribution"]:
+        return frame
+    frame = frame.copy(deep=False)
+    frame.attrs = {**attrs, "attribution": lines}
+    return frame
 
 
 def write_layers(layers: Mapping[str, gpd.GeoDataFrame], path: str | os.PathLike[str]) -> Path:
@@ -300,7 +313,7 @@ def write_layers(layers: Mapping[str, gpd.GeoDataFrame], path: str | os.PathLike
         described.check_names(frame, file.name)
     with atomic(file) as temporary:
         for name, frame in layers.items():
-            gdal.write_layer(frames.index_as_columns(frame), temporary, name)
+            gdal.write_layer(frames.index_as_columns(_credited(frame)), temporary, name)
     log.info("wrote %s layers to %s", len(layers), file.name)
     return file
 

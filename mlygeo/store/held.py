@@ -124,7 +124,8 @@ def joined(parts: list[gpd.GeoDataFrame], name: str) -> gpd.GeoDataFrame:
     Return several frames as one.
 
     Columns are united, and whole numbers that a part does not have stay whole numbers. The coordinates come into
-    the CRS of the first, counts of what was left out are added, and attributions are united.
+    the CRS of the first, counts of what was left out are added, and attributions are united. Where images of
+    Mapillary, whose ids are whole numbers, come to those of others, all get a `provider`, and all ids are text.
 
     Parameters
     ----------
@@ -142,6 +143,7 @@ def joined(parts: list[gpd.GeoDataFrame], name: str) -> gpd.GeoDataFrame:
 
     if len(parts) == 1:
         return parts[0]
+    parts = _of_their_providers(parts)
     first = parts[0]
     if len({part.crs for part in parts}) > 1 and first.crs is not None and (reason := frames.not_on_earth(first.crs)):
         raise FrameError(f"the first frame of {name}: {reason}")
@@ -162,7 +164,46 @@ def joined(parts: list[gpd.GeoDataFrame], name: str) -> gpd.GeoDataFrame:
     whole: gpd.GeoDataFrame = pd.concat(filled, ignore_index=True)
     whole = whole.reindex(columns=[column for column in columns if column != geometry] + [geometry])
     whole.attrs = _joined_attrs([part.attrs for part in parts])
+    if "provider" in whole.columns and "attribution" in whole.attrs:
+        whole.attrs["attribution"] = frames.credited_of(whole)
     return whole
+
+
+def _of_their_providers(parts: list[gpd.GeoDataFrame]) -> list[gpd.GeoDataFrame]:
+    """Return images frames of several providers in one form, and with the providers of all rows where one has them."""
+    import pandas as pd
+
+    with_ids = [part for part in parts if "id" in part.columns and getattr(part["id"], "ndim", 1) == 1]
+    if len(with_ids) < len(parts) or not any("provider" in part.columns or _has_text(part["id"]) for part in parts):
+        return parts
+    forms = [frames.form(frames.IMAGES, part.columns, part.__getitem__) for part in parts]
+    text = any(form is not frames.IMAGES for form in forms)
+    if not text and all("provider" in part.columns for part in parts):
+        return parts
+    found = []
+    for part, form in zip(parts, forms, strict=True):
+        changed: dict[str, Any] = {}
+        if form is frames.IMAGES:
+            names = part["provider"] if "provider" in part.columns else pd.Series(None, part.index, dtype="str")
+            changed["provider"] = names.astype("str").where(part["id"].isna() | names.notna(), frames.DEFAULT_PROVIDER)
+        for name in part.columns if text and form is frames.IMAGES else ():
+            if name in frames.KEYS and pd.api.types.is_integer_dtype(part[name].dtype):
+                changed[name] = part[name].astype("Int64").astype("string").astype("str")
+            elif isinstance(part[name].dtype, pd.DatetimeTZDtype):
+                changed[name] = part[name].dt.as_unit("us")
+        found.append(_with_attrs(part.assign(**changed), part.attrs))
+    return found
+
+
+def _with_attrs(frame: gpd.GeoDataFrame, attrs: dict[Any, Any]) -> gpd.GeoDataFrame:
+    frame.attrs = dict(attrs)
+    return frame
+
+
+def _has_text(values: Any) -> bool:
+    import pandas as pd
+
+    return bool(pd.api.types.is_string_dtype(values.dtype)) and bool(values.notna().any())
 
 
 def _with_geometry_named(part: gpd.GeoDataFrame, geometry: str, name: str) -> gpd.GeoDataFrame:

@@ -269,7 +269,13 @@ class PointFile(_Placed):
             If there is no such column.
         """
         _must_have(name, self.columns, self.name)
+        if name == "id":  # several steps ask for it
+            return self._ids
         return self._file.read(range(len(self._file.groups)), [name]).column(0)
+
+    @cached_property
+    def _ids(self) -> pa.ChunkedArray:
+        return self._file.read(range(len(self._file.groups)), ["id"]).column(0)
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """

@@ -413,7 +413,7 @@ def _with_tags(jpeg: bytes, image: Mapping[str, Any]) -> bytes:
     """
     tags = picture_tags(image)
     kept = {name: value for name, value in tags.exif.items() if name not in _NOT_OURS}
-    return insert(jpeg, replace(tags, exif=kept, comment=None))
+    return insert(jpeg, replace(tags, exif=kept, comment=None, statement=None))
 
 
 # Decoded frames as JPEG: upright, in the colours that JPEG viewers expect, with their tags.

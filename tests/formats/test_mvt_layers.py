@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from mlygeo import frames
 from mlygeo.errors import FormatError, InputError
-from mlygeo.formats import mvt_layers
+from mlygeo.formats import mvt_layers, mvt_tiles
 from mlygeo.providers.mapillary import layers
 
 TILES = DATA / "tiles"
@@ -767,7 +767,7 @@ print(mvt_numba.values(bytes([0x28, 5]) + bytes(256), (np.array([0]), np.array([
 
 @pytest.mark.skipif(len(KERNELS) < 2, reason="Numba is not installed")
 def test_numba_is_used_where_it_is_installed():
-    assert layers._kernel().__name__ == "mlygeo.formats.mvt_numba"
+    assert mvt_tiles.kernel().__name__ == "mlygeo.formats.mvt_numba"
 
 
 def test_nothing_heavy_is_imported_beforehand():

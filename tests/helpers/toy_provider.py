@@ -16,7 +16,7 @@ import pyarrow as pa
 from PIL import Image
 from shapely import box
 
-from mlygeo import store
+from mlygeo import attribution, store
 from mlygeo.keys import WHOLE_NUMBERS
 from mlygeo.net import http
 from mlygeo.net.answers import GoneError, RefusedError, parsed_json
@@ -203,14 +203,15 @@ class Pictures:
     def sidecar(self, record):
         return {name: value for name, value in record.items() if name != "at"}
 
-    def rights(self, creator):
-        return f"{creator}'s toy, CC0"
+    def rights(self, record):
+        return attribution.of_row({**Records().row_of(record), "licence": "CC0-1.0"}, "toy")
 
 
 class Toy:
     name, title, attribution, keys = "toy", "The toy", "Toy, CC0", WHOLE_NUMBERS
     tiles, records, pictures = Tiles(), Records(), Pictures()
     uploads = accounts = descriptions = licence = exports = None
+    page = "https://toy.example.org/{id}"
     needs_token = False
     has_endpoints = True
 

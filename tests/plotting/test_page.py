@@ -9,9 +9,10 @@ import pytest
 import shapely
 from conftest import STUTTGART
 from helpers import chromium
+from shapely import Point
 
 import mlygeo
-from mlygeo import cli, frames, plotting
+from mlygeo import cli, frames, plotting, providers
 from mlygeo.errors import FormatError, FrameError, InputError
 from mlygeo.plotting import page, style
 from mlygeo.spatial import geodesy
@@ -106,6 +107,96 @@ def test_a_click_shows_the_picture_the_date_and_the_way_to_mapillary(browser, tm
     browser.click(20, 600)
     assert browser.ask("document.getElementById('popup').hidden")
     assert browser.problems() == []
+
+
+ETALAB = "https://www.etalab.gouv.fr/licence-ouverte-open-licence/"
+
+
+class Anybody:
+    """A provider with pages for people."""
+
+    name, title, page, attribution = (
+        "acme",
+        "Acme's pictures",
+        "https://acme.example.org/#pic={id}",
+        "Acme, terms by mail",
+    )
+
+
+PROVIDER = Anybody()
+
+
+@pytest.fixture
+def of_all(images, monkeypatch):
+    """Images of several providers, each in its place, and one of nobody knows whom."""
+    monkeypatch.setitem(providers.PROVIDERS, "acme", __name__)
+    return gpd.GeoDataFrame(
+        {
+            "id": [
+                "498763468214164",
+                "fc4bd9cd-e3d5-4218-81b3-0ae99d92635a",
+                "0" * 8 + "-0000-4000-8000-" + "0" * 12,
+                "17",
+            ],
+            "captured_at": images["captured_at"].head(4).astype("datetime64[us, UTC]"),
+            "provider": ["mapillary", "acme", "elsewhere", None],
+            "creator": [None, "Élise & Söhne", None, None],
+            "instance": [None, "IGN", None, None],
+            "licence": [None, "etalab-2.0", "[CC-BY-SA-4.0]", "mine"],
+            "licence_url": [None, None, None, "javascript:alert(1)"],
+        },
+        geometry=[Point(9.17 + 0.002 * number, 48.77) for number in range(4)],
+        crs=4326,
+    )
+
+
+def test_popups_and_the_foot_say_whose_each_image_is(browser, tmp_path, of_all):
+    show(browser, tmp_path, of_all)
+    assert browser.ask("document.getElementById('attribution').textContent") == (
+        f"Élise & Söhne via acme (IGN), etalab-2.0 {ETALAB} (25%)  ·  elsewhere, [CC-BY-SA-4.0] (25%)  ·  "
+        f"{frames.MAPILLARY} (25%)  ·  mine javascript:alert(1) (25%)"
+    )
+    assert browser.ask("[...document.querySelectorAll('#attribution a')].map(a => a.href)") == [ETALAB]
+    expected = [
+        ["https://www.mapillary.com/app/?pKey=498763468214164&focus=photo"],
+        ["https://acme.example.org/#pic=fc4bd9cd-e3d5-4218-81b3-0ae99d92635a", ETALAB],
+        [],
+        [],
+    ]
+    for row, links in zip(of_all.itertuples(), expected, strict=True):
+        browser.click(*at(browser, row.geometry.x, row.geometry.y))
+        assert browser.ask("[...document.querySelectorAll('#popup a')].map(a => a.href)") == links
+        text = browser.ask("document.getElementById('popup').innerText")
+        for name in ("id", "provider", "creator", "instance", "licence"):
+            value = getattr(row, name)
+            assert (str(value) in text) if isinstance(value, str) else (f"{name}\t" not in text)
+    assert browser.problems() == []
+
+
+def test_an_id_that_is_text_leads_nowhere_without_a_provider(browser, tmp_path, of_all):
+    own = of_all[["id", "captured_at", "geometry"]]
+    show(browser, tmp_path, own)
+    browser.click(*at(browser, own.geometry.iloc[1].x, own.geometry.iloc[1].y))
+    assert own["id"].iloc[1] in browser.ask("document.getElementById('popup').innerText")
+    assert browser.ask("document.querySelectorAll('#popup a').length") == 0
+    assert browser.ask("document.getElementById('attribution').textContent") == ""
+
+
+def test_uuids_are_small_and_whole(browser, tmp_path):
+    import uuid
+
+    ids = [str(uuid.UUID(int=number * 7919 + 1, version=4)) for number in range(3000)]
+    frame = gpd.GeoDataFrame(
+        {"id": [*ids, None], "provider": "acme"},
+        geometry=gpd.points_from_xy(np.linspace(9, 9.3, 3001), [48.7] * 3001),
+        crs=4326,
+    )
+    show(browser, tmp_path, frame)
+    meta = json.loads(browser.ask("document.getElementById('meta').textContent"))
+    assert [field["kind"] for field in meta["layers"][0]["columns"]] == ["uuid", "text"]
+    look_at(browser, frame.geometry.iloc[1234].x, 48.7)
+    browser.click(*at(browser, frame.geometry.iloc[1234].x, 48.7))
+    assert ids[1234] in browser.ask("document.getElementById('popup').innerText")
 
 
 def test_a_click_on_a_street_tells_its_name(browser, tmp_path, edges):

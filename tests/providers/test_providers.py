@@ -1,9 +1,11 @@
 """A provider is a folder and a line: a toy one, whose images are found, selected and downloaded like any other's."""
 
 import importlib
+import json
 import sys
 
 import geopandas as gpd
+import pandas as pd
 import pytest
 from helpers import toy_provider
 from PIL import Image
@@ -11,8 +13,10 @@ from shapely import Point
 
 import mlygeo
 from mlygeo import keys, providers
+from mlygeo.attribution import Rights
 from mlygeo.errors import InputError
 
+CC0 = "https://creativecommons.org/publicdomain/zero/1.0/"
 AREA = (9.165, 48.765, 9.175, 48.775)
 
 
@@ -58,13 +62,54 @@ def test_downloads_of_a_toy(toy, tmp_path, layout):
     folder = tmp_path / "out" / ("ride" if layout == "sequence" else "images")
     for number in range(1, 12):
         assert (folder / f"{number}.jpg").read_bytes() == toy_provider.picture(number)
+    assert rows["licence"].fillna("").tolist() == ["CC0-1.0"] * 11 + [""]
+    pd.testing.assert_frame_equal(mlygeo.transfers(tmp_path / "out"), rows)
 
 
 def test_what_a_file_says_of_a_toys_picture(toy, tmp_path):
     service, _ = toy
     mlygeo.download([5], output=tmp_path, exif=True, service=service, required_disk_space=0)
     with Image.open(tmp_path / "ride" / "5.jpg") as picture:
-        assert picture.getexif()[0x8298] == "jane's toy, CC0"
+        assert picture.getexif()[0x8298] == f"jane via toy, CC0-1.0 {CC0}"
+
+
+def test_the_summary_counts_licences_of_what_is_there(toy, tmp_path, monkeypatch):
+    service, asked = toy
+    licences = {1: "CC0-1.0", 2: "[CC-BY-4.0]", 3: None}
+    monkeypatch.setattr(
+        toy_provider.Pictures,
+        "rights",
+        lambda _, record: Rights(
+            creator="jane", provider="toy", instance="a", licence=licences.get(record["no"], "etalab-2.0")
+        ),
+    )
+
+    def summary(*ids):
+        rows = mlygeo.download(ids, output=tmp_path, service=service, required_disk_space=0)
+        return {name: rows.attrs["summary"][name] for name in ("licences", "attribution")}
+
+    assert summary(1, 2) == {
+        "licences": {"CC0-1.0": 1, "[CC-BY-4.0]": 1},
+        "attribution": [f"jane via toy (a), CC0-1.0 {CC0}", "jane via toy (a), [CC-BY-4.0]"],
+    }
+    del asked[:]
+    assert summary(1, 2)["licences"] == {"CC0-1.0": 1, "[CC-BY-4.0]": 1}, "they are known of an earlier run"
+    assert not asked
+    assert summary(2, 3, 4, 5, 12) == {
+        "licences": {"etalab-2.0": 2, "[CC-BY-4.0]": 1, "unknown": 1},
+        "attribution": [
+            "jane via toy (a), etalab-2.0 https://www.etalab.gouv.fr/licence-ouverte-open-licence/",
+            "jane via toy (a)",
+            "jane via toy (a), [CC-BY-4.0]",
+        ],
+    }
+
+
+def test_a_sidecar_of_a_toys_picture_says_whose_it_is(toy, tmp_path):
+    service, _ = toy
+    mlygeo.download([5], output=tmp_path, layout="flat", service=service, required_disk_space=0)
+    [sidecar] = tmp_path.rglob("5.json")
+    assert json.loads(sidecar.read_text())["attribution"] == f"jane via toy, CC0-1.0 {CC0}"
 
 
 def test_what_a_provider_cannot_is_said(toy, tmp_path):

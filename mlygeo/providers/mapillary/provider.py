@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlygeo import providers
+    from mlygeo.attribution import Rights
     from mlygeo.keys import Ids, Key
     from mlygeo.net import http
     from mlygeo.net.http import Retry
@@ -238,11 +239,11 @@ class Pictures:
 
         return sidecar(record)
 
-    def rights(self, creator: str | None) -> str:
+    def rights(self, record: Record) -> Rights:
         """Return whose a picture is and under which licence."""
         from mlygeo.providers.mapillary.records import rights
 
-        return rights(creator)
+        return rights(record)
 
 
 class Uploads:
@@ -415,6 +416,7 @@ class Mapillary:
     name = "mapillary"
     title = "Mapillary"
     attribution = frames.MAPILLARY
+    page = "https://www.mapillary.com/app/?pKey={id}&focus=photo"
     licence = Licence("CC-BY-SA-4.0", "https://creativecommons.org/licenses/by-sa/4.0/")
     needs_token = True
     exports = None

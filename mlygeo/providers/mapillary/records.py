@@ -16,12 +16,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
-from mlygeo import dtypes, frames, rows
+from mlygeo import attribution, dtypes, frames, rows
 from mlygeo.errors import FormatError, FrameError
 from mlygeo.formats import positions
 from mlygeo.formats.exif import signed_altitude
 from mlygeo.net.answers import shown
 from mlygeo.providers.foreign import foreign_record
+from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlygeo.arrays import Flags, Floats
+    from mlygeo.attribution import Rights
     from mlygeo.keys import Ids, Key
 
     Values = Sequence[Any]
@@ -76,7 +78,6 @@ FIELDS = (*BASE_FIELDS, *MORE_FIELDS, *RARE_FIELDS)
 
 Column = tuple[Any, "Wrong"]
 
-LICENCE = "CC BY-SA 4.0, https://creativecommons.org/licenses/by-sa/4.0/"
 
 EXIF_FIELDS = (
     "geometry",
@@ -599,7 +600,7 @@ def add_fields(
     if "geometry" in result.columns:  # it is last, as in every frame
         result = result[[name for name in result.columns if name != "geometry"] + ["geometry"]]
     result.attrs = dict(images.attrs)
-    return frames.attribute(result, *found.attrs.get("attribution", ()))
+    return frames.attribute(result, *(found.attrs.get("attribution", ()) if len(found) else ()))
 
 
 def fields_for(size: str, *, metadata: Literal["none", "exif", "all"]) -> list[str]:
@@ -691,10 +692,9 @@ def _without_signed(value: Any) -> Any:
     return value
 
 
-def rights(creator: str | None) -> str:
-    """Return whose a picture is and under which licence, by the name of who took it, if that is known."""
-    whose = "Mapillary contributor" if creator is None else f"Mapillary contributor {creator}"
-    return f"{whose}, {LICENCE}"
+def rights(record: Mapping[str, Any]) -> Rights:
+    """Return whose a picture is and under which licence, by its record or a row of an images frame."""
+    return attribution.of_row(row_of(record), DEFAULT_PROVIDER)
 
 
 def expiry(url: str) -> float | None:

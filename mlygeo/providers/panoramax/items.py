@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from mlygeo import dtypes, frames, rows
+from mlygeo import attribution, dtypes, frames, rows
 from mlygeo.errors import FormatError, FrameError
 from mlygeo.formats import positions
 from mlygeo.keys import UUIDS
@@ -592,39 +592,7 @@ def _of_relation(item: Mapping[str, Any], relation: str) -> list[Any]:
 
 def sidecar(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is said of a picture in a file of its own: its item, with the attribution."""
-    return {**said_of(record), "attribution": attribution(row_of(record))}
-
-
-LICENCE_LINKS = {
-    "etalab-2.0": "https://www.etalab.gouv.fr/licence-ouverte-open-licence/",
-    "cc-by-sa-4.0": "https://creativecommons.org/licenses/by-sa/4.0/",
-    "cc-by-4.0": "https://creativecommons.org/licenses/by/4.0/",
-}
-"""SPDX id in lower case -> address of the licence's text, for pictures that come without one, as in the export."""
-
-
-def attribution(row: Mapping[str, Any]) -> str:
-    """
-    Return whose a picture is, and under which licence: "PRODUCER via Panoramax (INSTANCE), LICENCE URL".
-
-    Parameters
-    ----------
-    row
-        A row of an images frame; what is unknown is not claimed.
-
-    Examples
-    --------
-    >>> attribution({"creator": "Ada", "instance": "osm-fr", "licence": "CC-BY-SA-4.0"})
-    'Ada via Panoramax (osm-fr), CC-BY-SA-4.0 https://creativecommons.org/licenses/by-sa/4.0/'
-    """
-    creator, instance, licence, url = (
-        rows.text_of(row, name) for name in ("creator", "instance", "licence", "licence_url")
-    )
-    whose = f"{creator} via Panoramax" if creator else "via Panoramax"
-    where = f" ({instance})" if instance else ""
-    url = url or (LICENCE_LINKS.get(licence.lower()) if licence else None)
-    terms = " ".join(part for part in (licence, url) if part)
-    return f"{whose}{where}{f', {terms}' if terms else ''}"
+    return {**said_of(record), "attribution": attribution.of_row(row_of(record), PROVIDER).line}
 
 
 def named(images: pd.DataFrame, where: str) -> Ids:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlygeo.arrays import Bounds
+    from mlygeo.attribution import Rights
     from mlygeo.keys import Ids, Key
     from mlygeo.net import http
     from mlygeo.net.http import Retry
@@ -239,17 +240,13 @@ class Pictures:
 
         return sidecar(record)
 
-    def rights(self, creator: str | None) -> str:
-        """Return whose a picture is, by its creator alone; the licence is that of the picture, see `rights_of`."""
-        from mlygeo.providers.panoramax.items import attribution
-
-        return attribution({} if creator is None else {"creator": creator})
-
-    def rights_of(self, record: Record) -> str:
+    def rights(self, record: Record) -> Rights:
         """Return whose a picture is and under which licence, as far as its item or row says it."""
-        from mlygeo.providers.panoramax.items import attribution, row_of
+        from mlygeo import attribution
+        from mlygeo.providers.panoramax.items import PROVIDER as NAME
+        from mlygeo.providers.panoramax.items import row_of
 
-        return attribution(row_of(record))
+        return attribution.of_row(row_of(record), NAME)
 
 
 class Exports:
@@ -294,6 +291,7 @@ class Panoramax:
     name = "panoramax"
     title = "Panoramax"
     keys = UUIDS
+    page = "https://api.panoramax.xyz/#focus=pic&pic={id}"
     licence = None
     needs_token = False
     has_endpoints = True

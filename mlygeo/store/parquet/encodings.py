@@ -120,11 +120,9 @@ def to_lonlat(x: Floats, y: Floats, crs: CRS, name: str) -> tuple[Floats, Floats
     """
     if crs.equals(frames.CRS, ignore_axis_order=True):
         return x, y
-    from pyproj import Transformer
-
     if (reason := frames.not_on_earth(crs)) is not None:
         raise FormatError(f"{name}: {reason}")
-    lon, lat = Transformer.from_crs(crs, frames.CRS, always_xy=True).transform(x, y)
+    lon, lat = frames.turned(crs, frames.CRS).transform(x, y)
     gone = ~(np.isfinite(lon) & np.isfinite(lat))
     lon[gone] = lat[gone] = np.nan
     return lon, lat

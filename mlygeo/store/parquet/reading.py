@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from mlygeo import degrees, frames
 from mlygeo.errors import FormatError, FrameError
+from mlygeo.store import extents
 from mlygeo.store.columns import DAMAGED
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile, box_sides
@@ -112,7 +113,7 @@ def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objec
     tables, shapes = [empty], [np.empty(0, dtype=object)]
     all_damaged = [np.empty(0, dtype=bool)]
     for group in range(file.file.num_row_groups):
-        near = _near(file, group, bbox) if lonlat else None
+        near = _near(file, group, bbox) if lonlat else _near_in_plane(file, group, crs, bbox)
         if near is not None and not near.any():
             continue
         whole = near is None or bool(near.all())
@@ -153,6 +154,20 @@ def _near(file: GeoFile, group: int, bbox: Box) -> Flags | None:
     if file.primary.covering is None or (west <= xmin and south <= ymin and xmax <= east and ymax <= north):
         return None
     return _near_rows(file, group, bbox)
+
+
+def _near_in_plane(file: GeoFile, group: int, crs: CRS, bbox: Box) -> Flags | None:
+    """Return which rows of a group in a plane may meet a box; None where all may."""
+    extent = _extent(file, group)
+    around = None if extent is None else extents.in_degrees(extent[:, 0].tolist(), crs)
+    if around is None:
+        return None
+    if not degrees.meets(np.array(around)[:, np.newaxis], bbox)[0]:
+        return np.zeros(1, dtype=bool)
+    box = None if file.primary.covering is None else extents.in_plane(bbox, around, crs)
+    if box is None:
+        return None
+    return extents.may_meet(box_sides(file.read([group], [str(file.primary.covering)]).column(0)), box)
 
 
 def _near_rows(file: GeoFile, group: int, bbox: Box) -> Flags:

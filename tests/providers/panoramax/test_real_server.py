@@ -174,7 +174,7 @@ def test_hd_is_the_upload_and_the_others_are_upright(panoramax, api):
                 upright = Image.open(io.BytesIO(sizes["2048"]))
                 assert upright.height > upright.width
                 assert Image.open(io.BytesIO(sizes["original"])).getexif()[274] == 6
-            assert LICENCE in PROVIDER.pictures.rights_of(item)
+            assert PROVIDER.pictures.rights(item).licence == LICENCE
 
 
 def test_ids_that_are_gone_and_ids_in_capitals(panoramax, api):
