@@ -170,6 +170,8 @@ class Search:
         if self._region is None and creator_username is None:
             raise InputError("a search needs to know where or whose", hint="give a box or a user")
         self._since, self._until = _in_utc(since), _in_utc(until)
+        if self._since is not None and self._until is not None and self._since > self._until:
+            raise InputError("`since` is later than `until`", hint="exchange them")
         self._parts = []
         if self._region is not None and creator_username is None:
             self._parts = [Part(bounds, 0, self._since, self._until) for bounds in cells(self._region)]
