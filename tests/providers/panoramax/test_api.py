@@ -142,6 +142,18 @@ def test_a_server_that_always_has_more_is_not_asked_for_ever():
     assert len(asked) < 2_000
 
 
+def test_faults_lose_nothing_and_repeat_nothing():
+    found = [numbered(n) for n in range(40)]
+    busy = answer(b"<html>busy</html>", 503)
+    script = [busy] * (2 * QUICK.attempts + 1) + [page(*found)]
+    with scripted(*script) as (url, asked), Api(service(url), workers=1) as api:
+        search = api.search(bbox=(9, 48, 9.2, 48.9), limit=1000)
+        ids = [item["id"] for batch in search for item in batch]
+    assert sorted(ids) == [item["id"] for item in found]
+    assert search.complete
+    assert len(asked) > 2 * QUICK.attempts
+
+
 def test_searches_that_make_no_sense():
     with Api(service("http://127.0.0.1:9")) as api:
         with pytest.raises(InputError, match="where or whose"):
