@@ -24,6 +24,7 @@ from mlygeo.providers.panoramax.service import Service
 from mlygeo.regions import Region
 from mlygeo.spatial import boxes
 from mlygeo.store import stac
+from mlygeo.store.parquet import encodings
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -142,7 +143,7 @@ def _over_network(url: str, area: Region, service: Service) -> gpd.GeoDataFrame:
         len(groups), file.num_row_groups, name, remote.bytes_read / 1e6, remote.requests,
     )  # fmt: skip
     table = pa.concat_tables(parts) if parts else file.schema_arrow.empty_table().select(wanted)
-    return stac.to_images(_frame(table), name=name)
+    return stac.to_images(_frame(table, name), name=name)
 
 
 def may_meet(file: pq.ParquetFile, group: int, bbox: Bounds) -> bool:
@@ -195,12 +196,12 @@ def _near(table: pa.Table, bbox: Bounds) -> pa.Table:
     return table.filter(pa.array(keep | np.isnan(west)))
 
 
-def _frame(table: pa.Table) -> gpd.GeoDataFrame:
-    """Return a table with points as WKB as a frame."""
+def _frame(table: pa.Table, name: str) -> gpd.GeoDataFrame:
+    """Return a table with points, as WKB or in the native encoding, as a frame."""
     import geopandas as gpd
-    import shapely
 
-    geometry = table["geometry"].combine_chunks()
+    lon, lat = encodings.coordinates(table["geometry"], Path(name))
     others: Any = table.drop_columns(["geometry"]).to_pandas()
-    shapes = shapely.from_wkb(np.array(geometry.to_pylist(), dtype=object), on_invalid="ignore")
-    return gpd.GeoDataFrame(others, geometry=gpd.GeoSeries(shapes, crs=frames.CRS))
+    geometry = frames.points(lon, lat)
+    geometry[np.isnan(lon)] = None
+    return gpd.GeoDataFrame(others, geometry=gpd.GeoSeries(geometry, crs=frames.CRS))

@@ -278,6 +278,7 @@ class Panoramax:
     name = "panoramax"
     title = "Panoramax"
     keys = UUIDS
+    page = "https://api.panoramax.xyz/#focus=pic&pic={id}"
     licence = None
     needs_token = False
     has_endpoints = True

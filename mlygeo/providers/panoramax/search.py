@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from mlygeo.errors import InputError, RegionError, ServiceError
-from mlygeo.net.answers import QueryTimeoutError, TooMuchDataError
+from mlygeo.net.answers import QueryTimeoutError, RefusedError, TooMuchDataError
 from mlygeo.net.workers import WorkerPool
 from mlygeo.progress import counted
 from mlygeo.providers.panoramax.items import Reading, item_id, read_time
@@ -60,6 +61,9 @@ Requests beyond five a box that any search may make, and new pictures for each f
 every box that it holds too much would be asked for ever.
 """
 
+ROUNDS = 3
+"""Times that a part or a sequence is asked for, each in all the tries of a request, until it counts as failed."""
+
 REFUSED_IN_A_ROW = 16
 """Boxes that cannot be split further and are refused one after another, until the search ends."""
 
@@ -95,7 +99,7 @@ class Part(NamedTuple):
     """
     A part of a search: a box, how often it was split off, and from when to when; both ends belong to it.
 
-    Its share is that of the box that the search began with.
+    Its share is that of the box that the search began with; its round counts from 1.
     """
 
     bounds: Bounds
@@ -103,6 +107,7 @@ class Part(NamedTuple):
     since: datetime | None = None
     until: datetime | None = None
     share: float = 1.0
+    round: int = 1
 
 
 class Search:
@@ -170,6 +175,8 @@ class Search:
         if self._region is None and creator_username is None:
             raise InputError("a search needs to know where or whose", hint="give a box or a user")
         self._since, self._until = _in_utc(since), _in_utc(until)
+        if self._since is not None and self._until is not None and self._since > self._until:
+            raise InputError("`since` is later than `until`", hint="exchange them")
         self._parts = []
         if self._region is not None and creator_username is None:
             self._parts = [Part(bounds, 0, self._since, self._until) for bounds in cells(self._region)]
@@ -221,6 +228,8 @@ class Search:
                 if isinstance(answer, Page):
                     self._take_in(part, answer, pool, bar)
                     yield self._new(answer.items)
+                elif self._may_be_asked_again(answer, part.round):
+                    pool.add([part._replace(round=part.round + 1)])
                 elif isinstance(answer, ServiceError) and not self._asks.ended:
                     log.warning("%s", answer)
                     self.failed[_text(part)] = str(answer)
@@ -270,7 +279,7 @@ class Search:
         from mlygeo.progress import Progress
 
         sequences = [each for user in self._asks.user_ids(name) for each in self._asks.sequences_of(user)]
-        pages = 0
+        pages, rounds = 0, Counter[str]()
         with (self._progress or Progress()).bar("searching", total=len(sequences), unit="sequences") as bar:
             pool = WorkerPool[str, "list[list[Item]]"](
                 lambda sequence: list(self._asks.sequence_items(sequence)),
@@ -278,6 +287,10 @@ class Search:
                 name="search",
             )
             for sequence, answer in pool.results(iter(dict.fromkeys(sequences))):
+                rounds[sequence] += 1
+                if self._may_be_asked_again(answer, rounds[sequence]):
+                    pool.add([sequence])
+                    continue
                 bar.advance()
                 if isinstance(answer, ServiceError) and not self._asks.ended:
                     log.warning("%s", answer)
@@ -295,6 +308,11 @@ class Search:
         if self.failed and not self.requests:
             raise ServiceError(f"no sequence was answered; {next(iter(self.failed.values()))}", hint="try again later")
         log.info("%d images of %d sequences", len(self._ids), len(sequences))
+
+    def _may_be_asked_again(self, answer: Page | list[list[Item]] | Exception, round_: int) -> bool:
+        """Return whether an error may pass, and has not come too often."""
+        may_pass = isinstance(answer, ServiceError) and not isinstance(answer, RefusedError)
+        return may_pass and self._asks.ended is None and round_ < ROUNDS
 
     def _may_go_on(self) -> bool:
         """Return whether the pictures found so far are worth the requests made for them."""

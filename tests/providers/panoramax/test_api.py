@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from conftest import DATA
 from helpers.scripted_server import QUICK, scripted
 
-from mlygeo.errors import InputError, ServiceError
+from mlygeo.errors import InputError, RegionError, ServiceError
 from mlygeo.net.answers import NotFoundError, PendingError
 from mlygeo.net.pictures import ExpiredError, Pictures
 from mlygeo.providers.panoramax.api import Api
@@ -139,6 +140,30 @@ def test_a_server_that_always_has_more_is_not_asked_for_ever():
         list(search)
     assert search.truncated
     assert len(asked) < 2_000
+
+
+def test_faults_lose_nothing_and_repeat_nothing():
+    found = [numbered(n) for n in range(40)]
+    busy = answer(b"<html>busy</html>", 503)
+    script = [busy] * (2 * QUICK.attempts + 1) + [page(*found)]
+    with scripted(*script) as (url, asked), Api(service(url), workers=1) as api:
+        search = api.search(bbox=(9, 48, 9.2, 48.9), limit=1000)
+        ids = [item["id"] for batch in search for item in batch]
+    assert sorted(ids) == [item["id"] for item in found]
+    assert search.complete
+    assert len(asked) > 2 * QUICK.attempts
+
+
+def test_searches_that_make_no_sense():
+    with Api(service("http://127.0.0.1:9")) as api:
+        with pytest.raises(InputError, match="where or whose"):
+            api.search()
+        with pytest.raises(InputError, match="`since` is later than `until`"):
+            api.search(
+                bbox=(9, 48, 10, 49), since=datetime(2024, 2, 1, tzinfo=UTC), until=datetime(2024, 1, 1, tzinfo=UTC)
+            )
+        with pytest.raises(RegionError, match="too many"):
+            api.search(bbox=(-90, -80, 89, 80))
 
 
 def test_splitting_loses_nothing():

@@ -14,6 +14,8 @@ import shapely
 from conftest import DATA
 from helpers.range_server import serving
 from helpers.scripted_server import QUICK
+from hypothesis import given
+from hypothesis import strategies as st
 
 import mlygeo
 from mlygeo import store
@@ -253,3 +255,30 @@ def test_rows_without_an_id_or_twice_are_left_out_and_counted(tmp_path):
     images = store.read_frame(path, frame="images")
     assert images["id"].tolist() == [uuid(1)]
     assert images.attrs["left_out"] == {"without an id": 2, "there twice": 1}
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats() | st.text(max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["href", "roles", "rel", "name", "id", "url", "field_of_view"]), inner)
+    ),
+    max_leaves=5,
+)
+NAMES = [
+    "datetime", "collection", "license", "providers", "instance", "links", "assets", "view:azimuth", "pers:pitch",
+    "pers:interior_orientation", "geovisio:rank_in_collection", "original_file:name", "created", "geovisio:producer",
+]  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), st.lists(VALUES, min_size=3, max_size=3)))
+def test_any_values_of_a_table_give_a_frame(said):
+    columns = {"datetime": [None] * 3, "collection": [None] * 3, "license": [None] * 3, **said}
+    series = {name: pd.Series(values, dtype=object) for name, values in columns.items()}
+    frame = gpd.GeoDataFrame(
+        {"id": [uuid(n) for n in range(3)], **series}, geometry=gpd.points_from_xy([1] * 3, [2] * 3)
+    )
+    images = stac.to_images(frame)
+    assert images["id"].tolist() == [uuid(n) for n in range(3)]
+    assert not (images["compass_angle"] >= 360).any()
+    assert not np.isinf(images["compass_angle"]).any()

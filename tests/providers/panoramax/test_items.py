@@ -244,17 +244,22 @@ def test_two_links_to_licences_are_in_doubt():
 
 
 @pytest.mark.parametrize(
-    ("row", "text"),
+    ("licence", "line"),
     [
-        ({"creator": "Ada", "instance": "ign", "licence": "etalab-2.0"},
-         "Ada via Panoramax (ign), etalab-2.0 https://www.etalab.gouv.fr/licence-ouverte-open-licence/"),
-        ({"creator": "Ada", "licence": "[CC-BY-SA-4.0]"}, "Ada via Panoramax, [CC-BY-SA-4.0]"),
-        ({"licence": "x", "licence_url": "https://x"}, "Panoramax, x https://x"),
-        ({"creator": math.nan, "instance": None, "licence": pd.NA}, "Panoramax"),
+        ("etalab-2.0", "Ada via Panoramax (ign), etalab-2.0 https://www.etalab.gouv.fr/licence-ouverte-open-licence/"),
+        ("CC-BY-SA-4.0",
+         "Ada via Panoramax (ign), CC-BY-SA-4.0 https://creativecommons.org/licenses/by-sa/4.0/"),
+        ("[CC-BY-SA-4.0]", "Ada via Panoramax (ign), [CC-BY-SA-4.0]"),
+        (None, "Ada via Panoramax (ign)"),
     ],
 )  # fmt: skip
-def test_attribution_claims_what_is_known(row, text):
-    assert PANORAMAX.pictures.rights(row).line == text
+def test_whose_a_picture_is_by_its_item(licence, line):
+    item = changed("properties", "license", value=licence)
+    item["links"] = [{"rel": "via", "href": "https://panoramax.ign.fr", "instance_name": "ign"}]
+    item["properties"]["geovisio:producer"] = "Ada"
+    assert PANORAMAX.pictures.rights(item).line == line
+    assert items.sidecar(item)["attribution"] == line
+    assert PANORAMAX.pictures.rights({"id": ITEM["id"]}).line == "Panoramax"
 
 
 def test_a_record_of_another_provider_is_refused_by_name():
