@@ -595,10 +595,11 @@ def _of_list(file: Any, access: Access) -> list[Read]:
 def _in_form(read: Read) -> Listed:
     """Return images whose ids are in the form of their provider's; raise where they are not, or nobody has it."""
     from mlygeo.providers import provider
+    from mlygeo.readers.id_lists import BARE
 
     form = provider(read.provider).keys
     ids = read.listed.ids
-    if form is keys.WHOLE_NUMBERS and ids.dtype != object:
+    if form is BARE.get(read.provider) or (form is keys.WHOLE_NUMBERS and ids.dtype != object):
         return read.listed
     return read.listed._replace(ids=form.array(form.parse(id_) for id_ in ids.tolist()))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -163,7 +164,45 @@ def read_ids(path: str | os.PathLike[str], *, keys: Keys | None = None) -> Ids:
 
 def listed_ids(path: str | os.PathLike[str], *, own: Own | None = None) -> dict[str, Ids]:
     """Return the ids of images that a file lists, as often as it lists them, by provider; see `read_ids`."""
-    return by_provider(_identified(Path(path).expanduser(), own))
+    path = Path(path).expanduser()
+    if path.suffix.lower() != ".json" and (alone := _of_one(path, own)) is not None:
+        return alone
+    return by_provider(_identified(path, own))
+
+
+def _of_one(path: Path, own: Own | None) -> dict[str, Ids] | None:
+    """Return the ids in a text file whose words all have the form of one provider's; None where some have not."""
+    words = _words(path)
+    first = next(words, None)
+    if first is None:
+        return {}
+    found = identified(first, own)
+    if found is None:
+        return None
+    keys = own.keys if own is not None and own.name == found.provider else BARE.get(found.provider)
+    if keys is None or keys.find(first) is None:
+        return None
+    find = keys.find
+    try:
+        listed = keys.array(_found(find(word)) for word in chain([first], words))
+    except _NotAlone:
+        return None
+    return {found.provider: listed}
+
+
+class _NotAlone(Exception):  # noqa: N818 - no error
+    """A word has another form."""
+
+
+def _found(key: Key | None) -> Key:
+    if key is None:
+        raise _NotAlone
+    return key
+
+
+def _words(path: Path) -> Iterator[str]:
+    for line in _lines(path):
+        yield from line.partition("#")[0].replace(",", " ").split()
 
 
 def identified_in(path: str | os.PathLike[str], *, own: Own | None = None) -> Iterator[Identified]:

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mlygeo-bench-") as folder:
         transfer(Path(folder), images, rounds)
     with tempfile.TemporaryDirectory(prefix="mlygeo-bench-") as folder:
-        already_there(Path(folder), there)
+        for provider in ("mapillary", "panoramax"):
+            already_there(Path(folder), there, provider)
 
 
 def transfer(folder: Path, images: int, rounds: int) -> None:
@@ -179,35 +181,48 @@ print(seconds, int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read
 """
 
 
-def already_there(folder: Path, ids: int) -> None:
-    """Print how fast a complete folder is seen to be so, in a process of its own."""
+def already_there(folder: Path, ids: int, provider: str = "mapillary") -> None:
+    """Print how fast a complete folder of a provider's pictures is seen to be so, in a process of its own."""
     from mlygeo.downloads.ledger import Form, Ledger, Transfer
 
+    def key(number: int) -> int | str:
+        """Return an id: a number, or for Panoramax a UUID, whose order has nothing to do with that of numbers."""
+        return number if provider == "mapillary" else str(uuid.uuid5(uuid.NAMESPACE_OID, str(number)))
+
     numbers = np.random.default_rng(2).permutation(ids) + 10**15
-    pictures = folder / "pictures"
+    pictures = folder / f"pictures_{provider}"
     with Ledger(pictures) as ledger:
         for start in range(0, ids, 10_000):
             rows = []
             for number in range(10**15 + start, 10**15 + min(start + 10_000, ids)):
-                path = f"sequence{number // 1000 % 10_000:014d}/{number}.jpg"
+                path = f"sequence{number // 1000 % 10_000:014d}/{key(number)}.jpg"
                 target = pictures / path
                 if number % 1000 == 0 or number == 10**15 + start:
                     target.parent.mkdir(exist_ok=True)
                 with open(target, "wb") as file:  # noqa: PTH123 - a million of them
                     file.write(b"x")
                 rows.append(
-                    Transfer(number, "done", Form("2048"), path=path, sequence_id="s", bytes=1, checksum="0" * 64)
+                    Transfer(
+                        key(number),
+                        "done",
+                        Form("2048"),
+                        path=path,
+                        sequence_id="s",
+                        bytes=1,
+                        checksum="0" * 64,
+                        provider=provider,
+                    )  # fmt: skip
                 )
             ledger.record(*rows)
     listed = folder / "ids.txt"
-    listed.write_text("".join(f"{number}\n" for number in numbers.tolist()))
+    listed.write_text("".join(f"{key(number)}\n" for number in numbers.tolist()))
     spent = subprocess.run(
         [sys.executable, "-c", CHECK, str(pictures), str(listed)], check=True, capture_output=True, text=True
     )
     seconds, megabytes = map(float, spent.stdout.split())
     print(spent.stderr.strip().replace(str(folder), "…"))
     print(
-        f"{ids:,} ids that are there: {ids / seconds:,.0f} ids/s, start and reading the list included; peak {megabytes:.0f} MB"
+        f"{ids:,} ids of {provider} that are there: {ids / seconds:,.0f} ids/s, start and reading the list included; peak {megabytes:.0f} MB"
     )
 
 
