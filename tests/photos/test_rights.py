@@ -169,7 +169,16 @@ def test_files_are_checked_after_writing(said, drawn, tmp_path):
     assert not write_exif(path, tags)
 
 
-@pytest.mark.parametrize("packet", [b"<x:xmpmeta", b"\xff\xfe\xfd", b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"])
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"<x:xmpmeta",
+        b"\xff\xfe\xfd",
+        b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>',
+        b'<RDF xmlns="http://www.w3.org/1999/02/22-rdf-syntax-ns#"></RDF>',
+    ],
+)
 def test_xmp_that_is_damaged_stays_and_exif_is_written(drawn, said, packet, caplog):
     found = segments.layout(drawn)
     damaged = segments.rebuilt(drawn, found, {}, {2: ((segments.APP1, segments.XMP_NAME + packet),)})
@@ -178,6 +187,20 @@ def test_xmp_that_is_damaged_stays_and_exif_is_written(drawn, said, packet, capl
     assert "not written into the XMP" in caplog.text
     with pytest.raises(FormatError):
         xmp.with_statement(packet, xmp.Statement(creator="jo"))
+
+
+def test_xmp_without_room_stays_and_exif_is_written(drawn, said, caplog):
+    text = "x" * 64_300
+    packet = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        f'<rdf:Description rdf:about="" xmlns:a="http://a.org/" a:b="{text}"/></rdf:RDF></x:xmpmeta>'
+    ).encode()
+    full = segments.rebuilt(drawn, segments.layout(drawn), {}, {2: ((segments.APP1, segments.XMP_NAME + packet),)})
+    tags = picture_tags(ROW | {"licence": "CC-BY-SA-4.0"})
+    done = insert(full, tags)
+    assert said(done) == {name: value for name, value in WANTED.items() if name.startswith("IFD0")}
+    assert "there is no room" in caplog.text
+    assert insert(done, tags) == done
 
 
 @pytest.mark.parametrize("path", sorted((DATA / "photos").glob("*.jpg")), ids=lambda path: path.stem)
@@ -191,7 +214,11 @@ def test_all_other_tags_stay(exiftool, tmp_path, path):
         pytest.skip("damaged")
     after_path.write_bytes(done)
     after = exiftool.read(after_path, "-a", "-all")
-    own = {name: value for name, value in before.items() if not name.startswith(("File:", "System:", "ExifTool:", "SourceFile"))}
+    own = {
+        name: value
+        for name, value in before.items()
+        if not name.startswith(("File:", "System:", "ExifTool:", "SourceFile"))
+    }
     own = {name: value for name, value in own.items() if str(value).strip() or name not in RIGHTS}
     changed = {name for name, value in own.items() if after.get(name) != value}
     assert {name for name in changed if not name.endswith(("Offset", "Start"))} == set()
