@@ -21,12 +21,12 @@ from mlygeo import dtypes
 from mlygeo.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy.typing as npt
     import pyarrow as pa
 
-    from mlygeo.arrays import Objects, Whole
+    from mlygeo.arrays import Flags, Indices, Objects, Whole
 
     Ids: TypeAlias = Whole | Objects
     Ranks: TypeAlias = Whole
@@ -82,7 +82,7 @@ class WholeNumbers:
 
     hint = "ids are whole numbers without leading zeros, such as 498763468214164"
 
-    def find(self, word: object) -> Key | None:
+    def find(self, word: object) -> int | None:
         """Return the key that a word or a number stands for; None where it is none."""
         # No service writes a number with leading zeros: such a word is something else, or was changed on its way.
         digits = isinstance(word, str) and word.isascii() and word.isdigit() and len(word) <= 19 and word[0] != "0"
@@ -91,7 +91,7 @@ class WholeNumbers:
         # A truth value is an int to Python, and no key to anyone.
         return word if type(word) is int and 0 < word <= self.largest else None
 
-    def parse(self, word: object) -> Key:
+    def parse(self, word: object) -> int:
         """Return the key that a word or a number stands for; raise InputError where it is none."""
         found = self.find(word)
         if found is None:
@@ -244,6 +244,42 @@ def distinct(ids: Any) -> Any:
     import pandas as pd
 
     return pd.unique(ids)
+
+
+def joined(parts: Sequence[Ids]) -> Ids:
+    """Return ids of one provider, one part after the other."""
+    return np.concatenate(parts)  # type: ignore[return-value]
+
+
+def is_in(ids: Ids, others: Ids) -> Flags:
+    """Return which ids are among others; all are of one provider."""
+    if ids.dtype != object:
+        return np.isin(ids, others)
+    import pandas as pd
+
+    found: Flags = pd.Series(ids, dtype=object).isin(others).to_numpy()
+    return found
+
+
+def in_order(ids: Ids) -> Indices:
+    """Return the rows of ids of one provider in the order of the ids; equal ones in that of the rows."""
+    return np.argsort(ids if ids.dtype != object else ranks(ids), kind="stable")
+
+
+def ordered(ids: Iterable[Key]) -> list[Key]:
+    """Return ids of one provider in their order."""
+    listed = list(ids)
+    numbers = [id_ for id_ in listed if isinstance(id_, int)]
+    if len(numbers) == len(listed):
+        return [*sorted(numbers)]
+    return [listed[row] for row in np.argsort(ranks(list(map(str, listed))), kind="stable")]
+
+
+def places_of(ids: Ids) -> Callable[[Key], int]:
+    """Return a function that finds the row of a key among ids, which stand in their order, each once."""
+    if ids.dtype != object:
+        return lambda key: int(np.searchsorted(ids, key))
+    return {key: row for row, key in enumerate(ids.tolist())}.__getitem__
 
 
 def ranks(ids: Any, providers: Any = None) -> Ranks:

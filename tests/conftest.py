@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 ROOT = Path(__file__).parents[1]
 STUTTGART = ROOT / "examples" / "stuttgart"
 DATA = Path(__file__).parent / "data"
+OWN_VARIABLES = {"MLYGEO_NO_PROGRESS", "MLYGEO_PANORAMAX_URL", "MLYGEO_PANORAMAX_TOKEN"}
 
 # A shell starts what runs in the background with Ctrl-C ignored, and so would every program that a test starts be.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -35,12 +36,13 @@ settings.load_profile("mlygeo")
 def clean_environment(monkeypatch, tmp_path_factory):
     """No token, endpoint or user folder of whoever runs the tests plays a part in them."""
     for name in list(os.environ):
-        if name.startswith(("MAPILLARY_", "MLY_")) or name == "MLYGEO_NO_PROGRESS":
+        if name.startswith(("MAPILLARY_", "MLY_")) or name in OWN_VARIABLES:
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(home / name.lower()))
     monkeypatch.setenv("MAPILLARY_TILES_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLYGEO_PANORAMAX_URL", "http://127.0.0.1:9")
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +101,15 @@ def server(tmp_path):
     from mlygeo.standin import serve
 
     with serve(store=tmp_path / "store", token=USER_TOKEN) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def panoramax():
+    """A real Panoramax server with 20,000 pictures without files and six with; see `helpers.panoramax_server`."""
+    from helpers.panoramax_server import running
+
+    with running() as server:
         yield server
 
 

@@ -17,6 +17,8 @@ from mlygeo.downloads.check import BombError
 from mlygeo.errors import FileError, FormatError, InputError, ServiceError
 from mlygeo.places import STATE_FOLDER
 from mlygeo.providers import needed
+from mlygeo.readers.id_lists import names_provider
+from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +40,9 @@ FATAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 """Errors of the disk itself, which would affect every other file too."""
 
 GB = 1e9
+
+CREDITS = ("instance", "creator", "licence", "licence_url")
+"""Columns with whom a picture is by, and how it may be used."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ class PictureSaver:
         self._records = needed(provider.records, provider, "images by id")
         self._pictures = needed(provider.pictures, provider, "pictures")
 
-    def path(self, number: int, record: Record) -> str:
+    def path(self, number: Key, record: Record) -> str:
         """
         Return the file of an image, relative to the folder.
 
@@ -105,11 +110,25 @@ class PictureSaver:
             path = self._layout.path(number, self._records.row_of(record))
         except FormatError as error:
             raise FinalError(str(error)) from error
-        if self._requested.form.layout == "time" and self._ledger.owner(path) not in {None, number}:
+        if self._is_anothers(path, number):
+            path = layouts.apart(path, self._provider.name)
+        owner = self._ledger.owner(path, self._provider.name) if self._requested.form.layout == "time" else None
+        if owner not in {None, number}:
             return layouts.with_id(path, number)
         return path
 
-    def found(self, number: int, record: Record, path: str) -> bytes | None:
+    def _is_anothers(self, path: str, number: Key) -> bool:
+        """Return whether a file of this name is, or could be, one of another provider's image."""
+        provider = self._provider.name
+        if self._ledger.is_anothers(path, provider):
+            return True
+        # Of a file that no row is about, only a name that no other provider gives tells whose it is.
+        is_named = names_provider(number, provider) and self._requested.form.layout != "time"
+        if provider == DEFAULT_PROVIDER or is_named or not (self._files.folder / path).exists():
+            return False
+        return not self._ledger.is_file_of(path, number, provider)
+
+    def found(self, number: Key, record: Record, path: str) -> bytes | None:
         """Return the bytes of a complete file that exists although the ledger does not have it."""
         try:
             content = (self._files.folder / path).read_bytes()
@@ -117,11 +136,11 @@ class PictureSaver:
         except (FormatError, OSError):
             return None
         self._credit(number, record)
-        if (sidecar := self._layout.sidecar(number)) and not (self._files.folder / sidecar).exists():
-            self._write_sidecar(number, record)
+        if (sidecar := self._sidecar(number, path)) and not (self._files.folder / sidecar).exists():
+            self._write_sidecar(number, record, path)
         return content
 
-    def save(self, number: int, record: Record, path: str, body: bytes) -> bytes:
+    def save(self, number: Key, record: Record, path: str, body: bytes) -> bytes:
         """
         Write the file of a received picture, and return the file's bytes.
 
@@ -149,7 +168,7 @@ class PictureSaver:
             raise ServiceError(f"image {number}: what came is no whole picture: {error}") from error
         content = self._finished(body, record)
         try:
-            self._write_sidecar(number, record)
+            self._write_sidecar(number, record, path)
             self._files.write(path, content)
             self._credit(number, record)
         except FileError:
@@ -183,11 +202,20 @@ class PictureSaver:
         if self._provider.licence is None:
             self._ledger.credit(self._provider.name, number, self._pictures.rights(record))
 
-    def _write_sidecar(self, number: int, record: Record) -> None:
-        sidecar = self._layout.sidecar(number)
+    def _sidecar(self, number: Key, path: str) -> str | None:
+        """Return the file with an image's metadata: it goes with the picture into a folder of the provider's own."""
+        sidecar, own = self._layout.sidecar(number), layouts.apart("", self._provider.name)
+        return f"{own}{sidecar}" if sidecar is not None and path.startswith(own) else sidecar
+
+    def _write_sidecar(self, number: Key, record: Record, path: str) -> None:
+        sidecar = self._sidecar(number, path)
         if sidecar is None:
             return
         content = {"id": str(number), **self._pictures.sidecar(record)}
+        if self._provider.name != DEFAULT_PROVIDER:
+            row = self._records.row_of(record)
+            known = {name: row[name] for name in CREDITS if row.get(name) is not None}
+            content |= {"provider": self._provider.name, **known}
         if (line := self._pictures.rights(record).line) is not None:
             content.setdefault("attribution", line)
         self._files.write(sidecar, (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())

@@ -3,6 +3,10 @@ The ledger of a folder of downloads: what happened to each image, in one SQLite 
 
 A row is written as soon as its file has its name, in a separate transaction that survives a killed
 process at any line. A row counts only if its file exists with the recorded size.
+
+Images of Mapillary, whose keys are whole numbers, are in a table of their own; all others are in a second table by
+provider and key, which makes the ledger one of version 2. A ledger gets it with the first image of another provider,
+in one transaction, and is as it was until then.
 """
 
 from __future__ import annotations
@@ -20,8 +24,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from mlygeo import keys
 from mlygeo.errors import FileError, FormatError
 from mlygeo.places import STATE_FOLDER
+from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,11 +56,10 @@ in the requested form; gone, since the service no longer has it; failed; or ther
 
 IDS_A_QUERY = 5_000
 
-VERSION = 1
+VERSION = 2
+"""The newest version of the tables."""
 
-_TABLE = """
-CREATE TABLE IF NOT EXISTS transfers (
-    id INTEGER PRIMARY KEY,
+_COLUMNS = """
     status TEXT NOT NULL,
     path TEXT,
     sequence_id TEXT,
@@ -68,9 +73,27 @@ CREATE TABLE IF NOT EXISTS transfers (
     reason TEXT,
     started_at INTEGER NOT NULL,
     finished_at INTEGER NOT NULL
-);
+"""
+
+_TABLE = f"""
+CREATE TABLE IF NOT EXISTS transfers (
+    id INTEGER PRIMARY KEY,{_COLUMNS});
 CREATE INDEX IF NOT EXISTS time_paths ON transfers (path) WHERE layout = 'time';
 """
+
+_UPGRADE = (
+    # `id` has no type, so that whole numbers stay numbers and text stays text.
+    f"""
+    CREATE TABLE other_transfers (
+        provider TEXT NOT NULL, id NOT NULL,{_COLUMNS}, PRIMARY KEY (provider, id)
+    ) WITHOUT ROWID
+    """,
+    # Names that differ only by case are one file on some systems.
+    "CREATE INDEX other_paths ON other_transfers (path COLLATE NOCASE)",
+    "CREATE INDEX paths ON transfers (path COLLATE NOCASE)",
+    "PRAGMA user_version = 2",
+)
+"""The statements that make version 2 of version 1."""
 
 COLUMNS = (
     "id",
@@ -105,6 +128,8 @@ _DAMAGED = " OR ".join(
 
 _INSERT = f"INSERT OR REPLACE INTO transfers VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - question marks
 
+_INSERT_OTHER = f"INSERT OR REPLACE INTO other_transfers VALUES ({', '.join('?' * (1 + len(COLUMNS)))})"  # noqa: S608
+
 
 class Ledger:
     """
@@ -118,7 +143,7 @@ class Ledger:
     Raises
     ------
     FormatError
-        If the file is not a ledger, or damaged.
+        If the file is not a ledger, damaged, or of a newer version.
     FileError
         If it cannot be opened.
     """
@@ -142,7 +167,9 @@ class Ledger:
             if found > VERSION:
                 raise FormatError(f"{self.path} was made by a newer mlygeo (version {found} of the table)")
             self._db.executescript(_TABLE)
-            self._db.execute(f"PRAGMA user_version = {VERSION}")
+            self._has_others = found == VERSION
+            if not found:
+                self._db.execute("PRAGMA user_version = 1")
             undone.pop_all()
 
     def __enter__(self) -> Self:
@@ -170,18 +197,37 @@ class Ledger:
         with self._lock, self._sqlite_errors():
             if self._closed:
                 return
+            if any(transfer.provider != DEFAULT_PROVIDER for transfer in transfers):
+                self._upgrade()
             if len(transfers) == 1:  # a transaction of its own
-                self._db.execute(_INSERT, transfers[0].row())
+                self._db.execute(transfers[0].insert, transfers[0].row())
                 return
-            self._db.execute("BEGIN")
-            try:
-                self._db.executemany(_INSERT, (transfer.row() for transfer in transfers))
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+            with self._transaction():
+                for insert in dict.fromkeys(transfer.insert for transfer in transfers):
+                    rows = (transfer.row() for transfer in transfers if transfer.insert is insert)
+                    self._db.executemany(insert, rows)
 
-    def states(self, ids: Ids, form: Form) -> npt.NDArray[np.int8]:
+    def _upgrade(self) -> None:
+        """Give the ledger the table of other providers, at once or not at all."""
+        if self._has_others:
+            return
+        with self._transaction():
+            if self._db.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+                for statement in _UPGRADE:
+                    self._db.execute(statement)
+        self._has_others = True
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def states(self, ids: Ids, form: Form, provider: str = DEFAULT_PROVIDER) -> npt.NDArray[np.int8]:
         """
         Return the states of images: `UNKNOWN`, `THERE`, `GONE`, `FAILED` or `OTHER`.
 
@@ -191,10 +237,12 @@ class Ledger:
         Parameters
         ----------
         ids
-            int64, ascending, without repetition; shape (n,).
+            Keys of one provider, ascending, without repetition; shape (n,).
         form
             The requested form. Files of an older tool count as having the requested size, since
             their size is unknown.
+        provider
+            Their provider.
 
         Returns
         -------
@@ -202,22 +250,31 @@ class Ledger:
             int8, shape (n,).
         """
         states = np.zeros(len(ids), dtype=np.int8)
+        is_whole = provider == DEFAULT_PROVIDER
+        if not is_whole and not self._has_others:
+            return states
+        table = (
+            "transfers WHERE id IN (SELECT value FROM json_each(:ids))"
+            if is_whole
+            else "(SELECT key, value FROM json_each(:ids)) CROSS JOIN other_transfers "
+            "WHERE provider = :provider AND id = value"
+        )
         query = f"""
-            SELECT id, path, bytes, CASE
+            SELECT {"id" if is_whole else "key"}, path, bytes, CASE
                 WHEN {_DAMAGED} THEN {UNKNOWN}
                 WHEN status = 'gone' THEN {GONE}
                 WHEN status = 'failed' THEN {FAILED}
                 WHEN layout = :layout AND format = :format
                     AND ((size = :size AND options = :options) OR status = 'found') THEN {THERE}
                 ELSE {OTHER} END
-            FROM transfers WHERE id IN (SELECT value FROM json_each(:ids))
+            FROM {table}
         """  # noqa: S608 - our own numbers
         with _opened(self.folder) as (root, options):
             stat = os.stat  # looked up once: this loop runs for every image of a large folder
             for start in range(0, len(ids), IDS_A_QUERY):
                 part = ids[start : start + IDS_A_QUERY]
                 with self._lock, self._sqlite_errors():
-                    rows = self._db.execute(query, {**asdict(form), "ids": _json(part)})
+                    rows = self._db.execute(query, {**asdict(form), "ids": _json(part), "provider": provider})
                     found = rows.fetchall()
                 found_states = []
                 for _, path, size, state in found:
@@ -228,21 +285,71 @@ class Ledger:
                         except (OSError, ValueError, TypeError):
                             state = UNKNOWN  # noqa: PLW2901
                     found_states.append(state)
-                places = np.searchsorted(part, np.fromiter((row[0] for row in found), dtype=np.int64, count=len(found)))
-                states[start + places] = found_states
+                places = np.fromiter((row[0] for row in found), dtype=np.int64, count=len(found))
+                states[start + (np.searchsorted(part, places) if is_whole else places)] = found_states
         return states
 
-    def failed_ids(self) -> Ids:
-        """Return the ids of images that failed, without those that are gone."""
+    def providers(self) -> list[str]:
+        """Return the names of the providers of images in the ledger, Mapillary first."""
         with self._lock, self._sqlite_errors():
-            rows = self._db.execute("SELECT id FROM transfers WHERE status = 'failed' ORDER BY id")
-            return np.fromiter((row[0] for row in rows), dtype=np.int64)
+            first = [DEFAULT_PROVIDER] if self._db.execute("SELECT 1 FROM transfers LIMIT 1").fetchone() else []
+            if not self._has_others:
+                return first
+            rows = self._db.execute("SELECT DISTINCT provider FROM other_transfers ORDER BY provider").fetchall()
+        return [*first, *(row[0] for row in rows)]
 
-    def owner(self, path: str) -> int | None:
-        """Return the image that has this path in the layout by time, or None."""
+    def failed_ids(self, provider: str = DEFAULT_PROVIDER) -> Ids:
+        """Return the ids of a provider's images that failed, without those that are gone."""
         with self._lock, self._sqlite_errors():
-            row = self._db.execute("SELECT id FROM transfers WHERE layout = 'time' AND path = ?", (path,)).fetchone()
-        return None if row is None else int(row[0])
+            if provider == DEFAULT_PROVIDER:
+                rows = self._db.execute("SELECT id FROM transfers WHERE status = 'failed' ORDER BY id")
+                return np.fromiter((row[0] for row in rows), dtype=np.int64)
+            query = "SELECT id FROM other_transfers WHERE provider = ? AND status = 'failed' ORDER BY id"
+            others = self._db.execute(query, (provider,)).fetchall() if self._has_others else []
+            return _ids([row[0] for row in others])
+
+    def owner(self, path: str, provider: str = DEFAULT_PROVIDER) -> Key | None:
+        """Return the image of a provider that has this path in the layout by time, or None."""
+        where = "WHERE layout = 'time' AND path = ?"
+        with self._lock, self._sqlite_errors():
+            if provider == DEFAULT_PROVIDER:
+                row = self._db.execute(f"SELECT id FROM transfers {where}", (path,)).fetchone()  # noqa: S608
+                return None if row is None else int(row[0])
+            query = f"SELECT id FROM other_transfers {where} COLLATE NOCASE AND provider = ?"  # noqa: S608
+            row = self._db.execute(query, (path, provider)).fetchone() if self._has_others else None
+        return None if row is None else _key(row[0])
+
+    def is_anothers(self, path: str, provider: str) -> bool:
+        """
+        Return whether an image of another provider has a file of this name, whatever its ending and its case.
+
+        Parameters
+        ----------
+        path
+            Relative to the folder, with "/" between its parts.
+        provider
+            The provider whose own files do not count.
+        """
+        if not self._has_others:
+            return False
+        stem = path.rpartition(".")[0]
+        # "/" is the letter after ".": between the two are the endings of this name, and of names that begin with it.
+        span = (f"{stem}.", f"{stem}/")
+        within = "path COLLATE NOCASE >= ? AND path COLLATE NOCASE < ?"
+        query = f"SELECT path FROM other_transfers WHERE {within} AND provider <> ?"  # noqa: S608 - our own words
+        with self._lock, self._sqlite_errors():
+            rows = self._db.execute(query, (*span, provider)).fetchall()
+            if provider != DEFAULT_PROVIDER:
+                rows += self._db.execute(f"SELECT path FROM transfers WHERE {within}", span).fetchall()  # noqa: S608
+        return any(isinstance(row[0], str) and row[0].rpartition(".")[0].lower() == stem.lower() for row in rows)
+
+    def is_file_of(self, path: str, id: Key, provider: str) -> bool:  # noqa: A002 - the column's word
+        """Return whether an image's row names this file."""
+        query = f"SELECT 1 FROM {_table(provider)} AND id = :id AND path = :path"  # noqa: S608 - our own words
+        with self._lock, self._sqlite_errors():
+            if provider != DEFAULT_PROVIDER and not self._has_others:
+                return False
+            return self._db.execute(query, {"provider": provider, "id": id, "path": path}).fetchone() is not None
 
     def credit(self, provider: str, key: Key, rights: Rights) -> None:
         """Note whose a picture is that is about to be recorded; see `mlygeo.downloads.credits`."""
@@ -269,24 +376,36 @@ class Ledger:
             ).fetchone()
         return float(mean) if count >= 20 and mean is not None and 0 < mean < float("inf") else None
 
-    def rows(self, ids: Ids | None = None) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield rows in batches, ordered by id within each; all, or those of these ids (ascending)."""
-        names = ", ".join(COLUMNS)
+    def rows(self, ids: Ids | None = None, provider: str = DEFAULT_PROVIDER) -> Iterator[list[tuple[Any, ...]]]:
+        """
+        Yield rows in batches, ordered by id within each: their values in the order of `COLUMNS`, and the provider.
+
+        Parameters
+        ----------
+        ids
+            Yield only those of these images (ascending).
+        provider
+            Their provider.
+        """
+        if provider != DEFAULT_PROVIDER and not self._has_others:
+            return
+        names, table = ", ".join((*COLUMNS, ":provider")), _table(provider)
         if ids is None:
-            query = f"SELECT {names} FROM transfers WHERE id > ? ORDER BY id LIMIT {IDS_A_QUERY}"  # noqa: S608 - our names
-            last = -(2**63)
+            first = f"SELECT {names} FROM {table} ORDER BY id LIMIT {IDS_A_QUERY}"  # noqa: S608 - our names
+            query, last = first, None
             while True:
                 # Not held while the caller works: it may end this, or close the ledger, in between.
                 with self._lock, self._sqlite_errors():
-                    rows = self._db.execute(query, (last,)).fetchall()
+                    rows = self._db.execute(query, {"provider": provider, "last": last}).fetchall()
                 if not rows:
                     return
                 yield rows
-                last = rows[-1][0]
-        query = f"SELECT {names} FROM transfers WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"  # noqa: S608
+                query, last = first.replace(" ORDER", " AND id > :last ORDER"), rows[-1][0]
+        query = f"SELECT {names} FROM {table} AND id IN (SELECT value FROM json_each(:ids)) ORDER BY id"  # noqa: S608
         for start in range(0, len(ids), IDS_A_QUERY):
             with self._lock, self._sqlite_errors():
-                rows = self._db.execute(query, (_json(ids[start : start + IDS_A_QUERY]),)).fetchall()
+                given = {"provider": provider, "ids": _json(ids[start : start + IDS_A_QUERY])}
+                rows = self._db.execute(query, given).fetchall()
             yield rows
 
     @contextlib.contextmanager
@@ -347,9 +466,11 @@ class Transfer:
         Why it failed or is gone.
     started_at, finished_at
         Milliseconds since 1970.
+    provider
+        The provider of the image.
     """
 
-    id: int
+    id: Key
     status: str
     form: Form
     path: str | None = None
@@ -360,10 +481,17 @@ class Transfer:
     reason: str | None = None
     started_at: int = 0
     finished_at: int = 0
+    provider: str = DEFAULT_PROVIDER
+
+    @property
+    def insert(self) -> str:
+        """The statement that writes its row."""
+        return _INSERT if self.provider == DEFAULT_PROVIDER else _INSERT_OTHER
 
     def row(self) -> tuple[Any, ...]:
-        """Return the values in the order of `COLUMNS`."""
+        """Return the values in the order of `COLUMNS`, after the provider unless that is Mapillary."""
         return (
+            *(() if self.provider == DEFAULT_PROVIDER else (self.provider,)),
             self.id,
             self.status,
             self.path,
@@ -392,7 +520,8 @@ def transfers(folder: str | os.PathLike[str]) -> pd.DataFrame:
     Returns
     -------
     transfers
-        A row for each image, by id (int64): status ("done", "found" where an older tool had left
+        A row for each image, by id (int64; where images of other providers than Mapillary are among them, text, by
+        provider and id, and `provider` is the last column): status ("done", "found" where an older tool had left
         the file, "gone", "failed"), path relative to the folder, sequence_id, size, format,
         layout, options, bytes (Int64), checksum (SHA-256), tries (int64), reason, started_at and
         finished_at (datetime64[ms, UTC]). Where each picture has a licence of its own also creator, provider,
@@ -412,11 +541,10 @@ def transfers(folder: str | os.PathLike[str]) -> pd.DataFrame:
     path = Path(folder).expanduser() / STATE_FOLDER / LEDGER_FILE
     if not path.is_file():
         raise FileError(f"{folder} has no ledger ({STATE_FOLDER}/{LEDGER_FILE})", hint="mlygeo download -o makes one")
-    query = f"SELECT {', '.join(COLUMNS)} FROM transfers ORDER BY id"  # noqa: S608 - our own names
     from mlygeo.downloads import credits as noted
 
     with _reading(path) as db:
-        return noted.add(as_frame([db.execute(query).fetchall()]), noted.read(db))
+        return noted.add(as_frame(_read(db, path)), noted.read(db))
 
 
 @contextlib.contextmanager
@@ -437,16 +565,62 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def as_frame(batches: Iterable[list[tuple[Any, ...]]]) -> pd.DataFrame:
-    """Return rows of a ledger as the frame that `transfers` describes."""
+    """
+    Return rows of a ledger as the frame that `transfers` describes.
+
+    Parameters
+    ----------
+    batches
+        Rows: the values of `COLUMNS`, and the provider.
+    """
     import pandas as pd
 
     parts = [_part(rows) for rows in batches if rows]
-    return pd.concat(parts, ignore_index=True) if parts else _part([])
+    if not parts:
+        return _part([]).drop(columns="provider")
+    frame = pd.concat(parts, ignore_index=True)
+    if (frame["provider"] == DEFAULT_PROVIDER).all():
+        return frame.drop(columns="provider").astype({"id": "int64"})
+    frame = frame.assign(id=frame["id"].map(str).astype("str"))
+    order = np.argsort(keys.ranks(frame["id"], frame["provider"]), kind="stable")
+    return frame.iloc[order].reset_index(drop=True)
 
 
 def now_ms() -> int:
     """Return the time, milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+def _read(db: sqlite3.Connection, path: Path) -> list[list[tuple[Any, ...]]]:
+    """Return the rows of a ledger of any version, without changing it."""
+    names = ", ".join(COLUMNS)
+    db.execute("BEGIN")  # both tables as they are at one moment
+    found = db.execute("PRAGMA user_version").fetchone()[0]
+    if found > VERSION:
+        raise FormatError(f"{path} was made by a newer mlygeo (version {found} of the table)")
+    query = f"SELECT {names}, '{DEFAULT_PROVIDER}' FROM transfers ORDER BY id"  # noqa: S608 - our own names
+    rows = [db.execute(query).fetchall()]
+    if found == VERSION:
+        rows.append(db.execute(f"SELECT {names}, provider FROM other_transfers").fetchall())  # noqa: S608
+    return rows
+
+
+def _table(provider: str) -> str:
+    """Return the table of a provider's images, for queries that go on with a condition."""
+    return "transfers WHERE 1" if provider == DEFAULT_PROVIDER else "other_transfers WHERE provider = :provider"
+
+
+def _key(value: Any) -> Key:
+    return value if isinstance(value, int) else str(value)
+
+
+def _ids(values: list[Any]) -> Ids:
+    """Return keys as they stand in a ledger as an array: whole numbers, or else text."""
+    if values and all(isinstance(value, int) for value in values):
+        return np.array(values, dtype=np.int64)
+    found = np.empty(len(values), dtype=object)
+    found[:] = list(map(str, values))
+    return found
 
 
 @contextlib.contextmanager
@@ -497,9 +671,11 @@ def _sqlite_errors(path: Path) -> Iterator[None]:
 def _part(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     import pandas as pd
 
-    frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
+    frame = pd.DataFrame.from_records(rows, columns=[*COLUMNS, "provider"])
     check_kinds(frame, texts=TEXTS, wholes=("tries",), times=TIMES, nullable=("bytes",))
-    kinds = {"id": "int64", "bytes": "Int64", "tries": "int64", **dict.fromkeys(TEXTS, "str")}
+    kinds = {"bytes": "Int64", "tries": "int64", **dict.fromkeys((*TEXTS, "provider"), "str")}
+    if frame["provider"].eq(DEFAULT_PROVIDER).all():
+        kinds["id"] = "int64"
     times = {
         name: pd.to_datetime(frame[name].astype("int64"), unit="ms", utc=True).astype("datetime64[ms, UTC]")
         for name in TIMES

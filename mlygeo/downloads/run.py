@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlygeo import keys
 from mlygeo.downloads import ledger
 from mlygeo.downloads.files import FinalError, PictureSaver, RequestedForm
 from mlygeo.downloads.ledger import Ledger, Transfer, now_ms
@@ -28,14 +29,14 @@ from mlygeo.net.workers import RetryQueue
 from mlygeo.providers import needed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
 
     from mlygeo.arrays import Flags
     from mlygeo.downloads.files import PictureFiles
     from mlygeo.downloads.layouts import Layout
-    from mlygeo.keys import Ids
+    from mlygeo.keys import Ids, Key
     from mlygeo.net.http import Retry
     from mlygeo.net.pictures import Pictures
     from mlygeo.progress import Bar
@@ -107,6 +108,7 @@ class Download:
         self._requested, self._ledger = requested, ledger
         self._saver = PictureSaver(requested, layout=layout, files=files, ledger=ledger, provider=provider)
         self._session, self._pictures, self._stop, self._retry, self._bar = session, pictures, stop, retry, bar
+        self._provider = provider.name
         self._addresses = needed(provider.pictures, provider, "pictures")
         self._records = needed(provider.records, provider, "images by id")
         self._fields = self._addresses.fields(requested.form.size, metadata=requested.metadata)
@@ -144,8 +146,8 @@ class Download:
         """
         # An image that is there in another form may have its file under the same name.
         trusted = np.isin(states, (ledger.OTHER,), invert=True) & (not overwrite)
-        order = np.argsort(ids, kind="stable")
-        by_id, trusted = ids[order], trusted[order]
+        order = keys.in_order(ids)
+        place_of, trusted = keys.places_of(ids[order]), trusted[order]
         threads = [
             threading.Thread(target=self._work, name=f"mlygeo-download-{number}", daemon=True)
             for number in range(min(self._workers, max(len(ids), 1)))
@@ -155,10 +157,9 @@ class Download:
             raise FileError("the system gives no thread to download in", hint="end other programs, and run this again")
         try:
             for batch in self._session.images(ids, fields=self._fields):
-                self._note_missing(batch, by_id, trusted)
-                for number, record in sorted(batch.found.items()):
-                    place = np.searchsorted(by_id, number)
-                    if not self._queue.put(_Item(number, bool(trusted[place]), record)):
+                self._note_missing(batch, place_of, trusted)
+                for number in keys.ordered(batch.found):
+                    if not self._queue.put(_Item(number, bool(trusted[place_of(number)]), batch.found[number])):
                         break
                 if self._error is not None:
                     break
@@ -178,10 +179,10 @@ class Download:
             raise self._error
         return self.outcome
 
-    def _note_missing(self, batch: Batch, by_id: Ids, trusted: Flags) -> None:
+    def _note_missing(self, batch: Batch, place_of: Callable[[Key], int], trusted: Flags) -> None:
         gone = []
         for number, reason in batch.missing.items():
-            item = _Item(number, bool(trusted[np.searchsorted(by_id, number)]), reason=reason, tries=1)
+            item = _Item(number, bool(trusted[place_of(number)]), reason=reason, tries=1)
             if reason == self._records.gone:
                 gone.append(self._settled(item, "gone", reason))
             elif number in batch.final or self._retry.attempts <= 1:
@@ -273,6 +274,7 @@ class Download:
             tries=item.tries,
             started_at=item.started_at,
             finished_at=now_ms(),
+            provider=self._provider,
         )
 
     def _settled(self, item: _Item, status: str, reason: str) -> Transfer:
@@ -281,7 +283,7 @@ class Download:
         with self._lock:
             (self.outcome.gone if status == "gone" else self.outcome.failed)[item.number] = reason
             self._bar.advance(1, 0)
-        log.info("image %d: %s", item.number, reason)
+        log.info("image %s: %s", item.number, reason)
         return Transfer(
             item.number,
             status,
@@ -290,6 +292,7 @@ class Download:
             reason=reason,
             started_at=item.started_at,
             finished_at=now_ms(),
+            provider=self._provider,
         )
 
     def _try_again(self, item: _Item, error: Exception) -> None:
@@ -343,8 +346,8 @@ class Outcome:
 
     fetched: int = 0
     found: int = 0
-    gone: dict[int, str] = field(default_factory=dict)
-    failed: dict[int, str] = field(default_factory=dict)
+    gone: dict[Key, str] = field(default_factory=dict)
+    failed: dict[Key, str] = field(default_factory=dict)
     bytes: int = 0
 
 
@@ -352,7 +355,7 @@ class Outcome:
 class _Item:
     """An image in progress."""
 
-    number: int
+    number: Key
     may_be_there: bool
     record: Record | None = None
     tries: int = 0

@@ -446,10 +446,12 @@ class Values:
         The layer's bytes, which contain the strings.
     kind, bits
         Kind and bits of each value, as `values` returns them.
+    longest
+        Most bytes of a text.
     """
 
-    def __init__(self, layer: bytes, kind: Bytes, bits: Words) -> None:
-        self._layer = layer
+    def __init__(self, layer: bytes, kind: Bytes, bits: Words, *, longest: int = LONGEST_TEXT) -> None:
+        self._layer, self._longest = layer, longest
         # One more, so that index -1 (no such property) finds an empty value.
         self._kind = np.append(kind, np.uint8(NOTHING))
         self._bits = np.append(bits, np.uint64(0))
@@ -554,7 +556,7 @@ class Values:
 
     def _text(self, bits: int) -> str:
         start, length = bits >> 32, bits & 0xFFFFFFFF
-        if length > LONGEST_TEXT:
+        if length > self._longest:
             raise FormatError(f"a text of {length} bytes where an id should be")
         try:
             text = self._layer[start : start + length].decode()

@@ -109,6 +109,14 @@ class NotFoundError(ServiceError):
     """The service does not have it (404 without a code): tiles come back within a day."""
 
 
+class PendingError(ServiceError):
+    """The service still works on it (102): it will be there later."""
+
+
+PENDING = 102
+"""Status of what a service still works on; it is the last one, no other follows."""
+
+
 @dataclass(frozen=True)
 class Broken:
     """An answer that did not come whole, and why."""

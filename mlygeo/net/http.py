@@ -41,6 +41,9 @@ MOST_KEPT = 1024
 LONGEST_ERROR = 1 << 20
 """Bytes of an answer that is an error."""
 
+EMPTY = frozenset({204, 304})
+"""Statuses of answers that never have a body, as those below 200 have none."""
+
 Answer = TypeVar("Answer")
 
 
@@ -332,7 +335,9 @@ class Client:
             ):
                 status, sent = response.status_code, response.headers
                 most = longest if status == 200 else min(longest, LONGEST_ERROR)
-                content = bounds.read(response.raw, longest=most, stopped=self._closed.is_set)
+                content: bytes | Broken = b""
+                if status >= 200 and status not in EMPTY:
+                    content = bounds.read(response.raw, longest=most, stopped=self._closed.is_set)
         except FileError:  # of the uploaded file
             raise
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
@@ -474,6 +479,9 @@ class Service:
 
     token_scheme: ClassVar[str] = "Bearer"  # noqa: S105 - a word before it
     """The word before the token in the header `Authorization`."""
+
+    picture_redirects: ClassVar[int] = 0
+    """Redirects of a picture that are followed, to https and without a token; see `mlygeo.net.pictures`."""
 
     token: str | None = field(default=None, repr=False)
     retry: Retry = field(default_factory=Retry)

@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
@@ -23,7 +23,7 @@ import urllib3
 from mlygeo import config
 from mlygeo.errors import NetworkError, ServiceError, ThrottledError
 from mlygeo.net import answers, exchange
-from mlygeo.net.answers import Broken, redact
+from mlygeo.net.answers import PENDING, Broken, PendingError, redact
 from mlygeo.net.http import MOST_KEPT, Service, StoppedError
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ LONGEST_PICTURE = 128 << 20
 """Bytes; the largest panoramas have some 60 MB."""
 
 LONGEST_URL = 8_000
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 EXPIRED = frozenset({403, 404, 410})
 """Statuses of an address that no longer leads to a picture, or never did: a new one may."""
@@ -63,8 +65,8 @@ class Pictures:
     """
     Fetches pictures; threads may share it.
 
-    Nothing but the address goes to the host: no token, no cookie, no name of a user. Redirects
-    are not followed. Plain http goes to this machine only.
+    Nothing but the address goes to the host: no token, no cookie, no name of a user. As many redirects are
+    followed as the service allows, each checked as the address itself. Plain http goes to this machine only.
 
     Parameters
     ----------
@@ -127,12 +129,14 @@ class Pictures:
         Parameters
         ----------
         url
-            A signed address.
+            The address.
         what
             What is asked for, for messages.
 
         Raises
         ------
+        PendingError
+            If the service still works on the picture (102).
         ExpiredError
             If the host does not know the address, or not any more (403, 404, 410).
         WaitError
@@ -144,6 +148,15 @@ class Pictures:
         StoppedError
             If the work was called off.
         """
+        for _ in range(self._service.picture_redirects + 1):
+            answer = self._get_once(url, what)
+            if isinstance(answer, bytes):
+                return answer
+            url = answer
+        raise ServiceError(f"{what}: the picture is redirected too often", hint="try again later")
+
+    def _get_once(self, url: str, what: str) -> bytes | str:
+        """Return the content of an address, or the address that it is redirected to."""
         host = self._checked(url, what)
         service = self._service
         bounds = exchange.Exchange(service.head_timeout, service.total_timeout, clock=self._clock)
@@ -165,6 +178,10 @@ class Pictures:
             raise WaitError(f"{what}: {host} answered 429: too many requests", seconds=seconds)
         if status in EXPIRED:
             raise ExpiredError(f"{what}: {host} answered {status}: the address of the picture does not hold")
+        if status == PENDING:
+            raise PendingError(f"{what}: {host} still works on it", hint="try again later")
+        if status in REDIRECTS and self._service.picture_redirects:
+            return self._redirected(url, headers.get("Location"), what)
         if 300 <= status < 400:
             raise ServiceError(f"{what}: {host} redirects, and pictures are not redirected")
         if isinstance(body, Broken):
@@ -172,6 +189,20 @@ class Pictures:
         if status != 200:
             raise ServiceError(f"{what}: {host} answered {status}", hint="try again later")
         return body
+
+    def _redirected(self, url: str, location: str | None, what: str) -> str:
+        """Return where a redirect leads to; from an encrypted address never to one that is not."""
+        try:
+            target = urljoin(url, location or "")
+            same = urlsplit(target)[:3] == urlsplit(url)[:3] and urlsplit(target).query == urlsplit(url).query
+            weaker = urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https"
+        except ValueError:
+            same, weaker, target = True, False, url
+        if not location or same:
+            raise ServiceError(f"{what}: the picture is redirected to nowhere")
+        if weaker:
+            raise ServiceError(f"{what}: the picture is redirected to an address that is not encrypted")
+        return target
 
     def _checked(self, url: str, what: str) -> str:
         """Return the host of an address, or raise where it must not be asked."""

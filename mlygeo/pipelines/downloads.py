@@ -6,8 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +16,11 @@ from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, body_of, public, version
 from mlygeo.pipelines.options import Access, Downloading, Filters, PictureForm, TileOptions
 from mlygeo.progress import counted, keep
+from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     import numpy as np
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mlygeo.downloads.files import RequestedForm
     from mlygeo.downloads.ledger import Form, Ledger
     from mlygeo.downloads.run import Outcome
-    from mlygeo.keys import Ids, Key
+    from mlygeo.keys import Key
     from mlygeo.net.http import Service
     from mlygeo.pipelines.options import Layout, PictureFormat, Size
     from mlygeo.pipelines.wanted import Sources, Wanted
@@ -312,71 +312,85 @@ class Task:
 
     def run(self) -> Job[pd.DataFrame]:
         """Download the images."""
-        import numpy as np
-
-        from mlygeo.downloads.ledger import GONE, Ledger
-        from mlygeo.downloads.run import Outcome
+        from mlygeo.downloads.ledger import Ledger
         from mlygeo.locks import FolderLock
 
         started = time.monotonic()
-        stop = threading.Event()
         with contextlib.ExitStack() as stack:
-            session = _Lazy(stack, lambda: self._session(stop))
             # Which images failed before is known once the ledger is open.
-            wanted = None if self.sources.retry_failed else self.sources.find(session, None)
-            if wanted is not None and not len(wanted.ids):
-                return _nothing(wanted)
+            parts = None if self.sources.retry_failed else self._find(stack, None)
+            if parts is not None and not any(len(part.wanted.ids) for part in parts):
+                return _nothing(parts)
             stack.enter_context(FolderLock(self.folder))
             ledger = stack.enter_context(Ledger(self.folder))
             keep("what was downloaded is kept")
-            wanted = wanted or self.sources.find(session, ledger)
-            if not len(wanted.ids):
-                return _nothing(wanted)
-            states = self._states(ledger, wanted.ids)
-            todo = self._todo(states)
-            gone = wanted.ids[~todo & (states == GONE)].tolist()
-            outcome = Outcome(gone=dict.fromkeys(gone, self.sources.access.records.gone))
-            try:
-                if todo.any():
-                    ids = wanted.ids[todo]
-                    self._fetch(ids, states[todo], outcome=outcome, ledger=ledger, session=session(), stop=stop)
-            finally:
-                if self.failed_file is not None:
-                    from mlygeo.readers import id_lists
+            parts = parts or self._find(stack, ledger)
+            if not any(len(part.wanted.ids) for part in parts):
+                return _nothing(parts)
+            for part in parts:
+                self._look(part, ledger)
+            for part in parts:
+                self._fetch_part(part, ledger)
+        return self._report(parts, seconds=time.monotonic() - started)
 
-                    lost = {**outcome.gone, **outcome.failed}
-                    id_lists.merge_failed(self.failed_file, lost, np.sort(wanted.ids))
-        return self._report(wanted, states, todo, outcome, seconds=time.monotonic() - started)
+    def _find(self, stack: contextlib.ExitStack, ledger: Ledger | None) -> list[Part]:
+        """Return the images of each provider."""
+        found: list[Part] = []
+        for sources in self.sources.parted(ledger):
+            stop = threading.Event()  # what stops for one provider is not to stop for the next
+            session = _Lazy(stack, lambda sources=sources, stop=stop: self._session(sources, stop))
+            before = sum(len(part.wanted.ids) for part in found)
+            found.append(Part(sources, session, stop, sources.find(session, ledger, before=before)))
+        return found
+
+    def _look(self, part: Part, ledger: Ledger | None) -> None:
+        """Look what is there of a part, and what is to be done."""
+        import numpy as np
+
+        from mlygeo import keys
+        from mlygeo.downloads.ledger import GONE
+
+        ids = part.wanted.ids
+        part.states = np.zeros(len(ids), dtype=np.int8)
+        if ledger is not None:
+            order = keys.in_order(ids)
+            part.states[order] = ledger.states(ids[order], self.requested.form, part.name)
+        part.todo = self._todo(part.states)
+        gone = ids[~part.todo & (part.states == GONE)].tolist()
+        part.gone = dict.fromkeys(gone, part.sources.access.records.gone)
+
+    def _fetch_part(self, part: Part, ledger: Ledger) -> None:
+        from mlygeo.downloads.run import Outcome
+
+        part.outcome = outcome = Outcome(gone=part.gone)
+        try:
+            if part.todo.any():
+                self._fetch(part, outcome=outcome, ledger=ledger)
+        finally:
+            if self.failed_file is not None:
+                from mlygeo.readers import id_lists
+
+                lost = {**outcome.gone, **outcome.failed}
+                own = part.sources.access.own
+                id_lists.merge_failed(self.failed_file, lost, part.wanted.ids, provider=part.name, own=own)
 
     def rehearse(self) -> Job[pd.DataFrame]:
         """Return what would be done, without doing it."""
-        import numpy as np
-
         from mlygeo.downloads.ledger import LEDGER_FILE, Ledger
 
         sources = self.sources
         with contextlib.ExitStack() as stack:
-            session = _Lazy(stack, lambda: self._session(threading.Event()))
             known = (self.folder / places.STATE_FOLDER / LEDGER_FILE).is_file()
             ledger = stack.enter_context(Ledger(self.folder)) if known else None
             asks_tiles = sources.asks_tiles and not sources.retry_failed
             if asks_tiles and sources.place is not None and (plan := sources.fetching(sources.place).plan()).missing:
                 text = f"{plan}; which images there are is known once the tiles are here; nothing was fetched"
                 return Job(_no_transfers, {"tiles_to_fetch": len(plan.missing), "version": version()}, text)
-            wanted = sources.find(session, ledger)
-            states = np.zeros(len(wanted.ids), dtype=np.int8)
-            if ledger is not None:
-                states = self._states(ledger, wanted.ids)
+            parts = self._find(stack, ledger)
+            for part in parts:
+                self._look(part, ledger)
             mean_bytes = None if ledger is None else ledger.mean_bytes(self.requested.form)
-        return self._estimate(wanted, states, int(self._todo(states).sum()), mean_bytes)
-
-    def _states(self, ledger: Ledger, ids: Ids) -> States:
-        import numpy as np
-
-        order = np.argsort(ids, kind="stable")
-        states = np.empty(len(ids), dtype=np.int8)
-        states[order] = ledger.states(ids[order], self.requested.form)
-        return states
+        return self._estimate(parts, mean_bytes)
 
     def _todo(self, states: States) -> Flags:
         import numpy as np
@@ -387,16 +401,7 @@ class Task:
             return np.ones(len(states), dtype=bool)
         return ~np.isin(states, (THERE, GONE))
 
-    def _fetch(
-        self,
-        ids: Ids,
-        states: States,
-        *,
-        outcome: Outcome,
-        ledger: Ledger,
-        session: Session,
-        stop: threading.Event,
-    ) -> None:
+    def _fetch(self, part: Part, *, outcome: Outcome, ledger: Ledger) -> None:
         from mlygeo.downloads import layouts
         from mlygeo.downloads.files import PictureFiles
         from mlygeo.downloads.ledger import OTHER
@@ -404,7 +409,8 @@ class Task:
         from mlygeo.net.pictures import Pictures
         from mlygeo.progress import Progress
 
-        how = self.downloading
+        how, access = self.downloading, part.sources.access
+        ids, states, session = part.wanted.ids[part.todo], part.states[part.todo], part.session()
         files = PictureFiles(self.folder, required_gb=how.required_disk_space)
         # Who names a limit means just that; else a run that would not fit does not begin.
         files.check_room(0 if how.required_disk_space is not None else self._expected(len(ids), ledger.mean_bytes))
@@ -412,16 +418,17 @@ class Task:
             log.warning(
                 "%s %s there in another form, and fetched anew", counted(other, "image"), "is" if other == 1 else "are"
             )
-        retry = replace(self._service.retry, attempts=how.num_retries + 1)
+        service = self._service(part.sources)
+        retry = replace(service.retry, attempts=how.num_retries + 1)
         progress = self.sources.progress or Progress()
-        layout = layouts.layout_of(self.requested.form, ids, session, self.sources.access.records)
+        layout = layouts.layout_of(self.requested.form, ids, session, access.records)
         with (
-            Pictures(self._service, connections=how.workers, stop=stop) as pictures,
+            Pictures(service, connections=how.workers, stop=part.stop) as pictures,
             progress.bar("downloading", total=len(ids), unit="images") as bar,
         ):
             run = Download(
-                self.requested, layout=layout, files=files, ledger=ledger, provider=self.sources.access.one,
-                session=session, pictures=pictures, stop=stop, retry=retry, workers=how.workers, bar=bar,
+                self.requested, layout=layout, files=files, ledger=ledger, provider=access.one,
+                session=session, pictures=pictures, stop=part.stop, retry=retry, workers=how.workers, bar=bar,
             )  # fmt: skip
             run.outcome = outcome
             run.run(ids, states, overwrite=how.overwrite)
@@ -430,101 +437,94 @@ class Task:
             len(outcome.failed),
         )  # fmt: skip
 
-    @cached_property
-    def _service(self) -> Service:
-        service = self.sources.access.opened(self.sources.config)
+    def _service(self, sources: Sources) -> Service:
+        service = sources.access.opened(sources.config)
         attempts = min(service.retry.attempts, self.downloading.num_retries + 1)
         return replace(service, retry=replace(service.retry, attempts=attempts))
 
-    def _session(self, stop: threading.Event) -> Session:
-        return self.sources.access.records.open(self._service, workers=GRAPH_WORKERS, stop=stop)
+    def _session(self, sources: Sources, stop: threading.Event) -> Session:
+        return sources.access.records.open(self._service(sources), workers=GRAPH_WORKERS, stop=stop)
 
-    def _report(
-        self, wanted: Wanted, states: States, todo: Flags, outcome: Outcome, *, seconds: float
-    ) -> Job[pd.DataFrame]:
-        import numpy as np
-
+    def _report(self, parts: list[Part], *, seconds: float) -> Job[pd.DataFrame]:
+        from mlygeo import keys
         from mlygeo.downloads import credits as noted
         from mlygeo.downloads import ledger
         from mlygeo.pipelines import provenance
 
-        form = self.requested.form
-        there = int((~todo & (states == ledger.THERE)).sum())
-        lost = {**outcome.gone, **outcome.failed}
+        form, whole = self.requested.form, _Whole(parts)
+        lost = [(part, key) for part in parts for key in keys.ordered({**part.outcome.gone, **part.outcome.failed})]
         summary = {
             "folder": str(self.folder),
-            "source": wanted.source,
-            **wanted.facts,
-            "there": there,
-            "found": outcome.found,
-            "fetched": outcome.fetched,
-            "gone": len(outcome.gone),
-            "failed": len(outcome.failed),
-            "bytes": outcome.bytes,
+            "source": whole.source,
+            **whole.facts,
+            **(counts := whole.counts),
             "seconds": round(seconds, 1),
             "size": form.size,
             "format": form.format,
             "layout": form.layout,
-            "warnings": wanted.warnings,
+            "warnings": whole.warnings,
             **self.sources.facts,
-            **self._credited(wanted.ids, lost),
+            **whole.providers(lambda part: _Whole([part]).counts),
+            **whole.credited(self.folder),
             "date": provenance.today(),
             "version": version(),
         }
-        were = "was" if there + outcome.found == 1 else "were"
-        parts = [f"{outcome.fetched:,} fetched ({_in_units(outcome.bytes)})", f"{there + outcome.found:,} {were} there"]
-        parts += [f"{len(outcome.gone):,} gone"] * bool(outcome.gone)
-        parts += [f"{len(outcome.failed):,} failed"] * bool(outcome.failed)
-        headline = f"{counted(len(wanted.ids), 'image')} of {wanted.source}: {', '.join(parts)}; in {self.folder}"
-        headline += wanted.remark
-        if outcome.failed:
-            number, reason = next(iter(sorted(outcome.failed.items())))
-            headline += f"\n{number}: {reason}\n`retry_failed=True` takes up those that failed"
+        there = counts["there"] + counts["found"]
+        said = [
+            f"{counts['fetched']:,} fetched ({_in_units(counts['bytes'])})",
+            f"{there:,} {'was' if there == 1 else 'were'} there",
+        ]
+        said += [f"{counts['gone']:,} gone"] * bool(counts["gone"])
+        said += [f"{counts['failed']:,} failed"] * bool(counts["failed"])
+        headline = f"{counted(whole.images, 'image')} of {whole.source}: {', '.join(said)}; in {self.folder}"
+        headline += whole.remark
+        if failed := next((part for part in parts if part.outcome.failed), None):
+            key = keys.ordered(failed.outcome.failed)[0]
+            headline += f"\n{whole.word(failed, key)}: {failed.outcome.failed[key]}"
+            headline += "\n`retry_failed=True` takes up those that failed"
         if self.failed_file is not None and lost:
             headline += f"; {self.failed_file} names them"
 
         def make_frame() -> pd.DataFrame:
+            import pyarrow as pa
+
             with ledger.Ledger(self.folder) as opened:
-                rows = ledger.as_frame(opened.rows(np.sort(wanted.ids)))
-                return noted.add(rows, opened.credits(self.sources.access.one.name, wanted.ids.tolist()))
+                rows: list[list[tuple[Any, ...]]] = []
+                notes: list[pa.Table] = []
+                for part in parts:
+                    ids = part.wanted.ids
+                    rows += opened.rows(ids[keys.in_order(ids)], part.name)
+                    notes.append(opened.credits(part.name, ids.tolist()))
+            return noted.add(ledger.as_frame(rows), pa.concat_tables(notes))
 
-        failed = [str(number) for number in sorted(lost)]
-        return Job(make_frame, summary, headline, failed=[*failed, *wanted.warnings])
-
-    def _credited(self, ids: Ids, lost: Collection[Key]) -> dict[str, Any]:
-        """Return whose the pictures are that are there: of one provider with one licence, or by each picture."""
-        from mlygeo.downloads import credits as noted
-        from mlygeo.downloads import ledger
-
-        who = self.sources.access.one
-        if who.licence is not None:
-            return {"attribution": [who.attribution]}
-        there = [key for key in ids.tolist() if key not in lost]
-        with ledger.Ledger(self.folder) as opened:
-            return noted.facts(opened.credits(who.name, there), there)
+        return Job(make_frame, summary, headline, failed=[*(whole.word(*each) for each in lost), *whole.warnings])
 
     def _expected(self, images: int, mean_bytes: Callable[[Form], float | None]) -> int:
         """Return the size of pictures that are still to be fetched, bytes, by those that are there in this form."""
         form = self.requested.form
         return round(images * (mean_bytes(form) or TYPICAL_BYTES[form.size]))
 
-    def _estimate(self, wanted: Wanted, states: States, todo: int, mean_bytes: float | None) -> Job[pd.DataFrame]:
+    def _estimate(self, parts: list[Part], mean_bytes: float | None) -> Job[pd.DataFrame]:
         """Return an estimate of requests, size and time of a download."""
         from shutil import disk_usage
 
         from mlygeo.downloads import ledger
         from mlygeo.downloads.files import GB, required_gb_on
 
-        records = self.sources.access.records
         form, workers = self.requested.form, self.downloading.workers
         room_gb = required_gb_on(places.existing(self.folder), self.downloading.required_disk_space)
-        calls = records.calls_for(todo) * (2 if form.layout == "time" else 1)
+        whole, calls, seconds = _Whole(parts), 0, 0.0
+        todo = sum(int(part.todo.sum()) for part in parts)
+        for part in parts:
+            records, some = part.sources.access.records, int(part.todo.sum())
+            asked = records.calls_for(some) * (2 if form.layout == "time" else 1)
+            seconds += max(some * SECONDS_A_PICTURE / workers, asked / (records.images_a_minute / 60))
+            calls += asked
         expected, free = self._expected(todo, lambda _: mean_bytes), disk_usage(places.existing(self.folder)).free
-        seconds = max(todo * SECONDS_A_PICTURE / workers, calls / (records.images_a_minute / 60))
         summary = {
-            **wanted.facts,
-            "there": int((states == ledger.THERE).sum()),
-            "gone": int((states == ledger.GONE).sum()),
+            **whole.facts,
+            "there": whole.in_state(ledger.THERE),
+            "gone": whole.in_state(ledger.GONE),
             "to_fetch": todo,
             "requests_for_metadata": calls,
             "requests_for_pictures": todo,
@@ -533,15 +533,17 @@ class Task:
             "free_bytes": free,
             "required_disk_space_gb": round(room_gb, 3),
             "fits": free - expected >= room_gb * GB,
-            "warnings": wanted.warnings,
+            "warnings": whole.warnings,
             **self.sources.facts,
+            **whole.providers(lambda part: {"images": len(part.wanted.ids), "to_fetch": int(part.todo.sum())}),
             "version": version(),
         }
+        pace = f" (the limit is {records.images_a_minute:,} a minute)" if len(parts) == 1 else ""
         headline = (
-            f"{counted(len(wanted.ids), 'image')} of {wanted.source}: {summary['there']:,} there, {todo:,} to fetch, "
-            f"in {counted(calls, 'request')} for metadata (the limit is {records.images_a_minute:,} a minute) and "
+            f"{counted(whole.images, 'image')} of {whole.source}: {summary['there']:,} there, {todo:,} to fetch, "
+            f"in {counted(calls, 'request')} for metadata{pace} and "
             f"{counted(todo, 'request')} for pictures; about {_in_units(expected)} and {_duration(seconds)} with "
-            f"{counted(workers, 'worker')}; {_in_units(free)} are free{wanted.remark}"
+            f"{counted(workers, 'worker')}; {_in_units(free)} are free{whole.remark}"
         )
         if not summary["fits"]:
             headline += f", which does not leave the {room_gb:.4g} GB of `required_disk_space`"
@@ -561,11 +563,122 @@ class _Lazy:
         return self._session
 
 
-def _nothing(wanted: Wanted) -> Job[pd.DataFrame]:
+@dataclass
+class Part:
+    """The images of one provider in a download: where they come from, and what became of them."""
+
+    sources: Sources
+    session: Callable[[], Session]
+    stop: threading.Event
+    wanted: Wanted
+    states: States = field(init=False)
+    todo: Flags = field(init=False)
+    gone: dict[Key, str] = field(default_factory=dict)
+    outcome: Outcome = field(init=False)
+
+    @property
+    def name(self) -> str:
+        """Name of the provider."""
+        return self.sources.access.one.name
+
+
+class _Whole:
+    """All images of a download, for its summary; of one provider as if there were no others."""
+
+    def __init__(self, parts: list[Part]) -> None:
+        self._parts = parts
+
+    @property
+    def images(self) -> int:
+        """Number of images."""
+        return sum(len(part.wanted.ids) for part in self._parts)
+
+    @property
+    def source(self) -> str:
+        """Their sources, in words."""
+        return " and ".join(dict.fromkeys(part.wanted.source for part in self._parts))
+
+    @property
+    def warnings(self) -> list[str]:
+        """Missing parts, in words."""
+        return [warning for part in self._parts for warning in part.wanted.warnings]
+
+    @property
+    def remark(self) -> str:
+        """What was left out, for headlines."""
+        return "".join(part.wanted.remark for part in self._parts)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """How many were asked for, and which of them were left out."""
+        first, *others = [part.wanted.facts for part in self._parts]
+        for facts in others:
+            first |= {name: first[name] + facts[name] for name in ("asked", "images")}
+            for name in ("left_out", "left_out_ids"):
+                for reason, more in facts[name].items():
+                    first[name][reason] = first[name][reason] + more if reason in first[name] else more
+        return first
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many there were, and what became of the others."""
+        from mlygeo.downloads.ledger import THERE
+
+        outcomes = [part.outcome for part in self._parts]
+        return {
+            "there": sum(int((~part.todo & (part.states == THERE)).sum()) for part in self._parts),
+            "found": sum(outcome.found for outcome in outcomes),
+            "fetched": sum(outcome.fetched for outcome in outcomes),
+            "gone": sum(len(outcome.gone) for outcome in outcomes),
+            "failed": sum(len(outcome.failed) for outcome in outcomes),
+            "bytes": sum(outcome.bytes for outcome in outcomes),
+        }
+
+    def credited(self, folder: Path) -> dict[str, Any]:
+        """Return whose the pictures are that are there: of a provider with one licence, or by each picture."""
+        from mlygeo.downloads import credits as noted
+        from mlygeo.downloads import ledger
+
+        whole: dict[str, Any] = {"attribution": []}
+        for part in self._parts:
+            who = part.sources.access.one
+            lost = part.outcome.gone.keys() | part.outcome.failed.keys()
+            there = [key for key in part.wanted.ids.tolist() if key not in lost]
+            facts: dict[str, Any] = {"attribution": [who.attribution]}
+            if who.licence is None:
+                with ledger.Ledger(folder) as opened:
+                    facts = noted.facts(opened.credits(who.name, there), there)
+            elif len(self._parts) > 1:
+                facts = {"attribution": [who.attribution], "licences": {who.licence.name: len(there)}} if there else {}
+            whole["attribution"] = list(dict.fromkeys([*whole["attribution"], *facts.get("attribution", ())]))
+            for licence, count in facts.get("licences", {}).items():
+                counts = whole.setdefault("licences", {})
+                counts[licence] = counts.get(licence, 0) + count
+        return whole
+
+    def in_state(self, state: int) -> int:
+        """Return how many are in a state by the ledger."""
+        return sum(int((part.states == state).sum()) for part in self._parts)
+
+    def providers(self, facts: Callable[[Part], dict[str, Any]]) -> dict[str, Any]:
+        """Return facts about each provider; none for Mapillary alone."""
+        if [part.name for part in self._parts] == [DEFAULT_PROVIDER]:
+            return {}
+        return {"providers": {part.name: {"images": len(part.wanted.ids)} | facts(part) for part in self._parts}}
+
+    def word(self, part: Part, key: Key) -> str:
+        """Return an id as text, with its provider where there are several."""
+        from mlygeo.readers.id_lists import word_of
+
+        return str(key) if len(self._parts) == 1 else word_of(key, part.name)
+
+
+def _nothing(parts: list[Part]) -> Job[pd.DataFrame]:
     """Return the job of an empty list: it downloads nothing, and never all images."""
-    summary = {**wanted.facts, "source": wanted.source, "warnings": wanted.warnings, "version": version()}
-    text = f"no image to download: {wanted.source} names none{wanted.remark}"
-    return Job(_no_transfers, summary, text, failed=list(wanted.warnings))
+    whole = _Whole(parts)
+    summary = {**whole.facts, "source": whole.source, "warnings": whole.warnings, "version": version()}
+    text = f"no image to download: {whole.source} names none{whole.remark}"
+    return Job(_no_transfers, summary, text, failed=whole.warnings)
 
 
 def _no_transfers() -> pd.DataFrame:

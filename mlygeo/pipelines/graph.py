@@ -14,6 +14,7 @@ from mlygeo.errors import FrameError, InputError
 from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, joined, public_with, tally, version
 from mlygeo.pipelines.options import Access, Asking
 from mlygeo.progress import counted
+from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
     from mlygeo.providers import Provider, Record, Records, Session
+    from mlygeo.readers.id_lists import Identified
     from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]
@@ -98,19 +100,21 @@ def metadata(
     """
     from mlygeo import frames, store
     from mlygeo.net.answers import UnknownFieldError
+    from mlygeo.pipelines.whose import rows_by_provider
     from mlygeo.providers import attribution_of
 
     access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
     asking = Asking(workers=workers)
-    who, reader = access.one, access.records
-    base, name, repeated = _images_named(images, who.keys)
-    ids = reader.named(base, name)
-    if not len(ids):
+    base, name, repeated = _images_named(images, access)
+    parts = [
+        _Asked(access.to(who, name), base.iloc[rows] if len(rows) < len(base) else base, name, fields)
+        for who, rows in rows_by_provider(base, access, name).items()
+    ]
+    if not any(len(part.ids) for part in parts):
         raise FrameError(f"{name}: no image has an id")
-    wanted = _fields(fields, base, reader)
-    distinct = len(set(ids.tolist()))
-    calls = reader.calls_for(distinct)
-    left_out = {"listed more than once": repeated, "without an id": len(base) - len(ids)}
+    distinct, calls = sum(part.distinct for part in parts), sum(part.calls for part in parts)
+    wanted = list(dict.fromkeys(field for part in parts for field in part.wanted))
+    left_out = {"listed more than once": repeated, "without an id": len(base) - sum(len(part.ids) for part in parts)}
     left_out = {reason: count for reason, count in left_out.items() if count}
     facts = {
         "asked": distinct + sum(left_out.values()),
@@ -120,33 +124,36 @@ def metadata(
         "requests_at_least": calls,
     }
     if dry_run:
-        seconds = reader.seconds_for(calls, service)
+        seconds = sum(part.reader.seconds_for(part.calls, service) for part in parts)
         headline = (
             f"{counted(distinct, 'image')} and {counted(len(wanted), 'field')} take {counted(calls, 'request')} or "
             f"more, {seconds:,.0f} s at the service's limit; nothing was asked"
         )
         return Job(lambda: base, {**facts, "version": version()}, headline)
-    with reader.open(access.opened(), workers=asking.workers) as session:
-        try:
-            found, errors, missing = _ask(session, ids, wanted, reader, progress=progress, strict=fields is not None)
-        except UnknownFieldError as error:
-            raise _no_such_field(error.field, reader) from error
-    columns = [column for column in found.columns if column in _columns(wanted, reader)]
-    result = reader.add(base, found, columns=columns, errors=errors)
-    if len(base.columns) == 2:  # ids alone: all else comes from the records
+    for part in parts:
+        with part.reader.open(part.access.opened(), workers=asking.workers) as session:
+            try:
+                part.ask(session, progress=progress, strict=fields is not None)
+            except UnknownFieldError as error:
+                raise _no_such_field(error.field, part.reader) from error
+    result = _in_order([part.result for part in parts], base, name)
+    if _ids_alone(base):  # all else comes from the records
         result = frames.conform(result, frames.IMAGES)
     result.attrs.setdefault("positions", "original")
-    gone = sum(reason == reader.gone for reason in missing.values())
+    found, gone = sum(len(part.found) for part in parts), sum(part.gone for part in parts)
+    missing = {part.word(key, parts): reason for part in parts for key, reason in part.missing.items()}
+    errors = {part.word(key, parts): problem for part in parts for key, problem in part.errors.items()}
     summary = {
         **facts,
-        "found": len(found),
+        "found": found,
         "gone": gone,
-        "missing": {str(number): reason for number, reason in missing.items()},
-        "wrong_values": {str(number): problem for number, problem in errors.items() if number not in missing},
+        "missing": missing,
+        "wrong_values": {word: problem for word, problem in errors.items() if word not in missing},
+        **_providers(parts),
         "attribution": frames.credited_of(result, bare=attribution_of),
         "version": version(),
     }
-    headline = f"{counted(len(found), 'image')} with {counted(len(wanted), 'field')} from the service"
+    headline = f"{counted(found, 'image')} with {counted(len(wanted), 'field')} from the service"
     if missing:
         headline += f"; {len(missing):,} without ({gone:,} gone)"
     if left_out:
@@ -155,7 +162,65 @@ def metadata(
     def write(path: Path) -> list[Path]:
         return [store.write_frame(result, path), *_write_missing(missing, path.parent)]
 
-    return Job(lambda: result, summary, headline, write, [str(number) for number in errors])
+    return Job(lambda: result, summary, headline, write, list(errors))
+
+
+class _Asked:
+    """The images of one provider among those whose fields are asked for, and what came."""
+
+    def __init__(self, access: Access, base: gpd.GeoDataFrame, name: str, fields: str | Sequence[str] | None) -> None:
+        self.access, self.base, self.reader = access, base, access.records
+        self.ids = self.reader.named(base, name)
+        self.wanted = _fields(fields, base, self.reader)
+        self.distinct = len(set(self.ids.tolist()))
+        self.calls = self.reader.calls_for(self.distinct)
+
+    def ask(self, session: Session, *, progress: Progress | None, strict: bool) -> None:
+        """Ask for the fields."""
+        self.found, self.errors, self.missing = _ask(
+            session, self.ids, self.wanted, self.reader, progress=progress, strict=strict
+        )
+
+    @property
+    def result(self) -> gpd.GeoDataFrame:
+        """The images with the fields as columns."""
+        columns = [column for column in self.found.columns if column in _columns(self.wanted, self.reader)]
+        return self.reader.add(self.base, self.found, columns=columns, errors=self.errors)
+
+    @property
+    def gone(self) -> int:
+        """Number of images that are gone."""
+        return sum(reason == self.reader.gone for reason in self.missing.values())
+
+    def word(self, key: Key, parts: list[_Asked]) -> str:
+        """Return an id as text, with its provider where there are several."""
+        from mlygeo.readers.id_lists import word_of
+
+        return str(key) if len(parts) == 1 else word_of(key, self.access.one.name)
+
+
+def _providers(parts: list[_Asked]) -> dict[str, Any]:
+    """Return facts about each provider, for summaries; none for Mapillary alone."""
+    names = [part.access.one.name for part in parts]
+    if names == [DEFAULT_PROVIDER]:
+        return {}
+    counts = [{"images": part.distinct, "found": len(part.found), "gone": part.gone} for part in parts]
+    return {"providers": dict(zip(names, counts, strict=True))}
+
+
+def _in_order(parts: list[gpd.GeoDataFrame], base: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
+    """Return parts of a frame as one, in the order of its rows."""
+    if len(parts) == 1:
+        return parts[0]
+    import numpy as np
+
+    from mlygeo.store import held
+
+    labels = base.index
+    numbered = [part.set_axis(np.flatnonzero(labels.isin(part.index))) for part in parts]
+    whole = held.joined(numbered, name)
+    order = np.argsort(np.concatenate([part.index.to_numpy() for part in numbered]), kind="stable")
+    return whole.iloc[order].set_axis(labels)
 
 
 @public_with(Asking)
@@ -199,29 +264,53 @@ def inspect(
     >>> inspect([498763468214164])["error"]
     """
     from mlygeo import frames
+    from mlygeo.readers.id_lists import Identified
 
     access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
     asking = Asking(workers=workers)
-    who, reader = access.one, access.records
     words = [ids] if isinstance(ids, str | int) else list(ids)
-    numbers = _ids(words, who.keys)
-    left_out = {"listed more than once": len(words) - len(numbers)} if len(words) > len(numbers) else {}
-    records: dict[Key, Record] = {}
-    missing: dict[Key, str] = {}
-    with reader.open(access.opened(), workers=asking.workers) as session:
-        for batch in session.images(numbers, fields=reader.fields):
-            records |= batch.found
-            missing |= batch.missing
-    problems: dict[int, str] = {}
-    found = reader.frame(list(records.values()), fields=reader.fields, problems=problems)
-    facts = [_facts(key, records.get(key), missing.get(key) or problems.get(key), who) for key in numbers]
+    images = _identified(words, access)
+    left_out = {"listed more than once": len(words) - len(images)} if len(words) > len(images) else {}
+    whose = {name: access.to(name, "an id") for name in dict.fromkeys(image.provider for image in images)}
+    records: dict[Identified, Record] = {}
+    missing: dict[Identified, str] = {}
+    problems: dict[Identified, str] = {}
+    parts: list[gpd.GeoDataFrame] = []
+    for name, its in whose.items():
+        reader, keys_ = its.records, [image.key for image in images if image.provider == name]
+        some: dict[Key, Record] = {}
+        lost: dict[Key, str] = {}
+        wrong: dict[Key, str] = {}
+        with reader.open(its.opened(), workers=asking.workers) as session:
+            for batch in session.images(its.one.keys.array(keys_), fields=reader.fields):
+                some |= batch.found
+                lost |= batch.missing
+        found = reader.frame(list(some.values()), fields=reader.fields, problems=wrong)
+        columns = [column for column in found.columns if column != "id"]
+        rows = _ids_frame([Identified(name, key) for key in keys_])
+        parts.append(reader.add(rows, found, columns=columns, errors={**wrong, **lost}))
+        records |= {Identified(name, key): record for key, record in some.items()}
+        missing |= {Identified(name, key): reason for key, reason in lost.items()}
+        problems |= {Identified(name, key): problem for key, problem in wrong.items()}
+    facts = [
+        _facts(image.key, records.get(image), missing.get(image) or problems.get(image), whose[image.provider].one)
+        for image in images
+    ]
+    if len(whose) > 1:
+        facts = [
+            {"id": fact["id"], "provider": image.provider} | fact for image, fact in zip(images, facts, strict=True)
+        ]
 
     def make_frame() -> gpd.GeoDataFrame:
-        columns = [column for column in found.columns if column != "id"]
-        result = reader.add(_ids_frame(numbers, who.keys), found, columns=columns, errors={**problems, **missing})
-        return frames.conform(result, frames.IMAGES)
+        from mlygeo.store import held
 
-    headline = f"{len(records):,} of {counted(len(numbers), 'image')} there"
+        whole = held.joined(parts, "the images")
+        if len(parts) > 1:  # in the order of the ids
+            order = sorted(range(len(images)), key=lambda row: [*whose].index(images[row].provider))
+            whole = whole.set_axis(order).sort_index()
+        return frames.conform(whole, frames.IMAGES)
+
+    headline = f"{len(records):,} of {counted(len(images), 'image')} there"
     if left_out:
         headline += f"; left out: {tally(left_out)}"
     return Job(
@@ -235,7 +324,7 @@ def inspect(
             "version": version(),
         },
         headline,
-        failed=[str(number) for number in {**missing, **problems}],
+        failed=[str(image.key) for image in {**missing, **problems}],
         text=lambda: "\n\n".join(_text(fact) for fact in facts),
     )
 
@@ -248,7 +337,7 @@ def _ask(
     *,
     progress: Progress | None,
     strict: bool,
-) -> tuple[gpd.GeoDataFrame, dict[int, str], dict[int, str]]:
+) -> tuple[gpd.GeoDataFrame, dict[Key, str], dict[Key, str]]:
     """
     Return the frame of the records, what is wrong with each image, and the images without a record.
 
@@ -260,8 +349,8 @@ def _ask(
 
     parts: list[gpd.GeoDataFrame] = []
     records: list[dict[str, Any]] = []
-    problems: dict[int, str] = {}
-    missing: dict[int, str] = {}
+    problems: dict[Key, str] = {}
+    missing: dict[Key, str] = {}
 
     def make() -> None:
         parts.append(reader.frame(records, fields=wanted, problems=problems))
@@ -281,7 +370,7 @@ def _ask(
     return joined(parts), {**problems, **missing}, missing
 
 
-def _images_named(images: Any, keys: Keys) -> tuple[gpd.GeoDataFrame, str, int]:
+def _images_named(images: Any, access: Access) -> tuple[gpd.GeoDataFrame, str, int]:
     """Return the frame that a caller means (a frame, its file, or ids), its name, and the number of repeated ids."""
     from mlygeo import store
     from mlygeo.readers import id_lists
@@ -291,19 +380,20 @@ def _images_named(images: Any, keys: Keys) -> tuple[gpd.GeoDataFrame, str, int]:
     if isinstance(images, str | os.PathLike | int):
         images = [images]
     words = list(images)
-    if len(words) == 1 and isinstance(words[0], str | os.PathLike) and not keys.is_meant(str(words[0])):
-        path = Path(words[0]).expanduser()
+    only = words[0] if len(words) == 1 else None
+    if isinstance(only, str | os.PathLike) and not id_lists.is_meant(str(only), access.own):
+        path = Path(only).expanduser()
         if not path.suffix and not path.exists():
-            raise InputError(f"{str(words[0])[:60]!r} is neither a file nor an id")
+            raise InputError(f"{str(only)[:60]!r} is neither a file nor an id")
         if path.suffix.lower() in {"", ".txt", ".lst", ".list"} or _is_list(path):
-            listed = id_lists.listed_ids(path, keys=keys)
-            distinct = id_lists.distinct(listed)
-            return _ids_frame(distinct.tolist(), keys), path.name, len(listed) - len(distinct)
+            listed = list(id_lists.identified_in(path, own=access.own))
+            distinct = _parsed(listed, access)
+            return _ids_frame(distinct), path.name, len(listed) - len(distinct)
         return store.read_frame(path), path.name, 0
     if not words:
         raise InputError("no images", hint="give an images frame or its file, or ids")
-    numbers = _ids(words, keys)
-    return _ids_frame(numbers, keys), "the list of ids", len(words) - len(numbers)
+    found = _identified(words, access)
+    return _ids_frame(found), "the list of ids", len(words) - len(found)
 
 
 def _is_list(path: Path) -> bool:
@@ -314,25 +404,59 @@ def _is_list(path: Path) -> bool:
         return file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
 
 
-def _ids(words: Sequence[int | str], keys: Keys) -> list[Key]:
+def _identified(words: Sequence[int | str], access: Access) -> list[Identified]:
+    """Return the images that ids stand for, each once."""
+    from mlygeo.readers import id_lists
+
+    own = access.own
+    hint = id_lists.HINT if own is None else own.keys.hint
     if not words:
-        raise InputError("no ids", hint=keys.hint)
-    return list(dict.fromkeys(keys.parse(word.strip() if isinstance(word, str) else word) for word in words))
+        raise InputError("no ids", hint=hint)
+    found = [id_lists.identified(word.strip() if isinstance(word, str) else word, own) for word in words]
+    for word, image in zip(words, found, strict=True):
+        if image is None:
+            raise InputError(f"{str(word)[:40]!r} is no id", hint=hint)
+    return _parsed([image for image in found if image is not None], access)
 
 
-def _ids_frame(ids: Sequence[Key], keys: Keys) -> gpd.GeoDataFrame:
+def _parsed(images: Iterable[Identified], access: Access) -> list[Identified]:
+    """Return images, each once, whose ids are in the form of their providers; raise where they are not."""
+    from mlygeo.readers.id_lists import Identified
+
+    whose: dict[str, Keys] = {}
+    found: dict[Identified, None] = {}
+    for name, key in images:
+        if name not in whose:
+            whose[name] = access.to(name, f"the id {str(key)[:40]!r}").one.keys
+        found[Identified(name, whose[name].parse(key))] = None
+    return list(found)
+
+
+def _ids_frame(images: Sequence[Identified]) -> gpd.GeoDataFrame:
+    """Return a frame of ids; with their providers, unless all are Mapillary's."""
     import geopandas as gpd
 
     from mlygeo import frames
+    from mlygeo.readers.id_lists import array_of
 
-    geometry = gpd.GeoSeries([None] * len(ids), crs=frames.CRS)
-    return gpd.GeoDataFrame({"id": keys.array(ids)}, geometry=geometry)
+    geometry = gpd.GeoSeries([None] * len(images), crs=frames.CRS)
+    names = [image.provider for image in images]
+    ids = array_of([image.key for image in images])
+    if {*names} <= {DEFAULT_PROVIDER}:
+        return gpd.GeoDataFrame({"id": ids}, geometry=geometry)
+    columns = {"id": list(map(str, ids.tolist())), "provider": names}
+    return gpd.GeoDataFrame(columns, geometry=geometry).astype(dict.fromkeys(columns, "str"))
+
+
+def _ids_alone(base: gpd.GeoDataFrame) -> bool:
+    """Return whether a frame has nothing but ids, and whose they are."""
+    return set(base.columns) - {"provider"} == {"id", "geometry"}
 
 
 def _fields(named: str | Sequence[str] | None, base: gpd.GeoDataFrame, reader: Records) -> list[str]:
     """Return the fields to ask for: those named, or those that most work needs and the frame does not have."""
     if named is None:
-        ids_only = len(base.columns) == 2
+        ids_only = _ids_alone(base)
         own = [name for name in reader.base_fields if ids_only or reader.columns_of(name)[0] not in base.columns]
         # Names of people change, and no frame of tiles has them.
         people = [name for name in reader.fields_for("creator_username") if name not in own]
@@ -344,7 +468,7 @@ def _fields(named: str | Sequence[str] | None, base: gpd.GeoDataFrame, reader: R
         fields = list(dict.fromkeys([*reader.fields, *fields]))
     if not fields:
         raise InputError("`fields` names no field", hint=f"such as `fields='{','.join(reader.more_fields[:3])}'`")
-    if len(base.columns) == 2:  # ids alone: the rest of an images frame comes along
+    if _ids_alone(base):  # the rest of an images frame comes along
         fields = list(dict.fromkeys([*reader.base_fields, *fields]))
     return fields
 
@@ -361,10 +485,10 @@ def _no_such_field(name: str, reader: Records) -> InputError:
     return InputError(f"the service's images have no field {name[:60]!r}", hint=hint)
 
 
-def _write_missing(missing: dict[int, str], folder: Path) -> list[Path]:
+def _write_missing(missing: dict[str, str], folder: Path) -> list[Path]:
     from mlygeo import store
 
-    lines = [f"{number}  # {' '.join(reason.split())}\n" for number, reason in missing.items()]
+    lines = [f"{word}  # {' '.join(reason.split())}\n" for word, reason in missing.items()]
     return [store.write_text("".join(lines), folder / MISSING_IMAGES)] if missing else []
 
 

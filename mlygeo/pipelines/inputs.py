@@ -277,7 +277,8 @@ class Fetching:
         worked = tiles[tiles["status"] != "skipped"]
         failed = worked[worked["status"] == "failed"]
         self.failed = [
-            self._tiles.name(x, y, computed=options.computed) for x, y in zip(failed["x"], failed["y"], strict=True)
+            self._tiles.name(x, y, computed=options.computed, service=self._service)
+            for x, y in zip(failed["x"], failed["y"], strict=True)
         ]
         counts = {status: int((worked["status"] == status).sum()) for status in ("cached", "fetched", "failed")}
         self.not_tiles = tiles.attrs.get("not_tiles", [])

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from mlygeo.keys import Key
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,7 +65,7 @@ class Job(Generic[T_co]):
     headline: str
     write: Callable[[Path], list[Path]] = lambda _: []
     failed: list[str] = field(default_factory=list)
-    ids: Callable[[], list[int]] | None = None
+    ids: Callable[[], list[Key]] | None = None
     text: Callable[[], str] | None = None
     wait: Callable[[], Callable[[], None]] | None = None
 

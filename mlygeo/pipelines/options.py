@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mlygeo.photos.tags import Overwrite
     from mlygeo.progress import Progress
     from mlygeo.providers import Provider, Records
+    from mlygeo.readers.id_lists import Own
     from mlygeo.store import FrameLike
 
     PathLike = str | os.PathLike[str]
@@ -231,7 +232,8 @@ class Access:
         if self.endpoint is not None and not any(who.has_endpoints for who in self.providers):
             shown = " and ".join(who.title for who in self.providers)
             raise InputError(f"`endpoint` is of no use for {shown}, which has one service", hint="give a `provider`")
-        if self._named and not any(who.needs_token for who in self.providers):
+        has_token = self.token is not None or self.token_file is not None
+        if has_token and self._named and not any(who.needs_token for who in self.providers):
             of_no_use(("token", "token_file"), f"to read from {self.providers[0].title}, which needs none")
 
     @property
@@ -292,6 +294,43 @@ class Access:
         if len(self.providers) > 1:
             raise InputError("this takes one `provider` at a time", hint=f"one of {', '.join(self._named)}")
         return self.providers[0]
+
+    @property
+    def own(self) -> Own | None:
+        """The provider that the caller names, by its service or its name; None where it names none, or several."""
+        from mlygeo.readers.id_lists import Own
+
+        is_named = self.service is not None or len(self._named) == 1
+        return Own(self.one.name, self.one.keys) if is_named else None
+
+    def to(self, name: str, what: str) -> Access:
+        """
+        Return the way to a provider; a token that is given goes to nobody else than whom it is given for.
+
+        Parameters
+        ----------
+        name
+            Its name.
+        what
+            What is of this provider, for messages.
+
+        Raises
+        ------
+        InputError
+            If the caller names others, or there is none of this name.
+        """
+        from mlygeo.providers import provider
+
+        for each in self.of_each():
+            if each.one.name == name:
+                return each
+        if self.service is not None or self._named:
+            asked = " and ".join(who.title for who in self.providers)
+            raise InputError(
+                f"{what} is of the provider {name}, and {asked} {'is' if len(self.providers) == 1 else 'are'} asked",
+                hint=f"ask {name} for it in a call of its own, or name no provider",
+            )
+        return Access(token=None, token_file=None, service=None, provider=provider(name).name)
 
     @property
     def records(self) -> Records:

@@ -149,6 +149,16 @@ class Selection:
         """Return the id of every selected image once, in the order of the points."""
         return list(self.table["id"].unique().to_pylist())
 
+    def words(self) -> list[str]:
+        """Return `ids` as words of a list, which tell the provider where the rows do."""
+        from mlygeo.readers.id_lists import word_of
+
+        if "provider" not in self.table.column_names:
+            return list(map(str, self.ids()))
+        named = self.table.select(["id", "provider"]).group_by(["id", "provider"], use_threads=False).aggregate([])
+        rows = zip(named["id"].to_pylist(), named["provider"].to_pylist(), strict=True)
+        return [str(key) if provider is None else word_of(key, provider) for key, provider in rows]
+
     def attribution(self) -> list[str]:
         """Return the attribution of the data."""
         from mlygeo.attribution import sources
@@ -255,7 +265,7 @@ class Selection:
             parquet.write_points(self.table, *self.lonlat, temporary, attrs=attrs)
         with store.atomic(points) as temporary:
             parquet.write_points(self._points_table(), *self.points.lonlat, temporary, attrs=self.points.attrs | run)
-        listed = "".join(f"{value}\n" for value in self.ids())
+        listed = "".join(f"{value}\n" for value in self.words())
         ids = store.write_text(listed, folder / "image_ids.txt")
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
         return [selection, ids, points, store.write_text(text, folder / inputs.SUMMARY)]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from mlygeo.keys import Key
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
     from mlygeo.providers import Records, Search
@@ -180,7 +181,7 @@ def find_sequences(
 
 def _searched(
     search: Search, conditions: dict[str, Any], kind: Literal["all", "360", "regular"], reader: Records
-) -> tuple[gpd.GeoDataFrame, dict[int, str]]:
+) -> tuple[gpd.GeoDataFrame, dict[Key, str]]:
     """Return the images that a search finds, and their problems."""
     from mlygeo import frames
 
@@ -188,7 +189,7 @@ def _searched(
     conditions = {name: value for name, value in conditions.items() if name in {"since", "until"}}
     parts: list[gpd.GeoDataFrame] = []
     records: list[dict[str, Any]] = []
-    problems: dict[int, str] = {}
+    problems: dict[Key, str] = {}
 
     def make() -> None:
         images = reader.frame(records, fields=fields, problems=problems)

@@ -236,7 +236,8 @@ def _columns(images: Points, names: list[str]) -> dict[str, pd.Series]:
 
     columns = {}
     schema = form_of(images, frames.IMAGES)
-    for name in dict.fromkeys([*names, "captured_at"]):
+    beside = ["provider"] if "creator_id" in names and schema.dtype("provider") else []
+    for name in dict.fromkeys([*names, *beside, "captured_at"]):
         if name not in images.columns:
             continue
         values = frames.to_pandas(pa.table({name: images.arrow(name)}))[name]

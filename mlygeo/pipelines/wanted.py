@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mlygeo import places
+from mlygeo import keys, places
 from mlygeo.errors import InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.inputs import Fetching, SeveralFetching, fetching, region_summary
@@ -19,16 +19,18 @@ from mlygeo.pipelines.provenance import shown
 from mlygeo.progress import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from mlygeo.arrays import Flags, Floats
     from mlygeo.config import Config
     from mlygeo.downloads.ledger import Ledger
-    from mlygeo.keys import Ids, Key, Keys
+    from mlygeo.keys import Ids, Key
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
     from mlygeo.providers import Provider, Record, Records, Session
+    from mlygeo.readers.id_lists import Identified, Own
     from mlygeo.regions import Region
+    from mlygeo.store.points import Points
 
 log = logging.getLogger("mlygeo.pipelines")
 
@@ -79,7 +81,7 @@ class Wanted:
         """Return those that are kept; the others are left out for a reason."""
         if kept.all():
             return self if source is None else replace(self, source=source)
-        left_out = self.left_out | {reason: np.concatenate([*self._left(reason), self.ids[~kept]])}
+        left_out = self.left_out | {reason: keys.joined([*self._left(reason), self.ids[~kept]])}
         return replace(self, ids=self.ids[kept], source=source or self.source, left_out=left_out)
 
     def _left(self, reason: str) -> list[Ids]:
@@ -122,6 +124,14 @@ class Listed(NamedTuple):
         return cls(ids, name, nowhere, nowhere)
 
 
+class Read(NamedTuple):
+    """Images of one provider in a list or a frame, and the ids of those that its filters leave out."""
+
+    provider: str
+    listed: Listed
+    filtered: Ids | None = None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sources:
     """
@@ -139,6 +149,8 @@ class Sources:
         How the tiles of the region are fetched, and the service is reached.
     progress
         Where progress is shown.
+    read, along
+        Once they are parted by provider: the images of this one in the lists and frames, and its sequences.
     """
 
     images: Any
@@ -154,6 +166,8 @@ class Sources:
     tiles: TileOptions
     access: Access
     progress: Progress | None
+    read: tuple[Read, ...] | None = None
+    along: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Raise for what makes no sense."""
@@ -199,7 +213,43 @@ class Sources:
             progress=progress,
         )
 
-    def find(self, session: Callable[[], Session], ledger: Ledger | None) -> Wanted:
+    def parted(self, ledger: Ledger | None) -> list[Sources]:
+        """
+        Return these sources for each provider of the images that they name; these, where they name none.
+
+        Whose an image is says its row, else the form of its id in a list, else the caller, who names a service.
+
+        Parameters
+        ----------
+        ledger
+            The ledger with the images that failed before, for `retry_failed`; None before the first download.
+
+        Raises
+        ------
+        InputError
+            If images are of another provider than the one that the caller names, of one that does not exist, or it
+            is unknown of which.
+        """
+        read, sequences = self._read(), self._sequences()
+        there = [each.provider for each in read or () if len(each.listed.ids)]
+        there = there or [each.provider for each in read or ()]
+        names = list(dict.fromkeys([*there, *(sequences or ())]))
+        is_bare = read is None and sequences is None and self.place is None and self.user is None
+        if self.retry_failed and ledger is not None and is_bare and self.access.own is None:
+            names = ledger.providers()
+        several = [who.name for who in self.access.providers]
+        parts = []
+        for name in names or several:
+            own = None if read is None else tuple(each for each in read if each.provider == name)
+            what = next((each.listed.name for each in own or ()), "a sequence")
+            along = None if sequences is None else tuple(sequences.get(name, ()))
+            tiles = self.tiles
+            if len(several) > 1 and tiles.tile_cache is not None:  # as `tiles` and `select` have it
+                tiles = replace(tiles, tile_cache=Path(tiles.tile_cache) / name)
+            parts.append(replace(self, access=self.access.to(name, what), tiles=tiles, read=own, along=along))
+        return parts
+
+    def find(self, session: Callable[[], Session], ledger: Ledger | None, *, before: int = 0) -> Wanted:
         """
         Return the selected images.
 
@@ -213,6 +263,8 @@ class Sources:
             Function that returns a session with the service, called if it is needed.
         ledger
             The ledger with the images that failed before, for `retry_failed`; None before the first download.
+        before
+            How many images other sources of the call have selected, which count for `max_images`.
 
         Raises
         ------
@@ -224,27 +276,29 @@ class Sources:
         elif ledger is None:
             wanted = Wanted(self._provider.keys.array(()), "the ledger")
         else:
-            wanted = self._failed(self._said(session), ledger.failed_ids())
+            wanted = self._failed(self._said(session), ledger.failed_ids(self._provider.name))
         if wanted is None:
             raise RegionError("nothing says which images to download", hint=NOTHING_SAID)
         for warning in wanted.warnings:
             log.warning("%s", warning)
         if self.max_images is None:
             return wanted
-        return wanted.only(np.arange(len(wanted.ids)) < self.max_images, f"after the first {self.max_images:,}")
+        return wanted.only(
+            np.arange(len(wanted.ids)) < self.max_images - before, f"after the first {self.max_images:,}"
+        )
 
     def _failed(self, said: Wanted | None, failed: Ids) -> Wanted:
         if said is None:
             return Wanted(failed, "those that failed")
         return said.only(
-            np.isin(said.ids, failed), "as they did not fail before", source=f"those of {said.source} that failed"
+            keys.is_in(said.ids, failed), "as they did not fail before", source=f"those of {said.source} that failed"
         )
 
     def _said(self, session: Callable[[], Session]) -> Wanted | None:
         """Return the images that the call names; None if it names none."""
         if self.place is None or self.user is not None:
             of_no_use(TILE_OPTIONS, "without a region" if self.user is None else "beside `user`")
-        listed, sequences = self._listed(), self._sequences()
+        listed, sequences = self._listed(), self.along
         if self.user is not None and (listed is not None or sequences is not None):
             raise InputError("`user` and a list both say which images", hint="give one of them")
         if self.conditions and not self._is_searched and (sequences is not None or not self._is_filtered):
@@ -263,13 +317,13 @@ class Sources:
                 wanted = along
             else:
                 reason = f"not in {'the sequence' if len(sequences) == 1 else 'the sequences'}"
-                both = wanted.only(np.isin(wanted.ids, along.ids), reason, f"{wanted.source} in {along.source}")
+                both = wanted.only(keys.is_in(wanted.ids, along.ids), reason, f"{wanted.source} in {along.source}")
                 wanted = replace(both, warnings=along.warnings)
         if wanted is None or self.place is None:
             return wanted
         if self.asks_tiles:
             there = self._in_region(self.place, {})
-            kept = wanted.only(np.isin(wanted.ids, there.ids), NOT_IN_TILES, f"{wanted.source} in {there.source}")
+            kept = wanted.only(keys.is_in(wanted.ids, there.ids), NOT_IN_TILES, f"{wanted.source} in {there.source}")
             return replace(kept, warnings=[*wanted.warnings, *there.warnings])
         return self._narrowed(wanted, parts, self.place, session)
 
@@ -311,36 +365,49 @@ class Sources:
         return list(given) if isinstance(given, list | tuple | set | np.ndarray) else [given]
 
     def _is_id_list(self, word: Any) -> bool:
-        return self._provider.keys.is_meant(word) or (_is_path(word) and _is_id_file(Path(word)))
+        from mlygeo.readers.id_lists import is_meant
+
+        return is_meant(word, self.access.own) or (_is_path(word) and _is_id_file(Path(word)))
 
     def _listed(self) -> tuple[Wanted, list[Listed]] | None:
         """Return the images of the given frames, ids and lists, and these one by one; None if there are none."""
         from mlygeo.readers import id_lists
 
-        if self.images is None and self.imgid_file is None:
+        if self.read is None:
             return None
-        keys = self._provider.keys
-        parts: list[Listed] = []
-        left_out: dict[str, Ids] = {}
-        if named := [_key(word, keys) for word in self._words if keys.is_meant(word)]:
-            parts.append(Listed.unplaced(keys.array(named), counted(len(named), "id")))
-        for word in (word for word in self._words if not keys.is_meant(word)):
-            if self._is_id_list(word):
-                parts.append(Listed.unplaced(id_lists.listed_ids(word, keys=keys), Path(word).name))
-                continue
-            part, filtered = _of_frame(word, self.conditions, keys, placed=self.place is not None)
-            parts.append(part)
-            left_out[FILTERED] = np.concatenate([left_out.get(FILTERED, filtered[:0]), filtered])
-        parts += [
-            Listed.unplaced(id_lists.listed_ids(file, keys=keys), Path(file).name)
-            for file in places.several(self.imgid_file)
-        ]
-        everything = np.concatenate([part.ids for part in parts]) if parts else keys.array(())
+        own = self._provider.keys
+        parts = [each.listed for each in self.read]
+        filtered = [each.filtered for each in self.read if each.filtered is not None]
+        everything = keys.joined([part.ids for part in parts]) if parts else own.array(())
         ids = id_lists.distinct(everything)
-        if FILTERED in left_out:  # one frame may have what another leaves out
-            left_out[FILTERED] = np.setdiff1d(left_out[FILTERED], ids)
+        left_out: dict[str, Ids] = {}
+        if filtered:  # one frame may have what another leaves out
+            others = keys.joined(filtered)
+            others = id_lists.distinct(others[~keys.is_in(others, ids)])
+            left_out[FILTERED] = others[keys.in_order(others)]
         name = " and ".join(part.name for part in parts) or "an empty list"
         return Wanted(ids, name, left_out=left_out | {REPEATED: id_lists.repeated(everything)}), parts
+
+    def _read(self) -> list[Read] | None:
+        """Return the images of the given frames, ids and lists, a part for each and its provider; None for none."""
+        from mlygeo.readers import id_lists
+
+        if self.images is None and self.imgid_file is None:
+            return None
+        own = self.access.own
+        words = self._words
+        named = [_identified(word, own) for word in words if id_lists.is_meant(word, own)]
+        parts = [
+            Read(who, Listed.unplaced(ids, counted(len(ids), "id"))) for who, ids in id_lists.by_provider(named).items()
+        ]
+        for word in (word for word in words if not id_lists.is_meant(word, own)):
+            if self._is_id_list(word):
+                parts += _of_list(word, self.access)
+            else:
+                parts += _of_frame(word, self.conditions, self.access, placed=self.place is not None)
+        for file in places.several(self.imgid_file):
+            parts += _of_list(file, self.access)
+        return [each._replace(listed=_in_form(each)) for each in parts]
 
     def _narrowed(self, wanted: Wanted, parts: list[Listed], place: Region, session: Callable[[], Session]) -> Wanted:
         """
@@ -353,8 +420,8 @@ class Sources:
             asked = wanted.ids[~known]
             found, gone, failed = self._asked_where(asked, session())
             again, placed = self._placed(asked, [found], place)
-            inside[~known] = again | np.isin(asked, gone)
-            known[~known] = placed | np.isin(asked, gone)
+            inside[~known] = again | keys.is_in(asked, gone)
+            known[~known] = placed | keys.is_in(asked, gone)
             warnings = [f"where image {key} lies is unknown: {reason}" for key, reason in failed.items()]
             wanted = replace(wanted, warnings=[*wanted.warnings, *warnings])
         source = f"{wanted.source} in {place.name}"
@@ -363,12 +430,12 @@ class Sources:
     @staticmethod
     def _placed(ids: Ids, parts: list[Listed], place: Region) -> tuple[Flags, Flags]:
         """Return which images lie in a region at one of their positions, and of which a position is known."""
-        listed = np.concatenate([part.ids for part in parts])
+        listed = keys.joined([part.ids for part in parts])
         lon, lat = (np.concatenate([getattr(part, name) for part in parts]) for name in ("lon", "lat"))
         finite = np.isfinite(lon) & np.isfinite(lat)
         inside = np.zeros(len(listed), dtype=bool)
         inside[finite] = place.contains(lon[finite], lat[finite])
-        return np.isin(ids, listed[inside]), np.isin(ids, listed[finite])
+        return keys.is_in(ids, listed[inside]), keys.is_in(ids, listed[finite])
 
     def _asked_where(self, ids: Ids, session: Session) -> tuple[Listed, Ids, dict[Key, str]]:
         """Return where images are by the service, those that are gone, and why others are not known."""
@@ -394,7 +461,8 @@ class Sources:
         failed |= {key: problems.get(key, "the service gives no position") for key in nowhere}
         return found, self._provider.keys.array(gone), failed
 
-    def _sequences(self) -> list[str] | None:
+    def _sequences(self) -> dict[str, list[str]] | None:
+        """Return the given sequences by provider; None if none are given."""
         from mlygeo.readers import id_lists
 
         if self.sequence is None and self.sequence_file is None:
@@ -403,15 +471,22 @@ class Sources:
         found = id_lists.checked_sequences(map(str, given), where="`sequence`")
         for file in places.several(self.sequence_file):
             found += id_lists.read_sequences(file)
-        return list(dict.fromkeys(found))
+        # Images of one provider tell whose the sequences are that they have to be in.
+        whose = {each.provider for each in self._read() or ()}
+        own = self.access.own
+        if own is None and len(whose) == 1 and self.images is not None:
+            from mlygeo.providers import provider
 
-    def _along(self, sequences: list[str], session: Session) -> Wanted:
+            own = id_lists.Own(name := whose.pop(), provider(name).keys)
+        return id_lists.sequences_by_provider(dict.fromkeys(found), own)
+
+    def _along(self, sequences: Sequence[str], session: Session) -> Wanted:
         from mlygeo.net.workers import WorkerPool
         from mlygeo.progress import Progress
         from mlygeo.readers import id_lists
 
-        pool = WorkerPool[str, "list[int]"](session.image_ids, workers=min(session.workers, 8), name="sequences")
-        found: dict[str, list[int]] = {}
+        pool = WorkerPool[str, "list[Key]"](session.image_ids, workers=min(session.workers, 8), name="sequences")
+        found: dict[str, list[Key]] = {}
         warnings = []
         with (self.progress or Progress()).bar("sequences", total=len(sequences), unit="sequences") as bar:
             for sequence, result in pool.results(iter(sequences)):
@@ -441,7 +516,7 @@ class Sources:
         again = {name: value for name, value in self.conditions.items() if name != "organization"}
         columns = ["captured_at"] * bool(again.keys() & {"since", "until"}) + ["is_pano"] * ("pano" in again)
         fields = reader.fields_for("id", *columns)
-        ids: list[int] = []
+        ids: list[Key] = []
         warnings = []
         unnamed = 0
         for organization in organizations:
@@ -474,7 +549,12 @@ class Sources:
         everything = TablePoints(fetching.images(), "the images", fetching.attrs)
         kept = keep(everything, region=place, conditions=conditions)
         warnings = [f"tile {name} could not be fetched, so what lies there is unknown" for name in fetching.failed]
-        return Wanted(id_lists.distinct(ids_of(kept, "id")), place.name, warnings)
+        ids = (
+            ids_of(kept, "id")
+            if self._provider.keys is keys.WHOLE_NUMBERS
+            else self._provider.keys.column(kept.arrow("id").to_pandas())
+        )
+        return Wanted(id_lists.distinct(ids), place.name, warnings)
 
     @property
     def _provider(self) -> Provider:
@@ -495,44 +575,95 @@ def _meeting(records: list[Record], conditions: dict[str, Any], fields: list[str
     return found
 
 
-def _of_frame(value: Any, conditions: dict[str, Any], keys: Keys, *, placed: bool) -> tuple[Listed, Ids]:
+def _identified(word: Any, own: Own | None) -> Identified:
+    from mlygeo.readers import id_lists
+
+    found = id_lists.identified(word.strip() if isinstance(word, str) else word, own)
+    if found is None:
+        raise InputError(f"{str(word)[:40]!r} is no image id", hint=own.keys.hint if own else id_lists.HINT)
+    return found
+
+
+def _of_list(file: Any, access: Access) -> list[Read]:
+    from mlygeo.readers import id_lists
+
+    who = access.providers[0]
+    found = id_lists.listed_ids(file, own=access.own) or {who.name: who.keys.array(())}
+    return [Read(who, Listed.unplaced(ids, Path(file).name)) for who, ids in found.items()]
+
+
+def _in_form(read: Read) -> Listed:
+    """Return images whose ids are in the form of their provider's; raise where they are not, or nobody has it."""
+    from mlygeo.providers import provider
+
+    form = provider(read.provider).keys
+    ids = read.listed.ids
+    if form is keys.WHOLE_NUMBERS and ids.dtype != object:
+        return read.listed
+    return read.listed._replace(ids=form.array(form.parse(id_) for id_ in ids.tolist()))
+
+
+def _of_frame(value: Any, conditions: dict[str, Any], access: Access, *, placed: bool) -> list[Read]:
     """
     Return the images of a frame or its file that meet the conditions, each once, and the ids of the others.
 
     Their positions stay unknown unless they are asked for (`placed`).
     """
+    from mlygeo.pipelines.whose import parted_ids
     from mlygeo.readers import id_lists
-    from mlygeo.store.points import ids_of, keep, open_points
+    from mlygeo.store.points import keep, open_points
 
-    none = keys.array(())
     if hasattr(value, "columns") and "id" in value.columns and not hasattr(value, "active_geometry_name"):
         if conditions:
             raise InputError("a frame without geometry is not filtered", hint="filter it before")
-        return Listed.unplaced(id_lists.distinct(keys.column(value["id"])), "the frame"), none
+        found = parted_ids(value["id"], value.get("provider"), access, "the frame")
+        return [Read(who, Listed.unplaced(id_lists.distinct(ids), "the frame")) for who, (ids, _) in found.items()]
     if hasattr(value, "to_numpy") and not hasattr(value, "columns"):
         if conditions:
             raise InputError("a list of ids is not filtered", hint="filter the images frame, with 'select'")
-        return Listed.unplaced(keys.column(value), "the ids"), none
+        found = parted_ids(value, None, access, "the ids")
+        return [Read(who, Listed.unplaced(ids, "the ids")) for who, (ids, _) in found.items()]
     everything = open_points(value, name="the frame", placed=placed)
     if "id" not in everything.columns:
         raise InputError(f"{everything.name} has no column 'id', so its images cannot be named")
     points = keep(everything, region=None, conditions=conditions)
-    ids = ids_of(points, "id")
-    others = none if points is everything else np.setdiff1d(ids_of(everything, "id"), ids)
-    if not placed:
-        return Listed.unplaced(id_lists.distinct(ids), points.name), others
-    # An image of a selection has a row for each of its points, and only one position.
+    others = {} if points is everything else _parted(everything, access)
+    parts = []
+    for who, (ids, rows) in _parted(points, access).items():
+        filtered = None
+        if points is not everything:
+            filtered = others.pop(who)[0]
+            filtered = filtered[~keys.is_in(filtered, ids)]
+        if not placed:
+            parts.append(Read(who, Listed.unplaced(id_lists.distinct(ids), points.name), filtered))
+            continue
+        # An image of a selection has a row for each of its points, and only one position.
+        first = _first(ids)
+        lon, lat = (values[rows][first] for values in points.lonlat)
+        parts.append(Read(who, Listed(ids[first], points.name, lon, lat), filtered))
+    for who, (filtered, _) in others.items():
+        parts.append(Read(who, Listed.unplaced(filtered[:0], points.name), filtered))
+    return parts
+
+
+def _parted(points: Points, access: Access) -> dict[str, tuple[Ids, Any]]:
+    """Return the ids of images by provider, and their rows."""
+    from mlygeo.pipelines.whose import parted_ids
+    from mlygeo.store.points import keys_of
+
+    provider = points.arrow("provider").to_pandas() if "provider" in points.columns else None
+    return parted_ids(keys_of(points), provider, access, points.name)
+
+
+def _first(ids: Ids) -> Any:
+    """Return the rows of ids where they stand for the first time."""
+    if ids.dtype == object:
+        import pandas as pd
+
+        return np.flatnonzero(~pd.Series(ids, dtype=object).duplicated().to_numpy())
     _, first = np.unique(ids, return_index=True)
     first.sort()
-    lon, lat = points.lonlat
-    return Listed(ids[first], points.name, lon[first], lat[first]), others
-
-
-def _key(word: Any, keys: Keys) -> Key:
-    found = keys.find(word.strip() if isinstance(word, str) else word)
-    if found is None:
-        raise InputError(f"{str(word)[:40]!r} is no image id", hint=keys.hint)
-    return found
+    return first
 
 
 def _is_path(word: Any) -> bool:

@@ -40,7 +40,10 @@ if TYPE_CHECKING:
 
     PathLike = str | os.PathLike[str]
 
-PROVIDERS = {"mapillary": "mlygeo.providers.mapillary.provider"}
+PROVIDERS = {
+    "mapillary": "mlygeo.providers.mapillary.provider",
+    "panoramax": "mlygeo.providers.panoramax.provider",
+}
 """Name of each provider -> the module that has it as `PROVIDER`; it is imported at the first use."""
 
 ENTRY_POINTS = "mlygeo.providers"
@@ -343,7 +346,7 @@ class Tiles(Protocol):
             Where progress is shown.
         """
 
-    def name(self, x: int, y: int, *, computed: bool) -> str:
+    def name(self, x: int, y: int, *, computed: bool, service: Service | None = None) -> str:
         """Return the name of a tile's file in the cache, without its ending, as a list of tiles has it."""
 
     def read(self, paths: Iterable[Path], *, region: Region, damaged: list[Path] | None = None) -> pa.Table:

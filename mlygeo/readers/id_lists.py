@@ -1,19 +1,26 @@
-"""Lists of ids in text files and JSON: of images, and of sequences."""
+"""
+Lists of ids in text files and JSON: of images, and of sequences.
+
+In a list digits are an id of Mapillary, and a UUID is one of Panoramax; ids of other providers have the provider's
+name before them, as in `kartaview:12345`.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mlygeo import keys as keys_
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.keys import WHOLE_NUMBERS
+from mlygeo.keys import UUIDS, WHOLE_NUMBERS
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mlygeo.keys import Ids, Key, Keys
 
@@ -22,8 +29,86 @@ ID_KEYS = ("mapillary_img_id", "id", "image_id", "imgid")
 
 LONGEST_SEQUENCE_ID = 200
 
+BARE: dict[str, Keys] = {"mapillary": WHOLE_NUMBERS, "panoramax": UUIDS}
+"""Providers whose ids stand in lists without the provider's name, and what those look like."""
 
-def read_ids(path: str | os.PathLike[str], *, keys: Keys = WHOLE_NUMBERS) -> Ids:
+HINT = (
+    "ids of Mapillary are digits without leading zeros, such as 498763468214164, and those of Panoramax are UUIDs; "
+    "write others as provider:id"
+)
+
+_NAMED = re.compile(r"([a-z][a-z0-9_-]+):(?!//)(\S+)")
+"""An id with its provider; one letter is a drive of Windows, and "//" follows the scheme of an address."""
+
+
+class Own(NamedTuple):
+    """The provider that a caller names, and the form of its keys: ids without a provider's name may be its own."""
+
+    name: str
+    keys: Keys
+
+
+class Identified(NamedTuple):
+    """An id with its provider."""
+
+    provider: str
+    key: Key
+
+
+def identified(word: object, own: Own | None = None) -> Identified | None:
+    """
+    Return the image that a word of a list stands for; None where it is no id, or does not tell whose.
+
+    Parameters
+    ----------
+    word
+        Text or a whole number. An id with the name of a provider that is not in `BARE`, nor the caller's own, is
+        only text: its form is for the provider to check.
+    own
+        The provider that the caller names.
+    """
+    if own is not None and (key := own.keys.find(word)) is not None:
+        return Identified(own.name, key)
+    for name, keys in BARE.items():
+        if (key := keys.find(word)) is not None:
+            return Identified(name, key)
+    parts = _NAMED.fullmatch(word) if isinstance(word, str) else None
+    if parts is None:
+        return None
+    name, text = parts.groups()
+    known = own.keys if own is not None and own.name == name else BARE.get(name)
+    key = text if known is None else known.find(text)
+    return None if key is None else Identified(name, key)
+
+
+def is_meant(word: object, own: Own | None = None) -> bool:
+    """Return whether a word stands for an id, be it a wrong one, and not for the name of a file."""
+    if own is not None and own.keys.is_meant(word):
+        return True
+    named = isinstance(word, str) and _NAMED.fullmatch(word.strip()) is not None and not Path(word).exists()
+    return named or any(keys.is_meant(word) for keys in BARE.values())
+
+
+def word_of(key: Key, provider: str) -> str:
+    """Return an id as a word of a list, which tells whose it is."""
+    return str(key) if names_provider(key, provider) else f"{provider}:{key}"
+
+
+def names_provider(key: Key, provider: str) -> bool:
+    """Return whether an id alone tells that it is one of this provider."""
+    return provider in BARE and BARE[provider].find(str(key)) is not None
+
+
+def array_of(found: Sequence[Key]) -> Ids:
+    """Return keys of one provider as an array: int64, or text."""
+    if all(isinstance(key, int) for key in found):
+        return np.array(found, dtype=np.int64)
+    texts = np.empty(len(found), dtype=object)
+    texts[:] = list(map(str, found))
+    return texts
+
+
+def read_ids(path: str | os.PathLike[str], *, keys: Keys | None = None) -> Ids:
     """
     Return the ids of images that a file lists.
 
@@ -31,34 +116,57 @@ def read_ids(path: str | os.PathLike[str], *, keys: Keys = WHOLE_NUMBERS) -> Ids
     ----------
     path
         A text file with ids, one or several a line, and comments from "#" on; or a JSON file
-        (.json) that lists ids, or objects with `mapillary_img_id` or `id`.
+        (.json) that lists ids, or objects with `mapillary_img_id` or `id`, and perhaps `provider`.
     keys
-        What ids look like.
+        What ids look like, where they are all of one provider that is known.
 
     Returns
     -------
     ids
-        int64, in the file's order, each once; none where the file lists none.
+        In the file's order, each once; none where the file lists none. int64 where all are digits, which are ids of
+        Mapillary; else text (of objects): UUIDs, which are ids of Panoramax, and others with the provider's name
+        before them, as in "kartaview:12345".
 
     Raises
     ------
     FileError
         If it cannot be read.
     InputError
-        If something in it is not an id; the message names the line.
+        If something in it is not an id, or does not tell whose it is; the message names the line.
 
     Examples
     --------
     >>> read_ids("image_ids.txt")
     array([498763468214164, 26858300993768842])
     """
-    return distinct(listed_ids(path, keys=keys))
+    own = None if keys is None else Own("", keys)
+    found = list(_identified(Path(path).expanduser(), own))
+    if keys is not None:
+        return distinct(keys.array(each.key for each in found if each.provider == ""))
+    if all(each.provider == "mapillary" for each in found):
+        return distinct(WHOLE_NUMBERS.array(each.key for each in found))
+    return distinct(array_of([word_of(each.key, each.provider) for each in found]))
 
 
-def listed_ids(path: str | os.PathLike[str], *, keys: Keys = WHOLE_NUMBERS) -> Ids:
-    """Return the ids of images that a file lists, as often as it lists them; see `read_ids`."""
-    path = Path(path).expanduser()
-    return keys.array(_of_list(path, keys) if path.suffix.lower() == ".json" else _of_text(path, keys))
+def listed_ids(path: str | os.PathLike[str], *, own: Own | None = None) -> dict[str, Ids]:
+    """Return the ids of images that a file lists, as often as it lists them, by provider; see `read_ids`."""
+    return by_provider(_identified(Path(path).expanduser(), own))
+
+
+def identified_in(path: str | os.PathLike[str], *, own: Own | None = None) -> Iterator[Identified]:
+    """Yield the images that a file lists, in its order and as often as it lists them; see `read_ids`."""
+    return _identified(Path(path).expanduser(), own)
+
+
+def by_provider(images: Iterable[Identified]) -> dict[str, Ids]:
+    """Return ids by provider, both in the order in which they come."""
+    found: dict[str, list[Key]] = {}
+    for name, key in images:
+        try:
+            found[name].append(key)
+        except KeyError:
+            found[name] = [key]
+    return {name: array_of(listed) for name, listed in found.items()}
 
 
 def read_sequences(path: str | os.PathLike[str]) -> list[str]:
@@ -73,7 +181,7 @@ def read_sequences(path: str | os.PathLike[str]) -> list[str]:
     Returns
     -------
     sequences
-        In the file's order, each once.
+        In the file's order, each once; those of a frame's rows that name a provider as `sequence_word` writes them.
 
     Raises
     ------
@@ -89,7 +197,12 @@ def read_sequences(path: str | os.PathLike[str]) -> list[str]:
         frame = store.read_frame(path)
         if "sequence_id" not in frame:
             raise FormatError(f"{path.name} has no column 'sequence_id'")
-        return checked_sequences(frame["sequence_id"].dropna().astype(str), where=path.name)
+        named = frame["sequence_id"].notna()
+        words = frame["sequence_id"][named].astype(str)
+        if "provider" in frame:
+            pairs = zip(words, frame["provider"][named], strict=True)
+            words = [sequence_word(id_, who) if isinstance(who, str) else id_ for id_, who in pairs]
+        return checked_sequences(words, where=path.name)
     words = (line.partition("#")[0].split()[:1] for line in _lines(path))
     return checked_sequences((word[0] for word in words if word), where=path.name)
 
@@ -103,19 +216,65 @@ def checked_sequences(values: Iterable[str], *, where: str) -> list[str]:
     return list(found)
 
 
+def sequence_word(sequence: str, provider: str) -> str:
+    """Return a sequence as a word of a list: Mapillary's id alone, unless it is a UUID, and others after a name."""
+    bare = provider == "mapillary" and UUIDS.find(sequence) is None and _NAMED.fullmatch(sequence) is None
+    return sequence if bare else f"{provider}:{sequence}"
+
+
+def sequences_by_provider(words: Iterable[str], own: Own | None = None) -> dict[str, list[str]]:
+    """
+    Return sequences by provider.
+
+    Parameters
+    ----------
+    words
+        Ids of sequences, perhaps with the name of a provider; see `sequence_word`.
+    own
+        The provider of those without a name. Unless it is given, they are Mapillary's.
+
+    Raises
+    ------
+    InputError
+        If one without a name is a UUID, and no provider is given: Mapillary has had such ids, and Panoramax has them.
+    """
+    found: dict[str, list[str]] = {}
+    for word in words:
+        parts = _NAMED.fullmatch(word)
+        name, sequence = parts.groups() if parts else (None if own is None else own.name, word)
+        if name is None and UUIDS.find(word) is not None:
+            raise InputError(
+                f"the sequence {word} may be one of Mapillary or of Panoramax",
+                hint=f"write mapillary:{word} or panoramax:{word}, or name the provider",
+            )
+        name = name or "mapillary"
+        sequence = UUIDS.find(sequence) or sequence if name == "panoramax" else sequence
+        found.setdefault(name, []).append(sequence)
+    return found
+
+
 def distinct(ids: Ids) -> Ids:
     """Return ids in their order, each once."""
+    if ids.dtype == object:
+        found: Ids = keys_.distinct(ids)
+        return found
     values, first = np.unique(ids, return_index=True)
     return ids.copy() if len(values) == len(ids) else ids[np.sort(first)]
 
 
 def repeated(ids: Ids) -> Ids:
     """Return the ids that stand in a list again: each once for every time after the first."""
+    if ids.dtype == object:
+        import pandas as pd
+
+        return ids[pd.Series(ids, dtype=object).duplicated().to_numpy()]
     _, first = np.unique(ids, return_index=True)
-    return np.delete(ids, first)
+    return ids[np.setdiff1d(np.arange(len(ids)), first)]
 
 
-def merge_failed(path: Path, failed: dict[Key, str], tried: Ids, *, keys: Keys = WHOLE_NUMBERS) -> None:
+def merge_failed(
+    path: Path, failed: Mapping[Key, str], tried: Ids, *, provider: str = "mapillary", own: Own | None = None
+) -> None:
     """
     Write the ids that failed to a file for `read_ids`, with the reasons as comments.
 
@@ -129,8 +288,10 @@ def merge_failed(path: Path, failed: dict[Key, str], tried: Ids, *, keys: Keys =
         Reason of each image.
     tried
         All images that were tried.
-    keys
-        What ids look like.
+    provider
+        The provider of the images.
+    own
+        The provider that the caller names, to read the file by.
     """
     from mlygeo import store
 
@@ -139,21 +300,27 @@ def merge_failed(path: Path, failed: dict[Key, str], tried: Ids, *, keys: Keys =
         anew = set(tried.tolist())
         for line in _lines(path):
             words = line.partition("#")[0].split()
-            if line.strip() and not (words and keys.find(words[0]) in anew):
+            found = identified(words[0], own) if words else None
+            if line.strip() and not (found is not None and found.provider == provider and found.key in anew):
                 before.append(line.rstrip("\r\n"))
     elif not failed:
         return
-    listed = [f"{number}  # {' '.join(reason.split())}" for number, reason in sorted(failed.items())]
+    lost = keys_.ordered(failed)
+    listed = [f"{word_of(key, provider)}  # {' '.join(failed[key].split())}" for key in lost]
     store.write_text("".join(f"{line}\n" for line in [*before, *listed]), path)
 
 
-def _of_text(path: Path, keys: Keys) -> Iterator[Key]:
+def _identified(path: Path, own: Own | None) -> Iterator[Identified]:
+    return _of_list(path, own) if path.suffix.lower() == ".json" else _of_text(path, own)
+
+
+def _of_text(path: Path, own: Own | None) -> Iterator[Identified]:
     for number, line in enumerate(_lines(path), start=1):
         for word in line.partition("#")[0].replace(",", " ").split():
-            key = keys.find(word)
-            if key is None:
-                raise InputError(f"{path.name}, line {number}: {word[:40]!r} is no image id", hint=keys.hint)
-            yield key
+            found = identified(word, own)
+            if found is None:
+                raise InputError(f"{path.name}, line {number}: {word[:40]!r} is no image id", hint=HINT)
+            yield found
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -180,10 +347,14 @@ def _listed(path: Path) -> list[Any]:
     return content
 
 
-def _of_list(path: Path, keys: Keys) -> Iterator[Key]:
+def _of_list(path: Path, own: Own | None) -> Iterator[Identified]:
     for value in _listed(path):
-        word = next((value[name] for name in ID_KEYS if name in value), None) if isinstance(value, dict) else value
-        key = keys.find(word.strip() if isinstance(word, str) else word)
-        if key is None:
+        of_object = isinstance(value, dict)
+        word = next((value[name] for name in ID_KEYS if name in value), None) if of_object else value
+        word = word.strip() if isinstance(word, str) else word
+        if of_object and (name := value.get("provider")) is not None:
+            word = f"{name}:{word}" if word is not None else None
+        found = identified(word, own)
+        if found is None:
             raise InputError(f"{path.name}: {str(value)[:60]!r} is no image id, nor an object with {ID_KEYS[0]!r}")
-        yield key
+        yield found

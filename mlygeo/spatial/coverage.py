@@ -87,6 +87,9 @@ BY: dict[str, str] = {"year": "captured_at", "pano": "is_pano", "creator": "crea
 VALUE = {"year": "year", "pano": "is_pano", "creator": "creator_id"}
 """The column of a coverage frame that holds the value."""
 
+BESIDE = {"creator": "provider"}
+"""A column without which a value is not unique: ids of creators are a provider's own."""
+
 
 def street_coverage(
     streets: gpd.GeoDataFrame,
@@ -110,7 +113,7 @@ def street_coverage(
         Streets frame, EPSG:4326.
     images
         Images frame, EPSG:4326; of its columns only `captured_at` (for the newest) and the one that `by`
-        asks for are looked at. Images without a position count nowhere.
+        asks for are looked at, for creators with `provider`. Images without a position count nowhere.
     srid
         EPSG code of the projected CRS to measure in; by default the UTM zone of the streets.
     distance
@@ -128,8 +131,8 @@ def street_coverage(
         `name`, `length_m`, `covered_m` (float64, metres), `share_covered` (float64, 0 to 1), `images`
         (int64, how many within the distance), `newest` (datetime64[ms, UTC]). With `by`, one row for
         each street and each value that has an image there, and the value as `year` (Int64), `is_pano`
-        (bool) or `creator_id` (Int64), null where unknown, instead of `newest`; streets without an
-        image have no row. `attrs["coverage"]` holds the sums.
+        (bool) or `creator_id` (Int64, or str as in the images, with `provider` where they have that), null where
+        unknown, instead of `newest`; streets without an image have no row. `attrs["coverage"]` holds the sums.
 
     Raises
     ------
@@ -150,7 +153,8 @@ def street_coverage(
     wanted = {} if by is None else {by: BY[by]}
     if missing := [name for name in wanted.values() if name not in images.columns]:
         raise FrameError(f"these images have no {missing[0]}, so they cannot be told apart by {by}")
-    columns = {name: images[name] for name in {"captured_at", *wanted.values()} if name in images.columns}
+    looked_at = {"captured_at", *wanted.values(), *(BESIDE[name] for name in wanted if name in BESIDE)}
+    columns = {name: images[name] for name in looked_at if name in images.columns}
     measured = measure(
         streets, frames.lonlat(images), columns, srid=srid, distance=distance, by=tuple(wanted), force_srid=force_srid
     )
@@ -230,7 +234,7 @@ class Coverage:
     reached
         The parts of the lines that lie near images.
     values
-        For each name in `BY` that was measured, the value of each class.
+        For each name in `BY` that was measured, the value of each class; and for some its column of `BESIDE`.
     images
         How many images lie near some street: of all, and of each class.
     """
@@ -261,7 +265,12 @@ class Coverage:
         found = self.reached.groups[name]
         own = self._columns(found.line, found.covered_m, found.points)
         value = self.values[name].iloc[found.code].reset_index(drop=True)
-        return self._finish({**own, VALUE[name]: value}, np.asarray(self.streets.geometry.values)[found.line])
+        beside = {column: values.iloc[found.code].reset_index(drop=True) for column, values in self._beside(name)}
+        return self._finish({**own, VALUE[name]: value, **beside}, np.asarray(self.streets.geometry.values)[found.line])
+
+    def _beside(self, name: str) -> list[tuple[str, pd.Series]]:
+        column = BESIDE.get(name)
+        return [(column, self.values[column])] if column is not None and column in self.values else []
 
     def _columns(self, line: Whole, covered: Floats, images: Whole) -> dict[str, Any]:
         length = self.lines.length[line]
@@ -338,7 +347,8 @@ class Coverage:
         table
             A row for each value: `value` (str, null where unknown), `streets` (those with such an image;
             for highway, those of the class), `images` (near a street; absent for highway), `length_m` (of
-            the class, or of all), `covered_m`, `share_covered`. Most covered first; years ascending.
+            the class, or of all), `covered_m`, `share_covered`; and for creators `provider`, where the images have
+            that. Most covered first; years ascending.
         """
         import pandas as pd
 
@@ -363,6 +373,7 @@ class Coverage:
                     "images": self.images[name],
                     "length_m": total,
                     "covered_m": np.bincount(found.code, found.covered_m, minlength=len(labels)),
+                    **{column: pd.Series(_text(values), dtype="str") for column, values in self._beside(name)},
                 }
             )
             table = table[table["images"] > 0]
@@ -503,6 +514,15 @@ def _classes(
         if name == "year":
             years = pd.Series(time.astype("M8[ms]").astype("M8[Y]").astype("int64") + 1970, dtype="Int64")
             column = years.mask(time == reach.NEVER)
+        if name in BESIDE and BESIDE[name] in columns:
+            beside = pd.Series(columns[BESIDE[name]])
+            both = pd.DataFrame({"beside": beside.array, "value": column.array})
+            codes = both.groupby(["beside", "value"], sort=True, dropna=False).ngroup().to_numpy()
+            first = np.unique(codes, return_index=True)[1]
+            classes[name] = reach.Classes(codes.astype(np.int32), len(first))
+            values[name] = both["value"].iloc[first].reset_index(drop=True)
+            values[BESIDE[name]] = both["beside"].iloc[first].reset_index(drop=True)
+            continue
         codes, found = pd.factorize(column, sort=True, use_na_sentinel=True)
         if unknown := bool((codes < 0).any()):
             codes = np.where(codes < 0, len(found), codes)

@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 from mlygeo import frames
 from mlygeo.arrays import in_threads
+from mlygeo.errors import FrameError
+from mlygeo.keys import ranks
 from mlygeo.places import natural_key
 
 if TYPE_CHECKING:
@@ -141,9 +143,14 @@ def by_time(images: gpd.GeoDataFrame, groups: Sequence[str], *, placed: bool = T
 
 
 def group_codes(images: gpd.GeoDataFrame, groups: Sequence[str]) -> Rows:
-    """Number the groups of rows; equal numbers, equal values. Columns that the frame lacks are ignored."""
+    """
+    Number the groups of rows; equal numbers, equal values. Columns that the frame lacks are ignored.
+
+    Sequences are those of a provider, where the frame has a column `provider`.
+    """
     import pandas as pd
 
+    groups = [*groups, "provider"] if "sequence_id" in groups and "provider" not in groups else groups
     groups = [name for name in groups if name in images.columns]
 
     code = np.zeros(len(images), dtype=np.int64)
@@ -232,9 +239,26 @@ def _by_name(
         if pd.DataFrame({"run": run, "name": keys[0]}).duplicated().any():
             keys.append(natural_ranks(paths))
     if "id" in images.columns:
-        keys.append(pd.factorize(images["id"].iloc[chosen], sort=True)[0])
+        keys.append(_id_ranks(images.iloc[chosen]))
     # The last key of lexsort counts most.
     sort = np.lexsort((*keys[::-1], run))
     rows, lon, lat = rows.copy(), position[0].copy(), position[1].copy()
     rows[places], lon[places], lat[places] = chosen[sort], lon[places][sort], lat[places][sort]
     return rows, lon, lat
+
+
+def _id_ranks(images: gpd.GeoDataFrame) -> Rows:
+    """Return numbers that are in the order of the ids; -1 for null."""
+    import pandas as pd
+
+    ids = images["id"]
+    if str(ids.dtype) != "str":
+        return np.asarray(pd.factorize(ids, sort=True)[0], dtype=np.int64)
+    rank = np.full(len(ids), -1, dtype=np.int64)
+    known = ids.notna().to_numpy()
+    providers = images["provider"].array[known] if "provider" in images.columns else None
+    try:
+        rank[known] = pd.factorize(ranks(ids.array[known], providers), sort=True)[0]
+    except ValueError as error:
+        raise FrameError(f"the images: column 'id' holds no ids ({error})") from error
+    return rank

@@ -244,7 +244,7 @@ def summarise(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     ----------
     images
         Images frame with `captured_at` and `sequence_id`, of local files or of Mapillary; rows without a
-        `sequence_id` are left out.
+        `sequence_id` are left out. Ids of sequences are a provider's own, where there is a column `provider`.
 
     Returns
     -------
@@ -277,7 +277,7 @@ def summarise(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     order = ordering.by_time(members, ("sequence_id",))
     rows = order.sort(np.arange(len(members)))
     starts = order.starts()
-    ids = members["sequence_id"].iloc[rows[starts]]
+    key = _key(members)
     stops = np.append(starts[1:], len(order))[: len(starts)] - 1
     step = np.zeros(len(order))
     step[1:] = geodesy.lengths(order.lon[:-1], order.lat[:-1], order.lon[1:], order.lat[1:])
@@ -294,11 +294,13 @@ def summarise(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
             "mean_speed_ms": speed,
             "geometry": _lines(order, starts),
         },
-        index=pd.Index(ids, name="sequence_id"),
+        index=pd.MultiIndex.from_frame(members[key].iloc[rows[starts]])
+        if len(key) > 1
+        else pd.Index(members["sequence_id"].iloc[rows[starts]], name="sequence_id"),
     )
     placed["start"], placed["end"] = placed["start"].dt.tz_localize("UTC"), placed["end"].dt.tz_localize("UTC")
     table = _facts(members, rows).join(placed, how="left")
-    table = table.reset_index().sort_values(["start", "sequence_id"], ignore_index=True)
+    table = table.reset_index().sort_values(["start", *key], ignore_index=True)
     sequences = gpd.GeoDataFrame(
         table.drop(columns="geometry"), geometry=gpd.GeoSeries(table["geometry"], crs=frames.CRS)
     )
@@ -436,7 +438,8 @@ def _named(images: gpd.GeoDataFrame, order: Order, starts: Flags) -> pd.Series:
 
     places = np.flatnonzero(starts)
     heads = places if order.rows is None else order.rows[places]
-    keys = [column for column in ("path", "id", *ordering.DEVICE) if column in images.columns]
+    # Names of sequences have to stay what they are where there is no column of providers.
+    keys = [column for column in ("path", "id", *ordering.DEVICE, "provider") if column in images.columns]
     parts: dict[str, Any] = {column: images[column].iloc[heads].astype("str").fillna("") for column in keys}
     parts["captured_at"] = order.time_ms[places]
     if not {"path", "id"} & set(keys):
@@ -455,20 +458,46 @@ def _facts(members: gpd.GeoDataFrame, rows: Rows) -> pd.DataFrame:
     import pandas as pd
 
     columns = ("creator_id", "organization_id", "make", "model", "camera_type", "creator_username", "folder")
-    known = pd.DataFrame({name: members[name] for name in columns if name in members.columns})
-    known["sequence_id"] = members["sequence_id"]
+    key = _key(members)
+    more = ("instance", "licence", "licence_url", "creator") if len(key) > 1 else ()
+    known = pd.DataFrame({name: members[name] for name in (*columns, *more, *key) if name in members.columns})
+    for name in more:
+        if name in known.columns:  # said of a sequence only where it holds for all its images
+            known[name] = known[name].where(_is_one(members, name, key))
     rest = np.ones(len(members), dtype=bool)
     rest[rows] = False
-    groups = known.iloc[np.concatenate([rows, np.flatnonzero(rest)])].groupby("sequence_id", sort=False)
+    groups = known.iloc[np.concatenate([rows, np.flatnonzero(rest)])].groupby(
+        key if len(key) > 1 else key[0], sort=False, dropna=False
+    )
     table = groups.first()
     table.insert(0, "images", groups.size())
     for name, column in (("is_pano", "is_pano"), ("is_duplicate", "duplicates")):
         if name in members.columns:
-            flags = members[name].astype("bool").groupby(members["sequence_id"], sort=False)
+            flags = (
+                members[name]
+                .astype("bool")
+                .groupby(
+                    [members[each] for each in key] if len(key) > 1 else members["sequence_id"],
+                    sort=False,
+                    dropna=False,
+                )
+            )
             table[column] = flags.mean() > 0.5 if name == "is_pano" else flags.sum().astype("int64")
     if "is_pano" not in table:
         table["is_pano"] = False
     return table
+
+
+def _key(images: gpd.GeoDataFrame) -> list[str]:
+    """Return the columns that tell sequences apart."""
+    return ["sequence_id", *(["provider"] if "provider" in images.columns else [])]
+
+
+def _is_one(images: gpd.GeoDataFrame, name: str, key: list[str]) -> pd.Series:
+    """Return for each row whether all images of its sequence have the same value in a column, or none has one."""
+    groups = images.groupby(key, sort=False, dropna=False)[name]
+    is_one: pd.Series = groups.transform("nunique", dropna=False) == 1
+    return is_one
 
 
 def _lines(order: Order, starts: Rows) -> Objects:

@@ -16,8 +16,8 @@ import mapbox_vector_tile
 import numpy as np
 import shapely
 
-from mlygeo.formats import mvt_layers
-from mlygeo.providers.mapillary.layers import PROPERTIES, _decode, _frame, _layers
+from mlygeo.formats import mvt_layers, mvt_tiles
+from mlygeo.providers.mapillary.layers import PROPERTIES, _decode, _frame
 
 TILE = (8400, 5400)
 
@@ -105,7 +105,7 @@ def stages(tile: bytes, kernel: object, rounds: int) -> dict[str, float]:
     """Return the share of each stage of `read_tile`, medians of the rounds."""
     spent = {"index": [], "values": [], "features": [], "columns": [], "frame": []}
     for _ in range(rounds):
-        layer, end = list(_layers(tile))[-1]
+        layer, end = list(mvt_tiles.layers(tile))[-1]
         clock = [time.perf_counter()]
         index = kernel.index(layer, end)
         clock.append(time.perf_counter())

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -58,3 +60,55 @@ def test_stamps_agree_with_pandas(moment):
 @pytest.mark.parametrize("value", [None, "1", True, float("nan"), float("inf"), 10**20, []])
 def test_times_that_are_none(value):
     assert layouts.milliseconds(value) == layouts.UNKNOWN_TIME
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        (498763468214164, "498763468214164"),
+        ("fc4bd9cd-e3d5-4218-81b3-0ae99d92635a", "fc4bd9cd-e3d5-4218-81b3-0ae99d92635a"),
+        ("12_a", "12_a"),
+        ("aBc", "aBc~2"),
+        ("abC", "abC~4"),
+        ("a/../b", "a%2F%2E%2E%2Fb"),
+        ("con", "%63on"),
+        ("ä:1", "%C3%A4%3A1"),
+        ("a.", "a%2E"),
+    ],
+)
+def test_names_of_text_ids(key, name):
+    assert layouts.file_name(key) == name
+
+
+def test_an_id_that_is_too_long_for_a_name():
+    with pytest.raises(FormatError, match="too long for the name of a file"):
+        layouts.file_name("a" * 151)
+
+
+@given(st.lists(st.text(min_size=1, max_size=12), min_size=2, unique=True))
+def test_ids_are_kept_apart_on_every_system(ids):
+    """Of names that a system takes for the same, which may be by case, there is never more than one."""
+    names = [layouts.file_name(id_) for id_ in ids]
+    assert len({name.casefold() for name in names}) == len(ids)
+    for name in names:
+        assert re.fullmatch(r"[A-Za-z0-9_%~-]+", name)
+        assert not re.fullmatch(r"(?i)con|prn|aux|nul|com\d|lpt\d", name)
+
+
+def test_names_by_time_of_text_ids():
+    ids = np.array(["10", "9", "b"], dtype=object)  # the order of these ids is that of text, since one is no number
+    moment = 1_753_725_650_120
+    layout = layouts.ByTime(ids, np.zeros(3, dtype=np.int32), np.full(3, moment), ["ride"], np.array([moment]))
+    assert [layout.path(key, {}) for key in ids] == [
+        "20250728_180050_ride/20250728_180050_120.jpg",
+        "20250728_180050_ride/20250728_180050_120_9.jpg",
+        "20250728_180050_ride/20250728_180050_120_b.jpg",
+    ]
+
+
+def test_an_id_that_ends_as_the_name_does_is_appended():
+    """The last letters of a name by its time are milliseconds."""
+    assert layouts.with_id("r/20250728_180050_120.jpg", 120) == "r/20250728_180050_120_120.jpg"
+    assert layouts.with_id("r/20250728_180050_120.jpg", 20) == "r/20250728_180050_120_20.jpg"
+    assert layouts.with_id("r/20250728_180050_120_7.jpg", 7) == "r/20250728_180050_120_7.jpg"
+    assert layouts.with_id("r/112.jpg", "12") == "r/112_12.jpg"

@@ -715,9 +715,10 @@ SCRIPT = """
 import sys
 {before}
 from pathlib import Path
+from mlygeo.formats import mvt_tiles
 from mlygeo.providers.mapillary import layers
 table = layers.decode(Path(sys.argv[1]).read_bytes(), 8574, 5735)
-print(layers._kernel().__name__, table.num_rows)
+print(mvt_tiles.kernel().__name__, table.num_rows)
 """
 HIDDEN = """
 class Hide:

@@ -21,7 +21,7 @@ PASSWORD = "no one's password: 50 % & more"
 def database():
     """The URL of an empty PostGIS database, of a server of our own that asks for a password."""
     pytest.importorskip("psycopg", reason="PostGIS needs mlygeo[postgis]")
-    programs = _programs()
+    programs = find_programs()
     if programs is None:
         pytest.skip("PostgreSQL with PostGIS is not installed (Debian: postgresql, postgresql-NN-postgis-3)")
     with socket.socket() as free:
@@ -57,7 +57,7 @@ def database():
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _programs() -> Path | None:
+def find_programs() -> Path | None:
     """The folder of PostgreSQL's programs; on a machine of its own (root, Debian) it is installed."""
     if found := _installed():
         return found

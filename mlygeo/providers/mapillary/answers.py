@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FormatError, ServiceError, ThrottledError, TokenRejectedError
-from mlygeo.keys import WHOLE_NUMBERS, Key
+from mlygeo.keys import WHOLE_NUMBERS
 from mlygeo.net import answers
 from mlygeo.net.answers import (
     GoneError,
@@ -112,7 +112,7 @@ def data_of(record: Record) -> list[Any]:
     return values
 
 
-def id_of(record: Any) -> Key | None:
+def id_of(record: Any) -> int | None:
     """Return the id of a record; None where it has none, or no record is there."""
     return WHOLE_NUMBERS.find(record.get("id")) if isinstance(record, dict) else None
 

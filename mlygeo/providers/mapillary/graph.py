@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mlygeo.arrays import Bounds
-    from mlygeo.keys import Ids
+    from mlygeo.keys import Ids, Key
     from mlygeo.net.quota import Pace
     from mlygeo.progress import Progress
     from mlygeo.providers.mapillary.service import Service
@@ -146,7 +146,7 @@ class Graph:
             lambda asked: self.ask(f"/{number}", {"fields": asked}, what=f"id {number}", read=right),
         )
 
-    def images(self, ids: Iterable[int] | Ids, *, fields: Sequence[str]) -> Iterator[Batch]:
+    def images(self, ids: Iterable[Key] | Ids, *, fields: Sequence[str]) -> Iterator[Batch]:
         """
         Yield the records of images, many ids a request, several requests at once.
 
@@ -187,7 +187,7 @@ class Graph:
             else:
                 raise self.ended or result
 
-    def image_ids(self, sequence_id: str) -> list[int]:
+    def image_ids(self, sequence_id: str) -> list[Key]:
         """
         Return the ids of the images of a sequence, in order along it.
 
@@ -202,7 +202,7 @@ class Graph:
             As `mlygeo.net.http.Client.get` raises them.
         """
 
-        def read(record: Record) -> list[int]:
+        def read(record: Record) -> list[Key]:
             ids = [id_of(image) for image in data_of(record)]
             if None in ids:
                 raise FormatError("the list that came holds an image without an id")
@@ -472,13 +472,13 @@ class Batches:
                 raise
             batch.missing[number] = str(error)
 
-    def _ask_for_many(self, ids: list[int], fields: str, way: Way) -> dict[int, Record]:
+    def _ask_for_many(self, ids: list[int], fields: str, way: Way) -> dict[Key, Record]:
         wanted = set(ids)
         listed = ",".join(map(str, ids))
 
-        def read(record: Record) -> dict[int, Record]:
+        def read(record: Record) -> dict[Key, Record]:
             values = data_of(record) if way == "images" else record.values()
-            found: dict[int, Record] = {}
+            found: dict[Key, Record] = {}
             doubtful = set()
             for value in values:
                 if (number := id_of(value)) in wanted and found.setdefault(number, value) != value:
@@ -511,7 +511,7 @@ def _with_id(record: Record) -> Record:
     return record
 
 
-def _distinct_ids(ids: Iterable[int] | Ids) -> Ids:
+def _distinct_ids(ids: Iterable[Key] | Ids) -> Ids:
     """Return each id once, in the order of first appearance."""
     if isinstance(ids, np.ndarray) and np.issubdtype(ids.dtype, np.signedinteger):
         numbers = ids.astype(np.int64)

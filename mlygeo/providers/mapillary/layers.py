@@ -9,13 +9,11 @@ used where Numba is installed (`mlygeo[speed]`). Nothing here touches the networ
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 import math
 import os
 import re
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,12 +22,14 @@ import numpy as np
 
 from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
-from mlygeo.formats import mvt_layers, protobuf
-from mlygeo.formats.mvt_layers import EXACT_DOUBLE, FEATURE_LIMIT, ODD, PADDING, odd_value, whole_number
+from mlygeo.formats import mvt_tiles
+from mlygeo.formats.mvt_layers import EXACT_DOUBLE, FEATURE_LIMIT, ODD, odd_value, whole_number
+from mlygeo.formats.mvt_tiles import LARGEST_TILE
 from mlygeo.progress import counted, counting, working
+from mlygeo.providers.foreign import ForeignError, foreign_tile, owner_of_tile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from types import ModuleType
 
     import geopandas as gpd
@@ -49,15 +49,8 @@ log = logging.getLogger("mlygeo.providers.mapillary.layers")
 LAYER = b"image"
 """The layer that holds the images of a zoom-14 tile."""
 
-LARGEST_TILE = 64 << 20
-"""Most bytes of a decompressed tile: a million images. Larger ones are decompression bombs, not tiles."""
-
 MOST_VALUES = 3_000_000
 """Commas, colons and opening brackets of a tile in GeoJSON; an image has some twenty."""
-
-_LAYERS = 3
-
-_GZIP = b"\x1f\x8b"
 
 PROPERTIES = (
     "id", "sequence_id", "captured_at", "compass_angle", "is_pano", "creator_id", "organization_id", "quality_score",
@@ -149,69 +142,31 @@ def decode(data: bytes, x: int, y: int, zoom: int = 14) -> pa.Table:
     >>> decode(b"", 8574, 5735).num_rows
     0
     """
-    return _decode(data, x, y, zoom, kernel=_kernel())
+    return _decode(data, x, y, zoom, kernel=mvt_tiles.kernel())
 
 
 def _decode(data: bytes, x: int, y: int, zoom: int, *, kernel: ModuleType) -> pa.Table:
     if not (0 <= zoom <= 32 and 0 <= x < 1 << zoom and 0 <= y < 1 << zoom):
         raise InputError(f"there is no tile {zoom}/{x}/{y}", hint="x and y run from 0 to 2^zoom - 1")
+    names: list[bytes] = []
     try:
-        tile = _inflate(bytes(data))
-        parts = [_decode_layer(layer, end, (x, y, zoom), kernel) for layer, end in _layers(tile)]
+        tile = mvt_tiles.inflate(bytes(data))
+        parts = [_decode_layer(layer, end, (x, y, zoom), kernel, names) for layer, end in mvt_tiles.layers(tile)]
     except FormatError as error:
-        what = _guess(bytes(data[:512]))
+        what = mvt_tiles.guess(bytes(data[:512]))
         raise FormatError(
             f"tile {zoom}/{x}/{y} is {what or f'damaged: {error}'}", hint="fetch the tile again"
         ) from error
+    if all(part is None for part in parts) and owner_of_tile(names) not in {None, "Mapillary"}:
+        raise foreign_tile(f"tile {zoom}/{x}/{y}", names, wanted="Mapillary")
     return _images_table([part for part in parts if part is not None], f"tile {zoom}/{x}/{y}")
 
 
-def _inflate(data: bytes) -> bytes:
-    if data.startswith(_GZIP):
-        inflater = zlib.decompressobj(wbits=31)
-        try:
-            data = inflater.decompress(data, LARGEST_TILE + 1)
-        except zlib.error as error:
-            raise FormatError(f"its gzip is broken ({error})") from error
-        if len(data) <= LARGEST_TILE and not inflater.eof:
-            raise FormatError("its gzip is cut off")
-        if inflater.unused_data:
-            raise FormatError("bytes follow the end of its gzip")
-    if len(data) > LARGEST_TILE:
-        raise FormatError(f"more than {LARGEST_TILE >> 20} MiB")
-    return data
-
-
-def _layers(tile: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield each layer with zeros behind it, and its length without them."""
-    for number, wire, value, stop in protobuf.fields(tile, 0, len(tile)):
-        if number == _LAYERS and wire == protobuf.BYTES:
-            yield b"".join((memoryview(tile)[value:stop], PADDING)), stop - value
-
-
-def _guess(start: bytes) -> str | None:
-    """Return the kind of bytes that are not a vector tile, if their start shows it."""
-    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if text.startswith(b"<"):
-        return "a web page or XML, not a vector tile"
-    return "JSON, not a vector tile" if text.startswith((b"{", b"[")) else None
-
-
-@functools.cache
-def _kernel() -> ModuleType:
-    """Return the compiled kernel where Numba is installed, else the one in NumPy."""
-    try:
-        from mlygeo.formats import mvt_numba
-    except ModuleNotFoundError:
-        return mvt_layers
-    except ImportError as error:
-        log.warning("Numba cannot be imported (%s); tiles are decoded without it", error)
-        return mvt_layers
-    return mvt_numba
-
-
-def _decode_layer(layer: bytes, end: int, address: tuple[int, int, int], kernel: ModuleType) -> Images | None:
+def _decode_layer(
+    layer: bytes, end: int, address: tuple[int, int, int], kernel: ModuleType, names: list[bytes]
+) -> Images | None:
     index = kernel.index(layer, end)
+    names.append(index.name)
     if index.name != LAYER:
         return None
     if not 0 < index.extent < 1 << 32:
@@ -233,7 +188,7 @@ def _decode_layer(layer: bytes, end: int, address: tuple[int, int, int], kernel:
     if not keep.all():
         ids, px, py, value_of = ids[keep], px[keep], py[keep], value_of[:, keep]
     column = dict(zip(PROPERTIES, value_of, strict=True))
-    lon, lat = _lonlat(px, py, index.extent, address)
+    lon, lat = mvt_tiles.lonlat(px, py, index.extent, address)
     return Images(
         ids,
         values.text(column["sequence_id"]),
@@ -248,26 +203,6 @@ def _decode_layer(layer: bytes, end: int, address: tuple[int, int, int], kernel:
         int((features.placed & ~known).sum()),
         int((~features.placed).sum()),
     )
-
-
-def _lonlat(px: Whole, py: Whole, extent: int, address: tuple[int, int, int]) -> tuple[Floats, Floats]:
-    """Return degrees from tile units, by the inverse of the spherical Mercator projection."""
-    x, y, zoom = address
-    lon = (x + px / extent) / 2.0**zoom * 360 - 180
-    beyond = np.abs(lon) > 180
-    if beyond.any():
-        lon[beyond] = (lon[beyond] + 180) % 360 - 180
-
-    def latitude(rows: Whole) -> Floats:
-        # Rows far outside the world overflow towards the poles, which is correct.
-        with np.errstate(over="ignore"):
-            return np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * ((y + rows / extent) / 2.0**zoom)))))
-
-    # A tile has fewer rows than a dense tile has images: compute each row's latitude once.
-    low, high = (int(py.min()), int(py.max())) if len(py) else (0, 0)
-    if high - low < len(py):
-        return lon, latitude(np.arange(low, high + 1))[py - low]
-    return lon, latitude(py)
 
 
 def _frame(table: pa.Table) -> gpd.GeoDataFrame:
@@ -627,6 +562,8 @@ def images_table(paths: Iterable[Path], *, region: Region | None = None, damaged
     def read(path: Path) -> pa.Table | None:
         try:
             return read_table(path)
+        except ForeignError:
+            raise
         except FormatError:
             if damaged is None:
                 raise
@@ -663,6 +600,10 @@ def read_table(path: Path) -> pa.Table:
         If it cannot be read.
     """
     match = NAME.fullmatch(path.name)
+    if match is None and path.name.startswith("panoramax_"):
+        raise ForeignError(
+            f"{path.name} is a tile of Panoramax, and one of Mapillary is needed", hint="`provider='panoramax'`"
+        )
     if match is None:
         raise FormatError(f"{path.name} is no file of a tile cache", hint="its name should be mly1_public_X_Y_14.mvt")
     if path.exists() and not path.is_file():
@@ -676,6 +617,8 @@ def read_table(path: Path) -> pa.Table:
         if data[:1] in (b"{", b"[") or (data[:1].isspace() and data.lstrip()[:1] == b"{"):
             return read_geojson_tile(data, path.name)
         return decode(data, int(match["x"]), int(match["y"]), int(match["zoom"]))
+    except ForeignError as error:
+        raise ForeignError(f"the tile {path} is of another provider: {error}", hint=error.hint) from error
     except FormatError as error:
         raise FormatError(
             f"the tile {path} is damaged: {error}", hint="delete that file, and it will be fetched again"

@@ -107,7 +107,7 @@ class Tiles:
             validate=decode, damaged=damaged, geojson=geojson, dry_run=dry_run, progress=progress,
         )  # fmt: skip
 
-    def name(self, x: int, y: int, *, computed: bool) -> str:
+    def name(self, x: int, y: int, *, computed: bool, service: http.Service | None = None) -> str:  # noqa: ARG002
         """Return the name of a tile's file in the cache, without its ending."""
         from mercantile import Tile
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Flags, Floats
     from mlygeo.attribution import Rights
-    from mlygeo.keys import Ids
+    from mlygeo.keys import Ids, Key
 
     Values = Sequence[Any]
     Wrong = Flags
@@ -253,7 +253,7 @@ def images_frame(
     records: Iterable[Mapping[str, Any]],
     *,
     fields: Sequence[str] | None = None,
-    problems: dict[int, str] | None = None,
+    problems: dict[Key, str] | None = None,
 ) -> gpd.GeoDataFrame:
     """
     Read records of images into an images frame.
@@ -339,7 +339,7 @@ class _Table:
     def __init__(self, ids: Ids, records: list[Mapping[str, Any]]) -> None:
         self._ids, self._records = ids, records
         self.columns: dict[str, Any] = {}
-        self.problems: dict[int, str] = {}
+        self.problems: dict[Key, str] = {}
 
     def values(self, name: str) -> list[Any]:
         return [record.get(name) for record in self._records]
@@ -375,7 +375,7 @@ class _Table:
             wrong,
         )  # fmt: skip
 
-    def settle(self, problems: dict[int, str] | None) -> None:
+    def settle(self, problems: dict[Key, str] | None) -> None:
         """Report the problems, or raise."""
         if self.problems and problems is None:
             number, problem = next(iter(self.problems.items()))
@@ -552,7 +552,7 @@ def row_of(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def add_fields(
-    images: gpd.GeoDataFrame, found: gpd.GeoDataFrame, *, columns: Iterable[str], errors: Mapping[int, str]
+    images: gpd.GeoDataFrame, found: gpd.GeoDataFrame, *, columns: Iterable[str], errors: Mapping[Key, str]
 ) -> gpd.GeoDataFrame:
     """
     Add columns to images, from records of the same images.

@@ -1,55 +1,46 @@
 """
-The tile cache: which tiles a region has, which of them are on disk, and what fetching the rest takes.
+Mapillary's tile cache: which tiles a region has, and how their files are named.
 
 The cache holds one file a zoom-14 tile, `mly1_public_X_Y_14.mvt` (the vector tile as it is,
 decompressed; zero bytes where the service has no images) or `mly1_computed_public_X_Y_14.mvt`.
 GeoJSON files without an ending, as percept-vsvi-filter leaves them, serve where no `.mvt` file
-stands beside them. A tile that could not be fetched has no file: unknown is never stored as empty.
+stands beside them. See `mlygeo.providers.tile_cache`.
 """
 
 from __future__ import annotations
 
-import logging
-import math
-import re
-import time
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from mercantile import Tile
-
-from mlygeo.errors import FileError, InputError, RegionError
-from mlygeo.progress import counted
+from mlygeo.providers import tile_cache
+from mlygeo.providers.tile_cache import Plan, TileSet, default_tile_cache, tile_boxes
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Collection, Sequence
+    from pathlib import Path
 
-    from mlygeo.arrays import Objects, Whole
+    from mercantile import Tile
+
     from mlygeo.net.quota import TileQuota
     from mlygeo.providers.mapillary.service import Service
     from mlygeo.regions import Region
 
-log = logging.getLogger("mlygeo.service")
+__all__ = [
+    "ZOOM",
+    "Plan",
+    "default_tile_cache",
+    "plan",
+    "read_tile_list",
+    "region_tiles",
+    "tile_boxes",
+    "tile_name",
+    "tile_set",
+    "tileset",
+    "with_costs",
+]
 
 ZOOM = 14
 """The one zoom at which tiles hold images."""
-
-MOST_TILES = 750_000
-"""Tiles of one run: fifteen days at the service's daily limit, and half a gigabyte of memory. More is a slip."""
-
-LONGEST_LIST = 64 << 20
-"""Bytes of a list of tiles: more than the most tiles of one run have."""
-
-EDGE = 85.0511287798066
-"""Latitude where the map projection of vector tiles ends, degrees: atan(sinh(π))."""
-
-HAIR = 1e-11
-"""Degrees; a region that ends where a tile begins does not meet it. Mercantile's own measure."""
-
-TILE_NAME = re.compile(r"(mly1_public|mly1_computed_public)_(\d{1,5})_(\d{1,5})_14")
 
 
 def tileset(*, computed: bool = False) -> str:
@@ -66,271 +57,39 @@ def tile_name(tile: Tile, *, computed: bool = False) -> str:
     >>> tile_name(Tile(8608, 5641, 14))
     'mly1_public_8608_5641_14'
     """
-    return f"{tileset(computed=computed)}_{tile.x}_{tile.y}_{tile.z}"
+    return tile_set(computed=computed).name(tile)
+
+
+def tile_set(*, computed: bool = False) -> TileSet:
+    """Return the tiles with the original positions, or with those computed in 3D reconstruction."""
+    return TileSet(tileset(computed=computed), ZOOM)
 
 
 def region_tiles(region: Region) -> list[Tile]:
-    """
-    Return the zoom-14 tiles that hold images of a region.
-
-    Parameters
-    ----------
-    region
-        The region; tiles that only its bounding box touches are left out.
-
-    Returns
-    -------
-    tiles
-        Sorted by x, then y. What lies beyond 85.0511° north or south has no tiles and is left out.
-
-    Raises
-    ------
-    RegionError
-        If the whole region lies beyond 85.0511°, or has more tiles than 750,000.
-    """
-    import shapely
-
-    geometry = region.geometry
-    _, south, _, north = geometry.bounds
-    if south >= EDGE or north <= -EDGE:
-        raise RegionError(
-            f"{region.name} lies beyond {EDGE:.4f}° {'north' if south > 0 else 'south'}, where the map projection of "
-            "vector tiles ends: the service has no tiles there"
-        )
-    if south < -EDGE or north > EDGE:
-        log.warning("%s reaches beyond %.4f° of latitude, where the service has no tiles", region.name, EDGE)
-    shapely.prepare(geometry)
-    # From the whole world down, four parts of each tile at a time. Tiles that lie inside have all their parts, and
-    # need no more looking at; those at the border are parted, and seen on a coarse zoom, a slip costs no time.
-    border = np.zeros((1, 2), dtype=np.int64)
-    inside: list[tuple[int, Whole]] = []
-    for zoom in range(1, ZOOM + 1):
-        border = (2 * border[:, None, :] + np.array([[0, 0], [0, 1], [1, 0], [1, 1]])).reshape(-1, 2)
-        outlines = tile_boxes(border, zoom, shrink=HAIR)
-        meets = shapely.intersects(geometry, outlines)
-        border, outlines = border[meets], outlines[meets]
-        whole = shapely.covers(geometry, outlines)
-        inside.append((ZOOM - zoom, border[whole]))
-        border = border[~whole]
-        least = len(border) + sum(len(tiles) * 4**parted for parted, tiles in inside)
-        if least > MOST_TILES:
-            raise RegionError(f"{region.name} has at least {counted(least, 'tile')}", hint="take it in smaller parts")
-    tiles = np.concatenate([border, *(_parts(tiles, parted) for parted, tiles in inside if len(tiles))])
-    if not len(tiles):
-        raise RegionError(f"{region.name} is too small to lie in a tile")
-    tiles = tiles[np.lexsort((tiles[:, 1], tiles[:, 0]))]
-    return [Tile._make((x, y, ZOOM)) for x, y in tiles.tolist()]
-
-
-def _parts(tiles: Whole, parted: int) -> Whole:
-    """Return all parts that tiles have, so many zooms further."""
-    side = np.arange(2**parted)
-    within = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
-    parts: Whole = (tiles[:, None, :] * 2**parted + within).reshape(-1, 2)
-    return parts
-
-
-def tile_boxes(tiles: Whole, zoom: int, *, shrink: float = 0.0) -> Objects:
-    """
-    Return the outlines of tiles.
-
-    Parameters
-    ----------
-    tiles
-        x and y; shape (n, 2).
-    zoom
-        Their zoom.
-    shrink
-        How far each side is drawn in, degrees.
-
-    Returns
-    -------
-    outlines
-        Polygons, EPSG:4326; shape (n,).
-    """
-    import shapely
-
-    count = 2**zoom
-    west, east = (tiles[:, 0] + step for step in (0, 1))
-    north, south = (np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * (tiles[:, 1] + step) / count)))) for step in (0, 1))
-    outlines: Objects = shapely.box(
-        west / count * 360 - 180 + shrink, south + shrink, east / count * 360 - 180 - shrink, north - shrink
-    )
-    return outlines
+    """Return the zoom-14 tiles of a region; see `mlygeo.providers.tile_cache.region_tiles`."""
+    return tile_cache.region_tiles(region, ZOOM)
 
 
 def read_tile_list(path: str | os.PathLike[str]) -> set[str]:
-    """
-    Read a list of tiles, one cache file's name a line (`mly1_public_8608_5641_14`).
-
-    Blank lines and lines that start with `#` are left out; folders before the name and an ending
-    after it are allowed, so that the output of `ls` serves.
-
-    Parameters
-    ----------
-    path
-        A text file.
-
-    Returns
-    -------
-    names
-        As `tile_name` makes them.
-
-    Raises
-    ------
-    InputError
-        If a line is no tile's name, or there is none: that would mean no tiles, not all of them.
-    FileError
-        If it cannot be read.
-    """
-    path = Path(path).expanduser()
-    try:
-        with path.open("rb") as file:
-            content = file.read(LONGEST_LIST + 1)
-        lines = content.decode("utf-8-sig").splitlines() if len(content) <= LONGEST_LIST else []
-    except OSError as error:
-        raise FileError(f"tile list {path}: {error.strerror}") from error
-    except UnicodeDecodeError:
-        raise InputError(f"tile list {path} is not text in UTF-8") from None
-    if len(content) > LONGEST_LIST:
-        raise InputError(f"tile list {path} is longer than {LONGEST_LIST >> 20} MB", hint="take it in smaller parts")
-    names = set()
-    for number, line in enumerate(lines, 1):
-        if not (text := line.strip()) or text.startswith("#"):
-            continue
-        found = TILE_NAME.fullmatch(re.split(r"[/\\]", text)[-1].split(".")[0])
-        if found is None or max(int(found[2]), int(found[3])) >= 2**ZOOM:
-            shown = text if len(text) <= 60 else f"{text[:57]}..."
-            raise InputError(
-                f"tile list {path}, line {number}: {shown!r} is no tile's name", hint="such as mly1_public_8608_5641_14"
-            )
-        names.add(f"{found[1]}_{int(found[2])}_{int(found[3])}_{ZOOM}")
-    if not names:
-        raise InputError(f"tile list {path} names no tile", hint="leave the option out to take all tiles of the region")
-    return names
-
-
-@dataclass(frozen=True)
-class Plan:
-    """
-    What fetching tiles will take, known before it starts.
-
-    Parameters
-    ----------
-    tiles
-        The tiles asked for.
-    files
-        The file of each tile that stands in the cache, also where it is to be refreshed.
-    missing
-        The tiles to fetch.
-    seconds
-        How long that takes at least, at the pace that is safe for the address.
-    used_today
-        Tile requests already made on this UTC day.
-    days
-        Days it takes within the service's daily limit; 0 where nothing is missing.
-    """
-
-    tiles: tuple[Tile, ...]
-    files: dict[Tile, Path]
-    missing: tuple[Tile, ...]
-    seconds: float = 0.0
-    used_today: int = 0
-    days: int = 0
-
-    def __str__(self) -> str:
-        cached = len(self.tiles) - len(self.missing)
-        text = f"{counted(len(self.tiles), 'tile')}, {cached:,} cached, {len(self.missing):,} to fetch"
-        if self.days > 1:
-            return f"{text} (over {counted(self.days, 'day')}, for the service's daily limit)"
-        if self.seconds >= 60:
-            return f"{text} (about {math.ceil(self.seconds / 60):,} min)"
-        return text
+    """Return the names in a list of tiles; see `mlygeo.providers.tile_cache.read_tile_list`."""
+    return tile_cache.read_tile_list(path, tile_set(), tile_set(computed=True))
 
 
 def plan(
     tiles: Sequence[Tile],
-    tile_cache: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
     *,
     computed: bool = False,
     overwrite: bool = False,
     max_age: float | None = None,
     damaged: Collection[Path] = (),
 ) -> Plan:
-    """
-    Return which tiles are in the cache and which are to be fetched.
-
-    Parameters
-    ----------
-    tiles
-        Zoom-14 tiles.
-    tile_cache
-        Folder of the tile cache; it need not exist.
-    computed
-        Tiles with computed positions.
-    overwrite
-        Fetch all of them anew.
-    max_age
-        Fetch those anew that are older than this, days.
-    damaged
-        Files of the cache that are damaged; fetch their tiles anew.
-
-    Raises
-    ------
-    InputError
-        If `max_age` is no age.
-    FileError
-        If the cache cannot be read.
-    """
-    if max_age is not None and not 0 <= max_age < math.inf:
-        raise InputError(f"a tile's largest age of {max_age} days makes no sense", hint="give a number of days")
-    oldest = -math.inf if max_age is None else time.time() - max_age * 86_400
-    files: dict[Tile, Path] = {}
-    fresh = set()
-    for tile in tiles:
-        if (found := _cached(Path(tile_cache) / tile_name(tile, computed=computed))) is not None:
-            files[tile], changed = found
-            if changed > oldest and not overwrite and files[tile] not in damaged:
-                fresh.add(tile)
-    return Plan(tuple(tiles), files, tuple(tile for tile in tiles if tile not in fresh))
+    """Return which tiles are in a folder and which are to be fetched; see `mlygeo.providers.tile_cache.plan`."""
+    return tile_cache.plan(
+        tiles, folder, tile_set(computed=computed), overwrite=overwrite, max_age=max_age, damaged=damaged
+    )
 
 
 def with_costs(plan: Plan, service: Service, quota: TileQuota) -> Plan:
-    """
-    Return a plan with the time it takes, the day's requests so far, and the days it needs.
-
-    Parameters
-    ----------
-    plan
-        What is to be fetched.
-    service
-        The service, with its pace and its limit of the day.
-    quota
-        The requests made so far.
-    """
-    missing, used, limit = len(plan.missing), quota.used, service.tiles_a_day
-    left = max(0, limit - used)
-    days = 0 if not missing else 1 if missing <= left else 1 + math.ceil((missing - left) / limit)
-    return replace(plan, seconds=service.pace.seconds_for(missing), used_today=used, days=days)
-
-
-def _cached(stem: Path) -> tuple[Path, float] | None:
-    """Return a tile's file in the cache and when it was written, seconds since 1970."""
-    for path in (stem.with_name(f"{stem.name}.mvt"), stem):
-        try:
-            stat = path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            raise FileError(f"tile cache {path.parent}: {error.strerror}") from error
-        # GeoJSON is never empty; such a file is what a crash of percept-vsvi-filter leaves.
-        if path.suffix or stat.st_size:
-            return path, stat.st_mtime
-    return None
-
-
-def default_tile_cache() -> Path:
-    """Return the tile cache in the user's cache folder."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("mlygeo", appauthor=False)) / "tiles"
+    """Return a plan with its costs by the service's pace and its limit of the day."""
+    return tile_cache.with_costs(plan, service.pace, quota=quota, limit=service.tiles_a_day)

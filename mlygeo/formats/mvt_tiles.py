@@ -1,0 +1,99 @@
+"""
+A vector tile opened: its layers, and where the features of a layer are.
+
+Which layer has the images, and under which names their values are, is known to the provider; see `mvt_layers` for
+what is inside a layer, and `mvt_numba`, which is used where Numba is installed (`mlygeo[speed]`).
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlygeo.errors import FormatError
+from mlygeo.formats import mvt_layers, protobuf
+from mlygeo.formats.mvt_layers import PADDING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+    from mlygeo.arrays import Floats, Whole
+
+log = logging.getLogger("mlygeo.formats.mvt_tiles")
+
+LARGEST_TILE = 64 << 20
+"""Most bytes of a decompressed tile: a million images. Larger ones are decompression bombs, not tiles."""
+
+_LAYERS = 3
+
+_GZIP = b"\x1f\x8b"
+
+
+def inflate(data: bytes) -> bytes:
+    """Return a tile decompressed; raise FormatError where its gzip is broken, or it is too large for a tile."""
+    if data.startswith(_GZIP):
+        inflater = zlib.decompressobj(wbits=31)
+        try:
+            data = inflater.decompress(data, LARGEST_TILE + 1)
+        except zlib.error as error:
+            raise FormatError(f"its gzip is broken ({error})") from error
+        if len(data) <= LARGEST_TILE and not inflater.eof:
+            raise FormatError("its gzip is cut off")
+        if inflater.unused_data:
+            raise FormatError("bytes follow the end of its gzip")
+    if len(data) > LARGEST_TILE:
+        raise FormatError(f"more than {LARGEST_TILE >> 20} MiB")
+    return data
+
+
+def layers(tile: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield each layer with zeros behind it, and its length without them."""
+    for number, wire, value, stop in protobuf.fields(tile, 0, len(tile)):
+        if number == _LAYERS and wire == protobuf.BYTES:
+            yield b"".join((memoryview(tile)[value:stop], PADDING)), stop - value
+
+
+def guess(start: bytes) -> str | None:
+    """Return the kind of bytes that are not a vector tile, if their start shows it."""
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text.startswith(b"<"):
+        return "a web page or XML, not a vector tile"
+    return "JSON, not a vector tile" if text.startswith((b"{", b"[")) else None
+
+
+@functools.cache
+def kernel() -> ModuleType:
+    """Return the compiled kernel where Numba is installed, else the one in NumPy."""
+    try:
+        from mlygeo.formats import mvt_numba
+    except ModuleNotFoundError:
+        return mvt_layers
+    except ImportError as error:
+        log.warning("Numba cannot be imported (%s); tiles are decoded without it", error)
+        return mvt_layers
+    return mvt_numba
+
+
+def lonlat(px: Whole, py: Whole, extent: int, address: tuple[int, int, int]) -> tuple[Floats, Floats]:
+    """Return degrees from tile units, by the inverse of the spherical Mercator projection."""
+    x, y, zoom = address
+    lon = (x + px / extent) / 2.0**zoom * 360 - 180
+    beyond = np.abs(lon) > 180
+    if beyond.any():
+        lon[beyond] = (lon[beyond] + 180) % 360 - 180
+
+    def latitude(rows: Whole) -> Floats:
+        # Rows far outside the world overflow towards the poles, which is correct.
+        with np.errstate(over="ignore"):
+            return np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * ((y + rows / extent) / 2.0**zoom)))))
+
+    # A tile has fewer rows than a dense tile has images: compute each row's latitude once.
+    low, high = (int(py.min()), int(py.max())) if len(py) else (0, 0)
+    if high - low < len(py):
+        return lon, latitude(np.arange(low, high + 1))[py - low]
+    return lon, latitude(py)

@@ -1,0 +1,1 @@
+"""Panoramax: its tiles, its STAC API, its pictures and its weekly export."""
