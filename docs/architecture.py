@@ -27,6 +27,7 @@ class Part(NamedTuple):
 PARTS = {
     "cli": Part("verbs: options in, files and messages out", "users"),
     "periods": Part("of ISO 8601", "memory"),
+    "degrees": Part("what is a longitude and a latitude", "memory"),
     "mapillary_downloader": Part("a class of an older tool", "users"),
     "pipelines": Part(
         "what a user can type: the functions, their options and texts; each joins what is below", "users"
@@ -54,6 +55,7 @@ PARTS = {
     "config": Part("settings file", "disk"),
     "filters": Part("of images", "memory"),
     "osm": Part("OpenStreetMap", "network"),
+    "own": Part("files of runs", "disk"),
     "places": Part("user's folders", "disk"),
     "progress": Part("progress bars", "users"),
     "schemas": Part("kinds of frames", "memory"),

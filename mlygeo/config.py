@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from mlygeo import places
 from mlygeo.errors import ConfigError, CredentialsError, FileError
 
 if TYPE_CHECKING:
@@ -187,8 +188,7 @@ class TokenSources:
 
     def _of_file(self, path: Path) -> str:
         try:
-            with path.open("rb") as file:
-                content = file.read(LONGEST_TOKEN_FILE + 1)
+            content = places.content_of(path, LONGEST_TOKEN_FILE)
         except (OSError, ValueError) as error:
             raise FileError(f"token file {path}: {_reason(error)}", hint=self.hint) from None
         problem = f"token file {path}"
@@ -214,8 +214,7 @@ class TokenSources:
     def _is_in(self, path: Path) -> bool:
         """Return whether a Python file that nobody named has a token of this service."""
         try:
-            with path.open("rb") as file:
-                content = file.read(LONGEST_TOKEN_FILE + 1)
+            content = places.content_of(path, LONGEST_TOKEN_FILE)
             return bool(self.prefix) and _access_token(content, str(path), self.hint).startswith(self.prefix)
         except (OSError, CredentialsError):
             return False
@@ -386,8 +385,7 @@ _ONE_OF = "keep one of them, or name one with `config=FILE`"
 def _names_us(path: Path) -> bool:
     """Return whether a project's file has our table; what other programs make of it is not our business."""
     try:
-        with path.open("rb") as file:
-            content = file.read(LONGEST_FILE + 1) if path.is_file() else b""
+        content = places.content_of(path, LONGEST_FILE) if path.is_file() else b""
     except OSError:
         return False
     if b"mlygeo" not in content:
@@ -422,8 +420,7 @@ def _check_keys(values: dict[str, Any], known: list[str], path: Path, *, inside:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(LONGEST_FILE + 1)
+        content = places.content_of(path, LONGEST_FILE)
     except FileNotFoundError:
         what = "is a broken link" if path.is_symlink() else "does not exist"
         raise FileError(f"configuration file {path} {what}", hint="check its name") from None

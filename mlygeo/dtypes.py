@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 def cast(values: pd.Series, dtype: str) -> pd.Series:
-    """Return a column in another dtype, without loss (times rounded to its unit); ValueError where that cannot be."""
+    """
+    Return a column in another dtype, without loss (times rounded to its unit); ValueError where that cannot be.
+
+    A column of truth values with gaps is `boolean`, since `bool` has no value for what is unknown.
+    """
     if str(values.dtype) == dtype:
         return values
     if dtype.startswith("datetime64"):
@@ -31,6 +35,11 @@ def cast(values: pd.Series, dtype: str) -> pd.Series:
         text = values.astype("str")
         return text.where(values.notna(), None)
     return values.astype(dtype)  # type: ignore[call-overload, no-any-return]
+
+
+def fits(found: str, dtype: str) -> bool:
+    """Return whether a column of a dtype is one of another as it is; truth values may have gaps."""
+    return found == dtype or (dtype == "bool" and found == "boolean")
 
 
 def only_unit_differs(found: str, dtype: str) -> bool:
@@ -126,17 +135,21 @@ def _whole_numbers(values: pd.Series) -> pd.Series:
 
 
 def _truth(values: pd.Series) -> pd.Series:
+    """Return truth values as bool, or as boolean where some are unknown: gaps and empty texts."""
     import pandas as pd
 
+    gone = values.isna()
     if pd.api.types.is_numeric_dtype(values):
         if not values.dropna().isin([0, 1]).all():
             raise ValueError("these are not truth values")
-        return values.eq(1).fillna(value=False).astype("bool")
-    text = values.astype("str").str.strip().str.lower().where(values.notna(), "")
-    true, false = text.isin(["true", "t", "yes", "1"]), text.isin(["false", "f", "no", "0", ""])
-    if not (true | false).all():
-        raise ValueError(f"{text[~(true | false)].iloc[0][:40]!r} is not a truth value")
-    return true
+        true = values.eq(1).fillna(value=False).astype("bool")
+    else:
+        text = values.astype("str").str.strip().str.lower().where(values.notna(), "")
+        true, false = text.isin(["true", "t", "yes", "1"]), text.isin(["false", "f", "no", "0"])
+        gone = text == ""
+        if not (true | false | gone).all():
+            raise ValueError(f"{text[~(true | false | gone)].iloc[0][:40]!r} is not a truth value")
+    return true.astype("boolean").mask(gone) if gone.any() else true
 
 
 def nulls(dtype: str, length: int, index: pd.Index | None = None) -> pd.Series:
@@ -144,4 +157,4 @@ def nulls(dtype: str, length: int, index: pd.Index | None = None) -> pd.Series:
     import pandas as pd
 
     values: Any = np.full(length, np.nan) if dtype == "float64" else [None] * length
-    return pd.Series(values, index=index, dtype=dtype)
+    return pd.Series(values, index=index, dtype="boolean" if dtype == "bool" else dtype)

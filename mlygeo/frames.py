@@ -12,11 +12,12 @@ from __future__ import annotations
 import gc
 import logging
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import attribution, dtypes
+from mlygeo import attribution, degrees, dtypes
 from mlygeo.attribution import MAPILLARY
 from mlygeo.errors import FrameError
 from mlygeo.filters import columns_for, conditions_mask, conditions_of
@@ -46,8 +47,9 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
     import pyarrow as pa
+    from pyproj import Transformer
 
-    from mlygeo.arrays import Floats, Objects
+    from mlygeo.arrays import Flags, Floats, Objects
     from mlygeo.attribution import Bare
 
 log = logging.getLogger("mlygeo.frames")
@@ -88,6 +90,8 @@ __all__ = [
     "placed",
     "points",
     "to_pandas",
+    "truths",
+    "turned",
 ]
 
 OPENSTREETMAP = "© OpenStreetMap contributors, ODbL"
@@ -127,7 +131,7 @@ def check(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
         if column.name not in frame.columns:
             if not column.optional:
                 problems.append(f"column '{column.name}' ({column.dtype}) is missing")
-        elif (found := str(frame[column.name].dtype)) != column.dtype:
+        elif not dtypes.fits(found := str(frame[column.name].dtype), column.dtype):
             if dtypes.only_unit_differs(found, column.dtype):
                 try:
                     times[column.name] = dtypes.cast(frame[column.name], column.dtype)
@@ -234,7 +238,7 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
     Returns
     -------
     frame
-        A new frame; the index counts from 0.
+        A new frame; the index counts from 0. What lies beyond ±180° of longitude is brought back there, with a warning.
 
     Raises
     ------
@@ -268,11 +272,40 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
         raise FrameError(f"not a frame of {schema.name}: {'; '.join(problems)}")
     if _geometry_problems(frame):
         frame = frame.to_crs(4326)
+    frame = _brought_back(frame, schema.name)
     if frame.active_geometry_name != "geometry":
         frame = frame.rename_geometry("geometry")
     others = [name for name in frame.columns if name not in columns and name != "geometry"]
     ordered = [*columns, *others, "geometry"]
     return frame.assign(**columns)[ordered].reset_index(drop=True)
+
+
+def _brought_back(frame: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
+    """Return a frame in degrees whose geometries are within ±180° of longitude, or begin there."""
+    import shapely
+    from geopandas.array import GeometryArray
+
+    shapes = np.asarray(frame.geometry.values)
+    west, _, east, _ = shapely.bounds(shapes).T
+    turns = degrees.turns_of(west, east)
+    if turns is None:
+        return frame
+    degrees.warn(int(np.count_nonzero(turns)), name)
+    shapes = shapes.copy()
+    for has_z in (False, True):
+        rows = np.flatnonzero((turns != 0) & (shapely.has_z(shapes) == has_z))
+        moved, owner = shapely.get_coordinates(shapes[rows], include_z=has_z, return_index=True)
+        moved[:, 0] -= 360.0 * turns[rows][owner]
+        shapes[rows] = shapely.set_coordinates(shapes[rows], moved)
+    return frame.assign(**{str(frame.active_geometry_name): GeometryArray(shapes, crs=frame.crs)})
+
+
+@lru_cache(maxsize=16)
+def turned(crs: Any, into: Any) -> Transformer:
+    """Return the way from one CRS to another, x before y; to find the best of many takes PROJ up to 0.2 s."""
+    from pyproj import Transformer
+
+    return Transformer.from_crs(crs, into, always_xy=True)
 
 
 def not_on_earth(crs: Any) -> str | None:
@@ -284,7 +317,6 @@ def not_on_earth(crs: Any) -> str | None:
     crs
         Their CRS, as pyproj has it: one of a building site, of heights alone, geocentric or of the Moon has none.
     """
-    from pyproj import Transformer
     from pyproj.exceptions import ProjError
 
     code = crs.to_authority()
@@ -295,7 +327,7 @@ def not_on_earth(crs: Any) -> str | None:
     if not (horizontal.is_geographic or horizontal.is_projected):
         return f"its CRS, {label}, is no map of the earth"
     try:
-        Transformer.from_crs(crs, CRS, always_xy=True)
+        turned(crs, CRS)
     except ProjError:
         return f"its CRS, {label}, cannot be turned into longitude and latitude"
     return None
@@ -481,7 +513,11 @@ def points(lon: Floats, lat: Floats) -> Objects:
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
-    """Return an Arrow table as a DataFrame; whole numbers with gaps become Int64 (UInt64 if need be), never float."""
+    """
+    Return an Arrow table as a DataFrame.
+
+    Whole numbers with gaps become Int64 (UInt64 if need be), never float; truth values with gaps become boolean.
+    """
     import pandas as pd
     import pyarrow as pa
 
@@ -492,9 +528,16 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
         if name in gaps and pa.types.is_integer(column.type):
             whole = pd.UInt64Dtype() if pa.types.is_uint64(column.type) else pd.Int64Dtype()
             parts[name] = column.to_pandas(types_mapper={column.type: whole}.get)
+        elif name in gaps and pa.types.is_boolean(column.type):
+            parts[name] = column.to_pandas(types_mapper={column.type: pd.BooleanDtype()}.get)
         else:
             parts[name] = column.to_pandas()
     return pd.DataFrame(parts, index=pd.RangeIndex(table.num_rows))
+
+
+def truths(values: pd.Series) -> Flags:
+    """Return which values of a column of truth values, with or without gaps, are known to be true."""
+    return np.asarray(values.astype("boolean").to_numpy(dtype=bool, na_value=False))
 
 
 def phrases(*columns: Any) -> Objects:

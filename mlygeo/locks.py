@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mlygeo import store
 from mlygeo.errors import FileError
-from mlygeo.places import STATE_FOLDER, default_folder
+from mlygeo.places import STATE_FOLDER, content_of, default_folder
 
 if TYPE_CHECKING:
     import threading
@@ -370,8 +370,7 @@ def _this_process() -> dict[str, Any]:
 def _read_holder(path: Path) -> dict[str, Any] | None:
     """Return the present or last holder of a lock; None if it cannot be read."""
     try:
-        with path.open("rb") as file:
-            content = file.read(LONGEST_HOLDER_FILE + 1)
+        content = content_of(path, LONGEST_HOLDER_FILE)
         if len(content) > LONGEST_HOLDER_FILE:
             return None
         holder = json.loads(content)

@@ -1,12 +1,17 @@
-"""Paths: the state folder inside a folder, the user's own folders, paths in arguments, and the order of names."""
+"""Paths: folders of state and of the user, paths in arguments, files that are read to their end, the order of names."""
 
 from __future__ import annotations
 
+import errno
+import functools
+import io
 import os
 import re
+import stat
+import time
 import unicodedata
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from mlygeo.errors import FileError
 
@@ -23,6 +28,127 @@ COPIES = "processed_images"
 
 PATH_VARIABLE = "MLYGEO_UPLOAD_HISTORY"
 """Environment variable that names another folder for the history of uploads."""
+
+
+PIPE_S = 60.0
+"""How long a pipe may take, seconds."""
+
+MOST_PIPED = 64 << 20
+"""Bytes that may come from a pipe: some four million ids."""
+
+
+def opened(path: str | os.PathLike[str]) -> BinaryIO:
+    """
+    Open a file of the user, or of an earlier run, for reading; none that never ends, or has nothing to say.
+
+    What comes from a pipe is read here, at once: all of it, if somebody writes to it. A pipe can be read once, so
+    this is for readers that open a file once.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    file
+        Of bytes.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read; at once for a folder, a device, a socket, and a pipe that nobody writes to. A pipe
+        may take `PIPE_S`, and have `MOST_PIPED` bytes.
+    """
+    status = os.stat(path)  # noqa: PTH116 - paths may be text
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if stat.S_ISFIFO(status.st_mode):
+        return io.BytesIO(_from_pipe(path))
+    if _is_endless(status) and not _is_nothing(path):
+        raise OSError(errno.ENODEV, "it is a device or a socket, not a file")
+    return open(path, "rb", opener=_without_waiting)
+
+
+def content_of(path: str | os.PathLike[str], most: int) -> bytes:
+    """
+    Return what is in a file, or its beginning: a byte more than `most` where it has more than these.
+
+    Parameters
+    ----------
+    path
+        The file; see `opened`.
+    most
+        Bytes that such a file may have.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read; see `opened`.
+    """
+    with opened(path) as file:
+        return file.read(most + 1)
+
+
+def is_device(path: str | os.PathLike[str], *, or_pipe: bool = False) -> bool:
+    """Return whether a path is that of a device or a socket, but for the device that is always empty."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - as above
+    except (OSError, ValueError):
+        return False
+    return (or_pipe and stat.S_ISFIFO(status.st_mode)) or (_is_endless(status) and not _is_nothing(path))
+
+
+def _is_endless(status: os.stat_result) -> bool:
+    """Return whether a file may never end: a device, a socket, or one that the system makes as it is read."""
+    mode = status.st_mode
+    if stat.S_ISREG(mode):
+        return status.st_size == 0 and status.st_dev in _systems()
+    return stat.S_ISCHR(mode) or stat.S_ISBLK(mode) or stat.S_ISSOCK(mode)
+
+
+@functools.cache
+def _systems() -> frozenset[int]:
+    """Return the numbers of the file systems whose files are not on any disk."""
+    return frozenset(os.stat(each).st_dev for each in ("/proc", "/sys") if os.path.exists(each))  # noqa: PTH110, PTH116
+
+
+def _is_nothing(path: str | os.PathLike[str]) -> bool:
+    """Return whether a device is the one that is always empty."""
+    try:
+        return os.path.samefile(path, os.devnull)  # noqa: PTH121 - paths may be text
+    except OSError:
+        return False
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _from_pipe(path: str | os.PathLike[str]) -> bytes:
+    import select
+
+    found = bytearray()
+    ends = time.monotonic() + PIPE_S
+    descriptor = _without_waiting(os.fspath(path), os.O_RDONLY)
+    try:
+        while True:
+            try:
+                piece = os.read(descriptor, 1 << 16)
+            except BlockingIOError:  # somebody will write
+                if not select.select([descriptor], [], [], max(0.0, ends - time.monotonic()))[0]:
+                    raise TimeoutError(errno.ETIMEDOUT, f"the pipe did not end within {PIPE_S:.0f} s") from None
+                continue
+            found += piece
+            if not piece:
+                break
+            if len(found) > MOST_PIPED:
+                raise OSError(errno.EFBIG, f"more than {MOST_PIPED >> 20} MiB come from the pipe; write them to a file")
+    finally:
+        os.close(descriptor)
+    if not found:
+        raise OSError(errno.ENODATA, "nothing comes from the pipe")
+    return bytes(found)
 
 
 def default_folder() -> Path:

@@ -19,7 +19,11 @@ KEYS = ("id", "creator_id", "organization_id")
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a schema: its name, its dtype as pandas prints it, and what it holds."""
+    """
+    A column of a schema: its name, its dtype as pandas prints it, and what it holds.
+
+    Truth values are `bool` where all are known, and `boolean` with nulls where some are not.
+    """
 
     name: str
     dtype: str
@@ -101,7 +105,7 @@ IMAGES = Schema(
         Column("sequence_id", "str", "the provider's id of its sequence"),
         Column("captured_at", MS_UTC, "capture time"),
         Column("compass_angle", "float64", "heading of the camera, degrees; NaN when unknown"),
-        Column("is_pano", "bool", "whether it is a panorama"),
+        Column("is_pano", "bool", "whether it is a panorama; null when unknown"),
         Column("creator_id", "Int64", "the provider's id of who took it"),
         Column("organization_id", "Int64", "the provider's id of the organization; null when there is none"),
         Column("altitude", "float64", "metres above sea level, as recorded", optional=True),
@@ -126,7 +130,7 @@ LOCAL_IMAGES = Schema(
         Column("sequence_id", "str", "id of its sequence; null before it is cut into one"),
         Column("captured_at", MS_UTC, "capture time; null when unknown"),
         Column("compass_angle", "float64", "heading of the camera, degrees; NaN when unknown"),
-        Column("is_pano", "bool", "whether it is a panorama"),
+        Column("is_pano", "bool", "whether it is a panorama; null when unknown"),
         Column("creator_id", "Int64", "the provider's id of who took it"),
         Column("organization_id", "Int64", "the provider's id of the organization; null when there is none"),
         Column("path", "str", "the file"),
@@ -202,7 +206,7 @@ SEQUENCES = Schema(
         Column("length_m", "float64", "length, metres"),
         Column("duration_s", "float64", "duration, seconds"),
         Column("mean_speed_ms", "float64", "mean speed, metres a second"),
-        Column("is_pano", "bool", "whether its images are panoramas"),
+        Column("is_pano", "bool", "whether its images are panoramas; null when unknown"),
         Column("creator_id", "Int64", "the provider's id of who took it"),
         Column("make", "str", "maker of the camera"),
         Column("model", "str", "model of the camera"),

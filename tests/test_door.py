@@ -93,6 +93,8 @@ WRAPPINGS = {
     "duckdb": lambda frame, _: relation(frame),
     "geojson dict": lambda frame, folder: json.loads(file(frame, folder, ".geojson").read_text()),
     "features": lambda frame, folder: json.loads(file(frame, folder, ".geojson").read_text())["features"],
+    "arrow of columns": lambda frame, _: pa.Table.from_pandas(in_columns(frame), preserve_index=False),
+    "wkb in arrow": lambda frame, _: Stream(pa.Table.from_pandas(pd.DataFrame(frame.to_wkb()), preserve_index=False)),
     "geo interface": lambda frame, _: Interface(frame),
 }  # fmt: skip
 

@@ -55,4 +55,4 @@ def test_images_of_which_nothing_is_known_are_left_out_and_said(images, caplog):
 @pytest.mark.parametrize("dtype", ["boolean", "Int64", "float64", "object"])
 def test_truth_values_with_gaps_are_read_in_every_dtype(dtype):
     gaps = pd.Series([1, 0, None], dtype="float64").astype("Int64")
-    assert dtypes.cast(gaps.astype(dtype), "bool").tolist() == [True, False, False]
+    assert dtypes.cast(gaps.astype(dtype), "bool").tolist() == [True, False, pd.NA]

@@ -1,14 +1,22 @@
-"""The order of names: that of people, who count."""
+"""The order of names: that of people, who count. Files that end, and those that never do."""
 
 import itertools
+import os
 import re
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
 import mlygeo
+from mlygeo import places, store
+from mlygeo.errors import FileError, FormatError
 from mlygeo.places import natural_key
+from mlygeo.readers import id_lists
 
 names = st.lists(
     st.one_of(
@@ -108,3 +116,80 @@ def test_videos_and_tracks_of_a_folder_are_in_the_order_of_their_numbers(tmp_pat
     assert [path.name for path in _found(tmp_path, (".gpx",))] == [f"ride {number}.gpx" for number in (1, 9, 10)]
     names = [path.name for path in _files([tmp_path], skip_subfolders=False)]
     assert names == [f"ride {number}{ending}" for number in (1, 9, 10) for ending in (".gpx", ".mp4")]
+
+
+POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+
+
+@contextmanager
+def a_pipe(command):
+    """What a shell makes of <(command): the path of a pipe that a program writes to."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, shell=True, stderr=subprocess.DEVNULL) as program:
+        yield f"/dev/fd/{program.stdout.fileno()}"
+        program.kill()
+        program.stdout.close()
+
+
+@POSIX
+@pytest.mark.parametrize(
+    "path", ["/dev/zero", "/dev/urandom", "/dev/full", "/proc/self/mem", "/proc/self/pagemap", "/"]
+)
+def test_what_never_ends_is_not_opened(path, tmp_path):
+    link = tmp_path / "link.txt"
+    link.symlink_to(path)
+    for each in (path, link):
+        with pytest.raises(OSError, match=r"it is a device or a socket, not a file|Is a directory"):
+            places.content_of(each, 10)
+    assert places.is_device(path) == (path != "/")
+
+
+@POSIX
+def test_a_pipe_that_nobody_writes_to_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    began = time.monotonic()
+    with pytest.raises(OSError, match="nothing comes from the pipe"):
+        places.content_of(tmp_path / "pipe", 10)
+    assert time.monotonic() - began < 1
+
+
+@POSIX
+def test_a_pipe_is_read_to_its_end(monkeypatch):
+    with a_pipe("sleep 0.3; echo 12; sleep 0.1; echo 34") as path:
+        assert places.content_of(path, 100) == b"12\n34\n"
+    with a_pipe("echo 12; echo 34") as path:
+        assert id_lists.read_ids(path).tolist() == [12, 34]
+    with a_pipe("yes") as path, pytest.raises(OSError, match="more than 64 MiB come from the pipe"):
+        places.content_of(path, 10)
+    monkeypatch.setattr(places, "PIPE_S", 0.2)
+    with a_pipe("exec sleep 30") as path, pytest.raises(OSError, match="the pipe did not end within 0 s"):
+        places.content_of(path, 10)
+
+
+@settings(deadline=None)
+@given(content=st.binary(max_size=100), most=st.integers(0, 100))
+def test_no_more_is_read_than_was_asked_for(content, most, tmp_path_factory):
+    path = tmp_path_factory.mktemp("content") / "file"
+    path.write_bytes(content)
+    assert places.content_of(path, most) == content[: most + 1]
+
+
+def test_the_empty_device_is_an_empty_file():
+    assert places.content_of(os.devnull, 10) == b""
+
+
+@POSIX
+@pytest.mark.parametrize("path", ["/dev/null", "/dev/zero", "pipe"])
+def test_no_device_is_replaced_by_a_file(path, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FileError, match="is a pipe or a device, and would be replaced"):
+        store.write_text("text", tmp_path / path)
+    assert not (tmp_path / path).is_file()
+    assert not list(Path("/dev").glob(".*.part"))
+
+
+def test_a_line_without_end_is_no_list(tmp_path):
+    path = tmp_path / "ids.txt"
+    with path.open("wb") as file:
+        file.truncate(200 << 20)
+    with pytest.raises(FormatError, match="has a line of more than 16,777,216 characters"):
+        id_lists.read_ids(path)

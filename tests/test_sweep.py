@@ -15,9 +15,11 @@ import functools
 import inspect
 import os
 import pickle
+import signal
 import time
 import zlib
 from collections import Counter
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -390,6 +392,35 @@ def test_a_column_that_stands_twice_is_named(name, folder):
             functions()[name](**{**right_values(folder, None)[name], parameter: twice})
 
 
+OPTIONS = {
+    "by": ["year"], "column": "make", "computed": True, "creator": 5, "fields": "altitude", "geotag_source": "exiftool_runtime",
+    "interpolate_directions": True, "k": 3, "keep_duplicates": True, "local_time": True, "max_heading_difference": 20.0,
+    "method": "percept", "min_quality": 0.5, "offset_angle": 3.0, "offset_time": 3.0, "organization": 5, "pano": True,
+    "since": "2020", "sub_second_interval": 1.0, "unique": True, "until": "2030",
+}  # fmt: skip
+"""Options that may need a column which other calls do without."""
+
+
+@pytest.mark.parametrize("name", sorted(functions()))
+def test_a_frame_without_one_of_its_columns_is_refused_or_needs_none(name, folder):
+    function = functions()[name]
+    right, wrong = right_values(folder, None)[name], []
+    taken = [{}, *({each: OPTIONS[each]} for each in inspect.signature(function).parameters if each in OPTIONS)]
+    for parameter, frame in right.items():
+        if not isinstance(frame, gpd.GeoDataFrame):
+            continue
+        both = [frame, mlygeo.read_photos(folder / "photos")] if "path" in frame else [frame]
+        for kind, column in ((each, column) for each in both for column in [None, *each.columns]):
+            less = kind if column is None else pd.DataFrame(kind).drop(columns=column)
+            for options in taken:
+                if not WHOLE and zlib.crc32(f"{name}{column}{options}".encode()) % 40 and "local_time" not in options:
+                    continue
+                found = one_call(function, {**right, **options, parameter: less}, folder)
+                if found is not None:
+                    wrong.append(f"{name}({parameter} without {column}, {options}): {found}")
+    assert not wrong, "\n".join(wrong)
+
+
 def test_no_distance_is_too_large_to_be_squared(folder):
     right = right_values(folder, None)
     for huge in (1e200, 1e308):
@@ -437,6 +468,63 @@ def test_pipes_and_devices_are_no_frames(folder, ending, device):
     ):
         with pytest.raises(MlygeoError, match="is a pipe or a device"):
             call()
+
+
+NEVER_ENDS = ("", ".txt", ".json", ".toml", ".csv", ".gpx", ".osm", ".xml", ".parquet", ".jpg", ".mp4", ".zip", ".env")
+
+
+@pytest.fixture
+def never_ends(folder):
+    """A pipe that nobody writes to and links to devices, by all endings that a function may look at."""
+    for ending in NEVER_ENDS:
+        os.mkfifo(folder / f"pipe{ending}")
+        for device in ("zero", "urandom"):
+            (folder / f"{device}{ending}").symlink_to(f"/dev/{device}")
+    found = [folder / f"{name}{ending}" for ending in NEVER_ENDS for name in ("pipe", "zero", "urandom")]
+    return [*found, *map(Path, ("/dev/zero", "/dev/urandom", "/proc/self/mem", "/proc/kmsg"))]
+
+
+class WaitsError(Exception):
+    """A call waits for what never comes."""
+
+
+@pytest.fixture
+def alarm():
+    def ring(*_):
+        raise WaitsError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", sorted(functions()))
+def test_what_never_ends_is_refused_at_once(name, folder, server, never_ends, alarm):
+    """Whatever argument it is given for, alone or among several; and nothing replaces it."""
+    function = functions()[name]
+    service = Service(endpoints=server.endpoints, token=TOKEN, retry=QUICK)
+    inner, wrong = inspect.unwrap(function), []
+    right = right_values(folder, service)[name]
+    for parameter in inspect.signature(function).parameters.values():
+        takes = values.taken_by(parameter.annotation, inner.__globals__)
+        kinds = takes.kinds | (takes.items.kinds if takes.items else set())
+        if not kinds & {"path", "frame", "region like"} and not takes.unknown:
+            continue
+        for path in never_ends:
+            if not WHOLE and zlib.crc32(f"{name}/{parameter.name}/{path.name}".encode()) % 12:
+                continue
+            alarm(8.0)
+            try:
+                found = one_call(function, {**right, parameter.name: path}, folder)
+            finally:
+                alarm(0)
+            if found is not None:
+                wrong.append(f"{name}({parameter.name}={path.name}): {found}")
+    assert not wrong, "\n".join(wrong)
+    assert all(not path.is_file() for path in never_ends if path.parent == folder)
 
 
 def test_unknown_and_missing_parameters_are_pythons_own_errors():

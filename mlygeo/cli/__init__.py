@@ -36,7 +36,7 @@ from mlygeo.cli.verbs import VERBS, Verb
 from mlygeo.errors import InputError, MlygeoError, RegionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mlygeo.config import Config
     from mlygeo.pipelines.job import Job
@@ -94,6 +94,9 @@ NO_CONFIG = click.Option(
 )
 
 REGION_NAMES = tuple(str(option.name) for option in (*REGION_OPTIONS, NO_CONFIG))
+
+LONGEST_INPUT = 256 << 20
+"""Bytes that standard input may have in place of a file."""
 
 SIDES = ("west", "south", "east", "north")
 """Those of them that name a region together only."""
@@ -341,8 +344,11 @@ def _command(verb: Verb) -> click.Command:
 
 def _run(verb: Verb, given: dict[str, Any]) -> int:
     """Run a verb: parse, call one function, write what it returns."""
+    from mlygeo.pipelines import own_files
+    from mlygeo.pipelines.arguments import given_by_user
     from mlygeo.pipelines.job import body_of, check_output
 
+    typed = _typed(given)
     given = {name: None if value == () else value for name, value in given.items()}
     output, as_json, quiet = given.pop("output", None), given.pop("as_json"), given.pop("quiet")
     ids_only = given.pop("ids_only", False)
@@ -388,9 +394,11 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     elif verb.output is not None and (output is not None or not ids_only):
         target = Path(output or verb.output).expanduser()
         check_output(verb.writes, target)
-    job = body(**given)
-    if any(afterwards.values()):
-        job = _then_sorted(job, given, afterwards)
+        own_files.check(verb.function, target, given)
+    with given_by_user(typed):
+        job = body(**given)
+        if any(afterwards.values()):
+            job = _then_sorted(job, given, afterwards)
     files = []
     if target is not None:
         with progress.writing():
@@ -412,12 +420,28 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     return some_failed if job.failed and not any(skipping) else 0
 
 
+def _typed(given: Iterable[str]) -> set[str]:
+    """
+    Return the options that the user typed, with whatever value.
+
+    A configuration file is for many verbs: what only that says may be of no use to one of them.
+    """
+    context = click.get_current_context()
+    program: mapillary_tools.Command | None = context.obj
+    added = {option.name for option in context.command.params if program is not None and program.added & {*option.opts}}
+    sources = {name: context.get_parameter_source(name) for name in given}
+    return {name for name, source in sources.items() if source is click.core.ParameterSource.COMMANDLINE} - added
+
+
 def _standard_input() -> str:
     """Return a file of what standard input says; it is gone at the end of the verb."""
     import tempfile
 
     file = click.get_current_context().with_resource(tempfile.NamedTemporaryFile(suffix=".json"))  # noqa: SIM115
-    file.write(sys.stdin.buffer.read())
+    content = sys.stdin.buffer.read(LONGEST_INPUT + 1)
+    if len(content) > LONGEST_INPUT:
+        raise InputError(f"more than {LONGEST_INPUT >> 20} MiB come from standard input", hint="name a file instead")
+    file.write(content)
     file.flush()
     return file.name
 

@@ -73,13 +73,15 @@ class Command(NamedTuple):
     A command of mapillary_tools.
 
     `values` and `flags` are its options with and without a value, `paths` how many paths it takes at least and at
-    most, and `failed` its exit status where some files failed.
+    most, and `failed` its exit status where some files failed. `added` are the options of ours that nobody typed:
+    its defaults.
     """
 
     values: frozenset[str]
     flags: frozenset[str]
     paths: tuple[int, int]
     failed: int
+    added: frozenset[str] = frozenset()
 
     def status_of(self, error: errors.MlygeoError) -> int:
         """Return its exit status for an error of ours."""
@@ -164,11 +166,14 @@ def run(words: list[str], main: Callable[..., int]) -> int:
     command = COMMANDS[name]
     if {"-h", "--help"} & set(words[1:]):
         return main([name, "--help"])
-    return main([*_translated(name, command, words[1:]), *["--verbose"] * bool(before)], statuses=command)
+    options, paths = _parsed(name, command, words[1:])
+    ours = _translated(name, command, options, paths)
+    added = {word.replace("_", "-") for word in ours if word.startswith("--")}
+    added -= {option.replace("_", "-") for option, _ in options}
+    return main([*ours, *["--verbose"] * bool(before)], statuses=command._replace(added=frozenset(added)))
 
 
-def _translated(name: str, command: Command, words: list[str]) -> list[str]:
-    options, paths = _parsed(name, command, words)
+def _translated(name: str, command: Command, options: list[tuple[str, str | None]], paths: list[str]) -> list[str]:
     least, most = command.paths
     if not least <= len(paths) <= most:
         wanted = str(least) if least == most else f"{least} or more" if most == MANY else f"{least} to {most}"

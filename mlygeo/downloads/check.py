@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
+    from mlygeo.arrays import Flags
+
 MOST_PIXELS = 400_000_000
 """Most pixels; the largest panoramas of cameras have half as many."""
 
@@ -43,6 +45,9 @@ MOST_SCANS = 200
 
 LONGEST_HEAD = 32 << 20
 """Most bytes of all segments together, without the data of scans."""
+
+COMMON_HEAD = 4_096
+"""Bytes of a head that is remembered: one without a preview or a profile of colours has 600."""
 
 MOST_SEGMENTS, LONGEST_GAP = 5_000, 1 << 20
 """Most segments, and bytes between two of them; with more, Pillow's reader takes minutes and gigabytes."""
@@ -152,7 +157,10 @@ def _walk(content: bytes) -> tuple[tuple[int, int], bytes]:
         head_size += position - start
         if head_size > LONGEST_HEAD or len(head) > MOST_SEGMENTS:
             raise FormatError("its head is longer than that of any picture")
-        head.append(content[start:position] if marker not in jpeg.FRAMES else _tiny(content[start:position]))
+        if marker == jpeg.COM:  # which decoders pass over
+            head.append(b"")
+        else:
+            head.append(content[start:position] if marker not in jpeg.FRAMES else _tiny(content[start:position]))
         if marker in jpeg.FRAMES:
             if dimensions is not None or marker not in _PLAIN_FRAMES:
                 raise _UnusualError
@@ -190,9 +198,17 @@ def _tiny(frame: bytes) -> bytes:
 def _decode_head(head: bytes) -> None:
     """Let the decoder judge all headers of a picture; `head` has no data of scans, which it takes for damaged ones."""
     try:
-        _plugins()["jpg"](io.BytesIO(head)).load()
+        (_decodes_once if len(head) <= COMMON_HEAD else _decodes)(head)
     except _REFUSALS as error:
         raise _UnusualError from error
+
+
+def _decodes(head: bytes) -> None:
+    _plugins()["jpg"](io.BytesIO(head)).load()
+
+
+_decodes_once = functools.lru_cache(maxsize=256)(_decodes)
+"""Most pictures of a camera or a service have the headers of others, byte by byte."""
 
 
 def _segments(content: bytes) -> Iterator[jpeg.Segment]:
@@ -221,17 +237,24 @@ def _next_marker(content: bytes, position: int) -> int | None:
     FF 00 is a byte of data there, D0 to D7 are restarts, and after FF FF a marker follows later.
     """
     # In windows, so that the arrays stay small; each twice as long, so that many short scans are as fast.
-    window = 1 << 16
+    window = 1 << 18
     while position < len(content) - 1:
         values = np.frombuffer(content, np.uint8, min(window + 1, len(content) - position), position)
-        starts = np.flatnonzero(values[:-1] == 0xFF)
-        following = values[starts + 1]
-        found = starts[(following != 0) & (following != 0xFF) & ((following < 0xD0) | (following > 0xD7))]
+        starts = (values[:-1] == 0xFF).nonzero()[0]
+        found = _is_marker()[values[starts + 1]].nonzero()[0]
         if len(found):
-            return position + int(found[0])
+            return position + int(starts[found[0]])
         position += len(values) - 1
         window = min(2 * window, 1 << 20)
     return None
+
+
+@functools.cache
+def _is_marker() -> Flags:
+    """Return for each byte whether it makes a marker behind 0xFF; 0 and restarts are in the data of scans."""
+    found = np.ones(256, dtype=np.bool_)
+    found[[0x00, 0xFF, *range(0xD0, 0xD8)]] = False
+    return found
 
 
 def _frame(segment: bytes) -> tuple[tuple[int, int], dict[int, tuple[int, int]]]:

@@ -526,6 +526,11 @@ class Values:
         result: Flags = (self._kind[at] >= FLOAT) & (self._bits[at] != 0)
         return result
 
+    def is_truth(self, at: Whole32) -> Flags:
+        """Return which values say whether something is true: truth values and numbers."""
+        known: Flags = self._kind[at] >= FLOAT
+        return known
+
     def text(self, at: Whole32) -> pa.Array:
         """
         Return strings, null where there is none or it is empty.

@@ -10,16 +10,18 @@ from __future__ import annotations
 import functools
 import logging
 import zlib
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlygeo.arrays import LARGE, interpreting
 from mlygeo.errors import FormatError
 from mlygeo.formats import mvt_layers, protobuf
 from mlygeo.formats.mvt_layers import PADDING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from mlygeo.arrays import Floats, Whole
@@ -34,12 +36,32 @@ _LAYERS = 3
 _GZIP = b"\x1f\x8b"
 
 
-def inflate(data: bytes) -> bytes:
-    """Return a tile decompressed; raise FormatError where its gzip is broken, or it is too large for a tile."""
+@contextmanager
+def opened(data: bytes) -> Iterator[bytes]:
+    """
+    Give a tile decompressed; of tiles that are large in memory, one at a time is open.
+
+    Raises
+    ------
+    FormatError
+        If its gzip is broken, or it is too large for a tile.
+    """
+    with ExitStack() as stack:
+        yield _inflate(data, lambda: stack.enter_context(interpreting(LARGE)))
+
+
+def _inflate(data: bytes, enter: Callable[[], object]) -> bytes:
+    """Return a tile as it is without gzip; calls `enter` before a large one takes its memory."""
+    if len(data) >= LARGE:
+        enter()
     if data.startswith(_GZIP):
         inflater = zlib.decompressobj(wbits=31)
         try:
-            data = inflater.decompress(data, LARGEST_TILE + 1)
+            packed, data = data, inflater.decompress(data, LARGE)
+            if len(data) == LARGE:
+                enter()
+                inflater = zlib.decompressobj(wbits=31)
+                data = inflater.decompress(packed, LARGEST_TILE + 1)
         except zlib.error as error:
             raise FormatError(f"its gzip is broken ({error})") from error
         if len(data) <= LARGEST_TILE and not inflater.eof:

@@ -14,8 +14,8 @@ import re
 import zlib
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from urllib.parse import quote, urljoin, urlsplit
 
 from mlygeo.errors import FormatError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 log = logging.getLogger("mlygeo.service")
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 STATUSES_AGAIN = frozenset({404, 408, 425})
 """Statuses without a code that pass: a tile answers 404 for a while, and is there the next day."""
@@ -50,6 +52,8 @@ _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\
 Letters that no name has: control characters, which act on terminals; what turns the direction of the text around it;
 halves of letters, which no file and no database takes.
 """
+
+_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", re.ASCII)
 
 _STEP, _JOINED = 1 << 20, 4_096
 
@@ -145,6 +149,56 @@ class Trouble:
     wait: float | None = None
 
 
+def redirected(url: str, location: str | None) -> str | None:
+    """
+    Return where a redirect leads to; None where it leads nowhere, back, or from an encrypted address to a plain one.
+
+    Parameters
+    ----------
+    url
+        The address that was asked.
+    location
+        What the server says.
+    """
+    try:
+        target = urljoin(url, location or "")
+        one, other = urlsplit(url), urlsplit(target)
+        plain = other.scheme == "http" and (one.scheme != "http" or one.hostname != other.hostname)
+        sound = other.scheme in {"http", "https"} and bool(other.hostname) and other.username is None
+    except ValueError:
+        return None
+    if not location or plain or not sound or one._replace(fragment="") == other._replace(fragment=""):
+        return None
+    return target
+
+
+class Piece(NamedTuple):
+    """A part of a file: where it starts, its content, and what the server says of the whole file."""
+
+    start: int
+    content: bytes
+    size: int
+    tag: str | None
+
+
+def range_of(stated: str | None, length: int) -> tuple[int, int]:
+    """
+    Return where a part starts and the size of the file, from the header `Content-Range`.
+
+    Raises
+    ------
+    FormatError
+        If the header does not fit the bytes that came.
+    """
+    found = _RANGE.fullmatch((stated or "").strip())
+    if found is None:
+        raise FormatError("the server sent a part and does not say which")
+    start, last, size = (int(each) for each in found.groups())
+    if last - start + 1 != length or last >= size:
+        raise FormatError("the server sent another part than it says")
+    return start, size
+
+
 def redact(text: str, *secrets: str | None) -> str:
     """
     Return a text without access tokens.
@@ -186,6 +240,12 @@ def clean(text: str) -> str:
     if text.isprintable():
         return text
     return _UNFIT.sub(lambda match: " " if match[0].isspace() else "\ufffd", text.rstrip("\0"))
+
+
+def shown(value: Any) -> str:
+    """Return a value of an answer for a message, cut off where it is long."""
+    text = repr(value) if not isinstance(value, int) or abs(value) < 1 << 200 else "a huge number"
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def tried(error: Exception, tries: int) -> str:

@@ -45,11 +45,6 @@ SMALL = 2 << 20
 ROOM = 64 << 20
 """Bytes that all larger bodies may have at once; one of them may exceed it."""
 
-LARGE = 8 << 20
-"""Bytes from which bodies are interpreted one at a time, since that takes several times their memory."""
-
-_one_at_a_time = threading.Lock()
-
 here = threading.local()
 """The exchange of the thread, which its connections ask for the time that is left."""
 
@@ -251,16 +246,6 @@ def keeping() -> Iterator[None]:
         kept, here.kept = here.kept, None
         for each in kept:
             _room.release(each)
-
-
-@contextmanager
-def interpreting(size: int) -> Iterator[None]:
-    """Interpret a body of so many bytes: large ones one at a time."""
-    if size < LARGE:
-        yield
-        return
-    with _one_at_a_time:
-        yield
 
 
 def bounded(manager: urllib3.PoolManager, *, connected: Callable[[Any], object] | None = None) -> None:

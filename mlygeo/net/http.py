@@ -23,9 +23,10 @@ import requests
 import urllib3
 
 from mlygeo import config
+from mlygeo.arrays import interpreting
 from mlygeo.errors import CredentialsError, FileError, FormatError, NetworkError, ServiceError, ThrottledError
 from mlygeo.net import answers, exchange
-from mlygeo.net.answers import Broken, Trouble, redact, tried
+from mlygeo.net.answers import REDIRECTS, Broken, Piece, Trouble, range_of, redact, redirected, tried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -189,6 +190,49 @@ class Client:
             admit=admit or self._admit,
         )
 
+    def get_part(self, url: str, wanted: str, *, what: str) -> Piece:
+        """
+        Return a part of a file; redirects are followed as for pictures, to https and without a token.
+
+        Parameters
+        ----------
+        url
+            Address of the file.
+        wanted
+            The part, as the header `Range` has it.
+        what
+            What is asked for, for messages.
+
+        Raises
+        ------
+        ServiceError
+            As `get` raises them; also if the server sends no parts of files.
+        """
+        return self._persist(lambda: self._get_part_once(url, wanted, what), what=what, admit=self._admit)
+
+    def _get_part_once(self, url: str, wanted: str, what: str) -> Piece | Trouble:
+        headers = {"Range": wanted, "Accept-Encoding": "identity"}
+        for _ in range(self._service.picture_redirects + 1):
+            came = self._ask("GET", url, what=what, headers=headers, longest=self._service.longest_body)
+            if isinstance(came, Trouble):
+                return came
+            status, sent, body = came
+            if status in REDIRECTS and (target := redirected(url, sent.get("Location"))) is not None:
+                url = target
+                continue
+            if status == 206:
+                try:
+                    start, size = range_of(sent.get("Content-Range"), len(body))
+                except FormatError as error:
+                    return Trouble(ServiceError(f"{what}: {error}", hint="try again later"), "again")
+                return Piece(start, body, size, sent.get("ETag") or sent.get("Last-Modified"))
+            if status == 200:
+                whole = ServiceError(f"{what}: the server sends no parts of files", hint="download the whole file")
+                return Trouble(whole, "stop")
+            trouble = self._service.judge(status, sent, body, what=what, now=self._wall_clock())
+            return trouble or Trouble(ServiceError(f"{what}: the server answered {status}"), "stop")
+        return Trouble(ServiceError(f"{what}: it is redirected too often"), "stop")
+
     def _persist(
         self,
         once: Callable[[], Answer | Trouble],
@@ -278,7 +322,7 @@ class Client:
             trouble = self._service.judge(status, sent, body, what=what, now=self._wall_clock())
             if trouble is None and check is not None:
                 try:
-                    with exchange.interpreting(len(body)):
+                    with interpreting(len(body)):
                         check(body)
                 except FormatError as error:
                     trouble = Trouble(ServiceError(f"{what}: {error}", hint="try again later"), "again")
@@ -334,7 +378,7 @@ class Client:
                 ) as response,
             ):
                 status, sent = response.status_code, response.headers
-                most = longest if status == 200 else min(longest, LONGEST_ERROR)
+                most = longest if status in {200, 206} else min(longest, LONGEST_ERROR)
                 content: bytes | Broken = b""
                 if status >= 200 and status not in EMPTY:
                     content = bounds.read(response.raw, longest=most, stopped=self._closed.is_set)

@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -23,7 +23,7 @@ import urllib3
 from mlygeo import config
 from mlygeo.errors import NetworkError, ServiceError, ThrottledError
 from mlygeo.net import answers, exchange
-from mlygeo.net.answers import PENDING, Broken, PendingError, redact
+from mlygeo.net.answers import PENDING, REDIRECTS, Broken, PendingError, redact, redirected
 from mlygeo.net.http import MOST_KEPT, Service, StoppedError
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ LONGEST_PICTURE = 128 << 20
 """Bytes; the largest panoramas have some 60 MB."""
 
 LONGEST_URL = 8_000
-
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 EXPIRED = frozenset({403, 404, 410})
 """Statuses of an address that no longer leads to a picture, or never did: a new one may."""
@@ -181,7 +179,10 @@ class Pictures:
         if status == PENDING:
             raise PendingError(f"{what}: {host} still works on it", hint="try again later")
         if status in REDIRECTS and self._service.picture_redirects:
-            return self._redirected(url, headers.get("Location"), what)
+            target = redirected(url, headers.get("Location"))
+            if target is None:
+                raise ServiceError(f"{what}: {host} redirects to no address that is safe to follow")
+            return target
         if 300 <= status < 400:
             raise ServiceError(f"{what}: {host} redirects, and pictures are not redirected")
         if isinstance(body, Broken):
@@ -189,20 +190,6 @@ class Pictures:
         if status != 200:
             raise ServiceError(f"{what}: {host} answered {status}", hint="try again later")
         return body
-
-    def _redirected(self, url: str, location: str | None, what: str) -> str:
-        """Return where a redirect leads to; from an encrypted address never to one that is not."""
-        try:
-            target = urljoin(url, location or "")
-            same = urlsplit(target)[:3] == urlsplit(url)[:3] and urlsplit(target).query == urlsplit(url).query
-            weaker = urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https"
-        except ValueError:
-            same, weaker, target = True, False, url
-        if not location or same:
-            raise ServiceError(f"{what}: the picture is redirected to nowhere")
-        if weaker:
-            raise ServiceError(f"{what}: the picture is redirected to an address that is not encrypted")
-        return target
 
     def _checked(self, url: str, what: str) -> str:
         """Return the host of an address, or raise where it must not be asked."""

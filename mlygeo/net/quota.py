@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo import store
+from mlygeo import places, store
 from mlygeo.errors import FileError, ThrottledError
 
 if TYPE_CHECKING:
@@ -217,11 +217,8 @@ class TileQuota:
 def _read(path: Path) -> dict[str, Any]:
     """Return the state in a file; a new one if the file is missing or unreadable."""
     fresh: dict[str, Any] = {"day": "", "requests": {}, "level": None, "at": 0.0}
-    if path.exists() and not path.is_file():
-        raise FileError(f"{path.name} is no file")  # a pipe would be waited for
     try:
-        with path.open("rb") as file:
-            content = file.read(LONGEST_FILE + 1)
+        content = places.content_of(path, LONGEST_FILE)
         state = json.loads(content) if len(content) <= LONGEST_FILE else {}
         level, at = float(state["level"]), float(state["at"])
         requests = {str(key): int(count) for key, count in state["requests"].items()}

@@ -167,13 +167,14 @@ class PhotoImport:
         Raises
         ------
         FileError
-            If there is no photo.
+            If there is no photo, or the folder of the frames has a file of the user's in the place of one.
         """
         import pandas as pd
 
         from mlygeo.readers.photos import find_photos, other_pictures, read_photos
         from mlygeo.spatial.ordering import natural_ranks
 
+        self._refuse_others()
         places = self.root if self.files is None else self.files
         paths, self.left_out = find_photos(places, skip_subfolders=self.skip_subfolders)
         stored = self._stored(PHOTOS_FILE)
@@ -381,7 +382,7 @@ class PhotoImport:
             store.write_frame(frame[~dropped].reset_index(drop=True), self.folder / PHOTOS_FILE)
 
     def _stored(self, name: str) -> gpd.GeoDataFrame | None:
-        from mlygeo import frames, store
+        from mlygeo import frames, own, store
 
         path = self.folder / name
         if not path.exists():
@@ -393,11 +394,18 @@ class PhotoImport:
         except (FormatError, FrameError) as error:
             raise FileError(f"{path} is damaged: {error}", hint="delete it, and everything is read anew") from error
         if conformed is None:
-            raise FileError(
-                f"{path} was not written by an earlier run, which would write a file of this name",
-                hint="give another folder as `output`, or move that file",
-            )
+            raise own.other(path)
         return conformed
+
+    def _refuse_others(self) -> None:
+        """Raise if a file that a run would replace is none of ours, before photos are read."""
+        from mlygeo import own
+
+        if self._last is not None:
+            sequences = own.columns(("sequence_id", "images", "length_m", "geometry"))
+        else:
+            sequences = own.none  # a run writes the frame of images first
+        own.refuse_others(self.folder, {SEQUENCES_FILE: sequences})
 
     def _still_true(self, known: gpd.GeoDataFrame, modified: Whole) -> Flags:
         """Return which photos are unchanged since they were read, apart from tags written by this package."""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     PathLike = str | os.PathLike[str]
 
+LONGEST_ANSWER = 1 << 16
+"""Characters of a line that is typed, or comes from standard input."""
+
 FROM_STDIN = "-"
 """In place of a secret: read it from standard input, where no other user sees it."""
 
@@ -336,7 +339,7 @@ def _asked(prompt: str, option: str) -> str:
         raise InputError(f"`{option}` is missing, and there is no terminal to ask at", hint=f"give `{option}`")
     sys.stderr.write(f"{_title()} {prompt}")
     sys.stderr.flush()
-    return sys.stdin.readline().strip()
+    return sys.stdin.readline(LONGEST_ANSWER).strip()
 
 
 def _asked_secretly() -> str:
@@ -355,7 +358,7 @@ def _secret(given: str, option: str) -> str:
             f"`{option}='-'` reads standard input, which is closed",
             hint=f"give it there: '`{option}='-'`' with '< FILE'",
         )
-    secret = sys.stdin.readline().rstrip("\r\n") if given == FROM_STDIN else given
+    secret = sys.stdin.readline(LONGEST_ANSWER).rstrip("\r\n") if given == FROM_STDIN else given
     if not secret:
         raise InputError(f"`{option}` is empty")
     return secret

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from contextvars import ContextVar
@@ -10,15 +11,15 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from mlygeo.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from mlygeo.pipelines.values import Takes
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_given: ContextVar[frozenset[str]] = ContextVar("given", default=frozenset())
-"""The parameters of the public function that runs whose values are not their defaults."""
+_given: ContextVar[frozenset[str] | None] = ContextVar("given", default=None)
+"""The parameters that the caller of the public function that runs has given; None while none runs."""
 
 
 def received(function: Callable[P, T]) -> Callable[P, T]:
@@ -26,7 +27,9 @@ def received(function: Callable[P, T]) -> Callable[P, T]:
     Return a function that checks its arguments by their annotations before its body runs.
 
     They are brought to one form (see `mlygeo.pipelines.values`), and while the body runs, it knows which
-    parameters were given; see `of_no_use`. Annotations are read at the first call.
+    parameters were given, be it with their defaults; see `of_no_use`. None for a parameter that is None without
+    being given is no value. What one public function passes on to another counts as given where the caller of
+    the first has given it. Annotations are read at the first call.
     """
     parameters: list[tuple[inspect.Signature, dict[str, Takes]]] = []
 
@@ -46,9 +49,10 @@ def received(function: Callable[P, T]) -> Callable[P, T]:
             default = signature.parameters[name].default
             if value is not default:
                 bound.arguments[name] = values.converted(value, takes[name], name)
-                if not _is_default(bound.arguments[name], default):
-                    given.add(name)
-        token = _given.set(frozenset(given))
+            if value is not default or value is not None:
+                given.add(name)
+        outer = _given.get()
+        token = _given.set(frozenset(given if outer is None else given & outer))
         args, kwargs = bound.args, bound.kwargs  # type: ignore[assignment]
         try:
             return function(*args, **kwargs)
@@ -84,6 +88,23 @@ def at_the_door(function: Callable[P, T], name: str) -> Callable[P, T]:
     return public
 
 
+@contextlib.contextmanager
+def given_by_user(names: Iterable[str]) -> Iterator[None]:
+    """
+    Call public functions with more than the user has given, such as all options of a verb.
+
+    Parameters
+    ----------
+    names
+        The parameters that the user has given; all others that are passed are none of the user's.
+    """
+    token = _given.set(frozenset(names))
+    try:
+        yield
+    finally:
+        _given.reset(token)
+
+
 def of_no_use(names: Iterable[str] | type, why: str) -> None:
     """
     Raise if parameters were given that have no effect in this call of a public function.
@@ -93,7 +114,7 @@ def of_no_use(names: Iterable[str] | type, why: str) -> None:
     Parameters
     ----------
     names
-        The parameters, or a group of options of `mlygeo.pipelines.options`; those left at their defaults pass.
+        The parameters, or a group of options of `mlygeo.pipelines.options`; those that were not given pass.
     why
         What they are of no use beside or without, such as "beside `images`" or "without `points`".
 
@@ -103,16 +124,8 @@ def of_no_use(names: Iterable[str] | type, why: str) -> None:
         If one of them was given.
     """
     listed = inspect.get_annotations(names) if isinstance(names, type) else names
-    idle = [f"`{name}`" for name in listed if name in _given.get()]
+    given = _given.get() or ()
+    idle = [f"`{name}`" for name in listed if name in given]
     if idle:
         verb = "is" if len(idle) == 1 else "are"
         raise InputError(f"{' and '.join(idle)} {verb} of no use {why}", hint=f"leave {idle[0]} out")
-
-
-def _is_default(value: object, default: object) -> bool:
-    if value is default:
-        return True
-    # Frames and arrays compare by element; none of them is a default.
-    if not isinstance(value, bool | int | float | str | tuple) or isinstance(value, bool) != isinstance(default, bool):
-        return False
-    return value == default

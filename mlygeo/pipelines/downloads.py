@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo import places
-from mlygeo.errors import FileError, InputError, RegionError
+from mlygeo.errors import InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import Job, body_of, public, version
+from mlygeo.pipelines.job import Job, body_of, check_folder, public, version
 from mlygeo.pipelines.options import Access, Downloading, Filters, PictureForm, TileOptions
 from mlygeo.progress import counted, keep
 from mlygeo.schemas import DEFAULT_PROVIDER
@@ -280,8 +280,7 @@ def download(
 def folder_at(path: PathLike) -> Path:
     """Return the folder of a download; raise if it is a file."""
     folder = Path(path).expanduser()
-    if folder.exists() and not folder.is_dir():
-        raise FileError(f"{folder} is a file, and `output` names a folder here")
+    check_folder(folder)
     return folder
 
 
@@ -490,12 +489,12 @@ class Task:
 
             with ledger.Ledger(self.folder) as opened:
                 rows: list[list[tuple[Any, ...]]] = []
-                notes: list[pa.Table] = []
+                credited = []
                 for part in parts:
                     ids = part.wanted.ids
                     rows += opened.rows(ids[keys.in_order(ids)], part.name)
-                    notes.append(opened.credits(part.name, ids.tolist()))
-            return noted.add(ledger.as_frame(rows), pa.concat_tables(notes))
+                    credited.append(opened.credits(part.name, ids.tolist()))
+                return noted.add(ledger.as_frame(rows), pa.concat_tables(credited))
 
         return Job(make_frame, summary, headline, failed=[*(whole.word(*each) for each in lost), *whole.warnings])
 
@@ -676,9 +675,15 @@ class _Whole:
 def _nothing(parts: list[Part]) -> Job[pd.DataFrame]:
     """Return the job of an empty list: it downloads nothing, and never all images."""
     whole = _Whole(parts)
-    summary = {**whole.facts, "source": whole.source, "warnings": whole.warnings, "version": version()}
     text = f"no image to download: {whole.source} names none{whole.remark}"
-    return Job(_no_transfers, summary, text, failed=whole.warnings)
+    summary = {
+        **whole.facts,
+        "source": whole.source,
+        "reason": text,
+        "warnings": whole.warnings,
+        "version": version(),
+    }
+    return Job(_no_transfers, summary, text, failed=list(whole.warnings))
 
 
 def _no_transfers() -> pd.DataFrame:

@@ -264,6 +264,12 @@ def _with_exiftool(images: gpd.GeoDataFrame, how: Geotagging) -> gpd.GeoDataFram
     """Return photos with what ExifTool read in them, or frames with the track that it read in their videos."""
     from mlygeo.readers import exiftool
 
+    pathless = images["path"].isna() & images["error"].isna()
+    if pathless.any():
+        images = images.assign(
+            error=images["error"].mask(pathless, "no `path` of a file that ExifTool could read"),
+            failed_in=images["failed_in"].mask(pathless, "geotag"),
+        )
     usable = images["error"].isna().to_numpy()
     try:
         records = exiftool_records(how.geotag_source, how.geotag_source_path, images.loc[usable, "path"].tolist())

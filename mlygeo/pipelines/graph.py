@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from mlygeo.errors import FrameError, InputError
 from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, joined, public_with, tally, version
 from mlygeo.pipelines.options import Access, Asking
+from mlygeo.pipelines.own_files import METADATA, MISSING_IMAGES
 from mlygeo.progress import counted
 from mlygeo.schemas import DEFAULT_PROVIDER
 
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     PathLike = str | os.PathLike[str]
 
 log = logging.getLogger("mlygeo.pipelines")
-
-MISSING_IMAGES = "missing_images.txt"
-"""Names the images without a record, and why."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -486,9 +484,11 @@ def _no_such_field(name: str, reader: Records) -> InputError:
 
 
 def _write_missing(missing: dict[str, str], folder: Path) -> list[Path]:
-    from mlygeo import store
+    from mlygeo import own, store
 
     lines = [f"{word}  # {' '.join(reason.split())}\n" for word, reason in missing.items()]
+    if missing:
+        own.refuse_others(folder, METADATA)
     return [store.write_text("".join(lines), folder / MISSING_IMAGES)] if missing else []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlygeo import places
 from mlygeo.errors import FileError, InputError, RegionError
 from mlygeo.pipelines.job import Job, version
 from mlygeo.progress import counted
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlygeo.regions import Region
+
+LONGEST_LIST = 64 << 20
+"""Bytes of a list of boxes: a million of them."""
 
 LISTS = frozenset({"", ".txt", ".csv", ".lst", ".list"})
 """Endings of files with a box a line; others are files of polygons."""
@@ -112,7 +116,10 @@ def _of_lines(path: Path) -> list[tuple[str, str, Region]]:
     from mlygeo.spatial import boxes
 
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        said = places.content_of(path, LONGEST_LIST)
+        if len(said) > LONGEST_LIST:
+            raise FileError(f"{path} is longer than {LONGEST_LIST >> 20} MiB", hint="take it in smaller parts")
+        lines = said.decode("utf-8-sig").splitlines()
     except OSError as error:
         raise FileError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError:

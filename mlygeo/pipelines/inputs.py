@@ -18,11 +18,12 @@ from mlygeo import places
 from mlygeo.errors import CredentialsError, FormatError, FrameError, RegionError
 from mlygeo.pipelines import provenance
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import tally
+from mlygeo.pipelines.job import check_folder, tally
+from mlygeo.pipelines.own_files import FAILED_TILES, SUMMARY, TILES
 from mlygeo.progress import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     import geopandas as gpd
     import pyarrow as pa
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mlygeo.config import Config
     from mlygeo.locks import Doing
     from mlygeo.net.http import Service
+    from mlygeo.own import Recognised
     from mlygeo.photos.import_folder import PhotoImport
     from mlygeo.pipelines.options import Access, PhotoFolder, TileOptions
     from mlygeo.progress import Progress
@@ -51,16 +53,13 @@ NOT_TILES = "listed, and no tiles of the region"
 
 UNPLACED = "without a position"
 
-SUMMARY = "summary.json"
-
-FAILED_TILES = "failed_tiles.txt"
-"""File with the names of tiles that could not be fetched, for `--tile-list-file`."""
-
 
 def photo_import(root: Path, folder: PhotoFolder, files: tuple[str, ...] | None = None) -> PhotoImport:
     """Return the import of a folder of photos, or of some photos in it, by the options."""
     from mlygeo.photos.import_folder import PhotoImport
 
+    if folder.output is not None:
+        check_folder(Path(folder.output).expanduser())
     return PhotoImport(
         root,
         None if folder.output is None else Path(folder.output),
@@ -152,6 +151,21 @@ def region_summary(region: Region) -> dict[str, Any]:
     return {"name": region.name, "bounds": list(region.bounds), **left_out}
 
 
+def left_out_around(region: Region | None, streets: gpd.GeoDataFrame | None = None) -> dict[str, int]:
+    """Return how many shapes of a region, and rows of given streets, are left out, by reason."""
+    given = {"region": {} if region is None else region.left_out}
+    given["streets"] = {} if streets is None else streets.attrs.get("left_out") or {}
+    return {f"{noun}: {reason}": count for noun, reasons in given.items() for reason, count in reasons.items() if count}
+
+
+def each_once(images: Points) -> tuple[Points, dict[str, int], dict[str, int]]:
+    """Return images with each row once, how many rows are left out for that, and how many ids contradict themselves."""
+    from mlygeo.store import repeats
+
+    kept, found = repeats.once(images)
+    return kept, {f"images {repeats.AGAIN}": len(found.again)} if len(found.again) else {}, found.problems
+
+
 def left_out_of(everything: Points, kept: Points, noun: str, *, cut: str) -> dict[str, int]:
     """
     Return how many points are left out, by reason: what their file left out, those without a position, and others.
@@ -183,23 +197,49 @@ def left_out_of(everything: Points, kept: Points, noun: str, *, cut: str) -> dic
 
 def left_out_remark(left_out: dict[str, int]) -> str:
     """Return the headline's text about rows that could not be used."""
-    unplaced = {reason: count for reason, count in left_out.items() if reason.endswith(UNPLACED)}
+    unplaced = {
+        reason: count
+        for reason, count in left_out.items()
+        if reason.endswith(UNPLACED) or reason.startswith(("region: ", "streets: "))
+    }
     return f"; left out: {tally(unplaced)}" if unplaced else ""
 
 
-def begin_set(folder: Path) -> None:
-    """
-    Remove the summary of files that are about to be replaced, and what dead runs left beside them.
+def problems_remark(problems: dict[str, int]) -> str:
+    """Return the headline's text about images whose rows contradict each other."""
+    return f"; in doubt: {tally(problems)}" if problems else ""
 
-    Without a summary, a reader knows that some of the files are missing or of another run.
+
+@contextlib.contextmanager
+def as_set(folder: Path, files: Mapping[str, Recognised]) -> Iterator[None]:
     """
-    from mlygeo import store
-    from mlygeo.store.atomic import clear_leftovers
+    Let the files that are written to a folder in this block replace those of an earlier run together.
+
+    Where there is a summary, all of them are of its run. What dead runs left there is removed. A path that is a file
+    of frames is written as it is.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    files
+        The files, and how they are recognised.
+
+    Raises
+    ------
+    FileError
+        If a file of such a name is none of ours.
+    """
+    from mlygeo import own, store
+    from mlygeo.store.atomic import clear_leftovers, together
 
     if store.names_file(folder):
+        yield
         return
-    store.remove(folder / SUMMARY)
+    own.refuse_others(folder, files)
     clear_leftovers(folder)
+    with together(folder, last=SUMMARY):
+        yield
 
 
 def write_failed(failed: list[str], folder: Path, *, own: bool = False) -> list[Path]:
@@ -209,11 +249,14 @@ def write_failed(failed: list[str], folder: Path, *, own: bool = False) -> list[
     Where the folder is a verb's `own`, that of an earlier run goes.
     """
     from mlygeo import store
+    from mlygeo.own import refuse_others
 
     if store.names_file(folder):
         folder, own = folder.parent, False
     if own and not failed:
         store.remove(folder / FAILED_TILES)
+    if failed:
+        refuse_others(folder, TILES)
     return [store.write_text("".join(f"{name}\n" for name in failed), folder / FAILED_TILES)] if failed else []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import re
 from collections import ChainMap
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -207,10 +208,7 @@ def check_output(kind: Output, path: Path) -> None:
     if kind == "frames" and store.names_file(path) and not (path.suffix.lower() == ".json" and path.exists()):
         store.check_writable(path)
     elif kind in {"folder", "frames"}:
-        if path.exists() and not path.is_dir():
-            raise FileError(f"{path} is a file, and -o names a folder here")
-        if store.names_file(path):
-            raise FormatError(f"{path.name} is the name of a file, and -o names a folder here")
+        check_folder(path, "-o", instead=f"; frames are written as {store.endings()}" if kind == "frames" else "")
     elif kind == "track" and path.name.lower().endswith((".gpx", ".gpx.gz")):
         pass
     elif kind == "picture":
@@ -221,6 +219,43 @@ def check_output(kind: Output, path: Path) -> None:
     parent = places.existing(path)
     if not os.access(parent, os.W_OK):
         raise FileError(f"{parent} cannot be written to", hint="name another place with -o")
+
+
+_FILE_ENDING = re.compile(
+    r"\.((?!v\d)(?=.*[a-z])[a-z0-9]{2,5}|feather|pickle|geojsonl?|(geo)?parquet|sqlite3?)", re.IGNORECASE
+)
+"""Endings of files, and not of names such as "run.2", "2024.06" or "model.v12"."""
+
+
+def check_folder(folder: Path, option: str = "`output`", instead: str = "") -> None:
+    """
+    Raise where a folder to be made has the name of a file: what was meant is something else.
+
+    Parameters
+    ----------
+    folder
+        The folder; one that is there may have any name.
+    option
+        The option that names it.
+    instead
+        What else the option may name.
+
+    Raises
+    ------
+    FileError
+        If it is a file.
+    FormatError
+        If it is not there, and its name ends as names of files do.
+    """
+    if folder.is_dir():
+        return
+    if folder.exists():
+        raise FileError(f"{folder} is a file, and {option} names a folder here")
+    if _FILE_ENDING.fullmatch(folder.suffix):
+        raise FormatError(
+            f"{folder.name} is the name of a file, and {option} names a folder here{instead}",
+            hint="name a folder without an ending, or make it before",
+        )
 
 
 def joined(parts: list[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:

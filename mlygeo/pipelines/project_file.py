@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     PathLike = str | os.PathLike[str]
 
+LONGEST_ANSWER = 1 << 16
+"""Characters of a line that is typed, or comes from standard input."""
+
 QUESTIONS = (
     ("tile_cache_dir", "folder of the tile cache [the user's cache folder]: "),
     ("seqdir", "folder of downloaded pictures [downloads]: "),
@@ -197,7 +200,7 @@ def _until_sound(question: str, understood: Callable[[str], dict[str, Any]]) -> 
 def _asked(question: str) -> str:
     sys.stderr.write(question)
     sys.stderr.flush()
-    line = sys.stdin.readline()
+    line = sys.stdin.readline(LONGEST_ANSWER)
     if not line:
         raise InputError("the answers ended", hint="nothing was written")
     return line.strip()

@@ -1,16 +1,13 @@
-"""What a summary records beside counts: options, inputs, the age of tiles, software, and the run."""
+"""What a summary records beside counts: options, inputs, the age of tiles, and the run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import platform
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from mlygeo.pipelines.job import version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -91,26 +88,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, int):
         return str(value)
     return [_plain(each) for each in value]
-
-
-def software() -> dict[str, str]:
-    """Return the versions of what computes: a part of `mlygeo.info`."""
-    from importlib import metadata
-
-    import numpy as np
-    import pyarrow as pa
-    import pyproj
-    import shapely
-
-    return {
-        "mlygeo": version(),
-        "Python": platform.python_version(),
-        "numpy": np.__version__,
-        "geopandas": metadata.version("geopandas"),
-        "pyarrow": pa.__version__,
-        "PROJ": pyproj.proj_version_str,
-        "GEOS": shapely.geos_version_string,
-    }
 
 
 def today() -> str:

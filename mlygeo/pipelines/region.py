@@ -93,7 +93,7 @@ def tiles(
     >>> tiles((9.16, 48.76, 9.18, 48.78), since="2024-01-01")
     """
     from mlygeo import frames, regions, store
-    from mlygeo.pipelines import inputs, provenance
+    from mlygeo.pipelines import inputs, provenance, versions
     from mlygeo.store.points import TablePoints, as_frame, keep
 
     filters = Filters(
@@ -131,9 +131,10 @@ def tiles(
         "tiles": fetching.summary,
         "images": len(kept),
         "images_filtered_out": len(everything) - len(kept),
+        "left_out": inputs.left_out_around(place),
         **fetching.attrs,
         "attribution": (credited := inputs.credited(kept)),
-        "software": provenance.software(),
+        "software": versions.software(shapes=True),
         "date": provenance.today(),
         "version": version(),
     }
@@ -192,7 +193,7 @@ def streets(
     >>> streets("myconfig.json", interval=50, srid=28992, method="percept")
     """
     from mlygeo import regions, store
-    from mlygeo.pipelines import inputs, provenance
+    from mlygeo.pipelines import inputs, provenance, versions
 
     laid = StreetPoints(interval=interval, method=method)
     plane = Plane(srid=srid, force_srid=force_srid)
@@ -204,17 +205,24 @@ def streets(
         network = inputs.network(place, streets, retain_all=retain_all)
         points = _street_points(network, laid, plane)
     facts = points.attrs["street_points"]
+    left_out = inputs.left_out_around(place, network)
     summary = {
         "region": None if place is None else inputs.region_summary(place),
         "streets": network.attrs.get("streets", {}),
         "street_points": facts,
+        "left_out": left_out,
         "inputs": provenance.inputs_of({"streets": (streets, len(network))}),
         "attribution": points.attrs.get("attribution", []),
-        "software": provenance.software(),
+        "software": versions.software(shapes=True),
         "date": provenance.today(),
         "version": version(),
     }
-    return Job(lambda: points, summary, _points_headline(facts), lambda path: [store.write_frame(points, path)])
+    return Job(
+        lambda: points,
+        summary,
+        _points_headline(facts) + inputs.left_out_remark(left_out),
+        lambda path: [store.write_frame(points, path)],
+    )
 
 
 @public
@@ -283,7 +291,7 @@ def select(
     >>> select("stuttgart_config.json", streets="edges.gpkg", interval=50, srid=25832)
     """
     from mlygeo import regions
-    from mlygeo.pipelines import inputs, provenance
+    from mlygeo.pipelines import inputs, own_files, provenance, versions
     from mlygeo.pipelines.selection import Selection
     from mlygeo.store.points import FramePoints, TablePoints, keep
 
@@ -320,13 +328,14 @@ def select(
     network_facts: dict[str, Any] = {}
     target: Points
     given: dict[str, tuple[Any, int]] = {}
-    left_out: dict[str, int] = {}
+    left_out = inputs.left_out_around(place)
     if points is not None:
         everything, target = _open_points(points, place)
         given["points"] = points, len(everything)
         left_out |= inputs.left_out_of(everything, target, "points", cut="outside the region")
     else:
         network = inputs.network(place, streets, retain_all=retain_all)
+        left_out |= inputs.left_out_around(None, network)
         street_points = _street_points(network, laid, plane)
         network_facts = {
             "streets": network.attrs.get("streets", {}),
@@ -346,6 +355,8 @@ def select(
         inputs.warn_of_nothing(at_hand, place)
     given["images"] = images, len(at_hand)
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="outside the region, or by the filters")
+    candidates, again, problems = inputs.each_once(candidates)
+    left_out |= again
     selection = Selection.match(target, candidates, projection=projection, matching=matching)
     summary = {
         "region": None if place is None else inputs.region_summary(place),
@@ -360,11 +371,12 @@ def select(
         **selection.facts,
         "images_considered": len(candidates),
         "left_out": left_out,
+        "problems": problems,
         "inputs": provenance.inputs_of(given),
         "tiles": None if fetching is None else fetching.summary,
         **network_facts,
         "attribution": selection.attribution(),
-        "software": provenance.software(),
+        "software": versions.software(shapes=place is not None or points is None),
         "date": provenance.today(),
         "version": version(),
     }
@@ -373,14 +385,14 @@ def select(
     headline = selection.headline(matching.limit, of_streets=points is None)
     if network_facts.get("street_points", {}).get("share_without_point"):
         headline += f"; {network_facts['street_points']['share_without_point']:.1%} of the street length got no point"
-    headline += inputs.left_out_remark(left_out)
+    headline += inputs.left_out_remark(left_out) + inputs.problems_remark(problems)
     if fetching is not None:
         headline += fetching.warning
 
     def write(folder: Path) -> list[Path]:
-        inputs.begin_set(folder)
-        failed_file = inputs.write_failed(failed, folder, own=True)
-        return selection.write(folder, summary) + failed_file
+        with inputs.as_set(folder, own_files.SELECT):
+            failed_file = inputs.write_failed(failed, folder, own=True)
+            return selection.write(folder, summary) + failed_file
 
     return Job(lambda: selection.frame(run), summary, headline, write, failed, selection.ids)
 

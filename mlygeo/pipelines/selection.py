@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import dtypes, frames, store
+from mlygeo.arrays import distinct
 from mlygeo.errors import FrameError
-from mlygeo.progress import working
+from mlygeo.progress import counted, working
 from mlygeo.spatial.nearest import OWN_COLUMNS
 
 if TYPE_CHECKING:
@@ -21,12 +23,14 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from mlygeo.arrays import Floats, Whole
+    from mlygeo.arrays import Flags, Floats, Whole
     from mlygeo.keys import Key
     from mlygeo.pipelines.options import Matching
     from mlygeo.spatial.nearest import Matches
     from mlygeo.spatial.projection import Projection
     from mlygeo.store.points import Points
+
+log = logging.getLogger("mlygeo.pipelines")
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,10 @@ class Selection:
             If ids are missing or no numbers, or `point_id` is not unique.
         """
         from mlygeo.spatial import grid, nearest
-        from mlygeo.store.points import floats_of, ids_of, key_ranks, keys_of, truths_of
+        from mlygeo.store.points import floats_of, ids_of, key_ranks, keys_of
 
         point_ids = ids_of(points, "point_id") if "point_id" in points.columns else np.arange(len(points))
-        if len(np.unique(point_ids)) < len(point_ids):
+        if distinct(point_ids) < len(point_ids):
             raise FrameError(f"{points.name}: column 'point_id' holds some ids twice")
         image_ids = keys_of(images)
         bearing = floats_of(points, "bearing") if "bearing" in points.columns else None
@@ -95,7 +99,7 @@ class Selection:
             for known, column in ((points, "bearing"), (images, "compass_angle")):
                 if column not in known.columns:
                     raise FrameError(f"{known.name} has no column '{column}', which `max_heading_difference` compares")
-            pano = truths_of(images, "is_pano") if "is_pano" in images.columns else None
+            pano = _panoramas(images) if "is_pano" in images.columns else None
         matches = nearest.match(
             *points.lonlat, *images.lonlat, key_ranks(images, image_ids), projection=projection,
             max_distance=matching.limit,
@@ -178,18 +182,27 @@ class Selection:
         """The facts of the selection: counts, distances, years, panoramas."""
         first = self.matches.rank == 1
         covered = int(first.sum())
-        years, pano_share = self._years(), self._pano_share()
+        years, (pano_share, unknown) = self._years(), self._panos()
         return {
             "points": len(self.points),
             "points_covered": covered,
             "share_covered": round(covered / len(self.points), 4) if len(self.points) else None,
             "pairs": len(first),
-            "images": len(self.table["id"].unique()),
+            "images": self._images(),
             "distance_m": _quartiles(self.matches.distance_m[first]),
             "captured": years,
             "pano_share": pano_share,
+            **({"pano_unknown": unknown} if unknown else {}),
             **({"providers": shares(self.table)} if "provider" in self.table.column_names else {}),
         }
+
+    def _images(self) -> int:
+        """Return how many images were selected, each counted once."""
+        ids = self.image_ids[self.matches.image_row]
+        if isinstance(ids, np.ndarray):
+            return distinct(ids)
+        names = [name for name in ("provider", "id") if name in self.table.column_names]
+        return int(self.table.group_by(names, use_threads=False).aggregate([]).num_rows)
 
     def _years(self) -> dict[str, int]:
         if "captured_at" not in self.table.column_names or not len(self.table):
@@ -203,13 +216,14 @@ class Selection:
         years = pc.year(times.drop_null()).to_numpy()
         return {str(year): int(count) for year, count in zip(*np.unique(years, return_counts=True), strict=True)}
 
-    def _pano_share(self) -> float | None:
+    def _panos(self) -> tuple[float | None, int]:
+        """Return the share of panoramas among the pairs whose image's kind is known, and how many others there are."""
         import pyarrow as pa
 
         if "is_pano" not in self.table.column_names or not pa.types.is_boolean(self.table["is_pano"].type):
-            return None
-        share = self.table["is_pano"].to_numpy().astype(float)
-        return round(float(share.mean()), 4) if len(share) else None
+            return None, 0
+        share = self.table["is_pano"].drop_null().to_numpy().astype(float)
+        return (round(float(share.mean()), 4) if len(share) else None), self.table["is_pano"].null_count
 
     def headline(self, max_distance: float | None, *, of_streets: bool) -> str:
         """Return the facts in a sentence."""
@@ -224,6 +238,8 @@ class Selection:
             text += f", all from {years[0]}" if len(years) == 1 else f", from {years[0]} to {years[-1]}"
         if facts["pano_share"] is not None:
             text += f", {facts['pano_share']:.0%} panoramas"
+        if unknown := facts.get("pano_unknown"):
+            text += f" ({unknown:,} of unknown kind)"
         return text
 
     def _points_table(self) -> pa.Table:
@@ -243,15 +259,15 @@ class Selection:
             The folder; it is made if it is missing. Or a file of frames: its layers are the selection and the
             street points; where the format has no layers it is the selection alone.
         summary
-            The content of summary.json, which is written last; its `run` is in `attrs` of the frames too.
+            The content of summary.json, which comes last; its `run` is in `attrs` of the frames too.
 
         Returns
         -------
         files
             selection.parquet, image_ids.txt (one id a line, each once), street_points.parquet
-            and summary.json; each is written atomically. Or the one file.
+            and summary.json, which replace those of an earlier run together. Or the one file.
         """
-        from mlygeo.pipelines import inputs
+        from mlygeo.pipelines.own_files import IMAGE_IDS, SUMMARY
         from mlygeo.store import parquet
 
         run = {"run": summary["run"]}
@@ -265,10 +281,10 @@ class Selection:
             parquet.write_points(self.table, *self.lonlat, temporary, attrs=attrs)
         with store.atomic(points) as temporary:
             parquet.write_points(self._points_table(), *self.points.lonlat, temporary, attrs=self.points.attrs | run)
-        listed = "".join(f"{value}\n" for value in self.words())
-        ids = store.write_text(listed, folder / "image_ids.txt")
+        listed = "\n".join([*self.words(), ""])
+        ids = store.write_text(listed, folder / IMAGE_IDS)
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
-        return [selection, ids, points, store.write_text(text, folder / inputs.SUMMARY)]
+        return [selection, ids, points, store.write_text(text, folder / SUMMARY)]
 
 
 def shares(images: pa.Table) -> dict[str, dict[str, Any]]:
@@ -307,6 +323,16 @@ def _planar(points: Points, projection: Projection) -> tuple[Floats, Floats] | N
     while isinstance(whole, SomeOf):  # of coordinates in degrees, none needs to be picked
         whole = whole.points
     return points.native[:2] if projection.is_of(whole.native[2]) else None
+
+
+def _panoramas(images: Points) -> Flags:
+    """Return which images are panoramas; of others, and of those of unknown kind, the headings count."""
+    from mlygeo.store.points import truths_of
+
+    pano, known = truths_of(images, "is_pano")
+    if unknown := int((~known).sum()):
+        log.warning("%s: %s, whose headings count", images.name, f"{counted(unknown, 'image')} of unknown kind")
+    return pano
 
 
 def _quartiles(distance_m: Floats) -> dict[str, float] | None:

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import InputError
+from mlygeo.pipelines import own_files
 from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, joined, public, tally, version
 from mlygeo.pipelines.options import Access, Filters
 from mlygeo.progress import counted
@@ -102,6 +103,7 @@ def find_sequences(
     >>> find_sequences("irvinfly", filter="360", max_pages=5)
     """
     from mlygeo import frames, regions
+    from mlygeo.pipelines import inputs
     from mlygeo.spatial import sequences as step
 
     access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
@@ -136,12 +138,16 @@ def find_sequences(
             max_pages=max_pages,
             progress=progress,
         )  # fmt: skip
-        images, problems = _searched(search, conditions, filter, reader)
+        images, problems, unknown = _searched(search, conditions, filter, reader)
     sequences = step.summarise(images)
     apart = len(images) - int(sequences["images"].sum())
     unlisted = sum(SAFE_ID.fullmatch(number) is None for number in sequences["sequence_id"])
-    left_out = {"images without a sequence": apart, "sequences with an odd id, from the list": unlisted}
-    left_out = {reason: count for reason, count in left_out.items() if count}
+    left_out = {
+        "images of unknown kind": unknown,
+        "images without a sequence": apart,
+        "sequences with an odd id, from the list": unlisted,
+    }
+    left_out = {reason: count for reason, count in left_out.items() if count} | inputs.left_out_around(place)
     shortcomings = search.shortcomings()
     whose = _whose(user, organization, None if place is None else place.name)
     summary = {
@@ -164,7 +170,7 @@ def find_sequences(
         headline += "; the service knows none, or nobody of that name"
     if shortcomings:
         headline += f"; incomplete: {shortcomings[0]}"
-    stem = file_stem(user, organization)
+    stem = own_files.file_stem(user, organization)
 
     def write(folder: Path) -> list[Path]:
         return write_lists(sequences, folder / stem, whose=whose, shortcomings=shortcomings)
@@ -181,8 +187,8 @@ def find_sequences(
 
 def _searched(
     search: Search, conditions: dict[str, Any], kind: Literal["all", "360", "regular"], reader: Records
-) -> tuple[gpd.GeoDataFrame, dict[Key, str]]:
-    """Return the images that a search finds, and their problems."""
+) -> tuple[gpd.GeoDataFrame, dict[Key, str], int]:
+    """Return the images that a search finds, their problems, and how many are left out as of unknown kind."""
     from mlygeo import frames
 
     fields = [*reader.base_fields, *reader.fields_for("camera_type", "make", "model")]
@@ -190,15 +196,18 @@ def _searched(
     parts: list[gpd.GeoDataFrame] = []
     records: list[dict[str, Any]] = []
     problems: dict[Key, str] = {}
+    unknown = 0
 
     def make() -> None:
+        nonlocal unknown
         images = reader.frame(records, fields=fields, problems=problems)
         records.clear()
         if conditions:
             images = images[frames.conditions_mask({name: images[name] for name in images.columns}, conditions)]
         if kind != "all":
-            panoramic = images["is_pano"] | images["camera_type"].isin(reader.panoramas)
-            images = images[panoramic if kind == "360" else ~panoramic]
+            panoramic = images["is_pano"].astype("boolean") | images["camera_type"].isin(reader.panoramas)
+            unknown += int(panoramic.isna().sum())
+            images = images[frames.truths(panoramic if kind == "360" else ~panoramic)]
         parts.append(images)
 
     for batch in search:
@@ -206,7 +215,7 @@ def _searched(
         if len(records) >= RECORDS_AT_ONCE:
             make()
     make()
-    return joined(parts), problems
+    return joined(parts), problems, unknown
 
 
 def _one_user(user: str | Sequence[str] | None) -> str | None:
@@ -226,13 +235,6 @@ def _whose(user: str | None, organization: int | str | None, region: str | None)
     ]
     place = [f"in {region}"] if region is not None and parts else [region] if region is not None else []
     return " ".join([" and ".join(parts), *place]).strip()
-
-
-def file_stem(user: str | None, organization: int | str | None) -> str:
-    """Return the files' name without its ending: a user's name with only the characters valid on every file system."""
-    name = user if user is not None else None if organization is None else f"organization_{organization}"
-    safe = re.sub(r"[^A-Za-z0-9_-]+", "_", name or "")[:80].strip("_")
-    return f"sequences_{safe}" if safe else "sequences"
 
 
 def write_lists(sequences: gpd.GeoDataFrame, path: Path, *, whose: str, shortcomings: Sequence[str]) -> list[Path]:
@@ -258,11 +260,14 @@ def write_lists(sequences: gpd.GeoDataFrame, path: Path, *, whose: str, shortcom
     files
         The frame and the list.
     """
-    from mlygeo import store
+    from mlygeo import own, store
+    from mlygeo.store.atomic import together
 
-    files = [store.write_frame(sequences, path.with_name(f"{path.name}.parquet"))]
+    own.refuse_others(path.parent, own_files.sequence_lists(path.name))
     text = "".join(f"{line}\n" for line in _lines(sequences, whose, shortcomings))
-    return [*files, store.write_text(text, path.with_name(f"{path.name}.txt"))]
+    with together(path.parent, last=f"{path.name}.txt"):
+        files = [store.write_frame(sequences, path.with_name(f"{path.name}.parquet"))]
+        return [*files, store.write_text(text, path.with_name(f"{path.name}.txt"))]
 
 
 def _lines(sequences: gpd.GeoDataFrame, whose: str, shortcomings: Sequence[str]) -> list[str]:
@@ -313,6 +318,10 @@ def table(sequences: gpd.GeoDataFrame) -> str:
 
 
 def _kind(is_pano: object) -> str:
+    import pandas as pd
+
+    if is_pano is None or is_pano is pd.NA:
+        return "unknown"
     return "panorama" if is_pano else "flat"
 
 

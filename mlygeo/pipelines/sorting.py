@@ -172,11 +172,18 @@ def run_sorting(import_path: PathLike, *, folder: PhotoFolder, sorting: Sorting)
     sorting
         The requested actions.
     """
+    from mlygeo import own
     from mlygeo.photos.import_folder import import_folder
     from mlygeo.pipelines import inputs
 
     dry_run = folder.dry_run
     place = inputs.photo_import(import_folder(import_path), replace(folder, rerun=False))
+    if sorting.save_as_json and sorting.summarize:
+        own.refuse_others(place.base, {SUMMARY_FILE: own.keys("total images")})
+    if sorting.save_as_json and sorting.list_file_status:
+        own.refuse_others(place.base, {LIST_FILE: own.keys(*LISTED.values())})
+    if sorting.save_local_mapping:
+        own.refuse_others(place.base.parent, {_mapping_name(place): own.lines(r".*,[0-9A-Za-z-]*")})
     with place.held(dry_run=dry_run):
         images = place.images(known := place.photos(dry_run=dry_run), place.stored(), again=())
         images = images.assign(status=_status(images, known, place))
@@ -351,7 +358,11 @@ def _mapping(images: gpd.GeoDataFrame, place: PhotoImport) -> list[Path]:
     writer = csv.writer(text, lineterminator="\n")
     for path, name in zip(images["path"], _photo_uuids(images), strict=True):
         writer.writerow([os.path.relpath(path, place.base), name])
-    return [store.write_text(text.getvalue(), place.base.parent / f"{place.base.name}{MAPPING_SUFFIX}")]
+    return [store.write_text(text.getvalue(), place.base.parent / _mapping_name(place))]
+
+
+def _mapping_name(place: PhotoImport) -> str:
+    return f"{place.base.name}{MAPPING_SUFFIX}"
 
 
 def _photo_uuids(images: gpd.GeoDataFrame) -> list[str]:

@@ -186,9 +186,8 @@ def with_places(
 
     images = with_facts(images)
     if how.local_time:
-        local = images["time_source"].isin(ZONELESS)
-        images = in_local_time(images)
-        images = images.assign(time_source=images["time_source"].mask(local, "local"))
+        read = in_local_time(images)
+        images = read.assign(time_source=read["time_source"].mask(read["time_source"].isin(ZONELESS), "local"))
     images = _with_whole_seconds_placed(images)
     if track is None:
         images = _with_offsets(images, how)

@@ -10,6 +10,7 @@ from mlygeo.errors import DependencyError, FrameError, InputError, RegionError
 from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, public, version
 from mlygeo.pipelines.options import Access, Filters, Plane, TileOptions
+from mlygeo.pipelines.own_files import PICTURE, SUMMARY
 from mlygeo.progress import counted
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ BY = ("highway", "year", "pano", "creator")
 
 TITLES = {"highway": "street class", "year": "year of capture", "pano": "panorama", "creator": "contributor"}
 
-PICTURE = "coverage.png"
 
 MOST_ROWS = 12
 """Rows of one section of the printed table; the summary has them all."""
@@ -117,7 +117,7 @@ def coverage(
     >>> coverage("stuttgart_config.json", streets="edges.gpkg", distance=15, by=["year"])
     """
     from mlygeo import frames, regions
-    from mlygeo.pipelines import inputs, provenance
+    from mlygeo.pipelines import inputs, own_files, provenance, versions
     from mlygeo.spatial import coverage as step
     from mlygeo.store.points import TablePoints, keep
 
@@ -156,7 +156,10 @@ def coverage(
     candidates = keep(at_hand, region=None, conditions=conditions)
     if not len(candidates):
         inputs.warn_of_nothing(at_hand, None)
-    left_out = inputs.left_out_of(at_hand, candidates, "images", cut="by the filters")
+    left_out = inputs.left_out_around(place, network)
+    left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="by the filters")
+    candidates, again, problems = inputs.each_once(candidates)
+    left_out |= again
     names = _measurable(wanted, candidates, asked=by is not None)
     columns = _columns(candidates, [step.BY[name] for name in names if name in step.BY])
     measured = step.measure(
@@ -180,11 +183,12 @@ def coverage(
         "filters": provenance.shown(conditions),
         "images_considered": len(candidates),
         "left_out": left_out,
+        "problems": problems,
         "inputs": provenance.inputs_of({"streets": (streets, len(network)), "images": (images, len(at_hand))}),
         "tiles": None if fetching is None else fetching.summary,
         "network": network.attrs.get("streets", {}),
         "attribution": attribution,
-        "software": provenance.software(),
+        "software": versions.software(shapes=True),
         "date": provenance.today(),
         "version": version(),
     }
@@ -198,11 +202,11 @@ def coverage(
         return frame
 
     def write(folder: Path) -> list[Path]:
-        inputs.begin_set(folder)
-        failed_file = inputs.write_failed(failed, folder, own=True)
-        return _write(make_frame(), gaps, measured, summary, folder) + failed_file
+        with inputs.as_set(folder, own_files.COVERAGE):
+            failed_file = inputs.write_failed(failed, folder, own=True)
+            return _write(make_frame(), gaps, measured, summary, folder) + failed_file
 
-    headline = _headline(facts, gaps) + inputs.left_out_remark(left_out)
+    headline = _headline(facts, gaps) + inputs.left_out_remark(left_out) + inputs.problems_remark(problems)
     headline += "" if fetching is None else fetching.warning
     return Job(make_frame, summary, headline, write, failed, text=lambda: _printed(tables))
 
@@ -322,7 +326,6 @@ def _write(
     import json
 
     from mlygeo import store
-    from mlygeo.pipelines import inputs
 
     if store.names_file(folder):
         return [store.write_layers({"coverage": streets, "gaps": gaps}, folder)]
@@ -331,7 +334,7 @@ def _write(
     if picture is None:
         store.remove(folder / PICTURE)
     text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
-    files.append(store.write_text(text, folder / inputs.SUMMARY))
+    files.append(store.write_text(text, folder / SUMMARY))
     return files if picture is None else [*files, picture]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, FormatError, InputError, NotDescribedError
-from mlygeo.pipelines.job import Job, public_with, tally, version
+from mlygeo.pipelines.job import Job, check_folder, public_with, tally, version
 from mlygeo.pipelines.options import Described, SignedIn, Uploading, User
 from mlygeo.progress import counted, keep
 
@@ -243,8 +243,7 @@ def zip_sequences(
 
     described = Described(desc_path=desc_path, skip_subfolders=skip_subfolders)
     folder = Path(output or ZIP_FOLDER).expanduser()
-    if folder.exists() and not folder.is_dir():
-        raise FileError(f"{folder} is a file, and `output` names a folder here")
+    check_folder(folder)
     clear_leftovers(folder)
     with inputs.held(import_path, "archives", dry_run=False, progress=progress):
         found = gather(

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo import periods
-from mlygeo.errors import InputError, RegionError
+from mlygeo import periods, places
+from mlygeo.errors import FileError, InputError, RegionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +87,9 @@ CODES = frozenset({"srid"})
 
 ENDLESS = ("max_", "cutoff_")
 """How the names of parameters begin for which infinity means "no limit"."""
+
+PIPED = "_file"
+"""How the names of parameters end whose files are read once, so that a pipe will do; see `places.opened`."""
 
 LONGEST_OFFSET_S = 1e10
 """Seconds by which no clock is wrong."""
@@ -393,6 +396,10 @@ def _path(value: Any, name: str) -> Any:
         raise InputError(f"`{name}` has characters that no path has: {text!a:.60}") from error
     if len(encoded) > LONGEST_PATH or max(map(len, encoded.split(b"/"))) > LONGEST_NAME:
         raise InputError(f"`{name}` is too long for a path: {text:.40}…")
+    if places.is_device(os.path.expanduser(text), or_pipe=not name.endswith(PIPED)):  # noqa: PTH111 - as above
+        raise FileError(
+            f"`{name}`: {text} is a pipe or a device, and no file", hint="name a file; write what comes from it to one"
+        )
     return value
 
 

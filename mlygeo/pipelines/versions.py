@@ -1,7 +1,8 @@
-"""Versions, for bug reports."""
+"""Versions: for bug reports, and of what computes a result."""
 
 from __future__ import annotations
 
+import platform
 import re
 import sys
 from typing import Any, Literal
@@ -40,15 +41,13 @@ def info(*, packages: Literal["ours", "all"] = "ours") -> Job[dict[str, Any]]:
     >>> info()["GDAL"].count(".")
     2
     """
-    import platform
-
     if packages not in {"ours", "all"}:
         raise InputError(f"packages is ours or all, not {packages!r}")
     versions = {
         "mlygeo": version(),
         "Python": f"{platform.python_version()} ({platform.python_implementation()})",
         "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
-        **_libraries(),
+        **_libraries(*LIBRARIES),
         "packages": _of_everything() if packages == "all" else _of_ours(),
     }
     return Job(lambda: versions, versions, "versions of mlygeo and what it stands on", text=lambda: _listed(versions))
@@ -56,29 +55,64 @@ def info(*, packages: Literal["ours", "all"] = "ours") -> Job[dict[str, Any]]:
 
 def line() -> str:
     """Return the output of `mlygeo --version`: the versions of mlygeo and the most important libraries."""
-    libraries = _libraries()
-    return f"mlygeo, version {version()} (" + ", ".join(f"{name} {libraries[name]}" for name in CHIEF) + ")"
+    named = ", ".join(f"{name} {found}" for name, found in _libraries(*CHIEF).items())
+    return f"mlygeo, version {version()} ({named})"
 
 
-def _libraries() -> dict[str, str]:
-    import sqlite3
+def software(*, shapes: bool) -> dict[str, str]:
+    """
+    Return the versions of what computes a result: the part of `info` that summaries record.
 
+    Parameters
+    ----------
+    shapes
+        Whether lines or areas take part, so that GEOS computes too; it is not loaded to name a version.
+    """
+    import numpy as np
     import pyarrow as pa
-    import pyogrio
-    import pyproj
-    import shapely
-    from pyproj.database import get_database_metadata
 
     return {
-        "GDAL": pyogrio.__gdal_version_string__,
-        "PROJ": pyproj.proj_version_str,
-        "EPSG": get_database_metadata("EPSG.VERSION") or "unknown",
-        "GEOS": shapely.geos_version_string,
-        "Arrow": pa.cpp_version,
-        "FFmpeg": _ffmpeg(),
-        "SQLite": sqlite3.sqlite_version,
-        "UTF-8": "yes" if (sys.stdout.encoding or "").lower().replace("-", "") == "utf8" else str(sys.stdout.encoding),
+        "mlygeo": version(),
+        "Python": platform.python_version(),
+        "numpy": np.__version__,
+        "geopandas": _version_of("geopandas"),
+        "pyarrow": pa.__version__,
+        **_libraries("PROJ", *["GEOS"] * shapes),
     }
+
+
+def _libraries(*names: str) -> dict[str, str]:
+    return {name: LIBRARIES[name]() for name in names}
+
+
+def _gdal() -> str:
+    import pyogrio
+
+    return str(pyogrio.__gdal_version_string__)
+
+
+def _proj() -> str:
+    import pyproj
+
+    return str(pyproj.proj_version_str)
+
+
+def _epsg() -> str:
+    from pyproj.database import get_database_metadata
+
+    return get_database_metadata("EPSG.VERSION") or "unknown"
+
+
+def _geos() -> str:
+    import shapely
+
+    return str(shapely.geos_version_string)
+
+
+def _arrow() -> str:
+    import pyarrow as pa
+
+    return str(pa.cpp_version)
 
 
 def _ffmpeg() -> str:
@@ -87,6 +121,29 @@ def _ffmpeg() -> str:
     except ImportError:
         return "not installed"
     return str(av.ffmpeg_version_info)
+
+
+def _sqlite() -> str:
+    import sqlite3
+
+    return sqlite3.sqlite_version
+
+
+def _encoding() -> str:
+    return "yes" if (sys.stdout.encoding or "").lower().replace("-", "") == "utf8" else str(sys.stdout.encoding)
+
+
+LIBRARIES = {
+    "GDAL": _gdal,
+    "PROJ": _proj,
+    "EPSG": _epsg,
+    "GEOS": _geos,
+    "Arrow": _arrow,
+    "FFmpeg": _ffmpeg,
+    "SQLite": _sqlite,
+    "UTF-8": _encoding,
+}
+"""What is below mlygeo -> how its version is found; each loads no more than itself."""
 
 
 def _of_ours() -> dict[str, str]:

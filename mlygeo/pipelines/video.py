@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlygeo import places
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.job import Job, public, public_with, tally, version
+from mlygeo.pipelines.job import Job, check_folder, public, public_with, tally, version
 from mlygeo.pipelines.options import Recorded, VideoFrames, VideoSampling, start_ms
 from mlygeo.progress import counted
 
@@ -154,6 +154,8 @@ def sample_video(
         video_duration_ratio=video_duration_ratio,
         track=track,
     )
+    if import_path is not None:
+        check_folder(Path(import_path).expanduser(), "`import_path`")
     made = VideoFrames(import_path=import_path, rerun=rerun, decoder=decoder, hardware=hardware)
     named = listed(videos) + listed(video_import_path)
     return run_sampling(named, sampling, made, skip_subfolders=skip_subfolders, progress=progress)

@@ -612,6 +612,7 @@ def _of_frame(value: Any, conditions: dict[str, Any], access: Access, *, placed:
     from mlygeo.pipelines.whose import parted_ids
     from mlygeo.readers import id_lists
     from mlygeo.store.points import keep, open_points
+    from mlygeo.store.repeats import places_of
 
     if hasattr(value, "columns") and "id" in value.columns and not hasattr(value, "active_geometry_name"):
         if conditions:
@@ -637,10 +638,11 @@ def _of_frame(value: Any, conditions: dict[str, Any], access: Access, *, placed:
         if not placed:
             parts.append(Read(who, Listed.unplaced(id_lists.distinct(ids), points.name), filtered))
             continue
-        # An image of a selection has a row for each of its points, and only one position.
-        first = _first(ids)
-        lon, lat = (values[rows][first] for values in points.lonlat)
-        parts.append(Read(who, Listed(ids[first], points.name, lon, lat), filtered))
+        # An image of a selection has a row for each of its points, and only one position. One at several places,
+        # which is said and counted, is in a region if any of them is.
+        lon, lat = (values[rows] for values in points.lonlat)
+        first = places_of(ids, lon, lat, points.name)
+        parts.append(Read(who, Listed(ids[first], points.name, lon[first], lat[first]), filtered))
     for who, (filtered, _) in others.items():
         parts.append(Read(who, Listed.unplaced(filtered[:0], points.name), filtered))
     return parts
@@ -655,17 +657,6 @@ def _parted(points: Points, access: Access) -> dict[str, tuple[Ids, Any]]:
     return parted_ids(keys_of(points), provider, access, points.name)
 
 
-def _first(ids: Ids) -> Any:
-    """Return the rows of ids where they stand for the first time."""
-    if ids.dtype == object:
-        import pandas as pd
-
-        return np.flatnonzero(~pd.Series(ids, dtype=object).duplicated().to_numpy())
-    _, first = np.unique(ids, return_index=True)
-    first.sort()
-    return first
-
-
 def _is_path(word: Any) -> bool:
     return isinstance(word, str | os.PathLike)
 
@@ -674,6 +665,8 @@ def _is_id_file(path: Path) -> bool:
     """Return whether a file lists ids; others hold frames."""
     ending = path.suffix.lower()
     if ending == ".json":
+        if path.expanduser().is_fifo():  # it is read once
+            return True
         try:
             with path.expanduser().open("rb") as file:
                 return file.read(200).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"["

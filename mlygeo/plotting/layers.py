@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames, providers, store
+from mlygeo import degrees, frames, providers, store
 from mlygeo.attribution import columns_in, credits_of
 from mlygeo.errors import FormatError, FrameError, InputError
 from mlygeo.plotting import thinning
@@ -31,9 +31,6 @@ MOST_ROWS = 1_000_000
 
 MOST_VERTICES = 2_000_000
 """Most vertices of the lines of a map."""
-
-FARTHEST_DEG = 540.0
-"""Longitudes up to here are taken round the earth; beyond it they are no degrees."""
 
 BEYOND = "beyond 85.05° north or south, where this map ends"
 CUT = f"cut off where they go {BEYOND}"
@@ -137,12 +134,20 @@ class Layer:
         return np.where(np.isfinite(heading), heading, np.nan)
 
     def panoramas(self) -> Flags:
-        """Return which images are panoramas."""
+        """Return which images are known to be panoramas."""
+        return self._kinds()[0]
+
+    def flat_pictures(self) -> Flags:
+        """Return which images are known to be no panoramas; the others may be of unknown kind."""
+        return self._kinds()[1]
+
+    def _kinds(self) -> tuple[Flags, Flags]:
         import pandas as pd
 
         if "is_pano" not in self.frame.columns or not pd.api.types.is_bool_dtype(self.frame["is_pano"]):
-            return np.zeros(len(self.frame), dtype=bool)
-        return np.asarray(self.frame["is_pano"].astype("boolean").to_numpy(dtype=bool, na_value=False))
+            return np.zeros(len(self.frame), dtype=bool), np.zeros(len(self.frame), dtype=bool)
+        pano = frames.truths(self.frame["is_pano"])
+        return pano, ~pano & self.frame["is_pano"].notna().to_numpy()
 
     def track_order(self) -> tuple[Whole, Flags]:
         """Return the rows of a track in the order of time, and which of them continue the row before."""
@@ -366,8 +371,7 @@ def _sound(geometry: Objects) -> tuple[Flags, dict[str, int]]:
     coordinates, owner = shapely.get_coordinates(geometry, return_index=True)
     infinite = np.zeros(len(geometry), dtype=bool)
     infinite[owner[~np.isfinite(coordinates).all(axis=1)]] = True
-    with np.errstate(invalid="ignore"):
-        beyond = (np.abs(coordinates[:, 1]) > 90) | (np.abs(coordinates[:, 0]) > FARTHEST_DEG)
+    beyond = degrees.beyond(*coordinates.T)
     odd = np.zeros(len(geometry), dtype=bool)
     odd[owner[beyond]] = True
     odd &= ~infinite
@@ -379,7 +383,7 @@ def _on_earth(lon: Floats, lat: Floats) -> tuple[Rows, dict[str, int]]:
     """Return the rows of points that are somewhere on the earth, and how many others there are, by the reason."""
     missing = np.isnan(lon) | np.isnan(lat)
     infinite = ~missing & ~(np.isfinite(lon) & np.isfinite(lat))
-    odd = ~missing & ~infinite & ((np.abs(lat) > 90) | (np.abs(lon) > FARTHEST_DEG))
+    odd = degrees.beyond(lon, lat)
     counts = {MISSING: int(missing.sum()), INFINITE: int(infinite.sum()), NO_DEGREES: int(odd.sum())}
     return np.flatnonzero(~(missing | infinite | odd)), {why: number for why, number in counts.items() if number}
 

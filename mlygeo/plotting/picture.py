@@ -214,7 +214,10 @@ def _draw_points(axes: Axes, layer: Layer, paint: Paint, west: float, label: str
     everything = np.ones(len(lon), dtype=bool)
     shapes = [(everything, "o", "")]
     if layer.kind != "points" and pano.any() and not pano.all() and paint.labels is None:
-        shapes = [(~pano, "^", "flat pictures"), (pano, "o", "panoramas")]
+        flat = layer.flat_pictures()
+        shapes = [
+            (~pano & ~flat, "s", "pictures of unknown kind"), (flat, "^", "flat pictures"), (pano, "o", "panoramas"),
+        ]  # fmt: skip
     for number, (colour, what) in enumerate(_classes(paint, label)):
         for mask, marker, shape in shapes:
             mine = mask & (index == number)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from mercantile import Tile
 
+from mlygeo import places
 from mlygeo.errors import FileError, InputError, RegionError
 from mlygeo.progress import counted
 
@@ -198,8 +199,7 @@ def read_tile_list(path: str | os.PathLike[str], *tile_sets: TileSet) -> set[str
     """
     path = Path(path).expanduser()
     try:
-        with path.open("rb") as file:
-            content = file.read(LONGEST_LIST + 1)
+        content = places.content_of(path, LONGEST_LIST)
         lines = content.decode("utf-8-sig").splitlines() if len(content) <= LONGEST_LIST else []
     except OSError as error:
         raise FileError(f"tile list {path}: {error.strerror}") from error

@@ -209,7 +209,8 @@ def with_values(images: gpd.GeoDataFrame, records: Mapping[str, Record]) -> gpd.
     from geopandas.array import GeometryArray
 
     now_us = round(time.time() * 1e6)
-    rows = [_values(records.get(os.path.realpath(path)), path, now_us) for path in images["path"]]
+    paths = images["path"].fillna("")
+    rows = [_values(records.get(os.path.realpath(path)) if path else None, path, now_us) for path in paths]
     columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in _EMPTY}
     lon, lat = (np.array(columns[name], dtype=np.float64) for name in ("lon", "lat"))
     points = np.full(len(images), None, dtype=object)

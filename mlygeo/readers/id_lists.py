@@ -7,6 +7,7 @@ name before them, as in `kartaview:12345`.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlygeo import keys as keys_
+from mlygeo import places
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.keys import UUIDS, WHOLE_NUMBERS
 
@@ -28,6 +30,15 @@ ID_KEYS = ("mapillary_img_id", "id", "image_id", "imgid")
 """Keys of an image's id in a JSON object; the first is percept-vsvi-filter's."""
 
 LONGEST_SEQUENCE_ID = 200
+
+SUMMARY = "summary.json"
+"""File beside the results of a run, which says what it selected."""
+
+LONGEST_LINE = 16 << 20
+"""Characters of a line, which may have many ids."""
+
+LONGEST_JSON = 256 << 20
+"""Bytes of a list in JSON; text of any length is read line by line."""
 
 BARE: dict[str, Keys] = {"mapillary": WHOLE_NUMBERS, "panoramax": UUIDS}
 """Providers whose ids stand in lists without the provider's name, and what those look like."""
@@ -123,16 +134,18 @@ def read_ids(path: str | os.PathLike[str], *, keys: Keys | None = None) -> Ids:
     Returns
     -------
     ids
-        In the file's order, each once; none where the file lists none. int64 where all are digits, which are ids of
-        Mapillary; else text (of objects): UUIDs, which are ids of Panoramax, and others with the provider's name
-        before them, as in "kartaview:12345".
+        In the file's order, each once; none where the file lists none: an empty list in JSON, comments alone, or
+        the list of a selection that has no image, which has its summary beside it. int64 where all are digits,
+        which are ids of Mapillary; else text (of objects): UUIDs, which are ids of Panoramax, and others with the
+        provider's name before them, as in "kartaview:12345".
 
     Raises
     ------
     FileError
         If it cannot be read.
     InputError
-        If something in it is not an id, or does not tell whose it is; the message names the line.
+        If something in it is not an id, or does not tell whose it is; the message names the line. If it is empty, and
+        not of a selection.
 
     Examples
     --------
@@ -307,7 +320,7 @@ def merge_failed(
         return
     lost = keys_.ordered(failed)
     listed = [f"{word_of(key, provider)}  # {' '.join(failed[key].split())}" for key in lost]
-    store.write_text("".join(f"{line}\n" for line in [*before, *listed]), path)
+    store.write_text("".join(f"{line}\n" for line in [*before, *listed] or ["# none"]), path)
 
 
 def _identified(path: Path, own: Own | None) -> Iterator[Identified]:
@@ -315,29 +328,47 @@ def _identified(path: Path, own: Own | None) -> Iterator[Identified]:
 
 
 def _of_text(path: Path, own: Own | None) -> Iterator[Identified]:
+    is_empty = True
     for number, line in enumerate(_lines(path), start=1):
+        is_empty = is_empty and not line.strip()
         for word in line.partition("#")[0].replace(",", " ").split():
             found = identified(word, own)
             if found is None:
                 raise InputError(f"{path.name}, line {number}: {word[:40]!r} is no image id", hint=HINT)
             yield found
+    if is_empty and not (path.parent / SUMMARY).is_file():
+        raise InputError(f"no ids in {path}, which is empty", hint='a list that has none on purpose says "# none"')
 
 
 def _lines(path: Path) -> Iterator[str]:
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            yield from file
+        with io.TextIOWrapper(places.opened(path), encoding="utf-8-sig") as file:
+            while line := _line(file, path):
+                yield line
+    except FormatError:
+        raise
     except OSError as error:
         raise FileError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError:
         raise FormatError(f"{path} is no text in UTF-8") from None
 
 
+def _line(file: io.TextIOWrapper, path: Path) -> str:
+    line = file.readline(LONGEST_LINE + 1)
+    if len(line) > LONGEST_LINE:
+        raise FormatError(f"{path} has a line of more than {LONGEST_LINE:,} characters, and is no list")
+    return line
+
+
 def _listed(path: Path) -> list[Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        said = places.content_of(path, LONGEST_JSON)
     except OSError as error:
         raise FileError(f"{path}: {error.strerror}") from error
+    if len(said) > LONGEST_JSON:
+        raise FormatError(f"{path} is larger than {LONGEST_JSON >> 20} MiB", hint="list the ids in a text file")
+    try:
+        content = json.loads(said.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path} is no JSON: {' '.join(str(error).split())[:100]}") from error
     if isinstance(content, dict):

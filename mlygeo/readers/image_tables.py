@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mlygeo import places
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import positions, times
 from mlygeo.formats.texts import GPS_EPOCH_MS, WEEK_MS, gps_to_utc_ms, reals
@@ -175,9 +176,9 @@ def read_rows(path: str | os.PathLike[str], *, delimiter: str = ",") -> list[lis
     if len(delimiter) != 1 or delimiter in '\r\n"':
         raise InputError(f"`delimiter` is one letter, not {delimiter!r}", hint='"tab" stands for tabs')
     try:
-        if path.stat().st_size > LARGEST_TABLE:
+        data = places.content_of(path, LARGEST_TABLE)
+        if len(data) > LARGEST_TABLE:
             raise FormatError(f"{path.name} holds more than {LARGEST_TABLE >> 30} GiB")
-        data = path.read_bytes()
         text = data.decode(encoding_of(data))
         if encoding_of(data) == "cp1252":
             log.warning("%s is not UTF-8 text; it is read as Windows-1252", path.name)

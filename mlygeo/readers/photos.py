@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import frames, places
-from mlygeo.errors import FileError, InputError
+from mlygeo.errors import FileError, FrameError, InputError
 from mlygeo.formats import times
 from mlygeo.formats.jpeg import ENDINGS
 from mlygeo.progress import Progress, working
@@ -226,12 +226,22 @@ def in_local_time(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         The same rows with `captured_at` changed where `time_source` is "clock" or "filename", and `warning`, which
         tells the zone, and whether a clock there showed the time twice or never, as summer time ended or began.
 
+    Raises
+    ------
+    FrameError
+        If there is no `time_source`, which says what a time is.
+
     Examples
     --------
     >>> in_local_time(read_photos("DCIM"))["captured_at"]
     """
     import pandas as pd
 
+    if "time_source" not in images:
+        raise FrameError(
+            "there is no column 'time_source', which says whose times are those of clocks without a zone",
+            hint="read the photos with `local_time=True`",
+        )
     rows = np.flatnonzero(images["time_source"].isin(["clock", "filename"]) & images["captured_at"].notna())
     captured = images["captured_at"].to_numpy(dtype="datetime64[ms]").copy()
     lon, lat = (column[rows].tolist() for column in frames.lonlat(images))
@@ -241,7 +251,9 @@ def in_local_time(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     found = {pair: _shift(*pair) for pair in set(zip(zones, quarters, strict=True))}
     shifts = [found[pair] for pair in zip(zones, quarters, strict=True)]
     captured[rows] += np.array([shift for shift, _ in shifts], dtype="timedelta64[ms]")
-    warning = images["warning"].to_numpy(dtype=object).copy()
+    warning = np.full(len(images), None, dtype=object)
+    if "warning" in images:
+        warning = images["warning"].to_numpy(dtype=object).copy()
     for row, (_, said) in zip(rows.tolist(), shifts, strict=True):
         before = warning[row]
         phrases = [] if pd.isna(before) else [each for each in before.split("; ") if each != times.NO_ZONE]

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from mlygeo.regions import Region
 
 
+NO_LINES = "rows that are no lines"
+"""Reason for which rows of streets are left out."""
+
 log = logging.getLogger("mlygeo.osm")
 
 OTHER_NAMES = {"osm_id": "osmid", "fclass": "highway"}
@@ -199,7 +202,7 @@ def _finish(frame: gpd.GeoDataFrame, source: str, facts: dict[str, Any]) -> gpd.
     """Convert columns to their dtypes and write the summary."""
     # a file of lines is OpenStreetMap's only if it has OSM ids, or the nodes and keys of an OSMnx graph
     known = set(frame.columns)
-    is_graph = facts.pop("has_nodes", True)
+    is_graph, left_out = facts.pop("has_nodes", True), facts.pop("left_out", {})
     sources = [frames.OPENSTREETMAP] if is_graph or known & {"osmid", "osm_id"} else []
     frame = frame.rename(columns={old: new for old, new in OTHER_NAMES.items() if new not in frame.columns})
     columns: dict[str, Any] = {
@@ -212,7 +215,7 @@ def _finish(frame: gpd.GeoDataFrame, source: str, facts: dict[str, Any]) -> gpd.
         raise FrameError(f"{source}: {error}") from error
     facts = {"source": source, **facts, "edges": len(frame), "length_m": _length(frame)}
     log.info("%s: %s edges, %.1f km", source, f"{len(frame):,}", facts["length_m"] / 1000)
-    return frames.attribute(frame, *sources, streets=facts)
+    return frames.attribute(frame, *sources, streets=facts, **({"left_out": left_out} if left_out else {}))
 
 
 def _length(frame: gpd.GeoDataFrame) -> float:
@@ -392,7 +395,7 @@ def _lines(frame: gpd.GeoDataFrame, name: str, region: Region | None) -> tuple[g
         raise FormatError(f"{name} has no CRS", hint="write it with one, or as GeoJSON in longitude and latitude")
     if frame.active_geometry_name != "geometry":
         frame = frame.rename_geometry("geometry")
-    rows = len(frame)
+    rows, attrs = len(frame), frame.attrs
     kinds = frame.geom_type
     lines = kinds.isin(["LineString", "LinearRing", "MultiLineString"]) & ~frame.geometry.is_empty
     if rows and not lines.any():
@@ -412,7 +415,9 @@ def _lines(frame: gpd.GeoDataFrame, name: str, region: Region | None) -> tuple[g
     if left_out:
         log.warning("%s: %s of %s rows are no lines and were left out", name, f"{left_out:,}", f"{rows:,}")
     has_nodes = {"u", "v", "key"} <= set(frame.columns)
-    return _cut(_with_nodes(frame), region), {"rows_left_out": left_out, "has_nodes": has_nodes}
+    reasons = {**attrs.get("left_out", {}), **({NO_LINES: left_out} if left_out else {})}
+    facts = {"rows_left_out": left_out, "has_nodes": has_nodes, "left_out": reasons}
+    return _cut(_with_nodes(frame), region), facts
 
 
 def _cut(frame: gpd.GeoDataFrame, region: Region | None) -> gpd.GeoDataFrame:

@@ -121,7 +121,7 @@ def _is_geojson(path: Path) -> bool:
     if path.suffix.lower() != ".json":
         return False
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(path.read_text(encoding="utf-8-sig")) if path.is_file() else None
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(content, dict) and "type" in content

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlygeo import degrees
 from mlygeo.errors import RegionError
 from mlygeo.spatial import areas, boxes
 
@@ -263,9 +264,11 @@ class Region:
         Returns
         -------
         inside
-            bool, shape (n,); False for NaN.
+            bool, shape (n,); False for NaN. Longitudes beyond ±180 are the same places within.
         """
         west, _, east, _ = self.bounds
+        turns = degrees.turns_of(lon, lon)
+        lon = lon if turns is None else lon - 360.0 * turns
         if (west == -180 or east == 180 or west > east) and (np.abs(lon) == 180).any():
             # The antimeridian has two longitudes.
             lon = np.where(lon == -180.0, 180.0, lon) if east == 180 else np.where(lon == 180.0, -180.0, lon)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from mlygeo.arrays import distinct
 from mlygeo.spatial import grid as grids
 from mlygeo.spatial.grid import CHUNK_IMAGES, SMALLEST_CELL_M, Box, HeadingTest, Search
 
@@ -133,7 +134,7 @@ def search_distinct(
     point_rows, image_rows, squares
         In the order of point rows and ranks.
     """
-    repeated = k > 1 and len(np.unique(key_rank)) < len(key_rank)
+    repeated = k > 1 and distinct(key_rank) < len(key_rank)
     ask, todo = k, None
     parts: list[tuple[Rows, Rows, Floats]] = []
     while True:

@@ -134,7 +134,7 @@ def select_nearest(
             point_lon, point_lat, image_lon, image_lat, _ranks(images),
             projection=projection, max_distance=max_distance, k=k, unique=unique,
             max_heading_difference=max_heading_difference, point_bearing=bearing, image_heading=heading,
-            image_is_pano=images["is_pano"].to_numpy() if by_heading else None, point_id=point_id,
+            image_is_pano=frames.truths(images["is_pano"]) if by_heading else None, point_id=point_id,
             point_xy=point_plane, image_xy=image_plane,
         )  # fmt: skip
 

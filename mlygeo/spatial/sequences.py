@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames
+from mlygeo import dtypes, frames
 from mlygeo.errors import InputError
 from mlygeo.progress import working
 from mlygeo.spatial import geodesy, ordering
@@ -471,20 +471,15 @@ def _facts(members: gpd.GeoDataFrame, rows: Rows) -> pd.DataFrame:
     )
     table = groups.first()
     table.insert(0, "images", groups.size())
-    for name, column in (("is_pano", "is_pano"), ("is_duplicate", "duplicates")):
-        if name in members.columns:
-            flags = (
-                members[name]
-                .astype("bool")
-                .groupby(
-                    [members[each] for each in key] if len(key) > 1 else members["sequence_id"],
-                    sort=False,
-                    dropna=False,
-                )
-            )
-            table[column] = flags.mean() > 0.5 if name == "is_pano" else flags.sum().astype("int64")
-    if "is_pano" not in table:
-        table["is_pano"] = False
+    by: Any = [members[each] for each in key] if len(key) > 1 else members["sequence_id"]
+    if "is_duplicate" in members.columns:
+        flags = members["is_duplicate"].astype("bool").groupby(by, sort=False, dropna=False)
+        table["duplicates"] = flags.sum().astype("int64")
+    unknown = dtypes.nulls("bool", len(members), members.index)
+    panoramas = members["is_pano"] if "is_pano" in members.columns else unknown
+    # The mean is over the images whose kind is known, and null where there is none.
+    majority = panoramas.astype("boolean").groupby(by, sort=False, dropna=False).mean() > 0.5
+    table["is_pano"] = dtypes.cast(majority.astype("boolean"), "bool")
     return table
 
 

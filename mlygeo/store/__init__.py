@@ -16,7 +16,7 @@ from mlygeo import dtypes, frames
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
 from mlygeo.progress import counted, working
 from mlygeo.store import columns as described
-from mlygeo.store import extents, gdal, paths, postgis, text
+from mlygeo.store import extents, gdal, paths, postgis, stac, text
 from mlygeo.store.atomic import atomic, file_error, remove, write_text
 from mlygeo.store.paths import parted
 from mlygeo.store.text import LAT_NAMES, LON_NAMES, WKT_NAMES
@@ -178,6 +178,8 @@ def read_frame(
             raise InputError(f"`layer` is {layer!r}, and the path names {named!r}" if named else "`layer` is no text")
         found, name = _read_file(file, box, wanted, layer or named, srid), file.name
     log.info("read %s from %s", counted(len(found), "row"), name)
+    if schema is not None and schema.name == frames.IMAGES.name and stac.is_stac(found.columns):
+        return stac.to_images(found, name=name)
     if schema is None:
         keeps_dtypes = postgis.is_url(path) or Path(name).suffix.lower() in PARQUET
         return found if keeps_dtypes else _with_whole_ids(found)
@@ -219,7 +221,8 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     frame
         Any GeoDataFrame.
     path
-        The ending tells the format. GeoParquet (.parquet) keeps every dtype and `attrs`; it is
+        The ending tells the format. `.stac.parquet` is STAC-GeoParquet, an item a row, for images frames.
+        GeoParquet (.parquet) keeps every dtype and `attrs`; it is
         GeoParquet 1.1 with a bounding-box column, compressed with zstd, in row groups of
         100,000 rows, and spatially sorted where there is more than one group.
         `postgresql://user@host/database?table=schema.table` names a table of PostGIS; one that
@@ -254,6 +257,8 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     check_writable(path)
     described.check_names(frame, path.name)
     frame = _in_degrees(frames.index_as_columns(frame), path)
+    if path.name.lower().endswith(stac.ENDING) and not stac.is_stac(frame.columns):
+        frame = stac.from_images(frames.conform(frame, frames.IMAGES))
     with atomic(path) as temporary:
         FORMATS[path.suffix.lower()]().write(frame, temporary)
     log.info("wrote %s to %s", counted(len(frame), "row"), path.name)
@@ -350,6 +355,11 @@ def is_table(path: object) -> bool:
     return isinstance(path, str) and postgis.is_url(path)
 
 
+def endings() -> str:
+    """Return the endings of files that frames are written to, for messages."""
+    return f".parquet {' '.join(sorted(FORMATS.keys() - {*PARQUET}))}"
+
+
 def names_file(path: Path) -> bool:
     """Return whether results go into a file of this name, by its ending, and not into a folder that is there."""
     return path.suffix.lower() in FORMATS and not path.is_dir()
@@ -387,8 +397,9 @@ def as_frame(value: Any, *, frame: str | None = None, name: str = "the frame") -
         A GeoDataFrame; the path of a file, or a table of PostGIS; anything that hands over Arrow's data
         (`__arrow_c_stream__`); a DataFrame with columns of longitude and latitude, or of WKT, WKB or shapely
         geometries; a GeoSeries; edges of OSMnx, whose index becomes columns; a shapely geometry; a dict of
-        GeoJSON, or what has a `__geo_interface__`; or several of these, whose rows follow each other. What
-        names no CRS is in degrees. It is not changed.
+        GeoJSON, or what has a `__geo_interface__`; or several of these, whose rows follow each other.
+        Columns of numbers, text or bytes, shapes and GeoJSON that name no CRS are in degrees; a column of geometry
+        (GeoPandas, GeoArrow, GeoParquet) without one has none. It is not changed.
     frame
         The kind of frame it should be, as in `read_frame`.
     name
@@ -414,6 +425,8 @@ def as_frame(value: Any, *, frame: str | None = None, name: str = "the frame") -
     found = held.as_frame(value, name=name, read=read_frame)
     if schema is None:
         return found if found is value else _with_whole_ids(found)
+    if schema.name == frames.IMAGES.name and stac.is_stac(found.columns):
+        return stac.to_images(found, name=name)
     try:
         return frames.conform(found, schema)
     except FrameError as error:
@@ -449,7 +462,7 @@ def check_writable(path: Path) -> None:
     if ending not in FORMATS:
         raise FormatError(
             f"{path.name}: frames cannot be written as {ending or 'a file without an ending'!r}",
-            hint=f"use one of .parquet {' '.join(sorted(FORMATS.keys() - {*PARQUET}))}",
+            hint=f"use one of {endings()}",
         )
     if path.is_dir():
         raise FileError(f"{path} is a folder", hint="name a file in it")

@@ -3,7 +3,7 @@ Atomic files: a file appears complete under its name, or not at all.
 
 It is written in a temporary folder beside it, in which the process that writes holds a lock. The operating
 system takes that lock back when the process dies, however it dies, so that a later run can tell such a folder
-from one in use, and removes it.
+from one in use, and removes it. Files that belong together appear together; see `together`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import re
 import tempfile
 import time
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlygeo.errors import FileError
+from mlygeo.places import is_device
 from mlygeo.progress import wrote
 
 if TYPE_CHECKING:
@@ -30,6 +32,16 @@ FORSAKEN_S = 3600.0
 """Seconds without a change after which a temporary folder is one of a dead run, on a file system without locks."""
 
 _TEMPORARY = re.compile(r"\.(?P<name>.{1,40})\.[a-z0-9_]{8}\.part", re.DOTALL)
+
+_SET = "together"
+"""What the names of files begin with while the others of their set are written."""
+
+_set: ContextVar[tuple[Path, Path, dict[str, Path | None]] | None] = ContextVar("set", default=None)
+"""
+The folder of the files that are to appear together, where they are until then, and the files by name.
+
+None stands for a file that is to go.
+"""
 
 _cleared: set[str] = set()
 """Folders that this process has looked through for leftovers."""
@@ -57,9 +69,18 @@ def atomic(path: Path) -> Iterator[Path]:
     Raises
     ------
     FileError
-        If the disk is full, or the folder is not writable.
+        If the disk is full, or the folder is not writable, or the path is one of a pipe or a device.
     """
+    others = _set.get()
     try:
+        if is_device(path, or_pipe=True) or path == Path(os.devnull):
+            raise FileError(f"{path} is a pipe or a device, and would be replaced", hint="name a file")
+        if others is not None and others[0] == path.parent:
+            temporary = others[1] / f"{_SET}-{path.name}"
+            yield temporary
+            _to_disk(temporary)
+            others[2][path.name] = temporary
+            return
         with temporary_folder(path.parent, path.name) as folder:
             temporary = folder / path.name
             yield temporary
@@ -71,6 +92,52 @@ def atomic(path: Path) -> Iterator[Path]:
         if isinstance(error, FileError):
             raise
         raise file_error(error, path) from error
+
+
+@contextmanager
+def together(folder: Path, *, last: str) -> Iterator[None]:
+    """
+    Let the files that are written to a folder in this block appear together, when all are complete and on disk.
+
+    Until then those of an earlier run stay as they are, also files that are removed in the block. Then the old
+    `last` goes, the files are renamed one right after the other, and `last` comes in the end: where it is, all files
+    are of its run, whenever a process was killed. On any error before that nothing changes.
+
+    Parameters
+    ----------
+    folder
+        The folder; made if it is missing.
+    last
+        Name of the file that says that the set is complete.
+
+    Raises
+    ------
+    FileError
+        If the disk is full, or the folder is not writable.
+    """
+    files: dict[str, Path | None] = {}
+    try:
+        with temporary_folder(folder, _SET) as temporary:
+            token = _set.set((folder, temporary, files))
+            try:
+                yield
+            finally:
+                _set.reset(token)
+            remove(folder / last)
+            for name in sorted(files, key=lambda name: name == last):
+                made, path = files[name], folder / name
+                if name == last:
+                    _folder_to_disk(folder)  # before it says that all are there
+                if made is None:
+                    path.unlink(missing_ok=True)
+                else:
+                    made.replace(path)
+                    wrote()
+            _folder_to_disk(folder)
+    except OSError as error:
+        if isinstance(error, FileError):
+            raise
+        raise file_error(error, folder) from error
 
 
 @contextmanager
@@ -210,11 +277,17 @@ def remove(path: Path) -> None:
     """
     Remove a file, on the disk too before this returns; it may be missing.
 
+    One of a set goes when the others appear; see `together`.
+
     Raises
     ------
     FileError
         If it cannot be removed.
     """
+    others = _set.get()
+    if others is not None and others[0] == path.parent:
+        others[2][path.name] = None
+        return
     try:
         path.unlink(missing_ok=True)
     except OSError as error:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     import geopandas as gpd
+    import numpy.typing as npt
     import pandas as pd
 
     from mlygeo.arrays import Flags, Objects
@@ -38,6 +39,9 @@ KEY = "mlygeo"
 
 DAMAGED = "rows with damaged geometry"
 """Reason in `left_out`."""
+
+SHAPES_AT_ONCE = 50_000
+"""Shapes that are compared at a time: as WKB each takes some hundred bytes."""
 
 Kind = Literal[
     "plain", "whole", "real", "truth", "duration", "moment", "nested", "bytes", "decimal", "date", "geometry", "absent"
@@ -317,13 +321,13 @@ def must_be_same(frame: gpd.GeoDataFrame, back: gpd.GeoDataFrame, file: str) -> 
         if name != frame.active_geometry_name and (name not in back.columns or not same(frame[name], back[name]))
     ]
     if len(before) and not _same_shapes(before, after):
-        rows = [
+        row = next(
             place
             for place in range(len(before))
             if not _same_shapes(before[place : place + 1], after[place : place + 1])
-        ]
-        kind = shapely.get_type_id(before[rows[0]])
-        what = f"row {rows[0] + 1}, {before[rows[0]].geom_type}" if kind >= 0 else f"row {rows[0] + 1}, no geometry"
+        )
+        kind = shapely.get_type_id(before[row])
+        what = f"row {row + 1}, {before[row].geom_type}" if kind >= 0 else f"row {row + 1}, no geometry"
         changed.append(f"{frame.active_geometry_name} ({what})")
     if changed:
         raise FrameError(
@@ -348,6 +352,8 @@ def same(one: pd.Series, other: pd.Series) -> bool:
         return zones[0] == zones[1] and bool((one == other).all())
     if str(one.dtype) == "geometry" or str(other.dtype) == "geometry":
         return str(one.dtype) == str(other.dtype) and _same_shapes(np.asarray(one.values), np.asarray(other.values))
+    if isinstance(one.dtype, pd.StringDtype) and one.dtype == other.dtype:
+        return bool((one == other).all())
     for is_kind in (pd.api.types.is_bool_dtype, pd.api.types.is_float_dtype, pd.api.types.is_integer_dtype):
         if all(is_kind(each.dtype) and each.dtype != object for each in (one, other)):
             return (
@@ -369,21 +375,43 @@ def _same_value(one: Any, other: Any) -> bool:
 
 
 def _same_shapes(one: Objects, other: Objects) -> bool:
+    return all(
+        _same_in_part(one[start : start + SHAPES_AT_ONCE], other[start : start + SHAPES_AT_ONCE])
+        for start in range(0, len(one), SHAPES_AT_ONCE)
+    )
+
+
+def _same_in_part(one: Objects, other: Objects) -> bool:
+    """Return whether shapes have the same kinds and coordinates, bit by bit."""
     import shapely
 
-    if not np.array_equal(shapely.get_type_id(one), shapely.get_type_id(other)):
-        kinds = [np.where(ids == 2, 1, ids) for ids in (shapely.get_type_id(one), shapely.get_type_id(other))]
-        if not np.array_equal(kinds[0], kinds[1]):  # a ring is a line in every file
-            return False
+    kinds = [np.where(ids == 2, 1, ids) for ids in (shapely.get_type_id(one), shapely.get_type_id(other))]
+    if not np.array_equal(kinds[0], kinds[1]):  # a ring is a line in every file
+        return False
     empty = are_nowhere(one)
     if not np.array_equal(empty, are_nowhere(other)):
         return False
-    one, other = one[~empty], other[~empty]
+    there = ~empty & (kinds[0] >= 0)
+    one, other = one[there], other[there]
+    if not kinds[0][there].any():  # points, of which WKB takes five times as long and tells the same
+        return np.array_equal(_point_bits(one), _point_bits(other))
     try:
         wkb = [shapely.to_wkb(each, output_dimension=4, flavor="iso", byte_order=1) for each in (one, other)]
     except shapely.errors.GEOSException:
         return False
     return bool(np.array_equal(wkb[0], wkb[1]))
+
+
+def _point_bits(points: Objects) -> npt.NDArray[Any]:
+    """Return the coordinates of points as bits, and whether there are heights and measures; a row a point."""
+    import shapely
+
+    if hasattr(shapely, "has_m") and shapely.geos_version >= (3, 12, 0):
+        coordinates = shapely.get_coordinates(points, include_z=True, include_m=True)
+        flags = [shapely.has_z(points), shapely.has_m(points)]
+    else:
+        coordinates, flags = shapely.get_coordinates(points, include_z=True), [shapely.has_z(points)]
+    return np.column_stack([np.ascontiguousarray(coordinates).view(np.uint64), *flags])
 
 
 def _free_name(name: str, form: Form, taken: set[str], others: Iterable[str]) -> str:
@@ -535,7 +563,14 @@ def _whole_numbers(values: pd.Series, name: str, form: Form, facts: dict[str, An
     known = values.dropna()
     low, high = (int(known.min()), int(known.max())) if len(known) else (0, 0)
     if low < -form.largest - (form.largest > 2**53) or high > form.largest or (form.ids_as_text and name in frames.IDS):
-        return _texts(values, lambda value: str(int(value))), {**facts, "kind": "whole"}
+        facts = {**facts, "kind": "whole"}
+        if values.dtype != object:
+            import pandas as pd
+            import pyarrow as pa
+
+            digits = pa.array(values, from_pandas=True).cast(pa.large_string()).to_pandas().to_numpy()
+            return pd.Series(digits, index=values.index, dtype="str"), facts
+        return _texts(values, lambda value: str(int(value))), facts
     return values.astype("int64" if len(known) == len(values) else "Int64"), facts
 
 
@@ -564,7 +599,14 @@ def _texts(values: pd.Series, write: Callable[[Any], str], gone: Flags | None = 
 
 
 def _checked_texts(values: pd.Series) -> pd.Series:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     texts = values.astype("str").where(values.notna(), None)
+    with suppress(UnicodeEncodeError):  # half letters
+        whole = pa.array(texts, pa.large_string(), from_pandas=True)
+        if not pc.any(pc.match_substring(whole, "\0")).as_py():
+            return texts
     for row, text in enumerate(texts):
         if isinstance(text, str) and not text.isascii() and not _is_writable(text):
             raise ValueError(f"the text in row {row + 1} has half a letter (a lone surrogate)")
@@ -644,6 +686,8 @@ def _back(found: pd.Series, facts: dict[str, Any]) -> pd.Series:
         shapes: pd.Series = gpd.GeoSeries.from_wkt(found.astype(object).where(~gone, None), crs=facts.get("crs"))
         return shapes
     if kind == "whole":
+        if dtype in {"int64", "Int64"} and (plain := _plain_numbers(found)) is not None:
+            return _as(plain, dtype)
         numbers = each(lambda value: int(str(value)))
         if dtype == "object":
             return pd.Series(numbers, index=found.index, dtype=object)
@@ -690,6 +734,24 @@ def _back(found: pd.Series, facts: dict[str, Any]) -> pd.Series:
             else pd.Series(np.nan, index=found.index, dtype=dtype)
         )
     return found.astype(dtype)
+
+
+def _plain_numbers(found: pd.Series) -> pd.Series | None:
+    """Return texts of digits as Int64; None where any is written otherwise, or too large."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not isinstance(found.dtype, pd.StringDtype):
+        return None
+    texts = pa.array(found, pa.large_string(), from_pandas=True)
+    if not pc.all(pc.match_substring_regex(texts, "^-?[0-9]+$")).as_py():
+        return None
+    try:
+        numbers: pd.Series = texts.cast(pa.int64()).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    except pa.ArrowInvalid:
+        return None
+    return numbers.set_axis(found.index)
 
 
 def _as(values: pd.Series, dtype: Any) -> pd.Series:

@@ -13,12 +13,14 @@ from urllib.parse import quote
 
 import numpy as np
 
+from mlygeo import frames
 from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.store import columns as described
-from mlygeo.store import extents, geojson
+from mlygeo.store import extents, geojson, lost
 from mlygeo.store.atomic import file_error
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
@@ -106,7 +108,11 @@ def read(
             options["layer"] = chosen_layer(path, layer)
             info = pyogrio.read_info(path, layer=options["layer"])
             about = _description_of(path, options["layer"], info)
+    is_geojson = str(info.get("driver") or DRIVERS.get(path.suffix.lower())).startswith("GeoJSON")
+    is_stated, crs = geojson.named_crs(path) if is_geojson else (False, None)
     names = None if about is None else described.written_names(about)
+    if info.get("driver") == "ESRI Shapefile":
+        names = lost.whole_names([str(name) for name in info["fields"]], path.name)
     if columns is not None:
         written = {name: name for name in columns} if names is None else names
         options["columns"] = [written[name] for name in columns if name in written]
@@ -116,8 +122,13 @@ def read(
         source = geojson.collected(path) if about is not None and path.suffix.lower() in geojson.LINES else path
         meta, table = pyogrio.raw.read_arrow(source, datetime_as_string=True, **options)
         found = _frame_of(meta, table, path, is_described=about is not None)
+        found = found.set_crs(crs, allow_override=True) if is_stated else found
         if about is None and path.suffix.lower() in geojson.LINES:
             _count_lost_lines(found, path)
+        if path.suffix.lower() == ".gpx":
+            found = lost.with_sound_points(found, path, str(options["layer"]))
+    if about is None and names is not None:
+        found = found.rename(columns={written: name for name, written in names.items()})
     if columns is not None:
         _must_have(columns, found, names, path, options.get("layer"))
     if about is not None:
@@ -377,26 +388,34 @@ def _prefilter(path: Path, layer: str, info: Mapping[str, Any], bbox: Bounds) ->
     Return options with which a driver leaves out rows outside a box, and never one inside.
 
     Drivers compare shapes, and not their boxes: only for points that is the same. In a GeoPackage the boxes stand in
-    a table. In a plane the box of a line says nothing of its box in degrees.
+    a table.
     """
     kind = str(info.get("geometry_type") or "").removeprefix("2.5D ").split(" ")[0]
     is_lonlat = info["crs"] is None or extents.is_lonlat(info["crs"])
     west, south, east, north = bbox
-    if info.get("driver") == "GPKG" and is_lonlat and (tree := _rtree(path, layer, info)):
+    tree = _rtree(path, layer, info) if info.get("driver") == "GPKG" else None
+    if tree is not None and is_lonlat:
         sides = f"maxx >= {west - _PADDING!r} {'AND' if west <= east else 'OR'} minx <= {east + _PADDING!r}"
         heights = f"maxy >= {south - _PADDING!r} AND miny <= {north + _PADDING!r}"
         inside = f"SELECT id FROM {_quoted(tree)} WHERE ({sides}) AND {heights}"  # noqa: S608 - names are quoted
+        # What lies beyond ±180° is the same place within: `extents.meeting` tells.
+        inside += f" UNION SELECT id FROM {_quoted(tree)} WHERE maxx > 180"  # noqa: S608
+        inside += f" UNION SELECT id FROM {_quoted(tree)} WHERE minx < -180"  # noqa: S608
+        return {"where": f"{_quoted(info['fid_column'] or 'fid')} IN ({inside})"}
+    if tree is not None and (near := _near_in_plane(path, tree, bbox, info["crs"])) is not None:
+        inside = f"SELECT id FROM {_quoted(tree)} WHERE {near}"  # noqa: S608 - names are quoted
         return {"where": f"{_quoted(info['fid_column'] or 'fid')} IN ({inside})"}
     if kind != "Point" or west > east:
         return {}
     box = (west - _PADDING, south - _PADDING, east + _PADDING, north + _PADDING)
     if is_lonlat:
-        return {"bbox": box}
-    from pyproj import Transformer
+        whole = info.get("total_bounds")
+        # Where points lie beyond ±180°, which are the same places within, drivers would not find them.
+        return {} if whole is None or whole[0] < -180 or whole[2] > 180 else {"bbox": box}
     from pyproj.exceptions import ProjError
 
     try:
-        found = Transformer.from_crs(4326, info["crs"], always_xy=True).transform_bounds(*bbox, densify_pts=101)
+        found = frames.turned(frames.CRS, info["crs"]).transform_bounds(*box, densify_pts=101)
     except ProjError:
         return {}
     if not np.isfinite(found).all():
@@ -406,12 +425,40 @@ def _prefilter(path: Path, layer: str, info: Mapping[str, Any], bbox: Bounds) ->
     return {"bbox": (found[0] - margin, found[1] - margin, found[2] + margin, found[3] + margin)}
 
 
+def _near_in_plane(path: Path, tree: str, bbox: Bounds, crs: Any) -> str | None:
+    """Return the condition of rows that may meet a box in degrees, see `extents.may_meet`; None where all may."""
+    import sqlite3
+
+    extent = f"SELECT min(minx), min(miny), max(maxx), max(maxy) FROM {_quoted(tree)}"  # noqa: S608 - names are quoted
+    try:
+        with closing(_opened(path)) as database:
+            whole = database.execute(extent).fetchone()
+    except sqlite3.Error:
+        return None
+    if None in whole or (around := extents.in_degrees(whole, crs)) is None:
+        return None
+    if (box := extents.in_plane(bbox, around, crs)) is None:
+        return None
+    west, south, east, north = map(float, box)
+    reach = f"{extents.REACH} * ((maxx - minx) + (maxy - miny))"
+    return (
+        f"maxx + {reach} >= {west!r} AND minx - {reach} <= {east!r}"
+        f" AND maxy + {reach} >= {south!r} AND miny - {reach} <= {north!r}"
+    )
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    import sqlite3
+
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+
+
 def _rtree(path: Path, layer: str, info: Mapping[str, Any]) -> str | None:
     """Return the table of boxes of a layer of a GeoPackage; None where it has none."""
     import sqlite3
 
     name = f"rtree_{layer}_{info['geometry_name']}"
-    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as database:
+    with suppress(sqlite3.Error), closing(_opened(path)) as database:
         if database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone():
             return name
     return None

@@ -8,10 +8,13 @@ has a line of its own. Other programs pass over it. GDAL reads both.
 from __future__ import annotations
 
 import json
+import mmap
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlygeo.errors import FormatError
 from mlygeo.store import columns
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import geopandas as gpd
+    from pyproj import CRS
 
 FORM = columns.Form(name="GeoJSON", largest=2**53 - 1, infinite=False, ids_as_text=True, milliseconds=False)
 """Texts of times, ids as text: readers in JavaScript round whole numbers past 2^53."""
@@ -87,6 +91,109 @@ def description_of(path: Path) -> dict[str, Any] | None:
     return columns.parse(json.dumps(found))
 
 
+def named_crs(path: Path) -> tuple[bool, CRS | None]:
+    """
+    Return whether a file has a member `crs`, and the CRS that it names; None where it says that there is none.
+
+    RFC 7946 has no such member, and without one coordinates are degrees; the format of 2008 has it. GDAL takes what
+    it cannot read there for degrees, and would fetch a link.
+
+    Raises
+    ------
+    FormatError
+        If it names no CRS that is known.
+    """
+    found = [member for record in _outermost(path) for member in _members(record)]
+    if not found:
+        return False, None
+    known = {None if member is None else _crs_of(member, path.name) for member in found}
+    if len(known) > 1:
+        raise FormatError(f"{path.name} names several CRS", hint="write each into a file of its own")
+    return True, known.pop()
+
+
+def _crs_of(member: Any, name: str) -> CRS:
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    facts = member.get("properties") if isinstance(member, dict) else None
+    facts = facts if isinstance(facts, dict) else {}
+    kind = str(member.get("type")).lower() if isinstance(member, dict) else ""
+    code = facts.get({"name": "name", "epsg": "code", "ogc": "urn"}.get(kind, ""))
+    text = f"EPSG:{code}" if kind == "epsg" and isinstance(code, int) and not isinstance(code, bool) else code
+    try:
+        found = CRS.from_user_input(text) if isinstance(text, str) else None
+    except (CRSError, ValueError, RecursionError):
+        found = None
+    if found is None:
+        said = json.dumps(member, ensure_ascii=False)
+        raise FormatError(
+            f"{name} is in a CRS that is not known: {said if len(said) <= 80 else said[:79] + '…'}",
+            hint="correct its member 'crs', such as EPSG:25832, or remove it if the coordinates are degrees",
+        )
+    return CRS.from_epsg(4326) if found.equals(CRS.from_epsg(4326), ignore_axis_order=True) else found
+
+
+def _outermost(path: Path) -> Iterator[bytes]:
+    """Yield the objects of a file that may have a member `crs`: the whole, or each line of one of lines."""
+    # Of an empty file there is no map.
+    with path.open("rb") as file, suppress(ValueError), mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as seen:
+        if all(seen.find(key) < 0 for key in _CRS):
+            return
+    if path.suffix.lower() in LINES:
+        yield from (record for record in _records(path) if any(key in record for key in _CRS))
+        return
+    yield path.read_bytes()
+
+
+_CRS = (b'"crs"', b'"CRS"')
+"""The member as it is written, and as GDAL takes it, too."""
+
+_PIECE = 1 << 22
+"""Bytes of a file that are looked at at once."""
+
+_LONGEST_CRS = 1 << 16
+"""Bytes within which the member has to end."""
+
+
+def _members(content: bytes) -> Iterator[Any]:
+    """Yield the values of the outermost members `crs` of a JSON object."""
+    decoder = json.JSONDecoder()
+    for place in _depth_one(content):
+        rest = content[place + len(_CRS[0]) : place + _LONGEST_CRS].decode("utf-8", errors="replace").lstrip()
+        if not rest.startswith(":"):
+            continue
+        text = rest[1:].lstrip()
+        try:
+            yield decoder.raw_decode(text)[0]
+        except (ValueError, RecursionError):
+            yield text[:80]
+
+
+def _depth_one(content: bytes) -> Iterator[int]:
+    """
+    Yield where `crs` stands among the outermost members.
+
+    A feature may have a property of that name, so brackets outside of texts are counted, piece by piece, as arrays.
+    """
+    depth, in_text, start = 0, False, 0
+    while start < len(content):
+        stop = min(start + _PIECE, len(content))
+        while stop < len(content) and content[stop - 1 : stop] == b"\\":
+            stop += 1
+        piece = content[start:stop].replace(b"\\\\", b"__").replace(b'\\"', b"__")
+        letters = np.frombuffer(piece, dtype=np.uint8)
+        quotes = np.cumsum(letters == ord('"')) + in_text
+        outside = quotes % 2 == 0
+        steps = np.zeros(len(letters), dtype=np.int8)
+        steps[outside & ((letters == ord("{")) | (letters == ord("[")))] = 1
+        steps[outside & ((letters == ord("}")) | (letters == ord("]")))] = -1
+        depths = np.cumsum(steps, dtype=np.int64) + depth
+        opens = np.flatnonzero((letters == ord('"')) & ~outside & (depths == 1))
+        yield from (start + int(place) for place in opens if content.startswith(_CRS, start + int(place)))
+        depth, in_text, start = int(depths[-1]), bool(quotes[-1] % 2), stop
+
+
 def collected(path: Path) -> bytes:
     """Return the features of a file with a line each as one collection, of which GDAL reads texts as they are."""
     empty = b'{"type": "FeatureCollection"'
@@ -105,6 +212,9 @@ def _records(path: Path) -> list[bytes]:
     parts = (part.strip() for part in content.split(b"\x1e" if b"\x1e" in content else b"\n"))
     return [part for part in parts if part]
 
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+"""What `json.dumps` would make anew for every value."""
 
 _FEATURE = '{"type": "Feature", '
 
@@ -132,7 +242,4 @@ def _cells(values: Any) -> list[str]:
     gone = values.isna().to_numpy()
     if values.dtype.kind in "iuf" and not gone.any():
         return [repr(value) for value in values.tolist()]
-    return [
-        "null" if null else json.dumps(value, ensure_ascii=False)
-        for value, null in zip(values.tolist(), gone, strict=True)
-    ]
+    return ["null" if null else _ENCODER.encode(value) for value, null in zip(values.tolist(), gone, strict=True)]

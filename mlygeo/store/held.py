@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames
+from mlygeo import degrees, frames
 from mlygeo.errors import FormatError, FrameError, MlygeoError
 from mlygeo.store.columns import DAMAGED, warn_of_damage
-from mlygeo.store.text import LAT_NAMES, LON_NAMES, WKT_NAMES
+from mlygeo.store.parquet import metadata
+from mlygeo.store.text import LON_NAMES, WKT_NAMES, check_alike, lonlat_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from mlygeo.arrays import Flags, Objects
+    from mlygeo.arrays import Flags, Floats, Objects
+    from mlygeo.store.parquet.metadata import GeometryColumn
 
 log = logging.getLogger("mlygeo.store")
 
@@ -39,6 +41,9 @@ KINDS = (
     "a GeoDataFrame, the path of a file, an Arrow table, a DataFrame with lon and lat or WKT, a GeoSeries, "
     "shapely geometries, GeoJSON, or a list of these"
 )
+
+SAY_CRS = "make a GeoDataFrame with its CRS: geopandas.points_from_xy(x, y, crs=…)"
+"""What to do where coordinates that name no CRS are no degrees."""
 
 SHAPES = frozenset(
     {"Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon", "GeometryCollection"}
@@ -345,7 +350,7 @@ def _of_dataframe(table: pd.DataFrame, name: str) -> gpd.GeoDataFrame:
         used = {text}
         made, damaged = _of_column(table[text].to_numpy(dtype=object), text, name)
     else:
-        lon, lat = _lonlat_names(found, list(table.columns), name)
+        lon, lat = _lonlat_names(table, name)
         used = {lon, lat}
         made = _points(table[lon], table[lat], name)
     rest = table[[column for column in table.columns if column not in used]]
@@ -367,44 +372,38 @@ def _by_name(columns: Iterable[Any]) -> dict[str, Any]:
     return {str(column).strip().lower(): column for column in columns}
 
 
-def _lonlat_names(found: dict[str, Any], columns: list[Any], name: str) -> tuple[Any, Any]:
-    lon = next((found[each] for each in LON_NAMES if each in found), None)
-    lat = next((found[each] for each in LAT_NAMES if each in found), None)
-    if lon is None or lat is None:
-        has = ", ".join(str(column) for column in columns[:8]) or "no columns"
+def _lonlat_names(table: pd.DataFrame, name: str) -> tuple[Any, Any]:
+    lon, lat = lonlat_columns(table.columns)
+    if not lon or not lat:
+        has = ", ".join(str(column) for column in table.columns[:8]) or "no columns"
         raise FrameError(
             f"{name} has no geometry, and no columns 'lon' and 'lat' (it has {has})",
             hint="name the columns of longitude and latitude so, or a column of WKT 'geometry'",
         )
-    return lon, lat
+    for columns in (lon, lat):
+        check_alike(columns, lambda column: _numbers(table[column], name), name)
+    return lon[0], lat[0]
+
+
+def _numbers(values: pd.Series, name: str) -> Floats:
+    import pandas as pd
+
+    try:
+        return np.asarray(pd.to_numeric(values).to_numpy(dtype=float, na_value=np.nan))
+    except (ValueError, TypeError) as error:
+        raise FrameError(f"{name}: a coordinate is not a number ({error})") from error
 
 
 def _points(lon: Any, lat: Any, name: str) -> gpd.GeoSeries:
     """Return the points of columns of degrees, null where a coordinate is missing."""
     import geopandas as gpd
-    import pandas as pd
 
-    try:
-        x, y = (pd.to_numeric(values).to_numpy(dtype=float, na_value=np.nan) for values in (lon, lat))
-    except (ValueError, TypeError) as error:
-        raise FrameError(f"{name}: a coordinate is not a number ({error})") from error
-    _check_degrees(x, y, name)
+    x, y = _numbers(lon, name), _numbers(lat, name)
+    degrees.check(x, y, name, hint=SAY_CRS)
     missing = np.isnan(x) | np.isnan(y)
     shapes = frames.points(x, y)
     shapes[missing] = None
     return gpd.GeoSeries(shapes, crs=frames.CRS)
-
-
-def _check_degrees(x: Any, y: Any, name: str) -> None:
-    """Raise for coordinates that are no degrees, such as those of a projected CRS."""
-    known = np.isfinite(x) & np.isfinite(y)
-    beyond = known & ((np.abs(x) > 180) | (np.abs(y) > 90))
-    if beyond.any():
-        row = int(np.flatnonzero(beyond)[0])
-        raise FrameError(
-            f"{name} has the coordinates {x[row]:g}, {y[row]:g}, which are no longitude and latitude",
-            hint="make a GeoDataFrame with its CRS: geopandas.points_from_xy(x, y, crs=…)",
-        )
 
 
 def _of_column(values: Objects, column: str, name: str) -> tuple[gpd.GeoSeries, Flags]:
@@ -449,9 +448,8 @@ def _placed(shapes: Objects, column: str, name: str) -> gpd.GeoSeries:
         raise FrameError(f"{name}: the column {column!r} has several CRS (EPSG:{', EPSG:'.join(map(str, srids))})")
     if srids:
         return gpd.GeoSeries(shapely.set_srid(shapes, 0), crs=f"EPSG:{srids.pop()}")
-    if len(shapes):
-        x, y = shapely.get_coordinates(shapes).T
-        _check_degrees(x, y, name)
+    bounds = shapely.bounds(shapes)
+    degrees.check(bounds[:, [0, 2]], bounds[:, [1, 3]], name, hint=SAY_CRS)
     return gpd.GeoSeries(shapes, crs=frames.CRS)
 
 
@@ -476,7 +474,6 @@ def _is_missing(value: Any) -> bool:
 
 def _of_arrow(value: Any, name: str) -> pd.DataFrame:
     """Return the table of anything that hands over Arrow's data by its C interface."""
-    import geopandas as gpd
     import pyarrow as pa
 
     try:
@@ -487,131 +484,67 @@ def _of_arrow(value: Any, name: str) -> pd.DataFrame:
     except Exception as error:  # whatever the other library raises where it cannot hand over its data
         raise FrameError(f"{name} is {described(value)}, which cannot be read as a table: {_line(error)}") from error
     _once(table.column_names, name)
-    geo = _geo_metadata(table)
-    table = table.drop_columns([column for column in _coverings(geo) if column in table.column_names])
-    shapes = [column for column in table.column_names if _is_geometry(table, column, geo)]
-    if not shapes:
-        return _plain(table)
-    primary = geo.get("primary_column")
-    primary = primary if primary in shapes else shapes[0]
-    plain = _plain(table.drop_columns(shapes))
+    try:
+        return _described(table, name)
+    except FormatError as error:
+        raise FrameError(str(error), hint=error.hint) from error
+
+
+def _described(table: pa.Table, name: str) -> pd.DataFrame:
+    """Return a table as its metadata describe it, without the boxes of rows and the index of pandas."""
+    import geopandas as gpd
+
+    stated = metadata.geometry_in(table.schema, name)
+    pandas = metadata.pandas_metadata((table.schema.metadata or {}).get(b"pandas"), name)
+    index = [each for each in pandas.get("index_columns") or [] if isinstance(each, str)]
+    gone = {*(each for each in index if each.startswith("__index_level_")), *(column.covering for column in stated)}
+    table = table.select([each for each in table.column_names if each not in gone])
+    plain = frames.to_pandas(table.drop_columns([column.name for column in stated]))
+    if not stated:
+        return plain
     columns, damaged = {}, np.zeros(len(plain), dtype=bool)
-    for column in shapes:
-        made, bad = _series_of(table, column, geo, name)
-        columns[column] = made.set_axis(plain.index)
+    for column in stated:
+        made, bad = _series_of(table, column, name)
+        columns[column.name] = made.set_axis(plain.index)
         damaged |= bad
-    frame = gpd.GeoDataFrame(plain.assign(**columns)[table.column_names]).set_geometry(primary)
-    facts = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}")).get("attributes")
-    frame.attrs = dict(facts) if isinstance(facts, dict) else {}
+    frame = gpd.GeoDataFrame(plain.assign(**columns)[table.column_names]).set_geometry(stated[0].name)
+    frame.attrs = dict(pandas.get("attributes") or {})
     found: pd.DataFrame = _without(frame, damaged, name)
     return found
-
-
-def _plain(table: pa.Table) -> pd.DataFrame:
-    """Return the attributes of a table, without the index that pandas has left in it."""
-    try:
-        stored = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
-    except ValueError:
-        stored = []
-    index = [each for each in stored if isinstance(each, str) and each.startswith("__index_level_")]
-    return frames.to_pandas(table.drop_columns([each for each in index if each in table.column_names]))
 
 
 def _line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def _geo_metadata(table: pa.Table) -> dict[str, Any]:
-    """Return the metadata of GeoParquet in a table that was read from such a file."""
-    try:
-        geo = json.loads((table.schema.metadata or {}).get(b"geo", b"{}"))
-    except ValueError:
-        return {}
-    return geo if isinstance(geo, dict) and isinstance(geo.get("columns"), dict) else {}
-
-
-def _coverings(geo: dict[str, Any]) -> set[str]:
-    """Return the columns of bounding boxes, which belong to the geometry and not to the rows."""
-    named = [column.get("covering") for column in geo.get("columns", {}).values() if isinstance(column, dict)]
-    sides = [
-        covering["bbox"] for covering in named if isinstance(covering, dict) and isinstance(covering.get("bbox"), dict)
-    ]
-    return {str(path[0]) for side in sides for path in side.values() if isinstance(path, list) and path}
-
-
-def _extension(field: pa.Field) -> tuple[str, dict[str, Any]]:
-    """Return the name and the metadata of a column's extension type, registered with pyarrow or not."""
-    import pyarrow as pa
-
-    if isinstance(field.type, pa.ExtensionType):
-        kind, facts = field.type.extension_name, field.type.__arrow_ext_serialize__()
-    else:
-        metadata = field.metadata or {}
-        kind = metadata.get(b"ARROW:extension:name", b"").decode(errors="replace")
-        facts = metadata.get(b"ARROW:extension:metadata", b"")
-    try:
-        known = json.loads(facts or b"{}")
-    except ValueError:
-        known = {}
-    return kind, known if isinstance(known, dict) else {}
-
-
-def _is_geometry(table: pa.Table, column: str, geo: dict[str, Any]) -> bool:
-    import pyarrow as pa
-
-    field = table.schema.field(column)
-    if _extension(field)[0].startswith("geoarrow.") or _extension(field)[0] == "ogc.wkb":
-        return True
-    if column in geo.get("columns", {}):
-        return True
-    binary = (
-        pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type) or pa.types.is_binary_view(field.type)
-    )
-    return binary and column.strip().lower() in WKB_NAMES and not geo
-
-
-def _series_of(table: pa.Table, column: str, geo: dict[str, Any], name: str) -> tuple[gpd.GeoSeries, Flags]:
-    """Return a column of geometry in the CRS that the table names, else that of its shapes, else degrees."""
+def _series_of(table: pa.Table, column: GeometryColumn, name: str) -> tuple[gpd.GeoSeries, Flags]:
+    """Return a column of geometry in the CRS that the table names, else that of its shapes, else in none."""
     import geopandas as gpd
     import shapely
-    from pyproj import CRS
-    from pyproj.exceptions import CRSError
 
-    shapes, damaged = _shapes_of(table, column, geo, name)
-    said = geo.get("columns", {}).get(column)
-    if isinstance(said, dict):
-        crs = said.get("crs", frames.CRS)
-    else:
-        crs = _extension(table.schema.field(column))[1].get("crs")
-        if crs is None:
-            return _placed(shapes, column, name), damaged
-    try:
-        named = None if crs is None else CRS.from_user_input(crs)
-    except CRSError as error:
-        raise FrameError(f"{name}: the CRS of the column {column!r} cannot be read: {_line(error)}") from error
-    return gpd.GeoSeries(shapely.set_srid(shapes, 0), crs=named), damaged
+    shapes, damaged = _shapes_of(table, column, name)
+    if column.crs is None and shapely.get_srid(shapes[~shapely.is_missing(shapes)]).any():
+        return _placed(shapes, column.name, name), damaged
+    return gpd.GeoSeries(shapely.set_srid(shapes, 0), crs=metadata.known_crs(column, name)), damaged
 
 
-def _shapes_of(table: pa.Table, column: str, geo: dict[str, Any], name: str) -> tuple[Objects, Flags]:
+def _shapes_of(table: pa.Table, column: GeometryColumn, name: str) -> tuple[Objects, Flags]:
     import geopandas as gpd
     import pyarrow as pa
 
-    field, values = table.schema.field(column), table[column]
-    said = geo.get("columns", {}).get(column)
-    encoding = str(said.get("encoding", "WKB")).lower() if isinstance(said, dict) else ""
-    kind = _extension(field)[0] or (f"geoarrow.{encoding}" if encoding else "geoarrow.wkb")
+    values, kind = table[column.name], f"geoarrow.{column.encoding}"
     if isinstance(values.type, pa.ExtensionType):
         values = pa.chunked_array([chunk.storage for chunk in values.chunks], type=values.type.storage_type)
     try:
-        if kind in {"geoarrow.wkb", "ogc.wkb", "geoarrow.wkt"}:
-            return _parsed(values.to_numpy(zero_copy_only=False), column, name)
-        native = pa.field(column, values.type, metadata={b"ARROW:extension:name": kind.encode()})
-        made = gpd.GeoDataFrame.from_arrow(pa.table([values], schema=pa.schema([native])))[column]
+        if column.encoding in {"wkb", "wkt"}:
+            return _parsed(values.to_numpy(zero_copy_only=False), column.name, name)
+        native = pa.field(column.name, values.type, metadata={b"ARROW:extension:name": kind.encode()})
+        made = gpd.GeoDataFrame.from_arrow(pa.table([values], schema=pa.schema([native])))[column.name]
         return np.asarray(made, dtype=object), np.zeros(len(made), dtype=bool)
     except (pa.ArrowException, ValueError, TypeError, NotImplementedError) as error:
         if isinstance(error, MlygeoError):
             raise
-        raise FrameError(f"{name}: the column {column!r} ({kind}) cannot be read: {_line(error)}") from error
+        raise FrameError(f"{name}: the column {column.name!r} ({kind}) cannot be read: {_line(error)}") from error
 
 
 # Shapes and GeoJSON

@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+from mlygeo import places
 from mlygeo.errors import FileError, InputError
 
 FOLDERS = frozenset({".gdb", ".zarr"})
@@ -133,7 +134,7 @@ def must_be_kept(path: Path) -> None:
     FileError
         If it is one of them.
     """
-    if _exists(path) and not path.is_file() and not path.is_dir():
+    if places.is_device(path, or_pipe=True):
         raise FileError(f"{path} is a pipe or a device, and no file", hint="write what comes from it to a file first")
 
 

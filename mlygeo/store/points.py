@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from mlygeo import dtypes, frames, keys, store
+from mlygeo import degrees, dtypes, frames, keys, store
 from mlygeo.errors import FrameError
 from mlygeo.progress import working
+from mlygeo.store import stac
 from mlygeo.store.columns import check_names
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from pyproj import CRS
 
     from mlygeo.arrays import Flags, Floats, Rows, Whole
-
-MOST_LON, MOST_LAT = 360.0, 90 + 1e-9
-"""Degrees beyond which there is no longitude (those from 0 to 360 are in use) and no latitude."""
 
 THREADS = 2
 """Row groups decoded at once: more gain little and need more memory (measured on 2 cores)."""
@@ -102,7 +100,10 @@ def open_points(value: store.FrameLike, *, name: str, placed: bool = True) -> Po
     if isinstance(value, str | os.PathLike):
         path = Path(value).expanduser()
         if path.suffix.lower() in store.PARQUET and path.is_file():
-            return PointFile(path)
+            file = PointFile(path)
+            if not stac.is_stac(file.columns):
+                return file
+            return open_points(store.read_frame(path, frame="images"), name=path.name, placed=placed)
         return open_points(store.read_frame(value), name=path.name, placed=placed)
     if not hasattr(value, "geometry") or value.active_geometry_name is None:
         raise FrameError(f"{name} has no geometry: expected a GeoDataFrame of points or a file of them")
@@ -130,7 +131,7 @@ class _Placed(ABC):
     @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
         """
-        Longitude and latitude, degrees; NaN where there is no point.
+        Longitude and latitude, degrees; NaN where there is no point. What lies beyond ±180° is taken within.
 
         Raises
         ------
@@ -140,16 +141,8 @@ class _Placed(ABC):
             If a point is no longitude and latitude, such as metres in a frame that says degrees.
         """
         lon, lat = encodings.to_lonlat(*self.native, self.name)
-        beyond = (lat > MOST_LAT) | (lat < -MOST_LAT) | (lon > MOST_LON) | (lon < -MOST_LON)
-        beyond &= np.isfinite(lon) & np.isfinite(lat)
-        if beyond.any():
-            row = int(np.flatnonzero(beyond)[0])
-            raise FrameError(
-                f"{self.name}: row {row + 1} lies at {lon[row]:.12g}, {lat[row]:.12g}, "
-                "which is no longitude and latitude",
-                hint="are longitude and latitude swapped, or is the CRS another one?",
-            )
-        return lon, lat
+        degrees.check(lon, lat, self.name, hint="is the CRS another one?")
+        return degrees.within(lon, self.name), lat
 
 
 @dataclass(frozen=True)
@@ -250,7 +243,7 @@ class PointFile(_Placed):
             If the file has other geometries than points, or no CRS.
         """
         primary = self._file.primary
-        crs = metadata.crs_of(primary, self.path)
+        crs = metadata.crs_of(primary, self.path.name)
         x, y = np.empty(len(self)), np.empty(len(self))
         groups = self._file.groups
         ends = np.cumsum(groups)
@@ -276,7 +269,13 @@ class PointFile(_Placed):
             If there is no such column.
         """
         _must_have(name, self.columns, self.name)
+        if name == "id":  # several steps ask for it
+            return self._ids
         return self._file.read(range(len(self._file.groups)), [name]).column(0)
+
+    @cached_property
+    def _ids(self) -> pa.ChunkedArray:
+        return self._file.read(range(len(self._file.groups)), ["id"]).column(0)
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """
@@ -478,7 +477,7 @@ def _fits(values: pa.ChunkedArray, dtype: str) -> bool:
         "int64": pa.types.is_int64,
         "Int64": pa.types.is_int64,
         "float64": pa.types.is_float64,
-        "bool": lambda kind: pa.types.is_boolean(kind) and not values.null_count,
+        "bool": pa.types.is_boolean,
         "str": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind),
     }
     return bool(tests[dtype](kind)) or bool(pa.types.is_null(kind))
@@ -603,9 +602,9 @@ def floats_of(points: Points, column: str) -> Floats:
         raise FrameError(f"{points.name}: column '{column}' holds no numbers ({error})") from error
 
 
-def truths_of(points: Points, column: str) -> Flags:
+def truths_of(points: Points, column: str) -> tuple[Flags, Flags]:
     """
-    Return a column of truth values, False where it has gaps.
+    Return a column of truth values, and which of them are known; the others are False.
 
     Raises
     ------
@@ -613,9 +612,10 @@ def truths_of(points: Points, column: str) -> Flags:
         If it is missing, or has other values.
     """
     try:
-        return np.asarray(dtypes.cast(_series(points.arrow(column)), "bool").to_numpy(dtype=bool))
+        values = dtypes.cast(_series(points.arrow(column)), "bool")
     except (ValueError, TypeError) as error:
         raise FrameError(f"{points.name}: column '{column}' holds no truth values ({error})") from error
+    return frames.truths(values), ~values.isna().to_numpy()
 
 
 def _of_schema(schema: frames.Schema, name: str, values: pd.Series, where: str) -> pd.Series:

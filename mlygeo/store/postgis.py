@@ -12,6 +12,7 @@ import contextlib
 import io
 import json
 import logging
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -34,7 +35,17 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Bounds
 
-__all__ = ["KEY", "LONGEST_NAME", "PREFIXES", "ROWS_AT_ONCE", "Table", "is_url", "read", "table_of", "write"]
+__all__ = [
+    "KEY",
+    "LONGEST_NAME",
+    "PREFIXES",
+    "ROWS_AT_ONCE",
+    "Table",
+    "is_url",
+    "read",
+    "table_of",
+    "write",
+]
 
 log = logging.getLogger("mlygeo.store.postgis")
 
@@ -301,7 +312,9 @@ def _condition(connection: psycopg.Connection, table: Table, geometry: str, bbox
     srid = _srid_of(connection, table, geometry)
     west, south, east, north = bbox
     boxes = [bbox] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
-    if srid != 4326:
+    if srid == 4326:  # longitudes beyond ±180 are the same places within
+        boxes += [(side + turn, low, end + turn, high) for side, low, end, high in boxes for turn in (-360.0, 360.0)]
+    else:
         query = sql.SQL("SELECT 1 FROM {} WHERE GeometryType({}) NOT LIKE 'POINT%' LIMIT 1").format(
             _identifier(table), place
         )
@@ -328,6 +341,13 @@ def _condition(connection: psycopg.Connection, table: Table, geometry: str, bbox
     return sql.SQL("({})").format(sql.SQL(" OR ").join(conditions))
 
 
+CONNECT_S = 10
+"""Seconds for a connection to each address of a database; psycopg's own limit is 130."""
+
+KEPT_ALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+"""A machine that is gone ends the connection after a minute, and not after two hours; a long query does not."""
+
+
 @contextlib.contextmanager
 def _connection(table: Table) -> Iterator[psycopg.Connection]:
     """Yield a connection whose block is one transaction; the database's errors become ours."""
@@ -337,7 +357,7 @@ def _connection(table: Table) -> Iterator[psycopg.Connection]:
         raise DependencyError("PostGIS needs psycopg", hint=install_hint("postgis")) from error
     # Errors are raised without their cause: a traceback of psycopg may show the address.
     try:
-        with psycopg.connect(table.database, application_name="mlygeo") as connection:
+        with psycopg.connect(table.database, **_patience(table), application_name="mlygeo") as connection:
             connection.execute("SET TIME ZONE 'UTC'")
             # Fractions to the last digit, independent of the database's default.
             connection.execute("SET extra_float_digits = 1")
@@ -346,11 +366,26 @@ def _connection(table: Table) -> Iterator[psycopg.Connection]:
         reason = _harmless(error, table)
         hint = "CREATE EXTENSION postgis;" if "geometry" in reason else None
         raise FileError(f"the table {table}: {reason}", hint=hint) from None
+    except psycopg.errors.ConnectionTimeout:
+        where = urlsplit(table.database).hostname or "its address"
+        raise FileError(
+            f"the database did not answer at {where}",
+            hint="is the address right, and open to you? `&connect_timeout=60` at its end waits for 60 s",
+        ) from None
     except psycopg.OperationalError as error:
         hint = "PGHOST, PGUSER, PGPASSWORD and the file ~/.pgpass are used as by psql"
         raise FileError(f"the database could not be reached: {_harmless(error, table)}", hint=hint) from None
     except psycopg.Error as error:
         raise FileError(f"the table {table}: {_harmless(error, table)}") from None
+
+
+def _patience(table: Table) -> dict[str, Any]:
+    """Return how long a connection may stay silent, where neither the address nor the environment says it."""
+    said = {word for word, _ in parse_qsl(urlsplit(table.database).query)}
+    options: dict[str, Any] = {word: value for word, value in KEPT_ALIVE.items() if word not in said}
+    if "connect_timeout" not in said and not os.environ.get("PGCONNECT_TIMEOUT"):
+        options["connect_timeout"] = CONNECT_S
+    return options
 
 
 def _harmless(error: Exception, table: Table) -> str:

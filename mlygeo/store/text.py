@@ -17,26 +17,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames
-from mlygeo.errors import FormatError, FrameError
+from mlygeo import degrees, frames
+from mlygeo.errors import FormatError, FrameError, MlygeoError
 from mlygeo.store import columns as described
 from mlygeo.store import extents
 from mlygeo.store.atomic import file_error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     import geopandas as gpd
     import pandas as pd
     import pyarrow as pa
 
-    from mlygeo.arrays import Bounds, Flags
+    from mlygeo.arrays import Bounds, Flags, Floats
 
 log = logging.getLogger("mlygeo.store")
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 """Separator of the columns, by the file's ending."""
+
+_SPECIAL = {separator: re.compile(f'[{separator}"\n\r\ufeff]') for separator in SEPARATORS.values()}
+"""What only a quoted cell can hold, by the separator."""
 
 OTHER_SEPARATORS = (";", "\t", ",", "|")
 """Separators that other programs use; tried where the head of a table has no coordinates with its own."""
@@ -159,7 +162,8 @@ def write(frame: gpd.GeoDataFrame, path: Path) -> None:
         (np.isin(shapely.get_type_id(shapes), (-1, 0)) & ~shapely.has_z(shapes) & ~shapely.has_m(shapes)).all()
     )
     cells = {name: _cells(values, kinds[name], separator) for name, values in plain.items()}
-    if are_points and not taken & {"lon", "lat", *(name for name in WKT_NAMES if _is_wkt(meant, name))}:
+    positions = {*LON_NAMES, *LAT_NAMES} - {"x", "y"}
+    if are_points and not taken & {*positions, *(name for name in WKT_NAMES if _is_wkt(meant, name))}:
         gone = shapely.is_missing(shapes)
         for name, numbers in zip(("lon", "lat"), frames.coordinates(shapes), strict=True):
             cells[name] = ["" if null else repr(number) for number, null in zip(numbers.tolist(), gone, strict=True)]
@@ -260,9 +264,58 @@ def _coordinates_of(names: Sequence[str]) -> list[tuple[str, ...]]:
     """Return the columns that may hold the geometry, the likeliest first: of WKT, else of lon and lat."""
     plain = {name.strip().lower(): name for name in reversed(names)}
     found: list[tuple[str, ...]] = [(plain[name],) for name in WKT_NAMES if name in plain]
-    lon = next((plain[name] for name in LON_NAMES if name in plain), None)
-    lat = next((plain[name] for name in LAT_NAMES if name in plain), None)
-    return [*found, (lon, lat)] if lon is not None and lat is not None else found
+    lon, lat = lonlat_columns(names)
+    return [*found, (lon[0], lat[0])] if lon and lat else found
+
+
+def lonlat_columns(names: Iterable[Any]) -> tuple[list[Any], list[Any]]:
+    """
+    Return the columns whose names say that they are longitudes, and those of latitudes, the likeliest first.
+
+    Columns x and y count where no other does, since they may be those of a plane.
+    """
+    plain = [(str(name).strip().lower(), name) for name in names]
+
+    def called(known: tuple[str, ...], other: str) -> list[Any]:
+        found = [name for each in known if each != other for text, name in plain if text == each]
+        return found or [name for text, name in plain if text == other]
+
+    return called(LON_NAMES, "x"), called(LAT_NAMES, "y")
+
+
+def check_alike(
+    columns: Sequence[Any], values: Callable[[Any], Floats], name: str, error: type[MlygeoError] = FrameError
+) -> None:
+    """
+    Raise where several columns could be the longitudes (or latitudes), and do not agree.
+
+    Parameters
+    ----------
+    columns
+        Names of the columns, those of `lonlat_columns`.
+    values
+        Function that returns the numbers of a column.
+    name
+        What messages call the table.
+    error
+        Class of the error.
+    """
+    for other in columns[1:]:
+        try:
+            found = values(other)
+        except error:  # such as a text called "long"
+            continue
+        differ = np.flatnonzero(~_are_equal(values(columns[0]), found))
+        if len(differ):
+            raise error(
+                f"{name}: columns {columns[0]!r} and {other!r} differ in row {differ[0] + 1}, "
+                "and either could be the position",
+                hint="rename or leave out the one that is not",
+            )
+
+
+def _are_equal(one: Floats, other: Floats) -> Flags:
+    return np.asarray((one == other) | (np.isnan(one) & np.isnan(other)))
 
 
 def _table(content: bytes, names: list[str], separator: str, path: Path, *, nulls: Sequence[str] = ("",)) -> pa.Table:
@@ -422,24 +475,29 @@ def _geometry(
 
 def _points_of(table: pa.Table, names: list[str], lonlat: tuple[str, ...], path: Path) -> tuple[Any, Flags]:
     """Return points; none where a cell says nothing, and empty ones where it says "nan"."""
+    numbers, gone = [_numbers_of(table, names, name, path) for name in lonlat], np.zeros(table.num_rows, dtype=bool)
+    for columns in lonlat_columns(names):
+        check_alike(columns, lambda name: _numbers_of(table, names, name, path), path.name, FormatError)
+    for name in lonlat:
+        gone |= ~table.column(names.index(name)).is_valid().to_numpy()
+    points = frames.points(*numbers)
+    points[gone] = None
+    return points, np.zeros(len(points), dtype=bool)
+
+
+def _numbers_of(table: pa.Table, names: list[str], name: str, path: Path) -> Floats:
+    """Return a column of coordinates; NaN where a cell says nothing, or "nan"."""
     import pyarrow as pa
 
     from mlygeo.formats import texts
 
-    numbers, gone = [], np.zeros(table.num_rows, dtype=bool)
-    for name in lonlat:
-        cells = table.column(names.index(name))
-        found = _values(cells, commas=True)
-        known = [text for text in cells.to_pylist() if text not in NULLS and text is not None] if found is None else []
-        if known or (found is not None and not (pa.types.is_floating(found.type) or pa.types.is_integer(found.type))):
-            odd = next((text for text in known if math.isnan(texts.real(text))), (known or ["a word"])[0])
-            raise FormatError(f"{path.name}: a coordinate in column {name!r} is no number: {odd[:40]!r}")
-        column = np.full(table.num_rows, np.nan) if found is None else found.cast(pa.float64()).to_numpy()
-        numbers.append(column)
-        gone |= ~cells.is_valid().to_numpy()
-    points = frames.points(*numbers)
-    points[gone] = None
-    return points, np.zeros(len(points), dtype=bool)
+    cells = table.column(names.index(name))
+    found = _values(cells, commas=True)
+    known = [text for text in cells.to_pylist() if text not in NULLS and text is not None] if found is None else []
+    if known or (found is not None and not (pa.types.is_floating(found.type) or pa.types.is_integer(found.type))):
+        odd = next((text for text in known if math.isnan(texts.real(text))), (known or ["a word"])[0])
+        raise FormatError(f"{path.name}: a coordinate in column {name!r} is no number: {odd[:40]!r}")
+    return np.full(table.num_rows, np.nan) if found is None else found.cast(pa.float64()).to_numpy()
 
 
 def _shapes_of(cells: pa.ChunkedArray, name: str, path: Path, *, must: bool) -> tuple[Any, Flags] | None:
@@ -465,33 +523,16 @@ def _shapes_of(cells: pa.ChunkedArray, name: str, path: Path, *, must: bool) -> 
 
 
 def _check_degrees(shapes: Any, columns: tuple[str, ...], path: Path) -> None:
-    """
-    Raise where coordinates are no degrees: nobody says in which CRS they are.
-
-    Raises
-    ------
-    FormatError
-        Naming the columns and the first such row.
-    """
+    """Raise where coordinates are no degrees: nobody says in which CRS they are."""
     import shapely
 
     bounds = shapely.bounds(shapes)
-    with np.errstate(invalid="ignore"):
-        beyond = (np.abs(bounds[:, [0, 2]]) > 180 + 1e-9).any(axis=1) | (np.abs(bounds[:, [1, 3]]) > 90 + 1e-9).any(
-            axis=1
-        )
-    if not beyond.any():
-        return
-    row = int(np.flatnonzero(beyond)[0])
     named = " and ".join(repr(name) for name in columns)
-    swapped = bool((np.abs(bounds[beyond][:, [0, 2]]) <= 90).all() and (np.abs(bounds[beyond][:, [1, 3]]) <= 180).all())
-    raise FormatError(
-        f"{path.name}: {named} {'holds' if len(columns) == 1 else 'hold'} no degrees: "
-        f"row {row + 1} is at {bounds[row, 0]:.12g}, {bounds[row, 1]:.12g}",
-        hint="longitude and latitude look swapped: exchange the names of the columns"
-        if swapped and len(columns) > 1
-        else f"say in which CRS they are: mlygeo.convert({path.name!r}, '{path.stem}.gpkg', srid=25832), or whichever",
-    )
+    crs = f"say in which CRS they are: mlygeo.convert({path.name!r}, '{path.stem}.gpkg', srid=25832), or whichever"
+    degrees.check(
+        bounds[:, [0, 2]], bounds[:, [1, 3]], f"{path.name}, {named}", hint=crs, error=FormatError,
+        swapped="exchange the names of the columns" if len(columns) > 1 else crs,
+    )  # fmt: skip
 
 
 def _must_have(columns: Sequence[str], available: Sequence[str], path: Path) -> None:
@@ -576,7 +617,7 @@ def _guarded(text: str) -> str:
 
 
 def _in_quotes(text: str, separator: str, *, always: bool = False) -> str:
-    if always or not text or any(letter in text for letter in (separator, '"', "\n", "\r", "\ufeff")):
+    if always or not text or _SPECIAL[separator].search(text):
         doubled = text.replace('"', '""')
         return f'"{doubled}"'
     return text

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from mlygeo import frames
 from mlygeo.errors import FormatError, InputError
-from mlygeo.formats import mvt_layers
+from mlygeo.formats import mvt_layers, mvt_tiles
 from mlygeo.providers.mapillary import layers
 
 TILES = DATA / "tiles"
@@ -296,7 +296,8 @@ def test_ids_are_exact_or_unknown(kind, content, expected, kernel):
         ("is_pano", "bool", False, False),
         ("is_pano", "int", 1, True),
         ("is_pano", "uint", 0, False),
-        ("is_pano", "string", "", False),
+        ("is_pano", "string", "", None),
+        ("is_pano", "string", "true", None),
         ("sequence_id", "string", "aE5o7bTMH0UtscOYxhVwID", "aE5o7bTMH0UtscOYxhVwID"),
         ("sequence_id", "string", "Zürich", "Zürich"),
         ("sequence_id", "string", "", None),
@@ -470,7 +471,7 @@ def test_the_same_images_as_mapbox_vector_tile(tile):
             assert row[name] == exact_id(properties.get(name))
             assert type(row[name]) is (int if row[name] is not None else type(None))
         assert row["sequence_id"] == (properties.get("sequence_id") or None)
-        assert row["is_pano"] is properties.get("is_pano", False)
+        assert row["is_pano"] is properties.get("is_pano")
         moment = row["captured_at"]
         assert (None if moment is None else round(moment.timestamp() * 1000)) == properties.get("captured_at")
         np.testing.assert_equal(row["compass_angle"], properties.get("compass_angle", math.nan))
@@ -657,7 +658,7 @@ def test_ids_of_geojson_are_exact():
     assert table["organization_id"].null_count == 3
     assert table["captured_at"].cast(pa.int64()).to_pylist() == [None, 1_500_000_000_000, None]
     np.testing.assert_array_equal(table["compass_angle"].to_numpy(), [np.nan, 359, np.nan])
-    assert table["is_pano"].to_pylist() == [False, True, False]
+    assert table["is_pano"].to_pylist() == [None, True, None]
     assert table["lon"].to_pylist() == [9.1, 9.1, -179.5]
     assert table["quality_score"].to_pylist()[2] == 0.25
     assert table.schema.metadata == {b"images_without_id": b"5", b"images_without_position": b"3"}
@@ -766,7 +767,7 @@ print(mvt_numba.values(bytes([0x28, 5]) + bytes(256), (np.array([0]), np.array([
 
 @pytest.mark.skipif(len(KERNELS) < 2, reason="Numba is not installed")
 def test_numba_is_used_where_it_is_installed():
-    assert layers._kernel().__name__ == "mlygeo.formats.mvt_numba"
+    assert mvt_tiles.kernel().__name__ == "mlygeo.formats.mvt_numba"
 
 
 def test_nothing_heavy_is_imported_beforehand():

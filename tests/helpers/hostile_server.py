@@ -157,7 +157,7 @@ WIRE = {
     "gzip of 3 GB of layers": packed(lambda: bomb(b"\x1a\x00" * (1 << 19))),
     "gzip of a JSON list": packed(lambda: bomb(b'{"data": [' + b"[]," * 300_000, 1)),
     "gzip in a million parts": packed(lambda: bomb(b"", 1) * 500_000),
-    "tile of a million images": packed(lambda: _million(999_000)),
+    "tile of a million images": packed(lambda: million_images(999_000)),
     "picture of 65,500 x 65,500": once(whole(b"\xff\xd8\xff\xc0\x00\x0b\x08\xff\xdc\xff\xdc\x01\x01\x11\x00\xff\xd9")),
 }
 """Attacks by the bytes of any answer."""
@@ -193,7 +193,7 @@ def _varint(number):
 
 
 @functools.cache
-def _million(count):
+def million_images(count):
     """A vector tile with as many images as one may have, each in few bytes; gzip."""
     feature = b"\x12\x02\x00\x00\x18\x01\x22\x03\x09\x02\x02"
     body = b"\x0a\x05image\x78\x02\x1a\x02id\x22\x02\x28\x07" + (b"\x12" + bytes([len(feature)]) + feature) * count

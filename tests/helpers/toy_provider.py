@@ -113,7 +113,7 @@ class Tiles:
         result = {"x": [0], "y": [0], "zoom": [0], "path": [str(path)], "status": [status], "error": [None]}
         return gpd.GeoDataFrame(result, geometry=[box(-180, -85, 180, 85)], crs=4326)
 
-    def name(self, x, y, *, computed):
+    def name(self, x, y, *, computed, service=None):
         return f"toy_{x}_{y}"
 
     def read(self, paths, *, region, damaged=None):

@@ -548,7 +548,7 @@ class TestQuota:
         without_waiting(lambda: made.append(self.quota(tmp_path)))
         made[0].take()
         assert made[0].used == 1
-        assert "is no file" in caplog.text
+        assert "nothing comes from the pipe" in caplog.text
 
     def test_the_next_day_starts_anew_also_within_a_run(self, tmp_path):
         now = [1.7e9]

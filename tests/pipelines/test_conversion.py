@@ -80,7 +80,7 @@ def test_nothing_is_converted_into_itself(tmp_path, frame):
 
 def test_a_table_in_a_plane(tmp_path):
     (tmp_path / "a.csv").write_text("x,y,n\n513000.5,5403000.25,7\n")
-    with pytest.raises(FormatError, match="no degrees"):
+    with pytest.raises(FormatError, match="no longitude and latitude"):
         mlygeo.convert(tmp_path / "a.csv", tmp_path / "a.gpkg")
     found = mlygeo.convert(tmp_path / "a.csv", tmp_path / "a.gpkg", srid="EPSG:25832")
     assert store.read_frame(tmp_path / "a.gpkg").crs.to_epsg() == 25832

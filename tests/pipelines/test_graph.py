@@ -21,7 +21,7 @@ from helpers.tokens import SECRET, TOKEN
 import mlygeo
 from mlygeo import frames, store
 from mlygeo.errors import CredentialsError, FrameError, InputError, ServiceError, TokenRejectedError
-from mlygeo.pipelines import sequence_search
+from mlygeo.pipelines import own_files, sequence_search
 from mlygeo.providers.mapillary.records import images_frame
 from mlygeo.providers.mapillary.service import Endpoints, Service
 from mlygeo.readers import id_lists
@@ -270,13 +270,13 @@ class TestFindSequences:
         from mlygeo.spatial.sequences import summarise
 
         sequences = summarise(images)
-        files = sequence_search.write_lists(sequences, tmp_path / sequence_search.file_stem("../../etc/a b\0", None), whose="x\ny",
+        files = sequence_search.write_lists(sequences, tmp_path / own_files.file_stem("../../etc/a b\0", None), whose="x\ny",
                                     shortcomings=["a\nb"])  # fmt: skip
         assert [file.parent for file in files] == [tmp_path] * 2
         assert [line for line in files[1].read_text().splitlines() if not line.startswith("#")] == ["good_1-"]
         assert "\n" not in sequence_search.table(sequences.iloc[[-1]]).splitlines()[-1]
-        assert sequence_search.file_stem("///", None) == "sequences"
-        assert sequence_search.file_stem(None, 5) == "sequences_organization_5"
+        assert own_files.file_stem("///", None) == "sequences"
+        assert own_files.file_stem(None, 5) == "sequences_organization_5"
 
     def test_the_table_is_short(self, rich):
         from mlygeo.spatial.sequences import summarise

@@ -1,8 +1,11 @@
 import hashlib
 import json
 import os
+import platform
+import signal
 import subprocess
 import sys
+from importlib.metadata import version
 
 import geopandas as gpd
 import numpy as np
@@ -16,7 +19,8 @@ from hypothesis import strategies as st
 
 import mlygeo
 from mlygeo import cli, frames, store
-from mlygeo.errors import FrameError, InputError, RegionError
+from mlygeo.errors import FileError, FrameError, InputError, RegionError
+from mlygeo.pipelines.job import body_of
 from mlygeo.store.atomic import clear_leftovers
 
 CONFIG = STUTTGART / "stuttgart_config.json"
@@ -241,17 +245,109 @@ def test_the_files_of_a_run_name_it_and_the_summary_comes_last(capsys, tmp_path)
     assert mlygeo.select(CONFIG, streets=EDGES, interval=20, srid=25832).attrs["run"] != summary["run"]
 
 
-@pytest.mark.parametrize("verb", ["select", "coverage"])
-def test_a_set_that_is_not_whole_has_no_summary(capsys, tmp_path, verb):
-    assert run(capsys, verb, *COMMON, "--srid", 25832, "-o", tmp_path)[0] == 0
+SETS = {
+    "select": ("selection.parquet", "street_points.parquet", "image_ids.txt", "summary.json"),
+    "coverage": ("coverage.parquet", "gaps.parquet", "coverage.png", "summary.json"),
+}
+
+
+def whose(folder, verb):
+    """The run whose files a folder has, all of them; None without a summary."""
+    if not (folder / "summary.json").exists():
+        return None
+    run_name = json.loads((folder / "summary.json").read_text())["run"]
+    frame, other, text, _ = SETS[verb]
+    assert {mlygeo.read_frame(folder / name).attrs["run"] for name in (frame, other)} == {run_name}
+    if verb == "select":
+        ids = set(map(str, mlygeo.read_frame(folder / frame)["id"]))
+        assert set((folder / text).read_text().split()) == ids
+    return run_name
+
+
+KILLED = """
+import os, signal, sys
+import mlygeo
+from mlygeo.pipelines.job import body_of
+from pathlib import Path
+verb, folder, steps, interval = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+images, streets = sys.argv[5:]
+options = {"interval": interval} if verb == "select" else {"distance": interval}
+done = 0
+def count(event, arguments):
+    global done
+    if event in ("os.rename", "os.remove") and folder == Path(str(arguments[event == "os.rename"])).parent:
+        done += 1
+        if done > steps:
+            os.kill(os.getpid(), signal.SIGKILL)
+job = body_of(getattr(mlygeo, verb))(streets=streets, images=images, srid=25832, **options)
+sys.addaudithook(count)
+job.write(folder)
+sys.exit(7)
+"""
+"""A run that dies before a file appears under its name, or goes."""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_a_killed_run_leaves_the_files_of_one_run_or_no_summary(tmp_path, images):
+    verb = "select"
+    mlygeo.write_frame(images.iloc[::7], tmp_path / "images.parquet")
+    mlygeo.write_frame(mlygeo.read_frame(EDGES).iloc[::20], tmp_path / "streets.parquet")
+    out, inputs = tmp_path / "out", [str(tmp_path / "images.parquet"), str(tmp_path / "streets.parquet")]
+
+    def ended(steps, interval):
+        words = [sys.executable, "-c", KILLED, verb, str(out), str(steps), str(interval), *inputs]
+        return subprocess.run(words, capture_output=True, text=True).returncode
+
+    assert ended(10**9, 50) == 7
+    names, first = sorted(path.name for path in out.iterdir()), whose(out, verb)
+    assert ended(0, 30) == -signal.SIGKILL
+    assert whose(out, verb) == first, "until all is complete, the old files are there"
+    for steps in (1, 3):
+        assert ended(steps, 30) == -signal.SIGKILL
+        assert whose(out, verb) is None
+    assert ended(10**9, 30) == 7, "what was left is no obstacle"
+    assert whose(out, verb) not in {None, first}
+    assert sorted(path.name for path in out.iterdir()) == names, "nothing is left of what was killed"
+
+
+def test_files_that_are_not_ours_in_a_folder_of_results(capsys, tmp_path):
+    """A picture of streets, a list of other tiles: a run has no word to say on them."""
+    (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "failed_tiles.txt").write_text("mly1_public_1_1_14\n")
-    blocked = "image_ids.txt" if verb == "select" else "gaps.parquet"
-    (tmp_path / blocked).unlink()
-    (tmp_path / blocked / "in the way").mkdir(parents=True)
-    status, _, err = run(capsys, verb, *COMMON, "--srid", 25832, "-o", tmp_path)
-    assert status == 1, err
-    assert not (tmp_path / "summary.json").exists()
-    assert not (tmp_path / "failed_tiles.txt").exists()
+    assert run(capsys, "select", *COMMON, "--srid", 25832, "-o", tmp_path)[0] == 0
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert not (tmp_path / "failed_tiles.txt").exists(), "that of an earlier run"
+
+
+@pytest.mark.parametrize(
+    ("verb", "name"), [(verb, name) for verb, names in SETS.items() for name in (*names, "failed_tiles.txt")]
+)
+def test_a_file_of_the_users_own_is_not_replaced(capsys, tmp_path, images, verb, name):
+    """Refused before anything slow: the inputs do not even exist."""
+    mine = tmp_path / name
+    if name.endswith(".parquet"):
+        mlygeo.write_frame(images.iloc[:3], mine)
+    else:
+        mine.write_text('{"run": 5}' if name.endswith(".json") else "my notes")
+    before = mine.read_bytes()
+    status, out, err = run(capsys, verb, "--streets", "no.gpkg", "--images", "no.parquet", "-o", tmp_path)
+    assert (status, out) == (1, "")
+    assert f"error: {mine} was not written by an earlier run" in err
+    assert "hint: give another folder as -o" in err
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert mine.read_bytes() == before
+    mine.unlink()
+    mine.mkdir()
+    assert run(capsys, verb, "--streets", "no.gpkg", "--images", "no.parquet", "-o", tmp_path)[0] == 1
+    assert mine.is_dir()
+
+
+def test_what_python_writes_is_as_careful(tmp_path):
+    (tmp_path / "summary.json").write_text('{"mine": true}')
+    job = body_of(mlygeo.select)(CONFIG, streets=EDGES, interval=200, srid=25832)
+    with pytest.raises(FileError, match="was not written by an earlier run"):
+        job.write(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
 
 
 def test_what_killed_runs_left_is_removed(capsys, tmp_path):
@@ -279,6 +375,24 @@ def test_what_killed_runs_left_is_removed(capsys, tmp_path):
     assert list(tmp_path.glob(".*")) == [strange]
 
 
+def test_a_selection_for_points_loads_nothing_for_shapes(tmp_path, images):
+    """Start-up is part of every run: GEOS is loaded, and named, only where lines or areas take part."""
+    mlygeo.write_frame(images, tmp_path / "images.parquet")
+    mlygeo.write_frame(images[["geometry"]].assign(point_id=range(len(images))), tmp_path / "points.parquet")
+    code = (
+        "import sys; from mlygeo import cli;"
+        "cli.main(['select', '--points', 'points.parquet', '--images', 'images.parquet', '-o', 'out', '-q']);"
+        "print(sorted({'shapely', 'geopandas', 'pyogrio', 'sqlite3', 'av'} & {*sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.strip() == "[]"
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert "GEOS" not in summary["software"]
+    # What other code of the process has loaded says nothing of the run.
+    again = mlygeo.select(points=tmp_path / "points.parquet", images=tmp_path / "images.parquet")
+    assert again.attrs["summary"]["run"] == summary["run"]
+
+
 def test_a_summary_records_what_was_asked(tmp_path, images):
     path = tmp_path / "images.parquet"
     mlygeo.write_frame(images, path)
@@ -294,6 +408,12 @@ def test_a_summary_records_what_was_asked(tmp_path, images):
     assert known["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert with_all["inputs"]["streets"]["source"] == "stuttgart_osm_edges.gpkg"
     assert {"mlygeo", "Python", "PROJ", "GEOS"} <= with_all["software"].keys()
+    libraries = mlygeo.info()
+    assert with_all["software"] == {
+        "Python": platform.python_version(),
+        **{name: version(name) for name in ("numpy", "geopandas", "pyarrow")},
+        **{name: libraries[name] for name in ("mlygeo", "PROJ", "GEOS")},
+    }
     of_tiles = mlygeo.select(CONFIG, streets=EDGES, srid=25832).attrs["summary"]["tiles"]
     assert of_tiles["written"]["oldest"] <= of_tiles["written"]["newest"]
     covered = mlygeo.coverage(CONFIG, streets=EDGES, images=path, srid=25832, pano=True).attrs["summary"]

@@ -125,6 +125,9 @@ def test_a_list_is_never_widened_by_a_region(server, images, tmp_path):
     """percept-vsvi-filter takes an empty list for no list, and downloads everything."""
     empty = tmp_path / "empty.txt"
     empty.write_text("\n")
+    with pytest.raises(InputError, match=r"no ids in .*empty\.txt, which is empty"):
+        mlygeo.download(region=CONFIG, imgid_file=empty, output=tmp_path / "p", service=service_of(server))
+    empty.write_text("# none\n")
     job_frame = mlygeo.download(region=CONFIG, imgid_file=empty, output=tmp_path / "p", service=service_of(server))
     assert job_frame.attrs["summary"]["images"] == 0
     assert wanted(server, images["id"].tolist()[:3], region=CONFIG, output=tmp_path) == 3
@@ -175,7 +178,11 @@ def test_a_list_keeps_its_order_and_large_ids(tmp_path):
     path = tmp_path / "ids.txt"
     path.write_text(f"{2**53 + 1}\n5\n{2**63 - 1}\n5\n")
     assert id_lists.read_ids(path).tolist() == [2**53 + 1, 5, 2**63 - 1]
-    path.write_text("")
+    for blank in ("", "\n \n", "\ufeff"):
+        path.write_text(blank)
+        with pytest.raises(InputError, match="which is empty"):
+            id_lists.read_ids(path)
+    path.write_text("# none\n")
     assert id_lists.read_ids(path).tolist() == []
 
 
@@ -268,8 +275,14 @@ def test_the_verb(server, images, tmp_path, monkeypatch, capsys):
     empty = tmp_path / "empty.txt"
     empty.write_text("")
     status, _, err = run(monkeypatch, capsys, server, f"download --imgid-file {empty} -o {tmp_path / 'q'}")
-    assert status == 0
-    assert "no image to download: empty.txt names none" in err
+    assert status == 2
+    assert f"no ids in {empty}, which is empty" in err
+    for text in ("# none\n", ""):
+        empty.write_text(text)
+        status, _, err = run(monkeypatch, capsys, server, f"download --imgid-file {empty} -o {tmp_path / 'q'}")
+        assert status == 0
+        assert "no image to download: empty.txt names none" in err
+        (tmp_path / "summary.json").write_text("{}")  # as beside the list of a selection
     (tmp_path / "file").write_text("")
     status, _, err = run(monkeypatch, capsys, server, f"download 5 -o {tmp_path / 'file'}")
     assert status == 1
@@ -460,3 +473,20 @@ def test_lists_of_several_files_are_all_read(server, images, tmp_path, monkeypat
     files = [tmp_path / "s1.txt", tmp_path / "s2.txt"]
     expected = images["sequence_id"].isin([first, second]).sum()
     assert wanted(server, sequence_file=files, output=tmp_path / "q") == expected
+
+
+@pytest.mark.parametrize("name", ["pictures.xlsx", "a.txt", "b.zip", "c.jpg", "d.Parquet", "e.feather", "f.7z"])
+def test_a_name_of_a_file_is_no_folder_to_be_made(server, images, tmp_path, name, monkeypatch, capsys):
+    folder = tmp_path / name
+    with pytest.raises(FormatError, match="is the name of a file, and `output` names a folder here"):
+        mlygeo.download(images.iloc[:1], output=folder, service=service_of(server))
+    status, _, err = run(monkeypatch, capsys, server, f"download {images['id'].iloc[0]} -o {folder}")
+    assert (status, "names a folder here" in err) == (1, True)
+    assert not folder.exists()
+    folder.mkdir()
+    assert wanted(server, images.iloc[:1], output=folder) == 1
+
+
+@pytest.mark.parametrize("name", ["run.2", "2024.06", "model.v12", "a.b.c", "st.gallen", ".hidden", "plain"])
+def test_names_of_folders_may_have_points(server, images, tmp_path, name):
+    assert wanted(server, images.iloc[:1], output=tmp_path / name) == 1

@@ -25,7 +25,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlygeo import frames
-from mlygeo.errors import FileError, InputError
+from mlygeo.errors import FileError, FrameError, InputError
 from mlygeo.formats.jpeg import read_head
 from mlygeo.progress import Progress
 from mlygeo.readers import photo as one_photo
@@ -384,6 +384,17 @@ def test_local_time_is_that_of_the_place_for_times_without_a_zone(
     assert (None if pd.isna(row.warning) else row.warning) == warning
     later = photos.in_local_time(read_photos(tmp_path)).iloc[0]
     assert later.equals(row)
+
+
+def test_local_time_of_a_frame_needs_to_know_whose_its_times_are():
+    place = gpd.points_from_xy([13.4], [52.5])
+    images = gpd.GeoDataFrame({"captured_at": [pd.Timestamp("2024-07-01T12:00Z")]}, geometry=place, crs=4326)
+    images["captured_at"] = images["captured_at"].astype("datetime64[ms, UTC]")
+    with pytest.raises(FrameError, match="no column 'time_source'"):
+        photos.in_local_time(images)
+    found = photos.in_local_time(images.assign(time_source="clock")).iloc[0]
+    assert found.captured_at == pd.Timestamp("2024-07-01T10:00Z")
+    assert "Europe/Berlin" in found.warning
 
 
 @given(

@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import mlygeo
+from mlygeo import arrays
 from mlygeo.errors import CrsError, FrameError, InputError
 from mlygeo.spatial import geodesy, grid, knn, nearest
 from mlygeo.spatial.grid import HeadingTest, heading_difference
@@ -626,3 +627,9 @@ def test_pairs_that_fit_in_no_memory_are_refused():
     lon = np.full(100_000, 9.0)
     with pytest.raises(InputError, match=r"`k=100000` of 100,000 points are 10,000,000,000 pairs, in 160 GB"):
         nearest.match(lon, lon, lon, lon, np.arange(len(lon)), projection=RD, k=10**6)
+
+
+@given(st.lists(st.one_of(st.integers(0, 3), st.integers(-(2**63), 2**63 - 1)), max_size=30))
+@settings(deadline=None)
+def test_different_keys_are_counted(values):
+    assert arrays.distinct(np.array(values, dtype=np.int64)) == len(set(values))

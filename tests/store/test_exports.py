@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
+import time
 
 import geopandas as gpd
 import numpy as np
@@ -225,6 +227,18 @@ def test_a_password_is_never_shown(database, every_frame, caplog):
         assert "another" not in text
         assert "no one" not in text
         assert "no%20one" not in text
+
+
+@pytest.mark.parametrize("said", ["&connect_timeout=2", ""])
+def test_a_database_that_never_answers_is_left_soon(monkeypatch, said):
+    """The user's limit for it counts; without one, ours does, instead of the two minutes of libpq."""
+    if not said:
+        monkeypatch.setenv("PGCONNECT_TIMEOUT", "2")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        with pytest.raises(FileError, match="could not be reached: connection timeout"):
+            mlygeo.read_frame(f"postgresql://127.0.0.1:{silent.getsockname()[1]}/x?table=y{said}")
+        assert time.monotonic() - began < 10
 
 
 def test_what_cannot_be_a_table(database, every_frame):

@@ -157,3 +157,42 @@ def test_they_are_kept_where_nothing_is_measured(tmp_path, ending):
     assert_geodataframe_equal(
         mlygeo.read_frame(mlygeo.write_frame(held, tmp_path / f"site{ending}")), held, check_like=True, check_crs=False
     )
+
+
+NO_CRS = {
+    "frame": lambda frame, _: frame,
+    **ARROW,
+    "parquet": lambda frame, folder: mlygeo.write_frame(frame, folder / "none.parquet"),
+    "gpkg": lambda frame, folder: mlygeo.write_frame(frame, folder / "none.gpkg"),
+    "fgb": lambda frame, folder: mlygeo.write_frame(frame, folder / "none.fgb"),
+}
+
+
+@pytest.mark.parametrize("wrapping", sorted(NO_CRS))
+def test_geometry_without_a_crs_is_refused_in_every_wrapping(tmp_path, wrapping):
+    held = NO_CRS[wrapping](POINTS.set_crs(None, allow_override=True), tmp_path)
+    assert store.as_frame(held).crs is None
+    with pytest.raises(FrameError, match="has no CRS"):
+        store.as_frame(held, frame="tracks")
+    with pytest.raises(mlygeo.errors.MlygeoError, match="has no CRS"):
+        mlygeo.select(points=held, images=POINTS)
+    with pytest.raises(mlygeo.errors.MlygeoError, match="has no CRS"):
+        as_region(held)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"{", b"[]", b'{"columns": []}', b'{"columns": {"geometry": 5}}', b'{"columns": {"geometry": {"encoding": "GML"}}}',
+     b'{"columns": {"geometry": {"encoding": "WKB", "crs": "foo"}}}', b'{"columns": {"geometry": {"encoding": "WKB", "crs": 5}}}'],
+    ids=range(7),
+)  # fmt: skip
+def test_damaged_metadata_of_a_table_are_named_and_no_degrees(damage):
+    table = pa.table({"geometry": pa.array(shapely.to_wkb(POINTS.geometry.to_numpy()), pa.binary())})
+    with pytest.raises(FrameError, match=r"my table (are|do|encodes)|in my table|of my table|my table encodes"):
+        store.as_frame(table.replace_schema_metadata({b"geo": damage}), name="my table")
+
+
+def test_a_table_with_the_index_of_pandas_is_read(tmp_path):
+    POINTS.set_axis(["a", "b", "c"]).to_parquet(tmp_path / "held.parquet")
+    held = store.as_frame(pq.read_table(tmp_path / "held.parquet"))
+    assert_geodataframe_equal(held, POINTS)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import time
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -10,9 +13,11 @@ import shapely
 from geopandas.testing import assert_geodataframe_equal
 from helpers import postgis_server
 from helpers.odd_columns import ODD, ODDER, PLACES, frame_with, objects
+from helpers.small_frames import images_frame, streets_frame
 
 import mlygeo
 from mlygeo.errors import FileError, FormatError, FrameError
+from mlygeo.store import postgis
 
 database = postgis_server.database
 MAY_BE_REFUSED = {*ODDER, "bytes", "clock", "spans as objects", "periods", "intervals", "text as string", "ordered",
@@ -148,3 +153,40 @@ def test_a_table_that_another_program_changed_is_read_as_it_is(database):
 def test_zero_bytes_are_refused_by_name(database):
     with pytest.raises(FrameError, match=r"'odd'.*zero byte"):
         mlygeo.write_frame(frame_with(objects("a\0", None, "b")), f"{database}?table=odd")
+
+
+@pytest.fixture
+def silent():
+    """The address of a server that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"postgresql://someone:secret@127.0.0.1:{listener.getsockname()[1]}/x?table=y"
+
+
+def test_a_database_that_does_not_answer_is_not_waited_for(silent, monkeypatch):
+    """Psycopg itself waits for 130 seconds."""
+    pytest.importorskip("psycopg")
+    monkeypatch.setattr(postgis, "CONNECT_S", 2)
+    frame = images_frame()
+    calls = [
+        lambda: mlygeo.select(points=silent, images=frame),
+        lambda: mlygeo.read_frame(silent),
+        lambda: mlygeo.write_frame(frame, silent),
+        lambda: mlygeo.street_coverage(streets_frame(), silent),
+    ]
+    for call in calls:
+        began = time.monotonic()
+        with pytest.raises(FileError, match=r"the database did not answer at 127\.0\.0\.1") as caught:
+            call()
+        assert time.monotonic() - began < 20
+        assert "connect_timeout" in caught.value.hint
+        assert "secret" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_the_address_says_how_long_to_wait(silent, monkeypatch):
+    pytest.importorskip("psycopg")
+    monkeypatch.setattr(postgis, "CONNECT_S", 600)
+    with pytest.raises(FileError, match="did not answer"):
+        mlygeo.read_frame(f"{silent}&connect_timeout=2")
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "2")
+    with pytest.raises(FileError, match="did not answer"):
+        mlygeo.read_frame(silent)

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from mlygeo import store
 from mlygeo.errors import FileError, FormatError, FrameError, InputError, RegionError
+from mlygeo.store import gdal
+from mlygeo.store.parquet import reading
 
 FORMATS = (".parquet", ".gpkg", ".fgb", ".sqlite", ".geojson", ".geojsonl", ".csv")
 BOXES = (
@@ -207,3 +209,61 @@ def test_what_is_no_file_is_refused_with_what_to_do(tmp_path):
     for odd in (None, 5, "x", pd.DataFrame({"a": [1]}), gpd.GeoDataFrame({"a": [1]})):
         with pytest.raises(FrameError):
             store.write_frame(odd, tmp_path / "z.gpkg")
+
+
+PLANES = {
+    25832: (9, 50),
+    3035: (5, 60),
+    3857: (-100, 72),
+    2263: (-74, 40.7),
+    3995: (20, 80),
+    5880: (-54, -15),
+    3832: (178, -18),
+}
+"""CRS and a place in it: narrow and wide zones, a plane that is stretched, feet, a pole, the antimeridian."""
+
+
+@pytest.fixture(scope="module")
+def planes(tmp_path_factory):
+    """Lines of 10 m to 300 km in every direction, in files that have their boxes in the plane, and in row groups."""
+    folder, made = tmp_path_factory.mktemp("planes"), {}
+    for srid, (lon, lat) in PLANES.items():
+        rng = np.random.default_rng(srid)
+        middle = gpd.GeoSeries([shapely.Point(lon, lat)], crs=4326).to_crs(srid).iloc[0]
+        starts = np.array([middle.x, middle.y]) + rng.normal(0, 80_000, (400, 2))
+        steps = rng.normal(size=(400, 2)) * (10 ** rng.uniform(1, 5, 400))[:, None]
+        lines = [shapely.LineString([start, start + step]) for start, step in zip(starts, steps, strict=True)]
+        frame = gpd.GeoDataFrame({"n": range(402)}, geometry=[*lines, None, shapely.LineString()], crs=srid)
+        for ending in (".gpkg", ".parquet"):
+            made[srid, ending] = frame, store.write_frame(frame, folder / f"{srid}{ending}")
+    return made
+
+
+@pytest.mark.parametrize("ending", [".gpkg", ".parquet"])
+@pytest.mark.parametrize("srid", PLANES)
+@given(data=st.data())
+@settings(deadline=None, max_examples=25)
+def test_a_box_of_lines_in_a_plane_loses_none(planes, srid, ending, data):
+    """Their boxes in degrees reach farther than the lines: a corner of one may have no point of it near."""
+    frame, path = planes[srid, ending]
+    bounds = frame.to_crs(4326).bounds.dropna()
+    row = bounds.iloc[data.draw(st.integers(0, len(bounds) - 1))]
+    share, size = st.floats(-0.01, 1.01), st.sampled_from([0.0, 1e-9, 0.003, 0.3])
+    lon = row.minx + data.draw(share) * (row.maxx - row.minx)
+    lat = row.miny + data.draw(share) * (row.maxy - row.miny)
+    wide, high = data.draw(size), data.draw(size)
+    box = (max(lon - wide, -180), max(lat - high, -90), min(lon + wide, 180), min(lat + high, 90))
+    assert store.read_frame(path, bbox=box)["n"].tolist() == expected(frame, box)
+
+
+@pytest.mark.parametrize("ending", [".gpkg", ".parquet"])
+def test_a_box_of_lines_in_a_plane_reads_those_near(planes, ending, monkeypatch):
+    frame, path = planes[25832, ending]
+    seen = []
+    module, name = (gdal, "_frame_of") if ending == ".gpkg" else (reading, "_meeting")
+    real = getattr(module, name)
+    place = 1 if ending == ".gpkg" else 0
+    monkeypatch.setattr(module, name, lambda *args, **known: seen.append(len(args[place])) or real(*args, **known))
+    box = (8.99, 49.99, 9.01, 50.01)
+    assert store.read_frame(path, bbox=box)["n"].tolist() == expected(frame, box)
+    assert 0 < sum(seen) < len(frame) / 2

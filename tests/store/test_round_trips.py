@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import logging
+import math
 
 import geopandas as gpd
 import numpy as np
@@ -14,9 +15,12 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import mlygeo
 from mlygeo import frames, store
 from mlygeo.errors import FrameError, MlygeoError
 from mlygeo.store import columns as described
+from mlygeo.store import gdal
+from mlygeo.store import text as text_tables
 
 FORMATS = (".gpkg", ".fgb", ".sqlite", ".geojson", ".geojsonl", ".csv", ".tsv")
 TABLES = {".csv", ".tsv"}
@@ -332,3 +336,69 @@ def test_any_frame_comes_back_or_is_refused(tmp_path_factory, columns, places, e
         described.must_be_same(kept, back, path.name)
     assert len(back) == len(frame)
     assert set(columns) <= set(back.columns)
+
+
+NUMBERS = st.sampled_from([0.0, -0.0, 1.5, float(np.nextafter(1.5, 2)), 1e300])
+POINTS_AND_GAPS = st.lists(
+    st.one_of(
+        st.none(),
+        st.builds(shapely.Point, NUMBERS, NUMBERS),
+        st.builds(shapely.Point, NUMBERS, NUMBERS, st.one_of(NUMBERS, st.just(math.nan))),
+        st.just(shapely.from_wkt("POINT EMPTY")),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(POINTS_AND_GAPS, st.data())
+@settings(deadline=None)
+def test_points_are_compared_to_the_last_bit(points, data):
+    """The proof of a written file: what WKB tells, read faster."""
+    others = [data.draw(st.one_of(st.just(each), POINTS_AND_GAPS.map(lambda some: some[0]))) for each in points]
+    one, other = (gpd.GeoDataFrame(geometry=list(each), crs=4326) for each in (points, others))
+
+    def told(frame):
+        return [shape if shape is None else "empty" if shape.is_empty else shape.wkb for shape in frame.geometry]
+
+    if told(one) == told(other):
+        described.must_be_same(one, other, "a file")
+    else:
+        with pytest.raises(FrameError, match="a file cannot hold the values of column geometry"):
+            described.must_be_same(one, other, "a file")
+
+
+@pytest.mark.parametrize(
+    "change", [lambda rows: rows.iloc[:-1], lambda rows: rows.iloc[::-1], lambda rows: rows.assign(name="other")]
+)
+@pytest.mark.parametrize("ending", ["csv", "gpkg", "geojson", "fgb"])
+def test_a_file_that_lost_something_replaces_none(tmp_path, monkeypatch, ending, change):
+    """The whole file is read back: a row or a value that a driver dropped is seen, wherever it is."""
+    frame = gpd.GeoDataFrame(
+        {"name": [f"row {number}" for number in range(60_000)]},
+        geometry=gpd.points_from_xy(np.linspace(0, 9, 60_000), np.linspace(50, 51, 60_000)),
+        crs=4326,
+    )
+    path = tmp_path / f"frame.{ending}"
+    path.write_text("what stood there")
+    module = text_tables if ending == "csv" else gdal
+    read = module.read
+    monkeypatch.setattr(module, "read", lambda *args, **options: change(read(*args, **options)).reset_index(drop=True))
+    with pytest.raises(FrameError):
+        mlygeo.write_frame(frame, path)
+    assert path.read_text() == "what stood there"
+
+
+@given(st.lists(st.one_of(st.none(), st.text(st.sampled_from("0123456789-+x_ \u0661F"), max_size=21)), min_size=1))
+@settings(deadline=None)
+def test_ids_as_text_come_back_as_python_reads_them(texts):
+    """Arrow reads 0x1F as a number, too, which it is not."""
+    found = gpd.GeoDataFrame({"id": pd.Series(texts, dtype="str")}, geometry=[None] * len(texts), crs=4326)
+    kinds = [{"name": "id", "kind": "whole", "dtype": "Int64"}, {"name": "geometry", "kind": "active"}]
+    back = described.decode(found, {"columns": kinds})["id"]
+    try:
+        numbers = pd.Series([None if text is None else int(text) for text in texts], dtype="Int64")
+    except (ValueError, OverflowError):
+        assert back.dtype != "Int64"
+    else:
+        pd.testing.assert_series_equal(back, numbers, check_names=False)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
+
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 import shapely
 
 from mlygeo import dtypes, store
-from mlygeo.errors import FormatError, FrameError, InputError
+from mlygeo.errors import FormatError, FrameError, InputError, MlygeoError
 
 
 def read(folder, text, name="x.csv", encoding="utf-8", **options):
@@ -25,10 +28,10 @@ def test_text_in_any_encoding_is_text(tmp_path, caplog, encoding):
 
 @pytest.mark.parametrize(
     ("head", "row"),
-    [("x,y", "3513000.5,5403000.25"), ("lon,lat", "181,48"), ("Longitude,LATITUDE", "9,90.5"), ("x,y", "9.1,48.1\n368099.2,145079.6"), ("geometry,n", '"POINT (3513000 5403000)",1')],
+    [("x,y", "3513000.5,5403000.25"), ("lon,lat", "361,48"), ("Longitude,LATITUDE", "9,90.5"), ("x,y", "9.1,48.1\n368099.2,145079.6"), ("geometry,n", '"POINT (3513000 5403000)",1')],
 )  # fmt: skip
 def test_coordinates_in_a_plane_are_not_taken_for_degrees(tmp_path, head, row):
-    with pytest.raises(FormatError, match="no degrees: row") as raised:
+    with pytest.raises(FormatError, match="no longitude and latitude") as raised:
         read(tmp_path, f"{head}\n{row}\n")
     assert repr(head.partition(",")[0]) in str(raised.value)
     assert "srid=" in raised.value.hint or "swapped" in raised.value.hint
@@ -44,7 +47,7 @@ def test_the_crs_of_a_table_can_be_said(tmp_path):
 
 
 def test_swapped_names_are_recognised(tmp_path):
-    with pytest.raises(FormatError, match="no degrees") as raised:
+    with pytest.raises(FormatError, match="no longitude and latitude") as raised:
         read(tmp_path, "lat,lon\n170.1,48.1\n")
     assert "swapped" in raised.value.hint
 
@@ -173,3 +176,41 @@ def test_times_of_images_in_a_table(tmp_path):
         read(tmp_path, text.format("09/06/2024"), frame="images")
     with pytest.raises(FrameError, match="'id'"):
         read(tmp_path, text.replace("\n7,", "\n007,").format("2024-06-09"), frame="images")
+
+
+TWICE = [("lon,lat,longitude", "lon", "longitude"), ("Lon,lat,lon", "Lon", "lon"), ("lng,latitude,long", "lng", "long")]
+
+
+def rows_of(head, rows, kind, folder):
+    text = head + "\n" + "\n".join(rows) + "\n"
+    if kind == "csv":
+        (folder / "held.csv").write_text(text)
+        return folder / "held.csv"
+    return pd.read_csv(io.StringIO(text))
+
+
+@pytest.mark.parametrize("kind", ["csv", "frame"])
+@pytest.mark.parametrize(("head", "one", "other"), TWICE)
+def test_two_columns_that_could_be_the_position_have_to_agree(tmp_path, kind, head, one, other):
+    same = store.as_frame(rows_of(head, ["9,48,9.0", "9.5,49,9.50"], kind, tmp_path))
+    assert same.geometry.x.tolist() == [9, 9.5]
+    for last in ("9.6", ""):
+        with pytest.raises(MlygeoError, match=f"columns '{one}' and '{other}' differ in row 2"):
+            store.as_frame(rows_of(head, ["9,48,9.0", f"9.5,49,{last}"], kind, tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["csv", "frame"])
+def test_latitudes_have_to_agree_and_other_columns_do_not(tmp_path, kind):
+    with pytest.raises(MlygeoError, match="columns 'lat' and 'latitude' differ in row 1"):
+        store.as_frame(rows_of("lat,latitude,lon", ["48,49,9", "48,48,9"], kind, tmp_path))
+    found = store.as_frame(rows_of("x,y,lon,lat,long", ["513000,5403000,9,48,a long text"], kind, tmp_path))
+    assert list(found.columns[:3]) == ["x", "y", "long"]
+    assert found.geometry.iloc[0].coords[0] == (9, 48)
+
+
+def test_such_a_column_beside_the_geometry_comes_back(tmp_path):
+    for name in ("longitude", "Lat", "lng", "x"):
+        frame = gpd.GeoDataFrame({name: [1.5, 2.5]}, geometry=gpd.points_from_xy([9, 9.5], [48, 49], crs=4326))
+        found = store.read_frame(store.write_frame(frame, tmp_path / "a.csv"))
+        assert found[name].tolist() == [1.5, 2.5]
+        assert found.geometry.x.tolist() == [9, 9.5]

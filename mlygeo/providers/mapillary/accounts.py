@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo import store
+from mlygeo import places, store
 from mlygeo.errors import CredentialsError, DependencyError, FileError, FormatError, InputError, ServiceError
 from mlygeo.locks import HeldError, Lock
 from mlygeo.net.answers import RefusedError, redact
@@ -545,10 +545,7 @@ def _read(path: Path) -> Kept:
         If it cannot be read or is damaged. The text never shows what stands in it.
     """
     try:
-        if path.exists() and not path.is_file() and not path.is_char_device():
-            raise CredentialsError(f"the credentials file {path} is no file", hint=f"set {FILE_VARIABLE} to a file")
-        with path.open("rb") as file:
-            content = file.read(LONGEST_FILE + 1)
+        content = places.content_of(path, LONGEST_FILE)
         text = content.decode("utf-8-sig")
     except FileNotFoundError:
         return Kept()

@@ -27,6 +27,7 @@ from mlygeo.net.answers import (
     retry_after,
     sensible_wait,
 )
+from mlygeo.providers.foreign import foreign_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,6 +109,9 @@ def data_of(record: Record) -> list[Any]:
     """
     values = record.get("data")
     if not isinstance(values, list):
+        foreign = foreign_record("the answer", record, wanted="Mapillary")
+        if foreign is not None:
+            raise foreign
         raise FormatError("the JSON that came holds no list `data`")
     return values
 

@@ -9,15 +9,13 @@ goes into the header, to the endpoint's host alone.
 from __future__ import annotations
 
 import logging
-import threading
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import urlencode
 
 import numpy as np
 
-from mlygeo.errors import FormatError, InputError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
+from mlygeo.errors import FormatError, InputError, NetworkError, ServiceError
 from mlygeo.keys import WHOLE_NUMBERS
-from mlygeo.net import answers
 from mlygeo.net.answers import (
     GoneError,
     NotFoundError,
@@ -26,19 +24,19 @@ from mlygeo.net.answers import (
     TooMuchDataError,
     UnknownFieldError,
 )
-from mlygeo.net.http import Client
+from mlygeo.net.sessions import JsonSession
 from mlygeo.net.workers import WorkerPool
 from mlygeo.providers import Batch
 from mlygeo.providers.mapillary.answers import Record, data_of, id_of
 from mlygeo.providers.mapillary.search import LIMIT, Found, Search
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from mlygeo.arrays import Bounds
     from mlygeo.keys import Ids, Key
-    from mlygeo.net.quota import Pace
     from mlygeo.progress import Progress
     from mlygeo.providers.mapillary.service import Service
     from mlygeo.regions import Region
@@ -59,9 +57,6 @@ LONGEST_JSON = 32 << 20
 """Bytes of an answer. The largest real ones, 2,000 images with all fields, have some 6 MB."""
 
 
-FAILURES_IN_A_ROW, UNREACHABLE_IN_A_ROW = 24, 8
-"""Requests that fail one after another, each in all its tries, until the run stops: the service is down."""
-
 Way = Literal["images", "ids"]
 
 IDS_A_CALL: dict[Way, int] = {"images": 200, "ids": 50}
@@ -74,7 +69,7 @@ GONE = "gone (code 100/33)"
 """The reason of an image that was removed, or never existed."""
 
 
-class Graph:
+class Graph(JsonSession):
     """
     The Graph API of the Mapillary service; thread-safe.
 
@@ -97,24 +92,11 @@ class Graph:
     """
 
     def __init__(self, service: Service, *, workers: int = 16, stop: threading.Event | None = None) -> None:
-        if workers < 1:
-            raise InputError(f"{workers} workers ask for nothing", hint="use `workers=1` or more")
-        self.workers = workers
+        super().__init__(service, workers=workers, stop=stop)
         self.unknown_fields: set[str] = set()
         """Fields that were asked for and that images do not have; they are not asked for again."""
         self._service = service
-        self._client = Client(service, connections=workers, stop=stop)
-        self._lock = threading.Lock()
         self._batches = Batches(self)
-        self._failures = self._unreachable = 0
-        self.ended: ServiceError | None = None
-        """The error that ended everything; None while requests may go out."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *of_error: object) -> None:
-        self._client.__exit__(*of_error)
 
     def entity(self, id: int | str, *, fields: Sequence[str]) -> Record:  # noqa: A002 - the service's word
         """
@@ -303,24 +285,11 @@ class Graph:
         ServiceError
             As `mlygeo.net.http.Client.get` raises them.
         """
-        result: list[Answer] = []
-
-        def check(body: bytes) -> None:
-            result[:] = [read(answers.parsed_json(body))]
-
         steady = self._service.entity_pace if pace == "entity" else self._service.search_pace
         url = f"{self._service.endpoints.graph}{path}?{urlencode(query, safe=',')}"
-        try:
-            self._client.get(
-                url, what=what, check=check, admit=lambda: self._admit(steady, cost), token_in_header=True,
-                longest_body=LONGEST_JSON,
-            )  # fmt: skip
-        except ServiceError as error:
-            self.note(error)
-            raise
-        with self._lock:
-            self._failures = self._unreachable = 0
-        return result[0]
+        return self.ask_url(
+            url, what=what, read=read, pace=steady, cost=cost, token_in_header=True, longest_body=LONGEST_JSON
+        )
 
     def ask_with_fields(self, fields: Sequence[str], ask: Callable[[str], Answer]) -> Answer:
         """
@@ -349,34 +318,6 @@ class Graph:
                     if error.field not in self.unknown_fields:
                         log.warning("the service's images have no field %r; going on without it", error.field[:60])
                     self.unknown_fields.add(error.field)
-
-    def _admit(self, pace: Pace, cost: int) -> float:
-        """Count a request; raise if all requests have ended."""
-        if self.ended is not None:
-            raise self.ended
-        return max(pace.take() for _ in range(cost))
-
-    def note(self, error: ServiceError) -> None:
-        """
-        Count consecutive failures, and end all requests after too many.
-
-        Parameters
-        ----------
-        error
-            What a request ended in.
-        """
-        with self._lock:
-            if isinstance(error, RefusedError | QueryTimeoutError):  # the service is up
-                self._failures = self._unreachable = 0
-                return
-            self._failures += 1
-            self._unreachable = self._unreachable + 1 if isinstance(error, NetworkError) else 0
-            if (
-                isinstance(error, TokenRejectedError | ThrottledError)
-                or self._failures >= FAILURES_IN_A_ROW
-                or self._unreachable >= UNREACHABLE_IN_A_ROW
-            ):
-                self.ended = self.ended or error
 
 
 class Batches:

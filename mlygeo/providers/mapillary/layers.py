@@ -14,22 +14,23 @@ import logging
 import math
 import os
 import re
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mlygeo import frames
+from mlygeo.arrays import interpreting
 from mlygeo.errors import FileError, FormatError, FrameError, InputError
 from mlygeo.formats import mvt_tiles
 from mlygeo.formats.mvt_layers import EXACT_DOUBLE, FEATURE_LIMIT, ODD, odd_value, whole_number
 from mlygeo.formats.mvt_tiles import LARGEST_TILE
-from mlygeo.progress import counted, counting, working
+from mlygeo.progress import counted, working
 from mlygeo.providers.foreign import ForeignError, foreign_tile, owner_of_tile
+from mlygeo.providers.tile_files import content_of, tables_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import ModuleType
 
     import geopandas as gpd
@@ -37,9 +38,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlygeo.arrays import Flags, Floats, Whole
+    from mlygeo.formats import mvt_layers
     from mlygeo.regions import Region
 
     Nullable = tuple[Whole, Flags]
+    Keep = Callable[[pa.Table], pa.Table]
 
 
 __all__ = ["decode", "read_geojson_tile", "read_tile"]
@@ -51,6 +54,12 @@ LAYER = b"image"
 
 MOST_VALUES = 3_000_000
 """Commas, colons and opening brackets of a tile in GeoJSON; an image has some twenty."""
+
+ROWS_AT_A_TIME = 1 << 17
+"""Features of a layer that are decoded at a time: the arrays of a million would take four times as much memory."""
+
+MOST_IN_GEOJSON = 100_000
+"""Images of a tile that can be stored as GeoJSON; with more, it could not be read again (`MOST_VALUES`)."""
 
 PROPERTIES = (
     "id", "sequence_id", "captured_at", "compass_angle", "is_pano", "creator_id", "organization_id", "quality_score",
@@ -124,7 +133,7 @@ def decode(data: bytes, x: int, y: int, zoom: int = 14) -> pa.Table:
     -------
     images
         Columns id (int64), sequence_id (string), captured_at (timestamp[ms, UTC]), compass_angle
-        (float64, degrees in [0, 360), NaN when unknown), is_pano (bool, false when unknown),
+        (float64, degrees in [0, 360), NaN when unknown), is_pano (bool, null when unknown),
         creator_id and organization_id (int64, null when there is none), quality_score (float64,
         only if some image has it), lon and lat (float64, degrees; longitudes beyond the
         antimeridian continue on its other side). The schema's metadata count
@@ -145,30 +154,57 @@ def decode(data: bytes, x: int, y: int, zoom: int = 14) -> pa.Table:
     return _decode(data, x, y, zoom, kernel=mvt_tiles.kernel())
 
 
-def _decode(data: bytes, x: int, y: int, zoom: int, *, kernel: ModuleType) -> pa.Table:
+def check(data: bytes, x: int, y: int, zoom: int = 14) -> None:
+    """
+    Raise for what `decode` raises for; the images are forgotten as they are read.
+
+    Parameters
+    ----------
+    data, x, y, zoom
+        As for `decode`.
+
+    Raises
+    ------
+    FormatError
+        If the bytes are no vector tile, or a damaged one.
+    InputError
+        If there is no such tile.
+    """
+    for _ in _parts(data, (x, y, zoom), mvt_tiles.kernel()):
+        pass
+
+
+def _decode(data: bytes, x: int, y: int, zoom: int, *, kernel: ModuleType, keep: Keep | None = None) -> pa.Table:
+    return _images_table(_parts(data, (x, y, zoom), kernel), f"tile {zoom}/{x}/{y}", keep)
+
+
+def _parts(data: bytes, address: tuple[int, int, int], kernel: ModuleType) -> Iterator[Images]:
+    """Yield the images of a tile, some at a time; of tiles that are large in memory, one at a time is read."""
+    x, y, zoom = address
     if not (0 <= zoom <= 32 and 0 <= x < 1 << zoom and 0 <= y < 1 << zoom):
         raise InputError(f"there is no tile {zoom}/{x}/{y}", hint="x and y run from 0 to 2^zoom - 1")
     names: list[bytes] = []
     try:
-        tile = mvt_tiles.inflate(bytes(data))
-        parts = [_decode_layer(layer, end, (x, y, zoom), kernel, names) for layer, end in mvt_tiles.layers(tile)]
+        with mvt_tiles.opened(data) as tile:
+            for layer, end in mvt_tiles.layers(tile):
+                yield from _decode_layer(layer, end, address, kernel, names)
     except FormatError as error:
         what = mvt_tiles.guess(bytes(data[:512]))
         raise FormatError(
             f"tile {zoom}/{x}/{y} is {what or f'damaged: {error}'}", hint="fetch the tile again"
         ) from error
-    if all(part is None for part in parts) and owner_of_tile(names) not in {None, "Mapillary"}:
+    if LAYER not in names and owner_of_tile(names) not in {None, "Mapillary"}:
         raise foreign_tile(f"tile {zoom}/{x}/{y}", names, wanted="Mapillary")
-    return _images_table([part for part in parts if part is not None], f"tile {zoom}/{x}/{y}")
 
 
 def _decode_layer(
     layer: bytes, end: int, address: tuple[int, int, int], kernel: ModuleType, names: list[bytes]
-) -> Images | None:
+) -> Iterator[Images]:
+    """Yield the images of a layer, in its order; none of a layer of another name."""
     index = kernel.index(layer, end)
     names.append(index.name)
     if index.name != LAYER:
-        return None
+        return
     if not 0 < index.extent < 1 << 32:
         raise FormatError(f"an extent of {index.extent}")
     starts, stops = index.features
@@ -179,22 +215,29 @@ def _decode_layer(
         kind[odd], bits[odd] = odd_value(layer, int(index.values[0][odd]), int(index.values[1][odd]))
     columns = {name.encode(): column for column, name in enumerate(PROPERTIES)}
     column_of_key = np.array([columns.get(key, -1) for key in index.keys], dtype=np.int8)
-    features = kernel.features(layer, index.features, column_of_key, len(kind), len(PROPERTIES))
-
     values = kernel.Values(layer, kind, bits)
+    for first in range(0, max(len(starts), 1), ROWS_AT_A_TIME):
+        rows = slice(first, first + ROWS_AT_A_TIME)
+        features = kernel.features(layer, (starts[rows], stops[rows]), column_of_key, len(kind), len(PROPERTIES))
+        yield _images(features, values, index.extent, address)
+
+
+def _images(
+    features: mvt_layers.Features, values: mvt_layers.Values, extent: int, address: tuple[int, int, int]
+) -> Images:
     ids, known = values.whole(features.value_of[0])
     keep = features.placed & known
     px, py, value_of = features.px, features.py, features.value_of
     if not keep.all():
         ids, px, py, value_of = ids[keep], px[keep], py[keep], value_of[:, keep]
     column = dict(zip(PROPERTIES, value_of, strict=True))
-    lon, lat = mvt_tiles.lonlat(px, py, index.extent, address)
+    lon, lat = mvt_tiles.lonlat(px, py, extent, address)
     return Images(
         ids,
         values.text(column["sequence_id"]),
         values.whole(column["captured_at"], floor=True),
         values.real(column["compass_angle"]),
-        values.truth(column["is_pano"]),
+        (values.truth(column["is_pano"]), values.is_truth(column["is_pano"])),
         values.whole(column["creator_id"]),
         values.whole(column["organization_id"]),
         values.real(column["quality_score"]),
@@ -236,13 +279,13 @@ def _frame(table: pa.Table) -> gpd.GeoDataFrame:
 
 
 class Images(NamedTuple):
-    """The images of a layer, as arrays; whole numbers come with a mask of which are known."""
+    """The images of a layer, as arrays; whole numbers and truth values come with a mask of which are known."""
 
     id: Whole
     sequence_id: pa.Array
     captured_at: Nullable
     compass_angle: Floats
-    is_pano: Flags
+    is_pano: tuple[Flags, Flags]
     creator_id: Nullable
     organization_id: Nullable
     quality_score: Floats
@@ -252,16 +295,18 @@ class Images(NamedTuple):
     without_position: int
 
 
-def _images_table(parts: list[Images], where: str) -> pa.Table:
+def _images_table(parts: Iterable[Images], where: str, keep: Keep | None = None) -> pa.Table:
     """
-    Return the Arrow table of the images of some layers; `mvt.decode` tells its columns.
+    Return the Arrow table of the images of a tile; `decode` tells its columns.
 
     Parameters
     ----------
     parts
-        The layers; there may be none.
+        Images, some at a time; there may be none.
     where
         What the log calls the tile.
+    keep
+        Chooses images of each part, before the next one is made.
 
     Returns
     -------
@@ -270,18 +315,27 @@ def _images_table(parts: list[Images], where: str) -> pa.Table:
     """
     import pyarrow as pa
 
-    tables = [_columns(part) for part in parts or [_no_images()]]
-    table = pa.concat_tables(tables).combine_chunks() if len(tables) > 1 else tables[0]
-    if np.isnan(table["quality_score"].to_numpy()).all():
+    tables = []
+    images = without_id = without_position = 0
+    has_quality = False
+    for part in parts:
+        images += len(part.id)
+        without_id += part.without_id
+        without_position += part.without_position
+        has_quality |= not np.isnan(part.quality_score).all()
+        tables.append(_columns(part) if keep is None else keep(_columns(part)))
+    table = pa.concat_tables(tables or [_columns(_no_images())])
+    if keep is not None and len(tables) > 1:
+        table = keep(table)
+    if not has_quality:
         table = table.drop_columns(["quality_score"])
-    without_id, without_position = sum(part.without_id for part in parts), sum(part.without_position for part in parts)
     if without_id or without_position:
         log.warning(
             "%s: %d images, left out %d without a usable id and %d without a position",
-            where, table.num_rows, without_id, without_position,
+            where, images, without_id, without_position,
         )  # fmt: skip
     else:
-        log.debug("%s: %s", where, counted(table.num_rows, "image"))
+        log.debug("%s: %s", where, counted(images, "image"))
     return table.replace_schema_metadata(
         {"images_without_id": str(without_id), "images_without_position": str(without_position)}
     )
@@ -290,9 +344,9 @@ def _images_table(parts: list[Images], where: str) -> pa.Table:
 def _columns(images: Images) -> pa.Table:
     import pyarrow as pa
 
-    def nullable(column: Nullable, to: pa.DataType) -> pa.Array:
-        numbers, known = column
-        return pa.array(numbers, mask=None if known.all() else ~known).cast(to)
+    def nullable(column: Nullable | tuple[Flags, Flags], to: pa.DataType) -> pa.Array:
+        values, known = column
+        return pa.array(values, mask=None if known.all() else ~known).cast(to)
 
     captured_at, known = images.captured_at
     known = known & (captured_at >= _FIRST_MS) & (captured_at <= _LAST_MS)
@@ -307,7 +361,7 @@ def _columns(images: Images) -> pa.Table:
             "sequence_id": images.sequence_id,
             "captured_at": nullable((captured_at, known), pa.timestamp("ms", tz="UTC")),
             "compass_angle": angle,
-            "is_pano": images.is_pano,
+            "is_pano": nullable(images.is_pano, pa.bool_()),
             "creator_id": nullable(images.creator_id, pa.int64()),
             "organization_id": nullable(images.organization_id, pa.int64()),
             "quality_score": images.quality_score,
@@ -326,7 +380,7 @@ def _no_images() -> Images:
         pa.array([], pa.string()),
         (whole, truth),
         real,
-        truth,
+        (truth, truth),
         (whole, truth),
         (whole, truth),
         real,
@@ -364,18 +418,23 @@ def read_geojson_tile(data: bytes, name: str = "the tile") -> pa.Table:
     --------
     >>> read_geojson_tile(Path("mly1_public_8609_5642_14").read_bytes())
     """
+    return _geojson_tile(data, name, None)
+
+
+def _geojson_tile(data: bytes, name: str, keep: Keep | None) -> pa.Table:
     hint = "remove the file and fetch the tile again"
     if len(data) > LARGEST_TILE or sum(map(data.count, (b",", b":", b"[", b"{"))) > MOST_VALUES:
         raise FormatError("the tile has more images than any", hint=hint)
-    try:
-        collection = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{name} is no JSON: {str(error)[:200]}", hint=hint) from error
-    try:
-        part = _decode_features(collection)
-    except FormatError as error:
-        raise FormatError(f"the GeoJSON of {name} cannot be used: {error}", hint=hint) from error
-    return _images_table([part], name)
+    with interpreting(len(data)):
+        try:
+            collection = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise FormatError(f"{name} is no JSON: {str(error)[:200]}", hint=hint) from error
+        try:
+            part = _decode_features(collection)
+        except FormatError as error:
+            raise FormatError(f"the GeoJSON of {name} cannot be used: {error}", hint=hint) from error
+    return _images_table([part], name, keep)
 
 
 _REALS = frozenset({"compass_angle", "quality_score"})
@@ -396,9 +455,19 @@ def as_geojson_tile(images: pa.Table) -> bytes:
     content
         A GeoJSON FeatureCollection in longitude and latitude, UTF-8; what is unknown is left out. Ids are
         numbers, as in the service's tiles, which JavaScript would round beyond 2^53.
+
+    Raises
+    ------
+    InputError
+        If there are more than `MOST_IN_GEOJSON` images.
     """
     import pyarrow as pa
 
+    if len(images) > MOST_IN_GEOJSON:
+        raise InputError(
+            f"a tile of {len(images):,} images cannot be stored as GeoJSON, which is read up to {MOST_IN_GEOJSON:,}",
+            hint="leave out `geojson`",
+        )
     times = images["captured_at"].cast(pa.int64())
     known = images.set_column(images.schema.get_field_index("captured_at"), "captured_at", times)
     features = []
@@ -439,7 +508,10 @@ def _decode_features(collection: Any) -> Images:
         sequence_id,
         _whole([whole_number(_floor(value)) for value in column["captured_at"]]),
         _real(column["compass_angle"]),
-        np.array([isinstance(value, int | float) and value != 0 for value in column["is_pano"]], dtype=np.bool_),
+        (
+            np.array([isinstance(value, int | float) and value != 0 for value in column["is_pano"]], dtype=np.bool_),
+            np.array([isinstance(value, int | float) for value in column["is_pano"]], dtype=np.bool_),
+        ),
         _whole([_exact(value) for value in column["creator_id"]]),
         _whole([_exact(value) for value in column["organization_id"]]),
         _real(column["quality_score"]),
@@ -559,38 +631,46 @@ def images_table(paths: Iterable[Path], *, region: Region | None = None, damaged
     """
     import pyarrow as pa
 
-    def read(path: Path) -> pa.Table | None:
-        try:
-            return read_table(path)
-        except ForeignError:
-            raise
-        except FormatError:
-            if damaged is None:
-                raise
-            damaged.append(path)
-            return None
+    def keep(images: pa.Table) -> pa.Table:
+        if region is not None:
+            inside = region.contains(images["lon"].to_numpy(), images["lat"].to_numpy())
+            images = images if inside.all() else images.filter(pa.array(inside))
+        if len(images) < ROWS_AT_A_TIME:
+            return images
+        _, first = np.unique(images["id"].to_numpy(), return_index=True)
+        return images if len(first) == len(images) else images.take(np.sort(first))
 
     paths = sorted(paths)
-    with ThreadPoolExecutor(2) as pool:
-        parts = [part for part in counting(pool.map(read, paths), len(paths), "tiles") if part is not None]
+    parts = tables_of(paths, lambda path: read_table(path, keep), damaged=damaged)
     without_id = sum(int((part.schema.metadata or {}).get(b"images_without_id", b"0")) for part in parts)
     positions = {"computed" if "computed" in path.name else "original" for path in paths} or {"original"}
     parts = [part.replace_schema_metadata(None) for part in parts] or [decode(b"", 0, 0)]
     table = pa.concat_tables(parts, promote_options="default")
-    if region is not None:
-        table = table.filter(pa.array(region.contains(table["lon"].to_numpy(), table["lat"].to_numpy())))
+    del parts
     _, first = np.unique(table["id"].to_numpy(), return_index=True)
     twice = len(table) - len(first)
-    table = table.take(pa.array(first))
+    order = pa.array(first)
+    columns = {}
+    for name in table.column_names:  # each goes as it is copied, since a million images take some 100 MB
+        columns[name] = table[name].take(order)
+        table = table.drop_columns(name)
+    table = pa.table(columns)
     log.info("%s in %s (%d stood in two)", counted(len(table), "image"), counted(len(paths), "tile"), twice)
     return table.replace_schema_metadata(
         {"images_without_id": str(without_id), "positions": " and ".join(sorted(positions))}
     )
 
 
-def read_table(path: Path) -> pa.Table:
+def read_table(path: Path, keep: Keep | None = None) -> pa.Table:
     """
     Read one tile file into an Arrow table.
+
+    Parameters
+    ----------
+    path
+        The file.
+    keep
+        Chooses images of a part of the tile, before the next part is read.
 
     Raises
     ------
@@ -606,17 +686,12 @@ def read_table(path: Path) -> pa.Table:
         )
     if match is None:
         raise FormatError(f"{path.name} is no file of a tile cache", hint="its name should be mly1_public_X_Y_14.mvt")
-    if path.exists() and not path.is_file():
-        raise FileError(f"{path} cannot be read: it is no file")  # a pipe would be waited for
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_TILE + 1)
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+    data = content_of(path)
     try:
         if data[:1] in (b"{", b"[") or (data[:1].isspace() and data.lstrip()[:1] == b"{"):
-            return read_geojson_tile(data, path.name)
-        return decode(data, int(match["x"]), int(match["y"]), int(match["zoom"]))
+            return _geojson_tile(data, path.name, keep)
+        address = int(match["x"]), int(match["y"]), int(match["zoom"])
+        return _decode(data, *address, kernel=mvt_tiles.kernel(), keep=keep)
     except ForeignError as error:
         raise ForeignError(f"the tile {path} is of another provider: {error}", hint=error.hint) from error
     except FormatError as error:

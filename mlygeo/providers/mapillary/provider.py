@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mlygeo.providers import PathLike, Provider, Record, SignedIn, UploadKind
     from mlygeo.providers.mapillary.accounts import Credentials, User
     from mlygeo.providers.mapillary.graph import Graph
-    from mlygeo.providers.mapillary.tile_cache import Plan
+    from mlygeo.providers.tile_cache import Plan
     from mlygeo.regions import Region
 
 CLIENT_VARIABLE = "MAPILLARY_CLIENT_TOKEN"
@@ -58,7 +58,7 @@ class Tiles:
 
     def default_cache(self) -> Path:
         """Return the tile cache in the user's cache folder."""
-        from mlygeo.providers.mapillary.tile_cache import default_tile_cache
+        from mlygeo.providers.tile_cache import default_tile_cache
 
         return default_tile_cache()
 
@@ -98,13 +98,13 @@ class Tiles:
         progress: Progress | None,
     ) -> gpd.GeoDataFrame:
         """Fetch the tiles of a region into the cache; each has to be one that can be read."""
-        from mlygeo.providers.mapillary.layers import decode
+        from mlygeo.providers.mapillary.layers import check
         from mlygeo.providers.mapillary.tiles import fetch_tiles
 
         return fetch_tiles(
             region, tile_cache=tile_cache, computed=computed, overwrite=overwrite, max_age=max_age,
             tile_list_file=tile_list_file, workers=workers, service=None if service is None else own(service),
-            validate=decode, damaged=damaged, geojson=geojson, dry_run=dry_run, progress=progress,
+            validate=check, damaged=damaged, geojson=geojson, dry_run=dry_run, progress=progress,
         )  # fmt: skip
 
     def name(self, x: int, y: int, *, computed: bool, service: http.Service | None = None) -> str:  # noqa: ARG002

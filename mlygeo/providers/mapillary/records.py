@@ -20,6 +20,8 @@ from mlygeo import attribution, dtypes, frames, rows
 from mlygeo.errors import FormatError, FrameError
 from mlygeo.formats import positions
 from mlygeo.formats.exif import signed_altitude
+from mlygeo.net.answers import shown
+from mlygeo.providers.foreign import foreign_record
 from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
@@ -280,7 +282,7 @@ def images_frame(
         fields keep their names. Headings are brought into [0, 360), and NaN where unknown.
         Altitudes of 2^31 and more, which are unsigned readings of negative ones, are set right.
         `make` and `model` are null where the service says "none". `is_pano` is taken from
-        `camera_type` where it is missing, and false where that is too.
+        `camera_type` where it is missing, and null where that is too.
 
     Raises
     ------
@@ -365,12 +367,12 @@ class _Table:
         return gpd.GeoSeries(geometry, crs=frames.CRS)
 
     def truths(self, known: set[str]) -> None:
-        """Make the column `is_pano`, which has no value for "unknown"."""
+        """Make the column `is_pano`, of the type of the camera where a record says nothing else."""
         values, wrong = _truths(self.values("is_pano"))
         kinds = self.values("camera_type") if "camera_type" in known else [None] * len(values)
         self.put(
             "is_pano", "is_pano",
-            [isinstance(kind, str) and kind in PANORAMAS if value is None else value
+            [(kind in PANORAMAS if isinstance(kind, str) else None) if value is None else value
              for value, kind in zip(values, kinds, strict=True)],
             wrong,
         )  # fmt: skip
@@ -386,7 +388,7 @@ class _Table:
     def _note(self, field: str, wrong: Wrong) -> None:
         for row in np.flatnonzero(wrong).tolist():
             number = int(self._ids[row])
-            text = f"its {field} is {_shown(self._records[row].get(field))}"
+            text = f"its {field} is {shown(self._records[row].get(field))}"
             before = self.problems.get(number)
             if before is None or text not in before:
                 self.problems[number] = text if before is None else f"{before}; {text}"
@@ -396,18 +398,16 @@ def _ids(records: list[Mapping[str, Any]]) -> Ids:
     """Return the ids of records; a record without one is an error."""
     for row, record in enumerate(records):
         if not isinstance(record, dict):
-            raise FormatError(f"record {row} is {_shown(record)}, and no object")
+            raise FormatError(f"record {row} is {shown(record)}, and no object")
     numbers, wrong = _wholes([record.get("id") for record in records])
     bad = wrong | numbers.isna().to_numpy() | (numbers.fillna(0) <= 0).to_numpy(dtype=bool)
     if bad.any():
         row = int(np.argmax(bad))
-        raise FormatError(f"record {row} has the id {_shown(records[row].get('id'))}")
+        foreign = foreign_record(f"record {row}", records[row], wanted="Mapillary")
+        if foreign is not None:
+            raise foreign
+        raise FormatError(f"record {row} has the id {shown(records[row].get('id'))}")
     return numbers.to_numpy(dtype=np.int64)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value) if not isinstance(value, int) or abs(value) < 1 << 200 else "a huge number"
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _truths(values: Values) -> tuple[list[bool | None], Wrong]:

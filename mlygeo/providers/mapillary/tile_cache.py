@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlygeo.providers import tile_cache
-from mlygeo.providers.tile_cache import Plan, TileSet, default_tile_cache, tile_boxes
+from mlygeo.providers.tile_cache import Plan, TileSet
 
 if TYPE_CHECKING:
     import os
@@ -27,12 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ZOOM",
-    "Plan",
-    "default_tile_cache",
     "plan",
     "read_tile_list",
     "region_tiles",
-    "tile_boxes",
     "tile_name",
     "tile_set",
     "tileset",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlygeo import store
+from mlygeo.arrays import LARGE, interpreting
 from mlygeo.errors import (
     CredentialsError,
     FileError,
@@ -23,8 +24,6 @@ from mlygeo.errors import (
 from mlygeo.net.quota import TileQuota
 from mlygeo.progress import counted
 from mlygeo.providers.mapillary.tile_cache import (
-    Plan,
-    default_tile_cache,
     plan,
     read_tile_list,
     region_tiles,
@@ -32,6 +31,7 @@ from mlygeo.providers.mapillary.tile_cache import (
     tileset,
     with_costs,
 )
+from mlygeo.providers.tile_cache import Plan, default_tile_cache
 from mlygeo.providers.tiles import Address, TileRun, listed_tiles, save_tile, tiles_frame
 
 if TYPE_CHECKING:
@@ -205,7 +205,11 @@ def _store_geojson(content: bytes, tile: Tile, path: Path) -> Path:
     """Store a vector tile as GeoJSON, and remove the vector tile beside it."""
     from mlygeo.providers.mapillary.layers import as_geojson_tile, decode
 
-    text = as_geojson_tile(decode(content, tile.x, tile.y, tile.z))
+    with interpreting(LARGE):  # objects of Python, whatever the size of the tile
+        try:
+            text = as_geojson_tile(decode(content, tile.x, tile.y, tile.z))
+        except InputError as error:
+            raise InputError(f"tile {tile.z}/{tile.x}/{tile.y}: {error}", hint=error.hint) from error
     with store.atomic(path) as temporary:
         temporary.write_bytes(text)
     path.with_name(f"{path.name}.mvt").unlink(missing_ok=True)

@@ -8,15 +8,13 @@ and none is sent.
 from __future__ import annotations
 
 import logging
-import threading
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from mlygeo.errors import FormatError, InputError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
+from mlygeo.errors import FormatError, InputError, NetworkError, ServiceError
 from mlygeo.keys import UUIDS
-from mlygeo.net import answers
 from mlygeo.net.answers import GoneError, QueryTimeoutError, RefusedError
-from mlygeo.net.http import Client
+from mlygeo.net.sessions import JsonSession
 from mlygeo.net.workers import WorkerPool
 from mlygeo.providers import Batch
 from mlygeo.providers.foreign import foreign_record
@@ -25,12 +23,12 @@ from mlygeo.providers.panoramax.items import item_id
 from mlygeo.providers.panoramax.search import LIMIT, Page, Search
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from mlygeo.arrays import Bounds
     from mlygeo.keys import Ids, Key
-    from mlygeo.net.quota import Pace
     from mlygeo.progress import Progress
     from mlygeo.providers.panoramax.service import Service
     from mlygeo.regions import Region
@@ -46,14 +44,11 @@ LONGEST_JSON = 64 << 20
 IDS_A_CALL = 100
 """Ids in one request, 3.7 kB of its address."""
 
-FAILURES_IN_A_ROW, UNREACHABLE_IN_A_ROW = 24, 8
-"""Requests that fail one after another, each in all its tries, until the run stops: the server is down."""
-
 MOST_PAGES = 10_000
 """Pages of one list: ten million items, more than any sequence or user has."""
 
 
-class Api:
+class Api(JsonSession):
     """
     The STAC API of a server of Panoramax; thread-safe.
 
@@ -74,23 +69,10 @@ class Api:
     """
 
     def __init__(self, service: Service, *, workers: int = 16, stop: threading.Event | None = None) -> None:
-        if workers < 1:
-            raise InputError(f"{workers} workers ask for nothing", hint="use `workers=1` or more")
-        self.workers = workers
+        super().__init__(service, workers=workers, stop=stop)
         self.unknown_fields: set[str] = set()
         """Always empty: items have all their fields, and those that are unknown are absent."""
         self._service = service
-        self._client = Client(service, connections=workers, stop=stop)
-        self._lock = threading.Lock()
-        self._failures = self._unreachable = 0
-        self.ended: ServiceError | None = None
-        """The error that ended everything; None while requests may go out."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *of_error: object) -> None:
-        self._client.__exit__(*of_error)
 
     def entity(self, id: Key, *, fields: Sequence[str] = ()) -> Item:  # noqa: A002, ARG002 - the Protocol's words
         """
@@ -311,7 +293,7 @@ class Api:
     def search(
         self,
         *,
-        fields: Sequence[str] = (),
+        fields: Sequence[str] = (),  # noqa: ARG002 - the Protocol's
         bbox: Bounds | Region | None = None,
         creator_username: str | None = None,
         organization_id: int | str | None = None,
@@ -343,7 +325,6 @@ class Api:
         InputError
             If nothing says where or whose, or the box is too large.
         """
-        del fields
         if organization_id is not None:
             raise InputError("Panoramax has no organizations", hint="give a user or a region")
         return Search(
@@ -389,7 +370,8 @@ class Api:
             try:
                 found, following = self.ask_url(
                     url, what=what if len(seen) == 1 else f"{what}, page {len(seen)}",
-                    read=lambda record: (read(record), _next(record)), pace="search",
+                    read=lambda record: (read(record), _next(record)), pace=self._service.search_pace,
+                    longest_body=LONGEST_JSON,
                 )  # fmt: skip
             except GoneError:  # a page beyond the end is answered so, too
                 return
@@ -447,45 +429,8 @@ class Api:
         ServiceError
             As `mlygeo.net.http.Client.get` raises them.
         """
-        return self.ask_url(self._url(path, query), what=what, read=read, pace=pace)
-
-    def ask_url(self, url: str, *, what: str, read: Callable[[Item], Answer], pace: str = "entity") -> Answer:
-        """Make one request to a whole address; see `ask`."""
-        result: list[Answer] = []
-
-        def check(body: bytes) -> None:
-            result[:] = [read(answers.parsed_json(body))]
-
         steady = self._service.entity_pace if pace == "entity" else self._service.search_pace
-        try:
-            self._client.get(url, what=what, check=check, admit=lambda: self._admit(steady), longest_body=LONGEST_JSON)
-        except ServiceError as error:
-            self._note(error)
-            raise
-        with self._lock:
-            self._failures = self._unreachable = 0
-        return result[0]
-
-    def _admit(self, pace: Pace) -> float:
-        """Count a request; raise if all requests have ended."""
-        if self.ended is not None:
-            raise self.ended
-        return pace.take()
-
-    def _note(self, error: ServiceError) -> None:
-        """Count consecutive failures, and end all requests after too many."""
-        with self._lock:
-            if isinstance(error, RefusedError | QueryTimeoutError):  # the server is up
-                self._failures = self._unreachable = 0
-                return
-            self._failures += 1
-            self._unreachable = self._unreachable + 1 if isinstance(error, NetworkError) else 0
-            if (
-                isinstance(error, TokenRejectedError | ThrottledError)
-                or self._failures >= FAILURES_IN_A_ROW
-                or self._unreachable >= UNREACHABLE_IN_A_ROW
-            ):
-                self.ended = self.ended or error
+        return self.ask_url(self._url(path, query), what=what, read=read, pace=steady, longest_body=LONGEST_JSON)
 
 
 def features(record: Item) -> list[Item]:

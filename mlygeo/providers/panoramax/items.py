@@ -19,6 +19,7 @@ from mlygeo import dtypes, frames, rows
 from mlygeo.errors import FormatError, FrameError
 from mlygeo.formats import positions
 from mlygeo.keys import UUIDS
+from mlygeo.net.answers import shown
 from mlygeo.providers.foreign import ForeignError, foreign_record
 from mlygeo.providers.panoramax.tile_cache import CATALOGUE_HOST
 
@@ -136,11 +137,11 @@ class Reading:
         yield "created_at", self._time("created", said.get("created"))
         yield "updated_at", self._time("updated", said.get("updated"))
         status = said.get("geovisio:status")
-        if status not in {None, "ready"}:
+        if status is not None and status != "ready":
             self._note("geovisio:status", status)
 
     def _note(self, name: str, value: Any) -> None:
-        self.problems.append(f"its {name} is {_shown(value)}")
+        self.problems.append(f"its {name} is {shown(value)}")
 
     def _part(self, of: Mapping[str, Any], name: str) -> Mapping[str, Any]:
         """Return an object inside; an empty one where there is none."""
@@ -349,13 +350,13 @@ def item_id(item: Mapping[str, Any]) -> str:
         If it is another provider's record, or has no id.
     """
     if not isinstance(item, dict):
-        raise FormatError(f"an item is {_shown(item)}, and no object")
+        raise FormatError(f"an item is {shown(item)}, and no object")
     found = UUIDS.find(item.get("id"))
     foreign = foreign_record("a record", item, wanted="Panoramax")
     if foreign is not None:
         raise foreign
     if found is None:
-        raise FormatError(f"an item has the id {_shown(item.get('id'))}")
+        raise FormatError(f"an item has the id {shown(item.get('id'))}")
     if "properties" not in item:
         kind = item.get("type")
         raise ForeignError(f"{found} is no picture, but {f'a {kind}' if isinstance(kind, str) else 'something else'}")
@@ -410,11 +411,6 @@ def _host(href: Any) -> str | None:
         return urlsplit(href).hostname if _is_address(href) else None
     except ValueError:
         return None
-
-
-def _shown(value: Any) -> str:
-    text = repr(value) if not isinstance(value, int) or abs(value) < 1 << 200 else "a huge number"
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def images_frame(

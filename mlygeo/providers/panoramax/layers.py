@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import json
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mlygeo import frames
-from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.errors import FormatError, InputError
 from mlygeo.formats import mvt_tiles
 from mlygeo.formats.mvt_layers import FEATURE_LIMIT, ODD, odd_value
-from mlygeo.formats.mvt_tiles import LARGEST_TILE
 from mlygeo.keys import UUIDS
-from mlygeo.progress import counted, counting, working
+from mlygeo.progress import counted, working
 from mlygeo.providers.foreign import ForeignError, foreign_tile
 from mlygeo.providers.panoramax.items import ATTRIBUTION
 from mlygeo.providers.panoramax.tile_cache import ZOOM, host_of_name
+from mlygeo.providers.tile_files import content_of, tables_of
+from mlygeo.store.stac import utc_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,12 +56,6 @@ LONGEST_TEXT = 1 << 16
 
 KINDS = {"equirectangular": True, "flat": False}
 """The property `type` -> whether it is a panorama."""
-
-_TIME = (
-    r"^(?:000[1-9]|00[1-9]\d|0[1-9]\d\d|[1-9]\d\d\d)-[01]\d-[0-3]\d[ T][0-2]\d:[0-5]\d:[0-5]\d(?:\.\d{1,6})?"
-    r"(?:Z|[+-][01]\d(?::?[0-5]\d)?)$"
-)
-"""Times of tiles: ISO 8601 with a space for the T, and often without the minutes of the offset."""
 
 _UUID = r"^(?i:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$"
 
@@ -162,11 +156,12 @@ def _decode(data: bytes, x: int, y: int, zoom: int, *, instance: str | None, ker
     names: list[bytes] = []
     parts = []
     try:
-        for layer, end in mvt_tiles.layers(mvt_tiles.inflate(bytes(data))):
-            index = kernel.index(layer, end)
-            names.append(index.name)
-            if index.name == LAYER:
-                parts.append(_pictures(layer, index, (x, y, zoom), kernel))
+        with mvt_tiles.opened(data) as tile:
+            for layer, end in mvt_tiles.layers(tile):
+                index = kernel.index(layer, end)
+                names.append(index.name)
+                if index.name == LAYER:
+                    parts.append(_pictures(layer, index, (x, y, zoom), kernel))
     except FormatError as error:
         what = mvt_tiles.guess(bytes(data[:512]))
         raise FormatError(f"{where} is {what or f'damaged: {error}'}", hint="fetch the tile again") from error
@@ -213,7 +208,7 @@ def _pictures(layer: bytes, index: Any, address: tuple[int, int, int], kernel: M
     columns = {
         "id": pc.utf8_lower(ids.filter(pa.array(keep))),
         "sequence_id": _sequences(values.text(at["first_sequence"]), values.text(at["sequences"])),
-        "captured_at": times(values.text(at["ts"])),
+        "captured_at": utc_times(values.text(at["ts"])),
         "compass_angle": headings(values.real(at["heading"])),
         "is_pano": pa.array([KINDS.get(each) for each in kinds.to_pylist()], pa.bool_()),
         "creator_id": uuids(values.text(at["account_id"])),
@@ -270,35 +265,6 @@ def _first_of(text: str) -> str | None:
     except (ValueError, RecursionError):
         return None
     return UUIDS.find(found[0]) if isinstance(found, list) and found else None
-
-
-def times(words: pa.Array) -> pa.Array:
-    """
-    Return times, to the microsecond; null where a text is none, has no zone, or more digits than that.
-
-    Parameters
-    ----------
-    words
-        Texts such as `2024-07-09 01:21:42.691+00`; the offset may lack its minutes.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    stamp = pa.timestamp("us", tz="UTC")
-    plain = pc.if_else(pc.match_substring_regex(words, _TIME), words, pa.scalar(None, pa.string()))
-    try:
-        return plain.cast(stamp)
-    except pa.ArrowInvalid:  # such as the thirtieth of February
-        return pa.array([_time(each) for each in plain.to_pylist()], stamp)
-
-
-def _time(text: str | None) -> Any:
-    import pyarrow as pa
-
-    try:
-        return None if text is None else pa.scalar(text).cast(pa.timestamp("us", tz="UTC")).as_py()
-    except (pa.ArrowInvalid, OverflowError, ValueError):
-        return None
 
 
 def headings(degrees: Floats) -> Floats:
@@ -392,20 +358,8 @@ def images_table(paths: Iterable[Path], *, region: Region | None = None, damaged
     """
     import pyarrow as pa
 
-    def read(path: Path) -> pa.Table | None:
-        try:
-            return read_table(path)
-        except ForeignError:
-            raise
-        except FormatError:
-            if damaged is None:
-                raise
-            damaged.append(path)
-            return None
-
     paths = sorted(paths)
-    with ThreadPoolExecutor(2) as pool:
-        parts = [part for part in counting(pool.map(read, paths), len(paths), "tiles") if part is not None]
+    parts = tables_of(paths, read_table, damaged=damaged)
     left_out = {
         name: sum(int((part.schema.metadata or {}).get(name.encode(), b"0")) for part in parts) for name in WITHOUT
     }
@@ -443,13 +397,7 @@ def read_table(path: Path) -> pa.Table:
             f"{path.name} is no file of a tile cache of Panoramax", hint="its name should be panoramax_HOST_X_Y_15.mvt"
         )
     instance, x, y = found
-    if path.exists() and not path.is_file():
-        raise FileError(f"{path} cannot be read: it is no file")  # a pipe would be waited for
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_TILE + 1)
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+    data = content_of(path)
     try:
         return decode(data, x, y, instance=instance)
     except ForeignError as error:

@@ -153,8 +153,7 @@ class Records:
 
     def seconds_for(self, calls: int, service: http.Service | None) -> float:
         """Return how long so many requests take at the pace of the service."""
-        asked = Service() if service is None else own(service)
-        return asked.search_pace.seconds_for(calls)
+        return own(service or Service()).search_pace.seconds_for(calls)
 
     def fields_for(self, *columns: str) -> list[str]:
         """Return the fields that columns come from: they have the names of the columns."""

@@ -271,8 +271,8 @@ def _pandas_types(field: pa.Field, *, has_gaps: bool) -> dict[str, str]:
         return {"pandas_type": "datetimetz" if kind.tz else "datetime", "numpy_type": f"datetime64[{kind.unit}]"}
     if _is_text(kind):
         return {"pandas_type": "unicode", "numpy_type": "str"}
-    if pa.types.is_boolean(kind) and not has_gaps:
-        return {"pandas_type": "bool", "numpy_type": "bool"}
+    if pa.types.is_boolean(kind):
+        return {"pandas_type": "bool", "numpy_type": "boolean" if has_gaps else "bool"}
     if pa.types.is_floating(kind):
         return {"pandas_type": str(kind), "numpy_type": str(kind.to_pandas_dtype()().dtype)}
     return {"pandas_type": str(kind), "numpy_type": "object"}

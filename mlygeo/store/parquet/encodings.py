@@ -120,11 +120,9 @@ def to_lonlat(x: Floats, y: Floats, crs: CRS, name: str) -> tuple[Floats, Floats
     """
     if crs.equals(frames.CRS, ignore_axis_order=True):
         return x, y
-    from pyproj import Transformer
-
     if (reason := frames.not_on_earth(crs)) is not None:
         raise FormatError(f"{name}: {reason}")
-    lon, lat = Transformer.from_crs(crs, frames.CRS, always_xy=True).transform(x, y)
+    lon, lat = frames.turned(crs, frames.CRS).transform(x, y)
     gone = ~(np.isfinite(lon) & np.isfinite(lat))
     lon[gone] = lat[gone] = np.nan
     return lon, lat
@@ -302,20 +300,3 @@ def _too_deep(wkb: bytes) -> bool:
     except (struct.error, IndexError):
         pass  # damaged, as GEOS will say
     return False
-
-
-def mask_of(bounds: Floats, bbox: tuple[float, float, float, float]) -> Flags:
-    """
-    Return which boxes meet a box.
-
-    Parameters
-    ----------
-    bounds
-        Shape (4, n): west, south, east, north, degrees; NaN never meets.
-    bbox
-        West, south, east, north, degrees; west > east crosses the antimeridian.
-    """
-    xmin, ymin, xmax, ymax = bounds
-    west, south, east, north = bbox
-    in_lon = (xmax >= west) & (xmin <= east) if west <= east else (xmax >= west) | (xmin <= east)
-    return np.asarray(in_lon & (ymax >= south) & (ymin <= north))

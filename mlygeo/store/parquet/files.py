@@ -73,10 +73,10 @@ class GeoFile:
         self._local.file = self.file
         # Another reader's names may be text that is no UTF-8.
         self.geometry = {
-            column.name: column for column in reading(path, lambda: metadata.geometry_columns(self.file, path))
+            column.name: column for column in reading(path, lambda: metadata.geometry_columns(self.file, path.name))
         }
         self.primary = next(iter(self.geometry.values()))
-        self.pandas: dict[str, Any] = metadata.pandas_metadata(self.file, path)
+        self.pandas: dict[str, Any] = metadata.pandas_metadata(metadata.stated(self.file, b"pandas"), path.name)
         _check_size(self.file, self._bytes.size(), path)
         names = self.file.schema_arrow.names
         if twice := sorted({name for name in names if names.count(name) > 1}):

@@ -1,8 +1,9 @@
 """
-What a Parquet file tells of its geometry: its columns, how they are encoded, their CRS and their boxes.
+What a Parquet file or an Arrow table tells of its geometry: its columns, how they are encoded, their CRS and boxes.
 
 Read are the `geo` metadata of GeoParquet 1.0 and 1.1, and where there are none the logical types GEOMETRY and
-GEOGRAPHY of Parquet itself (https://github.com/apache/parquet-format/blob/master/Geospatial.md).
+GEOGRAPHY of Parquet itself (https://github.com/apache/parquet-format/blob/master/Geospatial.md). Tables have the same
+metadata where they were read from such a file, else the extension types of GeoArrow (https://geoarrow.org).
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from mlygeo.errors import FormatError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import pyarrow.parquet as pq
     from pyproj import CRS
@@ -45,7 +45,7 @@ class GeometryColumn:
     name
         Name of the column.
     encoding
-        One of `ENCODINGS`.
+        One of `ENCODINGS`; of a GeoArrow type what follows its dot, such as `wkt`.
     crs
         PROJJSON, or text that names a CRS; None where the CRS is unknown.
     covering
@@ -58,7 +58,7 @@ class GeometryColumn:
     covering: str | None
 
 
-def geometry_columns(file: pq.ParquetFile, path: Path) -> list[GeometryColumn]:
+def geometry_columns(file: pq.ParquetFile, name: str) -> list[GeometryColumn]:
     """
     Return the geometry columns of a file, the primary one first.
 
@@ -70,21 +70,54 @@ def geometry_columns(file: pq.ParquetFile, path: Path) -> list[GeometryColumn]:
     schema = file.schema_arrow
     raw = stated(file, b"geo")
     if raw is None:
-        found = _by_logical_type(file, path)
+        found = _by_logical_type(file, name)
         if not found:
-            raise FormatError(f"{path.name} is Parquet, but not GeoParquet: it says nothing of a geometry")
+            raise FormatError(f"{name} is Parquet, but not GeoParquet: it says nothing of a geometry")
         return found
-    geo = parsed(raw, "the GeoParquet metadata", path)
+    geo = parsed(raw, "the GeoParquet metadata", name)
     described, primary = geo.get("columns"), geo.get("primary_column")
     if not isinstance(described, dict) or not isinstance(primary, str) or primary not in schema.names:
-        raise FormatError(f"the GeoParquet metadata of {path.name} are damaged: they name no geometry column")
+        raise FormatError(f"the GeoParquet metadata of {name} are damaged: they name no geometry column")
     if not isinstance(described.get(primary), dict):
-        raise FormatError(f"the GeoParquet metadata of {path.name} do not describe the column {primary!r}")
-    names = [primary, *(name for name in described if name != primary and name in schema.names)]
-    return [_described(name, described[name], schema, path) for name in names]
+        raise FormatError(f"the GeoParquet metadata of {name} do not describe the column {primary!r}")
+    names = [primary, *(each for each in described if each != primary and each in schema.names)]
+    return [_described(each, described[each], schema, name) for each in names]
 
 
-def known_crs(column: GeometryColumn, path: Path) -> CRS | None:
+def geometry_in(schema: pa.Schema, name: str) -> list[GeometryColumn]:
+    """
+    Return the columns of an Arrow table that say they are geometry, the primary one first.
+
+    Parameters
+    ----------
+    schema
+        Schema of the table.
+    name
+        What messages call it.
+
+    Raises
+    ------
+    FormatError
+        If metadata of GeoParquet are there, and damaged.
+    """
+    described: dict[str, Any] = {}
+    primary = None
+    if (raw := (schema.metadata or {}).get(b"geo")) is not None:
+        geo = parsed(raw, "the GeoParquet metadata", name)
+        described, primary = geo.get("columns", {}), geo.get("primary_column")
+        if not isinstance(described, dict):
+            raise FormatError(f"the GeoParquet metadata of {name} are damaged: they describe no columns")
+    found = []
+    for field in schema:
+        kind, facts = _extension(field)
+        if field.name in described:
+            found.append(_described(field.name, described[field.name], schema, name))
+        elif kind.startswith("geoarrow.") or kind == "ogc.wkb":
+            found.append(GeometryColumn(field.name, kind.partition(".")[2], facts.get("crs"), None))
+    return sorted(found, key=lambda column: column.name != primary)
+
+
+def known_crs(column: GeometryColumn, name: str) -> CRS | None:
     """
     Return the CRS of a geometry column, longitude and latitude as EPSG:4326; None where it is unknown.
 
@@ -102,22 +135,22 @@ def known_crs(column: GeometryColumn, path: Path) -> CRS | None:
         return CRS.from_epsg(4326)
     # PyProj also takes numbers and lists, which are no CRS in the metadata of a file.
     if not isinstance(column.crs, dict | str):
-        raise FormatError(f"the CRS of {column.name!r} in {path.name} is damaged: {json.dumps(column.crs)[:80]}")
+        raise FormatError(f"the CRS of {column.name!r} in {name} is damaged: {json.dumps(column.crs)[:80]}")
     try:
         return CRS.from_user_input(column.crs)
     except (CRSError, ValueError, TypeError, RecursionError) as error:
         reason = " ".join(str(error).split())[-120:]
         raise FormatError(
-            f"the CRS of {column.name!r} in {path.name} cannot be understood: {reason}",
+            f"the CRS of {column.name!r} in {name} cannot be understood: {reason}",
             hint="write it with a CRS that PROJ knows, such as EPSG:4326",
         ) from error
 
 
-def crs_of(column: GeometryColumn, path: Path) -> CRS:
+def crs_of(column: GeometryColumn, name: str) -> CRS:
     """Return the CRS of a geometry column; FormatError where it has none."""
-    known = known_crs(column, path)
+    known = known_crs(column, name)
     if known is None:
-        raise FormatError(f"the geometry of {path.name} has no CRS", hint="write it with one, such as EPSG:4326")
+        raise FormatError(f"the geometry of {name} has no CRS", hint="write it with one, such as EPSG:4326")
     return known
 
 
@@ -131,16 +164,15 @@ def is_lonlat(crs: Any) -> bool:
     return isinstance(crs, str) and crs in {"OGC:CRS84", "EPSG:4326"}
 
 
-def pandas_metadata(file: pq.ParquetFile, path: Path) -> dict[str, Any]:
-    """Return pandas' metadata in a file; empty where another program wrote it, FormatError where they are damaged."""
-    raw = stated(file, b"pandas")
+def pandas_metadata(raw: bytes | None, name: str) -> dict[str, Any]:
+    """Return pandas' metadata of a file or table; empty where there are none, FormatError where they are damaged."""
     if raw is None:
         return {}
-    pandas = parsed(raw, "the metadata of pandas", path)
+    pandas = parsed(raw, "the metadata of pandas", name)
     columns, attrs = pandas.get("columns") or [], pandas.get("attributes") or {}
     whole = isinstance(columns, list) and all(isinstance(column, dict) for column in columns)
     if not whole or not isinstance(attrs, dict) or not isinstance(pandas.get("index_columns") or [], list):
-        raise FormatError(f"the metadata of pandas in {path.name} are damaged")
+        raise FormatError(f"the metadata of pandas in {name} are damaged")
     return pandas
 
 
@@ -150,16 +182,16 @@ def stated(file: pq.ParquetFile, key: bytes) -> bytes | None:
     return found
 
 
-def parsed(raw: bytes, what: str, path: Path) -> dict[str, Any]:
+def parsed(raw: bytes, what: str, name: str) -> dict[str, Any]:
     """Return the object in JSON metadata; FormatError where there is none."""
     if len(raw) > MOST_JSON_BYTES:
-        raise FormatError(f"{what} of {path.name} are larger than {MOST_JSON_BYTES // 2**20} MB")
+        raise FormatError(f"{what} of {name} are larger than {MOST_JSON_BYTES // 2**20} MB")
     try:
         found = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"{what} of {path.name} are damaged: {str(error)[:120]}") from error
+        raise FormatError(f"{what} of {name} are damaged: {str(error)[:120]}") from error
     if not isinstance(found, dict):
-        raise FormatError(f"{what} of {path.name} are damaged: they are not a JSON object")
+        raise FormatError(f"{what} of {name} are damaged: they are not a JSON object")
     return found
 
 
@@ -170,16 +202,31 @@ def box_fields(kind: pa.DataType, sides: Sequence[str] = SIDES) -> bool:
     return all(kind.get_field_index(side) >= 0 and pa.types.is_floating(kind.field(side).type) for side in sides)
 
 
-def _described(name: str, column: Any, schema: pa.Schema, path: Path) -> GeometryColumn:
+def _described(key: str, column: Any, schema: pa.Schema, name: str) -> GeometryColumn:
     if not isinstance(column, dict):
-        raise FormatError(f"the GeoParquet metadata of {path.name} do not describe the column {name!r}")
+        raise FormatError(f"the GeoParquet metadata of {name} do not describe the column {key!r}")
     encoding = column.get("encoding")
     if not isinstance(encoding, str) or encoding.lower() not in ENCODINGS:
         raise FormatError(
-            f"{path.name} encodes the column {name!r} as {str(encoding)[:40]!r}, which no version of GeoParquet has",
+            f"{name} encodes the column {key!r} as {str(encoding)[:40]!r}, which no version of GeoParquet has",
             hint="WKB, or one of " + ", ".join(ENCODINGS[1:]),
         )
-    return GeometryColumn(name, encoding.lower(), column.get("crs", DEFAULT_CRS), _covering(column, schema))
+    return GeometryColumn(key, encoding.lower(), column.get("crs", DEFAULT_CRS), _covering(column, schema))
+
+
+def _extension(field: pa.Field) -> tuple[str, dict[str, Any]]:
+    """Return the name and the metadata of a column's extension type, registered with pyarrow or not."""
+    if isinstance(field.type, pa.ExtensionType):
+        kind, facts = field.type.extension_name, field.type.__arrow_ext_serialize__()
+    else:
+        metadata = field.metadata or {}
+        kind = metadata.get(b"ARROW:extension:name", b"").decode(errors="replace")
+        facts = metadata.get(b"ARROW:extension:metadata", b"")
+    try:
+        known = json.loads(facts or b"{}")
+    except (ValueError, RecursionError):
+        known = {}
+    return kind, known if isinstance(known, dict) else {}
 
 
 def _covering(column: dict[str, Any], schema: pa.Schema) -> str | None:
@@ -195,7 +242,7 @@ def _covering(column: dict[str, Any], schema: pa.Schema) -> str | None:
     return name if box_fields(schema.field(name).type) else None
 
 
-def _by_logical_type(file: pq.ParquetFile, path: Path) -> list[GeometryColumn]:
+def _by_logical_type(file: pq.ParquetFile, name: str) -> list[GeometryColumn]:
     """Return the columns of Parquet's own types GEOMETRY and GEOGRAPHY."""
     found = []
     top = set(file.schema_arrow.names)
@@ -203,11 +250,11 @@ def _by_logical_type(file: pq.ParquetFile, path: Path) -> list[GeometryColumn]:
         column = file.schema.column(number)
         kind = str(column.logical_type)
         if column.path in top and kind.startswith(("Geometry(", "Geography(")):
-            found.append(GeometryColumn(column.path, "wkb", _crs_of_type(kind, file, path), None))
+            found.append(GeometryColumn(column.path, "wkb", _crs_of_type(kind, file, name), None))
     return found
 
 
-def _crs_of_type(kind: str, file: pq.ParquetFile, path: Path) -> Any:
+def _crs_of_type(kind: str, file: pq.ParquetFile, name: str) -> Any:
     """Return the CRS in the text of a logical type, such as `Geometry(crs=srid:28992)`."""
     text = kind[kind.index("(") + 1 : -1].removeprefix("crs=")
     if kind.startswith("Geography("):
@@ -215,12 +262,12 @@ def _crs_of_type(kind: str, file: pq.ParquetFile, path: Path) -> Any:
     if not text:
         return DEFAULT_CRS
     if text.startswith("{"):
-        return parsed(text.encode(), "the CRS", path)
+        return parsed(text.encode(), "the CRS", name)
     if text.lower().startswith("srid:"):
         return f"EPSG:{text[5:]}" if text[5:] != "0" else None
     if text.startswith("projjson:"):
         raw = stated(file, text[9:].encode())
         if raw is None:
-            raise FormatError(f"{path.name} names the CRS {text[9:]!r} and does not describe it")
-        return parsed(raw, "the CRS", path)
+            raise FormatError(f"{name} names the CRS {text[9:]!r} and does not describe it")
+        return parsed(raw, "the CRS", name)
     return text

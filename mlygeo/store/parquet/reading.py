@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from mlygeo import frames
+from mlygeo import degrees, frames
 from mlygeo.errors import FormatError, FrameError
+from mlygeo.store import extents
 from mlygeo.store.columns import DAMAGED
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile, box_sides
@@ -86,7 +87,7 @@ def read(path: Path, *, bbox: Box | None = None, columns: Sequence[str] | None =
                     f"the column {name!r} of {path.name} holds damaged geometry in {int(damaged.sum())} of its rows",
                     hint=f"leave it out: read_frame(…, columns=…) without {name!r}",
                 )
-        found[name] = GeometryArray(own, crs=metadata.known_crs(column, path))
+        found[name] = GeometryArray(own, crs=metadata.known_crs(column, path.name))
     frame = gpd.GeoDataFrame(found, geometry=file.primary.name)
     frame.attrs = file.attrs
     if left_out:
@@ -105,14 +106,14 @@ def _wanted(file: GeoFile, columns: Sequence[str] | None) -> list[str]:
 
 def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objects, int]:
     """Return the rows that meet a box: their other columns, their geometry; and how many damaged ones were seen."""
-    crs = metadata.crs_of(file.primary, file.path)
+    crs = metadata.crs_of(file.primary, file.path.name)
     lonlat = crs.equals(frames.CRS, ignore_axis_order=True)
     others = [name for name in names if name != file.primary.name]
     empty = file.file.schema_arrow.empty_table().select(others)
     tables, shapes = [empty], [np.empty(0, dtype=object)]
     all_damaged = [np.empty(0, dtype=bool)]
     for group in range(file.file.num_row_groups):
-        near = _near(file, group, bbox) if lonlat else None
+        near = _near(file, group, bbox) if lonlat else _near_in_plane(file, group, crs, bbox)
         if near is not None and not near.any():
             continue
         whole = near is None or bool(near.all())
@@ -146,7 +147,7 @@ def _near(file: GeoFile, group: int, bbox: Box) -> Flags | None:
     extent = _extent(file, group)
     if extent is None:
         return None if file.primary.covering is None else _near_rows(file, group, bbox)
-    if not _wraps(extent) and not encodings.mask_of(extent[:, :1], bbox)[0]:
+    if not _wraps(extent) and not degrees.meets(extent[:, :1], bbox)[0]:
         return np.zeros(1, dtype=bool)
     west, south, east, north = bbox
     xmin, ymin, xmax, ymax = extent[:, 0]
@@ -155,11 +156,25 @@ def _near(file: GeoFile, group: int, bbox: Box) -> Flags | None:
     return _near_rows(file, group, bbox)
 
 
+def _near_in_plane(file: GeoFile, group: int, crs: CRS, bbox: Box) -> Flags | None:
+    """Return which rows of a group in a plane may meet a box; None where all may."""
+    extent = _extent(file, group)
+    around = None if extent is None else extents.in_degrees(extent[:, 0].tolist(), crs)
+    if around is None:
+        return None
+    if not degrees.meets(np.array(around)[:, np.newaxis], bbox)[0]:
+        return np.zeros(1, dtype=bool)
+    box = None if file.primary.covering is None else extents.in_plane(bbox, around, crs)
+    if box is None:
+        return None
+    return extents.may_meet(box_sides(file.read([group], [str(file.primary.covering)]).column(0)), box)
+
+
 def _near_rows(file: GeoFile, group: int, bbox: Box) -> Flags:
     sides = box_sides(file.read([group], [str(file.primary.covering)]).column(0))
     # A box whose west is east of its east crosses the antimeridian, as in RFC 7946.
     across = sides[0] > sides[2]
-    return np.asarray(encodings.mask_of(sides, bbox) | (across & (sides[3] >= bbox[1]) & (sides[1] <= bbox[3])))
+    return np.asarray(degrees.meets(sides, bbox) | (across & (sides[3] >= bbox[1]) & (sides[1] <= bbox[3])))
 
 
 def _extent(file: GeoFile, group: int) -> Floats | None:
@@ -204,8 +219,8 @@ def _meeting(values: pa.ChunkedArray, file: GeoFile, crs: CRS, bbox: Box) -> tup
     """Return which geometries meet a box, those that do, and which are damaged; points become objects only then."""
     if (plain := encodings.plain_points(values)) is not None:
         lon, lat = encodings.to_lonlat(*plain, crs, file.path.name)
-        inside = encodings.mask_of(np.array([lon, lat, lon, lat]), bbox)
+        inside = degrees.meets(np.array([lon, lat, lon, lat]), bbox)
         return inside, frames.points(plain[0][inside], plain[1][inside]), np.zeros(len(inside), dtype=bool)
     shapes, damaged = encodings.shapes(values, file.primary.encoding, file.path)
-    inside = encodings.mask_of(encodings.lonlat_bounds(shapes, crs, file.path.name), bbox)
+    inside = degrees.meets(encodings.lonlat_bounds(shapes, crs, file.path.name), bbox)
     return inside, shapes[inside], damaged

@@ -196,11 +196,11 @@ class TestModes:
         with pytest.raises(CredentialsError, match="longer than any"):
             Credentials(tmp_path / "large")
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(CredentialsError, match="no file"):
+        with pytest.raises(CredentialsError, match="nothing comes from the pipe"):
             Credentials(tmp_path / "pipe")
-        with pytest.raises(CredentialsError, match="no file"):
+        with pytest.raises(CredentialsError, match="cannot be read: Is a directory"):
             Credentials(tmp_path)
-        with pytest.raises(CredentialsError):
+        with pytest.raises(CredentialsError, match="it is a device or a socket, not a file"):
             Credentials("/dev/zero")
         assert Credentials("/dev/null").users == {}
 

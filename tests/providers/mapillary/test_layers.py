@@ -1,5 +1,8 @@
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import geopandas as gpd
 import mercantile
@@ -8,10 +11,11 @@ import pandas as pd
 import pytest
 import shapely
 from conftest import DATA, STUTTGART
+from helpers.hostile_server import million_images
 
 import mlygeo
 from mlygeo import frames
-from mlygeo.errors import FileError, FormatError
+from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.providers.mapillary import layers
 from mlygeo.providers.mapillary.layers import images_table, read_tiles
 from mlygeo.standin import Imagery
@@ -147,3 +151,49 @@ def test_what_is_no_tile_file(tmp_path):
         os.mkfifo(pipe)
         with pytest.raises(FileError, match="it is no file"):
             read_tiles(pipe)
+
+
+MEASURED = """
+import sys
+from pathlib import Path
+from mlygeo.providers.mapillary import layers
+from mlygeo.regions import Region
+region = Region.from_bbox(-180, -80, 180, 80) if sys.argv[2] == "all" else Region.from_bbox(0, 0, 1, 1)
+paths = sorted(Path(sys.argv[1]).iterdir())
+for path in paths:
+    layers.check(path.read_bytes(), 8609, 5642)
+print(len(layers.images_table(paths, region=region)))
+print(next(int(line.split()[1]) // 1024 for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is measured on Linux")
+@pytest.mark.parametrize(("where", "images"), [("all", 1), ("elsewhere", 0)])
+def test_millions_of_images_take_little_memory(tmp_path, where, images):
+    """Four tiles of a million images, of one id, in gzip of some kilobytes: twice as much without a bound."""
+    for x in range(8609, 8613):
+        (tmp_path / f"mly1_public_{x}_5642_14.mvt").write_bytes(million_images(999_000))
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, tmp_path, where], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found, megabytes = map(int, done.stdout.split())
+    assert found == images
+    assert megabytes < 480
+
+
+def test_a_tile_that_could_not_be_read_again_is_not_made_geojson():
+    table = layers.decode(million_images(layers.MOST_IN_GEOJSON + 1), 8609, 5642)
+    with pytest.raises(InputError, match="a tile of 100,001 images cannot be stored as GeoJSON"):
+        layers.as_geojson_tile(table)
+    whole = table.slice(0, 2_000)
+    assert layers.read_geojson_tile(layers.as_geojson_tile(whole))["id"].to_pylist() == [7] * 2_000
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 7])
+def test_a_tile_read_in_parts_is_the_tile_read_at_once(rows, monkeypatch):
+    data = (DATA / "tiles" / "dietikon" / "mly1_public_8574_5735_14.mvt").read_bytes()
+    whole = layers.decode(data, 8574, 5735)
+    monkeypatch.setattr(layers, "ROWS_AT_A_TIME", len(whole) // rows)
+    parts = layers.decode(data, 8574, 5735)
+    assert parts.combine_chunks().equals(whole.combine_chunks(), check_metadata=True)

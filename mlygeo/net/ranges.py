@@ -1,0 +1,105 @@
+"""A file on a server, read by ranges: a Parquet file of gigabytes, of which some megabytes are needed."""
+
+from __future__ import annotations
+
+import io
+import threading
+from typing import TYPE_CHECKING
+
+from mlygeo.errors import FileError, ServiceError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from mlygeo.net.answers import Piece
+    from mlygeo.net.http import Client
+
+TAIL = 1 << 18
+"""Bytes of the end of a file that are read first: the footer of a Parquet file, or most of it."""
+
+LARGEST_PIECE = 32 << 20
+"""Bytes of one request; more is asked for in several."""
+
+
+class RangeFile(io.RawIOBase):
+    """
+    A file on a server; thread-safe for whole reads.
+
+    Parameters
+    ----------
+    client
+        Makes the requests.
+    url
+        Its address.
+    what
+        What it is, for messages.
+
+    Raises
+    ------
+    ServiceError
+        If the server does not answer, or sends no parts of files.
+    """
+
+    def __init__(self, client: Client, url: str, *, what: str) -> None:
+        super().__init__()
+        self._client, self._url, self._what = client, url, what
+        self._lock = threading.Lock()
+        self._at = 0
+        self.requests = self.bytes_read = 0
+        """What it took so far."""
+        tail = self._get(f"bytes=-{TAIL}")
+        self._tail, self.size, self._tag = tail, tail.size, tail.tag
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the place of the next read."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Set the place of the next read."""
+        self._at = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence] + offset
+        return self._at
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        """Read up to the length of a buffer."""
+        view = memoryview(buffer).cast("B")
+        content = self.read(len(view))
+        view[: len(content)] = content
+        return len(content)
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes; fewer at the end of the file alone."""
+        with self._lock:
+            stop = self.size if size is None or size < 0 else min(self._at + size, self.size)
+            content = self._part(self._at, stop)
+            self._at += len(content)
+            return content
+
+    def _part(self, start: int, stop: int) -> bytes:
+        if start >= stop:
+            return b""
+        if start >= self._tail.start:
+            return self._tail.content[start - self._tail.start : stop - self._tail.start]
+        pieces = []
+        for low in range(start, stop, LARGEST_PIECE):
+            high = min(low + LARGEST_PIECE, stop)
+            piece = self._get(f"bytes={low}-{high - 1}")
+            if piece.start != low or len(piece.content) != high - low:
+                raise ServiceError(f"{self._what}: the server sent another part than the one asked for")
+            if piece.size != self.size or piece.tag != self._tag:
+                raise FileError(f"{self._what} was replaced while it was read", hint="run the same command again")
+            pieces.append(piece.content)
+        return b"".join(pieces)
+
+    def _get(self, wanted: str) -> Piece:
+        piece = self._client.get_part(self._url, wanted, what=self._what)
+        self.requests += 1
+        self.bytes_read += len(piece.content)
+        return piece

@@ -1,0 +1,94 @@
+"""The files that verbs write under names of their own into a folder, and how each is recognised."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from mlygeo import own
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+SUMMARY = "summary.json"
+"""File that says that all files of a run are there."""
+
+FAILED_TILES = "failed_tiles.txt"
+"""File with the names of tiles that could not be fetched, for `--tile-list-file`."""
+
+MISSING_IMAGES = "missing_images.txt"
+"""File with the ids of which the service knows nothing, and why, for `--imgid-file`."""
+
+PICTURE = "coverage.png"
+
+IMAGE_IDS = "image_ids.txt"
+
+TILES = {FAILED_TILES: own.lines(r"\S+(_\d+){2,3}")}
+
+METADATA = {MISSING_IMAGES: own.lines(r"\S+  # .+")}
+
+SELECT = {
+    "selection.parquet": own.of_run,
+    "street_points.parquet": own.of_run,
+    IMAGE_IDS: own.beside("selection.parquet", SUMMARY),
+    SUMMARY: own.of_run,
+    **TILES,
+}
+
+COVERAGE = {
+    "coverage.parquet": own.of_run,
+    "gaps.parquet": own.of_run,
+    PICTURE: own.beside("coverage.parquet", SUMMARY),
+    SUMMARY: own.of_run,
+    **TILES,
+}
+
+
+def file_stem(user: str | None, organization: int | str | None) -> str:
+    """Return the files' name without its ending: a user's name with only the characters valid on every file system."""
+    name = user if user is not None else None if organization is None else f"organization_{organization}"
+    safe = re.sub(r"[^A-Za-z0-9_-]+", "_", name or "")[:80].strip("_")
+    return f"sequences_{safe}" if safe else "sequences"
+
+
+def sequence_lists(stem: str) -> Mapping[str, own.Recognised]:
+    """Return the files of a search for sequences, by the name without an ending."""
+    return {
+        f"{stem}.parquet": own.columns(("sequence_id", "images", "start", "length_m", "geometry")),
+        f"{stem}.txt": own.lines(r"# .*|[A-Za-z0-9_-]{1,100}"),
+    }
+
+
+def check(function: str, target: Path, given: Mapping[str, Any]) -> None:
+    """
+    Raise if a verb would replace a file that no run has written; to be called before it begins.
+
+    Parameters
+    ----------
+    function
+        The verb's function.
+    target
+        The path of -o.
+    given
+        The verb's options.
+
+    Raises
+    ------
+    FileError
+        Naming the file.
+    """
+    from mlygeo import store
+
+    is_file = store.names_file(target)
+    if function in {"select", "coverage"} and not is_file:
+        own.refuse_others(target, SELECT if function == "select" else COVERAGE)
+    elif function in {"select", "coverage", "tiles"}:
+        own.refuse_others(target.parent, TILES)
+    elif function == "metadata":
+        own.refuse_others(target.parent, METADATA)
+    elif function == "find_sequences":
+        user = given.get("user")
+        user = user[0] if isinstance(user, list | tuple) and len(user) == 1 else user
+        if user is None or isinstance(user, str):
+            own.refuse_others(target, sequence_lists(file_stem(user, given.get("organization"))))

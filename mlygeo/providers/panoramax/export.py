@@ -1,0 +1,203 @@
+"""
+Panoramax's weekly export: one STAC-GeoParquet file of all pictures, read by box from a server or from disk.
+
+Of more than 20 GB, a box needs some megabytes: the footer says which row groups can have its pictures, by the column
+`bbox`. Statistics of other columns are not asked, since some have been unusable. What a column says is read by
+`mlygeo.store.stac`: by name, and what is missing is unknown.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from mlygeo import frames, store
+from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.progress import counted
+from mlygeo.providers.panoramax.service import Service
+from mlygeo.regions import Region
+from mlygeo.spatial import boxes
+from mlygeo.store import stac
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from mlygeo.arrays import Bounds, Flags
+
+log = logging.getLogger("mlygeo.service")
+
+EXPORT = "https://api.panoramax.xyz/data/geoparquet/panoramax.parquet"
+"""Address of the export, which is made anew every week."""
+
+SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+_UNUSED = frozenset({"exif", "semantics", "annotations", "stac_extensions", "tiles:tile_matrix_sets"})
+"""Columns of the export that an images frame has no place for, and that are large."""
+
+
+def read_export(
+    source: str | os.PathLike[str] = EXPORT,
+    *,
+    region: Region | Bounds | None = None,
+    service: Service | None = None,
+) -> gpd.GeoDataFrame:
+    """
+    Read the pictures of a region from an export.
+
+    Parameters
+    ----------
+    source
+        Its address, or a file. By default the weekly export of the catalogue.
+    region
+        A region, or a box in degrees (west > east crosses the antimeridian). A file may be read whole.
+    service
+        How patiently a server is asked; its token is not sent.
+
+    Returns
+    -------
+    images
+        Images frame of any provider; `attrs["left_out"]` counts rows that could not be used, and `warning` names
+        values that could not be.
+
+    Raises
+    ------
+    InputError
+        If the whole export of a server is asked for.
+    FormatError
+        If it is no STAC-GeoParquet, or one of another provider.
+    FileError
+        If a file cannot be read.
+    ServiceError
+        If the server does not answer, or sends no parts of files.
+    """
+    area = region if isinstance(region, Region) or region is None else Region.from_bbox(*region)
+    text = os.fspath(source)
+    if not text.startswith(("https://", "http://")):
+        path = Path(text).expanduser()
+        bbox = None if area is None else area.bounds
+        images = stac.to_images(_checked(store.read_frame(path, bbox=bbox), path.name), name=path.name)
+    else:
+        if area is None:
+            raise InputError("the export has the pictures of the whole world", hint="give a region, or download it")
+        images = _over_network(text, area, service or Service.from_environment())
+    if area is not None and len(images):
+        lonlat = frames.lonlat(images)
+        kept = area.contains(*lonlat)
+        attrs = images.attrs
+        images = images[kept].reset_index(drop=True)
+        images.attrs = attrs
+    log.info("%s in the export %s", counted(len(images), "image"), Path(urlsplit(text).path).name)
+    return images
+
+
+def _checked(table: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
+    """Return a table, if it may be of Panoramax; an images frame of Mapillary is named as that."""
+    if stac.is_stac(table.columns):
+        return table
+    is_mapillary = {"captured_at", "id"} <= {*table.columns} and str(table["id"].dtype) == "int64"
+    what = "images of Mapillary" if is_mapillary else "no STAC items"
+    raise FormatError(
+        f"{name} has {what}, and an export of Panoramax is needed", hint="it has the columns id and datetime"
+    )
+
+
+def _over_network(url: str, area: Region, service: Service) -> gpd.GeoDataFrame:
+    import geopandas as gpd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from mlygeo.net.http import Client
+    from mlygeo.net.ranges import RangeFile
+
+    name = Path(urlsplit(url).path).name or url
+    with Client(service, connections=2) as client:
+        remote = RangeFile(client, url, what=f"export {name}")
+        try:
+            file = pq.ParquetFile(pa.PythonFile(remote, mode="r"), pre_buffer=True)
+            names = file.schema_arrow.names
+            if not stac.is_stac(names):
+                _checked(gpd.GeoDataFrame(file.schema_arrow.empty_table().to_pandas()), name)
+            if "geometry" not in names:
+                raise FormatError(f"{name} has no column 'geometry'")
+            groups = [group for group in range(file.num_row_groups) if may_meet(file, group, area.bounds)]
+            wanted = [each for each in names if each not in _UNUSED]
+            parts = [_near(file.read_row_group(group, columns=wanted), area.bounds) for group in groups]
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise FormatError(f"{name} is no Parquet file, or a damaged one: {reason}") from error
+        except pa.ArrowException as error:
+            raise FileError(f"{name} cannot be read: {' '.join(str(error).split())[:200]}") from error
+    log.info(
+        "%d of %d row groups of %s, %.1f MB in %d requests",
+        len(groups), file.num_row_groups, name, remote.bytes_read / 1e6, remote.requests,
+    )  # fmt: skip
+    table = pa.concat_tables(parts) if parts else file.schema_arrow.empty_table().select(wanted)
+    return stac.to_images(_frame(table), name=name)
+
+
+def may_meet(file: pq.ParquetFile, group: int, bbox: Bounds) -> bool:
+    """
+    Return whether a row group may have pictures in a box; True where the file does not say.
+
+    Parameters
+    ----------
+    file
+        The file.
+    group
+        Number of the row group.
+    bbox
+        West, south, east, north in degrees.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    described = file.metadata.row_group(group)
+    for number in range(described.num_columns):
+        column = described.column(number)
+        outer, _, side = column.path_in_schema.partition(".")
+        if outer == "bbox" and side in SIDES and column.is_stats_set and column.statistics.has_min_max:
+            low, high = column.statistics.min, column.statistics.max
+            if isinstance(low, int | float) and isinstance(high, int | float) and low <= high:
+                found[side] = float(low), float(high)
+    if found.keys() != {*SIDES}:
+        return True
+    extent = found["xmin"][0], found["ymin"][0], found["xmax"][1], found["ymax"][1]
+    return any(
+        extent[0] <= east and extent[2] >= west and extent[1] <= north and extent[3] >= south
+        for west, south, east, north in boxes.split(bbox)
+    )
+
+
+def _near(table: pa.Table, bbox: Bounds) -> pa.Table:
+    """Return the rows whose box meets a box; all where the table has no boxes."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if "bbox" not in table.column_names or not pa.types.is_struct(table.schema.field("bbox").type):
+        return table
+    kind = table.schema.field("bbox").type
+    if any(kind.get_field_index(side) < 0 for side in SIDES):
+        return table
+    west, south, east, north = (
+        pc.struct_field(table["bbox"], side).cast(pa.float64()).to_numpy(zero_copy_only=False) for side in SIDES
+    )
+    keep: Flags = np.zeros(len(table), dtype=bool)
+    for low_x, low_y, high_x, high_y in boxes.split(bbox):
+        keep |= (west <= high_x) & (east >= low_x) & (south <= high_y) & (north >= low_y)
+    return table.filter(pa.array(keep | np.isnan(west)))
+
+
+def _frame(table: pa.Table) -> gpd.GeoDataFrame:
+    """Return a table with points as WKB as a frame."""
+    import geopandas as gpd
+    import shapely
+
+    geometry = table["geometry"].combine_chunks()
+    others: Any = table.drop_columns(["geometry"]).to_pandas()
+    shapes = shapely.from_wkb(np.array(geometry.to_pylist(), dtype=object), on_invalid="ignore")
+    return gpd.GeoDataFrame(others, geometry=gpd.GeoSeries(shapes, crs=frames.CRS))

@@ -1,0 +1,170 @@
+"""Images whose ids stand in several rows: the same row again, or one that contradicts another."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlygeo import frames
+from mlygeo.progress import counted
+from mlygeo.store.points import Points, SomeOf, form_of, key_ranks, keys_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlygeo.arrays import Flags, Floats, Whole
+    from mlygeo.keys import Ids
+
+log = logging.getLogger("mlygeo.store")
+
+AGAIN = "that stand in several rows"
+SEVERAL_PLACES, OTHER_VALUES = "ids at several places", "ids with several values"
+
+MOST_SHOWN = 3
+"""Ids that a warning names."""
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """
+    The rows of images whose ids stand in several rows.
+
+    Parameters
+    ----------
+    again
+        Rows that say the same as one before, int64.
+    placed
+        Ids that stand at several places.
+    valued
+        Ids that stand at one place with several values in the columns of an images frame.
+    """
+
+    again: Whole
+    placed: Ids
+    valued: Ids
+
+    @property
+    def problems(self) -> dict[str, int]:
+        """How many ids are in doubt, by the reason."""
+        counts = {SEVERAL_PLACES: len(self.placed), OTHER_VALUES: len(self.valued)}
+        return {reason: count for reason, count in counts.items() if count}
+
+
+def once(points: Points) -> tuple[Points, Repeats]:
+    """
+    Return images with each row once, and what contradicts in those whose ids stand in several rows.
+
+    Rows of one id say the same where their positions and their columns of an images frame are equal: a selection
+    has a row for each of its points. Rows that contradict another stay, and a warning names some of their ids.
+
+    Parameters
+    ----------
+    points
+        Images with an `id`.
+
+    Raises
+    ------
+    FrameError
+        If the ids are missing, or hold what is no id.
+    """
+    ids = keys_of(points)
+    ranks = key_ranks(points, ids)
+    none = np.empty(0, dtype=np.int64)
+    values = _repeated(ranks)
+    if not len(values):
+        return points, Repeats(none, none, none)
+    rows = np.flatnonzero(np.isin(ranks, values))
+    table = _facts(points, rows, ranks)
+    again = rows[table.duplicated().to_numpy()]
+    different = table.drop_duplicates()
+    places = different.drop_duplicates(["id", "lon", "lat"])["id"].value_counts()
+    placed = np.sort(places.index[places > 1].to_numpy(dtype=np.int64))
+    rest = different["id"].value_counts()
+    valued = np.setdiff1d(rest.index[rest > 1].to_numpy(dtype=np.int64), placed)
+    first = dict(zip(ranks[rows[::-1]].tolist(), rows[::-1].tolist(), strict=True))
+
+    def named(some: Whole) -> Ids:
+        found: Ids = np.asarray(ids.take([first[rank] for rank in some.tolist()]))
+        return found
+
+    found = Repeats(again, named(placed), named(valued))
+    _warn(found.placed, points.name, "at several places")
+    _warn(found.valued, points.name, "with several values")
+    kept: Flags = np.ones(len(ids), dtype=bool)
+    kept[again] = False
+    return points if not len(again) else SomeOf(points, np.flatnonzero(kept)), found
+
+
+def _repeated(ids: Whole) -> Whole:
+    """
+    Return the numbers that stand in several rows.
+
+    To sort millions takes longer than to look where they fall in a table: only those that fall on others are sorted.
+    """
+    if (ids[1:] > ids[:-1]).all():  # as tiles are read
+        return ids[:0]
+    bits = min(max(int(len(ids) * 8).bit_length(), 8), _MOST_BITS)
+    spread = ids.view(np.uint64) * _SPREAD
+    spread >>= np.uint64(64 - bits)
+    place = spread.view(np.int64)
+    number = np.arange(len(ids), dtype=np.int32)
+    owner = np.zeros(1 << bits, dtype=np.int32)
+    owner[place] = number
+    others = np.flatnonzero(owner[place] != number)
+    doubtful = np.concatenate([others, np.unique(owner[place[others]])])
+    values, count = np.unique(ids[doubtful], return_counts=True)
+    return values[count > 1]
+
+
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+"""The golden ratio in 64 bits, which spreads numbers that follow each other (Knuth, volume 3, 6.4)."""
+
+_MOST_BITS = 24
+"""Places of the table at most: 64 MB."""
+
+
+def places_of(ids: Ids, lon: Floats, lat: Floats, name: str) -> Whole:
+    """
+    Return the first row of each image at each of its places; a warning names images that stand at several.
+
+    Parameters
+    ----------
+    ids
+        Ids of the rows.
+    lon, lat
+        Their positions, degrees; NaN where unknown.
+    name
+        What the warning calls them.
+    """
+    import pandas as pd
+
+    table = pd.DataFrame({"id": ids, "lon": lon, "lat": lat})
+    rows = np.flatnonzero(~table.duplicated().to_numpy())
+    kept = ids[rows]
+    _warn(np.unique(kept[pd.Series(kept).duplicated().to_numpy()]), name, "at several places")
+    return rows
+
+
+def _warn(ids: Any, name: str, what: str) -> None:
+    if len(ids):
+        more = ", …" if len(ids) > MOST_SHOWN else ""
+        shown = ", ".join(map(str, ids[:MOST_SHOWN].tolist())) + more
+        log.warning("%s: %s %s: %s", name, counted(len(ids), "id"), what, shown)
+
+
+def _facts(points: Points, rows: Whole, ranks: Whole) -> pd.DataFrame:
+    """Return what rows say of their images, as numbers that are equal where the values are."""
+    import pandas as pd
+
+    known = [
+        column.name
+        for column in form_of(points, frames.IMAGES).columns
+        if column.name != "id" and column.name in points.columns
+    ]
+    table = frames.to_pandas(points.take(rows, known)) if known else pd.DataFrame(index=range(len(rows)))
+    codes = {name: pd.factorize(table[name])[0] for name in table.columns}
+    lon, lat = (pd.factorize(values[rows])[0] for values in points.lonlat)
+    return pd.DataFrame({"id": ranks[rows], "lon": lon, "lat": lat, **codes})

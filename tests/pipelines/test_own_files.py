@@ -1,0 +1,130 @@
+"""No run replaces a file that none has written, whatever names it writes under; it says so before it begins."""
+
+import json
+
+import pytest
+from helpers.command_line import run
+from helpers.photo_folders import folder_of
+from helpers.small_frames import images_frame, photos_frame
+
+import mlygeo
+from mlygeo import own
+from mlygeo.errors import FileError
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder_of(tmp_path / "photos", 3)
+    return tmp_path / "photos"
+
+
+@pytest.mark.parametrize("name", ["images.parquet", "photos.parquet", "sequences.parquet"])
+@pytest.mark.parametrize("frame", [images_frame, photos_frame, lambda: mlygeo.summarise(images_frame())])
+def test_frames_in_the_output_of_process(photos, tmp_path, name, frame):
+    out = tmp_path / "out"
+    mine = out / name
+    mlygeo.write_frame(frame(), mine)
+    before = mine.read_bytes()
+    for verb in (mlygeo.process, mlygeo.extract_sequence_data):
+        with pytest.raises(FileError, match=f"{name} was not written by an earlier run"):
+            verb(photos, output=out)
+        assert mine.read_bytes() == before
+        assert [path.name for path in out.iterdir() if path.is_file()] == [name]
+    assert not (photos / ".mlygeo" / "images.parquet").exists()
+
+
+def test_process_goes_on_with_files_of_its_own(photos, tmp_path):
+    out = tmp_path / "out"
+    first = mlygeo.process(photos, output=out)
+    assert len(mlygeo.process(photos, output=out)) == len(first)
+    (out / "images.parquet").unlink()
+    with pytest.raises(FileError, match=r"sequences.parquet was not written by an earlier run"):
+        mlygeo.process(photos, output=out)
+    (out / "sequences.parquet").unlink()
+    assert len(mlygeo.process(photos, output=out)) == len(first)
+    (out / "sequences.parquet").write_bytes(b"damaged")
+    with pytest.raises(FileError, match=r"sequences.parquet was not written by"):
+        mlygeo.process(photos, output=out)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("mapillary_import_summary.json", {"summarize": True}),
+        ("mapillary_import_image_status_list.json", {"list_file_status": True}),
+    ],
+)
+@pytest.mark.parametrize("content", ['{"mine": 1}', "[]", "{", "", "\xff"])
+def test_json_of_post_process(photos, name, options, content):
+    mlygeo.process(photos)
+    (photos / name).write_text(content, encoding="latin-1")
+    with pytest.raises(FileError, match=f"{name} was not written by"):
+        mlygeo.post_process(photos, save_as_json=True, **options)
+    assert (photos / name).read_text(encoding="latin-1") == content
+    (photos / name).unlink()
+    for _ in range(2):
+        mlygeo.post_process(photos, save_as_json=True, **options)
+    assert json.loads((photos / name).read_text())
+
+
+def test_the_mapping_of_post_process(photos):
+    mlygeo.process(photos)
+    mine = photos.with_name("photos_mapillary_image_uuid_to_local_path_mapping.csv")
+    mine.write_text("my notes\n")
+    with pytest.raises(FileError, match="was not written by"):
+        mlygeo.post_process(photos, save_local_mapping=True)
+    assert mine.read_text() == "my notes\n"
+    mine.unlink()
+    for _ in range(2):
+        mlygeo.post_process(photos, save_local_mapping=True)
+
+
+@pytest.mark.parametrize("name", ["sequences_jane.parquet", "sequences_jane.txt"])
+def test_lists_of_sequences(tmp_path, capsys, name):
+    mine = tmp_path / name
+    mlygeo.write_frame(images_frame(), mine) if name.endswith(".parquet") else mine.write_text("to do: streets\n")
+    before = mine.read_bytes()
+    status, out, err = run(capsys, "find-sequences", "jane", "-o", tmp_path)
+    assert (status, out) == (1, "")
+    assert f"{name} was not written by an earlier run" in err
+    assert mine.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["metadata", "5", "--fields", "altitude"], "missing_images.txt"),
+        (["tiles", "--bbox", "9,48,9.1,48.1"], "failed_tiles.txt"),
+        (["select", "--bbox", "9,48,9.1,48.1"], "failed_tiles.txt"),
+        (["coverage", "--bbox", "9,48,9.1,48.1"], "failed_tiles.txt"),
+    ],
+)
+def test_lists_beside_the_output(tmp_path, capsys, words, name):
+    (tmp_path / name).write_text("my notes\n")
+    status, out, err = run(capsys, *words, "-o", tmp_path / "found.gpkg")
+    assert (status, out) == (1, "")
+    assert f"{name} was not written by an earlier run" in err
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("text", "are_ours"),
+    [
+        ("", True), ("mly1_public_8608_5641_14\n", True), ("mly1_public_8608_5641_14", False), ("a b\n", False),
+        ("mly1_public_8608_5641_14\nx\n", False), ("\n", False), ("\xff\n", False), ("acme_0_0\n" * 20_000, True),
+        ("acme_0_0\n" * 20_000 + "mine", True),
+    ],
+)  # fmt: skip
+def test_texts_are_known_by_their_lines(tmp_path, text, are_ours):
+    """Of a long one the beginning is read."""
+    (tmp_path / "a.txt").write_text(text, encoding="latin-1", newline="")
+    assert own.lines(r"\S+(_\d+){2,3}")(tmp_path / "a.txt") is are_ours
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1 nothing PAR1", b"{}", b"[" * 100_000, b'{"run": 1', b"\xff"])
+def test_what_is_damaged_is_none_of_ours(tmp_path, content):
+    for name in ("a.parquet", "a.json"):
+        (tmp_path / name).write_bytes(content)
+        assert not own.of_run(tmp_path / name)
+        assert not own.keys("run")(tmp_path / name)
+        assert not own.columns(("id",))(tmp_path / name)

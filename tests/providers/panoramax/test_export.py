@@ -1,0 +1,239 @@
+"""STAC-GeoParquet: the export by box from a server and from disk, tables of others, and what is none."""
+
+from __future__ import annotations
+
+import json
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import shapely
+from conftest import DATA
+from helpers.range_server import serving
+from helpers.scripted_server import QUICK
+
+import mlygeo
+from mlygeo import store
+from mlygeo.errors import FileError, FormatError, InputError, ServiceError
+from mlygeo.net.http import Client
+from mlygeo.net.ranges import RangeFile
+from mlygeo.providers.panoramax import items
+from mlygeo.providers.panoramax.export import read_export
+from mlygeo.providers.panoramax.service import Endpoints, Service
+from mlygeo.store import stac
+
+LOCAL = Service(endpoints=Endpoints("http://127.0.0.1:1"), retry=QUICK)
+COUNT = 4_000
+
+
+def uuid(number: int) -> str:
+    return f"{number:08x}-0000-4000-8000-{number:012x}"
+
+
+def table(count: int = COUNT, *, assets: str = "list") -> pa.Table:
+    """A table as the export is said to be: from west to east, the instances and licences by turns."""
+    lon, lat = np.linspace(0, 40, count), np.linspace(40, 50, count)
+    each = range(count)
+    hd = [{"href": f"https://a.example/{n}/hd.jpg", "roles": ["data"], "type": "image/jpeg"} for n in each]
+    sd = [{"href": f"https://a.example/{n}/sd.jpg", "roles": ["visual"], "type": "image/jpeg"} for n in each]
+    columns = {
+        "id": [uuid(n) for n in each],
+        "geometry": shapely.to_wkb(shapely.points(lon, lat)),
+        "bbox": [{"xmin": x, "ymin": y, "xmax": x, "ymax": y} for x, y in zip(lon, lat, strict=True)],
+        "datetime": pa.array((np.arange(count) * 1_000_001 + 1_700_000_000_000_001).astype("datetime64[us]"),
+                             pa.timestamp("us", tz="UTC")),
+        "collection": [uuid(n // 10) for n in each],
+        "license": [("etalab-2.0", "CC-BY-SA-4.0", "[CC-BY-SA-4.0]", None)[n % 4] for n in each],
+        "providers": [[{"name": f"person {n % 3}", "id": uuid(n % 3), "roles": ["producer"]}] for n in each],
+        "instance": [{"name": ("ign", "osm-fr")[n % 2], "url": "https://x.example"} for n in each],
+        "view:azimuth": [None if n % 5 == 0 else n % 361 for n in each],
+        "pers:interior_orientation": [{"field_of_view": (360, 92, None)[n % 3], "camera_model": "Max"} for n in each],
+        "semantics": [[{"key": "a", "value": "b"}] for n in each],
+        "assets": [list(pair) for pair in zip(hd, sd, strict=True)] if assets == "list"
+        else [{"hd": one, "sd": two} for one, two in zip(hd, sd, strict=True)],
+    }  # fmt: skip
+    geo = {"version": "1.0.0", "primary_column": "geometry",
+           "columns": {"geometry": {"encoding": "WKB", "geometry_types": ["Point"]}}}  # fmt: skip
+    return pa.table(columns).replace_schema_metadata({"geo": json.dumps(geo)})
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory):
+    path = tmp_path_factory.mktemp("export") / "panoramax.parquet"
+    pq.write_table(table(), path, row_group_size=100)
+    return path
+
+
+def expected(box):
+    lon, lat = np.linspace(0, 40, COUNT), np.linspace(40, 50, COUNT)
+    west, south, east, north = box
+    return [uuid(n) for n in np.flatnonzero((lon >= west) & (lon <= east) & (lat >= south) & (lat <= north))]
+
+
+@pytest.mark.parametrize("box", [(10, 40, 12, 50), (39.9, 49, 50, 60), (-20, -20, -10, -10)])
+def test_a_box_of_the_export_over_the_network_and_from_disk(export, box):
+    with serving(export.read_bytes()) as (url, asked, _):
+        images = read_export(url, region=box, service=LOCAL)
+    assert sorted(images["id"]) == expected(box)
+    assert len(asked) < 15
+    assert sorted(read_export(export, region=box)["id"]) == expected(box)
+
+
+def test_only_the_row_groups_of_a_box_are_read(tmp_path):
+    path = tmp_path / "large.parquet"
+    big = table(1_000)
+    random = np.random.default_rng(1)
+    noise = pa.array([random.bytes(4_000).hex() for _ in range(1_000)])
+    pq.write_table(big.append_column("license_text", noise), path, row_group_size=50)
+    content = path.read_bytes()
+    with serving(content) as (url, asked, _):
+        images = read_export(url, region=(20, 40, 20.1, 50), service=LOCAL)
+    assert len(images) in {2, 3}
+    spans = [each.removeprefix("bytes=").split("-") for each in asked]
+    read = sum(int(stop) - int(start) + 1 if start else int(stop) for start, stop in spans)
+    assert read < len(content) / 4
+
+
+def test_values_of_the_export(export):
+    images = read_export(export).set_index("id")
+    assert len(images) == COUNT
+    one = images.loc[uuid(1)]
+    assert one["captured_at"] == pd.Timestamp(1_700_000_001_000_002, unit="us", tz="UTC")
+    assert (one["instance"], one["licence"], one["creator"], one["creator_id"]) == (
+        "osm-fr", "CC-BY-SA-4.0", "person 1", uuid(1))  # fmt: skip
+    assert (one["hd_url"], one["sd_url"]) == ("https://a.example/1/hd.jpg", "https://a.example/1/sd.jpg")
+    assert images["compass_angle"].isna().sum() == COUNT // 5
+    assert images.loc[uuid(361), "compass_angle"] == 0
+    assert images.loc[uuid(2), "licence"] == "[CC-BY-SA-4.0]"
+    assert pd.isna(images.loc[uuid(3), "licence"])
+    kinds = [images.loc[uuid(n), "is_pano"] for n in range(3)]
+    assert kinds[:2] == [True, False]
+    assert pd.isna(kinds[2])
+    assert set(images["provider"]) == {"panoramax"}
+    assert "compass_source" not in images.columns  # the export does not say it
+    assert images.attrs["attribution"] == ["Panoramax, licence by picture"]
+
+
+@pytest.mark.parametrize("assets", ["list", "struct"])
+def test_assets_of_a_table_are_a_list_or_an_object(tmp_path, assets):
+    path = tmp_path / "x.parquet"
+    pq.write_table(table(10, assets=assets), path)
+    images = store.read_frame(path, frame="images")
+    assert images["hd_url"].tolist() == [f"https://a.example/{n}/hd.jpg" for n in range(10)]
+
+
+@pytest.mark.parametrize(
+    "dropped",
+    ["bbox", "datetime*", "license", "providers", "instance", "view:azimuth", "pers:interior_orientation", "assets"],
+)
+def test_a_column_that_is_missing_is_unknown(tmp_path, dropped):
+    path = tmp_path / "x.parquet"
+    whole = table(30)
+    if dropped == "datetime*":  # unusable
+        place = whole.schema.get_field_index("datetime")
+        whole = whole.set_column(place, "datetime", pa.array(["soon"] * 30))
+    else:
+        whole = whole.drop_columns([dropped])
+    pq.write_table(whole, path)
+    with serving(path.read_bytes()) as (url, *_):
+        for images in (read_export(path), read_export(url, region=(-1, 39, 41, 51), service=LOCAL)):
+            assert len(images) == 30
+            if dropped == "datetime*":
+                assert images["captured_at"].isna().all()
+                assert images["warning"].str.contains("datetime").all()
+
+
+def test_an_export_that_is_replaced_while_it_is_read():
+    content = bytes(1 << 20)
+    with serving(content) as (url, _, state), Client(LOCAL) as client:
+        remote = RangeFile(client, url, what="export")
+        assert remote.read(100) == bytes(100)
+        state["content"] = content + b"x"
+        with pytest.raises(FileError, match="was replaced while it was read"):
+            remote.read(100)
+
+
+def test_servers_without_parts_and_with_wrong_ones(export):
+    content = export.read_bytes()
+    with serving(content, parts=False) as (url, *_), pytest.raises(ServiceError, match="sends no parts"):
+        read_export(url, region=(0, 0, 1, 1), service=LOCAL)
+    with serving(content, wrong=True) as (url, *_), pytest.raises(ServiceError, match="another part"):
+        read_export(url, region=(0, 0, 1, 1), service=LOCAL)
+    with serving(content, redirects=2) as (url, *_):
+        assert len(read_export(url, region=(10, 40, 12, 50), service=LOCAL)) == len(expected((10, 40, 12, 50)))
+    with serving(content, redirects=9) as (url, *_), pytest.raises(ServiceError, match="too often"):
+        read_export(url, region=(0, 0, 1, 1), service=LOCAL)
+    with serving(b"<html>no export</html>") as (url, *_), pytest.raises(FormatError, match="no Parquet file"):
+        read_export(url, region=(0, 0, 1, 1), service=LOCAL)
+    with serving(content) as (url, *_), pytest.raises(InputError, match="whole world"):
+        read_export(url, service=LOCAL)
+
+
+def test_images_of_mapillary_are_no_export(images, tmp_path):
+    path = store.write_frame(images, tmp_path / "theirs.parquet")
+    with pytest.raises(FormatError, match="images of Mapillary"):
+        read_export(path)
+    with serving(path.read_bytes()) as (url, *_), pytest.raises(FormatError, match="images of Mapillary"):
+        read_export(url, region=(9, 48, 10, 49), service=LOCAL)
+
+
+def test_images_of_mapillary_written_as_items_come_back(images, tmp_path):
+    path = store.write_frame(images, tmp_path / "theirs.stac.parquet")
+    back = store.read_frame(path, frame="images").sort_values("id", ignore_index=True)
+    ours = images.sort_values("id", ignore_index=True)
+    for name in ours.columns:
+        assert back[name].equals(ours[name]), name
+    assert "provider" not in back.columns
+
+
+def test_both_providers_in_one_table(images, tmp_path):
+    page = json.loads((DATA / "panoramax" / "search_page.json").read_text())
+    ours = items.images_frame(page["features"])
+    theirs = images.head(20).assign(provider="mapillary")
+    both = pd.concat([ours, theirs.assign(id=theirs["id"].astype("str"), creator_id=theirs["creator_id"].astype("str"),
+                                          organization_id=theirs["organization_id"].astype("str"),
+                                          captured_at=theirs["captured_at"].astype("datetime64[us, UTC]"))])  # fmt: skip
+    path = store.write_frame(gpd.GeoDataFrame(both, crs=4326), tmp_path / "both.stac.parquet")
+    back = store.read_frame(path, frame="images")
+    assert back["provider"].value_counts().to_dict() == {"mapillary": 20, "panoramax": len(ours)}
+    assert set(back["id"]) == set(both["id"])
+    assert back.set_index("id")["is_pano"].to_dict() == both.set_index("id")["is_pano"].to_dict()
+
+
+def test_a_table_of_items_selects(export, tmp_path):
+    places = np.column_stack([np.linspace(0, 40, COUNT), np.linspace(40, 50, COUNT)])[[1_000, 2_000]]
+    points = gpd.GeoDataFrame({"point_id": [0, 1]}, geometry=gpd.points_from_xy(*places.T), crs=4326)
+    where = store.write_frame(points, tmp_path / "points.parquet")
+    chosen = mlygeo.select(images=export, points=where, srid=3857, max_distance=5_000)
+    ids = set(np.asarray(chosen["id"]))
+    assert ids == {uuid(1_000), uuid(2_000)}
+
+
+@pytest.mark.parametrize(
+    ("columns", "is_one"),
+    [
+        (["id", "datetime", "collection", "assets", "geometry"], True),
+        (["id", "datetime", "stac_version", "geometry"], True),
+        (["id", "datetime", "geometry"], False),
+        (["id", "captured_at", "datetime", "collection", "assets"], False),
+        (["point_id", "datetime", "collection", "links"], False),
+    ],
+)
+def test_what_is_a_table_of_items(columns, is_one):
+    assert stac.is_stac(columns) is is_one
+
+
+def test_rows_without_an_id_or_twice_are_left_out_and_counted(tmp_path):
+    frame = gpd.GeoDataFrame(
+        {"id": [uuid(1), None, uuid(1).upper(), ""], "datetime": pd.Timestamp("2024-01-01", tz="UTC"),
+         "collection": "c", "license": "x"},
+        geometry=gpd.points_from_xy([1, 2, 3, 4], [1, 2, 3, 4]), crs=4326,
+    )  # fmt: skip
+    path = tmp_path / "x.parquet"
+    frame.to_parquet(path)
+    images = store.read_frame(path, frame="images")
+    assert images["id"].tolist() == [uuid(1)]
+    assert images.attrs["left_out"] == {"without an id": 2, "there twice": 1}
