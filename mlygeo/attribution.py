@@ -268,8 +268,8 @@ def credits_of(images: pa.Table, bare: Bare | None = None) -> list[Credit]:
         rights = of_row({"provider": None, **row})
         if rights.line is not None:  # an image whose producer is unknown is not one of the named producers
             named = rights.creator is not None and rights.provider != DEFAULT_PROVIDER
-            group = groups.setdefault((replace(rights, creator=None), named), Counter())
-            group[rights.creator or ""] += row["count_all"]
+            creators = groups.setdefault((replace(rights, creator=None), named), Counter())
+            creators[rights.creator or ""] += row["count_all"]
 
     def place(group: tuple[Rights, bool]) -> tuple[Any, ...]:
         one, named = group
@@ -278,8 +278,7 @@ def credits_of(images: pa.Table, bare: Bare | None = None) -> list[Credit]:
 
     found: Counter[str] = Counter()
     for group in sorted(groups, key=place):
-        one, named = group
-        line = _line(one, groups[group] if named else Counter(), bare)
+        line = _line(group[0], groups[group] if group[1] else Counter(), bare)
         if line is not None:
             found[line] += groups[group].total()
     return [Credit(line, number) for line, number in found.items()]
