@@ -93,6 +93,13 @@ def test_a_licence_stays_as_it_came(said, drawn):
     assert "XMP-cc:License" not in found
 
 
+def test_a_licence_of_creative_commons_has_its_own_address(said, drawn):
+    spdx = "https://spdx.org/licenses/CC-BY-SA-4.0.html"
+    found = said(insert(drawn, picture_tags(ROW | {"licence": "CC-BY-SA-4.0", "licence_url": spdx})))
+    assert found["XMP-xmpRights:WebStatement"] == spdx
+    assert found["XMP-cc:License"] == BY_SA
+
+
 def test_no_address_that_is_none_of_the_web(said, drawn):
     found = said(insert(drawn, picture_tags(ROW | {"licence": "x", "licence_url": "javascript:alert(1)"})))
     assert "XMP-xmpRights:WebStatement" not in found
