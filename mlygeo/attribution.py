@@ -180,7 +180,7 @@ def columns_in(columns: Collection[str], column: Callable[[str], Any]) -> pa.Tab
     """
     import pyarrow as pa
 
-    names = [name for name in COLUMNS if name in columns]
+    names = [name for name in COLUMNS if name in columns and getattr(column(name), "ndim", 1) == 1]
     if not names or "id" not in columns or ("provider" not in names and not _is_text(column("id"))):
         return None
     return pa.table({name: _as_text(column(name)) for name in names})
@@ -191,7 +191,7 @@ def _is_text(values: Any) -> bool:
     import pyarrow as pa
 
     if not isinstance(values, pa.Array | pa.ChunkedArray):
-        return bool(pd.api.types.is_string_dtype(values.dtype))
+        return getattr(values, "ndim", 1) == 1 and bool(pd.api.types.is_string_dtype(values.dtype))
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
     found: bool = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     return found
@@ -243,8 +243,8 @@ def credits_of(images: pa.Table, bare: Bare | None = None) -> list[Credit]:
     """
     Return the attributions of images that say row by row whose they are, most images of a provider first.
 
-    A line is of all images of one instance under one licence. It names up to three producers, those of most
-    images first; of Mapillary there is one line.
+    A line is of all images of one instance under one licence whose producers are known, or are not. It names up to
+    three producers, those of most images first; of Mapillary there is one line.
 
     Parameters
     ----------
@@ -263,28 +263,31 @@ def credits_of(images: pa.Table, bare: Bare | None = None) -> list[Credit]:
     if not names:
         return []
     counts = images.select(names).group_by(names, use_threads=False).aggregate([([], "count_all")])
-    groups: dict[Rights, Counter[str | None]] = {}
+    groups: dict[tuple[Rights, bool], Counter[str]] = {}
     for row in counts.to_pylist():
         rights = of_row({"provider": None, **row})
-        one = replace(rights, creator=None)
-        groups.setdefault(one, Counter())[rights.creator] += row["count_all"]
-    order = sorted(groups, key=lambda one: (one.provider is None, one.provider or "", -groups[one].total(), _key(one)))
+        if rights.line is not None:  # an image whose producer is unknown is not one of the named producers
+            named = rights.creator is not None and rights.provider != DEFAULT_PROVIDER
+            creators = groups.setdefault((replace(rights, creator=None), named), Counter())
+            creators[rights.creator or ""] += row["count_all"]
+
+    def place(group: tuple[Rights, bool]) -> tuple[Any, ...]:
+        one, named = group
+        parts = [part or "" for part in (one.instance, one.licence, one.licence_url)]
+        return one.provider is None, one.provider or "", -groups[group].total(), parts, named
+
     found: Counter[str] = Counter()
-    for one in order:
-        line = _line(one, groups[one], bare)
+    for group in sorted(groups, key=place):
+        line = _line(group[0], groups[group] if group[1] else Counter(), bare)
         if line is not None:
-            found[line] += groups[one].total()
+            found[line] += groups[group].total()
     return [Credit(line, number) for line, number in found.items()]
 
 
-def _key(rights: Rights) -> tuple[str, ...]:
-    return tuple(part or "" for part in (rights.instance, rights.licence, rights.licence_url))
-
-
-def _line(one: Rights, creators: Counter[str | None], bare: Bare | None) -> str | None:
+def _line(one: Rights, creators: Counter[str], bare: Bare | None) -> str | None:
     if one.provider == DEFAULT_PROVIDER:
         return MAPILLARY if one.licence_url == _BY_SA else f"{TITLES[DEFAULT_PROVIDER]}, {one.terms}"
-    names = sorted((name for name in creators if name is not None), key=lambda name: (-creators[name], name))
+    names = sorted(creators, key=lambda name: (-creators[name], name))
     if one.provider is not None and not names and one.instance is None and bare is not None:
         return bare(one.provider, one.licence) or one.line
     if len(names) > _MOST_NAMES:

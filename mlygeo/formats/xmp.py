@@ -286,7 +286,10 @@ class Statement:
     """The licence: xmpRights:UsageTerms."""
 
     url: str | None = None
-    """Address of the licence: xmpRights:WebStatement, and cc:license where it is one of Creative Commons."""
+    """Address of the licence: xmpRights:WebStatement."""
+
+    cc: str | None = None
+    """Address of a licence of Creative Commons at Creative Commons: cc:license."""
 
 
 _STATED = {
@@ -374,7 +377,7 @@ def with_statement(existing: bytes | None, wanted: Statement) -> bytes:
         "rights": _array("dc:rights", "Alt", wanted.rights, rdf),
         "terms": _array("xmpRights:UsageTerms", "Alt", wanted.terms, rdf),
         "url": url and f"<xmpRights:WebStatement>{escape(url)}</xmpRights:WebStatement>",
-        "license": _is_cc(url) and f"<cc:license {rdf}resource={quoteattr(url)}/>",
+        "license": wanted.cc and f"<cc:license {rdf}resource={quoteattr(wanted.cc)}/>",
     }
     elements = [element for name, element in made.items() if element and name not in there]
     if not elements:
@@ -386,10 +389,6 @@ def with_statement(existing: bytes | None, wanted: Statement) -> bytes:
     data = text.encode()
     _must_be_well_formed(data)
     return data
-
-
-def _is_cc(url: str) -> bool:
-    return url.partition("://")[2].removeprefix("www.").startswith("creativecommons.org/")
 
 
 def _array(name: str, kind: str, value: str | None, rdf: str) -> str | None:

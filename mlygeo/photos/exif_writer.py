@@ -38,6 +38,9 @@ ORIGINAL = "_original"
 
 _NEW_BLOCK = b"Exif\0\0"
 
+_OF_PANORAMA = 1000
+"""More bytes than the properties of a panorama have in XMP."""
+
 _SHORT = 40
 """Values of a comment that are shorter, as ids are, always stay: leaving them out gains no room."""
 
@@ -320,21 +323,35 @@ def _stated(jpeg: bytes, found: segments.Layout, tags: Tags) -> Tags:
     if wanted is None:
         return tags
     packet = _packet(jpeg, found)
+    problem = None
     try:
-        there, sound = xmp.stated(packet), True
+        there = xmp.stated(packet)
     except FormatError as error:
-        log.warning("owner and licence are not written into the XMP of a picture: %s", error)
-        there, sound = {}, False
+        there, problem = {}, str(error)
     segment = _exif_segment(jpeg, found)
     block = None if segment is None else tiff.Block(segments.payload(jpeg, segment)[len(_NEW_BLOCK) :])
     exif = dict(tags.exif)
     for name, part in (("Artist", "creator"), ("Copyright", "rights")):
-        own = block is not None and (block.value(TABLE[name].directory, TABLE[name].number) or b"").strip(b"\0 \t\r\n")
-        if own or there.get(part):
+        own = None if block is None else block.value(TABLE[name].directory, TABLE[name].number)
+        if (own or b"").strip(b"\0 \t\r\n") or there.get(part):
             wanted = replace(wanted, **{part: None})
         elif (value := getattr(wanted, part)) is not None:
             exif[name] = value
-    return replace(tags, exif=exif, statement=wanted if sound else None)
+    if problem is None:
+        problem = _refusal(packet, wanted)
+    if problem is not None:
+        log.warning("owner and licence are not written into the XMP of a picture: %s", problem)
+    return replace(tags, exif=exif, statement=wanted if problem is None else None)
+
+
+def _refusal(packet: bytes | None, wanted: xmp.Statement) -> str | None:
+    """Return why a packet cannot be extended by a statement; None where it can be."""
+    try:
+        new = xmp.with_statement(packet, wanted)
+    except FormatError as error:
+        return str(error)
+    # A panorama's properties, which may come too, are short.
+    return "there is no room" if new != packet and len(new) + _OF_PANORAMA > segments.LONGEST_PAYLOAD else None
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,6 +36,8 @@ Overwrite = Literal["all", "time", "gps", "direction", "orientation"]
 
 _SENSOR_MM = 36.0
 """Larger side of the frame for 35 mm equivalents."""
+
+_CREATIVE_COMMONS = re.compile(r"https?://(?:www\.)?creativecommons\.org/")
 
 _EXIF_VERSION, _GPS_VERSION = b"0232", bytes((2, 3, 0, 0))
 
@@ -244,11 +247,15 @@ def _statement(rights: Rights) -> Statement | None:
     """Return what a picture is to say of its owner and licence; None where nothing is known."""
     if rights.creator is None and rights.terms is None:
         return None
+    own = rights.licence_url or ""
+    # A row may have the licence's address elsewhere, such as at spdx.org.
+    known = [own, attribution.link_of(rights.licence) or ""]
     return Statement(
         creator=rights.creator,
         rights=None if rights.terms is None else rights.line,
         terms=rights.terms,
-        url=rights.licence_url if (rights.licence_url or "").startswith(("https://", "http://")) else None,
+        url=own if own.startswith(("https://", "http://")) else None,
+        cc=next((url for url in known if _CREATIVE_COMMONS.match(url)), None),
     )
 
 

@@ -642,12 +642,14 @@ class _Whole:
         for part in self._parts:
             who = part.sources.access.one
             lost = part.outcome.gone.keys() | part.outcome.failed.keys()
+            there = [key for key in part.wanted.ids.tolist() if key not in lost]
             facts: dict[str, Any] = {"attribution": [who.attribution]}
             if who.licence is None:
-                there = [key for key in part.wanted.ids.tolist() if key not in lost]
                 with ledger.Ledger(folder) as opened:
                     facts = noted.facts(opened.credits(who.name, there), there)
-            whole["attribution"] = list(dict.fromkeys([*whole["attribution"], *facts["attribution"]]))
+            elif len(self._parts) > 1:
+                facts = {"attribution": [who.attribution], "licences": {who.licence.name: len(there)}} if there else {}
+            whole["attribution"] = list(dict.fromkeys([*whole["attribution"], *facts.get("attribution", ())]))
             for licence, count in facts.get("licences", {}).items():
                 counts = whole.setdefault("licences", {})
                 counts[licence] = counts.get(licence, 0) + count

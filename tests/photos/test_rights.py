@@ -93,6 +93,13 @@ def test_a_licence_stays_as_it_came(said, drawn):
     assert "XMP-cc:License" not in found
 
 
+def test_a_licence_of_creative_commons_has_its_own_address(said, drawn):
+    spdx = "https://spdx.org/licenses/CC-BY-SA-4.0.html"
+    found = said(insert(drawn, picture_tags(ROW | {"licence": "CC-BY-SA-4.0", "licence_url": spdx})))
+    assert found["XMP-xmpRights:WebStatement"] == spdx
+    assert found["XMP-cc:License"] == BY_SA
+
+
 def test_no_address_that_is_none_of_the_web(said, drawn):
     found = said(insert(drawn, picture_tags(ROW | {"licence": "x", "licence_url": "javascript:alert(1)"})))
     assert "XMP-xmpRights:WebStatement" not in found
@@ -169,7 +176,16 @@ def test_files_are_checked_after_writing(said, drawn, tmp_path):
     assert not write_exif(path, tags)
 
 
-@pytest.mark.parametrize("packet", [b"<x:xmpmeta", b"\xff\xfe\xfd", b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"])
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"<x:xmpmeta",
+        b"\xff\xfe\xfd",
+        b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>',
+        b'<RDF xmlns="http://www.w3.org/1999/02/22-rdf-syntax-ns#"></RDF>',
+    ],
+)
 def test_xmp_that_is_damaged_stays_and_exif_is_written(drawn, said, packet, caplog):
     found = segments.layout(drawn)
     damaged = segments.rebuilt(drawn, found, {}, {2: ((segments.APP1, segments.XMP_NAME + packet),)})
@@ -178,6 +194,20 @@ def test_xmp_that_is_damaged_stays_and_exif_is_written(drawn, said, packet, capl
     assert "not written into the XMP" in caplog.text
     with pytest.raises(FormatError):
         xmp.with_statement(packet, xmp.Statement(creator="jo"))
+
+
+def test_xmp_without_room_stays_and_exif_is_written(drawn, said, caplog):
+    text = "x" * 64_300
+    packet = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        f'<rdf:Description rdf:about="" xmlns:a="http://a.org/" a:b="{text}"/></rdf:RDF></x:xmpmeta>'
+    ).encode()
+    full = segments.rebuilt(drawn, segments.layout(drawn), {}, {2: ((segments.APP1, segments.XMP_NAME + packet),)})
+    tags = picture_tags(ROW | {"licence": "CC-BY-SA-4.0"})
+    done = insert(full, tags)
+    assert said(done) == {name: value for name, value in WANTED.items() if name.startswith("IFD0")}
+    assert "there is no room" in caplog.text
+    assert insert(done, tags) == done
 
 
 @pytest.mark.parametrize("path", sorted((DATA / "photos").glob("*.jpg")), ids=lambda path: path.stem)
