@@ -415,7 +415,7 @@ VERBS = (
     Verb(
         "standin",
         "run_standin",
-        "Stand in for the Mapillary service on this machine, to rehearse a job.",
+        "Stand in for Mapillary and Panoramax on this machine, to rehearse a job.",
         "mlygeo standin --images images.parquet --photos pictures --latency 0.05 --fail 0.05",
         None,
         takes_region=False,

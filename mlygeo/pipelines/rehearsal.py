@@ -1,9 +1,10 @@
-"""A local stand-in of the service, for rehearsals."""
+"""A local stand-in of the providers, for rehearsals."""
 
 from __future__ import annotations
 
 import signal
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlygeo.errors import InputError
@@ -35,17 +36,21 @@ def run_standin(
     seed: int = 0,
 ) -> Job[Server]:
     """
-    Stand in for the Mapillary service on this machine, to rehearse a job.
+    Stand in for Mapillary and Panoramax on this machine, to rehearse a job.
 
     The address is the first line printed. Set MAPILLARY_GRAPH_API_ENDPOINT and
     MAPILLARY_TILES_ENDPOINT to it, and MAPILLARY_UPLOAD_ENDPOINT to it with /upload behind, and
     every verb asks the stand-in: the Graph API is at the address itself, vector tiles are under
-    /maps/vtp/. Nothing but this machine can reach it. It serves until it is stopped.
+    /maps/vtp/. For Panoramax set MLYGEO_PANORAMAX_URL to it with /api behind, or give that as
+    `endpoint`. Each image is served as its column `provider` says, Mapillary's without the column;
+    uploads are for Mapillary alone. Nothing but this machine can reach it. It serves until it is
+    stopped.
 
     Parameters
     ----------
     images
-        Images frame, or a file of one: the images it has. Without it has none, and takes uploads.
+        Images frame, or a file of one, of Mapillary, Panoramax or both: the images it has. Without
+        it has none, and takes uploads.
     photos
         Folder with pictures ID.jpg, at any depth, such as `mlygeo download` makes; they are
         delivered as they are, in every size. Pictures that are not there are drawn.
@@ -70,13 +75,13 @@ def run_standin(
     Returns
     -------
     server
-        The running server: `url` is its address, `stop()` ends it, and so does leaving its `with`
-        block.
+        The running server: `url` is its address, `panoramax` that of its Panoramax, `stop()` ends it,
+        and so does leaving its `with` block.
 
     Raises
     ------
     FrameError
-        If `images` is no images frame.
+        If `images` is no images frame, or has images of another provider.
     FileError
         If a file or folder is missing.
     InputError
@@ -97,7 +102,9 @@ def run_standin(
     for name, seconds in (("latency", latency), ("url_lifetime", lifetime)):
         if not 0 <= seconds < float("inf"):
             raise InputError(f"`{name}` is a number of seconds, not {seconds:g}")
-    faults = standin.Faults(seed=seed, latency=latency, missing=missing, url_lifetime=lifetime).spread(fail)
+    faults = standin.Faults(seed=seed, latency=latency, missing=missing, url_lifetime=lifetime)
+    of_panoramax = faults.spread(fail, *standin.faults.PASSING_PANORAMAX)
+    faults = replace(faults.spread(fail), routes={"panoramax": of_panoramax})
     frame = None if images is None else as_frame(images, frame="images")
     server = standin.start(frame, photos=photos, faults=faults, port=port, token=token, store=store)
     summary = {"url": server.url, "images": server.images, "photos": server.photos, "version": version()}
@@ -105,7 +112,7 @@ def run_standin(
     return Job(
         lambda: server,
         summary,
-        f"standing in for Mapillary with {counts}; Ctrl-C stops it",
+        f"standing in for {' and '.join(server.providers)} with {counts}; Ctrl-C stops it",
         text=lambda: server.url,
         wait=lambda: _until_stopped(server),
     )

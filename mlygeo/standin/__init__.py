@@ -1,5 +1,5 @@
 """
-A local stand-in of the Mapillary service, for tests, demonstrations and rehearsals.
+A local stand-in of Mapillary and Panoramax, for tests, demonstrations and rehearsals.
 
 It serves the images of a frame over real sockets on this machine, and misbehaves as configured
 in `Faults`.

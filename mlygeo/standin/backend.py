@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlygeo.standin.imagery import Imagery
+    from mlygeo.standin.panoramax import Panoramax
     from mlygeo.standin.pictures import Pictures
     from mlygeo.standin.records import Records
     from mlygeo.standin.upload_store import UploadStore
@@ -23,11 +24,13 @@ class Backend:
     Parameters
     ----------
     imagery
-        The images as tiles.
+        Mapillary's images as tiles.
     records
-        The images as records of the Graph API.
+        Mapillary's images as records of the Graph API.
+    panoramax
+        The images of Panoramax.
     pictures
-        Their pictures.
+        The pictures of all images.
     token
         The only valid token; None accepts any token, or none.
     url
@@ -42,6 +45,7 @@ class Backend:
 
     imagery: Imagery
     records: Records
+    panoramax: Panoramax
     pictures: Pictures
     token: str | None
     url: str

@@ -33,6 +33,7 @@ Fault = Literal[
     "bomb",
     "wrong_offset",
     "cut",
+    "pending",
 ]
 """The faults that occur for a share of requests, in the order of the shares."""
 
@@ -71,16 +72,44 @@ PASSING_UPLOADS: tuple[Fault, ...] = (
 )
 """Faults of sign-in and uploads that a client overcomes by repeating the request; after some it was done already."""
 
+PASSING_PANORAMAX: tuple[Fault, ...] = (
+    "server_error",
+    "temporary",
+    "rate",
+    "not_found",
+    "html",
+    "error_object",
+    "drop",
+    "truncate",
+    "truncate_quietly",
+    "hang_up",
+    "garbage",
+    "odd_json",
+    "pending",
+)
+"""The same for requests to Panoramax. An empty tile is an answer there, and so is not among them."""
+
 UPLOADS = ("upload_offset", "upload", "finish_upload")
 """Routes of uploads; `uploads` means all of them."""
 
 GRAPH = ("entity", "entities", "images", "search", "image_ids", "me")
 """Routes of the Graph API; `graph` means all of them."""
 
-WITHOUT_TOKEN = ("thumbs", "login", "sign_in", "logging")
+PANORAMAX = (
+    "panoramax_tiles",
+    "panoramax_search",
+    "panoramax_items",
+    "panoramax_sequences",
+    "panoramax_users",
+    "panoramax_pictures",
+    "panoramax_server",
+)
+"""Routes of Panoramax; `panoramax` means all of them."""
+
+WITHOUT_TOKEN = ("thumbs", "login", "sign_in", "logging", *PANORAMAX)
 """Routes without a token, which cannot refuse one."""
 
-ROUTE_NAMES = frozenset({"graph", "tiles", "uploads", *GRAPH, *UPLOADS, *WITHOUT_TOKEN})
+ROUTE_NAMES = frozenset({"graph", "tiles", "uploads", "panoramax", *GRAPH, *UPLOADS, *WITHOUT_TOKEN})
 
 URL_LIFETIME = 30 * 86_400.0
 """Seconds for which the service's signed addresses are valid."""
@@ -159,9 +188,12 @@ class Faults:
         answer correctly.
     cut
         The connection breaks after `cut_after` bytes of an upload; other routes answer correctly.
+    pending
+        Status 102 as the final one, with which Panoramax answers for a picture in the works; other routes
+        answer correctly.
     only
         Names of the routes with the faults above, "graph" for all of the Graph API, "uploads" for
-        all routes of uploads; None for every route.
+        all routes of uploads, "panoramax" for all of Panoramax; None for every route.
     routes
         Faults of single routes, which replace all others.
     gone
@@ -222,9 +254,10 @@ class Faults:
     bomb: float = 0.0
     wrong_offset: float = 0.0
     cut: float = 0.0
+    pending: float = 0.0
     only: tuple[str, ...] | None = None
     routes: Mapping[str, Faults] = field(default_factory=dict, hash=False)
-    gone: Collection[int] = field(default=frozenset(), hash=False)
+    gone: Collection[int | str] = field(default=frozenset(), hash=False)
     missing: float = 0.0
     url_lifetime: float = URL_LIFETIME
     expired_status: Literal[403, 410] = 403
@@ -262,7 +295,8 @@ class Faults:
 
     def of(self, route: str) -> Faults:
         """Return the faults of a route."""
-        group = "graph" if route in GRAPH else "uploads" if route in UPLOADS else route
+        groups = {"graph": GRAPH, "uploads": UPLOADS, "panoramax": PANORAMAX}
+        group = next((name for name, names in groups.items() if route in names), route)
         for name in (route, group):
             if name in self.routes:
                 return self.routes[name]
@@ -272,7 +306,7 @@ class Faults:
         nothing |= dict.fromkeys(("only", "login_after", "refuse_token", "read_rate", "expires_after"))
         return replace(self, latency=0.0, **nothing)
 
-    def is_gone(self, number: int) -> bool:
+    def is_gone(self, number: int | str) -> bool:
         """Return whether an image is deleted."""
         return number in self.gone or (self.missing > 0 and self._draw(f"gone {number}") < self.missing)
 

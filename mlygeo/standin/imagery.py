@@ -79,8 +79,8 @@ class Imagery:
         computed = self._images
         if "computed_geometry" in computed:
             computed = gpd.GeoDataFrame(geometry=computed["computed_geometry"], crs=frames.CRS)
-        self._places = {"mly1_public": _on_map(self._images), "mly1_computed_public": _on_map(computed)}
-        self._lines = {name: _lines(places, self._images["sequence_id"]) for name, places in self._places.items()}
+        self._places = {"mly1_public": on_map(self._images), "mly1_computed_public": on_map(computed)}
+        self._lines = {name: lines_of(places, self._images["sequence_id"]) for name, places in self._places.items()}
         self._kept: dict[tuple[str, int, int, int], bytes] = {}
         self._lock = threading.Lock()
 
@@ -161,7 +161,7 @@ class Imagery:
         features = []
         parts = shapely.clip_by_rect(scaled, low, low, high, high)
         for part, image in zip(parts, self._properties(starts[near], SEQUENCE), strict=True):
-            if (line := _in_whole_units(part)) is not None:
+            if (line := in_whole_units(part)) is not None:
                 image["image_id"] = image.pop("id")
                 image["id"] = image.pop("sequence_id")
                 features.append({"geometry": line, "properties": image})
@@ -209,13 +209,13 @@ def _points_in(column: pd.Series) -> gpd.GeoSeries:
     return gpd.GeoSeries(points, index=column.index, crs=frames.CRS)
 
 
-def _on_map(images: gpd.GeoDataFrame) -> Floats:
+def on_map(images: gpd.GeoDataFrame) -> Floats:
     """Return where images lie on the square map of zoom 0: x and y in [0, 1], y from the north."""
     lon, lat = frames.lonlat(images)
     return np.column_stack([lon / 360 + 0.5, 0.5 - np.arcsinh(np.tan(np.radians(lat))) / (2 * math.pi)])
 
 
-def _lines(places: Floats, sequences: pd.Series) -> tuple[Objects, Indices]:
+def lines_of(places: Floats, sequences: pd.Series) -> tuple[Objects, Indices]:
     """Return the line of each sequence of two images or more, and the row of its first image."""
     import shapely
 
@@ -230,7 +230,7 @@ def _lines(places: Floats, sequences: pd.Series) -> tuple[Objects, Indices]:
     return lines, rows[starts]
 
 
-def _in_whole_units(geometry: BaseGeometry) -> BaseGeometry | None:
+def in_whole_units(geometry: BaseGeometry) -> BaseGeometry | None:
     """Return lines in whole units, without parts that shrink to a point; None if no part remains."""
     import shapely
 

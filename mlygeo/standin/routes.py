@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlygeo.standin import graph_routes, upload_routes
+from mlygeo.standin import graph_routes, panoramax_routes, upload_routes
 from mlygeo.standin.answers import WEB_PAGE, Answer, Request, plain, refusal
 from mlygeo.standin.imagery import TILESETS
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mlygeo.standin.faults import Faults
 
 JPEG = "image/jpeg"
+
+_UUID = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 
 
 def find_route(method: str, path: str, query: Container[str]) -> tuple[Route, Mapping[str, str]] | None:
@@ -145,4 +147,29 @@ ROUTES = (
     Route("logging", "POST", re.compile(r"/logging/?"), upload_routes.statistics),
     Route("me", "GET", re.compile(r"/me/?"), graph_routes.me),
     Route("entity", "GET", re.compile(r"/(?P<id>\d+)/?"), graph_routes.entity),
+    *(
+        Route(f"panoramax_{name}", method, re.compile(f"/api{path}/?"), answer)
+        for name, method, path, answer in (
+            ("server", "GET", "", panoramax_routes.landing),
+            ("server", "GET", "/configuration", panoramax_routes.configuration),
+            (
+                "tiles",
+                "GET",
+                r"/map/(?P<zoom>\d{1,2})/(?P<x>\d{1,5})/(?P<y>\d{1,5})\.(?:mvt|pbf)",
+                panoramax_routes.tile,
+            ),
+            ("search", "GET", "/search", panoramax_routes.search),
+            ("items", "GET", f"/pictures/(?P<id>{_UUID})", panoramax_routes.item),
+            ("items", "GET", f"/collections/(?P<sequence>{_UUID})/items/(?P<id>{_UUID})", panoramax_routes.item),
+            ("sequences", "GET", f"/collections/(?P<sequence>{_UUID})/items", panoramax_routes.items),
+            ("sequences", "GET", f"/collections/(?P<sequence>{_UUID})", panoramax_routes.collection),
+            ("sequences", "GET", "/collections", panoramax_routes.collections),
+            ("users", "GET", "/users/search", panoramax_routes.search_users),
+            ("users", "GET", f"/users/(?P<user>{_UUID})", panoramax_routes.user),
+            ("users", "GET", f"/users/(?P<user>{_UUID})/collection", panoramax_routes.sequences_of_user),
+            ("pictures", "GET", rf"/pictures/(?P<id>{_UUID})/(?P<size>hd|sd|thumb)\.jpg", panoramax_routes.picture),
+            ("server", "POST", "/.*", panoramax_routes.no_uploads),
+            ("server", "GET", "/.*", panoramax_routes.nowhere),
+        )
+    ),
 )

@@ -23,14 +23,15 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from mlygeo import frames
-from mlygeo.errors import InputError
+from mlygeo.errors import FrameError, InputError
 from mlygeo.providers.mapillary.service import Endpoints
-from mlygeo.standin import upload_routes
+from mlygeo.standin import panoramax_routes, upload_routes
 from mlygeo.standin.answers import WEB_PAGE, Answer, Request, error_answer, json_answer, plain, refusal
 from mlygeo.standin.backend import Backend
 from mlygeo.standin.connection import Listener
-from mlygeo.standin.faults import UPLOADS, WITHOUT_TOKEN, Faults
+from mlygeo.standin.faults import PANORAMAX, UPLOADS, WITHOUT_TOKEN, Faults
 from mlygeo.standin.imagery import Imagery
+from mlygeo.standin.panoramax import Panoramax
 from mlygeo.standin.pictures import Pictures
 from mlygeo.standin.records import Records
 from mlygeo.standin.routes import JPEG, expired, find_route
@@ -84,13 +85,14 @@ def serve(
     store: str | os.PathLike[str] | None = None,
 ) -> Iterator[Server]:
     """
-    Run a stand-in of the Mapillary service on this machine.
+    Run a stand-in of Mapillary and Panoramax on this machine.
 
     Parameters
     ----------
     images
-        Images frame with all images of the server; or the `Imagery` of one, to encode its tiles once
-        for several servers. By default there are no images.
+        Images frame with all images of the server, each of the provider in its column `provider` (Mapillary without
+        the column); or the `Imagery` of one, to encode its tiles once for several servers. By default there are no
+        images.
     photos
         Folder with pictures `ID.jpg`, at any depth, or the `Pictures` of one; missing pictures are
         drawn.
@@ -109,12 +111,12 @@ def serve(
     Yields
     ------
     server
-        The running server; its `endpoints` lead a client here.
+        The running server; its `endpoints` and its `panoramax` lead a client here.
 
     Raises
     ------
     FrameError
-        If `images` is no images frame.
+        If `images` is no images frame, or has images of another provider.
     FileError
         If there is no folder of photos, or the store cannot be made.
     InputError
@@ -153,6 +155,7 @@ class Server:
     def __init__(
         self,
         imagery: Imagery,
+        panoramax: Panoramax,
         *,
         faults: Faults,
         port: int,
@@ -173,8 +176,8 @@ class Server:
         self._listener = Listener(port, self._handle)
         self.url = f"http://127.0.0.1:{self._listener.server_address[1]}"
         self._backend = Backend(
-            imagery, Records(imagery.images), pictures or Pictures(), token, self.url, lambda: self.other_host.url,
-            store=store, uploads=None if store is None else UploadStore(store),
+            imagery, Records(imagery.images), panoramax, pictures or Pictures(), token, self.url,
+            lambda: self.other_host.url, store=store, uploads=None if store is None else UploadStore(store),
         )  # fmt: skip
         self._thread = threading.Thread(
             target=self._listener.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
@@ -189,17 +192,28 @@ class Server:
     @property
     def images(self) -> int:
         """The number of its images."""
-        return len(self._backend.records.ids)
+        return len(self._backend.records.ids) + len(self._backend.panoramax)
+
+    @property
+    def providers(self) -> list[str]:
+        """The titles of the providers that it stands in for: Mapillary, and Panoramax if it has images of it."""
+        return ["Mapillary", *(["Panoramax"] if len(self._backend.panoramax) else [])]
 
     @property
     def photos(self) -> int:
         """The number of its images with a picture that is not drawn."""
-        return sum(self._backend.pictures.file(number) is not None for number in self._backend.records.ids.tolist())
+        ids = [*self._backend.records.ids.tolist(), *self._backend.panoramax.ids]
+        return sum(self._backend.pictures.file(id_) is not None for id_ in ids)
 
     @property
     def endpoints(self) -> Endpoints:
-        """The endpoints that lead a client here."""
+        """The endpoints that lead a client of Mapillary here."""
         return Endpoints(graph=self.url, tiles=self.url, upload=f"{self.url}/upload")
+
+    @property
+    def panoramax(self) -> str:
+        """The endpoint that leads a client of Panoramax here."""
+        return f"{self.url}{panoramax_routes.API}"
 
     @property
     def other_host(self) -> OtherHost:
@@ -291,7 +305,7 @@ class Server:
             self.requests.append(request)
             if len(self.requests) >= 2 * REQUESTS_KEPT:
                 del self.requests[:REQUESTS_KEPT]
-            self._leaks += request.route == "thumbs" and request.carries_secret
+            self._leaks += request.route in {"thumbs", *PANORAMAX} and request.carries_secret
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
         return number, times
@@ -321,7 +335,7 @@ def start(
     store: str | os.PathLike[str] | None = None,
 ) -> Server:
     """
-    Start a stand-in of the Mapillary service on this machine; it runs until its `stop`.
+    Start a stand-in of Mapillary and Panoramax on this machine; it runs until its `stop`.
 
     Parameters
     ----------
@@ -348,7 +362,7 @@ def start(
     Raises
     ------
     FrameError
-        If `images` is no images frame.
+        If `images` is no images frame, or has images of another provider.
     FileError
         If there is no folder of photos, or the store cannot be made.
     InputError
@@ -356,17 +370,58 @@ def start(
     """
     if not 0 <= port <= 65_535:
         raise InputError(f"{port} is no port", hint="take one from 1024 to 65535, or 0 for a free one")
-    images = frames.empty(frames.IMAGES) if images is None else images
-    imagery = images if isinstance(images, Imagery) else Imagery(images, buffer=buffer)
+    if isinstance(images, Imagery):
+        imagery, panoramax = images, Panoramax()
+    else:
+        of_mapillary, of_panoramax = by_provider(frames.empty(frames.IMAGES) if images is None else images)
+        imagery, panoramax = Imagery(of_mapillary, buffer=buffer), Panoramax(of_panoramax)
     pictures = photos if isinstance(photos, Pictures) else Pictures(photos)
     folder = None if store is None else _made(Path(store).expanduser())
     try:
-        server = Server(imagery, faults=faults or Faults(), port=port, token=token, pictures=pictures, store=folder)
+        server = Server(
+            imagery, panoramax, faults=faults or Faults(), port=port, token=token, pictures=pictures, store=folder
+        )
     except OSError as error:
         raise InputError(f"port {port} cannot be used: {error.strerror}", hint="0 takes a free one") from error
     server.start()
-    log.info("serving %s images at %s", f"{len(imagery.images):,}", server.url)
+    log.info("serving %s images at %s", f"{server.images:,}", server.url)
     return server
+
+
+def by_provider(images: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame | None]:
+    """
+    Return the images of Mapillary, and those of Panoramax; None if there are none.
+
+    Parameters
+    ----------
+    images
+        Images frame in either form.
+
+    Raises
+    ------
+    FrameError
+        If it is no images frame, or has images of another provider.
+    """
+    images = frames.check(images, frames.IMAGES)
+    if str(images["id"].dtype) == "int64":
+        return images, None
+    if "provider" not in images:
+        raise FrameError(
+            "the images have no column 'provider', and their ids are text",
+            hint="add the column: the stand-in has images of 'mapillary' and 'panoramax'",
+        )
+    providers = images["provider"].fillna("unknown")
+    if len(others := set(providers) - {"mapillary", "panoramax"}):
+        raise FrameError(
+            f"the images have the provider {min(others)!r}",
+            hint="the stand-in has images of 'mapillary' and 'panoramax'",
+        )
+    of_mapillary = images[(providers == "mapillary").to_numpy()].drop(columns="provider")
+    if of_mapillary.empty:
+        return frames.empty(frames.IMAGES), images
+    of_mapillary = frames.conform(of_mapillary, frames.IMAGES)
+    of_panoramax = images[(providers == "panoramax").to_numpy()]
+    return of_mapillary, None if of_panoramax.empty else of_panoramax
 
 
 def _made(folder: Path) -> Path:
@@ -482,6 +537,10 @@ def _send(
 def _changed(request: Request, answer: Answer, fault: Fault, times: int, other_host: Callable[[], str]) -> Answer:
     """Return an answer changed by a fault."""
     faults = request.faults
+    if fault == "pending" and request.route not in PANORAMAX:
+        return answer
+    if request.route in PANORAMAX and (found := panoramax_routes.changed(fault, faults)) is not None:
+        return found
     retry_after = (("Retry-After", faults.retry_after),) if faults.retry_after is not None else ()
     match fault:
         case "server_error":

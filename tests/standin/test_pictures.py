@@ -19,7 +19,7 @@ from PIL import Image
 
 from mlygeo.errors import FileError, InputError
 from mlygeo.standin import Faults, Pictures, serve
-from mlygeo.standin.faults import GRAPH, PASSING, ROUTE_NAMES, SHARES
+from mlygeo.standin.faults import GRAPH, PANORAMAX, PASSING, ROUTE_NAMES, SHARES
 from mlygeo.standin.routes import ROUTES
 
 
@@ -297,7 +297,7 @@ class TestFaults:
 
 class TestRoutes:
     def test_their_names(self):
-        assert {route.name for route in ROUTES} | {"graph", "uploads"} == ROUTE_NAMES
+        assert {route.name for route in ROUTES} | {"graph", "uploads", "panoramax"} == ROUTE_NAMES
         assert set(GRAPH) < ROUTE_NAMES
         assert set(PASSING) < set(SHARES)
 
@@ -335,7 +335,7 @@ class TestRoutes:
         ask(address(server, number))
         for path in ("/?ids=5", "/images?image_ids=5", "/images?bbox=1,1,1.01,1.01", "/image_ids?sequence_id=x", "/me"):
             ask(server.url + path)
-        assert {name: server.count(name) for name in sorted(ROUTE_NAMES - {"graph", "uploads"})} == {
+        assert {name: server.count(name) for name in sorted(ROUTE_NAMES - {"graph", "uploads", "panoramax", *PANORAMAX})} == {
             "entities": 1, "entity": 1, "finish_upload": 0, "image_ids": 1, "images": 1, "logging": 0, "login": 0,
             "me": 1, "search": 1, "sign_in": 0, "thumbs": 1, "tiles": 0, "upload": 0, "upload_offset": 0,
         }  # fmt: skip
