@@ -13,7 +13,7 @@ compares `ranks` and not keys.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -75,6 +75,16 @@ class Keys(Protocol):
         """
 
 
+Found = TypeVar("Found", int, str)
+
+
+def _needed(found: Found | None, word: object, form: Keys) -> Found:
+    """Return the key that was found; raise InputError where a word is none."""
+    if found is None:
+        raise InputError(f"{str(word)[:40]!r} is no id", hint=form.hint)
+    return found
+
+
 class WholeNumbers:
     """Keys that are whole numbers above zero, as text or as numbers; see `Keys`."""
 
@@ -93,10 +103,7 @@ class WholeNumbers:
 
     def parse(self, word: object) -> int:
         """Return the key that a word or a number stands for; raise InputError where it is none."""
-        found = self.find(word)
-        if found is None:
-            raise InputError(f"{str(word)[:40]!r} is no id", hint=self.hint)
-        return found
+        return _needed(self.find(word), word, self)
 
     def is_meant(self, word: object) -> bool:
         """Return whether a word stands for a key, be it a wrong one, and not for the name of a file."""
@@ -146,10 +153,7 @@ class Texts:
 
     def parse(self, word: object) -> str:
         """Return the key that a word stands for; raise InputError where it is none."""
-        found = self.find(word)
-        if found is None:
-            raise InputError(f"{str(word)[:40]!r} is no id", hint=self.hint)
-        return found
+        return _needed(self.find(word), word, self)
 
     def is_meant(self, word: object) -> bool:
         """Return whether a word stands for a key."""
