@@ -261,7 +261,7 @@ def is_in(ids: Ids, others: Ids) -> Flags:
         return np.isin(ids, others)
     import pandas as pd
 
-    found: Flags = pd.Series(ids, dtype=object).isin(others).to_numpy()
+    found: Flags = pd.Series(ids, dtype=object).isin(others).to_numpy(copy=True)
     return found
 
 
