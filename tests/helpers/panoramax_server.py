@@ -155,10 +155,11 @@ class Server:
 
     def command(self, *words: str) -> str:
         """Run the server's own program; return what it wrote."""
-        done = subprocess.run(
-            [str(scripts() / "panoramax_backend"), *words], env=self.environment(), cwd=self.folder, text=True,
-            stdout=subprocess.PIPE, stderr=(self.folder / "command.log").open("a"), timeout=300, check=True,
-        )  # fmt: skip
+        with (self.folder / "command.log").open("ab") as log:
+            done = subprocess.run(
+                [str(scripts() / "panoramax_backend"), *words], env=self.environment(), cwd=self.folder, text=True,
+                stdout=subprocess.PIPE, stderr=log, timeout=300, check=True,
+            )  # fmt: skip
         return done.stdout
 
     def query(self, sql: str, database: str = "panoramax") -> str:
