@@ -282,7 +282,6 @@ class Panoramax:
     licence = None
     needs_token = False
     has_endpoints = True
-    page = "https://api.panoramax.xyz/#focus=pic&pic={id}"
 
     uploads = None
     descriptions = None
