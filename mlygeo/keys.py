@@ -13,7 +13,7 @@ compares `ranks` and not keys.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -75,7 +75,27 @@ class Keys(Protocol):
         """
 
 
-class WholeNumbers:
+Found = TypeVar("Found", int, str)
+
+
+class _Parsing(Generic[Found]):
+    """Keys of a form, of which only words are read that `find` knows."""
+
+    hint: str
+
+    def find(self, word: object) -> Found | None:
+        """Return the key that a word or a number stands for; None where it is none."""
+        raise NotImplementedError
+
+    def parse(self, word: object) -> Found:
+        """Return the key that a word or a number stands for; raise InputError where it is none."""
+        found = self.find(word)
+        if found is None:
+            raise InputError(f"{str(word)[:40]!r} is no id", hint=self.hint)
+        return found
+
+
+class WholeNumbers(_Parsing[int]):
     """Keys that are whole numbers above zero, as text or as numbers; see `Keys`."""
 
     largest = 2**63 - 1
@@ -90,13 +110,6 @@ class WholeNumbers:
             word = int(word)  # type: ignore[call-overload]
         # A truth value is an int to Python, and no key to anyone.
         return word if type(word) is int and 0 < word <= self.largest else None
-
-    def parse(self, word: object) -> int:
-        """Return the key that a word or a number stands for; raise InputError where it is none."""
-        found = self.find(word)
-        if found is None:
-            raise InputError(f"{str(word)[:40]!r} is no id", hint=self.hint)
-        return found
 
     def is_meant(self, word: object) -> bool:
         """Return whether a word stands for a key, be it a wrong one, and not for the name of a file."""
@@ -120,7 +133,7 @@ class WholeNumbers:
 WHOLE_NUMBERS = WholeNumbers()
 
 
-class Texts:
+class Texts(_Parsing[str]):
     """
     Keys that are text of one form; see `Keys`.
 
@@ -143,13 +156,6 @@ class Texts:
             return None
         key = word.lower() if self._lower else word
         return key if self._form.fullmatch(key) else None
-
-    def parse(self, word: object) -> str:
-        """Return the key that a word stands for; raise InputError where it is none."""
-        found = self.find(word)
-        if found is None:
-            raise InputError(f"{str(word)[:40]!r} is no id", hint=self.hint)
-        return found
 
     def is_meant(self, word: object) -> bool:
         """Return whether a word stands for a key."""
@@ -257,7 +263,7 @@ def is_in(ids: Ids, others: Ids) -> Flags:
         return np.isin(ids, others)
     import pandas as pd
 
-    found: Flags = pd.Series(ids, dtype=object).isin(others).to_numpy()
+    found: Flags = pd.Series(ids, dtype=object).isin(others).to_numpy(copy=True)
     return found
 
 

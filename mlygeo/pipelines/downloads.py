@@ -133,7 +133,7 @@ def download(
         Folder for the pictures. Default: seqdir of the configuration file, else "downloads".
     imgid_file
         File of image ids: text with comments from "#" on, or JSON with mapillary_img_id; may be
-        given several times.
+        given several times. Digits are ids of Mapillary, UUIDs of Panoramax; others are written provider:id.
     sequence
         All images of this sequence (id); may be given several times. With ids, those of them in it.
     sequence_file

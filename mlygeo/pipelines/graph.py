@@ -105,7 +105,7 @@ def metadata(
     asking = Asking(workers=workers)
     base, name, repeated = _images_named(images, access)
     parts = [
-        _Asked(access.to(who, name), base.iloc[rows] if len(rows) < len(base) else base, name, fields)
+        _Asked(access.to(who, name), base.iloc[rows].set_axis(rows) if len(rows) < len(base) else base, name, fields)
         for who, rows in rows_by_provider(base, access, name).items()
     ]
     if not any(len(part.ids) for part in parts):
@@ -207,18 +207,15 @@ def _providers(parts: list[_Asked]) -> dict[str, Any]:
 
 
 def _in_order(parts: list[gpd.GeoDataFrame], base: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
-    """Return parts of a frame as one, in the order of its rows."""
+    """Return parts of a frame, whose labels are the numbers of its rows, as one in the order of the rows."""
     if len(parts) == 1:
         return parts[0]
     import numpy as np
 
     from mlygeo.store import held
 
-    labels = base.index
-    numbered = [part.set_axis(np.flatnonzero(labels.isin(part.index))) for part in parts]
-    whole = held.joined(numbered, name)
-    order = np.argsort(np.concatenate([part.index.to_numpy() for part in numbered]), kind="stable")
-    return whole.iloc[order].set_axis(labels)
+    order = np.argsort(np.concatenate([part.index.to_numpy() for part in parts]), kind="stable")
+    return held.joined(parts, name).iloc[order].set_axis(base.index)
 
 
 @public_with(Asking)

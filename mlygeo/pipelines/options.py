@@ -219,8 +219,8 @@ class Access:
     token: str | None
     token_file: PathLike | None
     service: Service | None
-    provider: str | Iterable[str] | None = None
-    endpoint: str | None = None
+    provider: str | Iterable[str] | None
+    endpoint: str | None
 
     def __post_init__(self) -> None:
         """Raise for providers that there are not, and for what has no effect with those that are named."""
@@ -331,7 +331,7 @@ class Access:
                 f"{what} is of the provider {name}, and {asked} {'is' if len(self.providers) == 1 else 'are'} asked",
                 hint=f"ask {name} for it in a call of its own, or name no provider",
             )
-        return Access(token=None, token_file=None, service=None, provider=provider(name).name)
+        return Access(token=None, token_file=None, service=None, provider=provider(name).name, endpoint=None)
 
     @property
     def records(self) -> Records:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
 
+    from mlygeo.keys import Key
     from mlygeo.net.http import Service
     from mlygeo.pipelines.options import Method
     from mlygeo.progress import Progress
@@ -394,7 +395,10 @@ def select(
             failed_file = inputs.write_failed(failed, folder, own=True)
             return selection.write(folder, summary) + failed_file
 
-    return Job(lambda: selection.frame(run), summary, headline, write, failed, selection.ids)
+    def ids() -> list[Key]:
+        return [*selection.words()] if selection.is_named else selection.ids()
+
+    return Job(lambda: selection.frame(run), summary, headline, write, failed, ids)
 
 
 def _tiles_listed(tiles: gpd.GeoDataFrame, headline: str, failed: list[str]) -> Job[gpd.GeoDataFrame]:

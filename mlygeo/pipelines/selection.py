@@ -153,11 +153,16 @@ class Selection:
         """Return the id of every selected image once, in the order of the points."""
         return list(self.table["id"].unique().to_pylist())
 
+    @property
+    def is_named(self) -> bool:
+        """Whether the rows tell the providers of the images."""
+        return "provider" in self.table.column_names
+
     def words(self) -> list[str]:
         """Return `ids` as words of a list, which tell the provider where the rows do."""
         from mlygeo.readers.id_lists import word_of
 
-        if "provider" not in self.table.column_names:
+        if not self.is_named:
             return list(map(str, self.ids()))
         named = self.table.select(["id", "provider"]).group_by(["id", "provider"], use_threads=False).aggregate([])
         rows = zip(named["id"].to_pylist(), named["provider"].to_pylist(), strict=True)

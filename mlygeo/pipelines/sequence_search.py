@@ -11,6 +11,7 @@ from mlygeo.pipelines import own_files
 from mlygeo.pipelines.job import RECORDS_AT_ONCE, Job, joined, public, tally, version
 from mlygeo.pipelines.options import Access, Filters
 from mlygeo.progress import counted
+from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
     import os
@@ -271,6 +272,8 @@ def write_lists(sequences: gpd.GeoDataFrame, path: Path, *, whose: str, shortcom
 
 
 def _lines(sequences: gpd.GeoDataFrame, whose: str, shortcomings: Sequence[str]) -> list[str]:
+    from mlygeo.readers.id_lists import sequence_word
+
     images, length_km = int(sequences["images"].sum()), float(sequences["length_m"].sum()) / 1000
     lines = [
         f"# {_one_line(whose)}: {len(sequences):,} sequences, {images:,} images, {length_km:,.1f} km",
@@ -279,14 +282,15 @@ def _lines(sequences: gpd.GeoDataFrame, whose: str, shortcomings: Sequence[str])
     ]
     day = None
     days = sequences["start"].dt.strftime("%Y-%m-%d").where(sequences["start"].notna(), "day unknown")
-    for number, this_day in zip(sequences["sequence_id"], days, strict=True):
+    whose_ids = sequences["provider"] if "provider" in sequences.columns else [DEFAULT_PROVIDER] * len(sequences)
+    for number, provider, this_day in zip(sequences["sequence_id"], whose_ids, days, strict=True):
         if not SAFE_ID.fullmatch(number):
             log.warning("the id %r has not the form of a sequence's, and is left out of the list", number[:40])
             continue
         if this_day != day:
             day = this_day
             lines.append(f"# {day}")
-        lines.append(number)
+        lines.append(sequence_word(number, provider) if isinstance(provider, str) else number)
     return lines
 
 

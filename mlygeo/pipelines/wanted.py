@@ -131,6 +131,11 @@ class Read(NamedTuple):
     listed: Listed
     filtered: Ids | None = None
 
+    @property
+    def left_out(self) -> Ids:
+        """Ids of those that the filters leave out."""
+        return self.listed.ids[:0] if self.filtered is None else self.filtered
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sources:
@@ -209,7 +214,7 @@ class Sources:
             place=None,
             config=None,
             tiles=tiles,
-            access=Access(token=None, token_file=None, service=service),
+            access=Access(token=None, token_file=None, service=service, provider=None, endpoint=None),
             progress=progress,
         )
 
@@ -231,7 +236,7 @@ class Sources:
             is unknown of which.
         """
         read, sequences = self._read(), self._sequences()
-        there = [each.provider for each in read or () if len(each.listed.ids)]
+        there = [each.provider for each in read or () if len(each.listed.ids) or len(each.left_out)]
         there = there or [each.provider for each in read or ()]
         names = list(dict.fromkeys([*there, *(sequences or ())]))
         is_bare = read is None and sequences is None and self.place is None and self.user is None

@@ -211,7 +211,7 @@ def already_there(folder: Path, ids: int, provider: str = "mapillary") -> None:
                         bytes=1,
                         checksum="0" * 64,
                         provider=provider,
-                    )  # fmt: skip
+                    )
                 )
             ledger.record(*rows)
     listed = folder / "ids.txt"

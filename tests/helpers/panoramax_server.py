@@ -43,6 +43,9 @@ LICENCE, LICENCE_URL = "CC-BY-SA-4.0", "https://spdx.org/licenses/CC-BY-SA-4.0.h
 
 SEQUENCES, PICTURES_EACH = 40, 500
 
+UNUSED_S = 7 * 86_400.0
+"""Seconds without use after which a template of another version is removed."""
+
 STARTS_S = 90.0
 """Seconds after which a server that does not answer will not, on the slowest machine."""
 
@@ -152,10 +155,11 @@ class Server:
 
     def command(self, *words: str) -> str:
         """Run the server's own program; return what it wrote."""
-        done = subprocess.run(
-            [str(scripts() / "panoramax_backend"), *words], env=self.environment(), cwd=self.folder, text=True,
-            stdout=subprocess.PIPE, stderr=(self.folder / "command.log").open("a"), timeout=300, check=True,
-        )  # fmt: skip
+        with (self.folder / "command.log").open("ab") as log:
+            done = subprocess.run(
+                [str(scripts() / "panoramax_backend"), *words], env=self.environment(), cwd=self.folder, text=True,
+                stdout=subprocess.PIPE, stderr=log, timeout=300, check=True,
+            )  # fmt: skip
         return done.stdout
 
     def query(self, sql: str, database: str = "panoramax") -> str:
@@ -291,9 +295,12 @@ def _template(programs: Path) -> Path:
     with filelock.FileLock(CACHE / "lock"):
         if not (template / "state.json").exists():
             _install()
-            for older in CACHE.glob("template-*"):
-                shutil.rmtree(older, ignore_errors=True)
+            shutil.rmtree(template, ignore_errors=True)  # what an interrupted set-up left
+            for state in CACHE.glob("template-*/state.json"):  # of another version, which another clone may use
+                if time.time() - state.stat().st_mtime > UNUSED_S:
+                    shutil.rmtree(state.parent, ignore_errors=True)
             _set_up(template, programs)
+        os.utime(template / "state.json")
     return template
 
 

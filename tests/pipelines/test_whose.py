@@ -222,3 +222,27 @@ def test_selections_write_lists_that_tell_whose(three, tmp_path, images):
     assert words == [UUIDS[0], "toy:5", str(some["id"].iloc[0])]
     rows = fetched(imgid_file=tmp_path / "out" / "image_ids.txt", output=tmp_path / "d")
     assert of(rows) == {("panoramax", UUIDS[0]), ("toy", "5"), ("mapillary", str(some["id"].iloc[0]))}
+
+
+def test_a_region_and_filters_narrow_down_the_images_of_each(three, numbers, tmp_path):
+    rows = fetched([*UUIDS, numbers[0]], region=(9.16, 48.76, 9.18, 48.78), output=tmp_path / "p")
+    assert of(rows) == {("panoramax", key) for key in UUIDS} | {("mapillary", str(numbers[0]))}
+    frame = gpd.GeoDataFrame(
+        {"id": [UUIDS[0], str(numbers[0])], "provider": ["panoramax", "mapillary"], "is_pano": [True, False]},
+        geometry=[Point(9.17, 48.77)] * 2, crs=4326,
+    )  # fmt: skip
+    rows = fetched(frame, pano=True, output=tmp_path / "q")
+    assert of(rows) == {("panoramax", UUIDS[0])}
+    summary = rows.attrs["summary"]
+    assert summary["left_out"] == {"by the filters": 1}
+    assert summary["left_out_ids"] == {"by the filters": [str(numbers[0])]}
+    assert {name: part["images"] for name, part in summary["providers"].items()} == {"panoramax": 1, "mapillary": 0}
+
+
+def test_metadata_keeps_labels_and_repeated_rows(three, numbers):
+    ids, names = [UUIDS[0], str(numbers[0]), UUIDS[0], None], ["panoramax", "mapillary", "panoramax", None]
+    frame = gpd.GeoDataFrame({"id": ids, "provider": names, "own": range(4)}, geometry=[None] * 4, crs=4326)
+    found = mlygeo.metadata(frame.set_axis([7, 7, 5, 0]))
+    assert found.index.tolist() == [7, 7, 5, 0]
+    assert found["own"].tolist() == [0, 1, 2, 3]
+    assert found["captured_at"].notna().tolist() == [True, True, True, False]
