@@ -65,7 +65,7 @@ def find_sequences(
     Parameters
     ----------
     user
-        User name, as Mapillary shows it.
+        User name, as the provider shows it; of Panoramax also an id.
     region
         A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon file or
         a shapely polygon. A sequence that leaves it counts with the images inside.
