@@ -18,7 +18,7 @@ import pytest
 import requests
 from helpers.faulty_proxy import Proxy
 from helpers.photo_folders import folder_of, gpx_of, picture, tagged
-from helpers.processes import HANGS_S, start, wait_for
+from helpers.processes import HANGS_S, start
 
 import mlygeo
 from mlygeo.errors import CredentialsError, InputError, TokenRejectedError
@@ -272,15 +272,22 @@ def test_kills_through_a_bad_line_lose_nothing_and_repeat_nothing(panoramax, tok
     folder_of(folder, PICTURES, lon=elsewhere(), heading=90.0)
     with Proxy(panoramax.api, share=0.3, seed=11) as proxy:
         command = [sys.executable, "-c", QUICKLY, str(folder), proxy.api, token]
-        for _ in range(KILLS):
+        kills = 0
+        while kills < KILLS:
             process = start(command)
-            goal = proxy.count + chance.randint(1, max(4, 2 * PICTURES // KILLS))
-            wait_for(lambda goal=goal: proxy.count >= goal, process)
+            goal = proxy.count + chance.randint(1, max(3, PICTURES // KILLS))
+            while proxy.count < goal and process.poll() is None:
+                time.sleep(0.002)
             time.sleep(chance.uniform(0, 0.05))
             process.kill()
-            assert process.wait() == -signal.SIGKILL, process.stderr.read()
+            status = process.wait()
+            assert status in {-signal.SIGKILL, 0}, process.stderr.read()
             process.stdout.close()
             process.stderr.close()
+            if status == 0:
+                break
+            kills += 1
+        assert kills > KILLS // 2, "all was there before the last kills: nothing was tested"
         last = start(command)
         _, err = last.communicate(timeout=HANGS_S)
         assert last.returncode == 0, err
