@@ -42,8 +42,8 @@ def town(images):
         "captured_at": base["captured_at"] + pd.Timedelta(days=30),
         "compass_angle": base["compass_angle"].round(),
         "is_pano": base["is_pano"],
-        "creator": np.where(number % 2 == 0, "Ada", "Åsa Öberg"),
-        "creator_id": [str(uuid.uuid5(uuid.NAMESPACE_URL, str(n % 2))) for n in number],
+        "creator": np.where(base["sequence_id"].factorize()[0] % 2 == 0, "Ada", "Åsa Öberg"),
+        "creator_id": [str(uuid.uuid5(uuid.NAMESPACE_URL, str(n % 2))) for n in base["sequence_id"].factorize()[0]],
         "licence": np.where(number % 5 < 3, "CC-BY-SA-4.0", "etalab-2.0"),
     }
     points = gpd.points_from_xy(base.geometry.x + aside, base.geometry.y, crs=4326)
@@ -168,3 +168,23 @@ def test_coverage_and_a_map_of_both(town, served, tmp_path, monkeypatch):
     html = (tmp_path / "map.html").read_text()
     for word in ("Panoramax", "Mapillary", "etalab-2.0"):
         assert word in html, word
+
+
+def test_a_sequence_of_panoramax_is_found_and_downloaded_by_the_id_that_is_shown(
+    town, served, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["find-sequences", "Ada", "--provider", "panoramax", "-o", "lists"]) == 0
+    shown = capsys.readouterr()
+    listed = (tmp_path / "lists" / "sequences_Ada.txt").read_text().split()
+    hers = town[(town["creator"] == "Ada").to_numpy()]
+    assert {f"panoramax:{sequence}" for sequence in hers["sequence_id"]} <= set(listed)
+    sequence = hers["sequence_id"].iloc[0]
+    assert sequence in shown.out + shown.err
+    words = ["download", "--size", "thumb", "--required-disk-space", "0", "-q", "-o", "pictures"]
+    assert cli.main([*words, "--sequence", sequence, "--provider", "panoramax"]) == 0
+    files = {path.stem for path in (tmp_path / "pictures").rglob("*.jpg")}
+    assert files == set(town.loc[(town["sequence_id"] == sequence).to_numpy(), "id"])
+    assert cli.main([*words, "--sequence-file", "lists/sequences_Ada.txt"]) == 0  # the list says whose they are
+    files = {path.stem for path in (tmp_path / "pictures").rglob("*.jpg")}
+    assert files == set(hers["id"])
