@@ -86,6 +86,7 @@ __all__ = [
     "from_arrow",
     "in_dtypes",
     "index_as_columns",
+    "is_no_number",
     "lonlat",
     "placed",
     "points",
@@ -178,10 +179,20 @@ def form(schema: Schema, columns: Collection[str], column: Callable[[str], Any])
     return schema if _are_numbers(values.dropna().astype("str"), name) else schema.of_any_provider
 
 
+def is_no_number(values: pd.Series) -> bool:
+    """Return whether ids are text, and none of them is a number."""
+    import pandas as pd
+
+    words = values.dropna()
+    if not len(words) or not pd.api.types.is_string_dtype(words):
+        return False
+    return not words.astype("str").str.fullmatch(_NUMBER).any()
+
+
 def _are_numbers(words: pd.Series, name: str) -> bool:
     """Return whether texts are meant as whole numbers: at least half of them are numbers, or there are none."""
     some = words.iloc[:: max(1, len(words) // _SAMPLE)]
-    if len(some) and not some.str.fullmatch(_NUMBER).any():
+    if is_no_number(some):
         return False
     numbers = int(words.str.fullmatch(_NUMBER).sum())
     if 2 * numbers >= len(words):

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mlygeo.spatial.projection import Projection
     from mlygeo.store import FrameLike
     from mlygeo.store.points import Points
+    from mlygeo.store.repeats import Repeats
 
     PathLike = str | os.PathLike[str]
 
@@ -158,12 +159,12 @@ def left_out_around(region: Region | None, streets: gpd.GeoDataFrame | None = No
     return {f"{noun}: {reason}": count for noun, reasons in given.items() for reason, count in reasons.items() if count}
 
 
-def each_once(images: Points) -> tuple[Points, dict[str, int], dict[str, int]]:
-    """Return images with each row once, how many rows are left out for that, and how many ids contradict themselves."""
+def each_once(images: Points) -> tuple[Points, dict[str, int], Repeats]:
+    """Return images with each row once, how many rows are left out for that, and which ids contradict themselves."""
     from mlygeo.store import repeats
 
     kept, found = repeats.once(images)
-    return kept, {f"images {repeats.AGAIN}": len(found.again)} if len(found.again) else {}, found.problems
+    return kept, {f"images {repeats.AGAIN}": len(found.again)} if len(found.again) else {}, found
 
 
 def left_out_of(everything: Points, kept: Points, noun: str, *, cut: str) -> dict[str, int]:

@@ -356,9 +356,9 @@ def select(
         inputs.warn_of_nothing(at_hand, place)
     given["images"] = images, len(at_hand)
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="outside the region, or by the filters")
-    candidates, again, problems = inputs.each_once(candidates)
+    candidates, again, repeated = inputs.each_once(candidates)
     left_out |= again
-    selection = Selection.match(target, candidates, projection=projection, matching=matching)
+    selection = Selection.match(target, candidates, keyed=repeated.keys, projection=projection, matching=matching)
     summary = {
         "region": None if place is None else inputs.region_summary(place),
         "srid": projection.srid,
@@ -372,7 +372,7 @@ def select(
         **selection.facts,
         "images_considered": len(candidates),
         "left_out": left_out,
-        "problems": problems,
+        "problems": repeated.problems,
         "inputs": provenance.inputs_of(given),
         "tiles": None if fetching is None else fetching.summary,
         **network_facts,
@@ -386,7 +386,7 @@ def select(
     headline = selection.headline(matching.limit, of_streets=points is None)
     if network_facts.get("street_points", {}).get("share_without_point"):
         headline += f"; {network_facts['street_points']['share_without_point']:.1%} of the street length got no point"
-    headline += inputs.left_out_remark(left_out) + inputs.problems_remark(problems)
+    headline += inputs.left_out_remark(left_out) + inputs.problems_remark(repeated.problems)
     if fetching is not None:
         headline += fetching.warning
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mlygeo.spatial.nearest import Matches
     from mlygeo.spatial.projection import Projection
     from mlygeo.store.points import Points
+    from mlygeo.store.repeats import KeyedRows
 
 log = logging.getLogger("mlygeo.pipelines")
 
@@ -63,7 +64,9 @@ class Selection:
 
     @classmethod
     @working("searching the nearest images")
-    def match(cls, points: Points, images: Points, *, projection: Projection, matching: Matching) -> Selection:
+    def match(
+        cls, points: Points, images: Points, *, keyed: KeyedRows, projection: Projection, matching: Matching
+    ) -> Selection:
         """
         Match images to points.
 
@@ -73,6 +76,8 @@ class Selection:
             Points; without a `point_id` they are numbered from 0.
         images
             Images with an `id`.
+        keyed
+            Their ids and the ranks of these, by which ties are settled; see `mlygeo.store.repeats.once`.
         projection
             The plane that distances are measured in.
         matching
@@ -84,12 +89,12 @@ class Selection:
             If ids are missing or no numbers, or `point_id` is not unique.
         """
         from mlygeo.spatial import grid, nearest
-        from mlygeo.store.points import floats_of, ids_of, key_ranks, keys_of
+        from mlygeo.store.points import floats_of, ids_of
 
         point_ids = ids_of(points, "point_id") if "point_id" in points.columns else np.arange(len(points))
         if distinct(point_ids) < len(point_ids):
             raise FrameError(f"{points.name}: column 'point_id' holds some ids twice")
-        image_ids = keys_of(images)
+        image_ids, ranks = keyed
         bearing = floats_of(points, "bearing") if "bearing" in points.columns else None
         heading = (
             floats_of(images, "compass_angle") if bearing is not None and "compass_angle" in images.columns else None
@@ -101,7 +106,7 @@ class Selection:
                     raise FrameError(f"{known.name} has no column '{column}', which `max_heading_difference` compares")
             pano = _panoramas(images) if "is_pano" in images.columns else None
         matches = nearest.match(
-            *points.lonlat, *images.lonlat, key_ranks(images, image_ids), projection=projection,
+            *points.lonlat, *images.lonlat, ranks, projection=projection,
             max_distance=matching.limit,
             k=matching.k, unique=matching.unique, max_heading_difference=matching.max_heading_difference,
             point_id=point_ids, point_bearing=bearing, image_heading=heading, image_is_pano=pano,

@@ -158,7 +158,7 @@ def coverage(
         inputs.warn_of_nothing(at_hand, None)
     left_out = inputs.left_out_around(place, network)
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="by the filters")
-    candidates, again, problems = inputs.each_once(candidates)
+    candidates, again, repeated = inputs.each_once(candidates)
     left_out |= again
     names = _measurable(wanted, candidates, asked=by is not None)
     columns = _columns(candidates, [step.BY[name] for name in names if name in step.BY])
@@ -183,7 +183,7 @@ def coverage(
         "filters": provenance.shown(conditions),
         "images_considered": len(candidates),
         "left_out": left_out,
-        "problems": problems,
+        "problems": repeated.problems,
         "inputs": provenance.inputs_of({"streets": (streets, len(network)), "images": (images, len(at_hand))}),
         "tiles": None if fetching is None else fetching.summary,
         "network": network.attrs.get("streets", {}),
@@ -206,7 +206,7 @@ def coverage(
             failed_file = inputs.write_failed(failed, folder, own=True)
             return _write(make_frame(), gaps, measured, summary, folder) + failed_file
 
-    headline = _headline(facts, gaps) + inputs.left_out_remark(left_out) + inputs.problems_remark(problems)
+    headline = _headline(facts, gaps) + inputs.left_out_remark(left_out) + inputs.problems_remark(repeated.problems)
     headline += "" if fetching is None else fetching.warning
     return Job(make_frame, summary, headline, write, failed, text=lambda: _printed(tables))
 

@@ -548,7 +548,21 @@ def ids_of(points: Points, column: str) -> Whole:
 
 def form_of(points: Points, schema: frames.Schema) -> frames.Schema:
     """Return a schema in the form that fits points; see `frames.form`."""
-    return frames.form(schema, points.columns, lambda name: _series(points.arrow(name)))
+
+    def column(name: str) -> pd.Series:
+        values = points.arrow(name)
+        if name == "provider":
+            return _series(pa.chunked_array([values.unique()]))
+        if pa.types.is_integer(values.type):
+            return _series(values.slice(0, 0))
+        some = _series(values.take(np.arange(0, len(values), max(1, len(values) // _SAMPLE))))
+        return some if frames.is_no_number(some) else _series(values)
+
+    return frames.form(schema, points.columns, column)
+
+
+_SAMPLE = 1000
+"""Ids that are looked at before all."""
 
 
 def keys_of(points: Points) -> Whole | pd.api.extensions.ExtensionArray:
