@@ -50,7 +50,7 @@ DEFAULT_FOLDER = "downloads"
 GRAPH_WORKERS = 4
 """Parallel requests for metadata; each returns 200 images, more than pictures are downloaded meanwhile."""
 
-TYPICAL_BYTES = {"256": 14_000, "1024": 130_000, "2048": 420_000, "original": 2_500_000}
+TYPICAL_BYTES = {"256": 14_000, "thumb": 40_000, "1024": 130_000, "2048": 420_000, "original": 2_500_000}
 """Mean size of a picture, for estimates before the first download."""
 
 SECONDS_A_PICTURE = 0.5
@@ -334,8 +334,14 @@ class Task:
 
     def _find(self, stack: contextlib.ExitStack, ledger: Ledger | None) -> list[Part]:
         """Return the images of each provider."""
+        from mlygeo.providers import needed
+
         found: list[Part] = []
-        for sources in self.sources.parted(ledger):
+        parted = self.sources.parted(ledger)
+        for sources in parted:  # a size that one of them lacks is refused before anything is fetched
+            who = sources.access.one
+            needed(who.pictures, who, "pictures").fields(self.requested.form.size, metadata="none")
+        for sources in parted:
             stop = threading.Event()  # what stops for one provider is not to stop for the next
             session = _Lazy(stack, lambda sources=sources, stop=stop: self._session(sources, stop))
             before = sum(len(part.wanted.ids) for part in found)

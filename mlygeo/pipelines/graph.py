@@ -448,11 +448,23 @@ def _ids_alone(base: gpd.GeoDataFrame) -> bool:
     return set(base.columns) - {"provider"} == {"id", "geometry"}
 
 
+def _is_known(base: gpd.GeoDataFrame, column: str) -> bool:
+    """
+    Return whether a frame has a column, so that it is not asked for.
+
+    In a frame of several providers a column may be there for the images of another one: it counts if each row has a
+    value. The position counts in any case.
+    """
+    if column not in base.columns:
+        return False
+    return "provider" not in base.columns or column == "geometry" or bool(base[column].notna().all())
+
+
 def _fields(named: str | Sequence[str] | None, base: gpd.GeoDataFrame, reader: Records) -> list[str]:
     """Return the fields to ask for: those named, or those that most work needs and the frame does not have."""
     if named is None:
         ids_only = _ids_alone(base)
-        own = [name for name in reader.base_fields if ids_only or reader.columns_of(name)[0] not in base.columns]
+        own = [name for name in reader.base_fields if ids_only or not _is_known(base, reader.columns_of(name)[0])]
         # Names of people change, and no frame of tiles has them.
         people = [name for name in reader.fields_for("creator_username") if name not in own]
         return [*own, *people, *reader.more_fields]

@@ -465,8 +465,8 @@ class PhotoFolder:
     progress: Progress | None
 
 
-Size = Literal["256", "1024", "2048", "original"]
-"""Sizes of downloaded pictures."""
+Size = Literal["256", "1024", "2048", "original", "thumb"]
+"""Sizes of downloaded pictures; a provider has some of them."""
 
 Layout = Literal["sequence", "time", "flat"]
 """Layouts of a download: names and folders of its files."""
@@ -484,7 +484,8 @@ class PictureForm:
     ----------
     size
         "256", "1024" or "2048": pixels of the longer side. "original": as large as the service
-        has it.
+        has it. Mapillary has all of these; Panoramax has "original", "2048" and "thumb" (500
+        pixels wide).
     layout
         "sequence": SEQUENCE/ID.jpg. "time": YYYYMMDD_HHMMSS_SEQUENCE/YYYYMMDD_HHMMSS_mmm.jpg, UTC.
         "flat": images/ID.jpg with jsons/ID.json.

@@ -65,7 +65,7 @@ def find_sequences(
     Parameters
     ----------
     user
-        User name, as Mapillary shows it.
+        User name, as the provider shows it; of Panoramax also an id.
     region
         A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon file or
         a shapely polygon. A sequence that leaves it counts with the images inside.
@@ -296,7 +296,7 @@ def _lines(sequences: gpd.GeoDataFrame, whose: str, shortcomings: Sequence[str])
 
 def table(sequences: gpd.GeoDataFrame) -> str:
     """
-    Return a table of the latest sequences, 79 letters wide.
+    Return a table of the latest sequences, 79 letters wide; wider for UUIDs, which would be of no use if cut.
 
     Parameters
     ----------
@@ -314,11 +314,17 @@ def table(sequences: gpd.GeoDataFrame) -> str:
     columns = ("day", "images", "km", "minutes", "camera", "sequence_id")
     for day, images, km, minutes, kind, number in zip(*(shown[name] for name in columns), strict=True):
         rows.append(
-            f"{day:<10} {images:>7,} {km:>8,.2f} {minutes:>8,.1f}  {_one_line(kind)[:16]:<16} {_one_line(number)[:24]}"
+            f"{day:<10} {images:>7,} {km:>8,.2f} {minutes:>8,.1f}  {_one_line(kind)[:16]:<16} {_shown_id(number)}"
         )
     if len(sequences) > ROWS_SHOWN:
         rows.append(f"… and {len(sequences) - ROWS_SHOWN:,} earlier ones")
     return "\n".join(rows)
+
+
+def _shown_id(sequence: str) -> str:
+    from mlygeo.keys import UUIDS
+
+    return sequence if UUIDS.find(sequence) is not None else _one_line(sequence)[:24]
 
 
 def _kind(is_pano: object) -> str:

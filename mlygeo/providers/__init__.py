@@ -603,7 +603,8 @@ class Pictures(Protocol):
         Parameters
         ----------
         size
-            "256", "1024" or "2048", the longer side in pixels, or "original".
+            "256", "1024" or "2048", the longer side in pixels, "original" or "thumb"; InputError for a size that
+            the provider does not have.
         metadata
             Other metadata of an image: none, that for its EXIF, or all.
         """

@@ -75,7 +75,6 @@ PASSING_UPLOADS: tuple[Fault, ...] = (
 PASSING_PANORAMAX: tuple[Fault, ...] = (
     "server_error",
     "temporary",
-    "rate",
     "not_found",
     "html",
     "error_object",

@@ -219,7 +219,7 @@ def lines_of(places: Floats, sequences: pd.Series) -> tuple[Objects, Indices]:
     """Return the line of each sequence of two images or more, and the row of its first image."""
     import shapely
 
-    rows = np.flatnonzero(np.isfinite(places).all(axis=1))
+    rows = np.flatnonzero(np.isfinite(places).all(axis=1) & sequences.notna().to_numpy())
     codes, _ = sequences.iloc[rows].factorize()
     counts = np.bincount(codes)
     long_enough = counts[codes] > 1

@@ -260,11 +260,13 @@ class Panoramax:
         return item
 
     def _links(self, row: int, api: str) -> list[dict[str, Any]]:
-        collection = f"{api}/collections/{self.value(row, 'sequence_id')}"
+        sequence = self.value(row, "sequence_id")
+        collection = api if sequence is None else f"{api}/collections/{sequence}"
+        own = f"{api}/pictures/{self.ids[row]}" if sequence is None else f"{collection}/items/{self.ids[row]}"
         links: list[dict[str, Any]] = [
             {"href": f"{api}/", "rel": "root", "title": "Instance catalog", "type": "application/json"},
             {"href": collection, "rel": "parent", "type": "application/json"},
-            {"href": f"{collection}/items/{self.ids[row]}", "rel": "self", "type": "application/geo+json"},
+            {"href": own, "rel": "self", "type": "application/geo+json"},
             {"href": collection, "rel": "collection", "type": "application/json"},
         ]
         licence, url = self.value(row, "licence"), self.value(row, "licence_url")
@@ -273,7 +275,7 @@ class Panoramax:
         if (instance := self.value(row, "instance")) is not None:
             links.append({"href": api, "rel": "via", "instance_name": instance})
         for relation, other in (("next", row + 1), ("prev", row - 1)):
-            if 0 <= other < len(self.ids) and self.value(other, "sequence_id") == self.value(row, "sequence_id"):
+            if 0 <= other < len(self.ids) and sequence is not None and self.value(other, "sequence_id") == sequence:
                 href = f"{collection}/items/{self.ids[other]}"
                 links.append({"href": href, "id": self.ids[other], "rel": relation, "type": "application/geo+json"})
         return links

@@ -139,7 +139,7 @@ def search(backend: Backend, request: Request, _parts: Mapping[str, str]) -> Ans
         try:
             since, until = _interval(query["datetime"])
         except ValueError:
-            return error(400, "Invalid `datetime` argument")
+            return error(400, f"Invalid {_quoted('datetime')} argument")
     listed: dict[str, list[str] | None] = {}
     for name in ("ids", "collections"):
         words = _list(query[name]) if name in query else None
@@ -212,7 +212,7 @@ def search_users(backend: Backend, request: Request, _parts: Mapping[str, str]) 
     """Answer a search for users by a part of their name."""
     wanted = request.query.get("q", "").lower()
     if not wanted:
-        return error(400, "No search parameter given, you should provide `q=<pattern>` as query parameter")
+        return error(400, f"No search parameter given, you should provide {_quoted('q=<pattern>')} as query parameter")
     api = f"{backend.url}{API}/users"
     found = [
         {"id": user, "label": name, "links": [{"href": f"{api}/{user}", "rel": "user-info"}]}
@@ -297,6 +297,11 @@ def _page(request: Request, listed: list[str], own: str) -> tuple[list[str], lis
     if len(rest) > limit:
         links.append({"href": f"{own}?limit={limit}&page={rest[limit - 1]}", "rel": "next", "type": "application/json"})
     return rest[:limit], links
+
+
+def _quoted(word: str) -> str:
+    """Return a word as the server's messages have it."""
+    return f"`{word}`"
 
 
 def _whole(text: str | None, default: int) -> int | None:

@@ -239,6 +239,27 @@ def test_images_are_served_by_their_provider(images):
             standin.start(wrong)
 
 
+def test_values_that_a_frame_does_not_have_are_absent(tmp_path):
+    full = made(2)
+    bare = full[["id", "provider", "captured_at", "is_pano", "geometry"]]
+    bare = frames.conform(bare.assign(captured_at=pd.Series([None, None], dtype="datetime64[us, UTC]")), frames.IMAGES)
+    everywhere = Region.from_bbox(9.16, 48.76, 9.18, 48.78)
+    with standin.serve(bare) as server:
+        for images in (
+            found_in(server.panoramax, everywhere), in_tiles(server.panoramax, everywhere, tmp_path),
+        ):  # fmt: skip
+            assert images["id"].tolist() == bare["id"].tolist()
+            for name in ("sequence_id", "captured_at", "compass_angle", "creator_id"):
+                assert images[name].isna().all(), name
+        item = ask(f"{server.panoramax}/pictures/{bare['id'][0]}").json
+        assert "license" not in item["properties"]
+        assert item["providers"] == []
+        assert "None" not in str([link["href"] for link in item["links"]])
+    with standin.serve(bare.iloc[:0]) as server:
+        assert server.images == 0
+        assert ask(f"{server.panoramax}/map/15/17218/11285.mvt").body == b""
+
+
 def test_a_token_that_reaches_the_pictures_is_a_leak():
     images = made(2)
     with standin.serve(images) as server:

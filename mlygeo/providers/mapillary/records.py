@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 
 from mlygeo import attribution, dtypes, frames, rows
-from mlygeo.errors import FormatError, FrameError
+from mlygeo.errors import FormatError, FrameError, InputError
 from mlygeo.formats import positions
 from mlygeo.formats.exif import signed_altitude
 from mlygeo.net.answers import shown
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger("mlygeo.providers.mapillary.records")
+
+SIZES = ("256", "1024", "2048", "original")
+"""Sizes of pictures: the longer side in pixels, or as large as the service has it."""
 
 BASE_FIELDS = ("sequence", "captured_at", "compass_angle", "is_pano", "creator", "organization", "geometry")
 """The fields that an images frame is made of, beside the id."""
@@ -206,7 +209,7 @@ _SIMPLE: dict[str, tuple[str, Callable[[Values], Column]]] = {
     "atomic_scale": ("atomic_scale", _reals),
     "merge_cc": ("merge_cc", _reals),
     "organization_id": ("organization_id", _wholes),
-    **{f"thumb_{size}_url": (f"thumb_{size}_url", _texts) for size in (256, 1024, 2048, "original")},
+    **{f"thumb_{size}_url": (f"thumb_{size}_url", _texts) for size in SIZES},
 }
 """Field -> column and how it is read. `merge_cc` has lost its last digits in the JSON already."""
 
@@ -613,6 +616,11 @@ def fields_for(size: str, *, metadata: Literal["none", "exif", "all"]) -> list[s
         "256", "1024", "2048" or "original".
     metadata
         What else is wanted of an image: nothing, what goes into its EXIF, all there is.
+
+    Raises
+    ------
+    InputError
+        If Mapillary has no pictures of this size.
     """
     more = () if metadata == "none" else EXIF_FIELDS
     return ["sequence", "captured_at", *more, _field(size)]
@@ -714,4 +722,6 @@ def expiry(url: str) -> float | None:
 
 
 def _field(size: str) -> str:
+    if size not in SIZES:
+        raise InputError(f"Mapillary has no pictures of the size {size!r}", hint=f"one of {', '.join(SIZES)}")
     return f"thumb_{size}_url"
