@@ -12,7 +12,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlygeo.progress import current_step
 
@@ -80,6 +80,44 @@ def distinct(values: Whole) -> int:
 
     ascending = np.sort(values)
     return int(np.count_nonzero(ascending[1:] != ascending[:-1])) + (len(ascending) > 0)
+
+
+def maybe_repeated(numbers: npt.NDArray[Any]) -> Rows:
+    """
+    Return the rows of all numbers that stand in several rows, and of a few others; none where there are none.
+
+    Numbers of half the length that stand for them are sorted, which takes a third of the time: only rows that
+    share one are returned.
+
+    Parameters
+    ----------
+    numbers
+        int64 or uint64, shape (n,).
+    """
+    import numpy as np
+
+    none = np.empty(0, dtype=np.int64)
+    if (numbers[1:] > numbers[:-1]).all():
+        return none
+    spread = numbers.view(np.uint64) * np.uint64(_SPREAD)
+    spread >>= np.uint64(32)
+    short = spread.astype(np.uint32)
+    del spread
+    ordered = np.sort(short)
+    shared = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(shared):
+        return none
+    # Which rows have a number that is shared is looked up by its first bits, so that a few others are among them.
+    may = np.zeros(1 << _BITS, dtype=bool)
+    may[shared >> (32 - _BITS)] = True
+    return np.flatnonzero(may[short >> (32 - _BITS)])
+
+
+_SPREAD = 0x9E3779B97F4A7C15
+"""The golden ratio in 64 bits, which spreads numbers that follow each other (Knuth, volume 3, 6.4)."""
+
+_BITS = 24
+"""Bits of a table of shared numbers: 16 MB."""
 
 
 def in_threads(work: Callable[[int, int], None], length: int, chunk: int, unit: str = "") -> None:

@@ -135,6 +135,6 @@ def meets(bounds: Floats, bbox: Bounds) -> Flags:
         outside = (xmax > 180.0) | (xmin < -180.0)
         if outside.any():
             end = east if west <= east else east + 360.0
-            there = [(xmax + turn >= west) & (xmin + turn <= end) for turn in (-360.0, 0.0, 360.0)]
+            there = [(xmax + turn >= west) & (xmin + turn <= end) for turn in (-360.0, 0.0, 360.0, 720.0)]
             in_lon = np.where(outside, np.logical_or.reduce(there), in_lon)
         return np.asarray(in_lon & (ymax >= south) & (ymin <= north))

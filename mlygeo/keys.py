@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 import numpy as np
 
 from mlygeo import dtypes
+from mlygeo.arrays import maybe_repeated
 from mlygeo.errors import InputError
 
 if TYPE_CHECKING:
@@ -212,14 +213,15 @@ def texts(values: Any) -> pa.StringArray | pa.LargeStringArray:
     import pyarrow.compute as pc
 
     found = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, from_pandas=True)
-    found = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
     if isinstance(found, pa.ChunkedArray):
-        found = pa.concat_arrays(found.chunks)
+        # The places of more than 2 GiB of text do not fit the smaller type.
+        found = found.cast(pa.large_string()) if _is_text(found.type) and found.nbytes >= 2**31 else found
+        found = found.combine_chunks()
     if pa.types.is_dictionary(found.type):
         found = found.dictionary_decode()
     if pa.types.is_floating(found.type) or pa.types.is_boolean(found.type):
         raise ValueError(f"these are {found.type}s, and ids are text or whole numbers")
-    if not (pa.types.is_string(found.type) or pa.types.is_large_string(found.type)):
+    if not _is_text(found.type):
         found = found.cast(pa.large_string() if pa.types.is_string_view(found.type) else pa.string())
     if found.null_count:
         raise ValueError(f"{found.null_count} of {len(found)} are missing")
@@ -230,6 +232,12 @@ def texts(values: Any) -> pa.StringArray | pa.LargeStringArray:
     if pc.any(odd).as_py():
         raise ValueError(f"{found.filter(odd)[0].as_py()[:40]!r} is empty, has spaces around it or line breaks")
     return found
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _bytes(words: pa.StringArray | pa.LargeStringArray) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
@@ -304,11 +312,24 @@ def ranks(ids: Any, providers: Any = None) -> Ranks:
     ValueError
         If ids are missing.
     """
-    import pyarrow as pa
-
     if providers is None and isinstance(ids, np.ndarray) and ids.dtype.kind in "iu":
         return np.ascontiguousarray(ids, dtype=np.int64)
-    words = texts(ids)
+    return text_ranks(texts(ids), providers)
+
+
+def text_ranks(words: pa.StringArray | pa.LargeStringArray, providers: Any = None) -> Ranks:
+    """
+    Return the ranks of keys that `texts` has returned; see `ranks`.
+
+    Parameters
+    ----------
+    words
+        Keys, without gaps; shape (n,).
+    providers
+        As for `ranks`.
+    """
+    import pyarrow as pa
+
     if providers is None:
         return _of_one_provider(words)
     names = pa.array(providers, from_pandas=True) if not isinstance(providers, pa.ChunkedArray) else providers
@@ -416,11 +437,9 @@ def _tells_apart(bits: npt.NDArray[np.uint64], words: pa.StringArray | pa.LargeS
     """Return whether equal numbers stand for equal texts."""
     import pyarrow as pa
 
-    ordered = np.sort(bits)
-    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
-    if not len(repeated):
+    rows = maybe_repeated(bits)
+    if not len(rows):
         return True
-    rows = np.flatnonzero(np.isin(bits, repeated))
     chosen = np.array(words.take(pa.array(rows)).to_pylist(), dtype=object)
     order = np.argsort(bits[rows], kind="stable")
     same_bits = bits[rows][order][1:] == bits[rows][order][:-1]

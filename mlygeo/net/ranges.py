@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FileError, ServiceError
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
     from mlygeo.net.answers import Piece
     from mlygeo.net.http import Client
@@ -67,7 +66,7 @@ class RangeFile(io.RawIOBase):
         self._at = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence] + offset
         return self._at
 
-    def readinto(self, buffer: Buffer, /) -> int:
+    def readinto(self, buffer: Any, /) -> int:
         """Read up to the length of a buffer."""
         view = memoryview(buffer).cast("B")
         content = self.read(len(view))

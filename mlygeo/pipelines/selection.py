@@ -49,6 +49,8 @@ class Selection:
         The images that could be chosen.
     image_ids
         Their ids: int64, or text as `store.points.keys_of` returns it.
+    image_ranks
+        Ranks of these, int64; equal where the same image stands again.
     matches
         Which image for which point, by row number.
     heading_difference
@@ -59,6 +61,7 @@ class Selection:
     point_ids: Whole
     images: Points
     image_ids: Whole | pd.api.extensions.ExtensionArray
+    image_ranks: Whole
     matches: Matches
     heading_difference: Floats
 
@@ -116,7 +119,7 @@ class Selection:
         difference = unknown
         if bearing is not None and heading is not None:
             difference = grid.heading_difference(heading[matches.image_row], bearing[matches.point_row])
-        return cls(points, point_ids, images, image_ids, matches, difference)
+        return cls(points, point_ids, images, image_ids, ranks, matches, difference)
 
     @cached_property
     def table(self) -> pa.Table:
@@ -198,21 +201,13 @@ class Selection:
             "points_covered": covered,
             "share_covered": round(covered / len(self.points), 4) if len(self.points) else None,
             "pairs": len(first),
-            "images": self._images(),
+            "images": distinct(self.image_ranks[self.matches.image_row]),
             "distance_m": _quartiles(self.matches.distance_m[first]),
             "captured": years,
             "pano_share": pano_share,
             **({"pano_unknown": unknown} if unknown else {}),
             **({"providers": shares(self.table)} if "provider" in self.table.column_names else {}),
         }
-
-    def _images(self) -> int:
-        """Return how many images were selected, each counted once."""
-        ids = self.image_ids[self.matches.image_row]
-        if isinstance(ids, np.ndarray):
-            return distinct(ids)
-        names = [name for name in ("provider", "id") if name in self.table.column_names]
-        return int(self.table.group_by(names, use_threads=False).aggregate([]).num_rows)
 
     def _years(self) -> dict[str, int]:
         if "captured_at" not in self.table.column_names or not len(self.table):

@@ -576,29 +576,30 @@ def keys_of(points: Points) -> Whole | pd.api.extensions.ExtensionArray:
     """
     import pandas as pd
 
+    words = _texts(points)
+    return ids_of(points, "id") if words is None else pd.array(words, dtype="str")
+
+
+def keyed(points: Points) -> tuple[Whole | pd.api.extensions.ExtensionArray, Whole]:
+    """Return the ids of images as `keys_of` does, and their ranks, by which ties are settled; see `keys.ranks`."""
+    import pandas as pd
+
+    words = _texts(points)
+    if words is None:
+        ids = ids_of(points, "id")
+        return ids, keys.ranks(ids)
+    providers = points.arrow("provider") if "provider" in points.columns else None
+    return pd.array(words, dtype="str"), keys.text_ranks(words, providers)
+
+
+def _texts(points: Points) -> pa.StringArray | pa.LargeStringArray | None:
+    """Return the ids of images as text; None where they are whole numbers."""
     if form_of(points, frames.IMAGES).dtype("id") != "str":
-        return ids_of(points, "id")
+        return None
     try:
-        found: pd.api.extensions.ExtensionArray = pd.array(keys.texts(points.arrow("id")), dtype="str")
+        return keys.texts(points.arrow("id"))
     except (ValueError, pa.ArrowInvalid) as error:
         raise FrameError(f"{points.name}: column 'id' holds no ids ({error})") from error
-    return found
-
-
-def key_ranks(points: Points, ids: Whole | pd.api.extensions.ExtensionArray) -> Whole:
-    """
-    Return the ranks of the ids of images, by which ties are settled; see `keys.ranks`.
-
-    Parameters
-    ----------
-    points
-        The images.
-    ids
-        Their ids, as `keys_of` returns them.
-    """
-    if isinstance(ids, np.ndarray):
-        return keys.ranks(ids)
-    return keys.ranks(ids, points.arrow("provider") if "provider" in points.columns else None)
 
 
 def floats_of(points: Points, column: str) -> Floats:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo import frames
+from mlygeo.arrays import maybe_repeated
 from mlygeo.progress import counted
-from mlygeo.store.points import Points, SomeOf, form_of, key_ranks, keys_of
+from mlygeo.store.points import Points, SomeOf, form_of, keyed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,8 +76,7 @@ def once(points: Points) -> tuple[Points, Repeats]:
     FrameError
         If the ids are missing, or hold what is no id.
     """
-    ids = keys_of(points)
-    ranks = key_ranks(points, ids)
+    ids, ranks = keyed(points)
     none = np.empty(0, dtype=np.int64)
     values = _repeated(ranks)
     if not len(values):
@@ -105,35 +105,9 @@ def once(points: Points) -> tuple[Points, Repeats]:
 
 
 def _repeated(ids: Whole) -> Whole:
-    """
-    Return the numbers that stand in several rows.
-
-    Numbers of half the length are sorted in their place, which takes a third of the time: only rows that share one
-    are looked at.
-    """
-    if (ids[1:] > ids[:-1]).all():  # as tiles are read
-        return ids[:0]
-    spread = ids.view(np.uint64) * _SPREAD
-    spread >>= np.uint64(32)
-    short = spread.astype(np.uint32)
-    del spread
-    ordered = np.sort(short)
-    shared = ordered[1:][ordered[1:] == ordered[:-1]]
-    if not len(shared):
-        return ids[:0]
-    # Which rows have a number that is shared is looked up by its first bits, so that a few others are among them.
-    may = np.zeros(1 << _BITS, dtype=bool)
-    may[shared >> (32 - _BITS)] = True
-    doubtful = np.flatnonzero(may[short >> (32 - _BITS)])
-    values, count = np.unique(ids[doubtful], return_counts=True)
+    """Return the numbers that stand in several rows."""
+    values, count = np.unique(ids[maybe_repeated(ids)], return_counts=True)
     return values[count > 1]
-
-
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)
-"""The golden ratio in 64 bits, which spreads numbers that follow each other (Knuth, volume 3, 6.4)."""
-
-_BITS = 24
-"""Bits of a table of shared numbers: 16 MB."""
 
 
 def places_of(ids: Ids, lon: Floats, lat: Floats, name: str) -> Whole:

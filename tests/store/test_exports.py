@@ -236,7 +236,7 @@ def test_a_database_that_never_answers_is_left_soon(monkeypatch, said):
         monkeypatch.setenv("PGCONNECT_TIMEOUT", "2")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
-        with pytest.raises(FileError, match="could not be reached: connection timeout"):
+        with pytest.raises(FileError, match=r"did not answer at 127\.0\.0\.1"):
             mlygeo.read_frame(f"postgresql://127.0.0.1:{silent.getsockname()[1]}/x?table=y{said}")
         assert time.monotonic() - began < 10
 
