@@ -57,12 +57,12 @@ def is_mixed(values: pd.Series) -> bool:
     return UUID in kinds or (str in kinds and len(kinds) > 1)
 
 
-def _id_text(id_: object) -> str:
-    if isinstance(id_, float | np.floating) and float(id_).is_integer() and abs(id_) < 2.0**53:
-        id_ = int(id_)
-    if isinstance(id_, bool | np.bool_ | float | np.floating):
+def _id_text(id_: Any) -> str:
+    is_number = isinstance(id_, bool | np.bool_ | float | np.floating)
+    whole = int(id_) if is_number and not isinstance(id_, bool | np.bool_) and float(id_).is_integer() else None
+    if is_number and (whole is None or abs(whole) >= 2**53):
         raise ValueError(f"{id_} is neither text nor a whole number")
-    return id_.decode() if isinstance(id_, bytes) else str(id_)
+    return id_.decode() if isinstance(id_, bytes) else str(id_ if whole is None else whole)
 
 
 def fits(found: str, dtype: str) -> bool:

