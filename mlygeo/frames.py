@@ -264,7 +264,8 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
                 problems.append(f"column '{column.name}' stands twice")
                 continue
             try:
-                columns[column.name] = dtypes.cast(values, column.dtype)
+                is_key = column.name in KEYS and column.dtype == "str"
+                columns[column.name] = dtypes.id_texts(values) if is_key else dtypes.cast(values, column.dtype)
             except (ValueError, TypeError, OverflowError) as error:
                 problems.append(f"column '{column.name}' does not fit {column.dtype} ({error})")
         elif column.optional:
