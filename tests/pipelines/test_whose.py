@@ -141,7 +141,7 @@ def test_nobody_is_asked_for_images_of_another(three, numbers, tmp_path):
                 if verb is mlygeo.inspect:
                     continue
                 given = gpd.GeoDataFrame(given, geometry=[None], crs=4326)  # noqa: PLW2901
-            with pytest.raises(InputError, match="is of the provider"):
+            with pytest.raises(InputError, match=r"and not .*, which has"):
                 verb(given, **options)
     assert asked == []
     whole = gpd.GeoDataFrame({"id": numbers}, geometry=[None] * 3, crs=4326)
