@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from mlygeo.errors import FileError, ServiceError
 
 if TYPE_CHECKING:
-
     from mlygeo.net.answers import Piece
     from mlygeo.net.http import Client
 
