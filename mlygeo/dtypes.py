@@ -151,7 +151,9 @@ def _whole_numbers(values: pd.Series) -> pd.Series:
     # Text such as 007 is a name: as the number 7 it would be another one.
     odd = ~missing & ~text.str.fullmatch(r"[+-]?(?:0|[1-9][0-9]*)").astype(bool)
     if odd.any():
-        raise ValueError(f"{text[odd].iloc[0][:40]!r} is not a whole number")
+        first = text[odd].iloc[0][:40]
+        is_rounded = re.fullmatch(r"[+-]?[0-9.,]+[eE][+-]?[0-9]+", first) is not None
+        raise ValueError(f"{first!r} {'was rounded by a spreadsheet' if is_rounded else 'is not a whole number'}")
     large = ~missing & (text.str.len() >= 19)
     past = [value for value in text[large] if len(value) > 20 or not -_LARGEST - 1 <= int(value) <= _LARGEST]
     if past:

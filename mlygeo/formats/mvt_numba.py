@@ -12,9 +12,9 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import numba
 import numpy as np
 
+from mlygeo.arrays import compiler
 from mlygeo.errors import FormatError
 from mlygeo.formats import mvt_layers
 from mlygeo.formats.mvt_layers import (  # fmt: skip
@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Bytes, Flags, Floats, Whole, Whole32, Words
 
 __all__ = ["Values", "features", "index", "values"]
+
+numba = compiler()
 
 _FEATURE_TAG, _VALUE_TAG = FEATURE << 3 | BYTES, VALUE << 3 | BYTES
 

@@ -77,6 +77,8 @@ log = logging.getLogger("mlygeo.pipelines")
 Method = Literal["even", "percept"]
 """Methods of laying points along streets."""
 
+_ENDPOINTS = "name a `provider` that has several, such as panoramax"
+
 TURNS = {0: 1, 90: 8, 180: 3, 270: 6}
 """EXIF's orientation for the clockwise rotation of a stored picture, degrees, as in the older tools."""
 
@@ -226,13 +228,15 @@ class Access:
         """Raise for providers that there are not, and for what has no effect with those that are named."""
         from mlygeo.pipelines.arguments import of_no_use
 
+        if self.provider is not None and not self._named:
+            raise InputError("`provider` names none", hint="leave it out to ask Mapillary")
         if self.service is not None:
             of_no_use(("endpoint",), "beside `service`")
             if odd := [name for name in self._named if name != self.service.provider]:
                 raise InputError(f"`service` is of {self.service.provider}, and `provider` asks for {odd[0]}")
         if self.endpoint is not None and not any(who.has_endpoints for who in self.providers):
             shown = " and ".join(who.title for who in self.providers)
-            raise InputError(f"`endpoint` is of no use for {shown}, which has one service", hint="give a `provider`")
+            raise InputError(f"`endpoint` is of no use for {shown}, which has one service", hint=_ENDPOINTS)
         has_token = self.token is not None or self.token_file is not None
         if has_token and self._named and not any(who.needs_token for who in self.providers):
             of_no_use(("token", "token_file"), f"to read from {self.providers[0].title}, which needs none")
@@ -328,7 +332,7 @@ class Access:
         if self.service is not None or self._named:
             asked = " and ".join(who.title for who in self.providers)
             raise InputError(
-                f"{what} is of the provider {name}, and {asked} {'is' if len(self.providers) == 1 else 'are'} asked",
+                f"{asked} {'is' if len(self.providers) == 1 else 'are'} asked, and not {name}, which has {what}",
                 hint=f"ask {name} for it in a call of its own, or name no provider",
             )
         return Access(token=None, token_file=None, service=None, provider=provider(name).name, endpoint=None)
@@ -1151,9 +1155,7 @@ class Server:
                 raise InputError(f"`service` is of {service.provider}, and `provider` asks for {self.provider}")
         who = provider_of(service) if name is None else provider(name)
         if self.endpoint is not None and not who.has_endpoints:
-            raise InputError(
-                f"`endpoint` is of no use for {who.title}, which has one service", hint="give a `provider`"
-            )
+            raise InputError(f"`endpoint` is of no use for {who.title}, which has one service", hint=_ENDPOINTS)
         return who
 
 

@@ -166,7 +166,7 @@ def _agreement(terms: Terms) -> str:
     if licence is None:
         return f"{terms.name} names no licence; its terms count for all that is uploaded"
     url = f" ({licence.url})" if licence.url else ""
-    return f"{terms.name} publishes pictures under {licence.name}{url}; to upload means to agree"
+    return f"{terms.name} publishes pictures under the licence {licence.name}{url}; to upload means to agree"
 
 
 def _organizations(found: Import) -> list[str]:

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 
-from mlygeo.arrays import in_threads, workers
+from mlygeo.arrays import compiler, in_threads, workers
 from mlygeo.spatial.grid import SLACK, shape
 
 if TYPE_CHECKING:
     from mlygeo.arrays import Floats, Rows, Whole32
     from mlygeo.spatial.grid import Box, HeadingTest
+
+numba = compiler()
 
 CELLS_PER_IMAGE = 0.25
 """Cells of some 12 to 16 m in a city of ten million images: fewer cells stay in the caches, more hold fewer images."""

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlygeo.store")
 
+_ROW_NUMBERS = "Altering it to be unique"
+"""What GDAL says where row numbers of GeoJSON repeat; they are not read, and ids of images are not altered."""
+
 DRIVERS = {
     ".geojson": "GeoJSON",
     ".json": "GeoJSON",
@@ -339,6 +342,8 @@ def _gdal(path: Path, *, quiet: bool = False) -> Iterator[None]:
             raise
         raise FormatError(f"{path.name} cannot be read: {_line(error)}") from error
     for message in dict.fromkeys(_line(each.message) for each in caught if not quiet):
+        if _ROW_NUMBERS in message:
+            continue
         log.warning("%s: %s", path.name, message)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import degrees, frames
+from mlygeo import degrees, frames, schemas
 from mlygeo.errors import FormatError, FrameError, MlygeoError
 from mlygeo.store import columns as described
 from mlygeo.store import extents
@@ -47,6 +47,9 @@ OTHER_SEPARATORS = (";", "\t", ",", "|")
 LON_NAMES = ("lon", "longitude", "lng", "long", "x")
 LAT_NAMES = ("lat", "latitude", "y")
 WKT_NAMES = ("geometry", "wkt", "geom")
+
+ID_NAMES = frozenset({*schemas.IDS, "image_id", "sequence_id"})
+"""Columns whose numbers are names: 9.99017E+14 is what a spreadsheet has left of an id, and no id."""
 
 FORM = described.Form(name="CSV", milliseconds=False, unnamed=True)
 
@@ -117,7 +120,9 @@ def read(
     table = _table(content, names, separator, path)
     quoted = _quoted(content, head, table, separator, path)
     values = {
-        name: _column(table.column(place), is_text=name in quoted, commas=separator != ",")
+        name: _column(
+            table.column(place), is_text=name in quoted, commas=separator != ",", are_ids=name.lower() in ID_NAMES
+        )
         for place, name in enumerate(names)
     }
     used, geometry, damaged = _geometry(table, names, path, srid=srid)
@@ -371,8 +376,8 @@ def _quoted(content: bytes, head: list[_Head], table: pa.Table, separator: str, 
     return found | {head[place].text for place, row in rows.items() if again.column(place)[row].is_valid}
 
 
-def _column(cells: pa.ChunkedArray, *, is_text: bool, commas: bool) -> pd.Series:
-    """Return a column as what all its cells say."""
+def _column(cells: pa.ChunkedArray, *, is_text: bool, commas: bool, are_ids: bool = False) -> pd.Series:
+    """Return a column as what all its cells say; ids with an exponent are text, of which no digit is made up."""
     import pandas as pd
     import pyarrow as pa
 
@@ -380,6 +385,8 @@ def _column(cells: pa.ChunkedArray, *, is_text: bool, commas: bool) -> pd.Series
         plain: pd.Series = cells.to_pandas().astype("str")
         return plain.str.replace(_GUARD.pattern, "", n=1, regex=True) if _has_guard(cells) else plain
     found = _values(cells, commas=commas)
+    if found is not None and are_ids and pa.types.is_floating(found.type) and _has_exponent(cells):
+        found = None
     if found is None:
         words: pd.Series = cells.to_pandas().astype("str")
         return words
@@ -392,6 +399,12 @@ def _column(cells: pa.ChunkedArray, *, is_text: bool, commas: bool) -> pd.Series
         values: pd.Series = found.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
         return values if found.null_count else values.astype("bool")
     return pd.Series(found.to_pandas())
+
+
+def _has_exponent(cells: pa.ChunkedArray) -> bool:
+    import pyarrow.compute as pc
+
+    return bool(pc.any(pc.match_substring_regex(cells, "^[^a-zA-Z]+[eE]")).as_py())
 
 
 def _has_guard(cells: pa.ChunkedArray) -> bool:

@@ -573,8 +573,12 @@ def _unusable(row: Mapping[str, Any] | None) -> str | None:
         return "it cannot be read"
     if (reason := rows.text_of(row, "error")) is not None:
         return reason
-    lacks = ["a position"] * (rows.position(row) is None) + ["a time"] * (rows.time_ms(row) is None)
-    return f"it has not {' and '.join(lacks)}; 'mlygeo process' gives both" if lacks else None
+    lacks = ["position"] * (rows.position(row) is None) + ["time"] * (rows.time_ms(row) is None)
+    return (
+        f"it has no {' and no '.join(lacks)}; 'mlygeo process' gives {'both' if lacks[1:] else 'one'}"
+        if lacks
+        else None
+    )
 
 
 def _better(known: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

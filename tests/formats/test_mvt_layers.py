@@ -770,6 +770,14 @@ def test_numba_is_used_where_it_is_installed():
     assert mvt_tiles.kernel().__name__ == "mlygeo.formats.mvt_numba"
 
 
+@pytest.mark.skipif(len(KERNELS) < 2, reason="Numba is not installed")
+def test_a_folder_of_coverage_is_no_package_for_numba(tmp_path):
+    (tmp_path / "coverage").mkdir()
+    code = "from mlygeo.spatial import knn; from mlygeo.formats import mvt_tiles; print(knn.has_kernel(), mvt_tiles.kernel().__name__)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["True", "mlygeo.formats.mvt_numba"], done.stderr
+
+
 def test_nothing_heavy_is_imported_beforehand():
     code = "import sys, mlygeo.providers.mapillary.layers; print(sorted({'numba', 'pandas', 'geopandas', 'pyarrow'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

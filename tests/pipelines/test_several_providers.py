@@ -83,6 +83,7 @@ def test_equal_distances_go_by_provider_then_number(toy):
     ("options", "words"),
     [
         ({"provider": "panorama"}, "there is no provider 'panorama'"),
+        ({"provider": []}, "`provider` names none"),
         ({"endpoint": "https://images.example.org"}, "`endpoint` is of no use for Mapillary"),
         ({"provider": "toy", "token": "x"}, "`token` is of no use to read from The toy"),
         ({"provider": "toy", "computed": True}, "`computed` is of no use for The toy"),

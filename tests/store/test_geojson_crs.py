@@ -121,3 +121,11 @@ def test_only_the_outermost_member_counts(value, indent, piece):
         assert list(geojson._members(content)) == ([value["crs"]] if "crs" in value else [])
     finally:
         geojson._PIECE = before
+
+
+def test_ids_that_repeat_are_not_called_altered(tmp_path, caplog):
+    path = tmp_path / "held.geojson"
+    again = FEATURE | {"properties": {"id": 5}}
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [again, again]}))
+    assert mlygeo.read_frame(path)["id"].tolist() == [5, 5]
+    assert caplog.text == ""

@@ -137,3 +137,15 @@ def test_what_is_left_out_of_streets_and_regions_is_in_every_summary(tmp_path):
     ):
         left_out = found.attrs["summary"]["left_out"]
         assert sum(count for reason, count in left_out.items() if reason.startswith("region: ")) == 2
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_ids_that_are_text_repeat_as_numbers_do(caplog, moved):
+    names = ["a", "b", "a"]
+    images = gpd.GeoDataFrame(
+        {"id": names}, geometry=gpd.points_from_xy([9.17, 9.18, 9.18 if moved else 9.17], [48.77] * 3), crs=4326
+    )
+    found = mlygeo.select(points=POINTS, images=images, max_distance=5000).attrs["summary"]
+    assert found["problems"] == ({"ids at several places": 1} if moved else {})
+    assert found["left_out"].get("images that stand in several rows", 0) == (not moved)
+    assert ("1 id at several places: a" in caplog.text) == moved

@@ -214,3 +214,35 @@ def test_such_a_column_beside_the_geometry_comes_back(tmp_path):
         found = store.read_frame(store.write_frame(frame, tmp_path / "a.csv"))
         assert found[name].tolist() == [1.5, 2.5]
         assert found.geometry.x.tolist() == [9, 9.5]
+
+
+@pytest.mark.parametrize("name", ["id", "creator_id", "Id"])
+@pytest.mark.parametrize("cells", [["9.99017E+14", "9.99018E+14"], ["9.99017e14", "999018123456789"]])
+def test_ids_that_a_spreadsheet_has_rounded_are_refused(tmp_path, name, cells):
+    columns = {"id": ["1", "2"], "creator_id": ["5", "5"]}
+    columns = {name if key == name.lower() else key: values for key, values in columns.items()} | {name: cells}
+    path = tmp_path / "a.csv"
+    rows = ["2024-01-01T00:00:00Z,false,9,48," + ",".join(row) for row in zip(*columns.values(), strict=True)]
+    path.write_text("\n".join([f"captured_at,is_pano,lon,lat,{','.join(columns)}", *rows]))
+    if name == "Id":
+        assert store.read_frame(path)["Id"].tolist() == cells
+        return
+    with pytest.raises(MlygeoError, match=f"'{name}' does not fit .* was rounded by a spreadsheet"):
+        store.read_frame(path, frame="images")
+
+
+def test_numbers_with_an_exponent_are_numbers_elsewhere(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("id,lon,lat,height\n1.0,9,48,1e3\n,9,48,2.5\n")
+    found = store.read_frame(path)
+    assert found["height"].tolist() == [1000, 2.5]
+    assert found["id"].tolist()[0] == 1
+
+
+def test_text_ids_that_look_like_numbers_come_back(tmp_path):
+    frame = gpd.GeoDataFrame(
+        {"sequence_id": ["12e5", "100E2"]}, geometry=gpd.points_from_xy([9, 9], [48, 49], crs=4326)
+    )
+    assert store.read_frame(store.write_frame(frame, tmp_path / "a.csv"))["sequence_id"].tolist() == ["12e5", "100E2"]
+    (tmp_path / "b.csv").write_text("sequence_id,lon,lat\n12e5,9,48\n100E2,9,48\n")
+    assert store.read_frame(tmp_path / "b.csv")["sequence_id"].tolist() == ["12e5", "100E2"]
