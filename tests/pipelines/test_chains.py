@@ -232,6 +232,6 @@ def test_a_chain_refuses_what_its_upload_has_no_use_for(tmp_path, chain, options
 def test_a_chain_needs_to_be_signed_in_at_the_instance_before_photos_are_changed(tmp_path):
     paths = folder_of(tmp_path / "photos", 2)
     before = [path.read_bytes() for path in paths]
-    with pytest.raises(MlygeoError, match="sign|token"):
+    with pytest.raises(MlygeoError, match=r"sign|token"):
         mlygeo.process_and_upload(tmp_path / "photos", provider="panoramax", endpoint="http://127.0.0.1:9/api")
     assert [path.read_bytes() for path in paths] == before
