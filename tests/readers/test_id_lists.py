@@ -1,6 +1,8 @@
 """Lists of ids: whose an id is, and what is written comes back."""
 
 import json
+import os
+import threading
 import time
 import uuid
 
@@ -174,3 +176,25 @@ def test_a_million_ids_are_sorted_out_quickly():
     order = keys.in_order(ids)
     assert (ids[order] == np.sort(ids)).all()
     assert time.process_time() - begun < 10
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+@pytest.mark.parametrize("words", [["5", "7"], [UUID, "5"], ["5", UUID, "toy:3"]])
+def test_a_list_from_a_pipe_says_what_the_file_does(tmp_path, words):
+    file, pipe = tmp_path / "ids.txt", tmp_path / "pipe"
+    file.write_text("\n".join(words))
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(file.read_text(),))
+    writer.start()
+    found = id_lists.listed_ids(pipe)
+    writer.join()
+    expected = id_lists.listed_ids(file)
+    assert {name: ids.tolist() for name, ids in found.items()} == {name: ids.tolist() for name, ids in expected.items()}
+    assert sum(map(len, found.values())) == len(words)
+
+
+@pytest.mark.parametrize("content", ["", "\n \n"])
+def test_an_empty_file_is_no_list(tmp_path, content):
+    (tmp_path / "ids.txt").write_text(content)
+    with pytest.raises(InputError, match="which is empty"):
+        id_lists.listed_ids(tmp_path / "ids.txt")
