@@ -172,7 +172,7 @@ def listed_ids(path: str | os.PathLike[str], *, own: Own | None = None) -> dict[
 
 
 def _of_one(path: Path, own: Own | None) -> dict[str, Ids] | None:
-    """Return the ids in a text file all of whose words have the form of one provider's; None in other files, and without words."""
+    """Return the ids in a text file all of whose words have the form of one provider's; None for other files."""
     words = _words(path)
     first = next(words, None)
     found = None if first is None else identified(first, own)

@@ -70,7 +70,7 @@ def test_a_word_comes_back_as_the_image_that_it_was_written_for(image):
     assert id_lists.identified(id_lists.word_of(key, provider)) == Identified(provider, key)
 
 
-@given(st.lists(KEYS, max_size=20), st.sampled_from(["{}\n", "{}  # why\n", "{}, ", "\t{}\r\n"]))
+@given(st.lists(KEYS, min_size=1, max_size=20), st.sampled_from(["{}\n", "{}  # why\n", "{}, ", "\t{}\r\n"]))
 def test_a_list_comes_back(tmp_path_factory, images, form):
     path = tmp_path_factory.mktemp("list") / "a.txt"
     words = [id_lists.word_of(key, provider) for provider, key in images]
