@@ -56,7 +56,7 @@ def other(path: Path) -> FileError:
     """Return the error for a file that is the user's own."""
     return FileError(
         f"{path} was not written by an earlier run, which would write a file of this name",
-        hint="give another folder as `output`, or move that file",
+        hint="give another place as `output`, or move that file",
     )
 
 
@@ -82,6 +82,11 @@ def columns(names: Iterable[str]) -> Recognised:
     """Return what takes a frame (GeoParquet) as ours that has these columns."""
     wanted = set(names)
     return lambda path: wanted <= set(_schema_names(path))
+
+
+def attrs(name: str) -> Recognised:
+    """Return what takes a frame (GeoParquet) as ours whose `attrs` have a member of this name."""
+    return lambda path: name in _attrs(path)
 
 
 def lines(pattern: str) -> Recognised:

@@ -394,7 +394,7 @@ def _run(verb: Verb, given: dict[str, Any]) -> int:
     elif verb.output is not None and (output is not None or not ids_only):
         target = Path(output or verb.output).expanduser()
         check_output(verb.writes, target)
-        own_files.check(verb.function, target, given)
+        own_files.check(verb.function, target, given, is_named=output is not None)
     with given_by_user(typed):
         job = body(**given)
         if any(afterwards.values()):

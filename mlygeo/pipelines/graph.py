@@ -105,7 +105,12 @@ def metadata(
     asking = Asking(workers=workers)
     base, name, repeated = _images_named(images, access)
     parts = [
-        _Asked(access.to(who, name), base.iloc[rows].set_axis(rows) if len(rows) < len(base) else base, name, fields)
+        _Asked(
+            access.to(who, f"images of {name}"),
+            base.iloc[rows].set_axis(rows) if len(rows) < len(base) else base,
+            name,
+            fields,
+        )
         for who, rows in rows_by_provider(base, access, name).items()
     ]
     if not any(len(part.ids) for part in parts):

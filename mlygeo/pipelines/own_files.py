@@ -45,6 +45,20 @@ COVERAGE = {
 }
 
 
+_PHOTOS = own.columns(("captured_at", "geometry"))
+
+UNNAMED = {
+    "tiles": own.attrs("attribution"),
+    "streets": own.attrs("street_points"),
+    "metadata": own.attrs("attribution"),
+    "tracks": own.attrs("paths"),
+    "sample_video": _PHOTOS,
+    "geotag": _PHOTOS,
+    "cut": _PHOTOS,
+}
+"""What tells that the file of a verb is ours, where -o names none and the verb's own name is taken."""
+
+
 def file_stem(user: str | None, organization: int | str | None) -> str:
     """Return the files' name without its ending: a user's name with only the characters valid on every file system."""
     name = user if user is not None else None if organization is None else f"organization_{organization}"
@@ -60,7 +74,7 @@ def sequence_lists(stem: str) -> Mapping[str, own.Recognised]:
     }
 
 
-def check(function: str, target: Path, given: Mapping[str, Any]) -> None:
+def check(function: str, target: Path, given: Mapping[str, Any], *, is_named: bool) -> None:
     """
     Raise if a verb would replace a file that no run has written; to be called before it begins.
 
@@ -69,9 +83,11 @@ def check(function: str, target: Path, given: Mapping[str, Any]) -> None:
     function
         The verb's function.
     target
-        The path of -o.
+        The path of -o, or the verb's own.
     given
         The verb's options.
+    is_named
+        The user names the path, and so what is there may be replaced.
 
     Raises
     ------
@@ -80,6 +96,8 @@ def check(function: str, target: Path, given: Mapping[str, Any]) -> None:
     """
     from mlygeo import store
 
+    if not is_named and function in UNNAMED:
+        own.refuse_others(target.parent, {target.name: UNNAMED[function]})
     is_file = store.names_file(target)
     if function in {"select", "coverage"} and not is_file:
         own.refuse_others(target, SELECT if function == "select" else COVERAGE)

@@ -246,7 +246,7 @@ class Sources:
         parts = []
         for name in names or several:
             own = None if read is None else tuple(each for each in read if each.provider == name)
-            what = next((each.listed.name for each in own or ()), "a sequence")
+            what = next((f"images of {each.listed.name}" for each in own or ()), "a sequence")
             along = None if sequences is None else tuple(sequences.get(name, ()))
             tiles = self.tiles
             if len(several) > 1 and tiles.tile_cache is not None:  # as `tiles` and `select` have it

@@ -195,14 +195,14 @@ def read_ids(path: str | os.PathLike[str], *, keys: Keys | None = None) -> Ids:
 def listed_ids(path: str | os.PathLike[str], *, own: Own | None = None) -> dict[str, Ids]:
     """Return the ids of images that a file lists, as often as it lists them, by provider; see `read_ids`."""
     path = Path(path).expanduser()
-    # A pipe can be read once only.
-    if path.is_file() and path.suffix.lower() != ".json" and (alone := _of_one(path, own)) is not None:
+    is_read_twice = path.suffix.lower() != ".json" and path.is_file()  # a pipe can be read once
+    if is_read_twice and (alone := _of_one(path, own)) is not None:
         return alone
     return by_provider(_identified(path, own))
 
 
 def _of_one(path: Path, own: Own | None) -> dict[str, Ids] | None:
-    """Return the ids in a text file whose words all have the form of one provider's; None where some have not."""
+    """Return the ids in a text file all of whose words have the form of one provider's; None for other files."""
     words = _words(path)
     first = next(words, None)
     found = None if first is None else identified(first, own)

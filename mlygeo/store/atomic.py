@@ -99,9 +99,10 @@ def together(folder: Path, *, last: str) -> Iterator[None]:
     """
     Let the files that are written to a folder in this block appear together, when all are complete and on disk.
 
-    Until then those of an earlier run stay as they are, also files that are removed in the block. Then the old
-    `last` goes, the files are renamed one right after the other, and `last` comes in the end: where it is, all files
-    are of its run, whenever a process was killed. On any error before that nothing changes.
+    Until then those of an earlier run stay as they are, also files that are removed in the block. Then the old ones
+    go, `last` before all others, and the new ones are renamed one right after the other, `last` in the end: whenever
+    a process was killed, no files of two runs are there, and where `last` is, all are. On any error before that
+    nothing changes.
 
     Parameters
     ----------
@@ -124,13 +125,14 @@ def together(folder: Path, *, last: str) -> Iterator[None]:
             finally:
                 _set.reset(token)
             remove(folder / last)
+            for name in files:
+                (folder / name).unlink(missing_ok=True)
+            _folder_to_disk(folder)
             for name in sorted(files, key=lambda name: name == last):
                 made, path = files[name], folder / name
                 if name == last:
                     _folder_to_disk(folder)  # before it says that all are there
-                if made is None:
-                    path.unlink(missing_ok=True)
-                else:
+                if made is not None:
                     made.replace(path)
                     wrote()
             _folder_to_disk(folder)

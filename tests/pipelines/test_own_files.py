@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from conftest import STUTTGART
 from helpers.command_line import run
 from helpers.photo_folders import folder_of
 from helpers.small_frames import images_frame, photos_frame
@@ -128,3 +129,20 @@ def test_what_is_damaged_is_none_of_ours(tmp_path, content):
         assert not own.of_run(tmp_path / name)
         assert not own.keys("run")(tmp_path / name)
         assert not own.columns(("id",))(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["images.parquet", "cut.parquet"])
+def test_names_that_nobody_typed_replace_nothing_of_the_user(tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    cache = STUTTGART / "stuttgart_tile_cache"
+    mlygeo.write_frame(photos_frame(), tmp_path / "photos.parquet")
+    words = {
+        "images.parquet": ["tiles", "--bbox", "9.168,48.768,9.17,48.77", "--tile-cache", cache, "--no-config"],
+        "cut.parquet": ["cut", "photos.parquet"],
+    }[name]
+    (tmp_path / name).write_text("my notes\n")
+    status, _, err = run(capsys, *words)
+    assert (status, (tmp_path / name).read_text()) == (1, "my notes\n")
+    assert f"{name} was not written by an earlier run" in err
+    assert run(capsys, *words, "-o", name)[0] == 0
+    assert run(capsys, *words)[0] == 0

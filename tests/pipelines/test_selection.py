@@ -333,7 +333,7 @@ def test_a_file_of_the_users_own_is_not_replaced(capsys, tmp_path, images, verb,
     status, out, err = run(capsys, verb, "--streets", "no.gpkg", "--images", "no.parquet", "-o", tmp_path)
     assert (status, out) == (1, "")
     assert f"error: {mine} was not written by an earlier run" in err
-    assert "hint: give another folder as -o" in err
+    assert "hint: give another place as -o" in err
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert mine.read_bytes() == before
     mine.unlink()

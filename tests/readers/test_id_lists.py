@@ -1,8 +1,10 @@
 """Lists of ids: whose an id is, and what is written comes back."""
 
 import json
+import os
 import time
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -212,3 +214,25 @@ def test_a_million_ids_are_sorted_out_quickly():
     order = keys.in_order(ids)
     assert (ids[order] == np.sort(ids)).all()
     assert time.process_time() - begun < 10
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="a system without names of pipes")
+@pytest.mark.parametrize("words", [["5", "7"], [UUID, "5"], ["5", UUID, "toy:3"]])
+def test_a_list_from_a_pipe_says_what_the_file_does(tmp_path, words):
+    file = tmp_path / "ids.txt"
+    file.write_text("\n".join(words))
+    source, sink = os.pipe()
+    os.write(sink, file.read_bytes())
+    os.close(sink)
+    found = id_lists.listed_ids(f"/dev/fd/{source}")
+    os.close(source)
+    expected = id_lists.listed_ids(file)
+    assert {name: ids.tolist() for name, ids in found.items()} == {name: ids.tolist() for name, ids in expected.items()}
+    assert sum(map(len, found.values())) == len(words)
+
+
+@pytest.mark.parametrize("content", ["", "\n \n"])
+def test_an_empty_file_is_no_list(tmp_path, content):
+    (tmp_path / "ids.txt").write_text(content)
+    with pytest.raises(InputError, match="which is empty"):
+        id_lists.listed_ids(tmp_path / "ids.txt")

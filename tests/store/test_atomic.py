@@ -58,6 +58,7 @@ def test_a_set_is_of_one_run_wherever_a_process_was_killed(tmp_path):
     assert states[-1] == ["0", "new", "new", "new", "None"]
     seen = {tuple(state[2:]) for state in states if state[1] == "None"}
     assert seen > {("old", "old", "old"), ("new", "new", "None")}, "nothing says that they are whole"
+    assert not [state for state in states if {"old", "new"} <= set(state[1:])], "files of two runs"
     assert {tuple(state[1:]) for state in states if state[1] != "None"} == {
         ("old", "old", "old", "old"),
         ("new", "new", "new", "None"),
