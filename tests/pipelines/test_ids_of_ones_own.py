@@ -81,6 +81,23 @@ def test_frames_of_two_providers_put_together(images):
         mlygeo.download(both, output="unused", dry_run=True)
 
 
+@pytest.mark.parametrize("ending", ["parquet", "csv", None])
+def test_images_of_mapillary_and_as_many_of_nobody_known(images, tmp_path, ending):
+    """Each is in a file or frame of its own, and neither names its provider."""
+    theirs = frames.conform(own(["a", "7b", "8-9"]), frames.IMAGES)
+    given = [images.head(4), theirs]
+    points = gpd.GeoDataFrame(geometry=pd.concat([part.geometry for part in given], ignore_index=True))
+    points["point_id"] = range(len(points))
+    if ending is not None:
+        for number, part in enumerate(given):
+            mlygeo.write_frame(part, tmp_path / f"{number}.{ending}")
+        given = sorted(tmp_path.iterdir())
+    for several in (given, given[::-1]):
+        found = mlygeo.select(images=several, points=points, srid=25832, max_distance=1)
+        assert found["id"].tolist() == [*map(str, images["id"].head(4)), "a", "7b", "8-9"]
+        assert found["provider"].fillna("").tolist() == ["mapillary"] * 4 + [""] * 3
+
+
 @pytest.mark.parametrize(
     ("ids", "expected"),
     [
