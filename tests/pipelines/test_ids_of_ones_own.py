@@ -127,5 +127,5 @@ def test_what_is_no_id_is_refused(ids):
 @pytest.mark.parametrize("ids", [pd.Series(["5", "7"]), pd.DataFrame({"id": ["5", "7"]})])
 def test_texts_of_digits_are_ids_of_mapillary(tmp_path, ids):
     mlygeo.download(ids, output=tmp_path / "pictures", dry_run=True)
-    with pytest.raises(InputError, match=r"'5' is no id of Panoramax|of the provider mapillary"):
+    with pytest.raises(InputError, match=r"'5' is no id of Panoramax|Panoramax is asked, and not mapillary"):
         mlygeo.download(ids, output=tmp_path / "pictures", dry_run=True, provider="panoramax")
