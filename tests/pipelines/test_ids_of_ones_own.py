@@ -81,6 +81,23 @@ def test_frames_of_two_providers_put_together(images):
         mlygeo.download(both, output="unused", dry_run=True)
 
 
+@pytest.mark.parametrize("ending", ["parquet", "csv", None])
+def test_images_of_mapillary_and_as_many_of_nobody_known(images, tmp_path, ending):
+    """Each is in a file or frame of its own, and neither names its provider."""
+    theirs = frames.conform(own(["a", "7b", "8-9"]), frames.IMAGES)
+    given = [images.head(4), theirs]
+    points = gpd.GeoDataFrame(geometry=pd.concat([part.geometry for part in given], ignore_index=True))
+    points["point_id"] = range(len(points))
+    if ending is not None:
+        for number, part in enumerate(given):
+            mlygeo.write_frame(part, tmp_path / f"{number}.{ending}")
+        given = sorted(tmp_path.iterdir())
+    for several in (given, given[::-1]):
+        found = mlygeo.select(images=several, points=points, srid=25832, max_distance=1)
+        assert found["id"].tolist() == [*map(str, images["id"].head(4)), "a", "7b", "8-9"]
+        assert found["provider"].fillna("").tolist() == ["mapillary"] * 4 + [""] * 3
+
+
 @pytest.mark.parametrize(
     ("ids", "expected"),
     [
@@ -110,5 +127,5 @@ def test_what_is_no_id_is_refused(ids):
 @pytest.mark.parametrize("ids", [pd.Series(["5", "7"]), pd.DataFrame({"id": ["5", "7"]})])
 def test_texts_of_digits_are_ids_of_mapillary(tmp_path, ids):
     mlygeo.download(ids, output=tmp_path / "pictures", dry_run=True)
-    with pytest.raises(InputError, match=r"'5' is no id of Panoramax|of the provider mapillary"):
+    with pytest.raises(InputError, match=r"'5' is no id of Panoramax|Panoramax is asked, and not mapillary"):
         mlygeo.download(ids, output=tmp_path / "pictures", dry_run=True, provider="panoramax")
