@@ -125,10 +125,12 @@ def together(folder: Path, *, last: str) -> Iterator[None]:
             finally:
                 _set.reset(token)
             remove(folder / last)
-            for name in files:
+            # Frames say of which run they are, and other files are known by them: frames go last, and come first.
+            ordered = sorted(files, key=lambda name: (name == last, not name.endswith(".parquet")))
+            for name in reversed(ordered):
                 (folder / name).unlink(missing_ok=True)
             _folder_to_disk(folder)
-            for name in sorted(files, key=lambda name: name == last):
+            for name in ordered:
                 made, path = files[name], folder / name
                 if name == last:
                     _folder_to_disk(folder)  # before it says that all are there

@@ -68,6 +68,20 @@ def test_a_set_is_of_one_run_wherever_a_process_was_killed(tmp_path):
     assert all(not [*path.iterdir()] or not (path / ".alive").exists() for path in left)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_what_is_known_by_a_frame_beside_it_never_lies_there_alone(tmp_path):
+    for name in ("a.txt", "b.parquet", "c.txt", "summary.json"):
+        write_text("old", tmp_path / name)
+    code = KILLED.replace("b.txt", "b.parquet")
+    said = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), "200"], capture_output=True, text=True, check=True
+    )
+    states = [line.split() for line in said.stdout.splitlines()]
+    assert ["None"] * 4 in [state[1:] for state in states]
+    for _, summary, text, frame, other in states:
+        assert {summary, frame} != {"None"} or {text, other} == {"None"}
+
+
 def test_what_fails_in_between_changes_nothing(tmp_path):
     for name in (*FILES, "summary.json"):
         write_text("old", tmp_path / name)
