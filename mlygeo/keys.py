@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from mlygeo.arrays import Flags, Indices, Objects, Whole
+    from mlygeo.arrays import Flags, Indices, Objects, Rows, Whole
 
     Ids: TypeAlias = Whole | Objects
     Ranks: TypeAlias = Whole
@@ -209,8 +209,14 @@ def texts(values: Any) -> pa.StringArray | pa.LargeStringArray:
     ValueError
         If one is missing, or is nothing that could stand in a line of a list.
     """
+    found = _as_text(values)
+    _check_lines(found)
+    return found
+
+
+def _as_text(values: Any) -> pa.StringArray | pa.LargeStringArray:
+    """Return ids of any kind as Arrow text; raise ValueError where one is missing."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     found = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, from_pandas=True)
     if isinstance(found, pa.ChunkedArray):
@@ -225,13 +231,19 @@ def texts(values: Any) -> pa.StringArray | pa.LargeStringArray:
         found = found.cast(pa.large_string() if pa.types.is_string_view(found.type) else pa.string())
     if found.null_count:
         raise ValueError(f"{found.null_count} of {len(found)} are missing")
-    starts, content = _bytes(found)
-    if len(content) and content.min() >= _PLAIN.start and content.max() < _PLAIN.stop and (np.diff(starts) > 0).all():
-        return found
-    odd = pc.match_substring_regex(found, _ODD_TEXT)
-    if pc.any(odd).as_py():
-        raise ValueError(f"{found.filter(odd)[0].as_py()[:40]!r} is empty, has spaces around it or line breaks")
     return found
+
+
+def _check_lines(words: pa.StringArray | pa.LargeStringArray) -> None:
+    """Raise ValueError where an id could not stand in a line of a list."""
+    import pyarrow.compute as pc
+
+    starts, content = _bytes(words)
+    if len(content) and content.min() >= _PLAIN.start and content.max() < _PLAIN.stop and (np.diff(starts) > 0).all():
+        return
+    odd = pc.match_substring_regex(words, _ODD_TEXT)
+    if pc.any(odd).as_py():
+        raise ValueError(f"{words.filter(odd)[0].as_py()[:40]!r} is empty, has spaces around it or line breaks")
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -314,31 +326,63 @@ def ranks(ids: Any, providers: Any = None) -> Ranks:
     """
     if providers is None and isinstance(ids, np.ndarray) and ids.dtype.kind in "iu":
         return np.ascontiguousarray(ids, dtype=np.int64)
-    return text_ranks(texts(ids), providers)
+    return text_ranks(ids, providers)[1]
 
 
-def text_ranks(words: pa.StringArray | pa.LargeStringArray, providers: Any = None) -> Ranks:
+def text_ranks(ids: Any, providers: Any = None) -> tuple[pa.StringArray | pa.LargeStringArray, Ranks, Rows | None]:
     """
-    Return the ranks of keys that `texts` has returned; see `ranks`.
+    Return keys as text, their ranks, and where they may repeat.
 
     Parameters
     ----------
+    ids, providers
+        As for `ranks`, but text.
+
+    Returns
+    -------
     words
-        Keys, without gaps; shape (n,).
-    providers
-        As for `ranks`.
+        As `texts` returns them.
+    ranks
+        As `ranks` returns them.
+    doubtful
+        The rows of all keys that stand in several rows, and of a few others; None where that was not looked for.
+
+    Raises
+    ------
+    ValueError
+        As `texts` does.
     """
+    words = _as_text(ids)
+    if not _is_one(providers):
+        _check_lines(words)
+        return words, _of_several(words, providers), None
+    if (found := _of_uuids(words)) is not None:
+        return words, *found
+    _check_lines(words)
+    return words, _of_one_provider(words), None
+
+
+def _is_one(providers: Any) -> bool:
+    """Return whether images are of one provider, or of nobody known."""
     import pyarrow as pa
 
     if providers is None:
-        return _of_one_provider(words)
+        return True
+    names = (
+        pa.chunked_array([pa.array(providers, from_pandas=True)])
+        if not isinstance(providers, pa.ChunkedArray)
+        else providers
+    )
+    return pa.types.is_null(names.type) or len(names.unique()) < 2
+
+
+def _of_several(words: pa.StringArray | pa.LargeStringArray, providers: Any) -> Ranks:
+    """Return the ranks of keys of several providers."""
+    import pyarrow as pa
+
     names = pa.array(providers, from_pandas=True) if not isinstance(providers, pa.ChunkedArray) else providers
-    if pa.types.is_null(names.type):
-        return _of_one_provider(words)
     names = names.fill_null("").dictionary_encode()
     names = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
-    if len(names.dictionary) < 2:
-        return _of_one_provider(words)
     code = names.indices.to_numpy()
     found, least = np.empty(len(code), dtype=np.int64), 0
     for number in np.argsort(np.array(names.dictionary.to_pylist(), dtype=object), kind="stable"):
@@ -357,7 +401,7 @@ def _of_one_provider(words: pa.StringArray | pa.LargeStringArray) -> Ranks:
         return np.empty(0, dtype=np.int64)
     found = _of_uuids(words)
     if found is not None:
-        return found
+        return found[0]
     if pc.all(pc.match_substring_regex(words, "^[0-9]+$")).as_py():
         if pc.max(pc.binary_length(words)).as_py() <= 18 and not pc.any(pc.match_substring_regex(words, "^0.")).as_py():
             numbers: Ranks = words.cast(pa.int64()).to_numpy(zero_copy_only=False)
@@ -395,7 +439,7 @@ _TOGETHER = 1 << 15
 """Ids read at once: their intermediate results stay in the cache of the processor."""
 
 
-def _of_uuids(words: pa.StringArray | pa.LargeStringArray) -> Ranks | None:
+def _of_uuids(words: pa.StringArray | pa.LargeStringArray) -> tuple[Ranks, Rows] | None:
     """
     Return the ranks of UUIDs in lower case by their first 64 bits; None where these do not tell them apart.
 
@@ -415,10 +459,11 @@ def _of_uuids(words: pa.StringArray | pa.LargeStringArray) -> Ranks | None:
         if first is None or second is None:
             return None
         bits[part] = first << np.uint64(32) | second
-    if not _tells_apart(bits, words):
+    doubtful = maybe_repeated(bits)
+    if not _tells_apart(bits, doubtful, words):
         return None
     bits ^= np.uint64(1 << 63)
-    return bits.view(np.int64)
+    return bits.view(np.int64), doubtful
 
 
 def _of_hex(letters: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64] | None:
@@ -435,11 +480,10 @@ def _of_hex(letters: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64] | None:
     return digits
 
 
-def _tells_apart(bits: npt.NDArray[np.uint64], words: pa.StringArray | pa.LargeStringArray) -> bool:
+def _tells_apart(bits: npt.NDArray[np.uint64], rows: Rows, words: pa.StringArray | pa.LargeStringArray) -> bool:
     """Return whether equal numbers stand for equal texts."""
     import pyarrow as pa
 
-    rows = maybe_repeated(bits)
     if not len(rows):
         return True
     chosen = np.array(words.take(pa.array(rows)).to_pylist(), dtype=object)

@@ -582,30 +582,47 @@ def keys_of(points: Points) -> Whole | pd.api.extensions.ExtensionArray:
     """
     import pandas as pd
 
-    words = _texts(points)
-    return ids_of(points, "id") if words is None else pd.array(words, dtype="str")
+    if not _has_texts(points):
+        return ids_of(points, "id")
+    try:
+        found: pd.api.extensions.ExtensionArray = pd.array(keys.texts(points.arrow("id")), dtype="str")
+    except (ValueError, pa.ArrowInvalid) as error:
+        raise _no_ids(points, error) from error
+    return found
 
 
-def keyed(points: Points) -> tuple[Whole | pd.api.extensions.ExtensionArray, Whole]:
-    """Return the ids of images as `keys_of` does, and their ranks, by which ties are settled; see `keys.ranks`."""
+def keyed(points: Points) -> tuple[Whole | pd.api.extensions.ExtensionArray, Whole, Rows | None]:
+    """
+    Return the ids of images as `keys_of` does, their ranks, and where they may repeat.
+
+    Returns
+    -------
+    ids
+        As `keys_of` returns them.
+    ranks
+        By which ties are settled; see `keys.ranks`.
+    doubtful
+        The rows of all ids that stand in several rows, and of a few others; None where that was not looked for.
+    """
     import pandas as pd
 
-    words = _texts(points)
-    if words is None:
+    if not _has_texts(points):
         ids = ids_of(points, "id")
-        return ids, keys.ranks(ids)
+        return ids, keys.ranks(ids), None
     providers = points.arrow("provider") if "provider" in points.columns else None
-    return pd.array(words, dtype="str"), keys.text_ranks(words, providers)
-
-
-def _texts(points: Points) -> pa.StringArray | pa.LargeStringArray | None:
-    """Return the ids of images as text; None where they are whole numbers."""
-    if form_of(points, frames.IMAGES).dtype("id") != "str":
-        return None
     try:
-        return keys.texts(points.arrow("id"))
+        words, ranks, doubtful = keys.text_ranks(points.arrow("id"), providers)
     except (ValueError, pa.ArrowInvalid) as error:
-        raise FrameError(f"{points.name}: column 'id' holds no ids ({error})") from error
+        raise _no_ids(points, error) from error
+    return pd.array(words, dtype="str"), ranks, doubtful
+
+
+def _has_texts(points: Points) -> bool:
+    return form_of(points, frames.IMAGES).dtype("id") == "str"
+
+
+def _no_ids(points: Points, error: Exception) -> FrameError:
+    return FrameError(f"{points.name}: column 'id' holds no ids ({error})")
 
 
 def floats_of(points: Points, column: str) -> Floats:

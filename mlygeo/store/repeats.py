@@ -76,9 +76,9 @@ def once(points: Points) -> tuple[Points, Repeats]:
     FrameError
         If the ids are missing, or hold what is no id.
     """
-    ids, ranks = keyed(points)
+    ids, ranks, doubtful = keyed(points)
     none = np.empty(0, dtype=np.int64)
-    values = _repeated(ranks)
+    values = _repeated(ranks, doubtful)
     if not len(values):
         return points, Repeats(none, none, none, (ids, ranks))
     rows = np.flatnonzero(np.isin(ranks, values))
@@ -104,9 +104,9 @@ def once(points: Points) -> tuple[Points, Repeats]:
     return points if not len(again) else SomeOf(points, np.flatnonzero(kept)), found
 
 
-def _repeated(ids: Whole) -> Whole:
+def _repeated(ids: Whole, doubtful: Whole | None) -> Whole:
     """Return the numbers that stand in several rows."""
-    values, count = np.unique(ids[maybe_repeated(ids)], return_counts=True)
+    values, count = np.unique(ids[maybe_repeated(ids) if doubtful is None else doubtful], return_counts=True)
     return values[count > 1]
 
 
