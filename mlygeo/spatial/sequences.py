@@ -278,17 +278,22 @@ def summarise(images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     rows = order.sort(np.arange(len(members)))
     starts = order.starts()
     key = _key(members)
-    stops = np.append(starts[1:], len(order))[: len(starts)] - 1
     step = np.zeros(len(order))
     step[1:] = geodesy.lengths(order.lon[:-1], order.lat[:-1], order.lon[1:], order.lat[1:])
     step[order.first] = 0.0
-    duration = (order.time_ms[stops] - order.time_ms[starts]) / 1000
+    # In the frame's own unit: of several providers times have microseconds, which the order does without.
+    times = members["captured_at"].dt.tz_convert(None).to_numpy()[rows]
+    begin, end = (
+        each.reduceat(times.view(np.int64), starts) if len(starts) else times.view(np.int64)
+        for each in (np.minimum, np.maximum)
+    )
+    duration = (end - begin) / (1_000_000 if times.dtype == "datetime64[us]" else 1000)
     length = np.add.reduceat(step, starts) if len(starts) else step
     speed = np.divide(length, duration, out=np.full(len(starts), np.nan), where=duration > 0)
     placed = pd.DataFrame(
         {
-            "start": order.time_ms[starts].view("datetime64[ms]"),
-            "end": order.time_ms[stops].view("datetime64[ms]"),
+            "start": begin.view(times.dtype),
+            "end": end.view(times.dtype),
             "length_m": length,
             "duration_s": duration,
             "mean_speed_ms": speed,

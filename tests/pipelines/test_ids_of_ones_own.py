@@ -98,6 +98,16 @@ def test_images_of_mapillary_and_as_many_of_nobody_known(images, tmp_path, endin
         assert found["provider"].fillna("").tolist() == ["mapillary"] * 4 + [""] * 3
 
 
+def test_sequences_keep_microseconds():
+    times = pd.to_datetime(
+        ["2024-01-01T00:00:00.123456Z", "2024-01-01T00:00:00.123455Z", "2024-01-01T00:00:02Z"], format="ISO8601"
+    )
+    images = frames.conform(own(UUIDS, "panoramax", captured_at=times.as_unit("us")), frames.IMAGES)
+    found = mlygeo.summarise(images)
+    assert (found["start"].tolist(), found["end"].tolist()) == ([times[1]], [times[2]])
+    assert found["duration_s"].tolist() == [1.876545]
+
+
 @pytest.mark.parametrize(
     ("ids", "expected"),
     [
