@@ -292,7 +292,7 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
 
 
 def _brought_back(frame: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
-    """Return a frame in degrees whose geometries are within ±180° of longitude, or begin there; raise for no degrees."""
+    """Return a frame in degrees whose geometries are within ±180° of longitude, or begin there; raise for others."""
     import shapely
     from geopandas.array import GeometryArray
 
