@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
 
 import numpy as np
 
@@ -35,6 +36,33 @@ def cast(values: pd.Series, dtype: str) -> pd.Series:
         text = values.astype("str")
         return text.where(values.notna(), None)
     return values.astype(dtype)  # type: ignore[call-overload, no-any-return]
+
+
+def id_texts(values: pd.Series) -> pd.Series:
+    """Return ids as text, whole numbers by their digits; ValueError where something else is among them."""
+    import pandas as pd
+
+    if pd.api.types.is_float_dtype(values):
+        values = _whole_numbers(values)
+    elif pd.api.types.is_bool_dtype(values):
+        raise ValueError("these are truth values")
+    elif values.dtype == object and not set(map(type, values)) <= {str, type(None)}:
+        values = values.map(_id_text, na_action="ignore")
+    return cast(values, "str")
+
+
+def is_mixed(values: pd.Series) -> bool:
+    """Return whether a column has texts and other values, or UUIDs as Python has them."""
+    kinds = set(map(type, values)) - {type(None)} if values.dtype == object else set()
+    return UUID in kinds or (str in kinds and len(kinds) > 1)
+
+
+def _id_text(id_: Any) -> str:
+    is_number = isinstance(id_, bool | np.bool_ | float | np.floating)
+    whole = int(id_) if is_number and not isinstance(id_, bool | np.bool_) and float(id_).is_integer() else None
+    if is_number and (whole is None or abs(whole) >= 2**53):
+        raise ValueError(f"{id_} is neither text nor a whole number")
+    return id_.decode() if isinstance(id_, bytes) else str(id_ if whole is None else whole)
 
 
 def fits(found: str, dtype: str) -> bool:

@@ -155,7 +155,8 @@ def form(schema: Schema, columns: Collection[str], column: Callable[[str], Any])
 
     The second form is that of frames with a column `provider` that names another than Mapillary, and of frames
     whose `id` is text, unless at least half of it are numbers: such a column is one of numbers, and if others are
-    among them, it is refused as that.
+    among them, it is refused as that. Where some rows name Mapillary and others nobody, one text that is no number
+    is enough.
 
     Parameters
     ----------
@@ -176,7 +177,11 @@ def form(schema: Schema, columns: Collection[str], column: Callable[[str], Any])
     name = next((each for each in ("id", "creator_id") if each in columns), None)
     if name is None or getattr(values := column(name), "ndim", 1) != 1 or not pd.api.types.is_string_dtype(values):
         return schema
-    return schema if _are_numbers(values.dropna().astype("str"), name) else schema.of_any_provider
+    words = values.dropna().astype("str")
+    # Rows that name Mapillary beside rows that name nobody were put together: those others may be anyone's.
+    if getattr(providers, "ndim", 1) == 1 and providers.isna().any() and providers.notna().any():
+        return schema if words.str.fullmatch(_NUMBER).all() else schema.of_any_provider
+    return schema if _are_numbers(words, name) else schema.of_any_provider
 
 
 def is_no_number(values: pd.Series) -> bool:
@@ -264,7 +269,8 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
                 problems.append(f"column '{column.name}' stands twice")
                 continue
             try:
-                columns[column.name] = dtypes.cast(values, column.dtype)
+                is_key = column.name in KEYS and column.dtype == "str"
+                columns[column.name] = dtypes.id_texts(values) if is_key else dtypes.cast(values, column.dtype)
             except (ValueError, TypeError, OverflowError) as error:
                 problems.append(f"column '{column.name}' does not fit {column.dtype} ({error})")
         elif column.optional:

@@ -333,6 +333,8 @@ def text_ranks(words: pa.StringArray | pa.LargeStringArray, providers: Any = Non
     if providers is None:
         return _of_one_provider(words)
     names = pa.array(providers, from_pandas=True) if not isinstance(providers, pa.ChunkedArray) else providers
+    if pa.types.is_null(names.type):
+        return _of_one_provider(words)
     names = names.fill_null("").dictionary_encode()
     names = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
     if len(names.dictionary) < 2:

@@ -56,7 +56,8 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
     image
         A row of an images frame (as `to_dict("records")` gives it), or a record of the provider.
     computed
-        Use position and heading computed by 3D reconstruction, where they exist. The `UserComment`
+        Use position and heading computed by 3D reconstruction, where they exist, and headings that the provider
+        computed from the sequence, which are not written else. The `UserComment`
         says which of them were computed. The altitude is always the original one: the computed one
         counts from the ground of the reconstruction, not from the sea.
     provider
@@ -94,6 +95,10 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
         if (found_heading := rows.number(image, "computed_compass_angle")) is not None:
             heading = found_heading
             taken.append("heading")
+    if heading is not None and "heading" not in taken and rows.text_of(image, "compass_source") == "computed":
+        # A heading in a file is taken as measured by everyone who reads it.
+        heading = heading if computed else None
+        taken += ["heading"] if computed else []
     is_pano = _is_panorama(image)
     rights = attribution.of_row(image) if who is None or who.pictures is None else who.pictures.rights(image)
     exif: dict[str, Value] = {

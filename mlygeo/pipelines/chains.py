@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlygeo import places
 from mlygeo.errors import FormatError, InputError
+from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.job import Job, one_after_another, public_with
 from mlygeo.pipelines.options import (
     Cutting,
@@ -17,6 +18,7 @@ from mlygeo.pipelines.options import (
     Insertion,
     MetaData,
     PhotoFolder,
+    Server,
     SignedIn,
     Sorting,
     Uploading,
@@ -25,6 +27,7 @@ from mlygeo.pipelines.options import (
     VideoSampling,
 )
 from mlygeo.pipelines.processing import STANDARD_OUTPUT, check_file_types, process, run_process, video_options
+from mlygeo.pipelines.upload_sets import upload_as_sets
 from mlygeo.pipelines.uploads import run_upload, track_for_videos, upload
 from mlygeo.pipelines.video import frames_folder, listed, read_track, run_sampling, sample_video
 
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from mlygeo.pipelines.sources import Sources
     from mlygeo.pipelines.video_tracks import VideoOptions
     from mlygeo.progress import Progress
+    from mlygeo.providers import Provider
 
     PathLike = str | os.PathLike[str]
 
@@ -83,6 +87,8 @@ def process_and_upload(
     duplicate_distance: float = 0.1,
     duplicate_angle: float = 5.0,
     max_speed: float = 400.0,
+    preset: str | None = None,
+    endpoint: str | None = None,
     skip_exif_insert: bool = False,
     keep_original: bool = False,
     overwrite_all_exif_tags: bool = False,
@@ -112,6 +118,8 @@ def process_and_upload(
     token_file: PathLike | None = None,
     config_file: PathLike | None = None,
     service: Service | None = None,
+    provider: str | None = None,
+    blurred: bool = False,
     progress: Progress | None = None,
 ) -> Job[pd.DataFrame]:
     """
@@ -180,8 +188,8 @@ def process_and_upload(
         duplicate_distance=duplicate_distance,
         duplicate_angle=duplicate_angle,
         max_speed=max_speed,
-        preset=None,
-        endpoint=None,
+        preset=preset,
+        endpoint=None if preset is None else endpoint,
     )
     insertion = Insertion(
         skip_exif_insert=skip_exif_insert,
@@ -216,6 +224,7 @@ def process_and_upload(
     )
     return _process_and_upload(
         import_path,
+        to=Destination.of(provider=provider, endpoint=endpoint, blurred=blurred, service=service),
         folder=folder,
         user=user,
         meta=meta,
@@ -289,6 +298,8 @@ def video_process(
     duplicate_distance: float = 0.1,
     duplicate_angle: float = 5.0,
     max_speed: float = 400.0,
+    preset: str | None = None,
+    endpoint: str | None = None,
     skip_exif_insert: bool = False,
     keep_original: bool = False,
     overwrite_all_exif_tags: bool = False,
@@ -382,8 +393,8 @@ def video_process(
         duplicate_distance=duplicate_distance,
         duplicate_angle=duplicate_angle,
         max_speed=max_speed,
-        preset=None,
-        endpoint=None,
+        preset=preset,
+        endpoint=endpoint,
     )
     insertion = Insertion(
         skip_exif_insert=skip_exif_insert,
@@ -473,6 +484,8 @@ def video_process_and_upload(
     duplicate_distance: float = 0.1,
     duplicate_angle: float = 5.0,
     max_speed: float = 400.0,
+    preset: str | None = None,
+    endpoint: str | None = None,
     skip_exif_insert: bool = False,
     keep_original: bool = False,
     overwrite_all_exif_tags: bool = False,
@@ -500,6 +513,8 @@ def video_process_and_upload(
     token_file: PathLike | None = None,
     config_file: PathLike | None = None,
     service: Service | None = None,
+    provider: str | None = None,
+    blurred: bool = False,
     progress: Progress | None = None,
 ) -> Job[pd.DataFrame]:
     """
@@ -573,8 +588,8 @@ def video_process_and_upload(
         duplicate_distance=duplicate_distance,
         duplicate_angle=duplicate_angle,
         max_speed=max_speed,
-        preset=None,
-        endpoint=None,
+        preset=preset,
+        endpoint=None if preset is None else endpoint,
     )
     insertion = Insertion(
         skip_exif_insert=skip_exif_insert,
@@ -607,10 +622,12 @@ def video_process_and_upload(
         number_threads=number_threads,
         max_attempts=max_attempts,
     )
-    _check_sign_in(user, signed_in, uploading, dry_run=dry_run)
+    to = Destination.of(provider=provider, endpoint=endpoint, blurred=blurred, service=service)
+    to.check_sign_in(user, signed_in, uploading, dry_run=dry_run)
     sampled, frames, how = _sample(videos, video_import_path, sampling=sampling, made=made, folder=folder, how=how)
     uploaded = _process_and_upload(
         frames,
+        to=to,
         folder=folder,
         user=user,
         meta=meta,
@@ -624,6 +641,63 @@ def video_process_and_upload(
         videos=None,
     )
     return one_after_another(sampled, uploaded)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """
+    Whom photos are uploaded to after they were processed.
+
+    Parameters
+    ----------
+    who
+        The provider.
+    endpoint
+        The address of its server; None for that of the environment, or of its one service.
+    blurred
+        Whether faces and number plates are blurred already.
+    """
+
+    who: Provider
+    endpoint: str | None
+    blurred: bool
+
+    @classmethod
+    def of(cls, *, provider: str | None, endpoint: str | None, blurred: bool, service: Service | None) -> Destination:
+        """Return what a caller means; raise InputError for options that have no effect for it."""
+        who = Server(provider=provider, endpoint=endpoint).chosen(service)
+        # Other options that such an upload has no use for are of use to process.
+        idle = ("organization_key", "organization_name", "private") if who.upload_sets is not None else ("blurred",)
+        of_no_use(idle, f"for {who.title}")
+        return cls(who, endpoint, blurred)
+
+    def check_sign_in(self, user: User, signed_in: SignedIn, uploading: Uploading, *, dry_run: bool) -> None:
+        """
+        Check the user and the organization of an upload before any photo is changed.
+
+        Raises
+        ------
+        CredentialsError
+            If nobody has signed in, or there is no such organization.
+        InputError
+            If private images have no organization.
+        """
+        from mlygeo.pipelines.account import account_to_upload_with
+        from mlygeo.uploads import owner
+
+        if dry_run:
+            return
+        if self.who.upload_sets is not None:
+            owner.account_at(
+                self.who, endpoint=self.endpoint, service=signed_in.service, user_name=user.user_name,
+                token=signed_in.token, token_file=signed_in.token_file, config_file=signed_in.config_file,
+                max_attempts=uploading.max_attempts, retry=self.who.upload_sets.retry,
+            )  # fmt: skip
+            return
+        account = account_to_upload_with(user, signed_in, max_attempts=uploading.max_attempts)
+        organization = owner.organization_of(account, user.organization_key, user.organization_name)
+        if user.private and organization is None:
+            raise InputError("private images belong to an organization", hint="give `organization_key`")
 
 
 def _frame_types(file_types: str | None) -> frozenset[str]:
@@ -643,6 +717,7 @@ def _uploaded_by(desc_path: PathLike | None, *, skip_subfolders: bool) -> Descri
 def _process_and_upload(
     import_path: PathLike | Iterable[PathLike],
     *,
+    to: Destination,
     folder: PhotoFolder,
     user: User,
     meta: MetaData,
@@ -661,14 +736,20 @@ def _process_and_upload(
     from mlygeo.uploads import found
 
     def upload_from(path: PathLike | Iterable[PathLike]) -> Job[pd.DataFrame]:
+        if to.who.upload_sets is not None:
+            return upload_as_sets(
+                path, to.who, endpoint=to.endpoint, described=described, user_name=user.user_name,
+                signed_in=signed_in, uploading=uploading, blurred=to.blurred, output=None, dry_run=folder.dry_run,
+                progress=folder.progress,
+            )  # fmt: skip
         return run_upload(
             path, described, user, signed_in, uploading, output=None, dry_run=folder.dry_run,
-            progress=folder.progress, track=track, video_start_time=video_start_time,
+            progress=folder.progress, track=track, video_start_time=video_start_time, who=to.who,
         )  # fmt: skip
 
     sorting.warn()
     track_for_videos(track, video_start_time, None)  # errors are raised before any photo is changed
-    _check_sign_in(user, signed_in, uploading, dry_run=folder.dry_run)
+    to.check_sign_in(user, signed_in, uploading, dry_run=folder.dry_run)
     types = found.named(uploading.file_types)
     if types == {"zip"}:
         return upload_from(import_path)
@@ -706,28 +787,6 @@ def _described_in(import_path: PathLike | Iterable[PathLike], output: PathLike |
     folder = Path(places.several(import_path)[0]).expanduser()  # of several none can have an output
     base = folder if folder.is_dir() else folder.parent
     return import_path if os.access(base, os.W_OK) else output
-
-
-def _check_sign_in(user: User, signed_in: SignedIn, uploading: Uploading, *, dry_run: bool) -> None:
-    """
-    Check the user and the organization of an upload before any photo is changed.
-
-    Raises
-    ------
-    CredentialsError
-        If nobody has signed in, or there is no such organization.
-    InputError
-        If private images have no organization.
-    """
-    from mlygeo.pipelines.account import account_to_upload_with
-    from mlygeo.uploads import owner
-
-    if dry_run:
-        return
-    account = account_to_upload_with(user, signed_in, max_attempts=uploading.max_attempts)
-    organization = owner.organization_of(account, user.organization_key, user.organization_name)
-    if user.private and organization is None:
-        raise InputError("private images belong to an organization", hint="give `organization_key`")
 
 
 def _sample(

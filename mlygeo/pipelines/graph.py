@@ -415,7 +415,7 @@ def _identified(words: Sequence[int | str], access: Access) -> list[Identified]:
     found = [id_lists.identified(word.strip() if isinstance(word, str) else word, own) for word in words]
     for word, image in zip(words, found, strict=True):
         if image is None:
-            raise InputError(f"{str(word)[:40]!r} is no id", hint=hint)
+            raise id_lists.refused(word, own)
     return _parsed([image for image in found if image is not None], access)
 
 

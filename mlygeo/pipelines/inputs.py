@@ -389,7 +389,7 @@ def fetching(
 ) -> Fetching | SeveralFetching:
     """Return what fetches the tiles of a region from each provider, and reads their images."""
     parts = [Fetching(region, config, tiles=tiles, access=each, progress=progress) for each in access.of_each()]
-    return parts[0] if len(parts) == 1 else SeveralFetching(parts, tiles)
+    return parts[0] if len(parts) == 1 else SeveralFetching(parts)
 
 
 @dataclass(frozen=True)
@@ -421,19 +421,14 @@ class SeveralFetching:
     Parameters
     ----------
     parts
-        One for each provider.
-    tiles
-        The options that all have.
+        One for each provider; in one folder, since names of tiles tell the provider.
     """
 
-    def __init__(self, parts: list[Fetching], tiles: TileOptions) -> None:
+    def __init__(self, parts: list[Fetching]) -> None:
         from mlygeo.pipelines.arguments import of_no_use
 
         self._parts = parts
         of_no_use(("tile_list_file", "geojson"), "with several providers")
-        if tiles.tile_cache is not None:
-            for part in parts:  # names of tiles are a provider's own
-                part.cache = part.cache / part.provider.name
         self.cache = " and ".join(dict.fromkeys(str(part.cache) for part in parts))
 
     def plan(self) -> SeveralPlan:

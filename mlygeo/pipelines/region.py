@@ -396,7 +396,7 @@ def select(
             return selection.write(folder, summary) + failed_file
 
     def ids() -> list[Key]:
-        return [*selection.words()] if selection.is_named else selection.ids()
+        return [*selection.words()]
 
     return Job(lambda: selection.frame(run), summary, headline, write, failed, ids)
 

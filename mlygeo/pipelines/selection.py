@@ -161,20 +161,16 @@ class Selection:
         """Return the id of every selected image once, in the order of the points."""
         return list(self.table["id"].unique().to_pylist())
 
-    @property
-    def is_named(self) -> bool:
-        """Whether the rows tell the providers of the images."""
-        return "provider" in self.table.column_names
-
     def words(self) -> list[str]:
-        """Return `ids` as words of a list, which tell the provider where the rows do."""
+        """Return `ids` as words of a list, which tell the provider, or that the rows do not."""
         from mlygeo.readers.id_lists import word_of
 
-        if not self.is_named:
-            return list(map(str, self.ids()))
+        if "provider" not in self.table.column_names:
+            ids = self.ids()
+            return [str(id_) if isinstance(id_, int) else word_of(id_, None) for id_ in ids]
         named = self.table.select(["id", "provider"]).group_by(["id", "provider"], use_threads=False).aggregate([])
         rows = zip(named["id"].to_pylist(), named["provider"].to_pylist(), strict=True)
-        return [str(key) if provider is None else word_of(key, provider) for key, provider in rows]
+        return [word_of(key, provider) for key, provider in rows]
 
     def attribution(self) -> list[str]:
         """Return the attribution of the data."""

@@ -585,7 +585,7 @@ def _identified(word: Any, own: Own | None) -> Identified:
 
     found = id_lists.identified(word.strip() if isinstance(word, str) else word, own)
     if found is None:
-        raise InputError(f"{str(word)[:40]!r} is no image id", hint=own.keys.hint if own else id_lists.HINT)
+        raise id_lists.refused(word, own)
     return found
 
 

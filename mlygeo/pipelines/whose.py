@@ -146,4 +146,4 @@ def _are_whole(ids: Any) -> bool:
     if pd.api.types.is_numeric_dtype(values):
         return True
     some = values.dropna().astype("str")
-    return bool(some.str.fullmatch(r"\\s*[0-9]+\\s*").all())
+    return bool(some.str.fullmatch(r"\s*[0-9]+\s*").all())

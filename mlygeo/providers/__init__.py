@@ -361,7 +361,7 @@ class Tiles(Protocol):
         """
 
     def name(self, x: int, y: int, *, computed: bool, service: Service | None = None) -> str:
-        """Return the name of a tile's file in the cache, without its ending, as a list of tiles has it."""
+        """Return the name of a tile's file in the cache, without its ending; no other provider gives it to a tile."""
 
     def read(self, paths: Iterable[Path], *, region: Region, damaged: list[Path] | None = None) -> pa.Table:
         """

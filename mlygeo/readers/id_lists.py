@@ -2,7 +2,8 @@
 Lists of ids in text files and JSON: of images, and of sequences.
 
 In a list digits are an id of Mapillary, and a UUID is one of Panoramax; ids of other providers have the provider's
-name before them, as in `kartaview:12345`.
+name before them, as in `kartaview:12345`. Where it is not known whose an image is, its id has `unknown:` before it,
+and whoever asks a service for it has to name the provider.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, unquote
 
 import numpy as np
 
@@ -52,6 +54,14 @@ HINT = (
 _NAMED = re.compile(r"([a-z][a-z0-9_-]+):(?!//)(\S+)")
 """An id with its provider; one letter is a drive of Windows, and "//" follows the scheme of an address."""
 
+_NAME = re.compile(r"[a-z][a-z0-9_-]+")
+
+UNKNOWN = "unknown"
+"""What stands in lists for a provider that is not known, or has a name that no provider can have."""
+
+_APART = re.compile(r"[\s,#%]|^/")
+"""What would part a word of a list, begin a comment or make an address of it; written as in addresses: %23 for #."""
+
 
 class Own(NamedTuple):
     """The provider that a caller names, and the form of its keys: ids without a provider's name may be its own."""
@@ -85,12 +95,28 @@ def identified(word: object, own: Own | None = None) -> Identified | None:
         if (key := keys.find(word)) is not None:
             return Identified(name, key)
     parts = _NAMED.fullmatch(word) if isinstance(word, str) else None
-    if parts is None:
-        return None
-    name, text = parts.groups()
+    return None if parts is None else _of_provider(parts[1], unquote(parts[2]), own)
+
+
+def _of_provider(name: str, word: object, own: Own | None) -> Identified | None:
+    """Return the image of a provider, or of an unknown one, which is the caller's own; None where the word is no id."""
+    if name == UNKNOWN:
+        key = None if own is None else own.keys.find(word)
+        return None if key is None or own is None else Identified(own.name, key)
     known = own.keys if own is not None and own.name == name else BARE.get(name)
-    key = text if known is None else known.find(text)
+    key = str(word) if known is None else known.find(word)
     return None if key is None else Identified(name, key)
+
+
+def refused(word: object, own: Own | None = None, *, where: str = "") -> InputError:
+    """Return the error of a word of which `identified` knows no image; `where` begins the message."""
+    parts = _NAMED.fullmatch(word) if isinstance(word, str) else None
+    if parts is not None and parts[1] == UNKNOWN and own is None:
+        return InputError(
+            f"{where}nothing tells of which provider the image {unquote(parts[2])[:40]!r} is",
+            hint=f"name the provider, or write its name instead of {UNKNOWN!r}",
+        )
+    return InputError(f"{where}{str(word)[:40]!r} is no image id", hint=HINT if own is None else own.keys.hint)
 
 
 def is_meant(word: object, own: Own | None = None) -> bool:
@@ -101,9 +127,13 @@ def is_meant(word: object, own: Own | None = None) -> bool:
     return named or any(keys.is_meant(word) for keys in BARE.values())
 
 
-def word_of(key: Key, provider: str) -> str:
-    """Return an id as a word of a list, which tells whose it is."""
-    return str(key) if names_provider(key, provider) else f"{provider}:{key}"
+def word_of(key: Key, provider: str | None) -> str:
+    """Return an id as a word of a list, which tells whose it is, or that this is not known."""
+    if provider is not None and names_provider(key, provider):
+        return str(key)
+    name = provider if provider is not None and _NAME.fullmatch(provider) else UNKNOWN
+    word = _APART.sub(lambda found: quote(found[0], safe=""), str(key))
+    return f"{name}:{word}"
 
 
 def names_provider(key: Key, provider: str) -> bool:
@@ -372,7 +402,7 @@ def _of_text(path: Path, own: Own | None) -> Iterator[Identified]:
         for word in line.partition("#")[0].replace(",", " ").split():
             found = identified(word, own)
             if found is None:
-                raise InputError(f"{path.name}, line {number}: {word[:40]!r} is no image id", hint=HINT)
+                raise refused(word, own, where=f"{path.name}, line {number}: ")
             yield found
     if is_empty and not (path.parent / SUMMARY).is_file():
         raise InputError(f"no ids in {path}, which is empty", hint='a list that has none on purpose says "# none"')
@@ -421,9 +451,16 @@ def _of_list(path: Path, own: Own | None) -> Iterator[Identified]:
         of_object = isinstance(value, dict)
         word = next((value[name] for name in ID_KEYS if name in value), None) if of_object else value
         word = word.strip() if isinstance(word, str) else word
-        if of_object and (name := value.get("provider")) is not None:
-            word = f"{name}:{word}" if word is not None else None
-        found = identified(word, own)
+        found = _of_object(value, word, own) if of_object and "provider" in value else identified(word, own)
+        if found is None and of_object and value.get("provider", True) in (None, "", UNKNOWN) and word is not None:
+            raise refused(word_of(word, None), own, where=f"{path.name}: ")
         if found is None:
             raise InputError(f"{path.name}: {str(value)[:60]!r} is no image id, nor an object with {ID_KEYS[0]!r}")
         yield found
+
+
+def _of_object(value: dict[str, Any], word: object, own: Own | None) -> Identified | None:
+    """Return the image of an object that has a provider, or a gap for it; None where it is none."""
+    name = value["provider"] or UNKNOWN
+    is_id = isinstance(word, str | int) and not isinstance(word, bool) and word != ""
+    return _of_provider(name, word, own) if is_id and isinstance(name, str) and _NAME.fullmatch(name) else None

@@ -169,6 +169,7 @@ ROUTES = (
             ("users", "GET", f"/users/(?P<user>{_UUID})/collection", panoramax_routes.sequences_of_user),
             ("pictures", "GET", rf"/pictures/(?P<id>{_UUID})/(?P<size>hd|sd|thumb)\.jpg", panoramax_routes.picture),
             ("server", "POST", "/.*", panoramax_routes.no_uploads),
+            ("server", "GET", "/(?:users/me|upload_sets|auth)(?:/.*)?", panoramax_routes.no_uploads),
             ("server", "GET", "/.*", panoramax_routes.nowhere),
         )
     ),

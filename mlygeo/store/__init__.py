@@ -248,15 +248,14 @@ def write_frame(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path |
     --------
     >>> write_frame(selection, "selection.gpkg")
     """
-    frame = _credited(frame)
     if isinstance(path, str) and postgis.is_url(path):
-        postgis.write(frame, path)
+        postgis.write(_credited(frame), path)
         return path
     paths.must_be_local(path, "`path`")
     path = Path(path).expanduser()
     check_writable(path)
     described.check_names(frame, path.name)
-    frame = _in_degrees(frames.index_as_columns(frame), path)
+    frame = _credited(_in_degrees(frames.index_as_columns(frame), path))
     if path.name.lower().endswith(stac.ENDING) and not stac.is_stac(frame.columns):
         frame = stac.from_images(frames.conform(frame, frames.IMAGES))
     with atomic(path) as temporary:

@@ -183,7 +183,13 @@ class FramePoints(_Placed):
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
         _must_have(name, self.columns, self.name)
-        return attributes.to_arrow(self.frame[name], name)[0]
+        values = self.frame[name]
+        if name == "id" and dtypes.is_mixed(values):  # numbers and texts, where frames were put together
+            try:
+                values = dtypes.id_texts(values)
+            except ValueError as error:
+                raise FrameError(f"{self.name}: column 'id' holds no ids ({error})") from error
+        return attributes.to_arrow(values, name)[0]
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """Return attributes of chosen rows."""

@@ -92,8 +92,7 @@ def once(points: Points) -> tuple[Points, Repeats]:
     first = dict(zip(ranks[rows[::-1]].tolist(), rows[::-1].tolist(), strict=True))
 
     def named(some: Whole) -> Ids:
-        rows_of = np.asarray([first[rank] for rank in some.tolist()], dtype=np.int64)
-        found: Ids = np.asarray(ids.take(rows_of))
+        found: Ids = np.asarray(ids.take(np.array([first[rank] for rank in some.tolist()], dtype=np.int64)))
         return found
 
     kept: Flags = np.ones(len(ids), dtype=bool)

@@ -1,5 +1,6 @@
 """Owner and licence in pictures: read back by ExifTool, and never over what the picture itself says."""
 
+import json
 from io import BytesIO
 
 import pytest
@@ -229,3 +230,28 @@ def test_all_other_tags_stay(exiftool, tmp_path, path):
     own = {name: value for name, value in own.items() if str(value).strip() or name not in RIGHTS}
     changed = {name for name, value in own.items() if after.get(name) != value}
     assert {name for name in changed if not name.endswith(("Offset", "Start"))} == set()
+
+
+def test_a_heading_that_the_provider_computed_is_written_only_where_it_is_asked_for(drawn, exiftool, tmp_path):
+    """Whoever reads a heading in a file takes it as measured; a server computes one from the sequence, or says 0."""
+    row = ROW | {"compass_angle": 49.0, "is_pano": True}
+    angles = {}
+    for source in ("measured", "computed", None):
+        for computed in (False, True):
+            tags = picture_tags(row | {"compass_source": source}, computed=computed)
+            (path := tmp_path / f"{source}_{computed}.jpg").write_bytes(insert(drawn, tags))
+            found = exiftool.read(path)
+            angles[source, computed] = found.get("GPS:GPSImgDirection"), found.get("XMP-GPano:PoseHeadingDegrees")
+    assert angles.pop(("computed", False)) == (None, None)
+    assert set(angles.values()) == {(49, 49)}
+
+
+def test_the_comment_says_that_a_heading_was_computed():
+    item = json.loads((DATA / "panoramax" / "item.json").read_text())
+    for tag in ("GPSImgDirection", "GPSTrack"):
+        item["properties"]["exif"].pop(f"Exif.GPSInfo.{tag}", None)
+    panoramax = providers.provider("panoramax")
+    assert "GPSImgDirection" not in picture_tags(item, provider=panoramax).exif
+    tags = picture_tags(item, provider=panoramax, computed=True)
+    assert "GPSImgDirection" in tags.exif
+    assert tags.comment["computed"] == ["heading"]

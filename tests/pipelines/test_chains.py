@@ -211,3 +211,27 @@ def test_a_goal_that_is_none_is_found_before_anything_is_done(server, tmp_path):
         )
     assert [path.read_bytes() for path in paths] == before
     assert server.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"blurred": True}, "`blurred` is of no use for Mapillary"),
+        ({"provider": "panoramax", "private": True}, "`private` is of no use for Panoramax"),
+        ({"endpoint": "https://panoramax.example.org/api"}, "`endpoint` is of no use for Mapillary"),
+        ({"provider": "panorama"}, "there is no provider 'panorama'"),
+    ],
+)
+@pytest.mark.parametrize("chain", [mlygeo.process_and_upload, mlygeo.video_process_and_upload])
+def test_a_chain_refuses_what_its_upload_has_no_use_for(tmp_path, chain, options, words):
+    folder_of(tmp_path / "photos", 2)
+    with pytest.raises(InputError, match=words):
+        chain(tmp_path / "photos", **options)
+
+
+def test_a_chain_needs_to_be_signed_in_at_the_instance_before_photos_are_changed(tmp_path):
+    paths = folder_of(tmp_path / "photos", 2)
+    before = [path.read_bytes() for path in paths]
+    with pytest.raises(MlygeoError, match=r"sign|token"):
+        mlygeo.process_and_upload(tmp_path / "photos", provider="panoramax", endpoint="http://127.0.0.1:9/api")
+    assert [path.read_bytes() for path in paths] == before

@@ -34,6 +34,8 @@ ELSEWHERE = {
     "reupload": "after an upload, see tests of uploads",
     "undo": NEXT_RUN,
     "video_import_path": "another name of what is processed",
+    "preset": "of Panoramax's rules, see spatial/test_dispatch and providers/panoramax/test_uploads",
+    "endpoint": "of an instance, see providers/panoramax/test_uploads",
 }
 """Options whose effect needs what these calls have not, and where it is tested."""
 

@@ -63,7 +63,7 @@ def test_a_mixed_list_is_parted(three, numbers, tmp_path):
     assert summary["left_out"] == {"listed more than once": 1}
     counts = {name: (part["images"], part["fetched"]) for name, part in summary["providers"].items()}
     assert counts == {"panoramax": (2, 2), "mapillary": (2, 2), "toy": (1, 1)}
-    assert summary["licences"] == {"CC-BY-4.0": 2, "CC0-1.0": 1}
+    assert summary["licences"] == {"CC-BY-SA-4.0": 2, "CC-BY-4.0": 2, "CC0-1.0": 1}
     for row in rows.itertuples():
         assert (tmp_path / "p" / row.path).stat().st_size == row.bytes
         if row.provider == "panoramax":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 import mlygeo
@@ -103,6 +103,44 @@ def test_json_with_providers(tmp_path):
         id_lists.read_ids(path)
     path.write_text(json.dumps([5, {"id": UUID, "provider": "panoramax"}, {"id": 8, "provider": "kartaview"}]))
     assert id_lists.read_ids(path).tolist() == ["5", UUID, "kartaview:8"]
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"]), min_size=1).map(str.strip))
+@example("a b")
+@example("//a")
+@example("7,8")
+@example("a#b")
+@example("100%23")
+@example("a\u3000b")
+def test_ids_of_any_text_come_back_from_a_list(tmp_path_factory, key):
+    assume(key)
+    path = tmp_path_factory.mktemp("list") / "a.txt"
+    path.write_text(f"{id_lists.word_of(key, 'own')}\n{id_lists.word_of('7', 'own')}\n", encoding="utf-8")
+    assert id_lists.listed_ids(path)["own"].tolist() == [key, "7"]
+
+
+@pytest.mark.parametrize("name", [None, "", "Panoramax", " panoramax", "#x", "my provider", "1", "unknown"])
+def test_an_image_of_nobody_known_is_asked_about(tmp_path, name):
+    """No name with which a list could not be read stands in it, and none that means another provider."""
+    path = tmp_path / "a.txt"
+    path.write_text(f"5\n{id_lists.word_of(UUID, name)}\n")
+    with pytest.raises(InputError, match=rf"a\.txt, line 2: nothing tells of which provider the image '{UUID}' is"):
+        id_lists.listed_ids(path)
+    found = id_lists.listed_ids(path, own=Own("panoramax", UUIDS))
+    assert {who: ids.tolist() for who, ids in found.items()} == {"mapillary": [5], "panoramax": [UUID]}
+    with pytest.raises(InputError, match="is no image id"):
+        id_lists.listed_ids(path, own=Own("mapillary", WHOLE_NUMBERS))
+
+
+@pytest.mark.parametrize("name", [None, "", "unknown"])
+def test_an_image_of_nobody_known_in_json_is_asked_about(tmp_path, name):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([{"id": UUID, "provider": name}]))
+    with pytest.raises(InputError, match="nothing tells of which provider the image"):
+        id_lists.listed_ids(path)
+    assert id_lists.listed_ids(path, own=Own("panoramax", UUIDS))["panoramax"].tolist() == [UUID]
+    path.write_text(json.dumps([{"id": "a b#%23", "provider": "own"}]))
+    assert id_lists.listed_ids(path)["own"].tolist() == ["a b#%23"]
 
 
 def test_a_word_that_does_not_tell_whose_is_asked_about(tmp_path):

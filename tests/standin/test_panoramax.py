@@ -269,4 +269,9 @@ def test_a_token_that_reaches_the_pictures_is_a_leak():
         with pytest.raises(HTTPError):
             urllib.request.urlopen(request, timeout=20)
         assert server.leaks == 1
+        # Uploads and sign-in end at once, and are not asked for again.
+        for path in ("/users/me", "/upload_sets", f"/upload_sets/{NOBODY}"):
+            status, kind, body = refused(server.panoramax + path)
+            assert (status, kind) == (403, "application/json")
+            assert "takes no uploads" in json.loads(body)["message"]
         assert ask(f"{server.panoramax}/configuration").json["auth"] == {"enabled": False}

@@ -397,3 +397,13 @@ def test_terms_of_service_that_are_not_accepted_are_named(tmp_path):
     trouble = judge(401, {}, body, what="a set", now=0, token_hint="sign in")
     assert isinstance(trouble.error, TokenRejectedError)
     assert "https://instance.example/tos" in trouble.error.hint
+
+
+def test_the_chain_processes_by_the_preset_and_uploads(panoramax, token, tmp_path):
+    folder = tmp_path / "in a chain"
+    folder_of(folder, 3, lon=elsewhere(), heading=45.0)
+    options = {"provider": "panoramax", "preset": "panoramax", "endpoint": panoramax.api, "token": token}
+    uploads = mlygeo.process_and_upload(folder, **options)
+    assert set(uploads["status"]) == {"done"}
+    assert in_database(panoramax, folder)["name"].tolist() == sorted(path.name for path in folder.glob("*.jpg"))
+    assert mlygeo.process_and_upload(folder, **options).attrs["summary"]["there"] == 3
