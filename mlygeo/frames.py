@@ -298,12 +298,14 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
 
 
 def _brought_back(frame: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
-    """Return a frame in degrees whose geometries are within ±180° of longitude, or begin there."""
+    """Return a frame in degrees whose geometries are within ±180° of longitude, or begin there; raise for others."""
     import shapely
     from geopandas.array import GeometryArray
 
     shapes = np.asarray(frame.geometry.values)
-    west, _, east, _ = shapely.bounds(shapes).T
+    bounds = shapely.bounds(shapes)
+    degrees.check(bounds[:, [0, 2]], bounds[:, [1, 3]], name, hint="is the CRS another one?")
+    west, _, east, _ = bounds.T
     turns = degrees.turns_of(west, east)
     if turns is None:
         return frame

@@ -8,12 +8,13 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import shapely
+from helpers.small_frames import images_frame
 from hypothesis import given
 from hypothesis import strategies as st
 
 import mlygeo
 from mlygeo import degrees, frames, store
-from mlygeo.errors import MlygeoError
+from mlygeo.errors import FrameError, MlygeoError
 from mlygeo.regions import Region
 from mlygeo.store import points as views
 
@@ -134,3 +135,15 @@ def test_only_what_is_finite_and_no_place_is_beyond(numbers):
     lon = np.array(numbers)
     expected = [bool(np.isfinite(number) and abs(number) > 360 + 1e-9) for number in numbers]
     assert degrees.beyond(lon, np.zeros(len(lon))).tolist() == expected
+
+
+@pytest.mark.parametrize("place", [(9, 91), (91, 95), (513000, 5403000), (725, 9)])
+@pytest.mark.parametrize("ending", [".geojson", ".parquet", ".gpkg"])
+def test_frames_that_are_conformed_have_degrees(tmp_path, place, ending):
+    images = images_frame().iloc[:1].set_geometry(gpd.points_from_xy([place[0]], [place[1]], crs=4326))
+    path = tmp_path / f"images{ending}"
+    images.to_parquet(path) if ending == ".parquet" else images.drop(columns=["captured_at"]).assign(
+        captured_at="2024-01-01T00:00:00Z"
+    ).to_file(path)
+    with pytest.raises(FrameError, match=r"row 1 lies at .* which is no longitude and latitude"):
+        mlygeo.read_frame(path, frame="images")
