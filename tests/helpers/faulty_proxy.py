@@ -20,10 +20,15 @@ PASSED_ON = ("authorization", "content-type", "user-agent", "accept-encoding")
 
 
 class Proxy:
-    """A running proxy; `share` of the requests go wrong, and `lost_answers` names paths whose first answers are lost."""
+    """
+    A running proxy; `share` of the requests go wrong, and `lost_answers` names paths whose first answers are lost.
 
-    def __init__(self, api: str, *, share: float = 0.0, seed: int = 0) -> None:
+    Where it is `named` to the server, addresses in answers lead through it, too.
+    """
+
+    def __init__(self, api: str, *, share: float = 0.0, seed: int = 0, named: bool = False) -> None:
         self.share, self.seen, self.faults = share, Counter(), Counter()
+        self.passed_on = (*PASSED_ON, "host") if named else PASSED_ON
         self.lost_answers: list[str] = []
         self.headers: list[dict[str, str]] = []
         self._random, self._lock = random.Random(seed), threading.Lock()
@@ -43,7 +48,7 @@ class Proxy:
                     self._answer(503, "text/html", b"<html>busy</html>", None)
                     return
                 there = http.client.HTTPConnection(target.hostname, target.port, timeout=120)
-                said = {name: value for name, value in self.headers.items() if name.lower() in PASSED_ON}
+                said = {name: value for name, value in self.headers.items() if name.lower() in proxy.passed_on}
                 there.request(self.command, self.path, body=body, headers=said)
                 came = there.getresponse()
                 content = came.read()

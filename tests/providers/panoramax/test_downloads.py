@@ -1,0 +1,88 @@
+"""Pictures of a real server, downloaded on a bad line by a program that is killed: each there once, byte for byte."""
+
+import os
+import random
+import signal
+import sys
+import time
+
+import pytest
+import requests
+from helpers.faulty_proxy import Proxy
+from helpers.photo_folders import folder_of
+from helpers.processes import HANGS_S, start
+
+import mlygeo
+from mlygeo.net.http import Retry
+from mlygeo.providers.panoramax.service import Endpoints, Service
+
+QUICKLY = """
+import sys, mlygeo
+from mlygeo.net.http import Retry
+from mlygeo.providers.panoramax.service import Endpoints, Service
+retry = Retry(attempts=50, first_wait=0.01, longest_wait=0.1, rate_wait=0.05)
+service = Service(endpoints=Endpoints(sys.argv[3]), retry=retry)
+summary = mlygeo.download(
+    imgid_file=sys.argv[1], output=sys.argv[2], size="original", num_retries=49, workers=2, required_disk_space=0,
+    service=service,
+).attrs["summary"]
+sys.exit(3 if summary["failed"] or summary["gone"] else 0)
+"""
+
+PICTURES, KILLS = (
+    int(os.environ.get(name, default)) for name, default in (("MLYGEO_PICTURES", 30), ("MLYGEO_KILLS", 6))
+)
+
+
+@pytest.fixture(scope="module")
+def uploaded(panoramax, tmp_path_factory):
+    """Ids of pictures on the server, and what it sends for each."""
+    folder = tmp_path_factory.mktemp("uploaded") / "to be fetched"
+    folder_of(folder, PICTURES, lon=61.0, heading=90.0)
+    retry = Retry(attempts=50, first_wait=0.01, longest_wait=0.1, rate_wait=0.05)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLYGEO_UPLOAD_HISTORY", str(folder.parent / "history"))
+        service = Service(
+            endpoints=Endpoints(panoramax.api), token=panoramax.user("Jane of the downloads"), retry=retry
+        )
+        uploads = mlygeo.upload(folder, service=service)
+    return {
+        id_: requests.get(f"{panoramax.api}/pictures/{id_}/hd.jpg", timeout=60).content for id_ in uploads["picture_id"]
+    }
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9 for another process")
+def test_kills_through_a_bad_line_lose_nothing_and_repeat_nothing(panoramax, uploaded, tmp_path):
+    listed, output, chance = tmp_path / "ids.txt", tmp_path / "out", random.Random(3)
+    listed.write_text("".join(f"{id_}\n" for id_ in uploaded))
+    with Proxy(panoramax.api, share=0.3, seed=4, named=True) as proxy:
+        command = [sys.executable, "-c", QUICKLY, str(listed), str(output), proxy.api]
+        kills = 0
+        while kills < KILLS:
+            process = start(command)
+            goal = proxy.count + chance.randint(1, max(3, PICTURES // KILLS))
+            while proxy.count < goal and process.poll() is None:
+                time.sleep(0.002)
+            time.sleep(chance.uniform(0, 0.05))
+            process.kill()
+            status = process.wait()
+            assert status in {-signal.SIGKILL, 0}, process.stderr.read()
+            process.stdout.close()
+            process.stderr.close()
+            if status == 0:
+                break
+            kills += 1
+        assert kills > KILLS // 2, "all was there before the last kills: nothing was tested"
+        last = start(command)
+        _, err = last.communicate(timeout=HANGS_S)
+        assert last.returncode == 0, err
+        assert proxy.seen["GET hd.jpg"] >= PICTURES
+        assert set(proxy.faults) > {"refused", "busy", "lost", "cut"}
+    files = {path.stem: path.read_bytes() for path in output.rglob("*.jpg")}
+    assert files == uploaded
+    assert len(list(output.rglob("*.jpg"))) == PICTURES
+    rows = mlygeo.transfers(output)
+    assert rows["id"].is_unique
+    assert set(rows["id"]) == set(uploaded)
+    assert set(rows["status"]) <= {"done", "found"}
+    assert set(rows["licence"]) == {"CC-BY-SA-4.0"}
