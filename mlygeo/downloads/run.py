@@ -22,7 +22,7 @@ from mlygeo.downloads.files import FinalError, PictureSaver, RequestedForm
 from mlygeo.downloads.ledger import Ledger, Transfer, now_ms
 from mlygeo.errors import FileError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
 from mlygeo.net import exchange, workers
-from mlygeo.net.answers import GoneError, tried
+from mlygeo.net.answers import GoneError, PendingError, tried
 from mlygeo.net.http import StoppedError
 from mlygeo.net.pictures import ExpiredError, WaitError
 from mlygeo.net.workers import RetryQueue
@@ -117,6 +117,7 @@ class Download:
         self._lock = threading.Lock()
         self._error: Exception | None = None
         self._in_a_row = 0
+        self._is_pending = False
         self._hold_until = 0.0
 
     def run(self, ids: Ids, states: npt.NDArray[np.int8], *, overwrite: bool = False) -> Outcome:
@@ -224,6 +225,8 @@ class Download:
                 raise self._session.ended from None
             if not isinstance(error, NetworkError):
                 item.record = None  # a new address may work
+            if isinstance(error, PendingError):
+                self._say_pending(error)
             self._try_again(item, error)
             return
         else:
@@ -313,6 +316,13 @@ class Download:
                 f"the last {self._in_a_row} images could not be fetched, each in all its tries; {error}",
                 hint="check the network connection; the same command then goes on from there",
             )
+
+    def _say_pending(self, error: PendingError) -> None:
+        """Say once why the run waits: a picture is not ready."""
+        with self._lock:
+            is_first, self._is_pending = not self._is_pending, True
+        if is_first:
+            log.warning("%s; pictures that are not ready are asked for again, for some minutes", error)
 
     def _hold(self, item: _Item, error: WaitError) -> None:
         """Make all workers wait, as a host asks."""

@@ -4,7 +4,9 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
+from dataclasses import replace
 
 import pytest
 import requests
@@ -29,6 +31,8 @@ summary = mlygeo.download(
 sys.exit(3 if summary["failed"] or summary["gone"] else 0)
 """
 
+QUICK = Retry(attempts=50, first_wait=0.01, longest_wait=0.1, rate_wait=0.05)
+
 PICTURES, KILLS = (
     int(os.environ.get(name, default)) for name, default in (("MLYGEO_PICTURES", 30), ("MLYGEO_KILLS", 6))
 )
@@ -39,11 +43,10 @@ def uploaded(panoramax, tmp_path_factory):
     """Ids of pictures on the server, and what it sends for each."""
     folder = tmp_path_factory.mktemp("uploaded") / "to be fetched"
     folder_of(folder, PICTURES, lon=61.0, heading=90.0)
-    retry = Retry(attempts=50, first_wait=0.01, longest_wait=0.1, rate_wait=0.05)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLYGEO_UPLOAD_HISTORY", str(folder.parent / "history"))
         service = Service(
-            endpoints=Endpoints(panoramax.api), token=panoramax.user("Jane of the downloads"), retry=retry
+            endpoints=Endpoints(panoramax.api), token=panoramax.user("Jane of the downloads"), retry=QUICK
         )
         uploads = mlygeo.upload(folder, service=service)
     return {
@@ -86,3 +89,21 @@ def test_kills_through_a_bad_line_lose_nothing_and_repeat_nothing(panoramax, upl
     assert set(rows["id"]) == set(uploaded)
     assert set(rows["status"]) <= {"done", "found"}
     assert set(rows["licence"]) == {"CC-BY-SA-4.0"}
+
+
+def test_a_picture_in_the_works_is_waited_for(panoramax, uploaded, tmp_path, caplog):
+    id_ = next(iter(uploaded))
+    change = "UPDATE pictures SET status = '{}', preparing_status = '{}' WHERE id = '" + id_ + "'"
+    panoramax.query(change.format("waiting-for-process", "not-processed"))
+    ready = threading.Timer(2, lambda: panoramax.query(change.format("ready", "prepared")))
+    ready.start()
+    service = Service(endpoints=Endpoints(panoramax.api), retry=replace(QUICK, attempts=2))
+    try:
+        rows = mlygeo.download(
+            id_, output=tmp_path, size="original", num_retries=49, required_disk_space=0, service=service
+        )
+    finally:
+        ready.join()
+    assert rows["status"].tolist() == ["done"]
+    assert (tmp_path / rows["path"].iloc[0]).read_bytes() == uploaded[id_]
+    assert "pictures that are not ready are asked for again" in caplog.text
