@@ -95,7 +95,14 @@ def test_a_picture_in_the_works_is_waited_for(panoramax, uploaded, tmp_path, cap
     id_ = next(iter(uploaded))
     change = "UPDATE pictures SET status = '{}', preparing_status = '{}' WHERE id = '" + id_ + "'"
     panoramax.query(change.format("waiting-for-process", "not-processed"))
-    ready = threading.Timer(2, lambda: panoramax.query(change.format("ready", "prepared")))
+    said, over = "pictures that are not ready are asked for again", threading.Event()
+
+    def make_ready():
+        while said not in caplog.text and not over.wait(0.05):
+            pass
+        panoramax.query(change.format("ready", "prepared"))
+
+    ready = threading.Thread(target=make_ready)
     ready.start()
     service = Service(endpoints=Endpoints(panoramax.api), retry=replace(QUICK, attempts=2))
     try:
@@ -103,7 +110,8 @@ def test_a_picture_in_the_works_is_waited_for(panoramax, uploaded, tmp_path, cap
             id_, output=tmp_path, size="original", num_retries=49, required_disk_space=0, service=service
         )
     finally:
+        over.set()
         ready.join()
     assert rows["status"].tolist() == ["done"]
     assert (tmp_path / rows["path"].iloc[0]).read_bytes() == uploaded[id_]
-    assert "pictures that are not ready are asked for again" in caplog.text
+    assert said in caplog.text
