@@ -333,7 +333,7 @@ class TestInspect:
     def test_what_is_no_id(self, server, capsys, word):
         status, out, err = run(capsys, "inspect", "--", word)
         assert (status, out) == (2, "")
-        assert "is no id" in err
+        assert "is no image id" in err
         assert server.count() == 0
 
     def test_odd_values_are_shown_and_do_no_harm(self, capsys, monkeypatch):

@@ -21,6 +21,7 @@ from mlygeo.errors import FormatError, FrameError, InputError
 from mlygeo.formats import positions
 from mlygeo.formats.exif import signed_altitude
 from mlygeo.net.answers import shown
+from mlygeo.providers.added import with_records
 from mlygeo.providers.foreign import foreign_record
 from mlygeo.schemas import DEFAULT_PROVIDER
 
@@ -581,29 +582,8 @@ def add_fields(
     FrameError
         If a column stands in the frame already, in a dtype that does not fit.
     """
-    import pandas as pd
-
-    numbers = ids_in(images, "the frame")
-    by_id = found.set_index("id")
-    added: dict[str, Any] = {}
-    for name in columns:
-        dtype = str(found[name].dtype)
-        values = by_id[name].reindex(numbers).set_axis(images.index)
-        if name in images.columns:
-            own = images[name]
-            try:
-                own = own if dtype in {"geometry", "object"} else dtypes.cast(own, dtype)
-            except (ValueError, TypeError, OverflowError) as error:
-                raise FrameError(f"column '{name}' of the frame does not fit {dtype} ({error})") from error
-            values = values.where(values.notna(), own)
-        added[name] = values if dtype in {"geometry", "object"} else dtypes.cast(values, dtype)
-    reasons = [errors.get(number) if number else "it has no id" for number in numbers.tolist()]
-    added["error"] = pd.Series(reasons, index=images.index, dtype="str")
-    result = images.assign(**added)
-    if "geometry" in result.columns:  # it is last, as in every frame
-        result = result[[name for name in result.columns if name != "geometry"] + ["geometry"]]
-    result.attrs = dict(images.attrs)
-    return frames.attribute(result, *(found.attrs.get("attribution", ()) if len(found) else ()))
+    ids = [number or None for number in ids_in(images, "the frame").tolist()]
+    return with_records(images, ids, found, columns=columns, errors=errors)
 
 
 def fields_for(size: str, *, metadata: Literal["none", "exif", "all"]) -> list[str]:

@@ -15,11 +15,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from mlygeo import attribution, dtypes, frames, rows
+from mlygeo import attribution, frames, rows
 from mlygeo.errors import FormatError, FrameError
 from mlygeo.formats import positions
 from mlygeo.keys import UUIDS
 from mlygeo.net.answers import shown
+from mlygeo.providers.added import with_records
 from mlygeo.providers.foreign import ForeignError, foreign_record
 from mlygeo.providers.panoramax.tile_cache import CATALOGUE_HOST
 
@@ -657,32 +658,4 @@ def add_fields(
     FrameError
         If a column stands in the frame already, in a dtype that does not fit.
     """
-    import pandas as pd
-
-    ids = ids_in(images, "the frame")
-    by_id = found.set_index("id")
-    added: dict[str, Any] = {}
-    for name in columns:
-        if name not in by_id.columns:
-            continue
-        dtype = str(found[name].dtype)
-        values = by_id[name].reindex(ids).set_axis(images.index)
-        if name in images.columns:
-            own = images[name]
-            try:
-                own = own if dtype in {"geometry", "object", "bool", "boolean"} else dtypes.cast(own, dtype)
-            except (ValueError, TypeError, OverflowError) as error:
-                raise FrameError(f"column '{name}' of the frame does not fit {dtype} ({error})") from error
-            values = values.where(values.notna(), own)
-        if dtype in {"bool", "boolean"}:
-            values = pd.Series(values.to_list(), index=images.index, dtype="boolean")
-            added[name] = values if values.isna().any() else values.astype(bool)
-        else:
-            added[name] = values if dtype in {"geometry", "object"} else dtypes.cast(values, dtype)
-    reasons = [errors.get(id_) if id_ else "it has no id" for id_ in ids]
-    added["error"] = pd.Series(reasons, index=images.index, dtype="str")
-    result = images.assign(**added)
-    if "geometry" in result.columns:  # it is last, as in every frame
-        result = result[[name for name in result.columns if name != "geometry"] + ["geometry"]]
-    result.attrs = dict(images.attrs)
-    return frames.attribute(result, *found.attrs.get("attribution", ()))
+    return with_records(images, ids_in(images, "the frame"), found, columns=columns, errors=errors)
