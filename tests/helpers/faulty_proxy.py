@@ -6,9 +6,13 @@ import contextlib
 import http.client
 import http.server
 import random
+import signal
 import threading
+import time
 from collections import Counter
 from urllib.parse import urlsplit
+
+from helpers.processes import HANGS_S, start
 
 FAULTS = ("refused", "busy", "lost", "cut")
 """
@@ -111,3 +115,42 @@ class Proxy:
         """Number of requests so far."""
         with self._lock:
             return self.seen.total()
+
+
+def killed_often(command: list[str], proxy: Proxy, *, kills: int, most: int, seed: int) -> None:
+    """
+    Start a command that asks through a proxy again and again, each time killed after a few requests; then let it end.
+
+    Parameters
+    ----------
+    command
+        The command; it ends with 0 when all is done.
+    proxy
+        The proxy.
+    kills
+        How often it is killed.
+    most
+        Requests before a kill, at most.
+    seed
+        Of the moments of the kills.
+    """
+    chance, killed = random.Random(seed), 0
+    while killed < kills:
+        process = start(command)
+        goal = proxy.count + chance.randint(1, most)
+        while proxy.count < goal and process.poll() is None:
+            time.sleep(0.002)
+        time.sleep(chance.uniform(0, 0.05))
+        process.kill()
+        status = process.wait()
+        assert status in {-signal.SIGKILL, 0}, process.stderr.read()
+        process.stdout.close()
+        process.stderr.close()
+        if status == 0:
+            break
+        killed += 1
+    assert killed > kills // 2, "all was there before the last kills: nothing was tested"
+    last = start(command)
+    _, err = last.communicate(timeout=HANGS_S)
+    assert last.returncode == 0, err
+    assert set(proxy.faults) > {"refused", "busy", "lost", "cut"}

@@ -1,18 +1,14 @@
 """Pictures of a real server, downloaded on a bad line by a program that is killed: each there once, byte for byte."""
 
 import os
-import random
-import signal
 import sys
 import threading
-import time
 from dataclasses import replace
 
 import pytest
 import requests
-from helpers.faulty_proxy import Proxy
+from helpers.faulty_proxy import Proxy, killed_often
 from helpers.photo_folders import folder_of
-from helpers.processes import HANGS_S, start
 
 import mlygeo
 from mlygeo.net.http import Retry
@@ -56,31 +52,12 @@ def uploaded(panoramax, tmp_path_factory):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9 for another process")
 def test_kills_through_a_bad_line_lose_nothing_and_repeat_nothing(panoramax, uploaded, tmp_path):
-    listed, output, chance = tmp_path / "ids.txt", tmp_path / "out", random.Random(3)
+    listed, output = tmp_path / "ids.txt", tmp_path / "out"
     listed.write_text("".join(f"{id_}\n" for id_ in uploaded))
     with Proxy(panoramax.api, share=0.3, seed=4, named=True) as proxy:
         command = [sys.executable, "-c", QUICKLY, str(listed), str(output), proxy.api]
-        kills = 0
-        while kills < KILLS:
-            process = start(command)
-            goal = proxy.count + chance.randint(1, max(3, PICTURES // KILLS))
-            while proxy.count < goal and process.poll() is None:
-                time.sleep(0.002)
-            time.sleep(chance.uniform(0, 0.05))
-            process.kill()
-            status = process.wait()
-            assert status in {-signal.SIGKILL, 0}, process.stderr.read()
-            process.stdout.close()
-            process.stderr.close()
-            if status == 0:
-                break
-            kills += 1
-        assert kills > KILLS // 2, "all was there before the last kills: nothing was tested"
-        last = start(command)
-        _, err = last.communicate(timeout=HANGS_S)
-        assert last.returncode == 0, err
+        killed_often(command, proxy, kills=KILLS, most=max(3, PICTURES // KILLS), seed=3)
         assert proxy.seen["GET hd.jpg"] >= PICTURES
-        assert set(proxy.faults) > {"refused", "busy", "lost", "cut"}
     files = {path.stem: path.read_bytes() for path in output.rglob("*.jpg")}
     assert files == uploaded
     assert len(list(output.rglob("*.jpg"))) == PICTURES

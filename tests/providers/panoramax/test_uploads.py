@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
-import signal
 import sys
 import time
 from collections import Counter
@@ -16,9 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import requests
-from helpers.faulty_proxy import Proxy
+from helpers.faulty_proxy import Proxy, killed_often
 from helpers.photo_folders import folder_of, gpx_of, picture, tagged
-from helpers.processes import HANGS_S, start
 
 import mlygeo
 from mlygeo.errors import CredentialsError, InputError, TokenRejectedError
@@ -268,30 +265,11 @@ PICTURES, KILLS = (
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9 for another process")
 def test_kills_through_a_bad_line_lose_nothing_and_repeat_nothing(panoramax, token, tmp_path):
-    folder, chance = tmp_path / "killed", random.Random(5)
+    folder = tmp_path / "killed"
     folder_of(folder, PICTURES, lon=elsewhere(), heading=90.0)
     with Proxy(panoramax.api, share=0.3, seed=11) as proxy:
         command = [sys.executable, "-c", QUICKLY, str(folder), proxy.api, token]
-        kills = 0
-        while kills < KILLS:
-            process = start(command)
-            goal = proxy.count + chance.randint(1, max(3, PICTURES // KILLS))
-            while proxy.count < goal and process.poll() is None:
-                time.sleep(0.002)
-            time.sleep(chance.uniform(0, 0.05))
-            process.kill()
-            status = process.wait()
-            assert status in {-signal.SIGKILL, 0}, process.stderr.read()
-            process.stdout.close()
-            process.stderr.close()
-            if status == 0:
-                break
-            kills += 1
-        assert kills > KILLS // 2, "all was there before the last kills: nothing was tested"
-        last = start(command)
-        _, err = last.communicate(timeout=HANGS_S)
-        assert last.returncode == 0, err
-        assert set(proxy.faults) > {"refused", "busy", "lost", "cut"}
+        killed_often(command, proxy, kills=KILLS, most=max(3, PICTURES // KILLS), seed=5)
     there = in_database(panoramax, folder)
     assert there["name"].tolist() == sorted(path.name for path in folder.glob("*.jpg"))
     assert there["status"].eq("ready").all()
