@@ -5,12 +5,15 @@ What changes nothing there would be silent everywhere; what changes nothing besi
 `test_no_silent_options`. A third of the options is tried, the same in each run; MLYGEO_WHOLE_SWEEP=1 tries all.
 """
 
+import functools
 import hashlib
 import inspect
 import json
 import os
 import shutil
+import tempfile
 import zlib
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -119,10 +122,17 @@ VERBS = {
 }  # fmt: skip
 
 
+@functools.cache
+def video():
+    """The bytes of a video; made again they differ, for it notes when it was made."""
+    with tempfile.TemporaryDirectory() as folder:
+        return video_files.pictures(Path(folder) / "a.mp4", seconds=3.0, rate=10, size=(64, 48)).read_bytes()
+
+
 def filmed(folder):
     for place in (folder / "in", folder / "in" / "sub"):
         place.mkdir(parents=True)
-        video_files.pictures(place / "a.mp4", seconds=3.0, rate=10, size=(64, 48))
+        (place / "a.mp4").write_bytes(video())
     gpx_of(folder / "t.gpx", 40, start_ms=1_714_903_200_000)
 
 
@@ -148,7 +158,10 @@ def outcome(name, arguments, folder):
     given = {key: each.format(folder) if isinstance(each, str) else each for key, each in arguments.items()}
     found = getattr(mlygeo, name)(**given)
     files = {}
-    for path in sorted(each for each in folder.rglob("*") if each.is_file() and "lock" not in each.parts):
+    results = (each for each in folder.rglob("*") if each.is_file() and "lock" not in each.parts)
+    for path in sorted(
+        each for each in results if not each.name.startswith(".")
+    ):  # what a run notes for itself is none
         files[str(path.relative_to(folder))] = (
             pd.read_parquet(path).drop(columns="modified_ns", errors="ignore").map(repr).to_csv()
             if path.suffix == ".parquet"
