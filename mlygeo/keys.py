@@ -353,55 +353,53 @@ def text_ranks(ids: Any, providers: Any = None) -> tuple[pa.StringArray | pa.Lar
         As `texts` does.
     """
     words = _as_text(ids)
-    if not _is_one(providers):
+    names = _several(providers)
+    if names is not None:
         _check_lines(words)
-        return words, _of_several(words, providers), None
+        return words, _of_several(words, names), None
     if (found := _of_uuids(words)) is not None:
         return words, *found
     _check_lines(words)
-    return words, _of_one_provider(words), None
+    return words, _of_others(words), None
 
 
-def _is_one(providers: Any) -> bool:
-    """Return whether images are of one provider, or of nobody known."""
+def _several(providers: Any) -> pa.DictionaryArray | None:
+    """Return the names of several providers, "" where a row names none; None where images are of one, or nobody's."""
     import pyarrow as pa
 
     if providers is None:
-        return True
-    names = (
-        pa.chunked_array([pa.array(providers, from_pandas=True)])
-        if not isinstance(providers, pa.ChunkedArray)
-        else providers
-    )
-    return pa.types.is_null(names.type) or len(names.unique()) < 2
+        return None
+    names = providers if isinstance(providers, pa.ChunkedArray) else pa.array(providers, from_pandas=True)
+    if pa.types.is_null(names.type):
+        return None
+    names = names.fill_null("").dictionary_encode()
+    names = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
+    return names if len(names.dictionary) > 1 else None
 
 
-def _of_several(words: pa.StringArray | pa.LargeStringArray, providers: Any) -> Ranks:
+def _of_several(words: pa.StringArray | pa.LargeStringArray, names: pa.DictionaryArray) -> Ranks:
     """Return the ranks of keys of several providers."""
     import pyarrow as pa
 
-    names = pa.array(providers, from_pandas=True) if not isinstance(providers, pa.ChunkedArray) else providers
-    names = names.fill_null("").dictionary_encode()
-    names = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
     code = names.indices.to_numpy()
     found, least = np.empty(len(code), dtype=np.int64), 0
     for number in np.argsort(np.array(names.dictionary.to_pylist(), dtype=object), kind="stable"):
         rows = np.flatnonzero(code == number)
-        _, dense = np.unique(_of_one_provider(words.take(pa.array(rows))), return_inverse=True)
+        its = words.take(pa.array(rows))
+        uuids = _of_uuids(its)
+        _, dense = np.unique(_of_others(its) if uuids is None else uuids[0], return_inverse=True)
         found[rows] = least + dense
         least += int(dense.max(initial=-1)) + 1
     return found
 
 
-def _of_one_provider(words: pa.StringArray | pa.LargeStringArray) -> Ranks:
+def _of_others(words: pa.StringArray | pa.LargeStringArray) -> Ranks:
+    """Return the ranks of keys of one provider that are no UUIDs: by number if all are digits, else by text."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if not len(words):
         return np.empty(0, dtype=np.int64)
-    found = _of_uuids(words)
-    if found is not None:
-        return found[0]
     if pc.all(pc.match_substring_regex(words, "^[0-9]+$")).as_py():
         if pc.max(pc.binary_length(words)).as_py() <= 18 and not pc.any(pc.match_substring_regex(words, "^0.")).as_py():
             numbers: Ranks = words.cast(pa.int64()).to_numpy(zero_copy_only=False)

@@ -280,7 +280,6 @@ class Fetching:
         access: Access,
         progress: Progress | None,
     ) -> None:
-        from mlygeo.pipelines.arguments import of_no_use
         from mlygeo.providers import needed
 
         self.provider = access.one
@@ -425,8 +424,6 @@ class SeveralFetching:
     """
 
     def __init__(self, parts: list[Fetching]) -> None:
-        from mlygeo.pipelines.arguments import of_no_use
-
         self._parts = parts
         of_no_use(("tile_list_file", "geojson"), "with several providers")
         self.cache = " and ".join(dict.fromkeys(str(part.cache) for part in parts))

@@ -226,8 +226,6 @@ class Access:
 
     def __post_init__(self) -> None:
         """Raise for providers that there are not, and for what has no effect with those that are named."""
-        from mlygeo.pipelines.arguments import of_no_use
-
         if self.provider is not None and not self._named:
             raise InputError("`provider` names none", hint="leave it out to ask Mapillary")
         if self.service is not None:
