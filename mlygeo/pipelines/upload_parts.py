@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.errors import FileError, InputError
-from mlygeo.pipelines.job import tally
+from mlygeo.errors import FileError, InputError, NotDescribedError
+from mlygeo.pipelines.job import Job, tally, version
+from mlygeo.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,3 +96,34 @@ def megabytes(number: int) -> str:
 def is_archive(path: str) -> bool:
     """Return whether the name of a file is that of an archive."""
     return path.lower().endswith(".zip")
+
+
+def nothing(found: Import, others: str = "") -> Job[pd.DataFrame]:
+    """
+    Return the job of an upload for which there is nothing.
+
+    Parameters
+    ----------
+    found
+        What was looked through.
+    others
+        What the headline says of other files there.
+
+    Raises
+    ------
+    NotDescribedError
+        If there are photos, but the descriptions that were given have none of them.
+    """
+    from mlygeo.uploads.found import UNLISTED
+
+    if number := found.skipped[UNLISTED]:
+        raise NotDescribedError(
+            f"the image descriptions given have no entry for {counted(number, 'photo')}, and nothing else to upload",
+            hint="without `desc_path` the descriptions of the folders count",
+        )
+    summary = {
+        "images": 0, "skipped": dict(+found.skipped), "left_out": found.left_out, "failed": len(found.failed),
+        "version": version(),
+    }  # fmt: skip
+    headline = f"there is nothing to upload{skipped_text(found)}{others}{first_reason(found.failed)}"
+    return Job(no_frame, summary, headline, failed=sorted(found.failed))

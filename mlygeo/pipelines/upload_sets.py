@@ -8,9 +8,17 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.errors import InputError, NotDescribedError
+from mlygeo.errors import InputError
 from mlygeo.pipelines.job import Job, version
-from mlygeo.pipelines.upload_parts import first_reason, megabytes, no_frame, setting, skipped_text, write_history
+from mlygeo.pipelines.upload_parts import (
+    first_reason,
+    megabytes,
+    no_frame,
+    nothing,
+    setting,
+    skipped_text,
+    write_history,
+)
 from mlygeo.progress import counted, keep
 
 if TYPE_CHECKING:
@@ -92,7 +100,7 @@ def upload_as_sets(
         )
         folders = folders_of(found, sets.endings, progress)
         if not folders:
-            return _nothing(found)
+            return nothing(found)
         place = signed_in.service or who.service(endpoint=endpoint)
         terms = sets.terms(place)
         if progress is not None:
@@ -207,22 +215,6 @@ def _rehearsed(found: Import, folders: list[Folder], terms: Terms, place: str, *
         + f"{len(photos) - there - repeated:,} to upload ({megabytes(todo)}){skipped_text(found)}; nothing was uploaded"
         + f"\n{_agreement(terms)}{first_reason(found.failed)}"
     )
-    return Job(no_frame, summary, headline, failed=sorted(found.failed))
-
-
-def _nothing(found: Import) -> Job[pd.DataFrame]:
-    from mlygeo.uploads.found import UNLISTED
-
-    if number := found.skipped[UNLISTED]:
-        raise NotDescribedError(
-            f"the image descriptions given have no entry for {counted(number, 'photo')}, and nothing else to upload",
-            hint="without `desc_path` the descriptions of the folders count",
-        )
-    summary = {
-        "images": 0, "skipped": dict(+found.skipped), "left_out": found.left_out, "failed": len(found.failed),
-        "version": version(),
-    }  # fmt: skip
-    headline = f"there is nothing to upload{skipped_text(found)}{first_reason(found.failed)}"
     return Job(no_frame, summary, headline, failed=sorted(found.failed))
 
 

@@ -24,6 +24,7 @@ from mlygeo.pipelines.upload_parts import (
     is_archive,
     megabytes,
     no_frame,
+    nothing,
     setting,
     skipped_text,
     write_history,
@@ -585,24 +586,12 @@ def _rehearsed(found: Import, place: str, *, reupload: bool) -> Job[pd.DataFrame
 
 
 def _nothing(found: Import) -> Job[pd.DataFrame]:
-    from mlygeo.uploads.found import UNLISTED
-
     if found.skipped["not processed"]:
         raise NotDescribedError(
             f"{counted(found.skipped['not processed'], 'photo')} without a description, and nothing else to upload",
             hint="'mlygeo process' makes the descriptions",
         )
-    if number := found.skipped[UNLISTED]:
-        raise NotDescribedError(
-            f"the image descriptions given have no entry for {counted(number, 'photo')}, and nothing else to upload",
-            hint="without `desc_path` the descriptions of the folders count",
-        )
-    summary = {
-        "images": 0, "skipped": dict(+found.skipped), "left_out": found.left_out, "failed": len(found.failed),
-        "version": version(),
-    }  # fmt: skip
-    headline = f"there is nothing to upload{skipped_text(found)}{_videos(found, 0, '', '')}{first_reason(found.failed)}"
-    return Job(no_frame, summary, headline, failed=sorted(found.failed))
+    return nothing(found, _videos(found, 0, "", ""))
 
 
 def _report(

@@ -19,7 +19,7 @@ from mlygeo import places, store
 from mlygeo.errors import FileError, InputError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
 from mlygeo.net.answers import NotFoundError, check_tile
 from mlygeo.net.workers import WorkerPool
-from mlygeo.progress import keep
+from mlygeo.progress import counted, keep
 from mlygeo.providers.tile_cache import Plan, TileSet, read_tile_list, tile_boxes
 from mlygeo.store.atomic import clear_leftovers
 
@@ -83,6 +83,19 @@ def listed_tiles(
         shown = " and ".join(map(str, files))
         raise InputError(f"none of the {len(tiles):,} tiles of {region.name} stands in {shown}")
     return wanted, sorted(listed - named.keys())
+
+
+def log_fetched(region: Region, work: Plan, errors: dict[Tile, str]) -> None:
+    """Log how many tiles of a region were there, came and failed."""
+    log.log(
+        logging.WARNING if errors else logging.INFO,
+        "%s of %s: %d cached, %d fetched, %d failed",
+        counted(len(work.tiles), "tile"),
+        region.name,
+        len(work.tiles) - len(work.missing),
+        len(work.missing) - len(errors),
+        len(errors),
+    )
 
 
 def tiles_frame(

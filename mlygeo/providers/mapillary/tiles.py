@@ -32,7 +32,7 @@ from mlygeo.providers.mapillary.tile_cache import (
     with_costs,
 )
 from mlygeo.providers.tile_cache import Plan, default_tile_cache
-from mlygeo.providers.tiles import Address, TileRun, listed_tiles, save_tile, tiles_frame
+from mlygeo.providers.tiles import Address, TileRun, listed_tiles, log_fetched, save_tile, tiles_frame
 
 if TYPE_CHECKING:
     import os
@@ -172,15 +172,7 @@ def fetch_tiles(
             errors = run.run(work.missing)
         finally:
             quota.close()
-    log.log(
-        logging.WARNING if errors else logging.INFO,
-        "%s of %s: %d cached, %d fetched, %d failed",
-        counted(len(wanted), "tile"),
-        region.name,
-        len(wanted) - len(work.missing),
-        len(work.missing) - len(errors),
-        len(errors),
-    )
+    log_fetched(region, work, errors)
     return tiles_frame(
         tiles, work, errors, cache, tile_set=wanted_set, not_tiles=not_tiles, ending="" if geojson else ".mvt"
     )

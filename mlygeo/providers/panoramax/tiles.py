@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlygeo.errors import InputError
-from mlygeo.progress import counted
 from mlygeo.providers.panoramax.layers import decode
 from mlygeo.providers.panoramax.service import Service
 from mlygeo.providers.panoramax.tile_cache import ZOOM, tile_set
 from mlygeo.providers.tile_cache import Plan, default_tile_cache, plan, region_tiles, with_costs
-from mlygeo.providers.tiles import Address, TileRun, listed_tiles, tiles_frame
+from mlygeo.providers.tiles import Address, TileRun, listed_tiles, log_fetched, tiles_frame
 
 if TYPE_CHECKING:
     import os
@@ -113,15 +112,7 @@ def fetch_tiles(
             progress=progress,
         )
         errors = run.run(work.missing)
-    log.log(
-        logging.WARNING if errors else logging.INFO,
-        "%s of %s: %d cached, %d fetched, %d failed",
-        counted(len(wanted), "tile"),
-        region.name,
-        len(wanted) - len(work.missing),
-        len(work.missing) - len(errors),
-        len(errors),
-    )
+    log_fetched(region, work, errors)
     return tiles_frame(tiles, work, errors, cache, tile_set=wanted_set, not_tiles=not_tiles)
 
 
