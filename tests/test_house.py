@@ -9,8 +9,10 @@ from __future__ import annotations
 import ast
 import contextlib
 import dataclasses
+import importlib
 import inspect
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -257,7 +259,16 @@ def test_no_function_stands_twice():
 
 def groups():
     """The classes of options."""
-    found = [kind for kind in vars(options).values() if isinstance(kind, type) and kind.__module__ == options.__name__]
+    files = [
+        importlib.import_module(f"{options.__name__}.{file.name}") for file in pkgutil.iter_modules(options.__path__)
+    ]
+    found = [
+        kind
+        for file in files
+        for kind in vars(file).values()
+        if isinstance(kind, type) and kind.__module__ == file.__name__
+    ]
+    assert set(found) == set(options.GROUPS)
     for kind in found:
         # A group becomes a dataclass when the first of its kind is made.
         with contextlib.suppress(TypeError):

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -27,7 +28,7 @@ pytest.importorskip("mypy", reason="the type checkers are in the dependency grou
 pytest.importorskip("pyright", reason="the type checkers are in the dependency group lint")
 
 SCRIPT = ROOT / "tests" / "user_script" / "every_function.py"
-OPTIONS = ROOT / "mlygeo" / "pipelines" / "options.py"
+OPTIONS = sorted((ROOT / "mlygeo" / "pipelines" / "options").glob("*.py"))
 CACHE = ROOT / ".mypy_cache"
 
 FUNCTIONS = [name for name in mlygeo.__all__ if callable(getattr(mlygeo, name))]
@@ -182,20 +183,22 @@ def test_wrong_calls_are_errors(user, seen, checker):
 
 def test_a_step_reads_every_option(tmp_path):
     """Without its fields, a group lacks what the steps read of it; what nobody misses is an option that nobody takes."""
-    tree = ast.parse(OPTIONS.read_text(encoding="utf-8"))
-    lines = OPTIONS.read_text(encoding="utf-8").splitlines(keepends=True)
-    fields, checks = set(), []
-    for kind in (node for node in tree.body if isinstance(node, ast.ClassDef)):
-        for node in kind.body:
-            if isinstance(node, ast.AnnAssign):
-                fields.add((kind.name, node.target.id))
-                lines[node.lineno - 1] = lines[node.lineno - 1].replace(node.target.id, f"{node.target.id}_", 1)
-            elif isinstance(node, ast.FunctionDef) and node.name == "__post_init__":
-                checks.append(range(node.lineno, node.end_lineno + 1))
-    without = tmp_path / "options.py"
-    without.write_text("".join(lines), encoding="utf-8")
+    fields, checks, shadows = set(), set(), []
+    for path in OPTIONS:
+        text = path.read_text(encoding="utf-8")
+        lines = text.splitlines(keepends=True)
+        for kind in (node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)):
+            for node in kind.body:
+                if isinstance(node, ast.AnnAssign):
+                    fields.add((kind.name, node.target.id))
+                    lines[node.lineno - 1] = lines[node.lineno - 1].replace(node.target.id, f"{node.target.id}_", 1)
+                elif isinstance(node, ast.FunctionDef) and node.name == "__post_init__":
+                    checks |= {(path.name, line) for line in range(node.lineno, node.end_lineno + 1)}
+        without = tmp_path / path.name
+        without.write_text("".join(lines), encoding="utf-8")
+        shadows += ["--shadow-file", str(path), str(without)]
     found = subprocess.run(
-        [sys.executable, "-m", "mypy", "--shadow-file", str(OPTIONS), str(without), "--cache-dir", str(CACHE / "options")],
+        [sys.executable, "-m", "mypy", *shadows, "--cache-dir", str(CACHE / "options")],
         cwd=ROOT, capture_output=True, text=True, timeout=280,
     )  # fmt: skip
     read = set()
@@ -203,7 +206,8 @@ def test_a_step_reads_every_option(tmp_path):
         r'^(\S+?):(\d+): error: "(\w+)" has no attribute "(\w+)"', found.stdout, re.MULTILINE
     ):
         # To check an option is not to use it.
-        if not (file.endswith("pipelines/options.py") and any(int(line) in check for check in checks)):
+        path = Path(file)
+        if path.parent.name != "options" or (path.name, int(line)) not in checks:
             read.add((kind, name))
     assert fields
     no(sorted(f"{kind}.{name} is read by no step" for kind, name in fields - read))

@@ -720,12 +720,13 @@ def _option(name: str, annotation: str, default: Any, text: str) -> click.Option
 
 
 def _choices(kind: str) -> list[str]:
-    """Return the values of a closed choice, written out or by its name in `mlygeo.pipelines.options`."""
+    """Return the values of a closed choice, written out or by its name in the options, or among the cameras."""
     if kind.startswith("Literal["):
         return [single or double for single, double in re.findall(r"'([^']+)'|\"([^\"]+)\"", kind)]
     from mlygeo.pipelines import options
+    from mlygeo.readers import cameras
 
-    return [str(value) for value in get_args(getattr(options, kind, None))]
+    return [str(value) for value in get_args(getattr(options, kind, getattr(cameras, kind, None)))]
 
 
 class _Source(click.Choice[str]):

@@ -1,0 +1,46 @@
+"""
+The options of several functions, in typed groups, with the text of each option once.
+
+A function has its options in its signature, makes groups of them by name, and passes the groups on. Every
+field of a group is required, so that the type checker finds an option that is left out, and the linter one
+that is not used. Where a text does not suit a function, the function's docstring has another.
+"""
+
+from __future__ import annotations
+
+from mlygeo.pipelines.options import access, geotagging, images, photos, pictures, uploads, videos
+from mlygeo.pipelines.options.access import Access, Asking, Server, SignedIn
+from mlygeo.pipelines.options.geotagging import NO_LIMIT, Cutting, Geotagging
+from mlygeo.pipelines.options.groups import parameter_texts
+from mlygeo.pipelines.options.images import Filters, Matching, Method, Plane, Shared, StreetPoints, TileOptions
+from mlygeo.pipelines.options.photos import INSERTED, TURNS, Insertion, MetaData, PhotoFolder, Sorting
+from mlygeo.pipelines.options.pictures import Downloading, Layout, PictureForm, PictureFormat, Size
+from mlygeo.pipelines.options.uploads import Described, Uploading, User
+from mlygeo.pipelines.options.videos import INTERVAL_S, Recorded, VideoFrames, VideoSampling, start_ms
+
+__all__ = [
+    "GROUPS", "INSERTED", "INTERVAL_S", "NO_LIMIT", "TEXTS", "TURNS", "Access", "Asking", "Cutting", "Described",
+    "Downloading", "Filters", "Geotagging", "Insertion", "Layout", "Matching", "MetaData", "Method", "PhotoFolder",
+    "PictureForm", "PictureFormat", "Plane", "Recorded", "Server", "Shared", "SignedIn", "Size", "Sorting",
+    "StreetPoints", "TileOptions", "Uploading", "User", "VideoFrames", "VideoSampling", "parameter_texts", "start_ms",
+]  # fmt: skip
+
+GROUPS = tuple(
+    kind
+    for part in (images, access, pictures, photos, geotagging, videos, uploads)
+    for kind in vars(part).values()
+    if isinstance(kind, type) and kind.__module__ == part.__name__
+)
+"""The groups, from common to special."""
+
+
+def _texts() -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for kind in GROUPS:
+        # Functions choose the text of a later group with `public_with`.
+        texts = parameter_texts(kind.__doc__ or "") | texts
+    return texts
+
+
+TEXTS = _texts()
+"""The text of each option, for docstrings and the help of verbs."""

@@ -1,0 +1,217 @@
+"""Options on images of a region and on points along its streets; and those without a group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from mlygeo.errors import InputError
+from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.options.groups import dataclass
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    PathLike = str | os.PathLike[str]
+
+Method = Literal["even", "percept"]
+"""Methods of laying points along streets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """
+    Options without a group.
+
+    Parameters
+    ----------
+    region
+        A `Region`, a bounding box (west, south, east, north), a configuration file, a polygon
+        file or a shapely polygon. Without one, the streets or points say where.
+    streets
+        Streets frame, or a file of streets: .osm.pbf, .osm, .osm.gz, .osm.bz2, .graphml or any
+        vector file of lines. Default: OpenStreetMap, asked over the network.
+    images
+        Images frame, or a file of images with an `id`, instead of the region's vector tiles.
+    retain_all
+        Keep street networks that are not connected with the largest one.
+    config_file
+        Credentials file; one of mapillary_tools stays one. Default: the one that MAPILLARY_CONFIG_PATH
+        of the environment names, else credentials.json in the user's configuration folder.
+    progress
+        Where progress is shown; None shows none.
+    import_path
+        The folder of photos, with its subfolders; or one photo.
+    header
+        Its first row names the columns.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """
+    Filters of images.
+
+    Parameters
+    ----------
+    pano
+        Take only panoramas, or only flat pictures.
+    since
+        Take images captured at or after this time, or the beginning of this year, month, week or day: ISO 8601,
+        such as 2024, 2024-06, 2024-W26, 2024-06-30 or 2024-06-30T12:00:00Z; UTC unless it names another zone.
+    until
+        Take images captured before this time (ISO 8601); a year, month, week or day includes all of itself.
+    creator
+        Take images of this creator (id); may be given several times.
+    organization
+        Take images of this organization (id); may be given several times.
+    min_quality
+        Take images of at least this quality score, 0 to 1.
+    """
+
+    pano: bool | None
+    since: str | datetime | None
+    until: str | datetime | None
+    creator: int | str | Iterable[int | str] | None
+    organization: int | str | Iterable[int | str] | None
+    min_quality: float | None
+
+    def conditions(self) -> dict[str, Any]:
+        """Return the given filters, checked; see `mlygeo.filters.conditions_of`."""
+        from mlygeo import filters
+
+        return filters.conditions_of(
+            pano=self.pano,
+            since=self.since,
+            until=self.until,
+            creator=self.creator,
+            organization=self.organization,
+            min_quality=self.min_quality,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileOptions:
+    """
+    How the vector tiles of a region are fetched.
+
+    Parameters
+    ----------
+    tile_list_file
+        Work only on the tiles named in this file, a cache file name a line; may be given several
+        times.
+    tile_cache
+        Folder of the tile cache; raw vector tiles, or the GeoJSON files that
+        percept-vsvi-filter left. Default: the configuration file's, else the user's cache folder.
+    computed
+        Take positions after 3D reconstruction instead of the original ones.
+    overwrite
+        Fetch every tile anew.
+    max_age
+        Fetch tiles anew that are older than so many days.
+    workers
+        How many tiles to fetch at once.
+    geojson
+        Store the tiles as GeoJSON files without an ending, as percept-vsvi-filter left them and its tutorial
+        reads them, in place of vector tiles.
+    """
+
+    tile_list_file: PathLike | Iterable[PathLike] | None
+    tile_cache: PathLike | None
+    computed: bool
+    overwrite: bool
+    max_age: float | None
+    workers: int
+    geojson: bool
+
+    def __post_init__(self) -> None:
+        """Raise for what makes no sense, before anything is asked of the network."""
+        if self.workers < 1:
+            raise InputError(f"`workers` must be 1 or more, not {self.workers}")
+        if self.max_age is not None and not 0 <= self.max_age < float("inf"):
+            raise InputError(f"`max_age` is a number of days, 0 or more, not {self.max_age}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plane:
+    """
+    The CRS in which distances are measured.
+
+    Parameters
+    ----------
+    srid
+        EPSG code of the projected CRS to measure in. Default: the UTM zone of the region.
+    force_srid
+        Go on although the region lies outside the CRS's area of use.
+    """
+
+    srid: int | None
+    force_srid: bool
+
+    def check(self) -> None:
+        """Raise for what has no effect."""
+        if self.srid is None:
+            of_no_use(("force_srid",), "without `srid`")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreetPoints:
+    """
+    Where points are laid along streets.
+
+    Parameters
+    ----------
+    interval
+        Distance between street points, metres.
+    method
+        "even": points in the middles of equal parts of every street, so that every place on a
+        street is within the interval of a point. "percept": as percept-vsvi-filter makes them,
+        which leaves out streets shorter than the interval.
+    """
+
+    interval: float
+    method: Method
+
+    def __post_init__(self) -> None:
+        """Raise for what makes no sense, before anything is asked of the network."""
+        if not 0 < self.interval < float("inf"):
+            raise InputError(f"`interval` must be a positive number of metres, not {self.interval}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matching:
+    """
+    Which images match a point.
+
+    Parameters
+    ----------
+    max_distance
+        Largest distance from point to image, metres; an image just there counts. None ("inf" on
+        the command line) sets no limit.
+    k
+        How many images for each point.
+    unique
+        Let each image serve one point only.
+    max_heading_difference
+        Largest angle between camera and street, degrees, either way along the street;
+        panoramas look every way and always pass.
+    """
+
+    max_distance: float | None
+    k: int
+    unique: bool
+    max_heading_difference: float | None
+
+    def __post_init__(self) -> None:
+        """Raise for what makes no sense."""
+        from mlygeo.spatial import nearest
+
+        nearest.check_options(
+            max_distance=self.max_distance, k=self.k, max_heading_difference=self.max_heading_difference
+        )
+
+    @property
+    def limit(self) -> float | None:
+        """The largest distance, metres; None where there is none."""
+        return None if self.max_distance == float("inf") else self.max_distance
