@@ -60,21 +60,28 @@ def altitude(image: Mapping[str, Any], name: str = "altitude") -> float | None:
 
 def time_ms(image: Mapping[str, Any]) -> int | None:
     """Return `captured_at` in milliseconds since 1970, whatever form it has; None when unknown."""
+    found = time_us(image)
+    return None if found is None else found // 1000
+
+
+def time_us(image: Mapping[str, Any]) -> int | None:
+    """Return `captured_at` in microseconds since 1970, as `time_ms`; a number in it is milliseconds."""
     value = image.get("captured_at")
     if not known(value):
         return None
     if isinstance(value, str):
         if re.fullmatch(r"-?\d{1,20}", value.strip()):
-            return int(value)
+            return int(value) * 1000
         found = times.read(value)
         if found is None:
             raise InputError(f"captured_at is no time: {value!r}")
-        return found.us // 1000
+        return found.us
     if isinstance(value, np.datetime64):
-        return int(value.astype("datetime64[ms]").astype(np.int64))
+        return int(value.astype("datetime64[us]").astype(np.int64))
     if isinstance(value, datetime):
-        return ((value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
-    return _whole(value, "captured_at")
+        return ((value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH) // timedelta(microseconds=1)
+    milliseconds = _whole(value, "captured_at")
+    return None if milliseconds is None else milliseconds * 1000
 
 
 def number(image: Mapping[str, Any], name: str) -> float | None:
@@ -144,8 +151,13 @@ def known(value: Any) -> bool:
 
 def utc(milliseconds: int) -> datetime | None:
     """Return a time given in milliseconds since 1970; None where it lies beyond the years 1 to 9999."""
+    return utc_us(milliseconds * 1000)
+
+
+def utc_us(microseconds: int) -> datetime | None:
+    """Return a time given in microseconds since 1970; None where it lies beyond the years 1 to 9999."""
     try:
-        return _EPOCH + timedelta(milliseconds=milliseconds)
+        return _EPOCH + timedelta(microseconds=microseconds)
     except OverflowError:
         return None
 

@@ -140,7 +140,7 @@ class PictureSaver:
             self._write_sidecar(number, record, path)
         return content
 
-    def save(self, number: Key, record: Record, path: str, body: bytes) -> bytes:
+    def save(self, number: Key, record: Record, path: str, body: bytes, *, doubts: list[str]) -> bytes:
         """
         Write the file of a received picture, and return the file's bytes.
 
@@ -150,6 +150,8 @@ class PictureSaver:
             The image, its record, and its file.
         body
             The received bytes.
+        doubts
+            What is in doubt of the picture's metadata is added to this list.
 
         Raises
         ------
@@ -166,7 +168,7 @@ class PictureSaver:
             raise FinalError(f"what came is no picture to keep: {error}") from error
         except FormatError as error:
             raise ServiceError(f"image {number}: what came is no whole picture: {error}") from error
-        content = self._finished(body, record)
+        content = self._finished(body, record, doubts)
         try:
             self._write_sidecar(number, record, path)
             self._files.write(path, content)
@@ -177,7 +179,7 @@ class PictureSaver:
             raise FinalError(f"{path}: {error.strerror or error}") from error
         return content
 
-    def _finished(self, body: bytes, record: Record) -> bytes:
+    def _finished(self, body: bytes, record: Record, doubts: list[str]) -> bytes:
         """Return the bytes of the file: unchanged, or with metadata, or encoded again."""
         requested = self._requested
         if not requested.exif and requested.quality is None and requested.form.format == "jpg":
@@ -186,7 +188,7 @@ class PictureSaver:
 
         try:
             if requested.exif:
-                body = exif_writer.insert(body, self._tags(record))
+                body = exif_writer.insert(body, self._tags(record), doubts=doubts)
             if requested.quality is not None or requested.form.format != "jpg":
                 body = exif_writer.recode(body, quality=requested.quality, format=requested.form.format)  # type: ignore[arg-type]
         except (FormatError, InputError) as error:

@@ -463,7 +463,7 @@ class Transfer:
     tries
         Number of requests for its bytes or its address.
     reason
-        Why it failed or is gone.
+        Why it failed or is gone; of a file, what is in doubt of its metadata.
     started_at, finished_at
         Milliseconds since 1970.
     provider

@@ -238,6 +238,7 @@ class Download:
                 else:
                     self.outcome.fetched += 1
                     self.outcome.bytes += transfer.bytes or 0
+                    self.outcome.in_doubt += transfer.reason is not None
                 self._bar.advance(1, transfer.bytes or 0)
         self._queue.done()
 
@@ -259,12 +260,15 @@ class Download:
             # Only once: if the clock of this machine is wrong, every address seems to have expired.
             item.record = None
             return self._transfer(item)
+        doubts: list[str] = []
         with exchange.keeping():
             body = self._pictures.get(url, what=f"image {item.number}")
-            content = self._saver.save(item.number, record, path, body)
-        return self._done(item, "done", record, path, content)
+            content = self._saver.save(item.number, record, path, body, doubts=doubts)
+        return self._done(item, "done", record, path, content, doubt="; ".join(doubts) or None)
 
-    def _done(self, item: _Item, status: str, record: Record, path: str, content: bytes) -> Transfer:
+    def _done(
+        self, item: _Item, status: str, record: Record, path: str, content: bytes, *, doubt: str | None = None
+    ) -> Transfer:
         sequence = self._records.row_of(record).get("sequence_id")
         return Transfer(
             item.number,
@@ -275,6 +279,7 @@ class Download:
             bytes=len(content),
             checksum=hashlib.sha256(content).hexdigest(),
             tries=item.tries,
+            reason=doubt,
             started_at=item.started_at,
             finished_at=now_ms(),
             provider=self._provider,
@@ -352,10 +357,15 @@ class Download:
 
 @dataclass
 class Outcome:
-    """The result of a run: images downloaded, found in files, gone and failed with their reasons, and bytes."""
+    """
+    The result of a run: images downloaded, found in files, gone and failed with their reasons, and bytes.
+
+    Those downloaded whose metadata are `in_doubt` have the reason in the ledger.
+    """
 
     fetched: int = 0
     found: int = 0
+    in_doubt: int = 0
     gone: dict[Key, str] = field(default_factory=dict)
     failed: dict[Key, str] = field(default_factory=dict)
     bytes: int = 0

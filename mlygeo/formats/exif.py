@@ -115,6 +115,9 @@ READ = frozenset({
 
 UNSIGNED = 2**32
 
+WHOLE_DEGREE = 1.0
+"""Largest distance between a heading and the same one in whole degrees, in whatever direction it was rounded."""
+
 ARC_PARTS = 10**7
 """Parts of a second of arc in a position that is written: 3 micrometres on the ground."""
 
@@ -158,6 +161,9 @@ class Tags:
         The capture time, which is written beside what the camera's clock showed; see `Clocks.tags`.
     statement
         Owner and licence, for EXIF and XMP. What the picture itself says of its owner or its rights stays.
+    heading
+        A heading that its source may have rounded to whole degrees. What the picture itself says of its heading
+        stays; where the two contradict each other, that is in doubt.
     """
 
     exif: Mapping[str, Value] = field(default_factory=dict)
@@ -167,6 +173,7 @@ class Tags:
     comment: Mapping[str, Any] | None = None
     captured: CaptureTime | None = None
     statement: Statement | None = None
+    heading: float | None = None
 
     def __or__(self, other: Tags) -> Tags:
         """Return the tags of both; where both have a tag, `other`'s value."""
@@ -178,6 +185,7 @@ class Tags:
             comment=self.comment if other.comment is None else other.comment,
             captured=self.captured if other.captured is None else other.captured,
             statement=other.statement or self.statement,
+            heading=self.heading if other.heading is None else other.heading,
         )
 
 
@@ -266,7 +274,7 @@ def heading_tags(degrees: float) -> dict[str, Value]:
 
 def time_tags(utc: datetime, there: datetime) -> dict[str, Value]:
     """
-    Return the tags of a capture time, to a millisecond.
+    Return the tags of a capture time, to a millisecond, or to a microsecond where it has such.
 
     Parameters
     ----------
@@ -275,8 +283,9 @@ def time_tags(utc: datetime, there: datetime) -> dict[str, Value]:
     there
         The same time in the time zone of the place, with its offset from UTC.
     """
-    thousandths = utc.microsecond // 1000
-    text, part, offset = _date_time(there), f"{thousandths:03}", _offset_text(there)
+    digits = 6 if utc.microsecond % 1000 else 3
+    fraction, unit = utc.microsecond // 10 ** (6 - digits), 10**digits
+    text, part, offset = _date_time(there), f"{fraction:0{digits}}", _offset_text(there)
     return {
         "DateTimeOriginal": text,
         "SubSecTimeOriginal": part,
@@ -285,7 +294,7 @@ def time_tags(utc: datetime, there: datetime) -> dict[str, Value]:
         "SubSecTimeDigitized": part,
         "OffsetTimeDigitized": offset,
         "GPSDateStamp": _date_time(utc)[:10],
-        "GPSTimeStamp": ((utc.hour, 1), (utc.minute, 1), (utc.second * 1000 + thousandths, 1000)),
+        "GPSTimeStamp": ((utc.hour, 1), (utc.minute, 1), (utc.second * unit + fraction, unit)),
     }
 
 
@@ -419,6 +428,11 @@ def heading(degrees: float | None) -> float | None:
     if degrees is None or not abs(degrees) <= 360:
         return None
     return degrees % 360
+
+
+def same_heading(one: float, other: float) -> bool:
+    """Return whether two headings, degrees, are the same but for a rounding to whole degrees."""
+    return abs((one - other + 180) % 360 - 180) <= WHOLE_DEGREE
 
 
 def altitude(metres: float | None, ref: int | None) -> float | None:

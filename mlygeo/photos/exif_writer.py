@@ -24,7 +24,20 @@ from mlygeo import store
 from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.formats import jpeg as segments
 from mlygeo.formats import tiff, times, xmp
-from mlygeo.formats.exif import ASCII, TABLE, Clocks, Encoded, Tags, encode, json_comment
+from mlygeo.formats.exif import (
+    ASCII,
+    TABLE,
+    Clocks,
+    Encoded,
+    Tags,
+    encode,
+    heading,
+    heading_tags,
+    image_description,
+    json_comment,
+    real,
+    same_heading,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -53,7 +66,7 @@ QUALITY = 80
 _LONGEST_WEBP_SIDE = 16_383
 
 
-def insert(jpeg: bytes, tags: Tags) -> bytes:
+def insert(jpeg: bytes, tags: Tags, *, doubts: list[str] | None = None) -> bytes:
     """
     Return a JPEG with tags written into it.
 
@@ -67,6 +80,8 @@ def insert(jpeg: bytes, tags: Tags) -> bytes:
         The file.
     tags
         The tags, from `picture_tags` or `description_tags`.
+    doubts
+        What is in doubt of what was written is added to this list, for people to read.
 
     Returns
     -------
@@ -84,7 +99,7 @@ def insert(jpeg: bytes, tags: Tags) -> bytes:
     >>> insert(jpeg, picture_tags(record))
     """
     found = segments.layout(jpeg)
-    return _inserted(jpeg, found, _stated(jpeg, found, tags))
+    return _inserted(jpeg, found, _stated(jpeg, found, _headed(jpeg, found, tags, doubts)))
 
 
 def _inserted(jpeg: bytes, found: segments.Layout, tags: Tags) -> bytes:
@@ -170,7 +185,7 @@ def write_exif(
         wanted = tags(jpeg, found) if callable(tags) else tags
         if wanted is None:
             return False
-        wanted = _stated(jpeg, found, wanted)
+        wanted = _stated(jpeg, found, _headed(jpeg, found, wanted, doubts))
         new = _inserted(jpeg, found, wanted)
     except FormatError as error:
         raise FormatError(f"{source.name}: {error}", hint=error.hint) from error
@@ -310,6 +325,54 @@ def _set_xmp(
 def _packet(jpeg: bytes, found: segments.Layout) -> bytes | None:
     there = segments.named(jpeg, found, segments.APP1, segments.XMP_NAME)
     return segments.payload(jpeg, there[0])[len(segments.XMP_NAME) :] if there else None
+
+
+def _headed(jpeg: bytes, found: segments.Layout, tags: Tags, doubts: list[str] | None) -> Tags:
+    """
+    Return tags with the heading that a picture is to have: its own stays, as that may be finer, or known better.
+
+    Its own is what EXIF, the image description or the XMP of a panorama says, in this order. Where the camera noted
+    only the direction of its motion, that gives the fraction of a degree.
+    """
+    if tags.heading is None:
+        return tags
+    segment = _exif_segment(jpeg, found)
+    fields = tiff.Fields(b"" if segment is None else segments.payload(jpeg, segment)[len(_NEW_BLOCK) :])
+    described = image_description(fields.text(fields.picture.get("ImageDescription"))) or {}
+    compass = described.get("MAPCompassHeading")
+    pose = xmp.Properties(_packet(jpeg, found)).text("GPano:PoseHeadingDegrees")
+    shown = heading(fields.real(fields.gps.get("GPSImgDirection")))
+    further = [
+        heading(real(str(compass.get("TrueHeading") if isinstance(compass, dict) else compass))),
+        heading(real(pose)) or None,  # programs write 0 where they know none
+    ]
+    own = [each for each in (shown, *further) if each is not None]
+    track = heading(fields.real(fields.gps.get("GPSTrack")))
+    exact = tags.heading
+    if own:
+        exact = own[0]
+    elif track is not None and same_heading(track, tags.heading):
+        exact = track
+    apart = [each for each in own if not same_heading(each, tags.heading)]
+    comment = tags.comment
+    if own and comment is not None and "computed" in comment:
+        left = [each for each in comment["computed"] if each != "heading"]
+        comment = {name: value for name, value in comment.items() if name != "computed"}
+        comment |= {"computed": left} if left else {}
+    if apart:
+        doubt = f"its heading is {apart[0]:.6g}° in the picture and {tags.heading:.6g}° by its source"
+        if doubts is None:
+            log.warning("%s; the picture's stays", doubt)
+        else:
+            doubts.append(doubt)
+        comment = None if comment is None else {**comment, "in_doubt": ["heading"]}
+    panorama = tags.panorama
+    if panorama is not None:  # a heading that stands in the XMP stays
+        panorama = replace(panorama, heading=None if further[1] is not None else exact)
+    exif = dict(tags.exif)
+    if shown is None and not apart:
+        exif |= heading_tags(exact)
+    return replace(tags, exif=exif, panorama=panorama, comment=comment, heading=None)
 
 
 def _stated(jpeg: bytes, found: segments.Layout, tags: Tags) -> Tags:

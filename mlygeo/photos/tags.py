@@ -69,8 +69,8 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
     tags
         Position, altitude, heading, times, camera, creator and licence, and for a panorama the
         properties that make viewers open it as one. All that the provider says of the image, under
-        its own names, is JSON for the `UserComment`. Of providers other than Mapillary, creator and licence are
-        for EXIF and XMP, and only where the picture has none; where the licence is unknown, none is claimed.
+        its own names, is JSON for the `UserComment`. Of providers other than Mapillary, heading, creator and licence
+        are for EXIF and XMP, and only where the picture has none; where the licence is unknown, none is claimed.
 
     Raises
     ------
@@ -101,12 +101,19 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
         taken += ["heading"] if computed else []
     is_pano = _is_panorama(image)
     rights = attribution.of_row(image) if who is None or who.pictures is None else who.pictures.rights(image)
+    is_default = rights.provider == DEFAULT_PROVIDER
+    # Others may say whole degrees of what the picture itself knows to a fraction.
+    is_anothers = not is_default and rights.provider is not None
+    time_us = rows.time_us(image)
+    if time_us is not None and not is_anothers:  # the frames of Mapillary have milliseconds
+        time_us -= time_us % 1000
+    time = None if time_us is None else rows.utc_us(time_us)
     exif: dict[str, Value] = {
         **_place(position, altitude),
-        **_direction(heading),
-        **_times(rows.time_ms(image), position),
+        **({} if is_anothers else _direction(heading)),
+        **_times(time, position),
         **({} if is_pano else _focal_length(image)),
-        **(_rights(rights) if rights.provider == DEFAULT_PROVIDER else {}),
+        **(_rights(rights) if is_default else {}),
     }
     camera: dict[str, Value] = {
         name: text
@@ -118,11 +125,12 @@ def picture_tags(image: Mapping[str, Any], *, computed: bool = False, provider: 
         said["computed"] = taken
     return Tags(
         exif=exif,
-        absent={**camera, **_versions(exif)},
+        absent={**camera, **_versions({**exif, **_direction(heading)})},
         panorama=panorama,
         measured=True,
         comment=said or None,
-        statement=None if rights.provider == DEFAULT_PROVIDER else _statement(rights),
+        statement=None if is_default else _statement(rights),
+        heading=heading % 360 if is_anothers and heading is not None else None,
     )
 
 
@@ -204,8 +212,7 @@ def _direction(heading: float | None) -> dict[str, Value]:
     return {} if heading is None else exif.heading_tags(heading)
 
 
-def _times(time_ms: int | None, position: tuple[float, float] | None) -> dict[str, Value]:
-    time = None if time_ms is None else rows.utc(time_ms)
+def _times(time: datetime | None, position: tuple[float, float] | None) -> dict[str, Value]:
     return {} if time is None else exif.time_tags(time, _local(time, position))
 
 

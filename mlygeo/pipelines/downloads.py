@@ -57,6 +57,9 @@ SECONDS_A_PICTURE = 0.5
 """Seconds from request to file over an ordinary connection, for estimates."""
 
 
+IN_DOUBT = "pictures whose own heading contradicts what the provider says of them, and stays"
+"""What is in doubt of fetched pictures; the ledger's `reason` names it of each."""
+
 NOT_FOR_TILES = (
     "images", "output", "imgid_file", "sequence", "sequence_file", "user", "retry_failed", "size", "layout", "exif",
     "computed", "quality", "format", "max_images", "workers", "num_retries", "failed_imgid_file",
@@ -455,8 +458,11 @@ class Task:
         from mlygeo.downloads import credits as noted
         from mlygeo.downloads import ledger
         from mlygeo.pipelines import provenance
+        from mlygeo.pipelines.inputs import problems_remark
 
         form, whole = self.requested.form, _Whole(parts)
+        in_doubt = sum(part.outcome.in_doubt for part in parts)
+        problems = {IN_DOUBT: in_doubt} if in_doubt else {}
         lost = [(part, key) for part in parts for key in keys.ordered({**part.outcome.gone, **part.outcome.failed})]
         summary = {
             "folder": str(self.folder),
@@ -471,6 +477,7 @@ class Task:
             **self.sources.facts,
             **whole.providers(lambda part: _Whole([part]).counts),
             **whole.credited(self.folder),
+            **({"problems": problems} if problems else {}),
             "date": provenance.today(),
             "version": version(),
         }
@@ -482,7 +489,7 @@ class Task:
         said += [f"{counts['gone']:,} gone"] * bool(counts["gone"])
         said += [f"{counts['failed']:,} failed"] * bool(counts["failed"])
         headline = f"{counted(whole.images, 'image')} of {whole.source}: {', '.join(said)}; in {self.folder}"
-        headline += whole.remark
+        headline += whole.remark + problems_remark(problems)
         if failed := next((part for part in parts if part.outcome.failed), None):
             key = keys.ordered(failed.outcome.failed)[0]
             headline += f"\n{whole.word(failed, key)}: {failed.outcome.failed[key]}"

@@ -146,7 +146,8 @@ def to_images(table: gpd.GeoDataFrame, *, name: str = "the table") -> gpd.GeoDat
             f"{name} has no STAC items, but is {what}", hint="a table of items has the columns id and datetime"
         )
     known = table["id"].notna() & (table["id"].astype("str").str.strip() != "")
-    first = ~table["id"].astype("str").str.lower().duplicated()
+    known &= ~np.array([pd.api.types.is_list_like(value) for value in table["id"]], dtype=bool)
+    first = ~_ids(table["id"]).duplicated()
     left_out = {"without an id": int((~known).sum()), "there twice": int((known & ~first).sum())}
     kept = table[known & first].reset_index(drop=True)
     read = _Table(kept)
@@ -189,9 +190,7 @@ class _Table:
     def columns(self) -> dict[str, Any]:
         import pandas as pd
 
-        is_uuid = self._table["id"].astype("str").str.fullmatch(_UUID)
-        ids = self._table["id"].astype("str").str.strip()
-        found: dict[str, Any] = {"id": ids.where(~is_uuid, ids.str.lower())}
+        found: dict[str, Any] = {"id": _ids(self._table["id"])}
         for name, column in TEXTS.items():
             found[column] = self._each(name, _text, "str")
         for name, column in TIMES.items():
@@ -287,8 +286,15 @@ class _Table:
         if flags.any():
             said = f"its {name} cannot be used"
             before = self.warnings.fillna("")
+            flags = flags & ~before.str.contains(said, regex=False).to_numpy(dtype=bool)
             noted = before.where(before == "", before + "; ") + said
             self.warnings = self.warnings.mask(flags, noted)
+
+
+def _ids(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return ids as texts: UUIDs in lower case, as RFC 9562 compares them; of other ids, the case counts."""
+    texts = column.astype("str").str.strip()
+    return texts.where(~texts.str.fullmatch(_UUID).fillna(value=False).astype(bool), texts.str.lower())
 
 
 _WRONG = object()

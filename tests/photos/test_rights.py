@@ -3,6 +3,7 @@
 import json
 from io import BytesIO
 
+import pandas as pd
 import pytest
 from conftest import DATA
 from helpers.exiftool_oracle import ExifTool
@@ -251,7 +252,71 @@ def test_the_comment_says_that_a_heading_was_computed():
     for tag in ("GPSImgDirection", "GPSTrack"):
         item["properties"]["exif"].pop(f"Exif.GPSInfo.{tag}", None)
     panoramax = providers.provider("panoramax")
-    assert "GPSImgDirection" not in picture_tags(item, provider=panoramax).exif
+    assert picture_tags(item, provider=panoramax).heading is None
     tags = picture_tags(item, provider=panoramax, computed=True)
-    assert "GPSImgDirection" in tags.exif
+    assert tags.heading == item["properties"]["view:azimuth"]
     assert tags.comment["computed"] == ["heading"]
+
+
+def heading_of(path, exiftool):
+    found = exiftool.read(path)
+    return found.get("GPS:GPSImgDirection"), found.get("GPS:GPSTrack"), found.get("XMP-GPano:PoseHeadingDegrees")
+
+
+PANO = {"provider": "panoramax", "id": "00000000-0000-4000-8000-000000000001", "is_pano": True}
+
+
+@pytest.mark.parametrize(
+    ("own", "said", "expected", "in_doubt"),
+    [
+        ((), 57.0, (57, None, 57), False),
+        (("-GPSImgDirection=57.31", "-GPSImgDirectionRef=M"), 57.0, (57.31, None, 57.31), False),
+        (("-GPSImgDirection=57.6",), 58.0, (57.6, None, 57.6), False),
+        (("-GPSImgDirection=359.7",), 0.0, (359.7, None, 359.7), False),
+        (("-GPSImgDirection=0.4",), 359.6, (0.4, None, 0.4), False),
+        (("-GPSImgDirection=120.5",), 57.0, (120.5, None, 120.5), True),
+        (("-GPSTrack=57.31",), 57.0, (57.31, 57.31, 57.31), False),
+        # A camera may look elsewhere than it moves to.
+        (("-GPSTrack=147.31",), 57.0, (57, 147.31, 57), False),
+        (("-XMP-GPano:PoseHeadingDegrees=57.25",), 57.0, (57.25, None, 57.25), False),
+        (("-XMP-GPano:PoseHeadingDegrees=0",), 57.0, (57, None, 57), False),
+        (("-XMP-GPano:PoseHeadingDegrees=200",), 57.0, (None, None, 200), True),
+        (("-GPSImgDirection=57.31", "-XMP-GPano:PoseHeadingDegrees=200"), 57.0, (57.31, None, 200), True),
+        (('-ImageDescription={"MAPCompassHeading": {"TrueHeading": 57.4}}',), 57.0, (57.4, None, 57.4), False),
+        (('-ImageDescription={"MAPCompassHeading": {"TrueHeading": 90}}',), 57.0, (None, None, 90), True),
+        (("-GPSImgDirection=57.31", "-GPSTrack=147"), 57.0, (57.31, 147, 57.31), False),
+    ],
+)
+def test_the_heading_of_a_picture_itself_stays(drawn, having, exiftool, tmp_path, own, said, expected, in_doubt):
+    """Panoramax says whole degrees; the picture may know more, or something else."""
+    doubts = []
+    tags = picture_tags(PANO | {"compass_angle": said, "compass_source": "measured"})
+    (path := tmp_path / "written.jpg").write_bytes(once := insert(having(*own) if own else drawn, tags, doubts=doubts))
+    assert heading_of(path, exiftool) == expected
+    assert bool(doubts) == in_doubt
+    assert insert(once, tags) == once
+
+
+@pytest.mark.parametrize("said", [10.0, 200.0])
+def test_a_heading_that_mapillary_says_is_written(having, exiftool, tmp_path, said):
+    (path := tmp_path / "written.jpg").write_bytes(
+        insert(having("-GPSImgDirection=57.31"), picture_tags({"id": 1, "compass_angle": said}))
+    )
+    assert heading_of(path, exiftool)[0] == said
+
+
+def test_the_comment_says_that_a_heading_is_in_doubt(having, exiftool, tmp_path):
+    item = json.loads((DATA / "panoramax" / "item.json").read_text())
+    said = item["properties"]["view:azimuth"]
+    tags = picture_tags(item, provider=providers.provider("panoramax"))
+    for own, in_doubt in ((said + 0.4, None), (said + 90, ["heading"])):
+        (path := tmp_path / "written.jpg").write_bytes(insert(having(f"-GPSImgDirection={own}"), tags))
+        assert json.loads(exiftool.read(path)["ExifIFD:UserComment"]).get("in_doubt") == in_doubt
+
+
+def test_microseconds_stay_where_a_picture_has_them(drawn, exiftool, tmp_path):
+    tags = picture_tags(PANO | {"captured_at": pd.Timestamp("2024-06-10T06:13:20.123456Z")})
+    (path := tmp_path / "written.jpg").write_bytes(insert(drawn, tags))
+    found = exiftool.read(path)
+    assert str(found["ExifIFD:SubSecTimeOriginal"]) == "123456"
+    assert found["GPS:GPSTimeStamp"] == "06:13:20.123456"

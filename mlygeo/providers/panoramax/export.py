@@ -25,6 +25,7 @@ from mlygeo.regions import Region
 from mlygeo.spatial import boxes
 from mlygeo.store import stac
 from mlygeo.store.parquet import encodings
+from mlygeo.store.parquet.files import box_sides, widened
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -160,6 +161,7 @@ def may_meet(file: pq.ParquetFile, group: int, bbox: Bounds) -> bool:
         West, south, east, north in degrees.
     """
     found: dict[str, tuple[float, float]] = {}
+    nulls = 0
     described = file.metadata.row_group(group)
     for number in range(described.num_columns):
         column = described.column(number)
@@ -168,9 +170,11 @@ def may_meet(file: pq.ParquetFile, group: int, bbox: Bounds) -> bool:
             low, high = column.statistics.min, column.statistics.max
             if isinstance(low, int | float) and isinstance(high, int | float) and low <= high:
                 found[side] = float(low), float(high)
-    if found.keys() != {*SIDES}:
+            nulls += column.statistics.null_count or 0
+    if found.keys() != {*SIDES} or nulls:  # of a row without a box, the geometry tells
         return True
-    extent = found["xmin"][0], found["ymin"][0], found["xmax"][1], found["ymax"][1]
+    sides = np.array([[found[side][side.endswith("max")]] for side in SIDES])
+    extent = widened(sides)[:, 0].tolist()
     return any(
         extent[0] <= east and extent[2] >= west and extent[1] <= north and extent[3] >= south
         for west, south, east, north in boxes.split(bbox)
@@ -180,16 +184,13 @@ def may_meet(file: pq.ParquetFile, group: int, bbox: Bounds) -> bool:
 def _near(table: pa.Table, bbox: Bounds) -> pa.Table:
     """Return the rows whose box meets a box; all where the table has no boxes."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     if "bbox" not in table.column_names or not pa.types.is_struct(table.schema.field("bbox").type):
         return table
     kind = table.schema.field("bbox").type
     if any(kind.get_field_index(side) < 0 for side in SIDES):
         return table
-    west, south, east, north = (
-        pc.struct_field(table["bbox"], side).cast(pa.float64()).to_numpy(zero_copy_only=False) for side in SIDES
-    )
+    west, south, east, north = widened(box_sides(table["bbox"]))
     keep: Flags = np.zeros(len(table), dtype=bool)
     for low_x, low_y, high_x, high_y in boxes.split(bbox):
         keep |= (west <= high_x) & (east >= low_x) & (south <= high_y) & (north >= low_y)

@@ -180,6 +180,16 @@ def box_sides(values: pa.ChunkedArray) -> Floats:
     return np.stack(sides)
 
 
+def widened(sides: Floats) -> Floats:
+    """
+    Return boxes that hold what theirs hold before they were rounded to float32, in whatever direction.
+
+    GeoParquet asks writers to round outwards, and not all do. Shape (4, n), as `box_sides` returns them.
+    """
+    off = np.abs(sides) * (2 * ROUNDED)
+    return np.concatenate([sides[:2] - off[:2], sides[2:] + off[2:]])
+
+
 def reading(path: Path, action: Callable[[], Result]) -> Result:
     """Return the result of an action on a file; Arrow's errors become ours."""
     try:

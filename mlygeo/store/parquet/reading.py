@@ -12,7 +12,7 @@ from mlygeo.errors import FormatError, FrameError
 from mlygeo.store import extents
 from mlygeo.store.columns import DAMAGED
 from mlygeo.store.parquet import attributes, encodings, metadata
-from mlygeo.store.parquet.files import GeoFile, box_sides
+from mlygeo.store.parquet.files import GeoFile, box_sides, widened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,19 +167,22 @@ def _near_in_plane(file: GeoFile, group: int, crs: CRS, bbox: Box) -> Flags | No
     box = None if file.primary.covering is None else extents.in_plane(bbox, around, crs)
     if box is None:
         return None
-    return extents.may_meet(box_sides(file.read([group], [str(file.primary.covering)]).column(0)), box)
+    sides = box_sides(file.read([group], [str(file.primary.covering)]).column(0))
+    return extents.may_meet(widened(sides), box) | np.isnan(sides).any(axis=0)
 
 
 def _near_rows(file: GeoFile, group: int, bbox: Box) -> Flags:
-    sides = box_sides(file.read([group], [str(file.primary.covering)]).column(0))
+    """Return which rows of a group may meet a box: of a row without a box of its own, the geometry tells."""
+    sides = widened(box_sides(file.read([group], [str(file.primary.covering)]).column(0)))
     # A box whose west is east of its east crosses the antimeridian, as in RFC 7946.
     across = sides[0] > sides[2]
-    return np.asarray(degrees.meets(sides, bbox) | (across & (sides[3] >= bbox[1]) & (sides[1] <= bbox[3])))
+    across &= (sides[3] >= bbox[1]) & (sides[1] <= bbox[3])
+    return np.asarray(degrees.meets(sides, bbox) | across | np.isnan(sides).any(axis=0))
 
 
 def _extent(file: GeoFile, group: int) -> Floats | None:
     """
-    Return the box around a row group by its statistics, shape (4, 2); None where there are none.
+    Return the box around a row group by its statistics, shape (4, 2); None where there are none, or not of all rows.
 
     The first column is the box, the second the other ends: the largest west and south, the smallest east and north.
     """
@@ -194,8 +197,12 @@ def _extent(file: GeoFile, group: int) -> Floats | None:
     statistics = [row_group.column(where[f"{name}.{side}"]).statistics for side in sides]
     if any(found is None or not found.has_min_max for found in statistics):
         return None
+    if file.primary.covering and any(found.null_count or not found.has_null_count for found in statistics):
+        return None
     ends = [(found.min, found.max) if number < 2 else (found.max, found.min) for number, found in enumerate(statistics)]
     extent = np.array(ends, dtype=np.float64)
+    if file.primary.covering:
+        extent[:, :1] = widened(extent[:, :1])
     return extent if np.isfinite(extent).all() else None
 
 

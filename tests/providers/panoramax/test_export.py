@@ -119,6 +119,72 @@ def test_values_of_the_export(export):
     assert images.attrs["attribution"] == ["Panoramax, licence by picture"]
 
 
+def boxed(table: pa.Table, boxes: list[object], kind: pa.DataType) -> pa.Table:
+    """A table with other boxes of its rows, which its metadata name."""
+    place = table.schema.get_field_index("bbox")
+    column = pa.array(boxes, pa.struct([(side, kind) for side in ("xmin", "ymin", "xmax", "ymax")]))
+    geo = json.loads(table.schema.metadata[b"geo"])
+    geo["version"] = "1.1.0"
+    geo["columns"]["geometry"]["covering"] = {
+        "bbox": {side: ["bbox", side] for side in ("xmin", "ymin", "xmax", "ymax")}
+    }
+    return table.set_column(place, "bbox", column).replace_schema_metadata({"geo": json.dumps(geo)})
+
+
+@pytest.mark.parametrize("rows", [7, 50])
+@pytest.mark.parametrize("nulls", ["some", "all", "sides"])
+def test_rows_without_a_box_are_found_by_their_place(tmp_path, rows, nulls):
+    path, whole = tmp_path / "x.parquet", table(50)
+    boxes = whole["bbox"].to_pylist()
+    unknown = dict.fromkeys(("xmin", "ymin", "xmax", "ymax")) if nulls == "sides" else None
+    for number in range(50) if nulls == "all" else range(20, 50, 3):
+        boxes[number] = unknown
+    pq.write_table(boxed(whole, boxes, pa.float64()), path, row_group_size=rows)
+    lon = np.linspace(0, 40, 50)
+    wanted = [uuid(n) for n in np.flatnonzero((lon >= 19) & (lon <= 30))]
+    assert sorted(read_export(path, region=(19, 40, 30, 50))["id"]) == wanted
+    with serving(path.read_bytes()) as (url, *_):
+        assert sorted(read_export(url, region=(19, 40, 30, 50), service=LOCAL)["id"]) == wanted
+
+
+def test_boxes_that_were_rounded_to_nearest_lose_no_picture_on_the_edge(tmp_path):
+    path, whole = tmp_path / "x.parquet", table(50)
+    lon, lat = np.linspace(0, 40, 50), np.linspace(40, 50, 50)
+    boxes = [{"xmin": x, "ymin": y, "xmax": x, "ymax": y} for x, y in zip(lon, lat, strict=True)]
+    pq.write_table(boxed(whole, boxes, pa.float32()), path, row_group_size=7)
+    for first, last in [(3, 9), (10, 11), (7, 41), (14, 20)]:
+        region = (lon[first], lat[first], lon[last], lat[last])
+        wanted = [uuid(n) for n in range(first, last + 1)]
+        assert sorted(read_export(path, region=region)["id"]) == wanted
+        with serving(path.read_bytes()) as (url, *_):
+            assert sorted(read_export(url, region=region, service=LOCAL)["id"]) == wanted
+
+
+@pytest.mark.parametrize(
+    ("ids", "kept", "left_out"),
+    [
+        (["abc", "ABC", " abc "], ["abc", "ABC"], {"there twice": 1}),
+        ([uuid(10), uuid(10).upper(), uuid(11)], [uuid(10), uuid(11)], {"there twice": 1}),
+        ([[uuid(1)], [uuid(2)], [uuid(3)]], [], {"without an id": 3}),
+        ([None, " ", "x"], ["x"], {"without an id": 2}),
+    ],
+)
+def test_ids_of_a_table(tmp_path, ids, kept, left_out):
+    path, whole = tmp_path / "x.parquet", table(3)
+    pq.write_table(whole.set_column(0, "id", pa.array(ids)), path)
+    images = store.read_frame(path, frame="images")
+    assert images["id"].tolist() == kept
+    assert images.attrs.get("left_out", {}) == left_out
+
+
+def test_a_column_that_cannot_be_used_is_said_once(tmp_path):
+    path, whole = tmp_path / "x.parquet", table(3)
+    place = whole.schema.get_field_index("pers:interior_orientation")
+    pq.write_table(whole.set_column(place, "pers:interior_orientation", pa.array([[1, 2]] * 3)), path)
+    images = store.read_frame(path, frame="images")
+    assert (images["warning"].str.count("pers:interior_orientation") == 1).all()
+
+
 @pytest.mark.parametrize("assets", ["list", "struct"])
 def test_assets_of_a_table_are_a_list_or_an_object(tmp_path, assets):
     path = tmp_path / "x.parquet"
