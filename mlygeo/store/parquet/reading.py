@@ -147,7 +147,7 @@ def _near(file: GeoFile, group: int, bbox: Box) -> Flags | None:
     extent = _extent(file, group)
     if extent is None:
         return None if file.primary.covering is None else _near_rows(file, group, bbox)
-    if not _wraps(extent) and not degrees.meets(extent[:, :1], bbox)[0]:
+    if not _wraps(extent) and not degrees.meets(extent[:, :1], bbox)[0] and not _some_unboxed(file, group):
         return np.zeros(1, dtype=bool)
     west, south, east, north = bbox
     xmin, ymin, xmax, ymax = extent[:, 0]
@@ -162,7 +162,7 @@ def _near_in_plane(file: GeoFile, group: int, crs: CRS, bbox: Box) -> Flags | No
     around = None if extent is None else extents.in_degrees(extent[:, 0].tolist(), crs)
     if around is None:
         return None
-    if not degrees.meets(np.array(around)[:, np.newaxis], bbox)[0]:
+    if not degrees.meets(np.array(around)[:, np.newaxis], bbox)[0] and not _some_unboxed(file, group):
         return np.zeros(1, dtype=bool)
     box = None if file.primary.covering is None else extents.in_plane(bbox, around, crs)
     if box is None:
@@ -182,7 +182,7 @@ def _near_rows(file: GeoFile, group: int, bbox: Box) -> Flags:
 
 def _extent(file: GeoFile, group: int) -> Floats | None:
     """
-    Return the box around a row group by its statistics, shape (4, 2); None where there are none, or not of all rows.
+    Return the box around a row group by its statistics, shape (4, 2); None where there are none.
 
     The first column is the box, the second the other ends: the largest west and south, the smallest east and north.
     """
@@ -197,13 +197,20 @@ def _extent(file: GeoFile, group: int) -> Floats | None:
     statistics = [row_group.column(where[f"{name}.{side}"]).statistics for side in sides]
     if any(found is None or not found.has_min_max for found in statistics):
         return None
-    if file.primary.covering and any(found.null_count or not found.has_null_count for found in statistics):
-        return None
     ends = [(found.min, found.max) if number < 2 else (found.max, found.min) for number, found in enumerate(statistics)]
     extent = np.array(ends, dtype=np.float64)
     if file.primary.covering:
         extent[:, :1] = widened(extent[:, :1])
     return extent if np.isfinite(extent).all() else None
+
+
+def _some_unboxed(file: GeoFile, group: int) -> bool:
+    """Return whether rows of a group may have no box of their own, so that the box around the others is not theirs."""
+    if not file.primary.covering:
+        return False
+    row_group = file.file.metadata.row_group(group)
+    columns = [row_group.column(file.leaves[f"{file.primary.covering}.{side}"]) for side in metadata.SIDES]
+    return any(not column.statistics.has_null_count or column.statistics.null_count for column in columns)
 
 
 def _extent_of_type(file: GeoFile, group: int) -> Floats | None:
