@@ -145,11 +145,13 @@ def to_images(table: gpd.GeoDataFrame, *, name: str = "the table") -> gpd.GeoDat
         raise FormatError(
             f"{name} has no STAC items, but is {what}", hint="a table of items has the columns id and datetime"
         )
-    known = table["id"].notna() & (table["id"].astype("str").str.strip() != "")
-    known &= ~np.array([pd.api.types.is_list_like(value) for value in table["id"]], dtype=bool)
-    first = ~_ids(table["id"]).duplicated()
+    ids = _ids(table["id"])
+    known = table["id"].notna() & (ids != "")
+    if table["id"].dtype == object:
+        known &= ~table["id"].map(pd.api.types.is_list_like).astype(bool)
+    first = ~ids.duplicated()
     left_out = {"without an id": int((~known).sum()), "there twice": int((known & ~first).sum())}
-    kept = table[known & first].reset_index(drop=True)
+    kept = table.assign(id=ids)[known & first].reset_index(drop=True)
     read = _Table(kept)
     columns = read.columns()
     geometry = kept.geometry if kept.crs is not None else kept.geometry.set_crs(frames.CRS)
@@ -190,7 +192,7 @@ class _Table:
     def columns(self) -> dict[str, Any]:
         import pandas as pd
 
-        found: dict[str, Any] = {"id": _ids(self._table["id"])}
+        found: dict[str, Any] = {"id": self._table["id"]}
         for name, column in TEXTS.items():
             found[column] = self._each(name, _text, "str")
         for name, column in TIMES.items():

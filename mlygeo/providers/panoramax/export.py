@@ -22,24 +22,22 @@ from mlygeo.errors import FileError, FormatError, InputError
 from mlygeo.progress import counted
 from mlygeo.providers.panoramax.service import Service
 from mlygeo.regions import Region
-from mlygeo.spatial import boxes
 from mlygeo.store import stac
 from mlygeo.store.parquet import encodings
-from mlygeo.store.parquet.files import box_sides, widened
+from mlygeo.store.parquet.files import box_sides, may_be_null, near
+from mlygeo.store.parquet.metadata import SIDES, box_fields
 
 if TYPE_CHECKING:
     import geopandas as gpd
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from mlygeo.arrays import Bounds, Flags
+    from mlygeo.arrays import Bounds
 
 log = logging.getLogger("mlygeo.service")
 
 EXPORT = "https://api.panoramax.xyz/data/geoparquet/panoramax.parquet"
 """Address of the export, which is made anew every week."""
-
-SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 _UNUSED = frozenset({"exif", "semantics", "annotations", "stac_extensions", "tiles:tile_matrix_sets"})
 """Columns of the export that an images frame has no place for, and that are large."""
@@ -161,40 +159,28 @@ def may_meet(file: pq.ParquetFile, group: int, bbox: Bounds) -> bool:
         West, south, east, north in degrees.
     """
     found: dict[str, tuple[float, float]] = {}
-    nulls = 0
     described = file.metadata.row_group(group)
     for number in range(described.num_columns):
         column = described.column(number)
         outer, _, side = column.path_in_schema.partition(".")
         if outer == "bbox" and side in SIDES and column.is_stats_set and column.statistics.has_min_max:
+            if may_be_null(column.statistics):
+                return True
             low, high = column.statistics.min, column.statistics.max
             if isinstance(low, int | float) and isinstance(high, int | float) and low <= high:
                 found[side] = float(low), float(high)
-            nulls += column.statistics.null_count or 0
-    if found.keys() != {*SIDES} or nulls:  # of a row without a box, the geometry tells
+    if found.keys() != {*SIDES}:
         return True
-    sides = np.array([[found[side][side.endswith("max")]] for side in SIDES])
-    extent = widened(sides)[:, 0].tolist()
-    return any(
-        extent[0] <= east and extent[2] >= west and extent[1] <= north and extent[3] >= south
-        for west, south, east, north in boxes.split(bbox)
-    )
+    return bool(near(np.array([[found[side][side.endswith("max")]] for side in SIDES]), bbox)[0])
 
 
 def _near(table: pa.Table, bbox: Bounds) -> pa.Table:
     """Return the rows whose box meets a box; all where the table has no boxes."""
     import pyarrow as pa
 
-    if "bbox" not in table.column_names or not pa.types.is_struct(table.schema.field("bbox").type):
+    if "bbox" not in table.column_names or not box_fields(table.schema.field("bbox").type):
         return table
-    kind = table.schema.field("bbox").type
-    if any(kind.get_field_index(side) < 0 for side in SIDES):
-        return table
-    west, south, east, north = widened(box_sides(table["bbox"]))
-    keep: Flags = np.zeros(len(table), dtype=bool)
-    for low_x, low_y, high_x, high_y in boxes.split(bbox):
-        keep |= (west <= high_x) & (east >= low_x) & (south <= high_y) & (north >= low_y)
-    return table.filter(pa.array(keep | np.isnan(west)))
+    return table.filter(pa.array(near(box_sides(table["bbox"]), bbox)))
 
 
 def _frame(table: pa.Table, name: str) -> gpd.GeoDataFrame:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mlygeo import degrees
 from mlygeo.errors import FileError, FormatError
 from mlygeo.store.parquet import encodings, metadata
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeVar
 
-    from mlygeo.arrays import Floats
+    from mlygeo.arrays import Bounds, Flags, Floats
 
     Result = TypeVar("Result")
 
@@ -188,6 +189,29 @@ def widened(sides: Floats) -> Floats:
     """
     off = np.abs(sides) * (2 * ROUNDED)
     return np.concatenate([sides[:2] - off[:2], sides[2:] + off[2:]])
+
+
+def near(sides: Floats, bbox: Bounds) -> Flags:
+    """
+    Return which rows may meet a box, by the boxes they come with; of a row without one, the geometry tells.
+
+    Parameters
+    ----------
+    sides
+        Boxes in degrees, shape (4, n), as `box_sides` returns them.
+    bbox
+        West, south, east, north in degrees; west > east crosses the antimeridian.
+    """
+    sides = widened(sides)
+    # A box whose west is east of its east crosses the antimeridian, as in RFC 7946.
+    across = (sides[0] > sides[2]) & (sides[3] >= bbox[1]) & (sides[1] <= bbox[3])
+    found: Flags = degrees.meets(sides, bbox) | across | np.isnan(sides).any(axis=0)
+    return found
+
+
+def may_be_null(statistics: pq.Statistics) -> bool:
+    """Return whether a column of a row group may have rows without a value, by its statistics."""
+    return not statistics.has_null_count or statistics.null_count > 0
 
 
 def reading(path: Path, action: Callable[[], Result]) -> Result:

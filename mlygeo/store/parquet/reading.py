@@ -12,7 +12,7 @@ from mlygeo.errors import FormatError, FrameError
 from mlygeo.store import extents
 from mlygeo.store.columns import DAMAGED
 from mlygeo.store.parquet import attributes, encodings, metadata
-from mlygeo.store.parquet.files import GeoFile, box_sides, widened
+from mlygeo.store.parquet.files import GeoFile, box_sides, may_be_null, near, widened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,12 +172,7 @@ def _near_in_plane(file: GeoFile, group: int, crs: CRS, bbox: Box) -> Flags | No
 
 
 def _near_rows(file: GeoFile, group: int, bbox: Box) -> Flags:
-    """Return which rows of a group may meet a box: of a row without a box of its own, the geometry tells."""
-    sides = widened(box_sides(file.read([group], [str(file.primary.covering)]).column(0)))
-    # A box whose west is east of its east crosses the antimeridian, as in RFC 7946.
-    across = sides[0] > sides[2]
-    across &= (sides[3] >= bbox[1]) & (sides[1] <= bbox[3])
-    return np.asarray(degrees.meets(sides, bbox) | across | np.isnan(sides).any(axis=0))
+    return near(box_sides(file.read([group], [str(file.primary.covering)]).column(0)), bbox)
 
 
 def _extent(file: GeoFile, group: int) -> Floats | None:
@@ -209,8 +204,8 @@ def _some_unboxed(file: GeoFile, group: int) -> bool:
     if not file.primary.covering:
         return False
     row_group = file.file.metadata.row_group(group)
-    columns = [row_group.column(file.leaves[f"{file.primary.covering}.{side}"]) for side in metadata.SIDES]
-    return any(not column.statistics.has_null_count or column.statistics.null_count for column in columns)
+    sides = [row_group.column(file.leaves[f"{file.primary.covering}.{side}"]).statistics for side in metadata.SIDES]
+    return any(may_be_null(side) for side in sides)
 
 
 def _extent_of_type(file: GeoFile, group: int) -> Floats | None:
