@@ -430,9 +430,14 @@ def heading(degrees: float | None) -> float | None:
     return degrees % 360
 
 
+def turn(one: float, other: float) -> float:
+    """Return the angle between two headings, the shorter way round: 0 to 180 degrees."""
+    return abs((one - other + 180) % 360 - 180)
+
+
 def same_heading(one: float, other: float) -> bool:
     """Return whether two headings, degrees, are the same but for a rounding to whole degrees."""
-    return abs((one - other + 180) % 360 - 180) <= WHOLE_DEGREE
+    return turn(one, other) <= WHOLE_DEGREE
 
 
 def altitude(metres: float | None, ref: int | None) -> float | None:

@@ -99,7 +99,7 @@ def insert(jpeg: bytes, tags: Tags, *, doubts: list[str] | None = None) -> bytes
     >>> insert(jpeg, picture_tags(record))
     """
     found = segments.layout(jpeg)
-    return _inserted(jpeg, found, _stated(jpeg, found, _headed(jpeg, found, tags, doubts)))
+    return _inserted(jpeg, found, _beside_its_own(jpeg, found, tags, doubts))
 
 
 def _inserted(jpeg: bytes, found: segments.Layout, tags: Tags) -> bytes:
@@ -185,7 +185,7 @@ def write_exif(
         wanted = tags(jpeg, found) if callable(tags) else tags
         if wanted is None:
             return False
-        wanted = _stated(jpeg, found, _headed(jpeg, found, wanted, doubts))
+        wanted = _beside_its_own(jpeg, found, wanted, doubts)
         new = _inserted(jpeg, found, wanted)
     except FormatError as error:
         raise FormatError(f"{source.name}: {error}", hint=error.hint) from error
@@ -325,6 +325,11 @@ def _set_xmp(
 def _packet(jpeg: bytes, found: segments.Layout) -> bytes | None:
     there = segments.named(jpeg, found, segments.APP1, segments.XMP_NAME)
     return segments.payload(jpeg, there[0])[len(segments.XMP_NAME) :] if there else None
+
+
+def _beside_its_own(jpeg: bytes, found: segments.Layout, tags: Tags, doubts: list[str] | None) -> Tags:
+    """Return tags without what a picture says itself of its heading, owner and licence, since that stays."""
+    return _stated(jpeg, found, _headed(jpeg, found, tags, doubts))
 
 
 def _headed(jpeg: bytes, found: segments.Layout, tags: Tags, doubts: list[str] | None) -> Tags:

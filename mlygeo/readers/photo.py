@@ -132,11 +132,7 @@ def _photo(path: str, head: Head, filesize: int) -> Photo:
     if head.xmp is not None:
         place = _alike(place, xmp.position(doubts), _compare_places, doubts)
         heading = _alike(heading, xmp.heading(doubts), _compare_headings, doubts)
-        if (
-            heading is not None
-            and (pose := xmp.pose_heading()) is not None
-            and abs((pose - heading + 180) % 360 - 180) > TURNED_DEG
-        ):
+        if heading is not None and (pose := xmp.pose_heading()) is not None and exif.turn(pose, heading) > TURNED_DEG:
             doubts.append(f"the heading of its panorama is another ({pose:.4g}°)")
         height_m = _alike(height_m, xmp.altitude(doubts), _compare_altitudes, doubts)
         turned = _orientation(xmp.whole("tiff:Orientation"), doubts)
@@ -535,7 +531,7 @@ def _compare_places(mine: tuple[float, float], other: tuple[float, float]) -> st
 
 
 def _compare_headings(mine: float, other: float) -> str | None:
-    apart = abs((other - mine + 180) % 360 - 180)
+    apart = exif.turn(other, mine)
     return f"its XMP has another heading ({other:.4g}°)" if apart > TURNED_DEG else None
 
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from mlygeo import attribution, frames, rows
 from mlygeo.errors import FormatError, FrameError
-from mlygeo.formats import positions
+from mlygeo.formats import exif, positions
 from mlygeo.keys import UUIDS
 from mlygeo.net.answers import shown
 from mlygeo.providers.added import with_records
@@ -68,9 +68,6 @@ HEADING_TAGS = ("Exif.GPSInfo.GPSImgDirection", "MAPCompassHeading", "Exif.GPSIn
 
 PANORAMA = 360.0
 """Field of view of a panorama, degrees."""
-
-FARTHEST_HEADING = 1.0
-"""Degrees: a server rounds headings to whole ones, and one that is farther from its EXIF was set otherwise."""
 
 LONGEST_URL = 4_096
 
@@ -205,9 +202,9 @@ class Reading:
         for name in HEADING_TAGS:
             said = _description_heading(self._exif) if "." not in name else _fraction(self._exif.get(name))
             if said is not None:
-                away = abs((said - heading + 180) % 360 - 180)
-                # It may have been set by hand since, or be relative to the direction of the sequence.
-                return "measured" if away <= FARTHEST_HEADING else None
+                # A server rounds headings to whole degrees. One that is farther away may have been set by hand since,
+                # or be relative to the direction of the sequence.
+                return "measured" if exif.same_heading(said, heading) else None
         # Of a tag that is there and cannot be read, nobody knows what the server made of it.
         return None if any(name in self._exif for name in HEADING_TAGS) else "computed"
 
