@@ -215,17 +215,8 @@ class Server:
         InputError
             If there is none of this name, or these contradict each other.
         """
-        from mlygeo.providers import provider, provider_of
-
-        name = None if self.provider is None else self.provider.strip().lower()
-        if service is not None:
-            of_no_use(("endpoint",), "beside `service`")
-            if name not in (None, service.provider):
-                raise InputError(f"`service` is of {service.provider}, and `provider` asks for {self.provider}")
-        who = provider_of(service) if name is None else provider(name)
-        if self.endpoint is not None and not who.has_endpoints:
-            raise InputError(f"`endpoint` is of no use for {who.title}, which has one service", hint=_ENDPOINTS)
-        return who
+        meant = Access(token=None, token_file=None, service=service, provider=self.provider, endpoint=self.endpoint)
+        return meant.one
 
 
 @dataclass(frozen=True, kw_only=True)
