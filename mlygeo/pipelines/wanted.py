@@ -243,6 +243,7 @@ class Sources:
         if self.retry_failed and ledger is not None and is_bare and self.access.own is None:
             names = ledger.providers()
         several = [who.name for who in self.access.providers]
+        self.access.check_use(names or several)
         parts = []
         for name in names or several:
             own = None if read is None else tuple(each for each in read if each.provider == name)
