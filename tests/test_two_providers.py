@@ -234,3 +234,28 @@ def test_a_user_of_one_of_several_providers(town, served, tmp_path, monkeypatch,
         mlygeo.find_sequences("Nobody Nowhere", provider=BOTH)
     with pytest.raises(InputError, match="Panoramax has no organizations"):
         mlygeo.find_sequences(organization=7, region=BOX, provider=BOTH)
+
+
+def test_pictures_of_a_user_of_one_of_several_providers(town, served, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = {"size": "2048", "output": "pictures", "provider": BOTH, "required_disk_space": 0}
+    rows = mlygeo.download(user="Åsa Öberg", **options)
+    assert set(rows["id"]) == set(town.loc[town["creator"] == "Åsa Öberg", "id"])
+    of_mapillary = town.loc[town["provider"] == "mapillary", "creator_id"]
+    first = of_mapillary.iloc[0]
+    rows = mlygeo.download(user=f"user_{first}", **(options | {"output": "others"}))
+    assert set(map(str, rows["id"])) == set(town.loc[of_mapillary.index[of_mapillary == first], "id"])
+    with pytest.raises(InputError, match="has no user 'Nobody Nowhere'"):
+        mlygeo.download(user="Nobody Nowhere", **options)
+
+
+def test_select_and_download_share_a_cache(town, served, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = mlygeo.tiles(BOX, provider=BOTH, tile_cache="tiles")
+    asked = served.count("tiles"), served.count("panoramax_tiles")
+    assert min(asked) > 0
+    rows = mlygeo.download(
+        region=BOX, provider=BOTH, tile_cache="tiles", size="2048", output="pictures", required_disk_space=0
+    )
+    assert set(rows["id"]) == set(found["id"])
+    assert (served.count("tiles"), served.count("panoramax_tiles")) == asked

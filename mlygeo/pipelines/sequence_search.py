@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
     from mlygeo.keys import Key
+    from mlygeo.net.answers import UnknownUserError
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
     from mlygeo.providers import Provider, Records, Search
@@ -227,7 +228,7 @@ class _Found:
     unknown: int
     shortcomings: list[str]
     requests: int
-    nobody: InputError | None
+    nobody: UnknownUserError | None
 
     def facts(self, sequences: gpd.GeoDataFrame) -> dict[str, Any]:
         """Return facts about it, for the summary of a search of several providers."""
@@ -246,6 +247,7 @@ def _found(
 
     A name that one of several providers does not know is none of its users; that it is nobody's is an error.
     """
+    from mlygeo.net.answers import UnknownUserError
     from mlygeo.pipelines.whose import of_provider
     from mlygeo.providers import needed
     from mlygeo.readers.id_lists import word_of
@@ -258,7 +260,7 @@ def _found(
         problems: dict[Key, str] = {}
         try:
             images, problems, unknown = _searched(search, conditions, kind, reader)
-        except InputError as error:
+        except UnknownUserError as error:
             nobody, images = error, reader.frame([], fields=reader.base_fields)
         found.append(
             _Found(
