@@ -355,8 +355,8 @@ def run_process(
         raise InputError(
             f"`output` names one folder for the frames of {len(imports)} folders", hint="process them one by one"
         )
-    _check_desc_path(insertion.desc_path)
     apart = insertion.desc_path is not None  # one file for all
+    _check_described(insertion.desc_path, [each.base for each in imports], folder.output)
 
     def work(run: Run) -> gpd.GeoDataFrame:
         images = steps.with_user(run.images, user)
@@ -402,11 +402,33 @@ def run_process(
     return job
 
 
-def _check_desc_path(desc_path: PathLike | None) -> None:
-    if desc_path is not None and Path(desc_path).suffix.lower() == ".gpx":
-        raise InputError(
-            f"`desc_path` {desc_path}: image descriptions are JSON", hint="'mlygeo tracks VIDEO -o FILE.gpx' writes GPX"
-        )
+def _check_described(desc_path: PathLike | None, bases: Iterable[Path], output: PathLike | None) -> None:
+    """Raise if descriptions would replace a file of another kind, before any photo is written into."""
+    from mlygeo.providers import descriptions
+
+    name = descriptions().file
+    if desc_path is None:
+        files = [_described_beside(base, output) / name for base in bases]
+    elif str(desc_path) == STANDARD_OUTPUT:
+        return
+    else:
+        path = Path(desc_path).expanduser()
+        files = [path / name if path.is_dir() else path]
+    for file in files:
+        if file.suffix.lower() == ".gpx":
+            raise InputError(
+                f"`desc_path` {desc_path}: image descriptions are JSON",
+                hint="'mlygeo tracks VIDEO -o FILE.gpx' writes GPX",
+            )
+        if file.is_dir() or (file.is_file() and not descriptions().is_one(file)):
+            raise FileError(
+                f"{file} is there, and is no image description file", hint="move it, or name a file by `desc_path`"
+            )
+
+
+def _described_beside(base: Path, output: PathLike | None) -> Path:
+    """Return the folder of the description file: of the photos, or of the frames if nothing can be written there."""
+    return base if output is None or os.access(base, os.W_OK) else Path(output).expanduser()
 
 
 def _videos_of(each: ImportPaths, options: VideoOptions | None, folder: PhotoFolder) -> gpd.GeoDataFrame | None:
@@ -531,7 +553,8 @@ def _with_others(rows: gpd.GeoDataFrame, file: Path) -> gpd.GeoDataFrame:
         known = descriptions().read(file)
     except FileError:
         return rows
-    known = known[~known["path"].isin(rows["path"]) & known["path"].map(os.path.lexists).astype("bool")]
+    known = known[known["path"].notna() & ~known["path"].isin(rows["path"])]
+    known = known[known["path"].map(os.path.lexists).astype("bool")]
     return joined([known, rows]) if len(known) else rows
 
 
@@ -589,9 +612,7 @@ class Run:
 
         if self.dry_run:
             return
-        place = self.place.base
-        if not os.access(place, os.W_OK):
-            place = self.place.folder  # with -o, where the frames are; without it, the reason is said
+        place = _described_beside(self.place.base, self.place.folder)
         if place == self.place.base:
             self.place.save_beside(images)
         rows = steps.uploadable(images)
@@ -1003,7 +1024,8 @@ def extract_upload_params(
             run.describe(images)
         return images
 
-    _check_desc_path(desc_path)
+    path = Path(import_path).expanduser()
+    _check_described(desc_path, [path if path.is_dir() else path.parent], output)
     job = run_units(import_path, work, folder=folder, again=(), goes_on=True)
     return job if desc_path is None or dry_run else _described_apart(job, [], desc_path)
 
