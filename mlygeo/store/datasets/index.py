@@ -6,7 +6,6 @@ import base64
 import json
 import zlib
 from dataclasses import dataclass, field, fields
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from mlygeo.store.datasets import layout
 from mlygeo.store.parquet.files import reading
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from mlygeo.arrays import Rows
@@ -161,11 +161,13 @@ def read_index(path: Path) -> Index:
     try:
         cells, counts = np.cumsum(_unpacked(said["cells"])), _unpacked(said["counts"])
         parts = tuple(Part(**row) for row in table.select([each.name for each in fields(Part)]).to_pylist())
-        if len(cells) != len(counts) or sum(part.rows for part in parts) != int(said["rows"]):
-            raise ValueError("its numbers of rows do not add up")
-        return Index(parts, cells, counts, int(said["rows_per_part"]), version, dict(said["more"]))
+        found = Index(parts, cells, counts, int(said["rows_per_part"]), version, dict(said["more"]))
+        stated = int(said["rows"])
     except (ValueError, TypeError, KeyError, zlib.error, pa.ArrowException) as error:
         raise FormatError(f"{path.name} is a damaged index: {str(error)[:120]}") from error
+    if len(cells) != len(counts) or found.rows != stated:
+        raise FormatError(f"{path.name} is a damaged index: its numbers of rows do not add up")
+    return found
 
 
 def _type(name: str, *, text: bool) -> pa.DataType:

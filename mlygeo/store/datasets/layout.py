@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,8 @@ import numpy as np
 from mlygeo.spatial import cells
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mlygeo.arrays import Rows
 
 VERSION = 1
