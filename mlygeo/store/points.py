@@ -25,6 +25,7 @@ from mlygeo.progress import working
 from mlygeo.store import stac
 from mlygeo.store.columns import check_names
 from mlygeo.store.datasets import alike, files
+from mlygeo.store.held import is_dask
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile
 from mlygeo.store.parquet.reading import groups_near
@@ -113,6 +114,8 @@ def open_points(value: Any, *, name: str, placed: bool = True) -> Points:
                 return file
             return open_points(store.read_frame(path, frame="images"), name=path.name, placed=placed)
         return open_points(store.read_frame(value), name=path.name, placed=placed)
+    if is_dask(value) or isinstance(value, pa.Table):
+        value = store.as_frame(value, name=name)
     if not hasattr(value, "geometry") or value.active_geometry_name is None:
         raise FrameError(f"{name} has no geometry: expected a GeoDataFrame of points or a file of them")
     check_names(value, name)

@@ -109,6 +109,10 @@ def groups_near(file: GeoFile, bbox: Box) -> list[int]:
     """
     crs = metadata.crs_of(file.primary, file.path.name)
     lonlat = crs.equals(frames.CRS, ignore_axis_order=True)
+    if lonlat and file.primary.bbox is not None:
+        whole = np.array(file.primary.bbox)[:, np.newaxis]
+        if not degrees.meets(whole, bbox)[0]:
+            return []
     return [group for group in range(file.file.num_row_groups) if _may_meet(file, group, crs, lonlat=lonlat, bbox=bbox)]
 
 
@@ -140,7 +144,7 @@ def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objec
     empty = file.file.schema_arrow.empty_table().select(others)
     tables, shapes = [empty], [np.empty(0, dtype=object)]
     all_damaged = [np.empty(0, dtype=bool)]
-    for group in _ahead(file, names, bbox, crs, lonlat=lonlat):
+    for group in _ahead(file, names, bbox):
         near = _near(file, group, bbox) if lonlat else _near_in_plane(file, group, crs, bbox)
         if near is not None and not near.any():
             continue
@@ -166,9 +170,9 @@ def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objec
     return whole_table, np.concatenate(shapes), int(damaged.sum())
 
 
-def _ahead(file: GeoFile, names: list[str], bbox: Box, crs: CRS, *, lonlat: bool) -> Iterator[int]:
+def _ahead(file: GeoFile, names: list[str], bbox: Box) -> Iterator[int]:
     """Return the row groups that may have rows in a box one by one, while what is read of them is asked for ahead."""
-    groups = [each for each in range(file.file.num_row_groups) if _may_meet(file, each, crs, lonlat=lonlat, bbox=bbox)]
+    groups = groups_near(file, bbox)
     wanted = [*names, *([file.primary.covering] if file.primary.covering else [])]
     for some in file.batches(groups, wanted):
         chosen = [groups[number] for number in some]
