@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mlygeo import places
 from mlygeo.errors import FormatError, InputError
 from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.described import STANDARD_OUTPUT
 from mlygeo.pipelines.job import Job, one_after_another, public_with
 from mlygeo.pipelines.options import (
     Cutting,
@@ -26,7 +27,7 @@ from mlygeo.pipelines.options import (
     VideoFrames,
     VideoSampling,
 )
-from mlygeo.pipelines.processing import STANDARD_OUTPUT, check_file_types, process, run_process, video_options
+from mlygeo.pipelines.processing import check_file_types, process, run_process, video_options
 from mlygeo.pipelines.upload_sets import upload_as_sets
 from mlygeo.pipelines.uploads import run_upload, track_for_videos, upload
 from mlygeo.pipelines.video import frames_folder, listed, read_track, run_sampling, sample_video

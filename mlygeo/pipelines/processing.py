@@ -14,8 +14,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlygeo.errors import FileError, InputError
+from mlygeo.errors import InputError
 from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.described import check_desc_path, described_apart, with_others
 from mlygeo.pipelines.job import Job, public, public_with, tally
 from mlygeo.pipelines.options import INSERTED, Cutting, Geotagging, Insertion, MetaData, PhotoFolder, Sorting, User
 from mlygeo.progress import counted
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger("mlygeo.pipelines")
-
-STANDARD_OUTPUT = "-"
-"""What stands for standard output in the place of a file."""
 
 
 @public
@@ -355,7 +353,7 @@ def run_process(
         raise InputError(
             f"`output` names one folder for the frames of {len(imports)} folders", hint="process them one by one"
         )
-    _check_desc_path(insertion.desc_path)
+    check_desc_path(insertion.desc_path)
     apart = insertion.desc_path is not None  # one file for all
 
     def work(run: Run) -> gpd.GeoDataFrame:
@@ -394,19 +392,12 @@ def run_process(
         summary = {**job.summary, "unlike_mapillary_tools": line.partition(": ")[2].split("; ")}
         job = dataclasses.replace(job, summary=summary, headline=f"{job.headline}\n{line}")
     if insertion.desc_path is not None and not folder.dry_run:
-        job = _described_apart(job, rows, insertion.desc_path)
+        job = described_apart(job, rows, insertion.desc_path)
     if sorting is not None and sorting.asked and not folder.dry_run:
         for each in imports:
             if each.has_photos:
                 job = then_sorted(job, each.root, folder=folder, sorting=sorting)
     return job
-
-
-def _check_desc_path(desc_path: PathLike | None) -> None:
-    if desc_path is not None and Path(desc_path).suffix.lower() == ".gpx":
-        raise InputError(
-            f"`desc_path` {desc_path}: image descriptions are JSON", hint="'mlygeo tracks VIDEO -o FILE.gpx' writes GPX"
-        )
 
 
 def _videos_of(each: ImportPaths, options: VideoOptions | None, folder: PhotoFolder) -> gpd.GeoDataFrame | None:
@@ -437,7 +428,7 @@ def _of_videos_alone(each: ImportPaths, videos: gpd.GeoDataFrame | None, *, writ
     if write and (videos is not None or each.whole):
         rows = images if videos is None else videos
         if not each.whole:
-            rows = _with_others(rows, each.base / descriptions().file)
+            rows = with_others(rows, each.base / descriptions().file)
         files.append(descriptions().write(rows, each.base))
     summary = steps.summary_of(images, files=files)
     headline = f"there is no photo and no video to process in {each.root}"
@@ -504,37 +495,6 @@ def _together(jobs: list[Job[gpd.GeoDataFrame]]) -> Job[gpd.GeoDataFrame]:
     return Job(lambda: images, summary, "\n".join(job.headline for job in jobs), lambda _: files, failed)
 
 
-def _described_apart(
-    job: Job[gpd.GeoDataFrame], videos: list[gpd.GeoDataFrame], desc_path: PathLike
-) -> Job[gpd.GeoDataFrame]:
-    """Return a job whose descriptions are in one file, or on standard output where that is a dash."""
-    from mlygeo.photos.import_folder import joined
-    from mlygeo.pipelines import steps
-    from mlygeo.providers import descriptions
-
-    images = job.result
-    photos = [steps.uploadable(images)] if len(images) else []
-    rows = joined([*photos, *videos]) if photos or videos else images
-    if str(desc_path) == STANDARD_OUTPUT:
-        return dataclasses.replace(job, text=lambda: descriptions().text(rows).rstrip("\n"))
-    files = [*job.write(Path()), descriptions().write(rows, desc_path)]
-    summary = {**job.summary, "files": [str(each) for each in files]}
-    return dataclasses.replace(job, summary=summary, headline=f"{job.headline}\n{files[-1]}", write=lambda _: files)
-
-
-def _with_others(rows: gpd.GeoDataFrame, file: Path) -> gpd.GeoDataFrame:
-    """Return rows with those of other files in an image description file: it is not lost for some files of a folder."""
-    from mlygeo.photos.import_folder import joined
-    from mlygeo.providers import descriptions
-
-    try:
-        known = descriptions().read(file)
-    except FileError:
-        return rows
-    known = known[~known["path"].isin(rows["path"]) & known["path"].map(os.path.lexists).astype("bool")]
-    return joined([known, rows]) if len(known) else rows
-
-
 @dataclasses.dataclass(frozen=True)
 class Run:
     """One run over a folder: its import, the photos' own tags, and the results of earlier runs."""
@@ -598,7 +558,7 @@ class Run:
         if self.videos is not None:
             rows = joined([rows, self.videos])
         if self.place.files is not None:
-            rows = _with_others(rows, place / descriptions().file)
+            rows = with_others(rows, place / descriptions().file)
         self.files.append(descriptions().write(rows, place))
 
     def with_meta_data(self, images: gpd.GeoDataFrame, meta: MetaData) -> gpd.GeoDataFrame:
@@ -1003,9 +963,9 @@ def extract_upload_params(
             run.describe(images)
         return images
 
-    _check_desc_path(desc_path)
+    check_desc_path(desc_path)
     job = run_units(import_path, work, folder=folder, again=(), goes_on=True)
-    return job if desc_path is None or dry_run else _described_apart(job, [], desc_path)
+    return job if desc_path is None or dry_run else described_apart(job, [], desc_path)
 
 
 @public
