@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
-import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,19 +17,19 @@ from mlygeo.pipelines.arguments import of_no_use
 from mlygeo.pipelines.described import check_desc_path, described_apart, with_others
 from mlygeo.pipelines.job import Job, public, public_with, tally
 from mlygeo.pipelines.options import INSERTED, Cutting, Geotagging, Insertion, MetaData, PhotoFolder, Sorting, User
+from mlygeo.pipelines.unit_runs import Run, run_units
 from mlygeo.progress import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    import os
+    from collections.abc import Iterable
 
     import geopandas as gpd
 
-    from mlygeo.photos.import_folder import PhotoImport
     from mlygeo.pipelines.import_paths import ImportPaths
     from mlygeo.pipelines.sources import Sources
     from mlygeo.pipelines.video_tracks import VideoOptions
     from mlygeo.progress import Progress
-    from mlygeo.uploads.older import History
 
     PathLike = str | os.PathLike[str]
 
@@ -400,6 +398,20 @@ def run_process(
     return job
 
 
+def _warn_of_opened(before: gpd.GeoDataFrame | None, images: gpd.GeoDataFrame) -> None:
+    """Warn of photos that an earlier run marked as private or for an organization, and this run does not."""
+    if before is None or not {"private", "organization_key"} <= set(before.columns):
+        return
+    kept = before["private"].fillna(value=False).astype(bool) | before["organization_key"].notna()
+    owned = images["private"].astype(bool) | images["organization_key"].notna() | images["organization_name"].notna()
+    opened = int(images.loc[~owned, "path"].isin(before.loc[kept, "path"]).sum())
+    if opened:
+        log.warning(
+            "%s private or of an organization before, but not in this run: `private=True`, `organization_key`",
+            f"{counted(opened, 'photo')} {'was' if opened == 1 else 'were'}",
+        )
+
+
 def _videos_of(each: ImportPaths, options: VideoOptions | None, folder: PhotoFolder) -> gpd.GeoDataFrame | None:
     """Return the rows of the videos of an import; those without positions only if they were named."""
     from mlygeo.pipelines.video_tracks import NO_POSITIONS, described_videos
@@ -493,180 +505,6 @@ def _together(jobs: list[Job[gpd.GeoDataFrame]]) -> Job[gpd.GeoDataFrame]:
         "videos": sum(job.summary.get("videos", 0) for job in jobs),
     }
     return Job(lambda: images, summary, "\n".join(job.headline for job in jobs), lambda _: files, failed)
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """One run over a folder: its import, the photos' own tags, and the results of earlier runs."""
-
-    place: PhotoImport
-    photos: gpd.GeoDataFrame
-    images: gpd.GeoDataFrame
-    before: gpd.GeoDataFrame | None
-    history: History
-    dry_run: bool
-    files: list[Path]
-    written: list[str]
-    videos: gpd.GeoDataFrame | None = None
-
-    def kept(self, images: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-        """
-        Return images in which uploaded photos have the results that they had when they were uploaded.
-
-        So has a duplicate of an uploaded photo. If photos are read again (`rerun`), new results count for
-        those that can be used.
-        """
-        from mlygeo.photos.import_folder import duplicates_of, with_results
-        from mlygeo.uploads import older
-
-        origins = self.place.origins(images["path"])
-        uploaded = self.history.outcomes(images, self.photos["first_path"], *origins) >= older.READY
-        images = images.assign(uploaded=uploaded)
-        if self.before is None or not uploaded.any():
-            return images
-        kept = uploaded | duplicates_of(self.before, origins[0], uploaded)
-        if self.place.rerun:
-            kept &= (images["error"].notna() | images["is_duplicate"]).to_numpy()
-        return with_results(images, self.before, origins[0], kept)
-
-    def drop_copies(self) -> None:
-        """Remove the copies that earlier runs made, as the older tools do at the start of every run."""
-        from mlygeo.places import COPIES
-
-        if not self.dry_run and self.before is not None:
-            self.place.drop_copies(self.place.folder / COPIES)
-
-    def save(self, images: gpd.GeoDataFrame) -> None:
-        """Write the frames, except in a dry run."""
-        if not self.dry_run:
-            self.files[:] = self.place.save(images)
-
-    def describe(self, images: gpd.GeoDataFrame) -> None:
-        """Write the image description file beside the photos, except in a dry run."""
-        from mlygeo.photos.import_folder import joined
-        from mlygeo.pipelines import steps
-        from mlygeo.providers import descriptions
-
-        if self.dry_run:
-            return
-        place = self.place.base
-        if not os.access(place, os.W_OK):
-            place = self.place.folder  # with -o, where the frames are; without it, the reason is said
-        if place == self.place.base:
-            self.place.save_beside(images)
-        rows = steps.uploadable(images)
-        if self.videos is not None:
-            rows = joined([rows, self.videos])
-        if self.place.files is not None:
-            rows = with_others(rows, place / descriptions().file)
-        self.files.append(descriptions().write(rows, place))
-
-    def with_meta_data(self, images: gpd.GeoDataFrame, meta: MetaData) -> gpd.GeoDataFrame:
-        """Return images with the metadata of camera and files."""
-        from mlygeo.pipelines import steps
-
-        now_ms = round(time.time() * 1000) if meta.add_import_date else None
-        return steps.with_meta_data(images, meta, base=str(self.place.base), now_ms=now_ms)
-
-    def inserted(self, images: gpd.GeoDataFrame, insertion: Insertion) -> gpd.GeoDataFrame:
-        """Write the image descriptions of the images that are ready into their photos, or copies of them."""
-        if insertion.skip_exif_insert or self.dry_run:
-            return images
-        from mlygeo.photos.insertion import insert_tags
-        from mlygeo.photos.tags import description_tags
-        from mlygeo.places import COPIES
-        from mlygeo.providers import descriptions
-
-        ready = images["error"].isna().to_numpy() & ~images["is_duplicate"].to_numpy(dtype=bool)
-        # An uploaded photo must stay as the service has it.
-        ready &= ~images["uploaded"].to_numpy(dtype=bool)
-        copies = None
-        if insertion.keep_original:
-            copies = self.place.base, self.place.folder / COPIES
-        else:
-            self.place.note_insertion(self.photos, ready)
-        asked = insertion.overwrite
-
-        def tags_of(image: Any) -> Any:
-            return description_tags(image, description=descriptions().of(image), overwrite=asked)
-
-        written = insert_tags(
-            images, tags_of, rows=ready, uploaded=self.history.has, copies=copies, progress=self.place.progress
-        )
-        there = int(written["uploaded"].sum())
-        if there:
-            log.info("%d photos are uploaded already, and stay as they are", there)
-        done = ready & written["exif_written"].to_numpy(dtype=bool) & ~written["uploaded"].to_numpy(dtype=bool)
-        self.written[:] = written.loc[done, "path"].tolist()
-        failed = written["error"].notna() & images["error"].isna()
-        written = written.assign(failed_in=images["failed_in"].mask(failed, "exif-insert"))
-        self.save(written)
-        return written
-
-
-def run_units(
-    import_path: PathLike,
-    work: Callable[[Run], gpd.GeoDataFrame],
-    *,
-    folder: PhotoFolder,
-    again: tuple[str, ...],
-    goes_on: bool = False,
-    files: tuple[str, ...] | None = None,
-) -> Job[gpd.GeoDataFrame]:
-    """
-    Run units on a folder of photos, and store their results.
-
-    Parameters
-    ----------
-    import_path
-        The folder of photos, or one photo.
-    work
-        Returns the frame with the columns of the units.
-    folder
-        The options of the folder.
-    again
-        Units whose earlier results are not carried over.
-    goes_on
-        Whether other units must have run before.
-    files
-        The photos of the folder that are meant; None for all.
-    """
-    from mlygeo.photos.import_folder import import_folder
-    from mlygeo.pipelines import inputs, steps
-    from mlygeo.uploads.older import History
-
-    place = inputs.photo_import(import_folder(import_path), folder, files)
-    if goes_on and not place.was_processed:
-        raise InputError(
-            f"nothing was processed in {place.root} yet",
-            hint=f"mlygeo process {place.root}, or its units: extract-geotag-data, extract-sequence-data, …",
-        )
-    with place.held(dry_run=folder.dry_run):
-        known = place.photos(dry_run=folder.dry_run)
-        before = place.stored()
-        images = place.images(known, before, again=again)
-        run = Run(place, known, images, before, History(), folder.dry_run, [], [])
-        images = work(run)
-        if not run.files:
-            run.save(images)
-    images.attrs["left_out"] = place.left_out
-    summary = steps.summary_of(images, files=run.files, written=len(run.written))
-    said, failed = steps.headline(summary), list(summary["failed_files"])
-    return Job(lambda: images, summary, said, lambda _: run.files, failed)
-
-
-def _warn_of_opened(before: gpd.GeoDataFrame | None, images: gpd.GeoDataFrame) -> None:
-    """Warn of photos that an earlier run marked as private or for an organization, and this run does not."""
-    if before is None or not {"private", "organization_key"} <= set(before.columns):
-        return
-    kept = before["private"].fillna(value=False).astype(bool) | before["organization_key"].notna()
-    owned = images["private"].astype(bool) | images["organization_key"].notna() | images["organization_name"].notna()
-    opened = int(images.loc[~owned, "path"].isin(before.loc[kept, "path"]).sum())
-    if opened:
-        log.warning(
-            "%s private or of an organization before, but not in this run: `private=True`, `organization_key`",
-            f"{counted(opened, 'photo')} {'was' if opened == 1 else 'were'}",
-        )
 
 
 @public
