@@ -16,12 +16,6 @@ from .pipelines.graph import metadata as metadata
 from .pipelines.originals import download_originals as download_originals
 from .pipelines.photos import interpolate as interpolate
 from .pipelines.photos import process_csv as process_csv
-from .pipelines.processing import exif_insert as exif_insert
-from .pipelines.processing import extract_geotag_data as extract_geotag_data
-from .pipelines.processing import extract_import_meta_data as extract_import_meta_data
-from .pipelines.processing import extract_sequence_data as extract_sequence_data
-from .pipelines.processing import extract_upload_params as extract_upload_params
-from .pipelines.processing import extract_user_data as extract_user_data
 from .pipelines.processing import process as process
 from .pipelines.project_file import init as init
 from .pipelines.region import select as select
@@ -31,6 +25,12 @@ from .pipelines.rehearsal import run_standin as run_standin
 from .pipelines.sequence_search import find_sequences as find_sequences
 from .pipelines.sorting import post_process as post_process
 from .pipelines.street_imagery import coverage as coverage
+from .pipelines.units import exif_insert as exif_insert
+from .pipelines.units import extract_geotag_data as extract_geotag_data
+from .pipelines.units import extract_import_meta_data as extract_import_meta_data
+from .pipelines.units import extract_sequence_data as extract_sequence_data
+from .pipelines.units import extract_upload_params as extract_upload_params
+from .pipelines.units import extract_user_data as extract_user_data
 from .pipelines.uploads import upload as upload
 from .pipelines.uploads import zip_sequences as zip_sequences
 from .pipelines.versions import info as info
