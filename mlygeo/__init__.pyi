@@ -4,8 +4,6 @@ from .mapillary_downloader import MapillaryDownloader as MapillaryDownloader
 from .pipelines.account import authenticate as authenticate
 from .pipelines.account import edit_config as edit_config
 from .pipelines.chains import process_and_upload as process_and_upload
-from .pipelines.chains import video_process as video_process
-from .pipelines.chains import video_process_and_upload as video_process_and_upload
 from .pipelines.conversion import convert as convert
 from .pipelines.downloads import download as download
 from .pipelines.drawing import plot as plot
@@ -36,6 +34,8 @@ from .pipelines.uploads import zip_sequences as zip_sequences
 from .pipelines.versions import info as info
 from .pipelines.video import sample_video as sample_video
 from .pipelines.video import tracks as tracks
+from .pipelines.video_chains import video_process as video_process
+from .pipelines.video_chains import video_process_and_upload as video_process_and_upload
 from .plotting import explore as explore
 from .providers.mapillary.descriptions import read_descriptions as read_descriptions
 from .providers.mapillary.descriptions import write_descriptions as write_descriptions
