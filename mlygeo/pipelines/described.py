@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from mlygeo.errors import FileError, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import geopandas as gpd
 
     from mlygeo.pipelines.job import Job
@@ -20,12 +22,33 @@ STANDARD_OUTPUT = "-"
 """What stands for standard output in the place of a file."""
 
 
-def check_desc_path(desc_path: PathLike | None) -> None:
-    """Raise InputError if `desc_path` names a track."""
-    if desc_path is not None and Path(desc_path).suffix.lower() == ".gpx":
-        raise InputError(
-            f"`desc_path` {desc_path}: image descriptions are JSON", hint="'mlygeo tracks VIDEO -o FILE.gpx' writes GPX"
-        )
+def check_described(desc_path: PathLike | None, bases: Iterable[Path], output: PathLike | None) -> None:
+    """Raise if descriptions would replace a file of another kind, before any photo is written into."""
+    from mlygeo.providers import descriptions
+
+    name = descriptions().file
+    if desc_path is None:
+        files = [described_beside(base, output) / name for base in bases]
+    elif str(desc_path) == STANDARD_OUTPUT:
+        return
+    else:
+        path = Path(desc_path).expanduser()
+        files = [path / name if path.is_dir() else path]
+    for file in files:
+        if file.suffix.lower() == ".gpx":
+            raise InputError(
+                f"`desc_path` {desc_path}: image descriptions are JSON",
+                hint="'mlygeo tracks VIDEO -o FILE.gpx' writes GPX",
+            )
+        if file.is_dir() or (file.is_file() and not descriptions().is_one(file)):
+            raise FileError(
+                f"{file} is there, and is no image description file", hint="move it, or name a file by `desc_path`"
+            )
+
+
+def described_beside(base: Path, output: PathLike | None) -> Path:
+    """Return the folder of the description file: of the photos, or of the frames if nothing can be written there."""
+    return base if output is None or os.access(base, os.W_OK) else Path(output).expanduser()
 
 
 def described_apart(
@@ -55,5 +78,6 @@ def with_others(rows: gpd.GeoDataFrame, file: Path) -> gpd.GeoDataFrame:
         known = descriptions().read(file)
     except FileError:
         return rows
-    known = known[~known["path"].isin(rows["path"]) & known["path"].map(os.path.lexists).astype("bool")]
+    known = known[known["path"].notna() & ~known["path"].isin(rows["path"])]
+    known = known[known["path"].map(os.path.lexists).astype("bool")]
     return joined([known, rows]) if len(known) else rows

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import InputError
 from mlygeo.pipelines.arguments import of_no_use
-from mlygeo.pipelines.described import check_desc_path, described_apart, with_others
+from mlygeo.pipelines.described import check_described, described_apart, with_others
 from mlygeo.pipelines.job import Job, public, tally
 from mlygeo.pipelines.options import INSERTED, Cutting, Geotagging, Insertion, MetaData, PhotoFolder, Sorting, User
 from mlygeo.pipelines.unit_runs import Run, run_units
@@ -347,8 +347,8 @@ def run_process(
         raise InputError(
             f"`output` names one folder for the frames of {len(imports)} folders", hint="process them one by one"
         )
-    check_desc_path(insertion.desc_path)
     apart = insertion.desc_path is not None  # one file for all
+    check_described(insertion.desc_path, [each.base for each in imports], folder.output)
 
     def work(run: Run) -> gpd.GeoDataFrame:
         images = steps.with_user(run.images, user)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import InputError
-from mlygeo.pipelines.described import with_others
+from mlygeo.pipelines.described import described_beside, with_others
 from mlygeo.pipelines.job import Job
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
     from pathlib import Path
 
@@ -85,9 +85,7 @@ class Run:
 
         if self.dry_run:
             return
-        place = self.place.base
-        if not os.access(place, os.W_OK):
-            place = self.place.folder  # with -o, where the frames are; without it, the reason is said
+        place = described_beside(self.place.base, self.place.folder)
         if place == self.place.base:
             self.place.save_beside(images)
         rows = steps.uploadable(images)

@@ -6,9 +6,10 @@ Each reads the frame that is kept for the folder of photos, and writes it back.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlygeo.pipelines.described import check_desc_path, described_apart
+from mlygeo.pipelines.described import check_described, described_apart
 from mlygeo.pipelines.job import Job, public, public_with
 from mlygeo.pipelines.options import Cutting, Geotagging, Insertion, MetaData, PhotoFolder, User
 from mlygeo.pipelines.unit_runs import Run, run_units
@@ -318,7 +319,8 @@ def extract_upload_params(
             run.describe(images)
         return images
 
-    check_desc_path(desc_path)
+    path = Path(import_path).expanduser()
+    check_described(desc_path, [path if path.is_dir() else path.parent], output)
     job = run_units(import_path, work, folder=folder, again=(), goes_on=True)
     return job if desc_path is None or dry_run else described_apart(job, [], desc_path)
 

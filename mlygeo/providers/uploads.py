@@ -362,8 +362,11 @@ class Descriptions(Protocol):
     def read(self, path: Path) -> gpd.GeoDataFrame:
         """Return the images frame of a file; failed entries are rows with `error`."""
 
+    def is_one(self, path: Path) -> bool:
+        """Return whether a file is one that `write` may replace: it has descriptions, or nothing."""
+
     def write(self, images: gpd.GeoDataFrame, path: PathLike) -> Path:
-        """Write the file of an images frame, at this path or into this folder; return the file."""
+        """Write the file of an images frame, at this path or into this folder, unless another is there; return it."""
 
     def text(self, images: gpd.GeoDataFrame) -> str:
         """Return the file of an images frame as text."""

@@ -374,6 +374,12 @@ class Descriptions:
 
         return read_descriptions(path)
 
+    def is_one(self, path: Path) -> bool:
+        """Return whether a file may be replaced."""
+        from mlygeo.providers.mapillary.descriptions import is_description_file
+
+        return is_description_file(path)
+
     def write(self, images: gpd.GeoDataFrame, path: PathLike) -> Path:
         """Write the file of an images frame."""
         from mlygeo.providers.mapillary.descriptions import write_descriptions
