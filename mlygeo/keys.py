@@ -471,7 +471,9 @@ def _of_hex(letters: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64] | None:
     # Written again they have to be the same bytes: 0 to 9 from 0x30 on, a to f from 0x61 on.
     again = digits + np.uint64(0x3030303030303030) + is_letter * np.uint64(0x27)
     large = ((digits + np.uint64(0x0606060606060606)) >> np.uint64(4)) & np.uint64(0x0101010101010101)
-    if (again != letters).any() or (large != is_letter).any():
+    # g to o would be 16 to 24, and written again they are the same bytes too.
+    beyond = digits & np.uint64(0xF0F0F0F0F0F0F0F0)
+    if ((again ^ letters) | (large ^ is_letter) | beyond).any():
         return None
     for shift, mask in ((4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0x00000000FFFFFFFF)):
         digits = (digits | (digits >> np.uint64(shift))) & np.uint64(mask)

@@ -20,6 +20,8 @@ FIRST = "fc4bd9cd-e3d5-4218-81b3-0ae99d92635a"
 WORDS = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=9)
 UUIDS = st.uuids().map(str)
 NEAR = st.integers(0, 9).map(lambda n: str(uuid.UUID(int=n)))
+SHAPED = st.from_regex("[0-9a-oG-O/:@`]{8}-([0f-hG]{4}-){3}[0f-h]{12}", fullmatch=True)
+"""Texts of the shape of UUIDs, of which most are none."""
 
 
 def by_rule(id_: str, provider: str = "", *, numbers: bool) -> tuple[object, ...]:
@@ -28,7 +30,11 @@ def by_rule(id_: str, provider: str = "", *, numbers: bool) -> tuple[object, ...
 
 
 @given(
-    st.lists(WORDS) | st.lists(UUIDS) | st.lists(NEAR | UUIDS) | st.lists(st.from_regex("[0-9]{1,25}", fullmatch=True))
+    st.lists(WORDS)
+    | st.lists(UUIDS)
+    | st.lists(NEAR | UUIDS)
+    | st.lists(NEAR | SHAPED)
+    | st.lists(st.from_regex("[0-9]{1,25}", fullmatch=True))
 )
 @settings(deadline=None)
 def test_ranks_have_the_order_of_keys(ids):
@@ -55,6 +61,14 @@ def test_a_provider_comes_before_the_next(rows):
     assert sorted(range(len(rows)), key=found.__getitem__) == sorted(
         range(len(rows)), key=lambda n: expected.index(rows[n])
     )
+
+
+@pytest.mark.parametrize("letter", "ghijklmnoz/:@`GO")
+def test_texts_of_the_shape_of_uuids_are_told_apart(letter):
+    ids = [f"000000{one}-0000-4000-8000-000000000000" for one in ("10", "0" + letter, letter + "0", "0a", "16")]
+    found = keys.ranks(pd.Series(ids, dtype="str"))
+    assert sorted(ids) == [ids[row] for row in np.argsort(found)]
+    assert len(set(found.tolist())) == len(ids)
 
 
 def test_whole_numbers_are_their_own_ranks():

@@ -177,7 +177,14 @@ class Search(Protocol):
         """Return why images may be missing, in words, a reason a line; none once all were found."""
 
     def __iter__(self) -> Iterator[list[dict[str, Any]]]:
-        """Yield records as they arrive, each image once."""
+        """
+        Yield records as they arrive, each image once.
+
+        Raises
+        ------
+        UnknownUserError
+            If the service says that it has no user of the name.
+        """
 
 
 class Entities(Protocol):
