@@ -422,6 +422,10 @@ class Descriptions:
 
         return parted(description)
 
+    def without_heading(self, description: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a description without the heading."""
+        return {name: value for name, value in description.items() if name != "MAPCompassHeading"}
+
     def private(self, description: Mapping[str, Any]) -> dict[str, Any]:
         """Return a description that says besides that the image is private to its organization."""
         return {**description, "MAPPrivate": True}
