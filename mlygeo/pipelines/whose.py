@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import InputError
-from mlygeo.keys import WHOLE_NUMBERS
+from mlygeo.keys import WHOLE_NUMBERS, with_provider_names
 from mlygeo.progress import counted
 from mlygeo.schemas import DEFAULT_PROVIDER
 
@@ -115,7 +115,7 @@ def of_provider(images: gpd.GeoDataFrame, who: Provider) -> gpd.GeoDataFrame:
     return images.assign(**{name: pd.Series(text, images.index, dtype="str") for name, text in missing.items()})
 
 
-def shares_text(images: Mapping[Any, int]) -> str:
+def shares_text(images: Mapping[str, int]) -> str:
     """
     Return how many images are whose, for headlines: ": 2 of Mapillary (67%), 1 of Panoramax (33%)".
 
@@ -124,8 +124,8 @@ def shares_text(images: Mapping[Any, int]) -> str:
     Parameters
     ----------
     images
-        Numbers of images by the provider's name; None where it is not known. Providers that were asked and have
-        none belong to it.
+        Numbers of images by the provider's name, "unknown" where it is not known. Providers that were asked and
+        have none belong to it.
     """
     if len(images) < 2:
         return ""
@@ -133,11 +133,11 @@ def shares_text(images: Mapping[Any, int]) -> str:
     return ": " + ", ".join(f"{number:,} of {title(name)}{_percent(number, total)}" for name, number in images.items())
 
 
-def title(name: str | None) -> str:
-    """Return the name of a provider in sentences."""
+def title(name: str) -> str:
+    """Return the name of a provider in sentences; of "unknown", too."""
     from mlygeo import providers
 
-    if name is None:
+    if name == "unknown":
         return "an unknown provider"
     return providers.provider(name).title if name in providers.names() else name
 
@@ -154,7 +154,7 @@ def _coded(providers: Any, where: str) -> tuple[Indices, list[str]]:
     """Return the number of each row's provider, and their names; raise where one is missing."""
     import pandas as pd
 
-    codes, names = pd.factorize(pd.Series(providers))
+    codes, names = pd.factorize(with_provider_names(pd.Series(providers)))
     if unknown := int((codes < 0).sum()):
         raise InputError(
             f"{where}: the column 'provider' says nothing of {counted(unknown, 'row')}",

@@ -62,6 +62,9 @@ class Tiles(Protocol):
     has_computed: bool
     """Whether there are tiles with positions computed in 3D reconstruction."""
 
+    has_geojson: bool
+    """Whether tiles can be stored as GeoJSON instead of as they come; without this attribute they cannot."""
+
     def default_cache(self) -> Path:
         """Return the tile cache in the user's cache folder."""
 

@@ -464,6 +464,8 @@ class Conformed(_Of):
         return form_of(self.points, self.schema)
 
     def _in_dtype(self, name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        if name == "provider" and self.schema.name == frames.IMAGES.name:
+            values = keys.provider_names(values)
         dtype = self._form.dtype(name)
         if name == "id" or dtype is None or _fits(values, dtype):  # ids are those of the service, see `keys_of`
             return values
@@ -543,13 +545,17 @@ def ids_of(points: Points, column: str) -> Whole:
     FrameError
         If it is missing, has gaps or has values other than whole numbers.
     """
+    import pandas as pd
+
     values = points.arrow(column)
     if pa.types.is_integer(values.type) and not pa.types.is_uint64(values.type) and not values.null_count:
         return np.ascontiguousarray(values.to_numpy().astype(np.int64, copy=False))
+    held = _series(values)
     try:
-        return np.ascontiguousarray(dtypes.cast(_series(values), "int64").to_numpy())
+        return np.ascontiguousarray(dtypes.cast(held, "int64").to_numpy())
     except (ValueError, TypeError, OverflowError) as error:
-        raise FrameError(f"{points.name}: column '{column}' holds no ids ({error})") from error
+        hint = frames.SAY_PROVIDER if column == "id" and pd.api.types.is_string_dtype(held) else None
+        raise FrameError(f"{points.name}: column '{column}' holds no ids ({error})", hint=hint) from error
 
 
 def form_of(points: Points, schema: frames.Schema) -> frames.Schema:

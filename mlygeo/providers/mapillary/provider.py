@@ -54,7 +54,7 @@ def own(service: http.Service) -> Service:
 class Tiles:
     """Images by area; see `mlygeo.providers.Tiles`."""
 
-    has_computed = True
+    has_computed = has_geojson = True
 
     def default_cache(self) -> Path:
         """Return the tile cache in the user's cache folder."""
