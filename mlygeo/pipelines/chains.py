@@ -24,8 +24,9 @@ from mlygeo.pipelines.options import (
     User,
 )
 from mlygeo.pipelines.processing import process, run_process, video_options
+from mlygeo.pipelines.upload_sequences import run_upload, track_for_videos
 from mlygeo.pipelines.upload_sets import upload_as_sets
-from mlygeo.pipelines.uploads import run_upload, track_for_videos, upload
+from mlygeo.pipelines.uploads import upload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
