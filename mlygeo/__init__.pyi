@@ -7,6 +7,7 @@ from .pipelines.chains import process_and_upload as process_and_upload
 from .pipelines.chains import video_process as video_process
 from .pipelines.chains import video_process_and_upload as video_process_and_upload
 from .pipelines.conversion import convert as convert
+from .pipelines.datasets import partition as partition
 from .pipelines.downloads import download as download
 from .pipelines.drawing import plot as plot
 from .pipelines.geotagging import cut as cut
