@@ -332,7 +332,7 @@ def _index(
     if work.written is not None:
         stay -= {sorting.folder_of(work, number) for number in work.written}
     kept = [part for part in (there.parts if there else ()) if part.path.rpartition("/")[0] in stay]
-    at = max((source.modified_at for source in work.sources if source.generation or there is None))
+    at = max(source.modified_at for source in work.sources if source.generation or there is None)
     parts = [*kept, *(_part(said, at) for several in found.values() for said in several)]
     folders = {name: number for number, name in enumerate([*work.leaves.folders, layout.PLACELESS])}
     parts.sort(
