@@ -356,8 +356,9 @@ summary = mlygeo.upload(sys.argv[1], service=service).attrs["summary"]
 sys.exit(3 if summary["failed"] or summary["unfinished"] else 0)
 """
 
-PICTURES, KILLS = (
-    int(os.environ.get(name, default)) for name, default in (("MLYGEO_PICTURES", 40), ("MLYGEO_KILLS", 8))
+PICTURES, KILLS, SEED = (
+    int(os.environ.get(name, default))
+    for name, default in (("MLYGEO_PICTURES", 300), ("MLYGEO_KILLS", 20), ("MLYGEO_SEED", 5))
 )
 
 
@@ -365,9 +366,9 @@ PICTURES, KILLS = (
 def test_kills_through_a_bad_line_lose_nothing_and_repeat_nothing(panoramax, token, tmp_path):
     folder = tmp_path / "killed"
     folder_of(folder, PICTURES, lon=elsewhere(), heading=90.0)
-    with Proxy(panoramax.api, share=0.3, seed=11) as proxy:
+    with Proxy(panoramax.api, share=0.3, seed=6 + SEED) as proxy:
         command = [sys.executable, "-c", QUICKLY, str(folder), proxy.api, token]
-        killed_often(command, proxy, kills=KILLS, most=max(3, PICTURES // KILLS), seed=5)
+        killed_often(command, proxy, kills=KILLS, most=max(3, 2 * PICTURES // KILLS), seed=SEED)
     there = in_database(panoramax, folder)
     assert there["name"].tolist() == sorted(path.name for path in folder.glob("*.jpg"))
     assert there["status"].eq("ready").all()
