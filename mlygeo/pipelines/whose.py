@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import InputError
-from mlygeo.keys import WHOLE_NUMBERS
+from mlygeo.keys import WHOLE_NUMBERS, with_provider_names
 from mlygeo.progress import counted
 from mlygeo.schemas import DEFAULT_PROVIDER
 
@@ -162,7 +162,7 @@ def _coded(providers: Any, where: str) -> tuple[Indices, list[str]]:
     """Return the number of each row's provider, and their names; raise where one is missing."""
     import pandas as pd
 
-    codes, names = pd.factorize(pd.Series(providers))
+    codes, names = pd.factorize(with_provider_names(pd.Series(providers)))
     if unknown := int((codes < 0).sum()):
         raise InputError(
             f"{where}: the column 'provider' says nothing of {counted(unknown, 'row')}",

@@ -435,11 +435,8 @@ def measure(
     image_x, image_y = lonlat
     x, y = np.empty(0), np.empty(0)
     if projection is not None:
-        fitted = projection.fit((vertices[:, 0], vertices[:, 1]), lonlat)
-        # Without a polynomial that is good enough for both, PROJ does both.
-        exact = fitted is projection
-        x, y = fitted.forward(vertices[:, 0], vertices[:, 1], exact=exact)
-        image_x, image_y = fitted.forward(*lonlat, exact=exact)
+        x, y = projection.forward(vertices[:, 0], vertices[:, 1])
+        image_x, image_y = projection.forward(*lonlat)
     lines = polylines.measure(x, y, first)
     if projection is not None and not np.isfinite(lines.length).all():
         raise CrsError(f"EPSG:{projection.srid} has no coordinates for some of the streets", hint="leave `srid` out")

@@ -17,7 +17,6 @@ from mlygeo import frames, keys
 from mlygeo.errors import FrameError, InputError
 from mlygeo.progress import working
 from mlygeo.spatial import areas, geodesy, knn
-from mlygeo.spatial import projection as projections
 from mlygeo.spatial.grid import HeadingTest, HoldTest, heading_difference
 
 if TYPE_CHECKING:
@@ -44,6 +43,9 @@ MOST_PAIRS = 1_000_000_000
 
 BYTES_A_PAIR = 16
 """Memory of a pair while images are searched: its squared distance, and the row of the image."""
+
+MANY = 100_000
+"""Number of images from which it pays to leave out those that are out of reach before projecting them."""
 
 BATCH = 4
 """Images searched for a point in addition to k: more than that are seldom refused."""
@@ -205,8 +207,8 @@ def match(
     key_rank
         Ranks of the images' keys (int64), which settle ties; see `mlygeo.keys.ranks`.
     projection
-        The CRS to measure in. More than 100,000 coordinates go through a polynomial within 1e-6 m of
-        PROJ, the same for points and images (`Projection.fit`).
+        The CRS to measure in. Where a position lies in its plane depends on the position alone
+        (`Projection.forward`), so that a part of the points and images gives the same bits as all.
     max_distance
         Metres, inclusive; None for no limit.
     k
@@ -261,18 +263,13 @@ def match(
             return _nothing()
         if image_xy is not None:
             image_xy = image_xy[0][near], image_xy[1][near]
-    degrees = {"points": (point_lon, point_lat)} if point_xy is None else {}
-    degrees |= {"images": (image_lon, image_lat)} if image_xy is None else {}
-    fitted = projection.fit(*degrees.values()) if degrees else projection
-    # Without a polynomial that is good enough for both, PROJ does both: equal positions stay equal.
-    exact = fitted is projection
     # Where both came in the CRS, feet are compared as feet, since metres made of them are rounded.
-    unit_m = 1.0 if degrees else projection.unit_m
+    unit_m = projection.unit_m if point_xy is not None and image_xy is not None else 1.0
     limit /= unit_m
 
     def planar(own: tuple[Floats, Floats] | None, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
         if own is None:
-            return fitted.forward(lon, lat, exact=exact)
+            return projection.forward(lon, lat)
         x, y = (np.ascontiguousarray(values, dtype=np.float64) for values in own)
         return (x, y) if projection.unit_m == unit_m else (x * projection.unit_m, y * projection.unit_m)
 
@@ -374,7 +371,7 @@ def _within_reach(
     Images of a country for the points of a city need not all be projected.
     """
     bounds, (image_lon, image_lat) = areas.bounds(*points), images
-    if len(image_lon) <= projections.MANY or bounds is None or not np.isfinite(limit):
+    if len(image_lon) <= MANY or bounds is None or not np.isfinite(limit):
         return None
     reach = projection.reach(bounds, limit)
     if reach is None:

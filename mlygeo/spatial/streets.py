@@ -141,7 +141,7 @@ def street_points(
     srid = geodesy.utm_srid(*bounds) if srid is None else srid
     projection = geodesy.check_srid(srid, bounds, force=force_srid)
     vertex = polylines.hashes(lonlat)
-    lines = polylines.project(lonlat, first, projection)
+    lines = polylines.project(lonlat, first, projection, exact=method == "percept")
     if not np.isfinite(lines.length).all():
         raise CrsError(f"EPSG:{srid} has no coordinates for some of the streets", hint="leave `srid` out")
     # for a street of about a whole number of intervals, the number of parts depends on the last digits

@@ -258,6 +258,7 @@ class Server:
             If there is none of this name, or these contradict each other.
         """
         meant = Access(token=None, token_file=None, service=service, provider=self.provider, endpoint=self.endpoint)
+        meant.check_use()
         return meant.one
 
 
