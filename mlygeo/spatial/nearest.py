@@ -376,9 +376,7 @@ def _within_reach(
     reach = projection.reach(bounds, limit)
     if reach is None:
         return None
-    west, south, east, north = reach
-    beside = (image_lon >= west) & (image_lon <= east) if west <= east else (image_lon >= west) | (image_lon <= east)
-    beside &= (image_lat >= south) & (image_lat <= north)
+    beside = areas.inside(image_lon, image_lat, reach)
     # Copying nearly all images would cost more time than it saves.
     if np.count_nonzero(beside) > 0.9 * len(beside):
         return None
