@@ -95,6 +95,7 @@ def tiles(
     """
     from mlygeo import frames, regions, store
     from mlygeo.pipelines import inputs, provenance, versions
+    from mlygeo.pipelines.whose import shares_text
     from mlygeo.store.points import TablePoints, as_frame, keep
 
     filters = Filters(
@@ -126,12 +127,14 @@ def tiles(
         return _tiles_listed(listed, f"{worked} in {fetching.cache}{fetching.warning}", fetching.failed)
     everything = TablePoints(fetching.images(), "the images", fetching.attrs)
     kept = keep(everything, region=None, conditions=conditions)
+    whose = inputs.shares_of(kept, fetching.providers)
     summary = {
         "region": inputs.region_summary(place),
         "filters": provenance.shown(conditions),
         "tiles": fetching.summary,
         "images": len(kept),
         "images_filtered_out": len(everything) - len(kept),
+        **({"providers": whose} if whose else {}),
         "left_out": inputs.left_out_around(place),
         **fetching.attrs,
         "attribution": (credited := inputs.credited(kept)),
@@ -149,7 +152,8 @@ def tiles(
         files = [store.write_frame(make_frame(), path)]
         return files + inputs.write_failed(fetching.failed, path.parent)
 
-    headline = f"{counted(len(kept), 'image')} in {counted(fetching.summary['tiles'], 'tile')}{fetching.warning}"
+    headline = f"{counted(len(kept), 'image')} in {counted(fetching.summary['tiles'], 'tile')}"
+    headline += shares_text({name: facts["images"] for name, facts in whose.items()}) + fetching.warning
     return Job(make_frame, summary, headline, write, fetching.failed)
 
 
@@ -294,6 +298,7 @@ def select(
     from mlygeo import regions
     from mlygeo.pipelines import inputs, own_files, provenance, versions
     from mlygeo.pipelines.selection import Selection
+    from mlygeo.pipelines.whose import shares_text
     from mlygeo.store.points import FramePoints, TablePoints, keep
 
     matching = Matching(max_distance=max_distance, k=k, unique=unique, max_heading_difference=max_heading_difference)
@@ -381,9 +386,13 @@ def select(
         "date": provenance.today(),
         "version": version(),
     }
+    if "providers" in summary and fetching is not None:
+        summary["providers"] = inputs.with_asked(summary["providers"], fetching.providers)
     run = summary["run"] = provenance.run_of(summary, *selection.results)
     failed = [] if fetching is None else fetching.failed
     headline = selection.headline(matching.limit, of_streets=points is None)
+    if text := shares_text({name: facts["images"] for name, facts in summary.get("providers", {}).items()}):
+        headline += f", images{text}"
     if network_facts.get("street_points", {}).get("share_without_point"):
         headline += f"; {network_facts['street_points']['share_without_point']:.1%} of the street length got no point"
     headline += inputs.left_out_remark(left_out) + inputs.problems_remark(repeated.problems)
