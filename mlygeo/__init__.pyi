@@ -5,6 +5,7 @@ from .pipelines.account import authenticate as authenticate
 from .pipelines.account import edit_config as edit_config
 from .pipelines.chains import process_and_upload as process_and_upload
 from .pipelines.conversion import convert as convert
+from .pipelines.datasets import partition as partition
 from .pipelines.downloads import download as download
 from .pipelines.drawing import plot as plot
 from .pipelines.geotagging import cut as cut

@@ -328,7 +328,7 @@ def run_process(
     sorting
         Sorting of the folders afterwards; None if that follows later.
     """
-    from mlygeo.photos.import_folder import OWNED
+    from mlygeo.photos.results import OWNED
     from mlygeo.pipelines import steps
     from mlygeo.pipelines.differences import note
     from mlygeo.pipelines.geotagging import placed
@@ -445,7 +445,7 @@ def _of_videos_alone(each: ImportPaths, videos: gpd.GeoDataFrame | None, *, writ
 
 def _no_photos() -> gpd.GeoDataFrame:
     from mlygeo import dtypes, frames
-    from mlygeo.photos.import_folder import ADDED
+    from mlygeo.photos.results import ADDED
 
     images = frames.empty(frames.LOCAL_IMAGES)
     return images.assign(**{name: dtypes.nulls(dtype, 0) for name, dtype in ADDED.items()})

@@ -52,7 +52,7 @@ class Run:
         So has a duplicate of an uploaded photo. If photos are read again (`rerun`), new results count for
         those that can be used.
         """
-        from mlygeo.photos.import_folder import duplicates_of, with_results
+        from mlygeo.photos.results import duplicates_of, with_results
         from mlygeo.uploads import older
 
         origins = self.place.origins(images["path"])
