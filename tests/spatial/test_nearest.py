@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import mlygeo
 from mlygeo import arrays
 from mlygeo.errors import CrsError, FrameError, InputError
-from mlygeo.spatial import geodesy, grid, knn, nearest
+from mlygeo.spatial import geodesy, grid, knn, nearest, pairing
 from mlygeo.spatial.grid import HeadingTest, heading_difference
 
 KERNELS = [False, True] if knn.has_kernel() else [False]
