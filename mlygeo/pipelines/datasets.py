@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from mlygeo.errors import InputError
 from mlygeo.pipelines.job import Job, check_folder, public, tally, version
-from mlygeo.places import STATE_FOLDER
 from mlygeo.progress import counted
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def partition(
     from pathlib import Path
 
     from mlygeo.locks import FolderLock
-    from mlygeo.store.datasets import publishing, writing
+    from mlygeo.store.datasets import publishing, tasks, writing
 
     dataset = Path(output).expanduser().absolute()
     check_folder(dataset)
@@ -104,18 +103,20 @@ def partition(
         if not publishing.is_begun(folder):
             publishing.check(dataset, add=add)
         return _rehearsed(given, dataset, rows_per_part, workers, add=add)
-    with FolderLock(folder):
-        publishing.finish(folder, dataset)
-        there = publishing.check(dataset, add=add)
-        plan = writing.plan(given, dataset, folder=folder, most=rows_per_part, there=there if add else None)
-        if there is not None and there.more.get("inputs", [])[-1:] == [plan.inputs]:
-            index = there
-        elif there is not None and not add:
-            raise publishing.in_the_way(dataset)
-        else:
-            index = writing.write(plan.on(_processes(workers, plan.rows)))
-        publishing.clear(folder, keep=[STATE_FOLDER])
-    publishing.remove(folder)
+    try:
+        with FolderLock(folder), publishing.cleared(folder):
+            there = publishing.check(dataset, add=add)
+            plan = writing.plan(given, dataset, folder=folder, most=rows_per_part, there=there if add else None)
+            if there is not None and there.more.get("inputs", [])[-1:] == [plan.inputs]:
+                index = there
+            elif there is not None and not add:
+                raise publishing.in_the_way(dataset)
+            else:
+                number = _processes(workers, plan.rows)
+                with tasks.Processes(number) as processes:
+                    index = writing.write(plan.on(processes, threads=number == 1))
+    finally:
+        publishing.remove(folder)
     return _written(index, dataset, add=add)
 
 
@@ -137,13 +138,14 @@ def _rehearsed(
 
     from mlygeo import frames
     from mlygeo.spatial import cells
-    from mlygeo.store.datasets import layout, publishing, writing
+    from mlygeo.store.datasets import layout, publishing, tasks, writing
 
     there = publishing.check(dataset, add=add) if add else None
     with tempfile.TemporaryDirectory() as folder:
         plan = writing.plan(given, dataset, folder=Path(folder), most=rows_per_part, there=there)
-        plan = plan.rehearsed().on(_processes(workers, plan.rows))
-        told, counts = writing.histogram(plan)
+        number = _processes(workers, plan.rows)
+        with tasks.Processes(number) as processes:
+            told, counts = writing.histogram(plan.rehearsed().on(processes, threads=number == 1))
     leaves = layout.leaves(*counts, rows_per_part)
     boxes = [cells.bounds(*each) for each in zip(leaves.code.tolist(), leaves.zoom.tolist(), strict=True)]
     parts = gpd.GeoDataFrame(
@@ -151,10 +153,10 @@ def _rehearsed(
         geometry=[shapely.box(*box) for box in boxes],
         crs=frames.CRS,
     )
-    number = int((-(-leaves.rows // rows_per_part)).sum()) + -(-told.placeless // rows_per_part)
+    several = int((-(-leaves.rows // rows_per_part)).sum()) + -(-told.placeless // rows_per_part)
     summary = {
         "rows": plan.rows,
-        "parts": number,
+        "parts": several,
         "placeless": told.placeless,
         "problems": told.problems,
         "bytes": plan.bytes,
@@ -163,7 +165,7 @@ def _rehearsed(
         "version": version(),
     }
     headline = (
-        f"{counted(plan.rows, 'row')} ({plan.bytes / 1e6:,.1f} MB) would become {counted(number, 'part')}; "
+        f"{counted(plan.rows, 'row')} ({plan.bytes / 1e6:,.1f} MB) would become {counted(several, 'part')}; "
         f"{plan.disk / 1e6:,.1f} MB of disk are needed meanwhile"
     )
     return Job(lambda: parts, summary, headline)

@@ -334,10 +334,12 @@ def select(
     network_facts: dict[str, Any] = {}
     target: Points
     given: dict[str, tuple[Any, int]] = {}
+    doubts: dict[str, int] = {} if at_hand is None else inputs.doubts_of(at_hand, "images")
     left_out = inputs.left_out_around(place)
     if points is not None:
         everything, target = _open_points(points, place)
         given["points"] = points, len(everything)
+        doubts |= inputs.doubts_of(everything, "points")
         left_out |= inputs.left_out_of(everything, target, "points", cut="outside the region")
     else:
         network = inputs.network(place, streets, retain_all=retain_all)
@@ -363,6 +365,7 @@ def select(
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="outside the region, or by the filters")
     candidates, again, repeated = inputs.each_once(candidates)
     left_out |= again
+    doubts |= repeated.problems
     selection = Selection.match(target, candidates, keyed=repeated.keys, projection=projection, matching=matching)
     summary = {
         "region": None if place is None else inputs.region_summary(place),
@@ -377,7 +380,7 @@ def select(
         **selection.facts,
         "images_considered": len(candidates),
         "left_out": left_out,
-        "problems": repeated.problems,
+        "problems": doubts,
         "inputs": provenance.inputs_of(given),
         "tiles": None if fetching is None else fetching.summary,
         **network_facts,
@@ -395,7 +398,7 @@ def select(
         headline += f", images{text}"
     if network_facts.get("street_points", {}).get("share_without_point"):
         headline += f"; {network_facts['street_points']['share_without_point']:.1%} of the street length got no point"
-    headline += inputs.left_out_remark(left_out) + inputs.problems_remark(repeated.problems)
+    headline += inputs.left_out_remark(left_out) + inputs.problems_remark(doubts)
     if fetching is not None:
         headline += fetching.warning
 
