@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mlygeo.pipelines.options import Matching
     from mlygeo.spatial.nearest import Matches
     from mlygeo.spatial.projection import Projection
+    from mlygeo.spatial.zones import Zones
     from mlygeo.store.points import Points
 
 log = logging.getLogger("mlygeo.pipelines")
@@ -63,7 +64,7 @@ class Selection:
     @classmethod
     @working("searching the nearest images")
     def match(
-        cls, points: Points, images: Points, *, keyed: Keyed, projection: Projection, matching: Matching
+        cls, points: Points, images: Points, *, keyed: Keyed, projection: Projection | Zones, matching: Matching
     ) -> Selection:
         """
         Match images to points.
@@ -327,7 +328,7 @@ def shares(images: pa.Table) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _planar(points: Points, projection: Projection) -> tuple[Floats, Floats] | None:
+def _planar(points: Points, projection: Projection | Zones) -> tuple[Floats, Floats] | None:
     """Return the coordinates of points that came in the CRS to measure in; None where they came in another."""
     from mlygeo.store.points import SomeOf
 
