@@ -8,23 +8,30 @@ int64 column (Int64 with gaps); keys that are text stand in a column of `str`, a
 providers stand together all keys are text. Keys have an order: by provider, then by number if all keys of the
 provider are digits, else by text. Of tied images the first one in this order wins; code that settles ties
 compares `ranks` and not keys.
+
+A UUID is the same in upper and lower case (RFC 9562), whoever's key it is: such keys have the same rank, and where
+frames enter they are brought to lower case. Other text stays as it came. The name of a provider is the same in upper
+and lower case too, and with spaces around it.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
-from mlygeo import dtypes
+from mlygeo import dtypes, uuids
 from mlygeo.arrays import maybe_repeated
 from mlygeo.errors import InputError
+from mlygeo.uuids import Uuids
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy.typing as npt
+    import pandas as pd
     import pyarrow as pa
 
     from mlygeo.arrays import Flags, Indices, Objects, Rows, Whole
@@ -188,6 +195,45 @@ UUIDS = Texts(
 )
 """Keys that are UUIDs (RFC 9562), in lower case."""
 
+PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]+")
+"""What names of providers look like; one letter is a drive of Windows."""
+
+
+def provider_name(name: Any) -> Any:
+    """Return the name of a provider without spaces around it and in lower case; None for an empty one."""
+    if not isinstance(name, str):
+        return name
+    plain = name.strip().lower()
+    return plain if PROVIDER_NAME.fullmatch(plain) else name if plain else None
+
+
+def provider_names(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of names of providers, as `provider_name` has them; the same where they are so."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+    if not (_is_text(kind) or pa.types.is_string_view(kind)):
+        return values
+    given = values.unique().to_pylist()
+    plain = [provider_name(name) for name in given]
+    if plain == given:
+        return values
+    places = pc.index_in(values.cast(pa.string()), value_set=pa.array(given, pa.string()))
+    return pc.take(pa.array(plain, pa.string()), places)
+
+
+def with_provider_names(values: pd.Series) -> pd.Series:
+    """Return a column of a frame with names of providers, as `provider_name` has them; the same where they are so."""
+    import pandas as pd
+
+    given = pd.unique(values.dropna())
+    changed = {name: plain for name in given if (plain := provider_name(name)) != name}
+    if not changed:
+        return values
+    return values.astype(object).replace(changed).astype("str").where(values.notna(), None)
+
+
 _ODD_TEXT = r"^[\s\p{Z}]|[\s\p{Z}]$|[\p{Cc}\p{Zl}\p{Zp}]|^$"
 """What no id can be: empty, with spaces around it, or with line breaks, since lists have an id a line."""
 
@@ -197,7 +243,7 @@ _PLAIN = range(0x21, 0x7F)
 
 def texts(values: Any) -> pa.StringArray | pa.LargeStringArray:
     """
-    Return ids of any kind as Arrow text.
+    Return ids of any kind as Arrow text, UUIDs in lower case.
 
     Parameters
     ----------
@@ -211,7 +257,40 @@ def texts(values: Any) -> pa.StringArray | pa.LargeStringArray:
     """
     found = _as_text(values)
     _check_lines(found)
-    return found
+    return _in_lower_case(found)
+
+
+def uuids_in_lower_case(values: pd.Series) -> pd.Series:
+    """Return a column of keys, `str`, perhaps with gaps, in which UUIDs are in lower case; the same where they are."""
+    import pandas as pd
+    import pyarrow as pa
+
+    words = pa.array(values, type=pa.large_string(), from_pandas=True)
+    words = words.combine_chunks() if isinstance(words, pa.ChunkedArray) else words
+    found = _in_lower_case(words)
+    return values if found is words else pd.Series(found.to_pandas(), values.index, dtype="str", name=values.name)
+
+
+def _in_lower_case(words: pa.StringArray | pa.LargeStringArray) -> pa.StringArray | pa.LargeStringArray:
+    """Return texts in which UUIDs are in lower case; the same where they are."""
+    import pyarrow.compute as pc
+
+    _, content = _bytes(words)
+    if not any(_has_capitals(content[start : start + _BYTES]) for start in range(0, len(content), _BYTES)):
+        return words
+    is_uuid = pc.fill_null(pc.match_substring_regex(words, _IN_ANY_CASE), fill_value=False)
+    return pc.if_else(is_uuid, pc.ascii_lower(words), words) if pc.any(is_uuid).as_py() else words
+
+
+_IN_ANY_CASE = "^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
+
+_BYTES = 1 << 20
+"""Bytes looked at together: they stay in the cache of the processor."""
+
+
+def _has_capitals(content: npt.NDArray[np.uint8]) -> bool:
+    """Return whether some bytes are hexadecimal digits in upper case."""
+    return bool((content - np.uint8(ord("A")) < 6).any())
 
 
 def _as_text(values: Any) -> pa.StringArray | pa.LargeStringArray:
@@ -326,68 +405,234 @@ def ranks(ids: Any, providers: Any = None) -> Ranks:
     """
     if providers is None and isinstance(ids, np.ndarray) and ids.dtype.kind in "iu":
         return np.ascontiguousarray(ids, dtype=np.int64)
-    return text_ranks(ids, providers)[1]
+    words = _as_text(ids)
+    return keyed(lambda: [words], len(words), providers).ranks
 
 
-def text_ranks(ids: Any, providers: Any = None) -> tuple[pa.StringArray | pa.LargeStringArray, Ranks, Rows | None]:
+@dataclass(frozen=True)
+class Keyed:
     """
-    Return keys as text, their ranks, and where they may repeat.
+    The keys of images. UUIDs are held as numbers, and texts are made of them for chosen rows only.
 
     Parameters
     ----------
-    ids, providers
-        As for `ranks`, but text.
-
-    Returns
-    -------
-    words
-        As `texts` returns them.
     ranks
         As `ranks` returns them.
+    held
+        The keys: whole numbers, UUIDs, both of several providers, or other text.
     doubtful
         The rows of all keys that stand in several rows, and of a few others; None where that was not looked for.
+    """
+
+    ranks: Ranks
+    held: Whole | Uuids | Mixed | pa.StringArray | pa.LargeStringArray
+    doubtful: Rows | None = None
+
+    @property
+    def are_numbers(self) -> bool:
+        """Whether they are whole numbers, Mapillary's alone."""
+        return isinstance(self.held, np.ndarray)
+
+    def ids(self, rows: Rows) -> Whole | pa.StringArray | pa.LargeStringArray:
+        """Return the keys of chosen rows: int64, or Arrow text."""
+        chosen = self.only(rows).held
+        return chosen.texts() if isinstance(chosen, Uuids | Mixed) else chosen
+
+    def only(self, rows: Rows) -> Keyed:
+        """Return the keys of chosen rows, of which nobody has looked where they repeat."""
+        held = self.held
+        if isinstance(held, np.ndarray):
+            return Keyed(self.ranks[rows], held[rows])
+        return Keyed(self.ranks[rows], held.at(rows) if isinstance(held, Uuids | Mixed) else held.take(rows))
+
+
+def keyed(parts: Callable[[], Iterable[pa.Array]], count: int, providers: Any = None) -> Keyed:
+    """
+    Return keys that are text.
+
+    Parameters
+    ----------
+    parts
+        Returns the keys, part after part, anew at each call. Of UUIDs of one provider no more than a part is held.
+    count
+        How many keys there are.
+    providers
+        As for `ranks`.
 
     Raises
     ------
     ValueError
         As `texts` does.
     """
-    words = _as_text(ids)
-    names = _several(providers)
-    if names is not None:
-        _check_lines(words)
-        return words, _of_several(words, names), None
-    if (found := _of_uuids(words)) is not None:
-        return words, *found
-    _check_lines(words)
-    return words, _of_others(words), None
+    import pyarrow as pa
+
+    several = _several(providers)
+    if several is None and (found := _uuids_of(parts(), count)) is not None:
+        ranks, doubtful = found.ranks()
+        return Keyed(ranks, found, doubtful)
+    if several is not None and (mixed := Mixed.read(parts(), count)) is not None:
+        found_ranks = mixed.ranks(*several)
+        if found_ranks is not None:
+            return Keyed(found_ranks[0], mixed, found_ranks[1])
+    words = texts(pa.chunked_array([*parts()] or [pa.array([], pa.string())]))
+    return Keyed(_of_others(words) if several is None else _of_several(words, *several), words)
 
 
-def _several(providers: Any) -> pa.DictionaryArray | None:
-    """Return the names of several providers, "" where a row names none; None where images are of one, or nobody's."""
+@dataclass(frozen=True)
+class Mixed:
+    """
+    Keys of several providers, each a UUID or a whole number.
+
+    Parameters
+    ----------
+    numbers
+        The UUIDs; whole numbers are their first 64 bits.
+    are_uuids
+        Which keys are UUIDs.
+    """
+
+    numbers: Uuids
+    are_uuids: Flags
+
+    @classmethod
+    def read(cls, parts: Iterable[pa.Array], count: int) -> Mixed | None:
+        """Return the keys in arrays; None where some are neither, or begin with zeros."""
+        numbers = Uuids(np.empty(count, dtype=np.uint64), np.zeros(count, dtype=np.uint64))
+        are_uuids = np.empty(count, dtype=bool)
+        start = 0
+        for part in parts:
+            if not _is_text(part.type) or part.null_count:
+                return None
+            stop = start + len(part)
+            are = are_uuids[start:stop] = np.diff(_bytes(part)[0]) == uuids.LENGTH
+            whole = _whole_numbers(part.filter(~are))
+            read = _uuids_of([part.filter(are)], int(are.sum()))
+            if whole is None or read is None:
+                return None
+            numbers.high[start:stop][~are] = whole
+            numbers.high[start:stop][are], numbers.low[start:stop][are] = read
+            start = stop
+        return cls(numbers, are_uuids)
+
+    def at(self, rows: Any) -> Mixed:
+        """Return the keys of chosen rows, which index arrays: row numbers or flags."""
+        return Mixed(self.numbers.at(rows), self.are_uuids[rows])
+
+    def texts(self) -> pa.StringArray:
+        """Return the keys as text, UUIDs in lower case."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        whole = pa.array(self.numbers.high.view(np.int64)).cast(pa.string())
+        return pc.replace_with_mask(whole, pa.array(self.are_uuids), self.numbers.at(self.are_uuids).texts())
+
+    def ranks(self, place: Indices, count: int) -> tuple[Ranks, Rows] | None:
+        """
+        Return the ranks of the keys, and where they may repeat; None where 64 bits do not tell them apart.
+
+        Parameters
+        ----------
+        place
+            The place of each key's provider in the order of providers; shape (n,).
+        count
+            How many providers there are.
+        """
+        bits = (count - 1).bit_length()
+        found = self.numbers.high.copy()
+        for provider in range(count):
+            are = self.are_uuids[its := place == provider]
+            if are.any() and not are.all():  # which are compared as text
+                return None
+            if are.any():
+                found[its] >>= np.uint64(bits)
+        if (found >> np.uint64(64 - bits)).any():
+            return None
+        found |= place.astype(np.uint64) << np.uint64(64 - bits)
+        doubtful = maybe_repeated(found)
+        (high, low), ranked = self.numbers.at(doubtful), found[doubtful]
+        order = np.lexsort((low, high, ranked))
+        same = ranked[order][1:] == ranked[order][:-1]
+        if any((half[order][1:][same] != half[order][:-1][same]).any() for half in (high, low)):
+            return None
+        return (found ^ np.uint64(1 << 63)).view(np.int64), doubtful
+
+
+def _whole_numbers(words: pa.StringArray | pa.LargeStringArray) -> npt.NDArray[np.uint64] | None:
+    """Return the whole numbers that texts stand for; None where some are none, have 19 digits, or begin with zeros."""
+    import pyarrow as pa
+
+    starts, content = _bytes(words)
+    length = np.diff(starts)
+    if not len(length):
+        return np.empty(0, dtype=np.uint64)
+    if length.min() < 1 or length.max() > 18 or not (content - np.uint8(ord("0")) < 10).all():
+        return None
+    if (content[starts[:-1] - starts[0]] == ord("0")).any():
+        return None
+    found: npt.NDArray[np.uint64] = words.cast(pa.uint64()).to_numpy(zero_copy_only=False)
+    return found
+
+
+def as_bytes(ids: Whole | pa.StringArray | pa.LargeStringArray) -> list[npt.NDArray[Any]]:
+    """Return arrays of numbers that tell keys apart, as `Keyed.ids` has them: texts by their lengths and bytes."""
+    if isinstance(ids, np.ndarray):
+        return [ids]
+    starts, content = _bytes(ids)
+    return [np.diff(starts).astype(np.int64), content]
+
+
+def _uuids_of(parts: Iterable[pa.Array], count: int) -> Uuids | None:
+    """Return the keys in arrays as UUIDs; None where some are none."""
+
+    def letters() -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[np.uint8]] | None]:
+        for part in parts:
+            # A gap is no UUID, whatever stands in its place.
+            yield _bytes(part) if _is_text(part.type) and not part.null_count else None
+
+    return uuids.read(letters(), count)
+
+
+def _several(providers: Any) -> tuple[Indices, int] | None:
+    """
+    Return the place of each row's provider among several in their order, and how many they are; None where it is one.
+
+    A row that names nobody comes first.
+    """
     import pyarrow as pa
 
     if providers is None:
         return None
-    names = providers if isinstance(providers, pa.ChunkedArray) else pa.array(providers, from_pandas=True)
-    if pa.types.is_null(names.type):
+    values = providers if isinstance(providers, pa.ChunkedArray) else pa.chunked_array([_array(providers)])
+    if pa.types.is_null(values.type):
         return None
-    names = names.fill_null("").dictionary_encode()
-    names = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
-    return names if len(names.dictionary) > 1 else None
+    values = provider_names(values)
+    names = sorted({name or "" for name in values.unique().to_pylist()})
+    if len(names) <= 1:
+        return None
+    coded = values if pa.types.is_dictionary(values.type) else values.cast(pa.string()).dictionary_encode()
+    coded = coded.unify_dictionaries().combine_chunks()
+    of_codes = [names.index(name) if name in names else 0 for name in coded.dictionary.to_pylist()]
+    place = np.array([*of_codes, 0], dtype=np.intp)
+    return place[coded.indices.fill_null(len(of_codes)).to_numpy()], len(names)
 
 
-def _of_several(words: pa.StringArray | pa.LargeStringArray, names: pa.DictionaryArray) -> Ranks:
-    """Return the ranks of keys of several providers."""
+def _array(values: Any) -> pa.Array:
     import pyarrow as pa
 
-    code = names.indices.to_numpy()
-    found, least = np.empty(len(code), dtype=np.int64), 0
-    for number in np.argsort(np.array(names.dictionary.to_pylist(), dtype=object), kind="stable"):
-        rows = np.flatnonzero(code == number)
+    found = pa.array(values, from_pandas=True)
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+
+def _of_several(words: pa.StringArray | pa.LargeStringArray, place: Indices, count: int) -> Ranks:
+    """Return the ranks of keys of several providers, whose places in their order are given."""
+    import pyarrow as pa
+
+    found, least = np.empty(len(place), dtype=np.int64), 0
+    for number in range(count):
+        rows = np.flatnonzero(place == number)
         its = words.take(pa.array(rows))
-        uuids = _of_uuids(its)
-        _, dense = np.unique(_of_others(its) if uuids is None else uuids[0], return_inverse=True)
+        as_uuids = _uuids_of([its], len(its))
+        _, dense = np.unique(_of_others(its) if as_uuids is None else as_uuids.ranks()[0], return_inverse=True)
         found[rows] = least + dense
         least += int(dense.max(initial=-1)) + 1
     return found
@@ -423,68 +668,3 @@ def _dense(table: pa.Table, by: list[tuple[str, str]]) -> Ranks:
     found = np.empty(len(order), dtype=np.int64)
     found[order.to_numpy()] = np.cumsum(differs)
     return found
-
-
-_UUID = np.dtype(
-    [("time_low", ">u8"), ("-1", "u1"), ("time_mid", ">u4"), ("-2", "u1"), ("time_high", ">u4"), ("-3", "u1"),
-     ("clock", ">u4"), ("-4", "u1"), ("node", "S12")]
-)  # fmt: skip
-"""The letters of a UUID, by the fields of RFC 4122."""
-
-_UUID_LENGTH = _UUID.itemsize
-
-_TOGETHER = 1 << 15
-"""Ids read at once: their intermediate results stay in the cache of the processor."""
-
-
-def _of_uuids(words: pa.StringArray | pa.LargeStringArray) -> tuple[Ranks, Rows] | None:
-    """
-    Return the ranks of UUIDs in lower case by their first 64 bits; None where these do not tell them apart.
-
-    Digits come before letters in texts as in numbers, so the bits have the order of the texts.
-    """
-    starts, content = _bytes(words)
-    if (np.diff(starts) != _UUID_LENGTH).any():
-        return None
-    bits = np.empty(len(words), dtype=np.uint64)
-    for start in range(0, len(words), _TOGETHER):
-        part = slice(start, min(start + _TOGETHER, len(words)))
-        rows = content[part.start * _UUID_LENGTH : part.stop * _UUID_LENGTH].view(_UUID)
-        if any((rows[name] != ord("-")).any() for name in ("-1", "-2", "-3", "-4")):
-            return None
-        first = _of_hex(rows["time_low"].astype(np.uint64))
-        second = _of_hex(rows["time_mid"].astype(np.uint64) << np.uint64(32) | rows["time_high"])
-        if first is None or second is None:
-            return None
-        bits[part] = first << np.uint64(32) | second
-    doubtful = maybe_repeated(bits)
-    if not _tells_apart(bits, doubtful, words):
-        return None
-    bits ^= np.uint64(1 << 63)
-    return bits.view(np.int64), doubtful
-
-
-def _of_hex(letters: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64] | None:
-    """Return the numbers that eight hexadecimal digits, a byte each, stand for; None where some are none."""
-    is_letter = (letters >> np.uint64(6)) & np.uint64(0x0101010101010101)
-    digits = (letters & np.uint64(0x0F0F0F0F0F0F0F0F)) + is_letter * np.uint64(9)
-    # Written again they have to be the same bytes: 0 to 9 from 0x30 on, a to f from 0x61 on.
-    again = digits + np.uint64(0x3030303030303030) + is_letter * np.uint64(0x27)
-    large = ((digits + np.uint64(0x0606060606060606)) >> np.uint64(4)) & np.uint64(0x0101010101010101)
-    if (again != letters).any() or (large != is_letter).any():
-        return None
-    for shift, mask in ((4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0x00000000FFFFFFFF)):
-        digits = (digits | (digits >> np.uint64(shift))) & np.uint64(mask)
-    return digits
-
-
-def _tells_apart(bits: npt.NDArray[np.uint64], rows: Rows, words: pa.StringArray | pa.LargeStringArray) -> bool:
-    """Return whether equal numbers stand for equal texts."""
-    import pyarrow as pa
-
-    if not len(rows):
-        return True
-    chosen = np.array(words.take(pa.array(rows)).to_pylist(), dtype=object)
-    order = np.argsort(bits[rows], kind="stable")
-    same_bits = bits[rows][order][1:] == bits[rows][order][:-1]
-    return bool((chosen[order][1:][same_bits] == chosen[order][:-1][same_bits]).all())

@@ -95,6 +95,7 @@ def tiles(
     """
     from mlygeo import frames, regions, store
     from mlygeo.pipelines import inputs, provenance, versions
+    from mlygeo.pipelines.whose import shares_text
     from mlygeo.store.points import TablePoints, as_frame, keep
 
     filters = Filters(
@@ -126,12 +127,14 @@ def tiles(
         return _tiles_listed(listed, f"{worked} in {fetching.cache}{fetching.warning}", fetching.failed)
     everything = TablePoints(fetching.images(), "the images", fetching.attrs)
     kept = keep(everything, region=None, conditions=conditions)
+    whose = inputs.shares_of(kept, fetching.providers)
     summary = {
         "region": inputs.region_summary(place),
         "filters": provenance.shown(conditions),
         "tiles": fetching.summary,
         "images": len(kept),
         "images_filtered_out": len(everything) - len(kept),
+        **({"providers": whose} if whose else {}),
         "left_out": inputs.left_out_around(place),
         **fetching.attrs,
         "attribution": (credited := inputs.credited(kept)),
@@ -149,7 +152,8 @@ def tiles(
         files = [store.write_frame(make_frame(), path)]
         return files + inputs.write_failed(fetching.failed, path.parent)
 
-    headline = f"{counted(len(kept), 'image')} in {counted(fetching.summary['tiles'], 'tile')}{fetching.warning}"
+    headline = f"{counted(len(kept), 'image')} in {counted(fetching.summary['tiles'], 'tile')}"
+    headline += shares_text({name: facts["images"] for name, facts in whose.items()}) + fetching.warning
     return Job(make_frame, summary, headline, write, fetching.failed)
 
 
@@ -294,6 +298,7 @@ def select(
     from mlygeo import regions
     from mlygeo.pipelines import inputs, own_files, provenance, versions
     from mlygeo.pipelines.selection import Selection
+    from mlygeo.pipelines.whose import shares_text
     from mlygeo.store.points import FramePoints, TablePoints, keep
 
     matching = Matching(max_distance=max_distance, k=k, unique=unique, max_heading_difference=max_heading_difference)
@@ -329,10 +334,12 @@ def select(
     network_facts: dict[str, Any] = {}
     target: Points
     given: dict[str, tuple[Any, int]] = {}
+    doubts: dict[str, int] = {} if at_hand is None else inputs.doubts_of(at_hand, "images")
     left_out = inputs.left_out_around(place)
     if points is not None:
         everything, target = _open_points(points, place)
         given["points"] = points, len(everything)
+        doubts |= inputs.doubts_of(everything, "points")
         left_out |= inputs.left_out_of(everything, target, "points", cut="outside the region")
     else:
         network = inputs.network(place, streets, retain_all=retain_all)
@@ -358,6 +365,7 @@ def select(
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="outside the region, or by the filters")
     candidates, again, repeated = inputs.each_once(candidates)
     left_out |= again
+    doubts |= repeated.problems
     selection = Selection.match(target, candidates, keyed=repeated.keys, projection=projection, matching=matching)
     summary = {
         "region": None if place is None else inputs.region_summary(place),
@@ -372,7 +380,7 @@ def select(
         **selection.facts,
         "images_considered": len(candidates),
         "left_out": left_out,
-        "problems": repeated.problems,
+        "problems": doubts,
         "inputs": provenance.inputs_of(given),
         "tiles": None if fetching is None else fetching.summary,
         **network_facts,
@@ -381,12 +389,16 @@ def select(
         "date": provenance.today(),
         "version": version(),
     }
+    if "providers" in summary and fetching is not None:
+        summary["providers"] = inputs.with_asked(summary["providers"], fetching.providers)
     run = summary["run"] = provenance.run_of(summary, *selection.results)
     failed = [] if fetching is None else fetching.failed
     headline = selection.headline(matching.limit, of_streets=points is None)
+    if text := shares_text({name: facts["images"] for name, facts in summary.get("providers", {}).items()}):
+        headline += f", images{text}"
     if network_facts.get("street_points", {}).get("share_without_point"):
         headline += f"; {network_facts['street_points']['share_without_point']:.1%} of the street length got no point"
-    headline += inputs.left_out_remark(left_out) + inputs.problems_remark(repeated.problems)
+    headline += inputs.left_out_remark(left_out) + inputs.problems_remark(doubts)
     if fetching is not None:
         headline += fetching.warning
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import dtypes, frames, store
+from mlygeo import dtypes, frames, keys, store
 from mlygeo.arrays import distinct
 from mlygeo.errors import FrameError
 from mlygeo.progress import counted, working
@@ -20,16 +20,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import geopandas as gpd
-    import pandas as pd
     import pyarrow as pa
 
     from mlygeo.arrays import Flags, Floats, Whole
-    from mlygeo.keys import Key
+    from mlygeo.keys import Key, Keyed
     from mlygeo.pipelines.options import Matching
     from mlygeo.spatial.nearest import Matches
     from mlygeo.spatial.projection import Projection
+    from mlygeo.spatial.zones import Zones
     from mlygeo.store.points import Points
-    from mlygeo.store.repeats import KeyedRows
 
 log = logging.getLogger("mlygeo.pipelines")
 
@@ -47,10 +46,8 @@ class Selection:
         Their ids, int64.
     images
         The images that could be chosen.
-    image_ids
-        Their ids: int64, or text as `store.points.keys_of` returns it.
-    image_ranks
-        Ranks of these, int64; equal where the same image stands again.
+    keyed
+        Their ids, and the ranks of these, by which ties are settled.
     matches
         Which image for which point, by row number.
     heading_difference
@@ -60,15 +57,14 @@ class Selection:
     points: Points
     point_ids: Whole
     images: Points
-    image_ids: Whole | pd.api.extensions.ExtensionArray
-    image_ranks: Whole
+    keyed: Keyed
     matches: Matches
     heading_difference: Floats
 
     @classmethod
     @working("searching the nearest images")
     def match(
-        cls, points: Points, images: Points, *, keyed: KeyedRows, projection: Projection, matching: Matching
+        cls, points: Points, images: Points, *, keyed: Keyed, projection: Projection | Zones, matching: Matching
     ) -> Selection:
         """
         Match images to points.
@@ -80,7 +76,7 @@ class Selection:
         images
             Images with an `id`.
         keyed
-            Their ids and the ranks of these, by which ties are settled; see `mlygeo.store.repeats.once`.
+            Their ids, and the ranks of these, by which ties are settled; see `mlygeo.store.points.keyed`.
         projection
             The plane that distances are measured in.
         matching
@@ -97,7 +93,6 @@ class Selection:
         point_ids = ids_of(points, "point_id") if "point_id" in points.columns else np.arange(len(points))
         if distinct(point_ids) < len(point_ids):
             raise FrameError(f"{points.name}: column 'point_id' holds some ids twice")
-        image_ids, ranks = keyed
         bearing = floats_of(points, "bearing") if "bearing" in points.columns else None
         heading = (
             floats_of(images, "compass_angle") if bearing is not None and "compass_angle" in images.columns else None
@@ -109,7 +104,7 @@ class Selection:
                     raise FrameError(f"{known.name} has no column '{column}', which `max_heading_difference` compares")
             pano = _panoramas(images) if "is_pano" in images.columns else None
         matches = nearest.match(
-            *points.lonlat, *images.lonlat, ranks, projection=projection,
+            *points.lonlat, *images.lonlat, keyed.ranks, projection=projection,
             max_distance=matching.limit,
             k=matching.k, unique=matching.unique, max_heading_difference=matching.max_heading_difference,
             point_id=point_ids, point_bearing=bearing, image_heading=heading, image_is_pano=pano,
@@ -119,7 +114,12 @@ class Selection:
         difference = unknown
         if bearing is not None and heading is not None:
             difference = grid.heading_difference(heading[matches.image_row], bearing[matches.point_row])
-        return cls(points, point_ids, images, image_ids, ranks, matches, difference)
+        return cls(points, point_ids, images, keyed, matches, difference)
+
+    @cached_property
+    def chosen_ids(self) -> Whole | pa.StringArray | pa.LargeStringArray:
+        """The id of the image of each match."""
+        return self.keyed.ids(self.matches.image_row)
 
     @cached_property
     def table(self) -> pa.Table:
@@ -128,7 +128,7 @@ class Selection:
 
         leading = {
             "point_id": self.point_ids[self.matches.point_row],
-            "id": self.image_ids[self.matches.image_row],
+            "id": self.chosen_ids,
             "distance_m": self.matches.distance_m,
             "rank": self.matches.rank,
             "heading_difference": self.heading_difference,
@@ -147,7 +147,7 @@ class Selection:
     def frame(self, run: str) -> gpd.GeoDataFrame:
         """Return the selection frame of a run."""
         selection = frames.placed(self.table, *self.lonlat, frames.SELECTION)
-        schema = frames.IMAGES if isinstance(self.image_ids, np.ndarray) else frames.IMAGES.of_any_provider
+        schema = frames.IMAGES if self.keyed.are_numbers else frames.IMAGES.of_any_provider
         known = {
             name: dtypes.cast(selection[name], dtype)
             for name in selection.columns
@@ -163,14 +163,25 @@ class Selection:
 
     def words(self) -> list[str]:
         """Return `ids` as words of a list, which tell the provider, or that the rows do not."""
-        from mlygeo.readers.id_lists import word_of
+        import pyarrow as pa
 
-        if "provider" not in self.table.column_names:
-            ids = self.ids()
-            return [str(id_) if isinstance(id_, int) else word_of(id_, None) for id_ in ids]
-        named = self.table.select(["id", "provider"]).group_by(["id", "provider"], use_threads=False).aggregate([])
-        rows = zip(named["id"].to_pylist(), named["provider"].to_pylist(), strict=True)
-        return [word_of(key, provider) for key, provider in rows]
+        from mlygeo.readers.id_lists import words_of
+
+        if "provider" not in self.table.column_names and self.keyed.are_numbers:
+            return list(map(str, self.ids()))
+        by = [name for name in ("id", "provider") if name in self._ranked.column_names]
+        rows = self._ranked.append_column("row", pa.array(np.arange(len(self.table))))
+        once = rows.group_by(by, use_threads=False).aggregate([("row", "min")])["row_min"]
+        own = self.table.select(by).take(once)
+        return words_of(own["id"], own["provider"] if "provider" in by else pa.nulls(len(own), pa.string()))
+
+    @cached_property
+    def _ranked(self) -> pa.Table:
+        """The selection with ranks for ids: to compare texts takes ten times as long."""
+        import pyarrow as pa
+
+        names = [name for name in self.table.column_names if name != "id"]
+        return pa.table({"id": self.keyed.ranks[self.matches.image_row], **{name: self.table[name] for name in names}})
 
     def attribution(self) -> list[str]:
         """Return the attribution of the data."""
@@ -184,7 +195,8 @@ class Selection:
     def results(self) -> tuple[Any, ...]:
         """What the selection has found out, as arrays."""
         matches = self.matches
-        return self.point_ids, self.image_ids[matches.image_row], matches.point_row, matches.distance_m, *self.lonlat
+        ids = keys.as_bytes(self.chosen_ids)
+        return self.point_ids, *ids, matches.point_row, matches.distance_m, *self.lonlat
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -197,12 +209,12 @@ class Selection:
             "points_covered": covered,
             "share_covered": round(covered / len(self.points), 4) if len(self.points) else None,
             "pairs": len(first),
-            "images": distinct(self.image_ranks[self.matches.image_row]),
+            "images": distinct(self.keyed.ranks[self.matches.image_row]),
             "distance_m": _quartiles(self.matches.distance_m[first]),
             "captured": years,
             "pano_share": pano_share,
             **({"pano_unknown": unknown} if unknown else {}),
-            **({"providers": shares(self.table)} if "provider" in self.table.column_names else {}),
+            **({"providers": shares(self._ranked)} if "provider" in self.table.column_names else {}),
         }
 
     def _years(self) -> dict[str, int]:
@@ -295,7 +307,7 @@ def shares(images: pa.Table) -> dict[str, dict[str, Any]]:
     Parameters
     ----------
     images
-        Columns `id` and `provider`, and `licence` where there is one; an image may stand in several rows.
+        Columns `id`, or its rank, and `provider`, and `licence` where there is one; an image may stand in several rows.
 
     Returns
     -------
@@ -316,7 +328,7 @@ def shares(images: pa.Table) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _planar(points: Points, projection: Projection) -> tuple[Floats, Floats] | None:
+def _planar(points: Points, projection: Projection | Zones) -> tuple[Floats, Floats] | None:
     """Return the coordinates of points that came in the CRS to measure in; None where they came in another."""
     from mlygeo.store.points import SomeOf
 

@@ -21,11 +21,13 @@ import numpy as np
 from mlygeo import keys as keys_
 from mlygeo import places
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.keys import UUIDS, WHOLE_NUMBERS
+from mlygeo.keys import PROVIDER_NAME, UUIDS, WHOLE_NUMBERS, provider_name
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import pyarrow as pa
 
     from mlygeo.keys import Ids, Key, Keys
 
@@ -53,8 +55,6 @@ HINT = (
 
 _NAMED = re.compile(r"([a-z][a-z0-9_-]+):(?!//)(\S+)")
 """An id with its provider; one letter is a drive of Windows, and "//" follows the scheme of an address."""
-
-_NAME = re.compile(r"[a-z][a-z0-9_-]+")
 
 UNKNOWN = "unknown"
 """What stands in lists for a provider that is not known, or has a name that no provider can have."""
@@ -131,9 +131,39 @@ def word_of(key: Key, provider: str | None) -> str:
     """Return an id as a word of a list, which tells whose it is, or that this is not known."""
     if provider is not None and names_provider(key, provider):
         return str(key)
-    name = provider if provider is not None and _NAME.fullmatch(provider) else UNKNOWN
+    name = provider if provider is not None and PROVIDER_NAME.fullmatch(provider) else UNKNOWN
     word = _APART.sub(lambda found: quote(found[0], safe=""), str(key))
     return f"{name}:{word}"
+
+
+def words_of(ids: pa.ChunkedArray, providers: pa.ChunkedArray | pa.Array) -> list[str]:
+    """
+    Return ids as words of a list, each as `word_of` does.
+
+    Parameters
+    ----------
+    ids
+        Keys, whole numbers or text without gaps; shape (n,).
+    providers
+        Names of their providers, text; shape (n,).
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts, whose = ids.cast(pa.string()), providers.cast(pa.string())
+    found = np.array(texts.to_pylist(), dtype=object)
+    for name in whose.unique().to_pylist():
+        its = pc.is_null(whose) if name is None else pc.fill_null(pc.equal(whose, name), fill_value=False)
+        rows = np.flatnonzero(np.asarray(its, dtype=bool))
+        if name in _SURELY:
+            plain = np.asarray(pc.match_substring_regex(texts.take(pa.array(rows)), _SURELY[name]), dtype=bool)
+            rows = rows[~plain]
+        found[rows] = [word_of(key, name) for key in found[rows].tolist()]
+    return list(found)
+
+
+_SURELY = {"mapillary": "^[1-9][0-9]{0,17}$", "panoramax": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
+"""Ids, as regular expressions of RE2, that alone tell that they are a provider's; `names_provider` tells of others."""
 
 
 def names_provider(key: Key, provider: str) -> bool:
@@ -461,6 +491,6 @@ def _of_list(path: Path, own: Own | None) -> Iterator[Identified]:
 
 def _of_object(value: dict[str, Any], word: object, own: Own | None) -> Identified | None:
     """Return the image of an object that has a provider, or a gap for it; None where it is none."""
-    name = value["provider"] or UNKNOWN
+    name = provider_name(value["provider"]) or UNKNOWN
     is_id = isinstance(word, str | int) and not isinstance(word, bool) and word != ""
-    return _of_provider(name, word, own) if is_id and isinstance(name, str) and _NAME.fullmatch(name) else None
+    return _of_provider(name, word, own) if is_id and isinstance(name, str) and PROVIDER_NAME.fullmatch(name) else None

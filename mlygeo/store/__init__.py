@@ -203,7 +203,7 @@ def read_frame(
     try:
         return frames.conform(found, schema)
     except FrameError as error:
-        raise FrameError(f"{name} is {error}") from error
+        raise FrameError(f"{name} is {error}", hint=error.hint) from error
 
 
 @overload
@@ -451,7 +451,7 @@ def as_frame(value: Any, *, frame: str | None = None, name: str = "the frame") -
     try:
         return frames.conform(found, schema)
     except FrameError as error:
-        raise FrameError(f"{name} is {error}") from error
+        raise FrameError(f"{name} is {error}", hint=error.hint) from error
 
 
 def check_writable(path: Path) -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class Tiles:
     """Images by area; see `mlygeo.providers.Tiles`."""
 
-    has_computed = False
+    has_computed = has_geojson = False
 
     def default_cache(self) -> Path:
         """Return the tile cache in the user's cache folder."""
@@ -192,9 +192,10 @@ class Records:
         self, images: gpd.GeoDataFrame, found: gpd.GeoDataFrame, *, columns: Iterable[str], errors: Mapping[Key, str]
     ) -> gpd.GeoDataFrame:
         """Return images with columns from items of the same images."""
-        from mlygeo.providers.panoramax.items import add_fields
+        from mlygeo.providers.added import with_records
+        from mlygeo.providers.panoramax.items import ids_in
 
-        return add_fields(images, found, columns=columns, errors=errors)
+        return with_records(images, ids_in(images, "the frame"), found, columns=columns, errors=errors)
 
 
 class Pictures:

@@ -184,11 +184,21 @@ class GeoFile:
         table = whole.select(list(columns))
         for name in columns:
             if _has_text(table.schema.field(name).type):
-                try:
-                    table[name].validate(full=True)
-                except pa.ArrowException as error:
-                    raise FormatError(f"the column {name!r} of {self.path.name} is damaged: {error}") from error
+                _check_text(table[name], name, self.path)
         return table
+
+    def read_coded(self, name: str, groups: Sequence[int]) -> pa.ChunkedArray:
+        """Return a column of row groups, text of few values as codes of a dictionary, as Parquet mostly has it."""
+        if not _has_text(self.file.schema_arrow.field(name).type):
+            return self.read(groups, [name]).column(0)
+        coded = self._reader_of(groups, [name], read_dictionary=[name])
+        values = reading(self.path, lambda: coded.read_row_groups(list(groups), columns=[name])).column(name)
+        for part in values.chunks:
+            _check_text(part.dictionary if pa.types.is_dictionary(part.type) else part, name, self.path)
+        rows = self.groups
+        if len(values) != sum(rows[group] for group in groups):
+            raise FormatError(f"{self.path.name} is a damaged Parquet file: its columns have different lengths")
+        return values.unify_dictionaries()
 
     @contextmanager
     def ahead(self, groups: Sequence[int], columns: Sequence[str]) -> Iterator[None]:
@@ -226,16 +236,24 @@ class GeoFile:
     def _reader(self, groups: Sequence[int], columns: Sequence[str]) -> pq.ParquetFile:
         """Return Arrow's reader for this thread; of a file elsewhere one that has what will be read."""
         if self._remote is not None:
-            remote = self._remote
-            if (ahead := self._ahead) is not None:
-                return reading(self.path, lambda: pq.ParquetFile(ahead, metadata=self.file.metadata))
-            ranges = [each for group in groups for each in self.bytes_of(group, columns)]
-            return reading(self.path, lambda: pq.ParquetFile(remote.stream(ranges), metadata=self.file.metadata))
+            return self._reader_of(groups, columns)
         # One reader for each thread: Arrow does not promise that threads may share one.
         if not hasattr(self._local, "file"):
-            self._local.file = reading(self.path, lambda: pq.ParquetFile(self._bytes, metadata=self.file.metadata))
+            self._local.file = self._reader_of(groups, columns)
         found: pq.ParquetFile = self._local.file
         return found
+
+    def _reader_of(
+        self, groups: Sequence[int], columns: Sequence[str], read_dictionary: Sequence[str] | None = None
+    ) -> pq.ParquetFile:
+        source: Any = self._bytes
+        if self._remote is not None:
+            source = self._ahead
+            if source is None:
+                source = self._remote.stream([each for group in groups for each in self.bytes_of(group, columns)])
+        return reading(
+            self.path, lambda: pq.ParquetFile(source, metadata=self.file.metadata, read_dictionary=read_dictionary)
+        )
 
     @cached_property
     def _box_of_other_writers(self) -> str | None:
@@ -341,6 +359,14 @@ def _check_size(file: pq.ParquetFile, size: int, path: Named) -> None:
         raise FormatError(
             f"{path.name} has {size:,} bytes and would expand to {expanded:,}: it is damaged or made to fill the memory"
         )
+
+
+def _check_text(values: pa.Array | pa.ChunkedArray, name: str, path: Path | Elsewhere) -> None:
+    """Raise where text is no UTF-8, which fails much later."""
+    try:
+        values.validate(full=True)
+    except pa.ArrowException as error:
+        raise FormatError(f"the column {name!r} of {path.name} is damaged: {error}") from error
 
 
 def _has_text(kind: pa.DataType) -> bool:
