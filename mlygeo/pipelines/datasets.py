@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mlygeo.errors import InputError
 from mlygeo.pipelines.job import Job, check_folder, public, tally, version
-from mlygeo.progress import counted
+from mlygeo.progress import counted, running
 
 if TYPE_CHECKING:
     import os
@@ -32,7 +32,7 @@ def partition(
     add: bool = False,
     workers: int | None = None,
     dry_run: bool = False,
-    progress: Progress | None = None,  # noqa: ARG001 - `public` shows the steps on it
+    progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
     Write frames and files of any size as a dataset, in bounded memory.
@@ -113,7 +113,7 @@ def partition(
                 raise publishing.in_the_way(dataset)
             else:
                 number = _processes(workers, plan.rows)
-                with tasks.Processes(number) as processes:
+                with running(progress), tasks.Processes(number) as processes:
                     index = writing.write(plan.on(processes, threads=number == 1))
     finally:
         publishing.remove(folder)
