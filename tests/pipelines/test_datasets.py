@@ -394,8 +394,11 @@ def test_what_has_no_place_in_a_dataset_is_refused_and_nothing_is_left(tmp_path,
 
 
 def test_a_column_of_two_kinds_is_named(tmp_path):
+    images(5).to_parquet(tmp_path / "a.parquet")
+    images(5).assign(number="a").to_parquet(tmp_path / "b.parquet")
+
     with pytest.raises(FrameError, match="'number' is int64 in one input and string in another"):
-        mlygeo.partition([images(5), images(5).assign(number="a")], tmp_path / "set")
+        mlygeo.partition([tmp_path / "a.parquet", tmp_path / "b.parquet"], tmp_path / "set")
 
 
 @pytest.mark.parametrize("options", [{"rows_per_part": 0}, {"workers": 0}])

@@ -68,22 +68,20 @@ def sources(inputs: Sequence[FrameLike], *, folder: Path, generation: int = 0) -
         If one cannot be read.
     """
     named = [each for each in inputs if isinstance(each, str | os.PathLike) and not store.is_table(each)]
-    rest = [each for each in inputs if not any(each is name for name in named)]
-    listings = [files.listed(named)] if named else []
+    held = [each for each in inputs if not any(each is name for name in named)]
     found: list[Source] = []
-    for value in [*(file for listing in listings for file in listing.files), *rest]:
-        if isinstance(value, files.File):
-            if value.is_parquet:
-                source = of_file(value.path, generation=generation, keys=value.keys)
-                if not stac.is_stac(source.schema.names):
-                    found.append(source)
-                    continue
-                frame = store.read_frame(value.path, frame="images")
-            else:
-                frame = store.read_frame(value.path, layer=value.layer)
-            frame = frame.assign(**value.keys)
+    for file in files.listed(named).files if named else ():
+        if file.is_parquet:
+            source = of_file(file.path, generation=generation, keys=file.keys)
+            if not stac.is_stac(source.schema.names):
+                found.append(source)
+                continue
+            frame = store.read_frame(file.path, frame="images")
         else:
-            frame = store.as_frame(value, name="an input")
+            frame = store.read_frame(file.path, layer=file.layer)
+        found.append(_of_frame(frame.assign(**file.keys), folder, len(found), generation=generation))
+    if held:
+        frame = store.as_frame(held if len(held) > 1 else held[0], name="the inputs")
         found.append(_of_frame(frame, folder, len(found), generation=generation))
     return found
 
@@ -251,7 +249,7 @@ def _of_frame(frame: Any, folder: Path, number: int, *, generation: int) -> Sour
     from mlygeo.store import parquet
 
     if frame.crs is None:
-        raise FrameError("the frame of an input has no CRS", hint="set_crs(4326) where the coordinates are degrees")
+        raise FrameError("a frame of the inputs has no CRS", hint="set_crs(4326) where the coordinates are degrees")
     written = folder / f"input-{number}.parquet"
     try:
         parquet.write(frame, written)
