@@ -257,7 +257,7 @@ def texts(values: Any) -> pa.StringArray | pa.LargeStringArray:
     """
     found = _as_text(values)
     _check_lines(found)
-    return _in_lower_case(found)
+    return in_lower_case(found)
 
 
 def uuids_in_lower_case(values: pd.Series) -> pd.Series:
@@ -267,11 +267,11 @@ def uuids_in_lower_case(values: pd.Series) -> pd.Series:
 
     words = pa.array(values, type=pa.large_string(), from_pandas=True)
     words = words.combine_chunks() if isinstance(words, pa.ChunkedArray) else words
-    found = _in_lower_case(words)
+    found = in_lower_case(words)
     return values if found is words else pd.Series(found.to_pandas(), values.index, dtype="str", name=values.name)
 
 
-def _in_lower_case(words: pa.StringArray | pa.LargeStringArray) -> pa.StringArray | pa.LargeStringArray:
+def in_lower_case(words: pa.StringArray | pa.LargeStringArray) -> pa.StringArray | pa.LargeStringArray:
     """Return texts in which UUIDs are in lower case; the same where they are."""
     import pyarrow.compute as pc
 
