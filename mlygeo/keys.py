@@ -22,7 +22,7 @@ from mlygeo.arrays import maybe_repeated
 from mlygeo.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     import numpy.typing as npt
     import pyarrow as pa
@@ -329,7 +329,9 @@ def ranks(ids: Any, providers: Any = None) -> Ranks:
     return text_ranks(ids, providers)[1]
 
 
-def text_ranks(ids: Any, providers: Any = None) -> tuple[pa.StringArray | pa.LargeStringArray, Ranks, Rows | None]:
+def text_ranks(
+    ids: Any, providers: Any = None, by_text: Collection[str] = ()
+) -> tuple[pa.StringArray | pa.LargeStringArray, Ranks, Rows | None]:
     """
     Return keys as text, their ranks, and where they may repeat.
 
@@ -337,6 +339,8 @@ def text_ranks(ids: Any, providers: Any = None) -> tuple[pa.StringArray | pa.Lar
     ----------
     ids, providers
         As for `ranks`, but text.
+    by_text
+        Names of the providers, "" for none, some of whose keys are no digits although all of these may be.
 
     Returns
     -------
@@ -356,11 +360,22 @@ def text_ranks(ids: Any, providers: Any = None) -> tuple[pa.StringArray | pa.Lar
     names = _several(providers)
     if names is not None:
         _check_lines(words)
-        return words, _of_several(words, names), None
+        return words, _of_several(words, names, by_text), None
     if (found := _of_uuids(words)) is not None:
         return words, *found
     _check_lines(words)
-    return words, _of_others(words), None
+    return words, _of_others(words, by_text=bool(by_text) and _only(providers) in by_text), None
+
+
+def _only(providers: Any) -> str:
+    """Return the name of the one provider; "" where there is none."""
+    import pyarrow as pa
+
+    if providers is None or not len(providers):
+        return ""
+    first = providers[0] if isinstance(providers, pa.ChunkedArray) else next(iter(providers))
+    name = first.as_py() if isinstance(first, pa.Scalar) else first
+    return name if isinstance(name, str) else ""
 
 
 def _several(providers: Any) -> pa.DictionaryArray | None:
@@ -377,30 +392,35 @@ def _several(providers: Any) -> pa.DictionaryArray | None:
     return names if len(names.dictionary) > 1 else None
 
 
-def _of_several(words: pa.StringArray | pa.LargeStringArray, names: pa.DictionaryArray) -> Ranks:
+def _of_several(
+    words: pa.StringArray | pa.LargeStringArray, names: pa.DictionaryArray, by_text: Collection[str]
+) -> Ranks:
     """Return the ranks of keys of several providers."""
     import pyarrow as pa
 
     code = names.indices.to_numpy()
     found, least = np.empty(len(code), dtype=np.int64), 0
-    for number in np.argsort(np.array(names.dictionary.to_pylist(), dtype=object), kind="stable"):
+    listed = names.dictionary.to_pylist()
+    for number in np.argsort(np.array(listed, dtype=object), kind="stable"):
         rows = np.flatnonzero(code == number)
         its = words.take(pa.array(rows))
         uuids = _of_uuids(its)
-        _, dense = np.unique(_of_others(its) if uuids is None else uuids[0], return_inverse=True)
+        _, dense = np.unique(
+            _of_others(its, by_text=listed[number] in by_text) if uuids is None else uuids[0], return_inverse=True
+        )
         found[rows] = least + dense
         least += int(dense.max(initial=-1)) + 1
     return found
 
 
-def _of_others(words: pa.StringArray | pa.LargeStringArray) -> Ranks:
+def _of_others(words: pa.StringArray | pa.LargeStringArray, *, by_text: bool = False) -> Ranks:
     """Return the ranks of keys of one provider that are no UUIDs: by number if all are digits, else by text."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if not len(words):
         return np.empty(0, dtype=np.int64)
-    if pc.all(pc.match_substring_regex(words, "^[0-9]+$")).as_py():
+    if not by_text and are_digits(words):
         if pc.max(pc.binary_length(words)).as_py() <= 18 and not pc.any(pc.match_substring_regex(words, "^0.")).as_py():
             numbers: Ranks = words.cast(pa.int64()).to_numpy(zero_copy_only=False)
             return numbers
@@ -409,6 +429,13 @@ def _of_others(words: pa.StringArray | pa.LargeStringArray) -> Ranks:
         table = pa.table({"length": pc.binary_length(digits), "digits": digits, "whole": pc.binary_length(words)})
         return _dense(table, [(name, "ascending") for name in table.column_names])
     return _dense(pa.table({"text": words}), [("text", "ascending")])
+
+
+def are_digits(words: Any) -> bool:
+    """Return whether all of some keys, an array of text, are digits: then their order is that of the numbers."""
+    import pyarrow.compute as pc
+
+    return bool(pc.all(pc.match_substring_regex(words, "^[0-9]+$")).as_py() is not False)
 
 
 def _dense(table: pa.Table, by: list[tuple[str, str]]) -> Ranks:

@@ -292,8 +292,7 @@ def select(
     >>> select("stuttgart_config.json", streets="edges.gpkg", interval=50, srid=25832)
     """
     from mlygeo import regions
-    from mlygeo.pipelines import inputs, own_files, provenance, versions
-    from mlygeo.pipelines.selection import Selection
+    from mlygeo.pipelines import inputs, own_files, provenance, selection, versions
     from mlygeo.store.points import FramePoints, TablePoints, keep
 
     matching = Matching(max_distance=max_distance, k=k, unique=unique, max_heading_difference=max_heading_difference)
@@ -358,7 +357,9 @@ def select(
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="outside the region, or by the filters")
     candidates, again, repeated = inputs.each_once(candidates)
     left_out |= again
-    selection = Selection.match(target, candidates, keyed=repeated.keys, projection=projection, matching=matching)
+    chosen = selection.Selection.match(
+        target, candidates, keyed=repeated.keys, projection=projection, matching=matching
+    )
     summary = {
         "region": None if place is None else inputs.region_summary(place),
         "srid": projection.srid,
@@ -369,21 +370,21 @@ def select(
         "unique": matching.unique,
         "max_heading_difference": matching.max_heading_difference,
         "filters": provenance.shown(conditions),
-        **selection.facts,
+        **chosen.facts,
         "images_considered": len(candidates),
         "left_out": left_out,
         "problems": repeated.problems,
         "inputs": provenance.inputs_of(given),
         "tiles": None if fetching is None else fetching.summary,
         **network_facts,
-        "attribution": selection.attribution(),
+        "attribution": chosen.attribution(),
         "software": versions.software(shapes=place is not None or points is None),
         "date": provenance.today(),
         "version": version(),
     }
-    run = summary["run"] = provenance.run_of(summary, *selection.results)
+    run = summary["run"] = provenance.run_of(summary, *chosen.results)
     failed = [] if fetching is None else fetching.failed
-    headline = selection.headline(matching.limit, of_streets=points is None)
+    headline = selection.headline(chosen.facts, matching.limit, of_streets=points is None)
     if network_facts.get("street_points", {}).get("share_without_point"):
         headline += f"; {network_facts['street_points']['share_without_point']:.1%} of the street length got no point"
     headline += inputs.left_out_remark(left_out) + inputs.problems_remark(repeated.problems)
@@ -393,12 +394,12 @@ def select(
     def write(folder: Path) -> list[Path]:
         with inputs.as_set(folder, own_files.SELECT):
             failed_file = inputs.write_failed(failed, folder, own=True)
-            return selection.write(folder, summary) + failed_file
+            return chosen.write(folder, summary) + failed_file
 
     def ids() -> list[Key]:
-        return [*selection.words()]
+        return [*chosen.words()]
 
-    return Job(lambda: selection.frame(run), summary, headline, write, failed, ids)
+    return Job(lambda: chosen.frame(run), summary, headline, write, failed, ids)
 
 
 def _tiles_listed(tiles: gpd.GeoDataFrame, headline: str, failed: list[str]) -> Job[gpd.GeoDataFrame]:
