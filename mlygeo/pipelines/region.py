@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FrameError, InputError, RegionError
-from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.arguments import of_no_use, was_given
 from mlygeo.pipelines.job import Job, public, version
-from mlygeo.pipelines.options import Access, Filters, Matching, Plane, StreetPoints, TileOptions
+from mlygeo.pipelines.options import Access, Filters, Matching, Plane, Spread, StreetPoints, TileOptions
 from mlygeo.progress import counted, running
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
+    from concurrent.futures import Executor
     from datetime import datetime
     from pathlib import Path
 
     import geopandas as gpd
+    from distributed import Client
 
     from mlygeo.keys import Key
     from mlygeo.net.http import Service
@@ -259,6 +262,11 @@ def select(
     service: Service | None = None,
     provider: str | Iterable[str] | None = None,
     endpoint: str | None = None,
+    scheduler: str | None = None,
+    executor: Executor | None = None,
+    client: Client | None = None,
+    part: str | None = None,
+    dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Job[gpd.GeoDataFrame]:
     """
@@ -269,12 +277,16 @@ def select(
     points
         Points frame, or a file of points of your own instead of street points: any vector file
         or GPX.
+    images
+        Images frame, or a file of images with an `id`, instead of the region's vector tiles. A dataset, as
+        `partition` makes one, is worked on part by part, in bounded memory and with the same answer.
 
     Returns
     -------
     selection
         Selection frame, sorted by point and rank; points without an image in reach have no row.
-        `attrs["summary"]` holds the summary.
+        `attrs["summary"]` holds the summary. With `dry_run` the parts of the work (cell, points, images, memory,
+        seconds, done); with `part` nothing but the summary.
 
     Raises
     ------
@@ -292,7 +304,8 @@ def select(
     >>> select("stuttgart_config.json", streets="edges.gpkg", interval=50, srid=25832)
     """
     from mlygeo import regions
-    from mlygeo.pipelines import inputs, own_files, provenance, selection, versions
+    from mlygeo.parts import images as datasets
+    from mlygeo.pipelines import inputs, own_files, parted, provenance, selection, versions
     from mlygeo.store.points import FramePoints, TablePoints, keep
 
     matching = Matching(max_distance=max_distance, k=k, unique=unique, max_heading_difference=max_heading_difference)
@@ -316,15 +329,24 @@ def select(
     plane.check()
     if points is not None:
         of_no_use(("interval", "method", "retain_all"), "beside `points`")
+    dataset = None if images is None else datasets.dataset_of(images)
+    spread = Spread(scheduler=scheduler, executor=executor, client=client, part=part, dry_run=dry_run)
+    if dataset is None:
+        of_no_use(Spread, "without a dataset as `images`")
+    else:
+        parted.check(spread, matching, laid, given_points=points is not None)
     if images is not None:
-        of_no_use(TileOptions, "beside `images`")
+        names = inspect.get_annotations(TileOptions).keys() - ({"workers"} if dataset is not None else set())
+        of_no_use(sorted(names), "beside `images`")
         of_no_use(Access, "beside `images`")
     conditions = filters.conditions()
     place, config = regions.settle(region)
     if place is None and points is None and streets is None:
         raise RegionError("no region", hint=inputs.NO_REGION)
 
-    at_hand: Points | None = None if images is None else inputs.open_images(images, conditions)
+    at_hand: Points | None = None
+    if images is not None and dataset is None:
+        at_hand = inputs.open_images(images, conditions)
     network_facts: dict[str, Any] = {}
     target: Points
     given: dict[str, tuple[Any, int]] = {}
@@ -346,6 +368,45 @@ def select(
     projection = inputs.projection(place, target, srid=srid, force_srid=force_srid)
 
     fetching = None
+
+    def summed(found: dict[str, Any], considered: int, problems: dict[str, int], credited: list[str]) -> dict[str, Any]:
+        return {
+            "region": None if place is None else inputs.region_summary(place),
+            "srid": projection.srid,
+            "interval_m": None if points is not None else interval,
+            "method": None if points is not None else method,
+            "max_distance_m": matching.limit,
+            "k": matching.k,
+            "unique": matching.unique,
+            "max_heading_difference": matching.max_heading_difference,
+            "filters": provenance.shown(conditions),
+            **found,
+            "images_considered": considered,
+            "left_out": left_out,
+            "problems": problems,
+            "inputs": provenance.inputs_of(given),
+            "tiles": None if fetching is None else fetching.summary,
+            **network_facts,
+            "attribution": credited,
+            "software": versions.software(shapes=place is not None or points is None),
+            "date": provenance.today(),
+            "version": version(),
+        }
+
+    def said(summary: dict[str, Any], found: dict[str, Any]) -> str:
+        text = selection.headline(found, matching.limit, of_streets=points is None)
+        if network_facts.get("street_points", {}).get("share_without_point"):
+            text += f"; {network_facts['street_points']['share_without_point']:.1%} of the street length got no point"
+        text += inputs.left_out_remark(left_out) + inputs.problems_remark(summary["problems"])
+        return text if fetching is None else text + fetching.warning
+
+    if dataset is not None:
+        given["images"] = images, dataset.index.rows
+        return parted.select(
+            target, dataset, projection=projection, matching=matching, region=place, conditions=conditions,
+            spread=spread, workers=workers if was_given("workers") else None, left_out=left_out, summed=summed,
+            said=said, progress=progress,
+        )  # fmt: skip
     if at_hand is None:
         around = place or inputs.surroundings(target, matching.limit)
         fetching = inputs.fetching(around, config, tiles=tile_options, access=access, progress=progress)
@@ -360,36 +421,10 @@ def select(
     chosen = selection.Selection.match(
         target, candidates, keyed=repeated.keys, projection=projection, matching=matching
     )
-    summary = {
-        "region": None if place is None else inputs.region_summary(place),
-        "srid": projection.srid,
-        "interval_m": None if points is not None else interval,
-        "method": None if points is not None else method,
-        "max_distance_m": matching.limit,
-        "k": matching.k,
-        "unique": matching.unique,
-        "max_heading_difference": matching.max_heading_difference,
-        "filters": provenance.shown(conditions),
-        **chosen.facts,
-        "images_considered": len(candidates),
-        "left_out": left_out,
-        "problems": repeated.problems,
-        "inputs": provenance.inputs_of(given),
-        "tiles": None if fetching is None else fetching.summary,
-        **network_facts,
-        "attribution": chosen.attribution(),
-        "software": versions.software(shapes=place is not None or points is None),
-        "date": provenance.today(),
-        "version": version(),
-    }
+    summary = summed(chosen.facts, len(candidates), repeated.problems, chosen.attribution())
     run = summary["run"] = provenance.run_of(summary, *chosen.results)
     failed = [] if fetching is None else fetching.failed
-    headline = selection.headline(chosen.facts, matching.limit, of_streets=points is None)
-    if network_facts.get("street_points", {}).get("share_without_point"):
-        headline += f"; {network_facts['street_points']['share_without_point']:.1%} of the street length got no point"
-    headline += inputs.left_out_remark(left_out) + inputs.problems_remark(repeated.problems)
-    if fetching is not None:
-        headline += fetching.warning
+    headline = said(summary, chosen.facts)
 
     def write(folder: Path) -> list[Path]:
         with inputs.as_set(folder, own_files.SELECT):

@@ -11,7 +11,7 @@ import numpy as np
 from mlygeo import frames, store
 from mlygeo.arrays import distinct
 from mlygeo.parts import facts
-from mlygeo.parts.matching import Matched, frame_of
+from mlygeo.parts.matching import Matched, frame_of, ids_of_points
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,13 +91,6 @@ class Selection(Matched):
             providers=facts.shares(self.table) if "provider" in self.table.column_names else None,
         )
 
-    def _points_table(self) -> pa.Table:
-        """Return the points with their ids, without geometry."""
-        import pyarrow as pa
-
-        own = self.points.take(np.arange(len(self.points)), [n for n in self.points.columns if n != "point_id"])
-        return pa.table({"point_id": self.point_ids, **{name: own[name] for name in own.column_names}})
-
     def write(self, folder: Path, summary: dict[str, Any]) -> list[Path]:
         """
         Write the files of the selection.
@@ -122,18 +115,28 @@ class Selection(Matched):
         run = {"run": summary["run"]}
         attrs = {**self.images.attrs, "attribution": self.attribution(), **run}
         if store.names_file(folder):
-            selected, placed = self.frame(summary["run"]), frames.placed(self._points_table(), *self.points.lonlat)
+            selected, placed = self.frame(summary["run"]), frames.placed(points_table(self.points), *self.points.lonlat)
             placed.attrs = self.points.attrs | run
             return [store.write_layers({"selection": selected, "street_points": placed}, folder)]
         selection, points = folder / "selection.parquet", folder / "street_points.parquet"
         with store.atomic(selection) as temporary:
             parquet.write_points(self.table, *self.lonlat, temporary, attrs=attrs)
         with store.atomic(points) as temporary:
-            parquet.write_points(self._points_table(), *self.points.lonlat, temporary, attrs=self.points.attrs | run)
+            parquet.write_points(
+                points_table(self.points), *self.points.lonlat, temporary, attrs=self.points.attrs | run
+            )
         listed = "\n".join([*self.words(), ""])
         ids = store.write_text(listed, folder / IMAGE_IDS)
         text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
         return [selection, ids, points, store.write_text(text, folder / SUMMARY)]
+
+
+def points_table(points: Points) -> pa.Table:
+    """Return points with their ids, without geometry."""
+    import pyarrow as pa
+
+    own = points.take(np.arange(len(points)), [name for name in points.columns if name != "point_id"])
+    return pa.table({"point_id": ids_of_points(points), **{name: own[name] for name in own.column_names}})
 
 
 def words_of(table: pa.Table) -> list[str]:

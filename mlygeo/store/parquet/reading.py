@@ -113,7 +113,7 @@ def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objec
     tables, shapes = [empty], [np.empty(0, dtype=object)]
     all_damaged = [np.empty(0, dtype=bool)]
     for group in range(file.file.num_row_groups):
-        near = _near(file, group, bbox) if lonlat else _near_in_plane(file, group, crs, bbox)
+        near = may_meet(file, group, bbox) if lonlat else _near_in_plane(file, group, crs, bbox)
         if near is not None and not near.any():
             continue
         whole = near is None or bool(near.all())
@@ -138,7 +138,7 @@ def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objec
     return whole_table, np.concatenate(shapes), int(damaged.sum())
 
 
-def _near(file: GeoFile, group: int, bbox: Box) -> Flags | None:
+def may_meet(file: GeoFile, group: int, bbox: Box) -> Flags | None:
     """
     Return which rows of a group may meet a box, by the boxes in the file.
 
