@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class Matched:
         k: int,
         unique: bool,
         max_heading_difference: float | None,
-    ) -> Matched:
+    ) -> Self:
         """
         Match images to points; the options are those of `mlygeo.spatial.nearest.select_nearest`.
 

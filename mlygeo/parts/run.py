@@ -168,7 +168,7 @@ def _is_of(future: Future[Any], error: BaseException) -> bool:
 def _broken(made: Plan, number: int | None, error: BaseException) -> MlygeoError:
     """Return one line for what schedulers and pools say when a worker or they themselves are gone."""
     kind = type(error).__name__
-    kept = f"{counted(len(made.tasks) - len(made.left()), 'part')} of {len(made.tasks):,} are kept"
+    kept = f"{len(made.tasks) - len(made.left()):,} of {counted(len(made.tasks), 'part')} are done, and kept"
     again = "run the same command again to go on"
     if kind == "KilledWorker" and number is not None:
         return _too_often(made, number)
@@ -204,12 +204,13 @@ def _dask(client: Any, scheduler: str | None) -> Iterator[Executor]:
         yield client.get_executor(pure=False, retries=RETRIES)
         return
     try:
-        from distributed import Client
+        distributed: Any = importlib.import_module("distributed")
     except ImportError as error:
         raise DependencyError("`scheduler` needs Dask, which is not installed", hint=install_hint("scale")) from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client", "distributed.comm", "distributed.core"):  # tracebacks
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        made = Client(scheduler, timeout=WAIT_S, set_as_default=False)
+        made = distributed.Client(scheduler, timeout=WAIT_S, set_as_default=False)
     except (OSError, ValueError, TypeError, TimeoutError) as error:
         said = " ".join(str(error).split())[:200] or type(error).__name__
         raise FileError(

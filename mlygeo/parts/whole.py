@@ -161,7 +161,7 @@ class Whole:
     @cached_property
     def _images(self) -> tuple[int, Flags, dict[str, Any] | None]:
         """Return the number of distinct images, which pairs are the first of theirs, and the shares of providers."""
-        names = [name for name in ("id", "provider", "licence") if name in self.columns]
+        names: list[str] = [name for name in ("id", "provider", "licence") if name in self.columns]
         key = [name for name in names if name != "licence"]
         pairs = self.sums["pairs"]
         first = np.zeros(pairs, dtype=bool)

@@ -63,7 +63,7 @@ def check(spread: Spread, matching: Matching, laid: StreetPoints, *, given_point
     instead = "select from a file that fits into memory"
     if matching.unique:
         raise InputError(
-            "`unique` is not possible with a dataset of images: which point an image serves may hang on others far away",
+            "`unique` is not possible with a dataset of images: whom an image serves may hang on points far away",
             hint=f"leave it out, or {instead}",
         )
     if matching.limit is None:
@@ -219,7 +219,7 @@ class _Run:
         size = sum(part.bytes for part in self.dataset.index.parts)
         seconds = sum(task.seconds for task in plan.tasks)
         at_once = min(self.workers or 1, max(len(plan.tasks), 1))
-        facts = {
+        facts: dict[str, Any] = {
             "parts": len(plan.tasks),
             "points": sum(task.points for task in plan.tasks),
             "images_in_reach": sum(task.images for task in plan.tasks),
@@ -231,7 +231,7 @@ class _Run:
         text = (
             f"{counted(facts['parts'], 'part')} with {counted(facts['points'], 'point')}, to read"
             f" {facts['bytes'] / 1e6:,.0f} MB; a process needs up to {facts['memory_bytes'] / 1e6:,.0f} MB, and all"
-            f" take about {facts['seconds']:,.0f} s in {counted(at_once, 'process').replace('processs', 'processes')};"
+            f" take about {facts['seconds']:,.0f} s in {'1 process' if at_once == 1 else f'{at_once:,} processes'};"
             " nothing was done"
         )
         return Job(lambda: parts, facts, text)
@@ -397,15 +397,14 @@ def _take_back(folder: Path, plan: Plan) -> None:
 
 def _move(whole: Whole, folder: Path, target: Path, beside: Path) -> None:
     """Put the parts in their place; before that, what says that those of an earlier run are complete goes."""
-    from mlygeo.store.atomic import clear_leftovers
-
     parts = whole.plan.parts
     parts.mkdir(exist_ok=True)
     for number, counts in enumerate(whole.counts):
         path = whole.plan.path(number)
         if not counts["rows"] and whole.sums["pairs"]:
             path.unlink()
-        clear_leftovers(path.parent)
+        for left in path.parent.glob(".*.part"):  # of a worker that was killed
+            shutil.rmtree(left, ignore_errors=True)
         with suppress(OSError):
             path.parent.rmdir()
     for stale in (folder / own_files.SUMMARY, beside):
