@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import gc
 import logging
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import attribution, degrees, dtypes
+from mlygeo import attribution, degrees, dtypes, keys
 from mlygeo.attribution import MAPILLARY
 from mlygeo.errors import FrameError
 from mlygeo.filters import columns_for, conditions_mask, conditions_of
@@ -154,9 +153,9 @@ def form(schema: Schema, columns: Collection[str], column: Callable[[str], Any])
     Return a schema in the form that fits a frame: Mapillary's alone, or of any provider.
 
     The second form is that of frames with a column `provider` that names another than Mapillary, and of frames
-    whose `id` is text, unless at least half of it are numbers: such a column is one of numbers, and if others are
-    among them, it is refused as that. Where some rows name Mapillary and others nobody, one text that is no number
-    is enough.
+    whose `id` is text of which some is no number, unless all rows name Mapillary. Ids that look like numbers are
+    numbers, also where some are damaged, such as 1.5E+14, or begin with zeros, or where fewer than one in a hundred
+    is something else: these are then refused as that.
 
     Parameters
     ----------
@@ -172,49 +171,63 @@ def form(schema: Schema, columns: Collection[str], column: Callable[[str], Any])
     import pandas as pd
 
     providers = column("provider") if "provider" in columns else pd.Series([], dtype="str")
-    if getattr(providers, "ndim", 1) == 1 and any(name != DEFAULT_PROVIDER for name in pd.unique(providers.dropna())):
+    names = {keys.provider_name(name) for name in pd.unique(providers)} if getattr(providers, "ndim", 1) == 1 else set()
+    known = {name for name in names if isinstance(name, str)}
+    if known - {DEFAULT_PROVIDER}:
         return schema.of_any_provider
     name = next((each for each in ("id", "creator_id") if each in columns), None)
     if name is None or getattr(values := column(name), "ndim", 1) != 1 or not pd.api.types.is_string_dtype(values):
         return schema
-    words = values.dropna().astype("str")
-    # Rows that name Mapillary beside rows that name nobody were put together: those others may be anyone's.
-    if getattr(providers, "ndim", 1) == 1 and providers.isna().any() and providers.notna().any():
-        return schema if words.str.fullmatch(_NUMBER).all() else schema.of_any_provider
-    return schema if _are_numbers(words, name) else schema.of_any_provider
+    if known:
+        # Rows that name Mapillary beside rows that name nobody were put together: those others may be anyone's.
+        return schema if names == known or _look_like_numbers(values).all() else schema.of_any_provider
+    return schema if _are_numbers(values, name) else schema.of_any_provider
 
 
 def is_no_number(values: pd.Series) -> bool:
-    """Return whether ids are text, and none of them is a number."""
+    """Return whether ids are text, and none of them looks like a number."""
     import pandas as pd
 
     words = values.dropna()
-    if not len(words) or not pd.api.types.is_string_dtype(words):
-        return False
-    return not words.astype("str").str.fullmatch(_NUMBER).any()
+    return len(words) > 0 and pd.api.types.is_string_dtype(words) and not _look_like_numbers(words).any()
 
 
-def _are_numbers(words: pd.Series, name: str) -> bool:
-    """Return whether texts are meant as whole numbers: at least half of them are numbers, or there are none."""
-    some = words.iloc[:: max(1, len(words) // _SAMPLE)]
-    if is_no_number(some):
+def _look_like_numbers(words: pd.Series) -> Flags:
+    """Return which texts are numbers as tables have them, or gaps."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = pa.array(words.astype("str"), pa.large_string(), from_pandas=True)
+    return np.asarray(pc.fill_null(pc.match_substring_regex(texts, _NUMBER), fill_value=True), dtype=bool)
+
+
+def _are_numbers(values: pd.Series, name: str) -> bool:
+    """Return whether texts are meant as numbers: all look like some, or nearly all; a warning says where some do."""
+    if is_no_number(values.iloc[:: max(1, len(values) // _SAMPLE)]):
         return False
-    numbers = int(words.str.fullmatch(_NUMBER).sum())
-    if 2 * numbers >= len(words):
+    words = values.dropna()
+    are_numbers = _look_like_numbers(words)
+    numbers = np.count_nonzero(are_numbers)
+    if numbers == len(words) or (len(words) - numbers) * _RARE < len(words):
         return True
     if numbers:
         log.warning(
-            "%d of %d values of '%s' are numbers, the others are not: all are taken as text", numbers, len(words), name
-        )
+            "%d of %d values of '%s' are numbers, and others are not, such as %r: all are taken as text, and nobody"
+            " knows of which provider they are",
+            numbers, len(words), name, str(words[~are_numbers].iloc[0])[:40],
+        )  # fmt: skip
     return False
 
 
 _SAMPLE = 1000
 """Ids that are looked at first."""
 
+_RARE = 100
+"""Of so many ids one is a slip among numbers, and no name among names."""
+
 _HAVE_KEYS = {schema.name for schema in (IMAGES, LOCAL_IMAGES, SELECTION, SEQUENCES)}
 
-_NUMBER = re.compile(r"\s*(?:[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?)?\s*")
+_NUMBER = r"^\s*(?:[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|(?i:<?n/?an?>?|none|null))?\s*$"
 """A number as tables of text have it, or a gap."""
 
 
@@ -262,7 +275,8 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
         If a column is missing that cannot be null, or does not fit its dtype without loss.
     """
     problems, columns = [], {}
-    for column in form(schema, frame.columns, frame.__getitem__).columns:
+    shape = form(schema, frame.columns, frame.__getitem__)
+    for column in shape.columns:
         if column.name in frame.columns:
             values = frame[column.name]
             if getattr(values, "ndim", 1) != 1:
@@ -270,7 +284,8 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
                 continue
             try:
                 is_key = column.name in KEYS and column.dtype == "str"
-                columns[column.name] = dtypes.id_texts(values) if is_key else dtypes.cast(values, column.dtype)
+                values = dtypes.id_texts(values) if is_key else dtypes.cast(values, column.dtype)
+                columns[column.name] = _plain(values, column.name, is_text=shape is not schema)
             except (ValueError, TypeError, OverflowError) as error:
                 problems.append(f"column '{column.name}' does not fit {column.dtype} ({error})")
         elif column.optional:
@@ -279,6 +294,8 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
             problems.append(f"column '{column.name}' ({column.dtype}) is missing")
         else:
             columns[column.name] = dtypes.nulls(column.dtype, len(frame), frame.index)
+    if shape is schema and schema.name in _HAVE_KEYS and "provider" in frame.columns:
+        columns["provider"] = _plain(frame["provider"], "provider", is_text=False)
     if frame.active_geometry_name is None:
         problems.append("it has no geometry")
     elif frame.crs is None:
@@ -286,15 +303,35 @@ def conform(frame: gpd.GeoDataFrame, schema: Schema) -> gpd.GeoDataFrame:
     elif _geometry_problems(frame) and (reason := not_on_earth(frame.crs)) is not None:
         problems.append(reason)
     if problems:
-        raise FrameError(f"not a frame of {schema.name}: {'; '.join(problems)}")
+        raise FrameError(f"not a frame of {schema.name}: {'; '.join(problems)}", hint=_hint_of(problems, frame))
     if _geometry_problems(frame):
         frame = frame.to_crs(4326)
     frame = _brought_back(frame, schema.name)
     if frame.active_geometry_name != "geometry":
         frame = frame.rename_geometry("geometry")
-    others = [name for name in frame.columns if name not in columns and name != "geometry"]
-    ordered = [*columns, *others, "geometry"]
+    known = [name for name in columns if name != "provider" or shape.dtype(name) is not None]
+    others = [name for name in frame.columns if name not in known and name != "geometry"]
+    ordered = [*known, *others, "geometry"]
     return frame.assign(**columns)[ordered].reset_index(drop=True)
+
+
+def _hint_of(problems: list[str], frame: gpd.GeoDataFrame) -> str | None:
+    """Return what to do where ids do not fit; None for other problems."""
+    import pandas as pd
+
+    of_ids = any(problem.startswith("column 'id' does not fit int64") for problem in problems)
+    return SAY_PROVIDER if of_ids and pd.api.types.is_string_dtype(frame["id"]) else None
+
+
+SAY_PROVIDER = "ids of Mapillary are whole numbers; a column 'provider' says where they are another's"
+"""What to do where texts are taken for numbers, and some are none."""
+
+
+def _plain(values: pd.Series, name: str, *, is_text: bool) -> pd.Series:
+    """Return a column with names of providers as they have them, and where ids are text, with UUIDs in lower case."""
+    if name == "provider":
+        return keys.with_provider_names(values)
+    return keys.uuids_in_lower_case(values) if is_text and name in (*KEYS, "sequence_id") else values
 
 
 def _brought_back(frame: gpd.GeoDataFrame, name: str) -> gpd.GeoDataFrame:
@@ -396,8 +433,8 @@ def in_dtypes(frame: gpd.GeoDataFrame, *schemas: Schema, name: str) -> gpd.GeoDa
     FrameError
         If a column fits none of its dtypes without loss, or stands twice.
     """
-    schemas = tuple(form(schema, frame.columns, frame.__getitem__) for schema in schemas)
-    changed, problems = {}, []
+    given, changed, problems = schemas, {}, []
+    schemas = tuple(form(schema, frame.columns, frame.__getitem__) for schema in given)
     for column in dict.fromkeys(each.name for schema in schemas for each in schema.columns):
         if column not in frame.columns:
             continue
@@ -418,7 +455,14 @@ def in_dtypes(frame: gpd.GeoDataFrame, *schemas: Schema, name: str) -> gpd.GeoDa
         else:
             problems.append(failed)
     if problems:
-        raise FrameError(f"{name}: {'; '.join(problems)}")
+        raise FrameError(f"{name}: {'; '.join(problems)}", hint=_hint_of(problems, frame))
+    is_text = any(schema is not first for schema, first in zip(schemas, given, strict=True))
+    columns = ("provider", *KEYS, "sequence_id") if is_text else ("provider",)
+    for column in columns if any(schema.name in _HAVE_KEYS for schema in given) else ():
+        if column in frame.columns and getattr(frame[column], "ndim", 1) == 1:
+            values = changed.get(column, frame[column])
+            if (plain := _plain(values, column, is_text=is_text)) is not values:
+                changed[column] = plain
     return frame.assign(**changed) if changed else frame
 
 

@@ -8,6 +8,10 @@ int64 column (Int64 with gaps); keys that are text stand in a column of `str`, a
 providers stand together all keys are text. Keys have an order: by provider, then by number if all keys of the
 provider are digits, else by text. Of tied images the first one in this order wins; code that settles ties
 compares `ranks` and not keys.
+
+A UUID is the same in upper and lower case (RFC 9562), whoever's key it is: such keys have the same rank, and where
+frames enter they are brought to lower case. Other text stays as it came. The name of a provider is the same in upper
+and lower case too, and with spaces around it.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     import numpy.typing as npt
+    import pandas as pd
     import pyarrow as pa
 
     from mlygeo.arrays import Flags, Indices, Objects, Rows, Whole
@@ -188,6 +193,45 @@ UUIDS = Texts(
 )
 """Keys that are UUIDs (RFC 9562), in lower case."""
 
+PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]+")
+"""What names of providers look like; one letter is a drive of Windows."""
+
+
+def provider_name(name: Any) -> Any:
+    """Return the name of a provider without spaces around it and in lower case; None for an empty one."""
+    if not isinstance(name, str):
+        return name
+    plain = name.strip().lower()
+    return plain if PROVIDER_NAME.fullmatch(plain) else name if plain else None
+
+
+def provider_names(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of names of providers, as `provider_name` has them; the same where they are so."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+    if not (_is_text(kind) or pa.types.is_string_view(kind)):
+        return values
+    given = values.unique().to_pylist()
+    plain = [provider_name(name) for name in given]
+    if plain == given:
+        return values
+    places = pc.index_in(values.cast(pa.string()), value_set=pa.array(given, pa.string()))
+    return pc.take(pa.array(plain, pa.string()), places)
+
+
+def with_provider_names(values: pd.Series) -> pd.Series:
+    """Return a column of a frame with names of providers, as `provider_name` has them; the same where they are so."""
+    import pandas as pd
+
+    given = pd.unique(values.dropna())
+    changed = {name: plain for name in given if (plain := provider_name(name)) != name}
+    if not changed:
+        return values
+    return values.astype(object).replace(changed).astype("str").where(values.notna(), None)
+
+
 _ODD_TEXT = r"^[\s\p{Z}]|[\s\p{Z}]$|[\p{Cc}\p{Zl}\p{Zp}]|^$"
 """What no id can be: empty, with spaces around it, or with line breaks, since lists have an id a line."""
 
@@ -197,7 +241,7 @@ _PLAIN = range(0x21, 0x7F)
 
 def texts(values: Any) -> pa.StringArray | pa.LargeStringArray:
     """
-    Return ids of any kind as Arrow text.
+    Return ids of any kind as Arrow text, UUIDs in lower case.
 
     Parameters
     ----------
@@ -211,7 +255,40 @@ def texts(values: Any) -> pa.StringArray | pa.LargeStringArray:
     """
     found = _as_text(values)
     _check_lines(found)
-    return found
+    return _in_lower_case(found)
+
+
+def uuids_in_lower_case(values: pd.Series) -> pd.Series:
+    """Return a column of keys, `str`, perhaps with gaps, in which UUIDs are in lower case; the same where they are."""
+    import pandas as pd
+    import pyarrow as pa
+
+    words = pa.array(values, type=pa.large_string(), from_pandas=True)
+    words = words.combine_chunks() if isinstance(words, pa.ChunkedArray) else words
+    found = _in_lower_case(words)
+    return values if found is words else pd.Series(found.to_pandas(), values.index, dtype="str", name=values.name)
+
+
+def _in_lower_case(words: pa.StringArray | pa.LargeStringArray) -> pa.StringArray | pa.LargeStringArray:
+    """Return texts in which UUIDs are in lower case; the same where they are."""
+    import pyarrow.compute as pc
+
+    _, content = _bytes(words)
+    if not any(_has_capitals(content[start : start + _BYTES]) for start in range(0, len(content), _BYTES)):
+        return words
+    is_uuid = pc.fill_null(pc.match_substring_regex(words, _IN_ANY_CASE), fill_value=False)
+    return pc.if_else(is_uuid, pc.ascii_lower(words), words) if pc.any(is_uuid).as_py() else words
+
+
+_IN_ANY_CASE = "^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
+
+_BYTES = 1 << 20
+"""Bytes looked at together: they stay in the cache of the processor."""
+
+
+def _has_capitals(content: npt.NDArray[np.uint8]) -> bool:
+    """Return whether some bytes are hexadecimal digits in upper case."""
+    return bool((content - np.uint8(ord("A")) < 6).any())
 
 
 def _as_text(values: Any) -> pa.StringArray | pa.LargeStringArray:
@@ -358,12 +435,12 @@ def text_ranks(
     """
     words = _as_text(ids)
     names = _several(providers)
-    if names is not None:
-        _check_lines(words)
-        return words, _of_several(words, names, by_text), None
-    if (found := _of_uuids(words)) is not None:
-        return words, *found
+    if names is None and (found := _of_uuids(words)) is not None:
+        return _in_lower_case(words), *found
     _check_lines(words)
+    words = _in_lower_case(words)
+    if names is not None:
+        return words, _of_several(words, names, by_text), None
     return words, _of_others(words, by_text=bool(by_text) and _only(providers) in by_text), None
 
 
@@ -387,8 +464,8 @@ def _several(providers: Any) -> pa.DictionaryArray | None:
     names = providers if isinstance(providers, pa.ChunkedArray) else pa.array(providers, from_pandas=True)
     if pa.types.is_null(names.type):
         return None
-    names = names.fill_null("").dictionary_encode()
-    names = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
+    names = provider_names(names if isinstance(names, pa.ChunkedArray) else pa.chunked_array([names]))
+    names = names.cast(pa.string()).fill_null("").dictionary_encode().combine_chunks()
     return names if len(names.dictionary) > 1 else None
 
 
@@ -466,7 +543,7 @@ _TOGETHER = 1 << 15
 
 def _of_uuids(words: pa.StringArray | pa.LargeStringArray) -> tuple[Ranks, Rows] | None:
     """
-    Return the ranks of UUIDs in lower case by their first 64 bits; None where these do not tell them apart.
+    Return the ranks of UUIDs by their first 64 bits; None where these do not tell them apart.
 
     Digits come before letters in texts as in numbers, so the bits have the order of the texts.
     """
@@ -495,10 +572,12 @@ def _of_hex(letters: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64] | None:
     """Return the numbers that eight hexadecimal digits, a byte each, stand for; None where some are none."""
     is_letter = (letters >> np.uint64(6)) & np.uint64(0x0101010101010101)
     digits = (letters & np.uint64(0x0F0F0F0F0F0F0F0F)) + is_letter * np.uint64(9)
-    # Written again they have to be the same bytes: 0 to 9 from 0x30 on, a to f from 0x61 on.
+    # Written again they have to be the same bytes: 0 to 9 from 0x30 on, a to f from 0x61 on, A to F 0x20 before.
     again = digits + np.uint64(0x3030303030303030) + is_letter * np.uint64(0x27)
     large = ((digits + np.uint64(0x0606060606060606)) >> np.uint64(4)) & np.uint64(0x0101010101010101)
-    if (again != letters).any() or (large != is_letter).any():
+    # g to o would be 16 to 24, and written again they are the same bytes too.
+    beyond = digits & np.uint64(0xF0F0F0F0F0F0F0F0)
+    if ((again ^ (letters | is_letter << np.uint64(5))) | (large ^ is_letter) | beyond).any():
         return None
     for shift, mask in ((4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0x00000000FFFFFFFF)):
         digits = (digits | (digits >> np.uint64(shift))) & np.uint64(mask)
@@ -511,7 +590,7 @@ def _tells_apart(bits: npt.NDArray[np.uint64], rows: Rows, words: pa.StringArray
 
     if not len(rows):
         return True
-    chosen = np.array(words.take(pa.array(rows)).to_pylist(), dtype=object)
+    chosen = np.array(_in_lower_case(words.take(pa.array(rows))).to_pylist(), dtype=object)
     order = np.argsort(bits[rows], kind="stable")
     same_bits = bits[rows][order][1:] == bits[rows][order][:-1]
     return bool((chosen[order][1:][same_bits] == chosen[order][:-1][same_bits]).all())

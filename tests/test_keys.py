@@ -20,6 +20,8 @@ FIRST = "fc4bd9cd-e3d5-4218-81b3-0ae99d92635a"
 WORDS = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=9)
 UUIDS = st.uuids().map(str)
 NEAR = st.integers(0, 9).map(lambda n: str(uuid.UUID(int=n)))
+SHAPED = st.from_regex("[0-9a-oG-O/:@`]{8}-([0f-hG]{4}-){3}[0f-h]{12}", fullmatch=True)
+"""Texts of the shape of UUIDs, of which most are none."""
 
 
 def by_rule(id_: str, provider: str = "", *, numbers: bool) -> tuple[object, ...]:
@@ -28,7 +30,11 @@ def by_rule(id_: str, provider: str = "", *, numbers: bool) -> tuple[object, ...
 
 
 @given(
-    st.lists(WORDS) | st.lists(UUIDS) | st.lists(NEAR | UUIDS) | st.lists(st.from_regex("[0-9]{1,25}", fullmatch=True))
+    st.lists(WORDS)
+    | st.lists(UUIDS)
+    | st.lists(NEAR | UUIDS)
+    | st.lists(NEAR | SHAPED)
+    | st.lists(st.from_regex("[0-9]{1,25}", fullmatch=True))
 )
 @settings(deadline=None)
 def test_ranks_have_the_order_of_keys(ids):
@@ -55,6 +61,50 @@ def test_a_provider_comes_before_the_next(rows):
     assert sorted(range(len(rows)), key=found.__getitem__) == sorted(
         range(len(rows)), key=lambda n: expected.index(rows[n])
     )
+
+
+@pytest.mark.parametrize("letter", "ghijklmnoz/:@`GO")
+def test_texts_of_the_shape_of_uuids_are_told_apart(letter):
+    ids = [f"000000{one}-0000-4000-8000-000000000000" for one in ("10", "0" + letter, letter + "0", "0a", "16")]
+    found = keys.ranks(pd.Series(ids, dtype="str"))
+    assert sorted(ids) == [ids[row] for row in np.argsort(found)]
+    assert len(set(found.tolist())) == len(ids)
+
+
+@given(st.lists(st.tuples(UUIDS | NEAR | SHAPED | WORDS, st.booleans()), min_size=1), st.booleans())
+@settings(deadline=None)
+def test_uuids_are_the_same_in_upper_and_lower_case(rows, several):
+    def is_uuid(id_):
+        return keys.UUIDS.find(id_) is not None
+
+    lower = [id_.lower() if is_uuid(id_) else id_ for id_, _ in rows]
+    given_ = [id_.upper() if upper and is_uuid(id_) else id_ for id_, upper in rows]
+    providers = [f"p{number % 2}" for number in range(len(rows))] if several else None
+    assert keys.ranks(given_, providers).tolist() == keys.ranks(lower, providers).tolist()
+    assert keys.texts(given_).to_pylist() == lower
+    assert keys.text_ranks(given_, providers)[0].to_pylist() == lower
+    assert keys.uuids_in_lower_case(pd.Series([None, *given_], dtype="str")).tolist()[1:] == lower
+
+
+@pytest.mark.parametrize(
+    ("given_", "expected"),
+    [
+        ([" Panoramax", "panoramax", None, "PANORAMAX\n"], ["panoramax", "panoramax", None, "panoramax"]),
+        (["My City", "own_1 ", "", "  "], ["My City", "own_1", None, None]),
+        (["mapillary", None], ["mapillary", None]),
+        ([], []),
+    ],
+)
+def test_names_of_providers_are_the_same_in_upper_and_lower_case(given_, expected):
+    column = pd.Series(given_, dtype="str", name="provider")
+    found = keys.with_provider_names(column)
+    assert found.astype(object).where(found.notna(), None).tolist() == expected
+    assert str(found.dtype) == "str"
+    for kind in (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())):
+        named = keys.provider_names(pa.chunked_array([pa.array(given_, pa.string()).cast(kind)]))
+        assert named.to_pylist() == expected
+    if given_ == expected:
+        assert found is column
 
 
 def test_whole_numbers_are_their_own_ranks():
@@ -107,10 +157,31 @@ class TestForms:
             "b7",
         ]
 
-    @pytest.mark.parametrize("ids", [["7", "b7"], ["007", "8"], ["1.5", "2"], ["1e3", "x"]])
-    def test_numbers_with_something_else_among_them_are_refused(self, ids):
-        with pytest.raises(FrameError, match="'id' does not fit int64"):
+    @pytest.mark.parametrize("ids", [["007", "8"], ["1.5", "2"], ["1E+14", "2"], ["7", "nan"], ["<NA>", "7"]])
+    def test_numbers_of_which_some_are_damaged_are_refused(self, ids):
+        with pytest.raises(FrameError, match="'id' does not fit int64") as caught:
             frames.conform(images_frame().head(2).assign(id=ids), frames.IMAGES)
+        assert "a column 'provider'" in str(caught.value.hint)
+
+    @pytest.mark.parametrize("ids", [["7", "b7"], ["1e3", "x"], ["7", "8", "9", "x"], ["07", "x", None]])
+    def test_numbers_and_texts_are_texts_and_a_warning_says_so(self, ids, caplog):
+        given_ = images_frame().head(len(ids)).assign(id=ids)
+        with caplog.at_level("WARNING"):
+            assert frames.form(frames.IMAGES, given_.columns, given_.__getitem__) is not frames.IMAGES
+        assert "are numbers, and others are not, such as" in caplog.text
+        if None not in ids:
+            assert frames.conform(given_, frames.IMAGES)["id"].tolist() == ids
+
+    def test_a_slip_among_many_numbers_is_refused(self):
+        whole = pd.concat([images_frame()] * 101).head(101)
+        given_ = whole.set_axis(range(101)).assign(id=[*map(str, range(1, 101)), "4x"])
+        with pytest.raises(FrameError, match="'4x' is not a whole number"):
+            frames.conform(given_, frames.IMAGES)
+
+    @pytest.mark.parametrize("ids", [["7", "b7"], [FIRST, FIRST], ["a", "b"]])
+    def test_rows_that_all_name_mapillary_have_numbers(self, ids):
+        with pytest.raises(FrameError, match="'id' does not fit int64"):
+            frames.conform(images_frame().head(2).assign(id=ids, provider="mapillary"), frames.IMAGES)
 
     def test_a_column_of_ones_own_is_not_taken_for_a_providers(self):
         given_ = images_frame().head(2).assign(pitch=["high", "low"], creator=[1, 2])

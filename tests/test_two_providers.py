@@ -82,15 +82,19 @@ def nearest_by_loop(points, images):
     return found
 
 
-def test_the_nearest_of_either_whatever_the_order(town, served, tmp_path, monkeypatch):
+def test_the_nearest_of_either_whatever_the_order(town, served, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     found = mlygeo.tiles(BOX, provider=BOTH, tile_cache="tiles")
     assert sorted(zip(found["provider"], found["id"], strict=True)) == sorted(
         zip(town["provider"], town["id"], strict=True)
     )
-    assert cli.main(["select", *WORDS, *STREETS, "--interval", "50", "--tile-cache", "tiles", "-o", "out"]) == 0
+    assert cli.main(["select", *WORDS, *STREETS[:-1], "--interval", "50", "--tile-cache", "tiles", "-o", "out"]) == 0
+    said = capsys.readouterr().err
     points = mlygeo.read_frame("out/street_points.parquet")
     selection = mlygeo.read_frame("out/selection.parquet")
+    for name, title in (("mapillary", "Mapillary"), ("panoramax", "Panoramax")):
+        number = selection.loc[selection["provider"] == name, "id"].nunique()
+        assert f"{number} of {title} ({number / selection['id'].nunique():.0%})" in said
     chosen = dict(zip(selection["point_id"], zip(selection["provider"], selection["id"], strict=True), strict=True))
     expected = nearest_by_loop(points, found)
     assert [chosen.get(point) for point in points["point_id"]] == expected
@@ -150,16 +154,39 @@ def test_licences_of_all_files_are_read_back(town, served, tmp_path, monkeypatch
     assert set(thumbs["status"]) == {"done"}
 
 
-def test_coverage_and_a_map_of_both(town, served, tmp_path, monkeypatch):
+def test_coverage_and_a_map_of_both(town, served, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     streets = mlygeo.street_network(path=STUTTGART / "stuttgart_osm_edges.gpkg")
     both = mlygeo.coverage(BOX, provider=BOTH, tile_cache="tiles", streets=streets, distance=20, srid=25832)
     alone = mlygeo.street_coverage(streets, town[town["provider"] == "mapillary"], distance=20, srid=25832)
     assert both["covered_m"].sum() >= alone["covered_m"].sum() > 0
     text = str(both.attrs["summary"])
+    shares = {row["value"]: row["share_covered"] for row in both.attrs["summary"]["by"]["provider"]}
+    assert shares["mapillary"] == pytest.approx(alone["covered_m"].sum() / alone["length_m"].sum(), abs=1e-6)
+    assert set(shares) == set(BOTH)
+    assert set(both.attrs["summary"]["providers"]) == set(BOTH)
     assert "Panoramax" in text
     assert "Mapillary" in text
-    images = mlygeo.metadata(mlygeo.tiles(BOX, provider=BOTH, tile_cache="tiles"))
+    words = [*WORDS, *STREETS[:-1], "--tile-cache", "tiles", "-o", "coverage"]
+    assert cli.main(["coverage", *words]) == 0
+    said = capsys.readouterr().err
+    assert f" ({shares['mapillary']:.1%} of Mapillary, {shares['panoramax']:.1%} of Panoramax)" in said.replace(
+        f"{shares['panoramax']:.1%} of Panoramax, {shares['mapillary']:.1%} of Mapillary",
+        f"{shares['mapillary']:.1%} of Mapillary, {shares['panoramax']:.1%} of Panoramax",
+    )
+    found = mlygeo.tiles(BOX, provider=BOTH, tile_cache="tiles")
+    counts = found["provider"].value_counts()
+    assert {name: part["images"] for name, part in found.attrs["summary"]["providers"].items()} == counts.to_dict()
+    assert cli.main(["tiles", *WORDS, "--tile-cache", "tiles", "-o", "images.parquet"]) == 0
+    said = capsys.readouterr().err
+    assert f"{counts['panoramax']:,} of Panoramax (" in said
+    assert f"{counts['mapillary']:,} of Mapillary (" in said
+    images = mlygeo.metadata(found)
+    named = mlygeo.coverage(streets=streets, images=images, by=["creator"], srid=25832).attrs["summary"]["by"][
+        "creator"
+    ]
+    assert {row["creator"] for row in named if row["provider"] == "panoramax"} == {"Ada", "Åsa Öberg"}
+    assert all(row["creator"].startswith("user_") for row in named if row["provider"] == "mapillary")
     assert images[images["provider"] == "panoramax"].groupby("licence").size().to_dict() == (
         town[town["provider"] == "panoramax"].groupby("licence").size().to_dict()
     )
@@ -188,3 +215,74 @@ def test_a_sequence_of_panoramax_is_found_and_downloaded_by_the_id_that_is_shown
     assert cli.main([*words, "--sequence-file", "lists/sequences_Ada.txt"]) == 0  # the list says whose they are
     files = {path.stem for path in (tmp_path / "pictures").rglob("*.jpg")}
     assert files == set(hers["id"])
+
+
+def test_sequences_of_several_providers_in_one_call(town, served, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    alone = {name: mlygeo.find_sequences(region=BOX, provider=name) for name in BOTH}
+    both = mlygeo.find_sequences(region=BOX, provider=BOTH)
+    assert sorted(zip(both["provider"], both["sequence_id"], both["images"], strict=True)) == sorted(
+        (name, row.sequence_id, row.images) for name in BOTH for row in alone[name].itertuples()
+    )
+    assert both["start"].is_monotonic_increasing
+    counts = {name: {"sequences": len(part), "images": int(part["images"].sum())} for name, part in alone.items()}
+    assert both.attrs["summary"]["providers"] == counts
+    assert both.loc[both["provider"] == "mapillary", "licence"].eq("CC-BY-SA-4.0").all()
+    assert any("Panoramax" in line for line in both.attrs["attribution"])
+    assert "Mapillary, CC BY-SA 4.0" in both.attrs["attribution"]
+    capsys.readouterr()
+    assert cli.main(["find-sequences", *WORDS, "-o", "lists"]) == 0
+    shown = capsys.readouterr()
+    assert f"{counts['mapillary']['images']:,} of Mapillary (" in shown.err
+    assert f"{counts['panoramax']['images']:,} of Panoramax (" in shown.err
+    assert "panoramax:" in shown.out
+    (path,) = (tmp_path / "lists").glob("*.txt")
+    words = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    named = both["sequence_id"].where(both["provider"] == "mapillary", "panoramax:" + both["sequence_id"])
+    assert words == named.tolist()
+    rows = mlygeo.download(sequence_file=path, size="2048", output="pictures", required_disk_space=0)
+    assert set(zip(rows["provider"], rows["id"], strict=True)) == set(zip(town["provider"], town["id"], strict=True))
+
+
+def test_a_user_of_one_of_several_providers(town, served, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    hers = town[town["creator"] == "Åsa Öberg"]
+    found = mlygeo.find_sequences("Åsa Öberg", provider=BOTH)
+    assert set(found["sequence_id"]) == set(hers["sequence_id"])
+    summary = found.attrs["summary"]
+    assert summary["providers"]["mapillary"] == {"sequences": 0, "images": 0}
+    assert summary["images"] == len(hers)
+    of_mapillary = town.loc[town["provider"] == "mapillary", "creator_id"].iloc[0]
+    assert cli.main(["find-sequences", f"user_{of_mapillary}", *WORDS[2:], "-o", "lists"]) == 0
+    said = capsys.readouterr().err
+    assert f"has no user 'user_{of_mapillary}'" in said
+    assert "0 of Panoramax" in said
+    with pytest.raises(InputError, match="has no user 'Nobody Nowhere'"):
+        mlygeo.find_sequences("Nobody Nowhere", provider=BOTH)
+    with pytest.raises(InputError, match="Panoramax has no organizations"):
+        mlygeo.find_sequences(organization=7, region=BOX, provider=BOTH)
+
+
+def test_pictures_of_a_user_of_one_of_several_providers(town, served, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = {"size": "2048", "output": "pictures", "provider": BOTH, "required_disk_space": 0}
+    rows = mlygeo.download(user="Åsa Öberg", **options)
+    assert set(rows["id"]) == set(town.loc[town["creator"] == "Åsa Öberg", "id"])
+    of_mapillary = town.loc[town["provider"] == "mapillary", "creator_id"]
+    first = of_mapillary.iloc[0]
+    rows = mlygeo.download(user=f"user_{first}", **(options | {"output": "others"}))
+    assert set(map(str, rows["id"])) == set(town.loc[of_mapillary.index[of_mapillary == first], "id"])
+    with pytest.raises(InputError, match="has no user 'Nobody Nowhere'"):
+        mlygeo.download(user="Nobody Nowhere", **options)
+
+
+def test_select_and_download_share_a_cache(town, served, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = mlygeo.tiles(BOX, provider=BOTH, tile_cache="tiles")
+    asked = served.count("tiles"), served.count("panoramax_tiles")
+    assert min(asked) > 0
+    rows = mlygeo.download(
+        region=BOX, provider=BOTH, tile_cache="tiles", size="2048", output="pictures", required_disk_space=0
+    )
+    assert set(rows["id"]) == set(found["id"])
+    assert (served.count("tiles"), served.count("panoramax_tiles")) == asked

@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
-from mlygeo.errors import FormatError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
+from mlygeo.errors import FormatError, InputError, NetworkError, ServiceError, ThrottledError, TokenRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,6 +77,10 @@ class TooMuchDataError(RefusedError):
 
 class GoneError(RefusedError):
     """There is no such thing, not any more, or not for this token: final."""
+
+
+class UnknownUserError(InputError):
+    """The service has no user of the name that is asked for."""
 
 
 class UnknownFieldError(RefusedError):

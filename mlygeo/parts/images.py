@@ -13,12 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlygeo import degrees, frames, keys
+from mlygeo import frames, keys
 from mlygeo.errors import FileError, FormatError, FrameError
 from mlygeo.spatial import cells
-from mlygeo.store.datasets import layout
+from mlygeo.store.datasets import layout, reading
 from mlygeo.store.datasets.index import Index, read_index
-from mlygeo.store.parquet import encodings, metadata, reading
 from mlygeo.store.parquet.files import GeoFile
 from mlygeo.store.points import Conformed, PartOf, PointFile, Points, Settled, TablePoints, form_of, keep
 from mlygeo.store.repeats import once
@@ -103,12 +102,7 @@ class Images:
         FormatError
             If a part is not what the index says.
         """
-        found = [self._no_rows.table]
-        for number, part in enumerate(self.index.parts):
-            sides = part.west, part.south, part.east, part.north
-            if box is None or (None not in sides and degrees.meets(np.array([sides], dtype=float).T, box)[0]):
-                found.append(_rows(self.file(number), box))
-        return self._as_part(TablePoints(pa.concat_tables(found), self.name, self.attrs))
+        return self._as_part(self._dataset.points(box))
 
     def part(self, number: int) -> Points:
         """Return all images of a part."""
@@ -138,6 +132,10 @@ class Images:
 
     def _as_part(self, points: Points) -> Points:
         return Conformed(PartOf(points, self.settled), frames.IMAGES)
+
+    @cached_property
+    def _dataset(self) -> reading.Dataset:
+        return reading.open(self.folder)
 
     @cached_property
     def _first(self) -> GeoFile | None:
@@ -309,6 +307,8 @@ def repeated(dataset: Images, region: Region | None, conditions: dict[str, Any])
     region, conditions
         Which images may be chosen.
     """
+    if "problems" in dataset.index.more:  # `partition` has settled them
+        return once(dataset.empty)[1]
     shares_of = max(1, -(-dataset.index.rows // AT_ONCE))
     found = [dataset.nothing]
     for share in range(shares_of):
@@ -381,28 +381,3 @@ def conditions_of_json(given: dict[str, Any]) -> dict[str, Any]:
         name: datetime.fromisoformat(value["time"]) if isinstance(value, dict) else value
         for name, value in given.items()
     }
-
-
-def _rows(file: GeoFile, box: Bounds | None) -> pa.Table:
-    """Return the rows of a file that lie in a box, with columns `lon` and `lat`."""
-    crs = metadata.crs_of(file.primary, file.path.name)
-    found = []
-    for group in range(file.file.num_row_groups):
-        near = None if box is None else reading.may_meet(file, group, box)
-        if near is not None and not near.any():
-            continue
-        table = file.read([group], [*file.attributes, file.primary.name])
-        lon, lat = encodings.to_lonlat(*encodings.coordinates(table[file.primary.name], file.path), crs, file.path.name)
-        lon = degrees.within(lon, file.path.name)
-        table = table.drop_columns([file.primary.name])
-        table = table.append_column("lon", pa.array(lon)).append_column("lat", pa.array(lat))
-        if box is not None:
-            inside = degrees.meets(np.array([lon, lat, lon, lat]), box)
-            table = table if inside.all() else table.filter(pa.array(inside))
-        found.append(table.replace_schema_metadata(None))
-    if found:
-        return pa.concat_tables(found)
-    none = file.file.schema_arrow.empty_table().select(file.attributes).replace_schema_metadata(None)
-    for name in ("lon", "lat"):
-        none = none.append_column(name, pa.array([], pa.float64()))
-    return none

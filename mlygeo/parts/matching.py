@@ -170,11 +170,9 @@ def check_headings(points: Points, images: Points) -> None:
 
 def planar(points: Points, projection: Projection) -> tuple[Floats, Floats] | None:
     """Return the coordinates of points that came in the CRS to measure in; None where they came in another."""
-    from mlygeo.store.points import SomeOf
-
     whole = points
-    while isinstance(whole, SomeOf):  # of coordinates in degrees, none needs to be picked
-        whole = whole.points
+    while (inner := getattr(whole, "points", None)) is not None:  # of coordinates in degrees, none needs to be picked
+        whole = inner
     return points.native[:2] if projection.is_of(whole.native[2]) else None
 
 

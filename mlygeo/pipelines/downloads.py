@@ -337,9 +337,12 @@ class Task:
 
     def _find(self, stack: contextlib.ExitStack, ledger: Ledger | None) -> list[Part]:
         """Return the images of each provider."""
+        from mlygeo.net.answers import UnknownUserError
+        from mlygeo.pipelines.wanted import Wanted
         from mlygeo.providers import needed
 
         found: list[Part] = []
+        nobody: list[UnknownUserError] = []
         parted = self.sources.parted(ledger)
         for sources in parted:  # a size that one of them lacks is refused before anything is fetched
             who = sources.access.one
@@ -348,7 +351,16 @@ class Task:
             stop = threading.Event()  # what stops for one provider is not to stop for the next
             session = _Lazy(stack, lambda sources=sources, stop=stop: self._session(sources, stop))
             before = sum(len(part.wanted.ids) for part in found)
-            found.append(Part(sources, session, stop, sources.find(session, ledger, before=before)))
+            try:
+                wanted = sources.find(session, ledger, before=before)
+            except UnknownUserError as error:  # of one provider, while another may know the name
+                nobody.append(error)
+                wanted = Wanted(sources.access.one.keys.array(()), f"user {sources.user}")
+            found.append(Part(sources, session, stop, wanted))
+        if nobody and not any(len(part.wanted.ids) for part in found):
+            raise nobody[0]
+        for each in nobody:
+            log.warning("%s", each)
         return found
 
     def _look(self, part: Part, ledger: Ledger | None) -> None:

@@ -104,6 +104,8 @@ def metadata(
     access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
     asking = Asking(workers=workers)
     base, name, repeated = _images_named(images, access)
+    whose = rows_by_provider(base, access, name)
+    access.check_use(whose)
     parts = [
         _Asked(
             access.to(who, f"images of {name}"),
@@ -111,7 +113,7 @@ def metadata(
             name,
             fields,
         )
-        for who, rows in rows_by_provider(base, access, name).items()
+        for who, rows in whose.items()
     ]
     if not any(len(part.ids) for part in parts):
         raise FrameError(f"{name}: no image has an id")
@@ -272,6 +274,7 @@ def inspect(
     images = _identified(words, access)
     left_out = {"listed more than once": len(words) - len(images)} if len(words) > len(images) else {}
     whose = {name: access.to(name, "an id") for name in dict.fromkeys(image.provider for image in images)}
+    access.check_use(whose)
     records: dict[Identified, Record] = {}
     missing: dict[Identified, str] = {}
     problems: dict[Identified, str] = {}

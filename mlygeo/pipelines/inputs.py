@@ -23,7 +23,7 @@ from mlygeo.pipelines.own_files import FAILED_TILES, SUMMARY, TILES
 from mlygeo.progress import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     import geopandas as gpd
     import pyarrow as pa
@@ -291,6 +291,8 @@ class Fetching:
         self._tiles = needed(self.provider.tiles, self.provider, "tiles")
         if not self._tiles.has_computed:
             of_no_use(("computed",), f"for {self.provider.title}, which has no computed positions")
+        if not getattr(self._tiles, "has_geojson", False):  # of packages, few say it
+            of_no_use(("geojson",), f"for {self.provider.title}, whose tiles are stored as they come")
         self.region = region
         configured = config and config.tile_cache_dir
         self.cache = Path(tiles.tile_cache or configured or self._tiles.default_cache()).expanduser()
@@ -300,6 +302,11 @@ class Fetching:
         self.not_tiles: list[str] = []
         self.summary: dict[str, Any] = {}
         self.attrs: dict[str, Any] = {}
+
+    @property
+    def providers(self) -> list[str]:
+        """The name of the provider."""
+        return [self.provider.name]
 
     def plan(self) -> TilePlan:
         """Return the tiles that would be fetched, and an estimate of the time."""
@@ -392,6 +399,8 @@ def fetching(
     region: Region, config: Config | None, *, tiles: TileOptions, access: Access, progress: Progress | None
 ) -> Fetching | SeveralFetching:
     """Return what fetches the tiles of a region from each provider, and reads their images."""
+    if len(access.providers) > 1:
+        of_no_use(("tile_list_file", "geojson"), "with several providers")
     parts = [Fetching(region, config, tiles=tiles, access=each, progress=progress) for each in access.of_each()]
     return parts[0] if len(parts) == 1 else SeveralFetching(parts)
 
@@ -430,8 +439,12 @@ class SeveralFetching:
 
     def __init__(self, parts: list[Fetching]) -> None:
         self._parts = parts
-        of_no_use(("tile_list_file", "geojson"), "with several providers")
         self.cache = " and ".join(dict.fromkeys(str(part.cache) for part in parts))
+
+    @property
+    def providers(self) -> list[str]:
+        """The names of the providers."""
+        return [part.provider.name for part in self._parts]
 
     def plan(self) -> SeveralPlan:
         """Return the estimates of all."""
@@ -509,6 +522,32 @@ def _in_second_form(name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
     if name in KEYS:
         return values.cast(pa.string())
     return values.cast(pa.timestamp("us", "UTC")) if pa.types.is_timestamp(values.type) else values
+
+
+def shares_of(images: Points, asked: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """
+    Return what each provider has given, as `selection.shares` does; nothing for images whose rows do not say it.
+
+    Parameters
+    ----------
+    images
+        The images.
+    asked
+        Names of the providers that were asked; those without images are there with none.
+    """
+    import pyarrow as pa
+
+    from mlygeo.pipelines.selection import shares
+
+    if not {"id", "provider"} <= {*images.columns}:
+        return {}
+    names = [name for name in ("id", "provider", "licence") if name in images.columns]
+    return with_asked(shares(pa.table({name: images.arrow(name) for name in names})), asked)
+
+
+def with_asked(shares: dict[str, dict[str, Any]], asked: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return shares with those providers that were asked and gave nothing."""
+    return shares | {name: {"images": 0, "licences": {}} for name in asked if name not in shares}
 
 
 def credited(images: Points) -> list[str]:

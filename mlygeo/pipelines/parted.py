@@ -401,7 +401,7 @@ def _move(whole: Whole, folder: Path, target: Path, beside: Path) -> None:
     parts.mkdir(exist_ok=True)
     for number, counts in enumerate(whole.counts):
         path = whole.plan.path(number)
-        if not counts["rows"] and whole.sums["pairs"]:
+        if not counts["rows"]:
             path.unlink()
         for left in path.parent.glob(".*.part"):  # of a worker that was killed
             shutil.rmtree(left, ignore_errors=True)

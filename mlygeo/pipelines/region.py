@@ -98,6 +98,7 @@ def tiles(
     """
     from mlygeo import frames, regions, store
     from mlygeo.pipelines import inputs, provenance, versions
+    from mlygeo.pipelines.whose import shares_text
     from mlygeo.store.points import TablePoints, as_frame, keep
 
     filters = Filters(
@@ -129,12 +130,14 @@ def tiles(
         return _tiles_listed(listed, f"{worked} in {fetching.cache}{fetching.warning}", fetching.failed)
     everything = TablePoints(fetching.images(), "the images", fetching.attrs)
     kept = keep(everything, region=None, conditions=conditions)
+    whose = inputs.shares_of(kept, fetching.providers)
     summary = {
         "region": inputs.region_summary(place),
         "filters": provenance.shown(conditions),
         "tiles": fetching.summary,
         "images": len(kept),
         "images_filtered_out": len(everything) - len(kept),
+        **({"providers": whose} if whose else {}),
         "left_out": inputs.left_out_around(place),
         **fetching.attrs,
         "attribution": (credited := inputs.credited(kept)),
@@ -152,7 +155,8 @@ def tiles(
         files = [store.write_frame(make_frame(), path)]
         return files + inputs.write_failed(fetching.failed, path.parent)
 
-    headline = f"{counted(len(kept), 'image')} in {counted(fetching.summary['tiles'], 'tile')}{fetching.warning}"
+    headline = f"{counted(len(kept), 'image')} in {counted(fetching.summary['tiles'], 'tile')}"
+    headline += shares_text({name: facts["images"] for name, facts in whose.items()}) + fetching.warning
     return Job(make_frame, summary, headline, write, fetching.failed)
 
 
@@ -306,6 +310,7 @@ def select(
     from mlygeo import regions
     from mlygeo.parts import images as datasets
     from mlygeo.pipelines import inputs, own_files, parted, provenance, selection, versions
+    from mlygeo.pipelines.whose import shares_text
     from mlygeo.store.points import FramePoints, TablePoints, keep
 
     matching = Matching(max_distance=max_distance, k=k, unique=unique, max_heading_difference=max_heading_difference)
@@ -395,6 +400,8 @@ def select(
 
     def said(summary: dict[str, Any], found: dict[str, Any]) -> str:
         text = selection.headline(found, matching.limit, of_streets=points is None)
+        if more := shares_text({name: facts["images"] for name, facts in summary.get("providers", {}).items()}):
+            text += f", images{more}"
         if network_facts.get("street_points", {}).get("share_without_point"):
             text += f"; {network_facts['street_points']['share_without_point']:.1%} of the street length got no point"
         text += inputs.left_out_remark(left_out) + inputs.problems_remark(summary["problems"])
@@ -422,6 +429,8 @@ def select(
         target, candidates, keyed=repeated.keys, projection=projection, matching=matching
     )
     summary = summed(chosen.facts, len(candidates), repeated.problems, chosen.attribution())
+    if "providers" in summary and fetching is not None:
+        summary["providers"] = inputs.with_asked(summary["providers"], fetching.providers)
     run = summary["run"] = provenance.run_of(summary, *chosen.results)
     failed = [] if fetching is None else fetching.failed
     headline = said(summary, chosen.facts)

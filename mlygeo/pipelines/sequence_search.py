@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlygeo.errors import InputError
@@ -22,9 +24,10 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
     from mlygeo.keys import Key
+    from mlygeo.net.answers import UnknownUserError
     from mlygeo.net.http import Service
     from mlygeo.progress import Progress
-    from mlygeo.providers import Records, Search
+    from mlygeo.providers import Provider, Records, Search
     from mlygeo.regions import RegionLike
 
     PathLike = str | os.PathLike[str]
@@ -78,7 +81,7 @@ def find_sequences(
     until
         Images captured before this time; a year, month, week or day includes all of itself.
     max_pages
-        Stop after so many pages of a thousand images.
+        Stop after so many pages of a thousand images; of several providers, of each.
     workers
         How many requests to make at once; pages come one after another.
 
@@ -105,7 +108,9 @@ def find_sequences(
     """
     from mlygeo import frames, regions
     from mlygeo.pipelines import inputs
+    from mlygeo.pipelines.whose import shares_text
     from mlygeo.spatial import sequences as step
+    from mlygeo.store import held
 
     access = Access(token=token, token_file=token_file, service=service, provider=provider, endpoint=endpoint)
     user = _one_user(user)
@@ -122,34 +127,40 @@ def find_sequences(
     ).conditions()
     if organization is not None and len(conditions["organization"]) != 1:
         raise InputError("one organization at a time")
-    who, reader = access.one, access.records
-    with reader.open(access.opened(config), workers=workers) as session:
-        search = session.search(
-            fields=reader.fields_for(
-                "sequence_id", "captured_at", "geometry", "is_pano", "camera_type", "creator_id", "organization_id",
-                "make", "model",
-            ),
-            bbox=place,
-            creator_username=user,
-            organization_id=None if organization is None else conditions["organization"][0],
-            # Only "true" is sent as a condition: how the service interprets "false" is not documented.
-            is_pano=True if filter == "360" else None,
-            since=conditions.get("since"),
-            until=conditions.get("until"),
-            max_pages=max_pages,
-            progress=progress,
-        )  # fmt: skip
-        images, problems, unknown = _searched(search, conditions, filter, reader)
+    with ExitStack() as sessions:  # all are there before the first is asked
+        searches = []
+        for each in access.of_each():
+            session = sessions.enter_context(each.records.open(each.opened(config), workers=workers))
+            search = session.search(
+                fields=each.records.fields_for(
+                    "sequence_id", "captured_at", "geometry", "is_pano", "camera_type", "creator_id",
+                    "organization_id", "make", "model",
+                ),
+                bbox=place,
+                creator_username=user,
+                organization_id=None if organization is None else conditions["organization"][0],
+                # Only "true" is sent as a condition: how the service interprets "false" is not documented.
+                is_pano=True if filter == "360" else None,
+                since=conditions.get("since"),
+                until=conditions.get("until"),
+                max_pages=max_pages,
+                progress=progress,
+            )  # fmt: skip
+            searches.append((each.one, search))
+        found = _found(searches, conditions, filter)
+    images = held.joined([each.images for each in found], "the images")
     sequences = step.summarise(images)
     apart = len(images) - int(sequences["images"].sum())
     unlisted = sum(SAFE_ID.fullmatch(number) is None for number in sequences["sequence_id"])
     left_out = {
-        "images of unknown kind": unknown,
+        "images of unknown kind": sum(each.unknown for each in found),
         "images without a sequence": apart,
         "sequences with an odd id, from the list": unlisted,
     }
     left_out = {reason: count for reason, count in left_out.items() if count} | inputs.left_out_around(place)
-    shortcomings = search.shortcomings()
+    shortcomings = [text for each in found for text in each.shortcomings]
+    problems = {word: problem for each in found for word, problem in each.problems.items()}
+    counts = {each.who.name: len(each.images) for each in found}
     whose = _whose(user, organization, None if place is None else place.name)
     summary = {
         "of": whose,
@@ -158,13 +169,15 @@ def find_sequences(
         "images": len(images),
         "left_out": left_out,
         "length_km": round(float(sequences["length_m"].sum()) / 1000, 3),
-        "requests": search.requests,
+        **({"providers": {each.who.name: each.facts(sequences) for each in found}} if len(found) > 1 else {}),
+        "requests": sum(each.requests for each in found),
         "incomplete": shortcomings,
-        "wrong_values": {str(number): problem for number, problem in problems.items()},
-        "attribution": (frames.credited_of(images) or [who.attribution]) if len(images) else [],
+        "wrong_values": problems,
+        "attribution": frames.credited_of(images) or [each.who.attribution for each in found if len(each.images)],
         "version": version(),
     }
     headline = f"{counted(len(sequences), 'sequence')} of {whose}, {counted(len(images), 'image')}"
+    headline += shares_text(counts) + "".join(f"; {each.nobody}" for each in found if each.nobody is not None)
     if left_out:
         headline += f"; left out: {tally(left_out)}"
     if not len(images) and not shortcomings:
@@ -184,6 +197,86 @@ def find_sequences(
         [*shortcomings, *map(str, problems)],
         text=lambda: table(sequences),
     )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """
+    What the search of one provider has found.
+
+    Parameters
+    ----------
+    who
+        The provider.
+    images
+        Images frame.
+    problems
+        What is wrong with the records of images, by their ids as words of a list.
+    unknown
+        How many images are left out as of unknown kind.
+    shortcomings
+        Why images may be missing; with the provider's name where several are asked.
+    requests
+        Answers read.
+    nobody
+        The error that says that it has no user of that name; None where it does not say so.
+    """
+
+    who: Provider
+    images: gpd.GeoDataFrame
+    problems: dict[str, str]
+    unknown: int
+    shortcomings: list[str]
+    requests: int
+    nobody: UnknownUserError | None
+
+    def facts(self, sequences: gpd.GeoDataFrame) -> dict[str, Any]:
+        """Return facts about it, for the summary of a search of several providers."""
+        import pandas as pd
+
+        names = sequences["provider"] if "provider" in sequences.columns else pd.Series([], dtype="str")
+        facts = {"sequences": int((names == self.who.name).sum()), "images": len(self.images)}
+        return facts if self.nobody is None else {**facts, "problem": str(self.nobody)}
+
+
+def _found(
+    searches: list[tuple[Provider, Search]], conditions: dict[str, Any], kind: Literal["all", "360", "regular"]
+) -> list[_Found]:
+    """
+    Return what searches find; of several, with whose the images are.
+
+    A name that one of several providers does not know is none of its users; that it is nobody's is an error.
+    """
+    from mlygeo.net.answers import UnknownUserError
+    from mlygeo.pipelines.whose import of_provider
+    from mlygeo.providers import needed
+    from mlygeo.readers.id_lists import word_of
+
+    several = len(searches) > 1
+    found = []
+    for who, search in searches:
+        reader = needed(who.records, who, "images by id")
+        nobody, unknown = None, 0
+        problems: dict[Key, str] = {}
+        try:
+            images, problems, unknown = _searched(search, conditions, kind, reader)
+        except UnknownUserError as error:
+            nobody, images = error, reader.frame([], fields=reader.base_fields)
+        found.append(
+            _Found(
+                who,
+                of_provider(images, who) if several else images,
+                {word_of(key, who.name) if several else str(key): problem for key, problem in problems.items()},
+                unknown,
+                [f"{who.title}: {text}" if several else text for text in search.shortcomings()],
+                search.requests,
+                nobody,
+            )
+        )
+    nobody = next((each.nobody for each in found if each.nobody is not None), None)
+    if nobody is not None and not any(len(each.images) for each in found):
+        raise nobody
+    return found
 
 
 def _searched(
@@ -303,6 +396,7 @@ def table(sequences: gpd.GeoDataFrame) -> str:
     sequences
         Sequences frame, in the order of time.
     """
+    several = "provider" in sequences.columns and len(sequences["provider"].unique()) > 1
     rows = [f"{'day':<10} {'images':>7} {'km':>8} {'minutes':>8}  {'camera':<16} sequence"]
     camera = sequences["camera_type"] if "camera_type" in sequences else sequences["is_pano"].map(_kind)
     shown = sequences.assign(
@@ -312,10 +406,10 @@ def table(sequences: gpd.GeoDataFrame) -> str:
         km=sequences["length_m"].fillna(0) / 1000,
     ).iloc[-ROWS_SHOWN:]
     columns = ("day", "images", "km", "minutes", "camera", "sequence_id")
-    for day, images, km, minutes, kind, number in zip(*(shown[name] for name in columns), strict=True):
-        rows.append(
-            f"{day:<10} {images:>7,} {km:>8,.2f} {minutes:>8,.1f}  {_one_line(kind)[:16]:<16} {_shown_id(number)}"
-        )
+    whose = shown["provider"] if several else [None] * len(shown)
+    for day, images, km, minutes, kind, number, name in zip(*(shown[name] for name in columns), whose, strict=True):
+        word = f"{_one_line(name)}:{_shown_id(number)}" if isinstance(name, str) else _shown_id(number)
+        rows.append(f"{day:<10} {images:>7,} {km:>8,.2f} {minutes:>8,.1f}  {_one_line(kind)[:16]:<16} {word}")
     if len(sequences) > ROWS_SHOWN:
         rows.append(f"… and {len(sequences) - ROWS_SHOWN:,} earlier ones")
     return "\n".join(rows)

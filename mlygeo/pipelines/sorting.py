@@ -324,7 +324,7 @@ def _follow(place: PhotoImport, moved: dict[str, str]) -> None:
         return
     place.moved(moved)
     described = place.base / descriptions().file
-    if described.exists():
+    if described.exists() and descriptions().is_one(described):
         entries = descriptions().read(described)
         paths = entries["path"].map(lambda path: moved.get(path, path))
         descriptions().write(entries.assign(path=paths.astype("str")), described)

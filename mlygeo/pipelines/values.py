@@ -464,6 +464,10 @@ def _frame(value: Any, takes: Takes, name: str) -> Any:
     if isinstance(value, str | os.PathLike):
         path = _path(value, name)
         return path if _stays_path(path, takes) else store.as_frame(path, name=f"`{name}`")
+    from mlygeo.store.datasets.files import are_several
+
+    if "frame" in takes.kinds and items is None and are_several(value):
+        return value
     if _is_table(value):
         from mlygeo.store import held
 

@@ -243,15 +243,13 @@ class Sources:
         if self.retry_failed and ledger is not None and is_bare and self.access.own is None:
             names = ledger.providers()
         several = [who.name for who in self.access.providers]
+        self.access.check_use(names or several)
         parts = []
         for name in names or several:
             own = None if read is None else tuple(each for each in read if each.provider == name)
             what = next((f"images of {each.listed.name}" for each in own or ()), "a sequence")
             along = None if sequences is None else tuple(sequences.get(name, ()))
-            tiles = self.tiles
-            if len(several) > 1 and tiles.tile_cache is not None:  # as `tiles` and `select` have it
-                tiles = replace(tiles, tile_cache=Path(tiles.tile_cache) / name)
-            parts.append(replace(self, access=self.access.to(name, what), tiles=tiles, read=own, along=along))
+            parts.append(replace(self, access=self.access.to(name, what), read=own, along=along))
         return parts
 
     def find(self, session: Callable[[], Session], ledger: Ledger | None, *, before: int = 0) -> Wanted:

@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlygeo.errors import InputError
-from mlygeo.keys import WHOLE_NUMBERS
+from mlygeo.keys import WHOLE_NUMBERS, with_provider_names
 from mlygeo.progress import counted
 from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import geopandas as gpd
     import pandas as pd
 
     from mlygeo.arrays import Indices
     from mlygeo.keys import Ids
     from mlygeo.pipelines.options import Access
+    from mlygeo.providers import Provider
 
 
 def parted_ids(ids: Any, providers: Any, access: Access, where: str) -> dict[str, tuple[Ids, Indices]]:
@@ -91,11 +95,66 @@ def rows_by_provider(images: pd.DataFrame, access: Access, where: str) -> dict[s
     return rows
 
 
+def of_provider(images: gpd.GeoDataFrame, who: Provider) -> gpd.GeoDataFrame:
+    """
+    Return images of one provider with its name, and with its licence where all its images have the same.
+
+    Parameters
+    ----------
+    images
+        The frame; columns that it has stay.
+    who
+        The provider.
+    """
+    import pandas as pd
+
+    said = {"provider": who.name}
+    if who.licence is not None:
+        said |= {"licence": who.licence.name} | ({"licence_url": who.licence.url} if who.licence.url else {})
+    missing = {name: text for name, text in said.items() if name not in images.columns}
+    return images.assign(**{name: pd.Series(text, images.index, dtype="str") for name, text in missing.items()})
+
+
+def shares_text(images: Mapping[str, int]) -> str:
+    """
+    Return how many images are whose, for headlines: ": 2 of Mapillary (67%), 1 of Panoramax (33%)".
+
+    It is nothing where there is one provider.
+
+    Parameters
+    ----------
+    images
+        Numbers of images by the provider's name, "unknown" where it is not known. Providers that were asked and
+        have none belong to it.
+    """
+    if len(images) < 2:
+        return ""
+    total = sum(images.values())
+    return ": " + ", ".join(f"{number:,} of {title(name)}{_percent(number, total)}" for name, number in images.items())
+
+
+def title(name: str) -> str:
+    """Return the name of a provider in sentences; of "unknown", too."""
+    from mlygeo import providers
+
+    if name == "unknown":
+        return "an unknown provider"
+    return providers.provider(name).title if name in providers.names() else name
+
+
+def _percent(part: float, whole: float) -> str:
+    """Return a share in parentheses; what is little and not nothing, or nearly all, is not rounded to it."""
+    if not part:
+        return ""
+    share = part / whole
+    return " (<1%)" if share < 0.01 else " (>99%)" if 0.99 < share < 1 else f" ({share:.0%})"
+
+
 def _coded(providers: Any, where: str) -> tuple[Indices, list[str]]:
     """Return the number of each row's provider, and their names; raise where one is missing."""
     import pandas as pd
 
-    codes, names = pd.factorize(pd.Series(providers))
+    codes, names = pd.factorize(with_provider_names(pd.Series(providers)))
     if unknown := int((codes < 0).sum()):
         raise InputError(
             f"{where}: the column 'provider' says nothing of {counted(unknown, 'row')}",

@@ -62,6 +62,9 @@ class Tiles(Protocol):
     has_computed: bool
     """Whether there are tiles with positions computed in 3D reconstruction."""
 
+    has_geojson: bool
+    """Whether tiles can be stored as GeoJSON instead of as they come; without this attribute they cannot."""
+
     def default_cache(self) -> Path:
         """Return the tile cache in the user's cache folder."""
 
@@ -177,7 +180,14 @@ class Search(Protocol):
         """Return why images may be missing, in words, a reason a line; none once all were found."""
 
     def __iter__(self) -> Iterator[list[dict[str, Any]]]:
-        """Yield records as they arrive, each image once."""
+        """
+        Yield records as they arrive, each image once.
+
+        Raises
+        ------
+        UnknownUserError
+            If the service says that it has no user of the name.
+        """
 
 
 class Entities(Protocol):

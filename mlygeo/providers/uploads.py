@@ -241,7 +241,7 @@ class UploadSetSession(Protocol):
     def find(self, marker: str) -> str | None:
         """Return the id of the user's set with this marker, where its creation was not answered; None for none."""
 
-    def create(self, title: str, *, marker: str) -> str:
+    def create(self, title: str, *, marker: str, relative_heading: int | None = None) -> str:
         """
         Create a set; return its id.
 
@@ -251,6 +251,9 @@ class UploadSetSession(Protocol):
             Its title, which everybody can see.
         marker
             A text that no other set has, by which `find` finds it.
+        relative_heading
+            Where the camera looks, degrees clockwise from the direction of travel, -180 to 180; the service then
+            derives all headings of the set. None derives only those that no picture says.
         """
 
     def files(self, set_id: str) -> list[SetFile]:
@@ -284,8 +287,8 @@ class UploadSetSession(Protocol):
             Id for the picture; the same for the same content.
         better
             What is known better than the file says, by columns of an images frame: `lon` and `lat`,
-            `captured_at` (milliseconds since 1970), `compass_angle`, `altitude`, `make`, `model`,
-            `exif_orientation`, `gps_accuracy_m`.
+            `captured_at` (the time, with the offset of clocks at the place), `compass_angle` (None where the heading
+            in the file does not count), `altitude`, `make`, `model`, `exif_orientation`, `gps_accuracy_m`.
         blurred
             Whether faces and number plates are blurred already.
         what
@@ -362,8 +365,11 @@ class Descriptions(Protocol):
     def read(self, path: Path) -> gpd.GeoDataFrame:
         """Return the images frame of a file; failed entries are rows with `error`."""
 
+    def is_one(self, path: Path) -> bool:
+        """Return whether a file is one that `write` may replace: it has descriptions, or nothing."""
+
     def write(self, images: gpd.GeoDataFrame, path: PathLike) -> Path:
-        """Write the file of an images frame, at this path or into this folder; return the file."""
+        """Write the file of an images frame, at this path or into this folder, unless another is there; return it."""
 
     def text(self, images: gpd.GeoDataFrame) -> str:
         """Return the file of an images frame as text."""
@@ -393,6 +399,9 @@ class Descriptions(Protocol):
 
         That of a private image stays whole, since only it says that the image is private.
         """
+
+    def without_heading(self, description: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a description without the heading of the image."""
 
     def private(self, description: Mapping[str, Any]) -> dict[str, Any]:
         """Return a description that also marks the image as private to its organization."""

@@ -21,7 +21,7 @@ import numpy as np
 from mlygeo import keys as keys_
 from mlygeo import places
 from mlygeo.errors import FileError, FormatError, InputError
-from mlygeo.keys import UUIDS, WHOLE_NUMBERS
+from mlygeo.keys import PROVIDER_NAME, UUIDS, WHOLE_NUMBERS, provider_name
 
 if TYPE_CHECKING:
     import os
@@ -53,8 +53,6 @@ HINT = (
 
 _NAMED = re.compile(r"([a-z][a-z0-9_-]+):(?!//)(\S+)")
 """An id with its provider; one letter is a drive of Windows, and "//" follows the scheme of an address."""
-
-_NAME = re.compile(r"[a-z][a-z0-9_-]+")
 
 UNKNOWN = "unknown"
 """What stands in lists for a provider that is not known, or has a name that no provider can have."""
@@ -131,7 +129,7 @@ def word_of(key: Key, provider: str | None) -> str:
     """Return an id as a word of a list, which tells whose it is, or that this is not known."""
     if provider is not None and names_provider(key, provider):
         return str(key)
-    name = provider if provider is not None and _NAME.fullmatch(provider) else UNKNOWN
+    name = provider if provider is not None and PROVIDER_NAME.fullmatch(provider) else UNKNOWN
     word = _APART.sub(lambda found: quote(found[0], safe=""), str(key))
     return f"{name}:{word}"
 
@@ -461,6 +459,6 @@ def _of_list(path: Path, own: Own | None) -> Iterator[Identified]:
 
 def _of_object(value: dict[str, Any], word: object, own: Own | None) -> Identified | None:
     """Return the image of an object that has a provider, or a gap for it; None where it is none."""
-    name = value["provider"] or UNKNOWN
+    name = provider_name(value["provider"]) or UNKNOWN
     is_id = isinstance(word, str | int) and not isinstance(word, bool) and word != ""
-    return _of_provider(name, word, own) if is_id and isinstance(name, str) and _NAME.fullmatch(name) else None
+    return _of_provider(name, word, own) if is_id and isinstance(name, str) and PROVIDER_NAME.fullmatch(name) else None

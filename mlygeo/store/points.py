@@ -23,8 +23,11 @@ from mlygeo.errors import FrameError
 from mlygeo.progress import working
 from mlygeo.store import stac
 from mlygeo.store.columns import check_names
+from mlygeo.store.datasets import alike, files
 from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile
+from mlygeo.store.parquet.reading import groups_near
+from mlygeo.store.united import United
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +36,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyproj import CRS
 
-    from mlygeo.arrays import Flags, Floats, Rows, Whole
+    from mlygeo.arrays import Bounds, Flags, Floats, Rows, Whole
+    from mlygeo.store.united import Part
 
 THREADS = 2
 """Row groups decoded at once: more gain little and need more memory (measured on 2 cores)."""
@@ -72,15 +76,15 @@ class Points(Protocol):
         """Return attributes of chosen rows."""
 
 
-def open_points(value: store.FrameLike, *, name: str, placed: bool = True) -> Points:
+def open_points(value: Any, *, name: str, placed: bool = True) -> Points:
     """
     Return the points of a frame or file.
 
     Parameters
     ----------
     value
-        A GeoDataFrame of points, or the path of any file of them. GeoParquet is read column by
-        column as needed.
+        A GeoDataFrame of points, or the path of any file of them, or what names several: a folder, a pattern, a
+        list of paths. GeoParquet is read column by column as needed.
     name
         Name of a frame in messages; a file has its own name.
     placed
@@ -97,6 +101,8 @@ def open_points(value: store.FrameLike, *, name: str, placed: bool = True) -> Po
     FrameError
         If it has other geometries than points, or no CRS.
     """
+    if files.are_several(value):
+        return open_several(files.listed(value))
     if isinstance(value, str | os.PathLike):
         path = Path(value).expanduser()
         if path.suffix.lower() in store.PARQUET and path.is_file():
@@ -116,6 +122,79 @@ def open_points(value: store.FrameLike, *, name: str, placed: bool = True) -> Po
     if kinds - {"Point"}:
         raise FrameError(f"{name} holds {', '.join(sorted(kinds))}, and points are needed")
     return FramePoints(value, name)
+
+
+def open_several(listing: files.Listing, bbox: Bounds | None = None) -> Points:
+    """
+    Return the points of the files of a dataset, read column by column as needed.
+
+    Parameters
+    ----------
+    listing
+        The files.
+    bbox
+        West, south, east, north in degrees; west > east crosses the antimeridian. Only points in it; files and row
+        groups that can have none are not read. None takes all, those without a position among them.
+
+    Returns
+    -------
+    points
+        Their rows follow each other in the order of the files. Columns are united as `read_frame` does it.
+
+    Raises
+    ------
+    FrameError
+        If the files hold different kinds of things.
+    FormatError
+        If one is no GeoParquet, or a damaged one.
+    """
+    near = listing.near(bbox).files
+    parts = [_points_of(file, bbox) for file in near]
+    alike.check([_held(file, part) for file, part in zip(near, parts, strict=True)], listing.name)
+    if any(stac.is_stac(part.columns) for part in parts):
+        frame = store.read_frame(listing, frame="images", bbox=bbox)
+        return FramePoints(frame, listing.name)
+    said: list[dict[str, Any]] = [dict(file.keys) for file in near]
+    if len(parts) == 1 and not said[0]:
+        whole: Points = parts[0]
+    else:
+        whole = United(parts, listing.name, said, _of_their_providers(parts, said))
+    if bbox is None:
+        return whole
+    lon, lat = whole.lonlat
+    inside = degrees.meets(np.array([lon, lat, lon, lat]), bbox)
+    return whole if inside.all() else SomeOf(whole, np.flatnonzero(inside))
+
+
+def _held(file: files.File, part: Part) -> alike.Held:
+    return alike.Held(file.name, {name: part.type_of(name) for name in part.columns})
+
+
+def _points_of(file: files.File, bbox: Bounds | None) -> Part:
+    if file.is_parquet:
+        return PointFile(file.path, bbox=bbox)
+    name = f"{file.path}:{file.layer}" if file.layer else file.path
+    return FramePoints(store.read_frame(name, bbox=bbox), file.name)
+
+
+def _of_their_providers(parts: list[Part], said: list[dict[str, Any]]) -> frozenset[str]:
+    """
+    Note Mapillary as the provider of files with its ids beside those of others; return the columns that become text.
+
+    As in `held.joined`: where images of Mapillary, whose ids are whole numbers, come to those of others.
+    """
+    if not all("id" in part.columns for part in parts):
+        return frozenset()
+    named = ["provider" in part.columns or "provider" in more for part, more in zip(parts, said, strict=True)]
+    kinds = {str(part.type_of("id")) for part in parts}
+    text = any(not pa.types.is_integer(part.type_of("id")) for part in parts)
+    if (len(kinds) == 1 and all(named)) or not (text or any(named)):
+        return frozenset()
+    forms = [form_of(part, frames.IMAGES) for part in parts]
+    for number, form in enumerate(forms):
+        if form is frames.IMAGES and not named[number]:
+            said[number]["provider"] = frames.DEFAULT_PROVIDER
+    return frozenset() if all(form is frames.IMAGES for form in forms) else frozenset(frames.KEYS)
 
 
 class _Placed(ABC):
@@ -180,6 +259,10 @@ class FramePoints(_Placed):
         """The coordinates in the CRS of the frame, and that CRS."""
         return *frames.lonlat(self.frame), self.frame.crs
 
+    def type_of(self, name: str) -> pa.DataType:
+        """Return the Arrow type of an attribute."""
+        return self.arrow(name).type
+
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
         _must_have(name, self.columns, self.name)
@@ -205,6 +288,9 @@ class PointFile(_Placed):
     ----------
     path
         GeoParquet with points, as WKB or in the native encoding, in any CRS.
+    bbox
+        West, south, east, north in degrees; west > east crosses the antimeridian. Only row groups that may have
+        points in it. None takes all.
 
     Attributes
     ----------
@@ -219,14 +305,17 @@ class PointFile(_Placed):
         If it is no GeoParquet.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, bbox: Bounds | None = None) -> None:
         self.path = Path(path)
         self.name = self.path.name
         self._file = GeoFile(self.path)
+        rows = self._file.groups
+        self._groups = [*range(len(rows))] if bbox is None else groups_near(self._file, bbox)
+        self._rows = [rows[group] for group in self._groups]
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self._file)
+        return sum(self._rows)
 
     @property
     def columns(self) -> list[str]:
@@ -251,19 +340,23 @@ class PointFile(_Placed):
         primary = self._file.primary
         crs = metadata.crs_of(primary, self.path.name)
         x, y = np.empty(len(self)), np.empty(len(self))
-        groups = self._file.groups
-        ends = np.cumsum(groups)
+        ends = np.cumsum(self._rows)
 
-        def decode(group: int) -> None:
-            part = slice(ends[group] - groups[group], ends[group])
+        def decode(number: int) -> None:
+            part = slice(ends[number] - self._rows[number], ends[number])
             x[part], y[part] = encodings.coordinates(
-                self._file.read([group], [primary.name], use_threads=False).column(0), self.path
+                self._file.read([self._groups[number]], [primary.name], use_threads=False).column(0), self.path
             )
 
         with ThreadPoolExecutor(THREADS) as pool:
-            for _ in pool.map(decode, range(len(groups))):
+            for _ in pool.map(decode, range(len(ends))):
                 pass
         return x, y, crs
+
+    def type_of(self, name: str) -> pa.DataType:
+        """Return the Arrow type of an attribute."""
+        _must_have(name, self.columns, self.name)
+        return self._file.file.schema_arrow.field(name).type
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """
@@ -277,11 +370,11 @@ class PointFile(_Placed):
         _must_have(name, self.columns, self.name)
         if name == "id":  # several steps ask for it
             return self._ids
-        return self._file.read(range(len(self._file.groups)), [name]).column(0)
+        return self._file.read(self._groups, [name]).column(0)
 
     @cached_property
     def _ids(self) -> pa.ChunkedArray:
-        return self._file.read(range(len(self._file.groups)), ["id"]).column(0)
+        return self._file.read(self._groups, ["id"]).column(0)
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """
@@ -304,18 +397,17 @@ class PointFile(_Placed):
             return pa.table({})
         order = np.argsort(rows, kind="stable")
         ordered = rows[order]
-        groups = self._file.groups
-        ends = np.cumsum(groups)
+        ends = np.cumsum(self._rows)
         limits = np.searchsorted(ordered, np.concatenate([[0], ends]))
 
-        def pick(group: int) -> pa.Table | None:
-            wanted = ordered[limits[group] : limits[group + 1]] - (ends[group] - groups[group])
+        def pick(number: int) -> pa.Table | None:
+            wanted = ordered[limits[number] : limits[number + 1]] - (ends[number] - self._rows[number])
             if not len(wanted):
                 return None
-            return self._file.read([group], names, use_threads=False).take(pa.array(wanted))
+            return self._file.read([self._groups[number]], names, use_threads=False).take(pa.array(wanted))
 
         with ThreadPoolExecutor(THREADS) as pool:
-            parts = [part for part in pool.map(pick, range(len(groups))) if part is not None]
+            parts = [part for part in pool.map(pick, range(len(ends))) if part is not None]
         if not parts:
             return self._file.file.schema_arrow.empty_table().select(names).replace_schema_metadata(None)
         back = np.empty(len(order), dtype=np.int64)
@@ -540,6 +632,8 @@ class Conformed(_Of):
         return form_of(self.points, self.schema)
 
     def _in_dtype(self, name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        if name == "provider" and self.schema.name == frames.IMAGES.name:
+            values = keys.provider_names(values)
         dtype = self._form.dtype(name)
         if name == "id" or dtype is None or _fits(values, dtype):  # ids are those of the service, see `keys_of`
             return values
@@ -619,13 +713,17 @@ def ids_of(points: Points, column: str) -> Whole:
     FrameError
         If it is missing, has gaps or has values other than whole numbers.
     """
+    import pandas as pd
+
     values = points.arrow(column)
     if pa.types.is_integer(values.type) and not pa.types.is_uint64(values.type) and not values.null_count:
         return np.ascontiguousarray(values.to_numpy().astype(np.int64, copy=False))
+    held = _series(values)
     try:
-        return np.ascontiguousarray(dtypes.cast(_series(values), "int64").to_numpy())
+        return np.ascontiguousarray(dtypes.cast(held, "int64").to_numpy())
     except (ValueError, TypeError, OverflowError) as error:
-        raise FrameError(f"{points.name}: column '{column}' holds no ids ({error})") from error
+        hint = frames.SAY_PROVIDER if column == "id" and pd.api.types.is_string_dtype(held) else None
+        raise FrameError(f"{points.name}: column '{column}' holds no ids ({error})", hint=hint) from error
 
 
 def form_of(points: Points, schema: frames.Schema) -> frames.Schema:

@@ -36,8 +36,12 @@ def chosen(images):
         (UUIDS, None, [f"unknown:{id_}" for id_ in UUIDS]),
         (["a", "b c", "d#e"], None, ["unknown:a", "unknown:b%20c", "unknown:d%23e"]),
         (UUIDS, [None] * 3, [f"unknown:{id_}" for id_ in UUIDS]),
-        (UUIDS, ["panoramax", None, "Panoramax"], [UUIDS[0], f"unknown:{UUIDS[1]}", f"unknown:{UUIDS[2]}"]),
-        (UUIDS, ["panoramax", "own", " panoramax"], [UUIDS[0], f"own:{UUIDS[1]}", f"unknown:{UUIDS[2]}"]),
+        (UUIDS, ["panoramax", None, "Panoramax"], [UUIDS[0], f"unknown:{UUIDS[1]}", UUIDS[2]]),
+        (UUIDS, ["PANORAMAX", "own", " panoramax"], [UUIDS[0], f"own:{UUIDS[1]}", UUIDS[2]]),
+        ([id_.upper() for id_ in UUIDS], "Panoramax", UUIDS),
+        ([1, 2, 3], ["Mapillary", "mapillary ", None], ["1", "2", "unknown:3"]),
+        ([1, 2, 3], ["Mapillary", "MAPILLARY", " mapillary"], ["1", "2", "3"]),
+        (["1", "b", "3"], None, ["unknown:1", "unknown:b", "unknown:3"]),
         (["1", "2", UUIDS[0]], ["mapillary", None, "panoramax"], ["1", "unknown:2", UUIDS[0]]),
         ([1, 2, 3], ["mapillary", None, "mapillary"], ["1", "unknown:2", "3"]),
         ([1, 2, 3], ["kartaview", "mapillary", "kartaview"], ["kartaview:1", "2", "kartaview:3"]),
@@ -68,6 +72,32 @@ def test_rows_of_one_text_id_that_say_the_same_or_contradict(caplog):
     assert chosen(images)["id"].tolist() == [UUIDS[0], UUIDS[0], UUIDS[1]]
     assert f"1 id at several places: {UUIDS[0]}" in caplog.text
     assert len(chosen(pd.concat([own(UUIDS, "panoramax")] * 2, ignore_index=True))) == 3
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "gpkg", None])
+def test_upper_case_and_spaces_change_nothing(tmp_path, ending):
+    """The second row is the first one again: a selection has it once, and credits it once."""
+    plain = own([UUIDS[0], UUIDS[0], UUIDS[1]], "panoramax", licence="CC-BY-SA-4.0", creator="Ada")
+    plain.geometry = plain.geometry.iloc[[0, 0, 2]].array
+    odd = plain.assign(id=[UUIDS[0], UUIDS[0].upper(), UUIDS[1]], provider=["panoramax", "Panoramax ", "PANORAMAX"])
+    streets = gpd.GeoDataFrame(
+        {"u": [1], "v": [2], "key": [0], "osmid": "1", "highway": "residential", "name": "A", "oneway": False},
+        geometry=gpd.GeoSeries.from_wkt(["LINESTRING (9.169 48.77, 9.171 48.77)"], crs=4326),
+    )
+    found = []
+    for name, images in (("plain", plain), ("odd", odd)):
+        (tmp_path / name).mkdir()
+        held = images if ending is None else mlygeo.write_frame(images, tmp_path / name / f"x.{ending}")
+        chosen_ = chosen(held)
+        covered = mlygeo.coverage(images=held, streets=streets, srid=25832)
+        with pytest.raises(InputError) as caught:  # what would be asked for: ids of another provider are refused
+            mlygeo.download(held, output=tmp_path / "pictures", dry_run=True, provider="mapillary")
+        found.append(
+            (chosen_[["id", "provider", "licence"]].to_numpy().tolist(), covered.drop(columns="geometry").to_dict(),
+             chosen_.attrs["attribution"], str(caught.value))
+        )  # fmt: skip
+    assert found[0] == found[1]
+    assert [row[0] for row in found[0][0]] == [UUIDS[0], UUIDS[1]]
 
 
 def test_frames_of_two_providers_put_together(images):

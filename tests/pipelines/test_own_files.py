@@ -12,6 +12,8 @@ import mlygeo
 from mlygeo import own
 from mlygeo.errors import FileError
 
+DESCRIBED = "mapillary_image_description.json"
+
 
 @pytest.fixture
 def photos(tmp_path):
@@ -66,6 +68,59 @@ def test_json_of_post_process(photos, name, options, content):
     for _ in range(2):
         mlygeo.post_process(photos, save_as_json=True, **options)
     assert json.loads((photos / name).read_text())
+
+
+ENTRY = {"filename": "a.jpg", "filetype": "image", "MAPLatitude": 1.0, "MAPLongitude": 2.0}
+
+
+@pytest.mark.parametrize("content", ['{"mine": 1}', '[{"mine": 1}]', json.dumps([ENTRY])[:-1]])
+def test_descriptions_replace_no_other_file_and_no_photo_is_written_into(photos, tmp_path, content):
+    mlygeo.process(photos, desc_path=tmp_path / "elsewhere.json", skip_exif_insert=True)
+    before = {path: path.read_bytes() for path in photos.rglob("*") if path.is_file()}
+    apart = tmp_path / "apart"
+    apart.mkdir()
+    beside, at = photos / DESCRIBED, tmp_path / "mine.json"
+    for mine, options in (
+        (beside, {}),
+        (beside, {"skip_exif_insert": True}),
+        (beside, {"dry_run": True}),
+        (beside, {"keep_original": True}),
+        (at, {"desc_path": at}),
+        (apart / DESCRIBED, {"desc_path": apart}),
+    ):
+        mine.write_text(content)
+        for path in (photos, min(photos.glob("*.jpg"))):
+            with pytest.raises(FileError, match=f"{mine.name} is there, and is no image description file") as caught:
+                mlygeo.process(path, **options)
+            assert "`desc_path`" in caught.value.hint
+        if "desc_path" in options or not options:
+            with pytest.raises(FileError, match="no image description file"):
+                mlygeo.extract_upload_params(photos, user_name="ada", **options)
+        assert mine.read_text() == content
+        mine.unlink()
+        assert {path: path.read_bytes() for path in photos.rglob("*") if path.is_file()} == before
+
+
+def test_one_of_several_folders_with_a_file_of_ones_own_stops_all(tmp_path, capsys):
+    for name in "abc":
+        folder_of(tmp_path / name, 2)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.jpg")}
+    (tmp_path / "c" / DESCRIBED).mkdir()
+    with pytest.raises(FileError, match=f"c/{DESCRIBED} is there"):
+        mlygeo.process([tmp_path / name for name in "abc"])
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.jpg")} == before
+    status, _, said = run(capsys, "process", tmp_path / "c")
+    assert status == 1
+    assert "name a file by --desc-path" in said
+
+
+@pytest.mark.parametrize("content", ["", json.dumps([ENTRY]), '[{"_filename": "", "MAPLatitude": 1.0}]'])
+def test_descriptions_of_any_program_are_replaced(photos, content):
+    for path in (photos, min(photos.glob("*.jpg"))):
+        (photos / DESCRIBED).write_text(content)
+        mlygeo.process(path, skip_exif_insert=True)
+        mlygeo.process(path, skip_exif_insert=True)
+        assert len(mlygeo.read_descriptions(photos / DESCRIBED)) == (3 if path == photos else 1)
 
 
 def test_the_mapping_of_post_process(photos):

@@ -9,6 +9,7 @@ from shapely import Point
 import mlygeo
 from mlygeo import cli, providers
 from mlygeo.errors import InputError
+from mlygeo.pipelines.options import Access
 from mlygeo.standin import serve
 
 TOKEN = "MLY|1|secret-word"
@@ -246,3 +247,24 @@ def test_metadata_keeps_labels_and_repeated_rows(three, numbers):
     assert found.index.tolist() == [7, 7, 5, 0]
     assert found["own"].tolist() == [0, 1, 2, 3]
     assert found["captured_at"].notna().tolist() == [True, True, True, False]
+
+
+@pytest.mark.parametrize("verb", [mlygeo.download, mlygeo.metadata, mlygeo.inspect])
+def test_a_token_or_an_address_that_no_image_needs_is_refused(three, numbers, tmp_path, verb):
+    more = {"output": tmp_path / "out"} if verb is mlygeo.download else {}
+    with pytest.raises(InputError, match=r"`token` is of no use to read from .*, which needs none"):
+        verb(UUIDS, token="unused", **more)
+    with pytest.raises(InputError, match="`endpoint` is of no use for Mapillary, which has one service"):
+        verb(numbers, endpoint="https://images.example.org", **more)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_address_is_for_the_images_of_a_provider_that_has_several():
+    where = "https://panoramax.ign.fr/api"
+    access = Access(token="a", token_file=None, service=None, provider=None, endpoint=where)
+    access.check_use(["mapillary", "panoramax"])
+    theirs, ours = access.to("panoramax", "an image"), access.to("mapillary", "an image")
+    assert (theirs.endpoint, theirs.token) == (where, None)
+    assert (ours.endpoint, ours.token) == (None, "a")
+    with pytest.raises(InputError, match="`endpoint` is of no use for Mapillary"):
+        access.of_each()

@@ -58,12 +58,8 @@ class Access:
             of_no_use(("endpoint",), "beside `service`")
             if odd := [name for name in self._named if name != self.service.provider]:
                 raise InputError(f"`service` is of {self.service.provider}, and `provider` asks for {odd[0]}")
-        if self.endpoint is not None and not any(who.has_endpoints for who in self.providers):
-            shown = " and ".join(who.title for who in self.providers)
-            raise InputError(f"`endpoint` is of no use for {shown}, which has one service", hint=_ENDPOINTS)
-        has_token = self.token is not None or self.token_file is not None
-        if has_token and self._named and not any(who.needs_token for who in self.providers):
-            of_no_use(("token", "token_file"), f"to read from {self.providers[0].title}, which needs none")
+        if self._named:
+            self.check_use()
 
     @property
     def _named(self) -> list[str]:
@@ -79,8 +75,48 @@ class Access:
 
         return [provider(name) for name in self._named] or [provider_of(self.service)]
 
+    def check_use(self, names: Iterable[str] | None = None) -> None:
+        """
+        Raise for an address or a token that is given for none of the providers that are asked.
+
+        Where the caller names no provider, their images do so.
+
+        Parameters
+        ----------
+        names
+            Their names; those of the caller, or the default, unless given.
+
+        Raises
+        ------
+        InputError
+            If `endpoint` is given and none of them has several, or a token and none of them needs one.
+        """
+        from mlygeo.providers import provider
+
+        asked = self.providers if names is None else [provider(name) for name in names]
+        if self.service is not None or not asked:
+            return
+        shown = " and ".join(who.title for who in asked)
+        if self.endpoint is not None and not any(who.has_endpoints for who in asked):
+            which = "which has one service" if len(asked) == 1 else "which have one service each"
+            raise InputError(f"`endpoint` is of no use for {shown}, {which}", hint=_ENDPOINTS)
+        if not any(who.needs_token for who in asked):
+            needs = "needs" if len(asked) == 1 else "need"
+            of_no_use(("token", "token_file"), f"to read from {shown}, which {needs} none")
+
     def of_each(self) -> list[Access]:
-        """Return the way to each provider."""
+        """
+        Return the way to each provider.
+
+        Raises
+        ------
+        InputError
+            If `endpoint` is given for none that has several.
+        """
+        self.check_use()
+        return self._each()
+
+    def _each(self) -> list[Access]:
         if len(self.providers) == 1:
             return [self]
         return [
@@ -150,16 +186,21 @@ class Access:
         """
         from mlygeo.providers import provider
 
-        for each in self.of_each():
-            if each.one.name == name:
-                return each
+        if self._named or self.service is not None or name != self.one.name:
+            known = [each for each in self._each() if each.one.name == name]
+        else:  # the address is for images of others
+            known = [Access(token=self.token, token_file=self.token_file, service=None, provider=None, endpoint=None)]
+        if known:
+            return known[0]
         if self.service is not None or self._named:
             asked = " and ".join(who.title for who in self.providers)
             raise InputError(
                 f"{asked} {'is' if len(self.providers) == 1 else 'are'} asked, and not {name}, which has {what}",
                 hint=f"ask {name} for it in a call of its own, or name no provider",
             )
-        return Access(token=None, token_file=None, service=None, provider=provider(name).name, endpoint=None)
+        who = provider(name)
+        endpoint = self.endpoint if who.has_endpoints else None
+        return Access(token=None, token_file=None, service=None, provider=who.name, endpoint=endpoint)
 
     @property
     def records(self) -> Records:
@@ -216,6 +257,7 @@ class Server:
             If there is none of this name, or these contradict each other.
         """
         meant = Access(token=None, token_file=None, service=service, provider=self.provider, endpoint=self.endpoint)
+        meant.check_use()
         return meant.one
 
 

@@ -287,7 +287,7 @@ def write_descriptions(images: gpd.GeoDataFrame, path: str | os.PathLike[str]) -
     Raises
     ------
     FileError
-        If it cannot be written.
+        If it cannot be written, or another file is there; see `is_description_file`.
 
     Examples
     --------
@@ -295,7 +295,7 @@ def write_descriptions(images: gpd.GeoDataFrame, path: str | os.PathLike[str]) -
     """
     path = Path(path).expanduser()
     path = path / FILE if path.is_dir() else path
-    if path.is_file() and _begins_otherwise(path):
+    if path.is_file() and not is_description_file(path):
         raise FileError(f"{path} is there, and is no image description file", hint="name another file, or a folder")
     entries = _entries_of(images)
     written = store.write_text(_text_of(entries), path)
@@ -304,10 +304,43 @@ def write_descriptions(images: gpd.GeoDataFrame, path: str | os.PathLike[str]) -
     return written
 
 
-def _begins_otherwise(path: Path) -> bool:
-    """Return whether a file is no JSON by its first letter: a photo, say, whose name slipped in."""
-    with path.open("rb") as file:
-        return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in {b"", b"[", b"{"}
+def is_description_file(path: Path) -> bool:
+    """
+    Return whether a file may be replaced by descriptions: it has nothing else, as mlygeo or mapillary_tools write it.
+
+    Each entry names its file, and has a field of Mapillary or the reason why it failed. An empty file is one, too.
+
+    Parameters
+    ----------
+    path
+        The file. It is read as a whole: other JSON begins like descriptions.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read.
+    """
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            begin = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()  # a video, say, is not read to its end
+        if not begin:
+            return path.stat().st_size <= 64
+        return begin.startswith(b"[") and all(_is_described(entry) for entry in _entries(path))
+    except FormatError:
+        return False
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror or error}") from error
+
+
+def _is_described(entry: dict[str, Any]) -> bool:
+    about = isinstance(entry.get("error"), dict) or any(key.startswith("MAP") for key in entry)
+    return about and isinstance(_name(entry), str)
+
+
+def _name(entry: dict[str, Any]) -> Any:
+    return entry.get("filename", entry.get("_filename"))  # the latter before mapillary_tools 0.9
 
 
 def descriptions_text(images: gpd.GeoDataFrame) -> str:
@@ -551,7 +584,7 @@ def _paths(entries: list[dict[str, Any]], folder: Path) -> list[str | None]:
     paths: list[str | None] = []
     base = os.path.abspath(folder)  # noqa: PTH100 - many paths
     for entry in entries:
-        name = _text(entry.get("filename"))
+        name = _text(_name(entry))
         if name is None or "\0" in name:
             paths.append(None)
             continue

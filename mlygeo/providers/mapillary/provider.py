@@ -54,7 +54,7 @@ def own(service: http.Service) -> Service:
 class Tiles:
     """Images by area; see `mlygeo.providers.Tiles`."""
 
-    has_computed = True
+    has_computed = has_geojson = True
 
     def default_cache(self) -> Path:
         """Return the tile cache in the user's cache folder."""
@@ -374,6 +374,12 @@ class Descriptions:
 
         return read_descriptions(path)
 
+    def is_one(self, path: Path) -> bool:
+        """Return whether a file may be replaced."""
+        from mlygeo.providers.mapillary.descriptions import is_description_file
+
+        return is_description_file(path)
+
     def write(self, images: gpd.GeoDataFrame, path: PathLike) -> Path:
         """Write the file of an images frame."""
         from mlygeo.providers.mapillary.descriptions import write_descriptions
@@ -415,6 +421,10 @@ class Descriptions:
         from mlygeo.providers.mapillary.descriptions import parted
 
         return parted(description)
+
+    def without_heading(self, description: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a description without the heading."""
+        return {name: value for name, value in description.items() if name != "MAPCompassHeading"}
 
     def private(self, description: Mapping[str, Any]) -> dict[str, Any]:
         """Return a description that says besides that the image is private to its organization."""

@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from mlygeo.errors import FormatError, InputError, NetworkError, ServiceError
 from mlygeo.keys import UUIDS
-from mlygeo.net.answers import GoneError, QueryTimeoutError, RefusedError
+from mlygeo.net.answers import GoneError, QueryTimeoutError, RefusedError, UnknownUserError
 from mlygeo.net.sessions import JsonSession
 from mlygeo.net.workers import WorkerPool
 from mlygeo.providers import Batch
@@ -261,7 +261,7 @@ class Api(JsonSession):
 
         Raises
         ------
-        InputError
+        UnknownUserError
             If there is no user of this name.
         ServiceError
             As `mlygeo.net.http.Client.get` raises them.
@@ -284,7 +284,7 @@ class Api(JsonSession):
         exact = [id_ for id_, label in found.items() if label == wanted]
         if not exact:
             near = ", ".join(sorted(set(found.values()))[:5])
-            raise InputError(
+            raise UnknownUserError(
                 f"{self._service.endpoints.host} has no user {wanted[:40]!r}",
                 hint=f"did you mean one of {near}?" if near else "names are case-sensitive; an id serves, too",
             )

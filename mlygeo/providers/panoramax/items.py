@@ -205,8 +205,8 @@ class Reading:
                 # A server rounds headings to whole degrees. One that is farther away may have been set by hand since,
                 # or be relative to the direction of the sequence.
                 return "measured" if exif.same_heading(said, heading) else None
-        # Of a tag that is there and cannot be read, nobody knows what the server made of it.
-        return None if any(name in self._exif for name in HEADING_TAGS) else "computed"
+        # Of a tag that is there and cannot be read, nobody knows what the server made of it; one without value is none.
+        return None if any(self._exif.get(name, "") != "" for name in HEADING_TAGS) else "computed"
 
     def _producer(self) -> Iterator[tuple[str, str | None]]:
         listed = self._item.get("providers")

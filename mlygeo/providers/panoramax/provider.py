@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class Tiles:
     """Images by area; see `mlygeo.providers.Tiles`."""
 
-    has_computed = False
+    has_computed = has_geojson = False
 
     def default_cache(self) -> Path:
         """Return the tile cache in the user's cache folder."""

@@ -212,7 +212,7 @@ class Search:
 
         Raises
         ------
-        InputError
+        UnknownUserError
             If there is no user of the name.
         ServiceError
             As `mlygeo.net.http.Client.get` raises them, if no items at all were received.

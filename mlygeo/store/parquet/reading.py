@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     Box = tuple[float, float, float, float]
 
 
-def read(path: Path, *, bbox: Box | None = None, columns: Sequence[str] | None = None) -> gpd.GeoDataFrame:
+def read(path: Path | GeoFile, *, bbox: Box | None = None, columns: Sequence[str] | None = None) -> gpd.GeoDataFrame:
     """
     Read a GeoParquet file into a frame.
 
     Parameters
     ----------
     path
-        The file: GeoParquet 1.0 or 1.1, geometry as WKB or in a native encoding, or Parquet with a column of its own
-        types GEOMETRY or GEOGRAPHY.
+        The file, opened or not: GeoParquet 1.0 or 1.1, geometry as WKB or in a native encoding, or Parquet with a
+        column of its own types GEOMETRY or GEOGRAPHY.
     bbox
         West, south, east, north in degrees (west > east crosses the antimeridian): only rows whose
         own box, in longitude and latitude, meets it are returned; rows without geometry are not. Only row groups
@@ -62,7 +62,8 @@ def read(path: Path, *, bbox: Box | None = None, columns: Sequence[str] | None =
     import geopandas as gpd
     from geopandas.array import GeometryArray
 
-    file = GeoFile(path)
+    file = path if isinstance(path, GeoFile) else GeoFile(path)
+    path = file.path
     names = _wanted(file, columns)
     if bbox is None:
         table = file.read(range(file.file.num_row_groups), names)
@@ -93,6 +94,33 @@ def read(path: Path, *, bbox: Box | None = None, columns: Sequence[str] | None =
     if left_out:
         frame.attrs["left_out"] = {DAMAGED: left_out}
     return frame
+
+
+def groups_near(file: GeoFile, bbox: Box) -> list[int]:
+    """
+    Return the row groups of a file that may have rows in a box, by what its footer says.
+
+    Parameters
+    ----------
+    file
+        The file.
+    bbox
+        West, south, east, north in degrees; west > east crosses the antimeridian.
+    """
+    crs = metadata.crs_of(file.primary, file.path.name)
+    lonlat = crs.equals(frames.CRS, ignore_axis_order=True)
+    return [group for group in range(file.file.num_row_groups) if _may_meet(file, group, crs, lonlat=lonlat, bbox=bbox)]
+
+
+def _may_meet(file: GeoFile, group: int, crs: CRS, *, lonlat: bool, bbox: Box) -> bool:
+    """Return whether a row group may have rows in a box, by its statistics."""
+    extent = _extent(file, group)
+    if extent is None or _some_unboxed(file, group):
+        return True
+    if lonlat:
+        return _wraps(extent) or bool(degrees.meets(extent[:, :1], bbox)[0])
+    around = extents.in_degrees(extent[:, 0].tolist(), crs)
+    return around is None or bool(degrees.meets(np.array(around)[:, np.newaxis], bbox)[0])
 
 
 def _wanted(file: GeoFile, columns: Sequence[str] | None) -> list[str]:

@@ -145,7 +145,9 @@ def test_whatever_json_says_becomes_rows(tmp_path_factory, told):
     images = read_descriptions(write(folder, told))
     assert len(images) == len(told)
     frames.check(images, frames.LOCAL_IMAGES)
-    written = json.loads(write_descriptions(images, folder).read_text())
+    again = folder / "again.json"
+    for _ in range(2):  # what was written is known again, and replaced
+        written = json.loads(write_descriptions(images, again).read_text())
     assert len(written) == len(told)
     allowed = {"filename", "filetype", "filesize", "md5sum", "error", "MAPGPSTrack", *IN_FILE}
     assert all(set(each) <= allowed for each in written)
@@ -194,3 +196,43 @@ def test_a_photo_whose_name_slipped_in_is_not_written_over(tmp_path):
         write_descriptions(images, path)
     assert path.read_bytes() == before
     assert write_descriptions(images, tmp_path / "in" / "mapillary_image_description.json").exists()
+
+
+ENTRY = {"filename": "a.jpg", "filetype": "image", "MAPLatitude": 1.0, "MAPLongitude": 2.0}
+
+FAILED = {"filename": "b.jpg", "filetype": "image", "error": {"type": "MapillaryGeoTaggingError", "message": "none"}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"mine": 1}', '[{"mine": 1}]', "[1, 2]", '["a.jpg"]', "[[]]", '[{"filename": "a.jpg", "caption": "mine"}]',
+        '[{"MAPLatitude": 1.0}]', '[{"filename": 1, "MAPLatitude": 1.0}]', json.dumps([ENTRY, {"mine": 1}]),
+        json.dumps([ENTRY])[:-1], json.dumps(ENTRY), '[{"filename": "a.jpg", "error": null}]', "[", "notes", "null",
+        " " * 100, " " * 100 + "notes", "[]\n// notes", "[" * 100_000, '{"type": "FeatureCollection", "features": []}',
+    ],
+)  # fmt: skip
+def test_no_other_text_is_replaced_by_descriptions(tmp_path, content):
+    path = tmp_path / "mapillary_image_description.json"
+    path.write_text(content)
+    images = read_descriptions(write(tmp_path / "in", [full(tmp_path)]))
+    for target in (path, tmp_path):
+        with pytest.raises(FileError, match="no image description file"):
+            write_descriptions(images, target)
+    assert path.read_text() == content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]", "[\n\n]\n", "", " \n", "\ufeff", "\ufeff[]", json.dumps([ENTRY, FAILED]),
+        json.dumps([FAILED], indent=4), '[{"_filename": "a.jpg", "MAPLatitude": 1.0}]',
+        '[{"filename": "a.mp4", "MAPGPSTrack": []}]', json.dumps([ENTRY | {"note": "mine"}]),
+    ],
+)  # fmt: skip
+def test_descriptions_of_any_program_are_replaced(tmp_path, content):
+    path = tmp_path / "mapillary_image_description.json"
+    path.write_text(content, encoding="utf-8")
+    images = read_descriptions(write(tmp_path / "in", [full(tmp_path)]))
+    assert write_descriptions(images, path) == path
+    assert len(read_descriptions(path)) == 1
