@@ -94,7 +94,7 @@ class Whole:
             tally = summed.rename_columns([*own, "count_all"])
         return attribution.sources_of(tally, self.plan.given["attrs"], bare)
 
-    def index(self, **more: Any) -> Index:
+    def index(self, more: dict[str, Any]) -> Index:
         """Return the index of the selection as a dataset; `more` is noted in it."""
         parts, cells, rows = [], [], []
         for number, counted in enumerate(self.counts):

@@ -537,7 +537,7 @@ def shares_of(images: Points, asked: Sequence[str] = ()) -> dict[str, dict[str, 
     """
     import pyarrow as pa
 
-    from mlygeo.pipelines.selection import shares
+    from mlygeo.parts.facts import shares
 
     if not {"id", "provider"} <= {*images.columns}:
         return {}

@@ -326,7 +326,7 @@ class _Run:
         with inputs.as_set(folder, own_files.SELECT):
             for stale in ("selection.parquet", own_files.FAILED_TILES):
                 store.remove(folder / stale)
-            index.write_index(whole.index(**run, attribution=self.summary["attribution"]), beside)
+            index.write_index(whole.index(run | {"attribution": self.summary["attribution"]}), beside)
             with store.atomic(points) as temporary:
                 parquet.write_points(
                     selection.points_table(self.points), *self.points.lonlat, temporary, attrs=self.points.attrs | run
