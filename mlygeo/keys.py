@@ -17,16 +17,17 @@ and lower case too, and with spaces around it.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
-from mlygeo import dtypes
-from mlygeo.arrays import maybe_repeated
+from mlygeo import dtypes, uuids
 from mlygeo.errors import InputError
+from mlygeo.uuids import Uuids
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     import numpy.typing as npt
     import pandas as pd
@@ -403,45 +404,79 @@ def ranks(ids: Any, providers: Any = None) -> Ranks:
     """
     if providers is None and isinstance(ids, np.ndarray) and ids.dtype.kind in "iu":
         return np.ascontiguousarray(ids, dtype=np.int64)
-    return text_ranks(ids, providers)[1]
+    words = _as_text(ids)
+    return keyed(lambda: [words], len(words), providers).ranks
 
 
-def text_ranks(
-    ids: Any, providers: Any = None, by_text: Collection[str] = ()
-) -> tuple[pa.StringArray | pa.LargeStringArray, Ranks, Rows | None]:
+@dataclass(frozen=True)
+class Keyed:
     """
-    Return keys as text, their ranks, and where they may repeat.
+    The keys of images. UUIDs are held as numbers, and texts are made of them for chosen rows only.
 
     Parameters
     ----------
-    ids, providers
-        As for `ranks`, but text.
-    by_text
-        Names of the providers, "" for none, some of whose keys are no digits although all of these may be.
-
-    Returns
-    -------
-    words
-        As `texts` returns them.
     ranks
         As `ranks` returns them.
+    held
+        The keys: whole numbers, UUIDs, or other text.
     doubtful
         The rows of all keys that stand in several rows, and of a few others; None where that was not looked for.
+    """
+
+    ranks: Ranks
+    held: Whole | Uuids | pa.StringArray | pa.LargeStringArray
+    doubtful: Rows | None = None
+
+    @property
+    def are_numbers(self) -> bool:
+        """Whether they are whole numbers, Mapillary's alone."""
+        return isinstance(self.held, np.ndarray)
+
+    def ids(self, rows: Rows) -> Whole | pa.StringArray | pa.LargeStringArray:
+        """Return the keys of chosen rows: int64, or Arrow text."""
+        chosen = self.only(rows).held
+        return chosen.texts() if isinstance(chosen, Uuids) else chosen
+
+    def only(self, rows: Rows) -> Keyed:
+        """Return the keys of chosen rows, of which nobody has looked where they repeat."""
+        held = self.held
+        if isinstance(held, np.ndarray):
+            return Keyed(self.ranks[rows], held[rows])
+        return Keyed(self.ranks[rows], held.at(rows) if isinstance(held, Uuids) else held.take(rows))
+
+
+def keyed(
+    parts: Callable[[], Iterable[pa.Array]], count: int, providers: Any = None, by_text: Collection[str] = ()
+) -> Keyed:
+    """
+    Return keys that are text.
+
+    Parameters
+    ----------
+    parts
+        Returns the keys, part after part, anew at each call. Of UUIDs of one provider no more than a part is held.
+    count
+        How many keys there are.
+    providers
+        As for `ranks`.
+    by_text
+        Names of the providers, "" for none, some of whose keys are no digits although all of these may be.
 
     Raises
     ------
     ValueError
         As `texts` does.
     """
-    words = _as_text(ids)
+    import pyarrow as pa
+
     names = _several(providers)
-    if names is None and (found := _of_uuids(words)) is not None:
-        return _in_lower_case(words), *found
-    _check_lines(words)
-    words = _in_lower_case(words)
+    if names is None and (found := _uuids_of(parts(), count)) is not None:
+        ranks, doubtful = found.ranks()
+        return Keyed(ranks, found, doubtful)
+    words = texts(pa.chunked_array([*parts()] or [pa.array([], pa.string())]))
     if names is not None:
-        return words, _of_several(words, names, by_text), None
-    return words, _of_others(words, by_text=bool(by_text) and _only(providers) in by_text), None
+        return Keyed(_of_several(words, names, by_text), words)
+    return Keyed(_of_others(words, by_text=bool(by_text) and _only(providers) in by_text), words)
 
 
 def _only(providers: Any) -> str:
@@ -455,18 +490,45 @@ def _only(providers: Any) -> str:
     return name if isinstance(name, str) else ""
 
 
+def as_bytes(ids: Whole | pa.StringArray | pa.LargeStringArray) -> list[npt.NDArray[Any]]:
+    """Return arrays of numbers that tell keys apart, as `Keyed.ids` has them: texts by their lengths and bytes."""
+    if isinstance(ids, np.ndarray):
+        return [ids]
+    starts, content = _bytes(ids)
+    return [np.diff(starts).astype(np.int64), content]
+
+
+def _uuids_of(parts: Iterable[pa.Array], count: int) -> Uuids | None:
+    """Return the keys in arrays as UUIDs; None where some are none."""
+
+    def letters() -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[np.uint8]] | None]:
+        for part in parts:
+            # A gap is no UUID, whatever stands in its place.
+            yield _bytes(part) if _is_text(part.type) and not part.null_count else None
+
+    return uuids.read(letters(), count)
+
+
 def _several(providers: Any) -> pa.DictionaryArray | None:
     """Return the names of several providers, "" where a row names none; None where images are of one, or nobody's."""
     import pyarrow as pa
 
     if providers is None:
         return None
-    names = providers if isinstance(providers, pa.ChunkedArray) else pa.array(providers, from_pandas=True)
+    names = providers if isinstance(providers, pa.ChunkedArray) else pa.chunked_array([_array(providers)])
     if pa.types.is_null(names.type):
         return None
-    names = provider_names(names if isinstance(names, pa.ChunkedArray) else pa.chunked_array([names]))
-    names = names.cast(pa.string()).fill_null("").dictionary_encode().combine_chunks()
-    return names if len(names.dictionary) > 1 else None
+    names = provider_names(names)
+    if len(names.unique()) <= 1:
+        return None
+    return names.cast(pa.string()).fill_null("").dictionary_encode().combine_chunks()
+
+
+def _array(values: Any) -> pa.Array:
+    import pyarrow as pa
+
+    found = pa.array(values, from_pandas=True)
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
 def _of_several(
@@ -481,9 +543,10 @@ def _of_several(
     for number in np.argsort(np.array(listed, dtype=object), kind="stable"):
         rows = np.flatnonzero(code == number)
         its = words.take(pa.array(rows))
-        uuids = _of_uuids(its)
+        as_uuids = _uuids_of([its], len(its))
         _, dense = np.unique(
-            _of_others(its, by_text=listed[number] in by_text) if uuids is None else uuids[0], return_inverse=True
+            _of_others(its, by_text=listed[number] in by_text) if as_uuids is None else as_uuids.ranks()[0],
+            return_inverse=True,
         )
         found[rows] = least + dense
         least += int(dense.max(initial=-1)) + 1
@@ -527,70 +590,3 @@ def _dense(table: pa.Table, by: list[tuple[str, str]]) -> Ranks:
     found = np.empty(len(order), dtype=np.int64)
     found[order.to_numpy()] = np.cumsum(differs)
     return found
-
-
-_UUID = np.dtype(
-    [("time_low", ">u8"), ("-1", "u1"), ("time_mid", ">u4"), ("-2", "u1"), ("time_high", ">u4"), ("-3", "u1"),
-     ("clock", ">u4"), ("-4", "u1"), ("node", "S12")]
-)  # fmt: skip
-"""The letters of a UUID, by the fields of RFC 4122."""
-
-_UUID_LENGTH = _UUID.itemsize
-
-_TOGETHER = 1 << 15
-"""Ids read at once: their intermediate results stay in the cache of the processor."""
-
-
-def _of_uuids(words: pa.StringArray | pa.LargeStringArray) -> tuple[Ranks, Rows] | None:
-    """
-    Return the ranks of UUIDs by their first 64 bits; None where these do not tell them apart.
-
-    Digits come before letters in texts as in numbers, so the bits have the order of the texts.
-    """
-    starts, content = _bytes(words)
-    if (np.diff(starts) != _UUID_LENGTH).any():
-        return None
-    bits = np.empty(len(words), dtype=np.uint64)
-    for start in range(0, len(words), _TOGETHER):
-        part = slice(start, min(start + _TOGETHER, len(words)))
-        rows = content[part.start * _UUID_LENGTH : part.stop * _UUID_LENGTH].view(_UUID)
-        if any((rows[name] != ord("-")).any() for name in ("-1", "-2", "-3", "-4")):
-            return None
-        first = _of_hex(rows["time_low"].astype(np.uint64))
-        second = _of_hex(rows["time_mid"].astype(np.uint64) << np.uint64(32) | rows["time_high"])
-        if first is None or second is None:
-            return None
-        bits[part] = first << np.uint64(32) | second
-    doubtful = maybe_repeated(bits)
-    if not _tells_apart(bits, doubtful, words):
-        return None
-    bits ^= np.uint64(1 << 63)
-    return bits.view(np.int64), doubtful
-
-
-def _of_hex(letters: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64] | None:
-    """Return the numbers that eight hexadecimal digits, a byte each, stand for; None where some are none."""
-    is_letter = (letters >> np.uint64(6)) & np.uint64(0x0101010101010101)
-    digits = (letters & np.uint64(0x0F0F0F0F0F0F0F0F)) + is_letter * np.uint64(9)
-    # Written again they have to be the same bytes: 0 to 9 from 0x30 on, a to f from 0x61 on, A to F 0x20 before.
-    again = digits + np.uint64(0x3030303030303030) + is_letter * np.uint64(0x27)
-    large = ((digits + np.uint64(0x0606060606060606)) >> np.uint64(4)) & np.uint64(0x0101010101010101)
-    # g to o would be 16 to 24, and written again they are the same bytes too.
-    beyond = digits & np.uint64(0xF0F0F0F0F0F0F0F0)
-    if ((again ^ (letters | is_letter << np.uint64(5))) | (large ^ is_letter) | beyond).any():
-        return None
-    for shift, mask in ((4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0x00000000FFFFFFFF)):
-        digits = (digits | (digits >> np.uint64(shift))) & np.uint64(mask)
-    return digits
-
-
-def _tells_apart(bits: npt.NDArray[np.uint64], rows: Rows, words: pa.StringArray | pa.LargeStringArray) -> bool:
-    """Return whether equal numbers stand for equal texts."""
-    import pyarrow as pa
-
-    if not len(rows):
-        return True
-    chosen = np.array(_in_lower_case(words.take(pa.array(rows))).to_pylist(), dtype=object)
-    order = np.argsort(bits[rows], kind="stable")
-    same_bits = bits[rows][order][1:] == bits[rows][order][:-1]
-    return bool((chosen[order][1:][same_bits] == chosen[order][:-1][same_bits]).all())

@@ -82,7 +82,10 @@ def test_uuids_are_the_same_in_upper_and_lower_case(rows, several):
     providers = [f"p{number % 2}" for number in range(len(rows))] if several else None
     assert keys.ranks(given_, providers).tolist() == keys.ranks(lower, providers).tolist()
     assert keys.texts(given_).to_pylist() == lower
-    assert keys.text_ranks(given_, providers)[0].to_pylist() == lower
+    arrays = [pa.array(given_[:1], pa.string()), pa.array(given_[1:], pa.string())]
+    found = keys.keyed(lambda: arrays, len(given_), pa.array(providers) if several else None)
+    assert found.ids(np.arange(len(given_))).to_pylist() == lower
+    assert found.only(np.arange(len(given_))[::-1]).ids(np.arange(len(given_))).to_pylist() == lower[::-1]
     assert keys.uuids_in_lower_case(pd.Series([None, *given_], dtype="str")).tolist()[1:] == lower
 
 

@@ -17,14 +17,13 @@ from mlygeo.spatial.nearest import OWN_COLUMNS
 
 if TYPE_CHECKING:
     import geopandas as gpd
-    import pandas as pd
     import pyarrow as pa
 
     from mlygeo.arrays import Flags, Floats, Whole
+    from mlygeo.keys import Keyed
     from mlygeo.spatial.nearest import Matches
     from mlygeo.spatial.projection import Projection
     from mlygeo.store.points import Points
-    from mlygeo.store.repeats import KeyedRows
 
 log = logging.getLogger("mlygeo.parts")
 
@@ -42,10 +41,8 @@ class Matched:
         Their ids, int64.
     images
         The images that could be chosen.
-    image_ids
-        Their ids: int64, or text as `store.points.keys_of` returns it.
-    image_ranks
-        Ranks of these, int64; equal where the same image stands again.
+    keyed
+        Their ids, and the ranks of these, by which ties are settled.
     matches
         Which image for which point, by row number.
     heading_difference
@@ -55,8 +52,7 @@ class Matched:
     points: Points
     point_ids: Whole
     images: Points
-    image_ids: Whole | pd.api.extensions.ExtensionArray
-    image_ranks: Whole
+    keyed: Keyed
     matches: Matches
     heading_difference: Floats
 
@@ -67,7 +63,7 @@ class Matched:
         points: Points,
         images: Points,
         *,
-        keyed: KeyedRows,
+        keyed: Keyed,
         projection: Projection,
         max_distance: float | None,
         k: int,
@@ -84,7 +80,7 @@ class Matched:
         images
             Images with an `id`.
         keyed
-            Their ids and the ranks of these, by which ties are settled; see `mlygeo.store.repeats.once`.
+            Their ids, and the ranks of these, by which ties are settled; see `mlygeo.store.points.keyed`.
         projection
             The plane that distances are measured in.
         max_distance, k, unique, max_heading_difference
@@ -99,7 +95,6 @@ class Matched:
         from mlygeo.store.points import floats_of
 
         point_ids = ids_of_points(points)
-        image_ids, ranks = keyed
         bearing = floats_of(points, "bearing") if "bearing" in points.columns else None
         heading = (
             floats_of(images, "compass_angle") if bearing is not None and "compass_angle" in images.columns else None
@@ -109,7 +104,7 @@ class Matched:
             check_headings(points, images)
             pano = _panoramas(images) if "is_pano" in images.columns else None
         matches = nearest.match(
-            *points.lonlat, *images.lonlat, ranks, projection=projection, max_distance=max_distance,
+            *points.lonlat, *images.lonlat, keyed.ranks, projection=projection, max_distance=max_distance,
             k=k, unique=unique, max_heading_difference=max_heading_difference,
             point_id=point_ids, point_bearing=bearing, image_heading=heading, image_is_pano=pano,
             point_xy=planar(points, projection), image_xy=planar(images, projection),
@@ -118,7 +113,12 @@ class Matched:
         difference = unknown
         if bearing is not None and heading is not None:
             difference = grid.heading_difference(heading[matches.image_row], bearing[matches.point_row])
-        return cls(points, point_ids, images, image_ids, ranks, matches, difference)
+        return cls(points, point_ids, images, keyed, matches, difference)
+
+    @cached_property
+    def chosen_ids(self) -> Whole | pa.StringArray | pa.LargeStringArray:
+        """The id of the image of each match."""
+        return self.keyed.ids(self.matches.image_row)
 
     @cached_property
     def table(self) -> pa.Table:
@@ -127,7 +127,7 @@ class Matched:
 
         leading = {
             "point_id": self.point_ids[self.matches.point_row],
-            "id": self.image_ids[self.matches.image_row],
+            "id": self.chosen_ids,
             "distance_m": self.matches.distance_m,
             "rank": self.matches.rank,
             "heading_difference": self.heading_difference,

@@ -24,8 +24,7 @@ from mlygeo.pipelines.options import (
     User,
 )
 from mlygeo.pipelines.processing import process, run_process, video_options
-from mlygeo.pipelines.upload_sequences import run_upload, track_for_videos
-from mlygeo.pipelines.upload_sets import upload_as_sets
+from mlygeo.pipelines.upload_sequences import track_for_videos
 from mlygeo.pipelines.uploads import upload
 
 if TYPE_CHECKING:
@@ -219,7 +218,7 @@ def process_and_upload(
     )
     return processed_and_uploaded(
         import_path,
-        to=Destination.of(provider=provider, endpoint=endpoint, blurred=blurred, service=service),
+        to=Destination.of(provider=provider, endpoint=endpoint, blurred=blurred, service=service, used=("file_types",)),
         folder=folder,
         user=user,
         meta=meta,
@@ -290,15 +289,9 @@ def processed_and_uploaded(
     from mlygeo.uploads import found
 
     def upload_from(path: PathLike | Iterable[PathLike]) -> Job[pd.DataFrame]:
-        if to.who.upload_sets is not None:
-            return upload_as_sets(
-                path, to.who, endpoint=to.endpoint, described=described, user_name=user.user_name,
-                signed_in=signed_in, uploading=uploading, blurred=to.blurred, output=None, dry_run=folder.dry_run,
-                progress=folder.progress,
-            )  # fmt: skip
-        return run_upload(
-            path, described, user, signed_in, uploading, output=None, dry_run=folder.dry_run,
-            progress=folder.progress, track=track, video_start_time=video_start_time, who=to.who,
+        return to.upload(
+            path, described=described, user=user, signed_in=signed_in, uploading=uploading, output=None,
+            dry_run=folder.dry_run, progress=folder.progress, track=track, video_start_time=video_start_time,
         )  # fmt: skip
 
     sorting.warn()

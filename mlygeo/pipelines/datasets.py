@@ -90,7 +90,7 @@ def partition(
     from pathlib import Path
 
     from mlygeo.locks import FolderLock
-    from mlygeo.store.datasets import publishing, writing
+    from mlygeo.store.datasets import publishing, tasks, writing
 
     dataset = Path(output).expanduser().absolute()
     check_folder(dataset)
@@ -113,7 +113,9 @@ def partition(
         elif there is not None and not add:
             raise publishing.in_the_way(dataset)
         else:
-            index = writing.write(plan.on(_processes(workers, plan.rows)))
+            number = _processes(workers, plan.rows)
+            with tasks.Processes(number) as processes:
+                index = writing.write(plan.on(processes, threads=number == 1))
         publishing.clear(folder, keep=[STATE_FOLDER])
     publishing.remove(folder)
     return _written(index, dataset, add=add)
@@ -137,13 +139,14 @@ def _rehearsed(
 
     from mlygeo import frames
     from mlygeo.spatial import cells
-    from mlygeo.store.datasets import layout, publishing, writing
+    from mlygeo.store.datasets import layout, publishing, tasks, writing
 
     there = publishing.check(dataset, add=add) if add else None
     with tempfile.TemporaryDirectory() as folder:
         plan = writing.plan(given, dataset, folder=Path(folder), most=rows_per_part, there=there)
-        plan = plan.rehearsed().on(_processes(workers, plan.rows))
-        told, counts = writing.histogram(plan)
+        number = _processes(workers, plan.rows)
+        with tasks.Processes(number) as processes:
+            told, counts = writing.histogram(plan.rehearsed().on(processes, threads=number == 1))
     leaves = layout.leaves(*counts, rows_per_part)
     boxes = [cells.bounds(*each) for each in zip(leaves.code.tolist(), leaves.zoom.tolist(), strict=True)]
     parts = gpd.GeoDataFrame(
@@ -151,10 +154,10 @@ def _rehearsed(
         geometry=[shapely.box(*box) for box in boxes],
         crs=frames.CRS,
     )
-    number = int((-(-leaves.rows // rows_per_part)).sum()) + -(-told.placeless // rows_per_part)
+    several = int((-(-leaves.rows // rows_per_part)).sum()) + -(-told.placeless // rows_per_part)
     summary = {
         "rows": plan.rows,
-        "parts": number,
+        "parts": several,
         "placeless": told.placeless,
         "problems": told.problems,
         "bytes": plan.bytes,
@@ -163,7 +166,7 @@ def _rehearsed(
         "version": version(),
     }
     headline = (
-        f"{counted(plan.rows, 'row')} ({plan.bytes / 1e6:,.1f} MB) would become {counted(number, 'part')}; "
+        f"{counted(plan.rows, 'row')} ({plan.bytes / 1e6:,.1f} MB) would become {counted(several, 'part')}; "
         f"{plan.disk / 1e6:,.1f} MB of disk are needed meanwhile"
     )
     return Job(lambda: parts, summary, headline)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mlygeo.spatial.projection import Projection
     from mlygeo.store.points import Points
 
-    Summed = Callable[[dict[str, Any], int, dict[str, int], list[str]], dict[str, Any]]
+    Summed = Callable[[dict[str, Any], int, list[str]], dict[str, Any]]
     Said = Callable[[dict[str, Any], dict[str, Any]], str]
 
 SELECTION = "selection"
@@ -93,6 +93,7 @@ def select(
     spread: Spread,
     workers: int | None,
     left_out: dict[str, int],
+    doubts: dict[str, int],
     summed: Summed,
     said: Said,
     progress: Progress | None,
@@ -110,10 +111,10 @@ def select(
         As of a selection from a frame.
     spread, workers
         Who works on the parts; None for `workers` where it was not given.
-    left_out
-        How many rows are left out, by reason; those of the images are added.
+    left_out, doubts
+        How many rows are left out, and are in doubt, by reason; those of the images are added.
     summed
-        Makes the summary of the facts, the number of images considered, what is in doubt, and attributions.
+        Makes the summary of the facts, the number of images considered, and attributions.
     said
         Makes the headline of a summary and the facts.
     progress
@@ -132,7 +133,7 @@ def select(
             conditions=conditions,
         )  # fmt: skip
 
-    run = _Run(points, dataset, region, conditions, spread, workers, left_out, summed, said, progress, planned)
+    run = _Run(points, dataset, region, conditions, spread, workers, left_out, doubts, summed, said, progress, planned)
     if spread.dry_run:
         return run.dry()
     job: Job[gpd.GeoDataFrame] = Job(run.frame, run.summary, "", run.write, ids=run.words)
@@ -151,6 +152,7 @@ class _Run:
     spread: Spread
     workers: int | None
     left_out: dict[str, int]
+    doubts: dict[str, int]
     summed: Summed
     said: Said
     progress: Progress | None
@@ -306,8 +308,9 @@ class _Run:
         )
         if len(found.again):
             self.left_out |= {f"images {repeats.AGAIN}": len(found.again)}
+        self.doubts |= found.problems
         credited = list(dict.fromkeys([*whole.attribution(attribution_of), *frames.credited(self.points.attrs)]))
-        summary = self.summed(whole.facts, kept - len(found.again), found.problems, credited)
+        summary = self.summed(whole.facts, kept - len(found.again), credited)
         summary["inputs"]["images"]["sha256_of_index"] = self.dataset.hash
         summary["run"] = provenance.run_of({**summary, "plan": whole.plan.hash})
         self.summary |= summary

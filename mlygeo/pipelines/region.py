@@ -355,10 +355,12 @@ def select(
     network_facts: dict[str, Any] = {}
     target: Points
     given: dict[str, tuple[Any, int]] = {}
+    doubts: dict[str, int] = {} if at_hand is None else inputs.doubts_of(at_hand, "images")
     left_out = inputs.left_out_around(place)
     if points is not None:
         everything, target = _open_points(points, place)
         given["points"] = points, len(everything)
+        doubts |= inputs.doubts_of(everything, "points")
         left_out |= inputs.left_out_of(everything, target, "points", cut="outside the region")
     else:
         network = inputs.network(place, streets, retain_all=retain_all)
@@ -374,7 +376,7 @@ def select(
 
     fetching = None
 
-    def summed(found: dict[str, Any], considered: int, problems: dict[str, int], credited: list[str]) -> dict[str, Any]:
+    def summed(found: dict[str, Any], considered: int, credited: list[str]) -> dict[str, Any]:
         return {
             "region": None if place is None else inputs.region_summary(place),
             "srid": projection.srid,
@@ -388,7 +390,7 @@ def select(
             **found,
             "images_considered": considered,
             "left_out": left_out,
-            "problems": problems,
+            "problems": doubts,
             "inputs": provenance.inputs_of(given),
             "tiles": None if fetching is None else fetching.summary,
             **network_facts,
@@ -404,15 +406,15 @@ def select(
             text += f", images{more}"
         if network_facts.get("street_points", {}).get("share_without_point"):
             text += f"; {network_facts['street_points']['share_without_point']:.1%} of the street length got no point"
-        text += inputs.left_out_remark(left_out) + inputs.problems_remark(summary["problems"])
+        text += inputs.left_out_remark(left_out) + inputs.problems_remark(doubts)
         return text if fetching is None else text + fetching.warning
 
     if dataset is not None:
         given["images"] = images, dataset.index.rows
         return parted.select(
             target, dataset, projection=projection, matching=matching, region=place, conditions=conditions,
-            spread=spread, workers=workers if was_given("workers") else None, left_out=left_out, summed=summed,
-            said=said, progress=progress,
+            spread=spread, workers=workers if was_given("workers") else None, left_out=left_out, doubts=doubts,
+            summed=summed, said=said, progress=progress,
         )  # fmt: skip
     if at_hand is None:
         around = place or inputs.surroundings(target, matching.limit)
@@ -425,10 +427,11 @@ def select(
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="outside the region, or by the filters")
     candidates, again, repeated = inputs.each_once(candidates)
     left_out |= again
+    doubts |= repeated.problems
     chosen = selection.Selection.match(
         target, candidates, keyed=repeated.keys, projection=projection, matching=matching
     )
-    summary = summed(chosen.facts, len(candidates), repeated.problems, chosen.attribution())
+    summary = summed(chosen.facts, len(candidates), chosen.attribution())
     if "providers" in summary and fetching is not None:
         summary["providers"] = inputs.with_asked(summary["providers"], fetching.providers)
     run = summary["run"] = provenance.run_of(summary, *chosen.results)

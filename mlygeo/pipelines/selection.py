@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlygeo import frames, store
+from mlygeo import frames, keys, store
 from mlygeo.arrays import distinct
 from mlygeo.parts import facts
 from mlygeo.parts.matching import Matched, frame_of, ids_of_points
@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pyarrow as pa
 
-    from mlygeo.keys import Key
+    from mlygeo.keys import Key, Keyed
     from mlygeo.pipelines.options import Matching
     from mlygeo.spatial.projection import Projection
     from mlygeo.store.points import Points
-    from mlygeo.store.repeats import KeyedRows
 
 
 class Selection(Matched):
@@ -31,7 +30,7 @@ class Selection(Matched):
 
     @classmethod
     def match(
-        cls, points: Points, images: Points, *, keyed: KeyedRows, projection: Projection, matching: Matching
+        cls, points: Points, images: Points, *, keyed: Keyed, projection: Projection, matching: Matching
     ) -> Selection:
         """
         Match images to points; see `mlygeo.parts.matching.Matched.of`.
@@ -64,7 +63,16 @@ class Selection(Matched):
 
     def words(self) -> list[str]:
         """Return `ids` as words of a list, which tell the provider, or that the rows do not."""
-        return words_of(self.table)
+        names = [name for name in ("id", "provider") if name in self.table.column_names]
+        return words_of(self.table.select(names), self._ranked)
+
+    @cached_property
+    def _ranked(self) -> pa.Table:
+        """The selection with ranks for ids."""
+        import pyarrow as pa
+
+        names = [name for name in self.table.column_names if name != "id"]
+        return pa.table({"id": self.keyed.ranks[self.matches.image_row], **{name: self.table[name] for name in names}})
 
     def attribution(self) -> list[str]:
         """Return the attribution of the data."""
@@ -78,7 +86,8 @@ class Selection(Matched):
     def results(self) -> tuple[Any, ...]:
         """What the selection has found out, as arrays."""
         matches = self.matches
-        return self.point_ids, self.image_ids[matches.image_row], matches.point_row, matches.distance_m, *self.lonlat
+        ids = keys.as_bytes(self.chosen_ids)
+        return self.point_ids, *ids, matches.point_row, matches.distance_m, *self.lonlat
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -86,9 +95,9 @@ class Selection(Matched):
         nearest = self.matches.distance_m[self.matches.rank == 1]
         return facts.facts_of(
             facts.sums_of(self.table, len(self.points)),
-            images=distinct(self.image_ranks[self.matches.image_row]),
+            images=distinct(self.keyed.ranks[self.matches.image_row]),
             distance_m=facts.quartiles(len(nearest), np.sort(nearest).__getitem__),
-            providers=facts.shares(self.table) if "provider" in self.table.column_names else None,
+            providers=facts.shares(self._ranked) if "provider" in self.table.column_names else None,
         )
 
     def write(self, folder: Path, summary: dict[str, Any]) -> list[Path]:
@@ -139,16 +148,27 @@ def points_table(points: Points) -> pa.Table:
     return pa.table({"point_id": ids_of_points(points), **{name: own[name] for name in own.column_names}})
 
 
-def words_of(table: pa.Table) -> list[str]:
-    """Return the images of a selection, each once, as words of a list, which tell the provider."""
-    from mlygeo.readers.id_lists import word_of
+def words_of(table: pa.Table, ranked: pa.Table | None = None) -> list[str]:
+    """
+    Return the images of a selection, each once, as words of a list, which tell the provider, or that none is named.
 
-    if "provider" not in table.column_names:
-        ids = table["id"].unique().to_pylist()
-        return [str(id_) if isinstance(id_, int) else word_of(id_, None) for id_ in ids]
-    named = table.select(["id", "provider"]).group_by(["id", "provider"], use_threads=False).aggregate([])
-    rows = zip(named["id"].to_pylist(), named["provider"].to_pylist(), strict=True)
-    return [word_of(key, provider) for key, provider in rows]
+    Parameters
+    ----------
+    table
+        Columns `id` and, where there is one, `provider`.
+    ranked
+        The same with numbers for ids: to compare texts takes ten times as long.
+    """
+    import pyarrow as pa
+
+    from mlygeo.readers import id_lists
+
+    if "provider" not in table.column_names and pa.types.is_integer(table["id"].type):
+        return list(map(str, table["id"].unique().to_pylist()))
+    by = [name for name in ("id", "provider") if name in table.column_names]
+    rows = (table if ranked is None else ranked).select(by).append_column("row", pa.array(np.arange(len(table))))
+    own = table.take(rows.group_by(by, use_threads=False).aggregate([("row", "min")])["row_min"])
+    return id_lists.words_of(own["id"], own["provider"] if "provider" in by else pa.nulls(len(own), pa.string()))
 
 
 def headline(facts: dict[str, Any], max_distance: float | None, *, of_streets: bool) -> str:

@@ -166,6 +166,7 @@ def coverage(
     left_out |= inputs.left_out_of(at_hand, candidates, "images", cut="by the filters")
     candidates, again, repeated = inputs.each_once(candidates)
     left_out |= again
+    doubts = inputs.doubts_of(at_hand, "images") | repeated.problems
     names = _measurable(wanted, candidates, asked=by is not None)
     columns = _columns(candidates, [step.BY[name] for name in names if name in step.BY])
     measured = step.measure(
@@ -191,7 +192,7 @@ def coverage(
         "images_considered": len(candidates),
         **({"providers": whose} if whose else {}),
         "left_out": left_out,
-        "problems": repeated.problems,
+        "problems": doubts,
         "inputs": provenance.inputs_of({"streets": (streets, len(network)), "images": (images, len(at_hand))}),
         "tiles": None if fetching is None else fetching.summary,
         "network": network.attrs.get("streets", {}),
@@ -215,9 +216,7 @@ def coverage(
             return _write(make_frame(), gaps, measured, summary, folder) + failed_file
 
     covered = _covered_by(tables.get("provider"), whose, facts["length_m"])
-    headline = (
-        _headline(facts, gaps, covered) + inputs.left_out_remark(left_out) + inputs.problems_remark(repeated.problems)
-    )
+    headline = _headline(facts, gaps, covered) + inputs.left_out_remark(left_out) + inputs.problems_remark(doubts)
     headline += "" if fetching is None else fetching.warning
     return Job(make_frame, summary, headline, write, failed, text=lambda: _printed(tables))
 

@@ -51,20 +51,23 @@ log = logging.getLogger("mlygeo.pipelines")
 
 THREADS, ATTEMPTS = 5, 50
 
+NOT_FOR_SEQUENCES = ("blurred",)
+"""Options of `upload` that such providers have no use for."""
+
 
 def run_upload(
     import_path: PathLike | Iterable[PathLike],
+    who: Provider,
+    *,
     described: Described,
     user: User,
     signed_in: SignedIn,
     uploading: Uploading,
-    *,
     output: PathLike | None,
     dry_run: bool,
     progress: Progress | None,
-    track: PathLike | None = None,
-    video_start_time: int | None = None,
-    who: Provider | None = None,
+    track: PathLike | None,
+    video_start_time: int | None,
 ) -> Job[pd.DataFrame]:
     """
     Upload the images and files of a folder; see `mlygeo.pipelines.uploads.upload`.
@@ -73,6 +76,8 @@ def run_upload(
     ----------
     import_path
         The folder, or files of it.
+    who
+        The provider.
     described
         Which images of it are used.
     user
@@ -89,11 +94,9 @@ def run_upload(
         Where progress is shown; None shows none.
     track, video_start_time
         The track of the videos, and when they start.
-    who
-        The provider; that of the service unless given.
     """
     from mlygeo.pipelines import inputs
-    from mlygeo.providers import needed, provider_of
+    from mlygeo.providers import needed
     from mlygeo.uploads.found import gather, give_owners, named, only
     from mlygeo.uploads.ledger import UploadLedger
     from mlygeo.uploads.owner import organizations_of
@@ -101,7 +104,6 @@ def run_upload(
     with inputs.held(import_path, "upload", dry_run=dry_run, progress=progress):
         threads = setting("number_threads", uploading.number_threads, THREADS)
         attempts = setting("max_attempts", uploading.max_attempts, None if signed_in.service is not None else ATTEMPTS)
-        who = who or provider_of(signed_in.service)
         service = needed(who.uploads, who, "uploads")
         types = named(uploading.file_types)
         found = gather(

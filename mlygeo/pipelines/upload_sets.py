@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from mlygeo.progress import Progress
     from mlygeo.providers import Provider, Terms, UploadSets
     from mlygeo.uploads.found import Import
-    from mlygeo.uploads.ledger import UploadLedger
     from mlygeo.uploads.owner import Account
     from mlygeo.uploads.sets import Folder, Outcome
 
@@ -130,7 +129,7 @@ def upload_as_sets(
         started = time.monotonic()
         with UploadLedger(sets.place(account.service)) as ledger:
             keep("what was uploaded is noted, and not uploaded again")
-            _note_failures(ledger, found, who.name)
+            ledger.all_failed(found.failed, kind="image", provider=who.name)
             try:
                 outcome = _run(
                     folders, sets, ledger, account, threads=threads or THREADS, uploading=uploading, blurred=blurred,
@@ -142,12 +141,6 @@ def upload_as_sets(
                 written = write_history(rows, output, import_path)
         return _report(found, outcome, terms, rows, None if written is None else str(written),
                        seconds=time.monotonic() - started)  # fmt: skip
-
-
-def _note_failures(ledger: UploadLedger, found: Import, provider: str) -> None:
-    """Record the photos that cannot be uploaded, and why."""
-    for path, reason in found.failed.items():
-        ledger.failed(path=path, kind="image", reason=reason, provider=provider)
 
 
 def _with_failures(
@@ -165,7 +158,7 @@ def _with_failures(
     if not found.failed:
         return job
     with UploadLedger(place) as ledger:
-        _note_failures(ledger, found, provider)
+        ledger.all_failed(found.failed, kind="image", provider=provider)
         rows = ledger.rows(found.failed)
     written = write_history(rows, output, import_path)
     summary = {**job.summary, "history": None if written is None else str(written)}

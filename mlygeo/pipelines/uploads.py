@@ -8,14 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.errors import FormatError, InputError
-from mlygeo.pipelines.arguments import of_no_use
+from mlygeo.pipelines.destination import Destination
 from mlygeo.pipelines.job import Job, check_folder, public_with, version
 from mlygeo.pipelines.options import Described, Server, SignedIn, Uploading, User
-from mlygeo.pipelines.upload_parts import (
-    skipped_text,
-)
-from mlygeo.pipelines.upload_sequences import nothing_to_send, run_upload
-from mlygeo.pipelines.upload_sets import NOT_FOR_SETS, upload_as_sets
+from mlygeo.pipelines.upload_parts import skipped_text
+from mlygeo.pipelines.upload_sequences import nothing_to_send
 from mlygeo.progress import counted, keep
 
 if TYPE_CHECKING:
@@ -175,7 +172,7 @@ def upload(
         private=private,
     )
     signed_in = SignedIn(token=token, token_file=token_file, config_file=config_file, service=service)
-    who = Server(provider=provider, endpoint=endpoint).chosen(service)
+    to = Destination.of(provider=provider, endpoint=endpoint, blurred=blurred, service=service)
     uploading = Uploading(
         reupload=reupload,
         manual_done=manual_done,
@@ -183,16 +180,9 @@ def upload(
         number_threads=number_threads,
         max_attempts=max_attempts,
     )
-    if who.upload_sets is not None:
-        of_no_use(NOT_FOR_SETS, f"for {who.title}")
-        return upload_as_sets(
-            import_path, who, endpoint=endpoint, described=described, user_name=user_name, signed_in=signed_in,
-            uploading=uploading, blurred=blurred, output=output, dry_run=dry_run, progress=progress,
-        )  # fmt: skip
-    of_no_use(("blurred",), f"for {who.title}")
-    return run_upload(
-        import_path, described, user, signed_in, uploading, output=output, dry_run=dry_run, progress=progress,
-        track=track, video_start_time=video_start_time, who=who,
+    return to.upload(
+        import_path, described=described, user=user, signed_in=signed_in, uploading=uploading, output=output,
+        dry_run=dry_run, progress=progress, track=track, video_start_time=video_start_time,
     )  # fmt: skip
 
 

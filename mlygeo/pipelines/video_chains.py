@@ -415,7 +415,10 @@ def video_process_and_upload(
         number_threads=number_threads,
         max_attempts=max_attempts,
     )
-    to = Destination.of(provider=provider, endpoint=endpoint, blurred=blurred, service=service)
+    to = Destination.of(
+        provider=provider, endpoint=endpoint, blurred=blurred, service=service,
+        used=("file_types", "track", "video_start_time"),
+    )  # fmt: skip
     to.check_sign_in(user, signed_in, uploading, dry_run=dry_run)
     sampled, frames, how = _sample(videos, video_import_path, sampling=sampling, made=made, folder=folder, how=how)
     uploaded = processed_and_uploaded(

@@ -12,7 +12,7 @@ from mlygeo.progress import counted
 from mlygeo.schemas import DEFAULT_PROVIDER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import geopandas as gpd
     import pandas as pd
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlygeo.arrays import Indices
     from mlygeo.keys import Ids
     from mlygeo.pipelines.options import Access
-    from mlygeo.providers import Provider
+    from mlygeo.providers import Provider, Search, Session
 
 
 def parted_ids(ids: Any, providers: Any, access: Access, where: str) -> dict[str, tuple[Ids, Indices]]:
@@ -113,6 +113,14 @@ def of_provider(images: gpd.GeoDataFrame, who: Provider) -> gpd.GeoDataFrame:
         said |= {"licence": who.licence.name} | ({"licence_url": who.licence.url} if who.licence.url else {})
     missing = {name: text for name, text in said.items() if name not in images.columns}
     return images.assign(**{name: pd.Series(text, images.index, dtype="str") for name, text in missing.items()})
+
+
+def searching(session: Session, who: Provider) -> Callable[..., Search]:
+    """Return a session's search for images; raise InputError where the provider's package has none."""
+    from mlygeo.providers import needed
+
+    search: Callable[..., Search] = needed(getattr(session, "search", None), who, "search for images")
+    return search
 
 
 def shares_text(images: Mapping[str, int]) -> str:

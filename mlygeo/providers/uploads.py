@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     import os
@@ -34,14 +34,42 @@ class UploadSource(Protocol):
         """Open it for reading, from any place."""
 
 
-class UploadSession(Protocol):
-    """A session that sends files to a service; thread-safe, and a context manager."""
+class Closing(Protocol):
+    """A session that closes its connections: a context manager."""
 
     def __enter__(self) -> Self:
         """Return it."""
 
     def __exit__(self, *of_error: object) -> None:
         """Close its connections."""
+
+
+S_co = TypeVar("S_co", bound=Closing, covariant=True)
+
+
+class Opens(Protocol[S_co]):
+    """What opens sessions for uploads of a user."""
+
+    retry: Retry
+    """How failed uploads are tried again, unless a caller's service says otherwise."""
+
+    def open(self, service: Service, *, connections: int, stop: threading.Event) -> S_co:
+        """
+        Return a session.
+
+        Parameters
+        ----------
+        service
+            The provider's service, with the token of a user.
+        connections
+            Connections kept open.
+        stop
+            Event that ends every wait at once, and a file in progress with its next piece.
+        """
+
+
+class UploadSession(Closing, Protocol):
+    """A session that sends files to a service; thread-safe, and a context manager."""
 
     def send_file(
         self,
@@ -100,28 +128,11 @@ class UploadSession(Protocol):
         """
 
 
-class Uploads(Protocol):
+class Uploads(Opens[UploadSession], Protocol):
     """Uploads of photos in sequences, and of whole files."""
 
     file_types: Mapping[UploadKind, str]
     """The service's type of each kind of upload; kinds that it does not accept are absent."""
-
-    retry: Retry
-    """How failed uploads are tried again, unless a caller's service says otherwise."""
-
-    def open(self, service: Service, *, connections: int, stop: threading.Event) -> UploadSession:
-        """
-        Return a session.
-
-        Parameters
-        ----------
-        service
-            The provider's service, with the token of a user.
-        connections
-            Connections kept open.
-        stop
-            Event that ends every wait at once, and a file in progress with its next piece.
-        """
 
     def place(self, service: Service | None) -> str:
         """
@@ -229,14 +240,8 @@ class SetState:
     sequences: tuple[str, ...] = ()
 
 
-class UploadSetSession(Protocol):
+class UploadSetSession(Closing, Protocol):
     """A session that uploads folders as sets; thread-safe, and a context manager."""
-
-    def __enter__(self) -> Self:
-        """Return it."""
-
-    def __exit__(self, *_: object) -> None:
-        """Close its connections."""
 
     def find(self, marker: str) -> str | None:
         """Return the id of the user's set with this marker, where its creation was not answered; None for none."""
@@ -310,31 +315,14 @@ class UploadSetSession(Protocol):
         """Return whether the service could not process a picture."""
 
 
-class UploadSets(Protocol):
+class UploadSets(Opens[UploadSetSession], Protocol):
     """Uploads of folders as sets."""
-
-    retry: Retry
-    """How failed uploads are tried again, unless a caller's service says otherwise."""
 
     rules: Rules
     """The rules for sequences and duplicates of servers that do not name others."""
 
     endings: tuple[str, ...]
     """Endings of names that the service accepts, in lower case."""
-
-    def open(self, service: Service, *, connections: int, stop: threading.Event) -> UploadSetSession:
-        """
-        Return a session.
-
-        Parameters
-        ----------
-        service
-            The provider's service, with the token of a user.
-        connections
-            Connections kept open.
-        stop
-            Event that ends every wait at once.
-        """
 
     def terms(self, service: Service) -> Terms:
         """

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    import pyarrow as pa
+
     from mlygeo.keys import Ids, Key, Keys
 
 ID_KEYS = ("mapillary_img_id", "id", "image_id", "imgid")
@@ -132,6 +134,36 @@ def word_of(key: Key, provider: str | None) -> str:
     name = provider if provider is not None and PROVIDER_NAME.fullmatch(provider) else UNKNOWN
     word = _APART.sub(lambda found: quote(found[0], safe=""), str(key))
     return f"{name}:{word}"
+
+
+def words_of(ids: pa.ChunkedArray, providers: pa.ChunkedArray | pa.Array) -> list[str]:
+    """
+    Return ids as words of a list, each as `word_of` does.
+
+    Parameters
+    ----------
+    ids
+        Keys, whole numbers or text without gaps; shape (n,).
+    providers
+        Names of their providers, text; shape (n,).
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts, whose = ids.cast(pa.string()), providers.cast(pa.string())
+    found = np.array(texts.to_pylist(), dtype=object)
+    for name in whose.unique().to_pylist():
+        its = pc.is_null(whose) if name is None else pc.fill_null(pc.equal(whose, name), fill_value=False)
+        rows = np.flatnonzero(np.asarray(its, dtype=bool))
+        if name in _SURELY:
+            plain = np.asarray(pc.match_substring_regex(texts.take(pa.array(rows)), _SURELY[name]), dtype=bool)
+            rows = rows[~plain]
+        found[rows] = [word_of(key, name) for key in found[rows].tolist()]
+    return list(found)
+
+
+_SURELY = {"mapillary": "^[1-9][0-9]{0,17}$", "panoramax": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
+"""Ids, as regular expressions of RE2, that alone tell that they are a provider's; `names_provider` tells of others."""
 
 
 def names_provider(key: Key, provider: str) -> bool:

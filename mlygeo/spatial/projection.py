@@ -225,6 +225,36 @@ class Projection:
             wide, tall = max(wide, needed[0] * 1.001), max(tall, needed[1] * 1.001)
         return None
 
+    def within(self, bounds: Bounds, distance_m: float) -> Bounds | None:
+        """
+        Return a box in degrees of positions whose surroundings lie in a box: the counterpart of `reach`.
+
+        Parameters
+        ----------
+        bounds
+            West, south, east, north in degrees; west > east across the antimeridian.
+        distance_m
+            Planar distance in metres.
+
+        Returns
+        -------
+        bounds
+            A box that is rather too small than too large: what is within the planar distance of a position in
+            it lies in `bounds`. None where the box is too narrow for any, and where `reach` gives none.
+        """
+        if not np.isfinite([*bounds, distance_m]).all():
+            return None
+        west, south, east, north = bounds
+        east = east if west <= east else east + 360
+        if east - west >= 360 or max(-south, north) > MOST_LATITUDE:
+            return None
+        steps = self._degrees_a_metre((west, south, east, north))
+        if steps is None:
+            return None
+        wide, tall = (step * (distance_m + 1) * REACH_MARGIN for step in steps)
+        west, south, east, north = west + wide, south + tall, east - wide, north - tall
+        return None if west > east or south > north else (areas.wrap(west), south, areas.wrap(east), north)
+
     def _degrees_a_metre(self, box: Bounds) -> tuple[float, float] | None:
         """Return the most degrees of longitude and latitude that a planar metre is in a box; None for unknown."""
         lon, lat = (

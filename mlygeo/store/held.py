@@ -20,7 +20,7 @@ from mlygeo import degrees, frames
 from mlygeo.errors import FormatError, FrameError, MlygeoError
 from mlygeo.store.columns import DAMAGED, warn_of_damage
 from mlygeo.store.parquet import metadata
-from mlygeo.store.text import LON_NAMES, WKT_NAMES, check_alike, lonlat_columns
+from mlygeo.store.text import LON_NAMES, WKT_NAMES, check_alike, contradicted, lonlat_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -390,6 +390,8 @@ def _of_dataframe(table: pd.DataFrame, name: str) -> gpd.GeoDataFrame:
     rest = table[[column for column in table.columns if column not in used]]
     frame = gpd.GeoDataFrame(rest, geometry=gpd.GeoSeries(made.to_numpy(), index=table.index, crs=made.crs))
     frame.attrs = dict(table.attrs)
+    if len(used) == 1 and (made.crs is None or made.crs.is_geographic) and (doubts := contradicted(made, rest, name)):
+        frame.attrs["in_doubt"] = doubts
     return _without(frame, damaged, name)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +31,7 @@ from mlygeo.store.parquet.reading import groups_near
 from mlygeo.store.united import United
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import geopandas as gpd
     import pandas as pd
@@ -71,6 +72,9 @@ class Points(Protocol):
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
+
+    def parts(self, name: str) -> Iterator[pa.Array]:
+        """Yield an attribute of all rows, part after part, for where the whole need not be held."""
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """Return attributes of chosen rows."""
@@ -197,6 +201,18 @@ def _of_their_providers(parts: list[Part], said: list[dict[str, Any]]) -> frozen
     return frozenset() if all(form is frames.IMAGES for form in forms) else frozenset(frames.KEYS)
 
 
+class _Whole(ABC):
+    """Points whose attributes come as a whole."""
+
+    @abstractmethod
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """Return an attribute of all rows."""
+
+    def parts(self, name: str) -> Iterator[pa.Array]:
+        """Yield an attribute of all rows, part after part."""
+        yield from self.arrow(name).chunks
+
+
 class _Placed(ABC):
     """Points that know their coordinates in their own CRS."""
 
@@ -225,7 +241,7 @@ class _Placed(ABC):
 
 
 @dataclass(frozen=True)
-class FramePoints(_Placed):
+class FramePoints(_Placed, _Whole):
     """
     The points of a frame.
 
@@ -266,18 +282,23 @@ class FramePoints(_Placed):
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
         _must_have(name, self.columns, self.name)
-        values = self.frame[name]
-        if name == "id" and dtypes.is_mixed(values):  # numbers and texts, where frames were put together
-            try:
-                values = dtypes.id_texts(values)
-            except ValueError as error:
-                raise FrameError(f"{self.name}: column 'id' holds no ids ({error})") from error
-        return attributes.to_arrow(values, name)[0]
+        return attributes.to_arrow(self._ids if name == "id" else self.frame[name], name)[0]
+
+    @cached_property
+    def _ids(self) -> pd.Series:
+        values: pd.Series = self.frame["id"]
+        if not dtypes.is_mixed(values):
+            return values
+        try:  # numbers and texts, where frames were put together
+            return dtypes.id_texts(values)
+        except ValueError as error:
+            raise FrameError(f"{self.name}: column 'id' holds no ids ({error})") from error
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """Return attributes of chosen rows."""
         names = self.columns if columns is None else [name for name in columns if name in self.columns]
-        return pa.table({name: attributes.to_arrow(self.frame[name].iloc[rows], name)[0] for name in names})
+        held = {name: self._ids if name == "id" else self.frame[name] for name in names}
+        return pa.table({name: attributes.to_arrow(held[name].iloc[rows], name)[0] for name in names})
 
 
 class PointFile(_Placed):
@@ -370,11 +391,34 @@ class PointFile(_Placed):
         _must_have(name, self.columns, self.name)
         if name == "id":  # several steps ask for it
             return self._ids
+        return self._providers if name == "provider" else self._all(name)
+
+    def _all(self, name: str) -> pa.ChunkedArray:
         return self._file.read(self._groups, [name]).column(0)
 
     @cached_property
     def _ids(self) -> pa.ChunkedArray:
-        return self._file.read(self._groups, ["id"]).column(0)
+        return self._all("id")
+
+    @cached_property
+    def _providers(self) -> pa.ChunkedArray:
+        return self._file.read_coded("provider", self._groups)
+
+    def parts(self, name: str) -> Iterator[pa.Array]:
+        """Yield an attribute of all rows, row group after row group; raise FrameError if there is no such column."""
+        _must_have(name, self.columns, self.name)
+
+        def decode(group: int) -> pa.ChunkedArray:
+            return self._file.read([group], [name], use_threads=False).column(0)
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            read = deque[Future[pa.ChunkedArray]]()
+            for group in self._groups:
+                read.append(pool.submit(decode, group))
+                if len(read) > THREADS:
+                    yield from read.popleft().result().chunks
+            for part in read:
+                yield from part.result().chunks
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """
@@ -395,6 +439,10 @@ class PointFile(_Placed):
         names = self.columns if columns is None else [name for name in columns if name in self.columns]
         if not names:
             return pa.table({})
+        if "provider" in names and "_providers" in vars(self):  # read already
+            others = self.take(rows, [name for name in names if name != "provider"])
+            whose = self._providers.take(pa.array(rows)).cast(self._file.file.schema_arrow.field("provider").type)
+            return pa.table({name: whose if name == "provider" else others[name] for name in names})
         order = np.argsort(rows, kind="stable")
         ordered = rows[order]
         ends = np.cumsum(self._rows)
@@ -416,7 +464,7 @@ class PointFile(_Placed):
 
 
 @dataclass(frozen=True)
-class TablePoints:
+class TablePoints(_Whole):
     """The points of an Arrow table, with coordinates in the columns `lon` and `lat`."""
 
     table: pa.Table
@@ -547,6 +595,10 @@ class PartOf(_Of):
         """Return an attribute of all rows."""
         return self.points.arrow(name)
 
+    def parts(self, name: str) -> Iterator[pa.Array]:
+        """Yield an attribute of all rows, part after part."""
+        yield from self.points.parts(name)
+
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """Return attributes of chosen rows."""
         return self.points.take(rows, columns)
@@ -554,7 +606,7 @@ class PartOf(_Of):
 
 @dataclass(frozen=True)
 class SomeOf(_Of):
-    """Some rows of other points."""
+    """Some rows of other points, in their order."""
 
     rows: Rows
 
@@ -577,6 +629,17 @@ class SomeOf(_Of):
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
         return self.points.arrow(name).take(self.rows)
+
+    def parts(self, name: str) -> Iterator[pa.Array]:
+        """Yield an attribute of all rows, part after part."""
+        if (self.rows[1:] < self.rows[:-1]).any():
+            yield from self.arrow(name).chunks
+            return
+        start = 0
+        for part in self.points.parts(name):
+            first, last = np.searchsorted(self.rows, [start, start + len(part)])
+            yield part.take(pa.array(self.rows[first:last] - start))
+            start += len(part)
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """Return attributes of chosen rows."""
@@ -614,7 +677,14 @@ class Conformed(_Of):
 
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
+        if name == "provider" and self.schema.name == frames.IMAGES.name:  # several steps ask for it
+            return self._providers
         return self._in_dtype(name, self.points.arrow(name))
+
+    def parts(self, name: str) -> Iterator[pa.Array]:
+        """Yield an attribute of all rows, part after part."""
+        for part in self.points.parts(name):
+            yield from self._in_dtype(name, pa.chunked_array([part])).chunks
 
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """Return attributes of chosen rows."""
@@ -631,9 +701,13 @@ class Conformed(_Of):
     def _form(self) -> frames.Schema:
         return form_of(self.points, self.schema)
 
+    @cached_property
+    def _providers(self) -> pa.ChunkedArray:
+        return keys.provider_names(self.points.arrow("provider"))
+
     def _in_dtype(self, name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
         if name == "provider" and self.schema.name == frames.IMAGES.name:
-            values = keys.provider_names(values)
+            return keys.provider_names(values)
         dtype = self._form.dtype(name)
         if name == "id" or dtype is None or _fits(values, dtype):  # ids are those of the service, see `keys_of`
             return values
@@ -732,19 +806,24 @@ def form_of(points: Points, schema: frames.Schema) -> frames.Schema:
         return whole.form if schema is frames.IMAGES else schema
 
     def column(name: str) -> pd.Series:
-        values = points.arrow(name)
         if name == "provider":
-            return _series(pa.chunked_array([values.unique()]))
-        if pa.types.is_integer(values.type):
-            return _series(values.slice(0, 0))
-        some = _series(values.take(np.arange(0, len(values), max(1, len(values) // _SAMPLE))))
-        return some if frames.is_no_number(some) else _series(values)
+            return _series(pa.chunked_array([points.arrow(name).unique()]))
+        some = points.take(_spread(len(points)), [name])[name]
+        if pa.types.is_integer(some.type):
+            return _series(some.slice(0, 0))
+        return shown if frames.is_no_number(shown := _series(some)) else _series(points.arrow(name))
 
     return frames.form(schema, points.columns, column)
 
 
-_SAMPLE = 1000
-"""Ids that are looked at before all."""
+def _spread(length: int) -> Rows:
+    """Return a few hundred rows that stand for all: at several places, so that few row groups are read for them."""
+    starts = np.linspace(0, max(0, length - _TOGETHER), _PLACES).astype(np.int64)
+    return np.unique((starts[:, None] + np.arange(min(length, _TOGETHER))).ravel())
+
+
+_PLACES, _TOGETHER = 4, 250
+"""Places where ids are looked at before all, and rows at each."""
 
 
 def keys_of(points: Points) -> Whole | pd.api.extensions.ExtensionArray:
@@ -767,33 +846,25 @@ def keys_of(points: Points) -> Whole | pd.api.extensions.ExtensionArray:
     return found
 
 
-def keyed(points: Points) -> tuple[Whole | pd.api.extensions.ExtensionArray, Whole, Rows | None]:
+def keyed(points: Points) -> keys.Keyed:
     """
-    Return the ids of images as `keys_of` does, their ranks, and where they may repeat.
+    Return the keys of images with their ranks, by which ties are settled.
 
-    Returns
-    -------
-    ids
-        As `keys_of` returns them.
-    ranks
-        By which ties are settled; see `keys.ranks`.
-    doubtful
-        The rows of all ids that stand in several rows, and of a few others; None where that was not looked for.
+    Raises
+    ------
+    FrameError
+        As `keys_of` does.
     """
-    import pandas as pd
-
     if not _has_texts(points):
         ids = ids_of(points, "id")
-        return ids, keys.ranks(ids), None
+        return keys.Keyed(keys.ranks(ids), ids)
     providers = points.arrow("provider") if "provider" in points.columns else None
     try:
         whole = _settled(points)
-        words, ranks, doubtful = keys.text_ranks(
-            points.arrow("id"), providers, frozenset() if whole is None else whole.by_text
-        )
+        by_text = frozenset() if whole is None else whole.by_text
+        return keys.keyed(lambda: points.parts("id"), len(points), providers, by_text)
     except (ValueError, pa.ArrowInvalid) as error:
         raise _no_ids(points, error) from error
-    return pd.array(words, dtype="str"), ranks, doubtful
 
 
 def _has_texts(points: Points) -> bool:

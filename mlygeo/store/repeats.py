@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlygeo.arrays import Flags, Floats, Whole
-    from mlygeo.keys import Ids
-
-    KeyedRows = tuple[Whole | pd.api.extensions.ExtensionArray, Whole]
+    from mlygeo.keys import Ids, Keyed
 
 log = logging.getLogger("mlygeo.store")
 
@@ -44,13 +42,13 @@ class Repeats:
     valued
         Ids that stand at one place with several values in the columns of an images frame.
     keys
-        Ids of the rows that stay, and their ranks.
+        Keys of the rows that stay.
     """
 
     again: Whole
     placed: Ids
     valued: Ids
-    keys: KeyedRows
+    keys: Keyed
 
     @property
     def problems(self) -> dict[str, int]:
@@ -78,11 +76,11 @@ def once(points: Points) -> tuple[Points, Repeats]:
     FrameError
         If the ids are missing, or hold what is no id.
     """
-    ids, ranks, doubtful = keyed(points)
-    none = np.empty(0, dtype=np.int64)
-    values = _repeated(ranks, doubtful)
+    found = keyed(points)
+    ranks, none = found.ranks, np.empty(0, dtype=np.int64)
+    values = _repeated(ranks, found.doubtful)
     if not len(values):
-        return points, Repeats(none, none, none, (ids, ranks))
+        return points, Repeats(none, none, none, found)
     at = np.flatnonzero(np.isin(ranks, values))
     rows = at[_order(points, at, ranks)]
     table = _facts(points, rows, ranks)
@@ -95,19 +93,18 @@ def once(points: Points) -> tuple[Points, Repeats]:
     first = dict(zip(ranks[rows[::-1]].tolist(), rows[::-1].tolist(), strict=True))
 
     def named(some: Whole) -> Ids:
-        found: Ids = np.asarray(ids.take(np.array([first[rank] for rank in some.tolist()], dtype=np.int64)))
-        return found
+        return np.asarray(found.ids(np.array([first[rank] for rank in some.tolist()], dtype=np.int64)))
 
-    kept: Flags = np.ones(len(ids), dtype=bool)
+    kept: Flags = np.ones(len(ranks), dtype=bool)
     kept[again] = False
-    stay = np.arange(len(ids))
+    stay = np.arange(len(ranks))
     stay[at[np.argsort(ranks[at], kind="stable")]] = rows
     stay = stay[kept[stay]]
-    as_they_are = np.array_equal(stay, np.arange(len(ids)))
-    found = Repeats(again, named(placed), named(valued), (ids, ranks) if as_they_are else (ids[stay], ranks[stay]))
-    _warn(found.placed, points.name, "at several places")
-    _warn(found.valued, points.name, "with several values")
-    return points if as_they_are else SomeOf(points, stay), found
+    as_they_are = np.array_equal(stay, np.arange(len(ranks)))
+    repeats = Repeats(again, named(placed), named(valued), found if as_they_are else found.only(stay))
+    _warn(repeats.placed, points.name, "at several places")
+    _warn(repeats.valued, points.name, "with several values")
+    return points if as_they_are else SomeOf(points, stay), repeats
 
 
 def _repeated(ids: Whole, doubtful: Whole | None) -> Whole:

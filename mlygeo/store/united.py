@@ -14,7 +14,7 @@ from mlygeo.errors import FrameError
 from mlygeo.store.held import joined_attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pyproj import CRS
 
@@ -53,6 +53,9 @@ class Part(Protocol):
     def arrow(self, name: str) -> pa.ChunkedArray:
         """Return an attribute of all rows."""
 
+    def parts(self, name: str) -> Iterator[pa.Array]:
+        """Yield an attribute of all rows, part after part."""
+
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """Return attributes of chosen rows."""
 
@@ -64,7 +67,7 @@ class United:
 
     Parameters
     ----------
-    parts
+    members
         The points of each file; one at least.
     name
         What messages call them.
@@ -74,7 +77,7 @@ class United:
         Columns of whole numbers that are text here, since ids of another provider are.
     """
 
-    parts: Sequence[Part]
+    members: Sequence[Part]
     name: str
     constants: Sequence[Mapping[str, int | str | None]]
     as_text: frozenset[str] = field(default=frozenset())
@@ -86,19 +89,19 @@ class United:
     @cached_property
     def columns(self) -> list[str]:
         """Names of the attributes of any part, in the order in which they come."""
-        own = dict.fromkeys(name for part in self.parts for name in part.columns)
+        own = dict.fromkeys(name for part in self.members for name in part.columns)
         return [*dict.fromkeys([*own, *(name for said in self.constants for name in said)])]
 
     @cached_property
     def attrs(self) -> dict[str, Any]:
         """The facts of the first part, the attributions of all and the sums of what they left out."""
-        return joined_attrs([part.attrs for part in self.parts])
+        return joined_attrs([part.attrs for part in self.members])
 
     @cached_property
     def lonlat(self) -> tuple[Floats, Floats]:
         """Longitude and latitude, degrees; NaN where there is no point."""
         lon, lat = np.empty(len(self)), np.empty(len(self))
-        for part, end in zip(self.parts, self._ends, strict=True):
+        for part, end in zip(self.members, self._ends, strict=True):
             rows = slice(end - len(part), end)
             lon[rows], lat[rows] = part.lonlat
         return lon, lat
@@ -106,7 +109,7 @@ class United:
     @cached_property
     def native(self) -> tuple[Floats, Floats, CRS]:
         """The coordinates as they came, and their CRS; longitude and latitude where the parts have several."""
-        first, *others = [part.native for part in self.parts]
+        first, *others = [part.native for part in self.members]
         if any(crs != first[2] for _, _, crs in others):
             return *self.lonlat, _degrees()
         x, y = (np.concatenate([first[axis], *(other[axis] for other in others)]) for axis in (0, 1))
@@ -133,6 +136,15 @@ class United:
             return self._ids
         return self._whole(name)
 
+    def parts(self, name: str) -> Iterator[pa.Array]:
+        """Yield an attribute of all rows, part after part."""
+        for number, member in enumerate(self.members):
+            if name in member.columns:
+                for part in member.parts(name):
+                    yield from self._as_here(pa.chunked_array([part]), number, name, len(part)).chunks
+            else:
+                yield from self._as_here(None, number, name, len(member)).chunks
+
     def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
         """Return attributes of chosen rows, in the given order."""
         names = self.columns if columns is None else [name for name in columns if name in self.columns]
@@ -142,7 +154,7 @@ class United:
         ordered = np.asarray(rows)[order]
         limits = np.searchsorted(ordered, np.concatenate([[0], self._ends]))
         tables = []
-        for number, part in enumerate(self.parts):
+        for number, part in enumerate(self.members):
             mine = ordered[limits[number] : limits[number + 1]] - (self._ends[number] - len(part))
             if len(mine):
                 own = part.take(mine, [name for name in names if name in part.columns])
@@ -160,7 +172,7 @@ class United:
 
     @cached_property
     def _ends(self) -> Rows:
-        return np.cumsum([len(part) for part in self.parts])
+        return np.cumsum([len(part) for part in self.members])
 
     @cached_property
     def _ids(self) -> pa.ChunkedArray:
@@ -174,7 +186,7 @@ class United:
         kind = self.type_of(name)
         chunks = [
             chunk
-            for number, part in enumerate(self.parts)
+            for number, part in enumerate(self.members)
             for chunk in self._as_here(
                 part.arrow(name) if name in part.columns else None, number, name, len(part)
             ).chunks
@@ -192,13 +204,13 @@ class United:
             return values.cast(kind)
         except pa.ArrowException as error:
             raise FrameError(
-                f"{self.name}: the column {name!r} of {self.parts[number].name} does not fit {kind}, as others have it"
-                f" ({' '.join(str(error).split())[:120]})"
+                f"{self.name}: the column {name!r} of {self.members[number].name} does not fit {kind},"
+                f" as others have it ({' '.join(str(error).split())[:120]})"
             ) from error
 
     def _common(self, name: str) -> pa.DataType:
         known: list[tuple[pa.DataType, str]] = []
-        for part, said in zip(self.parts, self.constants, strict=True):
+        for part, said in zip(self.members, self.constants, strict=True):
             if name in part.columns:
                 kind = part.type_of(name)
                 known.append((pa.string() if name in self.as_text and pa.types.is_integer(kind) else kind, part.name))

@@ -186,10 +186,14 @@ def folders_of(found: Import, endings: tuple[str, ...], progress: Progress | Non
             continue
         groups.setdefault(os.path.dirname(one.photo.path), []).append(one)  # noqa: PTH120 - many paths
     looks = _relative_headings(found.images)
-    return [
-        Folder(path, tuple(group), looks.get(path) if all(one.heading_derived for one in group) else None)
-        for path, group in groups.items()
-    ]
+    for path in [path for path, group in groups.items() if not all(one.heading_derived for one in group)]:
+        if (angle := looks.pop(path, None)) is not None:
+            # A set has one angle for all its headings, those that were measured included.
+            log.warning(
+                "%s: headings that were derived at %d° from the direction of travel are derived by the service without "
+                "this angle, since other photos of the folder have measured ones", short(path), angle,
+            )  # fmt: skip
+    return [Folder(path, tuple(group), looks.get(path)) for path, group in groups.items()]
 
 
 def title_of(folder: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.datasets import write_dataset
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import mlygeo
@@ -91,7 +91,7 @@ OPTIONS = st.fixed_dictionaries(
     seed=st.integers(0, 10**6), most=st.sampled_from([5, 40, 300, 10**6]), task=st.sampled_from([1, 50, 400, 10**6]),
     text=st.booleans(), nulls=st.booleans(), options=OPTIONS,
 )  # fmt: skip
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=25, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_any_cut_gives_the_answer_of_one_run(seed, most, task, text, nulls, options):
     points, images = country(seed, text=text, nulls=nulls)
     whole = mlygeo.select(points=points, images=images.sample(frac=1, random_state=seed), srid=25832, **options)

@@ -100,6 +100,13 @@ def test_upper_case_and_spaces_change_nothing(tmp_path, ending):
     assert [row[0] for row in found[0][0]] == [UUIDS[0], UUIDS[1]]
 
 
+@pytest.mark.parametrize("ids", [UUIDS, ["a", "bc", "d"], ["ab", "c", "d"]])
+def test_a_run_has_the_same_name_for_the_same_texts(ids):
+    runs = [chosen(own(["".join(list(id_)) for id_ in ids], "own")).attrs["run"] for _ in range(2)]
+    assert runs[0] == runs[1]
+    assert chosen(own([*ids[:2], "e"], "own")).attrs["run"] != runs[0]
+
+
 def test_frames_of_two_providers_put_together(images):
     """`pandas.concat` makes a column of numbers and texts of the ids, and leaves gaps for Mapillary's provider."""
     both = pd.concat([images.head(3), own(UUIDS, "panoramax")], ignore_index=True)

@@ -500,7 +500,7 @@ def test_rows_without_a_place_are_counted(images, tmp_path):
     ("ids", "words"),
     [
         (lambda n: [1.5] * n, "id"),
-        (lambda n: [*(["x"] * (n // 2)), *range(n // 2)], "id"),
+        (lambda n: [*(["1.5"] * (n // 2)), *range(n // 2)], "id"),
         (lambda n: ["x"] * (n - 1) + [" y"], "spaces"),
         (lambda n: [None, *range(1, n)], "id"),
         (lambda n: [f"00{i}" for i in range(1, n + 1)], "id"),
@@ -510,6 +510,14 @@ def test_rows_without_a_place_are_counted(images, tmp_path):
 def test_ids_that_are_none_are_an_error(images, ids, words):
     with pytest.raises(FrameError, match=words):
         mlygeo.select(CONFIG, streets=EDGES, images=odd(images, id=ids(40)), srid=25832)
+
+
+def test_ids_of_which_half_are_numbers_are_text(images, caplog):
+    ids = [number if number % 2 else f"x{number}" for number in range(40)]
+    expected = mlygeo.select(CONFIG, streets=EDGES, images=odd(images, id=[f"x{id_}" for id_ in ids]), srid=25832)
+    found = mlygeo.select(CONFIG, streets=EDGES, images=odd(images, id=ids), srid=25832)
+    assert found["id"].tolist() == [id_[1:] for id_ in expected["id"]]
+    assert "20 of 40 values of 'id' are numbers, and others are not, such as 'x0'" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["str", "float64", "uint64", "Int64", "int32"])

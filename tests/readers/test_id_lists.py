@@ -7,8 +7,9 @@ import uuid
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import mlygeo
@@ -236,3 +237,18 @@ def test_an_empty_file_is_no_list(tmp_path, content):
     (tmp_path / "ids.txt").write_text(content)
     with pytest.raises(InputError, match="which is empty"):
         id_lists.listed_ids(tmp_path / "ids.txt")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(max_size=5) | st.uuids().map(str) | st.integers(0, 2**65).map(str) | st.sampled_from(["01", "/a"]),
+            st.sampled_from(["mapillary", "panoramax", "own", "My City", None]),
+        )
+    )
+)
+@settings(deadline=None)
+def test_words_of_many_ids_are_those_of_each(rows):
+    ids, providers = pa.array([id_ for id_, _ in rows], pa.string()), pa.array([who for _, who in rows], pa.string())
+    found = id_lists.words_of(pa.chunked_array([ids]), providers)
+    assert found == [id_lists.word_of(id_, who) for id_, who in rows]

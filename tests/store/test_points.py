@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 
 import geopandas as gpd
 import numpy as np
@@ -13,7 +14,7 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlygeo import frames, store
+from mlygeo import frames, keys, store
 from mlygeo.errors import FrameError, MlygeoError
 from mlygeo.store import points as sources
 from mlygeo.store.points import PointFile, SomeOf, open_points
@@ -159,3 +160,29 @@ def test_a_frame_and_its_file_are_the_same_points(tmp_path, shapes, values, rows
 def test_missing_points_are_missing_in_a_frame():
     table = pa.table({"lon": [1.0, np.nan], "lat": [2.0, np.nan]})
     assert frames.from_arrow(table).geometry.isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 7, 250])
+@pytest.mark.parametrize("several", [None, ["panoramax"], ["panoramax", "Own ", None]])
+def test_ids_are_read_part_after_part(tmp_path, rows, several):
+    """A file of several row groups, a frame and some rows of either have the same keys, and providers."""
+    drawn = np.random.default_rng(rows)
+    ids = [str(uuid.UUID(int=int(number))).upper() for number in drawn.integers(0, 300, rows)]
+    named = {} if several is None else {"provider": [several[number % len(several)] for number in range(rows)]}
+    places = gpd.points_from_xy(drawn.random(rows), drawn.random(rows), crs=4326)
+    frame = gpd.GeoDataFrame({"id": pd.Series(ids, dtype="str"), **named}, geometry=places)
+    frame.to_parquet(tmp_path / "images.parquet", row_group_size=9)
+    chosen = np.flatnonzero(drawn.random(rows) < 0.5)
+    plain = [keys.provider_name(name) for name in named.get("provider", [])]
+    ranks = keys.ranks(pd.Series(ids, dtype="str"), plain or None)
+    for points in (open_points(frame, name="frame"), open_points(tmp_path / "images.parquet", name="file")):
+        conformed = sources.Conformed(points, frames.IMAGES)
+        for each, its in ((conformed, np.arange(rows)), (SomeOf(conformed, chosen), chosen)):
+            assert [id_ for part in each.parts("id") for id_ in part.to_pylist()] == [ids[row] for row in its]
+            found = sources.keyed(each)
+            assert np.asarray(found.ids(np.arange(len(its)))).tolist() == [ids[row].lower() for row in its]
+            order = np.argsort(ranks[its], kind="stable")
+            assert np.argsort(found.ranks, kind="stable").tolist() == order.tolist()
+            if plain and rows:
+                whose = each.take(np.arange(len(its))[::-1], ["provider"])["provider"].to_pylist()
+                assert whose == [plain[row] for row in its[::-1]]

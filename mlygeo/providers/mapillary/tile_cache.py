@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from mercantile import Tile
 
-    from mlygeo.net.quota import TileQuota
     from mlygeo.providers.mapillary.service import Service
+    from mlygeo.providers.quota import TileQuota
     from mlygeo.regions import Region
 
 __all__ = [

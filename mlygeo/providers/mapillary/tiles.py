@@ -21,7 +21,6 @@ from mlygeo.errors import (
     FormatError,
     InputError,
 )
-from mlygeo.net.quota import TileQuota
 from mlygeo.progress import counted
 from mlygeo.providers.mapillary.tile_cache import (
     plan,
@@ -31,6 +30,7 @@ from mlygeo.providers.mapillary.tile_cache import (
     tileset,
     with_costs,
 )
+from mlygeo.providers.quota import TileQuota
 from mlygeo.providers.tile_cache import Plan, default_tile_cache
 from mlygeo.providers.tiles import Address, TileRun, listed_tiles, log_fetched, save_tile, tiles_frame
 

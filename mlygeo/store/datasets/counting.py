@@ -43,21 +43,22 @@ def count(work: Work, number: int) -> dict[str, Any]:
 
     def make() -> dict[str, Any]:
         names = work.form.id_columns if work.buckets else []
-        codes, held, problems = [], [], {}
+        codes, held = [], []
+        problems: dict[str, int] = {}
         for chunk in sources.read(work.sources, work.pieces[number], work.form, names, threads=work.threads):
             codes.append(cells.codes(chunk.lon, chunk.lat, layout.MOST_ZOOM).astype(np.int32))
             if names:
                 held.append(hashes.of_ids(chunk.table))
             for name, times in chunk.problems.items():
                 problems[name] = problems.get(name, 0) + times
-        code = np.concatenate(codes)
+        code = np.concatenate([np.empty(0, dtype=np.int32), *codes])
         known = code[code >= 0]
         values, numbers = np.unique(known, return_counts=True)
         if not work.rehearsal:
             _save(work.file(STEP, number, ".codes.npy"), code)
         _save(work.file(STEP, number, ".cells.npy"), np.stack([values.astype(np.int64), numbers.astype(np.int64)]))
         if names:
-            _save_by_bucket(work, number, np.concatenate(held))
+            _save_by_bucket(work, number, np.concatenate([np.empty(0, dtype=np.uint64), *held]))
         return {"rows": len(code), "placeless": len(code) - len(known), "problems": problems}
 
     return done(work, STEP, number, make)

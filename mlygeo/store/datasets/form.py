@@ -17,7 +17,7 @@ from mlygeo.store.parquet import attributes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mlygeo.store.datasets.sources import Source
+    from mlygeo.store.datasets.source import Source
 
 LON, LAT = "/lon", "/lat"
 """Names of the columns of positions on the way from the inputs to the parts; no attribute may be called so."""

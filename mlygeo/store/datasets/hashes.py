@@ -22,10 +22,7 @@ def of_ids(table: pa.Table) -> Hashes:
     """
     ids = _in_one(table["id"])
     known = pc.is_valid(ids).to_numpy(zero_copy_only=False)
-    if pa.types.is_integer(ids.type):
-        found = _mixed(ids.fill_null(0).to_numpy().view(np.uint64))
-    else:
-        found = _of_texts(ids)
+    found = _of_values(ids)
     if "provider" in table.column_names:
         names = _in_one(table["provider"]).dictionary_encode()
         kinds = np.append(_of_texts(names.dictionary.cast(pa.string())), np.uint64(0))

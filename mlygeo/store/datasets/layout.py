@@ -114,6 +114,12 @@ def leaves(code: Rows, rows: Rows, most: int = ROWS_PER_PART) -> Leaves:
     return Leaves(cell[order], depth[order], count[order])
 
 
+def no_leaves() -> Leaves:
+    """Return no cells at all."""
+    none = np.empty(0, dtype=np.int64)
+    return Leaves(none, none, none)
+
+
 def folder(code: int, zoom: int) -> str:
     """Return the name of a cell's folder: a letter goes before the digits, which readers would take for a number."""
     return f"{KEY}=q{cells.quadkey(code, zoom)}"

@@ -14,7 +14,7 @@ from mlygeo.store.datasets.form import LAT, LON
 from mlygeo.store.datasets.work import Work, done, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from mlygeo.arrays import Rows
@@ -90,7 +90,6 @@ def read_batches(path: Path, batches: list[int], columns: list[str] | None = Non
 
 def cells_of(work: Work, code: Rows) -> Rows:
     """Return the number of the cell of each row by its code of zoom 14; that after the last where it is negative."""
-    assert work.leaves is not None
     return np.where(code < 0, len(work.leaves), work.leaves.of(code))
 
 
@@ -133,7 +132,10 @@ def _repeated(work: Work, number: int) -> Iterator[tuple[pa.Table, Rows]]:
             kept = counting.are_repeated(work, hashed)
             table = sources.spilled(chunk, work.form).filter(pa.array(kept))
             column = pa.array(np.full(len(table), generation, dtype=np.int32))
-            yield table.append_column(GENERATION, column), counting.bucket_of(hashed[kept], work.buckets)
+            yield (
+                table.append_column(GENERATION, column),
+                counting.bucket_of(hashed[kept], work.buckets).astype(np.int64),
+            )
 
 
 def _by_number(path: Path, schema: pa.Schema, tables: Iterator[tuple[pa.Table, Rows]]) -> dict[str, Any]:
@@ -141,15 +143,21 @@ def _by_number(path: Path, schema: pa.Schema, tables: Iterator[tuple[pa.Table, R
     numbers: list[int] = []
     rows: list[int] = []
     gaps: set[str] = set()
-    with whole(path) as temporary, pa.OSFile(str(temporary), "wb") as sink:
-        with pa.ipc.new_file(sink, schema, options=_OPTIONS) as file:
-            for table, place in _gathered(tables):
-                gaps |= {name for name in table.column_names if table[name].null_count}
-                _write(file, table, place, lambda number, count: (numbers.append(number), rows.append(count)))
+    with (
+        whole(path) as temporary,
+        pa.OSFile(str(temporary), "wb") as sink,
+        pa.ipc.new_file(sink, schema, options=_OPTIONS) as file,
+    ):
+        for table, place in _gathered(tables):
+            gaps |= {name for name in table.column_names if table[name].null_count}
+            for number, count in _write(file, table, place):
+                numbers.append(number)
+                rows.append(count)
     return {"cells": numbers, "rows": rows, "gaps": sorted(gaps)}
 
 
-def _write(file: Any, table: pa.Table, place: Rows, note: Callable[[int, int], object]) -> None:
+def _write(file: Any, table: pa.Table, place: Rows) -> Iterator[tuple[int, int]]:
+    """Write rows by number, and yield the number and the rows of each batch."""
     if (place[1:] < place[:-1]).any():
         order = np.argsort(place.astype(np.int32), kind="stable")
         table, place = table.combine_chunks().take(pa.array(order)), place[order]
@@ -157,7 +165,7 @@ def _write(file: Any, table: pa.Table, place: Rows, note: Callable[[int, int], o
     for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(place)], strict=True):
         for batch in table.slice(start, stop - start).combine_chunks().to_batches():
             file.write_batch(batch)
-            note(int(place[start]), batch.num_rows)
+            yield int(place[start]), batch.num_rows
 
 
 def _gathered(tables: Iterator[tuple[pa.Table, Rows]]) -> Iterator[tuple[pa.Table, Rows]]:

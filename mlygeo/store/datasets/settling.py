@@ -104,7 +104,8 @@ def _latest_first(table: pa.Table, name: str) -> Rows:
     if name not in table.column_names or not pa.types.is_timestamp(table.schema.field(name).type):
         return np.zeros(len(table), dtype=np.int64)
     times = pc.fill_null(table[name].cast(pa.int64()), np.iinfo(np.int64).min + 1)
-    return -times.to_numpy()
+    found: Rows = -times.to_numpy()
+    return found
 
 
 def _content(table: pa.Table) -> hashes.Hashes:

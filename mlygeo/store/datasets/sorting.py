@@ -60,7 +60,7 @@ def sort(work: Work, number: int) -> dict[str, Any]:
             path.parent.mkdir(parents=True, exist_ok=True)
             with whole(path) as temporary:
                 _write(work, table, rows, (lon[rows], lat[rows]), temporary)
-            found.append({"path": f"{folder}/{path.name}", **_facts(work, table, rows, (lon[rows], lat[rows]), path)})
+            found.append({"path": f"{folder}/{path.name}", **_facts(table, rows, (lon[rows], lat[rows]), path)})
         return {"parts": found}
 
     return done(work, STEP, number, make)
@@ -68,7 +68,6 @@ def sort(work: Work, number: int) -> dict[str, Any]:
 
 def folder_of(work: Work, number: int) -> str:
     """Return the name of a cell's folder."""
-    assert work.leaves is not None
     return layout.PLACELESS if number == len(work.leaves) else work.leaves.folders[number]
 
 
@@ -119,9 +118,14 @@ def _ordered(table: pa.Table) -> tuple[Rows, Floats, Floats]:
 def _ranks(values: pa.ChunkedArray) -> Rows:
     """Return numbers that are in the order of values; null comes last."""
     if pa.types.is_integer(values.type) and not values.null_count:
-        return values.to_numpy()
-    ranks: Rows = pc.rank(values, sort_keys="ascending", null_placement="at_end", tiebreaker="dense").to_numpy()
-    return ranks
+        numbers: Rows = values.to_numpy()
+        return numbers
+    encoded = pa.concat_arrays([pa.nulls(0, values.type), *values.chunks]).dictionary_encode()
+    rank = np.empty(len(encoded.dictionary) + 1, dtype=np.int64)
+    rank[pc.sort_indices(encoded.dictionary).to_numpy()] = np.arange(len(encoded.dictionary))
+    rank[-1] = len(encoded.dictionary)
+    found: Rows = rank[encoded.indices.fill_null(len(encoded.dictionary)).to_numpy()]
+    return found
 
 
 def _write(work: Work, table: pa.Table, rows: Rows, lonlat: tuple[Floats, Floats], path: Path) -> None:
@@ -175,7 +179,7 @@ def _box(lon: Floats, lat: Floats) -> list[float]:
     return [float(np.nanmin(lon)), float(np.nanmin(lat)), float(np.nanmax(lon)), float(np.nanmax(lat))]
 
 
-def _facts(work: Work, table: pa.Table, rows: Rows, lonlat: tuple[Floats, Floats], path: Path) -> dict[str, Any]:
+def _facts(table: pa.Table, rows: Rows, lonlat: tuple[Floats, Floats], path: Path) -> dict[str, Any]:
     """Return what the index says of a part."""
     lon, lat = lonlat
     with path.open("rb") as file:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from mlygeo import degrees, store
 from mlygeo.errors import FrameError
 from mlygeo.store import stac
 from mlygeo.store.datasets.form import Form, plain
+from mlygeo.store.datasets.source import Source, Span
 from mlygeo.store.parquet import encodings, metadata
 from mlygeo.store.parquet.files import GeoFile, reading
 
@@ -33,79 +34,6 @@ ROWS_PER_PIECE = 1_000_000
 
 TURNED = "positions beyond ±180° of longitude, taken as the same place within"
 FLAT = "positions with a height, which is left out"
-
-
-@dataclass(frozen=True)
-class Source:
-    """
-    An input: a GeoParquet file.
-
-    Parameters
-    ----------
-    path
-        The file.
-    generation
-        Rows of a later one replace those of an earlier one with the same id.
-    groups
-        Numbers of rows of its row groups.
-    bytes, modified_ns
-        Size of the file, and its last change (nanoseconds since 1970): by these it is known again.
-    schema
-        Its attributes, and further geometry as WKB.
-    geometry
-        Name of its geometry.
-    further
-        CRS of further geometry columns by name, as its metadata have it.
-    attrs
-        The `attrs` of the frame in it.
-    notes
-        What pandas noted of its columns, by name.
-    digest
-        Hash of a frame in memory, by which it is known again; empty for files.
-    """
-
-    path: str
-    generation: int
-    groups: tuple[int, ...]
-    bytes: int
-    modified_ns: int
-    schema: pa.Schema
-    geometry: str
-    further: dict[str, Any] = field(default_factory=dict)
-    attrs: dict[str, Any] = field(default_factory=dict)
-    notes: dict[str, Any] = field(default_factory=dict)
-    digest: str = ""
-
-    @property
-    def rows(self) -> int:
-        """Its number of rows."""
-        return sum(self.groups)
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        return Path(self.path).name
-
-    @property
-    def modified_at(self) -> datetime:
-        """Its last change, UTC."""
-        return datetime.fromtimestamp(self.modified_ns // 1000 / 1e6, UTC)
-
-    @property
-    def identity(self) -> tuple[object, ...]:
-        """What tells whether a later run has the same input."""
-        return (self.digest, self.generation) if self.digest else (
-            self.path, self.generation, self.bytes, self.modified_ns
-        )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Span:
-    """Row groups of an input: its number, and theirs from `first` on, before `stop`."""
-
-    source: int
-    first: int
-    stop: int
 
 
 @dataclass(frozen=True)
@@ -139,7 +67,8 @@ def sources(inputs: Sequence[FrameLike], *, folder: Path, generation: int = 0) -
         If one cannot be read.
     """
     found = []
-    for number, value in enumerate(inputs):
+    for number, given in enumerate(inputs):
+        value = given
         if isinstance(value, str | os.PathLike):
             path = Path(value).expanduser()
             if path.suffix.lower() in store.PARQUET and path.is_file():
@@ -232,7 +161,7 @@ def read(
             use_threads=threads,
         )  # fmt: skip
         rows = 0
-        while (batch := reading(file.path, lambda batches=batches: next(batches, None))) is not None:
+        while (batch := reading(file.path, partial(next, batches, None))) is not None:
             table = pa.Table.from_batches([batch])
             rows += len(table)
             lon, lat, problems = _positions(table[file.primary.name], file, crs)
@@ -254,7 +183,7 @@ def _attributes(table: pa.Table, names: Sequence[str], file: GeoFile) -> pa.Tabl
         if name in file.geometry:
             values = _as_wkb(values, file.geometry[name].encoding, file)
         elif pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-            reading(file.path, lambda values=values: values.validate(full=True))
+            reading(file.path, partial(values.validate, full=True))
         columns[name] = values
     return pa.table(columns)
 

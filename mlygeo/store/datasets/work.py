@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mlygeo.store.atomic import file_error
+from mlygeo.store.datasets import layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from mlygeo.store.datasets.form import Form
     from mlygeo.store.datasets.layout import Leaves
-    from mlygeo.store.datasets.sources import Source, Span
+    from mlygeo.store.datasets.source import Source, Span
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Work:
     rehearsal
         Whether rows are only counted.
     leaves
-        The cells that get parts; None before rows are counted.
+        The cells that get parts; none before rows are counted.
     written
         Which of these cells are written, ascending; None for all. After the last of `leaves` comes the one
         without position.
@@ -61,7 +62,7 @@ class Work:
     buckets: int
     threads: bool
     rehearsal: bool = False
-    leaves: Leaves | None = None
+    leaves: Leaves = field(default_factory=layout.no_leaves)
     written: tuple[int, ...] | None = None
     repeated: bool = False
     gaps: frozenset[str] = frozenset()
@@ -69,7 +70,7 @@ class Work:
     @property
     def cells(self) -> int:
         """The number of cells that may have parts, with the one for rows without position."""
-        return 0 if self.leaves is None else len(self.leaves) + 1
+        return len(self.leaves) + 1
 
     def file(self, step: str, number: int, ending: str) -> Path:
         """Return the path of a result of a task."""

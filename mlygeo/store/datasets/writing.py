@@ -63,19 +63,19 @@ class Plan:
         The index of what is there; None where nothing is.
     inputs
         Hash of the inputs and options, by which a run knows what an earlier one has done.
-    workers
-        Processes.
+    processes
+        Those that do the tasks.
     """
 
     work: Work
     dataset: Path
     there: Index | None
     inputs: str
-    workers: int = 1
+    processes: tasks.Processes = field(default_factory=lambda: tasks.Processes(1))
 
-    def on(self, workers: int) -> Plan:
-        """Return the plan for so many processes."""
-        return replace(self, workers=workers, work=replace(self.work, threads=workers == 1))
+    def on(self, processes: tasks.Processes, *, threads: bool) -> Plan:
+        """Return the plan for these processes, which may use threads or not."""
+        return replace(self, processes=processes, work=replace(self.work, threads=threads))
 
     def rehearsed(self) -> Plan:
         """Return the plan of a rehearsal, which counts the rows by cell and no more."""
@@ -140,6 +140,7 @@ def plan(inputs: Sequence[FrameLike], dataset: Path, *, folder: Path, most: int,
     ]  # fmt: skip
     found = tuple(sorted([*old, *new], key=lambda source: (source.generation, source.digest, source.path)))
     united = form.united(found)
+    found = _sharing(found)
     rows = sum(source.rows for source in found)
     buckets = 1
     while buckets * ROWS_PER_BUCKET < rows and buckets < MOST_BUCKETS:
@@ -149,6 +150,19 @@ def plan(inputs: Sequence[FrameLike], dataset: Path, *, folder: Path, most: int,
     )
     said = [layout.VERSION, most, sorted(str(source.identity) for source in new)]
     return Plan(work, dataset, there, hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32])
+
+
+def _sharing(found: tuple[sources.Source, ...]) -> tuple[sources.Source, ...]:
+    """Return inputs in which equal schemas and facts are the same objects, for they are sent to processes."""
+    held: dict[str, Any] = {}
+
+    def one(value: Any) -> Any:
+        return held.setdefault(f"{type(value)} {value}", value)
+
+    return tuple(
+        replace(each, schema=one(each.schema), further=one(each.further), attrs=one(each.attrs), notes=one(each.notes))
+        for each in found
+    )
 
 
 def histogram(given: Plan) -> tuple[Told, tuple[Rows, Rows]]:
@@ -174,7 +188,7 @@ def write(given: Plan) -> Index:
     _begin(given)
     work = given.work
     told, cells = histogram(given)
-    old = set()
+    old: set[int] = set()
     if work.buckets:
         again = _all(given, counting.find_repeats, range(work.buckets), "looking for repeated ids")
         if any(counts["repeated"] for counts in again):
@@ -188,7 +202,7 @@ def write(given: Plan) -> Index:
         step.begin(sum(rows for _, rows in numbers), "rows")
         # The largest first, so that no process is left with one at the end.
         ordered = [number for number, _ in sorted(numbers, key=lambda each: (-each[1], each[0]))]
-        for number, counts in tasks.each(sorting.sort, work, ordered, workers=given.workers):
+        for number, counts in given.processes.each(sorting.sort, work, ordered):
             found[number] = counts["parts"]
             step.advance(sum(part["rows"] for part in counts["parts"]))
     index, gone = _index(given, work, told, cells, found)
@@ -229,7 +243,7 @@ def _all(
     found: dict[int, dict[str, Any]] = {}
     with working(label) as step:
         step.begin(len(numbers) if rows is None else sum(rows), "buckets" if rows is None else "rows")
-        for number, counts in tasks.each(function, work or given.work, numbers, workers=given.workers):
+        for number, counts in given.processes.each(function, work or given.work, numbers):
             found[number] = counts
             step.advance(1 if rows is None else rows[number])
     return [found[number] for number in numbers]
@@ -270,7 +284,6 @@ def _concerned(given: Plan, work: Work, old: set[int], placeless: int) -> tuple[
         return None
     if there.rows_per_part != work.most:
         return None
-    assert work.leaves is not None
     changed = set(old)
     for piece, spans in enumerate(work.pieces):
         if any(work.sources[span.source].generation for span in spans):
@@ -310,7 +323,6 @@ def _scattered(given: Plan, work: Work) -> Work:
 
 def _cells_with_rows(work: Work) -> list[tuple[int, int]]:
     """Return the numbers of the cells to write, and their rows; a dataset without rows has the one without position."""
-    assert work.leaves is not None
     cells = np.load(work.folder / sorting.PLACES)[0]
     last = len(work.leaves)
     numbers = np.unique(cells).tolist()
@@ -325,7 +337,6 @@ def _index(
     """Return the index, and the parts that go."""
     there = given.there
     written = {sorting.folder_of(work, number) for number in found}
-    assert work.leaves is not None
     stay = set() if work.written is None else {*work.leaves.folders, layout.PLACELESS} - written
     if not told.placeless:
         stay -= {layout.PLACELESS}
@@ -354,18 +365,24 @@ def _index(
 
 
 def _part(said: dict[str, Any], at: datetime) -> Part:
-    west, south, east, north = said["box"] or (None,) * 4
-    times = [
-        None if said[name] is None else datetime.fromtimestamp(said[name] // 10**6, UTC).replace(
-            microsecond=said[name] % 10**6
-        )
-        for name in ("min_captured_at", "max_captured_at")
-    ]  # fmt: skip
     cell = said["path"].partition("/")[0].removeprefix(layout.PLACELESS)
+    west, south, east, north = said["box"] or (None,) * 4
+    same = ("path", "rows", "row_groups", "bytes", "min_id", "max_id", "sha256")
     return Part(
-        cell, said["path"], said["rows"], said["row_groups"], said["bytes"], west, south, east, north,
-        said["min_id"], said["max_id"], *times, said["sha256"], at,
-    )  # fmt: skip
+        cell=cell,
+        west=west,
+        south=south,
+        east=east,
+        north=north,
+        min_captured_at=_time(said["min_captured_at"]),
+        max_captured_at=_time(said["max_captured_at"]),
+        written_at=at,
+        **{name: said[name] for name in same},
+    )
+
+
+def _time(us: int | None) -> datetime | None:
+    return None if us is None else datetime.fromtimestamp(us // 10**6, UTC).replace(microsecond=us % 10**6)
 
 
 def _said(work: Work) -> str:

@@ -136,11 +136,23 @@ class GeoFile:
         table = whole.select(list(columns))
         for name in columns:
             if _has_text(table.schema.field(name).type):
-                try:
-                    table[name].validate(full=True)
-                except pa.ArrowException as error:
-                    raise FormatError(f"the column {name!r} of {self.path.name} is damaged: {error}") from error
+                _check_text(table[name], name, self.path)
         return table
+
+    def read_coded(self, name: str, groups: Sequence[int]) -> pa.ChunkedArray:
+        """Return a column of row groups, text of few values as codes of a dictionary, as Parquet mostly has it."""
+        if not _has_text(self.file.schema_arrow.field(name).type):
+            return self.read(groups, [name]).column(0)
+        coded = reading(
+            self.path, lambda: pq.ParquetFile(self._bytes, metadata=self.file.metadata, read_dictionary=[name])
+        )
+        values = reading(self.path, lambda: coded.read_row_groups(list(groups), columns=[name])).column(name)
+        for part in values.chunks:
+            _check_text(part.dictionary if pa.types.is_dictionary(part.type) else part, name, self.path)
+        rows = self.groups
+        if len(values) != sum(rows[group] for group in groups):
+            raise FormatError(f"{self.path.name} is a damaged Parquet file: its columns have different lengths")
+        return values.unify_dictionaries()
 
     @cached_property
     def _box_of_other_writers(self) -> str | None:
@@ -245,6 +257,14 @@ def _check_size(file: pq.ParquetFile, size: int, path: Path) -> None:
         raise FormatError(
             f"{path.name} has {size:,} bytes and would expand to {expanded:,}: it is damaged or made to fill the memory"
         )
+
+
+def _check_text(values: pa.Array | pa.ChunkedArray, name: str, path: Path) -> None:
+    """Raise where text is no UTF-8, which fails much later."""
+    try:
+        values.validate(full=True)
+    except pa.ArrowException as error:
+        raise FormatError(f"the column {name!r} of {path.name} is damaged: {error}") from error
 
 
 def _has_text(kind: pa.DataType) -> bool:

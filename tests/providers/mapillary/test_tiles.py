@@ -41,11 +41,12 @@ from mlygeo.errors import (
 )
 from mlygeo.net.answers import check_tile
 from mlygeo.net.http import Retry
-from mlygeo.net.quota import Pace, TileQuota
+from mlygeo.net.pace import Pace
 from mlygeo.progress import LineProgress
 from mlygeo.providers.mapillary.service import Service
 from mlygeo.providers.mapillary.tile_cache import plan, read_tile_list, region_tiles, tile_name, with_costs
 from mlygeo.providers.mapillary.tiles import fetch_tiles, plan_tiles
+from mlygeo.providers.quota import TileQuota
 from mlygeo.providers.tile_cache import tile_boxes
 from mlygeo.regions import Region
 from mlygeo.standin import Faults, Imagery, serve

@@ -135,7 +135,7 @@ def test_derived_headings_are_left_to_the_server(panoramax, service, tmp_path, h
         assert items.Reading(item).row["compass_source"] == "computed"
 
 
-def test_only_derived_headings_are_left_to_the_server(panoramax, service, tmp_path):
+def test_only_derived_headings_are_left_to_the_server(panoramax, service, tmp_path, caplog):
     """Some photos have a heading, others have none, and one was corrected by hand in the description file."""
     lon, folder = elsewhere(), tmp_path / "some derived"
     folder_of(folder, 5, lon=lon, heading=lambda n: 33.0 if n < 2 else None)
@@ -148,6 +148,7 @@ def test_only_derived_headings_are_left_to_the_server(panoramax, service, tmp_pa
     there = in_database(panoramax, folder)
     assert there["computed"].tolist() == ["f", "f", "t", "f", "t"]
     assert there["heading"].astype(float).tolist() == [78.0, 78.0, 0.0, 200.0, 0.0]
+    assert "derived at 45° from the direction of travel are derived by the service without this angle" in caplog.text
 
 
 def test_headings_of_descriptions_without_a_record_are_said(panoramax, service, tmp_path, caplog):
