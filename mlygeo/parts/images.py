@@ -317,7 +317,7 @@ def repeated(dataset: Images, region: Region | None, conditions: dict[str, Any])
             chosen = keep(dataset.part(number), region=region, conditions=conditions)
             key = [name for name in ("id", "provider") if name in chosen.columns]
             own = np.flatnonzero(spread(chosen.arrow("id")) % shares_of == share)
-            seen.append(pa.table({name: chosen.arrow(name).take(pa.array(own)) for name in key}))
+            seen.append(pa.table({name: _in_plain(chosen.arrow(name).take(pa.array(own))) for name in key}))
             places.append(np.stack([np.full(len(own), number), own]))
         if not seen:
             break
@@ -336,6 +336,10 @@ def repeated(dataset: Images, region: Region | None, conditions: dict[str, Any])
             found.append(table.select(found[0].column_names).cast(found[0].schema))
     whole = TablePoints(pa.concat_tables(found), dataset.name, dataset.attrs)
     return once(PartOf(whole, dataset.settled))[1]
+
+
+def _in_plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
 
 
 def spread(ids: pa.ChunkedArray) -> Rows:

@@ -355,7 +355,8 @@ def select(
     network_facts: dict[str, Any] = {}
     target: Points
     given: dict[str, tuple[Any, int]] = {}
-    doubts: dict[str, int] = {} if at_hand is None else inputs.doubts_of(at_hand, "images")
+    known = at_hand if dataset is None else dataset.empty
+    doubts: dict[str, int] = {} if known is None else inputs.doubts_of(known, "images")
     left_out = inputs.left_out_around(place)
     if points is not None:
         everything, target = _open_points(points, place)
