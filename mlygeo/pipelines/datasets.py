@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from mlygeo.errors import InputError
 from mlygeo.pipelines.job import Job, check_folder, public, tally, version
-from mlygeo.places import STATE_FOLDER
 from mlygeo.progress import counted
 
 if TYPE_CHECKING:
@@ -104,20 +103,20 @@ def partition(
         if not publishing.is_begun(folder):
             publishing.check(dataset, add=add)
         return _rehearsed(given, dataset, rows_per_part, workers, add=add)
-    with FolderLock(folder):
-        publishing.finish(folder, dataset)
-        there = publishing.check(dataset, add=add)
-        plan = writing.plan(given, dataset, folder=folder, most=rows_per_part, there=there if add else None)
-        if there is not None and there.more.get("inputs", [])[-1:] == [plan.inputs]:
-            index = there
-        elif there is not None and not add:
-            raise publishing.in_the_way(dataset)
-        else:
-            number = _processes(workers, plan.rows)
-            with tasks.Processes(number) as processes:
-                index = writing.write(plan.on(processes, threads=number == 1))
-        publishing.clear(folder, keep=[STATE_FOLDER])
-    publishing.remove(folder)
+    try:
+        with FolderLock(folder), publishing.cleared(folder):
+            there = publishing.check(dataset, add=add)
+            plan = writing.plan(given, dataset, folder=folder, most=rows_per_part, there=there if add else None)
+            if there is not None and there.more.get("inputs", [])[-1:] == [plan.inputs]:
+                index = there
+            elif there is not None and not add:
+                raise publishing.in_the_way(dataset)
+            else:
+                number = _processes(workers, plan.rows)
+                with tasks.Processes(number) as processes:
+                    index = writing.write(plan.on(processes, threads=number == 1))
+    finally:
+        publishing.remove(folder)
     return _written(index, dataset, add=add)
 
 

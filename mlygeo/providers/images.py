@@ -363,6 +363,11 @@ class Records(Protocol):
             The columns to take from it.
         errors
             Reasons of missing records, and problems of records.
+
+        Raises
+        ------
+        FrameError
+            If a column stands in the frame already, in a dtype that does not fit.
         """
 
 

@@ -225,35 +225,35 @@ class Projection:
             wide, tall = max(wide, needed[0] * 1.001), max(tall, needed[1] * 1.001)
         return None
 
-    def within(self, bounds: Bounds, distance_m: float) -> Bounds | None:
+    def margin(self, lon: Floats, lat: Floats, bounds: Bounds) -> Floats:
         """
-        Return a box in degrees of positions whose surroundings lie in a box: the counterpart of `reach`.
+        Return how far positions lie inside a box: what is not in the box is farther away in the plane.
 
         Parameters
         ----------
+        lon, lat
+            Degrees.
         bounds
             West, south, east, north in degrees; west > east across the antimeridian.
-        distance_m
-            Planar distance in metres.
 
         Returns
         -------
-        bounds
-            A box that is rather too small than too large: what is within the planar distance of a position in
-            it lies in `bounds`. None where the box is too narrow for any, and where `reach` gives none.
+        margin
+            Metres, rather too few than too many; -infinity beyond the box, and throughout where the scale in
+            the box is not known, as near a pole and round the world.
         """
-        if not np.isfinite([*bounds, distance_m]).all():
-            return None
+        none = np.full(len(lon), -np.inf)
         west, south, east, north = bounds
         east = east if west <= east else east + 360
-        if east - west >= 360 or max(-south, north) > MOST_LATITUDE:
-            return None
+        if not np.isfinite(bounds).all() or east - west >= 360 or max(-south, north) > MOST_LATITUDE:
+            return none
         steps = self._degrees_a_metre((west, south, east, north))
         if steps is None:
-            return None
-        wide, tall = (step * (distance_m + 1) * REACH_MARGIN for step in steps)
-        west, south, east, north = west + wide, south + tall, east - wide, north - tall
-        return None if west > east or south > north else (areas.wrap(west), south, areas.wrap(east), north)
+            return none
+        lon = west + (lon - west) % 360
+        beside = np.minimum(lon - west, east - lon) / steps[0]
+        margin = np.minimum(beside, np.minimum(lat - south, north - lat) / steps[1]) / REACH_MARGIN - 1
+        return np.where(margin > 0, margin, none)
 
     def _degrees_a_metre(self, box: Bounds) -> tuple[float, float] | None:
         """Return the most degrees of longitude and latitude that a planar metre is in a box; None for unknown."""

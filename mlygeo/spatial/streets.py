@@ -16,7 +16,7 @@ import numpy as np
 from mlygeo import frames
 from mlygeo.errors import CrsError, InputError
 from mlygeo.progress import working
-from mlygeo.spatial import areas, geodesy, polylines, spacing
+from mlygeo.spatial import geodesy, polylines, spacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -423,10 +423,7 @@ def _even_points(
     x, y, segment = polylines.locate(lines, row, distance)
     lon, lat = projection.inverse(x, y)
     ids = spacing.place_ids(lon, lat)
-    complete = None
-    if known is not None:
-        inner = projection.within(known, interval / 2)
-        complete = np.zeros(len(lon), dtype=bool) if inner is None else areas.inside(lon, lat, inner)
+    complete = None if known is None else projection.margin(lon, lat, known) >= interval / 2
     kept, undecided = spacing.thin(x, y, ids, interval / 2, complete)
     inside = np.ones(len(lon), dtype=bool) if core is None else core(lon, lat)
     chosen = np.flatnonzero(kept & inside)

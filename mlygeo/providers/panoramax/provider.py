@@ -192,9 +192,10 @@ class Records:
         self, images: gpd.GeoDataFrame, found: gpd.GeoDataFrame, *, columns: Iterable[str], errors: Mapping[Key, str]
     ) -> gpd.GeoDataFrame:
         """Return images with columns from items of the same images."""
-        from mlygeo.providers.panoramax.items import add_fields
+        from mlygeo.providers.added import with_records
+        from mlygeo.providers.panoramax.items import ids_in
 
-        return add_fields(images, found, columns=columns, errors=errors)
+        return with_records(images, ids_in(images, "the frame"), found, columns=columns, errors=errors)
 
 
 class Pictures:

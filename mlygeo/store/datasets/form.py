@@ -126,9 +126,11 @@ def united(sources: Sequence[Source]) -> Form:
     names = list(dict.fromkeys(name for order in orders for name in order))
     _check_names(names)
     kinds: dict[str, set[pa.DataType]] = {name: set() for name in names}
-    for source in sources:
+    # What has no rows has no say in the types of columns that others have.
+    for source in sorted(sources, key=lambda source: not source.rows):
         for each in source.schema:
-            kinds[each.name].add(plain(each.type))
+            if source.rows or not kinds[each.name]:
+                kinds[each.name].add(plain(each.type))
     mixed = "id" in kinds and len({_is_text(kind) for kind in kinds["id"] if not pa.types.is_null(kind)}) > 1
     found = {name: _common(name, sorted(kinds[name], key=str)) for name in names}
     if mixed:
@@ -152,12 +154,14 @@ def united(sources: Sequence[Source]) -> Form:
                 raise FrameError(f"the inputs have the geometry {name!r} in several CRS", hint="bring them into one")
     notes = {
         name: _common_note(
+            name,
+            kind,
             [
                 source.notes.get(name)
                 if name in source.schema.names and source.schema.field(name).type == kind
                 else None
                 for source in sources
-            ]
+            ],
         )
         for name, kind in found.items()
     }
@@ -227,9 +231,22 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind))
 
 
-def _common_note(notes: Sequence[Any]) -> Any:
-    """Return what pandas noted of a column in all inputs alike; None where they differ."""
-    return notes[0] if all(note == notes[0] for note in notes) else None
+def noted(each: pa.Field, *, gaps: bool) -> dict[str, Any]:
+    """Return what is noted for pandas of a column, as its type and whether it has gaps tell."""
+    sample = pa.table({each.name: pa.nulls(1 if gaps else 0, each.type)})
+    note: dict[str, Any] = attributes.plain_pandas_metadata(sample, ())["columns"][0]
+    return note
+
+
+def _common_note(name: str, kind: pa.DataType, notes: Sequence[Any]) -> Any:
+    """Return what pandas noted of a column in all inputs alike, where its type does not tell; else None."""
+    first = notes[0]
+    if first is None or any(note != first for note in notes):
+        return None
+    told = {noted(pa.field(name, kind), gaps=gaps)["numpy_type"] for gaps in (False, True)}
+    dtype = str(first.get("numpy_type")).replace(", UTC]", "]")
+    plain_text = _is_text(kind) and dtype == "object" and not first.get("metadata")
+    return None if dtype in told or plain_text else first
 
 
 def _joined_attrs(several: Sequence[dict[str, Any]]) -> dict[str, Any]:

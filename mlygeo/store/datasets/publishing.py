@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlygeo.errors import FileError
+from mlygeo.errors import FileError, FormatError, InputError
+from mlygeo.places import STATE_FOLDER
 from mlygeo.store.atomic import file_error
 from mlygeo.store.datasets import layout
 from mlygeo.store.datasets.index import Index, read_index, write_index
@@ -17,9 +18,12 @@ from mlygeo.store.datasets.sorting import PARTS
 from mlygeo.store.datasets.work import whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-JOURNAL, INDEX = "journal.json", "index.parquet"
+PLAN, JOURNAL, INDEX = "plan.json", "journal.json", "index.parquet"
+
+HOLDER = "run.json"
+"""File by which a run says in the folder that it is at work there; see `mlygeo.locks`."""
 
 
 def run_folder(dataset: Path) -> Path:
@@ -125,6 +129,26 @@ def finish(folder: Path, dataset: Path) -> bool:
     return True
 
 
+@contextmanager
+def cleared(folder: Path) -> Iterator[None]:
+    """
+    End a run that was ended while its parts came to their places, and clear its folder when this one is done.
+
+    What was done so far is kept where the run ends otherwise, unless the inputs are what is wrong: they stay so.
+    """
+    name, _, _ = folder.name.removeprefix(".").rpartition(".")
+    finish(folder, folder.with_name(name))
+    over = True
+    try:
+        yield
+    except BaseException as error:
+        over = not (folder / PLAN).exists() or isinstance(error, InputError | FormatError)
+        raise
+    finally:
+        if over:
+            clear(folder, keep=[STATE_FOLDER])
+
+
 def clear(folder: Path, *, keep: Iterable[str] = ()) -> None:
     """Remove what a run kept, but for files of these names."""
     kept = set(keep)
@@ -139,8 +163,11 @@ def clear(folder: Path, *, keep: Iterable[str] = ()) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove the folder of a run that is done."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove the folder of a run that was cleared, and that no other run has."""
+    with suppress(OSError):
+        state = folder / STATE_FOLDER
+        if {each.name for each in folder.iterdir()} <= {STATE_FOLDER} and not (state / HOLDER).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _to_disk(path: Path) -> None:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from mlygeo import frames
 from mlygeo.spatial import hilbert
 from mlygeo.store.datasets import hashes, layout, scatter
-from mlygeo.store.datasets.form import LAT, LON
+from mlygeo.store.datasets.form import LAT, LON, noted
 from mlygeo.store.datasets.work import Work, done, whole
 from mlygeo.store.parquet import metadata
 from mlygeo.store.parquet.encodings import points_to_wkb
@@ -77,7 +77,7 @@ def footer(work: Work) -> dict[str, Any]:
     for field in work.form.schema:
         if field.name in work.form.further:
             continue
-        notes.append(work.form.notes.get(field.name) or _note(field, gaps=field.name in work.gaps))
+        notes.append(work.form.notes.get(field.name) or noted(field, gaps=field.name in work.gaps))
     return {
         "index_columns": [], "column_indexes": [], "columns": notes, "creator": {"library": "mlygeo"},
         "attributes": work.form.attrs,
@@ -204,11 +204,3 @@ def _facts(table: pa.Table, rows: Rows, lonlat: tuple[Floats, Floats], path: Pat
 def _ends(values: pa.ChunkedArray) -> tuple[Any, Any]:
     ends = pc.min_max(values).as_py()
     return ends["min"], ends["max"]
-
-
-def _note(field: pa.Field, *, gaps: bool) -> dict[str, Any]:
-    from mlygeo.store.parquet import attributes
-
-    sample = pa.table({field.name: pa.nulls(1 if gaps else 0, field.type)})
-    note: dict[str, Any] = attributes.plain_pandas_metadata(sample, ())["columns"][0]
-    return note

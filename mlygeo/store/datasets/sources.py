@@ -106,12 +106,19 @@ def of_file(path: Path, *, generation: int = 0, digest: str = "") -> Source:
 
 
 def pieces(found: Sequence[Source], most: int = ROWS_PER_PIECE) -> list[tuple[Span, ...]]:
-    """Return the row groups of all inputs in tasks of about so many rows; a row group is in one task."""
+    """
+    Return the row groups of all inputs in tasks of about so many rows.
+
+    A row group is in one task, and rows of a task are of one generation.
+    """
     tasks: list[tuple[Span, ...]] = []
     spans: list[Span] = []
     rows = 0
     for number, source in enumerate(found):
         first = 0
+        if spans and source.generation != found[spans[-1].source].generation:
+            tasks.append(tuple(spans))
+            spans, rows = [], 0
         for group, count in enumerate(source.groups):
             if rows and rows + count > most:
                 spans += [Span(number, first, group)] if group > first else []

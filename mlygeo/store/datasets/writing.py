@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 
     from mlygeo.arrays import Rows
     from mlygeo.store import FrameLike
+    from mlygeo.store.datasets.source import Source
 
 log = logging.getLogger("mlygeo.store.datasets")
 
-PLAN, ALL = "plan.json", "all"
+ALL = "all"
+"""File that says that all parts are written anew."""
 
 ROWS_PER_BUCKET = 2_000_000
 """Ids that are compared at once: 16 MB of hashes."""
@@ -152,7 +154,7 @@ def plan(inputs: Sequence[FrameLike], dataset: Path, *, folder: Path, most: int,
     return Plan(work, dataset, there, hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32])
 
 
-def _sharing(found: tuple[sources.Source, ...]) -> tuple[sources.Source, ...]:
+def _sharing(found: tuple[Source, ...]) -> tuple[Source, ...]:
     """Return inputs in which equal schemas and facts are the same objects, for they are sent to processes."""
     held: dict[str, Any] = {}
 
@@ -214,7 +216,7 @@ def write(given: Plan) -> Index:
 def _begin(given: Plan) -> None:
     """Keep what an earlier run of the same plan did, and nothing else; raise where the disk is too small."""
     work = given.work
-    path = work.folder / PLAN
+    path = work.folder / publishing.PLAN
     base = "" if given.there is None else json.dumps(given.there.more.get("inputs"))
     said = json.dumps({"inputs": given.inputs, "base": base, "version": layout.VERSION})
     if not path.exists() or path.read_text(encoding="utf-8") != said:

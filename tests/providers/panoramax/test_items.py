@@ -290,7 +290,9 @@ def test_a_row_says_what_its_item_says():
 def test_fields_are_added_to_frames_that_have_the_images():
     images = items.images_frame(PAGE["features"])
     bare = images[["id", "geometry"]].iloc[[1, 0, 1]]
-    added = items.add_fields(bare, images, columns=["licence", "is_pano", "width"], errors={images["id"][0]: "odd"})
+    added = PANORAMAX.records.add(
+        bare, images, columns=["licence", "is_pano", "width"], errors={images["id"][0]: "odd"}
+    )
     assert added["licence"].tolist() == ["CC-BY-SA-4.0"] * 3
     assert added["error"].isna().tolist() == [True, False, True]
     assert added.index.tolist() == bare.index.tolist()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
+import signal
 import time
 from collections import Counter
 from pathlib import Path
@@ -17,6 +17,7 @@ import requests
 from helpers.command_line import run
 from helpers.faulty_proxy import Proxy, killed_often
 from helpers.photo_folders import folder_of, gpx_of, picture, tagged
+from helpers.processes import Forks
 
 import mlygeo
 from mlygeo.errors import CredentialsError, InputError, TokenRejectedError
@@ -347,14 +348,16 @@ def test_the_token_goes_to_the_instance_alone_and_only_where_it_is_needed(panora
 
 
 QUICKLY = """
-import sys, mlygeo
+import geopandas, pyarrow.parquet, mlygeo
+import mlygeo.pipelines.upload_sets, mlygeo.readers.photos, mlygeo.uploads.owner, mlygeo.uploads.sets
 from mlygeo.net.http import Retry
-from mlygeo.providers.panoramax import items
+from mlygeo.providers.panoramax import provider, uploads
 from mlygeo.providers.panoramax.service import Endpoints, Service
 retry = Retry(attempts=50, first_wait=0.01, longest_wait=0.1, rate_wait=0.05)
-service = Service(endpoints=Endpoints(sys.argv[2]), token=sys.argv[3], retry=retry)
-summary = mlygeo.upload(sys.argv[1], service=service).attrs["summary"]
-sys.exit(3 if summary["failed"] or summary["unfinished"] else 0)
+def main(folder, api, token):
+    service = Service(endpoints=Endpoints(api), token=token, retry=retry)
+    summary = mlygeo.upload(folder, service=service).attrs["summary"]
+    return 3 if summary["failed"] or summary["unfinished"] else 0
 """
 
 PICTURES, KILLS, SEED = (
@@ -367,19 +370,52 @@ PICTURES, KILLS, SEED = (
 def test_kills_through_a_bad_line_lose_nothing_and_repeat_nothing(panoramax, token, tmp_path):
     folder = tmp_path / "killed"
     folder_of(folder, PICTURES, lon=elsewhere(), heading=90.0)
-    with Proxy(panoramax.api, share=0.3, seed=6 + SEED) as proxy:
-        command = [sys.executable, "-c", QUICKLY, str(folder), proxy.api, token]
-        killed_often(command, proxy, kills=KILLS, most=max(3, 2 * PICTURES // KILLS), seed=SEED)
+    with (
+        Proxy(panoramax.api, share=0.3, seed=6 + SEED) as proxy,
+        Forks(QUICKLY, folder, proxy.api, token, log=tmp_path / "log.txt") as program,
+    ):
+        killed_often(program, proxy, kills=KILLS, most=max(3, 2 * PICTURES // KILLS), seed=SEED)
+    each_there_once(panoramax, folder, PICTURES)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9 for another process")
+def test_a_kill_at_any_request_loses_nothing_and_repeats_nothing(panoramax, token, tmp_path):
+    folder, runs = tmp_path / "killed at each", 0
+    folder_of(folder, 3, lon=elsewhere(), heading=90.0)
+    with Proxy(panoramax.api) as proxy:
+        with Forks(QUICKLY, folder, proxy.api, token, log=tmp_path / "log.txt") as program:
+            status = None
+            while status != 0:
+                runs += 1
+                run, goal = program.begin(), proxy.count + runs
+                while proxy.count < goal and run.poll() is None:
+                    time.sleep(0.001)
+                status = run.kill()
+                assert status in {-signal.SIGKILL, 0}, run.said
+                assert runs < 50
+        asked = {f"{method} /{path}" for method, _, path in (each.partition(" ") for each in proxy.seen)}
+    assert runs > 6
+    assert asked >= {
+        "GET /configuration",
+        "GET /me",
+        "POST /upload_sets",
+        "POST /files",
+        "POST /complete",
+        "GET /files",
+    }
+    each_there_once(panoramax, folder, 3)
+
+
+def each_there_once(panoramax, folder, count):
     there = in_database(panoramax, folder)
     assert there["name"].tolist() == sorted(path.name for path in folder.glob("*.jpg"))
     assert there["status"].eq("ready").all()
-    assert (there["id"].nunique(), there["set"].nunique()) == (PICTURES, 1)
+    assert (there["id"].nunique(), there["set"].nunique()) == (count, 1)
     sets = panoramax.query(f"SELECT id FROM upload_sets WHERE title = '{folder.name}'").split()
     assert there["set"].unique().tolist() == sets
-    pictures = panoramax.query(f"SELECT count(*) FROM pictures WHERE upload_set_id = '{sets[0]}'")
-    assert pictures == str(PICTURES)
+    assert panoramax.query(f"SELECT count(*) FROM pictures WHERE upload_set_id = '{sets[0]}'") == str(count)
     frame = mlygeo.upload_history(folder)
-    assert Counter(frame["status"]) == {"done": PICTURES}
+    assert Counter(frame["status"]) == {"done": count}
     assert set(frame["picture_id"]) == set(there["id"])
 
 
