@@ -92,6 +92,7 @@ def select(
     conditions: dict[str, Any],
     spread: Spread,
     workers: int | None,
+    dry_run: bool,
     left_out: dict[str, int],
     doubts: dict[str, int],
     summed: Summed,
@@ -111,6 +112,8 @@ def select(
         As of a selection from a frame.
     spread, workers
         Who works on the parts; None for `workers` where it was not given.
+    dry_run
+        Whether only a plan is wanted.
     left_out, doubts
         How many rows are left out, and are in doubt, by reason; those of the images are added.
     summed
@@ -134,7 +137,7 @@ def select(
         )  # fmt: skip
 
     run = _Run(points, dataset, region, conditions, spread, workers, left_out, doubts, summed, said, progress, planned)
-    if spread.dry_run:
+    if dry_run:
         return run.dry()
     job: Job[gpd.GeoDataFrame] = Job(run.frame, run.summary, "", run.write, ids=run.words)
     run.job.append(job)

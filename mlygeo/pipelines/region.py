@@ -284,6 +284,9 @@ def select(
     images
         Images frame, or a file of images with an `id`, instead of the region's vector tiles. A dataset, as
         `partition` makes one, is worked on part by part, in bounded memory and with the same answer.
+    dry_run
+        With a dataset of images: do nothing, and say in how many parts the work is cut, and which memory and time it
+        takes.
 
     Returns
     -------
@@ -335,9 +338,9 @@ def select(
     if points is not None:
         of_no_use(("interval", "method", "retain_all"), "beside `points`")
     dataset = None if images is None else datasets.dataset_of(images)
-    spread = Spread(scheduler=scheduler, executor=executor, client=client, part=part, dry_run=dry_run)
+    spread = Spread(scheduler=scheduler, executor=executor, client=client, part=part)
     if dataset is None:
-        of_no_use(Spread, "without a dataset as `images`")
+        of_no_use([*inspect.get_annotations(Spread), "dry_run"], "without a dataset as `images`")
     else:
         parted.check(spread, matching, laid, given_points=points is not None)
     if images is not None:
@@ -414,8 +417,8 @@ def select(
         given["images"] = images, dataset.index.rows
         return parted.select(
             target, dataset, projection=projection, matching=matching, region=place, conditions=conditions,
-            spread=spread, workers=workers if was_given("workers") else None, left_out=left_out, doubts=doubts,
-            summed=summed, said=said, progress=progress,
+            spread=spread, dry_run=dry_run, workers=workers if was_given("workers") else None, left_out=left_out,
+            doubts=doubts, summed=summed, said=said, progress=progress,
         )  # fmt: skip
     if at_hand is None:
         around = place or inputs.surroundings(target, matching.limit)

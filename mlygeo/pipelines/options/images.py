@@ -238,16 +238,12 @@ class Spread:
     part
         Do a share of the parts only, such as 3/8 for the third of eight, and bring nothing together; for arrays of
         jobs. When all shares are done, the same command without it does the rest.
-    dry_run
-        Do nothing; say in how many parts the work would be cut, what is done of it, and which memory and time it
-        would take.
     """
 
     scheduler: str | None
     executor: Executor | None
     client: Client | None
     part: str | None
-    dry_run: bool
 
     def check(self, workers: int | None) -> None:
         """
