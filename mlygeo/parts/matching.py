@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlygeo.keys import Keyed
     from mlygeo.spatial.nearest import Matches
     from mlygeo.spatial.projection import Projection
+    from mlygeo.spatial.zones import Zones
     from mlygeo.store.points import Points
 
 log = logging.getLogger("mlygeo.parts")
@@ -64,7 +65,7 @@ class Matched:
         images: Points,
         *,
         keyed: Keyed,
-        projection: Projection,
+        projection: Projection | Zones,
         max_distance: float | None,
         k: int,
         unique: bool,
@@ -82,7 +83,7 @@ class Matched:
         keyed
             Their ids, and the ranks of these, by which ties are settled; see `mlygeo.store.points.keyed`.
         projection
-            The plane that distances are measured in.
+            The plane that distances are measured in, or the zone of each point.
         max_distance, k, unique, max_heading_difference
             Which images are near enough.
 
@@ -168,7 +169,7 @@ def check_headings(points: Points, images: Points) -> None:
             raise FrameError(f"{known.name} has no column '{column}', which `max_heading_difference` compares")
 
 
-def planar(points: Points, projection: Projection) -> tuple[Floats, Floats] | None:
+def planar(points: Points, projection: Projection | Zones) -> tuple[Floats, Floats] | None:
     """Return the coordinates of points that came in the CRS to measure in; None where they came in another."""
     whole = points
     while (inner := getattr(whole, "points", None)) is not None:  # of coordinates in degrees, none needs to be picked

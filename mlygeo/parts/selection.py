@@ -19,6 +19,7 @@ from mlygeo.errors import InputError
 from mlygeo.parts import facts, images, plan
 from mlygeo.parts.matching import Matched, check_headings, ids_of_points, planar
 from mlygeo.spatial import areas, cells, geodesy
+from mlygeo.spatial.zones import Zones
 from mlygeo.store import parquet
 from mlygeo.store.atomic import atomic
 from mlygeo.store.datasets import layout
@@ -100,7 +101,7 @@ def planned(
     dataset: Images,
     folder: Path,
     *,
-    projection: Projection,
+    projection: Projection | Zones,
     options: Options,
     region: Region | None,
     conditions: dict[str, Any],
@@ -187,7 +188,7 @@ def task(made: Plan, number: int) -> dict[str, Any]:
     given, own = made.given, made.tasks[number]
     dataset = images.opened(Path(made.images), given["images"])
     dataset = dataset.with_by_text(frozenset(given["by_text"]))
-    projection = geodesy.projection(given["srid"])
+    projection = Zones() if given["srid"] == Zones.srid else geodesy.projection(given["srid"])
     points = _points_of(made, number)
     region = images.region_of_json(given["region"])
     conditions = images.conditions_of_json(given["conditions"])
@@ -239,7 +240,9 @@ def _described(table: pa.Table, lon: Floats, lat: Floats) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _reach(projection: Projection, lon: Floats, lat: Floats, distance_m: float) -> tuple[float, float, float, float]:
+def _reach(
+    projection: Projection | Zones, lon: Floats, lat: Floats, distance_m: float
+) -> tuple[float, float, float, float]:
     bounds = areas.bounds(lon, lat)
     reach = None if bounds is None else projection.reach(bounds, distance_m)
     if reach is None:
@@ -251,7 +254,7 @@ def _reach(projection: Projection, lon: Floats, lat: Floats, distance_m: float) 
     return reach
 
 
-def _columns(points: Points, projection: Projection) -> dict[str, Any]:
+def _columns(points: Points, projection: Projection | Zones) -> dict[str, Any]:
     """Return what tasks need of points, as arrays."""
     lon, lat = points.lonlat
     columns = {"row": np.arange(len(points)), "point_id": ids_of_points(points), "lon": lon, "lat": lat}
@@ -267,7 +270,7 @@ def _columns(points: Points, projection: Projection) -> dict[str, Any]:
 class _TaskPoints(TablePoints):
     """Points of a task; with the coordinates of the CRS to measure in where they came in that."""
 
-    srid: int
+    srid: int | str
 
     @property
     def columns(self) -> list[str]:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mlygeo.providers import TilePlan
     from mlygeo.regions import Region
     from mlygeo.spatial.projection import Projection
+    from mlygeo.spatial.zones import Zones
     from mlygeo.store import FrameLike
     from mlygeo.store.points import Points
     from mlygeo.store.repeats import Repeats
@@ -120,10 +121,12 @@ def surroundings(points: Points, max_distance: float | None) -> Region:
     return regions.widened(bounds, max_distance or 0.0, name=f"the surroundings of {points.name}")
 
 
-def projection(region: Region | None, points: Points, *, srid: int | None, force_srid: bool) -> Projection:
-    """Return the projection to measure in."""
-    from mlygeo.spatial import areas, geodesy
+def projection(region: Region | None, points: Points, *, srid: int | None, force_srid: bool) -> Projection | Zones:
+    """Return the projection to measure in: by default the UTM zone of the points, of each where they span several."""
+    from mlygeo.spatial import areas, geodesy, nearest
 
+    if srid is None and (chosen := nearest.choose_projection(*points.lonlat, srid=None)) is not None:
+        return chosen
     bounds = areas.bounds(*points.lonlat) if region is None else region.bounds
     if bounds is None:
         raise FrameError(f"{points.name} holds no point with coordinates")

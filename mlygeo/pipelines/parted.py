@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mlygeo.progress import Progress
     from mlygeo.regions import Region
     from mlygeo.spatial.projection import Projection
+    from mlygeo.spatial.zones import Zones
     from mlygeo.store.points import Points
 
     Summed = Callable[[dict[str, Any], int, list[str]], dict[str, Any]]
@@ -86,7 +87,7 @@ def select(
     points: Points,
     dataset: Images,
     *,
-    projection: Projection,
+    projection: Projection | Zones,
     matching: Matching,
     region: Region | None,
     conditions: dict[str, Any],

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mlygeo.keys import Key, Keyed
     from mlygeo.pipelines.options import Matching
     from mlygeo.spatial.projection import Projection
+    from mlygeo.spatial.zones import Zones
     from mlygeo.store.points import Points
 
 
@@ -30,7 +31,7 @@ class Selection(Matched):
 
     @classmethod
     def match(
-        cls, points: Points, images: Points, *, keyed: Keyed, projection: Projection, matching: Matching
+        cls, points: Points, images: Points, *, keyed: Keyed, projection: Projection | Zones, matching: Matching
     ) -> Selection:
         """
         Match images to points; see `mlygeo.parts.matching.Matched.of`.

@@ -13,6 +13,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pyproj import CRS
 
     from mlygeo.arrays import Bounds, Flags, Floats, Rows, Whole
+    from mlygeo.store.parquet.files import Elsewhere
     from mlygeo.store.united import Part
 
 THREADS = 2
@@ -177,7 +179,7 @@ def _held(file: files.File, part: Part) -> alike.Held:
 def _points_of(file: files.File, bbox: Bounds | None) -> Part:
     if file.is_parquet:
         return PointFile(file.path, bbox=bbox)
-    name = f"{file.path}:{file.layer}" if file.layer else file.path
+    name = f"{file.path}:{file.layer}" if file.layer else f"{file.path}"
     return FramePoints(store.read_frame(name, bbox=bbox), file.name)
 
 
@@ -326,8 +328,8 @@ class PointFile(_Placed):
         If it is no GeoParquet.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, bbox: Bounds | None = None) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike[str] | Elsewhere, *, bbox: Bounds | None = None) -> None:
+        self.path = Path(path) if isinstance(path, str | os.PathLike) else path
         self.name = self.path.name
         self._file = GeoFile(self.path)
         rows = self._file.groups
@@ -361,16 +363,17 @@ class PointFile(_Placed):
         primary = self._file.primary
         crs = metadata.crs_of(primary, self.path.name)
         x, y = np.empty(len(self)), np.empty(len(self))
-        ends = np.cumsum(self._rows)
+        ends = np.cumsum([0, *self._rows])
 
-        def decode(number: int) -> None:
-            part = slice(ends[number] - self._rows[number], ends[number])
+        def decode(some: range) -> None:
+            part = slice(ends[some.start], ends[some.stop])
+            groups = [self._groups[number] for number in some]
             x[part], y[part] = encodings.coordinates(
-                self._file.read([self._groups[number]], [primary.name], use_threads=False).column(0), self.path
+                self._file.read(groups, [primary.name], use_threads=False).column(0), self.path
             )
 
         with ThreadPoolExecutor(THREADS) as pool:
-            for _ in pool.map(decode, range(len(ends))):
+            for _ in pool.map(decode, self._file.batches(self._groups, [primary.name])):
                 pass
         return x, y, crs
 
@@ -448,19 +451,31 @@ class PointFile(_Placed):
         ends = np.cumsum(self._rows)
         limits = np.searchsorted(ordered, np.concatenate([[0], ends]))
 
-        def pick(number: int) -> pa.Table | None:
-            wanted = ordered[limits[number] : limits[number + 1]] - (ends[number] - self._rows[number])
-            if not len(wanted):
+        ends = np.concatenate([[0], ends])
+
+        def pick(some: range) -> pa.Table | None:
+            low, high = limits[some.start], limits[some.stop]
+            if low == high:
                 return None
-            return self._file.read([self._groups[number]], names, use_threads=False).take(pa.array(wanted))
+            used = [number for number in some if limits[number] < limits[number + 1]]
+            # Rows of groups that are not read are not counted.
+            gone = np.concatenate([np.full(limits[number + 1] - limits[number], ends[number] - start)
+                                   for number, start in zip(used, _starts(self._rows, used), strict=True)])  # fmt: skip
+            groups = [self._groups[number] for number in used]
+            return self._file.read(groups, names, use_threads=False).take(pa.array(ordered[low:high] - gone))
 
         with ThreadPoolExecutor(THREADS) as pool:
-            parts = [part for part in pool.map(pick, range(len(ends))) if part is not None]
+            parts = [part for part in pool.map(pick, self._file.batches(self._groups, names)) if part is not None]
         if not parts:
             return self._file.file.schema_arrow.empty_table().select(names).replace_schema_metadata(None)
         back = np.empty(len(order), dtype=np.int64)
         back[order] = np.arange(len(order))
         return pa.concat_tables(parts).select(names).take(pa.array(back)).replace_schema_metadata(None)
+
+
+def _starts(rows: list[int], used: list[int]) -> list[int]:
+    """Return where the rows of some groups begin, one behind the other."""
+    return [*accumulate((rows[number] for number in used), initial=0)][:-1]
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,8 @@ class Plane:
     Parameters
     ----------
     srid
-        EPSG code of the projected CRS to measure in. Default: the UTM zone of the region.
+        EPSG code of the projected CRS to measure in. Default: the UTM zone of the streets, and for distances that of
+        each point.
     force_srid
         Go on although the region lies outside the CRS's area of use.
     """

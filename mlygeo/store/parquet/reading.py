@@ -15,7 +15,7 @@ from mlygeo.store.parquet import attributes, encodings, metadata
 from mlygeo.store.parquet.files import GeoFile, box_sides, may_be_null, near, widened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import geopandas as gpd
@@ -63,12 +63,11 @@ def read(path: Path | GeoFile, *, bbox: Box | None = None, columns: Sequence[str
     from geopandas.array import GeometryArray
 
     file = path if isinstance(path, GeoFile) else GeoFile(path)
-    path = file.path
     names = _wanted(file, columns)
     if bbox is None:
         table = file.read(range(file.file.num_row_groups), names)
-        shapes, damaged = encodings.shapes(table[file.primary.name], file.primary.encoding, path)
-        encodings.warn_of_damage(damaged, path)
+        shapes, damaged = encodings.shapes(table[file.primary.name], file.primary.encoding, file.path)
+        encodings.warn_of_damage(damaged, file.path)
         if damaged.any():
             table, shapes = table.filter(pa.array(~damaged)), shapes[~damaged]
         left_out = int(damaged.sum())
@@ -77,18 +76,19 @@ def read(path: Path | GeoFile, *, bbox: Box | None = None, columns: Sequence[str
     found: dict[str, Any] = {}
     for name in names:
         if name not in file.geometry:
-            found[name] = attributes.to_pandas(table[name], file.described(name), name, path.name)
+            found[name] = attributes.to_pandas(table[name], file.described(name), name, file.path.name)
             continue
         column = file.geometry[name]
         own = shapes
         if column is not file.primary:
-            own, damaged = encodings.shapes(table[name], column.encoding, path)
+            own, damaged = encodings.shapes(table[name], column.encoding, file.path)
             if damaged.any():
+                count = int(damaged.sum())
                 raise FormatError(
-                    f"the column {name!r} of {path.name} holds damaged geometry in {int(damaged.sum())} of its rows",
+                    f"the column {name!r} of {file.path.name} holds damaged geometry in {count} of its rows",
                     hint=f"leave it out: read_frame(…, columns=…) without {name!r}",
                 )
-        found[name] = GeometryArray(own, crs=metadata.known_crs(column, path.name))
+        found[name] = GeometryArray(own, crs=metadata.known_crs(column, file.path.name))
     frame = gpd.GeoDataFrame(found, geometry=file.primary.name)
     frame.attrs = file.attrs
     if left_out:
@@ -140,8 +140,8 @@ def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objec
     empty = file.file.schema_arrow.empty_table().select(others)
     tables, shapes = [empty], [np.empty(0, dtype=object)]
     all_damaged = [np.empty(0, dtype=bool)]
-    for group in range(file.file.num_row_groups):
-        near = may_meet(file, group, bbox) if lonlat else _near_in_plane(file, group, crs, bbox)
+    for group in _ahead(file, names, bbox, crs, lonlat=lonlat):
+        near = _near(file, group, bbox) if lonlat else _near_in_plane(file, group, crs, bbox)
         if near is not None and not near.any():
             continue
         whole = near is None or bool(near.all())
@@ -166,7 +166,17 @@ def _in_box(file: GeoFile, names: list[str], bbox: Box) -> tuple[pa.Table, Objec
     return whole_table, np.concatenate(shapes), int(damaged.sum())
 
 
-def may_meet(file: GeoFile, group: int, bbox: Box) -> Flags | None:
+def _ahead(file: GeoFile, names: list[str], bbox: Box, crs: CRS, *, lonlat: bool) -> Iterator[int]:
+    """Return the row groups that may have rows in a box one by one, while what is read of them is asked for ahead."""
+    groups = [each for each in range(file.file.num_row_groups) if _may_meet(file, each, crs, lonlat=lonlat, bbox=bbox)]
+    wanted = [*names, *([file.primary.covering] if file.primary.covering else [])]
+    for some in file.batches(groups, wanted):
+        chosen = [groups[number] for number in some]
+        with file.ahead(chosen, wanted):
+            yield from chosen
+
+
+def _near(file: GeoFile, group: int, bbox: Box) -> Flags | None:
     """
     Return which rows of a group may meet a box, by the boxes in the file.
 
