@@ -76,26 +76,35 @@ def over_parts(points, images, *, most=40, task=60, **options):
         return mlygeo.select(points=points, images=dataset, **options)
 
 
+PLACES = [
+    ((9.0, 48.75), 25832), ((9.0, 48.75), None), ((5.98, 50.0), None), ((179.97, -17.0), None), ((3.0, -0.02), 3857),
+]  # fmt: skip
+"""Where images lie, west and south, and the srid: also across zones, the antimeridian and the equator."""
+
 OPTIONS = st.fixed_dictionaries(
     {"max_distance": st.sampled_from([0.0, 30.0, 111.0, 1500.0]), "k": st.sampled_from([1, 3])},
     optional={
         "max_heading_difference": st.sampled_from([20.0, 90.0]),
         "pano": st.booleans(),
         "since": st.just("2020-06"),
-        "region": st.just((9.01, 48.76, 9.04, 48.78)),
+        "region": st.just(True),
     },
 )
 
 
 @given(
     seed=st.integers(0, 10**6), most=st.sampled_from([5, 40, 300, 10**6]), task=st.sampled_from([1, 50, 400, 10**6]),
-    text=st.booleans(), nulls=st.booleans(), options=OPTIONS,
+    text=st.booleans(), nulls=st.booleans(), options=OPTIONS, place=st.sampled_from(PLACES),
 )  # fmt: skip
 @settings(deadline=None, max_examples=25, phases=[Phase.explicit, Phase.reuse, Phase.generate])
-def test_any_cut_gives_the_answer_of_one_run(seed, most, task, text, nulls, options):
-    points, images = country(seed, text=text, nulls=nulls)
-    whole = mlygeo.select(points=points, images=images.sample(frac=1, random_state=seed), srid=25832, **options)
-    parts = over_parts(points, images, most=most, task=task, srid=25832, **options)
+def test_any_cut_gives_the_answer_of_one_run(seed, most, task, text, nulls, options, place):
+    around, options["srid"] = place
+    points, images = country(seed, text=text, nulls=nulls, around=around)
+    if "region" in options:
+        west, south = around
+        options["region"] = (west + 0.01, south + 0.01, (west + 0.04 + 180) % 360 - 180, south + 0.03)
+    whole = mlygeo.select(points=points, images=images.sample(frac=1, random_state=seed), **options)
+    parts = over_parts(points, images, most=most, task=task, **options)
     assert frame_bytes(parts) == frame_bytes(whole)
     assert facts(parts.attrs["summary"]) == facts(whole.attrs["summary"])
     assert parts["point_id"].tolist() == whole["point_id"].tolist()

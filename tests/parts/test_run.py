@@ -1,5 +1,6 @@
 """Who does the parts makes no difference: loops, threads, processes, shares, Dask; whoever is killed meanwhile."""
 
+import contextlib
 import json
 import os
 import signal
@@ -209,6 +210,84 @@ def test_an_executor_that_broke_is_one_line(world):
         with pytest.raises(FileError, match="a worker of the executor was ended") as caught:
             frame_of(world, executor=pool)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """A Dask scheduler and two workers, started by its own programs: address, scheduler, workers."""
+    told = tmp_path / "scheduler.json"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    words = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", told]
+    scheduler = start([DASK, "scheduler", *words], **quiet)
+    wait_for(told.exists, scheduler)
+    programs = [scheduler]
+    for number in range(2):
+        options = ["--nthreads", "1", "--no-dashboard", "--local-directory", tmp_path / f"worker{number}"]
+        programs.append(start([DASK, "worker", "--scheduler-file", told, *options], **quiet))
+    yield json.loads(told.read_text())["address"], programs
+    for each in reversed(programs):
+        for pid in descendants(each.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        each.kill()
+        each.wait()
+
+
+def descendants(pid):
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
+    below = [int(line) for line in found.stdout.split()]
+    return [each for child in below for each in [*descendants(child), child]]
+
+
+def dask_words(world, address, out):
+    return [*words_of(world), "--scheduler", address, "-o", out]
+
+
+def test_a_cluster_writes_the_same_bytes_whoever_is_killed(world, tmp_path, cluster):
+    address, (scheduler, one, _) = cluster
+    # A worker is killed, and its nanny starts another.
+    out = tmp_path / "worker killed"
+    process = start([PROGRAM, *dask_words(world, address, out)])
+    wait_for(lambda: parts_of(out) >= 2, process)
+    os.kill(descendants(one.pid)[-1], signal.SIGKILL)
+    _, said = ended(process)
+    assert process.returncode == 0, said
+    assert "Traceback" not in said
+    assert is_whole(out, world)
+    # The client is killed, and the same command goes on. The scheduler is killed, and without it the command goes on.
+    out = tmp_path / "client killed"
+    process = start([PROGRAM, *dask_words(world, address, out)])
+    wait_for(lambda: parts_of(out) >= 2, process)
+    process.kill()
+    process.wait()
+    assert not (out / "summary.json").exists()
+    process = start([PROGRAM, *dask_words(world, address, out)])
+    least = parts_of(out)
+    wait_for(lambda: parts_of(out) > least, process)
+    scheduler.kill()
+    _, said = ended(process)
+    assert process.returncode == 1
+    assert "error: the scheduler or its workers are gone" in said
+    assert "Traceback" not in said
+    assert program(*words_of(world), "-o", str(out)).returncode == 0
+    assert is_whole(out, world)
+
+
+def test_a_scheduler_that_is_not_there_is_one_line(world):
+    with pytest.raises(FileError, match="the scheduler at tcp://127.0.0.1:1 does not answer") as caught:
+        frame_of(world, scheduler="tcp://127.0.0.1:1")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_client_of_python_gives_the_frame_of_one_run(world):
+    distributed = pytest.importorskip("distributed")
+    expected = frame_of(world)
+    with (
+        distributed.LocalCluster(1, threads_per_worker=2, processes=False, dashboard_address=None) as local,
+        distributed.Client(local) as client,
+    ):
+        assert_geodataframe_equal(frame_of(world, client=client), expected)
+        assert client.status == "running"
 
 
 @pytest.mark.parametrize(
