@@ -547,6 +547,80 @@ class _Of:
         """Attribution and the like."""
         return self.points.attrs
 
+    @property
+    def settled(self) -> Settled | None:
+        """What is known of the whole that they are a part of."""
+        return _settled(self.points)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """
+    What was found out of the whole of some points, and cannot be seen in a part of them.
+
+    Parameters
+    ----------
+    form
+        The schema of an images frame, in the form that fits; see `frames.form`.
+    by_text
+        Providers whose keys go by text; see `keys.text_ranks`.
+    """
+
+    form: frames.Schema
+    by_text: frozenset[str] = frozenset()
+
+
+def _settled(points: Points) -> Settled | None:
+    found: Settled | None = getattr(points, "settled", None)
+    return found
+
+
+@dataclass(frozen=True)
+class PartOf(_Of):
+    """
+    Points that are a part of others.
+
+    Parameters
+    ----------
+    points
+        The part.
+    whole
+        What is known of the whole.
+    """
+
+    whole: Settled
+
+    @property
+    def settled(self) -> Settled:
+        """What is known of the whole that they are a part of."""
+        return self.whole
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.points)
+
+    @property
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """Longitude and latitude, degrees; NaN where there is no point."""
+        return self.points.lonlat
+
+    @property
+    def native(self) -> tuple[Floats, Floats, CRS]:
+        """The coordinates in the CRS they came in, and that CRS."""
+        return self.points.native
+
+    def arrow(self, name: str) -> pa.ChunkedArray:
+        """Return an attribute of all rows."""
+        return self.points.arrow(name)
+
+    def parts(self, name: str) -> Iterator[pa.Array]:
+        """Yield an attribute of all rows, part after part."""
+        yield from self.points.parts(name)
+
+    def take(self, rows: Rows, columns: Iterable[str] | None = None) -> pa.Table:
+        """Return attributes of chosen rows."""
+        return self.points.take(rows, columns)
+
 
 @dataclass(frozen=True)
 class SomeOf(_Of):
@@ -576,6 +650,9 @@ class SomeOf(_Of):
 
     def parts(self, name: str) -> Iterator[pa.Array]:
         """Yield an attribute of all rows, part after part."""
+        if (self.rows[1:] < self.rows[:-1]).any():
+            yield from self.arrow(name).chunks
+            return
         start = 0
         for part in self.points.parts(name):
             first, last = np.searchsorted(self.rows, [start, start + len(part)])
@@ -631,6 +708,12 @@ class Conformed(_Of):
         """Return attributes of chosen rows."""
         table = self.points.take(rows, columns)
         return pa.table({name: self._in_dtype(name, table[name]) for name in table.column_names})
+
+    @property
+    def settled(self) -> Settled | None:
+        """What is known of the whole that they are a part of; the form is that of all, whichever are chosen of them."""
+        known = _settled(self.points)
+        return known if known is not None or self.schema is not frames.IMAGES else Settled(self._form)
 
     @cached_property
     def _form(self) -> frames.Schema:
@@ -737,6 +820,8 @@ def ids_of(points: Points, column: str) -> Whole:
 
 def form_of(points: Points, schema: frames.Schema) -> frames.Schema:
     """Return a schema in the form that fits points; see `frames.form`."""
+    if (whole := _settled(points)) is not None:
+        return whole.form if schema is frames.IMAGES else schema
 
     def column(name: str) -> pd.Series:
         if name == "provider":
@@ -793,7 +878,9 @@ def keyed(points: Points) -> keys.Keyed:
         return keys.Keyed(keys.ranks(ids), ids)
     providers = points.arrow("provider") if "provider" in points.columns else None
     try:
-        return keys.keyed(lambda: points.parts("id"), len(points), providers)
+        whole = _settled(points)
+        by_text = frozenset() if whole is None else whole.by_text
+        return keys.keyed(lambda: points.parts("id"), len(points), providers, by_text)
     except (ValueError, pa.ArrowInvalid) as error:
         raise _no_ids(points, error) from error
 
